@@ -1,0 +1,61 @@
+"""Every name under which scpi stores something in an AnnData, written once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+class Key:
+    """Names of AnnData slots, one nested class for each slot."""
+
+    class obs:
+        """Columns of ``adata.obs``."""
+
+        PERTURBATION: Final = "perturbation"
+        """Label of the perturbation of a cell: ``"A"``, a combination ``"A+B"``, or the control."""
+        CONTEXT: Final = "context"
+        """Cell type, donor, species or condition: what a prediction transfers across."""
+        DOSE: Final = "dose"
+        """Dose of the perturbation."""
+        SOURCE_CELL: Final = "source_cell"
+        """Name of the control cell that a predicted cell started from."""
+        STATUS: Final = "status"
+        """How a predicted perturbation relates to the training data: trained, unseen combination, held out."""
+        CONDITION: Final = "_scpi_condition"
+        """Integer code of the perturbation label, written by the perturbation field of the models."""
+
+    class obsm:
+        """Entries of ``adata.obsm``."""
+
+        PATHWAY_ACTIVITY: Final = "pathway_activity"
+        """Activity of every gene set, cells x sets."""
+        EXOGENOUS: Final = "exogenous"
+        """Exogenous noise of the causal factors, cells x factors."""
+        CAUSAL: Final = "causal"
+        """Values of the causal factors, cells x factors."""
+
+    class varm:
+        """Entries of ``adata.varm``."""
+
+        GENE_SETS: Final = "gene_sets"
+        """Membership of the genes in gene sets, genes x sets."""
+        CHANGE_PREDICTED: Final = "change_predicted"
+        """Predicted change of expression against the control, genes x perturbations."""
+        CHANGE_REAL: Final = "change_real"
+        """Measured change of expression against the control, genes x perturbations."""
+
+    class uns:
+        """Entries of ``adata.uns``."""
+
+        GENE_SETS: Final = "gene_sets"
+        """Names, sizes and coverage of the gene sets."""
+        PATHWAY_ACTIVITY: Final = "pathway_activity"
+        """Names of the sets in ``obsm["pathway_activity"]`` and the parameters."""
+        DIFFERENTIAL_ACTIVITY: Final = "differential_activity"
+        """Tests of gene-set activity of every perturbation against the control."""
+        CAUSAL_GRAPH: Final = "causal_graph"
+        """Edges, factors and targets of a causal model."""
+        PREDICTION: Final = "prediction"
+        """How cells were predicted, and how well."""
+        TRUTH: Final = "truth"
+        """What a simulator planted."""

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from anndata import AnnData
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+
+def resolve_modality(data: AnnData | MuData, mod: str | None) -> AnnData:
+    """Pick the AnnData that a function works on.
+
+    Parameters
+    ----------
+    data
+        An AnnData, returned as it is, or a MuData.
+    mod
+        Modality of a MuData; must be ``None`` for an AnnData.
+
+    Returns
+    -------
+    The AnnData itself, not a copy: what is written to it is written to ``data``.
+
+    Raises
+    ------
+    TypeError
+        If ``data`` is neither an AnnData nor a MuData.
+    ValueError
+        If ``mod`` is given for an AnnData, is missing for a MuData, or is no modality of it.
+    """
+    if isinstance(data, AnnData):
+        if mod is not None:
+            msg = f"mod={mod!r} names a modality of a MuData, but an AnnData was given: leave mod out."
+            raise ValueError(msg)
+        return data
+
+    from mudata import MuData
+
+    if not isinstance(data, MuData):
+        msg = f"Expected an AnnData or a MuData, not {type(data).__name__}."
+        raise TypeError(msg)
+    if mod is None or mod not in data.mod:
+        given = "mod= is missing" if mod is None else f"mod={mod!r} is not one of its modalities"
+        msg = f"A MuData was given and {given}. Choose one of: {', '.join(map(repr, data.mod))}."
+        raise ValueError(msg)
+    return data.mod[mod]

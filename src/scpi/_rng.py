@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from numbers import Integral
+
+import numpy as np
+
+
+def as_generator(rng: int | np.integer | np.random.Generator | None) -> np.random.Generator:
+    """Turn what users pass as ``rng`` into a generator.
+
+    Parameters
+    ----------
+    rng
+        A seed, a generator (used as it is, so its state advances), or ``None`` for fresh entropy.
+
+    Returns
+    -------
+    A NumPy generator.
+
+    Raises
+    ------
+    TypeError
+        If ``rng`` is anything else, such as the legacy :class:`numpy.random.RandomState`.
+    """
+    if rng is None or isinstance(rng, np.random.Generator):
+        return np.random.default_rng(rng)
+    if isinstance(rng, Integral) and not isinstance(rng, bool):
+        return np.random.default_rng(int(rng))
+    msg = f"rng must be an integer, a numpy.random.Generator or None, not {type(rng).__name__}."
+    raise TypeError(msg)

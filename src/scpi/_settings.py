@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+_LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
+_DATASETDIR_VARIABLE = "SCPI_DATASETDIR"
+
+
+class Settings:
+    """Settings of a session, held by the one object ``scpi.settings``.
+
+    Examples
+    --------
+    >>> import scpi
+    >>> scpi.settings.n_jobs
+    1
+    >>> scpi.settings.verbosity = "info"
+    """
+
+    def __init__(self) -> None:
+        self._datasetdir: Path | None = None
+        self._verbosity = "warning"
+        self._n_jobs = 1
+
+    @property
+    def datasetdir(self) -> Path:
+        """Folder that downloaded data sets are kept in.
+
+        Defaults to the environment variable ``SCPI_DATASETDIR``, or else to the cache folder of the platform. The folder is
+        made by the first download.
+        """
+        if self._datasetdir is not None:
+            return self._datasetdir
+        if variable := os.environ.get(_DATASETDIR_VARIABLE):
+            return Path(variable).expanduser()
+        import pooch
+
+        return Path(pooch.os_cache("scpi"))
+
+    @datasetdir.setter
+    def datasetdir(self, value: str | os.PathLike[str]) -> None:
+        if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+            msg = f"datasetdir must be the path of a folder, not {value!r}."
+            raise TypeError(msg)
+        path = Path(value).expanduser()
+        if path.exists() and not path.is_dir():
+            msg = f"datasetdir must be a folder, but {str(path)!r} is a file."
+            raise NotADirectoryError(msg)
+        self._datasetdir = path
+
+    @property
+    def verbosity(self) -> str:
+        """How much scpi says: ``"error"``, ``"warning"``, ``"info"`` or ``"debug"``.
+
+        Setting it also sends the messages to standard error, unless the program has configured logging itself.
+        """
+        return self._verbosity
+
+    @verbosity.setter
+    def verbosity(self, value: str) -> None:
+        if value not in _LEVELS:
+            msg = f"verbosity must be one of {', '.join(map(repr, _LEVELS))}, not {value!r}."
+            raise ValueError(msg)
+        self._verbosity = value
+        logger = logging.getLogger("scpi")
+        logger.setLevel(_LEVELS[value])
+        handlers = [*logger.handlers, *logging.getLogger().handlers]
+        if all(isinstance(handler, logging.NullHandler) for handler in handlers):
+            handler = logging.StreamHandler()
+            handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+            logger.addHandler(handler)
+
+    @property
+    def n_jobs(self) -> int:
+        """Number of processes or threads that a function may use; set ``-1`` for all cores."""
+        return self._n_jobs
+
+    @n_jobs.setter
+    def n_jobs(self, value: int) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or (value < 1 and value != -1):
+            msg = f"n_jobs must be a positive integer, or -1 for all cores, not {value!r}."
+            raise ValueError(msg)
+        self._n_jobs = value if value != -1 else _n_cores()
+
+    def __repr__(self) -> str:
+        names = ("datasetdir", "verbosity", "n_jobs")
+        return "\n".join(["scpi.settings", *(f"    {name} = {getattr(self, name)!r}" for name in names)])
+
+
+def _n_cores() -> int:
+    """Cores that this process may run on, which a scheduler can make fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+settings = Settings()

@@ -1,0 +1,25 @@
+"""Tools: AnnData in, results written in place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scpi._lazy import attach
+
+if TYPE_CHECKING:
+    from scpi.tl._causal_graph import causal_graph as causal_graph
+    from scpi.tl._differential_activity import differential_activity as differential_activity
+    from scpi.tl._gene_sets import gene_sets as gene_sets
+    from scpi.tl._pathway_activity import pathway_activity as pathway_activity
+    from scpi.tl._score_prediction import score_prediction as score_prediction
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "causal_graph": "_causal_graph",
+        "differential_activity": "_differential_activity",
+        "gene_sets": "_gene_sets",
+        "pathway_activity": "_pathway_activity",
+        "score_prediction": "_score_prediction",
+    },
+)
