@@ -1,0 +1,169 @@
+"""A perturbation screen drawn from a structural causal model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from scpi._keys import Key
+from scpi._rng import as_generator
+from scpi.datasets._labels import conditions
+from scpi.datasets._scm import GraphKind, Mechanism, check_choice, draw_graph, propagate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Mixing = Literal["identity", "random"]
+
+
+def _check_sizes(n_factors: int, n_genes: int, n_cells: int, n_control: int) -> None:
+    for name, value in {"n_factors": n_factors, "n_cells": n_cells, "n_control": n_control}.items():
+        if value < 1:
+            msg = f"`{name}` must be at least 1, but is {value}."
+            raise ValueError(msg)
+    if n_genes < n_factors:
+        msg = f"`n_genes` ({n_genes}) must be at least `n_factors` ({n_factors}), or the factors cannot be told apart."
+        raise ValueError(msg)
+
+
+def _draw_mixing(kind: Mixing, n_factors: int, n_genes: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    check_choice(kind, Mixing, "mixing")
+    if kind == "identity":
+        return np.eye(n_factors, n_genes)
+    return rng.standard_normal((n_factors, n_genes))
+
+
+def causal_screen(
+    n_factors: int = 5,
+    *,
+    n_genes: int = 50,
+    n_cells: int = 1024,
+    n_control: int | None = None,
+    mechanism: Mechanism = "linear",
+    graph: GraphKind = "chain",
+    edge_probability: float = 0.4,
+    weight_range: tuple[float, float] = (0.5, 1.5),
+    mixing: Mixing = "identity",
+    shift: float = 5.0,
+    doubles: bool = True,
+    rng: int | np.random.Generator | None = 0,
+) -> AnnData:
+    r"""Simulate a perturbation screen whose causal graph is known.
+
+    Exogenous variables :math:`z \sim N(0, I)` go through a structural causal model, and its causal variables `u`
+    through a linear mixing to the genes:
+
+    .. math:: u_j = z_j + \sum_i f(u_i)\, G_{ij}, \qquad x = u A,
+
+    with :math:`f(u) = u` (then :math:`u = z (I - G)^{-1}`) or :math:`f(u) = \max(u, 0)`. Each perturbation adds
+    `shift` to the exogenous variable of one factor, each pair of perturbations to two. Every condition has cells of
+    its own. The recipe is the one with which the discrepancy VAE was shown, with random graphs and mixings added.
+
+    Parameters
+    ----------
+    n_factors
+        Number of causal factors, and of perturbations: one hits each factor.
+    n_genes
+        Number of genes, at least `n_factors`.
+    n_cells
+        Cells of each perturbation and of each pair.
+    n_control
+        Cells of the control. By default twice `n_cells`.
+    mechanism
+        How causes act: in proportion to their value, or only where they are above zero.
+    graph
+        A chain with weights 1, or a random graph in which every pair of factors is joined with `edge_probability`
+        (at least one pair is). The causal order of the factors is random in both.
+    edge_probability
+        Share of joined pairs of a random graph.
+    weight_range
+        Smallest and largest absolute weight of a random graph. Signs are random.
+    mixing
+        The first genes are the factors and the others zero, or every gene is a standard normal combination of all
+        factors.
+    shift
+        What a perturbation adds to the exogenous variable of its target.
+    doubles
+        Whether to simulate all pairs of perturbations.
+    rng
+        Seed or generator.
+
+    Returns
+    -------
+    Cells x genes, with the fields:
+
+    `adata.X` : :class:`numpy.ndarray` (dtype `float32`)
+        The genes, real values without noise of measurement.
+    `adata.obs['perturbation']` : :class:`pandas.Series` (dtype `category`)
+        `control`, `P0`, ... and `P0+P1`, ...
+    `adata.obsm['exogenous']`, `adata.obsm['causal']` : :class:`numpy.ndarray` (dtype `float64`)
+        The exogenous variables before the perturbation, and the causal ones after it (cells x factors).
+    `adata.uns['truth']` : :class:`dict`
+        `graph` (factors x factors, the effect of row on column), `mixing` (factors x genes), `order` (factors from
+        cause to effect), `targets` (`perturbation` and the index of its `factor`) and `params`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range or a word is unknown.
+
+    Examples
+    --------
+    >>> from scpi.datasets import causal_screen
+    >>> adata = causal_screen(3, n_genes=10, n_cells=20)
+    >>> adata.shape
+    (160, 10)
+    >>> int((adata.uns["truth"]["graph"] != 0).sum())
+    2
+    """
+    n_control = 2 * n_cells if n_control is None else n_control
+    _check_sizes(n_factors, n_genes, n_cells, n_control)
+    check_choice(mechanism, Mechanism, "mechanism")
+    if not 0 <= edge_probability <= 1:
+        msg = f"`edge_probability` must be between 0 and 1, but is {edge_probability}."
+        raise ValueError(msg)
+    generator = as_generator(rng)
+    weights, order = draw_graph(
+        n_factors, kind=graph, edge_probability=edge_probability, weight_range=weight_range, rng=generator
+    )
+    loadings = _draw_mixing(mixing, n_factors, n_genes, generator)
+    targets = generator.permutation(n_factors)
+    names = [f"P{i}" for i in range(n_factors)]
+
+    labels, design = conditions(names, doubles=doubles)
+    sizes = np.full(len(labels), n_cells)
+    sizes[0] = n_control
+    condition = np.repeat(np.arange(len(labels)), sizes)
+    exogenous = generator.standard_normal((len(condition), n_factors))
+    shifts = np.zeros((len(labels), n_factors))
+    shifts[:, targets] = shift * design
+    causal = propagate(exogenous + shifts[condition], weights, order, mechanism)
+
+    adata = AnnData(
+        (causal @ loadings).astype(np.float32),
+        obs=pd.DataFrame(
+            {Key.obs.PERTURBATION: pd.Categorical.from_codes(condition, categories=pd.Index(labels))},
+            index=[f"cell{i}" for i in range(len(condition))],
+        ),
+        var=pd.DataFrame(index=[f"gene{i}" for i in range(n_genes)]),
+    )
+    adata.obsm[Key.obsm.EXOGENOUS] = exogenous
+    adata.obsm[Key.obsm.CAUSAL] = causal
+    adata.uns[Key.uns.TRUTH] = {
+        "graph": weights,
+        "mixing": loadings,
+        "order": order,
+        "targets": {"perturbation": np.array(names, dtype=object), "factor": targets},
+        "params": {
+            "mechanism": mechanism,
+            "graph": graph,
+            "edge_probability": edge_probability,
+            "weight_range": np.array(weight_range, dtype=float),
+            "mixing": mixing,
+            "shift": shift,
+        },
+    }
+    return adata

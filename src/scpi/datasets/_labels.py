@@ -1,0 +1,29 @@
+"""Names that simulators and loaders give to conditions."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+CONTROL = "control"
+DELIMITER = "+"
+
+
+def conditions(names: Sequence[str], *, doubles: bool) -> tuple[list[str], NDArray[np.bool_]]:
+    """Labels of the control, all singles and (on demand) all pairs, with their membership (conditions x names)."""
+    n = len(names)
+    members: list[tuple[int, ...]] = [(), *((i,) for i in range(n))]
+    if doubles:
+        members += combinations(range(n), 2)
+    design = np.zeros((len(members), n), dtype=bool)
+    for row, member in enumerate(members):
+        design[row, list(member)] = True
+    labels = [DELIMITER.join(names[i] for i in member) or CONTROL for member in members]
+    return labels, design
