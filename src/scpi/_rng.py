@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
 
 
@@ -24,7 +22,7 @@ def as_generator(rng: int | np.integer | np.random.Generator | None) -> np.rando
     """
     if rng is None or isinstance(rng, np.random.Generator):
         return np.random.default_rng(rng)
-    if isinstance(rng, Integral) and not isinstance(rng, bool):
+    if isinstance(rng, int | np.integer) and not isinstance(rng, bool):
         return np.random.default_rng(int(rng))
     msg = f"rng must be an integer, a numpy.random.Generator or None, not {type(rng).__name__}."
     raise TypeError(msg)
