@@ -1,0 +1,98 @@
+"""Configuration of Sphinx: `hatch run docs:build`, or `sphinx-build -M html docs docs/_build -W`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import UTC, datetime
+from importlib.metadata import metadata
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+# --- project
+
+_metadata = metadata("scpi")
+project = _metadata["Name"]
+author = "scpi developers"
+copyright = f"{datetime.now(tz=UTC):%Y}, {author}"
+version = release = _metadata["Version"]
+
+# --- notebooks
+# They live in the top-level folder tutorials/, where people look for them; Sphinx only reads below its own folder.
+
+_notebooks = HERE / "tutorials" / "notebooks"
+shutil.rmtree(_notebooks, ignore_errors=True)
+_notebooks.mkdir()
+for _notebook in sorted((HERE.parent / "tutorials").glob("*.ipynb")):
+    shutil.copy(_notebook, _notebooks)
+
+# --- Sphinx
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx_autodoc_typehints",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinxcontrib.bibtex",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "**.ipynb_checkpoints"]
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
+default_role = "literal"
+
+# A reference to something of scpi has to lead somewhere. One to another package does where its inventory can be had.
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(?!scpi\.).*")]
+# A build without network stays free of warnings: the inventories of other projects are fetched on request.
+if os.environ.get("READTHEDOCS") or os.environ.get("SCPI_DOCS_ONLINE"):
+    intersphinx_mapping = {
+        "anndata": ("https://anndata.readthedocs.io/en/stable/", None),
+        "lightning": ("https://lightning.ai/docs/pytorch/stable/", None),
+        "matplotlib": ("https://matplotlib.org/stable/", None),
+        "mudata": ("https://mudata.readthedocs.io/en/stable/", None),
+        "networkx": ("https://networkx.org/documentation/stable/", None),
+        "numpy": ("https://numpy.org/doc/stable/", None),
+        "pandas": ("https://pandas.pydata.org/docs/", None),
+        "python": ("https://docs.python.org/3/", None),
+        "scanpy": ("https://scanpy.readthedocs.io/en/stable/", None),
+        "scipy": ("https://docs.scipy.org/doc/scipy/", None),
+        "scvi": ("https://docs.scvi-tools.org/en/stable/", None),
+        "torch": ("https://docs.pytorch.org/docs/stable/", None),
+    }
+
+# --- API reference
+
+autosummary_generate = True
+autodoc_member_order = "bysource"
+napoleon_google_docstring = False
+napoleon_use_rtype = True
+typehints_defaults = "braces"
+always_use_bars_union = True
+suppress_warnings = [
+    # Types that only checkers import, in the packages below: the signature is shown as it is written.
+    "sphinx_autodoc_typehints.forward_reference",
+    "sphinx_autodoc_typehints.guarded_import",
+]
+
+# --- pages
+
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "html_image"]
+myst_heading_anchors = 3
+# Notebooks are committed executed; running them is another job than building the pages.
+nb_execution_mode = "off"
+nb_merge_streams = True
+bibtex_bibfiles = ["references.bib"]
+bibtex_reference_style = "author_year"
+
+# --- HTML
+
+html_theme = "sphinx_book_theme"
+html_title = project
+html_static_path = ["_static"]
+html_theme_options = {"path_to_docs": "docs", "show_navbar_depth": 1}

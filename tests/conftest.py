@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+mpl.use("agg")
+
+DATA_VARIABLE = "SCPI_TEST_DATA"
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """Root of the source tree."""
+    return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Callable[[str], Path]:
+    """Path of a file of real data, by name; skips the test where the file is not at hand."""
+
+    def find(name: str) -> Path:
+        folder = os.environ.get(DATA_VARIABLE)
+        if not folder:
+            pytest.skip(f"needs {name}: set {DATA_VARIABLE} to the folder that holds it")
+        path = Path(folder) / name
+        if not path.is_file():
+            pytest.skip(f"needs {name}: it is not in the folder that {DATA_VARIABLE} names")
+        return path
+
+    return find

@@ -1,0 +1,305 @@
+"""Conventions that hold for the whole package."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.metadata
+import inspect
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import scpi
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "scpi"
+
+ROOMS = ("datasets", "get", "metrics", "model", "pl", "tl")
+PUBLIC = [(room, name) for room in ROOMS for name in importlib.import_module(f"scpi.{room}").__all__]
+ON_ANNDATA = [(room, name) for room, name in PUBLIC if room in {"get", "pl", "tl"}]
+
+
+def public(room, name):
+    return getattr(importlib.import_module(f"scpi.{room}"), name)
+
+
+def public_callables():
+    """Functions and classes by qualified name, and with every class the methods that scpi itself defines."""
+    for room, name in PUBLIC:
+        value = public(room, name)
+        yield f"{room}.{name}", value
+        if inspect.isclass(value):
+            for method, member in inspect.getmembers(value, callable):
+                own = getattr(member, "__module__", "").startswith("scpi.")
+                if own and not method.startswith("_") and not inspect.isclass(member):
+                    yield f"{room}.{name}.{method}", member
+
+
+CALLABLES = dict(public_callables())
+
+
+# --- names
+
+
+def test_the_package_is_not_empty():
+    assert len(ON_ANNDATA) >= 10
+    assert scpi.__all__ == sorted([*ROOMS, "settings"])
+
+
+@pytest.mark.parametrize(("room", "name"), PUBLIC)
+def test_a_public_name_is_what_it_says(room, name):
+    value = public(room, name)
+    assert value.__name__ == name
+    assert name in dir(importlib.import_module(f"scpi.{room}"))
+
+
+@pytest.mark.parametrize("room", ["scpi", *(f"scpi.{room}" for room in ROOMS)])
+def test_type_checkers_see_what_is_loaded_lazily(room):
+    """The imports under ``if TYPE_CHECKING:`` name the same things as ``attach``."""
+    module = importlib.import_module(room)
+    if "attach" not in vars(module):
+        pytest.skip(f"{room} is not lazy")
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    blocks = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
+    assert sorted(alias.asname for node in imports for alias in node.names) == module.__all__
+
+
+# --- signatures and docstrings
+
+
+def parameters(function):
+    return {name: p for name, p in inspect.signature(function).parameters.items() if name not in {"self", "cls"}}
+
+
+@pytest.mark.parametrize(("room", "name"), ON_ANNDATA)
+def test_the_data_come_first(room, name):
+    first = next(iter(parameters(public(room, name))))
+    assert first in {"adata", "data"}
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_at_most_three_parameters_are_positional(name):
+    positional = [p for p in parameters(CALLABLES[name]).values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert len(positional) <= 3
+
+
+@pytest.mark.parametrize(("room", "name"), ON_ANNDATA)
+def test_copy_is_off_and_by_keyword(room, name):
+    function = public(room, name)
+    if "copy" not in parameters(function):
+        pytest.skip("takes no copy")
+    copy = parameters(function)["copy"]
+    assert copy.kind is copy.KEYWORD_ONLY
+    assert copy.default is False
+    assert "None" in str(inspect.signature(function).return_annotation)
+
+
+@pytest.mark.parametrize(("room", "name"), [item for item in PUBLIC if item[0] == "tl"])
+def test_a_tool_can_leave_its_input_alone(room, name):
+    assert "copy" in parameters(public(room, name))
+
+
+@pytest.mark.parametrize(("room", "name"), [item for item in PUBLIC if item[0] == "pl"])
+def test_a_plot_takes_axes_and_returns_a_figure_on_request(room, name):
+    names = parameters(public(room, name))
+    assert {"show", "return_fig"} <= names.keys()
+    assert "save" not in names
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_every_parameter_and_result_has_a_type(name):
+    function = CALLABLES[name]
+    untyped = [n for n, p in parameters(function).items() if p.annotation is p.empty and p.kind is not p.VAR_KEYWORD]
+    assert not untyped
+    if not inspect.isclass(function):
+        assert inspect.signature(function).return_annotation is not inspect.Signature.empty
+
+
+def sections(docstring):
+    """Body of every numpydoc section, by title."""
+    parts = re.split(r"^(\w[\w ]*)\n-{3,}$", inspect.cleandoc(docstring), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_the_docstring_describes_the_signature(name):
+    function = CALLABLES[name]
+    docstring = inspect.getdoc(function)
+    assert docstring, "no docstring"
+    assert "%(" not in docstring, "a fragment was not filled"
+
+    described = sections(docstring)
+    lines = [line for line in described.get("Parameters", "").splitlines() if line and not line.startswith(" ")]
+    assert not [line for line in lines if ":" in line], "types stand in the signature only"
+    documented = [part.strip().lstrip("*") for line in lines for part in line.split(",")]
+    assert documented == list(parameters(function))
+    if not inspect.isclass(function) and str(inspect.signature(function).return_annotation) not in {"None", "Self"}:
+        assert "Returns" in described
+
+
+# --- documentation
+
+
+def test_every_public_name_is_in_the_api_reference():
+    pages = (path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "api").glob("*.md"))
+    entries = {line.strip() for page in pages for line in page.splitlines()}
+    missing = {f"{room}.{name}" for room, name in PUBLIC} - entries
+    assert not missing
+
+
+def test_the_changelog_has_a_place_for_what_comes():
+    assert "\n## [Unreleased]\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def readme_commands():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(r"^```bash\n(python3 -m venv .*)\n```$", text, flags=re.MULTILINE)
+
+
+def test_the_readme_has_two_commands_that_do_their_own_set_up():
+    demo, tests = readme_commands()
+    assert demo.endswith("&& .venv/bin/scpi demo --out demo")
+    assert tests.endswith("&& .venv/bin/pytest")
+    for command in (demo, tests):
+        for path in re.findall(r"-c (\S+)", command):
+            assert (ROOT / path).is_file()
+
+
+def test_the_checks_run_the_test_command_of_the_readme():
+    _, tests = readme_commands()
+    lines = [line.strip() for line in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()]
+    assert lines.count(tests) == 1
+
+
+# --- imports
+
+
+def run_python(*arguments):
+    # A generous limit: it catches a hang, not a slow machine.
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def test_import_is_light():
+    heavy = {"anndata", "lightning", "matplotlib", "mudata", "numpy", "pandas", "scanpy", "scipy", "scvi", "torch"}
+    loaded = run_python("-c", "import sys, scpi; print(*{name.partition('.')[0] for name in sys.modules})").split()
+    assert "scpi" in loaded
+    assert not heavy & set(loaded)
+
+
+@pytest.mark.parametrize("room", ["get", "pl", "metrics"])
+def test_a_light_room_loads_neither_torch_nor_scvi(room):
+    code = f"import sys\nfrom scpi.{room} import *\nprint(*{{'torch', 'scvi', 'lightning'}} & sys.modules.keys())"
+    assert run_python("-c", code).split() == []
+
+
+def test_import_warns_of_nothing():
+    run_python("-W", "error", "-c", "import scpi; scpi.settings.datasetdir; dir(scpi)")
+
+
+def test_the_package_ships_its_types():
+    assert (SOURCE / "py.typed").is_file()
+
+
+# What each room may import from the others.
+ARROWS = {
+    "datasets": set(),
+    "metrics": set(),
+    "attribution": {"metrics"},
+    "de": {"metrics"},
+    "get": set(),
+    "pl": {"get"},
+    "model": {"metrics", "attribution", "de"},
+    "tl": {"metrics", "attribution", "de", "model", "get"},
+    "benchmark": {"datasets", "metrics", "attribution", "de", "get", "pl", "model", "tl"},
+    "cli": {"datasets", "metrics", "attribution", "de", "get", "pl", "model", "tl", "benchmark"},
+}
+# What a room may not know of the stack below.
+FORBIDDEN = {
+    "metrics": {"anndata", "mudata", "scanpy", "torch", "lightning", "scvi"},
+    "attribution": {"anndata", "mudata", "scanpy", "scvi"},
+    "de": {"torch", "lightning", "scvi"},
+    "get": {"torch", "lightning", "scvi", "scanpy"},
+    "pl": {"torch", "lightning", "scvi"},
+}
+
+
+def imported(path):
+    """Dotted names that a module imports, wherever in the file; ``from scpi import tl`` gives ``scpi.tl``."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_arrows_point_one_way(path):
+    relative = path.relative_to(SOURCE)
+    if relative.as_posix() in {"__init__.py", "__main__.py"}:
+        pytest.skip("names every room")
+    room = relative.parts[0].removesuffix(".py")
+    names = [name.split(".") for name in imported(path)]
+    rooms = {name[1] for name in names if name[0] == "scpi" and not name[1].startswith("_")}
+    # A private module of the package itself stands below every room.
+    allowed = set() if room.startswith("_") else ARROWS[room] | {room}
+    assert rooms - {"settings"} <= allowed
+    assert not FORBIDDEN.get(room, set()) & {name[0] for name in names}
+
+
+# --- metadata
+
+
+def project_metadata():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_the_version_is_that_of_the_installed_package():
+    assert importlib.metadata.version("scpi") == scpi.__version__
+
+
+def test_dependencies_have_lower_bounds_only():
+    project = project_metadata()
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    for requirement in map(Requirement, [*project["dependencies"], *extras]):
+        operators = {specifier.operator for specifier in requirement.specifier}
+        assert operators == {">="} or requirement.name == "scpi", str(requirement)
+    assert project["requires-python"] == ">=3.11"
+
+
+def test_every_import_of_the_package_is_a_dependency():
+    project = project_metadata()
+    distributions = {Requirement(line).name for line in project["dependencies"]}
+    modules = {"scikit-learn": "sklearn", "scvi-tools": "scvi"}
+    declared = {modules.get(name, name) for name in distributions} | {"scpi"} | set(sys.stdlib_module_names)
+    used = {name.partition(".")[0] for path in SOURCE.rglob("*.py") for name in imported(path)}
+    assert used <= declared
+
+
+def test_an_extra_that_the_package_names_exists():
+    extras = project_metadata()["optional-dependencies"]
+    named = set()
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "import_extra":
+                named |= {keyword.value.value for keyword in node.keywords if keyword.arg == "extra"}
+    assert named <= extras.keys()
+    (everything,) = extras["all"]
+    assert Requirement(everything).extras == extras.keys() - {"all"}
+
+
+def test_the_command_line_starts_without_torch():
+    script = "import sys, scpi.cli; print(*{'torch', 'scvi', 'scanpy'} & sys.modules.keys())"
+    assert run_python("-c", script).split() == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX script")
+def test_the_checks_can_be_run():
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
