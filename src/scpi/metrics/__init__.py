@@ -2,6 +2,54 @@
 
 from __future__ import annotations
 
-from scpi.metrics._mmd import mmd, multi_kernel_bandwidths
+from typing import TYPE_CHECKING
 
-__all__ = ["mmd", "multi_kernel_bandwidths"]
+from scpi._lazy import attach
+
+if TYPE_CHECKING:
+    from scpi.metrics._activity import dar as dar
+    from scpi.metrics._activity import hits_at_n as hits_at_n
+    from scpi.metrics._ceiling import Ceiling as Ceiling
+    from scpi.metrics._ceiling import split_half_ceiling as split_half_ceiling
+    from scpi.metrics._change import cosine as cosine
+    from scpi.metrics._change import mae as mae
+    from scpi.metrics._change import pearson_delta as pearson_delta
+    from scpi.metrics._change import r2 as r2
+    from scpi.metrics._change import rmse as rmse
+    from scpi.metrics._change import sign_accuracy as sign_accuracy
+    from scpi.metrics._change import top_k_overlap as top_k_overlap
+    from scpi.metrics._energy import energy_distance as energy_distance
+    from scpi.metrics._graph import align_graph as align_graph
+    from scpi.metrics._graph import edge_average_precision as edge_average_precision
+    from scpi.metrics._graph import edge_chance_level as edge_chance_level
+    from scpi.metrics._graph import match_latents as match_latents
+    from scpi.metrics._graph import structural_hamming_distance as structural_hamming_distance
+    from scpi.metrics._graph import target_recovery as target_recovery
+    from scpi.metrics._mmd import mmd as mmd
+    from scpi.metrics._mmd import multi_kernel_bandwidths as multi_kernel_bandwidths
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Ceiling": "_ceiling",
+        "align_graph": "_graph",
+        "cosine": "_change",
+        "dar": "_activity",
+        "edge_average_precision": "_graph",
+        "edge_chance_level": "_graph",
+        "energy_distance": "_energy",
+        "hits_at_n": "_activity",
+        "mae": "_change",
+        "match_latents": "_graph",
+        "mmd": "_mmd",
+        "multi_kernel_bandwidths": "_mmd",
+        "pearson_delta": "_change",
+        "r2": "_change",
+        "rmse": "_change",
+        "sign_accuracy": "_change",
+        "split_half_ceiling": "_ceiling",
+        "structural_hamming_distance": "_graph",
+        "target_recovery": "_graph",
+        "top_k_overlap": "_change",
+    },
+)

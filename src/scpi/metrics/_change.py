@@ -1,0 +1,260 @@
+"""How well a predicted change of expression agrees with the real one.
+
+All functions take changes against the control, as a vector of genes or as conditions x genes, and give a number for
+two vectors or one value for each condition.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+def _pair(real: ArrayLike, predicted: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    first, second = np.asarray(real, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    if first.shape != second.shape:
+        msg = f"`real` has shape {first.shape} and `predicted` {second.shape}: they must be of the same genes."
+        raise ValueError(msg)
+    if first.ndim not in (1, 2) or first.shape[-1] == 0:
+        msg = f"Changes must be a vector of genes or conditions x genes, but have shape {first.shape}."
+        raise ValueError(msg)
+    for name, array in {"real": first, "predicted": second}.items():
+        if not np.isfinite(array).all():
+            msg = f"`{name}` has NaN or infinite values."
+            raise ValueError(msg)
+    return first, second
+
+
+def _result(values: NDArray[np.float64]) -> float | NDArray[np.float64]:
+    return float(values) if values.ndim == 0 else values
+
+
+def _ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide, giving NaN where the denominator is zero."""
+    quotient = np.full(np.shape(denominator), np.nan)
+    np.divide(numerator, denominator, out=quotient, where=denominator > 0)
+    return quotient
+
+
+def cosine(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
+    """Cosine of the angle between the real and the predicted change.
+
+    Parameters
+    ----------
+    real, predicted
+        Changes against the control: a vector of genes, or conditions x genes.
+
+    Returns
+    -------
+    Values between -1 and 1. NaN where all of a change is zero.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or a value is NaN or infinite.
+
+    Examples
+    --------
+    >>> from scpi.metrics import cosine
+    >>> cosine([1.0, 1.0], [1.0, -1.0])
+    0.0
+    """
+    x, y = _pair(real, predicted)
+    norms = np.sqrt((x * x).sum(axis=-1)) * np.sqrt((y * y).sum(axis=-1))
+    return _result(np.clip(_ratio((x * y).sum(axis=-1), norms), -1.0, 1.0))
+
+
+def pearson_delta(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
+    """Pearson correlation across genes of the real and the predicted change.
+
+    It is computed on changes, not on expression: profiles of expression correlate at 0.9 and more whatever is
+    predicted, because the differences between genes outweigh those between conditions.
+
+    Parameters
+    ----------
+    real, predicted
+        Changes against the control: a vector of genes, or conditions x genes.
+
+    Returns
+    -------
+    Values between -1 and 1. NaN where a change is the same for all genes, as that of a prediction of no change.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or a value is NaN or infinite.
+
+    Examples
+    --------
+    >>> from scpi.metrics import pearson_delta
+    >>> round(pearson_delta([0.0, 1.0, 2.0], [1.0, 3.0, 5.0]), 6)
+    1.0
+    """
+    x, y = _pair(real, predicted)
+    # A constant row less its rounded mean need not be zero to the last bit
+    constant = (np.ptp(x, axis=-1) == 0) | (np.ptp(y, axis=-1) == 0)
+    x, y = x - x.mean(axis=-1, keepdims=True), y - y.mean(axis=-1, keepdims=True)
+    norms = np.sqrt((x * x).sum(axis=-1)) * np.sqrt((y * y).sum(axis=-1))
+    values = np.clip(_ratio((x * y).sum(axis=-1), np.where(constant, 0.0, norms)), -1.0, 1.0)
+    return _result(values)
+
+
+def r2(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
+    """Share of the variance across genes of the real change that the prediction explains.
+
+    Parameters
+    ----------
+    real, predicted
+        Changes against the control: a vector of genes, or conditions x genes.
+
+    Returns
+    -------
+    Values up to 1, not cut off at 0: negative where predicting the mean over genes would have been better. NaN where
+    the real change is the same for all genes.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or a value is NaN or infinite.
+
+    Examples
+    --------
+    >>> from scpi.metrics import r2
+    >>> r2([0.0, 2.0], [0.0, 1.0])
+    0.5
+    """
+    x, y = _pair(real, predicted)
+    constant = np.ptp(x, axis=-1) == 0
+    total = ((x - x.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
+    return _result(1.0 - _ratio(((x - y) ** 2).sum(axis=-1), np.where(constant, 0.0, total)))
+
+
+def rmse(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
+    """Root of the mean squared error over genes, in the units of the change.
+
+    Parameters
+    ----------
+    real, predicted
+        Changes against the control: a vector of genes, or conditions x genes.
+
+    Returns
+    -------
+    Values from 0.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or a value is NaN or infinite.
+
+    Examples
+    --------
+    >>> from scpi.metrics import rmse
+    >>> rmse([0.0, 0.0], [1.0, -1.0])
+    1.0
+    """
+    x, y = _pair(real, predicted)
+    return _result(np.sqrt(((x - y) ** 2).mean(axis=-1)))
+
+
+def mae(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
+    """Mean absolute error over genes, in the units of the change.
+
+    Parameters
+    ----------
+    real, predicted
+        Changes against the control: a vector of genes, or conditions x genes.
+
+    Returns
+    -------
+    Values from 0.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or a value is NaN or infinite.
+
+    Examples
+    --------
+    >>> from scpi.metrics import mae
+    >>> mae([0.0, 0.0], [1.0, -3.0])
+    2.0
+    """
+    x, y = _pair(real, predicted)
+    return _result(np.abs(x - y).mean(axis=-1))
+
+
+def sign_accuracy(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
+    """Share of the genes that change whose direction is predicted.
+
+    Parameters
+    ----------
+    real, predicted
+        Changes against the control: a vector of genes, or conditions x genes.
+
+    Returns
+    -------
+    Values between 0 and 1. Genes whose real change is exactly zero are left out, genes predicted not to change count
+    as wrong. NaN where no gene changes.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or a value is NaN or infinite.
+
+    Examples
+    --------
+    >>> from scpi.metrics import sign_accuracy
+    >>> sign_accuracy([1.0, -1.0, 0.0], [0.5, 2.0, 1.0])
+    0.5
+    """
+    x, y = _pair(real, predicted)
+    changes = x != 0
+    right = changes & (np.sign(x) == np.sign(y))
+    return _result(_ratio(right.sum(axis=-1, dtype=np.float64), changes.sum(axis=-1, dtype=np.float64)))
+
+
+def _top(values: NDArray[np.float64], k: int) -> NDArray[np.bool_]:
+    """Mark the `k` largest absolute values of each row; zeros never are among them."""
+    magnitude = np.abs(values)
+    ranked = np.argsort(-magnitude, axis=-1, kind="stable")[..., :k]
+    top = np.zeros(values.shape, dtype=bool)
+    np.put_along_axis(top, ranked, True, axis=-1)
+    return top & (magnitude > 0)
+
+
+def top_k_overlap(real: ArrayLike, predicted: ArrayLike, *, k: int = 20) -> float | NDArray[np.float64]:
+    """Share of the `k` genes that change most which are among the `k` predicted to change most.
+
+    Parameters
+    ----------
+    real, predicted
+        Changes against the control: a vector of genes, or conditions x genes.
+    k
+        Number of genes, by the size of the change in either direction.
+
+    Returns
+    -------
+    Values between 0 and 1. Genes with a change of exactly zero are never among the `k`. NaN where no gene changes.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, a value is NaN or infinite, or `k` is below 1.
+
+    Examples
+    --------
+    >>> from scpi.metrics import top_k_overlap
+    >>> top_k_overlap([3.0, -2.0, 0.1], [2.0, 0.1, -3.0], k=2)
+    0.5
+    """
+    if k < 1:
+        msg = f"`k` must be at least 1, but is {k}."
+        raise ValueError(msg)
+    x, y = _pair(real, predicted)
+    top_real = _top(x, k)
+    both = (top_real & _top(y, k)).sum(axis=-1, dtype=np.float64)
+    return _result(_ratio(both, top_real.sum(axis=-1, dtype=np.float64)))
