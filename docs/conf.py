@@ -7,6 +7,10 @@ import shutil
 from datetime import UTC, datetime
 from importlib.metadata import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
 
@@ -36,7 +40,6 @@ extensions = [
     "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
-    "sphinx_autodoc_typehints",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinxcontrib.bibtex",
@@ -73,13 +76,13 @@ autosummary_generate = True
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 napoleon_use_rtype = True
-typehints_defaults = "braces"
-always_use_bars_union = True
-suppress_warnings = [
-    # Types that only checkers import, in the packages below: the signature is shown as it is written.
-    "sphinx_autodoc_typehints.forward_reference",
-    "sphinx_autodoc_typehints.guarded_import",
-]
+# Types and defaults stand in the signature, one parameter a line, as they do in the source.
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_type_aliases = {"ArrayLike": "ArrayLike", "NDArray": "NDArray"}
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 80
+python_use_unqualified_type_names = True
 
 # --- pages
 
@@ -97,3 +100,19 @@ html_theme = "sphinx_book_theme"
 html_title = project
 html_static_path = ["_static"]
 html_theme_options = {"path_to_docs": "docs", "show_navbar_depth": 1}
+
+
+def returns_as_prose(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Write the section Returns as the field that it becomes: its text is prose, where napoleon would look for types."""
+    headers = [i - 1 for i, line in enumerate(lines) if i and len(line) > 2 and set(line) == {"-"}]
+    for header, end in zip(headers, [*headers[1:], len(lines)], strict=True):
+        if lines[header] == "Returns":
+            first, *rest = lines[header + 2 : end]
+            # Two blank lines end the section before, and this one.
+            lines[header:end] = ["", "", f":returns: {first}", *(f"    {line}".rstrip() for line in rest), "", ""]
+            return
+
+
+def setup(app: Sphinx) -> None:
+    """Connect what stands above."""
+    app.connect("autodoc-process-docstring", returns_as_prose, priority=400)  # napoleon is at 500

@@ -52,9 +52,9 @@ class Settings:
 
     @property
     def verbosity(self) -> str:
-        """How much scpi says: ``"error"``, ``"warning"``, ``"info"`` or ``"debug"``.
+        """How much scpi says.
 
-        Setting it also sends the messages to standard error, unless the program has configured logging itself.
+        One of ``"error"``, ``"warning"``, ``"info"`` and ``"debug"``. Setting it also sends the messages to standard error, unless the program has configured logging itself.
         """
         return self._verbosity
 
@@ -74,7 +74,7 @@ class Settings:
 
     @property
     def n_jobs(self) -> int:
-        """Number of processes or threads that a function may use; set ``-1`` for all cores."""
+        """Number of processes or threads that a function may use; setting ``-1`` takes all cores."""
         return self._n_jobs
 
     @n_jobs.setter
