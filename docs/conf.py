@@ -6,6 +6,7 @@ import os
 import shutil
 from datetime import UTC, datetime
 from importlib.metadata import metadata
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +106,7 @@ html_theme_options = {"path_to_docs": "docs", "show_navbar_depth": 1}
 def returns_as_prose(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Write the section Returns as the field that it becomes: its text is prose, where napoleon would look for types."""
     headers = [i - 1 for i, line in enumerate(lines) if i and len(line) > 2 and set(line) == {"-"}]
-    for header, end in zip(headers, [*headers[1:], len(lines)], strict=True):
+    for header, end in pairwise([*headers, len(lines)]):
         if lines[header] == "Returns":
             first, *rest = lines[header + 2 : end]
             # Two blank lines end the section before, and this one.
