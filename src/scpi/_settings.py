@@ -16,7 +16,6 @@ class Settings:
     >>> import scpi
     >>> scpi.settings.n_jobs
     1
-    >>> scpi.settings.verbosity = "info"
     """
 
     def __init__(self) -> None:
