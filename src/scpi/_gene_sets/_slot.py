@@ -1,0 +1,91 @@
+"""Where an AnnData keeps its gene sets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from scpi._keys import Key
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from scpi._gene_sets._match import Match
+
+
+def write_gene_sets(adata: AnnData, match: Match, *, params: dict[str, Any], key: str = Key.varm.GENE_SETS) -> None:
+    """Store the membership in `varm` and all that is known of the sets in `uns`, under the same key."""
+    adata.varm[key] = match.membership
+    adata.uns[key] = {
+        "names": match.names,
+        "sizes": match.sizes,
+        "total_sizes": match.total_sizes,
+        "coverage": dict(match.coverage),
+        # Files have no place for None
+        "params": {name: value for name, value in params.items() if value is not None},
+    }
+
+
+def read_gene_sets(adata: AnnData, key: str = Key.varm.GENE_SETS) -> tuple[sparse.csr_matrix, NDArray[np.object_]]:
+    """Read gene sets as :func:`scpi.tl.gene_sets` or a user stored them.
+
+    Parameters
+    ----------
+    adata
+        Annotated data.
+    key
+        Entry of `adata.varm`: a sparse or dense matrix or a DataFrame of zeros and ones, genes x sets. The names are
+        the columns of a DataFrame, or `adata.uns[key]["names"]`, or else numbers.
+
+    Returns
+    -------
+    The boolean membership, genes x sets, and the names of the sets.
+
+    Raises
+    ------
+    KeyError
+        If there is no such entry.
+    ValueError
+        If it has no sets, values other than zero and one, or names that are repeated or do not fit.
+    """
+    if key not in adata.varm:
+        there = ", ".join(map(repr, adata.varm)) or "nothing"
+        msg = f"`adata.varm` has no gene sets {key!r}, only {there}. Make them with `scpi.tl.gene_sets(adata, ...)`."
+        raise KeyError(msg)
+    value = adata.varm[key]
+    names: list[str] | None = None
+    if isinstance(value, pd.DataFrame):
+        names = [str(column) for column in value.columns]
+        value = value.to_numpy()
+    if sparse.issparse(value):
+        values, matrix = value.data, value
+    else:
+        values = matrix = np.asarray(value)
+    if matrix.ndim != 2 or matrix.shape[1] == 0:
+        msg = f"`adata.varm[{key!r}]` must be genes x sets with at least one set, but has shape {matrix.shape}."
+        raise ValueError(msg)
+    if values.dtype != bool and (values.dtype == object or not np.isin(values, (0, 1)).all()):
+        msg = f"`adata.varm[{key!r}]` must say whether a gene is in a set: boolean, or zeros and ones."
+        raise ValueError(msg)
+    membership = sparse.csr_matrix(matrix, dtype=bool, copy=True)
+    membership.eliminate_zeros()
+    if names is None:
+        stored = adata.uns.get(key)
+        if hasattr(stored, "get") and stored.get("names") is not None:
+            names = [str(name) for name in stored["names"]]
+        else:
+            names = [str(number) for number in range(membership.shape[1])]
+    if len(names) != membership.shape[1]:
+        msg = (
+            f"`adata.varm[{key!r}]` has {membership.shape[1]} sets, but `adata.uns[{key!r}]['names']` has "
+            f"{len(names)} names."
+        )
+        raise ValueError(msg)
+    if len(set(names)) != len(names):
+        msg = f"The names of the gene sets {key!r} are not unique."
+        raise ValueError(msg)
+    return membership, np.array(names, dtype=object)

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
+
+from scpi._docs import fill
+from scpi._gene_sets import match_gene_sets, parse_gene_sets, write_gene_sets
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from anndata import AnnData
+    from mudata import MuData
+
+logger = logging.getLogger(__name__)
+
+
+def _measured_ids(adata: AnnData, id_column: str | None) -> list[str]:
+    if not adata.var_names.is_unique:
+        repeated = adata.var_names[adata.var_names.duplicated()].unique()[:3]
+        msg = (
+            f"The names of the genes are not unique ({', '.join(map(repr, repeated))} come twice or more). "
+            "Call `adata.var_names_make_unique()`."
+        )
+        raise ValueError(msg)
+    if id_column is None:
+        return [str(name) for name in adata.var_names]
+    if id_column not in adata.var:
+        msg = f"`adata.var` has no column {id_column!r}, only {', '.join(map(repr, adata.var.columns)) or 'none'}."
+        raise KeyError(msg)
+    # A gene without an id keeps its place, and matches nothing
+    return [
+        "" if missing else str(value)
+        for value, missing in zip(adata.var[id_column], adata.var[id_column].isna(), strict=True)
+    ]
+
+
+def _read_id_map(id_map: str | os.PathLike[str] | pd.DataFrame | Mapping[str, str]) -> dict[str, str]:
+    if isinstance(id_map, Mapping):
+        return {str(key): str(value) for key, value in id_map.items()}
+    if isinstance(id_map, str | os.PathLike):
+        path = Path(id_map).expanduser()
+        if not path.is_file():
+            msg = f"There is no file {str(path)!r} to map ids with."
+            raise FileNotFoundError(msg)
+        # Where rows have one field more than the header, as R writes them, pandas takes the first for row names
+        id_map = pd.read_csv(path, sep="," if ".csv" in path.suffixes else "\t", dtype=str)
+    if not isinstance(id_map, pd.DataFrame):
+        msg = f"`id_map` must be a path, a DataFrame or a mapping, not {type(id_map).__name__}."
+        raise TypeError(msg)
+    if id_map.shape[1] < 2:
+        msg = f"`id_map` must have two columns, the ids of the data and those of the sets, but has {id_map.shape[1]}."
+        raise ValueError(msg)
+    pairs = id_map.iloc[:, :2].dropna().astype(str)
+    return dict(zip(pairs.iloc[:, 0], pairs.iloc[:, 1], strict=True))
+
+
+@fill
+def gene_sets(
+    data: AnnData | MuData,
+    sets: str | os.PathLike[str] | Mapping[str, Iterable[str]] | pd.DataFrame,
+    *,
+    min_size: int = 5,
+    max_size: int | None = None,
+    id_column: str | None = None,
+    id_map: str | os.PathLike[str] | pd.DataFrame | Mapping[str, str] | None = None,
+    case: Literal["auto", "exact", "upper"] = "auto",
+    source: str = "source",
+    target: str = "target",
+    key_added: str = Key.varm.GENE_SETS,
+    mod: str | None = None,
+    copy: bool = False,
+) -> AnnData | MuData | None:
+    """Match gene sets to the measured genes.
+
+    Versions of Ensembl ids (`ENSG00000141510.18`) are ignored. Several genes may have the same id, such as a symbol
+    with two Ensembl ids: all are members.
+
+    Parameters
+    ----------
+    %(data)s
+    sets
+        The path of a GMT file, plain or gzipped; a mapping from the name of a set to its genes; a DataFrame of
+        booleans, genes x sets; or a network as decoupler has it, a DataFrame with one row for each gene of a set.
+        A network's weights are not used.
+    min_size
+        Sets with fewer measured genes are dropped.
+    max_size
+        Sets with more measured genes are dropped.
+    id_column
+        Column of `adata.var` with the ids that the sets use, in place of `adata.var_names`.
+    id_map
+        Translation of the ids of the data into those of the sets, such as Ensembl ids into symbols: a mapping, a
+        DataFrame or the path of a table with a header, whose first two columns are taken. Ids that are not in it stay.
+    case
+        Whether to compare ids as they are (`"exact"`) or in upper case (`"upper"`), which takes genes of two species
+        with the same name for the same. `"auto"` does the latter, with a warning, where it matches more than twice as
+        many genes.
+    source
+        Column of a network with the name of the set.
+    target
+        Column of a network with the gene.
+    %(key_added)s
+    %(mod)s
+    %(copy)s
+
+    Returns
+    -------
+    Returns `None` if `copy=False`, else the copy. Sets the following fields:
+
+    `adata.varm['gene_sets' | key_added]` : :class:`scipy.sparse.csr_matrix` (dtype `bool`)
+        Membership, genes x sets.
+    `adata.uns['gene_sets' | key_added]` : :class:`dict`
+        `names` of the sets, `sizes` (measured genes), `total_sizes` (genes in the source), `coverage` (how many
+        genes, ids and sets matched) and `params`.
+
+    Raises
+    ------
+    ValueError
+        If no gene is in any set (the message names the kinds of ids on both sides), no set is within the limits of
+        size, the names of the genes are not unique, or a file is damaged.
+    FileNotFoundError
+        If a file does not exist.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anndata import AnnData
+    >>> import scpi
+    >>> adata = AnnData(np.ones((2, 3)))
+    >>> adata.var_names = ["STAT1", "JAK2", "ACTB"]
+    >>> scpi.tl.gene_sets(adata, {"interferon": ["JAK2", "STAT1", "IRF1"]}, min_size=2)
+    >>> adata.varm["gene_sets"].toarray().ravel()
+    array([ True,  True, False])
+    """
+    adata = resolve_modality(data, mod)
+    match = match_gene_sets(
+        _measured_ids(adata, id_column),
+        parse_gene_sets(sets, source=source, target=target),
+        min_size=min_size,
+        max_size=max_size,
+        id_map=None if id_map is None else _read_id_map(id_map),
+        case=case,
+    )
+    coverage = match.coverage
+    logger.info(
+        "%d of %d gene sets kept (%d with fewer than %d measured genes, %d with too many); %d of %d genes are in a set",
+        coverage["n_sets_kept"],
+        coverage["n_sets"],
+        coverage["n_sets_too_small"],
+        min_size,
+        coverage["n_sets_too_large"],
+        coverage["n_genes_in_sets"],
+        coverage["n_genes"],
+    )
+    params = {
+        "min_size": min_size,
+        "max_size": max_size,
+        "id_column": id_column,
+        "case": match.case,
+        "mapped": id_map is not None,
+        "file": Path(sets).name if isinstance(sets, str | os.PathLike) else None,
+    }
+    result = data.copy() if copy else None
+    write_gene_sets(resolve_modality(data if result is None else result, mod), match, params=params, key=key_added)
+    return result
