@@ -1,0 +1,27 @@
+"""Tests of differences between groups: arrays in and out, without torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scpi._lazy import attach
+
+if TYPE_CHECKING:
+    from scpi.de._comparison import Comparison as Comparison
+    from scpi.de._fdr import false_discovery_control as false_discovery_control
+    from scpi.de._moments import Moments as Moments
+    from scpi.de._moments import group_moments as group_moments
+    from scpi.de._welch import welch as welch
+    from scpi.de._wilcoxon import wilcoxon as wilcoxon
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Comparison": "_comparison",
+        "Moments": "_moments",
+        "false_discovery_control": "_fdr",
+        "group_moments": "_moments",
+        "welch": "_welch",
+        "wilcoxon": "_wilcoxon",
+    },
+)

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+
+from scpi.de._comparison import check_values
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+# Memory of a block of rows in float64, twice (its values and their squares)
+_BLOCK_BYTES = 2**25
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Size, mean and variance of every group in every column."""
+
+    size: NDArray[np.intp]
+    """Rows of each group."""
+    mean: NDArray[np.float64]
+    """Means, groups x columns."""
+    variance: NDArray[np.float64]
+    """Variances with `size - 1` in the denominator, groups x columns; NaN for a group of one row."""
+
+
+def group_moments(values: ArrayLike, codes: ArrayLike, *, n_groups: int | None = None) -> Moments:
+    """Means and variances of groups of rows, from sums and sums of squares in one pass over the rows.
+
+    Everything is summed in float64, and dense columns around a value of their own, so that a large mean does not
+    drown a small variance. Sparse input stays sparse, and dense input is taken block by block.
+
+    Parameters
+    ----------
+    values
+        Rows x columns, dense or sparse.
+    codes
+        Group of each row: 0, 1, ...; rows with a negative code are left out.
+    n_groups
+        Number of groups; as many as the codes show if `None`.
+
+    Returns
+    -------
+    The moments. A group without rows has mean NaN.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit or a value is not finite.
+
+    Examples
+    --------
+    >>> from scpi.de import group_moments
+    >>> moments = group_moments([[1.0], [3.0], [5.0]], [0, 0, 1])
+    >>> moments.mean.ravel().tolist(), moments.variance[0].tolist()
+    ([2.0, 5.0], [2.0])
+    """
+    matrix, groups = check_values(values), np.asarray(codes)
+    n_rows, n_columns = matrix.shape
+    if groups.shape != (n_rows,):
+        msg = f"`codes` must have one value for each of the {n_rows} rows, but has shape {groups.shape}."
+        raise ValueError(msg)
+    rows = np.flatnonzero(groups >= 0)
+    if n_groups is None:
+        n_groups = int(groups.max(initial=-1)) + 1
+    size = np.bincount(groups[rows], minlength=n_groups)
+    is_sparse = sparse.issparse(matrix)
+    # Zeros have to stay zeros in a sparse matrix, so only dense columns can be moved
+    shift = np.zeros(n_columns) if is_sparse or len(rows) == 0 else matrix[rows[0]].astype(np.float64)
+    total, squares = np.zeros((n_groups, n_columns)), np.zeros((n_groups, n_columns))
+    n_block = max(1, _BLOCK_BYTES // (8 * max(1, n_columns)))
+    for start in range(0, len(rows), n_block):
+        chosen = rows[start : start + n_block]
+        block = matrix[chosen].astype(np.float64)
+        shape = (n_groups, len(chosen))
+        member = sparse.csr_matrix((np.ones(len(chosen)), (groups[chosen], np.arange(len(chosen)))), shape=shape)
+        if is_sparse:
+            total += (member @ block).toarray()
+            block.data *= block.data
+            squares += (member @ block).toarray()
+        else:
+            block -= shift
+            total += member @ block
+            np.square(block, out=block)
+            squares += member @ block
+    n = size[:, None].astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = total / n
+        residual = squares - total * mean
+        # What is left of equal values after rounding is no variance
+        residual[residual <= squares * np.finfo(np.float64).eps * n] = 0.0
+        variance = np.where(n > 1, residual / (n - 1.0), np.nan)
+    return Moments(size=size, mean=mean + shift, variance=variance)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scpi.de._comparison import Comparison, check_groups, check_values
+from scpi.de._moments import group_moments
+from scpi.de._student import two_sided_log_pval
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+def welch(values: ArrayLike, codes: ArrayLike, *, reference: int) -> Comparison:
+    """Welch's t-test of every group against the reference, in every column at once.
+
+    The null hypothesis is that group and reference have the same mean; their variances may differ (Welch,
+    Biometrika 34, 1947). Rows are taken as independent: cells of the same sample are not, quite.
+
+    Parameters
+    ----------
+    values
+        Rows x columns, dense or sparse.
+    codes
+        Group of each row: 0, 1, ...; rows with a negative code are left out.
+    reference
+        Code of the reference.
+
+    Returns
+    -------
+    Effect, t and p-value, groups x columns. The row of the reference itself is zero, with p = 1. So is t where
+    neither group nor reference varies: there is no noise that a difference could be compared to.
+
+    Raises
+    ------
+    ValueError
+        If a group has fewer than two rows, the shapes do not fit or a value is not finite.
+
+    Examples
+    --------
+    >>> from scpi.de import welch
+    >>> result = welch([[1.0], [2.0], [3.0], [5.0], [6.0], [7.0]], [0, 0, 0, 1, 1, 1], reference=0)
+    >>> round(float(result.score[1, 0]), 6), round(float(result.pval[1, 0]), 6)
+    (4.898979, 0.00805)
+    """
+    matrix = check_values(values)
+    groups, n_groups = check_groups(matrix.shape[0], codes, reference, 2)
+    moments = group_moments(matrix, groups, n_groups=n_groups)
+    effect = moments.mean - moments.mean[reference]
+    n = moments.size[:, None].astype(np.float64)
+    error = moments.variance / n
+    squared = error + error[reference]
+    defined = squared > 0
+    defined[reference] = False
+    scale = np.where(defined, squared, 1.0)
+    score = np.where(defined, effect / np.sqrt(scale), 0.0)
+    # Shares of the squared error keep the degrees of freedom away from underflow
+    share, share_reference = error / scale, error[reference] / scale
+    inverse_df = share**2 / (n - 1.0) + share_reference**2 / (n[reference] - 1.0)
+    df = 1.0 / np.where(defined, inverse_df, 1.0)
+    log_pval = np.where(defined, two_sided_log_pval(score, df), 0.0)
+    return Comparison(effect=effect, score=score, log_pval=log_pval)

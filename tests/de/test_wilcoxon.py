@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse, stats
+
+from scpi.de import wilcoxon
+
+
+@pytest.fixture
+def screen():
+    rng = np.random.default_rng(0)
+    codes = rng.choice([-1, 0, 1, 2, 3], size=500, p=[0.1, 0.5, 0.2, 0.15, 0.05])
+    values = rng.poisson(1.2, size=(500, 6)).astype(np.float32)
+    values[:, 3:] += rng.random((500, 3))  # half of the columns with ties, half without
+    values[codes == 2] += 1.0
+    return values, codes
+
+
+@pytest.mark.parametrize("continuity", [True, False])
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
+def test_wilcoxon_is_that_of_scipy(screen, convert, continuity):
+    values, codes = screen
+    result = wilcoxon(convert(values), codes, reference=0, continuity=continuity)
+    values = values.astype(np.float64)  # SciPy computes in the precision of its input
+    for group in (1, 2, 3):
+        expected = stats.mannwhitneyu(
+            values[codes == group], values[codes == 0], method="asymptotic", use_continuity=continuity
+        )
+        np.testing.assert_allclose(result.pval[group], expected.pvalue, rtol=1e-9)
+        n, m = (codes == group).sum(), (codes == 0).sum()
+        np.testing.assert_array_equal(np.sign(result.score[group]), np.sign(expected.statistic - n * m / 2))
+    np.testing.assert_array_equal(result.score[0], 0)
+    np.testing.assert_array_equal(result.pval[0], 1)
+
+
+def test_p_is_uniform_under_the_null():
+    rng = np.random.default_rng(1)
+    codes = np.repeat([0, 1, 2], [200, 50, 90])
+    result = wilcoxon(rng.exponential(size=(340, 3000)), codes, reference=0, continuity=False)
+    for group in (1, 2):
+        assert stats.kstest(result.pval[group], "uniform").pvalue > 0.01
+
+
+def test_p_is_finite_on_the_log_scale():
+    codes = np.repeat([0, 1], 3000)
+    result = wilcoxon(np.arange(6000.0)[:, None], codes, reference=0)
+    assert result.pval[1, 0] == 0
+    assert result.log_pval[1, 0] == pytest.approx(np.log(2) + stats.norm.logsf(result.score[1, 0]))
+
+
+def test_equal_values_are_no_evidence():
+    result = wilcoxon(np.full((7, 1), 0.3), [0, 0, 0, 0, 1, 1, 2], reference=0)
+    np.testing.assert_array_equal(result.score, 0)
+    np.testing.assert_array_equal(result.pval, 1)
+
+
+def test_one_row_is_a_group():
+    result = wilcoxon([[1.0], [2.0], [3.0], [4.0]], [0, 0, 0, 1], reference=0)
+    assert result.pval[1, 0] == pytest.approx(stats.mannwhitneyu([4.0], [1.0, 2.0, 3.0], method="asymptotic").pvalue)
+
+
+def test_a_group_without_rows_is_named():
+    with pytest.raises(ValueError, match="group 1 has 0"):
+        wilcoxon([[1.0], [2.0]], [0, 2], reference=0)
