@@ -12,6 +12,7 @@ from scpi._lazy import attach
 
 if TYPE_CHECKING:
     from scpi import datasets as datasets
+    from scpi import de as de
     from scpi import get as get
     from scpi import metrics as metrics
     from scpi import model as model
@@ -24,7 +25,7 @@ __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {"settings": "_settings"},
-    submodules=("datasets", "get", "metrics", "model", "pl", "tl"),
+    submodules=("datasets", "de", "get", "metrics", "model", "pl", "tl"),
 )
 
 # A library stays silent until the user asks for more (`scpi.settings.verbosity`) or configures logging.
