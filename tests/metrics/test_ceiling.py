@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scpi.metrics import rmse, split_half_ceiling
+from scpi.metrics import pearson_delta, rmse, spearman_brown, split_half_ceiling
 
 
 def test_pure_signal_has_ceiling_one():
@@ -86,3 +86,25 @@ def test_sparse_seed_and_errors():
         split_half_ceiling(cells, control, n_splits=0)
     with pytest.raises(ValueError, match="one value for each"):
         split_half_ceiling(cells, control, metric=lambda real, predicted: 0.0)
+
+
+def test_spearman_brown():
+    # Two measurements of a signal with variance 1, each with noise of variance v: 1 / (1 + v), halved noise for twice
+    # the cells
+    np.testing.assert_allclose(spearman_brown([1 / 3, 0.0, 1.0]), [1 / 2, 0.0, 1.0])
+    assert spearman_brown(1 / (1 + 0.8), factor=4) == pytest.approx(1 / (1 + 0.2))
+    with pytest.raises(ValueError, match="positive"):
+        spearman_brown(0.5, factor=0)
+
+
+def test_spearman_brown_of_halves_predicts_the_whole():
+    rng = np.random.default_rng(4)
+    signal = rng.normal(0, 0.3, size=3000)
+
+    def measure():
+        return signal + rng.normal(size=(40, 3000))
+
+    control = np.zeros((40, 3000))
+    extrapolated = spearman_brown(split_half_ceiling(measure(), control).mean)
+    whole = pearson_delta(measure().mean(axis=0), measure().mean(axis=0))
+    assert extrapolated == pytest.approx(whole, abs=0.03)

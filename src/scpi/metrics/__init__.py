@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from scpi.metrics._activity import dar as dar
     from scpi.metrics._activity import hits_at_n as hits_at_n
     from scpi.metrics._ceiling import Ceiling as Ceiling
+    from scpi.metrics._ceiling import spearman_brown as spearman_brown
     from scpi.metrics._ceiling import split_half_ceiling as split_half_ceiling
     from scpi.metrics._change import cosine as cosine
     from scpi.metrics._change import mae as mae
@@ -47,6 +48,7 @@ __getattr__, __dir__, __all__ = attach(
         "r2": "_change",
         "rmse": "_change",
         "sign_accuracy": "_change",
+        "spearman_brown": "_ceiling",
         "split_half_ceiling": "_ceiling",
         "structural_hamming_distance": "_graph",
         "target_recovery": "_graph",

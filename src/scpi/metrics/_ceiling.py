@@ -54,7 +54,8 @@ def split_half_ceiling(
 
     Perturbed and control cells are both split at random, so that the two changes share no cell. Both come from half
     of the cells and are noisier than the change of all cells, to which a prediction is compared. The ceiling is
-    therefore conservative: a good prediction can exceed it.
+    therefore conservative: a good prediction can exceed it. For correlations, :func:`spearman_brown` extrapolates it
+    to all cells.
 
     Parameters
     ----------
@@ -101,3 +102,37 @@ def split_half_ceiling(
         msg = f"`metric` must give one value for each of the {n_splits} splits, but gave shape {values.shape}."
         raise ValueError(msg)
     return Ceiling(float(values.mean()), float(values.std(ddof=1)) if n_splits > 1 else float("nan"))
+
+
+def spearman_brown(correlation: ArrayLike, *, factor: float = 2.0) -> float | NDArray[np.float64]:
+    """Extrapolate the correlation of two halves to measurements of more cells.
+
+    Parameters
+    ----------
+    correlation
+        Correlation of two equally good, independent measurements, such as :func:`split_half_ceiling` gives.
+    factor
+        How many times the cells: 2 gives the correlation of two measurements of the size of the whole.
+
+    Returns
+    -------
+    ``factor * r / (1 + (factor - 1) * r)``. Its square root is the largest correlation that a prediction without any
+    noise of its own can have with one such measurement.
+
+    Raises
+    ------
+    ValueError
+        If `factor` is not positive.
+
+    Examples
+    --------
+    >>> from scpi.metrics import spearman_brown
+    >>> round(spearman_brown(0.5), 4)
+    0.6667
+    """
+    if not factor > 0:
+        msg = f"`factor` must be positive, but is {factor}."
+        raise ValueError(msg)
+    r = np.asarray(correlation, dtype=np.float64)
+    values = np.asarray(factor * r / (1.0 + (factor - 1.0) * r))
+    return float(values) if values.ndim == 0 else values
