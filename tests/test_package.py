@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import importlib.metadata
 import inspect
@@ -11,6 +12,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -120,6 +122,18 @@ def test_every_parameter_and_result_has_a_type(room, name):
             assert inspect.signature(function).return_annotation is not inspect.Signature.empty, label
 
 
+def described_fields(record):
+    """Fields of a dataclass or named tuple that a string follows, as Sphinx reads it."""
+    (body,) = (node.body for node in ast.parse(inspect.cleandoc(inspect.getsource(record))).body)
+    for field, after in pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            yield field.target.id
+
+
+def is_record(value):
+    return dataclasses.is_dataclass(value) or (inspect.isclass(value) and hasattr(value, "_fields"))
+
+
 def sections(docstring):
     """Body of every numpydoc section, by title."""
     parts = re.split(r"^(\w[\w ]*)\n-{3,}$", inspect.cleandoc(docstring), flags=re.MULTILINE)
@@ -137,6 +151,8 @@ def test_the_docstring_describes_the_signature(room, name):
         lines = [line for line in described.get("Parameters", "").splitlines() if line and not line.startswith(" ")]
         assert [line for line in lines if ":" in line] == [], f"types of {label} stand in the signature only"
         documented = [part.strip().lstrip("*") for line in lines for part in line.split(",")]
+        if is_record(function):
+            documented += described_fields(function)
         assert documented == list(parameters(function)), label
         if not inspect.isclass(function) and inspect.signature(function).return_annotation not in {
             "None",
