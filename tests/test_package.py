@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 from itertools import pairwise
 from pathlib import Path
@@ -124,7 +125,7 @@ def test_every_parameter_and_result_has_a_type(room, name):
 
 def described_fields(record):
     """Fields of a dataclass or named tuple that a string follows, as Sphinx reads it."""
-    (body,) = (node.body for node in ast.parse(inspect.cleandoc(inspect.getsource(record))).body)
+    (body,) = (node.body for node in ast.parse(textwrap.dedent(inspect.getsource(record))).body)
     for field, after in pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
             yield field.target.id
