@@ -54,8 +54,8 @@ def split_half_ceiling(
 
     Perturbed and control cells are both split at random, so that the two changes share no cell. Both come from half
     of the cells and are noisier than the change of all cells, to which a prediction is compared. The ceiling is
-    therefore conservative: a good prediction can exceed it. For correlations, :func:`spearman_brown` extrapolates it
-    to all cells.
+    therefore conservative: a good prediction can exceed it. For correlations,
+    :func:`scpi.metrics.spearman_brown` extrapolates it to all cells.
 
     Parameters
     ----------
@@ -110,7 +110,8 @@ def spearman_brown(correlation: ArrayLike, *, factor: float = 2.0) -> float | ND
     Parameters
     ----------
     correlation
-        Correlation of two equally good, independent measurements, such as :func:`split_half_ceiling` gives.
+        Correlation of two equally good, independent measurements, such as
+        :func:`scpi.metrics.split_half_ceiling` gives.
     factor
         How many times the cells: 2 gives the correlation of two measurements of the size of the whole.
 

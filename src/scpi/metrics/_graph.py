@@ -54,7 +54,7 @@ def edge_average_precision(true: ArrayLike, scores: ArrayLike) -> float:
     Returns
     -------
     The area under precision and recall, as :func:`sklearn.metrics.average_precision_score` has it. A random ranking
-    gets :func:`edge_chance_level`, and so does an empty graph.
+    gets :func:`scpi.metrics.edge_chance_level`, and so does an empty graph.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def match_latents(similarity: ArrayLike) -> NDArray[np.int64]:
 
     Returns
     -------
-    The latent of each factor, for :func:`align_graph`.
+    The latent of each factor, for :func:`scpi.metrics.align_graph`.
 
     Raises
     ------

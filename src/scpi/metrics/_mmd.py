@@ -114,9 +114,10 @@ def mmd(
     bandwidths
         The :math:`h_i`, in units of squared distance.
     base_bandwidth
-        The middle of `n_kernels` bandwidths that double from one to the next, see :func:`multi_kernel_bandwidths`.
-        If `None` (and without `bandwidths`), the mean squared distance between distinct observations of the pooled
-        sample. To compare several values with each other, fix one base for all of them.
+        The middle of `n_kernels` bandwidths that double from one to the next, see
+        :func:`scpi.metrics.multi_kernel_bandwidths`. If `None` (and without `bandwidths`), the mean squared distance
+        between distinct observations of the pooled sample. To compare several values with each other, fix one base
+        for all of them.
     n_kernels
         Number of Gaussians.
     unbiased

@@ -1,0 +1,45 @@
+"""Papalexi et al. 2021."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scpi.datasets._public_screens import load_screen, without_guide
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def papalexi_2021(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
+    """Load the ECCITE-seq screen of Papalexi et al., Nat. Genet. 53 (2021).
+
+    25 regulators of immune checkpoints were knocked out (CRISPR) in stimulated THP-1 cells, with several guides each.
+    The file is that of scPerturb (the RNA of the pooled screen), 0.15 GB; it is downloaded once and kept in
+    ``scpi.settings.datasetdir``.
+
+    Parameters
+    ----------
+    base_url
+        Another home of the file, such as a mirror.
+    progressbar
+        Whether to show the progress of the download.
+
+    Returns
+    -------
+    About 20,700 cells x 18,649 genes, with the fields:
+
+    `adata.X` : :class:`scipy.sparse.csr_matrix` (dtype `float32`)
+        Counts.
+    `adata.obs['perturbation']` : :class:`pandas.Series` (dtype `category`)
+        `control` and genes: the guides of a gene are put together. Cells without a label are left out.
+    `adata.obs['perturbation_original']`
+        The labels of the file, one for each guide, such as `STAT1g2`. Its other columns are kept.
+
+    Raises
+    ------
+    ConnectionError
+        If the file cannot be downloaded.
+    ValueError
+        If the file is damaged or not the published one.
+    """
+    return load_screen("papalexi_2021", base_url=base_url, progressbar=progressbar, clean=without_guide)
