@@ -294,7 +294,7 @@ def test_dependencies_have_lower_bounds_only():
 
 def modules_of(requirements):
     """Top-level modules that the distributions bring, and those of Python itself."""
-    modules = {"scikit-learn": "sklearn", "scvi-tools": "scvi", "mlflow-skinny": "mlflow"}
+    modules = {"scikit-learn": "sklearn", "scvi-tools": "scvi"}
     names = {Requirement(line).name for line in requirements}
     return {modules.get(name, name) for name in names} | sys.stdlib_module_names | {"scpi"}
 
@@ -308,6 +308,12 @@ def test_what_is_imported_is_declared():
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
     assert imported_below(SOURCE) - modules_of(dependencies) == set()
     assert imported_below(ROOT / "tests") - modules_of([*dependencies, *groups["test"]]) == set()
+
+
+def test_the_tests_have_what_the_extras_bring():
+    extras = project_metadata()["optional-dependencies"]
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    assert {line for name, lines in extras.items() if name != "all" for line in lines} <= set(groups["test"])
 
 
 def test_an_extra_that_the_package_names_exists():
