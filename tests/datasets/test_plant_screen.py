@@ -175,6 +175,15 @@ def test_own_cells_seed_and_options():
         assert "A+B" not in screen.uns["truth"]["targets"]["perturbation"]
 
 
+def test_backed_cells(tmp_path):
+    rng = np.random.default_rng(0)
+    cells = ad.AnnData(sparse.csr_matrix(rng.poisson(3.0, size=(30, 40)).astype(np.float32)))
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    options = {"n_perturbations": 2, "n_cells": 4, "set_size": 5, "rng": 3}
+    assert (plant_screen(backed, **options).X != plant_screen(cells, **options).X).nnz == 0
+
+
 def test_keep_everything():
     cells = ad.AnnData(np.full((20, 60), 7.0))
     screen = plant_screen(cells, n_perturbations=2, n_cells=10, set_size=5, keep=1.0, effect_size=2.0, rng=1)

@@ -96,7 +96,18 @@ def test_view_and_id_column(adata):
     copied = scpi.tl.gene_sets(view, sets, min_size=2, id_column="ensembl", copy=True)
     np.testing.assert_array_equal(copied.varm["gene_sets"].toarray().ravel(), [True, False, True])
     assert copied.uns["gene_sets"]["params"]["id_column"] == "ensembl"
+    assert view.is_view
+    scpi.tl.gene_sets(view, sets, min_size=2, id_column="ensembl")
+    np.testing.assert_array_equal(view.varm["gene_sets"].toarray(), copied.varm["gene_sets"].toarray())
     assert not adata.varm
+
+
+def test_backed(adata, tmp_path):
+    adata.write_h5ad(tmp_path / "data.h5ad")
+    backed = ad.read_h5ad(tmp_path / "data.h5ad", backed="r")
+    scpi.tl.gene_sets(backed, SETS, min_size=2)
+    assert backed.isbacked
+    assert scpi.get.gene_sets(backed)["genes"].tolist() == ["STAT1;JAK2;IRF1", "JAK2;MKI67"]
 
 
 def test_mudata(adata):

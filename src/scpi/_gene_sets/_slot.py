@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 def write_gene_sets(adata: AnnData, match: Match, *, params: dict[str, Any], key: str = Key.varm.GENE_SETS) -> None:
     """Store the membership in `varm` and all that is known of the sets in `uns`, under the same key."""
+    if adata.is_view:
+        # What is written to a view makes it a copy in any case; here it is meant
+        adata._init_as_actual(adata.copy())
     adata.varm[key] = match.membership
     adata.uns[key] = {
         "names": match.names,
