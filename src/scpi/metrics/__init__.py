@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from scpi.metrics._graph import target_recovery as target_recovery
     from scpi.metrics._mmd import mmd as mmd
     from scpi.metrics._mmd import multi_kernel_bandwidths as multi_kernel_bandwidths
+    from scpi.metrics._prediction import score_change as score_change
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
@@ -47,6 +48,7 @@ __getattr__, __dir__, __all__ = attach(
         "pearson_delta": "_change",
         "r2": "_change",
         "rmse": "_change",
+        "score_change": "_prediction",
         "sign_accuracy": "_change",
         "spearman_brown": "_ceiling",
         "split_half_ceiling": "_ceiling",

@@ -1,0 +1,110 @@
+"""Reading what scpi's tools and their users store in an AnnData, with errors that say what is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from scpi._mudata import resolve_modality
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+
+def listed(names: Iterable[Any], n: int = 20) -> str:
+    """Names for an error message, the first few where there are many."""
+    names = [repr(str(name)) for name in names]
+    if not names:
+        return "nothing"
+    return ", ".join(names[:n]) + (f", ... ({len(names)} in all)" if len(names) > n else "")
+
+
+def read_labels(data: AnnData | MuData, column: str, *, mod: str | None = None) -> pd.Categorical:
+    """Read a label of each cell, as strings.
+
+    Parameters
+    ----------
+    data
+        Annotated data. The labels of a MuData may stand with its modality or with all modalities.
+    column
+        Column of `obs`.
+    mod
+        Modality of a MuData.
+
+    Returns
+    -------
+    The labels of the cells in `data`, or in its modality. The categories are those that occur, in the order of a
+    categorical column or else sorted; a missing label has the code -1.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    """
+    adata = resolve_modality(data, mod)
+    if column in adata.obs:
+        values = adata.obs[column]
+    elif data is not adata and column in data.obs:
+        values = data.obs[column].reindex(adata.obs_names)
+    else:
+        msg = f"`obs` has no column {column!r}, only {listed(adata.obs.columns)}."
+        raise KeyError(msg)
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        order = [str(category) for category in values.cat.remove_unused_categories().cat.categories]
+        codes = values.cat.remove_unused_categories().cat.codes.to_numpy()
+    else:
+        text = np.array([None if missing else str(value) for value, missing in zip(values, values.isna(), strict=True)])
+        order = sorted({value for value in text if value is not None})
+        codes = pd.Index(order, dtype=object).get_indexer(text)
+    return pd.Categorical.from_codes(codes, categories=pd.Index(order, dtype=object))
+
+
+def read_activity(adata: AnnData, key: str) -> tuple[NDArray[Any], NDArray[np.object_]]:
+    """Read the activity of gene sets as `scpi.tl.pathway_activity` or a user stored it.
+
+    Returns
+    -------
+    The activity, cells x sets, and the names of the sets: the columns of a DataFrame, or those in `uns`.
+    """
+    if key not in adata.obsm:
+        msg = (
+            f"`adata.obsm` has no activity of gene sets {key!r}, only {listed(adata.obsm)}. "
+            "Compute it with `scpi.tl.pathway_activity(adata, ...)`."
+        )
+        raise KeyError(msg)
+    value = adata.obsm[key]
+    if isinstance(value, pd.DataFrame):
+        return value.to_numpy(), np.array([str(name) for name in value.columns], dtype=object)
+    values = value.toarray() if sparse.issparse(value) else np.asarray(value)
+    names = adata.uns[key].get("names") if key in adata.uns and hasattr(adata.uns[key], "get") else None
+    if names is None:
+        names = range(values.shape[1])
+    if len(names) != values.shape[1]:
+        msg = f"`adata.obsm[{key!r}]` has {values.shape[1]} sets, but `adata.uns[{key!r}]['names']` {len(names)} names."
+        raise ValueError(msg)
+    return values, np.array([str(name) for name in names], dtype=object)
+
+
+def read_result(adata: AnnData, key: str, *, tool: str, part: str) -> Mapping[str, Any]:
+    """Read what a tool stored in `uns`, or say which tool to call."""
+    value = adata.uns.get(key)
+    if not hasattr(value, "get") or part not in value:
+        msg = f"`adata.uns` has no result of `scpi.tl.{tool}` under {key!r}, only {listed(adata.uns)}. Call it first."
+        raise KeyError(msg)
+    return value
+
+
+def result_params(**params: Any) -> dict[str, Any]:
+    """Parameters in a form that files can hold: without those that are `None`, and tuples as arrays."""
+    return {
+        name: np.asarray(value) if isinstance(value, tuple | list) else value
+        for name, value in params.items()
+        if value is not None
+    }

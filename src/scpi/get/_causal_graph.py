@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._slots import read_result
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from mudata import MuData
+
+
+@fill
+def causal_graph(
+    data: AnnData | MuData,
+    *,
+    threshold: float | None = None,
+    top_k: int | None = None,
+    key: str = Key.uns.CAUSAL_GRAPH,
+    mod: str | None = None,
+) -> pd.DataFrame:
+    """Edges between the causal factors, the strongest first.
+
+    Parameters
+    ----------
+    %(data)s
+    threshold
+        Return the edges with at least this absolute weight; all if `None`.
+    top_k
+        Return this many edges with the largest absolute weights; all if `None`.
+    key
+        Entry of `adata.uns` that :func:`scpi.tl.causal_graph` wrote.
+    %(mod)s
+
+    Returns
+    -------
+    One row for each edge with the columns `source`, `target` and `weight`.
+
+    Raises
+    ------
+    KeyError
+        If the data holds no such result.
+    """
+    edges = read_result(resolve_modality(data, mod), key, tool=Key.uns.CAUSAL_GRAPH, part="edges")["edges"]
+    size = edges["weight"].abs()
+    edges = edges.loc[size.sort_values(ascending=False, kind="stable").index]
+    if threshold is not None:
+        edges = edges[edges["weight"].abs() >= threshold]
+    if top_k is not None:
+        edges = edges.head(top_k)
+    return edges.reset_index(drop=True)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._slots import result_params
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+    from scpi.model import SENAVAE
+
+
+@fill
+def causal_graph(
+    data: AnnData | MuData,
+    model: SENAVAE,
+    *,
+    threshold: float | None = None,
+    top_k: int | None = None,
+    n_sets: int = 10,
+    key_added: str = Key.uns.CAUSAL_GRAPH,
+    mod: str | None = None,
+    copy: bool = False,
+) -> AnnData | MuData | None:
+    """Store the causal graph of a model: its factors, what perturbs them, and what they stand for.
+
+    Parameters
+    ----------
+    %(data)s
+        The graph is stored in it; its cells are not used.
+    model
+        Trained model with a causal layer, such as :class:`scpi.model.SENAVAE`.
+    threshold
+        Keep the edges with at least this absolute weight; all if `None`.
+    top_k
+        Keep this many edges with the largest absolute weights; all if `None`.
+    n_sets
+        Number of gene sets that each factor is described by. With 0 the model need not have gene sets.
+    %(key_added)s
+    %(mod)s
+    %(copy)s
+
+    Returns
+    -------
+    Returns `None` if `copy=False`, else the copy. Sets the following field:
+
+    `adata.uns['causal_graph' | key_added]` : :class:`dict`
+        `edges`, a DataFrame of `source`, `target` and `weight`; `factors`, a DataFrame of `factor`, `n_targets`,
+        `targets` (the perturbations that act on it, separated by semicolons) and `top_sets`; `targets`, a DataFrame
+        of `perturbation`, `factor`, `probability`, `strength` and `entropy`; `assignment`, the probability that a
+        perturbation acts on a factor, in the order of `targets` and `factors`; and `params`.
+
+    Raises
+    ------
+    ValueError
+        If `n_sets` is negative.
+    """
+    adata = resolve_modality(data, mod)
+    if n_sets < 0:
+        msg = f"`n_sets` must not be negative, but is {n_sets}."
+        raise ValueError(msg)
+    edges = model.get_causal_graph(threshold=threshold, top_k=top_k)
+    targets = model.get_intervention_targets()
+    assignment = model.get_intervention_assignment().loc[targets["perturbation"]]
+    pathways = model.get_factor_pathways(top_n=n_sets) if n_sets else None
+    names = [str(factor) for factor in assignment.columns]
+    by_factor = targets.groupby(targets["factor"].astype(str), observed=True)["perturbation"].agg(list).to_dict()
+    hit = [[str(label) for label in by_factor.get(factor, ())] for factor in names]
+    stored = {
+        "params": result_params(model=type(model).__name__, threshold=threshold, top_k=top_k, n_sets=n_sets),
+        "edges": _plain(edges, "source", "target"),
+        "factors": pd.DataFrame(
+            {
+                "factor": np.array(names, dtype=object),
+                "n_targets": np.array([len(labels) for labels in hit], dtype=np.int64),
+                "targets": np.array([";".join(labels) for labels in hit], dtype=object),
+                "top_sets": np.array(_top_sets(pathways, names), dtype=object),
+            }
+        ),
+        "targets": _plain(targets, "perturbation", "factor"),
+        "assignment": assignment.to_numpy(dtype=np.float64),
+    }
+    result = data.copy() if copy else None
+    target = adata if result is None else resolve_modality(result, mod)
+    target.uns[key_added] = stored
+    return result
+
+
+def _plain(frame: pd.DataFrame, *labels: str) -> pd.DataFrame:
+    """Copy a table with numbered rows and with labels that every file can hold."""
+    copied = frame.reset_index(drop=True)
+    for label in labels:
+        copied[label] = np.array([str(value) for value in copied[label]], dtype=object)
+    return copied
+
+
+def _top_sets(pathways: pd.DataFrame | None, factors: list[str]) -> list[str]:
+    if pathways is None:
+        return [""] * len(factors)
+    ranked = pathways.sort_values("rank", kind="stable")
+    sets = ranked.groupby(ranked["factor"].astype(str), observed=True)["set"].agg(list).to_dict()
+    return [";".join(str(name) for name in sets.get(factor, ())) for factor in factors]

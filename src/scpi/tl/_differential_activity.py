@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from scpi._docs import fill
+from scpi._gene_sets import read_gene_sets
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._slots import listed, read_activity, read_labels, result_params
+from scpi.de import Comparison, false_discovery_control, welch, wilcoxon
+from scpi.metrics import dar, hits_at_n
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+Method = Literal["welch", "wilcoxon"]
+_TESTS = {"welch": welch, "wilcoxon": wilcoxon}
+
+
+@fill
+def differential_activity(
+    data: AnnData | MuData,
+    *,
+    activity_key: str = Key.obsm.PATHWAY_ACTIVITY,
+    groupby: str = Key.obs.PERTURBATION,
+    reference: str = "control",
+    groups: Sequence[str] | Literal["all"] = "all",
+    method: Method = "welch",
+    gene_sets_key: str = Key.varm.GENE_SETS,
+    target_genes: Mapping[str, str | Sequence[str]] | None = None,
+    n_top: Sequence[int] = (25, 100),
+    delimiter: str = "+",
+    min_cells: int = 2,
+    key_added: str = Key.uns.DIFFERENTIAL_ACTIVITY,
+    mod: str | None = None,
+    copy: bool = False,
+) -> AnnData | MuData | None:
+    """Test the activity of every gene set in every perturbation against the control.
+
+    The null hypothesis is that the cells of a perturbation and the control cells have the same mean activity
+    (`"welch"`) or the same distribution of it (`"wilcoxon"`). Cells count as independent, which those of one sample
+    are not, quite: where there are replicates, ask whether a set comes up in each.
+
+    The summary says whether the sets that contain the perturbed gene stand out: the differential activity ratio (mean
+    absolute effect on its own sets over that on all others), and the share of its own sets among the top ones, next
+    to the share that chance would give.
+
+    Parameters
+    ----------
+    %(data)s
+    activity_key
+        Entry of `adata.obsm` with the activity of the sets, as :func:`scpi.tl.pathway_activity` writes it.
+    groupby
+        Column of `adata.obs` with the perturbation of each cell. That of a MuData may also stand in `mdata.obs`.
+    reference
+        Label of the control cells.
+    groups
+        Labels to test; all but the reference if `"all"`.
+    method
+        Welch's t-test or the rank-sum test.
+    %(gene_sets_key)s
+        Says which sets a perturbed gene is in; without it the summary holds no ratio and no hits.
+    target_genes
+        Genes that a perturbation hits, by its label. A label that is not given stands for itself, or for its
+        components if it is a combination, as far as these are measured genes.
+    n_top
+        Numbers of sets at the top of the ranking in which to look for the sets of the perturbed gene.
+    %(delimiter)s
+    min_cells
+        Fewest cells of a group that is tested, at least 2. Smaller groups are left out with a warning, or are an
+        error if they were named in `groups`.
+    %(key_added)s
+    %(mod)s
+    %(copy)s
+
+    Returns
+    -------
+    Returns `None` if `copy=False`, else the copy. Sets the following field:
+
+    `adata.uns['differential_activity' | key_added]` : :class:`dict`
+        `results`, a DataFrame of groups and sets, best first within a group: `group`, `set`, `effect` (mean activity
+        less that of the control), `score` (t or z), `pval`, `log10_pval` (finite where `pval` is too small for a
+        float), `pval_adj` (Benjamini-Hochberg within the group) and `rank` (by absolute score, from 1).
+        `summary`, a DataFrame of groups: `n_cells`, `n_significant` (sets with `pval_adj < 0.05`), `target_genes`,
+        `n_own_sets`, `dar`, and for each of `n_top` `hits_at_25` and `chance_at_25`; NaN where the perturbed gene is
+        in no set. And `params`.
+
+    Raises
+    ------
+    KeyError
+        If the activity or the column of labels is not there.
+    ValueError
+        If a group is unknown or too small, there are too few control cells, nothing is left to test, or the activity
+        is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anndata import AnnData
+    >>> import scpi
+    >>> adata = AnnData(np.zeros((6, 1)), obs={"perturbation": ["control"] * 3 + ["A"] * 3})
+    >>> adata.obsm["pathway_activity"] = np.array([[1.0, 2.0, 3.0, 5.0, 6.0, 7.0]]).T
+    >>> scpi.tl.differential_activity(adata)
+    >>> adata.uns["differential_activity"]["results"][["group", "set", "effect"]].values.tolist()
+    [['A', '0', 4.0]]
+    """
+    adata = resolve_modality(data, mod)
+    if method not in get_args(Method):
+        msg = f"`method` must be one of {listed(get_args(Method))}, but is {method!r}."
+        raise ValueError(msg)
+    if min_cells < 2:
+        msg = f"`min_cells` must be at least 2, as one cell has no variance, but is {min_cells}."
+        raise ValueError(msg)
+    activity, names = read_activity(adata, activity_key)
+    if not np.isfinite(activity).all():
+        msg = f"The activity `adata.obsm[{activity_key!r}]` has NaN or infinite values."
+        raise ValueError(msg)
+    labels = read_labels(data, groupby, mod=mod)
+    tested = _choose_groups(labels, groupby, reference, groups, min_cells)
+
+    # Code 0 is the reference, and cells of groups that are not tested have a negative one
+    order = pd.Index([reference, *tested])
+    translation = order.get_indexer(labels.categories)
+    codes = np.where(labels.codes >= 0, translation[labels.codes], -1)
+    full = _TESTS[method](activity, codes, reference=0)
+    comparison = Comparison(effect=full.effect[1:], score=full.score[1:], log_pval=full.log_pval[1:])
+
+    own, targets = _own_sets(adata, gene_sets_key, names, tested, target_genes, delimiter)
+    pval_adj = false_discovery_control(comparison.pval)
+    sizes = np.bincount(codes[codes >= 0], minlength=len(order))
+    summary = pd.DataFrame(
+        {
+            "group": np.array(tested, dtype=object),
+            "n_cells": sizes[1:],
+            "n_significant": (pval_adj < 0.05).sum(axis=1),
+            "target_genes": np.array(targets, dtype=object),
+            "n_own_sets": own.sum(axis=1),
+            "dar": dar(comparison.effect, own),
+        }
+    )
+    for n in n_top:
+        share = np.asarray(hits_at_n(comparison.score, own, n))
+        summary[f"hits_at_{n}"] = share
+        summary[f"chance_at_{n}"] = np.where(np.isnan(share), np.nan, min(n, len(names)) / len(names))
+    stored = {
+        "params": result_params(
+            groupby=groupby,
+            reference=reference,
+            method=method,
+            activity_key=activity_key,
+            corr_method="benjamini-hochberg",
+            n_reference=int(sizes[0]),
+        ),
+        "results": _tidy(comparison, pval_adj, tested, names),
+        "summary": summary,
+    }
+    result = data.copy() if copy else None
+    resolve_modality(data if result is None else result, mod).uns[key_added] = stored
+    return result
+
+
+def _choose_groups(
+    labels: pd.Categorical, groupby: str, reference: str, groups: Sequence[str] | Literal["all"], min_cells: int
+) -> list[str]:
+    counts = dict(zip(labels.categories, np.bincount(labels.codes[labels.codes >= 0]), strict=True))
+    if counts.get(reference, 0) < min_cells:
+        msg = (
+            f"`obs[{groupby!r}]` has {counts.get(reference, 0)} cell(s) of the reference {reference!r}, but at least "
+            f"{min_cells} are needed. Its labels are {listed(counts)}."
+        )
+        raise ValueError(msg)
+    if isinstance(groups, str) and groups == "all":
+        found = [label for label in counts if label != reference]
+        small = [label for label in found if counts[label] < min_cells]
+        if small:
+            msg = f"Not tested, as they have fewer than {min_cells} cells: {listed(small)}."
+            warnings.warn(msg, UserWarning, stacklevel=3)
+        chosen = [label for label in found if counts[label] >= min_cells]
+        if not chosen:
+            msg = f"`obs[{groupby!r}]` has no group of at least {min_cells} cells other than {reference!r}."
+            raise ValueError(msg)
+        return chosen
+    chosen = list(dict.fromkeys([groups] if isinstance(groups, str) else map(str, groups)))
+    unknown = [label for label in chosen if label not in counts]
+    if unknown or not chosen:
+        msg = f"`groups` has {listed(unknown)} that is no label in `obs[{groupby!r}]`, which has {listed(counts)}."
+        raise ValueError(msg if unknown else "`groups` is empty.")
+    if reference in chosen:
+        msg = f"`groups` has the reference {reference!r} itself, which would be tested against itself."
+        raise ValueError(msg)
+    small = [f"{label!r} ({counts[label]})" for label in chosen if counts[label] < min_cells]
+    if small:
+        msg = f"These groups have fewer than {min_cells} cells and cannot be tested: {', '.join(small)}."
+        raise ValueError(msg)
+    return chosen
+
+
+def _own_sets(
+    adata: AnnData,
+    gene_sets_key: str,
+    names: NDArray[np.object_],
+    groups: Sequence[str],
+    target_genes: Mapping[str, str | Sequence[str]] | None,
+    delimiter: str,
+) -> tuple[NDArray[np.bool_], list[str]]:
+    """Whether a perturbed gene is in a set, groups x sets, and the measured genes that each group hits."""
+    own = np.zeros((len(groups), len(names)), dtype=bool)
+    hit: list[list[str]] = []
+    for group in groups:
+        genes = (target_genes or {}).get(group, group.split(delimiter) if delimiter else [group])
+        genes = [genes] if isinstance(genes, str) else list(genes)
+        hit.append([gene for gene in (str(gene).strip() for gene in genes) if gene in adata.var_names])
+    if gene_sets_key in adata.varm:
+        membership, set_names = read_gene_sets(adata, gene_sets_key)
+        column = pd.Index(set_names).get_indexer(names)
+        for row, genes in enumerate(hit):
+            if genes:
+                member = np.asarray(membership[adata.var_names.isin(genes)].sum(axis=0)).ravel() > 0
+                own[row] = (column >= 0) & member[column]
+    return own, [";".join(genes) for genes in hit]
+
+
+def _tidy(
+    comparison: Comparison, pval_adj: NDArray[np.float64], groups: Sequence[str], names: NDArray[np.object_]
+) -> pd.DataFrame:
+    """One row for each group and set, by group and then by rank."""
+    order = np.argsort(-np.abs(comparison.score), axis=1, kind="stable")
+    n_groups, n_sets = order.shape
+
+    def ranked(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.take_along_axis(values, order, axis=1).ravel()
+
+    return pd.DataFrame(
+        {
+            # Strings once, not once for each of what may be a million rows
+            "group": pd.Categorical.from_codes(np.repeat(np.arange(n_groups), n_sets), pd.Index(groups, dtype=object)),
+            "set": pd.Categorical.from_codes(order.ravel(), pd.Index(names, dtype=object)),
+            "effect": ranked(comparison.effect),
+            "score": ranked(comparison.score),
+            "pval": ranked(comparison.pval),
+            "log10_pval": ranked(comparison.log10_pval),
+            "pval_adj": ranked(pval_adj),
+            "rank": np.tile(np.arange(1, n_sets + 1), n_groups),
+        }
+    )

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from scpi._docs import fill
+from scpi._gene_sets import read_gene_sets
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._slots import listed, result_params
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+    from scpi.model import SENAVAE
+
+_BLOCK_CELLS = 4096
+
+
+@fill
+def pathway_activity(
+    data: AnnData | MuData,
+    model: SENAVAE | None = None,
+    *,
+    layer: str | None = None,
+    gene_sets_key: str = Key.varm.GENE_SETS,
+    rectified: bool = False,
+    batch_size: int | None = None,
+    key_added: str = Key.obsm.PATHWAY_ACTIVITY,
+    mod: str | None = None,
+    copy: bool = False,
+) -> AnnData | MuData | None:
+    """Score the activity of every gene set in every cell.
+
+    With a trained model, the activity is what its first layer computes from the members of a set, with the weights
+    that it has learned. Without one, it is the plain mean of the members: what the learned activity has to better.
+
+    Parameters
+    ----------
+    %(data)s
+    model
+        Trained model with a layer of gene sets, such as :class:`scpi.model.SENAVAE`; the plain mean if `None`.
+    layer
+        Entry of `adata.layers` to average in place of `adata.X`. Best on the log scale, where no single gene takes
+        over. Not used with a model, which knows its own.
+    %(gene_sets_key)s
+        Not used with a model.
+    rectified
+        Give the activity of a model after its non-linearity, as the next layer sees it.
+    batch_size
+        Cells that a model takes at a time.
+    %(key_added)s
+    %(mod)s
+    %(copy)s
+
+    Returns
+    -------
+    Returns `None` if `copy=False`, else the copy. Sets the following fields:
+
+    `adata.obsm['pathway_activity' | key_added]` : :class:`numpy.ndarray` (dtype `float32`)
+        Activity, cells x sets.
+    `adata.uns['pathway_activity' | key_added]` : :class:`dict`
+        `names` of the sets and `params`.
+
+    Raises
+    ------
+    KeyError
+        If there are no gene sets or no such layer.
+    ValueError
+        If the data has NaN or infinite values, a set has no measured gene, or an option does not go with a model or
+        its absence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anndata import AnnData
+    >>> import scpi
+    >>> adata = AnnData(np.array([[1.0, 3.0, 9.0]]))
+    >>> adata.varm["gene_sets"] = np.array([[1], [1], [0]])
+    >>> scpi.tl.pathway_activity(adata)
+    >>> adata.obsm["pathway_activity"]
+    array([[2.]], dtype=float32)
+    """
+    adata = resolve_modality(data, mod)
+    if model is None:
+        if rectified or batch_size is not None:
+            msg = "`rectified` and `batch_size` are options of a model: give one, or leave them out."
+            raise ValueError(msg)
+        activity, names = _mean_of_members(adata, layer, gene_sets_key)
+        params = result_params(method="mean", layer=layer, gene_sets_key=gene_sets_key)
+    else:
+        if layer is not None:
+            msg = "`layer` goes with the plain mean. A model uses the layer that it was set up with."
+            raise ValueError(msg)
+        activity, names = _of_model(data, adata, model, rectified=rectified, batch_size=batch_size)
+        params = result_params(method=type(model).__name__, rectified=rectified)
+
+    result = data.copy() if copy else None
+    target = resolve_modality(data if result is None else result, mod)
+    target.obsm[key_added] = activity
+    target.uns[key_added] = {"names": names, "params": params}
+    return result
+
+
+def _mean_of_members(
+    adata: AnnData, layer: str | None, gene_sets_key: str
+) -> tuple[NDArray[np.float32], NDArray[np.object_]]:
+    membership, names = read_gene_sets(adata, gene_sets_key)
+    if layer is not None and layer not in adata.layers:
+        msg = f"`adata.layers` has no {layer!r}, only {listed(adata.layers)}."
+        raise KeyError(msg)
+    sizes = np.asarray(membership.sum(axis=0)).ravel()
+    if not sizes.all():
+        msg = f"These gene sets have no measured gene: {listed(names[sizes == 0], 5)}. Leave them out."
+        raise ValueError(msg)
+    weights = sparse.csr_matrix(membership.astype(np.float64) @ sparse.diags(1.0 / sizes))
+    values = adata.X if layer is None else adata.layers[layer]
+    activity = np.empty((adata.n_obs, len(names)), dtype=np.float32)
+    # By blocks of cells, so that neither a backed file nor a copy in float64 is ever whole in memory
+    for start in range(0, adata.n_obs, _BLOCK_CELLS):
+        block: Any = values[start : start + _BLOCK_CELLS]
+        if not np.isfinite(block.data if sparse.issparse(block) else np.asarray(block)).all():
+            msg = f"{'`adata.X`' if layer is None else f'Layer {layer!r}'} has NaN or infinite values."
+            raise ValueError(msg)
+        product = (
+            block.astype(np.float64) if sparse.issparse(block) else np.asarray(block, dtype=np.float64)
+        ) @ weights
+        activity[start : start + _BLOCK_CELLS] = product.toarray() if sparse.issparse(product) else product
+    return activity, names
+
+
+def _of_model(
+    data: AnnData | MuData, adata: AnnData, model: SENAVAE, *, rectified: bool, batch_size: int | None
+) -> tuple[NDArray[np.float32], NDArray[np.object_]]:
+    # A model that was set up with a MuData reads a MuData
+    source = data if type(getattr(model, "adata", None)) is type(data) else adata
+    frame = model.get_pathway_activity(source, rectified=rectified, batch_size=batch_size)
+    if not frame.index.equals(adata.obs_names):
+        msg = f"The model gave {len(frame)} cells that are not the {adata.n_obs} cells of the data, in their order."
+        raise ValueError(msg)
+    return frame.to_numpy(dtype=np.float32), np.array([str(name) for name in frame.columns], dtype=object)
