@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 def listed(names: Iterable[Any], n: int = 20) -> str:
     """Names for an error message, the first few where there are many."""
-    names = [repr(str(name)) for name in names]
+    # anndata 0.13 lists X among the layers, without a name
+    names = [repr(str(name)) for name in names if name is not None]
     if not names:
         return "nothing"
     return ", ".join(names[:n]) + (f", ... ({len(names)} in all)" if len(names) > n else "")
