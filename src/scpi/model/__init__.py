@@ -1,0 +1,25 @@
+"""Models that learn from single-cell data and predict it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scpi._lazy import attach
+
+if TYPE_CHECKING:
+    from scpi.model.baselines import Additive as Additive
+    from scpi.model.baselines import MeanDelta as MeanDelta
+    from scpi.model.baselines import NoChange as NoChange
+    from scpi.model.baselines import TrainMean as TrainMean
+    from scpi.model.senavae import SENAVAE as SENAVAE
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Additive": "baselines",
+        "MeanDelta": "baselines",
+        "NoChange": "baselines",
+        "SENAVAE": "senavae",
+        "TrainMean": "baselines",
+    },
+)

@@ -1,0 +1,85 @@
+"""What expression must be before a model reads it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_CHUNK = 4_000_000
+
+
+def check_annotations(adata: AnnData, *, what: str = "adata") -> None:
+    """Refuse views of files on disk and repeated names.
+
+    Parameters
+    ----------
+    adata
+        Annotated data.
+    what
+        How messages call it.
+
+    Raises
+    ------
+    NotImplementedError
+        If the data is backed by a file.
+    ValueError
+        If it is a view, or if names of genes or cells are repeated.
+    """
+    if adata.isbacked:
+        msg = f"`{what}` is backed by a file. Load it with `{what}.to_memory()` first."
+        raise NotImplementedError(msg)
+    for axis, names in (("var", adata.var_names), ("obs", adata.obs_names)):
+        if not names.is_unique:
+            repeated = names[names.duplicated()].unique()[:5].tolist()
+            msg = (
+                f"`{what}.{axis}_names` are not unique, for instance {repeated}. "
+                f"Call `{what}.{axis}_names_make_unique()` first."
+            )
+            raise ValueError(msg)
+
+
+def check_expression(matrix: Any, *, counts: bool = False, what: str = "adata.X") -> None:
+    """Refuse values that no model can read.
+
+    Parameters
+    ----------
+    matrix
+        Expression, cells x genes, dense or sparse.
+    counts
+        Whether the values must be counts: whole and not negative.
+    what
+        How messages call it.
+
+    Raises
+    ------
+    TypeError
+        If the values are not numbers.
+    ValueError
+        If a value is NaN or infinite, or if ``counts`` and a value is negative or fractional.
+    """
+    values = matrix.data if sparse.issparse(matrix) else np.asarray(matrix)
+    if values.dtype.kind not in "fiub":
+        msg = f"`{what}` must hold numbers, but has dtype {values.dtype}."
+        raise TypeError(msg)
+    flat = values.reshape(-1)
+    # In chunks: a boolean copy of a large matrix is itself large.
+    for start in range(0, flat.size, _CHUNK):
+        chunk = flat[start : start + _CHUNK]
+        if not np.isfinite(chunk).all():
+            msg = f"`{what}` holds NaN or infinite values."
+            raise ValueError(msg)
+        if counts and (chunk < 0).any():
+            msg = f"`{what}` holds negative values, but the likelihood of counts needs raw counts."
+            raise ValueError(msg)
+        if counts and (chunk != np.rint(chunk)).any():
+            example = float(chunk[chunk != np.rint(chunk)][0])
+            msg = (
+                f"`{what}` holds fractional values such as {example:.4g}, but the likelihood of counts needs raw "
+                "counts. Name the layer that holds them (`layer=`), or use `likelihood='normal'`."
+            )
+            raise ValueError(msg)

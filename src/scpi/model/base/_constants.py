@@ -1,0 +1,33 @@
+"""Names of the tensors that perturbation models exchange with scvi-tools."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from scvi import REGISTRY_KEYS
+
+
+class _PerturbationKeys(NamedTuple):
+    X: str = REGISTRY_KEYS.X_KEY
+    """Expression. In training batches: of the control cells."""
+    BATCH: str = REGISTRY_KEYS.BATCH_KEY
+    """Batch of the cells in ``X``."""
+    SIZE_FACTOR: str = REGISTRY_KEYS.SIZE_FACTOR_KEY
+    """Size factor of the cells in ``X``."""
+    CONTEXT: str = "context"
+    """Context of the cells in ``X``."""
+    CONDITION: str = "perturbation"
+    """Code of the condition (label and dose) of a cell."""
+    GENE_SETS: str = "gene_sets"
+    """Membership of genes in sets (in the registry only, never in a batch)."""
+    PERTURBED: str = "X_perturbed"
+    """Expression of perturbed cells, (n_conditions * n_cells, n_genes)."""
+    PERTURBED_SIZE_FACTOR: str = "size_factor_perturbed"
+    """Size factor of the perturbed cells."""
+    WEIGHT: str = "weight"
+    """1 for a perturbed cell, 0 for padding, (n_conditions, n_cells)."""
+    DESIGN: str = "design"
+    """Doses of the single perturbations, (n_conditions, n_perturbations)."""
+
+
+KEYS: Final = _PerturbationKeys()

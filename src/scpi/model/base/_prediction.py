@@ -1,0 +1,189 @@
+"""From control cells to an AnnData of predicted cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from scpi._keys import Key
+from scpi._rng import as_generator
+from scpi.model.base._constants import KEYS
+from scpi.model.base._labels import split_label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+_MAX_CELLS = 1000
+
+
+class PredictionMixin:
+    """The prediction hook: every model and baseline predicts through it."""
+
+    def predict(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        perturbation: str | Sequence[str],
+        context: str | None = None,
+        dose: float | None = None,
+        n_cells: int | None = None,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
+        sample: bool = False,
+        rng: int | np.random.Generator | None = 0,
+    ) -> AnnData:
+        """Predict what control cells become under perturbations.
+
+        Parameters
+        ----------
+        adata
+            Data with control cells to start from; the training data if ``None``.
+        perturbation
+            One label or several: perturbations, seen or not in combination, with members in any order.
+        context
+            Start from control cells of this context.
+        dose
+            Dose of the perturbations, on the scale of ``dose_key``; 1 if ``None``.
+        n_cells
+            Cells to predict for each perturbation, from as many control cells drawn at random: without replacement
+            while there are enough. If ``None``, from all control cells, at most 1,000.
+        indices
+            Control cells to start from, in place of all that ``adata`` has.
+        sample
+            Draw expression from the likelihood of the model rather than take its expectation. Baselines move measured
+            cells and draw nothing.
+        rng
+            Seed or generator of the draws.
+
+        Returns
+        -------
+        AnnData of shape (n_perturbations * n_cells, n_genes), on the scale of the registered expression. Sets the
+        following fields:
+
+        `.obs['perturbation']`
+            Label in the spelling of the model.
+        `.obs['source_cell']`
+            Name of the control cell that was started from.
+        `.obs['status']`
+            ``"trained"``, ``"unseen combination"`` or ``"unseen"`` (a known perturbation without training cells).
+        `.obs['context']`, `.obs['dose']`
+            Context and dose, where they are registered.
+        `.uns['prediction']`
+            Name of the model, its parameters, and the mean expression of the control cells.
+
+        Raises
+        ------
+        ValueError
+            If a perturbation or the context is unknown, or if there is no control cell to start from.
+        """
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        labels = [
+            self.canonical(label) for label in ([perturbation] if isinstance(perturbation, str) else perturbation)
+        ]
+        if not labels or len(set(labels)) != len(labels):
+            msg = f"`perturbation` must name at least one perturbation, each once, got {list(labels)}."
+            raise ValueError(msg)
+        self._check_context(context)
+        design = self.encode_perturbations(labels, None if dose is None else [dose] * len(labels))
+        controls = self._control_cells(adata, context=context, indices=indices)
+        generator = as_generator(rng)
+        chosen = [_draw(controls, n_cells, generator) for _ in labels]
+        expression = [
+            self._predict_cells(adata, cells, row, sample=sample, rng=generator)
+            for cells, row in zip(chosen, design, strict=True)
+        ]
+        return self._assemble(adata, labels, chosen, expression, context=context, dose=dose)
+
+    def _control_cells(
+        self, adata: AnnData | MuData, *, context: str | None, indices: Sequence[int] | NDArray[np.int64] | None
+    ) -> NDArray[np.int64]:
+        """Control cells of a context, among ``indices`` if these are given."""
+        candidates = np.arange(adata.n_obs) if indices is None else np.asarray(indices, dtype=np.int64)
+        keep = self._labels(adata)[candidates] == self.control_
+        if context is not None:
+            names = self.get_anndata_manager(adata, required=True).get_state_registry(KEYS.CONTEXT).categorical_mapping
+            codes = np.asarray(self._field(adata, KEYS.CONTEXT)).ravel()[candidates]
+            keep &= np.asarray(names)[codes.astype(np.int64)].astype(str) == str(context)
+        if not keep.any():
+            where = "" if context is None else f" of context {context!r}"
+            msg = f"There is no control cell ({self.control_!r}){where} to start a prediction from."
+            raise ValueError(msg)
+        return candidates[keep]
+
+    def _check_context(self, context: str | None) -> None:
+        """A context must be registered and known."""
+        if context is None:
+            return
+        if not self._has_field(KEYS.CONTEXT):
+            msg = "`context` was given, but `setup_anndata` was called without `context_key`."
+            raise ValueError(msg)
+        known = [
+            str(name)
+            for name in self.registry["field_registries"][KEYS.CONTEXT]["state_registry"]["categorical_mapping"]
+        ]
+        if str(context) not in known:
+            msg = f"Unknown context {context!r}; the model knows {known}."
+            raise ValueError(msg)
+
+    def _status(self, label: str) -> str:
+        """How a label relates to the training data."""
+        if label in self.trained_conditions_:
+            return "trained"
+        members = split_label(label, control=self.control_, delimiter=self.delimiter_)
+        return "unseen combination" if len(members) > 1 else "unseen"
+
+    def _assemble(
+        self,
+        adata: AnnData | MuData,
+        labels: Sequence[str],
+        chosen: Sequence[NDArray[np.int64]],
+        expression: Sequence[NDArray[np.float32]],
+        *,
+        context: str | None,
+        dose: float | None,
+    ) -> AnnData:
+        """Put predicted cells together with where they came from."""
+        sizes = [len(cells) for cells in chosen]
+        sources = np.concatenate(chosen)
+        names = self._modality(adata).obs_names.to_numpy()[sources].astype(str)
+        obs = pd.DataFrame(
+            {
+                Key.obs.PERTURBATION: pd.Categorical(np.repeat(labels, sizes), categories=list(labels)),
+                Key.obs.SOURCE_CELL: names,
+                Key.obs.STATUS: pd.Categorical(np.repeat([self._status(label) for label in labels], sizes)),
+            }
+        )
+        if context is not None:
+            obs[Key.obs.CONTEXT] = pd.Categorical([str(context)] * len(obs))
+        if dose is not None:
+            obs[Key.obs.DOSE] = float(dose)
+        obs.index = pd.Index(
+            [f"{label}_{index}" for label, size in zip(labels, sizes, strict=True) for index in range(size)]
+        )
+        predicted = AnnData(X=np.concatenate(expression), obs=obs, var=self._var(adata).copy())
+        params: dict[str, Any] = {"perturbation": list(labels)}
+        params |= {key: value for key, value in {"context": context, "dose": dose}.items() if value is not None}
+        predicted.uns[Key.uns.PREDICTION] = {
+            "model": type(self).__name__,
+            "params": params,
+            "control_mean": self._expression(adata, np.unique(sources)).mean(0),
+        }
+        return predicted
+
+
+def _draw(cells: NDArray[np.int64], n_cells: int | None, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Cells to start from."""
+    if n_cells is None:
+        n_cells = min(len(cells), _MAX_CELLS)
+    if n_cells < 1:
+        msg = f"`n_cells` must be at least 1, got {n_cells}."
+        raise ValueError(msg)
+    if n_cells == len(cells):
+        return cells
+    return rng.choice(cells, size=n_cells, replace=n_cells > len(cells))

@@ -1,0 +1,33 @@
+"""Weights that change over the epochs of training."""
+
+from __future__ import annotations
+
+
+def ramp(epoch: int, *, n_epochs: int, start_epoch: int, low: float, high: float) -> float:
+    """Weight that is ``low`` until ``start_epoch``, rises linearly and is ``high`` from half of the epochs on.
+
+    The rise takes the values of ``n_epochs // 2 - start_epoch`` evenly spaced points from ``low`` to ``high``, both
+    included.
+
+    Parameters
+    ----------
+    epoch
+        Epoch, counted from 0.
+    n_epochs
+        Number of epochs of the training.
+    start_epoch
+        Epoch at which the rise starts.
+    low, high
+        Weight before and after the rise.
+    """
+    n_rise = n_epochs // 2 - start_epoch
+    if epoch < start_epoch:
+        return low
+    if epoch >= n_epochs // 2:
+        return high
+    return low if n_rise == 1 else low + (high - low) * (epoch - start_epoch) / (n_rise - 1)
+
+
+def anneal_end(*, n_epochs: int, start_epochs: tuple[int, ...]) -> int:
+    """First epoch from which no ramp changes any more."""
+    return min(max(n_epochs // 2, *start_epochs), max(n_epochs - 1, 0))

@@ -1,0 +1,157 @@
+"""What the baselines share: means of the training cells, and a module that keeps them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from scvi.module.base import BaseModuleClass, LossOutput
+
+from scpi.model.base._constants import KEYS
+from scpi.model.base._data_splitter import PerturbationDataSplitter
+from scpi.model.base._perturbation_model import PerturbationModel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+
+class MeansModule(BaseModuleClass):
+    """Holds change profiles as buffers, so that a baseline saves and loads like a network.
+
+    Parameters
+    ----------
+    n_perturbations
+        Number of single perturbations.
+    n_genes
+        Number of genes.
+    """
+
+    def __init__(self, n_perturbations: int, n_genes: int) -> None:
+        super().__init__()
+        self.register_buffer("changes", torch.full((n_perturbations, n_genes), torch.nan))
+        self.register_buffer("mean_change", torch.full((n_genes,), torch.nan))
+        self.register_buffer("control_mean", torch.full((n_genes,), torch.nan))
+
+    def _get_inference_input(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"x": tensors[KEYS.X]}
+
+    def inference(self, x: Tensor) -> dict[str, Tensor]:
+        """The cells themselves."""
+        return {"z": x}
+
+    def _get_generative_input(
+        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        return inference_outputs
+
+    def generative(self, z: Tensor) -> dict[str, Tensor]:
+        """The cells themselves."""
+        return {"mean": z}
+
+    def loss(self, *args: Any, **kwargs: Any) -> LossOutput:
+        """A baseline has no objective."""
+        msg = "A baseline is not trained by gradients."
+        raise NotImplementedError(msg)
+
+
+class Baseline(PerturbationModel):
+    """Base class of baselines: ``train`` takes means, ``predict`` moves control cells by them.
+
+    Parameters
+    ----------
+    adata
+        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
+    """
+
+    _module_cls = MeansModule
+
+    def __init__(self, adata: AnnData | MuData | None = None) -> None:
+        super().__init__(adata)
+        n_genes = self.registry["field_registries"][KEYS.X]["summary_stats"]["n_vars"]
+        self.module = self._module_cls(len(self.perturbations_), n_genes)
+        self._model_summary_string = f"{type(self).__name__} baseline"
+        self.init_params_ = self._get_init_params(locals())
+
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        train_size: float = 0.9,
+        validation_size: float | None = None,
+        held_out: Sequence[str] = (),
+        datasplitter_kwargs: dict[str, Any] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Take the means of the training cells.
+
+        The arguments are those of the networks, so that both see the same cells. ``max_epochs`` and others that only
+        concern gradients are accepted and have no effect.
+
+        Parameters
+        ----------
+        max_epochs
+            No effect.
+        train_size, validation_size
+            Shares of the cells of every condition, the control included. What is left is the test set.
+        held_out
+            Conditions whose cells all go to the test set.
+        datasplitter_kwargs
+            More arguments of the data splitter, such as ``external_indexing``.
+        seed
+            Seed of the split; ``scvi.settings.seed``, or 0, if ``None``.
+        **kwargs
+            No effect.
+        """
+        splitter = PerturbationDataSplitter(
+            self.adata_manager,
+            train_size=train_size,
+            validation_size=validation_size,
+            held_out=held_out,
+            seed=seed,
+            **(datasplitter_kwargs or {}),
+        )
+        x = self._field(self.adata, KEYS.X)
+        labels = self._labels(self.adata)[splitter.train_idx]
+        conditions = sorted(set(labels))
+        means = {label: _mean(x, splitter.train_idx[labels == label]) for label in conditions}
+        control = means[self.control_]
+        changes = {label: mean - control for label, mean in means.items() if label != self.control_}
+        for index, name in enumerate(self.perturbations_):
+            if name in changes:
+                self.module.changes[index] = torch.from_numpy(changes[name])
+        self.module.mean_change.copy_(torch.from_numpy(np.mean(list(changes.values()), axis=0)))
+        self.module.control_mean.copy_(torch.from_numpy(control))
+        self.trained_conditions_ = [label for label in conditions if label != self.control_]
+        self.train_indices, self.validation_indices, self.test_indices = splitter.split
+        self.history_ = {}
+        self.is_trained_ = True
+
+    def _change(self, design: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Change of the mean under the doses ``design`` (n_perturbations,)."""
+        raise NotImplementedError
+
+    def _predict_cells(
+        self,
+        adata: AnnData | MuData,
+        indices: NDArray[np.int64],
+        design: NDArray[np.float32],
+        *,
+        sample: bool,
+        rng: np.random.Generator,
+    ) -> NDArray[np.float32]:
+        return self._expression(adata, indices) + self._change(design)
+
+
+def _mean(x: Any, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Mean of some rows, in double precision."""
+    block = x[rows]
+    mean = block.mean(axis=0, dtype=np.float64) if not sparse.issparse(block) else block.astype(np.float64).mean(axis=0)
+    return np.asarray(mean).ravel()

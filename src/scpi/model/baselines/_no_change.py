@@ -1,0 +1,25 @@
+"""The prediction that nothing happens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scpi.model.baselines._baseline import Baseline
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class NoChange(Baseline):
+    """Predicts control cells as they are.
+
+    Parameters
+    ----------
+    adata
+        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
+    """
+
+    def _change(self, design: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.zeros(self.module.changes.shape[1], dtype=np.float32)

@@ -1,0 +1,91 @@
+"""Encoders of expression into the posterior over factors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from scpi.model.senavae._layers import gene_set_layer
+
+if TYPE_CHECKING:
+    from scpi.model.senavae._layers import Init
+
+_MIN_VARIANCE = 1e-6
+
+
+def init_small(layer: nn.Linear) -> nn.Linear:
+    """Weights from N(0, 0.02) and zero bias, as published for all plain layers."""
+    nn.init.normal_(layer.weight, 0.0, 0.02)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Encoder(nn.Module):
+    """Mean and variance of the factors of a cell.
+
+    Parameters
+    ----------
+    n_genes
+        Number of genes.
+    n_factors
+        Number of factors.
+    membership
+        Genes x sets; makes the first layer one of gene sets. ``None`` for a plain layer of ``n_hidden`` units, or for
+        no first layer if that is 0.
+    n_hidden
+        Units of the plain first layer.
+    leak
+        Weight of genes outside a set.
+    init
+        Initial weights of gene sets.
+    """
+
+    def __init__(
+        self,
+        n_genes: int,
+        n_factors: int,
+        *,
+        membership: Tensor | None = None,
+        n_hidden: int = 128,
+        leak: float = 0.0,
+        init: Init = "set_mean",
+    ) -> None:
+        super().__init__()
+        self.first: nn.Module | None
+        if membership is not None:
+            self.first, width = gene_set_layer(membership, leak=leak, init=init), membership.shape[1]
+        elif n_hidden:
+            self.first, width = init_small(nn.Linear(n_genes, n_hidden)), n_hidden
+        else:
+            self.first, width = None, n_genes
+        self.heads = init_small(nn.Linear(width, 2 * n_factors))
+        self.n_factors = n_factors
+
+    def activity(self, x: Tensor) -> Tensor:
+        """Output of the first layer before its rectifier, (n_cells, n_units); the input itself without a layer."""
+        return x if self.first is None else self.first(x)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the factors, both (n_cells, n_factors)."""
+        hidden = self.activity(x)
+        if self.first is not None:
+            hidden = F.leaky_relu(hidden, 0.2)
+        mean, raw = self.heads(hidden).split(self.n_factors, dim=1)
+        return mean, F.softplus(raw) + _MIN_VARIANCE
+
+    @torch.no_grad()
+    def map_mean(self, matrix: Tensor) -> None:
+        """Replace the mean by its product with ``matrix`` (n_factors, n_factors) from the right."""
+        weight, bias = self.heads.weight[: self.n_factors], self.heads.bias[: self.n_factors]
+        weight.copy_(matrix.t() @ weight)
+        bias.copy_(bias @ matrix)
+
+    @torch.no_grad()
+    def permute_variance(self, order: Tensor) -> None:
+        """Put the variances into another order of factors."""
+        rows = self.n_factors + order
+        self.heads.weight[self.n_factors :] = self.heads.weight[rows]
+        self.heads.bias[self.n_factors :] = self.heads.bias[rows]

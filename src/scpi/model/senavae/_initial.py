@@ -1,0 +1,174 @@
+"""Start of the parameters from moments of the data, and renumbering of factors into causal order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from scpi.model.senavae._ordering import group_directions, order_by_effects
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from scpi.model.senavae._module import SENAVAEModule
+
+_INITIAL_LOGIT = 4.0
+_INITIAL_RAW_VARIANCE = -4.0
+_NEGLIGIBLE_EDGE = 0.1
+
+
+@torch.no_grad()
+def initialise_interventions(module: SENAVAEModule, changes: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Assign perturbations that move the mean along the same line to the same factor.
+
+    Parameters
+    ----------
+    module
+        Module with a table of intervention logits.
+    changes
+        Change of the mean expression under each perturbation, (n_perturbations, n_genes).
+
+    Returns
+    -------
+    Directions of the factors, (n_factors, n_genes), scaled so that the mean strength of a factor is 1.
+    """
+    groups, directions = group_directions(changes, module.n_factors)
+    strength = np.einsum("ij,ij->i", changes, directions[groups])
+    scale = np.array(
+        [
+            np.abs(strength[groups == group]).mean() if (groups == group).any() else 1.0
+            for group in range(module.n_factors)
+        ]
+    )
+    scale[scale == 0] = 1.0
+    module.intervention.set_assignment(
+        torch.from_numpy(_INITIAL_LOGIT * np.eye(module.n_factors)[groups]), torch.from_numpy(strength / scale[groups])
+    )
+    return directions * scale[:, None]
+
+
+@torch.no_grad()
+def initialise_linear(module: SENAVAEModule, control: Tensor, directions: NDArray[np.float64]) -> None:
+    """Solve a linear encoder and decoder for factors along ``directions`` that have unit variance in control cells.
+
+    Parameters
+    ----------
+    module
+        Module with a linear encoder and a linear decoder.
+    control
+        Transformed expression of control cells, (n_cells, n_genes).
+    directions
+        Effect of a shift by 1 of each factor, (n_factors, n_genes).
+    """
+    cells = control.double().cpu().numpy()
+    centre = cells.mean(0)
+    unmix = np.linalg.pinv(directions)
+    spread = ((cells - centre) @ unmix).std(0)
+    spread[spread == 0] = 1.0
+    effects, unmix = directions * spread[:, None], unmix / spread
+    strength = module.intervention.strength
+    assigned = module.intervention.logits().argmax(1)
+    strength.div_(torch.from_numpy(spread).to(strength)[assigned])
+
+    heads, n = module.encoder.heads, module.n_factors
+    heads.weight[:n] = torch.from_numpy(unmix.T).to(heads.weight)
+    heads.bias[:n] = torch.from_numpy(-centre @ unmix).to(heads.bias)
+    heads.weight[n:] = 0.0
+    heads.bias[n:] = _INITIAL_RAW_VARIANCE
+    module.decoder.first.weight[:, :n] = torch.from_numpy(effects.T).to(heads.weight)
+    module.decoder.first.bias.copy_(torch.from_numpy(centre))
+    if module.causal.graph is not None:
+        module.causal.graph.weight.zero_()
+
+
+@torch.no_grad()
+def effects_on_genes(module: SENAVAEModule, control: Tensor, batch: Tensor | None = None) -> NDArray[np.float64]:
+    """Total effect of one standard deviation of each factor's noise on the decoded expression.
+
+    Measured as the mean difference over control cells under a shift as strong as the interventions on that factor are.
+
+    Parameters
+    ----------
+    module
+        Module.
+    control
+        Transformed expression of control cells, (n_cells, n_genes).
+    batch
+        Batch of these cells.
+
+    Returns
+    -------
+    Array of shape (n_factors, n_genes).
+    """
+    z = module.encode(control)[0]
+    spread = z.std(0).clamp(min=1e-3)
+    shifts = typical_shifts(module, spread)
+    baseline = module.decoder(module.causal(z), batch).mean(0)
+    effects = []
+    for factor in range(module.n_factors):
+        shifted = z.clone()
+        shifted[:, factor] += shifts[factor]
+        effects.append(
+            (module.decoder(module.causal(shifted), batch).mean(0) - baseline) / shifts[factor] * spread[factor]
+        )
+    return torch.stack(effects).double().cpu().numpy()
+
+
+@torch.no_grad()
+def typical_shifts(module: SENAVAEModule, spread: Tensor) -> Tensor:
+    """Mean strength, with sign, of the interventions on each factor; its spread where there are none."""
+    assignment = module.intervention.assignment()
+    shift = assignment * module.intervention.strength[:, None]
+    weight = assignment.sum(0)
+    strongest = shift.gather(0, shift.abs().argmax(0, keepdim=True))[0]
+    return torch.where((weight > 0.5) & (strongest.abs() > 0.1 * spread), strongest, spread)
+
+
+@torch.no_grad()
+def order_factors(module: SENAVAEModule, control: Tensor, batch: Tensor | None = None) -> Tensor:
+    """Renumber the factors into the causal order of their effects, and start the graph from these.
+
+    What the model computes does not change for a linear mechanism: the encoder, the interventions and the decoder take
+    up the change of coordinates. With a rectified mechanism it changes where parents are below zero.
+
+    Returns
+    -------
+    Old number of each factor in the new order.
+    """
+    z = module.encode(control)[0]
+    spread = z.std(0).clamp(min=1e-3)
+    effects = effects_on_genes(module, control, batch)
+    order, scaled = order_by_effects(effects)
+    new_order = torch.from_numpy(order).to(z.device)
+    old = module.causal.adjacency().to(z)[new_order][:, new_order]
+    if old.abs().max() > 0 and torch.tril(old, -1).abs().max() <= _NEGLIGIBLE_EDGE * old.abs().max():
+        # The order agrees with the graph that was learned: keep the graph.
+        graph = torch.triu(old, 1)
+    else:
+        # Effects were measured in standard deviations of the noise.
+        graph = torch.from_numpy(scaled).to(z) / spread[:, None] * spread
+        graph = torch.triu(graph[new_order][:, new_order], 1)
+    _renumber(module, new_order, graph)
+    return new_order
+
+
+def _renumber(module: SENAVAEModule, order: Tensor, graph: Tensor) -> None:
+    """Change to factors in ``order`` with the adjacency ``graph``, keeping the linear maps around them."""
+    eye = torch.eye(module.n_factors, dtype=graph.dtype, device=graph.device)
+    permute = eye[:, order]
+    old = eye - module.causal.adjacency().to(graph)
+    new = eye - graph
+    # Rows: z_new = z P, u = z (I - G)^-1, hence u_old = u_new (I - G_new) P' (I - G_old)^-1.
+    to_old = new @ permute.t() @ torch.linalg.inv(old)
+    if module.preset.causal_posterior:
+        module.encoder.map_mean(torch.linalg.inv(to_old))
+    else:
+        module.encoder.map_mean(permute)
+    module.encoder.permute_variance(order)
+    module.decoder.map_factors(to_old)
+    module.intervention.permute_factors(order)
+    if module.causal.graph is not None:
+        module.causal.graph.set_adjacency(graph)

@@ -1,0 +1,494 @@
+"""The SENA-discrepancy-VAE as a model of scvi-tools."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+
+from scpi.model.base._attribution import AttributionTarget
+from scpi.model.base._checks import check_expression
+from scpi.model.base._constants import KEYS
+from scpi.model.base._mmd import bandwidth_from_cells
+from scpi.model.base._perturbation_model import PerturbationModel
+from scpi.model.base._schedules import anneal_end
+from scpi.model.base._seed import resolve_seed, seeded
+from scpi.model.base._training import PairedTrainingMixin
+from scpi.model.senavae._initial import initialise_interventions, initialise_linear
+from scpi.model.senavae._interpretation import InterpretationMixin
+from scpi.model.senavae._module import SENAVAEModule
+from scpi.model.senavae._presets import get_preset
+from scpi.model.senavae._training_plan import SENAVAETrainingPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from scpi.model.senavae._presets import Encoder, Likelihood
+    from scpi.model.senavae._scm import Mechanism
+
+_SAMPLE = 4000
+
+
+class SENAVAE(InterpretationMixin, PairedTrainingMixin, PerturbationModel):
+    """SENA-discrepancy-VAE: causal factors made of pathways, and unseen combinations of perturbations.
+
+    A variational autoencoder encodes control cells through a layer of gene sets into exogenous noise. A perturbation
+    shifts the noise of the factor that it is learned to hit, a structural causal model carries the shift to the factors
+    downstream, and the decoded cells are compared in distribution with real perturbed cells. After Zhang et al. (2023),
+    "Identifiability guarantees for causal disentanglement from soft interventions" (discrepancy-VAE), and de la
+    Fuente Cedeño et al. (2025), "Interpretable causal representation learning for biological data in the pathway
+    space" (SENA).
+
+    Parameters
+    ----------
+    adata
+        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
+    preset
+        ``"scpi"`` (default), or the published settings ``"sena"`` and ``"zhang"`` (the discrepancy-VAE, with a plain
+        encoder). What other arguments leave at ``None`` is taken from the preset.
+    n_factors
+        Number of causal factors; one a perturbation if ``None``.
+    encoder
+        ``"gene_sets"``, ``"mlp"`` (a hidden layer in place of the gene sets) or ``"linear"`` (no first layer).
+    leak
+        Weight of genes outside a set: 0 for a hard mask, up to 1 for an ordinary layer.
+    mechanism
+        ``"linear"`` or ``"relu"`` structural causal model, or ``"none"``.
+    likelihood
+        ``"normal"`` for expression on a log scale, or ``"nb"`` for counts.
+    n_hidden
+        Units of the hidden layers; 0 for a linear decoder.
+    seed
+        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    **preset_kwargs
+        Other attributes of the preset to change, such as ``bandwidth`` or ``graph_penalty``.
+
+    Examples
+    --------
+    >>> import scpi
+    >>> adata = scpi.datasets.plant_screen(n_cells=20, rng=0)
+    >>> scpi.model.SENAVAE.setup_anndata(adata)
+    >>> model = scpi.model.SENAVAE(adata, likelihood="nb")
+    >>> model.train(max_epochs=2, enable_progress_bar=False)
+    >>> predicted = model.predict(perturbation=model.perturbations_[0], n_cells=5)
+    >>> predicted.n_obs
+    5
+    """
+
+    _module_cls = SENAVAEModule
+    _training_plan_cls = SENAVAETrainingPlan
+
+    def __init__(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        preset: Literal["scpi", "sena", "zhang"] = "scpi",
+        n_factors: int | None = None,
+        encoder: Encoder | None = None,
+        leak: float = 0.0,
+        mechanism: Mechanism = "linear",
+        likelihood: Likelihood = "normal",
+        n_hidden: int | None = None,
+        seed: int | None = None,
+        **preset_kwargs: Any,
+    ) -> None:
+        super().__init__(adata)
+        changes = {key: value for key, value in {"encoder": encoder, "n_hidden": n_hidden}.items() if value is not None}
+        self.preset_ = dataclasses.replace(get_preset(preset), **changes, **preset_kwargs)
+        self._check_arguments(likelihood, n_factors)
+        stats = self.registry["field_registries"]
+        self.n_factors_ = len(self.perturbations_) if n_factors is None else n_factors
+        self.gene_set_names_: list[str] = self._gene_sets()["names"] if self.preset_.encoder == "gene_sets" else []
+        n_genes = stats[KEYS.X]["summary_stats"]["n_vars"]
+        self.seed_ = resolve_seed(seed)
+        with seeded(self.seed_):
+            self.module = self._module_cls(
+                n_genes,
+                len(self.perturbations_),
+                self.n_factors_,
+                preset=self.preset_,
+                membership=self._membership(n_genes),
+                leak=leak,
+                mechanism=mechanism,
+                likelihood=likelihood,
+                n_batch=stats.get(KEYS.BATCH, {}).get("summary_stats", {}).get(f"n_{KEYS.BATCH}", 0),
+            )
+        self._model_summary_string = (
+            f"SENAVAE with preset: {preset}, encoder: {self.preset_.encoder}, n_factors: {self.n_factors_}, "
+            f"mechanism: {mechanism}, likelihood: {likelihood}, leak: {leak}"
+        )
+        self.init_params_ = self._get_init_params(locals())
+
+    def _check_arguments(self, likelihood: str, n_factors: int | None) -> None:
+        """Refuse arguments that do not exist, and data that they cannot read."""
+        if likelihood not in ("normal", "nb"):
+            msg = f"`likelihood` must be 'normal' or 'nb', got {likelihood!r}."
+            raise ValueError(msg)
+        if self.preset_.encoder not in ("gene_sets", "mlp", "linear"):
+            msg = f"`encoder` must be 'gene_sets', 'mlp' or 'linear', got {self.preset_.encoder!r}."
+            raise ValueError(msg)
+        if n_factors is not None and n_factors < 1:
+            msg = f"`n_factors` must be at least 1, got {n_factors}."
+            raise ValueError(msg)
+        if self.preset_.encoder == "gene_sets" and not self._gene_sets()["names"]:
+            msg = (
+                "The encoder needs gene sets, but the data was set up without. Call "
+                "`scpi.tl.gene_sets(adata, 'sets.gmt')` before `setup_anndata`, or use `encoder='mlp'`."
+            )
+            raise ValueError(msg)
+        if likelihood == "nb" and self.adata is not None:
+            check_expression(self._field(self.adata, KEYS.X), counts=True, what="the registered expression")
+
+    def _gene_sets(self) -> dict[str, Any]:
+        state = self.registry["field_registries"].get(KEYS.GENE_SETS, {}).get("state_registry", {})
+        return state or {"names": []}
+
+    def _membership(self, n_genes: int) -> Tensor | None:
+        """Membership as a sparse boolean tensor, genes x sets."""
+        if self.preset_.encoder != "gene_sets":
+            return None
+        state = self._gene_sets()
+        index = torch.from_numpy(np.stack([state["genes"], state["sets"]]))
+        return torch.sparse_coo_tensor(
+            index, torch.ones(index.shape[1]), (n_genes, len(state["names"])), check_invariants=True
+        ).coalesce()
+
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        train_size: float = 0.9,
+        validation_size: float | None = None,
+        held_out: Sequence[str] = (),
+        n_cells: int | None = None,
+        n_conditions: int | None = None,
+        restore_best: bool = True,
+        early_stopping: bool = False,
+        early_stopping_patience: int = 20,
+        datasplitter_kwargs: dict[str, Any] | None = None,
+        plan_kwargs: dict[str, Any] | None = None,
+        seed: int | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Train the model.
+
+        Parameters
+        ----------
+        max_epochs
+            Number of epochs; that of the preset if ``None``. The weights of the objective rise over the first half.
+        accelerator, devices
+            As in :class:`lightning.pytorch.Trainer`.
+        train_size, validation_size
+            Shares of the cells of every condition, the control included. What is left is the test set.
+        held_out
+            Conditions, such as ``"A+B"``, that are not trained on: all their cells go to the test set.
+        n_cells
+            Most cells of a condition in a part of a batch; that of the preset if ``None``.
+        n_conditions
+            Parts in a batch, each of one condition; that of the preset if ``None``.
+        restore_best
+            Return to the epoch with the lowest validation objective, of those after the weights have risen.
+        early_stopping
+            Stop when that objective has not fallen for ``early_stopping_patience`` epochs.
+        early_stopping_patience
+            Epochs without an improvement before training stops.
+        datasplitter_kwargs
+            More arguments of the data splitter, such as ``external_indexing`` or ``num_workers``.
+        plan_kwargs
+            More arguments of the training plan, such as ``lr``.
+        seed
+            Seed of the split and of the batches; that of the model if ``None``.
+        **trainer_kwargs
+            Passed to :class:`scvi.train.Trainer`, such as ``logger`` or ``precision``.
+
+        Raises
+        ------
+        ValueError
+            If a held-out condition has no cells, or the shares leave nothing to train on.
+        """
+        preset = self.preset_
+        max_epochs = preset.max_epochs if max_epochs is None else max_epochs
+        splitter_kwargs = {
+            "train_size": train_size,
+            "validation_size": validation_size,
+            "held_out": held_out,
+            "n_cells": n_cells or preset.n_cells,
+            "n_parts": n_conditions or preset.n_conditions,
+            "seed": self.seed_ if seed is None else seed,
+        } | (datasplitter_kwargs or {})
+        ordering = self._start(self._data_splitter_cls(self.adata_manager, **splitter_kwargs))
+        if preset.gradient_clip_algorithm is not None:
+            trainer_kwargs = {
+                "gradient_clip_val": preset.gradient_clip,
+                "gradient_clip_algorithm": preset.gradient_clip_algorithm,
+            } | trainer_kwargs
+        self._fit(
+            max_epochs=max_epochs,
+            splitter_kwargs=splitter_kwargs,
+            plan_kwargs={
+                "preset": preset,
+                "n_epochs": max_epochs,
+                "ordering_cells": ordering,
+                "ordering_epochs": self._ordering_epochs(max_epochs),
+            }
+            | (plan_kwargs or {}),
+            anneal_end=anneal_end(
+                n_epochs=max_epochs, start_epochs=(preset.mmd_start, preset.kl_start, preset.temperature_start)
+            ),
+            monitor="objective_validation",
+            restore_best=restore_best,
+            early_stopping=early_stopping,
+            early_stopping_patience=early_stopping_patience,
+            accelerator=accelerator,
+            devices=devices,
+            callbacks=trainer_kwargs.pop("callbacks", []),
+            trainer_kwargs=trainer_kwargs,
+        )
+
+    def _ordering_epochs(self, max_epochs: int) -> tuple[int, ...]:
+        """Epochs at which factors are put into causal order: none for the published presets or without a graph."""
+        if not self.preset_.data_init or self.module.causal.graph is None:
+            return ()
+        # A linear model starts from effects that are right already; a network has to learn them first.
+        first = (0,) if self._is_linear() else ()
+        return (*first, max(1, max_epochs // 4), max(2, max_epochs // 2))
+
+    def _is_linear(self) -> bool:
+        return self.preset_.encoder == "linear" and self.preset_.n_hidden == 0 and self.module.likelihood == "normal"
+
+    @torch.no_grad()
+    def _start(self, splitter: Any) -> tuple[Tensor, Tensor | None] | None:
+        """Set what is taken from the training data before the first epoch; returns control cells for the ordering."""
+        rng = np.random.default_rng(splitter.seed)
+        control, perturbed = splitter.sample_training_cells(_SAMPLE, rng)
+        x = self._transformed(control)
+        if self.preset_.bandwidth is None:
+            self.module.bandwidth.fill_(bandwidth_from_cells(torch.cat([x, self._transformed(perturbed)])))
+        else:
+            self.module.bandwidth.fill_(self.preset_.bandwidth)
+        if not self.preset_.data_init or self.is_trained_:
+            return None
+        if self.module.likelihood == "nb":
+            raw = torch.from_numpy(self._expression(self.adata, control))
+            self.module.size_scale.fill_(float(raw.sum(1).median().clamp(min=1.0)))
+            x = self._transformed(control)
+            profile = raw.sum(0) + 0.5
+            self.module.decoder.output_bias.copy_(torch.log(profile / profile.sum()))
+        elif not self.preset_.positive_output:
+            self.module.decoder.output_bias.copy_(x.mean(0))
+            self.module.log_scale.copy_(torch.log(x.std(0).clamp(min=1e-3)))
+        directions = initialise_interventions(self.module, self._mean_changes(splitter, x))
+        if self._is_linear():
+            initialise_linear(self.module, x, directions)
+        batch = self._field(self.adata, KEYS.BATCH)[control] if self._has_field(KEYS.BATCH) else None
+        return x, None if batch is None else torch.from_numpy(np.asarray(batch, dtype=np.int64).reshape(-1, 1))
+
+    def _mean_changes(self, splitter: Any, control: Tensor) -> NDArray[np.float64]:
+        """Change of the mean under each single perturbation; zero for those seen in combinations only."""
+        centre = control.double().mean(0).numpy()
+        changes = np.zeros((len(self.perturbations_), len(centre)))
+        for index, name in enumerate(self.perturbations_):
+            cells = splitter.training_cells_of(name)
+            if len(cells):
+                changes[index] = self._transformed(cells[:_SAMPLE]).double().mean(0).numpy() - centre
+        return changes
+
+    def _transformed(self, indices: NDArray[np.int64]) -> Tensor:
+        """Registered expression of some cells as the encoder reads it, on the processor."""
+        x = torch.from_numpy(self._expression(self.adata, indices))
+        size = None
+        if self._has_field(KEYS.SIZE_FACTOR):
+            size = torch.from_numpy(
+                np.asarray(self._field(self.adata, KEYS.SIZE_FACTOR), dtype=np.float32).reshape(-1, 1)[indices]
+            )
+        return self.module.transform(x, size)
+
+    @torch.inference_mode()
+    def _predict_cells(
+        self,
+        adata: AnnData | MuData,
+        indices: NDArray[np.int64],
+        design: NDArray[np.float32],
+        *,
+        sample: bool,
+        rng: np.random.Generator,
+    ) -> NDArray[np.float32]:
+        """Decode the counterfactual twins of control cells, from one draw of their noise each."""
+        self.module.eval()
+        row = torch.from_numpy(design[None]).to(self.module.device)
+        out = []
+        with seeded(int(rng.integers(2**31))):
+            for tensors in self._tensors(adata, indices=indices, batch_size=_SAMPLE):
+                inference = self.module.inference(**self.module._get_inference_input(tensors))
+                inputs = self.module._get_generative_input(tensors, inference)
+                expected = self.module.generative(**{**inputs, "design": row})["perturbed"]
+                out.append((self.module.sample(expected) if sample else expected).cpu().numpy())
+        return np.concatenate(out).astype(np.float32)
+
+    def _comparable(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Counts are compared after normalisation to 10,000 a cell and a logarithm."""
+        if self.module.likelihood == "normal":
+            return expression
+        total = np.maximum(expression.sum(1, keepdims=True), 1.0)
+        return np.log1p(expression / total * 1e4)
+
+    def _tensors(self, adata: AnnData | MuData, *, indices: Any, batch_size: int | None) -> Iterator[dict[str, Tensor]]:
+        """Registered tensors of cells, batch by batch, where the model is."""
+        for tensors in self._make_data_loader(adata, indices=indices, batch_size=batch_size):
+            yield {key: value.to(self.module.device) for key, value in tensors.items()}
+
+    @torch.inference_mode()
+    def get_latent_representation(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        kind: Literal["exogenous", "causal", "mean"] = "mean",
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
+        batch_size: int | None = None,
+        seed: int = 0,
+    ) -> NDArray[np.float32]:
+        """Factors of cells.
+
+        Parameters
+        ----------
+        adata
+            Cells; the training data if ``None``.
+        kind
+            ``"mean"`` is the posterior mean of the exogenous noise, ``"exogenous"`` one sample from its posterior, and
+            ``"causal"`` the causal variables that follow from the mean, without an intervention.
+        indices
+            Cells to take; all if ``None``.
+        batch_size
+            Cells at a time.
+        seed
+            Seed of the sample.
+
+        Returns
+        -------
+        Array of shape (n_cells, n_factors).
+        """
+        if kind not in ("exogenous", "causal", "mean"):
+            msg = f"`kind` must be 'exogenous', 'causal' or 'mean', got {kind!r}."
+            raise ValueError(msg)
+        generator = torch.Generator().manual_seed(seed)
+        out = []
+        for mean, variance in self._posterior(adata, indices=indices, batch_size=batch_size):
+            if kind == "exogenous":
+                noise = torch.randn(mean.shape, generator=generator).to(mean.device)
+                mean = mean + variance.sqrt() * noise
+            out.append((self.module.causal(mean) if kind == "causal" else mean).cpu().numpy())
+        return np.concatenate(out)
+
+    def _posterior(
+        self, adata: AnnData | MuData | None, *, indices: Any, batch_size: int | None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Mean and variance of the noise, batch by batch."""
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        self.module.eval()
+        for tensors in self._tensors(adata, indices=indices, batch_size=batch_size):
+            outputs = self.module.inference(**self.module._get_inference_input(tensors))
+            yield outputs["mean"], outputs["variance"]
+
+    @torch.inference_mode()
+    def get_pathway_activity(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
+        rectified: bool = False,
+        batch_size: int | None = None,
+    ) -> pd.DataFrame:
+        """Activity of every gene set, the output of the first layer of the encoder.
+
+        Parameters
+        ----------
+        adata
+            Cells; the training data if ``None``.
+        indices
+            Cells to take; all if ``None``.
+        rectified
+            Apply the LeakyReLU that the next layer reads through.
+        batch_size
+            Cells at a time.
+
+        Returns
+        -------
+        Table of cells x sets, float32.
+
+        Raises
+        ------
+        ValueError
+            If the encoder has no gene sets.
+        """
+        if not self.gene_set_names_:
+            msg = f"The encoder is {self.preset_.encoder!r}: it has no gene sets, hence no pathway activity."
+            raise ValueError(msg)
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        self.module.eval()
+        out = []
+        for tensors in self._tensors(adata, indices=indices, batch_size=batch_size):
+            inputs = self.module._get_inference_input(tensors)
+            activity = self.module.encoder.activity(self.module.transform(inputs["x"], inputs["size_factor"]))
+            activity = torch.nn.functional.leaky_relu(activity, 0.2) if rectified else activity
+            out.append(activity.cpu().numpy())
+        names = self._modality(adata).obs_names
+        return pd.DataFrame(
+            np.concatenate(out), index=names if indices is None else names[indices], columns=self.gene_set_names_
+        )
+
+    def attribution_target(
+        self, kind: Literal["factor", "causal", "pathway", "change"], *, perturbation: str | None = None
+    ) -> AttributionTarget:
+        """Differentiable function of the expression, for attributions.
+
+        Parameters
+        ----------
+        kind
+            ``"factor"`` (exogenous noise), ``"causal"`` (causal variables), ``"pathway"`` (activities of gene sets) or
+            ``"change"`` (predicted change of expression under ``perturbation``).
+        perturbation
+            Label, for ``"change"``.
+
+        Raises
+        ------
+        ValueError
+            If the kind does not exist, or the perturbation is missing or unknown.
+        """
+        module = self.module.eval()
+        factors = [f"factor_{index}" for index in range(self.n_factors_)]
+        if kind == "pathway":
+            if not self.gene_set_names_:
+                msg = f"The encoder is {self.preset_.encoder!r}: it has no gene sets."
+                raise ValueError(msg)
+            return AttributionTarget(module.encoder.activity, module.transform, self.gene_set_names_, kind)
+        if kind == "factor":
+            return AttributionTarget(lambda x: module.encode(x)[0], module.transform, factors, kind)
+        if kind == "causal":
+            return AttributionTarget(lambda x: module.causal(module.encode(x)[0]), module.transform, factors, kind)
+        if kind != "change" or perturbation is None:
+            msg = f"`kind` must be 'factor', 'causal', 'pathway', or 'change' with a `perturbation`, got {kind!r}."
+            raise ValueError(msg)
+        if module.decoder.n_batch:
+            msg = "The predicted change of a model with batches depends on the batch; it has no attribution target."
+            raise NotImplementedError(msg)
+        design = torch.from_numpy(self.encode_perturbations([perturbation])).to(module.device)
+
+        def change(x: Tensor) -> Tensor:
+            z = module.encode(x)[0]
+            shifted = z + module.intervention(design)
+            before, after = (module.decoder(module.causal(value)) for value in (z, shifted))
+            return after - before
+
+        return AttributionTarget(change, module.transform, self.var_names_, kind)

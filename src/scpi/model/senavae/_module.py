@@ -1,0 +1,242 @@
+"""Network and objective of the SENA-discrepancy-VAE."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from scvi.distributions import NegativeBinomial
+from scvi.module.base import BaseModuleClass, LossOutput, auto_move_data
+from torch import Tensor, nn
+
+from scpi.model.base._constants import KEYS
+from scpi.model.base._mmd import batched_mmd
+from scpi.model.senavae._decoder import Decoder
+from scpi.model.senavae._encoder import Encoder
+from scpi.model.senavae._intervention import InterventionEncoder
+from scpi.model.senavae._scm import CausalLayer
+
+if TYPE_CHECKING:
+    from scpi.model.senavae._presets import Likelihood, Preset
+    from scpi.model.senavae._scm import Mechanism
+
+_MIN_LOG_SCALE = -6.0
+
+
+class SENAVAEModule(BaseModuleClass):
+    """Variational autoencoder whose latent space is a structural causal model under intervention.
+
+    Control cells are encoded into exogenous noise, perturbations shift that noise, the causal layer turns noise into
+    causal variables and a decoder turns these into expression. The same noise without and with the shift gives a
+    reconstruction and its counterfactual twin, which is compared with real perturbed cells in distribution.
+
+    Parameters
+    ----------
+    n_genes
+        Number of genes.
+    n_perturbations
+        Number of single perturbations.
+    n_factors
+        Number of causal factors.
+    preset
+        Architecture and objective.
+    membership
+        Genes x sets, for an encoder of gene sets.
+    leak
+        Weight of genes outside a set.
+    mechanism
+        Causal layer: ``"linear"``, ``"relu"`` or ``"none"``.
+    likelihood
+        ``"normal"`` on the expression as given, or ``"nb"`` on counts.
+    n_batch
+        Number of batches.
+    """
+
+    def __init__(
+        self,
+        n_genes: int,
+        n_perturbations: int,
+        n_factors: int,
+        *,
+        preset: Preset,
+        membership: Tensor | None = None,
+        leak: float = 0.0,
+        mechanism: Mechanism = "linear",
+        likelihood: Likelihood = "normal",
+        n_batch: int = 0,
+    ) -> None:
+        super().__init__()
+        self.preset = preset
+        self.likelihood = likelihood
+        self.n_genes, self.n_factors = n_genes, n_factors
+        self.encoder = Encoder(
+            n_genes,
+            n_factors,
+            membership=membership,
+            n_hidden=0 if preset.encoder == "linear" else preset.n_hidden,
+            leak=leak,
+            init=preset.init,
+        )
+        self.intervention = InterventionEncoder(n_perturbations, n_factors, encoding=preset.intervention)
+        self.causal = CausalLayer(n_factors, mechanism=mechanism)
+        self.decoder = Decoder(
+            n_factors,
+            n_genes,
+            n_hidden=preset.n_hidden,
+            n_batch=n_batch,
+            positive_output=preset.positive_output and likelihood == "normal",
+        )
+        # Log standard deviation of a gene, or log dispersion of its counts.
+        self.log_scale = nn.Parameter(torch.zeros(n_genes))
+        for name, value in (("mmd_weight", 1.0), ("kl_weight", 1.0), ("bandwidth", 1.0), ("size_scale", 1e4)):
+            self.register_buffer(name, torch.tensor(value))
+
+    def transform(self, x: Tensor, size_factor: Tensor | None = None) -> Tensor:
+        """Expression as the encoder reads it: counts are normalised by depth and logged, the rest is left alone."""
+        if self.likelihood == "normal":
+            return x
+        return torch.log1p(x / self._depth(x, size_factor) * self.size_scale)
+
+    def _depth(self, x: Tensor, size_factor: Tensor | None) -> Tensor:
+        """Size factor of each cell, by default its total count; cells without counts have 1."""
+        return (x.sum(1, keepdim=True) if size_factor is None else size_factor).clamp(
+            min=1e-8 if size_factor is not None else 1.0
+        )
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Posterior mean and variance of the exogenous noise for transformed expression."""
+        mean, variance = self.encoder(x)
+        return (self.causal.inverse(mean) if self.preset.causal_posterior else mean), variance
+
+    def decode(self, u: Tensor, depth: Tensor | None, batch: Tensor | None) -> Tensor:
+        """Expected expression for causal variables; counts are expected at the given depth."""
+        out = self.decoder(u, batch)
+        return out if self.likelihood == "normal" else torch.softmax(out, dim=1) * depth
+
+    def _get_inference_input(self, tensors: dict[str, Tensor]) -> dict[str, Tensor | None]:
+        return {"x": tensors[KEYS.X], "size_factor": tensors.get(KEYS.SIZE_FACTOR)}
+
+    @auto_move_data
+    def inference(self, x: Tensor, size_factor: Tensor | None = None, n_samples: int = 1) -> dict[str, Tensor]:
+        """Posterior of the exogenous noise and one sample of it."""
+        mean, variance = self.encode(self.transform(x, size_factor))
+        return {"z": mean + variance.sqrt() * torch.randn_like(mean), "mean": mean, "variance": variance}
+
+    def _get_generative_input(
+        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor]
+    ) -> dict[str, Tensor | None]:
+        depth = None if self.likelihood == "normal" else self._depth(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR))
+        return {
+            "z": inference_outputs["z"],
+            "design": tensors.get(KEYS.DESIGN),
+            "depth": depth,
+            "batch": tensors.get(KEYS.BATCH),
+        }
+
+    @auto_move_data
+    def generative(
+        self, z: Tensor, design: Tensor | None = None, depth: Tensor | None = None, batch: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Reconstruction of the control cells and, given a design, their counterfactual twins.
+
+        ``design`` has a row a condition; the cells of ``z`` are its conditions' in turn, the same number each.
+        """
+        if design is None:
+            return {"mean": self.decode(self.causal(z), depth, batch)}
+        shift = self.intervention(design).repeat_interleave(len(z) // len(design), dim=0)
+        # One pass for both twins: twice the cells cost less than two calls.
+        u = self.causal(torch.cat([z, z + shift]))
+        twice = [None if value is None else torch.cat([value, value]) for value in (depth, batch)]
+        mean, perturbed = self.decode(u, *twice).chunk(2)
+        return {"mean": mean, "perturbed": perturbed}
+
+    def sample(self, expected: Tensor) -> Tensor:
+        """Draw from the likelihood around expected expression; a squared error has no noise to draw."""
+        if self.likelihood == "nb":
+            return sample_counts(expected, self.log_scale.exp())
+        if not self.preset.learn_variance:
+            return expected
+        return expected + self.log_scale.clamp(min=_MIN_LOG_SCALE).exp() * torch.randn_like(expected)
+
+    def loss(
+        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor], generative_outputs: dict[str, Tensor]
+    ) -> LossOutput:
+        """Discrepancy + reconstruction + Kullback-Leibler divergence + sparsity of the graph."""
+        x, weight = tensors[KEYS.X], tensors[KEYS.WEIGHT]
+        reconstruction = self._reconstruction(x, generative_outputs["mean"])
+        kl = normal_kl(inference_outputs["mean"], inference_outputs["variance"])
+        mmd = self._discrepancy(tensors, generative_outputs["perturbed"]).mean()
+        graph = self.causal.sparsity_penalty(mean=self.preset.mean_graph_penalty).to(x.device)
+        kl_term = self._reduce_kl(kl, n_cells=weight.shape[1])
+        loss = (
+            self.mmd_weight * mmd + reconstruction.mean() + self.kl_weight * kl_term + self.preset.graph_penalty * graph
+        )
+        # The sum of the parts at their final weights, comparable between epochs whatever the schedule.
+        final = self.preset.max_mmd * mmd + reconstruction.mean() + self.preset.max_kl * kl_term
+        return LossOutput(
+            loss=loss,
+            reconstruction_loss=reconstruction,
+            kl_local=kl,
+            extra_metrics={
+                "mmd": mmd.detach(),
+                "reconstruction": reconstruction.mean().detach(),
+                "kl": kl_term.detach(),
+                "graph_l1": graph.detach(),
+                "objective": final.detach(),
+            },
+        )
+
+    def _reconstruction(self, x: Tensor, mean: Tensor) -> Tensor:
+        """Mean over genes of the squared error or of the negative log-likelihood, for each cell."""
+        if self.likelihood == "nb":
+            return -NegativeBinomial(mu=mean, theta=self.log_scale.exp()).log_prob(x).mean(1)
+        squared = (x - mean).square()
+        if not self.preset.learn_variance:
+            return squared.mean(1)
+        log_scale = self.log_scale.clamp(min=_MIN_LOG_SCALE)
+        return (squared * torch.exp(-2 * log_scale) / 2 + log_scale).mean(1)
+
+    def _discrepancy(self, tensors: dict[str, Tensor], predicted: Tensor) -> Tensor:
+        """Maximum mean discrepancy of every condition."""
+        n_conditions, n_cells = tensors[KEYS.WEIGHT].shape
+        real = tensors[KEYS.PERTURBED]
+        if self.likelihood == "nb":
+            predicted = sample_counts(predicted, self.log_scale.exp())
+            depth = self._depth(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR))
+            predicted = torch.log1p(predicted / depth * self.size_scale)
+            real = self.transform(real, tensors.get(KEYS.PERTURBED_SIZE_FACTOR))
+        return batched_mmd(
+            predicted.reshape(n_conditions, n_cells, -1),
+            real.reshape(n_conditions, n_cells, -1),
+            tensors[KEYS.WEIGHT],
+            base=self.bandwidth,
+            n_kernels=self.preset.n_kernels,
+            unbiased=self.preset.unbiased,
+        )
+
+    def _reduce_kl(self, kl: Tensor, *, n_cells: int) -> Tensor:
+        """Kullback-Leibler term on the scale of the preset."""
+        if self.preset.kl == "mean_over_cells_twice":
+            return kl.mean() / self.n_factors / n_cells
+        return kl.mean() / self.n_genes if self.preset.per_gene else kl.mean()
+
+
+def normal_kl(mean: Tensor, variance: Tensor) -> Tensor:
+    """Divergence of N(mean, variance) from N(0, I), summed over factors, for each cell."""
+    return -0.5 * (1 + variance.log() - mean.square() - variance).sum(1)
+
+
+def sample_counts(mean: Tensor, inverse_dispersion: Tensor) -> Tensor:
+    """Negative binomial counts with a gradient.
+
+    The value is an exact draw. The gradient is that of a location-scale family with the same mean and variance, in
+    which the standardised residual of the draw is held fixed.
+    """
+    with torch.no_grad():
+        rate = torch.distributions.Gamma(inverse_dispersion.expand_as(mean), inverse_dispersion / mean.clamp(min=1e-8))
+        draw = torch.poisson(rate.sample())
+        spread = torch.sqrt(mean + mean.square() / inverse_dispersion).clamp(min=1e-8)
+        residual = (draw - mean) / spread
+    variance = mean + mean.square() / inverse_dispersion
+    surrogate = mean + residual * torch.sqrt(variance.clamp(min=1e-8))
+    return draw + surrogate - surrogate.detach()

@@ -1,0 +1,92 @@
+"""Causal order and graph of factors from their effects on genes.
+
+Interventions that shift the noise of a linear model move the mean along the rows of ``B = (I - G)^-1 A`` and leave the
+covariance alone, so that the graph G and the mixing A are identified up to their product only. What settles the matter
+here is an assumption on the mixing: the direct effects of different factors on the genes are unrelated and of similar
+size, as they are for a random mixing into many genes. Then B is a linear structural model of equal error variances over
+the factors, with the genes as its samples, and the order follows from the sizes of its residuals (Chen, Drton & Wang,
+2019, Biometrika 106:973). A factor without children has the smallest effect, for it has direct effects only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def order_by_effects(effects: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Order factors from causes to consequences, with the graph that explains their effects best.
+
+    Parameters
+    ----------
+    effects
+        Total effect of one standard deviation of each factor on each gene, (n_factors, n_genes).
+
+    Returns
+    -------
+    The factors in causal order, and the adjacency matrix in the given numbering of factors, in which (i, j) is the
+    effect of factor i on factor j; it is strictly upper triangular in the causal order.
+    """
+    effects = np.asarray(effects, dtype=np.float64)
+    n_factors = len(effects)
+    adjacency = np.zeros((n_factors, n_factors))
+    remaining = list(range(n_factors))
+    downstream: list[int] = []
+    basis = np.zeros((0, effects.shape[1]))
+    residuals = effects.copy()
+    while remaining:
+        sizes = np.einsum("ij,ij->i", residuals[remaining], residuals[remaining])
+        factor = remaining.pop(int(np.argmin(sizes)))
+        if downstream:
+            adjacency[factor, downstream] = np.linalg.lstsq(effects[downstream].T, effects[factor], rcond=None)[0]
+        downstream.append(factor)
+        norm = np.linalg.norm(residuals[factor])
+        if norm > 0:
+            direction = residuals[factor] / norm
+            basis = np.vstack([basis, direction])
+            residuals[remaining] -= np.outer(residuals[remaining] @ direction, direction)
+    return np.array(downstream[::-1], dtype=np.int64), adjacency
+
+
+def group_directions(changes: NDArray[np.floating], n_groups: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Group perturbations whose changes of the mean point along the same line.
+
+    Parameters
+    ----------
+    changes
+        Change of the mean expression under each perturbation, (n_perturbations, n_genes).
+    n_groups
+        Number of groups at most.
+
+    Returns
+    -------
+    Group of each perturbation, and the unit direction of each group, (n_groups, n_genes). Groups beyond the number of
+    perturbations have random directions orthogonal to the others where genes allow.
+    """
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
+    changes = np.asarray(changes, dtype=np.float64)
+    norms = np.linalg.norm(changes, axis=1, keepdims=True)
+    unit = np.divide(changes, norms, out=np.zeros_like(changes), where=norms > 0)
+    if len(changes) > n_groups:
+        distance = np.clip(1 - np.abs(unit @ unit.T), 0, None)
+        np.fill_diagonal(distance, 0)
+        tree = linkage(squareform(distance, checks=False), "average")
+        groups = np.unique(fcluster(tree, n_groups, "maxclust"), return_inverse=True)[1]
+    else:
+        groups = np.arange(len(changes))
+    directions = np.random.default_rng(0).normal(size=(n_groups, changes.shape[1]))
+    for group in np.unique(groups):
+        members = changes[groups == group]
+        axis = np.linalg.svd(members, full_matrices=False)[2][0]
+        directions[group] = axis if (members @ axis).sum() >= 0 else -axis
+    n_used = len(np.unique(groups))
+    if n_used < n_groups:
+        used = np.linalg.qr(directions[:n_used].T)[0]
+        directions[n_used:] -= directions[n_used:] @ used @ used.T
+    return groups.astype(np.int64), directions / np.linalg.norm(directions, axis=1, keepdims=True)
