@@ -51,9 +51,9 @@ exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 source_suffix = {".rst": "restructuredtext", ".md": "myst-nb", ".ipynb": "myst-nb"}
 default_role = "literal"
 
-# A reference to something of scpi has to lead somewhere. One to another package does where its inventory can be had.
+# A reference to something public of scpi has to lead somewhere. One to another package does where its inventory can be had.
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"(?!scpi\.).*")]
+nitpick_ignore_regex = [("py:.*", r"(?!scpi\.).*"), ("py:.*", r"scpi\.(\w+\.)*_\w.*")]
 # A build without network stays free of warnings: the inventories of other projects are fetched on request.
 if os.environ.get("READTHEDOCS") or os.environ.get("SCPI_DOCS_ONLINE"):
     intersphinx_mapping = {

@@ -24,6 +24,6 @@ def test_the_snippet_runs(project, monkeypatch):
     assert isinstance(predicted, AnnData)
     assert list(predicted.var_names) == list(adata.var_names)
     assert predicted.n_obs > 0
-    assert set(predicted.obs["perturbation"]) == {"P0+P1"}
+    assert set(predicted.obs["perturbation"]) == {"CSK+FTL"}
     assert "causal_graph" in adata.uns
     assert adata.obsm["pathway_activity"].shape[0] == adata.n_obs
