@@ -8,13 +8,17 @@ import numpy as np
 from scipy import sparse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
 
 _CHUNK = 4_000_000
 
 
 def check_annotations(adata: AnnData, *, what: str = "adata") -> None:
-    """Refuse views of files on disk and repeated names.
+    """Refuse files on disk and repeated names.
 
     Parameters
     ----------
@@ -28,7 +32,7 @@ def check_annotations(adata: AnnData, *, what: str = "adata") -> None:
     NotImplementedError
         If the data is backed by a file.
     ValueError
-        If it is a view, or if names of genes or cells are repeated.
+        If names of genes or cells are repeated.
     """
     if adata.isbacked:
         msg = f"`{what}` is backed by a file. Load it with `{what}.to_memory()` first."
@@ -83,3 +87,56 @@ def check_expression(matrix: Any, *, counts: bool = False, what: str = "adata.X"
                 "counts. Name the layer that holds them (`layer=`), or use `likelihood='normal'`."
             )
             raise ValueError(msg)
+
+
+def check_paired(mdata: MuData, modality: str) -> None:
+    """Refuse a MuData whose cells are not those of a modality, in its order.
+
+    Labels of the MuData and expression of the modality are joined by position.
+
+    Parameters
+    ----------
+    mdata
+        Multimodal data.
+    modality
+        Modality with the expression.
+
+    Raises
+    ------
+    ValueError
+        If the cells differ or stand in another order.
+    """
+    if not mdata.mod[modality].obs_names.equals(mdata.obs_names):
+        msg = (
+            f"The cells of `mdata` are not those of `mdata.mod[{modality!r}]` in the same order. Take the cells that "
+            f"all modalities have, in the order of `mdata.mod[{modality!r}].obs_names`, and build the MuData anew."
+        )
+        raise ValueError(msg)
+
+
+def as_indices(cells: Sequence[int] | NDArray[Any], n_obs: int) -> NDArray[np.int64]:
+    """Positions of cells, given as such or as a mask.
+
+    Parameters
+    ----------
+    cells
+        Positions, or one boolean a cell.
+    n_obs
+        Number of cells there are.
+
+    Raises
+    ------
+    ValueError
+        If a position does not exist, or a mask has another length.
+    """
+    given = np.asarray(cells)
+    if given.dtype == bool:
+        if given.shape != (n_obs,):
+            msg = f"A mask of cells must have one value for each of the {n_obs} cells, but has shape {given.shape}."
+            raise ValueError(msg)
+        return np.flatnonzero(given).astype(np.int64)
+    positions = given.astype(np.int64)
+    if positions.size and not (0 <= positions.min() and positions.max() < n_obs):
+        msg = f"`indices` must be between 0 and {n_obs - 1}, but go from {positions.min()} to {positions.max()}."
+        raise ValueError(msg)
+    return positions

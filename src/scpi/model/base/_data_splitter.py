@@ -36,7 +36,9 @@ class PairedDataset(Dataset[dict[str, "Tensor"]]):
     """
 
     def __init__(self, adata_manager: AnnDataManager, design: NDArray[np.float32]) -> None:
-        self._x = adata_manager.get_from_registry(KEYS.X)
+        x = adata_manager.get_from_registry(KEYS.X)
+        # Rows of a matrix stored by columns cost as much as the whole of it.
+        self._x = x.tocsr() if sparse.issparse(x) else x
         registered = adata_manager.data_registry
         self._cell_values = {
             key: np.asarray(adata_manager.get_from_registry(key)).reshape(-1, 1)
@@ -100,7 +102,7 @@ class PerturbationDataSplitter(pl.LightningDataModule):
         *,
         train_size: float = 0.9,
         validation_size: float | None = None,
-        held_out: Sequence[str] = (),
+        held_out: str | Sequence[str] = (),
         n_cells: int = 32,
         n_parts: int = 8,
         external_indexing: Sequence[NDArray[np.int64]] | None = None,
@@ -138,9 +140,10 @@ class PerturbationDataSplitter(pl.LightningDataModule):
         self.n_train, self.n_val = len(self.train_idx), len(self.val_idx)
         self._check_training_cells()
 
-    def _held_out_cells(self, state: dict[str, Any], held_out: Sequence[str]) -> NDArray[np.bool_]:
+    def _held_out_cells(self, state: dict[str, Any], held_out: str | Sequence[str]) -> NDArray[np.bool_]:
         """Cells whose label is held out."""
         spelling = {"control": state["control"], "delimiter": state["delimiter"]}
+        held_out = [held_out] if isinstance(held_out, str) else held_out
         labels = {canonical_label(label, **spelling) for label in held_out}
         unknown = sorted(labels - set(state["conditions"]))
         if unknown:
@@ -167,6 +170,10 @@ class PerturbationDataSplitter(pl.LightningDataModule):
         pools = self.train_idx[is_control], self.train_idx[~is_control]
         control, perturbed = (np.sort(rng.permutation(pool)[:n_cells]) for pool in pools)
         return control, perturbed
+
+    def doses_of(self, cells: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Dose of each of some cells; 1 for perturbed cells without a dose, 0 for controls."""
+        return self._design.max(1)[self._codes[cells]].astype(np.float64)
 
     def training_cells_of(self, label: str) -> NDArray[np.int64]:
         """Training cells of one condition, at any dose."""
@@ -226,7 +233,9 @@ def _check_indexing(indexing: Sequence[NDArray[np.int64]], n_obs: int) -> Split:
     sets = [np.asarray(cells, dtype=np.int64) for cells in indexing]
     sets += [np.zeros(0, dtype=np.int64)] * (3 - len(sets))
     joined = np.concatenate(sets)
-    if len(sets) != 3 or len(np.unique(joined)) != len(joined) or (len(joined) and joined.max() >= n_obs):
+    if len(sets) != 3 or len(np.unique(joined)) != len(joined) or (
+        len(joined) and not 0 <= joined.min() <= joined.max() < n_obs
+    ):
         msg = "`external_indexing` must hold up to three disjoint sets of cell indices: training, validation, test."
         raise ValueError(msg)
     return Split(*sets)

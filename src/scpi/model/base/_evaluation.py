@@ -10,6 +10,7 @@ import pandas as pd
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi.metrics import energy_distance, mmd, score_change
+from scpi.model.base._checks import as_indices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,8 @@ class EvaluationMixin:
         """Compare predicted with measured cells, perturbation by perturbation.
 
         The controls are divided at random: predictions start from one half, and the measured change is taken against
-        the other, so that the noise of a shared control mean does not pass for skill.
+        the other, so that the noise of a shared control mean does not pass for skill. Where doses are registered, the
+        measured ones are predicted in their shares.
 
         Parameters
         ----------
@@ -75,14 +77,25 @@ class EvaluationMixin:
         rows = []
         for label in wanted:
             members = cells[labels[cells] == label]
-            predicted = self.predict(
-                adata, perturbation=label, indices=start, n_cells=len(start), sample=True, rng=generator
+            predicted = np.concatenate(
+                [
+                    self.predict(
+                        adata,
+                        perturbation=label,
+                        dose=dose,
+                        indices=start,
+                        n_cells=max(1, round(share * len(start))),
+                        sample=True,
+                        rng=generator,
+                    ).X
+                    for dose, share in self._shares_of_doses(adata, members)
+                ]
             )
             rows.append(
                 {Key.obs.PERTURBATION: label, Key.obs.STATUS: self._status(label), "n_cells": len(members)}
                 | _compare(
                     self._comparable(self._expression(adata, members)),
-                    self._comparable(np.asarray(predicted.X)),
+                    self._comparable(predicted),
                     real_control=reference_mean,
                     predicted_control=start_mean,
                     n_cells=n_cells or _MAX_CELLS,
@@ -91,12 +104,21 @@ class EvaluationMixin:
             )
         return pd.DataFrame(rows).set_index(Key.obs.PERTURBATION)
 
+    def _shares_of_doses(
+        self, adata: AnnData | MuData, cells: NDArray[np.int64]
+    ) -> list[tuple[float | None, float]]:
+        """Doses of measured cells and the share of each, so that the same are predicted."""
+        if self.registry["setup_args"].get("dose_key") is None:
+            return [(None, 1.0)]
+        doses, counts = np.unique(self._doses(adata)[cells], return_counts=True)
+        return list(zip(doses.tolist(), (counts / counts.sum()).tolist(), strict=True))
+
     def _cells_to_compare(
         self, adata: AnnData | MuData, indices: Sequence[int] | NDArray[np.int64] | None, *, own: bool
     ) -> NDArray[np.int64]:
         """Cells of the evaluation."""
         if indices is not None:
-            return np.asarray(indices, dtype=np.int64)
+            return as_indices(indices, adata.n_obs)
         test = getattr(self, "test_indices", None)
         if own and test is not None and len(test):
             # Held-out conditions have no control of their own: those that training did not see stand in.

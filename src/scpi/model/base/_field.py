@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scvi.data.fields import BaseAnnDataField, MuDataWrapper
+from scvi.data.fields import BaseAnnDataField, CategoricalObsField, MuDataWrapper, NumericalObsField
 
 from scpi._gene_sets import read_gene_sets
 from scpi._keys import Key
@@ -72,9 +72,7 @@ class PerturbationField(BaseAnnDataField):
         """Check the labels and the doses."""
         super().validate_field(adata)
         for key in [self.label_key, *([self.dose_key] if self.dose_key else [])]:
-            if key not in adata.obs:
-                msg = f"{key!r} is not a column of `adata.obs`, which has {list(adata.obs.columns)}."
-                raise KeyError(msg)
+            _check_column(adata, key)
         missing = int(adata.obs[self.label_key].isna().sum())
         if missing:
             msg = f"`adata.obs[{self.label_key!r}]` has no label for {missing} cells. Remove or label them."
@@ -82,11 +80,6 @@ class PerturbationField(BaseAnnDataField):
 
     def register_field(self, adata: AnnData) -> dict[str, Any]:
         """Learn the vocabulary and write the codes."""
-        labels, vocabulary = self.check(adata)
-        return self._write(adata, labels, vocabulary)
-
-    def check(self, adata: AnnData) -> tuple[pd.Series, list[str]]:
-        """Canonical labels and vocabulary, or an error that says why the labels are no screen."""
         self.validate_field(adata)
         labels = self._labels(adata)
         vocabulary = vocabulary_of(labels.unique(), control=self.control, delimiter=self.delimiter)
@@ -99,8 +92,7 @@ class PerturbationField(BaseAnnDataField):
                 f"It holds {labels.unique().tolist()[:12]}."
             )
             raise ValueError(msg)
-        self._doses(adata, labels)
-        return labels, vocabulary
+        return self._write(adata, labels, vocabulary)
 
     def transfer_field(self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any) -> dict[str, Any]:
         """Write the codes of other cells over the vocabulary of ``state_registry``."""
@@ -204,11 +196,7 @@ class GeneSetField(BaseAnnDataField):
             raise KeyError(msg)
 
     def register_field(self, adata: AnnData) -> dict[str, Any]:
-        """Store the members of every set."""
-        return self.check(adata)
-
-    def check(self, adata: AnnData) -> dict[str, Any]:
-        """Members of every set; none where there is no such entry and it is not required."""
+        """Store the members of every set; none where there is no such entry and it is not required."""
         self.validate_field(adata)
         if self._attr_key is None or self._attr_key not in adata.varm:
             return {"names": [], "genes": np.zeros(0, np.int64), "sets": np.zeros(0, np.int64)}
@@ -229,7 +217,52 @@ class GeneSetField(BaseAnnDataField):
         return None
 
 
+class LabelField(CategoricalObsField):  # type: ignore[misc]
+    """A label that every cell has, such as its batch."""
+
+    def validate_field(self, adata: AnnData) -> None:
+        """Check that the column is there and complete."""
+        _check_column(adata, self._original_attr_key)
+        super().validate_field(adata)
+        missing = int(adata.obs[self._original_attr_key].isna().sum())
+        if missing:
+            msg = f"`adata.obs[{self._original_attr_key!r}]` has no value for {missing} cells."
+            raise ValueError(msg)
+
+
+class ContextField(LabelField):
+    """A label that may have other values in new cells: a prediction transfers to contexts not trained on."""
+
+    def transfer_field(self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any) -> dict[str, Any]:
+        """Write the codes of other cells; contexts of theirs come after those of ``state_registry``."""
+        return dict(super().transfer_field(state_registry, adata_target, **(kwargs | {"extend_categories": True})))
+
+
+class SizeFactorField(NumericalObsField):  # type: ignore[misc]
+    """Depth of every cell."""
+
+    def validate_field(self, adata: AnnData) -> None:
+        """Check that the depths are positive numbers."""
+        _check_column(adata, self.attr_key)
+        super().validate_field(adata)
+        depth = pd.to_numeric(adata.obs[self.attr_key], errors="coerce").to_numpy(dtype=np.float64)
+        wrong = int((~(np.isfinite(depth) & (depth > 0))).sum())
+        if wrong:
+            msg = f"`adata.obs[{self.attr_key!r}]` must be a positive number for every cell; it is not for {wrong}."
+            raise ValueError(msg)
+
+
+def _check_column(adata: AnnData, key: str) -> None:
+    """A key must be a column of ``obs``."""
+    if key not in adata.obs:
+        msg = f"{key!r} is not a column of `adata.obs`, which has {list(adata.obs.columns)}."
+        raise KeyError(msg)
+
+
 MuDataPerturbationField = MuDataWrapper(PerturbationField)
+MuDataLabelField = MuDataWrapper(LabelField)
+MuDataContextField = MuDataWrapper(ContextField)
+MuDataSizeFactorField = MuDataWrapper(SizeFactorField)
 
 
 class MuDataGeneSetField(MuDataWrapper(GeneSetField)):  # type: ignore[misc]

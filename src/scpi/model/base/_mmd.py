@@ -2,33 +2,79 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 
-def pairwise_squared_distances(x: Tensor) -> Tensor:
-    """Squared distances of shape (..., n, n) among the rows of ``x`` (..., n, d), with a diagonal of exact zeros."""
-    # Distances do not change under translation; centring keeps float32 exact when cells lie far from the origin.
-    x = x - x.detach().mean(dim=-2, keepdim=True)
-    gram = x @ x.transpose(-1, -2)
-    square = gram.diagonal(dim1=-2, dim2=-1)
-    distances = (square[..., :, None] + square[..., None, :] - 2 * gram).clamp(min=0)
-    return distances * (1 - torch.eye(x.shape[-2], dtype=x.dtype, device=x.device))
+def squared_distances(x: Tensor, y: Tensor) -> Tensor:
+    """Squared distances (..., n, m) between the rows of ``x`` (..., n, d) and ``y`` (..., m, d), through products."""
+    square_x, square_y = (torch.linalg.vector_norm(cells, dim=-1).square() for cells in (x, y))
+    product = x @ y.transpose(-1, -2)
+    return product.mul_(-2).add_(square_x[..., :, None]).add_(square_y[..., None, :]).clamp_(min=0)
 
 
-def multi_kernel(distances: Tensor, base: Tensor | float, n_kernels: int) -> Tensor:
-    """Sum of ``n_kernels`` Gaussian kernels whose bandwidths double around ``base``.
+def multi_kernel(distances: Tensor, base: Tensor | float, n_kernels: int) -> tuple[Tensor, Tensor]:
+    """Sum of ``n_kernels`` Gaussian kernels whose bandwidths double around ``base``, and its derivative.
 
     ``k(a, b) = sum_i exp(-||a - b||² / (base 2^(i - n_kernels // 2)))`` for i = 0 ... n_kernels - 1.
+
+    Returns
+    -------
+    The kernel, and minus its derivative by the squared distance, both of the shape of ``distances``.
     """
     widest = base * 2.0 ** (n_kernels - 1 - n_kernels // 2)
     kernel = torch.exp(-distances / widest)
-    total = kernel
-    for _ in range(n_kernels - 1):
+    total, slope = kernel.clone(), kernel / widest
+    for index in range(1, n_kernels):
         # Halving the bandwidth squares the kernel: one exponential serves them all.
         kernel = kernel * kernel
-        total = total + kernel
-    return total
+        total += kernel
+        slope += kernel * (2.0**index / widest)
+    return total, slope
+
+
+class _BatchedMMD(torch.autograd.Function):
+    """Discrepancy with a gradient by the first sample, in five batched products forwards and backwards together."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, x: Tensor, y: Tensor, weight: Tensor, base: Tensor | float, n_kernels: int, unbiased: bool
+    ) -> Tensor:
+        n = x.shape[1]
+        # Distances do not change under translation; centring keeps float32 exact when cells lie far from the origin.
+        centre = y.mean(dim=1, keepdim=True)
+        x, y = x - centre, y - centre
+        count = weight.sum(1).clamp(min=1)[:, None, None]
+        distances = squared_distances(x, x)
+        distances.diagonal(dim1=-2, dim2=-1).zero_()
+        k_xx, slope_xx = multi_kernel(distances, base, n_kernels)
+        k_xy, slope_xy = multi_kernel(squared_distances(x, y), base, n_kernels)
+        distances = squared_distances(y, y)
+        distances.diagonal(dim1=-2, dim2=-1).zero_()
+        k_yy = multi_kernel(distances, base, n_kernels)[0] * weight[:, :, None] * weight[:, None, :]
+        sum_xx, sum_yy = k_xx.sum((1, 2)), k_yy.sum((1, 2))
+        n_pairs: float | Tensor
+        if unbiased:
+            # A cell against itself is n_kernels exactly.
+            sum_xx, sum_yy = sum_xx - n_kernels * n, sum_yy - n_kernels * weight.sum(1)
+            n_pairs, pairs_y = max(n * (n - 1), 1), (count * (count - 1)).clamp(min=1)[:, 0, 0]
+        else:
+            n_pairs, pairs_y = n * n, count.square()[:, 0, 0]
+        weight_xy = weight[:, None, :] / (count * n)
+        ctx.save_for_backward(x, y, slope_xx / n_pairs, slope_xy * weight_xy)
+        return sum_xx / n_pairs + sum_yy / pairs_y - 2 * (k_xy * weight_xy).sum((1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None, None]:  # type: ignore[override]
+        x, y, slope_xx, slope_xy = ctx.saved_tensors
+        scale = 4 * grad[:, None, None]
+        slope_xx, slope_xy = slope_xx * scale, slope_xy * scale
+        # Cells of x repel each other and are drawn to those of y.
+        pull = (slope_xy.sum(2) - slope_xx.sum(2))[:, :, None]
+        out = torch.baddbmm(x * pull, slope_xx, x)
+        return out.baddbmm_(slope_xy, y, alpha=-1), None, None, None, None, None
 
 
 def batched_mmd(
@@ -41,6 +87,8 @@ def batched_mmd(
     unbiased: bool = True,
 ) -> Tensor:
     """Squared maximum mean discrepancy of each condition.
+
+    The gradient flows to ``x`` alone: ``y`` are measured cells.
 
     Parameters
     ----------
@@ -58,20 +106,20 @@ def batched_mmd(
     Returns
     -------
     Tensor of shape (n_conditions,). A sample of one cell has no pairs: its own term is 0 if ``unbiased``.
+
+    Raises
+    ------
+    ValueError
+        If ``y`` requires a gradient.
     """
-    n_cells = x.shape[1]
-    weight = torch.ones(y.shape[:2], dtype=y.dtype, device=y.device) if weight is None else weight.to(y.dtype)
-    kernel = multi_kernel(pairwise_squared_distances(torch.cat([x, y], dim=1)), base, n_kernels)
-    count = weight.sum(1).clamp(min=1)
-    sum_xx = kernel[:, :n_cells, :n_cells].sum((1, 2))
-    sum_yy = (kernel[:, n_cells:, n_cells:] * weight[:, :, None] * weight[:, None, :]).sum((1, 2))
-    mean_xy = (kernel[:, :n_cells, n_cells:].sum(1) * weight).sum(1) / (count * n_cells)
-    if not unbiased:
-        return sum_xx / n_cells**2 + sum_yy / count.square() - 2 * mean_xy
-    # A cell against itself is n_kernels exactly.
-    mean_xx = (sum_xx - n_kernels * n_cells) / max(n_cells * (n_cells - 1), 1)
-    mean_yy = (sum_yy - n_kernels * weight.sum(1)) / (count * (count - 1)).clamp(min=1)
-    return mean_xx + mean_yy - 2 * mean_xy
+    if y.requires_grad:
+        msg = "The gradient of the discrepancy is by its first sample only: detach the second."
+        raise ValueError(msg)
+    with torch.autocast(device_type=x.device.type, enabled=False):
+        x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+        y = y.to(x.dtype)
+        weight = torch.ones(y.shape[:2], dtype=x.dtype, device=x.device) if weight is None else weight.to(x.dtype)
+        return _BatchedMMD.apply(x, y, weight, base, n_kernels, unbiased)
 
 
 @torch.no_grad()

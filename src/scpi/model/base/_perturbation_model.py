@@ -4,23 +4,38 @@ from __future__ import annotations
 
 import pickle
 from abc import abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from anndata import AnnData
 from scipy import sparse
 from scvi.data import AnnDataManager
 from scvi.data import fields as scvi_fields
 from scvi.model.base import BaseModelClass
+from scvi.model.base._constants import SAVE_KEYS
 from scvi.utils import setup_anndata_dsp
 
 from scpi._keys import Key
-from scpi.model.base._checks import check_annotations, check_expression
+from scpi.model.base._checks import check_annotations, check_expression, check_paired
 from scpi.model.base._constants import KEYS
 from scpi.model.base._evaluation import EvaluationMixin
-from scpi.model.base._field import GeneSetField, MuDataGeneSetField, MuDataPerturbationField, PerturbationField
+from scpi.model.base._field import (
+    ContextField,
+    GeneSetField,
+    LabelField,
+    MuDataContextField,
+    MuDataGeneSetField,
+    MuDataLabelField,
+    MuDataPerturbationField,
+    MuDataSizeFactorField,
+    PerturbationField,
+    SizeFactorField,
+)
 from scpi.model.base._labels import canonical_label, encode_labels
 from scpi.model.base._prediction import PredictionMixin
+from scpi.model.base._rollback import unchanged_on_failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,8 +65,13 @@ class PerturbationModel(PredictionMixin, EvaluationMixin, BaseModelClass):
     _needs_gene_sets = False
     """Whether ``gene_sets_key`` must exist in the data at setup."""
 
-    def __init__(self, adata: AnnData | MuData | None = None) -> None:
-        super().__init__(adata)
+    _reads_counts = False
+    """Whether the expression must be counts."""
+
+    def __init__(self, adata: AnnData | MuData | None = None, registry: dict[str, Any] | None = None) -> None:
+        super().__init__(adata, registry)
+        self._checked: AnnData | MuData | None = None
+        self._copy: AnnData | MuData | None = None
         state = self._perturbation_state()
         self.perturbations_: list[str] = list(state["vocabulary"])
         self.control_: str = state["control"]
@@ -113,27 +133,21 @@ class PerturbationModel(PredictionMixin, EvaluationMixin, BaseModelClass):
         setup_method_args = cls._get_setup_method_args(**locals())
         check_annotations(adata)
         check_expression(_layer(adata, layer), what="adata.X" if layer is None else f"adata.layers[{layer!r}]")
-        perturbation = PerturbationField(
-            KEYS.CONDITION, perturbation_key, control=control, delimiter=delimiter, dose_key=dose_key
-        )
-        gene_sets = GeneSetField(
-            gene_sets_key, required=gene_sets_key != Key.varm.GENE_SETS and "source_registry" not in kwargs
-        )
-        optional = {KEYS.CONTEXT: context_key, KEYS.BATCH: batch_key}
         fields = [
             scvi_fields.LayerField(KEYS.X, layer, is_count_data=False),
-            perturbation,
-            gene_sets,
-            *(scvi_fields.CategoricalObsField(key, column) for key, column in optional.items() if column is not None),
-            *([scvi_fields.NumericalObsField(KEYS.SIZE_FACTOR, size_factor_key)] if size_factor_key else []),
+            PerturbationField(
+                KEYS.CONDITION, perturbation_key, control=control, delimiter=delimiter, dose_key=dose_key
+            ),
+            GeneSetField(
+                gene_sets_key, required=gene_sets_key != Key.varm.GENE_SETS and "source_registry" not in kwargs
+            ),
+            *([] if context_key is None else [ContextField(KEYS.CONTEXT, context_key)]),
+            *([] if batch_key is None else [LabelField(KEYS.BATCH, batch_key)]),
+            *([] if size_factor_key is None else [SizeFactorField(KEYS.SIZE_FACTOR, size_factor_key)]),
         ]
-        # All checks come before the first write, so that a failure leaves the data as it was.
-        _check_columns(adata, [key for key in (context_key, batch_key, size_factor_key) if key])
-        if "source_registry" not in kwargs:
-            perturbation.check(adata)
-            gene_sets.check(adata)
         manager = AnnDataManager(fields=fields, setup_method_args=setup_method_args)
-        manager.register_fields(adata, **kwargs)
+        with unchanged_on_failure(adata):
+            manager.register_fields(adata, **kwargs)
         cls.register_manager(manager)
 
     @classmethod
@@ -180,8 +194,13 @@ class PerturbationModel(PredictionMixin, EvaluationMixin, BaseModelClass):
         where["gene_sets_key"] = where["gene_sets_key"] or where["layer"]
         rna = mdata.mod[where["layer"]]
         check_annotations(rna, what=f"mdata.mod[{where['layer']!r}]")
+        check_paired(mdata, where["layer"])
         check_expression(_layer(rna, layer), what=f"mdata.mod[{where['layer']!r}]")
-        optional = {KEYS.CONTEXT: ("context_key", context_key), KEYS.BATCH: ("batch_key", batch_key)}
+        optional = [
+            (MuDataContextField, KEYS.CONTEXT, "context_key", context_key),
+            (MuDataLabelField, KEYS.BATCH, "batch_key", batch_key),
+            (MuDataSizeFactorField, KEYS.SIZE_FACTOR, "size_factor_key", size_factor_key),
+        ]
         fields = [
             scvi_fields.MuDataLayerField(KEYS.X, layer, mod_key=where["layer"], is_count_data=False),
             MuDataPerturbationField(
@@ -198,42 +217,52 @@ class PerturbationModel(PredictionMixin, EvaluationMixin, BaseModelClass):
                 mod_key=where["gene_sets_key"],
             ),
             *(
-                scvi_fields.MuDataCategoricalObsField(key, column, mod_key=where[argument])
-                for key, (argument, column) in optional.items()
+                field(key, column, mod_key=where[argument])
+                for field, key, argument, column in optional
                 if column is not None
-            ),
-            *(
-                [
-                    scvi_fields.MuDataNumericalObsField(
-                        KEYS.SIZE_FACTOR, size_factor_key, mod_key=where["size_factor_key"]
-                    )
-                ]
-                if size_factor_key
-                else []
             ),
         ]
         manager = AnnDataManager(fields=fields, setup_method_args=setup_method_args)
-        manager.register_fields(mdata, **kwargs)
+        with unchanged_on_failure(mdata):
+            manager.register_fields(mdata, **kwargs)
         cls.register_manager(manager)
 
     @classmethod
-    def load(cls, dir_path: str, *args: Any, **kwargs: Any) -> PerturbationModel:
+    def load(cls, dir_path: str, adata: AnnData | MuData | bool | None = None, **kwargs: Any) -> PerturbationModel:
         """Load a saved model, as :meth:`scvi.model.base.BaseModelClass.load`.
 
         A saved model is a Python pickle: load only files that you trust.
 
+        Parameters
+        ----------
+        dir_path
+            Folder of the saved model.
+        adata
+            Data to load it with. If ``None``, the data that was saved with the model; if ``False``, none.
+        **kwargs
+            As in scvi-tools.
+
         Raises
         ------
         ValueError
-            If the file is damaged or is not a saved model.
+            If the file is damaged or is not a saved model, or the genes of the data are not those of the model.
         """
+        path = Path(dir_path) / f"{kwargs.get('prefix') or ''}{SAVE_KEYS.MODEL_FNAME}"
+        if path.is_file():
+            saved = _read_saved(path)
+            if adata is not None and adata is not False and "var_names_" in saved:
+                modality = _modality(adata, saved["registry_"])
+                check_annotations(modality)
+                _check_genes(modality.var_names, saved["var_names_"])
         try:
-            return super().load(dir_path, *args, **kwargs)
-        except (EOFError, pickle.UnpicklingError, RuntimeError, AttributeError, KeyError) as error:
-            if isinstance(error, RuntimeError) and "state_dict" in str(error):
+            if adata is None or adata is False:
+                return super().load(dir_path, adata, **kwargs)
+            with unchanged_on_failure(adata):
+                return super().load(dir_path, adata, **kwargs)
+        except RuntimeError as error:
+            if "PytorchStreamReader" not in str(error):
                 raise
-            msg = f"The model file in {str(dir_path)!r} is damaged or is not a model of scpi ({error})."
-            raise ValueError(msg) from error
+            raise ValueError(_damaged(path, error)) from error
 
     @abstractmethod
     def _predict_cells(
@@ -286,27 +315,33 @@ class PerturbationModel(PredictionMixin, EvaluationMixin, BaseModelClass):
         return canonical_label(label, control=self.control_, delimiter=self.delimiter_)
 
     def _validate_anndata(self, adata: AnnData | MuData | None = None, copy_if_view: bool = True) -> AnnData | MuData:
-        """Check that the genes are those of the training data before scvi-tools transfers the setup."""
-        if adata is not None and hasattr(self, "var_names_"):
-            names = self._var(adata).index.astype(str)
-            if names.tolist() != self.var_names_:
-                missing = [name for name in self.var_names_ if name not in set(names)]
-                msg = (
-                    f"The data lacks {len(missing)} of the {len(self.var_names_)} genes that the model was trained on, "
-                    f"for instance {missing[:5]}."
-                    if missing
-                    else "The genes of the data are not those of the model, in its order. "
-                    "Take `adata[:, model.var_names_].copy()`."
-                )
-                raise ValueError(msg)
-        return super()._validate_anndata(adata, copy_if_view=copy_if_view)
+        """Check new data before scvi-tools transfers the setup to it; a view is left alone and its copy used."""
+        if adata is None and self.adata is None:
+            msg = "The model was loaded without data: pass the cells as `adata`."
+            raise ValueError(msg)
+        if adata is None or adata is self.adata:
+            return super()._validate_anndata(adata, copy_if_view=copy_if_view)
+        is_copy = adata.is_view
+        if is_copy:
+            adata = adata.copy()
+        if adata is not self._checked:
+            modality = _modality(adata, self.registry)
+            check_annotations(modality)
+            _check_genes(modality.var_names, self.var_names_)
+            layer = self.registry["setup_args"].get("layer")
+            check_expression(_layer(modality, layer), counts=self._reads_counts)
+            self._checked = None
+        with unchanged_on_failure(adata):
+            adata = super()._validate_anndata(adata, copy_if_view=copy_if_view)
+        # Copies of views are no one else's: scvi-tools would keep each of them.
+        if self._copy is not None and self._copy is not adata and self._copy is not self.adata:
+            self.deregister_manager(self._copy)
+        self._checked, self._copy = adata, adata if is_copy else None
+        return adata
 
     def _modality(self, adata: AnnData | MuData) -> AnnData:
         """The AnnData that holds the expression."""
-        if isinstance(adata, AnnData):
-            return adata
-        mod_key = self.registry["field_registries"][KEYS.X]["data_registry"].get("mod_key")
-        return adata if mod_key is None else adata.mod[mod_key]
+        return _modality(adata, self.registry)
 
     def _var(self, adata: AnnData | MuData) -> pd.DataFrame:
         return self._modality(adata).var
@@ -320,9 +355,17 @@ class PerturbationModel(PredictionMixin, EvaluationMixin, BaseModelClass):
 
     def _labels(self, adata: AnnData | MuData) -> NDArray[np.object_]:
         """Canonical label of every cell."""
+        return self._of_condition(adata, "conditions")
+
+    def _doses(self, adata: AnnData | MuData) -> NDArray[np.float64]:
+        """Dose of every cell: 0 for controls, and 1 without a dose column."""
+        return self._of_condition(adata, "doses").astype(np.float64)
+
+    def _of_condition(self, adata: AnnData | MuData, name: str) -> NDArray[np.object_]:
+        """What is registered of the condition of every cell."""
         state = self.get_anndata_manager(adata, required=True).get_state_registry(KEYS.CONDITION)
         codes = np.asarray(self._field(adata, KEYS.CONDITION)).ravel().astype(np.int64)
-        return np.asarray(state["conditions"], dtype=object)[codes]
+        return np.asarray(state[name], dtype=object)[codes]
 
     def _expression(self, adata: AnnData | MuData, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """Dense expression of some cells."""
@@ -340,12 +383,53 @@ def _layer(adata: AnnData, layer: str | None) -> Any:
     return adata.layers[layer]
 
 
-def _check_columns(adata: AnnData, keys: Sequence[str]) -> None:
-    """All keys must be columns of ``obs``."""
-    for key in keys:
-        if key not in adata.obs:
-            msg = f"{key!r} is not a column of `adata.obs`, which has {list(adata.obs.columns)}."
-            raise KeyError(msg)
+def _read_saved(path: Path) -> dict[str, Any]:
+    """Attributes of a saved model."""
+    try:
+        # Mapped, so that only what is no tensor is read.
+        saved = torch.load(path, map_location="cpu", mmap=True, weights_only=False)
+        attributes: dict[str, Any] = saved[SAVE_KEYS.ATTR_DICT_KEY]
+        attributes["registry_"]
+    except (EOFError, pickle.UnpicklingError, RuntimeError, AttributeError, LookupError, TypeError, OSError) as error:
+        raise ValueError(_damaged(path, error)) from error
+    return attributes
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return f"The model file {str(path)!r} is damaged or is not a model of scpi ({error})."
+
+
+def _modality(adata: AnnData | MuData, registry: dict[str, Any]) -> AnnData:
+    """The AnnData that holds the expression, of data of the kind that the model was set up with."""
+    modality = registry["field_registries"][KEYS.X]["data_registry"].get("mod_key")
+    wanted, given = "AnnData" if modality is None else "MuData", "AnnData" if isinstance(adata, AnnData) else "MuData"
+    if wanted != given:
+        msg = f"The model was set up with {wanted}, but {given} was given."
+        raise TypeError(msg)
+    if modality is None:
+        return adata
+    if modality not in adata.mod:
+        msg = f"The model reads the modality {modality!r}, but the data has {list(adata.mod)}."
+        raise ValueError(msg)
+    check_paired(adata, modality)
+    return adata.mod[modality]
+
+
+def _check_genes(given: pd.Index, wanted: Sequence[str]) -> None:
+    """The genes must be those of the model, in its order."""
+    names = given.astype(str)
+    if names.tolist() == list(wanted):
+        return
+    known = set(names)
+    missing = [name for name in wanted if name not in known]
+    msg = (
+        f"The data lacks {len(missing)} of the {len(wanted)} genes that the model was trained on, "
+        f"for instance {missing[:5]}."
+        if missing
+        else "The genes of the data are not those of the model, in its order. "
+        "Take `adata[:, model.var_names_].copy()`."
+    )
+    raise ValueError(msg)
 
 
 def _check_modalities(mdata: MuData, modalities: dict[str, str] | None) -> dict[str, str]:

@@ -10,6 +10,7 @@ from anndata import AnnData
 
 from scpi._keys import Key
 from scpi._rng import as_generator
+from scpi.model.base._checks import as_indices
 from scpi.model.base._constants import KEYS
 from scpi.model.base._labels import split_label
 
@@ -46,7 +47,7 @@ class PredictionMixin:
         perturbation
             One label or several: perturbations, seen or not in combination, with members in any order.
         context
-            Start from control cells of this context.
+            Start from control cells of this context, which may be one that was not trained on.
         dose
             Dose of the perturbations, on the scale of ``dose_key``; 1 if ``None``.
         n_cells
@@ -70,7 +71,8 @@ class PredictionMixin:
         `.obs['source_cell']`
             Name of the control cell that was started from.
         `.obs['status']`
-            ``"trained"``, ``"unseen combination"`` or ``"unseen"`` (a known perturbation without training cells).
+            ``"trained"``, ``"unseen combination"``, ``"unseen"`` (a known perturbation without training cells) or
+            ``"control"``.
         `.obs['context']`, `.obs['dose']`
             Context and dose, where they are registered.
         `.uns['prediction']`
@@ -89,7 +91,10 @@ class PredictionMixin:
         if not labels or len(set(labels)) != len(labels):
             msg = f"`perturbation` must name at least one perturbation, each once, got {list(labels)}."
             raise ValueError(msg)
-        self._check_context(context)
+        self._check_context(adata, context)
+        if dose is not None and not np.isfinite(dose):
+            msg = f"`dose` must be a finite number, got {dose}."
+            raise ValueError(msg)
         design = self.encode_perturbations(labels, None if dose is None else [dose] * len(labels))
         controls = self._control_cells(adata, context=context, indices=indices)
         generator = as_generator(rng)
@@ -104,35 +109,38 @@ class PredictionMixin:
         self, adata: AnnData | MuData, *, context: str | None, indices: Sequence[int] | NDArray[np.int64] | None
     ) -> NDArray[np.int64]:
         """Control cells of a context, among ``indices`` if these are given."""
-        candidates = np.arange(adata.n_obs) if indices is None else np.asarray(indices, dtype=np.int64)
+        candidates = np.arange(adata.n_obs) if indices is None else as_indices(indices, adata.n_obs)
         keep = self._labels(adata)[candidates] == self.control_
         if context is not None:
-            names = self.get_anndata_manager(adata, required=True).get_state_registry(KEYS.CONTEXT).categorical_mapping
             codes = np.asarray(self._field(adata, KEYS.CONTEXT)).ravel()[candidates]
-            keep &= np.asarray(names)[codes.astype(np.int64)].astype(str) == str(context)
+            keep &= self._contexts(adata)[codes.astype(np.int64)].astype(str) == str(context)
         if not keep.any():
             where = "" if context is None else f" of context {context!r}"
             msg = f"There is no control cell ({self.control_!r}){where} to start a prediction from."
             raise ValueError(msg)
         return candidates[keep]
 
-    def _check_context(self, context: str | None) -> None:
-        """A context must be registered and known."""
+    def _check_context(self, adata: AnnData | MuData, context: str | None) -> None:
+        """A context must be registered, and be one of the data."""
         if context is None:
             return
         if not self._has_field(KEYS.CONTEXT):
             msg = "`context` was given, but `setup_anndata` was called without `context_key`."
             raise ValueError(msg)
-        known = [
-            str(name)
-            for name in self.registry["field_registries"][KEYS.CONTEXT]["state_registry"]["categorical_mapping"]
-        ]
+        known = [str(name) for name in self._contexts(adata)]
         if str(context) not in known:
-            msg = f"Unknown context {context!r}; the model knows {known}."
+            msg = f"Unknown context {context!r}; the data has {known}."
             raise ValueError(msg)
+
+    def _contexts(self, adata: AnnData | MuData) -> NDArray[np.object_]:
+        """Names of the contexts of registered data."""
+        state = self.get_anndata_manager(adata, required=True).get_state_registry(KEYS.CONTEXT)
+        return np.asarray(state.categorical_mapping)
 
     def _status(self, label: str) -> str:
         """How a label relates to the training data."""
+        if label == self.control_:
+            return "control"
         if label in self.trained_conditions_:
             return "trained"
         members = split_label(label, control=self.control_, delimiter=self.delimiter_)

@@ -46,7 +46,8 @@ class Decoder(nn.Module):
         out = self.first(u)
         if self.last is not None:
             out = self.last(F.leaky_relu(out, 0.2))
-        return F.leaky_relu(out, 0.2) if self.positive_output else out
+        # In place: the layer before does not need its output for the gradient.
+        return F.leaky_relu(out, 0.2, inplace=True) if self.positive_output else out
 
     @property
     def output_bias(self) -> nn.Parameter:

@@ -144,10 +144,7 @@ class SENAVAEModule(BaseModuleClass):
         if design is None:
             return {"mean": self.decode(self.causal(z), depth, batch)}
         shift = self.intervention(design).repeat_interleave(len(z) // len(design), dim=0)
-        # One pass for both twins: twice the cells cost less than two calls.
-        u = self.causal(torch.cat([z, z + shift]))
-        twice = [None if value is None else torch.cat([value, value]) for value in (depth, batch)]
-        mean, perturbed = self.decode(u, *twice).chunk(2)
+        mean, perturbed = (self.decode(u, depth, batch) for u in (self.causal(z), self.causal(z + shift)))
         return {"mean": mean, "perturbed": perturbed}
 
     def sample(self, expected: Tensor) -> Tensor:
@@ -190,11 +187,11 @@ class SENAVAEModule(BaseModuleClass):
         """Mean over genes of the squared error or of the negative log-likelihood, for each cell."""
         if self.likelihood == "nb":
             return -NegativeBinomial(mu=mean, theta=self.log_scale.exp()).log_prob(x).mean(1)
-        squared = (x - mean).square()
+        residual = x - mean
         if not self.preset.learn_variance:
-            return squared.mean(1)
+            return squared_norm(residual) / self.n_genes
         log_scale = self.log_scale.clamp(min=_MIN_LOG_SCALE)
-        return (squared * torch.exp(-2 * log_scale) / 2 + log_scale).mean(1)
+        return squared_norm(residual * torch.exp(-log_scale)) / (2 * self.n_genes) + log_scale.mean()
 
     def _discrepancy(self, tensors: dict[str, Tensor], predicted: Tensor) -> Tensor:
         """Maximum mean discrepancy of every condition."""
@@ -219,6 +216,11 @@ class SENAVAEModule(BaseModuleClass):
         if self.preset.kl == "mean_over_cells_twice":
             return kl.mean() / self.n_factors / n_cells
         return kl.mean() / self.n_genes if self.preset.per_gene else kl.mean()
+
+
+def squared_norm(x: Tensor) -> Tensor:
+    """Sum of squares of each row, in one pass that stores no squares."""
+    return torch.linalg.vector_norm(x, dim=1).square()
 
 
 def normal_kl(mean: Tensor, variance: Tensor) -> Tensor:
