@@ -233,7 +233,8 @@ ARROWS = {
     "model": {"metrics", "attribution", "de"},
     "tl": {"metrics", "attribution", "de", "model", "get"},
     "benchmark": {"datasets", "metrics", "attribution", "de", "get", "pl", "model", "tl"},
-    "cli": {"datasets", "metrics", "attribution", "de", "get", "pl", "model", "tl", "benchmark"},
+    "screen": {"datasets", "metrics", "attribution", "de", "get", "pl", "model", "tl", "benchmark"},
+    "cli": {"datasets", "metrics", "attribution", "de", "get", "pl", "model", "tl", "benchmark", "screen"},
 }
 # What a room may not know of the stack below.
 FORBIDDEN = {

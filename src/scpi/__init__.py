@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scpi import metrics as metrics
     from scpi import model as model
     from scpi import pl as pl
+    from scpi import screen as screen
     from scpi import tl as tl
     from scpi._settings import settings as settings
 
@@ -26,7 +27,7 @@ __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {"settings": "_settings"},
-    submodules=("benchmark", "datasets", "de", "get", "metrics", "model", "pl", "tl"),
+    submodules=("benchmark", "datasets", "de", "get", "metrics", "model", "pl", "screen", "tl"),
 )
 
 # A library stays silent until the user asks for more (`scpi.settings.verbosity`) or configures logging.
