@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import FancyArrowPatch
+from matplotlib.path import Path
+
+from scpi import get
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._slots import read_result
+from scpi.pl._figure import (
+    BLUE,
+    GREY,
+    PAGE_WIDTH,
+    SMALL,
+    VERMILLION,
+    finish,
+    new_axes,
+    set_labels,
+    shorten,
+    some_names,
+    style,
+)
+from scpi.pl._layered import layered_layout
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from scpi.pl._layered import Layout
+
+# Inches: a line of text, the widths of a normal and a bold character, the smallest and largest radius of a node,
+# the room between two rows and that of the legend
+_LINE, _CHARACTER, _BOLD = 0.125, 0.06, 0.072
+_RADIUS = (0.1, 0.2)
+_GAP, _LEGEND = 0.36, 0.3
+# Most nodes in a row and characters in a line to try until everything fits on the page
+_DENSITIES = ((5, 34), (5, 28), (5, 22), (4, 26), (4, 20), (3, 24), (3, 18), (3, 12))
+
+
+@dataclass(frozen=True)
+class _Node:
+    radius: float
+    targets: list[str]
+    sets: list[str]
+
+    @property
+    def width(self) -> float:
+        bold, plain = max(map(len, self.targets), default=0), max(map(len, self.sets), default=0)
+        return 0.15 + max(2 * self.radius, _BOLD * bold, _CHARACTER * plain)
+
+    @property
+    def height(self) -> float:
+        return 2 * self.radius + 0.05 + _LINE * (len(self.targets) + len(self.sets))
+
+
+@fill
+def causal_graph(
+    adata: AnnData,
+    *,
+    threshold: float | None = None,
+    top_k: int | None = 20,
+    n_targets: int = 3,
+    n_sets: int = 2,
+    n_isolated: int = 10,
+    key: str = Key.uns.CAUSAL_GRAPH,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    show: bool | None = None,
+    return_fig: bool = False,
+) -> Axes | Figure | None:
+    """Draw the causal graph from top to bottom in causal order.
+
+    A node is a factor, the larger the more perturbations act on it. Below it stand the perturbations (bold) and the
+    gene sets that it is built from. An arrow raises, a bar lowers what it points to; strong effects are wide.
+
+    Parameters
+    ----------
+    %(adata)s
+        :func:`scpi.tl.causal_graph` has been run on it.
+    threshold
+        Draw the edges with at least this absolute weight.
+    top_k
+        Draw this many of the strongest edges; all if `None`.
+    n_targets
+        Number of perturbations to name at each factor; how many more there are is said.
+    n_sets
+        Number of gene sets to name at each factor.
+    n_isolated
+        Most factors without an edge to draw, those that the most perturbations act on. The others, and those that no
+        perturbation acts on, are left out.
+    key
+        Entry of `adata.uns` to draw.
+    %(ax)s
+    %(figsize)s
+    %(show)s
+    %(return_fig)s
+
+    Returns
+    -------
+    The axes if the figure is not shown, or the figure if `return_fig=True`.
+
+    Raises
+    ------
+    KeyError
+        If the data holds no causal graph.
+    ValueError
+        If its edges form a cycle.
+    """
+    factors = read_result(adata, key, tool=Key.uns.CAUSAL_GRAPH, part="factors")["factors"]
+    factors = factors.assign(factor=factors["factor"].astype(str)).set_index("factor")
+    edges = get.causal_graph(adata, threshold=threshold, top_k=top_k, key=key)
+    graph = _graph(factors, edges, n_isolated)
+    if not nx.is_directed_acyclic_graph(graph):
+        msg = f"The edges in `adata.uns[{key!r}]` form a cycle: this is no causal order."
+        raise ValueError(msg)
+    width = PAGE_WIDTH if figsize is None else figsize[0]
+    if ax is not None:
+        inches = ax.get_figure(root=True).dpi_scale_trans.inverted()  # type: ignore[union-attr]
+        box = ax.get_window_extent().transformed(inches)
+        width, figsize = box.width, (box.width, box.height)
+    nodes, layout = _fit(factors, graph, n_targets, n_sets, width)
+    heights = [max(nodes[name].height for name in row) for row in layout.rows]
+    if figsize is None:
+        figsize = (width, _LEGEND + sum(heights) + _GAP * max(0, len(heights) - 1) + 0.1)
+    with style():
+        figure, axes = new_axes(ax, figsize)
+        if ax is None:
+            # Everything is placed in inches, so the axes are the whole figure
+            figure.set_layout_engine("none")
+            axes.set_position((0.0, 0.0, 1.0, 1.0))
+        axes.set(xlim=(0, width), ylim=(-figsize[1], 0))
+        axes.set_axis_off()
+        gap = (figsize[1] - _LEGEND - 0.1 - sum(heights)) / max(1, len(heights) - 1)
+        tops = -_LEGEND - np.cumsum([0.0, *(height + gap for height in heights[:-1])])
+        _draw_edges(axes, graph, nodes, layout, tops, heights)
+        for top, row in zip(tops, layout.rows, strict=True):
+            for name in row:
+                _draw_node(axes, name, nodes[name], layout.x[name], top)
+        _draw_legend(axes, [weight for _, _, weight in graph.edges(data="weight")], nodes)
+        return finish(figure, axes, ax=ax, show=show, return_fig=return_fig)
+
+
+def _graph(factors: pd.DataFrame, edges: pd.DataFrame, n_isolated: int) -> nx.DiGraph:
+    graph = nx.DiGraph()
+    edges = edges[edges["weight"] != 0]
+    graph.add_weighted_edges_from(
+        (str(source), str(target), float(weight))
+        for source, target, weight in edges[["source", "target", "weight"]].itertuples(index=False)
+    )
+    isolated = factors.loc[~factors.index.isin(list(graph)), "n_targets"]
+    isolated = isolated[isolated > 0].sort_values(ascending=False, kind="stable")
+    graph.add_nodes_from(isolated.index[:n_isolated])
+    return graph
+
+
+def _fit(
+    factors: pd.DataFrame, graph: nx.DiGraph, n_targets: int, n_sets: int, width: float
+) -> tuple[dict[str, _Node], Layout]:
+    """Choose how many nodes stand in a row and how long their labels are, so that all of it fits on the page."""
+
+    def arrange(max_nodes: int, n_characters: dict[str, int]) -> tuple[dict[str, _Node], Layout]:
+        nodes = _nodes(factors, graph, n_targets, n_sets, n_characters)
+        sizes = {name: node.width for name, node in nodes.items()}
+        return nodes, layered_layout(graph, sizes, width=width, max_nodes=max_nodes)
+
+    for max_nodes, base in _DENSITIES:
+        nodes, layout = arrange(max_nodes, dict.fromkeys(graph, base))
+        if min(layout.spare, default=0.0) >= 0:
+            break
+    # What one crowded row asks for need not shorten the labels of all the others
+    longer = {
+        name: min(_DENSITIES[0][1], base + int(max(0.0, spare) / (_CHARACTER * len(row))))
+        for row, spare in zip(layout.rows, layout.spare, strict=True)
+        for name in row
+    }
+    return arrange(max_nodes, longer)
+
+
+def _nodes(
+    factors: pd.DataFrame, graph: nx.DiGraph, n_targets: int, n_sets: int, n_characters: dict[str, int]
+) -> dict[str, _Node]:
+    low, high = _RADIUS
+    largest = max(1, int(factors["n_targets"].max()))
+    nodes = {}
+    for name in graph:
+        hit = [part for part in str(factors.loc[name, "targets"]).split(";") if part]
+        sets = [part for part in str(factors.loc[name, "top_sets"]).split(";") if part][:n_sets]
+        n_bold = int(n_characters[name] * _CHARACTER / _BOLD)
+        wrapped = textwrap.wrap(some_names(hit, n_targets), n_bold, break_on_hyphens=False) if hit and n_targets else []
+        # The area, not the radius, grows with the number
+        radius = np.sqrt(low**2 + (high**2 - low**2) * len(hit) / largest)
+        nodes[name] = _Node(
+            radius=float(radius),
+            targets=[shorten(line, n_bold) for line in wrapped[:3]],
+            sets=set_labels(sets, n_characters[name], abbreviate=True),
+        )
+    return nodes
+
+
+def _draw_edges(
+    ax: Axes, graph: nx.DiGraph, nodes: dict[str, _Node], layout: Layout, tops: np.ndarray, heights: list[float]
+) -> None:
+    strongest = max((abs(weight) for _, _, weight in graph.edges(data="weight")), default=1.0)
+    row_of = {name: i for i, row in enumerate(layout.rows) for name in row}
+    ports = _ports(graph, nodes, layout)
+    for source, target, weight in sorted(graph.edges(data="weight"), key=lambda edge: abs(edge[2])):
+        share = abs(weight) / strongest
+        x_start, x_end = ports[source, target]
+        points = [(x_start, tops[row_of[source]] - nodes[source].height)]
+        for row, x in layout.routes[source, target]:
+            points += [(x, tops[row] + 0.02), (x, tops[row] - heights[row] - 0.02)]
+        drop = np.sqrt(max(0.0, nodes[target].radius ** 2 - (x_end - layout.x[target]) ** 2))
+        points.append((x_end, tops[row_of[target]] - nodes[target].radius + drop + 0.03))
+        ax.add_patch(
+            FancyArrowPatch(
+                path=_smooth(points),
+                arrowstyle="-|>,head_length=3,head_width=1.7" if weight > 0 else "|-|,widthA=0,widthB=2.4",
+                color=BLUE if weight > 0 else VERMILLION,
+                linewidth=0.6 + 1.9 * share,
+                alpha=0.45 + 0.5 * share,
+                shrinkA=0,
+                shrinkB=0,
+                mutation_scale=1.7,
+                zorder=1,
+                gid=f"{source}->{target}",
+            )
+        )
+
+
+def _ports(graph: nx.DiGraph, nodes: dict[str, _Node], layout: Layout) -> dict[tuple[str, str], tuple[float, float]]:
+    """Where each edge leaves and arrives: next to each other, in the order of where they come from and go to."""
+    start, end = {}, {}
+    for name in graph:
+        leaving = sorted(
+            graph.successors(name),
+            key=lambda other: layout.routes[name, other][0][1] if layout.routes[name, other] else layout.x[other],
+        )
+        arriving = sorted(
+            graph.predecessors(name),
+            key=lambda other: layout.routes[other, name][-1][1] if layout.routes[other, name] else layout.x[other],
+        )
+        for i, other in enumerate(leaving):
+            step = min(0.1, 0.5 / max(1, len(leaving) - 1))
+            start[name, other] = layout.x[name] + step * (i - (len(leaving) - 1) / 2)
+        for i, other in enumerate(arriving):
+            step = min(0.12, 1.7 * nodes[name].radius / max(1, len(arriving) - 1))
+            end[other, name] = layout.x[name] + step * (i - (len(arriving) - 1) / 2)
+    return {edge: (start[edge], end[edge]) for edge in graph.edges}
+
+
+def _smooth(points: list[tuple[float, float]]) -> Path:
+    """Curve through the points that is vertical at each of them."""
+    vertices, codes = [points[0]], [Path.MOVETO]
+    for (x0, y0), (x1, y1) in zip(points[:-1], points[1:], strict=True):
+        if x0 == x1:
+            vertices.append((x1, y1))
+            codes.append(Path.LINETO)
+            continue
+        middle = (y0 + y1) / 2.0
+        vertices += [(x0, middle), (x1, middle), (x1, y1)]
+        codes += [Path.CURVE4] * 3
+    return Path(vertices, codes)
+
+
+def _draw_node(ax: Axes, name: str, node: _Node, x: float, top: float) -> None:
+    y = top - node.radius
+    ax.scatter(
+        x, y, s=(2 * 72 * node.radius) ** 2, c="#F2F2F2", edgecolors="#333333", linewidths=0.8, zorder=2, gid=name
+    )
+    ax.text(x, y, name.removeprefix("factor_"), ha="center", va="center", fontsize=SMALL, zorder=4)
+    y -= node.radius + 0.03
+    for lines, look in ((node.targets, {"weight": "bold"}), (node.sets, {"color": "#444444"})):
+        for line in lines:
+            ax.text(x, y, line, ha="center", va="top", fontsize=SMALL, zorder=3, **look)  # type: ignore[arg-type]
+            y -= _LINE
+
+
+def _draw_legend(ax: Axes, weights: list[float], nodes: dict[str, Any]) -> None:
+    handles = []
+    if weights:
+        strongest = max(map(abs, weights))
+        handles = [
+            Line2D([], [], color=BLUE, lw=1.8, label="raises (arrow)"),
+            Line2D([], [], color=VERMILLION, lw=1.8, label="lowers (bar)"),
+            Line2D([], [], color=GREY, lw=2.5, label=f"weight \N{PLUS-MINUS SIGN}{strongest:.2g}"),
+            Line2D([], [], color=GREY, lw=0.6 + 1.9 * 0.25, label=f"\N{PLUS-MINUS SIGN}{0.25 * strongest:.2g}"),
+        ]
+    if nodes:
+        dot = {"marker": "o", "ls": "", "markerfacecolor": "#F2F2F2", "markeredgecolor": "#333333"}
+        handles.append(Line2D([], [], markersize=7, label="factor (size: perturbations)", **dot))  # type: ignore[arg-type]
+    ax.legend(handles=handles, loc="upper left", ncols=5, borderaxespad=0.4, handlelength=1.5, columnspacing=1.2)

@@ -1,0 +1,212 @@
+"""What the figures share: sizes, colours, names of sets that fit, and what is returned."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.transforms import Bbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+    from numpy.typing import NDArray
+
+# Width of a page in a journal, 180 mm: fonts are chosen to be read at that width
+PAGE_WIDTH = 7.08
+FONT = 8.0
+SMALL = 7.0
+# Okabe and Ito, distinct with any colour vision
+BLUE, VERMILLION, ORANGE, GREY = "#0072B2", "#D55E00", "#E69F00", "#7F7F7F"
+DIVERGING = "RdBu_r"
+
+_STYLE: dict[Any, Any] = {
+    "font.size": FONT,
+    "axes.titlesize": FONT,
+    "axes.labelsize": FONT,
+    "axes.linewidth": 0.6,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+}
+# "(GO:0006955)" and "R-HSA-1280215" say nothing to a reader
+_ACCESSION = re.compile(r"\s*\(?\b(GO:\d+|R-[A-Z]{3}-\d+)\)?\s*$")
+_COLLECTION = re.compile(r"^(HALLMARK|GOBP|GOCC|GOMF|GO|KEGG|KEGG_MEDICUS|REACTOME|WP|BIOCARTA|PID)_")
+_ABBREVIATIONS = {
+    "positive regulation of": "pos. reg.",
+    "negative regulation of": "neg. reg.",
+    "regulation of": "reg.",
+    "cellular response to": "resp. to",
+    "response to": "resp. to",
+}
+
+
+def style() -> AbstractContextManager[None]:
+    """Fonts and lines of the figures, for the time that they are drawn."""
+    return mpl.rc_context(_STYLE)
+
+
+def new_axes(ax: Axes | None, figsize: tuple[float, float]) -> tuple[Figure, Axes]:
+    """Take the given axes, or make a figure."""
+    if ax is not None:
+        return ax.get_figure(root=True), ax  # type: ignore[return-value]
+    figure, ax = plt.subplots(figsize=figsize, layout="constrained")
+    return figure, ax
+
+
+def panel_grid(
+    n: int, ax: Axes | None, figsize: tuple[float, float] | None, *, size: tuple[float, float], n_columns: int
+) -> tuple[Figure, list[Axes]]:
+    """Make a grid of panels, or take the given axes for a single one."""
+    if ax is not None:
+        if n != 1:
+            msg = f"`ax` holds one panel, but there are {n}: choose one, or leave `ax` out."
+            raise ValueError(msg)
+        return ax.get_figure(root=True), [ax]  # type: ignore[return-value]
+    n_columns = min(n, n_columns)
+    n_rows = -(-n // n_columns)
+    if figsize is None:
+        figsize = (min(PAGE_WIDTH, size[0] * n_columns), size[1] * n_rows)
+    figure, grid = plt.subplots(n_rows, n_columns, figsize=figsize, squeeze=False, layout="constrained")
+    for empty in grid.ravel()[n:]:
+        empty.remove()
+    return figure, list(grid.ravel()[:n])
+
+
+def finish(figure: Figure, axes: Any, *, ax: Axes | None, show: bool | None, return_fig: bool) -> Any:
+    """Show the figure, or return it or its axes."""
+    if return_fig:
+        return figure
+    if show or (show is None and ax is None):
+        plt.show()
+        return None
+    return axes
+
+
+def shorten(text: str, n: int) -> str:
+    """Cut a text to `n` characters, the last of them an ellipsis where something was cut."""
+    return text if len(text) <= n else text[: n - 1].rstrip(" ,-") + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def set_labels(names: Iterable[str], n: int = 40, *, abbreviate: bool = False) -> list[str]:
+    """Names of gene sets for a reader: without collection and accession, shortened, and still distinct.
+
+    Thousands of names begin with the same words; `abbreviate` keeps what follows them in sight where room is short.
+    """
+    names = [str(name) for name in names]
+    collections = {match[1] if (match := _COLLECTION.match(name)) else "" for name in names}
+    plain = []
+    for name in names:
+        text = _ACCESSION.sub("", name)
+        if len(collections) == 1:
+            text = _COLLECTION.sub("", text)
+        text = text.replace("_", " ").strip() or name
+        if abbreviate and len(text) > n:
+            for words, short_form in _ABBREVIATIONS.items():
+                text = re.sub(rf"^{words} ", f"{short_form} ", text, flags=re.IGNORECASE)
+        plain.append(text)
+    short = [shorten(text, n) for text in plain]
+    # Two names that differ only where they were cut keep their ends instead of their middles
+    for i, label in enumerate(short):
+        if short.count(label) > 1:
+            tail = n // 3
+            short[i] = plain[i][: n - tail - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}" + plain[i][-tail:].lstrip()
+    return short
+
+
+def some_names(names: Sequence[str], n: int) -> str:
+    """List the first `n` names and say how many more there are."""
+    more = len(names) - n
+    return ", ".join(names[:n]) + (f", +{more}" if more > 0 else "")
+
+
+def symmetric_limit(values: NDArray[np.float64]) -> float:
+    """Limit of a colour scale around zero that one extreme value does not flatten."""
+    finite = np.abs(values[np.isfinite(values)])
+    if finite.size == 0:
+        return 1.0
+    limit = float(np.quantile(finite, 0.98))
+    return limit or float(finite.max()) or 1.0
+
+
+def place_labels(
+    ax: Axes, x: NDArray[np.float64], y: NDArray[np.float64], labels: Sequence[str], *, shown: NDArray[np.intp]
+) -> list[Text]:
+    """Write labels next to some of the points, with a line to the point where they are not next to it.
+
+    A label goes where it covers the fewest points, and neither another label nor the frame; it is left out where there
+    is no such place.
+
+    Parameters
+    ----------
+    ax
+        Axes that hold the points.
+    x, y
+        All points.
+    labels
+        A label for each of the points in `shown`.
+    shown
+        Indices of the points to label, the most important first.
+
+    Returns
+    -------
+    The labels that were written.
+    """
+    figure = ax.get_figure(root=True)
+    assert figure is not None  # for the type checker
+    # Positions in pixels are right only once the layout of the figure is
+    figure.draw_without_rendering()
+    frame = ax.get_window_extent()
+    pixels = figure.dpi / 72.0
+    points = ax.transData.transform(np.column_stack([x, y]))
+    taken = [text.get_window_extent() for text in ax.texts]
+    angles = np.deg2rad([45, 135, -45, -135, 0, 180, 90, -90, 20, 160, -20, -160])
+    offsets = [(r * np.cos(angle), r * np.sin(angle)) for r in (5, 11, 18, 26, 36, 48) for angle in angles]
+    placed: list[Text] = []
+    for index, label in zip(shown, labels, strict=True):
+        probe = ax.text(x[index], y[index], label, fontsize=SMALL)
+        size = probe.get_window_extent()
+        probe.remove()
+        best: tuple[float, Any] = (np.inf, None)
+        for dx, dy in offsets:
+            # -1, 0 or 1: the side of the point that the label is on
+            across, up = int(np.sign(np.round(dx))), int(np.sign(np.round(dy)))
+            left = points[index, 0] + dx * pixels + (across - 1) / 2 * size.width
+            bottom = points[index, 1] + dy * pixels + (up - 1) / 2 * size.height
+            box = Bbox.from_bounds(left, bottom, size.width, size.height)
+            inside = frame.x0 < box.x0 and box.x1 < frame.x1 and frame.y0 < box.y0 and box.y1 < frame.y1
+            if not inside or any(box.overlaps(other) for other in taken):
+                continue
+            covered = ((points > np.subtract(box.min, 2)) & (points < np.add(box.max, 2))).all(axis=1).sum()
+            # Far away costs as well: five points of distance weigh as much as a covered one
+            cost = covered + np.hypot(dx, dy) / 5.0
+            if cost < best[0]:
+                best = cost, (dx, dy, across, up, box)
+        if best[1] is None:
+            continue
+        dx, dy, across, up, box = best[1]
+        taken.append(box)
+        placed.append(
+            ax.annotate(
+                label,
+                (x[index], y[index]),
+                xytext=(dx, dy),
+                textcoords="offset points",
+                ha={1: "left", 0: "center", -1: "right"}[across],
+                va={1: "bottom", 0: "center", -1: "top"}[up],
+                fontsize=SMALL,
+                arrowprops={"arrowstyle": "-", "lw": 0.5, "color": "#444444", "shrinkA": 0, "shrinkB": 1},
+                zorder=5,
+            )
+        )
+    return placed

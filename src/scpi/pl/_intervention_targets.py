@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._slots import listed, read_result
+from scpi.pl._figure import BLUE, GREY, PAGE_WIDTH, SMALL, VERMILLION, finish, new_axes, style
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@fill
+def intervention_targets(
+    adata: AnnData,
+    *,
+    perturbations: Sequence[str] | None = None,
+    n_perturbations: int = 70,
+    key: str = Key.uns.CAUSAL_GRAPH,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    show: bool | None = None,
+    return_fig: bool = False,
+) -> Axes | Figure | None:
+    """Draw which causal factor each perturbation acts on, how strongly, and how sure that is.
+
+    The heatmap shows the probability of every factor. The margins show the strength of the shift and the entropy of
+    the assignment (zero if it is certain, dotted line: all factors alike), and how many perturbations act on a factor.
+
+    Parameters
+    ----------
+    %(adata)s
+        :func:`scpi.tl.causal_graph` has been run on it.
+    perturbations
+        Perturbations to draw; all if `None`.
+    n_perturbations
+        Most perturbations to draw, those with the strongest shifts, where they are not chosen.
+    key
+        Entry of `adata.uns` to draw.
+    %(ax)s
+    %(figsize)s
+    %(show)s
+    %(return_fig)s
+
+    Returns
+    -------
+    The axes of the heatmap if the figure is not shown, or the figure if `return_fig=True`.
+
+    Raises
+    ------
+    KeyError
+        If the data holds no such result.
+    ValueError
+        If a perturbation is unknown.
+    """
+    stored = read_result(adata, key, tool=Key.uns.CAUSAL_GRAPH, part="assignment")
+    targets, factors = stored["targets"].reset_index(drop=True), [str(name) for name in stored["factors"]["factor"]]
+    probability = np.asarray(stored["assignment"], dtype=np.float64)
+    n_all = len(targets)
+    if perturbations is not None:
+        unknown = [str(label) for label in perturbations if label not in set(targets["perturbation"])]
+        if unknown:
+            msg = f"Unknown perturbations {listed(unknown)}: there are {listed(targets['perturbation'])}."
+            raise ValueError(msg)
+        rows = np.flatnonzero(targets["perturbation"].isin(list(perturbations)))
+    else:
+        rows = np.sort(np.argsort(-targets["strength"].abs().to_numpy(), kind="stable")[:n_perturbations])
+    best = probability[rows].argmax(axis=1)
+    # By factor, and within a factor the surest first
+    rows = rows[np.lexsort((-probability[rows, best], best))]
+    targets, shown = targets.iloc[rows], probability[rows]
+
+    if figsize is None:
+        width = min(PAGE_WIDTH, 3.6 + 0.16 * len(factors))
+        figsize = (width, max(2.2, 1.1 + 0.115 * len(rows)))
+    with style():
+        figure, axes = new_axes(ax, figsize)
+        image = axes.imshow(shown, cmap="viridis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+        prefix = "factor_" if all(name.startswith("factor_") for name in factors) else ""
+        every = -(-len(factors) // 40)  # more numbers than this would touch each other
+        axes.set_xticks(range(0, len(factors), every), [name.removeprefix(prefix) for name in factors[::every]])
+        if not prefix:
+            axes.tick_params(axis="x", labelrotation=90)
+        axes.set_yticks(range(len(rows)), targets["perturbation"])
+        axes.tick_params(length=2)
+        axes.set_xlabel("Causal factor")
+        axes.set_ylabel("Perturbation" if len(rows) == n_all else f"Perturbation ({len(rows)} of {n_all})")
+
+        strength, entropy, counts, legend = _margins(figure, axes, len(factors), figsize[1])
+        places = np.arange(len(rows))
+        shift = targets["strength"].to_numpy()
+        strength.barh(places, shift, height=0.7, color=np.where(shift < 0, VERMILLION, BLUE))
+        strength.axvline(0, color="black", lw=0.6)
+        strength.set_xlabel("Strength")
+        entropy.barh(places, targets["entropy"], height=0.7, color=GREY)
+        entropy.axvline(np.log(len(factors)), color="black", lw=0.8, ls=":")
+        entropy.set_xlim(0, 1.08 * np.log(max(2, len(factors))))
+        entropy.set_xlabel("Entropy (nat)")
+        counts.bar(range(len(factors)), np.bincount(probability.argmax(axis=1), minlength=len(factors)), color=GREY)
+        counts.set_ylabel("Perturbations", fontsize=SMALL, rotation=0, ha="right", va="center")
+        for margin in (strength, entropy):
+            margin.tick_params(axis="y", left=False, labelleft=False)
+            margin.locator_params(axis="x", nbins=3)
+        counts.tick_params(axis="x", bottom=False, labelbottom=False)
+        for margin in (strength, entropy, counts):
+            margin.spines[["top", "right"]].set_visible(False)
+        bar = figure.colorbar(image, cax=legend, orientation="horizontal", ticks=[0, 0.5, 1])
+        bar.ax.xaxis.set_ticks_position("top")
+        bar.ax.set_title("Probability", fontsize=SMALL, pad=3)
+        bar.ax.tick_params(length=2)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        if ax is None:
+            figure.set_layout_engine("constrained", h_pad=0.02, w_pad=0.03, hspace=0.0, wspace=0.0)
+        return finish(figure, axes, ax=ax, show=show, return_fig=return_fig)
+
+
+def _margins(figure: Figure, ax: Axes, n_factors: int, height: float) -> tuple[Axes, Axes, Axes, Axes]:
+    """Divide the place of the axes: the heatmap stays in its largest part, the margins take the rest."""
+    # In inches, of which only the ratios count
+    shape = {
+        "width_ratios": (max(1.2, 0.16 * n_factors), 0.65, 0.65),
+        "height_ratios": (0.4, max(1.0, height - 1.1)),
+    }
+    place = ax.get_subplotspec()
+    if place is None:
+        box = ax.get_position()
+        grid: Any = figure.add_gridspec(2, 3, left=box.x0, right=box.x1, bottom=box.y0, top=box.y1, **shape)
+    else:
+        grid = place.subgridspec(2, 3, **shape)
+    ax.set_subplotspec(grid[1, 0])
+    strength, entropy = (figure.add_subplot(grid[1, column], sharey=ax) for column in (1, 2))
+    counts = figure.add_subplot(grid[0, 0], sharex=ax)
+    corner = figure.add_subplot(grid[0, 1:])
+    corner.set_axis_off()
+    return strength, entropy, counts, corner.inset_axes((0.05, 0.1, 0.9, 0.3))

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from scipy.cluster import hierarchy
+
+from scpi import get
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._slots import listed, read_result
+from scpi.pl._figure import DIVERGING, PAGE_WIDTH, finish, new_axes, set_labels, style, symmetric_limit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_LABEL = {"effect": "Mean activity less that of {}", "score": "Test statistic against {}"}
+
+
+@fill
+def pathway_activity(
+    adata: AnnData,
+    *,
+    groups: Sequence[str] | None = None,
+    sets: Sequence[str] | None = None,
+    n_groups: int = 40,
+    n_sets: int = 25,
+    values: Literal["effect", "score"] = "effect",
+    pval_cutoff: float = 0.05,
+    key: str = Key.uns.DIFFERENTIAL_ACTIVITY,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    show: bool | None = None,
+    return_fig: bool = False,
+) -> Axes | Figure | None:
+    """Draw a heatmap of how each perturbation changes the activity of gene sets.
+
+    A dot marks a change that is significant. Sets and perturbations stand next to similar ones.
+
+    Parameters
+    ----------
+    %(adata)s
+        :func:`scpi.tl.differential_activity` has been run on it.
+    groups
+        Perturbations to draw, in this order; if `None`, those with the most significant sets.
+    sets
+        Gene sets to draw, in this order; if `None`, the first of each perturbation, then the second, and so on.
+    n_groups
+        Most perturbations to draw, where they are not chosen.
+    n_sets
+        Most gene sets to draw, where they are not chosen.
+    values
+        Difference of the means, or the test statistic, which puts sets of different spread on one scale.
+    pval_cutoff
+        Largest adjusted p-value that is marked.
+    key
+        Entry of `adata.uns` to draw.
+    %(ax)s
+    %(figsize)s
+    %(show)s
+    %(return_fig)s
+
+    Returns
+    -------
+    The axes if the figure is not shown, or the figure if `return_fig=True`.
+
+    Raises
+    ------
+    KeyError
+        If the data holds no such result.
+    ValueError
+        If a perturbation or a set was not tested.
+    """
+    if values not in _LABEL:
+        msg = f"`values` must be one of {listed(_LABEL)}, but is {values!r}."
+        raise ValueError(msg)
+    stored = read_result(adata, key, tool=Key.uns.DIFFERENTIAL_ACTIVITY, part="results")
+    chosen_groups = _choose_groups(stored, n_groups) if groups is None else [str(group) for group in groups]
+    results = get.differential_activity(adata, group=chosen_groups, key=key)
+    chosen_sets = _choose_sets(results, n_sets) if sets is None else [str(name) for name in sets]
+    unknown = sorted(set(chosen_sets) - set(results["set"].astype(str)))
+    if unknown:
+        msg = f"These gene sets were not tested: {listed(unknown, 5)}."
+        raise ValueError(msg)
+    results = results[results["set"].isin(chosen_sets)].astype({"set": str, "group": str})
+    matrix = results.pivot(index="set", columns="group", values=values).loc[chosen_sets, chosen_groups]
+    if sets is None:
+        matrix = matrix.iloc[_similar(matrix.to_numpy())]
+    if groups is None:
+        matrix = matrix.iloc[:, _similar(matrix.to_numpy().T)]
+    adjusted = results.pivot(index="set", columns="group", values="pval_adj").loc[matrix.index, matrix.columns]
+
+    if figsize is None:
+        figsize = (min(PAGE_WIDTH, 3.2 + 0.16 * matrix.shape[1]), max(1.8, 0.9 + 0.155 * matrix.shape[0]))
+    with style():
+        figure, axes = new_axes(ax, figsize)
+        limit = symmetric_limit(matrix.to_numpy())
+        image = axes.imshow(matrix.to_numpy(), cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
+        y, x = np.nonzero(adjusted.to_numpy() <= pval_cutoff)
+        axes.scatter(x, y, s=5, c="black", edgecolors="white", linewidths=0.4, zorder=3)
+        axes.set_xticks(range(matrix.shape[1]), matrix.columns, rotation=90)
+        axes.set_yticks(range(matrix.shape[0]), set_labels(matrix.index, 38))
+        axes.tick_params(length=2)
+        axes.spines[:].set_visible(False)
+        reference = str(stored["params"].get("reference", "control"))
+        bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=25, pad=0.02, extend="both")
+        bar.set_label(_LABEL[values].format(reference))
+        bar.outline.set_visible(False)
+        axes.set_xlabel(f"Perturbation (dot: adjusted p \N{LESS-THAN OR EQUAL TO} {pval_cutoff:g})")
+        return finish(figure, axes, ax=ax, show=show, return_fig=return_fig)
+
+
+def _choose_groups(stored: object, n: int) -> list[str]:
+    summary: pd.DataFrame = stored["summary"]  # type: ignore[index]
+    ranked = summary.sort_values("n_significant", ascending=False, kind="stable")["group"]
+    return [str(group) for group in ranked[:n]]
+
+
+def _choose_sets(results: pd.DataFrame, n: int) -> list[str]:
+    """First sets of all groups, then the second ones ..., so that no strong group takes all the room."""
+    ranked = results.sort_values(["rank", "pval_adj"], kind="stable")["set"].astype(str)
+    return list(dict.fromkeys(ranked))[:n]
+
+
+def _similar(rows: np.ndarray) -> np.ndarray:
+    """Order of the rows that puts similar ones next to each other."""
+    if len(rows) < 3:
+        return np.arange(len(rows))
+    linkage = hierarchy.linkage(np.nan_to_num(rows), method="average", optimal_ordering=len(rows) <= 200)
+    return hierarchy.leaves_list(linkage)

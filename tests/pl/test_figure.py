@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+import scpi
+from scpi.pl._figure import place_labels, set_labels, shorten, some_names, symmetric_limit
+
+FIGURES = {
+    "causal_graph": "graph",
+    "factor_wordcloud": "graph",
+    "intervention_targets": "graph",
+    "pathway_activity": "tested",
+    "differential_activity": "tested",
+    "prediction": "scored",
+}
+ONE_PANEL = {
+    "factor_wordcloud": {"n_panels": 1},
+    "differential_activity": {"groups": "A"},
+    "prediction": {"perturbations": "A"},
+}
+
+
+@pytest.fixture
+def data(graph_data, tested, scored):
+    return {"graph": graph_data(6), "tested": tested(), "scored": scored}
+
+
+def test_every_figure_is_tested_here():
+    assert FIGURES.keys() == set(scpi.pl.__all__)
+
+
+@pytest.mark.parametrize(("name", "kind"), FIGURES.items())
+def test_what_a_figure_returns(name, kind, data, monkeypatch):
+    shown = []
+    monkeypatch.setattr(plt, "show", lambda: shown.append(True))
+    plot = getattr(scpi.pl, name)
+    before = dict(plt.rcParams)
+    assert isinstance(plot(data[kind], show=False, return_fig=True), plt.Figure)
+    result = plot(data[kind], show=False)
+    assert all(isinstance(axes, plt.Axes) for axes in (result if isinstance(result, list) else [result]))
+    assert not shown
+    assert plot(data[kind]) is None
+    assert shown == [True]
+    assert dict(plt.rcParams) == before
+
+
+@pytest.mark.parametrize(("name", "kind"), FIGURES.items())
+@pytest.mark.parametrize("layout", [None, "constrained"])
+def test_a_figure_can_be_drawn_on_given_axes(name, kind, data, layout):
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), layout=layout)
+    result = getattr(scpi.pl, name)(data[kind], ax=left, **ONE_PANEL.get(name, {}))
+    assert result is left
+    figure.draw_without_rendering()
+    assert left.has_data() or left.patches
+    assert not right.has_data()
+
+
+@pytest.mark.parametrize(("name", "kind"), FIGURES.items())
+def test_a_figure_has_the_given_size(name, kind, data):
+    figure = getattr(scpi.pl, name)(data[kind], figsize=(5, 4), return_fig=True)
+    assert figure.get_size_inches().tolist() == [5, 4]
+
+
+@pytest.mark.parametrize(("name", "kind"), FIGURES.items())
+def test_a_figure_fits_a_page_and_can_be_read(name, kind, data):
+    figure = getattr(scpi.pl, name)(data[kind], return_fig=True)
+    assert figure.get_figwidth() <= 7.09
+    sizes = [text.get_fontsize() for text in figure.findobj(plt.Text) if text.get_text() and text.get_visible()]
+    assert sizes
+    assert min(sizes) >= 7
+
+
+@pytest.mark.parametrize(("name", "kind"), FIGURES.items())
+def test_a_figure_survives_a_file(name, kind, data, tmp_path):
+    data[kind].write_h5ad(tmp_path / "a.h5ad")
+    again = ad.read_h5ad(tmp_path / "a.h5ad")
+    figure = getattr(scpi.pl, name)(again, return_fig=True)
+    figure.savefig(tmp_path / "figure.pdf")
+    figure.savefig(tmp_path / "figure.svg")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_what_is_missing_is_said(name):
+    with pytest.raises(KeyError, match="no result of `scpi.tl"):
+        getattr(scpi.pl, name)(ad.AnnData(np.ones((1, 1), dtype=np.float32)))
+
+
+@pytest.mark.parametrize(("name", "kind"), [(name, FIGURES[name]) for name in ONE_PANEL])
+def test_one_pair_of_axes_takes_one_panel(name, kind, data):
+    with pytest.raises(ValueError, match="`ax` holds one panel"):
+        getattr(scpi.pl, name)(data[kind], ax=plt.figure().add_subplot())
+
+
+def test_names_of_sets():
+    assert set_labels(["HALLMARK_E2F_TARGETS", "HALLMARK_HYPOXIA"]) == ["E2F TARGETS", "HYPOXIA"]
+    assert set_labels(["HALLMARK_HYPOXIA", "KEGG_HYPOXIA"]) == ["HALLMARK HYPOXIA", "KEGG HYPOXIA"]
+    assert set_labels(["B cell activation (GO:0042113)"]) == ["B cell activation"]
+    long = ["a very long name of a set that ends in one", "a very long name of a set that ends in two"]
+    labels = set_labels(long, 20)
+    assert all(len(label) <= 20 for label in labels)
+    assert len(set(labels)) == 2
+    assert set_labels(["positive regulation of B cell activation"], 20, abbreviate=True) == [
+        "pos. reg. B cell ac\u2026"
+    ]
+    assert set_labels(["regulation of growth"], 20, abbreviate=True) == ["regulation of growth"]
+
+
+def test_short_texts():
+    assert shorten("abcdef", 6) == "abcdef"
+    assert shorten("abcdefg", 6) == "abcde\u2026"
+    assert some_names(["a", "b", "c"], 2) == "a, b, +1"
+    assert some_names(["a", "b"], 2) == "a, b"
+
+
+def test_one_extreme_value_does_not_flatten_the_colours():
+    values = np.r_[np.linspace(-1, 1, 999), 1000.0]
+    assert symmetric_limit(values) < 2
+    assert symmetric_limit(np.zeros(3)) == 1.0
+    assert symmetric_limit(np.array([np.nan])) == 1.0
+
+
+def test_labels_overlap_neither_each_other_nor_the_frame():
+    _, ax = plt.subplots(figsize=(3, 3))
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 60))
+    ax.scatter(x, y)
+    texts = place_labels(ax, x, y, [f"GENE{i}" for i in range(10)], shown=np.arange(10))
+    assert len(texts) >= 8
+    ax.get_figure().draw_without_rendering()
+    boxes = [plt.Text.get_window_extent(text) for text in texts]
+    frame = ax.get_window_extent()
+    for i, box in enumerate(boxes):
+        assert frame.containsx(box.x0)
+        assert frame.containsx(box.x1)
+        assert not any(box.overlaps(other) for other in boxes[:i])
