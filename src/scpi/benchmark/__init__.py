@@ -1,0 +1,16 @@
+"""Comparisons of models and baselines on the same cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scpi._lazy import attach
+
+if TYPE_CHECKING:
+    from scpi.benchmark._compare import compare_predictions as compare_predictions
+    from scpi.benchmark._summarise import summarise as summarise
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {"compare_predictions": "_compare", "summarise": "_summarise"},
+)

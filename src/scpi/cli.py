@@ -1,0 +1,193 @@
+"""The command line: ``scpi demo`` and ``scpi screen``."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scpi import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scpi.screen import ScreenResult
+
+app = typer.Typer(
+    name="scpi",
+    help="Perturbation prediction and interpretability for single-cell data.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Likelihood(StrEnum):
+    """Likelihoods of a model."""
+
+    normal = "normal"
+    nb = "nb"
+
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the report and the files.", show_default=False)]
+Seed = Annotated[int, typer.Option(help="Seed of the split, the weights and the training.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error, and all warnings.")]
+MaxEpochs = Annotated[int | None, typer.Option(min=1, help="Epochs of the training.", show_default="of the model")]
+LikelihoodOption = Annotated[Likelihood, typer.Option(help="'normal' on log-normalised expression, or 'nb' on counts.")]
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"scpi {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Predict what cells do under perturbations, and say why."""
+
+
+@app.command()
+def demo(
+    out: Out,
+    interaction: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="0: effects add up. 1: they interact fully.")
+    ] = 1.0,
+    effect_size: Annotated[float, typer.Option(min=0.0, help="Log2 fold change of the strongest effect.")] = 1.5,
+    n_cells: Annotated[int, typer.Option(min=10, help="Cells of each perturbation and pair.")] = 100,
+    max_epochs: MaxEpochs = None,
+    likelihood: LikelihoodOption = Likelihood.normal,
+    seed: Seed = 0,
+    debug: Debug = False,
+) -> None:
+    """Plant a screen with known truth into real blood cells, and find it again. Needs no network.
+
+    Pairs of perturbations are held out, predicted by a SENAVAE and by simple baselines, and compared with the cells that
+    were held out.
+    """
+    with _clear_errors(debug=debug):
+        from scpi.datasets import plant_screen
+
+        adata = plant_screen(n_cells=n_cells, interaction=interaction, effect_size=effect_size, rng=seed)
+        _run(
+            adata,
+            out=out,
+            likelihood=likelihood.value,
+            max_epochs=max_epochs,
+            seed=seed,
+            title="A planted screen, found again",
+        )
+
+
+@app.command()
+def screen(
+    file: Annotated[Path, typer.Argument(help="Cells: .h5ad, .zarr, or .h5mu with --mod.", show_default=False)],
+    out: Out,
+    perturbation_key: Annotated[
+        str, typer.Option(help="Column of obs with the labels: 'A', 'A+B', or the control.")
+    ] = "perturbation",
+    control: Annotated[str, typer.Option(help="Label of the unperturbed cells.")] = "control",
+    delimiter: Annotated[str, typer.Option(help="What separates the members of a combination.")] = "+",
+    gene_sets: Annotated[
+        Path | None, typer.Option(help="GMT file; without it, the file of cells must hold gene sets.")
+    ] = None,
+    layer: Annotated[str | None, typer.Option(help="Layer with counts or log-normalised values.")] = None,
+    mod: Annotated[str | None, typer.Option(help="Modality of an .h5mu file that holds the expression.")] = None,
+    min_set_size: Annotated[int, typer.Option(min=1, help="Fewest measured genes of a gene set.")] = 5,
+    n_top_genes: Annotated[int, typer.Option(min=0, help="Most genes to use, those that vary most; 0 for all.")] = 5000,
+    hold_out: Annotated[
+        list[str] | None,
+        typer.Option(help="Condition to hold out; may be repeated. Without it, a share of the combinations."),
+    ] = None,
+    hold_out_share: Annotated[float, typer.Option(help="That share.")] = 0.25,
+    predict: Annotated[
+        list[str] | None, typer.Option(help="Further condition to predict, measured or not; may be repeated.")
+    ] = None,
+    max_epochs: MaxEpochs = None,
+    likelihood: LikelihoodOption = Likelihood.normal,
+    title: Annotated[str | None, typer.Option(help="Title of the report.", show_default="name of the file")] = None,
+    seed: Seed = 0,
+    debug: Debug = False,
+) -> None:
+    """Train on a screen, score predictions against baselines, explain them, and write a report."""
+    with _clear_errors(debug=debug):
+        if gene_sets is not None and not gene_sets.expanduser().is_file():
+            msg = f"There is no file {str(gene_sets)!r} (--gene-sets)."
+            raise FileNotFoundError(msg)
+        from scpi.screen import read_screen
+
+        data = read_screen(file)
+        _run(
+            data,
+            gene_sets,
+            out=out,
+            perturbation_key=perturbation_key,
+            control=control,
+            delimiter=delimiter,
+            layer=layer,
+            mod=mod,
+            min_set_size=min_set_size,
+            n_top_genes=n_top_genes or None,
+            held_out=hold_out or "auto",
+            held_out_share=hold_out_share,
+            predict=predict or (),
+            max_epochs=max_epochs,
+            likelihood=likelihood.value,
+            title=title or file.stem,
+            seed=seed,
+        )
+
+
+def _run(data: Any, gene_sets: Path | None = None, *, out: Path, **arguments: Any) -> None:
+    """Run the pipeline and show what it found."""
+    from rich.console import Console
+
+    from scpi.screen import run_screen
+
+    console = Console(stderr=True)
+    result = run_screen(data, gene_sets, out=out, console=console, **arguments)
+    _show(result)
+
+
+def _show(result: ScreenResult) -> None:
+    from rich.console import Console
+
+    from scpi.screen._tables import score_table, truth_table, verdict
+
+    console = Console()
+    for note in result.notes:
+        console.print(f"Note: {note}", style="dim", highlight=False)
+    console.print(score_table(result))
+    if result.truth is not None:
+        console.print(truth_table(result))
+    console.print(verdict(result), highlight=False)
+    if result.out is not None:
+        console.print(f"Report: {result.out / 'report.html'}", style="bold", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _clear_errors(*, debug: bool) -> Iterator[None]:
+    """Turn an error into one line and exit code 2, and keep the stack below quiet."""
+    import logging
+    import warnings
+
+    if debug:
+        yield
+        return
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric", "scvi", "pytorch_lightning"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (KeyError, ValueError, TypeError, OSError, ImportError, NotImplementedError) as error:
+        message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        typer.secho(f"Error: {' '.join(message.split()) or type(error).__name__}", fg=typer.colors.RED, err=True)
+        raise typer.Exit(2) from error

@@ -1,0 +1,186 @@
+"""Checks and normalisation of a screen before anything is trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from scpi import tl
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._slots import listed, read_labels
+from scpi.model.base._checks import check_annotations, check_expression
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from anndata import AnnData
+    from mudata import MuData
+
+    from scpi.screen._design import Design
+
+COUNTS = "counts"
+_TARGET_SUM = 1e4
+# log1p of 10,000 a cell is below 9.3, of a million below 14: above this, values are not on a log scale.
+_LARGEST_LOG = 25.0
+
+
+def prepare_screen(
+    data: AnnData | MuData,
+    gene_sets: str | Any | Mapping[str, Iterable[str]] | None,
+    *,
+    design: Design,
+    layer: str | None,
+    mod: str | None,
+    min_set_size: int,
+    n_top_genes: int | None,
+    notes: list[str],
+) -> AnnData:
+    """Copy a screen, check it, match gene sets and normalise it.
+
+    Parameters
+    ----------
+    data
+        Screen with counts, or with log-normalised values.
+    gene_sets
+        What :func:`scpi.tl.gene_sets` takes, or ``None`` for those that the screen has.
+    design
+        How the screen is labelled.
+    layer
+        Layer with the expression; ``X`` if ``None``.
+    mod
+        Modality of a MuData.
+    min_set_size
+        Fewest measured genes of a set.
+    n_top_genes
+        Most genes to keep, those that vary most and those that are perturbed; all if ``None``.
+    notes
+        Receives a sentence on whatever is left out.
+
+    Returns
+    -------
+    Screen with log-normalised ``X``, canonical labels, ``varm["gene_sets"]`` and, where there are counts,
+    ``layers["counts"]``.
+    """
+    source = resolve_modality(data, mod)
+    labels = read_labels(data, design.key, mod=mod)
+    adata = source.to_memory() if source.isbacked else source.copy()
+    check_annotations(adata)
+    if layer is not None:
+        if layer not in adata.layers:
+            msg = f"`adata.layers` has no {layer!r}, only {listed(adata.layers)}."
+            raise KeyError(msg)
+        adata.X = adata.layers[layer].copy()
+    check_expression(adata.X, what="adata.X" if layer is None else f"adata.layers[{layer!r}]")
+    is_counts = _is_counts(adata.X)
+    adata.X = sparse.csr_matrix(adata.X, dtype=np.float32)
+    adata.obs[design.key] = _canonical(labels, design)
+    adata = _drop_cells(adata, design.key, notes)
+    _check_labels(adata.obs[design.key], design)
+    perturbed = {name for label in adata.obs[design.key].cat.categories for name in design.members(label)}
+    adata = _most_variable(adata, n_top_genes, perturbed, is_counts=is_counts, notes=notes)
+    if is_counts:
+        adata.layers[COUNTS] = adata.X.copy()
+        _log_normalise(adata)
+    if gene_sets is not None:
+        tl.gene_sets(adata, gene_sets, min_size=min_set_size)
+    elif Key.varm.GENE_SETS not in adata.varm:
+        msg = f"There are no gene sets: give a GMT file, or a screen with `varm[{Key.varm.GENE_SETS!r}]`."
+        raise ValueError(msg)
+    return adata
+
+
+def _is_counts(matrix: Any) -> bool:
+    """Whether values are counts; refuses what is neither counts nor on a log scale."""
+    values = matrix.data if sparse.issparse(matrix) else np.asarray(matrix).ravel()
+    if len(values) == 0 or not (values != 0).any():
+        msg = "The expression is zero everywhere."
+        raise ValueError(msg)
+    if values.min() < 0:
+        msg = (
+            f"The expression has negative values such as {values.min():.4g}: it seems to be scaled. Name the layer "
+            "that holds counts or log-normalised values."
+        )
+        raise ValueError(msg)
+    if not (values != np.rint(values)).any():
+        return True
+    if values.max() > _LARGEST_LOG:
+        msg = (
+            f"The expression is neither counts nor on a log scale: it has fractions, and a maximum of "
+            f"{values.max():.4g}. Name the layer that holds counts or log-normalised values."
+        )
+        raise ValueError(msg)
+    return False
+
+
+def _canonical(labels: pd.Categorical, design: Design) -> pd.Categorical:
+    """Labels with the members of a combination in one order."""
+    spelling = [design.canonical(label) for label in labels.categories]
+    categories = sorted(set(spelling), key=lambda label: (label != design.control, len(design.members(label)), label))
+    codes = np.append(pd.Index(categories).get_indexer(pd.Index(spelling)), -1)
+    return pd.Categorical.from_codes(codes[labels.codes], categories=categories)
+
+
+def _drop_cells(adata: AnnData, perturbation_key: str, notes: list[str]) -> AnnData:
+    """Leave out cells without a label or without any count."""
+    unlabelled = adata.obs[perturbation_key].isna().to_numpy()
+    empty = np.asarray(adata.X.sum(axis=1)).ravel() <= 0
+    if unlabelled.any():
+        notes.append(f"{int(unlabelled.sum()):,} cells without a label in '{perturbation_key}' were left out.")
+    if (empty & ~unlabelled).any():
+        notes.append(f"{int((empty & ~unlabelled).sum()):,} cells without any expression were left out.")
+    keep = ~(unlabelled | empty)
+    if keep.all():
+        return adata
+    adata = adata[keep].copy()
+    adata.obs[perturbation_key] = adata.obs[perturbation_key].cat.remove_unused_categories()
+    return adata
+
+
+def _check_labels(labels: pd.Series, design: Design) -> None:
+    control = design.control
+    counts = labels.value_counts()
+    n_control = int(counts.get(control, 0))
+    if n_control == 0:
+        msg = (
+            f"No cell of `obs[{design.key!r}]` is labelled {control!r} (`control`), only "
+            f"{listed(labels.cat.categories, 12)}."
+        )
+        raise ValueError(msg)
+    if n_control < 20:
+        msg = f"There are {n_control} control cells {control!r}; at least 20 are needed to train, validate and test."
+        raise ValueError(msg)
+    if len(counts) < 2:
+        msg = f"`obs[{design.key!r}]` holds no perturbation, only {control!r}."
+        raise ValueError(msg)
+
+
+def _log_normalise(adata: AnnData) -> None:
+    import scanpy as sc
+
+    sc.pp.normalize_total(adata, target_sum=_TARGET_SUM)
+    sc.pp.log1p(adata)
+
+
+def _most_variable(
+    adata: AnnData, n_top_genes: int | None, perturbed: set[str], *, is_counts: bool, notes: list[str]
+) -> AnnData:
+    """Keep the genes that vary most, and those that are perturbed."""
+    if n_top_genes is None or n_top_genes >= adata.n_vars:
+        return adata
+    import scanpy as sc
+    from anndata import AnnData
+
+    scratch = AnnData(adata.X.copy(), var=pd.DataFrame(index=adata.var_names))
+    if is_counts:
+        _log_normalise(scratch)
+    found = sc.pp.highly_variable_genes(scratch, n_top_genes=n_top_genes, inplace=False)
+    keep = found["highly_variable"].to_numpy() | adata.var_names.isin(perturbed)
+    notes.append(
+        f"{int(keep.sum()):,} of {adata.n_vars:,} genes were used: the {n_top_genes:,} that vary most, and those that "
+        "are perturbed."
+    )
+    return adata[:, keep].copy()

@@ -1,0 +1,107 @@
+"""The HTML report: one file, without a request to anywhere."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from scpi import get
+from scpi._keys import Key
+from scpi.screen._figures import draw_figures
+from scpi.screen._tables import perturbation_scores, score_header, score_rows, truth_lines, verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from scpi.screen._result import ScreenResult
+
+_N_SETS = 5
+
+
+def write_report(result: ScreenResult, path: Path) -> None:
+    """Write the report.
+
+    Parameters
+    ----------
+    result
+        Results of a run.
+    path
+        File to write.
+    """
+    environment = Environment(
+        loader=PackageLoader("scpi.screen", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = _cell
+    html = environment.get_template("report.html").render(**_context(result))
+    path.write_text(html, encoding="utf-8")
+
+
+def _context(result: ScreenResult) -> dict[str, Any]:
+    """Everything that the template shows."""
+    adata, settings = result.adata, result.settings
+    key, control = settings["perturbation_key"], settings["control"]
+    counts = adata.obs[key].value_counts()
+    n_conditions = int((counts.drop(control) > 0).sum())
+    n_sets = adata.varm[Key.varm.GENE_SETS].shape[1]
+    return {
+        "title": settings["title"],
+        "date": datetime.datetime.now(tz=datetime.UTC).strftime("%d %B %Y"),
+        "versions": settings["versions"],
+        "verdict": verdict(result),
+        "tiles": [
+            (f"{adata.n_obs:,}", "cells"),
+            (f"{int(counts[control]):,}", "of them control"),
+            (f"{adata.n_vars:,}", "genes"),
+            (f"{n_sets:,}", "gene sets"),
+            (f"{n_conditions:,}", "conditions"),
+            (f"{len(result.held_out):,}", "held out"),
+        ],
+        "notes": result.notes,
+        "held_out": result.held_out,
+        "score_header": score_header(result),
+        "score_rows": score_rows(result),
+        "with_difference": "difference" in result.summary,
+        "truth": truth_lines(result),
+        "figures": draw_figures(result),
+        "tables": [
+            ("Correlation for each perturbation", _frame(perturbation_scores(result))),
+            (f"First {_N_SETS} gene sets of each perturbation", _frame(_top_sets(result))),
+            ("Targets of the perturbations", _frame(get.intervention_targets(adata))),
+            ("Strongest edges of the causal graph", _frame(get.causal_graph(adata, top_k=25))),
+        ],
+        "settings": [
+            (name, value)
+            for name, value in settings.items()
+            if name not in {"versions", "title"} and value not in (None, [], {}, "")
+        ],
+    }
+
+
+def _top_sets(result: ScreenResult) -> pd.DataFrame:
+    table = get.differential_activity(result.adata, top_n=_N_SETS)
+    return table[["group", "rank", "set", "effect", "score", "pval_adj"]]
+
+
+def _frame(table: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "columns": [str(name).replace("_", " ") for name in table.columns],
+        "rows": table.astype(object).to_numpy().tolist(),
+    }
+
+
+def _cell(value: Any) -> str:
+    """A value as a table shows it."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.2e}" if value != 0 and abs(value) < 1e-3 else f"{value:.3f}"
+    return str(value)

@@ -1,0 +1,40 @@
+"""What a run of the pipeline leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    from anndata import AnnData
+
+    from scpi.model import SENAVAE
+
+
+@dataclass
+class ScreenResult:
+    """What :func:`scpi.screen.run_screen` found."""
+
+    adata: AnnData
+    """The screen, log-normalised, with gene sets, activities, tests and the causal graph."""
+    predicted: AnnData
+    """Predicted cells, with their scores."""
+    model: SENAVAE
+    """The trained model."""
+    scores: pd.DataFrame
+    """Scores of each model and perturbation, see :func:`scpi.benchmark.compare_predictions`."""
+    summary: pd.DataFrame
+    """Means and paired differences against the additive baseline, see :func:`scpi.benchmark.summarise`."""
+    held_out: list[str]
+    """Conditions that no model was trained on; none if single cells were held out."""
+    truth: dict[str, Any] | None = None
+    """What was planted beside what was found, where the screen holds a planted truth."""
+    notes: list[str] = field(default_factory=list)
+    """What a reader has to know: cells or genes that were left out, baselines that do not apply."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Arguments, versions and times of the run."""
+    out: Path | None = None
+    """Folder with the files."""

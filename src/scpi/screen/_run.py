@@ -1,0 +1,310 @@
+"""The main job: from a screen to predictions, explanations and a report."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from scpi import benchmark, tl
+from scpi import model as models
+from scpi._keys import Key
+from scpi._rng import as_generator
+from scpi.screen._design import Design
+from scpi.screen._prepare import COUNTS, prepare_screen
+from scpi.screen._progress import RunProgress
+from scpi.screen._result import ScreenResult
+from scpi.screen._split import choose_held_out, split_screen
+from scpi.screen._truth import compare_with_truth
+from scpi.screen._versions import versions
+from scpi.screen._write import write_results
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+    from rich.console import Console
+
+    from scpi.model.base._perturbation_model import PerturbationModel
+    from scpi.model.base._split import Split
+
+MODEL = "SENAVAE"
+ADDITIVE = "additive"
+_BASELINES = {ADDITIVE: "Additive", "mean change": "MeanDelta", "no change": "NoChange"}
+_STAGES = ("Check the data", "Train SENAVAE", "Train baselines", "Compare", "Predict", "Explain", "Write")
+
+
+def run_screen(
+    data: AnnData | MuData,
+    gene_sets: str | os.PathLike[str] | Mapping[str, Iterable[str]] | pd.DataFrame | None = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    perturbation_key: str = Key.obs.PERTURBATION,
+    control: str = "control",
+    delimiter: str = "+",
+    layer: str | None = None,
+    mod: str | None = None,
+    min_set_size: int = 5,
+    n_top_genes: int | None = 5000,
+    likelihood: Literal["normal", "nb"] = "normal",
+    held_out: Sequence[str] | Literal["auto"] = "auto",
+    held_out_share: float = 0.25,
+    predict: Sequence[str] = (),
+    max_epochs: int | None = None,
+    model_kwargs: Mapping[str, Any] | None = None,
+    train_kwargs: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    title: str = "Perturbation screen",
+    console: Console | None = None,
+) -> ScreenResult:
+    """Train a model on a screen, score its predictions against baselines, explain it, and write a report.
+
+    Combinations are held out, or single cells where there are none; :class:`scpi.model.SENAVAE` and the baselines are
+    trained on the rest and compared on the same unseen cells, beside the ceiling that the noise of these cells sets.
+    The data that is given is not changed.
+
+    Parameters
+    ----------
+    data
+        Screen: counts, or log-normalised values.
+    gene_sets
+        GMT file, or anything else that :func:`scpi.tl.gene_sets` takes. If ``None``, the sets that the screen has.
+    out
+        Folder to write ``report.html``, ``screen.h5ad``, ``predicted.h5ad``, tables and the folder ``model`` to;
+        nothing is written if ``None``. The files appear when all are complete.
+    perturbation_key
+        Column of ``obs`` with the label of each cell: a perturbation, several joined by ``delimiter`` in any order, or
+        the control.
+    control
+        Label of the unperturbed cells.
+    delimiter
+        What separates the perturbations of a combination.
+    layer
+        Layer with the expression; ``X`` if ``None``.
+    mod
+        Modality of a MuData that holds the expression.
+    min_set_size
+        Fewest measured genes of a gene set.
+    n_top_genes
+        Most genes to use, those that vary most and those that are perturbed; all if ``None``.
+    likelihood
+        ``"normal"`` on log-normalised expression or ``"nb"`` on counts. Both are scored on the log scale.
+    held_out
+        Conditions that no model sees in training. ``"auto"`` draws a share of the combinations, if there are any.
+    held_out_share
+        That share.
+    predict
+        Further conditions to predict, measured or not.
+    max_epochs
+        Epochs of the training; that of the preset if ``None``.
+    model_kwargs, train_kwargs
+        Further arguments of :class:`scpi.model.SENAVAE` and of its ``train``.
+    seed
+        Seed of the split, the weights and the training.
+    title
+        Title of the report.
+    console
+        Where progress is shown; nowhere if ``None``.
+
+    Returns
+    -------
+    Results, as AnnData, model and tables.
+
+    Raises
+    ------
+    KeyError
+        If a column, layer or modality is not there.
+    ValueError
+        If the expression is neither counts nor on a log scale, control cells are missing, gene sets match nothing,
+        or conditions are unknown.
+    """
+    arguments = {name: value for name, value in locals().items() if name not in {"data", "gene_sets", "out", "console"}}
+    started = time.perf_counter()
+    design = Design(perturbation_key, control, delimiter)
+    notes: list[str] = []
+    with RunProgress(_STAGES, console=console) as progress:
+        progress.next_stage()
+        adata = prepare_screen(
+            data,
+            gene_sets,
+            design=design,
+            layer=layer,
+            mod=mod,
+            min_set_size=min_set_size,
+            n_top_genes=n_top_genes,
+            notes=notes,
+        )
+        if likelihood == "nb" and COUNTS not in adata.layers:
+            msg = "`likelihood='nb'` needs counts, but the expression has fractions. Name the layer that holds counts."
+            raise ValueError(msg)
+        generator = as_generator(seed)
+        held = choose_held_out(adata.obs[design.key], held_out, share=held_out_share, design=design, rng=generator)
+        split = split_screen(adata.obs[design.key], held, design=design, rng=generator)
+        cells, tested = _test_cells(adata, split, design), _tested(adata, split, held, design)
+        if not held:
+            notes.append("No combination was held out: a share of the cells of every perturbation was, instead.")
+        wanted = list(dict.fromkeys([*tested, *map(design.canonical, predict)]))
+        _check_known(adata, wanted, design)
+
+        progress.next_stage()
+        model = _train(
+            adata,
+            split,
+            design,
+            progress,
+            likelihood=likelihood,
+            max_epochs=max_epochs,
+            model_kwargs=model_kwargs or {},
+            train_kwargs=train_kwargs or {},
+            seed=seed,
+        )
+
+        progress.next_stage()
+        baselines = _train_baselines(adata, split, tested, design, notes)
+
+        progress.next_stage()
+        scores = benchmark.compare_predictions(
+            {MODEL: model, **baselines}, perturbation=tested, indices=cells, rng=seed
+        )
+        summary = benchmark.summarise(scores, baseline=ADDITIVE if ADDITIVE in baselines else None, rng=seed)
+
+        progress.next_stage()
+        predicted = _predict(adata, model, wanted, cells, design, seed=seed)
+
+        progress.next_stage()
+        _explain(adata, model, design)
+        result = ScreenResult(
+            adata=adata,
+            predicted=predicted,
+            model=model,
+            scores=scores,
+            summary=summary,
+            held_out=held,
+            truth=compare_with_truth(adata, held, delimiter=delimiter),
+            notes=notes,
+            settings={**_plain(arguments), "versions": versions()},
+        )
+
+        progress.next_stage()
+        result.settings["seconds"] = round(time.perf_counter() - started, 1)
+        if out is not None:
+            write_results(result, out)
+            result.out = Path(out).expanduser().absolute()
+    return result
+
+
+def _test_cells(adata: AnnData, split: Split, design: Design) -> NDArray[np.int64]:
+    """Test cells, with the control cells that no model was fitted to."""
+    is_control = (adata.obs[design.key] == design.control).to_numpy()
+    return np.union1d(split.test, split.validation[is_control[split.validation]])
+
+
+def _tested(adata: AnnData, split: Split, held_out: Sequence[str], design: Design) -> list[str]:
+    """Conditions to score: those held out, or all with enough cells in the test set."""
+    labels = adata.obs[design.key]
+    counts = labels.iloc[split.test].value_counts()
+    tested = [
+        str(label)
+        for label in labels.cat.categories
+        if label != design.control and counts.get(label, 0) >= 2 and (not held_out or label in held_out)
+    ]
+    if not tested:
+        msg = "No perturbation has two test cells or more: there is nothing to score a prediction with."
+        raise ValueError(msg)
+    return tested
+
+
+def _check_known(adata: AnnData, wanted: Sequence[str], design: Design) -> None:
+    """Refuse unknown perturbations before minutes of training."""
+    known = {part for label in adata.obs[design.key].cat.categories for part in design.members(str(label))}
+    unknown = sorted({part for label in wanted for part in design.members(label)} - known)
+    if unknown:
+        msg = f"Unknown perturbation {unknown[0]!r} in `predict`; the screen has {sorted(known)[:12]}."
+        raise ValueError(msg)
+
+
+def _train(
+    adata: AnnData,
+    split: Split,
+    design: Design,
+    progress: RunProgress,
+    *,
+    likelihood: Literal["normal", "nb"],
+    max_epochs: int | None,
+    model_kwargs: Mapping[str, Any],
+    train_kwargs: Mapping[str, Any],
+    seed: int,
+) -> models.SENAVAE:
+    models.SENAVAE.setup_anndata(adata, layer=COUNTS if likelihood == "nb" else None, **design.setup())
+    model = models.SENAVAE(adata, likelihood=likelihood, seed=seed, **model_kwargs)
+    epochs = model.preset_.max_epochs if max_epochs is None else max_epochs
+    # An epoch's numbers are in the history of the model; files of a logger are for those who ask for one
+    arguments: dict[str, Any] = {"enable_progress_bar": False, "callbacks": [progress.epochs(epochs)]}
+    model.train(epochs, datasplitter_kwargs={"external_indexing": list(split)}, **arguments | dict(train_kwargs))
+    return model
+
+
+def _train_baselines(
+    adata: AnnData, split: Split, tested: Sequence[str], design: Design, notes: list[str]
+) -> dict[str, PerturbationModel]:
+    """Baselines on the same cells, of those that can predict what is tested."""
+    trained: dict[str, PerturbationModel] = {}
+    for name, class_name in _BASELINES.items():
+        cls = getattr(models, class_name)
+        cls.setup_anndata(adata, **design.setup())
+        baseline = cls(adata)
+        baseline.train(datasplitter_kwargs={"external_indexing": list(split)})
+        missing = {part for label in tested for part in design.members(label)} - set(baseline.trained_conditions_)
+        if name == ADDITIVE and missing:
+            few = ", ".join(sorted(missing)[:5])
+            notes.append(f"The additive baseline does not apply, as single effects were not measured: {few}.")
+        else:
+            trained[name] = baseline
+    return trained
+
+
+def _predict(
+    adata: AnnData, model: models.SENAVAE, wanted: Sequence[str], cells: NDArray[np.int64], design: Design, *, seed: int
+) -> AnnData:
+    """Predicted cells on the log scale, scored with the measured ones."""
+    from anndata import AnnData
+
+    labels = adata.obs[design.key].iloc[cells].astype(str)
+    controls = cells[(labels == design.control).to_numpy()]
+    predicted = model.predict(perturbation=wanted, indices=controls, rng=seed)
+    if model.module.likelihood == "nb":
+        predicted.layers[COUNTS] = np.asarray(predicted.X)
+        predicted.X = model._comparable(np.asarray(predicted.X))
+        predicted.uns[Key.uns.PREDICTION]["control_mean"] = np.asarray(adata.X[controls].mean(axis=0)).ravel()
+    real = AnnData(
+        adata.X[cells], obs=pd.DataFrame({Key.obs.PERTURBATION: labels}), var=pd.DataFrame(index=adata.var_names)
+    )
+    tl.score_prediction(predicted, real, reference=design.control, delimiter=design.delimiter, rng=seed)
+    return predicted
+
+
+def _explain(adata: AnnData, model: models.SENAVAE, design: Design) -> None:
+    """Activities, tests, graph and targets."""
+    has_sets = bool(model.gene_set_names_)
+    counts = adata.obs[design.key].value_counts()
+    tl.pathway_activity(adata, model if has_sets else None)
+    tl.differential_activity(
+        adata,
+        groupby=design.key,
+        reference=design.control,
+        groups=[str(label) for label in counts.index[counts >= 2] if label != design.control],
+        delimiter=design.delimiter,
+    )
+    tl.causal_graph(adata, model, n_sets=10 if has_sets else 0)
+
+
+def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as JSON can hold them."""
+    return json.loads(json.dumps(dict(arguments), default=str))

@@ -1,0 +1,173 @@
+"""The tables of a run: as text for the report, and for the terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scpi.screen._result import ScreenResult
+
+_COLUMNS = {"pearson": "r", "pearson_top": "r top 20", "rmse": "RMSE", "energy_distance": "energy"}
+_DIFFERENCE = "r against additive"
+
+
+class ScoreRow(NamedTuple):
+    """One model in the table of scores."""
+
+    model: str
+    values: list[str]
+    difference: str
+
+
+def score_header(result: ScreenResult) -> list[str]:
+    """Names of the columns of :func:`score_rows`."""
+    header = ["model", *_COLUMNS.values()]
+    return [*header, _DIFFERENCE] if "difference" in result.summary else header
+
+
+def score_rows(result: ScreenResult) -> list[ScoreRow]:
+    """Mean scores of each model, and the paired difference of the correlation with its interval.
+
+    Parameters
+    ----------
+    result
+        Results of a run.
+    """
+    rows = []
+    for name in result.summary["model"].unique():
+        own = result.summary[result.summary["model"] == name].set_index("metric")
+        difference = ""
+        if "difference" in own and math.isfinite(own.loc["pearson", "difference"]):
+            at = own.loc["pearson"]
+            difference = f"{at['difference']:+.3f} [{at['low']:+.3f}, {at['high']:+.3f}]"
+        rows.append(ScoreRow(str(name), [_number(own["mean"].get(metric)) for metric in _COLUMNS], difference))
+    return rows
+
+
+def score_table(result: ScreenResult) -> Table:
+    """Table of the scores for the terminal.
+
+    Parameters
+    ----------
+    result
+        Results of a run.
+    """
+    n = result.scores["perturbation"].nunique()
+    what = f"{n} combinations that no model was trained on" if result.held_out else f"{n} perturbations, unseen cells"
+    table = Table(title=f"Predicted change of {what}", title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
+    for position, name in enumerate(score_header(result)):
+        table.add_column(name, justify="left" if position == 0 else "right", no_wrap=True)
+    with_difference = "difference" in result.summary
+    for position, row in enumerate(score_rows(result)):
+        cells = [row.model, *row.values, *([row.difference] if with_difference else [])]
+        table.add_row(*cells, style="bold" if position == 0 else None)
+    table.caption = (
+        "Means over perturbations: correlation of the change, of all genes and of the 20 that change most; its error; "
+        "energy distance of predicted and measured cells; paired difference with 95 % interval. Split-half ceiling: one "
+        "half of the measured cells against the other. Ceiling, all cells: the same after Spearman and Brown."
+    )
+    return table
+
+
+def verdict(result: ScreenResult) -> str:
+    """Say in a sentence whether the model predicts better than adding effects.
+
+    Parameters
+    ----------
+    result
+        Results of a run.
+    """
+    own = result.summary[(result.summary["model"] == result.summary["model"].iloc[0])].set_index("metric")
+    at = own.loc["pearson"]
+    score = f"The predicted change correlates with the measured one at r = {at['mean']:.3f} on average"
+    if "difference" not in at or not math.isfinite(at["difference"]):
+        return f"{score}."
+    interval = f"{at['difference']:+.3f}, 95 % interval {at['low']:+.3f} to {at['high']:+.3f}"
+    if at["low"] > 0:
+        return f"{score}, better than adding single effects ({interval})."
+    if at["high"] < 0:
+        return f"{score}, worse than adding single effects ({interval})."
+    return f"{score}, not distinguishable from adding single effects ({interval})."
+
+
+def truth_lines(result: ScreenResult) -> list[tuple[str, str]]:
+    """What was planted beside what was found, as pairs of a question and an answer.
+
+    Parameters
+    ----------
+    result
+        Results of a run.
+    """
+    truth = result.truth
+    if truth is None:
+        return []
+    lines = []
+    if math.isfinite(truth["additive_error"]):
+        lines.append(
+            (
+                "Error of adding effects, without noise",
+                f"{truth['additive_error']:.0%} of the size of the true log fold change (r = "
+                f"{truth['additive_pearson']:.3f})",
+            )
+        )
+    lines.append(
+        (
+            "Perturbations assigned to a factor of their own",
+            f"{truth['targets_recovered']:.0%} of {truth['n_perturbations']}, {truth['n_factors_used']} factors in use",
+        )
+    )
+    if math.isfinite(truth["edge_average_precision"]):
+        lines.append(
+            (
+                "Causal edges",
+                f"average precision {truth['edge_average_precision']:.2f} for {truth['n_edges']} edges, chance is "
+                f"{truth['edge_chance']:.2f}",
+            )
+        )
+    if truth["programs_tested"]:
+        lines.append(
+            (
+                "Planted program comes first of all gene sets",
+                f"for {truth['programs_first']} of {truth['programs_tested']} perturbations",
+            )
+        )
+    return lines
+
+
+def truth_table(result: ScreenResult) -> Table:
+    """Table of the planted truth for the terminal.
+
+    Parameters
+    ----------
+    result
+        Results of a run that has a truth.
+    """
+    table = Table(title="Planted and found", title_justify="left", show_header=False, box=SIMPLE_HEAD)
+    for question, answer in truth_lines(result):
+        table.add_row(question, answer)
+    return table
+
+
+def perturbation_scores(result: ScreenResult) -> pd.DataFrame:
+    """Correlation of every model for each perturbation, a row each.
+
+    Parameters
+    ----------
+    result
+        Results of a run.
+    """
+    wide = result.scores.pivot(index="perturbation", columns="model", values="pearson")
+    wide = wide[list(result.scores["model"].unique())]
+    counts = result.scores.groupby("perturbation")["n_cells"].first().astype(int)
+    wide.insert(0, "cells", counts)
+    return wide.reset_index()
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:.3f}"

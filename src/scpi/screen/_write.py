@@ -1,0 +1,42 @@
+"""The files of a run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from scpi import get
+from scpi.screen._output import staged_folder
+from scpi.screen._report import write_report
+
+if TYPE_CHECKING:
+    import os
+
+    from scpi.screen._result import ScreenResult
+
+
+def write_results(result: ScreenResult, out: str | os.PathLike[str]) -> None:
+    """Write all files; they appear together, or not at all.
+
+    Parameters
+    ----------
+    result
+        Results of a run.
+    out
+        Folder that receives the files.
+    """
+    tables = {
+        "scores": result.scores,
+        "summary": result.summary,
+        "differential_activity": get.differential_activity(result.adata),
+        "causal_graph": get.causal_graph(result.adata),
+    }
+    run = {"held_out": result.held_out, "notes": result.notes, "truth": result.truth, **result.settings}
+    with staged_folder(out) as folder:
+        result.adata.write_h5ad(folder / "screen.h5ad", compression="gzip")
+        result.predicted.write_h5ad(folder / "predicted.h5ad", compression="gzip")
+        result.model.save(str(folder / "model"), overwrite=True)
+        for name, table in tables.items():
+            table.to_csv(folder / f"{name}.csv", index=False)
+        (folder / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+        write_report(result, folder / "report.html")
