@@ -77,10 +77,12 @@ def test_edges_can_be_limited(adata):
 
 def test_a_model_needs_no_gene_sets(adata):
     class WithoutSets(FakeModel):
+        gene_set_names_ = ()
+
         def get_factor_pathways(self, *, top_n=10):
             raise ValueError
 
-    scpi.tl.causal_graph(adata, WithoutSets(), n_sets=0)
+    scpi.tl.causal_graph(adata, WithoutSets())
     assert adata.uns["causal_graph"]["factors"]["top_sets"].tolist() == ["", "", ""]
     with pytest.raises(ValueError, match="negative"):
         scpi.tl.causal_graph(adata, WithoutSets(), n_sets=-1)

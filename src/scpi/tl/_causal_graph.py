@@ -42,7 +42,7 @@ def causal_graph(
     top_k
         Keep this many edges with the largest absolute weights; all if `None`.
     n_sets
-        Number of gene sets that each factor is described by. With 0 the model need not have gene sets.
+        Number of gene sets that each factor is described by; none if the model has no gene sets.
     %(key_added)s
     %(mod)s
     %(copy)s
@@ -69,7 +69,9 @@ def causal_graph(
     edges = model.get_causal_graph(threshold=threshold, top_k=top_k)
     targets = model.get_intervention_targets()
     assignment = model.get_intervention_assignment().loc[targets["perturbation"]]
-    pathways = model.get_factor_pathways(top_n=n_sets) if n_sets else None
+    # An encoder without gene sets leaves its factors without a description
+    has_sets = n_sets > 0 and len(getattr(model, "gene_set_names_", "unknown")) > 0
+    pathways = model.get_factor_pathways(top_n=n_sets) if has_sets else None
     names = [str(factor) for factor in assignment.columns]
     by_factor = targets.groupby(targets["factor"].astype(str), observed=True)["perturbation"].agg(list).to_dict()
     hit = [[str(label) for label in by_factor.get(factor, ())] for factor in names]
