@@ -61,9 +61,10 @@ def read_labels(data: AnnData | MuData, column: str, *, mod: str | None = None) 
         order = [str(category) for category in values.cat.remove_unused_categories().cat.categories]
         codes = values.cat.remove_unused_categories().cat.codes.to_numpy()
     else:
-        text = np.array([None if missing else str(value) for value, missing in zip(values, values.isna(), strict=True)])
+        text = [None if missing else str(value) for value, missing in zip(values, values.isna(), strict=True)]
+        found = np.array(text, dtype=object)
         order = sorted({value for value in text if value is not None})
-        codes = pd.Index(order, dtype=object).get_indexer(text)
+        codes = pd.Index(order, dtype=object).get_indexer(found)
     return pd.Categorical.from_codes(codes, categories=pd.Index(order, dtype=object))
 
 
