@@ -136,7 +136,7 @@ def as_indices(cells: Sequence[int] | NDArray[Any], n_obs: int) -> NDArray[np.in
             raise ValueError(msg)
         return np.flatnonzero(given).astype(np.int64)
     positions = given.astype(np.int64)
-    if positions.size and not (0 <= positions.min() and positions.max() < n_obs):
+    if positions.size and (positions.min() < 0 or positions.max() >= n_obs):
         msg = f"`indices` must be between 0 and {n_obs - 1}, but go from {positions.min()} to {positions.max()}."
         raise ValueError(msg)
     return positions

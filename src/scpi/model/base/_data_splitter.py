@@ -121,6 +121,7 @@ class PerturbationDataSplitter(pl.LightningDataModule):
             doses=state["doses"],
         )
         self._conditions = list(state["conditions"])
+        self._doses = np.asarray(state["doses"], dtype=np.float64)
         self._codes = np.asarray(adata_manager.get_from_registry(KEYS.CONDITION)).ravel()
         self._is_control = np.array([label == state["control"] for label in state["conditions"]])[self._codes]
         self._strata = _strata(adata_manager)
@@ -173,7 +174,7 @@ class PerturbationDataSplitter(pl.LightningDataModule):
 
     def doses_of(self, cells: NDArray[np.int64]) -> NDArray[np.float64]:
         """Dose of each of some cells; 1 for perturbed cells without a dose, 0 for controls."""
-        return self._design.max(1)[self._codes[cells]].astype(np.float64)
+        return self._doses[self._codes[cells]]
 
     def training_cells_of(self, label: str) -> NDArray[np.int64]:
         """Training cells of one condition, at any dose."""
@@ -233,8 +234,10 @@ def _check_indexing(indexing: Sequence[NDArray[np.int64]], n_obs: int) -> Split:
     sets = [np.asarray(cells, dtype=np.int64) for cells in indexing]
     sets += [np.zeros(0, dtype=np.int64)] * (3 - len(sets))
     joined = np.concatenate(sets)
-    if len(sets) != 3 or len(np.unique(joined)) != len(joined) or (
-        len(joined) and not 0 <= joined.min() <= joined.max() < n_obs
+    if (
+        len(sets) != 3
+        or len(np.unique(joined)) != len(joined)
+        or (len(joined) and not 0 <= joined.min() <= joined.max() < n_obs)
     ):
         msg = "`external_indexing` must hold up to three disjoint sets of cell indices: training, validation, test."
         raise ValueError(msg)

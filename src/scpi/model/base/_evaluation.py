@@ -104,9 +104,7 @@ class EvaluationMixin:
             )
         return pd.DataFrame(rows).set_index(Key.obs.PERTURBATION)
 
-    def _shares_of_doses(
-        self, adata: AnnData | MuData, cells: NDArray[np.int64]
-    ) -> list[tuple[float | None, float]]:
+    def _shares_of_doses(self, adata: AnnData | MuData, cells: NDArray[np.int64]) -> list[tuple[float | None, float]]:
         """Doses of measured cells and the share of each, so that the same are predicted."""
         if self.registry["setup_args"].get("dose_key") is None:
             return [(None, 1.0)]
@@ -136,7 +134,13 @@ class EvaluationMixin:
         """Canonical labels that have cells."""
         counts = pd.Series(labels).value_counts()
         if perturbation is None:
-            return sorted(label for label in counts.index[counts >= 2] if label != self.control_)
+            enough = sorted(label for label in counts.index[counts >= 2] if label != self.control_)
+            if not enough:
+                msg = (
+                    "No perturbation has two measured cells or more among the given cells: there is nothing to compare."
+                )
+                raise ValueError(msg)
+            return enough
         wanted = [
             self.canonical(label) for label in ([perturbation] if isinstance(perturbation, str) else perturbation)
         ]

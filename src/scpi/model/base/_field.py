@@ -217,7 +217,7 @@ class GeneSetField(BaseAnnDataField):
         return None
 
 
-class LabelField(CategoricalObsField):  # type: ignore[misc]
+class LabelField(CategoricalObsField):
     """A label that every cell has, such as its batch."""
 
     def validate_field(self, adata: AnnData) -> None:
@@ -238,7 +238,7 @@ class ContextField(LabelField):
         return dict(super().transfer_field(state_registry, adata_target, **(kwargs | {"extend_categories": True})))
 
 
-class SizeFactorField(NumericalObsField):  # type: ignore[misc]
+class SizeFactorField(NumericalObsField):
     """Depth of every cell."""
 
     def validate_field(self, adata: AnnData) -> None:

@@ -13,6 +13,7 @@ from anndata import AnnData
 from scipy import sparse
 from scvi.data import AnnDataManager
 from scvi.data import fields as scvi_fields
+from scvi.data._constants import _SCVI_UUID_KEY
 from scvi.model.base import BaseModelClass
 from scvi.model.base._constants import SAVE_KEYS
 from scvi.utils import setup_anndata_dsp
@@ -192,10 +193,10 @@ class PerturbationModel(PredictionMixin, EvaluationMixin, BaseModelClass):
         modality = _check_modalities(mdata, modalities)
         where = {argument: modality.get(argument) for argument in _MODALITY_ARGS}
         where["gene_sets_key"] = where["gene_sets_key"] or where["layer"]
-        rna = mdata.mod[where["layer"]]
-        check_annotations(rna, what=f"mdata.mod[{where['layer']!r}]")
-        check_paired(mdata, where["layer"])
-        check_expression(_layer(rna, layer), what=f"mdata.mod[{where['layer']!r}]")
+        rna = mdata.mod[modality["layer"]]
+        check_annotations(rna, what=f"mdata.mod[{modality['layer']!r}]")
+        check_paired(mdata, modality["layer"])
+        check_expression(_layer(rna, layer), what=f"mdata.mod[{modality['layer']!r}]")
         optional = [
             (MuDataContextField, KEYS.CONTEXT, "context_key", context_key),
             (MuDataLabelField, KEYS.BATCH, "batch_key", batch_key),
@@ -276,6 +277,10 @@ class PerturbationModel(PredictionMixin, EvaluationMixin, BaseModelClass):
     ) -> NDArray[np.float32]:
         """Expression of control cells ``indices`` under the doses ``design`` (n_perturbations,), cells x genes."""
 
+    def _predicts_in_samples(self) -> bool:
+        """Whether predicted cells have the noise of measured cells only when they are drawn from the likelihood."""
+        return False
+
     def _comparable(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
         """Expression on the scale on which predictions are compared with measured cells."""
         return expression
@@ -335,7 +340,7 @@ class PerturbationModel(PredictionMixin, EvaluationMixin, BaseModelClass):
             adata = super()._validate_anndata(adata, copy_if_view=copy_if_view)
         # Copies of views are no one else's: scvi-tools would keep each of them.
         if self._copy is not None and self._copy is not adata and self._copy is not self.adata:
-            self.deregister_manager(self._copy)
+            self._per_instance_manager_store[self.id].pop(self._copy.uns[_SCVI_UUID_KEY], None)
         self._checked, self._copy = adata, adata if is_copy else None
         return adata
 
@@ -426,8 +431,7 @@ def _check_genes(given: pd.Index, wanted: Sequence[str]) -> None:
         f"The data lacks {len(missing)} of the {len(wanted)} genes that the model was trained on, "
         f"for instance {missing[:5]}."
         if missing
-        else "The genes of the data are not those of the model, in its order. "
-        "Take `adata[:, model.var_names_].copy()`."
+        else "The genes of the data are not those of the model, in its order. Take `adata[:, model.var_names_].copy()`."
     )
     raise ValueError(msg)
 

@@ -53,6 +53,8 @@ def split_cells(
     if not 0 < train_size <= 1 or not 0 <= validation_size <= 1 or train_size + validation_size > 1 + 1e-9:
         msg = f"`train_size` ({train_size}) and `validation_size` ({validation_size}) must be shares that sum to <= 1."
         raise ValueError(msg)
+    # Rounding must not leave a cell for a test set that was not asked for.
+    takes_rest = train_size + validation_size > 1 - 1e-9
     held_out = np.zeros(len(strata), dtype=bool) if held_out is None else held_out
     parts: tuple[list[NDArray[np.int64]], ...] = ([], [], [np.flatnonzero(held_out)])
     kept = np.flatnonzero(~held_out)
@@ -61,7 +63,8 @@ def split_cells(
     for cells in np.split(order, boundaries):
         shuffled = rng.permutation(cells)
         n_train = max(1, round(train_size * len(cells)))
-        n_validation = min(len(cells) - n_train, round(validation_size * len(cells)))
+        n_rest = len(cells) - n_train
+        n_validation = n_rest if takes_rest else min(n_rest, round(validation_size * len(cells)))
         for part, chunk in zip(parts, np.split(shuffled, [n_train, n_train + n_validation]), strict=True):
             part.append(chunk)
     return Split(*(np.sort(np.concatenate(part)).astype(np.int64) for part in parts))

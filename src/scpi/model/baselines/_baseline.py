@@ -39,6 +39,11 @@ class MeansModule(BaseModuleClass):
         self.register_buffer("mean_change", torch.full((n_genes,), torch.nan))
         self.register_buffer("control_mean", torch.full((n_genes,), torch.nan))
 
+    @property
+    def device(self) -> torch.device:
+        """Where the profiles are; scvi-tools asks the parameters, of which there are none."""
+        return self.control_mean.device
+
     def _get_inference_input(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         return {"x": tensors[KEYS.X]}
 
@@ -68,12 +73,14 @@ class Baseline(PerturbationModel):
     ----------
     adata
         Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
+    registry
+        Given by scvi-tools in place of data when a saved model is loaded without.
     """
 
     _module_cls = MeansModule
 
-    def __init__(self, adata: AnnData | MuData | None = None) -> None:
-        super().__init__(adata)
+    def __init__(self, adata: AnnData | MuData | None = None, registry: dict[str, Any] | None = None) -> None:
+        super().__init__(adata, registry)
         n_genes = self.registry["field_registries"][KEYS.X]["summary_stats"]["n_vars"]
         self.module = self._module_cls(len(self.perturbations_), n_genes)
         self._model_summary_string = f"{type(self).__name__} baseline"
@@ -85,7 +92,7 @@ class Baseline(PerturbationModel):
         *,
         train_size: float = 0.9,
         validation_size: float | None = None,
-        held_out: Sequence[str] = (),
+        held_out: str | Sequence[str] = (),
         datasplitter_kwargs: dict[str, Any] | None = None,
         seed: int | None = None,
         **kwargs: Any,
@@ -122,16 +129,19 @@ class Baseline(PerturbationModel):
         labels = self._labels(self.adata)[splitter.train_idx]
         conditions = sorted(set(labels))
         means = {label: _mean(x, splitter.train_idx[labels == label]) for label in conditions}
-        control = means[self.control_]
-        changes = {label: mean - control for label, mean in means.items() if label != self.control_}
+        control = means.pop(self.control_)
+        self.module.changes.fill_(torch.nan)
         for index, name in enumerate(self.perturbations_):
-            if name in changes:
-                self.module.changes[index] = torch.from_numpy(changes[name])
-        self.module.mean_change.copy_(torch.from_numpy(np.mean(list(changes.values()), axis=0)))
+            cells = splitter.training_cells_of(name)
+            doses = splitter.doses_of(cells)
+            if (doses != 0).any():
+                self.module.changes[index] = torch.from_numpy(_slope(x, cells, doses, control))
+        mean_change = np.mean([mean - control for mean in means.values()], axis=0)
+        self.module.mean_change.copy_(torch.from_numpy(mean_change))
         self.module.control_mean.copy_(torch.from_numpy(control))
-        self.trained_conditions_ = [label for label in conditions if label != self.control_]
+        self.trained_conditions_ = list(means)
         self.train_indices, self.validation_indices, self.test_indices = splitter.split
-        self.history_ = {}
+        self.history_: dict[str, Any] = {}
         self.is_trained_ = True
 
     def _change(self, design: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -148,6 +158,15 @@ class Baseline(PerturbationModel):
         rng: np.random.Generator,
     ) -> NDArray[np.float32]:
         return self._expression(adata, indices) + self._change(design)
+
+
+def _slope(
+    x: Any, rows: NDArray[np.int64], doses: NDArray[np.float64], control: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Change at dose 1, by least squares over cells on a line through the control: a plain mean if all doses are 1."""
+    block = x[rows]
+    weighted = np.asarray(block.astype(np.float64).T @ doses).ravel()
+    return np.asarray((weighted - doses.sum() * control) / np.square(doses).sum(), dtype=np.float64)
 
 
 def _mean(x: Any, rows: NDArray[np.int64]) -> NDArray[np.float64]:

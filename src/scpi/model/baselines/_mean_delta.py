@@ -18,7 +18,9 @@ class MeanDelta(Baseline):
     ----------
     adata
         Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
+    registry
+        Given by scvi-tools in place of data when a saved model is loaded without.
     """
 
     def _change(self, design: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self.module.mean_change.numpy()
+        return self.module.mean_change.cpu().numpy()

@@ -21,6 +21,8 @@ class TrainMean(Baseline):
     ----------
     adata
         Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
+    registry
+        Given by scvi-tools in place of data when a saved model is loaded without.
     """
 
     def _predict_cells(
@@ -32,5 +34,5 @@ class TrainMean(Baseline):
         sample: bool,
         rng: np.random.Generator,
     ) -> NDArray[np.float32]:
-        profile = (self.module.control_mean + self.module.mean_change).numpy()
+        profile = (self.module.control_mean + self.module.mean_change).cpu().numpy()
         return np.tile(profile, (len(indices), 1))

@@ -51,6 +51,8 @@ class SENAVAE(InterpretationMixin, PairedTrainingMixin, PerturbationModel):
     ----------
     adata
         Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
+    registry
+        Given by scvi-tools in place of data when a saved model is loaded without.
     preset
         ``"scpi"`` (default), or the published settings ``"sena"`` and ``"zhang"`` (the discrepancy-VAE, with a plain
         encoder). What other arguments leave at ``None`` is taken from the preset.
@@ -89,6 +91,7 @@ class SENAVAE(InterpretationMixin, PairedTrainingMixin, PerturbationModel):
     def __init__(
         self,
         adata: AnnData | MuData | None = None,
+        registry: dict[str, Any] | None = None,
         *,
         preset: Literal["scpi", "sena", "zhang"] = "scpi",
         n_factors: int | None = None,
@@ -100,7 +103,7 @@ class SENAVAE(InterpretationMixin, PairedTrainingMixin, PerturbationModel):
         seed: int | None = None,
         **preset_kwargs: Any,
     ) -> None:
-        super().__init__(adata)
+        super().__init__(adata, registry)
         changes = {key: value for key, value in {"encoder": encoder, "n_hidden": n_hidden}.items() if value is not None}
         self.preset_ = dataclasses.replace(get_preset(preset), **changes, **preset_kwargs)
         self._check_arguments(likelihood, n_factors)
@@ -126,6 +129,10 @@ class SENAVAE(InterpretationMixin, PairedTrainingMixin, PerturbationModel):
             f"mechanism: {mechanism}, likelihood: {likelihood}, leak: {leak}"
         )
         self.init_params_ = self._get_init_params(locals())
+
+    @property
+    def _reads_counts(self) -> bool:  # type: ignore[override]
+        return self.module.likelihood == "nb"
 
     def _check_arguments(self, likelihood: str, n_factors: int | None) -> None:
         """Refuse arguments that do not exist, and data that they cannot read."""
@@ -169,7 +176,7 @@ class SENAVAE(InterpretationMixin, PairedTrainingMixin, PerturbationModel):
         devices: int | list[int] | str = "auto",
         train_size: float = 0.9,
         validation_size: float | None = None,
-        held_out: Sequence[str] = (),
+        held_out: str | Sequence[str] = (),
         n_cells: int | None = None,
         n_conditions: int | None = None,
         restore_best: bool = True,
@@ -260,8 +267,7 @@ class SENAVAE(InterpretationMixin, PairedTrainingMixin, PerturbationModel):
         if not self.preset_.data_init or self.module.causal.graph is None:
             return ()
         # A linear model starts from effects that are right already; a network has to learn them first.
-        first = (0,) if self._is_linear() else ()
-        return (*first, max(1, max_epochs // 4), max(2, max_epochs // 2))
+        return (0,) if self._is_linear() else (max(1, max_epochs // 4), max(2, max_epochs // 2))
 
     def _is_linear(self) -> bool:
         return self.preset_.encoder == "linear" and self.preset_.n_hidden == 0 and self.module.likelihood == "normal"
@@ -287,6 +293,8 @@ class SENAVAE(InterpretationMixin, PairedTrainingMixin, PerturbationModel):
         elif not self.preset_.positive_output:
             self.module.decoder.output_bias.copy_(x.mean(0))
             self.module.log_scale.copy_(torch.log(x.std(0).clamp(min=1e-3)))
+        if self.gene_set_names_:
+            self.module.encoder.standardise(x)
         directions = initialise_interventions(self.module, self._mean_changes(splitter, x))
         if self._is_linear():
             initialise_linear(self.module, x, directions)
@@ -294,13 +302,16 @@ class SENAVAE(InterpretationMixin, PairedTrainingMixin, PerturbationModel):
         return x, None if batch is None else torch.from_numpy(np.asarray(batch, dtype=np.int64).reshape(-1, 1))
 
     def _mean_changes(self, splitter: Any, control: Tensor) -> NDArray[np.float64]:
-        """Change of the mean under each single perturbation; zero for those seen in combinations only."""
+        """Change of the mean under each single perturbation at dose 1; zero for those seen in combinations only."""
         centre = control.double().mean(0).numpy()
         changes = np.zeros((len(self.perturbations_), len(centre)))
         for index, name in enumerate(self.perturbations_):
-            cells = splitter.training_cells_of(name)
-            if len(cells):
-                changes[index] = self._transformed(cells[:_SAMPLE]).double().mean(0).numpy() - centre
+            cells = splitter.training_cells_of(name)[:_SAMPLE]
+            doses = splitter.doses_of(cells)
+            if (doses != 0).any():
+                # At dose 1, by least squares on a line through the control; a plain mean if all doses are 1.
+                total = self._transformed(cells).double().numpy().T @ doses
+                changes[index] = (total - doses.sum() * centre) / np.square(doses).sum()
         return changes
 
     def _transformed(self, indices: NDArray[np.int64]) -> Tensor:
@@ -334,6 +345,10 @@ class SENAVAE(InterpretationMixin, PairedTrainingMixin, PerturbationModel):
                 expected = self.module.generative(**{**inputs, "design": row})["perturbed"]
                 out.append((self.module.sample(expected) if sample else expected).cpu().numpy())
         return np.concatenate(out).astype(np.float32)
+
+    def _predicts_in_samples(self) -> bool:
+        """Counts are drawn; normal predictions keep the residuals of the cells that they start from."""
+        return self.module.likelihood == "nb"
 
     def _comparable(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
         """Counts are compared after normalisation to 10,000 a cell and a logarithm."""

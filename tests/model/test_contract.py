@@ -1,0 +1,365 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+
+import scpi
+
+CASES = {
+    "SENAVAE-gene_sets-normal": ("SENAVAE", {}),
+    "SENAVAE-gene_sets-nb": ("SENAVAE", {"likelihood": "nb"}),
+    "SENAVAE-mlp-normal": ("SENAVAE", {"encoder": "mlp", "mechanism": "relu"}),
+    "SENAVAE-mlp-nb": ("SENAVAE", {"encoder": "mlp", "likelihood": "nb", "n_factors": 3}),
+    "SENAVAE-linear-normal": ("SENAVAE", {"encoder": "linear", "n_hidden": 0}),
+    "SENAVAE-linear-nb": ("SENAVAE", {"encoder": "linear", "n_hidden": 0, "likelihood": "nb", "mechanism": "none"}),
+    "SENAVAE-sena": ("SENAVAE", {"preset": "sena", "leak": 0.1}),
+    "SENAVAE-zhang": ("SENAVAE", {"preset": "zhang"}),
+    "Additive": ("Additive", {}),
+    "MeanDelta": ("MeanDelta", {}),
+    "NoChange": ("NoChange", {}),
+    "TrainMean": ("TrainMean", {}),
+}
+KEYS = {"context_key": "cell_type", "dose_key": "dose", "batch_key": "batch", "size_factor_key": "depth"}
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_public_model_is_in_the_contract():
+    assert {name for name, _ in CASES.values()} == set(scpi.model.__all__)
+
+
+@pytest.fixture(scope="module", params=list(CASES))
+def case(request):
+    return CASES[request.param]
+
+
+@pytest.fixture(scope="module")
+def before(make_screen):
+    return make_screen()
+
+
+@pytest.fixture(scope="module")
+def adata(case, make_screen):
+    # One for each case: a model's keys must not be found by another's tests.
+    return make_screen()
+
+
+@pytest.fixture(scope="module")
+def model(case, adata, build):
+    return build(case[0], adata, case[1], train={"held_out": ["C+D"]})
+
+
+@pytest.fixture(scope="module")
+def predicted(model):
+    return model.predict(perturbation=["A", "A+B"], n_cells=12)
+
+
+def values(predicted):
+    return np.asarray(predicted.X)
+
+
+class TestContract:
+    def test_training_makes_a_trained_model(self, case, model, capsys):
+        assert model.is_trained
+        print(model)
+        assert case[0] in capsys.readouterr().out
+        assert model.perturbations_ == ["A", "B", "C", "D"]
+        assert model.trained_conditions_ == ["A", "A+B", "B", "C", "D"]
+
+    def test_the_data_keeps_all_but_the_keys_of_the_setup(self, model, adata, before, assert_unchanged):
+        assert_unchanged(adata, before, setup=True)
+
+    def test_cells_of_a_held_out_condition_are_test_cells(self, model, adata):
+        held_out = np.flatnonzero(adata.obs["perturbation"] == "C+D")
+        assert set(held_out) <= set(model.test_indices)
+        assert not set(held_out) & (set(model.train_indices) | set(model.validation_indices))
+        everything = np.concatenate([model.train_indices, model.validation_indices, model.test_indices])
+        np.testing.assert_array_equal(np.sort(everything), np.arange(adata.n_obs))
+
+    def test_a_prediction_says_what_was_predicted_for_which_cells(self, case, model, adata, predicted):
+        assert predicted.shape == (24, adata.n_vars)
+        assert predicted.X.dtype == np.float32
+        assert np.isfinite(values(predicted)).all()
+        assert predicted.obs["perturbation"].tolist() == ["A"] * 12 + ["A+B"] * 12
+        assert set(predicted.obs["status"]) == {"trained"}
+        sources = adata.obs.loc[predicted.obs["source_cell"], "perturbation"]
+        assert (sources == "control").all()
+        # 12 of 48 controls are drawn without replacement.
+        assert predicted.obs["source_cell"].iloc[:12].is_unique
+        assert predicted.var_names.equals(adata.var_names)
+        stored = predicted.uns["prediction"]
+        assert stored["model"] == case[0]
+        assert list(stored["params"]["perturbation"]) == ["A", "A+B"]
+        rows = adata[predicted.obs["source_cell"].unique()].X.toarray()
+        np.testing.assert_allclose(stored["control_mean"], rows.mean(0), rtol=1e-5)
+
+    def test_all_control_cells_are_used_by_default(self, model, adata):
+        predicted = model.predict(perturbation="B")
+        assert predicted.obs["source_cell"].tolist() == adata.obs_names[adata.obs["perturbation"] == "control"].tolist()
+
+    def test_more_cells_than_controls_can_be_asked_for(self, model):
+        assert model.predict(perturbation="B", n_cells=60).n_obs == 60
+
+    def test_a_prediction_survives_files(self, predicted, tmp_path):
+        # A copy, for anndata turns words into categories when it writes.
+        copy = predicted.copy()
+        copy.write_h5ad(tmp_path / "p.h5ad")
+        copy.write_zarr(tmp_path / "p.zarr")
+        for read in (ad.read_h5ad(tmp_path / "p.h5ad"), ad.read_zarr(tmp_path / "p.zarr")):
+            np.testing.assert_array_equal(values(read), values(predicted))
+            assert read.obs["status"].tolist() == predicted.obs["status"].tolist()
+            assert read.obs["source_cell"].tolist() == predicted.obs["source_cell"].tolist()
+            np.testing.assert_array_equal(
+                read.uns["prediction"]["control_mean"], predicted.uns["prediction"]["control_mean"]
+            )
+            assert read.uns["prediction"]["model"] == predicted.uns["prediction"]["model"]
+            assert list(read.uns["prediction"]["params"]["perturbation"]) == ["A", "A+B"]
+
+    def test_a_saved_model_predicts_the_same(self, model, adata, predicted, tmp_path):
+        model.save(tmp_path / "model", save_anndata=True)
+        cls = type(model)
+        for loaded in (
+            cls.load(tmp_path / "model", adata=adata, accelerator="cpu"),
+            cls.load(tmp_path / "model", accelerator="cpu"),
+        ):
+            again = loaded.predict(perturbation=["A", "A+B"], n_cells=12)
+            np.testing.assert_array_equal(values(again), values(predicted))
+            assert again.obs.equals(predicted.obs)
+            np.testing.assert_array_equal(loaded.train_indices, model.train_indices)
+
+    def test_a_model_loaded_without_data_predicts_from_other_cells(self, model, make_screen, predicted, tmp_path):
+        model.save(tmp_path / "model")
+        loaded = type(model).load(tmp_path / "model", adata=False, accelerator="cpu")
+        fresh = make_screen()
+        del fresh.varm["gene_sets"], fresh.uns["gene_sets"]
+        again = loaded.predict(fresh, perturbation=["A", "A+B"], n_cells=12)
+        np.testing.assert_array_equal(values(again), values(predicted))
+        assert again.obs.equals(predicted.obs)
+
+    def test_new_cells_are_predicted_like_those_trained_on(self, model, adata, before):
+        controls = np.flatnonzero(adata.obs["perturbation"] == "control")[:10]
+        expected = model.predict(perturbation="A+B", indices=controls)
+        new = before[controls].copy()
+        np.testing.assert_allclose(values(model.predict(new, perturbation="A+B")), values(expected), atol=1e-5)
+
+    def test_new_cells_may_be_an_unseen_combination(self, model, make_screen):
+        new = make_screen(conditions={"control": 6, "D+A": 4, "B+D+C": 2}, rng=1)
+        assert model.predict(new, perturbation="A+D").n_obs == 6
+        assert model.evaluate(new).index.tolist() == ["A+D", "B+C+D"]
+
+    def test_new_cells_with_an_unknown_perturbation_are_refused(self, model, make_screen, assert_unchanged):
+        new = make_screen(conditions={"control": 6, "D+A": 4}, rng=1)
+        new.obs["perturbation"] = new.obs["perturbation"].replace({"D+A": "D+X"})
+        copy = new.copy()
+        with pytest.raises(ValueError, match=r"Unknown perturbation 'X'.*'A', 'B', 'C', 'D'"):
+            model.predict(new, perturbation="A")
+        assert_unchanged(new, copy)
+
+    def test_the_order_of_the_members_does_not_matter(self, model):
+        one, other = (model.predict(perturbation=label, n_cells=9) for label in ("B+A", "A+B"))
+        np.testing.assert_array_equal(values(one), values(other))
+        assert set(one.obs["perturbation"]) == {"A+B"}
+
+    def test_combinations_may_be_unseen_and_of_any_size(self, model):
+        predicted = model.predict(perturbation=["A+C", "C+A+B", "C+D"], n_cells=5)
+        assert predicted.obs["perturbation"].unique().tolist() == ["A+C", "A+B+C", "C+D"]
+        assert set(predicted.obs["status"]) == {"unseen combination"}
+        assert np.isfinite(values(predicted)).all()
+
+    def test_an_unknown_perturbation_is_named_beside_the_known_ones(self, model):
+        with pytest.raises(ValueError, match=r"Unknown perturbation 'Z'.*'A', 'B', 'C', 'D'.*control 'control'"):
+            model.predict(perturbation="A+Z")
+
+    def test_perturbations_are_named_once(self, model):
+        with pytest.raises(ValueError, match="each once"):
+            model.predict(perturbation=["A+B", "B+A"])
+        with pytest.raises(ValueError, match="at least one"):
+            model.predict(perturbation=[])
+
+    def test_a_context_needs_a_context_key(self, model):
+        with pytest.raises(ValueError, match="context_key"):
+            model.predict(perturbation="A", context="T")
+
+    def test_a_view_is_read_and_stays_a_view(self, model, before):
+        # The first cells of the screen, which are in random order, with controls among them.
+        view = before[:80]
+        predicted = model.predict(view, perturbation="A")
+        assert view.is_view
+        np.testing.assert_array_equal(values(predicted), values(model.predict(before[:80].copy(), perturbation="A")))
+
+    @pytest.mark.parametrize(
+        "convert",
+        [
+            sparse.csc_matrix,
+            sparse.csr_array,
+            lambda x: x.toarray(),
+            lambda x: np.asfortranarray(x.toarray()),
+            lambda x: x.astype(np.float64),
+            lambda x: x.toarray().astype(np.int64),
+            lambda x: x.astype(np.int32),
+        ],
+        ids=["csc", "csr_array", "dense", "fortran", "float64", "int64", "csr_int32"],
+    )
+    def test_the_format_of_the_matrix_does_not_matter(self, model, make_screen, predicted, convert):
+        new = make_screen()
+        new.X = convert(new.X)
+        again = model.predict(new, perturbation=["A", "A+B"], n_cells=12)
+        np.testing.assert_allclose(values(again), values(predicted), atol=1e-5)
+
+    def test_missing_genes_are_named(self, model, before, assert_unchanged):
+        new = before[:, before.var_names != "g3"].copy()
+        copy = new.copy()
+        with pytest.raises(ValueError, match=r"lacks 1 of the 24 genes.*'g3'"):
+            model.predict(new, perturbation="A")
+        assert_unchanged(new, copy)
+
+    def test_genes_in_another_order_are_refused(self, model, before, adata, tmp_path, assert_unchanged):
+        new = before[:, before.var_names[::-1]].copy()
+        copy = new.copy()
+        with pytest.raises(ValueError, match="in its order"):
+            model.predict(new, perturbation="A")
+        model.save(tmp_path / "model")
+        with pytest.raises(ValueError, match="in its order"):
+            type(model).load(tmp_path / "model", adata=new, accelerator="cpu")
+        assert_unchanged(new, copy)
+
+    def test_words_are_no_expression(self, case, model, make_screen):
+        new = make_screen()
+        new.X = np.full(new.shape, "one", dtype=object)
+        with pytest.raises(TypeError, match="must hold numbers"):
+            model.predict(new, perturbation="A")
+        with pytest.raises(TypeError, match="must hold numbers"):
+            getattr(scpi.model, case[0]).setup_anndata(new)
+
+    def test_an_evaluation_is_a_table_of_perturbations(self, model, adata):
+        everything = np.arange(adata.n_obs)
+        table = model.evaluate(indices=everything)
+        assert table.index.tolist() == ["A", "A+B", "B", "C", "C+D", "D"]
+        assert table["n_cells"].tolist() == [16, 16, 16, 16, 12, 12]
+        assert table["status"].tolist() == ["trained"] * 4 + ["unseen combination", "trained"]
+        scores = ["pearson", "pearson_top", "rmse", "r2", "sign_accuracy", "mmd", "energy_distance"]
+        assert table.columns.tolist() == ["status", "n_cells", *scores]
+        assert np.isfinite(table[["rmse", "r2", "mmd", "energy_distance"]].to_numpy()).all()
+        # A subset in another order is scored alike, up to the draws.
+        assert model.evaluate(indices=everything, perturbation=["B+A"]).index.tolist() == ["A+B"]
+        again = model.evaluate(indices=everything)
+        assert again.equals(table)
+
+    def test_an_evaluation_of_the_training_data_takes_the_test_cells(self, model):
+        table = model.evaluate()
+        assert table.index.tolist() == ["C+D"]
+        assert table["n_cells"].tolist() == [12]
+
+    def test_the_same_seed_gives_the_same_model(self, case, make_screen, predicted, build):
+        again = build(case[0], make_screen(), case[1], train={"held_out": ["C+D"]})
+        np.testing.assert_array_equal(values(again.predict(perturbation=["A", "A+B"], n_cells=12)), values(predicted))
+
+    def test_the_global_generators_are_left_alone(self, case, make_screen, build):
+        before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+        build(case[0], make_screen(), case[1]).predict(perturbation="A")
+        assert torch.equal(torch.get_rng_state(), before[0])
+        np.testing.assert_array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+
+    def test_context_dose_batch_and_size_factor(self, case, make_screen, build, tmp_path):
+        adata = make_screen()
+        model = build(case[0], adata, case[1], setup=KEYS)
+        predicted = model.predict(perturbation=["A", "C+D"], context="T", dose=0.5, n_cells=7)
+        assert set(predicted.obs["context"]) == {"T"}
+        assert set(predicted.obs["dose"]) == {0.5}
+        assert (adata.obs.loc[predicted.obs["source_cell"], "cell_type"] == "T").all()
+        assert predicted.uns["prediction"]["params"]["context"] == "T"
+        assert predicted.uns["prediction"]["params"]["dose"] == 0.5
+        with pytest.raises(ValueError, match=r"Unknown context 'liver'.*'B', 'T'"):
+            model.predict(perturbation="A", context="liver")
+        model.save(tmp_path / "model")
+        loaded = type(model).load(tmp_path / "model", adata=False, accelerator="cpu")
+        again = loaded.predict(make_screen(), perturbation=["A", "C+D"], context="T", dose=0.5, n_cells=7)
+        np.testing.assert_array_equal(values(again), values(predicted))
+        assert np.isfinite(model.evaluate()["rmse"]).all()
+
+    def test_a_dose_of_zero_changes_nothing(self, case, make_screen, build):
+        model = build(case[0], make_screen(), case[1], setup={"dose_key": "dose"})
+        # Two baselines know neither doses nor perturbations.
+        same = ("A", 1.0) if case[0] in ("MeanDelta", "TrainMean") else ("control", None)
+        none, other = (model.predict(perturbation=name, dose=dose) for name, dose in (("A", 0.0), same))
+        np.testing.assert_array_equal(values(none), values(other))
+
+    def test_an_untrained_model_predicts_nothing(self, case, make_screen):
+        adata = make_screen()
+        cls = getattr(scpi.model, case[0])
+        cls.setup_anndata(adata)
+        with pytest.raises(RuntimeError, match="trained"):
+            cls(adata, **case[1]).predict(perturbation="A")
+
+
+def test_results_do_not_depend_on_the_process(make_screen, build, tmp_path):
+    """Neither the order of sets nor that of other hashes gets into a result."""
+    names = ["SENAVAE-gene_sets-nb", "SENAVAE-linear-normal", "SENAVAE-sena", "Additive"]
+    script = tmp_path / "fit.py"
+    make_screen().write_h5ad(tmp_path / "screen.h5ad")
+    script.write_text(
+        "import sys, hashlib, anndata, scpi, numpy as np\n"
+        "for name, kwargs in eval(sys.argv[2]):\n"
+        "    adata = anndata.read_h5ad(sys.argv[1])\n"
+        "    cls = getattr(scpi.model, name)\n"
+        "    cls.setup_anndata(adata, batch_key='batch', context_key='cell_type')\n"
+        "    model = cls(adata, **kwargs)\n"
+        "    model.train(max_epochs=1, accelerator='cpu', enable_progress_bar=False, held_out=['C+D', 'A+B'])\n"
+        "    x = np.asarray(model.predict(perturbation=['A', 'C+D'], n_cells=5, sample=True).X)\n"
+        "    print('digest', hashlib.sha256(x.tobytes()).hexdigest())\n"
+    )
+    environment = os.environ | {"PYTHONHASHSEED": "12345", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    result = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "screen.h5ad"), repr([CASES[name] for name in names])],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    found = [line.split()[1] for line in result.stdout.splitlines() if line.startswith("digest")]
+    for name, digest in zip(names, found, strict=True):
+        model = build(
+            CASES[name][0],
+            ad.read_h5ad(tmp_path / "screen.h5ad"),
+            CASES[name][1],
+            setup={"batch_key": "batch", "context_key": "cell_type"},
+            train={"held_out": ["A+B", "C+D"]},
+        )
+        x = values(model.predict(perturbation=["A", "C+D"], n_cells=5, sample=True))
+        assert hashlib.sha256(x.tobytes()).hexdigest() == digest, name
+
+
+@pytest.mark.parametrize("name", ["SENAVAE-gene_sets-nb", "SENAVAE-linear-normal", "Additive"])
+@pytest.mark.parametrize(
+    "convert",
+    [sparse.csc_matrix, lambda x: x.toarray(), lambda x: x.astype(np.float64), lambda x: x.toarray().astype(np.int64)],
+    ids=["csc", "dense", "float64", "int64"],
+)
+def test_training_does_not_depend_on_the_format(name, convert, make_screen, build, assert_unchanged):
+    expected = build(*CASES[name][:1], make_screen(), CASES[name][1]).predict(perturbation="A", n_cells=6)
+    adata = make_screen()
+    adata.X = convert(adata.X)
+    before = adata.copy()
+    model = build(CASES[name][0], adata, CASES[name][1])
+    np.testing.assert_allclose(values(model.predict(perturbation="A", n_cells=6)), values(expected), atol=1e-5)
+    assert_unchanged(adata, before, setup=True)
+
+
+@pytest.mark.parametrize("name", ["SENAVAE-gene_sets-nb", "Additive"])
+def test_a_layer_is_read_in_place_of_x(name, make_screen, build):
+    expected = build(*CASES[name][:1], make_screen(), CASES[name][1]).predict(perturbation="A", n_cells=6)
+    adata = make_screen()
+    adata.layers["counts"] = adata.X.copy()
+    adata.X = np.full(adata.shape, 0.5, dtype=np.float32)
+    model = build(CASES[name][0], adata, CASES[name][1], setup={"layer": "counts"})
+    np.testing.assert_array_equal(values(model.predict(perturbation="A", n_cells=6)), values(expected))
