@@ -108,7 +108,10 @@ def score_graph(model, train, truth: dict) -> dict:
 def score_doubles(model, train, doubles) -> dict:
     """Unbiased MMD of every unseen double: model, additive, no change, and between two halves of real cells."""
     control = np.asarray(train.X)[(train.obs["perturbation"] == "control").to_numpy()]
-    mean = {name: np.asarray(train.X)[(train.obs["perturbation"] == name).to_numpy()].mean(0) for name in model.perturbations_}
+    mean = {
+        name: np.asarray(train.X)[(train.obs["perturbation"] == name).to_numpy()].mean(0)
+        for name in model.perturbations_
+    }
     centre = control.mean(0)
     base = 2 * float(np.asarray(train.X, dtype=np.float64).var(0).sum())
     rows = {"model": [], "additive": [], "no_change": [], "floor": []}
@@ -120,7 +123,12 @@ def score_doubles(model, train, doubles) -> dict:
         predicted = model.predict(perturbation=label, indices=controls[:half]).X
         members = label.split("+")
         additive = control[:half] + sum(mean[name] - centre for name in members)
-        for name, cells in (("model", predicted), ("additive", additive), ("no_change", control[:half]), ("floor", second)):
+        for name, cells in (
+            ("model", predicted),
+            ("additive", additive),
+            ("no_change", control[:half]),
+            ("floor", second),
+        ):
             rows[name].append(mmd(cells, first, base_bandwidth=base))
     # A U-statistic scatters around zero under equality: the size of that scatter is the floor.
     return {f"mmd_{name}": float(np.mean(np.abs(values))) for name, values in rows.items()} | {
@@ -133,9 +141,12 @@ def run(task: dict) -> dict:
     start = time.perf_counter()
     train, doubles, truth = simulate(task)
     model = fit(train, task)
-    return task | score_graph(model, train, truth) | score_doubles(model, train, doubles) | {
-        "seconds": round(time.perf_counter() - start, 1)
-    }
+    return (
+        task
+        | score_graph(model, train, truth)
+        | score_doubles(model, train, doubles)
+        | {"seconds": round(time.perf_counter() - start, 1)}
+    )
 
 
 def tasks(seeds: range, genes: list[int], factors: list[int], mechanisms: list[str]) -> list[dict]:
@@ -161,7 +172,12 @@ def main() -> None:
         if not path.exists():
             result = run(task)
             path.write_text(json.dumps(result, indent=1))
-            print(json.dumps({key: round(value, 4) if isinstance(value, float) else value for key, value in result.items()}), flush=True)
+            print(
+                json.dumps(
+                    {key: round(value, 4) if isinstance(value, float) else value for key, value in result.items()}
+                ),
+                flush=True,
+            )
     if args.collect:
         results = [json.loads(path.read_text()) for path in sorted(args.out.glob("*_seed*.json"))]
         args.out.with_suffix(".json").write_text(json.dumps(results, indent=1))

@@ -27,19 +27,27 @@ import scpi
 N_GENES, N_SETS, SET_SIZE, N_TARGETS = 5_000, 1_424, 30, 105
 
 
-def random_screen(n_cells: int, *, n_genes: int = N_GENES, n_targets: int = N_TARGETS, density: float = 0.1, seed: int = 0) -> ad.AnnData:
+def random_screen(
+    n_cells: int, *, n_genes: int = N_GENES, n_targets: int = N_TARGETS, density: float = 0.1, seed: int = 0
+) -> ad.AnnData:
     """Random log-normalised cells, a tenth of them controls."""
     rng = np.random.default_rng(seed)
     per_cell = int(n_genes * density)
     indices = np.empty((n_cells, per_cell), dtype=np.int32)
     for start in range(0, n_cells, 5_000):
         block = indices[start : start + 5_000]
-        block[:] = np.sort(rng.random((len(block), n_genes), dtype=np.float32).argpartition(per_cell, axis=1)[:, :per_cell], axis=1)
+        block[:] = np.sort(
+            rng.random((len(block), n_genes), dtype=np.float32).argpartition(per_cell, axis=1)[:, :per_cell], axis=1
+        )
     values = np.log1p(rng.poisson(2.0, size=indices.size) + 1).astype(np.float32)
-    x = sparse.csr_matrix((values, indices.reshape(-1), np.arange(0, indices.size + 1, per_cell)), shape=(n_cells, n_genes))
+    x = sparse.csr_matrix(
+        (values, indices.reshape(-1), np.arange(0, indices.size + 1, per_cell)), shape=(n_cells, n_genes)
+    )
     labels = np.array(["control", *[f"T{i:03d}" for i in range(n_targets)]], dtype=object)
     p = np.array([0.1, *[0.9 / n_targets] * n_targets])
-    obs = pd.DataFrame({"perturbation": pd.Categorical(rng.choice(labels, n_cells, p=p))}, index=[f"c{i}" for i in range(n_cells)])
+    obs = pd.DataFrame(
+        {"perturbation": pd.Categorical(rng.choice(labels, n_cells, p=p))}, index=[f"c{i}" for i in range(n_cells)]
+    )
     adata = ad.AnnData(x, obs=obs, var=pd.DataFrame(index=[f"g{i}" for i in range(n_genes)]))
     members = np.concatenate([rng.choice(n_genes, SET_SIZE, replace=False) for _ in range(N_SETS)])
     sets = np.repeat(np.arange(N_SETS), SET_SIZE)
@@ -74,7 +82,12 @@ def time_scpi(adata: ad.AnnData, *, n_epochs: int, n_conditions: int) -> float:
         model = scpi.model.SENAVAE(adata, preset="sena")
         start = time.perf_counter()
         model.train(
-            epochs, train_size=1.0, n_conditions=n_conditions, enable_progress_bar=False, accelerator="cpu", restore_best=False
+            epochs,
+            train_size=1.0,
+            n_conditions=n_conditions,
+            enable_progress_bar=False,
+            accelerator="cpu",
+            restore_best=False,
         )
         seconds[epochs] = time.perf_counter() - start
     return n_epochs * n_perturbed / (seconds[1 + n_epochs] - seconds[1])

@@ -57,5 +57,7 @@ class Key:
         """Edges, factors and targets of a causal model."""
         PREDICTION: Final = "prediction"
         """How cells were predicted, and how well."""
+        CONTROL_MEAN: Final = "control_mean"
+        """Entry of ``uns["prediction"]``: mean expression of the control cells that predictions started from."""
         TRUTH: Final = "truth"
         """What a simulator planted."""

@@ -79,6 +79,7 @@ def demo(
         _run(
             adata,
             out=out,
+            debug=debug,
             likelihood=likelihood.value,
             max_epochs=max_epochs,
             seed=seed,
@@ -128,6 +129,7 @@ def screen(
             data,
             gene_sets,
             out=out,
+            debug=debug,
             perturbation_key=perturbation_key,
             control=control,
             delimiter=delimiter,
@@ -145,12 +147,14 @@ def screen(
         )
 
 
-def _run(data: Any, gene_sets: Path | None = None, *, out: Path, **arguments: Any) -> None:
+def _run(data: Any, gene_sets: Path | None = None, *, out: Path, debug: bool, **arguments: Any) -> None:
     """Run the pipeline and show what it found."""
     from rich.console import Console
 
     from scpi.screen import run_screen
 
+    if not debug:
+        _quiet_training()
     console = Console(stderr=True)
     result = run_screen(data, gene_sets, out=out, console=console, **arguments)
     _show(result)
@@ -175,14 +179,11 @@ def _show(result: ScreenResult) -> None:
 @contextmanager
 def _clear_errors(*, debug: bool) -> Iterator[None]:
     """Turn an error into one line and exit code 2, and keep the stack below quiet."""
-    import logging
-    import warnings
-
     if debug:
         yield
         return
-    for name in ("lightning", "lightning.pytorch", "lightning.fabric", "scvi", "pytorch_lightning"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    import warnings
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -191,3 +192,14 @@ def _clear_errors(*, debug: bool) -> Iterator[None]:
         message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
         typer.secho(f"Error: {' '.join(message.split()) or type(error).__name__}", fg=typer.colors.RED, err=True)
         raise typer.Exit(2) from error
+
+
+def _quiet_training() -> None:
+    """Keep what Lightning says about itself off the screen."""
+    import logging
+
+    # It sets its level when it is imported
+    import lightning.pytorch  # noqa: F401
+
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -282,7 +282,7 @@ def _predict(
     if model.module.likelihood == "nb":
         predicted.layers[COUNTS] = np.asarray(predicted.X)
         predicted.X = model._comparable(np.asarray(predicted.X))
-        predicted.uns[Key.uns.PREDICTION]["control_mean"] = np.asarray(adata.X[controls].mean(axis=0)).ravel()
+        predicted.uns[Key.uns.PREDICTION][Key.uns.CONTROL_MEAN] = np.asarray(adata.X[controls].mean(axis=0)).ravel()
     real = AnnData(
         adata.X[cells], obs=pd.DataFrame({Key.obs.PERTURBATION: labels}), var=pd.DataFrame(index=adata.var_names)
     )

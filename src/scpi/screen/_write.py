@@ -31,7 +31,7 @@ def write_results(result: ScreenResult, out: str | os.PathLike[str]) -> None:
         "differential_activity": get.differential_activity(result.adata),
         "causal_graph": get.causal_graph(result.adata),
     }
-    run = {"held_out": result.held_out, "notes": result.notes, "truth": result.truth, **result.settings}
+    run = {**result.settings, "held_out": result.held_out, "notes": result.notes, "truth": result.truth}
     with staged_folder(out) as folder:
         result.adata.write_h5ad(folder / "screen.h5ad", compression="gzip")
         result.predicted.write_h5ad(folder / "predicted.h5ad", compression="gzip")

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _OF_CHANGE = ("pearson", "pearson_top", "rmse", "r2", "sign_accuracy")
 _OF_CELLS = ("mmd", "energy_distance")
-_CONTROL_MEAN = "control_mean"
 
 
 @fill
@@ -268,9 +267,9 @@ def _control_rows(labels: NDArray[np.object_], reference: str, indices: ArrayLik
 
 def _start_mean(adata: AnnData, control_mean: NDArray[np.float64]) -> NDArray[np.float64]:
     stored = adata.uns.get(Key.uns.PREDICTION, {})
-    if _CONTROL_MEAN not in stored:
+    if Key.uns.CONTROL_MEAN not in stored:
         return control_mean
-    mean = np.asarray(stored[_CONTROL_MEAN], dtype=np.float64)
+    mean = np.asarray(stored[Key.uns.CONTROL_MEAN], dtype=np.float64)
     if mean.shape != control_mean.shape:
         msg = (
             f"`adata.uns['prediction']['control_mean']` has shape {mean.shape}, but there are {adata.n_vars} genes. "

@@ -85,7 +85,8 @@ class EvaluationMixin:
                         dose=dose,
                         indices=start,
                         n_cells=max(1, round(share * len(start))),
-                        sample=True,
+                        # Counts have the noise of measured cells only when they are drawn.
+                        sample=self._reads_counts,
                         rng=generator,
                     ).X
                     for dose, share in self._shares_of_doses(adata, members)

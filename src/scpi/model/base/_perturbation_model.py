@@ -277,10 +277,6 @@ class PerturbationModel(PredictionMixin, EvaluationMixin, BaseModelClass):
     ) -> NDArray[np.float32]:
         """Expression of control cells ``indices`` under the doses ``design`` (n_perturbations,), cells x genes."""
 
-    def _predicts_in_samples(self) -> bool:
-        """Whether predicted cells have the noise of measured cells only when they are drawn from the likelihood."""
-        return False
-
     def _comparable(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
         """Expression on the scale on which predictions are compared with measured cells."""
         return expression

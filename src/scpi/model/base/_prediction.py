@@ -180,9 +180,14 @@ class PredictionMixin:
         predicted.uns[Key.uns.PREDICTION] = {
             "model": type(self).__name__,
             "params": params,
-            "control_mean": self._expression(adata, np.unique(sources)).mean(0),
+            Key.uns.CONTROL_MEAN: self._mean_expression(adata, sources),
         }
         return predicted
+
+    def _mean_expression(self, adata: AnnData | MuData, cells: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Mean over cells, each as often as it occurs: predictions that start from it again count again."""
+        unique, counts = np.unique(cells, return_counts=True)
+        return np.average(self._expression(adata, unique), axis=0, weights=counts).astype(np.float32)
 
 
 def _draw(cells: NDArray[np.int64], n_cells: int | None, rng: np.random.Generator) -> NDArray[np.int64]:

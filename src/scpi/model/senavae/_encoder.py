@@ -61,6 +61,9 @@ class Encoder(nn.Module):
             self.first, width = init_small(nn.Linear(n_genes, n_hidden)), n_hidden
         else:
             self.first, width = None, n_genes
+        # The heads read standardised units, once a model has seen its data.
+        self.register_buffer("centre", torch.zeros(width))
+        self.register_buffer("spread", torch.ones(width))
         self.heads = init_small(nn.Linear(width, 2 * n_factors))
         self.n_factors = n_factors
 
@@ -72,9 +75,16 @@ class Encoder(nn.Module):
         """Mean and variance of the factors, both (n_cells, n_factors)."""
         hidden = self.activity(x)
         if self.first is not None:
-            hidden = F.leaky_relu(hidden, 0.2)
+            hidden = F.leaky_relu((hidden - self.centre) / self.spread, 0.2)
         mean, raw = self.heads(hidden).split(self.n_factors, dim=1)
         return mean, F.softplus(raw) + _MIN_VARIANCE
+
+    @torch.no_grad()
+    def standardise(self, x: Tensor) -> None:
+        """Let the heads read the units of the first layer relative to their mean and spread in ``x``."""
+        units = self.activity(x)
+        self.centre.copy_(units.mean(0))
+        self.spread.copy_(units.std(0).clamp(min=1e-3))
 
     @torch.no_grad()
     def map_mean(self, matrix: Tensor) -> None:

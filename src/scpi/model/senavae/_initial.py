@@ -85,10 +85,13 @@ def initialise_linear(module: SENAVAEModule, control: Tensor, directions: NDArra
 
 
 @torch.no_grad()
-def effects_on_genes(module: SENAVAEModule, control: Tensor, batch: Tensor | None = None) -> NDArray[np.float64]:
-    """Total effect of one standard deviation of each factor's noise on the decoded expression.
+def effects_on_genes(
+    module: SENAVAEModule, control: Tensor, batch: Tensor | None = None
+) -> tuple[NDArray[np.float64], Tensor]:
+    """Total effect of each factor on the decoded expression, on the scale on which the factors are compared.
 
-    Measured as the mean difference over control cells under a shift as strong as the interventions on that factor are.
+    A linear mechanism is compared by one standard deviation of the noise. With a rectified mechanism the spread of the
+    noise is known only once the graph is, and factors are compared by the shifts that the interventions make.
 
     Parameters
     ----------
@@ -101,20 +104,20 @@ def effects_on_genes(module: SENAVAEModule, control: Tensor, batch: Tensor | Non
 
     Returns
     -------
-    Array of shape (n_factors, n_genes).
+    Effects of shape (n_factors, n_genes), mean differences over the cells, and the size of the unit of each factor.
     """
     z = module.encode(control)[0]
     spread = z.std(0).clamp(min=1e-3)
     shifts = typical_shifts(module, spread)
+    units = shifts.abs() if module.causal.mechanism == "relu" else spread
     baseline = module.decoder(module.causal(z), batch).mean(0)
     effects = []
     for factor in range(module.n_factors):
         shifted = z.clone()
         shifted[:, factor] += shifts[factor]
-        effects.append(
-            (module.decoder(module.causal(shifted), batch).mean(0) - baseline) / shifts[factor] * spread[factor]
-        )
-    return torch.stack(effects).double().cpu().numpy()
+        change = module.decoder(module.causal(shifted), batch).mean(0) - baseline
+        effects.append(change / shifts[factor] * units[factor])
+    return torch.stack(effects).double().cpu().numpy(), units
 
 
 @torch.no_grad()
@@ -138,18 +141,15 @@ def order_factors(module: SENAVAEModule, control: Tensor, batch: Tensor | None =
     -------
     Old number of each factor in the new order.
     """
-    z = module.encode(control)[0]
-    spread = z.std(0).clamp(min=1e-3)
-    effects = effects_on_genes(module, control, batch)
+    effects, units = effects_on_genes(module, control, batch)
     order, scaled = order_by_effects(effects)
-    new_order = torch.from_numpy(order).to(z.device)
-    old = module.causal.adjacency().to(z)[new_order][:, new_order]
+    new_order = torch.from_numpy(order).to(control.device)
+    old = module.causal.adjacency().to(control)[new_order][:, new_order]
     if old.abs().max() > 0 and torch.tril(old, -1).abs().max() <= _NEGLIGIBLE_EDGE * old.abs().max():
         # The order agrees with the graph that was learned: keep the graph.
         graph = torch.triu(old, 1)
     else:
-        # Effects were measured in standard deviations of the noise.
-        graph = torch.from_numpy(scaled).to(z) / spread[:, None] * spread
+        graph = torch.from_numpy(scaled).to(control) / units[:, None] * units
         graph = torch.triu(graph[new_order][:, new_order], 1)
     _renumber(module, new_order, graph)
     return new_order

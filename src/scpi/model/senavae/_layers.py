@@ -23,8 +23,9 @@ class GeneSetLinear(nn.Module):
     membership
         Boolean tensor of shape (n_genes, n_sets), dense or sparse.
     init
-        Initial weights. ``"set_mean"`` starts every activity as the mean of the members, give or take 10 %, so that
-        it has a sign that means something. ``"set_size"`` and ``"n_genes"`` draw from the uniform distribution in
+        Weights. ``"set_mean"`` makes every activity a weighted mean of the members: the weights of a set are positive
+        and sum to 1, and start equal, give or take 10 %. The activity then has a sign and a scale that mean something.
+        ``"set_size"`` and ``"n_genes"`` leave the weights free, and draw them from the uniform distribution in
         ± 1/√fan_in, with the size of the set, or the number of genes as published, for fan-in.
     """
 
@@ -36,23 +37,33 @@ class GeneSetLinear(nn.Module):
         self.register_buffer("genes", genes)
         self.register_buffer("offsets", torch.cumsum(sizes, 0) - sizes)
         self.register_buffer("sizes", sizes)
+        self.register_buffer("sets", sets)
+        self.is_mean = init == "set_mean"
         weight, bias = _initial_weights(sizes[sets], sizes, n_genes, init)
-        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+        # A weighted mean is parametrised by logarithms: any value of them gives positive weights.
+        self.weight = nn.Parameter(weight.log() if self.is_mean else weight)
+        self.bias = nn.Parameter(bias)
         self.n_genes, self.n_sets = n_genes, n_sets
 
     def forward(self, x: Tensor) -> Tensor:
         """Activities of shape (n_cells, n_sets) from expression of shape (n_cells, n_genes)."""
         # A bag of genes a set: the kernel reads the cells of one gene at a time, hence gene-major.
-        bags = F.embedding_bag(
-            self.genes, x.t().contiguous(), self.offsets, mode="sum", per_sample_weights=self.weight.to(x.dtype)
-        )
+        weights = self.member_weights().to(x.dtype)
+        bags = F.embedding_bag(self.genes, x.t().contiguous(), self.offsets, mode="sum", per_sample_weights=weights)
         return bags.t() + self.bias
+
+    def member_weights(self) -> Tensor:
+        """Weight of every membership, ordered by set and then by gene."""
+        if not self.is_mean:
+            return self.weight
+        positive = self.weight.exp()
+        total = positive.new_zeros(self.n_sets).index_add(0, self.sets, positive)
+        return positive / total[self.sets]
 
     def dense_weight(self) -> Tensor:
         """Weights as a dense tensor of shape (n_sets, n_genes), zero outside the sets."""
         dense = self.weight.new_zeros(self.n_sets, self.n_genes)
-        sets = torch.repeat_interleave(torch.arange(self.n_sets, device=self.genes.device), self.sizes)
-        return dense.index_put((sets, self.genes), self.weight)
+        return dense.index_put((self.sets, self.genes), self.member_weights())
 
 
 class SoftGeneSetLinear(nn.Module):
@@ -65,7 +76,7 @@ class SoftGeneSetLinear(nn.Module):
     leak
         Fixed factor λ > 0 on the weights of non-members; 1 makes an ordinary linear layer.
     init
-        As in :class:`GeneSetLinear`.
+        Initial weights, as in :class:`GeneSetLinear`; they are free afterwards.
     """
 
     def __init__(self, membership: Tensor, *, leak: float, init: Init = "set_mean") -> None:

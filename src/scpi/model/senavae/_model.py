@@ -346,10 +346,6 @@ class SENAVAE(InterpretationMixin, PairedTrainingMixin, PerturbationModel):
                 out.append((self.module.sample(expected) if sample else expected).cpu().numpy())
         return np.concatenate(out).astype(np.float32)
 
-    def _predicts_in_samples(self) -> bool:
-        """Counts are drawn; normal predictions keep the residuals of the cells that they start from."""
-        return self.module.likelihood == "nb"
-
     def _comparable(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
         """Counts are compared after normalisation to 10,000 a cell and a logarithm."""
         if self.module.likelihood == "normal":

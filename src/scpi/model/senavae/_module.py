@@ -125,27 +125,36 @@ class SENAVAEModule(BaseModuleClass):
     def _get_generative_input(
         self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor]
     ) -> dict[str, Tensor | None]:
+        abducts = self.preset.abduct and self.likelihood == "normal"
         depth = None if self.likelihood == "normal" else self._depth(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR))
         return {
             "z": inference_outputs["z"],
             "design": tensors.get(KEYS.DESIGN),
             "depth": depth,
             "batch": tensors.get(KEYS.BATCH),
+            "cells": tensors[KEYS.X] if abducts else None,
         }
 
     @auto_move_data
     def generative(
-        self, z: Tensor, design: Tensor | None = None, depth: Tensor | None = None, batch: Tensor | None = None
+        self,
+        z: Tensor,
+        design: Tensor | None = None,
+        depth: Tensor | None = None,
+        batch: Tensor | None = None,
+        cells: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Reconstruction of the control cells and, given a design, their counterfactual twins.
 
-        ``design`` has a row a condition; the cells of ``z`` are its conditions' in turn, the same number each.
+        ``design`` has a row a condition; the cells of ``z`` are its conditions' in turn, the same number each. Given
+        ``cells``, a twin is the cell plus the decoded change.
         """
+        mean = self.decode(self.causal(z), depth, batch)
         if design is None:
-            return {"mean": self.decode(self.causal(z), depth, batch)}
+            return {"mean": mean}
         shift = self.intervention(design).repeat_interleave(len(z) // len(design), dim=0)
-        mean, perturbed = (self.decode(u, depth, batch) for u in (self.causal(z), self.causal(z + shift)))
-        return {"mean": mean, "perturbed": perturbed}
+        perturbed = self.decode(self.causal(z + shift), depth, batch)
+        return {"mean": mean, "perturbed": perturbed if cells is None else cells + (perturbed - mean)}
 
     def sample(self, expected: Tensor) -> Tensor:
         """Draw from the likelihood around expected expression; a squared error has no noise to draw."""

@@ -18,13 +18,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def order_by_effects(effects: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def order_by_effects(
+    effects: NDArray[np.floating], *, ridge: float = 0.01
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Order factors from causes to consequences, with the graph that explains their effects best.
 
     Parameters
     ----------
     effects
-        Total effect of one standard deviation of each factor on each gene, (n_factors, n_genes).
+        Total effect of each factor on each gene, (n_factors, n_genes), on a scale on which direct effects are of
+        similar size.
+    ridge
+        Penalty on the edges, as a share of the mean squared size of an effect. It keeps factors without effects, which
+        say nothing, from entering the graph with large weights.
 
     Returns
     -------
@@ -36,18 +42,19 @@ def order_by_effects(effects: NDArray[np.floating]) -> tuple[NDArray[np.int64], 
     adjacency = np.zeros((n_factors, n_factors))
     remaining = list(range(n_factors))
     downstream: list[int] = []
-    basis = np.zeros((0, effects.shape[1]))
     residuals = effects.copy()
+    penalty = ridge * np.square(effects).sum(1).mean()
     while remaining:
         sizes = np.einsum("ij,ij->i", residuals[remaining], residuals[remaining])
         factor = remaining.pop(int(np.argmin(sizes)))
         if downstream:
-            adjacency[factor, downstream] = np.linalg.lstsq(effects[downstream].T, effects[factor], rcond=None)[0]
+            children = effects[downstream]
+            gram = children @ children.T + penalty * np.eye(len(downstream))
+            adjacency[factor, downstream] = np.linalg.solve(gram, children @ effects[factor])
         downstream.append(factor)
         norm = np.linalg.norm(residuals[factor])
         if norm > 0:
             direction = residuals[factor] / norm
-            basis = np.vstack([basis, direction])
             residuals[remaining] -= np.outer(residuals[remaining] @ direction, direction)
     return np.array(downstream[::-1], dtype=np.int64), adjacency
 

@@ -21,13 +21,16 @@ class Preset:
     n_hidden
         Units of the hidden layers of the encoder (``"mlp"``) and of the decoder; 0 makes the decoder linear.
     init
-        Initial weights of gene sets.
+        Weights of gene sets: a weighted mean of the members, or free weights.
     intervention
         Intervention encoder: ``"mlp"`` or ``"table"``.
     positive_output
         End the normal decoder in a LeakyReLU, as published.
     learn_variance
         Estimate the residual variance of the normal likelihood, in place of a plain squared error.
+    abduct
+        A counterfactual twin keeps what the decoder does not explain of its cell: the normal model predicts the cell
+        plus the decoded change, in the discrepancy as in predictions, rather than the decoded expression.
     causal_posterior
         The encoder estimates causal variables, and inverting the causal layer gives the exogenous noise.
     data_init
@@ -70,6 +73,7 @@ class Preset:
     intervention: Literal["mlp", "table"] = "table"
     positive_output: bool = False
     learn_variance: bool = True
+    abduct: bool = True
     causal_posterior: bool = True
     data_init: bool = True
     max_mmd: float = 10.0
@@ -99,6 +103,7 @@ _SENA = Preset(
     intervention="mlp",
     positive_output=True,
     learn_variance=False,
+    abduct=False,
     causal_posterior=False,
     data_init=False,
     max_mmd=1.0,
