@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from scipy import sparse
+
+from scpi.screen._design import Design
+from scpi.screen._prepare import prepare_screen
+
+SETS = {"one": ["g0", "g1"], "two": ["g2", "g3"]}
+DESIGN = Design("guide", "ctrl", "|")
+
+
+def cells(values=None, *, labels=None):
+    rng = np.random.default_rng(0)
+    x = rng.poisson(3.0, size=(60, 6)).astype(np.float32) if values is None else values
+    labels = ["ctrl"] * 30 + ["g0"] * 10 + ["g1"] * 10 + ["g1|g0"] * 5 + ["g0|g1"] * 5 if labels is None else labels
+    obs = pd.DataFrame({"guide": labels}, index=[f"c{i}" for i in range(x.shape[0])])
+    return AnnData(x, obs=obs, var=pd.DataFrame(index=[f"g{i}" for i in range(x.shape[1])]))
+
+
+def prepare(data, sets=SETS, **kwargs):
+    notes = []
+    settings = {"design": DESIGN, "layer": None, "mod": None, "min_set_size": 1, "n_top_genes": None, **kwargs}
+    return prepare_screen(data, sets, notes=notes, **settings), notes
+
+
+def test_counts_are_normalised_and_kept():
+    data = cells()
+    before = data.X.copy()
+    adata, notes = prepare(data)
+    expected = np.log1p(before / before.sum(1, keepdims=True) * 1e4)
+    np.testing.assert_allclose(adata.X.toarray(), expected, rtol=1e-5)
+    np.testing.assert_array_equal(adata.layers["counts"].toarray(), before)
+    np.testing.assert_array_equal(data.X, before)
+    assert "gene_sets" not in data.varm
+    assert notes == []
+
+
+def test_labels_are_written_in_one_order():
+    adata, _ = prepare(cells())
+    assert list(adata.obs["guide"].cat.categories) == ["ctrl", "g0", "g1", "g0|g1"]
+    assert (adata.obs["guide"] == "g0|g1").sum() == 10
+
+
+def test_a_log_scale_is_taken_as_it_is():
+    values = np.log1p(np.random.default_rng(0).poisson(3.0, size=(60, 6)) / 2.0).astype(np.float32)
+    adata, _ = prepare(cells(sparse.csc_matrix(values)))
+    np.testing.assert_array_equal(adata.X.toarray(), values)
+    assert "counts" not in adata.layers
+
+
+def test_cells_without_label_or_expression_are_left_out():
+    data = cells()
+    data.X[0] = 0
+    data.obs.loc["c1", "guide"] = None
+    adata, notes = prepare(data)
+    assert adata.n_obs == 58
+    assert [note.split()[0] for note in notes] == ["1", "1"]
+
+
+def test_the_genes_that_vary_most_and_those_perturbed_are_used():
+    rng = np.random.default_rng(1)
+    x = rng.poisson(5.0, size=(60, 40)).astype(np.float32)
+    adata, notes = prepare(cells(x), n_top_genes=3)
+    assert {"g0", "g1"} <= set(adata.var_names)
+    assert 3 <= adata.n_vars <= 5
+    np.testing.assert_allclose(np.expm1(adata.X.toarray()).sum(1), 1e4, rtol=1e-4)
+    assert "of 40 genes" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda x: -x, "negative"),
+        (lambda x: x * 10.5, "neither counts nor on a log scale"),
+        (lambda x: x * 0, "zero everywhere"),
+        (lambda x: np.where(x > 3, np.nan, x), "NaN"),
+    ],
+)
+def test_values_that_are_no_expression_are_refused(change, match):
+    data = cells()
+    data.X = change(data.X)
+    with pytest.raises(ValueError, match=match):
+        prepare(data)
+
+
+def test_a_screen_needs_controls_perturbations_and_sets():
+    with pytest.raises(ValueError, match="'ctrl'"):
+        prepare(cells(labels=["g0"] * 60))
+    with pytest.raises(ValueError, match="at least 20"):
+        prepare(cells(labels=["ctrl"] * 10 + ["g0"] * 50))
+    with pytest.raises(ValueError, match="no perturbation"):
+        prepare(cells(labels=["ctrl"] * 60))
+    with pytest.raises(ValueError, match="no gene sets"):
+        prepare(cells(), None)
+    with pytest.raises(KeyError, match="wrong"):
+        prepare(cells(), layer="wrong")

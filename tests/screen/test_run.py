@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import json
+import re
+
+import anndata
+import mudata
+import numpy as np
+import pandas as pd
+import pytest
+
+import scpi
+from scpi.datasets import plant_screen
+from scpi.screen import read_screen, run_screen
+
+FILES = {
+    "causal_graph.csv",
+    "differential_activity.csv",
+    "model",
+    "predicted.h5ad",
+    "report.html",
+    "run.json",
+    "scores.csv",
+    "screen.h5ad",
+    "summary.csv",
+}
+
+
+@pytest.fixture(scope="module")
+def screen():
+    return plant_screen(n_perturbations=3, n_cells=30, n_control=120, n_decoy_sets=3, effect_size=2.0, rng=0)
+
+
+@pytest.fixture(scope="module")
+def planted(screen, tmp_path_factory):
+    return run_screen(screen, out=tmp_path_factory.mktemp("run") / "out", max_epochs=2, title="A <b>title</b>")
+
+
+def test_the_input_is_left_as_it_was(screen, planted):
+    assert set(screen.obs) == set(plant_screen(n_perturbations=2, n_cells=2, n_decoy_sets=0).obs)
+    assert set(screen.uns) == {"gene_sets", "truth"}
+    assert not screen.layers
+    assert not screen.obsm
+
+
+def test_all_files_are_there_and_can_be_read(planted):
+    assert {path.name for path in planted.out.iterdir()} == FILES
+    adata = anndata.read_h5ad(planted.out / "screen.h5ad")
+    predicted = anndata.read_h5ad(planted.out / "predicted.h5ad")
+    np.testing.assert_allclose(adata.obsm["pathway_activity"], planted.adata.obsm["pathway_activity"])
+    assert set(predicted.obs["perturbation"]) == set(planted.held_out)
+    pd.testing.assert_frame_equal(pd.read_csv(planted.out / "scores.csv"), planted.scores, rtol=1e-6)
+    model = scpi.model.SENAVAE.load(str(planted.out / "model"), adata=planted.adata)
+    again = model.predict(perturbation=planted.held_out[0], n_cells=3)
+    now = planted.model.predict(perturbation=planted.held_out[0], n_cells=3)
+    np.testing.assert_allclose(again.X, now.X, rtol=1e-5)
+
+
+def test_what_is_held_out_was_in_no_training(planted):
+    assert len(planted.held_out) == 1
+    (label,) = planted.held_out
+    assert label not in planted.model.trained_conditions_
+    assert set(planted.predicted.obs["status"]) == {"unseen combination"}
+    assert set(planted.scores["perturbation"]) == {label}
+    labels = planted.adata.obs["perturbation"].to_numpy()
+    assert label not in set(labels[planted.model.train_indices]) | set(labels[planted.model.validation_indices])
+
+
+def test_the_table_has_the_model_the_baselines_and_the_ceilings(planted):
+    names = ["SENAVAE", "additive", "mean change", "no change", "split-half ceiling", "ceiling, all cells"]
+    assert list(planted.scores["model"].unique()) == names
+    means = planted.summary.set_index(["model", "metric"])["mean"]
+    own = planted.scores[planted.scores["model"] == "additive"]
+    assert means["additive", "pearson"] == pytest.approx(own["pearson"].mean())
+
+
+def test_the_additive_baseline_is_the_sum_of_means_of_training_cells(planted):
+    (label,) = planted.held_out
+    adata, train = planted.adata, planted.model.train_indices
+    labels = adata.obs["perturbation"].to_numpy().astype(str)[train]
+    x = adata.X[train].toarray()
+    control = x[labels == "control"].mean(0)
+    added = sum(x[labels == name].mean(0) - control for name in label.split("+"))
+    tested = np.setdiff1d(np.arange(adata.n_obs), train)
+    rest = adata.obs["perturbation"].to_numpy().astype(str)[tested]
+    real = adata.X[tested[rest == label]].toarray().mean(0) - adata.X[tested[rest == "control"]].toarray().mean(0)
+    score = planted.scores.set_index(["model", "perturbation"]).loc[("additive", label), "pearson"]
+    # The table measures the change against half of these control cells
+    assert score == pytest.approx(np.corrcoef(added, real)[0, 1], abs=0.15)
+
+
+def test_the_truth_is_compared(planted, screen):
+    truth, stored = planted.truth, screen.uns["truth"]
+    row = [set(label.split("+")) for label in stored["conditions"]].index(set(planted.held_out[0].split("+")))
+    lfc, added = stored["lfc"][row], stored["additive_lfc"][row]
+    assert truth["additive_error"] == pytest.approx(np.linalg.norm(added - lfc) / np.linalg.norm(lfc))
+    assert truth["n_edges"] == (stored["graph"] != 0).sum()
+    assert truth["edge_chance"] == pytest.approx(truth["n_edges"] / 6)
+    results = scpi.get.differential_activity(planted.adata)
+    first = results[results["rank"] == 1].set_index("group")["set"]
+    names = [str(name) for name in stored["targets"]["perturbation"]]
+    assert truth["programs_first"] == sum(first[name] == f"program_{name}" for name in names)
+    assert truth["programs_tested"] == 3
+
+
+def test_the_report_is_one_file_without_requests(planted):
+    html = (planted.out / "report.html").read_text(encoding="utf-8")
+    assert len(re.findall(r'<img alt="[^"]+" src="data:image/png;base64,', html)) >= 5
+    assert "<script" not in html
+    assert re.findall(r"https?://", html) == []
+    assert re.findall(r'(?:src|href)="(?!data:)', html) == []
+    assert "prefers-color-scheme: dark" in html
+    assert "A &lt;b&gt;title&lt;/b&gt;" in html
+    for label in planted.held_out:
+        assert label in html
+    mean = planted.summary.set_index(["model", "metric"]).loc[("additive", "pearson"), "mean"]
+    assert f"<td>{mean:.3f}</td>" in html
+
+
+def test_the_settings_are_kept(planted):
+    run = json.loads((planted.out / "run.json").read_text(encoding="utf-8"))
+    assert run["held_out"] == planted.held_out
+    assert run["max_epochs"] == 2
+    assert run["versions"]["scpi"] == scpi.__version__
+
+
+def test_without_combinations_cells_are_held_out():
+    screen = plant_screen(n_perturbations=3, n_cells=30, n_control=120, n_decoy_sets=2, doubles=False, rng=0)
+    result = run_screen(screen, max_epochs=1)
+    assert result.held_out == []
+    assert result.out is None
+    assert result.scores["perturbation"].nunique() == 3
+    assert any("cells of every perturbation" in note for note in result.notes)
+    # A fifth of the 30 cells of each
+    assert set(result.scores["n_cells"]) == {6}
+
+
+def test_counts_further_predictions_and_other_names(screen):
+    adata = screen.copy()
+    adata.obs["guide"] = adata.obs["perturbation"].astype(str).str.replace("+", "|").replace("control", "NT")
+    names = sorted(set(adata.obs["guide"]) - {"NT"}, key=len)
+    triple = "|".join(names[:3])
+    del adata.obs["perturbation"]
+    result = run_screen(
+        adata,
+        {"first": list(adata.var_names[:50]), "second": list(adata.var_names[50:90])},
+        perturbation_key="guide",
+        control="NT",
+        delimiter="|",
+        likelihood="nb",
+        predict=[triple],
+        max_epochs=1,
+        held_out=[names[3]],
+    )
+    scores = result.predicted.uns["prediction"]["scores"].set_index("perturbation")
+    assert len(scores) == 2
+    assert scores["n_real"].to_dict() == {result.held_out[0]: 30, "|".join(sorted(names[:3])): 0}
+    # Counts are predicted, and scored on the log scale
+    counts = result.predicted.layers["counts"]
+    np.testing.assert_allclose(
+        result.predicted.X, np.log1p(counts / counts.sum(1, keepdims=True) * 1e4), rtol=1e-4, atol=1e-5
+    )
+    assert result.adata.varm["gene_sets"].shape[1] == 2
+
+
+def test_an_additive_baseline_that_does_not_apply_is_left_out(screen):
+    names = [str(name) for name in screen.uns["truth"]["targets"]["perturbation"]]
+    adata = screen[screen.obs["perturbation"] != names[0]].copy()
+    pair = next(label for label in adata.obs["perturbation"].cat.categories if "+" in label and names[0] in label)
+    result = run_screen(adata, held_out=[pair], max_epochs=1)
+    assert "additive" not in set(result.scores["model"])
+    assert any(names[0] in note for note in result.notes)
+    assert "difference" not in result.summary
+
+
+def test_a_modality_of_a_mudata(screen):
+    rna = screen.copy()
+    labels = rna.obs.pop("perturbation")
+    mdata = mudata.MuData({"rna": rna, "other": rna[:, :3].copy()})
+    mdata.obs["perturbation"] = labels.astype(str)
+    result = run_screen(mdata, mod="rna", max_epochs=1)
+    assert result.adata.n_vars == screen.n_vars
+    with pytest.raises(ValueError, match="mod="):
+        run_screen(mdata, max_epochs=1)
+
+
+def test_mistakes_are_found_before_training(screen):
+    with pytest.raises(ValueError, match="Unknown perturbation 'nobody'"):
+        run_screen(screen, predict=["nobody"])
+    log = screen.copy()
+    log.X = log.X.log1p()
+    with pytest.raises(ValueError, match="needs counts"):
+        run_screen(log, likelihood="nb")
+
+
+def test_a_failure_late_in_the_run_leaves_no_file(screen, tmp_path, monkeypatch):
+    def fail(*args):
+        raise RuntimeError
+
+    monkeypatch.setattr("scpi.screen._write.write_report", fail)
+    with pytest.raises(RuntimeError):
+        run_screen(screen, out=tmp_path / "out", max_epochs=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_are_read_by_their_suffix(tmp_path, screen):
+    screen.write_h5ad(tmp_path / "a.h5ad")
+    screen.write_zarr(tmp_path / "a.zarr")
+    mudata.MuData({"rna": screen}).write(tmp_path / "a.h5mu")
+    for name in ("a.h5ad", "a.zarr"):
+        assert read_screen(tmp_path / name).shape == screen.shape
+    assert read_screen(tmp_path / "a.h5mu").mod["rna"].shape == screen.shape
+
+
+def test_files_that_cannot_be_read_are_errors(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no file"):
+        read_screen(tmp_path / "a.h5ad")
+    with pytest.raises(ValueError, match="must end in"):
+        read_screen(tmp_path / "a.loom")
+    (tmp_path / "b.h5ad").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_screen(tmp_path / "b.h5ad")

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+import scpi
+from scpi.cli import app
+from scpi.datasets import plant_screen
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "120"})
+
+
+def test_version():
+    result = run("--version")
+    assert result.exit_code == 0
+    assert result.output.strip() == f"scpi {scpi.__version__}"
+
+
+@pytest.mark.parametrize("command", [[], ["demo"], ["screen"]])
+def test_help(command):
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+
+
+def test_demo(tmp_path):
+    result = run("demo", "--out", tmp_path / "demo", "--n-cells", 12, "--max-epochs", 1)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "demo" / "report.html").is_file()
+    for word in ("SENAVAE", "additive", "no change", "split-half ceiling", "Error of adding effects", "Causal edges"):
+        assert word in result.output
+    assert "GPU available" not in result.output
+    assert "Warning" not in result.output
+
+
+def test_screen(tmp_path):
+    adata = plant_screen(n_perturbations=3, n_cells=20, n_decoy_sets=0, rng=0)
+    adata.obs["guide"] = adata.obs["perturbation"].astype(str).replace("control", "NT")
+    genes = list(adata.var_names)
+    with (tmp_path / "sets.gmt").open("w", encoding="utf-8") as file:
+        for start in (0, 40, 80):
+            file.write("\t".join([f"set{start}", "", *genes[start : start + 40]]) + "\n")
+    del adata.varm["gene_sets"], adata.uns["gene_sets"], adata.uns["truth"], adata.obs["perturbation"]
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    result = run(
+        "screen",
+        tmp_path / "cells.h5ad",
+        *("--perturbation-key", "guide", "--control", "NT", "--gene-sets", tmp_path / "sets.gmt"),
+        *("--out", tmp_path / "out", "--max-epochs", 1),
+    )
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "predicted.h5ad").is_file()
+    assert "Planted and found" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--perturbation-key", "wrong"], "no column 'wrong'"),
+        (["--control", "wrong"], "labelled 'wrong'"),
+        (["--gene-sets", "nothing.gmt"], "no file 'nothing.gmt'"),
+        (["--hold-out", "A+wrong"], "A+wrong"),
+        (["--layer", "wrong"], "'wrong'"),
+        (["--mod", "rna"], "leave mod out"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path, options, message):
+    plant_screen(n_perturbations=2, n_cells=10, n_decoy_sets=0).write_h5ad(tmp_path / "cells.h5ad")
+    result = run("screen", tmp_path / "cells.h5ad", "--out", tmp_path / "out", *options)
+    assert result.exit_code == 2
+    errors = [line for line in result.output.splitlines() if line.startswith("Error:")]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_file_and_a_damaged_one(tmp_path):
+    assert "no file" in run("screen", tmp_path / "a.h5ad", "--out", tmp_path / "out").output
+    (tmp_path / "b.h5ad").write_bytes(b"nothing")
+    result = run("screen", tmp_path / "b.h5ad", "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "cannot be read" in result.output
+
+
+def test_the_traceback_on_request(tmp_path):
+    result = run("screen", tmp_path / "a.h5ad", "--out", tmp_path / "out", "--debug")
+    assert isinstance(result.exception, FileNotFoundError)
+
+
+def test_an_option_out_of_range(tmp_path):
+    assert run("demo", "--out", tmp_path, "--interaction", 2).exit_code == 2
