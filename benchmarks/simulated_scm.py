@@ -28,7 +28,6 @@ from scpi.metrics import (
     match_latents,
     mmd,
     structural_hamming_distance,
-    target_recovery,
 )
 
 N_CELLS = 1024

@@ -43,6 +43,10 @@ class Encoder(nn.Module):
         Initial weights of gene sets.
     """
 
+    centre: Tensor
+    spread: Tensor
+    heads: nn.Linear
+
     def __init__(
         self,
         n_genes: int,
@@ -71,18 +75,21 @@ class Encoder(nn.Module):
         """Output of the first layer before its rectifier, (n_cells, n_units); the input itself without a layer."""
         return x if self.first is None else self.first(x)
 
+    def rectified(self, x: Tensor) -> Tensor:
+        """What the heads read: the standardised output of the first layer through its rectifier."""
+        if self.first is None:
+            return x
+        return F.leaky_relu((self.activity(x) - self.centre) / self.spread, 0.2)
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of the factors, both (n_cells, n_factors)."""
-        hidden = self.activity(x)
-        if self.first is not None:
-            hidden = F.leaky_relu((hidden - self.centre) / self.spread, 0.2)
-        mean, raw = self.heads(hidden).split(self.n_factors, dim=1)
+        mean, raw = self.heads(self.rectified(x)).split(self.n_factors, dim=1)
         return mean, F.softplus(raw) + _MIN_VARIANCE
 
     @torch.no_grad()
     def standardise(self, x: Tensor) -> None:
         """Let the heads read the units of the first layer relative to their mean and spread in ``x``."""
-        units = self.activity(x)
+        units: Tensor = self.activity(x)
         self.centre.copy_(units.mean(0))
         self.spread.copy_(units.std(0).clamp(min=1e-3))
 

@@ -28,17 +28,19 @@ class InterventionEncoder(nn.Module):
         Width of the hidden layer of ``"mlp"``.
     """
 
+    temperature: Tensor
+
     def __init__(
         self, n_perturbations: int, n_factors: int, *, encoding: InterventionEncoding = "mlp", n_hidden: int = 128
     ) -> None:
         super().__init__()
         if encoding == "mlp":
-            self.logits_net: nn.Module | None = nn.Sequential(
+            self.logits_net = nn.Sequential(
                 nn.Linear(n_perturbations, n_hidden), nn.LeakyReLU(0.2), nn.Linear(n_hidden, n_factors)
             )
             self.logits_table: nn.Parameter | None = None
         elif encoding == "table":
-            self.logits_net = None
+            self.logits_net = nn.Sequential()
             self.logits_table = nn.Parameter(0.1 * torch.randn(n_perturbations, n_factors))
         else:
             msg = f"`encoding` must be 'mlp' or 'table', got {encoding!r}."
@@ -55,8 +57,7 @@ class InterventionEncoder(nn.Module):
 
     def assignment(self, temperature: float | Tensor | None = None) -> Tensor:
         """Probability that each perturbation hits each factor, of shape (n_perturbations, n_factors)."""
-        temperature = self.temperature if temperature is None else temperature
-        return torch.softmax(self.logits() * temperature, dim=1)
+        return torch.softmax(self.logits() * (self.temperature if temperature is None else temperature), dim=1)
 
     def forward(self, design: Tensor) -> Tensor:
         """Shift of the exogenous noise (n_conditions, n_factors) for doses (n_conditions, n_perturbations)."""

@@ -29,6 +29,11 @@ class GeneSetLinear(nn.Module):
         ± 1/√fan_in, with the size of the set, or the number of genes as published, for fan-in.
     """
 
+    sets: Tensor
+    genes: Tensor
+    offsets: Tensor
+    sizes: Tensor
+
     def __init__(self, membership: Tensor, *, init: Init = "set_mean") -> None:
         super().__init__()
         sets, genes = _members_by_set(membership)
@@ -78,6 +83,8 @@ class SoftGeneSetLinear(nn.Module):
     init
         Initial weights, as in :class:`GeneSetLinear`; they are free afterwards.
     """
+
+    mask: Tensor
 
     def __init__(self, membership: Tensor, *, leak: float, init: Init = "set_mean") -> None:
         super().__init__()

@@ -104,7 +104,9 @@ class SENAVAE(InterpretationMixin, PairedTrainingMixin, PerturbationModel):
         **preset_kwargs: Any,
     ) -> None:
         super().__init__(adata, registry)
-        changes = {key: value for key, value in {"encoder": encoder, "n_hidden": n_hidden}.items() if value is not None}
+        changes: dict[str, Any] = {
+            key: value for key, value in {"encoder": encoder, "n_hidden": n_hidden}.items() if value is not None
+        }
         self.preset_ = dataclasses.replace(get_preset(preset), **changes, **preset_kwargs)
         self._check_arguments(likelihood, n_factors)
         stats = self.registry["field_registries"]
@@ -429,7 +431,7 @@ class SENAVAE(InterpretationMixin, PairedTrainingMixin, PerturbationModel):
         indices
             Cells to take; all if ``None``.
         rectified
-            Apply the LeakyReLU that the next layer reads through.
+            What the next layer reads: the activities standardised by control cells, through a LeakyReLU.
         batch_size
             Cells at a time.
 
@@ -447,13 +449,10 @@ class SENAVAE(InterpretationMixin, PairedTrainingMixin, PerturbationModel):
             raise ValueError(msg)
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
-        self.module.eval()
-        out = []
+        encoder, out = self.module.eval().encoder, []
         for tensors in self._tensors(adata, indices=indices, batch_size=batch_size):
-            inputs = self.module._get_inference_input(tensors)
-            activity = self.module.encoder.activity(self.module.transform(inputs["x"], inputs["size_factor"]))
-            activity = torch.nn.functional.leaky_relu(activity, 0.2) if rectified else activity
-            out.append(activity.cpu().numpy())
+            x = self.module.transform(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR))
+            out.append((encoder.rectified(x) if rectified else encoder.activity(x)).cpu().numpy())
         names = self._modality(adata).obs_names
         return pd.DataFrame(
             np.concatenate(out), index=names if indices is None else names[indices], columns=self.gene_set_names_

@@ -109,9 +109,9 @@ class SENAVAEModule(BaseModuleClass):
         return (self.causal.inverse(mean) if self.preset.causal_posterior else mean), variance
 
     def decode(self, u: Tensor, depth: Tensor | None, batch: Tensor | None) -> Tensor:
-        """Expected expression for causal variables; counts are expected at the given depth."""
+        """Expected expression for causal variables; counts are expected at the given depth, which the normal has none of."""
         out = self.decoder(u, batch)
-        return out if self.likelihood == "normal" else torch.softmax(out, dim=1) * depth
+        return out if depth is None else torch.softmax(out, dim=1) * depth
 
     def _get_inference_input(self, tensors: dict[str, Tensor]) -> dict[str, Tensor | None]:
         return {"x": tensors[KEYS.X], "size_factor": tensors.get(KEYS.SIZE_FACTOR)}

@@ -23,6 +23,9 @@ class CausalGraph(nn.Module):
         Standard deviation of the normal distribution that the weights start from.
     """
 
+    parent: Tensor
+    child: Tensor
+
     def __init__(self, n_factors: int, *, init_std: float = 0.1) -> None:
         super().__init__()
         index = torch.triu_indices(n_factors, n_factors, offset=1)
