@@ -304,7 +304,7 @@ def test_results_do_not_depend_on_the_process(make_screen, build, tmp_path):
     make_screen().write_h5ad(tmp_path / "screen.h5ad")
     script.write_text(
         "import anndata, numpy as np, scpi\n"
-        f"for name, (cls, kwargs) in {({name: CASES[name] for name in names})!r}.items():\n"
+        f"for name, (cls, kwargs) in { ({name: CASES[name] for name in names})!r}.items():\n"
         "    adata = anndata.read_h5ad('screen.h5ad')\n"
         "    cls = getattr(scpi.model, cls)\n"
         "    cls.setup_anndata(adata, batch_key='batch', context_key='cell_type')\n"

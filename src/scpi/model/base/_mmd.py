@@ -44,9 +44,10 @@ class _BatchedMMD(torch.autograd.Function):
     ) -> Tensor:
         n = x.shape[1]
         # Distances do not change under translation; centring keeps float32 exact when cells lie far from the origin.
-        centre = y.mean(dim=1, keepdim=True)
-        x, y = x - centre, y - centre
+        # Padding has no part in the centre: it lies at the origin.
         count = weight.sum(1).clamp(min=1)[:, None, None]
+        centre = weight[:, None, :] @ y / count
+        x, y = x - centre, y - centre
         distances = squared_distances(x, x)
         distances.diagonal(dim1=-2, dim2=-1).zero_()
         k_xx, slope_xx = multi_kernel(distances, base, n_kernels)
