@@ -141,3 +141,7 @@ def test_the_bandwidth_is_the_mean_squared_distance_between_cells():
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(7, 3))) + 50
     pairs = [float(((x[i] - x[j]) ** 2).sum()) for i in range(7) for j in range(7) if i != j]
     assert bandwidth_from_cells(x) == pytest.approx(np.mean(pairs), rel=1e-12)
+
+
+def test_the_bandwidth_of_equal_cells_is_a_number():
+    assert bandwidth_from_cells(torch.full((4, 2), 3.0)) == 1.0

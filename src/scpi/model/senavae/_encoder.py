@@ -91,7 +91,7 @@ class Encoder(nn.Module):
         """Let the heads read the units of the first layer relative to their mean and spread in ``x``."""
         units: Tensor = self.activity(x)
         self.centre.copy_(units.mean(0))
-        self.spread.copy_(units.std(0).clamp(min=1e-3))
+        self.spread.copy_(units.std(0, correction=0).clamp(min=1e-3))
 
     @torch.no_grad()
     def map_mean(self, matrix: Tensor) -> None:

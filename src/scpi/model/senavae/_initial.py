@@ -107,7 +107,7 @@ def effects_on_genes(
     Effects of shape (n_factors, n_genes), mean differences over the cells, and the size of the unit of each factor.
     """
     z = module.encode(control)[0]
-    spread = z.std(0).clamp(min=1e-3)
+    spread = z.std(0, correction=0).clamp(min=1e-3)
     shifts = typical_shifts(module, spread)
     units = shifts.abs() if module.causal.mechanism == "relu" else spread
     baseline = module.decoder(module.causal(z), batch).mean(0)

@@ -294,7 +294,7 @@ class SENAVAE(InterpretationMixin, PairedTrainingMixin, PerturbationModel):
             self.module.decoder.output_bias.copy_(torch.log(profile / profile.sum()))
         elif not self.preset_.positive_output:
             self.module.decoder.output_bias.copy_(x.mean(0))
-            self.module.log_scale.copy_(torch.log(x.std(0).clamp(min=1e-3)))
+            self.module.log_scale.copy_(torch.log(x.std(0, correction=0).clamp(min=1e-3)))
         if self.gene_set_names_:
             self.module.encoder.standardise(x)
         directions = initialise_interventions(self.module, self._mean_changes(splitter, x))

@@ -1,0 +1,392 @@
+"""What users get wrong: a clear error and unchanged data, or a right result."""
+
+from __future__ import annotations
+
+import re
+
+import anndata as ad
+import numpy as np
+import pytest
+from scipy import sparse
+
+import scpi
+
+SENAVAE, Additive = "SENAVAE", "Additive"
+
+
+def put(value, *, cell=3, gene=2):
+    """Write one value into a screen."""
+
+    def change(adata):
+        x = adata.X.tolil()
+        x[cell, gene] = value
+        adata.X = x.tocsr()
+
+    return change
+
+
+def rename(axis):
+    def change(adata):
+        names = getattr(adata, f"{axis}_names").tolist()
+        names[1] = names[0]
+        setattr(adata, f"{axis}_names", names)
+
+    return change
+
+
+def column(name, values):
+    def change(adata):
+        adata.obs[name] = values(adata) if callable(values) else values
+
+    return change
+
+
+def nothing(adata):
+    pass
+
+
+def words(adata):
+    adata.X = np.full(adata.shape, "one", dtype=object)
+
+
+def without(key):
+    def change(adata):
+        del adata.obs[key]
+
+    return change
+
+
+SETUPS = {
+    "NaN": (put(np.nan), {}, ValueError, r"`adata\.X` holds NaN or infinite values"),
+    "infinite": (put(np.inf), {}, ValueError, r"`adata\.X` holds NaN or infinite values"),
+    "words": (words, {}, TypeError, "must hold numbers, but has dtype object"),
+    "repeated genes": (rename("var"), {}, ValueError, r"var_names` are not unique.*\['g0'\].*var_names_make_unique"),
+    "repeated cells": (rename("obs"), {}, ValueError, r"obs_names` are not unique.*obs_names_make_unique"),
+    "no label column": (without("perturbation"), {}, KeyError, r"'perturbation' is not a column.*'batch'"),
+    "unknown key": (nothing, {"perturbation_key": "guide"}, KeyError, r"'guide' is not a column.*'perturbation'"),
+    "unknown batch": (nothing, {"batch_key": "lane"}, KeyError, "'lane' is not a column"),
+    "unknown context": (nothing, {"context_key": "donor"}, KeyError, "'donor' is not a column"),
+    "unknown dose": (nothing, {"dose_key": "uM"}, KeyError, "'uM' is not a column"),
+    "unknown size factor": (nothing, {"size_factor_key": "n"}, KeyError, "'n' is not a column"),
+    "unknown layer": (nothing, {"layer": "counts"}, KeyError, "'counts' is not a layer of the data"),
+    "unknown sets": (nothing, {"gene_sets_key": "hallmark"}, KeyError, r"varm\['hallmark'\].*scpi\.tl\.gene_sets"),
+    "no controls": (nothing, {"control": "NT"}, ValueError, r"No cell of .* is labelled 'NT'.*'control'"),
+    "only controls": (column("perturbation", "control"), {}, ValueError, "holds no perturbation, only 'control'"),
+    "a missing label": (
+        column("perturbation", lambda a: [None, *a.obs["perturbation"].iloc[1:]]),
+        {},
+        ValueError,
+        "no label for 1 cells",
+    ),
+    "a missing batch": (
+        column("batch", lambda a: [None, *a.obs["batch"].iloc[1:]]),
+        {"batch_key": "batch"},
+        ValueError,
+        "no value for 1 cells",
+    ),
+    "words for doses": (column("dose", "high"), {"dose_key": "dose"}, ValueError, "finite number for every perturbed"),
+    "a depth of zero": (column("depth", 0.0), {"size_factor_key": "depth"}, ValueError, "must be a positive number"),
+}
+
+
+@pytest.mark.parametrize("case", list(SETUPS))
+@pytest.mark.parametrize("name", [SENAVAE, Additive])
+def test_a_setup_that_fails_leaves_the_data_alone(name, case, screen, assert_unchanged):
+    change, setup, error, message = SETUPS[case]
+    change(screen)
+    before = screen.copy()
+    with pytest.raises(error, match=message):
+        getattr(scpi.model, name).setup_anndata(screen, **setup)
+    assert_unchanged(screen, before)
+
+
+def test_a_setup_that_fails_keeps_the_one_before(make_screen, build):
+    """A mistyped key in a second call does not break the model of the first."""
+    adata = make_screen()
+    model = build(Additive, adata)
+    expected = model.predict(perturbation="A")
+    with pytest.raises(KeyError, match="lane"):
+        scpi.model.Additive.setup_anndata(adata, batch_key="lane", control="A")
+    np.testing.assert_array_equal(model.predict(perturbation="A").X, expected.X)
+
+
+COUNTS = {
+    "negative": (put(-1.0), "holds negative values, but the likelihood of counts needs raw counts"),
+    "fractional": (put(0.5), r"holds fractional values such as 0\.5.*layer=.*likelihood='normal'"),
+}
+
+
+@pytest.mark.parametrize("case", list(COUNTS))
+def test_counts_are_counts(case, screen, make_screen, build, assert_unchanged):
+    change, message = COUNTS[case]
+    change(screen)
+    scpi.model.SENAVAE.setup_anndata(screen)
+    before = screen.copy()
+    with pytest.raises(ValueError, match=message):
+        scpi.model.SENAVAE(screen, likelihood="nb")
+    assert_unchanged(screen, before)
+    # Nor are they taken from new data.
+    model = build(SENAVAE, make_screen(), {"likelihood": "nb"})
+    new = make_screen()
+    change(new)
+    before = new.copy()
+    with pytest.raises(ValueError, match=message):
+        model.predict(new, perturbation="A")
+    assert_unchanged(new, before)
+
+
+def test_negative_and_fractional_values_are_fine_for_the_normal_likelihood(screen, build):
+    screen.X = sparse.csr_matrix(np.random.default_rng(0).normal(size=screen.shape).astype(np.float32))
+    model = build(SENAVAE, screen)
+    assert np.isfinite(model.predict(perturbation="A").X).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", [SENAVAE, Additive])
+def test_new_cells_are_checked_too(name, value, make_screen, build, assert_unchanged):
+    model = build(name, make_screen())
+    new = make_screen()
+    put(value)(new)
+    before = new.copy()
+    for call in (lambda: model.predict(new, perturbation="A"), lambda: model.evaluate(new)):
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            call()
+    assert_unchanged(new, before)
+
+
+def test_new_cells_of_an_unknown_batch_are_left_alone(make_screen, build, assert_unchanged):
+    model = build(SENAVAE, make_screen(), setup={"batch_key": "batch"})
+    new = make_screen()
+    new.obs["batch"] = "b3"
+    before = new.copy()
+    with pytest.raises(ValueError, match="b3"):
+        model.predict(new, perturbation="A")
+    assert_unchanged(new, before)
+
+
+@pytest.mark.parametrize("likelihood", ["normal", "nb"])
+@pytest.mark.parametrize("name", [SENAVAE, Additive])
+def test_a_perturbation_of_one_cell_is_trained_and_predicted(name, likelihood, make_screen, build):
+    adata = make_screen(conditions={"control": 20, "A": 12, "B": 1, "A+B": 1})
+    model = build(name, adata, {"likelihood": likelihood} if name == SENAVAE else {}, train={"max_epochs": 3})
+    # The one cell is for training.
+    assert model.trained_conditions_ == ["A", "A+B", "B"]
+    predicted = model.predict(perturbation=["B", "A+B"])
+    assert np.isfinite(predicted.X).all()
+    assert model.evaluate().index.tolist() == ["A"]
+
+
+def test_one_control_is_enough_to_train(make_screen, build):
+    adata = make_screen(conditions={"control": 1, "A": 12, "B": 12})
+    for name in (SENAVAE, Additive):
+        model = build(name, adata.copy())
+        assert np.isfinite(model.predict(perturbation="A").X).all()
+        with pytest.raises(ValueError, match="at least four control cells, got 1"):
+            model.evaluate()
+
+
+@pytest.mark.parametrize("likelihood", ["normal", "nb"])
+def test_empty_cells_and_silent_genes_are_read(likelihood, make_screen, build):
+    adata = make_screen()
+    x = adata.X.toarray()
+    labels = adata.obs["perturbation"].to_numpy()
+    x[np.flatnonzero(labels == "control")[:3]] = 0
+    x[np.flatnonzero(labels == "A")[:3]] = 0
+    x[:, 5] = 0
+    adata.X = sparse.csr_matrix(x)
+    model = build(SENAVAE, adata, {"likelihood": likelihood}, train={"max_epochs": 4})
+    for values in (
+        model.predict(perturbation=["A", "A+C"], sample=True).X,
+        model.get_latent_representation(),
+        model.get_pathway_activity().to_numpy(),
+        np.concatenate([table.to_numpy().ravel() for table in model.history.values()]).astype(float),
+    ):
+        assert np.isfinite(values).all()
+
+
+def test_only_empty_cells_are_read(make_screen, build):
+    adata = make_screen()
+    adata.X = sparse.csr_matrix(adata.shape, dtype=np.float32)
+    for kwargs in ({}, {"likelihood": "nb"}, {"encoder": "linear", "n_hidden": 0}, {"preset": "sena"}):
+        model = build(SENAVAE, adata.copy(), kwargs)
+        assert np.isfinite(model.predict(perturbation="A").X).all()
+
+
+def test_an_unknown_perturbation_is_named(screen, build):
+    model = build(SENAVAE, screen)
+    for call in (
+        lambda: model.predict(perturbation=["A", "TP53"]),
+        lambda: model.evaluate(perturbation="A+TP53"),
+        lambda: model.attribution_target("change", perturbation="TP53"),
+    ):
+        with pytest.raises(ValueError, match="TP53"):
+            call()
+
+
+def test_gene_sets_that_match_nothing(screen, assert_unchanged):
+    del screen.varm["gene_sets"], screen.uns["gene_sets"]
+    before = screen.copy()
+    with pytest.raises(ValueError, match="Ensembl"):
+        scpi.tl.gene_sets(screen, {"set": [f"ENSG{i:011d}" for i in range(20)]})
+    assert_unchanged(screen, before)
+    scpi.model.SENAVAE.setup_anndata(screen)
+    with pytest.raises(ValueError, match=r"needs gene sets.*scpi\.tl\.gene_sets.*encoder='mlp'"):
+        scpi.model.SENAVAE(screen)
+    scpi.model.SENAVAE(screen, encoder="mlp")
+
+
+def test_gene_sets_with_an_empty_one_are_read(screen, build):
+    screen.varm["mine"] = np.zeros((screen.n_vars, 2), dtype=bool)
+    screen.varm["mine"][:4, 1] = True
+    model = build(SENAVAE, screen, setup={"gene_sets_key": "mine"})
+    activity = model.get_pathway_activity()
+    assert activity.columns.tolist() == ["0", "1"]
+    # What has no members is its bias.
+    assert activity["0"].nunique() == 1
+
+
+def test_a_view_is_to_be_copied_first(screen, assert_unchanged):
+    view = screen[:100]
+    before = screen.copy()
+    with pytest.raises(ValueError, match=r"adata\.copy\(\)"):
+        scpi.model.SENAVAE.setup_anndata(view)
+    assert view.is_view
+    assert_unchanged(screen, before)
+
+
+def test_a_backed_file_is_to_be_read_first(screen, build, tmp_path):
+    screen.write_h5ad(tmp_path / "screen.h5ad")
+    size = (tmp_path / "screen.h5ad").stat().st_size
+    model = build(Additive, screen)
+    backed = ad.read_h5ad(tmp_path / "screen.h5ad", backed="r")
+    for call in (
+        lambda: scpi.model.SENAVAE.setup_anndata(backed),
+        lambda: model.predict(backed, perturbation="A"),
+    ):
+        with pytest.raises(NotImplementedError, match=r"backed by a file.*to_memory\(\)"):
+            call()
+    backed.file.close()
+    assert (tmp_path / "screen.h5ad").stat().st_size == size
+
+
+def test_another_panel_is_refused_unless_it_has_the_genes(make_screen, build):
+    model = build(SENAVAE, make_screen())
+    panel = make_screen()[:, 4:].copy()
+    with pytest.raises(ValueError, match=r"lacks 4 of the 24 genes.*'g0', 'g1', 'g2', 'g3'"):
+        model.predict(panel, perturbation="A")
+    larger = ad.concat([make_screen(), make_screen()[:, :3].copy()], axis=1, merge="first")
+    larger.var_names = [*larger.var_names[:24], "x", "y", "z"]
+    with pytest.raises(ValueError, match=r"model\.var_names_"):
+        model.predict(larger, perturbation="A")
+    expected = model.predict(make_screen(), perturbation="A")
+    subset = larger[:, model.var_names_]
+    np.testing.assert_array_equal(model.predict(subset, perturbation="A").X, expected.X)
+
+
+@pytest.fixture(scope="module", params=[SENAVAE, Additive])
+def saved(request, make_screen, build, tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved")
+    build(request.param, make_screen()).save(path, overwrite=True)
+    return request.param, path / "model.pt"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_model_is_damaged(saved, share, screen, tmp_path, assert_unchanged):
+    name, path = saved
+    whole = path.read_bytes()
+    (tmp_path / "model.pt").write_bytes(whole[: int(share * len(whole))])
+    before = screen.copy()
+    with pytest.raises(ValueError, match=rf"model file .*{re.escape(str(tmp_path))}.* is damaged"):
+        getattr(scpi.model, name).load(tmp_path, adata=screen, accelerator="cpu")
+    assert_unchanged(screen, before)
+
+
+def test_a_model_with_changed_bytes_is_damaged(saved, screen, tmp_path):
+    name, path = saved
+    content = bytearray(path.read_bytes())
+    start = content.index(b"PK\x03\x04", len(content) // 2)
+    content[start : start + 4] = b"none"
+    (tmp_path / "model.pt").write_bytes(content)
+    with pytest.raises(ValueError, match="damaged"):
+        getattr(scpi.model, name).load(tmp_path, adata=screen, accelerator="cpu")
+
+
+@pytest.mark.parametrize("content", [b"no model at all", b"PK\x05\x06" + b"\x00" * 18])
+def test_another_file_is_no_model(content, screen, tmp_path):
+    (tmp_path / "model.pt").write_bytes(content)
+    with pytest.raises(ValueError, match="damaged or is not a model"):
+        scpi.model.SENAVAE.load(tmp_path, adata=screen, accelerator="cpu")
+
+
+def test_another_object_is_no_model(screen, tmp_path):
+    import torch
+
+    torch.save({"weights": torch.ones(3)}, tmp_path / "model.pt")
+    with pytest.raises(ValueError, match="damaged or is not a model"):
+        scpi.model.SENAVAE.load(tmp_path, adata=screen, accelerator="cpu")
+
+
+def test_a_missing_model_is_not_damaged(screen, tmp_path):
+    with pytest.raises(ValueError, match="Failed to load model file"):
+        scpi.model.SENAVAE.load(tmp_path, adata=screen, accelerator="cpu")
+
+
+def test_a_model_is_loaded_by_its_own_class(saved, screen):
+    name, path = saved
+    other = scpi.model.NoChange
+    with pytest.raises(ValueError, match="different class"):
+        other.load(path.parent, adata=screen, accelerator="cpu")
+
+
+def test_data_that_does_not_fit_the_model_is_not_called_damage(saved, screen, assert_unchanged):
+    name, path = saved
+    screen.obs = screen.obs.rename(columns={"perturbation": "guide"})
+    before = screen.copy()
+    with pytest.raises(KeyError, match="'perturbation' is not a column"):
+        getattr(scpi.model, name).load(path.parent, adata=screen, accelerator="cpu")
+    assert_unchanged(screen, before)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"preset": "other"}, r"`preset` must be one of \['scpi', 'sena', 'zhang'\], got 'other'"),
+        ({"encoder": "cnn"}, "`encoder` must be"),
+        ({"likelihood": "poisson"}, "`likelihood` must be 'normal' or 'nb'"),
+        ({"mechanism": "cubic"}, "`mechanism` must be"),
+        ({"n_factors": 0}, "`n_factors` must be at least 1"),
+        ({"leak": -0.1}, "`leak`"),
+        ({"leak": np.nan}, "`leak`"),
+    ],
+)
+def test_arguments_of_the_model(kwargs, message, screen):
+    scpi.model.SENAVAE.setup_anndata(screen)
+    with pytest.raises(ValueError, match=message):
+        scpi.model.SENAVAE(screen, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"train_size": 1.5}, "must be shares"),
+        ({"held_out": ["A+D"]}, "no cell is labelled with"),
+        ({"held_out": "control"}, "names the control"),
+        ({"train_size": 1.0, "early_stopping": True}, "Early stopping needs validation cells"),
+    ],
+)
+def test_arguments_of_the_training(kwargs, message, screen, quiet):
+    scpi.model.SENAVAE.setup_anndata(screen)
+    model = scpi.model.SENAVAE(screen)
+    before = {key: value.clone() for key, value in model.module.state_dict().items() if "bandwidth" not in key}
+    with pytest.raises(ValueError, match=message):
+        model.train(max_epochs=1, **quiet, **kwargs)
+    assert not model.is_trained
+    if "early_stopping" not in kwargs:
+        assert all((model.module.state_dict()[key] == value).all() for key, value in before.items())
+
+
+def test_a_prediction_of_a_model_without_pathways(screen, build):
+    model = build(SENAVAE, screen, {"encoder": "mlp"})
+    for call in (model.get_pathway_activity, model.get_factor_pathways, lambda: model.attribution_target("pathway")):
+        with pytest.raises(ValueError, match="no gene sets"):
+            call()
