@@ -76,6 +76,7 @@ class SENAVAEModule(BaseModuleClass):
             n_hidden=0 if preset.encoder == "linear" else preset.n_hidden,
             leak=leak,
             init=preset.init,
+            max_ratio=preset.max_weight_ratio,
         )
         self.intervention = InterventionEncoder(n_perturbations, n_factors, encoding=preset.intervention)
         self.causal = CausalLayer(n_factors, mechanism=mechanism)
@@ -250,4 +251,5 @@ def sample_counts(mean: Tensor, inverse_dispersion: Tensor) -> Tensor:
         residual = (draw - mean) / spread
     variance = mean + mean.square() / inverse_dispersion
     surrogate = mean + residual * torch.sqrt(variance.clamp(min=1e-8))
-    return draw + surrogate - surrogate.detach()
+    # The bracket is zero to the last digit: counts stay whole.
+    return draw + (surrogate - surrogate.detach())
