@@ -59,10 +59,10 @@ def demo(
     out: Out,
     interaction: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="0: effects add up. 1: they interact fully.")
-    ] = 1.0,
+    ] = 0.5,
     effect_size: Annotated[float, typer.Option(min=0.0, help="Log2 fold change of the strongest effect.")] = 1.5,
-    n_cells: Annotated[int, typer.Option(min=10, help="Cells of each perturbation and pair.")] = 100,
-    max_epochs: MaxEpochs = None,
+    n_cells: Annotated[int, typer.Option(min=10, help="Cells of each perturbation and pair.")] = 150,
+    max_epochs: Annotated[int, typer.Option(min=1, help="Epochs of the training.")] = 50,
     likelihood: LikelihoodOption = Likelihood.normal,
     seed: Seed = 0,
     debug: Debug = False,
@@ -75,7 +75,10 @@ def demo(
     with _clear_errors(debug=debug):
         from scpi.datasets import plant_screen
 
-        adata = plant_screen(n_cells=n_cells, interaction=interaction, effect_size=effect_size, rng=seed)
+        # Every change is measured against control cells: many of them keep the noise down, and cost little
+        adata = plant_screen(
+            n_cells=n_cells, n_control=10 * n_cells, interaction=interaction, effect_size=effect_size, rng=seed
+        )
         _run(
             adata,
             out=out,

@@ -105,7 +105,7 @@ def test_the_truth_is_compared(planted, screen):
 
 def test_the_report_is_one_file_without_requests(planted):
     html = (planted.out / "report.html").read_text(encoding="utf-8")
-    assert len(re.findall(r'<img alt="[^"]+" src="data:image/png;base64,', html)) >= 5
+    assert len(re.findall(r'<img alt="[^"]+" width="[0-9]+" src="data:image/png;base64,', html)) >= 5
     assert "<script" not in html
     assert re.findall(r"https?://", html) == []
     assert re.findall(r'(?:src|href)="(?!data:)', html) == []

@@ -36,6 +36,7 @@ class ReportFigure(NamedTuple):
     title: str
     caption: str
     data: str
+    width: int
 
 
 def draw_figures(result: ScreenResult) -> list[ReportFigure]:
@@ -84,7 +85,7 @@ def draw_figures(result: ScreenResult) -> list[ReportFigure]:
     ]
     if result.adata.uns[Key.uns.CAUSAL_GRAPH]["edges"].empty:
         figures = [figure for figure in figures if figure[0] != "Causal graph"]
-    return [ReportFigure(title, caption, _encode(draw())) for title, caption, draw in figures]
+    return [ReportFigure(title, caption, *_encode(draw())) for title, caption, draw in figures]
 
 
 def comparison_figure(result: ScreenResult, *, metric: str = "pearson") -> Figure:
@@ -145,9 +146,11 @@ def history_figure(result: ScreenResult) -> Figure:
     return figure
 
 
-def _encode(figure: Figure) -> str:
-    """Figure as PNG in base64; the figure is closed."""
+def _encode(figure: Figure) -> tuple[str, int]:
+    """Figure as PNG in base64, with the width to show it in; the figure is closed."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, facecolor="white", bbox_inches="tight")
     plt.close(figure)
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+    # The width of a PNG stands in its header. Half as many dots again as pixels look sharp on most screens
+    width = int.from_bytes(buffer.getvalue()[16:20], "big")
+    return base64.b64encode(buffer.getvalue()).decode("ascii"), round(width / 1.5)

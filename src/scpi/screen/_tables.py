@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -13,8 +13,16 @@ if TYPE_CHECKING:
 
     from scpi.screen._result import ScreenResult
 
-_COLUMNS = {"pearson": "r", "pearson_top": "r top 20", "rmse": "RMSE", "energy_distance": "energy"}
+_COLUMNS = {"pearson": "r", "pearson_top": "r top20", "rmse": "RMSE", "energy_distance": "energy"}
 _DIFFERENCE = "r against additive"
+# Without edges, the table of scores fits into 80 columns
+_STYLE: dict[str, Any] = {
+    "title_justify": "left",
+    "caption_justify": "left",
+    "box": SIMPLE_HEAD,
+    "show_edge": False,
+    "pad_edge": False,
+}
 
 
 class ScoreRow(NamedTuple):
@@ -60,7 +68,7 @@ def score_table(result: ScreenResult) -> Table:
     """
     n = result.scores["perturbation"].nunique()
     what = f"{n} combinations that no model was trained on" if result.held_out else f"{n} perturbations, unseen cells"
-    table = Table(title=f"Predicted change of {what}", title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=f"Predicted change of {what}", **_STYLE)
     for position, name in enumerate(score_header(result)):
         table.add_column(name, justify="left" if position == 0 else "right", no_wrap=True)
     with_difference = "difference" in result.summary
@@ -148,7 +156,7 @@ def truth_table(result: ScreenResult) -> Table:
     result
         Results of a run that has a truth.
     """
-    table = Table(title="Planted and found", title_justify="left", show_header=False, box=SIMPLE_HEAD)
+    table = Table(title="Planted and found", show_header=False, **_STYLE)
     for question, answer in truth_lines(result):
         table.add_row(question, answer)
     return table
