@@ -36,7 +36,16 @@ def child(path: str) -> None:
     model.train(1, enable_progress_bar=False, accelerator="cpu")
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"data_gb": data / 1e9, "peak_gb": peak / 1e9, "above_data_gb": (peak - data) / 1e9, "seconds": round(seconds, 1)}))
+    print(
+        json.dumps(
+            {
+                "data_gb": data / 1e9,
+                "peak_gb": peak / 1e9,
+                "above_data_gb": (peak - data) / 1e9,
+                "seconds": round(seconds, 1),
+            }
+        )
+    )
 
 
 def main() -> None:
@@ -51,7 +60,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "screen.h5ad"
         random_screen(args.cells).write_h5ad(path)
-        run = subprocess.run([sys.executable, __file__, "--child", str(path)], check=True, capture_output=True, text=True)
+        run = subprocess.run(
+            [sys.executable, __file__, "--child", str(path)], check=True, capture_output=True, text=True
+        )
     result = {"n_cells": args.cells, "n_genes": 5_000, "density": 0.1} | json.loads(run.stdout.strip().splitlines()[-1])
     print(json.dumps(result))
     if args.out:

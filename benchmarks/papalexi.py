@@ -16,7 +16,6 @@ import logging
 import os
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import scanpy as sc
 import torch

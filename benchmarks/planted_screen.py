@@ -44,10 +44,18 @@ def run(task: dict) -> dict:
     adata = plant(task["seed"], task["interaction"])
     doubles = sorted(label for label in adata.obs["perturbation"].astype(str).unique() if "+" in label)
     models = {}
-    for name, arguments in {"SENAVAE": MODEL, "SENAVAE, relu": MODEL | {"mechanism": "relu"}, "Additive": {}, "MeanDelta": {}, "NoChange": {}}.items():
+    for name, arguments in {
+        "SENAVAE": MODEL,
+        "SENAVAE, relu": MODEL | {"mechanism": "relu"},
+        "Additive": {},
+        "MeanDelta": {},
+        "NoChange": {},
+    }.items():
         model_class = getattr(scpi.model, name.split(",")[0])
         model_class.setup_anndata(adata)
-        models[name] = model_class(adata, **(arguments | ({"seed": task["seed"]} if name.startswith("SENAVAE") else {})))
+        models[name] = model_class(
+            adata, **(arguments | ({"seed": task["seed"]} if name.startswith("SENAVAE") else {}))
+        )
         extra = {"enable_progress_bar": False, "accelerator": "cpu"} | TRAIN if name.startswith("SENAVAE") else {}
         models[name].train(held_out=doubles, train_size=0.9, seed=task["seed"], **extra)
     table = scpi.benchmark.compare_predictions(models, perturbation=doubles, rng=task["seed"])
@@ -81,14 +89,23 @@ def collect(results: list[dict]) -> dict:
     """Means over seeds, and the paired difference to the additive baseline with a bootstrap interval."""
     rng = np.random.default_rng(0)
     summary = []
-    for interaction, group in itertools.groupby(sorted(results, key=lambda r: r["interaction"]), key=lambda r: r["interaction"]):
+    for interaction, group in itertools.groupby(
+        sorted(results, key=lambda r: r["interaction"]), key=lambda r: r["interaction"]
+    ):
         tasks = list(group)
-        table = pd.DataFrame({task["seed"]: {name: score["pearson"] for name, score in task["scores"].items()} for task in tasks}).T
+        table = pd.DataFrame(
+            {task["seed"]: {name: score["pearson"] for name, score in task["scores"].items()} for task in tasks}
+        ).T
         row = {"interaction": interaction, "n_seeds": len(tasks), "pearson": table.mean().to_dict()}
         for name in ("SENAVAE", "SENAVAE, relu"):
             difference = (table[name] - table["Additive"]).to_numpy()
             boot = rng.choice(difference, size=(10_000, len(difference))).mean(1)
-            row[f"{name} minus additive"] = {"mean": float(difference.mean()), "low": float(np.quantile(boot, 0.025)), "high": float(np.quantile(boot, 0.975)), "seeds_above": int((difference > 0).sum())}
+            row[f"{name} minus additive"] = {
+                "mean": float(difference.mean()),
+                "low": float(np.quantile(boot, 0.025)),
+                "high": float(np.quantile(boot, 0.975)),
+                "seeds_above": int((difference > 0).sum()),
+            }
         summary.append(row)
     return {"summary": summary, "tasks": results}
 

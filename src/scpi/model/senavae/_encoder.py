@@ -13,7 +13,7 @@ from scpi.model.senavae._layers import gene_set_layer
 if TYPE_CHECKING:
     from scpi.model.senavae._layers import Init
 
-_MIN_VARIANCE = 1e-6
+_MIN_VARIANCE = 1e-8
 
 
 def init_small(layer: nn.Linear) -> nn.Linear:
@@ -39,8 +39,8 @@ class Encoder(nn.Module):
         Units of the plain first layer.
     leak
         Weight of genes outside a set.
-    init
-        Initial weights of gene sets.
+    init, max_ratio
+        Weights of gene sets, as in :class:`scpi.model.senavae._layers.GeneSetLinear`.
     """
 
     centre: Tensor
@@ -56,11 +56,15 @@ class Encoder(nn.Module):
         n_hidden: int = 128,
         leak: float = 0.0,
         init: Init = "set_mean",
+        max_ratio: float = 2.0,
     ) -> None:
         super().__init__()
         self.first: nn.Module | None
         if membership is not None:
-            self.first, width = gene_set_layer(membership, leak=leak, init=init), membership.shape[1]
+            self.first, width = (
+                gene_set_layer(membership, leak=leak, init=init, max_ratio=max_ratio),
+                membership.shape[1],
+            )
         elif n_hidden:
             self.first, width = init_small(nn.Linear(n_genes, n_hidden)), n_hidden
         else:

@@ -27,6 +27,10 @@ class GeneSetLinear(nn.Module):
         and sum to 1, and start equal, give or take 10 %. The activity then has a sign and a scale that mean something.
         ``"set_size"`` and ``"n_genes"`` leave the weights free, and draw them from the uniform distribution in
         ± 1/√fan_in, with the size of the set, or the number of genes as published, for fan-in.
+    max_ratio
+        How many times the equal share a member of a weighted mean can count, up or down, before normalisation. Sets
+        overlap: without a bound, a set can put all its weight on the few genes that it shares with another, and then
+        stands for that one.
     """
 
     sets: Tensor
@@ -34,7 +38,7 @@ class GeneSetLinear(nn.Module):
     offsets: Tensor
     sizes: Tensor
 
-    def __init__(self, membership: Tensor, *, init: Init = "set_mean") -> None:
+    def __init__(self, membership: Tensor, *, init: Init = "set_mean", max_ratio: float = 2.0) -> None:
         super().__init__()
         sets, genes = _members_by_set(membership)
         n_genes, n_sets = membership.shape
@@ -44,9 +48,13 @@ class GeneSetLinear(nn.Module):
         self.register_buffer("sizes", sizes)
         self.register_buffer("sets", sets)
         self.is_mean = init == "set_mean"
+        if max_ratio <= 1:
+            msg = f"`max_ratio` must be above 1, got {max_ratio}."
+            raise ValueError(msg)
+        self.log_bound = math.log(max_ratio)
         weight, bias = _initial_weights(sizes[sets], sizes, n_genes, init)
         # A weighted mean is parametrised by logarithms: any value of them gives positive weights.
-        self.weight = nn.Parameter(weight.log() if self.is_mean else weight)
+        self.weight = nn.Parameter((weight * sizes[sets]).log() if self.is_mean else weight)
         self.bias = nn.Parameter(bias)
         self.n_genes, self.n_sets = n_genes, n_sets
 
@@ -61,7 +69,10 @@ class GeneSetLinear(nn.Module):
         """Weight of every membership, ordered by set and then by gene."""
         if not self.is_mean:
             return self.weight
-        positive = self.weight.exp()
+        log_weight = self.weight
+        if math.isfinite(self.log_bound):
+            log_weight = self.log_bound * torch.tanh(log_weight / self.log_bound)
+        positive = log_weight.exp()
         total = positive.new_zeros(self.n_sets).index_add(0, self.sets, positive)
         return positive / total[self.sets]
 
@@ -104,13 +115,13 @@ class SoftGeneSetLinear(nn.Module):
         return self.weight * self.mask
 
 
-def gene_set_layer(membership: Tensor, *, leak: float, init: Init = "set_mean") -> nn.Module:
+def gene_set_layer(membership: Tensor, *, leak: float, init: Init = "set_mean", max_ratio: float = 2.0) -> nn.Module:
     """Hard mask for ``leak=0``, computed on the members only; soft mask above."""
     if leak < 0 or not math.isfinite(leak):
         msg = f"The weight of genes outside a set (`leak`) must be finite and >= 0, got {leak}."
         raise ValueError(msg)
     if leak == 0:
-        return GeneSetLinear(membership, init=init)
+        return GeneSetLinear(membership, init=init, max_ratio=max_ratio)
     return SoftGeneSetLinear(membership, leak=leak, init=init)
 
 

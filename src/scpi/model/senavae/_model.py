@@ -393,12 +393,13 @@ class SENAVAE(InterpretationMixin, PairedTrainingMixin, PerturbationModel):
         if kind not in ("exogenous", "causal", "mean"):
             msg = f"`kind` must be 'exogenous', 'causal' or 'mean', got {kind!r}."
             raise ValueError(msg)
-        generator = torch.Generator().manual_seed(seed)
+        # A generator whose stream does not depend on how it is cut into batches.
+        generator = np.random.default_rng(seed)
         out = []
         for mean, variance in self._posterior(adata, indices=indices, batch_size=batch_size):
             if kind == "exogenous":
-                noise = torch.randn(mean.shape, generator=generator).to(mean.device)
-                mean = mean + variance.sqrt() * noise
+                noise = torch.from_numpy(generator.standard_normal(mean.shape, dtype=np.float32))
+                mean = mean + variance.sqrt() * noise.to(mean)
             out.append((self.module.causal(mean) if kind == "causal" else mean).cpu().numpy())
         return np.concatenate(out)
 

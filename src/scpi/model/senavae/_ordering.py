@@ -43,7 +43,8 @@ def order_by_effects(
     remaining = list(range(n_factors))
     downstream: list[int] = []
     residuals = effects.copy()
-    penalty = ridge * np.square(effects).sum(1).mean()
+    # Never zero: effects that are all zero have no edges.
+    penalty = ridge * np.square(effects).sum(1).mean() + np.finfo(np.float64).tiny
     while remaining:
         sizes = np.einsum("ij,ij->i", residuals[remaining], residuals[remaining])
         factor = remaining.pop(int(np.argmin(sizes)))

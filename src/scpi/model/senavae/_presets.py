@@ -22,6 +22,8 @@ class Preset:
         Units of the hidden layers of the encoder (``"mlp"``) and of the decoder; 0 makes the decoder linear.
     init
         Weights of gene sets: a weighted mean of the members, or free weights.
+    max_weight_ratio
+        How many times its equal share a member of a weighted mean can count, up or down.
     intervention
         Intervention encoder: ``"mlp"`` or ``"table"``.
     positive_output
@@ -70,6 +72,7 @@ class Preset:
     encoder: Encoder = "gene_sets"
     n_hidden: int = 128
     init: Literal["set_mean", "set_size", "n_genes"] = "set_mean"
+    max_weight_ratio: float = 2.0
     intervention: Literal["mlp", "table"] = "table"
     positive_output: bool = False
     learn_variance: bool = True

@@ -64,6 +64,10 @@ def solve_relu(z: Tensor, adjacency: Tensor) -> Tensor:
     return torch.stack(causal, dim=1)
 
 
+def _at_least_single(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
 class CausalLayer(nn.Module):
     """Structural causal model over latent factors.
 
@@ -89,14 +93,19 @@ class CausalLayer(nn.Module):
         if self.graph is None:
             return z
         solve = solve_linear if self.mechanism == "linear" else solve_relu
-        return solve(z, self.graph().to(z.dtype))
+        # Half precision has no triangular solver, and errors would add up from cause to consequence.
+        with torch.autocast(z.device.type, enabled=False):
+            z = _at_least_single(z)
+            return solve(z, self.graph().to(z.dtype))
 
     def inverse(self, u: Tensor) -> Tensor:
         """Exogenous noise of the causal variables ``u``, same shape: what the parents do not explain."""
         if self.graph is None:
             return u
-        parents = torch.relu(u) if self.mechanism == "relu" else u
-        return u - parents @ self.graph().to(u.dtype)
+        with torch.autocast(u.device.type, enabled=False):
+            u = _at_least_single(u)
+            parents = torch.relu(u) if self.mechanism == "relu" else u
+            return u - parents @ self.graph().to(u.dtype)
 
     def adjacency(self) -> Tensor:
         """Adjacency matrix of shape (n_factors, n_factors); zeros without a graph."""
