@@ -110,7 +110,9 @@ class PerturbationDataSplitter(pl.LightningDataModule):
         **loader_kwargs: Any,
     ) -> None:
         super().__init__()
-        self.n_cells, self.n_parts, self.loader_kwargs = n_cells, n_parts, loader_kwargs
+        self.n_cells, self.n_parts = n_cells, n_parts
+        # Under these names scvi-tools logs them to MLflow.
+        self.data_loader_kwargs, self.train_size, self.validation_size = loader_kwargs, train_size, validation_size
         self.seed = resolve_seed(seed)
         state = adata_manager.get_state_registry(KEYS.CONDITION)
         self._design = encode_labels(
@@ -197,7 +199,7 @@ class PerturbationDataSplitter(pl.LightningDataModule):
             seed=self.seed,
         )
         # The sampler yields whole batches, so the loader must not batch again.
-        return DataLoader(self._dataset, sampler=sampler, batch_size=None, **self.loader_kwargs)
+        return DataLoader(self._dataset, sampler=sampler, batch_size=None, **self.data_loader_kwargs)
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Batches of the training cells, others in every epoch."""
