@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from datetime import UTC, datetime
 from importlib.metadata import metadata
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,6 +116,19 @@ def returns_as_prose(app: Sphinx, what: str, name: str, obj: Any, options: Any, 
             return
 
 
+def fill_in_benchmarks(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Put tables of the committed results in the place of `{{ benchmark: name }}`."""
+    if docname != "benchmarks":
+        return
+    spec = spec_from_file_location("benchmarks_report", HERE.parent / "benchmarks" / "report.py")
+    report = module_from_spec(spec)
+    spec.loader.exec_module(report)
+    for path in report.RESULTS.glob("*.json"):
+        app.env.note_dependency(str(path))
+    source[0] = re.sub(r"\{\{ benchmark: (\w+) \}\}", lambda match: report.section(match[1]), source[0])
+
+
 def setup(app: Sphinx) -> None:
     """Connect what stands above."""
+    app.connect("source-read", fill_in_benchmarks)
     app.connect("autodoc-process-docstring", returns_as_prose, priority=400)  # napoleon is at 500

@@ -1,0 +1,217 @@
+"""Tables of the results in ``benchmarks/results``, as Markdown.
+
+The documentation puts them into the page ``docs/benchmarks.md`` when it is built; this prints them::
+
+    python benchmarks/report.py
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+RESULTS = Path(__file__).parent / "results"
+METRICS = ("pearson", "pearson_top", "rmse", "r2", "sign_accuracy", "mmd", "energy_distance")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Markdown table; numbers are right-aligned where a whole column has them."""
+    cells = [[show(value) for value in row] for row in rows]
+    raw = [[is_number(text) for text in row] for row in cells]
+    numeric = [all(row[i] for row in raw) for i in range(len(columns))]
+    lines = [list(columns), ["--:" if right else "---" for right in numeric], *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def show(value: Any) -> str:
+    """A value with three significant digits, or four where it is large."""
+    if value is None or value != value:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.3g}"
+
+
+def is_number(text: str) -> bool:
+    """Whether a shown cell is a number, or a missing one."""
+    return text == "–" or text.replace(",", "").replace("e-", "").replace("-", "").replace(".", "").isdigit()
+
+
+def mean(rows: Iterable[Mapping[str, Any]], key: str) -> float | None:
+    """Mean over the rows that have a value."""
+    values = [row[key] for row in rows if row.get(key) is not None]
+    return fmean(values) if values else None
+
+
+def fidelity(result: Any) -> str:
+    presets = [name for name, value in result.items() if isinstance(value, dict) and name != "parts"]
+    parts = table(("part", "difference"), list(result["parts"].items()))
+    names = dict.fromkeys(name for preset in presets for name in result[preset])
+    rows = [(name, *(result[preset].get(name) for preset in presets)) for name in names]
+    of_presets = table(("quantity", *(f'preset "{preset}"' for preset in presets)), rows)
+    return f"{parts}\n\n{of_presets}\n\nLargest difference **{show(result['largest'])}**."
+
+
+def training_speed(result: Any) -> str:
+    rows = [
+        (i, run["published_cells_per_s"], run["scpi_cells_per_s"], run["ratio"])
+        for i, run in enumerate(result["runs"], start=1)
+    ]
+    text = table(("run", "published formulation, cells/s", "scpi, cells/s", "ratio"), rows)
+    return f"{text}\n\nMedian ratio **{show(result['median_ratio'])}**, on {result['threads']} threads."
+
+
+def memory(result: Any) -> str:
+    columns = ("cells", "genes", "data, GB", "peak, GB", "above the data, GB", "seconds")
+    keys = ("n_cells", "n_genes", "data_gb", "peak_gb", "above_data_gb", "seconds")
+    return table(columns, [[result[key] for key in keys]])
+
+
+def simulated_scm(result: Any) -> str:
+    def group(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return row["mechanism"], row["n_factors"], row["n_genes"]
+
+    found, doubles = [], []
+    for setting, members in groupby(sorted(result, key=group), key=group):
+        rows = list(members)
+        n = len({row["seed"] for row in rows})
+        of_graph = ("targets_recovered", "edge_ap", "edge_ap_chance", "shd_at_0.2", "shd_empty")
+        found.append((*setting, n, *(mean(rows, key) for key in of_graph)))
+        of_cells = ("mmd_model", "mmd_additive", "mmd_no_change", "mmd_floor")
+        doubles.append((*setting, n, *(mean(rows, key) for key in of_cells)))
+    setting_columns = ("mechanism", "factors", "genes", "seeds")
+    return "\n\n".join(
+        (
+            table(
+                (*setting_columns, "targets found", "edge AP", "AP by chance", "SHD at 0.2", "SHD of an empty graph"),
+                found,
+            ),
+            "Unseen doubles, absolute unbiased MMD² (the floor is between halves of the real cells):",
+            table((*setting_columns, "SENAVAE", "additive", "no change", "floor"), doubles),
+        )
+    )
+
+
+def planted_screen(result: Any) -> str:
+    models = list(result["summary"][0]["pearson"])
+    scores = [
+        (row["interaction"], row["n_seeds"], *(row["pearson"][name] for name in models)) for row in result["summary"]
+    ]
+    differences = [
+        (row["interaction"], key.removesuffix(" minus additive"), *(value[k] for k in ("mean", "low", "high")))
+        + (f"{value['seeds_above']} of {row['n_seeds']}",)
+        for row in result["summary"]
+        for key, value in row.items()
+        if key.endswith(" minus additive")
+    ]
+    return "\n\n".join(
+        (
+            "Pearson correlation of the change, mean over unseen doubles and seeds:",
+            table(("interaction", "seeds", *models), scores),
+            "Difference from the additive baseline, paired over seeds, with a 95 % bootstrap interval:",
+            table(("interaction", "model", "difference", "low", "high", "seeds above"), differences),
+        )
+    )
+
+
+def papalexi(result: Any) -> str:
+    parts = ["Rank of the interferon-gamma response among the sets, and Welch's t in brackets:", activities(result)]
+    for key, title in (("held_out_cells", "Held-out cells, mean over knock-outs and seeds:"),):
+        if key in result:
+            parts += [title, scores_of(result[key])]
+    return "\n\n".join(parts)
+
+
+def activities(result: Any) -> str:
+    """Rows of activity and cells, columns of knock-outs."""
+    learned = result["learned"]
+    sources = {"plain mean": result["plain_mean"]} | {
+        f"learned, seed {seed}": [row for row in learned if row.get("seed") == seed]
+        for seed in sorted({row.get("seed", 0) for row in learned})
+    }
+    groups = list(dict.fromkeys(row["group"] for row in result["plain_mean"]))
+    rows = []
+    for name, entries in sources.items():
+        for cells in dict.fromkeys(entry["cells"] for entry in entries):
+            by_group = {entry["group"]: entry for entry in entries if entry["cells"] == cells}
+            rows.append((name, cells, *(activity_cell(by_group.get(group)) for group in groups)))
+    return table(("activity", "cells", *groups), rows)
+
+
+def activity_cell(entry: Mapping[str, Any] | None) -> str:
+    if entry is None:
+        return "–"
+    if "rank" in entry:
+        return f"{entry['rank']} ({entry['t']:.1f})"
+    return f"{entry['significant_sets']} of {entry['n_sets']} sets significant"
+
+
+def scores_of(models: Mapping[str, Mapping[str, Any]]) -> str:
+    """Metrics of models."""
+    known = [name for name in METRICS if any(name in scores for scores in models.values())]
+    columns = known or list(dict.fromkeys(key for scores in models.values() for key in scores))
+    return table(
+        ("model", *columns), [(name, *(scores.get(key) for key in columns)) for name, scores in models.items()]
+    )
+
+
+def generic(result: Any) -> str:
+    """Tables of whatever shape: records, numbers by name, or these under titles."""
+    if isinstance(result, list) and result and all(isinstance(row, dict) for row in result):
+        columns = list(dict.fromkeys(key for row in result for key, value in row.items() if is_plain(value)))
+        return table(columns, [[row.get(key) for key in columns] for row in result])
+    if isinstance(result, dict):
+        if result and all(isinstance(value, dict) and all(map(is_plain, value.values())) for value in result.values()):
+            return scores_of(result)
+        plain = {key: value for key, value in result.items() if is_plain(value)}
+        parts = [table(("", ""), list(plain.items()))] if plain else []
+        for key, value in result.items():
+            if not is_plain(value):
+                parts += [f"*{str(key).replace('_', ' ')}*", generic(value)]
+        return "\n\n".join(parts)
+    return show(result) if is_plain(result) else ", ".join(map(str, result))
+
+
+def is_plain(value: Any) -> bool:
+    return not isinstance(value, dict | list)
+
+
+SECTIONS: dict[str, Callable[[Any], str]] = {
+    "fidelity": fidelity,
+    "training_speed": training_speed,
+    "memory": memory,
+    "simulated_scm": simulated_scm,
+    "planted_screen": planted_screen,
+    "papalexi": papalexi,
+    "scifi": generic,
+}
+
+
+def section(name: str, results: Path = RESULTS) -> str:
+    """Table of one result, or a line that says that it is missing."""
+    path = results / f"{name}.json"
+    if not path.is_file():
+        return f"*No result in this checkout: there is no `benchmarks/results/{name}.json`.*"
+    result = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return SECTIONS[name](result)
+    except (KeyError, IndexError, TypeError):
+        # Written by another version of the script: the numbers, in the shape that they have
+        return generic(result)
+
+
+def main() -> None:
+    for name in SECTIONS:
+        print(f"## {name}\n\n{section(name)}\n")
+
+
+if __name__ == "__main__":
+    main()
