@@ -62,7 +62,7 @@ def demo(
     ] = 0.5,
     effect_size: Annotated[float, typer.Option(min=0.0, help="Log2 fold change of the strongest effect.")] = 1.5,
     n_cells: Annotated[int, typer.Option(min=10, help="Cells of each perturbation and pair.")] = 150,
-    max_epochs: Annotated[int, typer.Option(min=1, help="Epochs of the training.")] = 50,
+    max_epochs: Annotated[int, typer.Option(min=1, help="Epochs of the training.")] = 30,
     likelihood: LikelihoodOption = Likelihood.normal,
     seed: Seed = 0,
     debug: Debug = False,
