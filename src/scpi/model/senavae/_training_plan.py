@@ -91,6 +91,9 @@ class SENAVAETrainingPlan(TrainingPlan):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Adam, with a half-cosine decay of the learning rate where the preset says so."""
+        if "mixed" in str(self.trainer.precision):
+            # Lightning clips no gradients of the fused optimiser, the default of newer scvi-tools, in mixed precision.
+            self.fused_optimizer = False
         config = super().configure_optimizers()
         if self.preset.cosine_decay and "lr_scheduler" not in config:
             scheduler = torch.optim.lr_scheduler.LambdaLR(config["optimizer"], self._lr_factor)
