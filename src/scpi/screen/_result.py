@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from scpi.model import SENAVAE
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ScreenResult:
     """What :func:`scpi.screen.run_screen` found."""
 
