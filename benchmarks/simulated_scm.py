@@ -62,6 +62,7 @@ def fit(train, task: dict):
         n_hidden=0,
         mechanism=task["mechanism"],
         seed=task["seed"],
+        max_mmd=10.0,
     )
     settings = SETTINGS[task["mechanism"]] | task.get("settings", {})
     model.train(

@@ -8,6 +8,7 @@ from scpi._lazy import attach
 
 if TYPE_CHECKING:
     from scpi.model.baselines import Additive as Additive
+    from scpi.model.baselines import Linear as Linear
     from scpi.model.baselines import MeanDelta as MeanDelta
     from scpi.model.baselines import NoChange as NoChange
     from scpi.model.baselines import TrainMean as TrainMean
@@ -17,6 +18,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Additive": "baselines",
+        "Linear": "baselines",
         "MeanDelta": "baselines",
         "NoChange": "baselines",
         "SENAVAE": "senavae",

@@ -17,7 +17,7 @@ from scpi.model.base._seed import resolve_seed
 from scpi.model.base._split import Split, split_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from scvi.data import AnnDataManager
@@ -173,6 +173,12 @@ class PerturbationDataSplitter(pl.LightningDataModule):
         pools = self.train_idx[is_control], self.train_idx[~is_control]
         control, perturbed = (np.sort(rng.permutation(pool)[:n_cells]) for pool in pools)
         return control, perturbed
+
+    def training_conditions(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+        """Doses of the single perturbations, and the training cells, of every condition but the control."""
+        codes = self._codes[self.train_idx]
+        for code in np.unique(codes[~self._is_control[self.train_idx]]):
+            yield self._design[code], self.train_idx[codes == code]
 
     def doses_of(self, cells: NDArray[np.int64]) -> NDArray[np.float64]:
         """Dose of each of some cells; 1 for perturbed cells without a dose, 0 for controls."""

@@ -36,6 +36,7 @@ class MeansModule(BaseModuleClass):
     def __init__(self, n_perturbations: int, n_genes: int) -> None:
         super().__init__()
         self.register_buffer("changes", torch.full((n_perturbations, n_genes), torch.nan))
+        self.register_buffer("linear_effects", torch.full((n_perturbations, n_genes), torch.nan))
         self.register_buffer("mean_change", torch.full((n_genes,), torch.nan))
         self.register_buffer("control_mean", torch.full((n_genes,), torch.nan))
 
@@ -136,6 +137,7 @@ class Baseline(PerturbationModel):
             doses = splitter.doses_of(cells)
             if (doses != 0).any():
                 self.module.changes[index] = torch.from_numpy(_slope(x, cells, doses, control))
+        self.module.linear_effects.copy_(torch.from_numpy(self._linear_effects(splitter, x, control)))
         mean_change = np.mean([mean - control for mean in means.values()], axis=0)
         self.module.mean_change.copy_(torch.from_numpy(mean_change))
         self.module.control_mean.copy_(torch.from_numpy(control))
@@ -143,6 +145,18 @@ class Baseline(PerturbationModel):
         self.train_indices, self.validation_indices, self.test_indices = splitter.split
         self.history_: dict[str, Any] = {}
         self.is_trained_ = True
+
+    def _linear_effects(
+        self, splitter: PerturbationDataSplitter, x: Any, control: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Effects of all perturbations at once, by least squares over the perturbed training cells."""
+        sums, counts, designs = [], [], []
+        for design, cells in splitter.training_conditions():
+            designs.append(design)
+            counts.append(len(cells))
+            sums.append(_mean(x, cells) - control)
+        root = np.sqrt(np.asarray(counts, dtype=np.float64))[:, None]
+        return np.linalg.lstsq(np.asarray(designs, dtype=np.float64) * root, np.asarray(sums) * root, rcond=None)[0]
 
     def _change(self, design: NDArray[np.float32]) -> NDArray[np.float32]:
         """Change of the mean under the doses ``design`` (n_perturbations,)."""

@@ -79,7 +79,7 @@ class Preset:
     abduct: bool = True
     causal_posterior: bool = True
     data_init: bool = True
-    max_mmd: float = 10.0
+    max_mmd: float = 100.0
     max_kl: float = 1.0
     max_temperature: float = 5.0
     mmd_start: int = 0

@@ -1,0 +1,29 @@
+"""One effect a perturbation, from all conditions that it occurs in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scpi.model.baselines._baseline import Baseline
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Linear(Baseline):
+    """Adds effects that are fitted to all training conditions, combinations included, to control cells.
+
+    The effects are the least-squares solution of a linear model without interactions over the perturbed cells, on the
+    scale of the registered expression. Where combinations are trained on, they inform the effects of their members,
+    which :class:`Additive` takes from single perturbations alone. Of several solutions it is the smallest.
+
+    Parameters
+    ----------
+    adata
+        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
+    """
+
+    def _change(self, design: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(design @ self.module.linear_effects.cpu().numpy(), dtype=np.float32)
