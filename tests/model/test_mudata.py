@@ -125,6 +125,17 @@ def test_cells_in_another_order_are_refused(make_mdata):
         scpi.model.Additive.setup_mudata(mdata, modalities=TO_MDATA)
 
 
+def test_new_cells_in_another_order_are_refused(make_mdata, build):
+    model = build("Additive", make_mdata(), setup={"modalities": TO_MDATA})
+    new = make_mdata()
+    mixed = mudata.MuData({"protein": new.mod["protein"][::-1].copy(), "rna": new.mod["rna"]})
+    mixed.obs["perturbation"] = new.obs["perturbation"]
+    with pytest.raises(ValueError, match="in the same order"):
+        model.predict(mixed, perturbation="A")
+    with pytest.raises(ValueError, match=r"reads the modality 'rna', but the data has \['protein'\]"):
+        model.predict(mudata.MuData({"protein": new.mod["protein"]}), perturbation="A")
+
+
 def test_a_mudata_and_an_anndata_are_not_the_same(make_mdata, make_screen, build):
     with pytest.raises(TypeError, match="set up with MuData, but AnnData was given"):
         build("Additive", make_mdata(), setup={"modalities": TO_MDATA}).predict(make_screen(), perturbation="A")

@@ -20,7 +20,7 @@ def run(values, *, start_epoch=0):
         trainer = SimpleNamespace(callback_metrics=metrics, sanity_checking=False, current_epoch=epoch)
         callback.on_validation_end(trainer, plan)
     callback.on_train_end(trainer, plan)
-    return callback, float(module.weight)
+    return callback, module.weight.item()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import numpy as np
 from scvi.train import TrainRunner
 
 from scpi.model.base._data_splitter import PerturbationDataSplitter
+from scpi.model.base._perturbation_model import PerturbationModel
 from scpi.model.base._seed import seeded
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ class BestWeights(pl.Callback):
             pl_module.module.load_state_dict(self._state)
 
 
-class PairedTrainingMixin:
-    """Trains on perturbed cells beside freshly drawn controls."""
+class PairedTrainingModel(PerturbationModel):
+    """Perturbation model that trains on perturbed cells beside freshly drawn controls."""
 
     _data_splitter_cls = PerturbationDataSplitter
     _train_runner_cls = TrainRunner
@@ -82,7 +83,7 @@ class PairedTrainingMixin:
         callbacks = list(callbacks)
         if restore_best and has_validation:
             callbacks.append(BestWeights(monitor, start_epoch=anneal_end))
-        defaults = {"check_val_every_n_epoch": 1 if has_validation else None, "log_every_n_steps": 1}
+        defaults: dict[str, Any] = {"check_val_every_n_epoch": 1 if has_validation else None, "log_every_n_steps": 1}
         if early_stopping:
             if not has_validation:
                 msg = "Early stopping needs validation cells: set `validation_size` above 0."
@@ -103,6 +104,8 @@ class PairedTrainingMixin:
             callbacks=callbacks,
             **{**defaults, **trainer_kwargs},
         )
+        # A model that was trained before is in the mode for predictions.
+        self.module.train()
         with seeded(splitter.seed):
             runner()
         labels = self._labels(self.adata)
