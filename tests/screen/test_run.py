@@ -67,7 +67,7 @@ def test_what_is_held_out_was_in_no_training(planted):
 
 
 def test_the_table_has_the_model_the_baselines_and_the_ceilings(planted):
-    names = ["SENAVAE", "additive", "mean change", "no change", "split-half ceiling", "ceiling, all cells"]
+    names = ["SENAVAE", "additive", "linear", "mean change", "no change", "split-half ceiling", "ceiling, all cells"]
     assert list(planted.scores["model"].unique()) == names
     means = planted.summary.set_index(["model", "metric"])["mean"]
     own = planted.scores[planted.scores["model"] == "additive"]

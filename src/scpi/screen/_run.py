@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 MODEL = "SENAVAE"
 ADDITIVE = "additive"
-_BASELINES = {ADDITIVE: "Additive", "mean change": "MeanDelta", "no change": "NoChange"}
+_BASELINES = {ADDITIVE: "Additive", "linear": "Linear", "mean change": "MeanDelta", "no change": "NoChange"}
 _STAGES = ("Check the data", "Train SENAVAE", "Train baselines", "Compare", "Predict", "Explain", "Write")
 
 
