@@ -22,6 +22,7 @@ CASES = {
     "SENAVAE-sena": ("SENAVAE", {"preset": "sena", "leak": 0.1}),
     "SENAVAE-zhang": ("SENAVAE", {"preset": "zhang"}),
     "Additive": ("Additive", {}),
+    "Linear": ("Linear", {}),
     "MeanDelta": ("MeanDelta", {}),
     "NoChange": ("NoChange", {}),
     "TrainMean": ("TrainMean", {}),

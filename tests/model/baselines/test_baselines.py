@@ -1,0 +1,93 @@
+"""Means and effects of the baselines, against plain NumPy on the training cells."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="module")
+def fitted(make_screen, build):
+    """A model of each kind by name, with the expression, labels and doses of its training cells."""
+
+    def fit(name, **setup):
+        adata = make_screen()
+        model = build(name, adata, setup=setup, train={"held_out": ["C+D"]})
+        cells = model.train_indices
+        labels = adata.obs["perturbation"].replace({"B+A": "A+B"}).to_numpy()[cells]
+        return model, adata.X.toarray()[cells].astype(float), labels, adata.obs["dose"].to_numpy()[cells]
+
+    return fit
+
+
+def change(model, label, *, dose=None):
+    predicted = model.predict(perturbation=label, dose=dose)
+    start = model.adata.to_df().loc[predicted.obs["source_cell"]].to_numpy()
+    moved = predicted.X - start
+    np.testing.assert_allclose(moved, np.tile(moved[0], (len(moved), 1)), atol=1e-5)
+    return moved[0]
+
+
+def mean_change(x, labels, label):
+    return x[labels == label].mean(0) - x[labels == "control"].mean(0)
+
+
+def test_additive_adds_the_changes_of_the_singles(fitted):
+    model, x, labels, _ = fitted("Additive")
+    single = {name: mean_change(x, labels, name) for name in "ABCD"}
+    np.testing.assert_allclose(change(model, "A"), single["A"], atol=1e-5)
+    # The combination was seen, and is not used.
+    np.testing.assert_allclose(change(model, "A+B"), single["A"] + single["B"], atol=1e-5)
+    np.testing.assert_allclose(change(model, "D+C+A"), single["A"] + single["C"] + single["D"], atol=1e-5)
+    np.testing.assert_allclose(change(model, "control"), 0, atol=1e-6)
+
+
+def test_additive_is_proportional_to_the_dose(fitted):
+    model, x, labels, doses = fitted("Additive", dose_key="dose")
+    members = labels == "A"
+    moved = x[members] - x[labels == "control"].mean(0)
+    slope = np.linalg.lstsq(doses[members][:, None], moved, rcond=None)[0][0]
+    np.testing.assert_allclose(change(model, "A"), slope, atol=1e-5)
+    np.testing.assert_allclose(change(model, "A", dose=0.25), 0.25 * slope, atol=1e-5)
+
+
+def test_mean_delta_is_the_mean_over_conditions(fitted):
+    model, x, labels, _ = fitted("MeanDelta")
+    conditions = ["A", "A+B", "B", "C", "D"]
+    expected = np.mean([mean_change(x, labels, name) for name in conditions], axis=0)
+    for label in ("A", "C+D", "A+B+C"):
+        np.testing.assert_allclose(change(model, label), expected, atol=1e-5)
+
+
+def test_no_change_predicts_the_cells(fitted):
+    model, *_ = fitted("NoChange")
+    np.testing.assert_array_equal(change(model, "A+D"), 0)
+
+
+def test_train_mean_is_one_cell(fitted):
+    model, x, labels, _ = fitted("TrainMean")
+    expected = np.mean([x[labels == name].mean(0) for name in ("A", "A+B", "B", "C", "D")], axis=0)
+    predicted = model.predict(perturbation=["A", "C+D"]).X
+    np.testing.assert_allclose(predicted, np.tile(expected, (len(predicted), 1)), atol=1e-5)
+
+
+@pytest.mark.parametrize("setup", [{}, {"dose_key": "dose"}])
+def test_linear_is_the_least_squares_solution_over_perturbed_cells(fitted, setup):
+    model, x, labels, doses = fitted("Linear", **setup)
+    perturbed = labels != "control"
+    design = np.array([[name in label.split("+") for name in "ABCD"] for label in labels[perturbed]], dtype=float)
+    if setup:
+        design *= doses[perturbed][:, None]
+    effects = np.linalg.lstsq(design, x[perturbed] - x[~perturbed].mean(0), rcond=None)[0]
+    np.testing.assert_allclose(change(model, "A"), effects[0], atol=1e-4)
+    np.testing.assert_allclose(change(model, "D+C"), effects[2] + effects[3], atol=1e-4)
+
+
+def test_a_second_training_forgets_the_first(make_screen, build):
+    """What is held out later must not be remembered from before."""
+    adata = make_screen()
+    model = build("Additive", adata)
+    model.predict(perturbation="A+D")
+    model.train(held_out=["D"])
+    with pytest.raises(ValueError, match=r"No training cell has \['D'\] alone"):
+        model.predict(perturbation="A+D")
