@@ -10,8 +10,10 @@ import pytest
 import scvi
 
 import scpi
+from scpi.model.senavae._presets import PRESETS
 
-PAGES = sorted((Path(__file__).parents[1] / "docs" / "user_guide").glob("*.md"))
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs" / "user_guide").glob("*.md"))
 FENCE = re.compile(r"^```python\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 WITH_CODE = [page for page in PAGES if FENCE.search(page.read_text(encoding="utf-8"))]
 
@@ -31,3 +33,26 @@ def test_the_code_of_a_page_runs(page, monkeypatch, tmp_path):
     for snippet in FENCE.findall(page.read_text(encoding="utf-8")):
         exec(compile(snippet, page.name, "exec"), variables)
     plt.close("all")
+
+
+def test_the_table_of_presets_is_right():
+    text = (ROOT / "docs" / "user_guide" / "senavae.md").read_text(encoding="utf-8")
+    rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| "))
+    table = {row[0]: row[1:] for row in rows if len(row) == 4}
+    for column, name in enumerate(('`"scpi"`', '`"sena"`', '`"zhang"`')):
+        assert table[""][column] == name
+        preset = PRESETS[name.strip('`"')]
+        expected = {
+            r"$\alpha$ (MMD): end, start epoch": (preset.max_mmd, preset.mmd_start),
+            r"$\beta$ (KL): end, start epoch": (preset.max_kl, preset.kl_start),
+            r"$\tau$: end, start epoch": (preset.max_temperature, preset.temperature_start),
+            "L1 of the graph": (preset.graph_penalty,),
+            "learning rate": (preset.lr,),
+            "cells of a condition × conditions in a step": (preset.n_cells, preset.n_conditions),
+            "epochs": (preset.max_epochs,),
+        }
+        found = {row: tuple(map(float, re.findall(r"\d+(?:\.\d+)?", table[row][column]))) for row in expected}
+        assert found == expected
+        assert ("unbiased" in table["MMD"][column]) is preset.unbiased
+        bandwidth = re.findall(r"\d+", table["MMD"][column])
+        assert [float(value) for value in bandwidth] == ([] if preset.bandwidth is None else [preset.bandwidth])
