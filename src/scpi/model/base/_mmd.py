@@ -39,7 +39,7 @@ class _BatchedMMD(torch.autograd.Function):
     """Discrepancy with a gradient by the first sample, in five batched products forwards and backwards together."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, x: Tensor, y: Tensor, weight: Tensor, base: Tensor | float, n_kernels: int, unbiased: bool
     ) -> Tensor:
         n = x.shape[1]
@@ -68,7 +68,7 @@ class _BatchedMMD(torch.autograd.Function):
         return sum_xx / n_pairs + sum_yy / pairs_y - 2 * (k_xy * weight_xy).sum((1, 2))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None, None]:
         x, y, slope_xx, slope_xy = ctx.saved_tensors
         scale = 4 * grad[:, None, None]
         slope_xx, slope_xy = slope_xx * scale, slope_xy * scale

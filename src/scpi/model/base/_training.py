@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import lightning.pytorch as pl
 import numpy as np
 from scvi.train import TrainRunner
+from torch import nn
 
 from scpi.model.base._data_splitter import PerturbationDataSplitter
 from scpi.model.base._perturbation_model import PerturbationModel
@@ -45,12 +46,12 @@ class BestWeights(pl.Callback):
             return
         if float(value) < self.best_value:
             self.best_value, self.best_epoch = float(value), trainer.current_epoch
-            self._state = copy.deepcopy(pl_module.module.state_dict())
+            self._state = copy.deepcopy(_module(pl_module).state_dict())
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Restore the best weights."""
         if self._state is not None:
-            pl_module.module.load_state_dict(self._state)
+            _module(pl_module).load_state_dict(self._state)
 
 
 class PairedTrainingModel(PerturbationModel):
@@ -110,3 +111,12 @@ class PairedTrainingModel(PerturbationModel):
             runner()
         labels = self._labels(self.adata)
         self.trained_conditions_ = sorted({label for label in labels[splitter.train_idx] if label != self.control_})
+
+
+def _module(plan: pl.LightningModule) -> nn.Module:
+    """Network that a training plan trains."""
+    module = plan.module
+    if not isinstance(module, nn.Module):
+        msg = "The training plan has no module."
+        raise TypeError(msg)
+    return module

@@ -156,7 +156,8 @@ class Baseline(PerturbationModel):
             counts.append(len(cells))
             sums.append(_mean(x, cells) - control)
         root = np.sqrt(np.asarray(counts, dtype=np.float64))[:, None]
-        return np.linalg.lstsq(np.asarray(designs, dtype=np.float64) * root, np.asarray(sums) * root, rcond=None)[0]
+        effects = np.linalg.lstsq(np.asarray(designs, dtype=np.float64) * root, np.asarray(sums) * root, rcond=None)[0]
+        return np.asarray(effects, dtype=np.float64)
 
     def _change(self, design: NDArray[np.float32]) -> NDArray[np.float32]:
         """Change of the mean under the doses ``design`` (n_perturbations,)."""

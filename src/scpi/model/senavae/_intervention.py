@@ -78,6 +78,5 @@ class InterventionEncoder(nn.Module):
         if self.logits_table is not None:
             self.logits_table.copy_(self.logits_table[:, order])
         else:
-            last = self.logits_net[-1]
-            last.weight.copy_(last.weight[order])
-            last.bias.copy_(last.bias[order])
+            for parameter in self.logits_net[-1].parameters():
+                parameter.copy_(parameter[order])

@@ -69,7 +69,7 @@ class GeneSetLinear(nn.Module):
         """Weight of every membership, ordered by set and then by gene."""
         if not self.is_mean:
             return self.weight
-        log_weight = self.weight
+        log_weight: Tensor = self.weight
         if math.isfinite(self.log_bound):
             log_weight = self.log_bound * torch.tanh(log_weight / self.log_bound)
         positive = log_weight.exp()

@@ -13,10 +13,9 @@ from scpi.model.base._attribution import AttributionTarget
 from scpi.model.base._checks import check_expression
 from scpi.model.base._constants import KEYS
 from scpi.model.base._mmd import bandwidth_from_cells
-from scpi.model.base._perturbation_model import PerturbationModel
 from scpi.model.base._schedules import anneal_end
 from scpi.model.base._seed import resolve_seed, seeded
-from scpi.model.base._training import PairedTrainingMixin
+from scpi.model.base._training import PairedTrainingModel
 from scpi.model.senavae._initial import initialise_interventions, initialise_linear
 from scpi.model.senavae._interpretation import InterpretationMixin
 from scpi.model.senavae._module import SENAVAEModule
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 _SAMPLE = 4000
 
 
-class SENAVAE(InterpretationMixin, PairedTrainingMixin, PerturbationModel):
+class SENAVAE(InterpretationMixin, PairedTrainingModel):
     """SENA-discrepancy-VAE: causal factors made of pathways, and unseen combinations of perturbations.
 
     A variational autoencoder encodes control cells through a layer of gene sets into exogenous noise. A perturbation

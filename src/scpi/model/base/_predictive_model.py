@@ -13,6 +13,7 @@ from scpi._rng import as_generator
 from scpi.model.base._checks import as_indices
 from scpi.model.base._constants import KEYS
 from scpi.model.base._labels import split_label
+from scpi.model.base._screen_model import ScreenModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _MAX_CELLS = 1000
 
 
-class PredictionMixin:
+class PredictiveModel(ScreenModel):
     """The prediction hook: every model and baseline predicts through it."""
 
     def predict(

@@ -1,0 +1,50 @@
+"""The notebooks run, cell by cell, where their data is at hand."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "tutorials").glob("*.ipynb"))
+DATA = re.compile(r'folder / "([^"]+)"')
+
+
+def read(notebook):
+    return json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+
+
+def code_cells(notebook):
+    return ["".join(cell["source"]) for cell in read(notebook) if cell["cell_type"] == "code"]
+
+
+def test_there_is_a_notebook():
+    assert NOTEBOOKS
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_committed_executed_and_clean(notebook):
+    cells = [cell for cell in read(notebook) if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert {output["output_type"] for output in outputs} <= {"display_data", "execute_result", "stream"}
+    assert [output["text"] for output in outputs if output.get("name") == "stderr"] == []
+    # No path of the machine that it was run on
+    assert not re.search(r"/(home|tmp|root|Users|work)/", notebook.read_text(encoding="utf-8"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs(notebook, test_data, monkeypatch, tmp_path):
+    cells = code_cells(notebook)
+    for name in DATA.findall("\n".join(cells)):
+        test_data(name)
+    monkeypatch.chdir(tmp_path)
+    variables = {"__name__": notebook.stem}
+    for number, cell in enumerate(cells, start=1):
+        exec(compile(cell, f"{notebook.name}, cell {number}", "exec"), variables)
+        plt.close("all")
