@@ -27,7 +27,7 @@ import scpi
 
 SCREEN = {"n_cells": 200, "effect_size": 1.5}
 MODEL: dict = {}
-TRAIN: dict = {}
+TRAIN: dict = {"max_epochs": 40}
 
 
 def plant(seed: int, interaction: float) -> sc.AnnData:

@@ -20,7 +20,9 @@ class Ceiling(NamedTuple):
     """Mean and standard deviation of a metric over random splits."""
 
     mean: float
+    """Mean over splits."""
     sd: float
+    """Standard deviation over splits."""
 
 
 def _half_means(

@@ -307,6 +307,10 @@ class ScreenModel(BaseModelClass):
         ----------
         label
             Label with its members in any order.
+
+        Returns
+        -------
+        Members sorted and joined by the delimiter, without repeats and without the control, or the control.
         """
         return canonical_label(label, control=self.control_, delimiter=self.delimiter_)
 

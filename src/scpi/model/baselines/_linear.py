@@ -23,6 +23,8 @@ class Linear(Baseline):
     ----------
     adata
         Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
+    registry
+        Given by scvi-tools in place of data when a saved model is loaded without.
     """
 
     def _change(self, design: NDArray[np.float32]) -> NDArray[np.float32]:

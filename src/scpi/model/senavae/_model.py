@@ -471,6 +471,10 @@ class SENAVAE(InterpretationMixin, PairedTrainingModel):
         perturbation
             Label, for ``"change"``.
 
+        Returns
+        -------
+        The function, the transform of registered expression into its input, and the names of its outputs.
+
         Raises
         ------
         ValueError
