@@ -26,13 +26,15 @@ copyright = f"{datetime.now(tz=UTC):%Y}, {author}"
 version = release = _metadata["Version"]
 
 # --- notebooks
-# They live in the top-level folder tutorials/, where people look for them; Sphinx only reads below its own folder.
+# They live in the top-level folder tutorials/, where people look for them; Sphinx only reads below its own folder. Their
+# links lead to the pages of the repository, and from the copies to the same pages.
 
 _notebooks = HERE / "tutorials" / "notebooks"
 shutil.rmtree(_notebooks, ignore_errors=True)
 _notebooks.mkdir()
 for _notebook in sorted((HERE.parent / "tutorials").glob("*.ipynb")):
-    shutil.copy(_notebook, _notebooks)
+    _text = _notebook.read_text(encoding="utf-8").replace("](../docs/", "](../../")
+    (_notebooks / _notebook.name).write_text(_text, encoding="utf-8")
 
 # --- Sphinx
 
