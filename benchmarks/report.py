@@ -123,11 +123,14 @@ def planted_screen(result: Any) -> str:
 
 
 def papalexi(result: Any) -> str:
-    parts = ["Rank of the interferon-gamma response among the sets, and Welch's t in brackets:", activities(result)]
-    for key, title in (("held_out_cells", "Held-out cells, mean over knock-outs and seeds:"),):
-        if key in result:
-            parts += [title, scores_of(result[key])]
-    return "\n\n".join(parts)
+    return "\n\n".join(
+        (
+            "Rank of the interferon-gamma response among the sets, and Welch's t in brackets:",
+            activities(result),
+            "Held-out cells, mean over knock-outs and seeds:",
+            scores_of(result["held_out_cells"]),
+        )
+    )
 
 
 def activities(result: Any) -> str:
@@ -152,6 +155,12 @@ def activity_cell(entry: Mapping[str, Any] | None) -> str:
     if "rank" in entry:
         return f"{entry['rank']} ({entry['t']:.1f})"
     return f"{entry['significant_sets']} of {entry['n_sets']} sets significant"
+
+
+def scifi(result: Any) -> str:
+    settings = {key.replace("_", " "): value for key, value in result.items() if is_plain(value)}
+    about = ", ".join(f"{name} {show(value)}" for name, value in settings.items())
+    return f"Mean over held-out combinations and splits ({about}):\n\n{scores_of(result['scores'])}"
 
 
 def scores_of(models: Mapping[str, Mapping[str, Any]]) -> str:
@@ -191,7 +200,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "simulated_scm": simulated_scm,
     "planted_screen": planted_screen,
     "papalexi": papalexi,
-    "scifi": generic,
+    "scifi": scifi,
 }
 
 
