@@ -51,6 +51,7 @@ def run(task: dict) -> dict:
     for name, arguments in {
         "SENAVAE": MODEL,
         "Additive": {},
+        "Linear": {},
         "MeanDelta": {},
         "NoChange": {},
     }.items():

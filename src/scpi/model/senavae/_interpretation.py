@@ -27,7 +27,12 @@ class InterpretationMixin:
 
     @torch.no_grad()
     def get_intervention_assignment(self) -> pd.DataFrame:
-        """Probability that a perturbation hits a factor, perturbations x factors, at the temperature of training."""
+        """Probability that a perturbation hits a factor, at the temperature of training.
+
+        Returns
+        -------
+        Table of perturbations x factors, whose rows sum to 1.
+        """
         assignment = self.module.intervention.assignment().cpu().numpy()
         return pd.DataFrame(assignment, index=self.perturbations_, columns=self._factor_names())
 
@@ -91,6 +96,10 @@ class InterpretationMixin:
         """Weight of every gene set in the mean of every factor, factors x sets.
 
         For a model whose encoder estimates causal variables these are the weights of the causal variables.
+
+        Returns
+        -------
+        Table of factors x sets, or x units for an encoder without sets.
         """
         weight = self.module.encoder.heads.weight[: self.n_factors_].cpu().numpy()
         columns = self.gene_set_names_ or [f"unit_{index}" for index in range(weight.shape[1])]
