@@ -100,9 +100,9 @@ def intervention_targets(
         strength.axvline(0, color="black", lw=0.6)
         strength.set_xlabel("Strength")
         entropy.barh(places, targets["entropy"], height=0.7, color=GREY)
-        entropy.axvline(np.log(len(factors)), color="black", lw=0.8, ls=":")
-        entropy.set_xlim(0, 1.08 * np.log(max(2, len(factors))))
-        entropy.set_xlabel("Entropy (nat)")
+        entropy.axvline(1.0, color="black", lw=0.8, ls=":")
+        entropy.set_xlim(0, 1.08)
+        entropy.set_xlabel("Entropy (share)")
         counts.bar(range(len(factors)), np.bincount(probability.argmax(axis=1), minlength=len(factors)), color=GREY)
         counts.set_ylabel("Perturbations", fontsize=SMALL, rotation=0, ha="right", va="center")
         for margin in (strength, entropy):

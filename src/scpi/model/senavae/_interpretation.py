@@ -66,8 +66,7 @@ class InterpretationMixin:
     def get_causal_graph(self, *, threshold: float | None = None, top_k: int | None = None) -> pd.DataFrame:
         """Edges of the causal graph, the strongest first.
 
-        Weights are effects of one standard deviation of the cause on the consequence, in standard deviations of its
-        noise: they do not depend on the scale of the factors.
+        Weights are in units of the prior, in which the noise of every factor has variance 1.
 
         Parameters
         ----------
