@@ -106,20 +106,33 @@ def planted_screen(result: Any) -> str:
         (row["interaction"], row["n_seeds"], *(row["pearson"][name] for name in models)) for row in result["summary"]
     ]
     differences = [
-        (row["interaction"], key.removesuffix(" minus additive"), *(value[k] for k in ("mean", "low", "high")))
+        (row["interaction"], key.replace(" minus ", " less "), *(value[k] for k in ("mean", "low", "high")))
         + (f"{value['seeds_above']} of {row['n_seeds']}",)
         for row in result["summary"]
         for key, value in row.items()
-        if key.endswith(" minus additive")
+        if " minus " in key
+    ]
+    first = [
+        (interaction, *(mean([task["own_set_first"] for task in tasks], kind) for kind in ("learned", "plain_mean")))
+        for interaction, tasks in by_interaction(result["tasks"]).items()
     ]
     return "\n\n".join(
         (
             "Pearson correlation of the change, mean over unseen doubles and seeds:",
             table(("interaction", "seeds", *models), scores),
-            "Difference from the additive baseline, paired over seeds, with a 95 % bootstrap interval:",
-            table(("interaction", "model", "difference", "low", "high", "seeds above"), differences),
+            "Differences, paired over seeds, with a 95 % bootstrap interval:",
+            table(("interaction", "models", "difference", "low", "high", "seeds above"), differences),
+            "Share of single perturbations whose own program is the first of the sets in the differential activity:",
+            table(("interaction", "learned activity", "plain mean"), first),
         )
     )
+
+
+def by_interaction(tasks: Iterable[Mapping[str, Any]]) -> dict[float, list[Mapping[str, Any]]]:
+    groups: dict[float, list[Mapping[str, Any]]] = {}
+    for task in sorted(tasks, key=lambda task: task["interaction"]):
+        groups.setdefault(task["interaction"], []).append(task)
+    return groups
 
 
 def papalexi(result: Any) -> str:
