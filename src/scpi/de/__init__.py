@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from scpi.de._fdr import false_discovery_control as false_discovery_control
     from scpi.de._moments import Moments as Moments
     from scpi.de._moments import group_moments as group_moments
-    from scpi.de._welch import welch as welch
-    from scpi.de._wilcoxon import wilcoxon as wilcoxon
+    from scpi.de._tests._welch import welch as welch
+    from scpi.de._tests._wilcoxon import wilcoxon as wilcoxon
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
@@ -21,7 +21,7 @@ __getattr__, __dir__, __all__ = attach(
         "Moments": "_moments",
         "false_discovery_control": "_fdr",
         "group_moments": "_moments",
-        "welch": "_welch",
-        "wilcoxon": "_wilcoxon",
+        "welch": "_tests._welch",
+        "wilcoxon": "_tests._wilcoxon",
     },
 )
