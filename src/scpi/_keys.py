@@ -53,6 +53,8 @@ class Key:
         """Names of the sets in ``obsm["pathway_activity"]`` and the parameters."""
         DIFFERENTIAL_ACTIVITY: Final = "differential_activity"
         """Tests of gene-set activity of every perturbation against the control."""
+        RANK_GENES: Final = "rank_genes_groups"
+        """Tests of every gene in every group, in the structure of scanpy."""
         CAUSAL_GRAPH: Final = "causal_graph"
         """Edges, factors and targets of a causal model."""
         PREDICTION: Final = "prediction"

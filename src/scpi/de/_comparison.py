@@ -17,7 +17,7 @@ class Comparison:
     """Test of every group against the reference in every column, groups x columns."""
 
     effect: NDArray[np.float64]
-    """Mean of the group less that of the reference."""
+    """Effect size that belongs to the test, such as the difference of the means: zero where there is none."""
     score: NDArray[np.float64]
     """Test statistic: positive where the group is above the reference."""
     log_pval: NDArray[np.float64]
@@ -34,8 +34,11 @@ class Comparison:
         return self.log_pval / np.log(10.0)
 
 
-def check_groups(n_rows: int, codes: ArrayLike, reference: int, min_size: int) -> tuple[NDArray[np.intp], int]:
-    """Give the codes as integers and their number, once every group is large enough to be tested."""
+def check_groups(n_rows: int, codes: ArrayLike, reference: int | None, min_size: int) -> tuple[NDArray[np.intp], int]:
+    """Give the codes as integers and their number, once every group is large enough to be tested.
+
+    Where every group is tested against the rest, which is a `reference` of `None`, there have to be two groups.
+    """
     array = np.asarray(codes)
     if array.ndim != 1 or array.dtype.kind not in "iu" or len(array) != n_rows:
         msg = (
@@ -45,7 +48,10 @@ def check_groups(n_rows: int, codes: ArrayLike, reference: int, min_size: int) -
         raise ValueError(msg)
     used = array[array >= 0].astype(np.intp)
     sizes = np.bincount(used) if len(used) else np.zeros(0, dtype=np.intp)
-    if not 0 <= reference < len(sizes):
+    if reference is None and len(sizes) < 2:
+        msg = f"There must be two groups or more to test each against the rest, but there are {len(sizes)}."
+        raise ValueError(msg)
+    if reference is not None and not 0 <= reference < len(sizes):
         msg = f"`reference` is group {reference}, but the groups are 0 to {len(sizes) - 1}."
         raise ValueError(msg)
     small = np.flatnonzero(sizes < min_size)

@@ -94,3 +94,22 @@ def group_moments(values: ArrayLike, codes: ArrayLike, *, n_groups: int | None =
         residual[residual <= squares * np.finfo(np.float64).eps * n] = 0.0
         variance = np.where(n > 1, residual / (n - 1.0), np.nan)
     return Moments(size=size, mean=mean + shift, variance=variance)
+
+
+def other_moments(moments: Moments, reference: int | None) -> Moments:
+    """Moments of what each group is compared with: the reference, or all other groups together if `None`."""
+    if reference is not None:
+        rows = np.full(len(moments.size), reference)
+        return Moments(size=moments.size[rows], mean=moments.mean[rows], variance=moments.variance[rows])
+    size = moments.size[:, None].astype(np.float64)
+    n_other = size.sum() - size
+    # Around the overall mean, so that a large mean does not drown a small variance
+    center = (size * moments.mean).sum(axis=0) / size.sum()
+    mean = moments.mean - center
+    squares = np.where(size > 1, (size - 1.0) * moments.variance, 0.0) + size * mean**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean_other = -size * mean / n_other
+        residual = squares.sum(axis=0) - squares - n_other * mean_other**2
+        residual[residual <= squares.sum(axis=0) * np.finfo(np.float64).eps * len(size)] = 0.0
+        variance = np.where(n_other > 1, residual / (n_other - 1.0), np.nan)
+    return Moments(size=n_other.ravel().astype(np.intp), mean=mean_other + center, variance=variance)

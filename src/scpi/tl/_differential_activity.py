@@ -11,7 +11,7 @@ from scpi._gene_sets import read_gene_sets
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._slots import listed, read_activity, read_labels, result_params
-from scpi.de import Comparison, false_discovery_control, welch, wilcoxon
+from scpi.de import Comparison, false_discovery_control, group_moments, welch, wilcoxon
 from scpi.metrics import dar, hits_at_n
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ def differential_activity(
     translation = order.get_indexer(labels.categories)
     codes = np.where(labels.codes >= 0, translation[labels.codes], -1)
     full = _TESTS[method](activity, codes, reference=0)
-    comparison = Comparison(effect=full.effect[1:], score=full.score[1:], log_pval=full.log_pval[1:])
+    mean = group_moments(activity, codes, n_groups=len(order)).mean
+    comparison = Comparison(effect=mean[1:] - mean[0], score=full.score[1:], log_pval=full.log_pval[1:])
 
     own, targets = _own_sets(adata, gene_sets_key, names, tested, target_genes, delimiter)
     pval_adj = false_discovery_control(comparison.pval)

@@ -5,14 +5,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scpi.de._comparison import Comparison, check_groups, check_values
-from scpi.de._moments import group_moments
+from scpi.de._moments import group_moments, other_moments
 from scpi.de._student import two_sided_log_pval
+from scpi.de._tests._method import Cells, Method
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from scpi.de._moments import Moments
 
-def welch(values: ArrayLike, codes: ArrayLike, *, reference: int) -> Comparison:
+
+def welch(values: ArrayLike, codes: ArrayLike, *, reference: int | None) -> Comparison:
     """Welch's t-test of every group against the reference, in every column at once.
 
     The null hypothesis is that group and reference have the same mean; their variances may differ (Welch,
@@ -25,12 +28,12 @@ def welch(values: ArrayLike, codes: ArrayLike, *, reference: int) -> Comparison:
     codes
         Group of each row: 0, 1, ...; rows with a negative code are left out.
     reference
-        Code of the reference.
+        Code of the reference; each group is compared with all other rows if `None`.
 
     Returns
     -------
-    Effect, t and p-value, groups x columns. The row of the reference itself is zero, with p = 1. So is t where
-    neither group nor reference varies: there is no noise that a difference could be compared to.
+    Effect (difference of the means), t and p-value, groups x columns. The row of the reference itself is zero, with
+    p = 1. So is t where neither group nor reference varies: there is no noise that a difference could be compared to.
 
     Raises
     ------
@@ -47,17 +50,35 @@ def welch(values: ArrayLike, codes: ArrayLike, *, reference: int) -> Comparison:
     matrix = check_values(values)
     groups, n_groups = check_groups(matrix.shape[0], codes, reference, 2)
     moments = group_moments(matrix, groups, n_groups=n_groups)
-    effect = moments.mean - moments.mean[reference]
-    n = moments.size[:, None].astype(np.float64)
-    error = moments.variance / n
-    squared = error + error[reference]
+    return compare_means(moments, other_moments(moments, reference), reference)
+
+
+def compare_means(moments: Moments, other: Moments, reference: int | None) -> Comparison:
+    """Welch's test from the moments of the groups and those of what each is compared with."""
+    effect = moments.mean - other.mean
+    n, n_other = moments.size[:, None].astype(np.float64), other.size[:, None].astype(np.float64)
+    error, error_other = moments.variance / n, other.variance / n_other
+    squared = error + error_other
     defined = squared > 0
-    defined[reference] = False
+    if reference is not None:
+        defined[reference] = False
     scale = np.where(defined, squared, 1.0)
     score = np.where(defined, effect / np.sqrt(scale), 0.0)
     # Shares of the squared error keep the degrees of freedom away from underflow
-    share, share_reference = error / scale, error[reference] / scale
-    inverse_df = share**2 / (n - 1.0) + share_reference**2 / (n[reference] - 1.0)
+    inverse_df = (error / scale) ** 2 / (n - 1.0) + (error_other / scale) ** 2 / (n_other - 1.0)
     df = 1.0 / np.where(defined, inverse_df, 1.0)
     log_pval = np.where(defined, two_sided_log_pval(score, df), 0.0)
     return Comparison(effect=effect, score=score, log_pval=log_pval)
+
+
+def _test(cells: Cells) -> Comparison:
+    return welch(cells.values, cells.codes, reference=cells.reference)
+
+
+METHOD = Method(
+    name="t-test",
+    test=_test,
+    takes="expression",
+    null="Group and reference have the same mean; their variances may differ.",
+    source="Welch, Biometrika 34, 1947",
+)

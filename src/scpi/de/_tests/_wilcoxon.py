@@ -1,23 +1,31 @@
 from __future__ import annotations
 
+import contextlib
+import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from scipy import sparse, special
 
 from scpi.de._comparison import Comparison, check_groups, check_values
-from scpi.de._moments import group_moments
+from scpi.de._tests._method import Cells, Method
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+# Stored values below which the progress bar would be gone before it can be read
+_SHORT = 50_000_000
 
-def wilcoxon(values: ArrayLike, codes: ArrayLike, *, reference: int, continuity: bool = True) -> Comparison:
+
+def wilcoxon(
+    values: ArrayLike, codes: ArrayLike, *, reference: int | None, continuity: bool = True, n_jobs: int = 1
+) -> Comparison:
     """Rank-sum test (Wilcoxon, Mann-Whitney) of every group against the reference, in every column.
 
     The null hypothesis is that the values of group and reference come from one distribution. The statistic is the
     normal approximation with the correction for ties, as `scipy.stats.mannwhitneyu(method="asymptotic")` has it. The
-    reference is sorted once for all groups.
+    ranks are those of illico (`illico.asymptotic_wilcoxon`).
 
     Parameters
     ----------
@@ -26,14 +34,17 @@ def wilcoxon(values: ArrayLike, codes: ArrayLike, *, reference: int, continuity:
     codes
         Group of each row: 0, 1, ...; rows with a negative code are left out.
     reference
-        Code of the reference.
+        Code of the reference; each group is compared with all other rows if `None`.
     continuity
         Move the statistic by one half towards its expectation, as a normal approximation of a count calls for.
+    n_jobs
+        Threads to use.
 
     Returns
     -------
-    Effect (difference of the means), z and p-value, groups x columns. The row of the reference itself is zero, with
-    p = 1. So is z where all values are equal.
+    Effect, z and p-value, groups x columns. The effect is the rank-biserial correlation: the probability that a row of
+    the group is above one of the reference less the probability that it is below. The row of the reference itself is
+    zero, with p = 1. So is z where all values are equal.
 
     Raises
     ------
@@ -47,47 +58,71 @@ def wilcoxon(values: ArrayLike, codes: ArrayLike, *, reference: int, continuity:
     >>> round(float(result.score[1, 0]), 6), round(float(result.pval[1, 0]), 6)
     (1.745743, 0.080856)
     """
-    matrix = check_values(values)
+    matrix = _as_illico_takes_it(check_values(values))
     groups, n_groups = check_groups(matrix.shape[0], codes, reference, 1)
-    moments = group_moments(matrix, groups, n_groups=n_groups)
-    columns: Any = matrix.tocsc() if sparse.issparse(matrix) else matrix
-    in_reference, others = np.flatnonzero(groups == reference), np.flatnonzero((groups >= 0) & (groups != reference))
-    codes_others = groups[others]
-    u, ties = np.zeros_like(moments.mean), np.zeros_like(moments.mean)
-    for column in range(matrix.shape[1]):
-        x = columns[:, column]
-        x = x.toarray().ravel() if sparse.issparse(x) else x
-        u[:, column], ties[:, column] = _u_and_ties(np.sort(x[in_reference]), x[others], codes_others, n_groups)
-    n, n_reference = moments.size[:, None].astype(np.float64), float(moments.size[reference])
-    n_both = n + n_reference
-    variance = n * n_reference / 12.0 * ((n_both + 1.0) - ties / (n_both * np.maximum(n_both - 1.0, 1.0)))
-    # Rounding leaves a little of the variance of equal values
-    defined = variance > 1e-9 * n * n_reference
-    defined[reference] = False
-    deviation = u - n * n_reference / 2.0
-    if continuity:
-        deviation = np.sign(deviation) * np.maximum(np.abs(deviation) - 0.5, 0.0)
-    score = np.where(defined, deviation / np.sqrt(np.where(defined, variance, 1.0)), 0.0)
+    ranked = _rank(matrix, groups, reference, continuity, n_jobs)
+    size = np.bincount(groups[groups >= 0], minlength=n_groups)[:, None].astype(np.float64)
+    others = size.sum() - size if reference is None else size[reference]
+    effect = 2.0 * ranked["statistic"] / (size * others) - 1.0
+    score = ranked["z_score"]
+    if reference is not None:
+        effect[reference], score[reference] = 0.0, 0.0
     log_pval = np.minimum(np.log(2.0) + special.log_ndtr(-np.abs(score)), 0.0)
-    return Comparison(effect=moments.mean - moments.mean[reference], score=score, log_pval=log_pval)
+    return Comparison(effect=effect, score=score, log_pval=log_pval)
 
 
-def _u_and_ties(
-    reference: NDArray[Any], x: NDArray[Any], codes: NDArray[np.intp], n_groups: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mann-Whitney U of each group in one column, and the sum of t^3 - t over its ties with the sorted reference."""
-    order = np.lexsort((x, codes))
-    x, codes = x[order], codes[order]
-    below, upto = np.searchsorted(reference, x, "left"), np.searchsorted(reference, x, "right")
-    u = np.bincount(codes, weights=(below + upto) / 2.0, minlength=n_groups).astype(np.float64)
+def _as_illico_takes_it(matrix: Any) -> Any:
+    """Floats; of sparse matrices sorted indices and no stored zeros, which would not tie with the others."""
+    if matrix.dtype not in (np.float32, np.float64):
+        matrix = matrix.astype(np.float32 if matrix.dtype.itemsize <= 2 else np.float64)
+    if sparse.issparse(matrix) and np.count_nonzero(matrix.data) < matrix.nnz:
+        matrix = matrix.copy()
+        matrix.eliminate_zeros()
+    if sparse.issparse(matrix) and not matrix.has_sorted_indices:
+        matrix = matrix.sorted_indices()
+    return sparse.csr_matrix(matrix) if isinstance(matrix, sparse.csr_array) else matrix
 
-    def cube(t: NDArray[np.float64]) -> NDArray[np.float64]:
-        return t**3 - t
 
-    lengths = np.diff(np.flatnonzero(np.r_[True, reference[1:] != reference[:-1], True])).astype(np.float64)
-    # Runs of one value within one group, and how often the reference has that value
-    starts = np.flatnonzero(np.r_[True, (x[1:] != x[:-1]) | (codes[1:] != codes[:-1])]) if len(x) else np.zeros(0, int)
-    in_group = np.diff(np.r_[starts, len(x)]).astype(np.float64)
-    in_reference = (upto - below)[starts].astype(np.float64)
-    added = cube(in_group + in_reference) - cube(in_reference)
-    return u, cube(lengths).sum() + np.bincount(codes[starts], weights=added, minlength=n_groups)
+def _rank(
+    matrix: Any, groups: NDArray[np.intp], reference: int | None, continuity: bool, n_jobs: int
+) -> dict[str, NDArray[np.float64]]:
+    """U and z, groups x columns."""
+    from anndata import AnnData
+    from illico import asymptotic_wilcoxon
+    from loguru import logger
+
+    logger.disable("illico")
+    n_rows, n_columns = matrix.shape
+    obs = pd.DataFrame({"group": groups}, index=pd.RangeIndex(n_rows).astype(str))
+    left_out = bool((groups < 0).any())
+    used = list(range(int(groups.max()) + 1)) if left_out and reference is not None else None
+    stored = matrix.nnz if sparse.issparse(matrix) else matrix.size
+    quiet = contextlib.redirect_stderr(io.StringIO()) if stored < _SHORT else contextlib.nullcontext()
+    with quiet:
+        table = asymptotic_wilcoxon(
+            AnnData(matrix, obs=obs),
+            # Its fold changes are not used, and those of the logarithm are the cheaper ones
+            is_log1p=False,
+            group_keys="group",
+            reference=reference,
+            groups=used,
+            exclude_from_ovr=[-1] if left_out and reference is None else None,
+            use_continuity=continuity,
+            n_threads=n_jobs,
+        )
+    # Groups come in the order of their codes
+    return {name: table[name].to_numpy().reshape(-1, n_columns) for name in ("statistic", "z_score")}
+
+
+def _test(cells: Cells, *, continuity: bool = True) -> Comparison:
+    return wilcoxon(cells.values, cells.codes, reference=cells.reference, continuity=continuity, n_jobs=cells.n_jobs)
+
+
+METHOD = Method(
+    name="wilcoxon",
+    test=_test,
+    takes="expression",
+    null="The values of group and reference come from one distribution.",
+    source="Wilcoxon, Biometrics Bulletin 1, 1945; Mann and Whitney, Ann. Math. Stat. 18, 1947",
+    min_size=1,
+)

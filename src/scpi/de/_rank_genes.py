@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import inspect
+import re
+import warnings
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._ranking import Ranking, write_ranking
+from scpi._settings import settings
+from scpi._slots import listed, read_labels, result_params
+from scpi.de._expression import Expression, prepare_expression
+from scpi.de._fdr import false_discovery_control
+from scpi.de._fold_change import log2_fold_changes, mean_counts, other_mean
+from scpi.de._plan import REST, plan_comparisons
+from scpi.de._registry import find, registered
+from scpi.de._tests._method import Cells
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+    from scpi.de._plan import Plan
+    from scpi.de._tests._method import Method
+
+CorrMethod = Literal["benjamini-hochberg", "bonferroni"]
+Scope = Literal["group", "all"]
+Transform = Literal["auto", "none"]
+_CLUSTERING = re.compile(r"^(leiden|louvain|k_?-?means)", re.IGNORECASE)
+
+
+@fill
+def rank_genes(
+    data: AnnData | MuData,
+    groupby: str,
+    *,
+    method: str = "wilcoxon",
+    groups: Sequence[str] | Literal["all"] = "all",
+    reference: str = REST,
+    layer: str | None = None,
+    transform: Transform = "auto",
+    sample_key: str | None = None,
+    covariates: Sequence[str] = (),
+    pseudocount: float = 0.01,
+    rankby_abs: bool = False,
+    corr_method: CorrMethod = "benjamini-hochberg",
+    corr_scope: Scope = "group",
+    pts: bool = False,
+    n_jobs: int | None = None,
+    key_added: str = Key.uns.RANK_GENES,
+    mod: str | None = None,
+    copy: bool = False,
+    **options: Any,
+) -> AnnData | MuData | None:
+    """Rank the genes of every group of cells by a test against the reference.
+
+    :func:`scpi.de.methods` lists the tests with their null hypotheses. All tests of cells count cells as independent,
+    which those of one donor or culture are not: their p-values are too small where the groups differ between samples.
+    With replicates, use :func:`scpi.de.limma` or a test of samples. Where the groups were found by clustering the same
+    counts, p-values are too small as well: see :func:`scpi.de.thin_counts`.
+
+    Parameters
+    ----------
+    %(data)s
+    groupby
+        Column of `adata.obs` with the group of each cell. Cells without a label are left out.
+    method
+        Name of the test: "wilcoxon", "t-test", "t-test_overestim_var", "logistic", "zinb", "deseq2" or "edger".
+    groups
+        Groups to test; all if `"all"`.
+    reference
+        Group to compare with. With `"rest"`, each group is compared with all other cells that have a label.
+    %(layer)s
+    transform
+        With "auto", counts are normalised to the median depth and log-transformed for a test that takes expression;
+        with "none" the values are tested as they are.
+    sample_key
+        Column of `adata.obs` with the sample (donor, culture, well) of each cell, for tests of samples.
+    covariates
+        Columns of `adata.obs` to adjust for, for tests that can.
+    pseudocount
+        Added to both means of the fold change, in normalised counts, so that a gene that is absent on one side has a
+        finite one.
+    rankby_abs
+        Rank by the absolute score, so that genes that go down come first too.
+    corr_method
+        Adjustment of the p-values for the number of tests.
+    corr_scope
+        Adjust over the genes of each group, or over all groups and genes as one family. The second controls the rate
+        of false discoveries in a list drawn from all groups, as in a screen.
+    pts
+        Also store the fraction of cells of the group and of the reference in which a gene is found.
+    n_jobs
+        Threads to use; `scpi.settings.n_jobs` if `None`.
+    %(key_added)s
+    %(mod)s
+    %(copy)s
+    **options
+        Options of the test, such as `continuity` of "wilcoxon": the keyword arguments of the function of that name in
+        `scpi.de`.
+
+    Returns
+    -------
+    Returns `None` if `copy=False`, else the copy. Sets the following field:
+
+    `adata.uns['rank_genes_groups' | key_added]` : :class:`dict`
+        The structure that :func:`scanpy.tl.rank_genes_groups` writes, for its functions and for :mod:`scpi.get` and
+        :mod:`scpi.pl`: record arrays with one field for each group, best gene first: `names`, `scores`,
+        `logfoldchanges` (log2 of the ratio of the means of normalised counts; NaN for scaled data), `pvals`,
+        `pvals_adj`, also `log10_pvals` (finite where `pvals` is too small for a float) and `effect` (the effect size of
+        the test), with `pts` also `pts` and `pts_rest`; and `params`.
+
+    Raises
+    ------
+    KeyError
+        If a column or the layer is not there.
+    ValueError
+        If the test, a group, the reference or an option is unknown, a group is too small, or the values are not what
+        the test takes, such as logarithms for a test of counts.
+    ImportError
+        If the test needs an extra that is not installed.
+
+    Examples
+    --------
+    >>> import scanpy as sc
+    >>> import scpi
+    >>> adata = sc.datasets.pbmc68k_reduced().raw.to_adata()
+    >>> scpi.de.rank_genes(adata, "bulk_labels")
+    >>> sc.get.rank_genes_groups_df(adata, "CD14+ Monocyte")["names"][:2].tolist()
+    ['TYROBP', 'LST1']
+    """
+    adata = resolve_modality(data, mod)
+    test = find(method)
+    _check_arguments(test, corr_method, corr_scope, transform, pseudocount, sample_key, covariates, options)
+    labels = read_labels(data, groupby, mod=mod)
+    plan = plan_comparisons(labels, groupby, groups, reference, test.min_size if test.unit == "cell" else 1)
+    _warn_of_clusters(adata, groupby, layer)
+    log_base = adata.uns.get("log1p", {}).get("base") if "log1p" in adata.uns else None
+    expression = prepare_expression(read_layer(adata, layer), takes=test.takes, transform=transform, log_base=log_base)
+    n_jobs = settings.n_jobs if n_jobs is None else n_jobs
+    cells = Cells(
+        values=expression.tested,
+        codes=plan.codes,
+        reference=plan.reference,
+        samples=None if sample_key is None else read_labels(data, sample_key, mod=mod).codes.astype(np.intp),
+        covariates=adata.obs[list(covariates)] if covariates else None,
+        n_jobs=n_jobs,
+    )
+    comparison = test.test(cells, **options)
+    n_tested = len(plan.tested)
+    log_pval = comparison.log_pval[:n_tested]
+    genes = adata.var_names.to_numpy(dtype=object)
+    ranking = Ranking(
+        groups=np.array(plan.tested, dtype=object),
+        genes=genes,
+        scores=comparison.score[:n_tested],
+        logfoldchanges=_fold_changes(expression, plan, pseudocount, n_jobs),
+        log10_pvals=log_pval / np.log(10.0),
+        pvals_adj=_adjust(np.exp(log_pval), corr_method, corr_scope),
+        extra={"effect": comparison.effect[:n_tested]},
+        params=result_params(
+            groupby=groupby,
+            reference=reference,
+            method=method,
+            use_raw=False,
+            layer=layer,
+            corr_method=corr_method,
+            corr_scope=corr_scope,
+            rankby_abs=rankby_abs,
+            transform=expression.transform,
+            pseudocount=pseudocount,
+            sample_key=sample_key,
+            covariates=list(covariates) or None,
+            **options,
+        ),
+    )
+    tables = _fractions(expression.tested, plan, genes) if pts else {}
+    result = data.copy() if copy else None
+    write_ranking(resolve_modality(data if result is None else result, mod), key_added, ranking, **tables)
+    return result
+
+
+def read_layer(adata: AnnData, layer: str | None) -> Any:
+    """`X` or a layer, which has to be in memory."""
+    if layer is not None and layer not in adata.layers:
+        msg = f"`adata.layers` has no {layer!r}, only {listed(adata.layers)}."
+        raise KeyError(msg)
+    values = adata.X if layer is None else adata.layers[layer]
+    if values is None:
+        msg = "`adata.X` is empty: name the layer to use with `layer=`."
+        raise ValueError(msg)
+    if adata.isbacked or not hasattr(values, "dtype") or type(values).__module__.startswith("dask"):
+        msg = f"The values must be in memory, but are {type(values).__name__}: load them with `adata.to_memory()`."
+        raise NotImplementedError(msg)
+    return values
+
+
+def _check_arguments(
+    test: Method,
+    corr_method: str,
+    corr_scope: str,
+    transform: str,
+    pseudocount: float,
+    sample_key: str | None,
+    covariates: Sequence[str],
+    options: dict[str, Any],
+) -> None:
+    for name, value, allowed in (
+        ("corr_method", corr_method, get_args(CorrMethod)),
+        ("corr_scope", corr_scope, get_args(Scope)),
+        ("transform", transform, get_args(Transform)),
+    ):
+        if value not in allowed:
+            msg = f"`{name}` must be one of {listed(allowed)}, but is {value!r}."
+            raise ValueError(msg)
+    if not pseudocount >= 0:
+        msg = f"`pseudocount` must not be negative, but is {pseudocount}."
+        raise ValueError(msg)
+    if test.unit == "sample" and sample_key is None:
+        msg = f"{test.name!r} compares samples: name the column with the sample of each cell, `sample_key=`."
+        raise ValueError(msg)
+    if test.unit == "cell" and sample_key is not None:
+        msg = f"{test.name!r} compares cells and has no use for `sample_key`. Tests of samples are {_of_samples()}."
+        raise ValueError(msg)
+    if covariates and not test.adjusts:
+        msg = f"{test.name!r} does not adjust for covariates. Tests that do are {_that_adjust()}."
+        raise ValueError(msg)
+    known = [name for name in inspect.signature(test.test).parameters if name != "cells"]
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        msg = f"{test.name!r} has no option {listed(unknown)}, only {listed(known)}."
+        raise TypeError(msg)
+
+
+def _of_samples() -> str:
+    return listed(name for name, method in registered().items() if method.unit == "sample")
+
+
+def _that_adjust() -> str:
+    return listed(name for name, method in registered().items() if method.adjusts)
+
+
+def _warn_of_clusters(adata: AnnData, groupby: str, layer: str | None) -> None:
+    """Say so where the groups look like clusters of the very counts that are tested."""
+    recorded = adata.uns.get(groupby)
+    params = recorded.get("params", {}) if hasattr(recorded, "get") else {}
+    clustered = bool(_CLUSTERING.match(groupby)) or (hasattr(params, "get") and "resolution" in params)
+    if clustered and not _is_thinned(adata, layer):
+        msg = (
+            f"obs[{groupby!r}] looks like clusters of these cells: p-values of groups that were found in the same "
+            "counts are too small. `scpi.de.thin_counts` gives some that hold."
+        )
+        warnings.warn(msg, UserWarning, stacklevel=3)
+
+
+def _is_thinned(adata: AnnData, layer: str | None) -> bool:
+    """Whether a layer is the part of thinned counts that is kept for tests."""
+    entries = (entry.get("params", {}) for entry in adata.uns.values() if hasattr(entry, "get"))
+    return layer is not None and any(hasattr(params, "get") and params.get("test_layer") == layer for params in entries)
+
+
+def _fold_changes(expression: Expression, plan: Plan, pseudocount: float, n_jobs: int) -> NDArray[np.float64]:
+    if expression.scaled is None:
+        warnings.warn(
+            "The values have negative numbers, as scaled data do: log fold changes are left out. Normalised counts or "
+            "their logarithm give both.",
+            UserWarning,
+            stacklevel=3,
+        )
+        return np.full((len(plan.tested), expression.tested.shape[1]), np.nan)
+    mean = mean_counts(expression.scaled, plan.codes, plan.n_groups, log_base=expression.log_base, n_jobs=n_jobs)
+    fold = log2_fold_changes(mean, plan.sizes, reference=plan.reference, pseudocount=pseudocount)
+    return fold[: len(plan.tested)]
+
+
+def _adjust(pval: NDArray[np.float64], method: str, scope: str) -> NDArray[np.float64]:
+    if method == "bonferroni":
+        n_tests = (~np.isnan(pval)).sum(axis=None if scope == "all" else 1, keepdims=True)
+        return np.minimum(pval * n_tests, 1.0)
+    return false_discovery_control(pval, axis=None if scope == "all" else -1)
+
+
+def _fractions(values: Any, plan: Plan, genes: NDArray[np.object_]) -> dict[str, pd.DataFrame]:
+    """Fractions of the cells in which each gene is found, in the form of scanpy: genes x groups."""
+    found = mean_counts((values != 0).astype(np.float32), plan.codes, plan.n_groups, log_base=None)
+    tables = {"pts": found, "pts_rest": other_mean(found, plan.sizes, plan.reference)}
+    n_tested = len(plan.tested)
+    return {
+        name: pd.DataFrame(values[:n_tested].T, index=genes, columns=plan.tested) for name, values in tables.items()
+    }

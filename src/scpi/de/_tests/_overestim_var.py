@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from scpi.de._comparison import Comparison, check_groups, check_values
+from scpi.de._moments import group_moments, other_moments
+from scpi.de._tests._method import Cells, Method
+from scpi.de._tests._welch import compare_means
+
+
+def _test(cells: Cells) -> Comparison:
+    matrix = check_values(cells.values)
+    groups, n_groups = check_groups(matrix.shape[0], cells.codes, cells.reference, 2)
+    moments = group_moments(matrix, groups, n_groups=n_groups)
+    # The reference counts as if it had as few cells as the group
+    other = replace(other_moments(moments, cells.reference), size=moments.size)
+    return compare_means(moments, other, cells.reference)
+
+
+METHOD = Method(
+    name="t-test_overestim_var",
+    test=_test,
+    takes="expression",
+    null="As the t-test, but conservative: the reference counts as having as few cells as the group.",
+    source="scanpy.tl.rank_genes_groups",
+)
