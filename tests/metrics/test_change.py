@@ -9,9 +9,9 @@ from scipy.spatial.distance import cosine as scipy_cosine
 from scipy.stats import pearsonr
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from scpi.metrics import cosine, mae, pearson_delta, r2, rmse, sign_accuracy, top_k_overlap
+from scpi.metrics import cosine, mae, pearson_delta, r2, rmse, sign_accuracy
 
-ALL = [cosine, mae, pearson_delta, r2, rmse, sign_accuracy, top_k_overlap]
+ALL = [cosine, mae, pearson_delta, r2, rmse, sign_accuracy]
 ORACLES = {
     cosine: lambda x, y: 1 - scipy_cosine(x, y),
     mae: mean_absolute_error,
@@ -54,20 +54,11 @@ def test_sign_accuracy_by_hand():
     assert sign_accuracy([1.0, -2.0, 3.0, 0.0], [0.1, 1.0, 0.0, 5.0]) == pytest.approx(1 / 3)
 
 
-def test_top_k_overlap_by_hand():
-    real = [[5.0, -4.0, 3.0, 0.2, 0.0], [0.0, 0.0, 1.0, 0.0, 0.0]]
-    predicted = [[-1.0, 0.1, 4.0, 2.0, 0.0], [0.0, 0.0, 0.5, 0.0, 0.0]]
-    np.testing.assert_allclose(top_k_overlap(real, predicted, k=3), [2 / 3, 1.0])
-    np.testing.assert_allclose(top_k_overlap(real, np.zeros((2, 5)), k=3), [0.0, 0.0])
-    assert top_k_overlap(real[0], predicted[0], k=100) == 1.0
-
-
 def test_no_change_is_undefined_where_it_has_no_direction():
     real, none = np.array([0.1, 0.2, 0.3]), np.full(3, 0.1)
     for value in (pearson_delta(real, none), pearson_delta(none, real), cosine(real, 0 * real), r2(none, real)):
         assert np.isnan(value)
     assert np.isnan(sign_accuracy(0 * real, real))
-    assert np.isnan(top_k_overlap(0 * real, real))
     assert r2(real, np.full(3, real.mean())) == pytest.approx(0)
     assert rmse(real, 0 * real) == pytest.approx(np.sqrt(np.mean(real**2)))
 
@@ -83,9 +74,8 @@ def test_properties(x, y, scale):
     np.testing.assert_allclose(cosine(x, scale * y), cosine(x, y), atol=1e-9)
     assert mae(x, y) <= rmse(x, y) + 1e-9
     assert mae(x, x) == rmse(x, x) == 0
-    for metric in (sign_accuracy, top_k_overlap):
-        value = metric(x, x)
-        assert value == 1 or (np.isnan(value) and not x.any())
+    value = sign_accuracy(x, x)
+    assert value == 1 or (np.isnan(value) and not x.any())
 
 
 @pytest.mark.parametrize("metric", ALL, ids=lambda metric: metric.__name__)
@@ -96,5 +86,3 @@ def test_bad_input(metric):
         metric(np.ones((2, 2, 2)), np.ones((2, 2, 2)))
     with pytest.raises(ValueError, match="`predicted` has NaN"):
         metric(np.ones(2), np.array([1.0, np.nan]))
-    with pytest.raises(ValueError, match="`k` must be"):
-        top_k_overlap([1.0], [1.0], k=0)

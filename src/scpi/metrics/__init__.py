@@ -9,6 +9,7 @@ from scpi._lazy import attach
 if TYPE_CHECKING:
     from scpi.metrics._activity import dar as dar
     from scpi.metrics._activity import hits_at_n as hits_at_n
+    from scpi.metrics._agreement_matrix import agreement_matrix as agreement_matrix
     from scpi.metrics._ceiling import Ceiling as Ceiling
     from scpi.metrics._ceiling import spearman_brown as spearman_brown
     from scpi.metrics._ceiling import split_half_ceiling as split_half_ceiling
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from scpi.metrics._change import r2 as r2
     from scpi.metrics._change import rmse as rmse
     from scpi.metrics._change import sign_accuracy as sign_accuracy
-    from scpi.metrics._change import top_k_overlap as top_k_overlap
     from scpi.metrics._energy import energy_distance as energy_distance
     from scpi.metrics._graph import align_graph as align_graph
     from scpi.metrics._graph import edge_average_precision as edge_average_precision
@@ -28,12 +28,18 @@ if TYPE_CHECKING:
     from scpi.metrics._graph import target_recovery as target_recovery
     from scpi.metrics._mmd import mmd as mmd
     from scpi.metrics._mmd import multi_kernel_bandwidths as multi_kernel_bandwidths
+    from scpi.metrics._overlap import overlap_log_pval as overlap_log_pval
+    from scpi.metrics._overlap import precision_at_k as precision_at_k
+    from scpi.metrics._overlap import top_k_jaccard as top_k_jaccard
+    from scpi.metrics._overlap import top_k_overlap as top_k_overlap
     from scpi.metrics._prediction import score_change as score_change
+    from scpi.metrics._rank_biased_overlap import rank_biased_overlap as rank_biased_overlap
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Ceiling": "_ceiling",
+        "agreement_matrix": "_agreement_matrix",
         "align_graph": "_graph",
         "cosine": "_change",
         "dar": "_activity",
@@ -45,8 +51,11 @@ __getattr__, __dir__, __all__ = attach(
         "match_latents": "_graph",
         "mmd": "_mmd",
         "multi_kernel_bandwidths": "_mmd",
+        "overlap_log_pval": "_overlap",
         "pearson_delta": "_change",
+        "precision_at_k": "_overlap",
         "r2": "_change",
+        "rank_biased_overlap": "_rank_biased_overlap",
         "rmse": "_change",
         "score_change": "_prediction",
         "sign_accuracy": "_change",
@@ -54,6 +63,7 @@ __getattr__, __dir__, __all__ = attach(
         "split_half_ceiling": "_ceiling",
         "structural_hamming_distance": "_graph",
         "target_recovery": "_graph",
-        "top_k_overlap": "_change",
+        "top_k_jaccard": "_overlap",
+        "top_k_overlap": "_overlap",
     },
 )

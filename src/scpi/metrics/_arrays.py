@@ -72,3 +72,15 @@ def distance_blocks(
             if within and i == j:
                 np.fill_diagonal(block, 0.0)
             yield block, 2.0 if within and i != j else 1.0
+
+
+def as_result(values: NDArray[np.float64]) -> float | NDArray[np.float64]:
+    """Give a number where there is one, else the array."""
+    return float(values) if values.ndim == 0 else values
+
+
+def ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide, giving NaN where the denominator is zero."""
+    quotient = np.full(np.shape(denominator), np.nan)
+    np.divide(numerator, denominator, out=quotient, where=denominator > 0)
+    return quotient

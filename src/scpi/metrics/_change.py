@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scpi.metrics._arrays import as_result, ratio
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -27,17 +29,6 @@ def _pair(real: ArrayLike, predicted: ArrayLike) -> tuple[NDArray[np.float64], N
             msg = f"`{name}` has NaN or infinite values."
             raise ValueError(msg)
     return first, second
-
-
-def _result(values: NDArray[np.float64]) -> float | NDArray[np.float64]:
-    return float(values) if values.ndim == 0 else values
-
-
-def _ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divide, giving NaN where the denominator is zero."""
-    quotient = np.full(np.shape(denominator), np.nan)
-    np.divide(numerator, denominator, out=quotient, where=denominator > 0)
-    return quotient
 
 
 def cosine(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
@@ -65,7 +56,7 @@ def cosine(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]
     """
     x, y = _pair(real, predicted)
     norms = np.sqrt((x * x).sum(axis=-1)) * np.sqrt((y * y).sum(axis=-1))
-    return _result(np.clip(_ratio((x * y).sum(axis=-1), norms), -1.0, 1.0))
+    return as_result(np.clip(ratio((x * y).sum(axis=-1), norms), -1.0, 1.0))
 
 
 def pearson_delta(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
@@ -99,8 +90,8 @@ def pearson_delta(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.f
     constant = (np.ptp(x, axis=-1) == 0) | (np.ptp(y, axis=-1) == 0)
     x, y = x - x.mean(axis=-1, keepdims=True), y - y.mean(axis=-1, keepdims=True)
     norms = np.sqrt((x * x).sum(axis=-1)) * np.sqrt((y * y).sum(axis=-1))
-    values = np.clip(_ratio((x * y).sum(axis=-1), np.where(constant, 0.0, norms)), -1.0, 1.0)
-    return _result(values)
+    values = np.clip(ratio((x * y).sum(axis=-1), np.where(constant, 0.0, norms)), -1.0, 1.0)
+    return as_result(values)
 
 
 def r2(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
@@ -130,7 +121,7 @@ def r2(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
     x, y = _pair(real, predicted)
     constant = np.ptp(x, axis=-1) == 0
     total = ((x - x.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
-    return _result(1.0 - _ratio(((x - y) ** 2).sum(axis=-1), np.where(constant, 0.0, total)))
+    return as_result(1.0 - ratio(((x - y) ** 2).sum(axis=-1), np.where(constant, 0.0, total)))
 
 
 def rmse(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
@@ -157,7 +148,7 @@ def rmse(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
     1.0
     """
     x, y = _pair(real, predicted)
-    return _result(np.sqrt(((x - y) ** 2).mean(axis=-1)))
+    return as_result(np.sqrt(((x - y) ** 2).mean(axis=-1)))
 
 
 def mae(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
@@ -184,7 +175,7 @@ def mae(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
     2.0
     """
     x, y = _pair(real, predicted)
-    return _result(np.abs(x - y).mean(axis=-1))
+    return as_result(np.abs(x - y).mean(axis=-1))
 
 
 def sign_accuracy(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
@@ -214,47 +205,4 @@ def sign_accuracy(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.f
     x, y = _pair(real, predicted)
     changes = x != 0
     right = changes & (np.sign(x) == np.sign(y))
-    return _result(_ratio(right.sum(axis=-1, dtype=np.float64), changes.sum(axis=-1, dtype=np.float64)))
-
-
-def _top(values: NDArray[np.float64], k: int) -> NDArray[np.bool_]:
-    """Mark the `k` largest absolute values of each row; zeros never are among them."""
-    magnitude = np.abs(values)
-    ranked = np.argsort(-magnitude, axis=-1, kind="stable")[..., :k]
-    top = np.zeros(values.shape, dtype=bool)
-    np.put_along_axis(top, ranked, True, axis=-1)
-    return top & (magnitude > 0)
-
-
-def top_k_overlap(real: ArrayLike, predicted: ArrayLike, *, k: int = 20) -> float | NDArray[np.float64]:
-    """Share of the `k` genes that change most which are among the `k` predicted to change most.
-
-    Parameters
-    ----------
-    real, predicted
-        Changes against the control: a vector of genes, or conditions x genes.
-    k
-        Number of genes, by the size of the change in either direction.
-
-    Returns
-    -------
-    Values between 0 and 1. Genes with a change of exactly zero are never among the `k`. NaN where no gene changes.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, a value is NaN or infinite, or `k` is below 1.
-
-    Examples
-    --------
-    >>> from scpi.metrics import top_k_overlap
-    >>> top_k_overlap([3.0, -2.0, 0.1], [2.0, 0.1, -3.0], k=2)
-    0.5
-    """
-    if k < 1:
-        msg = f"`k` must be at least 1, but is {k}."
-        raise ValueError(msg)
-    x, y = _pair(real, predicted)
-    top_real = _top(x, k)
-    both = (top_real & _top(y, k)).sum(axis=-1, dtype=np.float64)
-    return _result(_ratio(both, top_real.sum(axis=-1, dtype=np.float64)))
+    return as_result(ratio(right.sum(axis=-1, dtype=np.float64), changes.sum(axis=-1, dtype=np.float64)))

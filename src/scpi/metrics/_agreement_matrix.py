@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from scpi.metrics._overlap import overlap_log_pval, top_k_jaccard, top_k_overlap
+from scpi.metrics._rank_biased_overlap import rank_biased_overlap
+from scpi.metrics._strength import check_k, strength, top
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike, NDArray
+
+Metric = Literal["top_k_overlap", "top_k_jaccard", "rank_biased_overlap", "overlap_log_pval"]
+
+
+def agreement_matrix(
+    rankings: Mapping[str, ArrayLike],
+    *,
+    metric: Metric = "top_k_overlap",
+    k: int = 100,
+    p: float = 0.98,
+    absolute: bool = True,
+    n_genes: int | None = None,
+) -> pd.DataFrame:
+    """Compare each of several rankings of genes with each other one.
+
+    Parameters
+    ----------
+    rankings
+        Rankings by name: scores of the same genes, in the same order; or Series of scores by gene; or lists of names
+        of genes, the first on top. A gene that one of several Series or lists does not have has no rank there, and
+        neither has one with the score NaN.
+    metric
+        :func:`top_k_overlap` (the row is the truth), :func:`top_k_jaccard`, :func:`rank_biased_overlap` or
+        :func:`overlap_log_pval` (of the first `k` genes, among those that both rank).
+    k
+        Number of genes at the top; without effect on the rank-biased overlap.
+    p
+        How far down the rank-biased overlap looks.
+    absolute
+        Rank by the size of the score in either direction, and otherwise by the largest score. Lists of names have
+        their order.
+    n_genes
+        Number of genes that could have been ranked, for the p-value of an overlap. It has to be given with lists of
+        names, as these do not show which genes were left out.
+
+    Returns
+    -------
+    The value of the metric for each pair, rankings x rankings.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to compare, the metric is unknown, a gene is listed twice, or scores without names differ
+        in length.
+
+    Examples
+    --------
+    >>> from scpi.metrics import agreement_matrix
+    >>> agreement_matrix({"t": ["g1", "g2", "g3"], "wilcoxon": ["g3", "g1", "g2"]}, k=2).values.tolist()
+    [[1.0, 0.5], [0.5, 1.0]]
+    """
+    if metric not in get_args(Metric):
+        msg = f"`metric` must be one of {', '.join(map(repr, get_args(Metric)))}, but is {metric!r}."
+        raise ValueError(msg)
+    check_k(k)
+    if metric == "overlap_log_pval" and n_genes is None and any(map(_is_list, rankings.values())):
+        msg = "Lists of genes do not show how many there are: give `n_genes`."
+        raise ValueError(msg)
+    scores, names = _align(rankings), list(rankings)
+    values = np.empty((len(names), len(names)))
+    for i, x in enumerate(scores):
+        for j, y in enumerate(scores):
+            if metric == "top_k_overlap":
+                values[i, j] = top_k_overlap(x, y, k=k, absolute=absolute)
+            elif metric == "top_k_jaccard":
+                values[i, j] = top_k_jaccard(x, y, k=k, absolute=absolute)
+            elif metric == "rank_biased_overlap":
+                values[i, j] = rank_biased_overlap(x, y, p=p, absolute=absolute)
+            else:
+                values[i, j] = _log_pval(x, y, k=k, absolute=absolute, n_genes=n_genes)
+    return pd.DataFrame(values, index=names, columns=names)
+
+
+def _is_list(ranking: ArrayLike) -> bool:
+    """Whether a ranking lists names rather than scores."""
+    return np.asarray(ranking).dtype.kind not in "biuf"
+
+
+def _align(rankings: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
+    """Scores of the same genes for every ranking, NaN where one does not have a gene."""
+    if not rankings:
+        msg = "There are no rankings to compare."
+        raise ValueError(msg)
+    plain = [not isinstance(ranking, pd.Series) and not _is_list(ranking) for ranking in rankings.values()]
+    shapes = {np.shape(ranking) for ranking in rankings.values()}
+    if any(plain):
+        if not all(plain) or len(shapes) > 1 or len(next(iter(shapes))) != 1:
+            msg = "Scores without names of genes must be vectors of the same genes; give Series by gene instead."
+            raise ValueError(msg)
+        return np.array([np.asarray(ranking, dtype=np.float64) for ranking in rankings.values()])
+    named = {}
+    for name, ranking in rankings.items():
+        series: Any = ranking
+        if _is_list(ranking):
+            series = pd.Series(np.arange(np.size(ranking), 0, -1.0), index=pd.Index(np.asarray(ranking, dtype=object)))
+        if series.index.has_duplicates:
+            twice = series.index[series.index.duplicated()]
+            msg = f"Ranking {name!r} lists {twice[0]!r} more than once."
+            raise ValueError(msg)
+        named[name] = series.astype(np.float64)
+    return pd.concat(named, axis=1, sort=False).to_numpy().T
+
+
+def _log_pval(x: NDArray[np.float64], y: NDArray[np.float64], *, k: int, absolute: bool, n_genes: int | None) -> float:
+    if n_genes is None:
+        # A gene that one of them could not find does not count against them
+        shared = ~(np.isnan(x) | np.isnan(y))
+        if not shared.any():
+            return float("nan")
+        x, y, n_genes = x[shared], y[shared], int(shared.sum())
+    first, second = (top(strength(values, absolute=absolute), k) for values in (x, y))
+    return float(overlap_log_pval((first & second).sum(), first.sum(), second.sum(), n_genes=n_genes))

@@ -1,0 +1,177 @@
+"""Whether two rankings of genes have the same genes on top."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+from scpi.metrics._arrays import as_result, ratio
+from scpi.metrics._strength import check_k, strength, strengths, top
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+def top_k_overlap(
+    real: ArrayLike, predicted: ArrayLike, *, k: int | None = 20, absolute: bool = True
+) -> float | NDArray[np.float64]:
+    """Share of the `k` genes that rank first in truth which also rank among the first `k` by another score.
+
+    For effects it is the share of the genes that change most which are predicted to change most. For tests against
+    known genes it is the accuracy ACC@k.
+
+    Parameters
+    ----------
+    real, predicted
+        Scores of the same genes, such as changes against the control: a vector of genes, or conditions x genes. NaN
+        is a gene without a rank, such as one that was not tested.
+    k
+        Number of genes; as many as `real` ranks if `None`.
+    absolute
+        Rank by the size of the score in either direction; a score of exactly zero then gives no rank. Otherwise the
+        largest score comes first. Of genes with equal scores the first come first.
+
+    Returns
+    -------
+    Values between 0 and 1. NaN where `real` ranks no gene.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or `k` is below 1.
+
+    Examples
+    --------
+    >>> from scpi.metrics import top_k_overlap
+    >>> top_k_overlap([3.0, -2.0, 0.1], [2.0, 0.1, -3.0], k=2)
+    0.5
+    """
+    check_k(k)
+    x, y = strengths(real, predicted, absolute=absolute)
+    n = (~np.isnan(x)).sum(axis=-1) if k is None else np.full(x.shape[:-1], k)
+    top_real = top(x, n)
+    both = (top_real & top(y, n)).sum(axis=-1, dtype=np.float64)
+    return as_result(ratio(both, top_real.sum(axis=-1, dtype=np.float64)))
+
+
+def top_k_jaccard(
+    first: ArrayLike, second: ArrayLike, *, k: int = 20, absolute: bool = True
+) -> float | NDArray[np.float64]:
+    """Jaccard index of the `k` genes that two scores rank first: those in both over those in either.
+
+    Parameters
+    ----------
+    first, second
+        Scores of the same genes: a vector of genes, or conditions x genes. NaN is a gene without a rank.
+    k
+        Number of genes.
+    absolute
+        Rank by the size of the score in either direction; a score of exactly zero then gives no rank. Otherwise the
+        largest score comes first. Of genes with equal scores the first come first.
+
+    Returns
+    -------
+    Values between 0 and 1. NaN where no gene has a rank.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or `k` is below 1.
+
+    Examples
+    --------
+    >>> from scpi.metrics import top_k_jaccard
+    >>> round(top_k_jaccard([3.0, -2.0, 0.1], [2.0, 0.1, -3.0], k=2), 3)
+    0.333
+    """
+    check_k(k)
+    tops = [top(values, k) for values in strengths(first, second, absolute=absolute)]
+    both, either = (combine(*tops).sum(axis=-1, dtype=np.float64) for combine in (np.logical_and, np.logical_or))
+    return as_result(ratio(both, either))
+
+
+def precision_at_k(
+    score: ArrayLike, member_mask: ArrayLike, *, k: int = 20, absolute: bool = True
+) -> float | NDArray[np.float64]:
+    """Share of the first `k` genes that are true ones.
+
+    Parameters
+    ----------
+    score
+        Scores of the genes: a vector, or conditions x genes. NaN is a gene without a rank.
+    member_mask
+        Whether a gene is a true one, in the same shape.
+    k
+        Number of genes.
+    absolute
+        Rank by the size of the score in either direction; a score of exactly zero then gives no rank. Otherwise the
+        largest score comes first. Of genes with equal scores the first come first.
+
+    Returns
+    -------
+    Values between 0 and 1, of as many genes as have a rank where those are fewer than `k`. NaN where no gene has one.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, the mask is not boolean, or `k` is below 1.
+
+    Examples
+    --------
+    >>> from scpi.metrics import precision_at_k
+    >>> precision_at_k([5.0, -9.0, 1.0, 2.0], [True, False, True, False], k=2)
+    0.5
+    """
+    check_k(k)
+    mask = np.asarray(member_mask)
+    if mask.dtype != bool or mask.shape != np.shape(score):
+        msg = f"`member_mask` must be boolean and of shape {np.shape(score)}, but is {mask.dtype} of {mask.shape}."
+        raise ValueError(msg)
+    first = top(strength(score, absolute=absolute), k)
+    return as_result(ratio((first & mask).sum(axis=-1, dtype=np.float64), first.sum(axis=-1, dtype=np.float64)))
+
+
+def overlap_log_pval(
+    n_both: ArrayLike, n_first: ArrayLike, n_second: ArrayLike, *, n_genes: ArrayLike
+) -> float | NDArray[np.float64]:
+    """Probability that two sets of genes share as many genes or more by chance, as a natural logarithm.
+
+    The null hypothesis is that the second set is drawn at random from all genes: the upper tail of the hypergeometric
+    distribution.
+
+    Parameters
+    ----------
+    n_both
+        Number of genes in both sets.
+    n_first, n_second
+        Number of genes in each set.
+    n_genes
+        Number of genes that could have been in both sets, such as those that both methods tested. More genes than
+        that, such as all of the genome, make any overlap look significant.
+
+    Returns
+    -------
+    Natural logarithm of the p-value, finite where the p-value is too small for a float; a number for four numbers.
+
+    Raises
+    ------
+    ValueError
+        If the sizes cannot be: more genes in a set than there are, or more in both sets than in one of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scpi.metrics import overlap_log_pval
+    >>> round(float(np.exp(overlap_log_pval(1, 1, 1, n_genes=20))), 6)
+    0.05
+    """
+    both, first, second, total = np.broadcast_arrays(n_both, n_first, n_second, n_genes)
+    least = np.maximum(first + second - total, 0)
+    if (both < least).any() or (both > np.minimum(first, second)).any() or (np.maximum(first, second) > total).any():
+        msg = f"Sets of {n_first!r} and {n_second!r} of {n_genes!r} genes cannot share {n_both!r}."
+        raise ValueError(msg)
+    with np.errstate(divide="ignore"):
+        tail = stats.hypergeom.logsf(both - 1, total, first, second)
+    return as_result(np.minimum(np.asarray(tail, dtype=np.float64), 0.0))

@@ -1,0 +1,45 @@
+"""Scores of genes as rankings: what the metrics of agreement share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+def check_k(k: int | None) -> None:
+    """Refuse an empty top of a ranking."""
+    if k is not None and k < 1:
+        msg = f"`k` must be at least 1, but is {k}."
+        raise ValueError(msg)
+
+
+def strength(scores: ArrayLike, *, absolute: bool) -> NDArray[np.float64]:
+    """Give what genes are ranked by, the largest first; NaN where a gene is not ranked."""
+    values = np.asarray(scores, dtype=np.float64)
+    if values.ndim not in (1, 2) or values.shape[-1] == 0:
+        msg = f"Scores must be a vector of genes or conditions x genes, but have shape {values.shape}."
+        raise ValueError(msg)
+    if not absolute:
+        return values
+    magnitude = np.abs(values)
+    return np.where(magnitude > 0, magnitude, np.nan)
+
+
+def strengths(
+    first: ArrayLike, second: ArrayLike, *, absolute: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Take two rankings of the same genes."""
+    if np.shape(first) != np.shape(second):
+        msg = f"Scores have shapes {np.shape(first)} and {np.shape(second)}: they must be of the same genes."
+        raise ValueError(msg)
+    return strength(first, absolute=absolute), strength(second, absolute=absolute)
+
+
+def top(values: NDArray[np.float64], k: int | NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Mark the `k` strongest genes of each row, of equal ones the first; genes without a rank are never among them."""
+    position = np.argsort(np.argsort(-values, axis=-1, kind="stable"), axis=-1, kind="stable")
+    return np.asarray((position < np.asarray(k)[..., None]) & ~np.isnan(values))
