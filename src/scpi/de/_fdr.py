@@ -43,7 +43,8 @@ def false_discovery_control(
     array = np.asarray(pval, dtype=np.float64)
     tested = ~np.isnan(array)
     if tested.all():
-        return np.asarray(stats.false_discovery_control(array, axis=axis, method=method))
+        # SciPy flattens what is one family
+        return np.asarray(stats.false_discovery_control(array, axis=axis, method=method)).reshape(array.shape)
     if axis is None:
         adjusted = np.full(array.shape, np.nan)
         adjusted[tested] = stats.false_discovery_control(array[tested], method=method)

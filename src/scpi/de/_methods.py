@@ -11,8 +11,9 @@ def methods() -> pd.DataFrame:
     Returns
     -------
     One row for each test: `method` (its name), `takes` (log-normalised `expression` or `counts`), `unit` (what counts
-    as one independent observation, a `cell` or a `sample`), `null` (the null hypothesis), `source`, and `extra` (what
-    `pip install 'scpi[...]'` has to add for it, or nothing).
+    as one independent observation, a `cell` or a `sample`), `adjusts` (whether it takes covariates), `options` (further
+    keyword arguments), `null` (the null hypothesis), `source`, and `extra` (what `pip install 'scpi[...]'` has to add
+    for it, or nothing).
 
     Examples
     --------
@@ -20,6 +21,18 @@ def methods() -> pd.DataFrame:
     >>> "wilcoxon" in set(scpi.de.methods()["method"])
     True
     """
-    columns = ("name", "takes", "unit", "null", "source", "extra")
-    rows = [[getattr(method, column) or "" for column in columns] for method in registered().values()]
-    return pd.DataFrame(rows, columns=["method", *columns[1:]])
+    return pd.DataFrame(
+        [
+            {
+                "method": method.name,
+                "takes": method.takes,
+                "unit": method.unit,
+                "adjusts": method.adjusts,
+                "options": ", ".join(method.options),
+                "null": method.null,
+                "source": method.source,
+                "extra": method.extra or "",
+            }
+            for method in registered().values()
+        ]
+    )

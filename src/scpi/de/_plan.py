@@ -58,6 +58,9 @@ def plan_comparisons(
         # Groups that are not tested are still part of the rest
         translation[translation < 0] = len(tested)
     codes = np.where(labels.codes >= 0, translation[labels.codes], -1)
+    if reference == REST and (codes == len(tested)).sum() < min_size:
+        # So few cells are no group that a test would take, and make no difference to the rest
+        codes[codes == len(tested)] = -1
     return Plan(
         tested=tested,
         codes=codes.astype(np.intp),

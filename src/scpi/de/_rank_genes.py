@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import inspect
 import re
 import warnings
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -104,8 +103,7 @@ def rank_genes(
     %(mod)s
     %(copy)s
     **options
-        Options of the test, such as `continuity` of "wilcoxon": the keyword arguments of the function of that name in
-        `scpi.de`.
+        Options of the test, such as `continuity` of "wilcoxon", as :func:`scpi.de.methods` lists them.
 
     Returns
     -------
@@ -122,9 +120,11 @@ def rank_genes(
     ------
     KeyError
         If a column or the layer is not there.
+    TypeError
+        If the test has no such option.
     ValueError
-        If the test, a group, the reference or an option is unknown, a group is too small, or the values are not what
-        the test takes, such as logarithms for a test of counts.
+        If the test, a group or the reference is unknown, a group is too small, gene names are not unique, or the values
+        are not what the test takes, such as logarithms for a test of counts.
     ImportError
         If the test needs an extra that is not installed.
 
@@ -140,6 +140,9 @@ def rank_genes(
     adata = resolve_modality(data, mod)
     test = find(method)
     _check_arguments(test, corr_method, corr_scope, transform, pseudocount, sample_key, covariates, options)
+    if not adata.var_names.is_unique:
+        msg = "Gene names must be unique in a ranking: call `adata.var_names_make_unique()` first."
+        raise ValueError(msg)
     labels = read_labels(data, groupby, mod=mod)
     plan = plan_comparisons(labels, groupby, groups, reference, test.min_size if test.unit == "cell" else 1)
     _warn_of_clusters(adata, groupby, layer)
@@ -233,10 +236,9 @@ def _check_arguments(
     if covariates and not test.adjusts:
         msg = f"{test.name!r} does not adjust for covariates. Tests that do are {_that_adjust()}."
         raise ValueError(msg)
-    known = [name for name in inspect.signature(test.test).parameters if name != "cells"]
-    unknown = [name for name in options if name not in known]
+    unknown = [name for name in options if name not in test.options]
     if unknown:
-        msg = f"{test.name!r} has no option {listed(unknown)}, only {listed(known)}."
+        msg = f"{test.name!r} has no option {listed(unknown)}, only {listed(test.options)}."
         raise TypeError(msg)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -55,3 +56,8 @@ class Method:
     """Fewest observations of a group."""
     adjusts: bool = False
     """Whether it takes covariates."""
+
+    @property
+    def options(self) -> list[str]:
+        """Names of the options of the test."""
+        return list(inspect.signature(self.test).parameters)[1:]
