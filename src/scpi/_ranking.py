@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-# The header of a table in an HDF5 file has 64 kB for the names and types of its fields
-MAX_FIELDS = 500
+# The header of a table in an HDF5 file has 64 KiB: each field takes 52 bytes and its name, padded to eight bytes
+_HEADER, _FIELD, _PADDING = 65_000, 52, 8
 _MAIN = {"scores": "f4", "logfoldchanges": "f4", "pvals": "f8", "pvals_adj": "f8"}
 _LOG = "log10_pvals"
 _NOT_MATRICES = {"params", "names", "pts", "pts_rest"}
@@ -50,7 +50,7 @@ class Ranking:
         return np.asarray(10.0**self.log10_pvals)
 
     def order(self) -> NDArray[np.intp]:
-        """Genes of each group from the first to the last: by score, the strongest p-value first among equal scores."""
+        """Genes of each group from the first to the last: by score, in the order of the genes among equal scores."""
         by = np.abs(self.scores) if self.params.get("rankby_abs", False) else self.scores
         # NaN sorts last in ascending order of the negative, and the sort is stable in the genes
         return np.argsort(-by, axis=1, kind="stable")
@@ -63,9 +63,19 @@ def write_ranking(adata: AnnData, key: str, ranking: Ranking, **tables: Any) -> 
     `logfoldchanges`, `pvals` and `pvals_adj` with one field for each group, sorted within it. To these come
     `log10_pvals`, one record array for each of `ranking.extra`, and the given `tables` as they are.
 
-    A file cannot hold record arrays of very many fields. Rankings of more than `MAX_FIELDS` groups are stored as
-    matrices of groups x genes in the order of `groups` and `genes`, which scanpy does not read.
+    An h5ad file cannot hold record arrays of very many fields, about a thousand with short names. Where there are more
+    groups than that, the ranking is stored as matrices of groups x genes, in the order of `group_names` and
+    `gene_names`, which scanpy does not read. A zarr store takes any number of groups, but no name with a colon.
+
+    Raises
+    ------
+    ValueError
+        If two genes or two groups have the same name.
     """
+    groups = np.array([str(group) for group in ranking.groups], dtype=object)
+    genes = np.array([str(gene) for gene in ranking.genes], dtype=object)
+    _check_unique(groups, "groups", "Give them names that differ as text.")
+    _check_unique(genes, "genes", "Call `adata.var_names_make_unique()` first.")
     matrices = {
         "scores": ranking.scores,
         "logfoldchanges": ranking.logfoldchanges,
@@ -76,13 +86,13 @@ def write_ranking(adata: AnnData, key: str, ranking: Ranking, **tables: Any) -> 
     }
     typed = {name: np.asarray(values, dtype=_MAIN.get(name, "f8")) for name, values in matrices.items()}
     stored: dict[str, Any] = {"params": dict(ranking.params)}
-    if len(ranking.groups) > MAX_FIELDS:
-        stored |= {"group_names": ranking.groups, "gene_names": ranking.genes, **typed}
-    else:
+    if fits_fields(groups):
         order = ranking.order()
-        stored["names"] = _records(ranking.genes[order], ranking.groups, "O")
+        stored["names"] = _records(genes[order], groups, "O")
         for name, values in typed.items():
-            stored[name] = _records(np.take_along_axis(values, order, axis=1), ranking.groups, values.dtype)
+            stored[name] = _records(np.take_along_axis(values, order, axis=1), groups, values.dtype)
+    else:
+        stored |= {"group_names": groups, "gene_names": genes, **typed}
     adata.uns[key] = stored | tables
 
 
@@ -91,6 +101,13 @@ def read_ranking(adata: AnnData, key: str) -> Ranking:
 
     Genes come in the order of `adata.var_names`, followed by names that are not in it, such as those of `adata.raw`.
     Genes that a group does not list are NaN.
+
+    Raises
+    ------
+    KeyError
+        If there is no ranking under that key.
+    ValueError
+        If a group lists a gene twice.
     """
     stored = adata.uns.get(key)
     if not hasattr(stored, "get") or "params" not in stored or not {"names", "gene_names"} & set(stored):
@@ -102,7 +119,7 @@ def read_ranking(adata: AnnData, key: str) -> Ranking:
         matrices = {
             name: np.asarray(values)
             for name, values in stored.items()
-            if name not in skipped and np.shape(values) == (len(groups), len(genes))
+            if name not in skipped and isinstance(values, np.ndarray) and values.shape == (len(groups), len(genes))
         }
     else:
         groups, genes, matrices = _unsort(stored, adata.var_names)
@@ -122,11 +139,26 @@ def read_ranking(adata: AnnData, key: str) -> Ranking:
     )
 
 
+def fits_fields(groups: NDArray[np.object_]) -> bool:
+    """Whether a table with a field for each group can be written to a file."""
+    lengths = [len(str(group).encode()) for group in groups]
+    # A name ends with a zero byte; NumPy gives a field without a name one of its own
+    size = sum(_FIELD + (length // _PADDING + 1) * _PADDING for length in lengths)
+    return size <= _HEADER and min(lengths, default=0) > 0
+
+
+def _check_unique(names: NDArray[np.object_], what: str, advice: str) -> None:
+    index = pd.Index(names, dtype=object)
+    if index.has_duplicates:
+        msg = f"These {what} are there more than once: {listed(index[index.duplicated()].unique(), 5)}. {advice}"
+        raise ValueError(msg)
+
+
 def _records(matrix: NDArray[Any], groups: NDArray[np.object_], dtype: Any) -> NDArray[Any]:
     """Rows of a matrix as the fields of a record array."""
-    table = np.empty(matrix.shape[1], dtype=[(str(group), dtype) for group in groups])
+    table = np.empty(matrix.shape[1], dtype=[(group, dtype) for group in groups])
     for group, row in zip(groups, matrix, strict=True):
-        table[str(group)] = row
+        table[group] = row
     return table.view(np.recarray)
 
 
@@ -136,18 +168,25 @@ def _unsort(
     """Groups, genes, and matrices of groups x genes, from record arrays sorted within each group."""
     names = stored["names"]
     groups = np.array(names.dtype.names, dtype=object)
-    listed_names = [np.asarray(names[group]).astype(str) for group in groups]
-    known = pd.Index(var_names.astype(str), dtype=object)
-    added = pd.Index(np.concatenate(listed_names), dtype=object).unique().difference(known, sort=False)
-    present = known[known.isin(np.concatenate(listed_names))]
-    genes = present.append(added)
-    columns = [genes.get_indexer(names_of_group) for names_of_group in listed_names]
+    # scanpy puts NaN in the place of a gene that it has filtered out
+    rows = [~pd.isna(names[group]) for group in groups]
+    ranked = [np.asarray(names[group], dtype=object)[row] for group, row in zip(groups, rows, strict=True)]
+    for group, of_group in zip(groups, ranked, strict=True):
+        _check_unique(of_group, "genes", f"Group {group!r} cannot be read; rank genes with unique names.")
+    known = pd.Index(var_names.astype(str), dtype=object).unique()
+    places = [known.get_indexer(of_group) for of_group in ranked]
+    added = np.concatenate([of_group[place < 0] for of_group, place in zip(ranked, places, strict=True)])
+    listed_here = np.zeros(len(known), dtype=bool)
+    for place in places:
+        listed_here[place[place >= 0]] = True
+    genes = known[listed_here].append(pd.Index(added, dtype=object).unique())
+    columns = [genes.get_indexer(of_group) for of_group in ranked]
     matrices: dict[str, NDArray[Any]] = {}
     for name, table in stored.items():
         if name in _NOT_MATRICES or getattr(getattr(table, "dtype", None), "names", None) != names.dtype.names:
             continue
         values = np.full((len(groups), len(genes)), np.nan, dtype=table[groups[0]].dtype)
-        for row, (group, column) in enumerate(zip(groups, columns, strict=True)):
-            values[row, column] = table[group]
+        for i, (group, row, column) in enumerate(zip(groups, rows, columns, strict=True)):
+            values[i, column] = table[group][row]
         matrices[name] = values
     return groups, genes.to_numpy(dtype=object), matrices
