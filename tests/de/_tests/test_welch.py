@@ -101,3 +101,14 @@ def test_bad_groups_are_named():
         welch(np.full((4, 1), np.nan), [0, 0, 1, 1], reference=0)
     with pytest.raises(ValueError, match="rows x columns"):
         welch(np.zeros(4), [0, 0, 1, 1], reference=0)
+
+
+def test_each_group_is_compared_with_the_rest(screen):
+    values, codes = screen
+    values = values.astype(np.float64) + 1000.0  # a large mean must not drown the variance of the rest
+    for convert in (np.asarray, sparse.csr_matrix):
+        result = welch(convert(values), codes, reference=None)
+        for group in range(4):
+            expected = stats.ttest_ind(values[codes == group], values[(codes >= 0) & (codes != group)], equal_var=False)
+            np.testing.assert_allclose(result.score[group], expected.statistic, rtol=1e-6)
+            np.testing.assert_allclose(result.pval[group], expected.pvalue, rtol=1e-5)

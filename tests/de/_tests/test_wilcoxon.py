@@ -27,11 +27,56 @@ def test_wilcoxon_is_that_of_scipy(screen, convert, continuity):
         expected = stats.mannwhitneyu(
             values[codes == group], values[codes == 0], method="asymptotic", use_continuity=continuity
         )
-        np.testing.assert_allclose(result.pval[group], expected.pvalue, rtol=1e-9)
+        np.testing.assert_allclose(result.pval[group], expected.pvalue, rtol=1e-10)
         n, m = (codes == group).sum(), (codes == 0).sum()
+        np.testing.assert_allclose(result.effect[group], 2 * expected.statistic / (n * m) - 1, rtol=1e-12)
         np.testing.assert_array_equal(np.sign(result.score[group]), np.sign(expected.statistic - n * m / 2))
     np.testing.assert_array_equal(result.score[0], 0)
     np.testing.assert_array_equal(result.pval[0], 1)
+
+
+@pytest.mark.parametrize("continuity", [True, False])
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
+def test_each_group_is_compared_with_the_rest(screen, convert, continuity):
+    values, codes = screen
+    result = wilcoxon(convert(values), codes, reference=None, continuity=continuity)
+    values = values.astype(np.float64)
+    for group in range(4):
+        expected = stats.mannwhitneyu(
+            values[codes == group],
+            values[(codes >= 0) & (codes != group)],
+            method="asymptotic",
+            use_continuity=continuity,
+        )
+        np.testing.assert_allclose(result.pval[group], expected.pvalue, rtol=1e-10)
+
+
+def test_stored_zeros_tie_with_the_others():
+    rng = np.random.default_rng(0)
+    codes = np.repeat([0, 1], 50)
+    values = rng.poisson(1.0, (100, 4)).astype(np.float32) - 1.0  # with negative values too
+    stored = sparse.csr_matrix(values)
+    stored.data[::3] = 0.0
+    dense = stored.toarray()
+    given = stored.copy()
+    np.testing.assert_array_equal(wilcoxon(stored, codes, reference=0).score, wilcoxon(dense, codes, reference=0).score)
+    assert stored.nnz == given.nnz  # what was given is not changed
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, bool, np.float16])
+def test_any_numbers_are_ranked(dtype):
+    rng = np.random.default_rng(0)
+    values, codes = rng.poisson(2.0, (60, 3)).astype(dtype), np.repeat([0, 1], 30)
+    expected = stats.mannwhitneyu(values[30:].astype(float), values[:30].astype(float), method="asymptotic").pvalue
+    for convert in (np.asarray,) if dtype is np.float16 else (np.asarray, sparse.csr_matrix):
+        np.testing.assert_allclose(wilcoxon(convert(values), codes, reference=0).pval[1], expected, rtol=1e-10)
+
+
+def test_illico_stays_silent(screen, capfd):
+    values, codes = screen
+    wilcoxon(values, codes, reference=0)
+    captured = capfd.readouterr()
+    assert captured.out + captured.err == ""
 
 
 def test_p_is_uniform_under_the_null():

@@ -64,7 +64,8 @@ def wilcoxon(
     size = np.bincount(groups[groups >= 0], minlength=n_groups)[:, None].astype(np.float64)
     others = size.sum() - size if reference is None else size[reference]
     effect = 2.0 * ranked["statistic"] / (size * others) - 1.0
-    score = ranked["z_score"]
+    # illico moves a statistic that is exactly at its expectation as well, past it
+    score = np.where(2.0 * ranked["statistic"] == size * others, 0.0, ranked["z_score"])
     if reference is not None:
         effect[reference], score[reference] = 0.0, 0.0
     log_pval = np.minimum(np.log(2.0) + special.log_ndtr(-np.abs(score)), 0.0)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pyedger
+import pytest
+
+import scpi
+
+
+@pytest.fixture
+def replicates():
+    """Cells of six samples in two conditions from two donors; the first ten genes change."""
+    rng = np.random.default_rng(0)
+    sample = np.repeat(np.arange(6), 20)
+    condition = np.array(["ctrl", "stim"])[sample % 2]
+    rate = rng.gamma(1.0, 2.0, 200)[None, :] * rng.gamma(20.0, 0.05, (6, 200))[sample]
+    rate[condition == "stim", :10] *= 4.0
+    obs = pd.DataFrame({"sample": sample.astype(str), "condition": condition, "donor": (sample // 2).astype(str)})
+    obs.index = obs.index.astype(str)
+    return ad.AnnData(rng.poisson(rate).astype(np.float32), obs=obs)
+
+
+def test_the_test_is_that_of_pyedger_on_sums(replicates):
+    scpi.de.rank_genes(
+        replicates, "condition", reference="ctrl", method="edger", sample_key="sample", filter_genes=False
+    )
+    sums = pd.DataFrame(replicates.X).groupby(replicates.obs["sample"].to_numpy()).sum().T
+    design = pd.DataFrame({"one": 1.0, "stim": [0.0, 1.0] * 3}, index=sums.columns)
+    fit = pyedger.glm_ql_fit(pyedger.calc_norm_factors(pyedger.DGEList(sums)), design=design)
+    expected = pyedger.glm_qlf_test(fit, coef=1).table
+    found = scpi.get.de_df(replicates, group="stim").set_index("gene").loc[replicates.var_names]
+    np.testing.assert_allclose(found["pval"], expected["PValue"], rtol=1e-4)
+    np.testing.assert_allclose(found["effect"], expected["logFC"], atol=1e-5)
+    assert set(found["pval"].nsmallest(10).index) == {str(i) for i in range(10)}
+
+
+def test_covariates_are_adjusted_for_and_genes_filtered(replicates):
+    replicates.X[:, 50:60] = 0
+    scpi.de.rank_genes(
+        replicates, "condition", reference="ctrl", method="edger", sample_key="sample", covariates=["donor"]
+    )
+    found = scpi.get.de_df(replicates, group="stim").set_index("gene").loc[replicates.var_names]
+    assert found["pval"].iloc[50:60].isna().all()
+    assert found["pval"].iloc[:50].notna().all()
+    assert replicates.uns["rank_genes_groups"]["params"]["covariates"] == ["donor"]
+
+
+def test_the_rest_is_the_mean_of_the_other_groups(replicates):
+    both, one = replicates.copy(), replicates.copy()
+    scpi.de.rank_genes(both, "condition", method="edger", sample_key="sample")
+    scpi.de.rank_genes(one, "condition", method="edger", sample_key="sample", reference="ctrl")
+    a, b = (scpi.get.de_df(adata, group="stim").set_index("gene").sort_index() for adata in (both, one))
+    np.testing.assert_allclose(a["pval"], b["pval"], rtol=1e-6)  # of two groups, the rest is the other one
