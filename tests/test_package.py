@@ -228,7 +228,7 @@ ARROWS = {
     "metrics": set(),
     "attribution": {"metrics"},
     "de": {"metrics"},
-    "get": set(),
+    "get": {"metrics"},
     "pl": {"get"},
     "model": {"metrics", "attribution", "de"},
     "tl": {"metrics", "attribution", "de", "model", "get"},

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._ranking import read_ranking
+from scpi._slots import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+    from scpi._ranking import Ranking
+
+
+@fill
+def de_df(
+    data: AnnData | MuData,
+    *,
+    key: str = Key.uns.RANK_GENES,
+    group: str | Sequence[str] | None = None,
+    pval_cutoff: float | None = None,
+    log2fc_min: float | None = None,
+    log2fc_max: float | None = None,
+    top_n: int | None = None,
+    mod: str | None = None,
+) -> pd.DataFrame:
+    """List tests of differential expression, one row for each group and gene.
+
+    Parameters
+    ----------
+    %(data)s
+    key
+        Entry of `adata.uns` with a ranking of genes, as :func:`scpi.de.rank_genes`, :func:`scpi.de.limma` or
+        :func:`scanpy.tl.rank_genes_groups` writes it.
+    group
+        Group or groups to return; all if `None`.
+    pval_cutoff
+        Return the genes with an adjusted p-value of at most this.
+    log2fc_min, log2fc_max
+        Return the genes with a log2 fold change of at least, or at most, this.
+    top_n
+        Return this many genes of each group, the best first, of those that the other filters leave.
+    %(mod)s
+
+    Returns
+    -------
+    The columns `group`, `gene`, `rank` (from 1), `score`, `log2fc`, `pval`, `log10_pval` (finite where scpi tested and
+    `pval` is too small for a float), `pval_adj`, and what else the test gives, such as `ave_expr`, `lods`, `ci_low` and
+    `ci_high` of limma, `pts` and `pts_rest`. By group and then by rank. Genes that were not tested in a group are left
+    out.
+
+    Raises
+    ------
+    KeyError
+        If the data holds no such ranking.
+    ValueError
+        If a group was not tested.
+
+    Examples
+    --------
+    >>> import scanpy as sc
+    >>> import scpi
+    >>> adata = sc.datasets.pbmc68k_reduced()
+    >>> sc.tl.rank_genes_groups(adata, "bulk_labels", method="wilcoxon")
+    >>> scpi.get.de_df(adata, group="Dendritic", top_n=2)["gene"].tolist()
+    ['LYZ', 'CST3']
+    """
+    adata = resolve_modality(data, mod)
+    ranking = read_ranking(adata, key)
+    rows = choose_groups(ranking, group)
+    order = ranking.order()[rows]
+    n_groups, n_genes = order.shape
+
+    def ranked(values: NDArray[np.floating]) -> NDArray[np.float64]:
+        return np.take_along_axis(np.asarray(values, dtype=np.float64)[rows], order, axis=1).ravel()
+
+    columns = {
+        # Strings once, not once for each of what may be a million rows
+        "group": pd.Categorical.from_codes(
+            np.repeat(np.arange(n_groups), n_genes), pd.Index(ranking.groups[rows], dtype=object)
+        ),
+        "gene": ranking.genes[order].ravel(),
+        "rank": np.tile(np.arange(1, n_genes + 1), n_groups),
+        "score": ranked(ranking.scores),
+        "log2fc": ranked(ranking.logfoldchanges),
+        "pval": ranked(ranking.pvals),
+        "log10_pval": ranked(ranking.log10_pvals),
+        "pval_adj": ranked(ranking.pvals_adj),
+    }
+    columns |= {name: ranked(values) for name, values in ranking.extra.items()}
+    for name in ("pts", "pts_rest"):
+        table = adata.uns[key].get(name)
+        if table is not None:
+            columns[name] = ranked(table.reindex(index=ranking.genes, columns=ranking.groups).to_numpy().T)
+    frame = pd.DataFrame(columns)
+    chosen = frame["score"].notna()
+    if pval_cutoff is not None:
+        chosen &= frame["pval_adj"] <= pval_cutoff
+    if log2fc_min is not None:
+        chosen &= frame["log2fc"] >= log2fc_min
+    if log2fc_max is not None:
+        chosen &= frame["log2fc"] <= log2fc_max
+    frame = frame[chosen]
+    if top_n is not None:
+        frame = frame.groupby("group", observed=True, sort=False).head(top_n)
+    return frame.reset_index(drop=True)
+
+
+def choose_groups(ranking: Ranking, group: str | Sequence[str] | None) -> NDArray[np.intp]:
+    """Rows of a ranking that hold the given groups, in the order of the ranking."""
+    if group is None:
+        return np.arange(len(ranking.groups))
+    asked = {str(name) for name in ([group] if isinstance(group, str) else group)}
+    unknown = asked - set(ranking.groups)
+    if unknown or not asked:
+        msg = f"These groups were not tested: {listed(sorted(unknown))}. Tested were {listed(ranking.groups)}."
+        raise ValueError(msg)
+    return np.flatnonzero([name in asked for name in ranking.groups])

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scpi._docs import fill
+from scpi._mudata import resolve_modality
+from scpi._ranking import read_ranking
+from scpi._slots import listed
+from scpi.get._de_df import choose_groups
+from scpi.metrics import agreement_matrix
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+    from scpi._ranking import Ranking
+    from scpi.metrics._agreement_matrix import Metric
+
+
+@fill
+def ranking_agreement(
+    data: AnnData | MuData,
+    keys: Sequence[str] | Mapping[str, str],
+    *,
+    group: str | Sequence[str] | None = None,
+    metric: Metric = "top_k_overlap",
+    k: int = 100,
+    p: float = 0.98,
+    absolute: bool | None = None,
+    mod: str | None = None,
+) -> pd.DataFrame:
+    """Compare rankings of genes that several methods stored in one object.
+
+    Parameters
+    ----------
+    %(data)s
+    keys
+        Entries of `adata.uns` with rankings of genes, or a name for each of them.
+    group
+        Group or groups to compare; those that all rankings have if `None`. The mean over the groups is returned.
+    metric
+        :func:`scpi.metrics.top_k_overlap` (the row is the truth), :func:`scpi.metrics.top_k_jaccard`,
+        :func:`scpi.metrics.rank_biased_overlap` or :func:`scpi.metrics.overlap_log_pval` (of one group).
+    k
+        Number of genes at the top; without effect on the rank-biased overlap.
+    p
+        How far down the rank-biased overlap looks.
+    absolute
+        Rank by the size of the score in either direction, or with `False` by the largest score; if `None`, as each
+        ranking was made.
+    %(mod)s
+
+    Returns
+    -------
+    The value of the metric for each pair, rankings x rankings.
+
+    Raises
+    ------
+    KeyError
+        If one of the keys holds no ranking.
+    ValueError
+        If there are fewer than two rankings, they have no group in common, or a group is not in all of them.
+
+    Examples
+    --------
+    >>> import scanpy as sc
+    >>> import scpi
+    >>> adata = sc.datasets.pbmc68k_reduced()
+    >>> for method in ("t-test", "wilcoxon"):
+    ...     sc.tl.rank_genes_groups(adata, "bulk_labels", method=method, key_added=method)
+    >>> scpi.get.ranking_agreement(adata, ["t-test", "wilcoxon"], k=10).round(2).values.tolist()
+    [[1.0, 0.8], [0.8, 1.0]]
+    """
+    adata = resolve_modality(data, mod)
+    named = dict(keys) if isinstance(keys, Mapping) else {str(key): key for key in keys}
+    if len(named) < 2 or isinstance(keys, str):
+        msg = f"Give at least two keys of rankings, not {keys!r}."
+        raise ValueError(msg)
+    rankings = {name: read_ranking(adata, key) for name, key in named.items()}
+    groups = _shared_groups(rankings, group)
+    if metric == "overlap_log_pval" and len(groups) > 1:
+        msg = f"P-values of {len(groups)} groups have no mean: choose one `group`."
+        raise ValueError(msg)
+    matrices = []
+    for one in groups:
+        scores = {name: _scores(ranking, one, absolute) for name, ranking in rankings.items()}
+        matrices.append(agreement_matrix(scores, metric=metric, k=k, p=p, absolute=bool(absolute)))
+    # A group in which nothing is ranked does not count
+    means = np.nanmean(np.array(matrices), axis=0) if len(matrices) > 1 else np.array(matrices[0])
+    return pd.DataFrame(means, index=list(named), columns=list(named))
+
+
+def _shared_groups(rankings: Mapping[str, Ranking], group: str | Sequence[str] | None) -> list[str]:
+    if group is not None:
+        for ranking in rankings.values():
+            choose_groups(ranking, group)
+        return [group] if isinstance(group, str) else [str(name) for name in group]
+    first, *others = (list(ranking.groups) for ranking in rankings.values())
+    shared = [name for name in first if all(name in other for other in others)]
+    if not shared:
+        msg = f"The rankings have no group in common: the first has {listed(first)}, the next {listed(others[0])}."
+        raise ValueError(msg)
+    return shared
+
+
+def _scores(ranking: Ranking, group: str, absolute: bool | None) -> pd.Series:
+    """Scores of the genes in one group, the larger the better if `absolute` is not given."""
+    (row,) = choose_groups(ranking, group)
+    scores = np.asarray(ranking.scores[row], dtype=np.float64)
+    if absolute is None and ranking.params.get("rankby_abs", False):
+        scores = np.abs(scores)
+    return pd.Series(scores, index=pd.Index(ranking.genes, dtype=object))
