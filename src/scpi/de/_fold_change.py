@@ -1,15 +1,17 @@
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
+from scpi.de._sums import sum_rows
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Rows of a block: few enough that sums in single precision keep six digits
+# Rows of a block of dense values
 _BLOCK_ROWS = 1 << 13
 
 
@@ -31,26 +33,18 @@ def mean_counts(
     n_jobs
         Threads to use.
     """
-    starts = range(0, values.shape[0], _BLOCK_ROWS)
-
-    def block_sum(start: int) -> Any:
+    size = np.bincount(codes[codes >= 0], minlength=n_groups)[:, None]
+    if sparse.issparse(values):
+        transform = None if log_base is None else partial(_expm1, base=log_base)
+        (total,) = sum_rows(values, codes, n_groups, transform=transform, n_jobs=n_jobs)
+        return total / size
+    total = np.zeros((n_groups, values.shape[1]))
+    for start in range(0, values.shape[0], _BLOCK_ROWS):
         block, groups = values[start : start + _BLOCK_ROWS], codes[start : start + _BLOCK_ROWS]
         rows = np.flatnonzero(groups >= 0)
-        dtype = np.float32 if block.dtype == np.float32 else np.float64
-        ones = np.ones(len(rows), dtype=dtype)
-        member = sparse.csr_matrix((ones, (groups[rows], rows)), shape=(n_groups, block.shape[0]))
-        if log_base is not None:
-            block = _expm1(block, log_base)
-        total = member @ block
-        return total.toarray() if sparse.issparse(total) else total
-
-    sums = np.zeros((n_groups, values.shape[1]))
-    with ThreadPoolExecutor(n_jobs) as pool:
-        # One block after the other is added, so that the result does not depend on the number of threads
-        for part in pool.map(block_sum, starts):
-            sums += part
-    size = np.bincount(codes[codes >= 0], minlength=n_groups)
-    return sums / size[:, None]
+        member = sparse.csr_matrix((np.ones(len(rows)), (groups[rows], rows)), shape=(n_groups, len(block)))
+        total += member @ (block if log_base is None else _expm1(block, log_base))
+    return total / size
 
 
 def log2_fold_changes(
@@ -70,9 +64,5 @@ def other_mean(mean: NDArray[np.float64], size: NDArray[np.intp], reference: int
     return np.asarray(np.maximum(total.sum(axis=0) - total, 0.0) / (size.sum() - size)[:, None])
 
 
-def _expm1(block: Any, base: float) -> Any:
-    data = block.data if sparse.issparse(block) else block
-    raised = np.expm1(data) if base == np.e else np.expm1(data * np.asarray(np.log(base), dtype=data.dtype))
-    if not sparse.issparse(block):
-        return raised
-    return sparse.csr_matrix((raised, block.indices, block.indptr), shape=block.shape)
+def _expm1(data: NDArray[Any], base: float) -> NDArray[Any]:
+    return np.asarray(np.expm1(data if base == np.e else data * np.asarray(np.log(base), dtype=data.dtype)))

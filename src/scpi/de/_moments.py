@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
 from scpi.de._comparison import check_values
+from scpi.de._sums import sum_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -67,25 +68,15 @@ def group_moments(values: ArrayLike, codes: ArrayLike, *, n_groups: int | None =
     if n_groups is None:
         n_groups = int(groups.max(initial=-1)) + 1
     size = np.bincount(groups[rows], minlength=n_groups)
-    is_sparse = sparse.issparse(matrix)
-    # Zeros have to stay zeros in a sparse matrix, so only dense columns can be moved
-    shift = np.zeros(n_columns) if is_sparse or len(rows) == 0 else matrix[rows[0]].astype(np.float64)
-    total, squares = np.zeros((n_groups, n_columns)), np.zeros((n_groups, n_columns))
-    n_block = max(1, _BLOCK_BYTES // (8 * max(1, n_columns)))
-    for start in range(0, len(rows), n_block):
-        chosen = rows[start : start + n_block]
-        block = matrix[chosen].astype(np.float64)
-        shape = (n_groups, len(chosen))
-        member = sparse.csr_matrix((np.ones(len(chosen)), (groups[chosen], np.arange(len(chosen)))), shape=shape)
-        if is_sparse:
-            total += (member @ block).toarray()
-            block.data *= block.data
-            squares += (member @ block).toarray()
-        else:
-            block -= shift
-            total += member @ block
-            np.square(block, out=block)
-            squares += member @ block
+    shift = np.zeros(n_columns)
+    if sparse.issparse(matrix):
+        total, squares = sum_rows(matrix, groups.astype(np.intp), n_groups, squares=True)
+    elif len(rows):
+        # Zeros have to stay zeros in a sparse matrix, so only dense columns can be moved
+        shift = matrix[rows[0]].astype(np.float64)
+        total, squares = _sum_dense(matrix, groups, rows, n_groups, shift)
+    else:
+        total, squares = np.zeros((2, n_groups, n_columns))
     n = size[:, None].astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = total / n
@@ -94,6 +85,22 @@ def group_moments(values: ArrayLike, codes: ArrayLike, *, n_groups: int | None =
         residual[residual <= squares * np.finfo(np.float64).eps * n] = 0.0
         variance = np.where(n > 1, residual / (n - 1.0), np.nan)
     return Moments(size=size, mean=mean + shift, variance=variance)
+
+
+def _sum_dense(
+    matrix: NDArray[Any], groups: NDArray[Any], rows: NDArray[np.intp], n_groups: int, shift: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums of rows and of their squares, less a value of each column, block by block."""
+    total, squares = np.zeros((2, n_groups, matrix.shape[1]))
+    n_block = max(1, _BLOCK_BYTES // (8 * max(1, matrix.shape[1])))
+    for start in range(0, len(rows), n_block):
+        chosen = rows[start : start + n_block]
+        block = matrix[chosen].astype(np.float64) - shift
+        shape = (n_groups, len(chosen))
+        member = sparse.csr_matrix((np.ones(len(chosen)), (groups[chosen], np.arange(len(chosen)))), shape=shape)
+        total += member @ block
+        squares += member @ np.square(block, out=block)
+    return total, squares
 
 
 def other_moments(moments: Moments, reference: int | None) -> Moments:
