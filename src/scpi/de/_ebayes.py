@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import linalg
+
+from scpi.de._fisher import f_log_sf
+from scpi.de._student import two_sided_log_pval, upper_quantile
+from scpi.de._variance_prior import robust_variance_prior, variance_prior
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from scpi.de._lm_fit import LinearFit
+
+# The joint test of more contrasts would need a correlation matrix of many gigabytes
+MAX_JOINT = 2_000
+_SINGULAR = 1e-8
+
+
+@dataclass(frozen=True)
+class ModeratedFit:
+    """Moderated tests of every coefficient or contrast in every gene."""
+
+    names: tuple[str, ...]
+    """Names of the coefficients or contrasts."""
+    coefficients: NDArray[np.float64]
+    """Log2 fold changes where the coefficients are contrasts of log2 expression, contrasts x genes."""
+    std_error: NDArray[np.float64]
+    """Standard errors by the moderated variance, contrasts x genes."""
+    t: NDArray[np.float64]
+    """Moderated t-statistics, contrasts x genes."""
+    log_pval: NDArray[np.float64]
+    """Natural logarithms of the two-sided p-values, finite where these underflow, contrasts x genes."""
+    lods: NDArray[np.float64]
+    """B-statistics: natural log odds that the gene changes, contrasts x genes."""
+    f: NDArray[np.float64]
+    """F-statistic of each gene, over all contrasts; NaN if there are more than 2,000 contrasts."""
+    f_log_pval: NDArray[np.float64]
+    """Natural logarithms of its p-values."""
+    f_rank: int
+    """Its first degrees of freedom: how many of the contrasts are independent."""
+    ave_expr: NDArray[np.float64]
+    """Mean expression of each gene."""
+    variance: NDArray[np.float64]
+    """Moderated residual variance of each gene."""
+    variance_prior: NDArray[np.float64]
+    """Prior variance of each gene: the same for all unless it follows a trend."""
+    df_prior: NDArray[np.float64]
+    """Prior degrees of freedom of each gene: the same for all unless the prior is robust."""
+    df: NDArray[np.float64]
+    """Total degrees of freedom of each gene."""
+
+    @property
+    def pval(self) -> NDArray[np.float64]:
+        """Two-sided p-values; zero where they are below the smallest float."""
+        return np.exp(self.log_pval)
+
+    @property
+    def f_pval(self) -> NDArray[np.float64]:
+        """P-values of the F-statistic; zero where they are below the smallest float."""
+        return np.exp(self.f_log_pval)
+
+
+def ebayes(fit: LinearFit, *, trend: bool = False, robust: bool = False, proportion: float = 0.01) -> ModeratedFit:
+    """Test coefficients or contrasts with residual variances that borrow strength from all genes.
+
+    The null hypothesis is that a coefficient is zero. The variance of a gene is moved towards a prior that is
+    estimated from all genes, which adds degrees of freedom where there are few samples (Smyth, Stat. Appl. Genet.
+    Mol. Biol. 3, 2004).
+
+    Parameters
+    ----------
+    fit
+        Linear model, as :func:`lm_fit` or :func:`contrasts` gives it.
+    trend
+        Let the prior variance follow mean expression, which voom's weights already take care of.
+    robust
+        Estimate the prior so that genes of outlying variance do not count, and move them less (Phipson et al.,
+        Ann. Appl. Stat. 10, 2016).
+    proportion
+        Share of genes that are thought to change, from which the B-statistic starts.
+
+    Returns
+    -------
+    t, p-value, B, F, and the moderated variances.
+
+    Raises
+    ------
+    ValueError
+        If `proportion` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scpi.de import ebayes, lm_fit
+    >>> expression = np.random.default_rng(0).normal(size=(6, 200))
+    >>> result = ebayes(lm_fit(expression, np.repeat(np.eye(2), 3, axis=0)))
+    >>> result.t.shape, bool((result.df >= 4).all())
+    ((2, 200), True)
+    """
+    if not 0.0 < proportion < 1.0:
+        msg = f"`proportion` must be between 0 and 1, but is {proportion}."
+        raise ValueError(msg)
+    own, df = fit.sigma**2, fit.df_residual
+    along = fit.ave_expr if trend else None
+    prior = (robust_variance_prior if robust else variance_prior)(own, df, trend=along)
+    finite = np.isfinite(prior.df)
+    df_prior = np.where(finite, prior.df, 0.0)
+    variance = np.where(finite, (df * own + df_prior * prior.variance) / (df + df_prior), prior.variance)
+    # No gene can know more of the variance than all of them together
+    df_total = np.minimum(df + prior.df, df.sum())
+    t = fit.coefficients / fit.stdev_unscaled
+    t /= np.sqrt(variance)
+    f, rank = _joint(fit, t)
+    return ModeratedFit(
+        names=fit.names,
+        coefficients=fit.coefficients,
+        std_error=fit.stdev_unscaled * np.sqrt(variance),
+        t=t,
+        log_pval=two_sided_log_pval(t, df_total),
+        lods=_log_odds(t, fit.stdev_unscaled, df_total, prior.df, float(np.median(prior.variance)), proportion),
+        f=f,
+        f_log_pval=np.full(len(f), np.nan) if rank == 0 else f_log_sf(f, rank, df_total),
+        f_rank=rank,
+        ave_expr=fit.ave_expr,
+        variance=variance,
+        variance_prior=prior.variance,
+        df_prior=prior.df,
+        df=df_total,
+    )
+
+
+def _joint(fit: LinearFit, t: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+    """F-statistic over all contrasts, from their correlation without weights."""
+    n, n_genes = t.shape
+    if n == 1:
+        return t[0] ** 2, 1
+    if n > MAX_JOINT:
+        return np.full(n_genes, np.nan), 0
+    covariance = fit.covariance
+    scale = np.sqrt(np.diag(covariance))
+    values, vectors = linalg.eigh(covariance / np.outer(scale, scale))
+    kept = values > _SINGULAR * values[-1]
+    rotated = (vectors[:, kept] / np.sqrt(values[kept])).T @ t
+    rank = int(kept.sum())
+    return np.einsum("rg,rg->g", rotated, rotated) / rank, rank
+
+
+def _log_odds(
+    t: NDArray[np.float64],
+    stdev: NDArray[np.float64],
+    df: NDArray[np.float64],
+    df_prior: NDArray[np.float64],
+    variance_prior: float,
+    proportion: float,
+) -> NDArray[np.float64]:
+    limits = np.array([0.1, 4.0]) ** 2 / variance_prior
+    lods = np.empty_like(t)
+    for row in range(len(t)):
+        unscaled = stdev[row] ** 2
+        added = _effect_variance(np.abs(t[row]), unscaled, df, proportion, limits)
+        ratio = (unscaled + added) / unscaled
+        squared = t[row] ** 2
+        kernel = np.where(
+            df_prior > 1e6,
+            squared * (1.0 - 1.0 / ratio) / 2.0,
+            (1.0 + df) / 2.0 * np.log((squared + df) / (squared / ratio + df)),
+        )
+        lods[row] = np.log(proportion / (1.0 - proportion)) - np.log(ratio) / 2.0 + kernel
+    return lods
+
+
+def _effect_variance(
+    t: NDArray[np.float64],
+    unscaled: NDArray[np.float64],
+    df: NDArray[np.float64],
+    proportion: float,
+    limits: NDArray[np.float64],
+) -> float:
+    """Variance of the effects that are not zero, from the largest t-statistics."""
+    n = len(t)
+    n_top = int(np.ceil(proportion / 2.0 * n))
+    share = max(n_top / n, proportion)
+    largest_df = float(df.max())
+    fewer = df < largest_df
+    if fewer.any():
+        t = t.copy()
+        t[fewer] = upper_quantile(two_sided_log_pval(t[fewer], df[fewer]), largest_df)
+    top = np.argsort(-t, kind="stable")[:n_top]
+    null = np.exp(two_sided_log_pval(t[top], np.asarray(largest_df)))
+    target = ((np.arange(n_top) + 0.5) / n - (1.0 - share) * null) / share
+    added = np.zeros(n_top)
+    beyond = target > null
+    if beyond.any():
+        expected = upper_quantile(np.log(target[beyond]), largest_df)
+        added[beyond] = unscaled[top][beyond] * ((t[top][beyond] / expected) ** 2 - 1.0)
+    return float(np.clip(added, *limits).mean())

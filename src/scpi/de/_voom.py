@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from scipy import sparse
+
+from scpi.de._counts import check_counts
+from scpi.de._design import as_design, require_residuals
+from scpi.de._library import library_sizes
+from scpi.de._lowess import lowess
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import ArrayLike, NDArray
+
+    from scpi.de._design import Design
+
+_BLOCK_BYTES = 1 << 26
+
+
+@dataclass(frozen=True)
+class Voom:
+    """Log expression with the precision that its mean-variance trend gives to each value."""
+
+    expression: NDArray[np.float64]
+    """Log2 counts per million, samples x genes."""
+    weights: NDArray[np.float64]
+    """Inverse variances that the trend predicts, samples x genes."""
+    lib_size: NDArray[np.float64]
+    """Effective library size of each sample."""
+    mean_log_count: NDArray[np.float64]
+    """Mean log2 count of each gene, the abscissa of the trend; NaN where a gene has no counts."""
+    sqrt_sd: NDArray[np.float64]
+    """Square root of the residual standard deviation of each gene, the ordinate; NaN where a gene has no counts."""
+    line: NDArray[np.float64]
+    """The trend at each gene; NaN where a gene has no counts."""
+    span: float
+    """Share of the genes that each point of the trend rests on."""
+
+
+def voom(
+    counts: ArrayLike,
+    design: ArrayLike | pd.DataFrame | Design,
+    *,
+    lib_size: ArrayLike | None = None,
+    norm_factors: ArrayLike | None = None,
+    span: float | Literal["adaptive"] = 0.5,
+) -> Voom:
+    """Turn counts into log expression with precision weights.
+
+    The variance of log counts falls with their mean. The trend of the residual standard deviations of all genes, at
+    the count that the model expects of each value, gives its weight (Law et al., Genome Biol. 15:R29, 2014).
+
+    Parameters
+    ----------
+    counts
+        Samples x genes, dense or sparse. The result is dense.
+    design
+        Model matrix, samples x coefficients.
+    lib_size
+        Library sizes; sums of the counts if left out.
+    norm_factors
+        Factors by which to multiply the library sizes, as :func:`norm_factors` gives them; ones if left out.
+    span
+        Share of the genes that each point of the trend rests on. limma had 0.5 up to its version 3.54; newer ones
+        have a span that falls with the number of genes, from all of 50 genes down to 0.3: "adaptive".
+
+    Returns
+    -------
+    Log expression, its weights, and the trend.
+
+    Raises
+    ------
+    ValueError
+        If these are no counts, a sample has none, the shapes do not fit, fewer than two genes have counts, or the
+        design leaves no residual degrees of freedom.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scpi.de import voom
+    >>> counts = np.random.default_rng(0).poisson(20, size=(6, 100))
+    >>> result = voom(counts, np.repeat(np.eye(2), 3, axis=0))
+    >>> result.expression.shape, result.weights.shape
+    ((6, 100), (6, 100))
+    """
+    matrix = check_counts(counts)
+    n_samples, n_genes = matrix.shape
+    sizes = library_sizes(matrix, lib_size)
+    if norm_factors is not None:
+        sizes = library_sizes(matrix, sizes * np.asarray(norm_factors, dtype=np.float64))
+    model = as_design(design, n_samples=n_samples)
+    require_residuals(model)
+
+    expression = np.asarray(matrix.toarray() if sparse.issparse(matrix) else matrix, dtype=np.float64) + 0.5
+    counted = np.asarray(matrix.sum(axis=0)).ravel() > 0
+    if counted.sum() < 2:
+        msg = f"A trend of the variance needs at least two genes with counts, but {int(counted.sum())} has any."
+        raise ValueError(msg)
+    expression /= (sizes + 1.0)[:, None]
+    expression *= 1e6
+    np.log2(expression, out=expression)
+
+    of_groups, of_basis = model.project(expression)
+    depth = np.log2(sizes + 1.0) - np.log2(1e6)
+    blocks = _blocks(n_samples, n_genes)
+    rss = np.empty(n_genes)
+    for block in blocks:
+        rss[block] = np.square(expression[:, block] - model.fitted(of_groups[:, block], of_basis[:, block])).sum(axis=0)
+    x = np.where(counted, expression.mean(axis=0) + depth.mean(), np.nan)
+    y = np.where(counted, np.sqrt(np.sqrt(rss / model.df_residual)), np.nan)
+    share = adaptive_span(int(counted.sum())) if span == "adaptive" else float(span)
+    if not 0 < share <= 1:
+        msg = f"`span` must be a share of the genes, above 0 and at most 1, or 'adaptive', but is {span!r}."
+        raise ValueError(msg)
+    line = np.full(n_genes, np.nan)
+    line[counted] = lowess(x[counted], y[counted], span=share)
+
+    knots, first = np.unique(x[counted], return_index=True)
+    heights = line[counted][first]
+    weights = np.empty_like(expression)
+    for block in blocks:
+        expected = model.fitted(of_groups[:, block], of_basis[:, block])
+        expected += depth[:, None]
+        weights[:, block] = np.interp(expected, knots, heights) ** -4.0
+    return Voom(expression, weights, sizes, x, y, line, share)
+
+
+def adaptive_span(n_genes: int) -> float:
+    """Share of the genes that a point of the trend rests on in newer versions of limma."""
+    return min(0.3 + 0.7 * (50.0 / n_genes) ** (1.0 / 3.0), 1.0)
+
+
+def _blocks(n_samples: int, n_genes: int) -> list[slice]:
+    size = max(1, _BLOCK_BYTES // (8 * n_samples))
+    return [slice(start, start + size) for start in range(0, n_genes, size)]
