@@ -34,6 +34,20 @@ class Key:
         CAUSAL: Final = "causal"
         """Values of the causal factors, cells x factors."""
 
+    class layers:
+        """Entries of ``adata.layers``."""
+
+        TRAIN: Final = "train"
+        """Ending of the part of thinned counts to find groups or train models on."""
+        TEST: Final = "test"
+        """Ending of the part of thinned counts to test on."""
+
+    class var:
+        """Columns of ``adata.var``."""
+
+        OVERDISPERSION: Final = "overdispersion"
+        """Ending of the overdispersion at which counts were thinned."""
+
     class varm:
         """Entries of ``adata.varm``."""
 
@@ -63,3 +77,5 @@ class Key:
         """Entry of ``uns["prediction"]``: mean expression of the control cells that predictions started from."""
         TRUTH: Final = "truth"
         """What a simulator planted."""
+        THINNED: Final = "thinned"
+        """How counts were split into a train and a test part."""

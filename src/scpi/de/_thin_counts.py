@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._rng import as_generator
+from scpi._slots import listed, result_params
+from scpi.de._counts import check_counts
+from scpi.de._overdispersion import estimate_overdispersion
+from scpi.de._thin import check_fraction, check_overdispersion, thin
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import ArrayLike
+
+
+@fill
+def thin_counts(
+    data: AnnData | MuData,
+    *,
+    fraction: float = 0.5,
+    overdispersion: ArrayLike | Literal["estimate"] = "estimate",
+    layer: str | None = None,
+    key_added: str = Key.uns.THINNED,
+    rng: int | np.random.Generator | None = None,
+    mod: str | None = None,
+    copy: bool = False,
+) -> AnnData | MuData | None:
+    """Split the counts into a train and a test part that are independent, to test what was found on the data.
+
+    Groups that were found on the counts (clusters, the output of a model) differ in these counts even where there is
+    nothing to find, so that tests between them reject far too often. Find the groups on the train part and test them on
+    the test part: the p-values then hold, as far as the counts follow the model. See :func:`scpi.de.thin` for it and for
+    the split.
+
+    The split is exact for Poisson counts, whatever the depth of the cells, and for negative binomial counts at the
+    overdispersion that they have. It is estimated within small groups of similar cells
+    (:func:`scpi.de.estimate_overdispersion`), as the overdispersion of a mixture of cell types is larger than that of
+    its parts (Hivert et al., arXiv 2405.13591). At an overdispersion that is too small, the parts are positively
+    correlated and the p-values too small as well; at one that is too large, the parts are negatively correlated.
+
+    Parameters
+    ----------
+    %(data)s
+    fraction
+        Share of the counts that the train part has in expectation. The more of them find the groups, the fewer are
+        left for the test.
+    overdispersion
+        Overdispersion of each gene, or one number for all genes, where the variance of a count of mean mu is
+        mu + overdispersion mu^2; 0 for Poisson counts.
+    layer
+        Entry of ``adata.layers`` that holds the counts, in place of ``adata.X``.
+    %(key_added)s
+    %(rng)s
+    %(mod)s
+    %(copy)s
+
+    Returns
+    -------
+    Returns `None` if `copy=False`, else the copy. Sets the following fields:
+
+    `adata.layers['thinned_train' | key_added + '_train']`
+        Counts to find groups or to train models on.
+    `adata.layers['thinned_test' | key_added + '_test']`
+        Counts to test on. Train and test part add up to the counts.
+    `adata.var['thinned_overdispersion' | key_added + '_overdispersion']` : :class:`pandas.Series` (dtype `float64`)
+        The overdispersion that was used.
+    `adata.uns['thinned' | key_added]` : :class:`dict`
+        How the counts were split.
+
+    Raises
+    ------
+    KeyError
+        If there is no such layer.
+    ValueError
+        If the data has negative, fractional or missing values, or `fraction` or `overdispersion` is out of range or of
+        the wrong length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anndata import AnnData
+    >>> import scpi
+    >>> adata = AnnData(np.random.default_rng(0).poisson(3.0, size=(100, 20)))
+    >>> scpi.de.thin_counts(adata, overdispersion=0, rng=0)
+    >>> bool((adata.layers["thinned_train"] + adata.layers["thinned_test"] == adata.X).all())
+    True
+    """
+    adata = resolve_modality(data, mod)
+    if layer is not None and layer not in adata.layers:
+        msg = f"`adata.layers` has no {layer!r}, only {listed(adata.layers)}."
+        raise KeyError(msg)
+    name = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    counts: Any = check_counts(adata.X if layer is None else adata.layers[layer], name=name)
+    check_fraction(fraction)
+    generator = as_generator(rng)
+    estimated = isinstance(overdispersion, str)
+    if isinstance(overdispersion, str):
+        if overdispersion != "estimate":
+            msg = f"`overdispersion` must be 'estimate', a number or an array, but is {overdispersion!r}."
+            raise ValueError(msg)
+        used = estimate_overdispersion(counts, rng=generator)
+    else:
+        used = check_overdispersion(overdispersion, adata.n_vars)
+    train, test = thin(counts, fraction=fraction, overdispersion=used, rng=generator)
+
+    result = data.copy() if copy else None
+    target = resolve_modality(data if result is None else result, mod)
+    target.layers[f"{key_added}_{Key.layers.TRAIN}"] = train
+    target.layers[f"{key_added}_{Key.layers.TEST}"] = test
+    target.var[f"{key_added}_{Key.var.OVERDISPERSION}"] = np.array(used)
+    target.uns[key_added] = result_params(
+        fraction=float(fraction), layer=layer, overdispersion="estimated" if estimated else "given"
+    )
+    return result
