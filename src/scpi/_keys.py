@@ -69,6 +69,8 @@ class Key:
         """Tests of gene-set activity of every perturbation against the control."""
         RANK_GENES: Final = "rank_genes_groups"
         """Tests of every gene in every group, in the structure of scanpy."""
+        LIMMA: Final = "limma"
+        """Tests of limma-voom in the same structure, with the trend of voom."""
         CAUSAL_GRAPH: Final = "causal_graph"
         """Edges, factors and targets of a causal model."""
         PREDICTION: Final = "prediction"
