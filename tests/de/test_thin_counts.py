@@ -26,7 +26,12 @@ def test_both_parts_are_stored_and_survive_a_file(cells, tmp_path):
     assert sparse.issparse(train)
     np.testing.assert_array_equal((train + test).toarray(), before.toarray())
     assert 0.66 < train.sum() / before.sum() < 0.74
-    assert dict(cells.uns["thinned"]) == {"fraction": 0.7, "overdispersion": "estimated"}
+    assert dict(cells.uns["thinned"]["params"]) == {
+        "fraction": 0.7,
+        "overdispersion": "estimated",
+        "train_layer": "thinned_train",
+        "test_layer": "thinned_test",
+    }
     np.testing.assert_allclose(cells.var["thinned_overdispersion"], 0.5, atol=0.15)
 
 
@@ -35,7 +40,7 @@ def test_the_overdispersion_may_be_given(cells):
     copied = thin_counts(cells, overdispersion=given, key_added="mine", rng=0, copy=True)
     assert not cells.layers
     np.testing.assert_array_equal(copied.var["mine_overdispersion"], given)
-    assert copied.uns["mine"]["overdispersion"] == "given"
+    assert copied.uns["mine"]["params"]["overdispersion"] == "given"
     poisson = thin_counts(cells, overdispersion=0, rng=0, copy=True)
     np.testing.assert_array_equal(poisson.var["thinned_overdispersion"], 0.0)
 
@@ -48,7 +53,7 @@ def test_a_layer_or_a_modality_can_be_thinned(cells):
     thinned = data.mod["rna"]
     total = thinned.layers["thinned_train"] + thinned.layers["thinned_test"]
     np.testing.assert_array_equal(total.toarray(), cells.layers["counts"].toarray())
-    assert thinned.uns["thinned"]["layer"] == "counts"
+    assert thinned.uns["thinned"]["params"]["layer"] == "counts"
     with pytest.raises(ValueError, match="looks like log-normalised"):
         thin_counts(cells)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from scpi.de._ebayes import ebayes as ebayes
     from scpi.de._fdr import false_discovery_control as false_discovery_control
     from scpi.de._filter_by_expr import filter_by_expr as filter_by_expr
+    from scpi.de._limma import limma as limma
     from scpi.de._lm_fit import LinearFit as LinearFit
     from scpi.de._lm_fit import lm_fit as lm_fit
     from scpi.de._methods import methods as methods
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from scpi.de._moments import group_moments as group_moments
     from scpi.de._norm_factors import norm_factors as norm_factors
     from scpi.de._overdispersion import estimate_overdispersion as estimate_overdispersion
+    from scpi.de._pseudobulk import pseudobulk as pseudobulk
     from scpi.de._rank_genes import rank_genes as rank_genes
+    from scpi.de._tests._logistic import logistic as logistic
     from scpi.de._tests._welch import welch as welch
     from scpi.de._tests._wilcoxon import wilcoxon as wilcoxon
     from scpi.de._thin import thin as thin
@@ -43,14 +46,17 @@ __getattr__, __dir__, __all__ = attach(
         "false_discovery_control": "_fdr",
         "filter_by_expr": "_filter_by_expr",
         "group_moments": "_moments",
+        "limma": "_limma",
         "lm_fit": "_lm_fit",
+        "logistic": "_tests._logistic",
         "methods": "_methods",
         "norm_factors": "_norm_factors",
+        "pseudobulk": "_pseudobulk",
         "rank_genes": "_rank_genes",
-        "top_table": "_top_table",
-        "voom": "_voom",
         "thin": "_thin",
         "thin_counts": "_thin_counts",
+        "top_table": "_top_table",
+        "voom": "_voom",
         "welch": "_tests._welch",
         "wilcoxon": "_tests._wilcoxon",
     },

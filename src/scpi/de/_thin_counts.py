@@ -71,7 +71,7 @@ def thin_counts(
     `adata.var['thinned_overdispersion' | key_added + '_overdispersion']` : :class:`pandas.Series` (dtype `float64`)
         The overdispersion that was used.
     `adata.uns['thinned' | key_added]` : :class:`dict`
-        How the counts were split.
+        `params`: how the counts were split.
 
     Raises
     ------
@@ -114,7 +114,13 @@ def thin_counts(
     target.layers[f"{key_added}_{Key.layers.TRAIN}"] = train
     target.layers[f"{key_added}_{Key.layers.TEST}"] = test
     target.var[f"{key_added}_{Key.var.OVERDISPERSION}"] = np.array(used)
-    target.uns[key_added] = result_params(
-        fraction=float(fraction), layer=layer, overdispersion="estimated" if estimated else "given"
-    )
+    target.uns[key_added] = {
+        "params": result_params(
+            fraction=float(fraction),
+            layer=layer,
+            overdispersion="estimated" if estimated else "given",
+            train_layer=f"{key_added}_{Key.layers.TRAIN}",
+            test_layer=f"{key_added}_{Key.layers.TEST}",
+        )
+    }
     return result

@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse, special
+
+from scpi.de._comparison import Comparison, check_groups, check_values
+from scpi.de._moments import group_moments, other_moments
+from scpi.de._tests._method import Cells, Method
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+# Entries of a block of genes: stored values, and predictors of the zeros
+_BLOCK = 1 << 20
+_N_STEPS = 40
+# A step that promises less than this of the log-likelihood is the last
+_TOLERANCE = 1e-9
+_RIDGE = 1e-10
+_N_HALVINGS = 20
+
+
+def logistic(
+    values: ArrayLike,
+    codes: ArrayLike,
+    *,
+    reference: int | None,
+    covariates: ArrayLike | pd.DataFrame | None = None,
+    n_jobs: int = 1,
+) -> Comparison:
+    """Logistic regression of the group on each gene: likelihood-ratio test of every group against the reference.
+
+    The log odds of a cell being of the group rather than of the reference are a + b x, x being the expression of one
+    gene, plus effects of covariates. The null hypothesis is b = 0: given the covariates, expression says nothing of the
+    group (Ntranos, Yi, Melsted and Pachter, Nature Methods 16, 2019). Twice the logarithm of the likelihood ratio is
+    compared with chi-squared on one degree of freedom. Where a gene separates group and reference, the coefficient is
+    infinite, but the likelihood ratio is not.
+
+    Genes are fitted by Newton's method side by side. Cells without the gene share one predictor for each distinct row
+    of the covariates, so the work grows with the stored values.
+
+    Parameters
+    ----------
+    values
+        Rows x columns, dense or sparse.
+    codes
+        Group of each row: 0, 1, ...; rows with a negative code are left out.
+    reference
+        Code of the reference; each group is compared with all other rows if `None`.
+    covariates
+        What to adjust for, rows x covariates: numbers, or in a DataFrame also categories.
+    n_jobs
+        Threads to use.
+
+    Returns
+    -------
+    Effect (difference of the means), score (square root of the likelihood-ratio statistic, with the sign of b) and
+    p-value, groups x columns. The row of the reference itself is zero, with p = 1. So is a column that is constant.
+
+    Raises
+    ------
+    ValueError
+        If a group has fewer than two rows, the shapes do not fit or a value is missing or not finite.
+
+    Examples
+    --------
+    >>> from scpi.de import logistic
+    >>> result = logistic([[0.0], [2.0], [1.0], [0.0], [3.0], [2.0], [4.0], [1.0]], [0] * 4 + [1] * 4, reference=0)
+    >>> round(float(result.score[1, 0]), 4), round(float(result.pval[1, 0]), 4)
+    (2.0904, 0.0366)
+    """
+    matrix = check_values(values)
+    groups, n_groups = check_groups(matrix.shape[0], codes, reference, 2)
+    design = _design(covariates, matrix.shape[0])
+    moments = group_moments(matrix, groups, n_groups=n_groups)
+    effect = moments.mean - other_moments(moments, reference).mean
+    score = np.zeros_like(effect)
+    for group in range(n_groups):
+        if group != reference:
+            others = groups == reference if reference is not None else (groups >= 0) & (groups != group)
+            rows = np.flatnonzero((groups == group) | others)
+            score[group] = _scores(matrix[rows], groups[rows] == group, design[rows], n_jobs)
+    log_pval = np.minimum(np.log(2.0) + special.log_ndtr(-np.abs(score)), 0.0)
+    return Comparison(effect=effect, score=score, log_pval=log_pval)
+
+
+def _design(covariates: ArrayLike | pd.DataFrame | None, n_rows: int) -> NDArray[np.float64]:
+    """Intercept and covariates, categories as indicators of all but the first, numbers in standard units."""
+    if covariates is None:
+        return np.ones((n_rows, 1))
+    frame = covariates if isinstance(covariates, pd.DataFrame) else pd.DataFrame(np.asarray(covariates))
+    if len(frame) != n_rows:
+        msg = f"`covariates` must have one row for each of the {n_rows} rows, but has {len(frame)}."
+        raise ValueError(msg)
+    missing = [str(name) for name in frame if frame[name].isna().any()]
+    if missing:
+        msg = f"Covariates must not be missing, but are in {', '.join(missing)}."
+        raise ValueError(msg)
+    columns = [np.ones(n_rows)]
+    for name in frame:
+        column = frame[name]
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+            number = column.to_numpy(dtype=np.float64)
+            if not np.isfinite(number).all():
+                msg = f"Covariates must be finite, but {name} is not."
+                raise ValueError(msg)
+            spread = number.std()
+            columns += [(number - number.mean()) / spread] if spread > 0 else []
+        else:
+            found = pd.factorize(column)[0]
+            columns += [(found == level).astype(np.float64) for level in range(1, found.max() + 1)]
+    return np.column_stack(columns)
+
+
+def _scores(matrix: Any, member: NDArray[np.bool_], design: NDArray[np.float64], n_jobs: int) -> NDArray[np.float64]:
+    """Signed roots of the likelihood-ratio statistics of one group."""
+    patterns, pattern = np.unique(design, axis=0, return_inverse=True)
+    pattern = pattern.reshape(-1)
+    null = _fit_null(patterns, np.bincount(pattern), np.bincount(pattern, weights=member))
+    columns = matrix.tocsc() if sparse.issparse(matrix) else matrix
+    n_genes = matrix.shape[1]
+    stored = columns.nnz if sparse.issparse(matrix) else columns.size
+    n_block = max(1, _BLOCK // max(len(patterns), stored // max(1, n_genes), 1))
+    score = np.zeros(n_genes)
+
+    def fit(start: int) -> None:
+        block = sparse.csc_matrix(columns[:, start : start + n_block]).astype(np.float64)
+        score[start : start + n_block] = _fit(_Block.of(block, member, patterns, pattern), null)
+
+    starts = range(0, n_genes, n_block)
+    if n_jobs == 1:
+        for start in starts:
+            fit(start)
+    else:
+        with ThreadPoolExecutor(n_jobs) as pool:
+            list(pool.map(fit, starts))
+    return score
+
+
+def _fit_null(patterns: NDArray[np.float64], n: NDArray[np.intp], n_member: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Coefficients of the covariates alone."""
+    coefficients = np.zeros(patterns.shape[1])
+    coefficients[0] = special.logit(n_member.sum() / n.sum())
+    for _ in range(_N_STEPS):
+        p = special.expit(patterns @ coefficients)
+        gradient = patterns.T @ (n_member - n * p)
+        hessian = (patterns.T * (n * p * (1.0 - p))) @ patterns
+        hessian[np.diag_indices_from(hessian)] += _RIDGE
+        step = np.linalg.solve(hessian, gradient)
+        coefficients += step
+        if gradient @ step < _TOLERANCE:
+            break
+    return coefficients
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Some genes: what their likelihoods need to know of the cells."""
+
+    x: NDArray[np.float64]
+    """Stored values."""
+    gene: NDArray[np.intp]
+    """Gene of each stored value, 0 to `n_genes - 1`."""
+    pattern: NDArray[np.intp]
+    """Row of `patterns` of the cell of each stored value."""
+    zeros: NDArray[np.float64]
+    """Cells without the gene, patterns x genes."""
+    patterns: NDArray[np.float64]
+    """Distinct rows of the covariates, the intercept first."""
+    sum_covariates: NDArray[np.float64]
+    """Sum of the covariates over the cells of the group."""
+    sum_x: NDArray[np.float64]
+    """Sum of the values of each gene over the cells of the group."""
+
+    @classmethod
+    def of(
+        cls,
+        matrix: sparse.csc_matrix,
+        member: NDArray[np.bool_],
+        patterns: NDArray[np.float64],
+        pattern: NDArray[np.intp],
+    ) -> _Block:
+        n_genes = matrix.shape[1]
+        gene = np.repeat(np.arange(n_genes), np.diff(matrix.indptr))
+        of_value = pattern[matrix.indices]
+        shape = (len(patterns), n_genes)
+        stored = np.bincount(of_value * n_genes + gene, minlength=shape[0] * shape[1]).reshape(shape)
+        return cls(
+            x=matrix.data,
+            gene=gene,
+            pattern=of_value,
+            zeros=np.bincount(pattern, minlength=len(patterns))[:, None] - stored.astype(np.float64),
+            patterns=patterns,
+            sum_covariates=np.asarray(patterns[pattern[member]].sum(axis=0)),
+            sum_x=np.asarray(member.astype(np.float64) @ matrix).ravel(),
+        )
+
+    @property
+    def n_genes(self) -> int:
+        return self.zeros.shape[1]
+
+    def take(self, chosen: NDArray[np.bool_]) -> _Block:
+        """Some of the genes."""
+        renumbered = np.cumsum(chosen) - 1
+        kept = chosen[self.gene]
+        return _Block(
+            x=self.x[kept],
+            gene=renumbered[self.gene[kept]],
+            pattern=self.pattern[kept],
+            zeros=self.zeros[:, chosen],
+            patterns=self.patterns,
+            sum_covariates=self.sum_covariates,
+            sum_x=self.sum_x[chosen],
+        )
+
+    def log_likelihood(
+        self, theta: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Log-likelihood of each gene, and the predictors of the zeros and of the stored values.
+
+        `theta` holds the coefficients of the covariates and, last, that of expression: coefficients x genes.
+        """
+        at_zero = self.patterns @ theta[:-1]
+        at_x = at_zero[self.pattern, self.gene] + theta[-1][self.gene] * self.x
+        total = self.sum_covariates @ theta[:-1] + self.sum_x * theta[-1]
+        total -= (self.zeros * np.logaddexp(0.0, at_zero)).sum(axis=0)
+        total -= np.bincount(self.gene, weights=np.logaddexp(0.0, at_x), minlength=self.n_genes)
+        return total, at_zero, at_x
+
+    def step(
+        self, at_zero: NDArray[np.float64], at_x: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Newton's step from the predictors, coefficients x genes, and what it promises, per gene."""
+        p_zero, p_x = special.expit(at_zero), special.expit(at_x)
+        w_x = p_x * (1.0 - p_x)
+        n_coefficients = self.patterns.shape[1]
+        gradient = np.empty((n_coefficients + 1, self.n_genes))
+        gradient[:-1] = self.sum_covariates[:, None] - self.patterns.T @ (self.zeros * p_zero + self._by_pattern(p_x))
+        gradient[-1] = self.sum_x - self._by_gene(p_x * self.x)
+        hessian = np.empty((self.n_genes, n_coefficients + 1, n_coefficients + 1))
+        weight = self.zeros * p_zero * (1.0 - p_zero) + self._by_pattern(w_x)
+        across = self.patterns.T @ self._by_pattern(w_x * self.x)
+        for row in range(n_coefficients):
+            hessian[:, row, :-1] = ((self.patterns * self.patterns[:, [row]]).T @ weight).T
+            hessian[:, row, -1] = hessian[:, -1, row] = across[row]
+        hessian[:, -1, -1] = self._by_gene(w_x * self.x**2)
+        diagonal = np.einsum("gii->gi", hessian)
+        diagonal += _RIDGE * (1.0 + diagonal)
+        step = np.linalg.solve(hessian, gradient.T[:, :, None])[:, :, 0].T
+        return step, (gradient * step).sum(axis=0)
+
+    def _by_gene(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.bincount(self.gene, weights=weights, minlength=self.n_genes)
+
+    def _by_pattern(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        flat = self.pattern * self.n_genes + self.gene
+        return np.bincount(flat, weights=weights, minlength=self.zeros.size).reshape(self.zeros.shape)
+
+
+def _fit(block: _Block, null: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Signed root of the likelihood-ratio statistic of each gene of a block."""
+    score = np.zeros(block.n_genes)
+    active = np.arange(block.n_genes)
+    theta = np.vstack([np.repeat(null[:, None], block.n_genes, axis=1), np.zeros(block.n_genes)])
+    reached, at_zero, at_x = block.log_likelihood(theta)
+    start = reached.copy()
+    for _ in range(_N_STEPS):
+        step, promise = block.step(at_zero, at_x)
+        going = promise > _TOLERANCE
+        score[active] = np.sign(theta[-1]) * np.sqrt(2.0 * np.maximum(reached - start, 0.0))
+        if not going.any():
+            break
+        if not going.all():
+            block, active, theta, step = block.take(going), active[going], theta[:, going], step[:, going]
+            reached, start = reached[going], start[going]
+        length = np.ones(len(active))
+        for _ in range(_N_HALVINGS):
+            found, at_zero, at_x = block.log_likelihood(theta + length * step)
+            worse = found < reached - _TOLERANCE
+            if not worse.any():
+                break
+            length[worse] /= 2.0
+        theta, reached = theta + length * step, found
+    score[active] = np.sign(theta[-1]) * np.sqrt(2.0 * np.maximum(reached - start, 0.0))
+    return score
+
+
+def _test(cells: Cells) -> Comparison:
+    return logistic(
+        cells.values, cells.codes, reference=cells.reference, covariates=cells.covariates, n_jobs=cells.n_jobs
+    )
+
+
+METHOD = Method(
+    name="logistic",
+    test=_test,
+    takes="expression",
+    null="Given the covariates, the expression of a gene says nothing of the group of a cell.",
+    source="Ntranos, Yi, Melsted and Pachter, Nature Methods 16, 2019",
+    adjusts=True,
+)
