@@ -202,6 +202,56 @@ def generic(result: Any) -> str:
     return show(result) if is_plain(result) else ", ".join(map(str, result))
 
 
+def rank_genes_speed(result: Any) -> str:
+    seconds = ("scpi_wilcoxon_s", "illico_s", "illico_as_scanpy_s", "scanpy_wilcoxon_s", "scanpy_wilcoxon_ties_s")
+    rows = [
+        (f"{run['n_cells']:,} x {run['n_genes']:,}", "rest" if run["reference"] == "rest" else "control")
+        + tuple(run[key] for key in seconds)
+        + (run["over_illico"], run["over_illico_as_scanpy"])
+        for run in result["runs"]
+    ]
+    columns = ("cells x genes", "reference", "scpi", "illico", "illico to scanpy's structure", "scanpy", "scanpy, ties")
+    t_tests = [
+        (f"{run['n_cells']:,} x {run['n_genes']:,}", "rest" if run["reference"] == "rest" else "control")
+        + (run["scpi_t_test_s"], run["scanpy_t_test_s"], run["faster_than_scanpy_t_test"])
+        for run in result["runs"]
+    ]
+    return "\n\n".join(
+        (
+            "Rank-sum test, seconds:",
+            table((*columns, "scpi / illico", "scpi / illico to scanpy's structure"), rows),
+            "t-test, seconds:",
+            table(("cells x genes", "reference", "scpi", "scanpy", "ratio"), t_tests),
+        )
+    )
+
+
+def calibration(result: Any) -> str:
+    rows = [
+        (
+            row["case"],
+            row["data"],
+            row["method"],
+            row["n_repetitions"],
+            row["rate"],
+            f"{show(row['low'])} to {show(row['high'])}",
+        )
+        for row in sorted(result["results"], key=lambda row: (row["case"], row["data"]))
+    ]
+    return table(("case", "data", "test", "repetitions", "p < 0.05", "interval"), rows)
+
+
+def replication(result: Any) -> str:
+    tops = [key for key in result["results"][0] if key.startswith("top_") and not key.endswith("interval")]
+
+    def cell(row: Mapping[str, Any], key: str) -> str:
+        half = row.get(f"{key}_half_interval")
+        return show(row[key]) + ("" if half is None else f" ± {show(half)}")
+
+    rows = [(row["method"], *(cell(row, key) for key in tops)) for row in result["results"]]
+    return table(("ranking", *(key.replace("_", " ") for key in tops)), rows)
+
+
 def is_plain(value: Any) -> bool:
     return not isinstance(value, dict | list)
 
@@ -214,6 +264,11 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "planted_screen": planted_screen,
     "papalexi": papalexi,
     "scifi": scifi,
+    "rank_genes_speed": rank_genes_speed,
+    "limma_speed": generic,
+    "calibration": calibration,
+    "double_dipping": generic,
+    "replication": replication,
 }
 
 
