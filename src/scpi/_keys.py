@@ -21,6 +21,8 @@ class Key:
         """Name of the control cell that a predicted cell started from."""
         STATUS: Final = "status"
         """How a predicted perturbation relates to the training data: trained, unseen combination, held out."""
+        N_CELLS: Final = "n_cells"
+        """Number of cells whose counts a sample sums."""
         CONDITION: Final = "_scpi_condition"
         """Integer code of the perturbation label, written by the perturbation field of the models."""
 

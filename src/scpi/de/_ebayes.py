@@ -20,7 +20,7 @@ MAX_JOINT = 2_000
 _SINGULAR = 1e-8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModeratedFit:
     """Moderated tests of every coefficient or contrast in every gene."""
 

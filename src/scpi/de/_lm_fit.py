@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scpi.de._design import Design
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LinearFit:
     """Linear model of every gene: coefficients, or contrasts of them, and what their tests need."""
 

@@ -178,7 +178,7 @@ def _mean_log(df: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _floor(variance: NDArray[np.float64], share: float) -> NDArray[np.float64]:
     """Variances without zeros, which have no logarithm."""
-    middle = np.median(variance)
+    middle = float(np.median(variance))
     if middle == 0:
         msg = "More than half of the residual variances are zero: the prior of the variances is unreliable."
         warnings.warn(msg, UserWarning, stacklevel=4)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = 1 << 26
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Voom:
     """Log expression with the precision that its mean-variance trend gives to each value."""
 
@@ -125,7 +125,9 @@ def voom(
         expected = model.fitted(of_groups[:, block], of_basis[:, block])
         expected += depth[:, None]
         weights[:, block] = np.interp(expected, knots, heights) ** -4.0
-    return Voom(expression, weights, sizes, x, y, line, share)
+    return Voom(
+        expression=expression, weights=weights, lib_size=sizes, mean_log_count=x, sqrt_sd=y, line=line, span=share
+    )
 
 
 def adaptive_span(n_genes: int) -> float:
