@@ -96,6 +96,13 @@ def write_ranking(adata: AnnData, key: str, ranking: Ranking, **tables: Any) -> 
     adata.uns[key] = stored | tables
 
 
+def is_ranking(stored: Any) -> bool:
+    """Whether an entry of `adata.uns` is a ranking of genes."""
+    if not hasattr(stored, "get") or "params" not in stored:
+        return False
+    return "gene_names" in stored or getattr(getattr(stored.get("names"), "dtype", None), "names", None) is not None
+
+
 def read_ranking(adata: AnnData, key: str) -> Ranking:
     """Read a ranking that scpi or scanpy stored.
 
@@ -110,7 +117,7 @@ def read_ranking(adata: AnnData, key: str) -> Ranking:
         If a group lists a gene twice.
     """
     stored = adata.uns.get(key)
-    if not hasattr(stored, "get") or "params" not in stored or not {"names", "gene_names"} & set(stored):
+    if not is_ranking(stored):
         msg = f"`adata.uns` has no ranking of genes under {key!r}, only {listed(adata.uns)}. Call `scpi.de.rank_genes`."
         raise KeyError(msg)
     if "gene_names" in stored:

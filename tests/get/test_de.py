@@ -202,6 +202,12 @@ def test_agreement_is_the_mean_of_the_groups_that_all_have(compared):
     assert p.loc["x", "z"] == overlap_log_pval(0, 2, 2, n_genes=4)
 
 
+def test_all_rankings_are_compared(compared):
+    compared.uns["pca"] = {"params": {}, "names": ["PC1"]}
+    del compared.uns["rank_genes_groups"]
+    assert scpi.get.ranking_agreement(compared, k=2).index.tolist() == ["x", "y", "z"]
+
+
 def test_a_ranking_by_size_is_compared_by_size(compared):
     write_ranking(compared, "size", ranking([[1, 2, -3, -4]], params={"rankby_abs": True}))
     write_ranking(compared, "value", ranking([[1, 2, -3, -4]]))
@@ -227,6 +233,8 @@ def test_rankings_that_cannot_be_compared(compared):
     for keys in (["x"], "x", ["x", "x"]):
         with pytest.raises(ValueError, match="at least two keys"):
             scpi.get.ranking_agreement(compared, keys)
+    with pytest.raises(KeyError, match="0 ranking"):
+        scpi.get.ranking_agreement(ad.AnnData(np.ones((1, 1), dtype=np.float32)))
     with pytest.raises(ValueError, match="choose one `group`"):
         scpi.get.ranking_agreement(compared, ["x", "y"], metric="overlap_log_pval")
     with pytest.raises(ValueError, match="not tested: 'C'"):

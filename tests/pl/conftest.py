@@ -7,6 +7,8 @@ import pytest
 from matplotlib import pyplot as plt
 
 import scpi
+from scpi._ranking import Ranking, write_ranking
+from scpi.de import false_discovery_control
 
 
 @pytest.fixture(autouse=True)
@@ -93,3 +95,31 @@ def scored():
     predicted.var_names = real.var_names = [f"G{i}" for i in range(40)]
     scpi.tl.score_prediction(predicted, real)
     return predicted
+
+
+@pytest.fixture
+def ranked():
+    """Rankings of 300 genes in three groups, of which B has the most that are changed."""
+    rng = np.random.default_rng(0)
+    groups, genes = np.array(["A", "B", "C"], dtype=object), np.array([f"G{i}" for i in range(300)], dtype=object)
+    adata = ad.AnnData(np.ones((2, 300), dtype=np.float32), var=pd.DataFrame({"mean": np.arange(300.0)}, index=genes))
+    for key, seed in (("rank_genes_groups", 1), ("limma", 1), ("other", 2)):
+        fold = rng.normal(0, 0.05, (3, 300)) + np.random.default_rng(seed).normal(0, 2, (3, 300)) * (
+            np.arange(300) < np.array([30, 90, 10])[:, None]
+        )
+        log10_pvals = -12 * np.abs(fold) - 0.1
+        ranking = Ranking(
+            groups=groups,
+            genes=genes,
+            scores=fold * 5,
+            logfoldchanges=fold,
+            log10_pvals=log10_pvals,
+            pvals_adj=false_discovery_control(10.0**log10_pvals),
+            extra={"ave_expr": rng.normal(5, 2, fold.shape)} if key == "limma" else {},
+            params={"method": "test"},
+        )
+        trend = pd.DataFrame({"split": np.repeat(["B cells", "T cells"], 300), "gene": np.tile(genes, 2)})
+        x = rng.normal(5, 2, 600)
+        trend = trend.assign(mean_log_count=x, sqrt_sd=rng.gamma(20, 0.05, 600), line=np.exp(-x / 10))
+        write_ranking(adata, key, ranking, **({"voom": trend} if key == "limma" else {}))
+    return adata

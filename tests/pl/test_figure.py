@@ -15,17 +15,26 @@ FIGURES = {
     "pathway_activity": "tested",
     "differential_activity": "tested",
     "prediction": "scored",
+    "volcano": "ranked",
+    "ma": "ranked",
+    "voom": "ranked",
+    "pvalue_histogram": "ranked",
+    "ranking_agreement": "ranked",
 }
 ONE_PANEL = {
     "factor_wordcloud": {"n_panels": 1},
     "differential_activity": {"groups": "A"},
     "prediction": {"perturbations": "A"},
+    "volcano": {"groups": "A"},
+    "ma": {"groups": "A"},
+    "voom": {"splits": "B cells"},
+    "pvalue_histogram": {"groups": "A"},
 }
 
 
 @pytest.fixture
-def data(graph_data, tested, scored):
-    return {"graph": graph_data(6), "tested": tested(), "scored": scored}
+def data(graph_data, tested, scored, ranked):
+    return {"graph": graph_data(6), "tested": tested(), "scored": scored, "ranked": ranked}
 
 
 def test_every_figure_is_tested_here():
@@ -84,7 +93,7 @@ def test_a_figure_survives_a_file(name, kind, data, tmp_path):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_what_is_missing_is_said(name):
-    with pytest.raises(KeyError, match="no result of `scpi.tl"):
+    with pytest.raises(KeyError, match=r"`scpi\.(tl|de)\."):
         getattr(scpi.pl, name)(ad.AnnData(np.ones((1, 1), dtype=np.float32)))
 
 

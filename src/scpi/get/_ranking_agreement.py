@@ -8,7 +8,7 @@ import pandas as pd
 
 from scpi._docs import fill
 from scpi._mudata import resolve_modality
-from scpi._ranking import read_ranking
+from scpi._ranking import is_ranking, read_ranking
 from scpi._slots import listed
 from scpi.get._de_df import choose_groups
 from scpi.metrics import agreement_matrix
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @fill
 def ranking_agreement(
     data: AnnData | MuData,
-    keys: Sequence[str] | Mapping[str, str],
+    keys: Sequence[str] | Mapping[str, str] | None = None,
     *,
     group: str | Sequence[str] | None = None,
     metric: Metric = "top_k_overlap",
@@ -39,7 +39,7 @@ def ranking_agreement(
     ----------
     %(data)s
     keys
-        Entries of `adata.uns` with rankings of genes, or a name for each of them.
+        Entries of `adata.uns` with rankings of genes, or a name for each of them; all rankings if `None`.
     group
         Group or groups to compare; those that all rankings have if `None`. The mean over the groups is returned.
     metric
@@ -61,9 +61,9 @@ def ranking_agreement(
     Raises
     ------
     KeyError
-        If one of the keys holds no ranking.
+        If one of the keys holds no ranking, or there are not two to compare.
     ValueError
-        If there are fewer than two rankings, they have no group in common, or a group is not in all of them.
+        If fewer than two keys are given, the rankings have no group in common, or a group is not in all of them.
 
     Examples
     --------
@@ -76,6 +76,11 @@ def ranking_agreement(
     [[1.0, 0.8], [0.8, 1.0]]
     """
     adata = resolve_modality(data, mod)
+    if keys is None:
+        keys = [name for name in adata.uns if is_ranking(adata.uns[name])]
+        if len(keys) < 2:
+            msg = f"`adata.uns` has {len(keys)} ranking(s) of genes to compare. Call `scpi.de.rank_genes`."
+            raise KeyError(msg)
     named = dict(keys) if isinstance(keys, Mapping) else {str(key): key for key in keys}
     if len(named) < 2 or isinstance(keys, str):
         msg = f"Give at least two keys of rankings, not {keys!r}."

@@ -11,8 +11,13 @@ if TYPE_CHECKING:
     from scpi.pl._differential_activity import differential_activity as differential_activity
     from scpi.pl._factor_wordcloud import factor_wordcloud as factor_wordcloud
     from scpi.pl._intervention_targets import intervention_targets as intervention_targets
+    from scpi.pl._ma import ma as ma
     from scpi.pl._pathway_activity import pathway_activity as pathway_activity
     from scpi.pl._prediction import prediction as prediction
+    from scpi.pl._pvalue_histogram import pvalue_histogram as pvalue_histogram
+    from scpi.pl._ranking_agreement import ranking_agreement as ranking_agreement
+    from scpi.pl._volcano import volcano as volcano
+    from scpi.pl._voom import voom as voom
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
@@ -21,7 +26,12 @@ __getattr__, __dir__, __all__ = attach(
         "differential_activity": "_differential_activity",
         "factor_wordcloud": "_factor_wordcloud",
         "intervention_targets": "_intervention_targets",
+        "ma": "_ma",
         "pathway_activity": "_pathway_activity",
         "prediction": "_prediction",
+        "pvalue_histogram": "_pvalue_histogram",
+        "ranking_agreement": "_ranking_agreement",
+        "volcano": "_volcano",
+        "voom": "_voom",
     },
 )

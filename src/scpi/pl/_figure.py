@@ -195,7 +195,8 @@ def place_labels(
         if best[1] is None:
             continue
         dx, dy, across, up, box = best[1]
-        taken.append(box)
+        # A little room, or two names side by side read as one
+        taken.append(box.padded(1.5 * pixels))
         placed.append(
             ax.annotate(
                 label,

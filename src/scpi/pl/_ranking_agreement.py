@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scpi import get
+from scpi._docs import fill
+from scpi.pl._figure import SMALL, finish, new_axes, shorten, style
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from mudata import MuData
+
+    from scpi.metrics._agreement_matrix import Metric
+
+_TITLES = {
+    "top_k_overlap": "Share of the top {k} of the row",
+    "top_k_jaccard": "Jaccard index of the top {k}",
+    "rank_biased_overlap": "Rank-biased overlap, p = {p:g}",
+    "overlap_log_pval": r"$-\log_{{10}}$ p of the overlap of the top {k}",
+}
+
+
+@fill
+def ranking_agreement(
+    data: AnnData | MuData,
+    keys: Sequence[str] | Mapping[str, str] | None = None,
+    *,
+    group: str | Sequence[str] | None = None,
+    metric: Metric = "top_k_overlap",
+    k: int = 100,
+    p: float = 0.98,
+    absolute: bool | None = None,
+    mod: str | None = None,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    show: bool | None = None,
+    return_fig: bool = False,
+) -> Axes | Figure | None:
+    """Draw how well several rankings of genes agree: a square of methods, the numbers in it.
+
+    :func:`scpi.get.ranking_agreement` gives the same numbers.
+
+    Parameters
+    ----------
+    %(data)s
+    keys
+        Entries of `adata.uns` with rankings of genes, or a name for each of them; all rankings if `None`.
+    group
+        Group or groups to compare; those that all rankings have if `None`. The mean over the groups is drawn.
+    metric
+        :func:`scpi.metrics.top_k_overlap` (the row is the truth), :func:`scpi.metrics.top_k_jaccard`,
+        :func:`scpi.metrics.rank_biased_overlap` or :func:`scpi.metrics.overlap_log_pval` (of one group).
+    k
+        Number of genes at the top; without effect on the rank-biased overlap.
+    p
+        How far down the rank-biased overlap looks.
+    absolute
+        Rank by the size of the score in either direction, or with `False` by the largest score; if `None`, as each
+        ranking was made.
+    %(mod)s
+    %(ax)s
+    %(figsize)s
+    %(show)s
+    %(return_fig)s
+
+    Returns
+    -------
+    The axes if the figure is not shown, or the figure if `return_fig=True`.
+
+    Raises
+    ------
+    KeyError
+        If one of the keys holds no ranking, or there are not two to compare.
+    ValueError
+        If fewer than two keys are given, the rankings have no group in common, or a group is not in all of them.
+
+    Examples
+    --------
+    >>> import scanpy as sc
+    >>> import scpi
+    >>> adata = sc.datasets.pbmc68k_reduced()
+    >>> for method in ("t-test", "wilcoxon"):
+    ...     sc.tl.rank_genes_groups(adata, "bulk_labels", method=method, key_added=method)
+    >>> panel = scpi.pl.ranking_agreement(adata, ["t-test", "wilcoxon"], show=False)
+    """
+    matrix = get.ranking_agreement(data, keys, group=group, metric=metric, k=k, p=p, absolute=absolute, mod=mod)
+    values = matrix.to_numpy()
+    names = [shorten(str(name), 24) for name in matrix.index]
+    is_share = metric != "overlap_log_pval"
+    if not is_share:
+        values = np.abs(values / np.log(10.0))
+    # Of p-values the diagonal says only how large the universe is, and would hide the rest
+    others = values[~np.eye(len(values), dtype=bool)]
+    highest = 1.0 if is_share else float(np.nanmax(others, initial=1.0))
+    if figsize is None:
+        side = 0.42 * len(names)
+        figsize = (1.5 + 0.05 * max(map(len, names)) + side, 1.0 + 0.05 * max(map(len, names)) + side)
+    with style():
+        figure, axes = new_axes(ax, figsize)
+        image = axes.imshow(values, cmap="viridis", vmin=0, vmax=highest, interpolation="nearest")
+        light = np.asarray(image.to_rgba(values))[..., :3] @ [0.299, 0.587, 0.114] > 0.5
+        for row, column in np.ndindex(values.shape):
+            value = values[row, column]
+            axes.text(
+                column,
+                row,
+                "" if np.isnan(value) else f"{value:.2f}" if is_share else f"{value:.0f}",
+                ha="center",
+                va="center",
+                fontsize=SMALL,
+                color="black" if light[row, column] else "white",
+            )
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(names)), names)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=15, extend="neither" if is_share else "max")
+        bar.set_label(_TITLES[metric].format(k=k, p=p))
+        bar.outline.set_visible(False)
+        return finish(figure, axes, ax=ax, show=show, return_fig=return_fig)
