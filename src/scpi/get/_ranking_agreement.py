@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
     from scpi._ranking import Ranking
-    from scpi.metrics._agreement_matrix import Metric
+    from scpi.metrics._agreement_matrix import Metric as Metric
 
 
 @fill

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mudata import MuData
 
-    from scpi.metrics._agreement_matrix import Metric
+    from scpi.get._ranking_agreement import Metric
 
 _TITLES = {
     "top_k_overlap": "Share of the top {k} of the row",
