@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from scpi._ranking import Ranking
 
+_EXTRA = ("effect", "ave_expr", "lods", "std_error", "ci_low", "ci_high", "df")
+
 
 @fill
 def de_df(
@@ -96,7 +98,7 @@ def de_df(
         "log10_pval": ranked(ranking.log10_pvals),
         "pval_adj": ranked(ranking.pvals_adj),
     }
-    columns |= {name: ranked(values) for name, values in ranking.extra.items()}
+    columns |= {name: ranked(ranking.extra[name]) for name in sorted(ranking.extra, key=_place)}
     for name in ("pts", "pts_rest"):
         table = adata.uns[key].get(name)
         if table is not None:
@@ -113,6 +115,11 @@ def de_df(
     if top_n is not None:
         frame = frame.groupby("group", observed=True, sort=False).head(top_n)
     return frame.reset_index(drop=True)
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Place of a column: files do not keep the order."""
+    return (_EXTRA.index(name) if name in _EXTRA else len(_EXTRA), name)
 
 
 def choose_groups(ranking: Ranking, group: str | Sequence[str] | None) -> NDArray[np.intp]:

@@ -49,6 +49,14 @@ def directions(frame: pd.DataFrame, pval_cutoff: float, log2fc_min: float) -> ND
     return np.where(passed, np.sign(fold), 0).astype(int)
 
 
+def within_axis(fold: NDArray[np.float64], limit: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Put changes above the limit just outside of the others, and say which those are."""
+    size = np.abs(fold)
+    beyond = size > limit
+    edge = 1.08 * max(float(size[size <= limit].max(initial=0.0)), 1.0)
+    return np.where(beyond, np.sign(fold) * edge, fold), beyond
+
+
 def genes_to_name(
     data: AnnData | MuData,
     tests: dict[str, pd.DataFrame],

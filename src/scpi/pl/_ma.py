@@ -8,7 +8,15 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._slots import listed
-from scpi.pl._de_panels import directions, draw_genes, genes_to_name, name_genes, tests_of_groups, title_with_counts
+from scpi.pl._de_panels import (
+    directions,
+    draw_genes,
+    genes_to_name,
+    name_genes,
+    tests_of_groups,
+    title_with_counts,
+    within_axis,
+)
 from scpi.pl._figure import GREY, finish, panel_grid, style
 
 if TYPE_CHECKING:
@@ -33,7 +41,7 @@ def ma(
     n_genes: int = 6,
     pval_cutoff: float = 0.05,
     log2fc_min: float = 0.0,
-    log2fc_limit: float = 10.0,
+    log2fc_limit: float = 15.0,
     mod: str | None = None,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
@@ -66,7 +74,7 @@ def ma(
     log2fc_min
         Smallest size of the log2 fold change of a gene that counts as changed.
     log2fc_limit
-        End of the axis: larger changes are triangles at the edge.
+        Larger changes are triangles at the edge.
     %(mod)s
     %(ax)s
         Takes a single group.
@@ -93,15 +101,14 @@ def ma(
         n_columns = min(3, len(panels))
         points = []
         for i, (panel, (group, frame), x) in enumerate(zip(panels, tests.items(), averages, strict=True)):
-            fold = frame["log2fc"].to_numpy()
-            y = np.clip(fold, -log2fc_limit, log2fc_limit)
+            y, beyond = within_axis(frame["log2fc"].to_numpy(), log2fc_limit)
             points.append((x, y))
             direction = directions(frame, pval_cutoff, log2fc_min)
             panel.axhline(0, color=GREY, lw=0.6, zorder=1)
             if log2fc_min > 0:
                 for side in (-log2fc_min, log2fc_min):
                     panel.axhline(side, color=GREY, lw=0.6, ls="--", zorder=1)
-            draw_genes(panel, x, y, direction, beyond=np.abs(fold) > log2fc_limit)
+            draw_genes(panel, x, y, direction, beyond=beyond)
             panel.margins(0.08)
             title_with_counts(panel, group, direction)
             panel.set_xlabel("Average expression" if i + n_columns >= len(panels) else "")

@@ -14,6 +14,7 @@ from scpi.pl._de_panels import (
     name_genes,
     tests_of_groups,
     title_with_counts,
+    within_axis,
 )
 from scpi.pl._figure import GREY, finish, panel_grid, style
 
@@ -38,7 +39,7 @@ def volcano(
     n_genes: int = 8,
     pval_cutoff: float = 0.05,
     log2fc_min: float = 1.0,
-    log2fc_limit: float = 10.0,
+    log2fc_limit: float = 15.0,
     mod: str | None = None,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
@@ -69,8 +70,7 @@ def volcano(
     log2fc_min
         Smallest size of the log2 fold change of a gene that counts as changed.
     log2fc_limit
-        End of the axis: larger changes, such as those of genes that one side does not express at all, are triangles
-        at the edge.
+        Larger changes, such as those of genes that one side does not express at all, are triangles at the edge.
     %(mod)s
     %(ax)s
         Takes a single group.
@@ -123,14 +123,13 @@ def volcano(
 
 def _panel(ax: Axes, frame: pd.DataFrame, limit: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Scale the axes; give the points and whether they lie beyond."""
-    fold, height = frame["log2fc"].to_numpy(), -frame["log10_pval"].to_numpy()
-    size = np.abs(fold[np.isfinite(fold)])
-    # Symmetric, and wide enough for a label on both sides of the outermost point
-    width = 1.15 * min(limit, float(size.max(initial=1.0)))
-    at_edge = (np.abs(fold) > limit) | np.isposinf(height)
+    x, beyond = within_axis(frame["log2fc"].to_numpy(), limit)
+    height = -frame["log10_pval"].to_numpy()
     # Where p was stored as zero its logarithm is not finite
-    x, y = np.clip(fold, -limit, limit), np.where(np.isposinf(height), -SMALLEST, height)
+    y = np.where(np.isposinf(height), -SMALLEST, height)
+    # Symmetric, and wide enough for a label on both sides of the outermost point
+    width = 1.15 * float(np.nanmax(np.abs(x), initial=1.0))
     ax.set_xlim(-width, width)
     ax.set_ylim(-0.02 * np.nanmax(y, initial=1.0), 1.12 * np.nanmax(y, initial=1.0))
     ax.locator_params(axis="x", nbins=6)
-    return x, y, at_edge
+    return x, y, beyond | np.isposinf(height)
