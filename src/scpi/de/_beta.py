@@ -36,3 +36,23 @@ def log_betainc_tail(
     return (
         -a * np.log1p(odds) + b * (np.log(odds) - np.log1p(odds)) - np.log(a) - special.betaln(a, b) + np.log(fraction)
     )
+
+
+def log_gammaincc_tail(a: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of the regularised upper incomplete gamma function, finite at any `x`, for `x` well above `a`.
+
+    By its continued fraction (DLMF 8.9.2, evaluated by the modified Lentz method).
+    """
+    b = x + 1.0 - a
+    d = 1.0 / b
+    c, fraction = np.full_like(x, np.inf), d.copy()
+    for m in range(1, _MAX_STEPS):
+        before = fraction.copy()
+        step = m * (a - m)
+        b = b + 2.0
+        d = 1.0 / (b + step * d)
+        c = b + step / c
+        fraction *= c * d
+        if np.all(np.abs(fraction - before) <= 1e-15 * fraction):
+            break
+    return -x + a * np.log(x) - special.gammaln(a) + np.log(fraction)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpi.de._lm_fit import LinearFit
+    from scpi.de._variance_prior import VariancePrior
 
 # The joint test of more contrasts would need a correlation matrix of many gigabytes
 MAX_JOINT = 2_000
@@ -114,16 +115,17 @@ def ebayes(fit: LinearFit, *, trend: bool = False, robust: bool = False, proport
     df_total = np.minimum(df + prior.df, df.sum())
     t = fit.coefficients / fit.stdev_unscaled
     t /= np.sqrt(variance)
+    log_pval = two_sided_log_pval(t, df_total)
     f, rank = _joint(fit, t)
     return ModeratedFit(
         names=fit.names,
         coefficients=fit.coefficients,
         std_error=fit.stdev_unscaled * np.sqrt(variance),
         t=t,
-        log_pval=two_sided_log_pval(t, df_total),
-        lods=_log_odds(t, fit.stdev_unscaled, df_total, prior.df, float(np.median(prior.variance)), proportion),
+        log_pval=log_pval,
+        lods=_log_odds(fit, t, log_pval, df_total, prior, proportion),
         f=f,
-        f_log_pval=np.full(len(f), np.nan) if rank == 0 else f_log_sf(f, rank, df_total),
+        f_log_pval=np.full(len(f), np.nan) if rank == 0 else f_log_sf(f, rank, df + prior.df),
         f_rank=rank,
         ave_expr=fit.ave_expr,
         variance=variance,
@@ -150,22 +152,22 @@ def _joint(fit: LinearFit, t: NDArray[np.float64]) -> tuple[NDArray[np.float64],
 
 
 def _log_odds(
+    fit: LinearFit,
     t: NDArray[np.float64],
-    stdev: NDArray[np.float64],
+    log_pval: NDArray[np.float64],
     df: NDArray[np.float64],
-    df_prior: NDArray[np.float64],
-    variance_prior: float,
+    prior: VariancePrior,
     proportion: float,
 ) -> NDArray[np.float64]:
-    limits = np.array([0.1, 4.0]) ** 2 / variance_prior
+    limits = np.array([0.1, 4.0]) ** 2 / np.median(prior.variance)
     lods = np.empty_like(t)
     for row in range(len(t)):
-        unscaled = stdev[row] ** 2
-        added = _effect_variance(np.abs(t[row]), unscaled, df, proportion, limits)
+        unscaled = fit.stdev_unscaled[row] ** 2
+        added = _effect_variance(np.abs(t[row]), log_pval[row], unscaled, df, proportion, limits)
         ratio = (unscaled + added) / unscaled
         squared = t[row] ** 2
         kernel = np.where(
-            df_prior > 1e6,
+            prior.df > 1e6,
             squared * (1.0 - 1.0 / ratio) / 2.0,
             (1.0 + df) / 2.0 * np.log((squared + df) / (squared / ratio + df)),
         )
@@ -175,26 +177,26 @@ def _log_odds(
 
 def _effect_variance(
     t: NDArray[np.float64],
+    log_pval: NDArray[np.float64],
     unscaled: NDArray[np.float64],
     df: NDArray[np.float64],
     proportion: float,
     limits: NDArray[np.float64],
 ) -> float:
-    """Variance of the effects that are not zero, from the largest t-statistics."""
+    """Variance of the effects that are not zero, from the most significant t-statistics."""
     n = len(t)
     n_top = int(np.ceil(proportion / 2.0 * n))
     share = max(n_top / n, proportion)
     largest_df = float(df.max())
-    fewer = df < largest_df
-    if fewer.any():
-        t = t.copy()
-        t[fewer] = upper_quantile(two_sided_log_pval(t[fewer], df[fewer]), largest_df)
-    top = np.argsort(-t, kind="stable")[:n_top]
-    null = np.exp(two_sided_log_pval(t[top], np.asarray(largest_df)))
+    top = np.argsort(log_pval, kind="stable")[:n_top]
+    null, highest = np.exp(log_pval[top]), t[top]
+    # t-statistics of equal p-value, where genes differ in their degrees of freedom
+    fewer = df[top] < largest_df
+    highest[fewer] = upper_quantile(log_pval[top][fewer], largest_df)
     target = ((np.arange(n_top) + 0.5) / n - (1.0 - share) * null) / share
     added = np.zeros(n_top)
     beyond = target > null
     if beyond.any():
         expected = upper_quantile(np.log(target[beyond]), largest_df)
-        added[beyond] = unscaled[top][beyond] * ((t[top][beyond] / expected) ** 2 - 1.0)
+        added[beyond] = unscaled[top][beyond] * ((highest[beyond] / expected) ** 2 - 1.0)
     return float(np.clip(added, *limits).mean())

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
-from scpi.de._beta import log_betainc_tail
+from scpi.de._beta import log_betainc_tail, log_gammaincc_tail
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -14,16 +14,24 @@ _UNDERFLOW = -690.0
 
 
 def f_log_sf(f: ArrayLike, df1: ArrayLike, df2: ArrayLike) -> NDArray[np.float64]:
-    """Logarithm of the probability that Fisher's F exceeds `f`, finite at any finite `f`, for finite `df2`."""
+    """Logarithm of the probability that Fisher's F exceeds `f`, finite at any finite `f`.
+
+    `df2` may be infinite, which gives the probability that a chi-squared variable over its degrees of freedom does.
+    """
     x, numerator, denominator = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (f, df1, df2)))
+    shape = x.shape
+    x, a, b = x.ravel(), numerator.ravel() / 2.0, denominator.ravel() / 2.0
+    limit = np.isinf(b)
+    log_sf = np.empty(len(x))
     with np.errstate(divide="ignore"):
-        log_sf = np.log(special.fdtrc(numerator, denominator, x))
-    log_sf = np.atleast_1d(log_sf)
-    tail = np.atleast_1d(log_sf < _UNDERFLOW)
-    if tail.any():
-        a, b, x = (np.atleast_1d(v)[tail] for v in (denominator / 2.0, numerator / 2.0, x))
-        log_sf[tail] = log_betainc_tail(a, b, x * b / a)
-    return np.minimum(log_sf, 0.0).reshape(numerator.shape)
+        log_sf[limit] = np.log(special.gammaincc(a[limit], a[limit] * x[limit]))
+        log_sf[~limit] = np.log(special.fdtrc(2.0 * a[~limit], 2.0 * b[~limit], x[~limit]))
+    tail = log_sf < _UNDERFLOW
+    far = tail & limit
+    log_sf[far] = log_gammaincc_tail(a[far], a[far] * x[far])
+    far = tail & ~limit
+    log_sf[far] = log_betainc_tail(b[far], a[far], x[far] * a[far] / b[far])
+    return np.minimum(log_sf, 0.0).reshape(shape)
 
 
 def f_log_pdf(f: NDArray[np.float64], df1: float, df2: float) -> NDArray[np.float64]:

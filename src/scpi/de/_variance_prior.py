@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -100,7 +101,7 @@ def robust_variance_prior(
         msg = "The robust prior needs the same residual degrees of freedom in all genes: use robust=False."
         raise ValueError(msg)
     plain = variance_prior(variance, df, trend=trend)
-    if n < 3 or np.isinf(plain.df[0]):
+    if n < 3:
         return plain
     log_variance = np.log(_floor(variance, 1e-12))
     if trend is None:
@@ -119,6 +120,8 @@ def robust_variance_prior(
         location = centre + mean - expected_mean
         return VariancePrior(np.exp(location), _pooled_outliers(np.exp(log_variance - location), df1))
     df2 = float(plain.df[0])
+    if np.isinf(df2):
+        return plain
     lowest = df2 / (1.0 + df2)
     if misfit(lowest) < 0:
         share = float(optimize.brentq(misfit, lowest, 1.0 - 1e-12, xtol=1e-15, rtol=1e-14))
@@ -190,13 +193,18 @@ def _winsorised_moments(df1: float, df2: float, tails: tuple[float, float]) -> t
     """Mean and variance of the logarithm of a winsorised F variable, by quadrature on F / (1 + F)."""
     ends = f_quantile(np.array([tails[0], 1.0 - tails[1]]), df1, df2)
     low, high = ends / (1.0 + ends)
-    nodes, node_weights = np.polynomial.legendre.leggauss(_N_NODES)
+    nodes, node_weights = _quadrature()
     u = low + (high - low) * (nodes + 1.0) / 2.0
     f = u / (1.0 - u)
     mass = np.r_[(high - low) * node_weights / 2.0 * np.exp(f_log_pdf(f, df1, df2)) / (1.0 - u) ** 2, tails]
     values = np.log(np.r_[f, ends])
     mean = float(mass @ values)
     return mean, float(mass @ (values - mean) ** 2)
+
+
+@cache
+def _quadrature() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return np.polynomial.legendre.leggauss(_N_NODES)
 
 
 def _empirical_log_tail(f: NDArray[np.float64]) -> NDArray[np.float64]:
