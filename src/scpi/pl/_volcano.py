@@ -128,7 +128,7 @@ def _panel(ax: Axes, frame: pd.DataFrame, limit: float) -> tuple[np.ndarray, np.
     # Where p was stored as zero its logarithm is not finite
     y = np.where(np.isposinf(height), -SMALLEST, height)
     # Symmetric, and wide enough for a label on both sides of the outermost point
-    width = 1.15 * float(np.nanmax(np.abs(x), initial=1.0))
+    width = 1.25 * float(np.nanmax(np.abs(x), initial=1.0))
     ax.set_xlim(-width, width)
     ax.set_ylim(-0.02 * np.nanmax(y, initial=1.0), 1.12 * np.nanmax(y, initial=1.0))
     ax.locator_params(axis="x", nbins=6)
