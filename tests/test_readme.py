@@ -6,14 +6,28 @@ import re
 from functools import partialmethod
 
 import matplotlib.pyplot as plt
+import scanpy as sc
 from anndata import AnnData
 
 import scpi
 
 
-def test_the_snippet_runs(project, monkeypatch):
+def snippets(project):
     text = (project / "README.md").read_text(encoding="utf-8")
-    (snippet,) = re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_differential_expression_runs(project, test_data):
+    counts = sc.read_h5ad(test_data("kang_muscat.h5ad"))
+    exec(compile(snippets(project)[1], "README.md", "exec"), {"counts": counts, "scpi": scpi})
+    plt.close("all")
+    best = scpi.get.de_df(counts, key="limma").groupby("group", observed=True).head(20)
+    assert best["gene"].eq("ISG15").sum() == counts.obs["cell_type"].nunique()
+    assert "CD14+ Monocytes" in counts.uns["rank_genes_groups"]["names"].dtype.names
+
+
+def test_the_model_runs(project, monkeypatch):
+    snippet = snippets(project)[0]
     # What the calls accept is tested here, not what the model learns.
     monkeypatch.setattr(scpi.model.SENAVAE, "train", partialmethod(scpi.model.SENAVAE.train, max_epochs=1))
     variables = {}

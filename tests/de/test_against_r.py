@@ -173,7 +173,7 @@ def test_a_design_without_groups(case_counts, case_obs):
     ],
 )
 def test_variances_that_hardly_differ(case_obs, name, robust, tolerance):
-    values = table("case_equal.csv.gz").T.to_numpy()
+    values = table("case_equal.csv.gz").T.to_numpy(copy=True)
     if name.startswith(("outlier", "zero")):
         values[:, 6] *= 30.0
         values[:, 7] *= 4.0
