@@ -336,3 +336,12 @@ def test_an_empty_matrix_asks_for_a_layer(counts):
     with pytest.raises(ValueError, match="name the layer"):
         scpi.de.rank_genes(counts, "group")
     scpi.de.rank_genes(counts, "group", layer="counts")
+
+
+def test_the_test_part_of_thinned_counts_is_taken_without_a_warning(counts, recwarn):
+    scpi.de.thin_counts(counts, overdispersion=0, rng=0)
+    counts.obs["leiden"] = counts.obs["group"]
+    scpi.de.rank_genes(counts, "leiden", layer="thinned_test")
+    assert [str(warning.message) for warning in recwarn if "clusters" in str(warning.message)] == []
+    with pytest.warns(UserWarning, match="looks like clusters"):
+        scpi.de.rank_genes(counts, "leiden", layer="thinned_train")
