@@ -49,9 +49,10 @@ class Ranking:
         """P-values, groups x genes; zero where they are below the smallest float."""
         return np.asarray(10.0**self.log10_pvals)
 
-    def order(self) -> NDArray[np.intp]:
+    def order(self, rows: NDArray[np.intp] | None = None) -> NDArray[np.intp]:
         """Genes of each group from the first to the last: by score, in the order of the genes among equal scores."""
-        by = np.abs(self.scores) if self.params.get("rankby_abs", False) else self.scores
+        scores = self.scores if rows is None else self.scores[rows]
+        by = np.abs(scores) if self.params.get("rankby_abs", False) else scores
         # NaN sorts last in ascending order of the negative, and the sort is stable in the genes
         return np.argsort(-by, axis=1, kind="stable")
 

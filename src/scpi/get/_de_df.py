@@ -79,11 +79,11 @@ def de_df(
     adata = resolve_modality(data, mod)
     ranking = read_ranking(adata, key)
     rows = choose_groups(ranking, group)
-    order = ranking.order()[rows]
+    order = ranking.order(rows)
     n_groups, n_genes = order.shape
 
     def ranked(values: NDArray[np.floating]) -> NDArray[np.float64]:
-        return np.take_along_axis(np.asarray(values, dtype=np.float64)[rows], order, axis=1).ravel()
+        return np.take_along_axis(np.asarray(values[rows], dtype=np.float64), order, axis=1).ravel()
 
     columns = {
         # Strings once, not once for each of what may be a million rows
@@ -94,8 +94,8 @@ def de_df(
         "rank": np.tile(np.arange(1, n_genes + 1), n_groups),
         "score": ranked(ranking.scores),
         "log2fc": ranked(ranking.logfoldchanges),
-        "pval": ranked(ranking.pvals),
-        "log10_pval": ranked(ranking.log10_pvals),
+        "pval": 10.0 ** (log10_pval := ranked(ranking.log10_pvals)),
+        "log10_pval": log10_pval,
         "pval_adj": ranked(ranking.pvals_adj),
     }
     columns |= {name: ranked(ranking.extra[name]) for name in sorted(ranking.extra, key=_place)}

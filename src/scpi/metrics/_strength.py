@@ -41,5 +41,8 @@ def strengths(
 
 def top(values: NDArray[np.float64], k: int | NDArray[np.integer]) -> NDArray[np.bool_]:
     """Mark the `k` strongest genes of each row, of equal ones the first; genes without a rank are never among them."""
-    position = np.argsort(np.argsort(-values, axis=-1, kind="stable"), axis=-1, kind="stable")
-    return np.asarray((position < np.asarray(k)[..., None]) & ~np.isnan(values))
+    n = np.asarray(k)[..., None]
+    order = np.argsort(-values, axis=-1, kind="stable")[..., : int(n.max())]
+    chosen = np.zeros(values.shape, dtype=bool)
+    np.put_along_axis(chosen, order, np.broadcast_to(np.arange(order.shape[-1]) < n, order.shape), axis=-1)
+    return chosen & ~np.isnan(values)
