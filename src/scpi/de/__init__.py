@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from scpi.de._tests._logistic import logistic as logistic
     from scpi.de._tests._welch import welch as welch
     from scpi.de._tests._wilcoxon import wilcoxon as wilcoxon
+    from scpi.de._tests._zinb import zinb as zinb
     from scpi.de._thin import thin as thin
     from scpi.de._thin_counts import thin_counts as thin_counts
     from scpi.de._top_table import top_table as top_table
@@ -59,5 +60,6 @@ __getattr__, __dir__, __all__ = attach(
         "voom": "_voom",
         "welch": "_tests._welch",
         "wilcoxon": "_tests._wilcoxon",
+        "zinb": "_tests._zinb",
     },
 )

@@ -120,7 +120,7 @@ def _scores(matrix: Any, member: NDArray[np.bool_], design: NDArray[np.float64],
     """Signed roots of the likelihood-ratio statistics of one group."""
     patterns, pattern = np.unique(design, axis=0, return_inverse=True)
     pattern = pattern.reshape(-1)
-    null = _fit_null(patterns, np.bincount(pattern), np.bincount(pattern, weights=member))
+    null = _fit_null(patterns, np.bincount(pattern), patterns[pattern[member]].sum(axis=0))
     columns = matrix.tocsc() if sparse.issparse(matrix) else matrix
     n_genes = matrix.shape[1]
     stored = columns.nnz if sparse.issparse(matrix) else columns.size
@@ -141,13 +141,15 @@ def _scores(matrix: Any, member: NDArray[np.bool_], design: NDArray[np.float64],
     return score
 
 
-def _fit_null(patterns: NDArray[np.float64], n: NDArray[np.intp], n_member: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Coefficients of the covariates alone."""
+def _fit_null(
+    patterns: NDArray[np.float64], n: NDArray[np.intp], sum_member: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Coefficients of the covariates alone, from the sums of the covariates over the cells of the group."""
     coefficients = np.zeros(patterns.shape[1])
-    coefficients[0] = special.logit(n_member.sum() / n.sum())
+    coefficients[0] = special.logit(sum_member[0] / n.sum())
     for _ in range(_N_STEPS):
         p = special.expit(patterns @ coefficients)
-        gradient = patterns.T @ (n_member - n * p)
+        gradient = sum_member - patterns.T @ (n * p)
         hessian = (patterns.T * (n * p * (1.0 - p))) @ patterns
         hessian[np.diag_indices_from(hessian)] += _RIDGE
         step = np.linalg.solve(hessian, gradient)
@@ -193,7 +195,7 @@ class _Block:
             x=matrix.data,
             gene=gene,
             pattern=of_value,
-            zeros=np.bincount(pattern, minlength=len(patterns))[:, None] - stored.astype(np.float64),
+            zeros=np.asarray(np.bincount(pattern, minlength=len(patterns))[:, None] - stored, dtype=np.float64),
             patterns=patterns,
             sum_covariates=np.asarray(patterns[pattern[member]].sum(axis=0)),
             sum_x=np.asarray(member.astype(np.float64) @ matrix).ravel(),
@@ -254,11 +256,12 @@ class _Block:
         return step, (gradient * step).sum(axis=0)
 
     def _by_gene(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(self.gene, weights=weights, minlength=self.n_genes)
+        return np.asarray(np.bincount(self.gene, weights=weights, minlength=self.n_genes), dtype=np.float64)
 
     def _by_pattern(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         flat = self.pattern * self.n_genes + self.gene
-        return np.bincount(flat, weights=weights, minlength=self.zeros.size).reshape(self.zeros.shape)
+        sums = np.bincount(flat, weights=weights, minlength=self.zeros.size)
+        return np.asarray(sums.reshape(self.zeros.shape), dtype=np.float64)
 
 
 def _fit(block: _Block, null: NDArray[np.float64]) -> NDArray[np.float64]:
