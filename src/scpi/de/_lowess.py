@@ -40,7 +40,7 @@ def _lowess_sorted(x: NDArray[np.float64], y: NDArray[np.float64], span: float, 
         residual = np.abs(y - curve)
         middle = np.sort(residual)
         scale = 3.0 * (middle[n // 2] + middle[n - 1 - n // 2])
-        if scale < 1e-7 * residual.mean():
+        if scale <= 1e-7 * residual.mean():
             break
         robust = np.where(residual <= 0.001 * scale, 1.0, (1.0 - (residual / scale) ** 2) ** 2)
         robust[residual > 0.999 * scale] = 0.0
