@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 
 import scpi
+from scpi._ranking import Ranking, write_ranking
 from scpi.pl._figure import BLUE, VERMILLION
 
 
@@ -78,6 +81,23 @@ def test_what_lies_beyond_the_axes_is_at_their_edge(ranked):
     panel = scpi.pl.volcano(ranked, groups="A", show=False)
     assert points(panel)[:, 1].max() == 900
     assert panel.get_ylim()[1] > 900
+
+
+@pytest.mark.parametrize("n_genes", [300, 3000])
+def test_thousands_of_points_are_one_picture_in_a_vector_file(n_genes):
+    rng = np.random.default_rng(0)
+    fold = rng.normal(0, 2, (1, n_genes))
+    genes = np.array([f"G{i}" for i in range(n_genes)], dtype=object)
+    adata = ad.AnnData(np.ones((1, n_genes), dtype=np.float32), var=pd.DataFrame(index=genes))
+    p = 10.0 ** -np.abs(fold)
+    write_ranking(
+        adata,
+        "rank_genes_groups",
+        Ranking(np.array(["A"], dtype=object), genes, fold, fold, np.log10(p), p),
+    )
+    panel = scpi.pl.volcano(adata, pval_cutoff=0.01, show=False)
+    clouds = [item for item in panel.collections if len(item.get_offsets()) > 20]
+    assert [item.get_rasterized() for item in clouds] == [n_genes > 2000] * 3
 
 
 def test_what_cannot_be_drawn(ranked):
