@@ -88,6 +88,8 @@ def test_aliased_columns_are_named(frame):
         as_design(twice, n_samples=N)
     with pytest.raises(DesignError, match="'one'"):
         as_design(frame.assign(one=1.0), n_samples=N)
+    with pytest.raises(DesignError, match="'b2' can be written"):
+        as_design(frame[["a", "b"]].assign(b2=frame["b"]), n_samples=N)
     with pytest.raises(DesignError, match="'b2', 'c2'"):
         group_design(np.tile([0, 1, 2], 8), ["a", "b", "c"], columns=frame[["b", "c"]], names=["b2", "c2"])
 

@@ -93,6 +93,10 @@ def test_the_steps_are_those_of_limma(adata, options):
     expected = by_hand(adata, design, against("A", "B", "C"), **options)
     assert ranking.groups.tolist() == ["A", "B", "C"]
     same(ranking, slice(None), expected)
+    for row, group in enumerate("ABC"):
+        interval = de.top_table(expected, group, sort_by="none")
+        np.testing.assert_allclose(ranking.extra["ci_low"][row], interval["ci_low"], atol=1e-6)
+        np.testing.assert_allclose(ranking.extra["ci_high"][row], interval["ci_high"], atol=1e-6)
     table = adata.uns["limma"]["F"]
     np.testing.assert_allclose(table["F"], expected.f)
     np.testing.assert_allclose(table["log10_pval"], expected.f_log_pval / np.log(10))

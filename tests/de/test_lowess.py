@@ -32,7 +32,7 @@ def test_outliers_do_not_count():
 
 def test_many_equal_values():
     x = np.r_[np.zeros(50), np.arange(1.0, 11.0)]
-    y = np.r_[np.tile([1.0, 3.0], 25), np.arange(1.0, 11.0)]
+    y = np.r_[np.repeat([1.0, 3.0], 25), np.arange(1.0, 11.0)]
     curve = lowess(x, y, span=0.3)
     assert np.ptp(curve[:50]) == 0
     assert curve[0] == pytest.approx(2.0)
