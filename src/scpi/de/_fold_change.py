@@ -49,11 +49,12 @@ def mean_counts(
 
 def log2_fold_changes(
     mean: NDArray[np.float64], size: NDArray[np.intp], *, reference: int | None, pseudocount: float
-) -> NDArray[np.float64]:
-    """Log2 ratio of the mean of each group to that of the reference, or of all other rows, groups x columns."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Log2 ratio of the mean of each group to that of the reference or all other rows, and the average of the two logs."""
     other = other_mean(mean, size, reference)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.log2(mean + pseudocount) - np.log2(other + pseudocount))
+        of_group, of_other = np.log2(mean + pseudocount), np.log2(other + pseudocount)
+        return of_group - of_other, (of_group + of_other) / 2.0
 
 
 def other_mean(mean: NDArray[np.float64], size: NDArray[np.intp], reference: int | None) -> NDArray[np.float64]:

@@ -110,11 +110,12 @@ def rank_genes(
     Returns `None` if `copy=False`, else the copy. Sets the following field:
 
     `adata.uns['rank_genes_groups' | key_added]` : :class:`dict`
-        The structure that :func:`scanpy.tl.rank_genes_groups` writes, for its functions and for :mod:`scpi.get` and
-        :mod:`scpi.pl`: record arrays with one field for each group, best gene first: `names`, `scores`,
-        `logfoldchanges` (log2 of the ratio of the means of normalised counts; NaN for scaled data), `pvals`,
-        `pvals_adj`, also `log10_pvals` (finite where `pvals` is too small for a float) and `effect` (the effect size of
-        the test), with `pts` also `pts` and `pts_rest`; and `params`.
+        The structure that :func:`scanpy.tl.rank_genes_groups` writes, for its functions and for `scpi.get` and
+        `scpi.pl`: record arrays with one field for each group, best gene first: `names`, `scores`, `logfoldchanges`
+        (log2 of the ratio of the means of normalised counts; NaN for scaled data), `pvals`, `pvals_adj`, also
+        `log10_pvals` (finite where `pvals` is too small for a float), `effect` (the effect size of the test) and
+        `ave_expr` (the average of the logarithms whose difference is the fold change), with `pts` also `pts` and
+        `pts_rest`; and `params`.
 
     Raises
     ------
@@ -161,14 +162,15 @@ def rank_genes(
     n_tested = len(plan.tested)
     log_pval = comparison.log_pval[:n_tested]
     genes = adata.var_names.to_numpy(dtype=object)
+    fold, average = _fold_changes(expression, plan, pseudocount, n_jobs)
     ranking = Ranking(
         groups=np.array(plan.tested, dtype=object),
         genes=genes,
         scores=comparison.score[:n_tested],
-        logfoldchanges=_fold_changes(expression, plan, pseudocount, n_jobs),
+        logfoldchanges=fold,
         log10_pvals=log_pval / np.log(10.0),
         pvals_adj=_adjust(np.exp(log_pval), corr_method, corr_scope),
-        extra={"effect": comparison.effect[:n_tested]},
+        extra={"effect": comparison.effect[:n_tested], "ave_expr": average},
         params=result_params(
             groupby=groupby,
             reference=reference,
@@ -269,7 +271,10 @@ def _is_thinned(adata: AnnData, layer: str | None) -> bool:
     return layer is not None and any(hasattr(params, "get") and params.get("test_layer") == layer for params in entries)
 
 
-def _fold_changes(expression: Expression, plan: Plan, pseudocount: float, n_jobs: int) -> NDArray[np.float64]:
+def _fold_changes(
+    expression: Expression, plan: Plan, pseudocount: float, n_jobs: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Log2 fold changes and average log2 expression, groups x genes."""
     if expression.scaled is None:
         warnings.warn(
             "The values have negative numbers, as scaled data do: log fold changes are left out. Normalised counts or "
@@ -277,10 +282,11 @@ def _fold_changes(expression: Expression, plan: Plan, pseudocount: float, n_jobs
             UserWarning,
             stacklevel=3,
         )
-        return np.full((len(plan.tested), expression.tested.shape[1]), np.nan)
+        missing = np.full((len(plan.tested), expression.tested.shape[1]), np.nan)
+        return missing, missing
     mean = mean_counts(expression.scaled, plan.codes, plan.n_groups, log_base=expression.log_base, n_jobs=n_jobs)
-    fold = log2_fold_changes(mean, plan.sizes, reference=plan.reference, pseudocount=pseudocount)
-    return fold[: len(plan.tested)]
+    fold, average = log2_fold_changes(mean, plan.sizes, reference=plan.reference, pseudocount=pseudocount)
+    return fold[: len(plan.tested)], average[: len(plan.tested)]
 
 
 def _adjust(pval: NDArray[np.float64], method: str, scope: str) -> NDArray[np.float64]:

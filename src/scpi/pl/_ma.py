@@ -127,7 +127,7 @@ def _average(adata: AnnData, frame: pd.DataFrame, name: str) -> np.ndarray:
     if name in adata.var:
         return adata.var[name].reindex(frame["gene"]).to_numpy(dtype=np.float64)
     msg = (
-        f"The ranking has no {name!r}. `scpi.de.limma` stores an average expression; for other tests name one of "
-        f"the columns of `adata.var` with `expression=`: {listed(adata.var.columns)}."
+        f"The ranking has no {name!r}, as those of scanpy have none. Name one of the columns of `adata.var` with "
+        f"`expression=`: {listed(adata.var.columns)}."
     )
     raise KeyError(msg)
