@@ -9,42 +9,52 @@ if TYPE_CHECKING:
 
 
 def lowess(x: NDArray[np.float64], y: NDArray[np.float64], *, span: float, n_robust: int = 3) -> NDArray[np.float64]:
-    """Smooth `y` along `x` by robust local lines, and give the curve at each `x`.
+    """Smooth `y` along `x` by robust local lines, and give the curve at each `x`: see :func:`lowess_curve`."""
+    return np.interp(x, *lowess_curve(x, y, span=span, n_robust=n_robust))
+
+
+def lowess_curve(
+    x: NDArray[np.float64], y: NDArray[np.float64], *, span: float, n_robust: int = 3
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Smooth `y` along `x` by robust local lines, and give the curve as its corners.
 
     The algorithm of Cleveland (J. Am. Stat. Assoc. 74, 1979; program "lowess" of netlib): points that are closer to
     the last fitted one than a hundredth of the range of `x` are interpolated. That of statsmodels differs from R's by
     up to 1e-8, which is why the method has a second implementation here.
+
+    Parameters
+    ----------
+    x, y
+        Points, in any order.
+    span
+        Share of the points that each line is fitted to.
+    n_robust
+        Times that points far from the curve are weighted down.
+
+    Returns
+    -------
+    Ascending abscissae and heights of the corners, between which the curve is straight.
     """
     order = np.argsort(x, kind="stable")
-    smoothed = np.empty(len(x))
-    smoothed[order] = _lowess_sorted(x[order], y[order], span, n_robust)
-    return smoothed
-
-
-def _lowess_sorted(x: NDArray[np.float64], y: NDArray[np.float64], span: float, n_robust: int) -> NDArray[np.float64]:
+    x, y = x[order], y[order]
     n = len(x)
-    if n < 2:
-        return y.copy()
     extent = x[-1] - x[0]
-    n_near = max(2, min(n, int(span * n + 1e-7)))
+    n_near = max(min(2, n), min(n, int(span * n + 1e-7)))
     kernels = [(i, *_kernel(x, i, left, n_near)) for i, left in _fitted_points(x, n_near, 0.01 * extent)]
-    at = np.array([kernel[0] for kernel in kernels])
+    corners = x[[kernel[0] for kernel in kernels]]
     robust = np.ones(n)
-    curve = y
     for step in range(n_robust + 1):
-        fitted = np.array([_local_line(x, y, robust, extent, kernel) for kernel in kernels])
-        # Points of equal x follow one fitted point, so that interpolation in x is interpolation between points
-        curve = np.interp(x, x[at], fitted)
+        heights = np.array([_local_line(x, y, robust, extent, kernel) for kernel in kernels])
         if step == n_robust:
             break
-        residual = np.abs(y - curve)
+        residual = np.abs(y - np.interp(x, corners, heights))
         middle = np.sort(residual)
         scale = 3.0 * (middle[n // 2] + middle[n - 1 - n // 2])
         if scale <= 1e-7 * residual.mean():
             break
         robust = np.where(residual <= 0.001 * scale, 1.0, (1.0 - (residual / scale) ** 2) ** 2)
         robust[residual > 0.999 * scale] = 0.0
-    return curve
+    return corners, heights
 
 
 def _fitted_points(x: NDArray[np.float64], n_near: int, delta: float) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ from scipy import sparse
 from scpi.de._counts import check_counts
 from scpi.de._design import as_design, require_residuals
 from scpi.de._library import library_sizes
-from scpi.de._lowess import lowess
+from scpi.de._lowess import lowess_curve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,16 +115,15 @@ def voom(
     if not 0 < share <= 1:
         msg = f"`span` must be a share of the genes, above 0 and at most 1, or 'adaptive', but is {span!r}."
         raise ValueError(msg)
-    line = np.full(n_genes, np.nan)
-    line[counted] = lowess(x[counted], y[counted], span=share)
+    corners, heights = lowess_curve(x[counted], y[counted], span=share)
+    line = np.where(counted, np.interp(x, corners, heights), np.nan)
 
-    knots, first = np.unique(x[counted], return_index=True)
-    heights = line[counted][first]
     weights = np.empty_like(expression)
     for block in blocks:
         expected = model.fitted(of_groups[:, block], of_basis[:, block])
         expected += depth[:, None]
-        weights[:, block] = np.interp(expected, knots, heights) ** -4.0
+        # The square of a square takes a tenth of the time of a power
+        weights[:, block] = 1.0 / np.square(np.square(np.interp(expected, corners, heights)))
     return Voom(
         expression=expression, weights=weights, lib_size=sizes, mean_log_count=x, sqrt_sd=y, line=line, span=share
     )
