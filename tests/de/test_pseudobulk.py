@@ -29,7 +29,9 @@ def adata():
 
 
 @pytest.mark.parametrize("dense", [False, True])
-def test_counts_are_summed(adata, dense):
+@pytest.mark.parametrize("block", [1, 70, 1000])
+def test_counts_are_summed(monkeypatch, adata, dense, block):
+    monkeypatch.setattr("scpi.de._pseudobulk._BLOCK", block)
     if dense:
         adata.X = adata.X.toarray()
     samples = de.pseudobulk(adata, sample_key="donor", groupby="kind", min_cells=1)
