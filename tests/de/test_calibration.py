@@ -27,6 +27,15 @@ def test_p_is_uniform_whatever_the_null_distribution(n_permutations):
     assert (log_pval <= 0).all()
 
 
+def test_few_permutations_do_not_make_the_tail_too_heavy():
+    drawn, df, zero = statistics(2, 6, n_genes=40_000)
+    # Each gene has a null distribution of its own scale, which six permutations tell roughly
+    scale = np.exp(0.5 * np.random.default_rng(0).normal(size=40_000))
+    pval = np.exp(calibrate(drawn[0] * scale, drawn[1:] * scale, order=zero, kind=df.astype(np.intp)))
+    for level in (0.001, 0.01, 0.05):
+        assert 0.4 * level < (pval <= level).mean() < 1.2 * level
+
+
 def test_order_is_kept_and_p_is_finite_far_out():
     drawn, df, zero = statistics(1, 10)
     observed = drawn[0].copy()

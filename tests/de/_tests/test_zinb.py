@@ -8,7 +8,7 @@ from statsmodels.discrete.count_model import ZeroInflatedNegativeBinomialP
 
 from scpi.de import zinb
 from scpi.de._tests._zinb import _Pooled
-from scpi.de._zinb import fit_from_counts, log_likelihood
+from scpi.de._zinb import _derivatives, fit_from_counts, log_likelihood
 
 
 def simulate(seed, n_cells=400, n_genes=300, *, overdispersion=0.4, inflated=0.3, depth_sd=0.3):
@@ -49,6 +49,22 @@ def test_likelihood_and_maximum_are_those_of_statsmodels():
         )
         # The bounds keep it short of the boundary
         assert best - 1e-6 <= pooled.fit.log_likelihood[gene] + constant <= best + 0.02
+
+
+def test_derivatives_are_those_of_the_likelihood():
+    counts, depth = simulate(9, n_genes=12)
+    counts[:, 0] *= 40
+    data = _Pooled.of(counts, depth, np.arange(len(counts))).tally
+    theta = np.array([np.linspace(-0.5, 2.0, 12), np.linspace(1e-3, 1.0, 12), np.linspace(0.01, 0.6, 12)])
+    gradient, hessian = _derivatives(data, theta)
+    for row in range(3):
+        shift = np.zeros((3, 1))
+        shift[row] = 1e-5
+        up, down = theta + shift, theta - shift
+        numeric = (log_likelihood(data, up) - log_likelihood(data, down)) / 2e-5
+        np.testing.assert_allclose(gradient[row], numeric, rtol=1e-5, atol=1e-3)
+        numeric = (_derivatives(data, up)[0] - _derivatives(data, down)[0]) / 2e-5
+        np.testing.assert_allclose(hessian[:, row], numeric.T, rtol=1e-4, atol=1e-2)
 
 
 def test_the_parameters_are_found():
