@@ -83,11 +83,13 @@ def test_small_groups_are_estimated_without_bias():
 def test_a_few_odd_cells_do_not_speak_for_a_gene():
     counts, truth, _, _ = simulate(6)
     spoiled = counts.copy()
-    spoiled[[3, 500]] = np.where(np.arange(400) < 40, 60, spoiled[[3, 500]])
+    genes = np.arange(40)
+    # Two cells of each gene, not the same ones, which would make a group
+    spoiled[7 * genes, genes] = spoiled[500 + 11 * genes, genes] = 60
     depth = counts.sum(axis=1)
     clean, odd = (estimate_overdispersion(x, size_factors=depth, shrink=False)[:40] for x in (counts, spoiled))
-    assert np.abs(odd - clean).max() < 2.0 * truth[0]
-    assert np.median(np.abs(odd - clean)) < 0.5 * truth[0]
+    assert np.median(np.abs(odd - clean)) < 0.2 * truth[0]
+    assert np.quantile(np.abs(odd - clean), 0.9) < truth[0]
 
 
 def test_groups_do_not_cut_the_variance_of_the_genes_that_found_them():

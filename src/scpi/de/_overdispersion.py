@@ -208,20 +208,19 @@ def _solve(
     """Solve sum(excess) = a sum(square / (1 + a share)) over the groups, for each gene.
 
     The square of an estimated rate is too large by its variance, of which overdispersion is a part: the denominator.
-    Single cells of odd counts, as chimeric reads leave them, must not speak for a gene. So a group exceeds what is
-    expected of it by no more than some standard deviations, a bound that grows with the estimate from no
-    overdispersion on until it holds no group of negative binomial counts back; what it still holds is left out.
+    Single cells of odd counts, as chimeric reads leave them, must not speak for a gene. So a group first exceeds what
+    is expected of it, at the median of the groups, by no more than some standard deviations. At the estimate from these,
+    which is about right for negative binomial counts, groups that still exceed it by more are left out.
     """
     estimate = np.full(excess.shape[1], np.nan)
     told = square.sum(axis=0) > 0
     excess, square, cube, fourth = (part[:, told] for part in (excess, square, cube, fourth))
-    a = np.zeros(excess.shape[1])
+    a = np.clip(_median_ratio(excess, square), 0.0, _LARGEST)
 
     def bound() -> NDArray[np.float64]:
         return a * square + _FAR * np.sqrt(_excess_variance(a, square, cube, fourth)) + _FEW_COUNTS
 
-    for _ in range(_N_STEPS):
-        a = np.clip(np.minimum(excess, bound()).sum(axis=0) / (square / (1.0 + a * share)).sum(axis=0), 0.0, _LARGEST)
+    a = np.clip(np.minimum(excess, bound()).sum(axis=0) / (square / (1.0 + a * share)).sum(axis=0), 0.0, _LARGEST)
     kept = excess <= bound()
     excess, square = excess * kept, square * kept
     for _ in range(_N_STEPS):
@@ -229,6 +228,13 @@ def _solve(
         a = np.minimum(np.divide(excess.sum(axis=0), total, out=np.zeros_like(a), where=total > 0), _LARGEST)
     estimate[told] = a
     return estimate
+
+
+def _median_ratio(excess: NDArray[np.float64], square: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median, over the groups that have two counts, of what each says of the overdispersion."""
+    told = square > 0
+    ratio = np.sort(np.divide(excess, square, out=np.full_like(excess, np.inf), where=told), axis=0)
+    return np.take_along_axis(ratio, told.sum(axis=0)[None] // 2, axis=0)[0]
 
 
 def _excess_variance(
