@@ -3,9 +3,9 @@ from __future__ import annotations
 import anndata as ad
 import numpy as np
 import pandas as pd
+import pytest
 from pydeseq2.dds import DeseqDataSet
 from pydeseq2.ds import DeseqStats
-import pytest
 
 import scpi
 
