@@ -58,14 +58,13 @@ def main() -> None:
     celseq, dropseq = read("celseq2"), read("dropseq")
     shared = celseq.var_names[~celseq.var["spike_in"].to_numpy()].intersection(dropseq.var_names)
     celseq, dropseq = celseq[:, shared].copy(), dropseq[:, shared].copy()
+    lines = sorted(celseq.obs["cell_line"].unique())
     rows = []
     for method in (*METHODS, "fold change alone"):
+        pairs = [(scores(celseq, line, method), scores(dropseq, line, method)) for line in lines]
         row: dict[str, object] = {"method": method}
         for k in TOP:
-            found = [
-                scpi.metrics.top_k_overlap(scores(celseq, line, method), scores(dropseq, line, method), k=k)
-                for line in sorted(celseq.obs["cell_line"].unique())
-            ]
+            found = [scpi.metrics.top_k_overlap(*pair, k=k) for pair in pairs]
             half = stats.t.ppf(0.975, len(found) - 1) * stats.sem(found)
             row |= {f"top_{k}": float(np.mean(found)), f"top_{k}_half_interval": float(half)}
         rows.append(row)
