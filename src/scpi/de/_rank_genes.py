@@ -136,7 +136,7 @@ def rank_genes(
     >>> adata = sc.datasets.pbmc68k_reduced().raw.to_adata()
     >>> scpi.de.rank_genes(adata, "bulk_labels")
     >>> sc.get.rank_genes_groups_df(adata, "CD14+ Monocyte")["names"][:2].tolist()
-    ['TYROBP', 'LST1']
+    ['FCGR3A', 'TMEM176B']
     """
     adata = resolve_modality(data, mod)
     test = find(method)
