@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import sparse, special
 
 from scpi._docs import fill
+from scpi._groups import named_groups
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._ranking import Ranking, write_ranking
@@ -248,15 +249,7 @@ def _tested_groups(
         raise ValueError(msg)
     if isinstance(groups, str) and groups == "all":
         return [label for label in known if label != reference]
-    chosen = list(dict.fromkeys([groups] if isinstance(groups, str) else map(str, groups)))
-    unknown = [label for label in chosen if label not in known]
-    if unknown or not chosen:
-        msg = f"`groups` has {listed(unknown)} that is no label in `obs[{groupby!r}]`, which has {listed(known)}."
-        raise ValueError(msg if unknown else "`groups` is empty.")
-    if reference in chosen:
-        msg = f"`groups` has the reference {reference!r} itself, which would be tested against itself."
-        raise ValueError(msg)
-    return chosen
+    return named_groups(known, groupby, groups, reference)
 
 
 def _gather(

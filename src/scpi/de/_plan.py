@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
+from scpi._groups import choose_groups
 from scpi._slots import listed
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def plan_comparisons(
     if len(sizes) < 2:
         msg = f"`obs[{groupby!r}]` has {len(sizes)} group(s), {listed(sizes)}: there is nothing to compare."
         raise ValueError(msg)
-    tested = _choose(sizes, groupby, groups, reference, min_size)
+    tested = choose_groups(sizes, groupby, groups, reference, min_size)
     order = pd.Index(tested if reference == REST else [*tested, reference], dtype=object)
     translation = order.get_indexer(labels.categories)
     if reference == REST:
@@ -67,32 +67,3 @@ def plan_comparisons(
         reference=None if reference == REST else len(tested),
         n_groups=int(codes.max()) + 1,
     )
-
-
-def _choose(
-    sizes: dict[str, int], groupby: str, groups: Sequence[str] | Literal["all"], reference: str, min_size: int
-) -> list[str]:
-    if isinstance(groups, str) and groups == "all":
-        others = [label for label in sizes if label != reference]
-        small = [label for label in others if sizes[label] < min_size]
-        if small:
-            msg = f"Not tested, as they have fewer than {min_size} cells: {listed(small)}."
-            warnings.warn(msg, UserWarning, stacklevel=4)
-        chosen = [label for label in others if sizes[label] >= min_size]
-        if not chosen:
-            msg = f"`obs[{groupby!r}]` has no group of at least {min_size} cells other than {reference!r}."
-            raise ValueError(msg)
-        return chosen
-    chosen = list(dict.fromkeys([groups] if isinstance(groups, str) else map(str, groups)))
-    unknown = [label for label in chosen if label not in sizes]
-    if unknown or not chosen:
-        msg = f"`groups` has {listed(unknown)} that is no label in `obs[{groupby!r}]`, which has {listed(sizes)}."
-        raise ValueError(msg if unknown else "`groups` is empty.")
-    if reference in chosen:
-        msg = f"`groups` has the reference {reference!r} itself, which would be tested against itself."
-        raise ValueError(msg)
-    small = [f"{label!r} ({sizes[label]})" for label in chosen if sizes[label] < min_size]
-    if small:
-        msg = f"These groups have fewer than {min_size} cells and cannot be tested: {', '.join(small)}."
-        raise ValueError(msg)
-    return chosen

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -8,6 +7,7 @@ import pandas as pd
 
 from scpi._docs import fill
 from scpi._gene_sets import read_gene_sets
+from scpi._groups import choose_groups
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._slots import listed, read_activity, read_labels, result_params
@@ -178,30 +178,7 @@ def _choose_groups(
             f"{min_cells} are needed. Its labels are {listed(counts)}."
         )
         raise ValueError(msg)
-    if isinstance(groups, str) and groups == "all":
-        found = [label for label in counts if label != reference]
-        small = [label for label in found if counts[label] < min_cells]
-        if small:
-            msg = f"Not tested, as they have fewer than {min_cells} cells: {listed(small)}."
-            warnings.warn(msg, UserWarning, stacklevel=3)
-        chosen = [label for label in found if counts[label] >= min_cells]
-        if not chosen:
-            msg = f"`obs[{groupby!r}]` has no group of at least {min_cells} cells other than {reference!r}."
-            raise ValueError(msg)
-        return chosen
-    chosen = list(dict.fromkeys([groups] if isinstance(groups, str) else map(str, groups)))
-    unknown = [label for label in chosen if label not in counts]
-    if unknown or not chosen:
-        msg = f"`groups` has {listed(unknown)} that is no label in `obs[{groupby!r}]`, which has {listed(counts)}."
-        raise ValueError(msg if unknown else "`groups` is empty.")
-    if reference in chosen:
-        msg = f"`groups` has the reference {reference!r} itself, which would be tested against itself."
-        raise ValueError(msg)
-    small = [f"{label!r} ({counts[label]})" for label in chosen if counts[label] < min_cells]
-    if small:
-        msg = f"These groups have fewer than {min_cells} cells and cannot be tested: {', '.join(small)}."
-        raise ValueError(msg)
-    return chosen
+    return choose_groups(counts, groupby, groups, reference, min_cells)
 
 
 def _own_sets(
