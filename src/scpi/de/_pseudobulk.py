@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from scipy import sparse
 
 from scpi._docs import fill
 from scpi._keys import Key
@@ -13,15 +12,13 @@ from scpi._mudata import resolve_modality
 from scpi._slots import read_labels
 from scpi.de._counts import check_counts
 from scpi.de._rank_genes import read_layer
+from scpi.de._sums import sum_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mudata import MuData
     from numpy.typing import NDArray
-
-# Cells that are summed at once
-_BLOCK = 50_000
 
 
 @fill
@@ -105,31 +102,13 @@ def pseudobulk(
     constant = _constant_columns(adata.obs.drop(columns=obs.columns, errors="ignore").iloc[cells], sample)
     obs = pd.concat([obs, constant], axis=1)
     obs.index = pd.Index(["_".join(row) for row in zip(*(key.astype(str) for key in keys.values()), strict=True)])
-    result = AnnData(_sum_cells(counts, cells, sample), obs=obs, var=adata.var.copy())
+    result = AnnData(sum_cells(counts, cells, sample), obs=obs, var=adata.var.copy())
     result.obs_names_make_unique()
     return result
 
 
 def _listed_names(names: str | Sequence[str] | None) -> list[str]:
     return [] if names is None else [names] if isinstance(names, str) else list(names)
-
-
-def _sum_cells(counts: Any, cells: NDArray[np.intp], sample: NDArray[np.intp]) -> Any:
-    """Sums of the cells of each sample, block by block, as a product takes a copy of what it multiplies."""
-    order = np.argsort(sample, kind="stable")
-    cells, sample = cells[order], sample[order]
-    n_samples = int(sample[-1]) + 1
-    starts = np.searchsorted(sample, np.arange(n_samples + 1))
-    parts: list[Any] = []
-    first = 0
-    while first < n_samples:
-        last = max(first + 1, int(np.searchsorted(starts, starts[first] + _BLOCK, side="right")) - 1)
-        block = slice(starts[first], starts[last])
-        n_cells = starts[last] - starts[first]
-        entries = (np.ones(n_cells), (sample[block] - first, np.arange(n_cells)))
-        parts.append(sparse.csr_matrix(entries, shape=(last - first, n_cells)) @ counts[cells[block]])
-        first = last
-    return sparse.vstack(parts, format="csr") if sparse.issparse(parts[0]) else np.concatenate(parts)
 
 
 def _constant_columns(frame: pd.DataFrame, sample: NDArray[np.intp]) -> pd.DataFrame:

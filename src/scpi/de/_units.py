@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from scpi._slots import listed
+from scpi.de._sums import sum_cells
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,8 +44,7 @@ def sum_units(cells: Cells) -> Units:
     rows = np.flatnonzero((cells.codes >= 0) & (cells.samples >= 0))
     pairs = np.stack([cells.codes[rows], cells.samples[rows]], axis=1)
     units, unit = np.unique(pairs, axis=0, return_inverse=True)
-    member = sparse.csr_matrix((np.ones(len(rows)), (unit.ravel(), rows)), shape=(len(units), cells.values.shape[0]))
-    summed: Any = member @ cells.values
+    summed: Any = sum_cells(cells.values, rows, unit.ravel())
     codes = units[:, 0]
     few = np.flatnonzero(np.bincount(codes, minlength=int(cells.codes.max()) + 1) < 2)
     if len(few):
