@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from scpi._lazy import attach
 
 if TYPE_CHECKING:
+    from scpi import attribution as attribution
     from scpi import benchmark as benchmark
     from scpi import datasets as datasets
     from scpi import de as de
@@ -27,7 +28,7 @@ __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {"settings": "_settings"},
-    submodules=("benchmark", "datasets", "de", "get", "metrics", "model", "pl", "screen", "tl"),
+    submodules=("attribution", "benchmark", "datasets", "de", "get", "metrics", "model", "pl", "screen", "tl"),
 )
 
 # A library stays silent until the user asks for more (`scpi.settings.verbosity`) or configures logging.

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from scpi.model.base._attribution import AttributionTarget
+from scpi.attribution import AttributionTarget
 from scpi.model.base._checks import check_expression
 from scpi.model.base._constants import KEYS
 from scpi.model.base._mmd import bandwidth_from_cells
@@ -486,11 +486,11 @@ class SENAVAE(InterpretationMixin, PairedTrainingModel):
             if not self.gene_set_names_:
                 msg = f"The encoder is {self.preset_.encoder!r}: it has no gene sets."
                 raise ValueError(msg)
-            return AttributionTarget(module.encoder.activity, module.transform, self.gene_set_names_, kind)
+            return AttributionTarget(module.encoder.activity, module.transform, self.gene_set_names_, kind=kind)
         if kind == "factor":
-            return AttributionTarget(lambda x: module.encode(x)[0], module.transform, factors, kind)
+            return AttributionTarget(lambda x: module.encode(x)[0], module.transform, factors, kind=kind)
         if kind == "causal":
-            return AttributionTarget(lambda x: module.causal(module.encode(x)[0]), module.transform, factors, kind)
+            return AttributionTarget(lambda x: module.causal(module.encode(x)[0]), module.transform, factors, kind=kind)
         if kind != "change" or perturbation is None:
             msg = f"`kind` must be 'factor', 'causal', 'pathway', or 'change' with a `perturbation`, got {kind!r}."
             raise ValueError(msg)
@@ -505,4 +505,4 @@ class SENAVAE(InterpretationMixin, PairedTrainingModel):
             before, after = (module.decoder(module.causal(value)) for value in (z, shifted))
             return after - before
 
-        return AttributionTarget(change, module.transform, self.var_names_, kind)
+        return AttributionTarget(change, module.transform, self.var_names_, kind=kind)

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class AttributionTarget:
+    """Differentiable function of the expression, whose outputs are to be explained by genes."""
+
+    function: Callable[[Tensor], Tensor]
+    """Maps expression after the model's own input transform, cells x genes, to outputs, cells x outputs. It treats every
+    cell by itself, as a network in evaluation mode does, and draws no random numbers."""
+    transform: Callable[[Tensor], Tensor]
+    """Maps registered expression to the input of `function`."""
+    names: Sequence[str]
+    """Names of the outputs."""
+    _: KW_ONLY
+    kind: str
+    """What the outputs are."""
+    projection: Tensor | None = None
+    """Weights of a linear first layer, genes x hidden units, where the function reads genes through nothing else."""
+    head: Callable[[Tensor], Tensor] | None = None
+    """The rest of the function: `function(x)` is `head(x @ projection)`. With both, gradients of many outputs stop at
+    the first layer, and one product turns them into those of genes."""
