@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from scpi.datasets._norman_2019 import norman_2019 as norman_2019
     from scpi.datasets._papalexi_2021 import papalexi_2021 as papalexi_2021
     from scpi.datasets._plant_screen import plant_screen as plant_screen
+    from scpi.datasets._splat import splat as splat
     from scpi.datasets._wessels_2023 import wessels_2023 as wessels_2023
 
 __getattr__, __dir__, __all__ = attach(
@@ -20,6 +21,7 @@ __getattr__, __dir__, __all__ = attach(
         "norman_2019": "_norman_2019",
         "papalexi_2021": "_papalexi_2021",
         "plant_screen": "_plant_screen",
+        "splat": "_splat",
         "wessels_2023": "_wessels_2023",
     },
 )

@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse, special
+
+from scpi._keys import Key
+from scpi._rng import as_generator
+from scpi._slots import result_params
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+# Values that are drawn at once
+_BLOCK = 1 << 20
+
+
+def splat(
+    n_cells: int = 500,
+    *,
+    n_genes: int = 2500,
+    group_prob: Sequence[float] = (0.5, 0.5),
+    de_prob: float | Sequence[float] = 0.1,
+    de_down_prob: float | Sequence[float] = 0.5,
+    de_fac_loc: float | Sequence[float] = 0.1,
+    de_fac_scale: float | Sequence[float] = 0.4,
+    mean_shape: float = 0.6,
+    mean_rate: float = 0.3,
+    lib_loc: float = 11.0,
+    lib_scale: float = 0.2,
+    out_prob: float = 0.05,
+    out_fac_loc: float = 4.0,
+    out_fac_scale: float = 0.5,
+    bcv_common: float = 0.1,
+    bcv_df: float = 60.0,
+    dropout_mid: float | None = None,
+    dropout_shape: float = -1.0,
+    batch_prob: Sequence[float] = (1.0,),
+    batch_fac_loc: float = 0.1,
+    batch_fac_scale: float = 0.1,
+    rng: int | np.random.Generator | None = 0,
+) -> AnnData:
+    r"""Simulate counts of groups of cells with the Splat model, with known differentially expressed genes.
+
+    Base means are Gamma distributed, a few of them outliers. Each group multiplies the means of a share of the genes by
+    log-normal factors. The means of a cell are scaled to its log-normal library size, spread by a biological
+    coefficient of variation that falls with the mean, and drawn from a Poisson distribution:
+
+    .. math::
+
+        \lambda_{ig} &= L_i \frac{m_g f_{k(i) g}}{\sum_h m_h f_{k(i) h}}, \qquad
+        B_{ig} = \left(\beta + \lambda_{ig}^{-1/2}\right) \sqrt{\nu / \chi^2_\nu}, \\
+        \mu_{ig} &\sim \mathrm{Gamma}\left(B_{ig}^{-2},\; \lambda_{ig} B_{ig}^2\right), \qquad
+        y_{ig} \sim \mathrm{Poisson}(\mu_{ig}),
+
+    with one :math:`\chi^2` variable for each gene. With dropout, a count is lost with probability
+    :math:`1 / (1 + \exp(-s (\log \mu_{ig} - x_0)))` (Zappia et al., Genome Biol. 18, 2017). The random numbers are
+    NumPy's, so that the counts are not those of the R package at the same seed.
+
+    Parameters
+    ----------
+    n_cells
+        Number of cells.
+    n_genes
+        Number of genes.
+    group_prob
+        Probability of each group; each cell draws its own.
+    de_prob
+        Share of the genes that differ from the base in a group; one value, or one for each group.
+    de_down_prob
+        Share of these that are below the base.
+    de_fac_loc, de_fac_scale
+        Location and scale of the log-normal factors of these genes.
+    mean_shape, mean_rate
+        Shape and rate of the Gamma distribution of the base means.
+    lib_loc, lib_scale
+        Location and scale of the log-normal library sizes.
+    out_prob
+        Share of the genes whose base mean is an outlier.
+    out_fac_loc, out_fac_scale
+        Location and scale of the log-normal factors by which outliers are above the median.
+    bcv_common
+        Biological coefficient of variation of highly expressed genes, :math:`\beta`.
+    bcv_df
+        Degrees of freedom of its variation between genes, :math:`\nu`.
+    dropout_mid
+        Logarithm of the mean at which half of the counts are lost, :math:`x_0`; none are if `None`.
+    dropout_shape
+        Slope of the dropout, :math:`s`; negative, for less of it at higher means.
+    batch_prob
+        Probability of each batch.
+    batch_fac_loc, batch_fac_scale
+        Location and scale of the log-normal factors of all genes in each batch, where there are several.
+    rng
+        Seed or generator.
+
+    Returns
+    -------
+    Cells x genes, with the fields:
+
+    `adata.X` : :class:`scipy.sparse.csr_matrix` (dtype `float32`)
+        Counts.
+    `adata.obs['group']`, `adata.obs['batch']` : :class:`pandas.Series` (dtype `category`)
+        `Group1`, ... and `Batch1`, ...
+    `adata.var['base_mean']`, `adata.var['is_outlier']` : :class:`pandas.Series`
+        Mean of the gene before groups, batches and depth, and whether it is an outlier.
+    `adata.varm['de_factor']`, `adata.varm['log2fc_rest']` : :class:`pandas.DataFrame` (dtype `float64`)
+        Genes x groups: the factor of the gene in the group, 1 where it does not differ from the base, and the log2 ratio
+        of it to the mean factor of the other groups, weighted by their probabilities.
+    `adata.uns['truth']` : :class:`dict`
+        `dropout_rate` (share of the counts above zero that were lost) and `params`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, or there are not as many values as groups.
+
+    Examples
+    --------
+    >>> from scpi.datasets import splat
+    >>> adata = splat(100, n_genes=200, de_prob=0.2)
+    >>> adata.shape, sorted(adata.obs["group"].unique())
+    ((100, 200), ['Group1', 'Group2'])
+    """
+    groups, batches = _probabilities(group_prob, "group_prob"), _probabilities(batch_prob, "batch_prob")
+    per_group = {
+        "de_prob": _of_groups(de_prob, len(groups), "de_prob"),
+        "de_down_prob": _of_groups(de_down_prob, len(groups), "de_down_prob"),
+        "de_fac_loc": _of_groups(de_fac_loc, len(groups), "de_fac_loc"),
+        "de_fac_scale": _of_groups(de_fac_scale, len(groups), "de_fac_scale"),
+    }
+    _at_least(1, n_cells=n_cells, n_genes=n_genes)
+    _at_least(
+        0, lib_scale=lib_scale, out_fac_scale=out_fac_scale, bcv_common=bcv_common, batch_fac_scale=batch_fac_scale
+    )
+    _at_least(0, de_fac_scale=per_group["de_fac_scale"])
+    _above_zero(mean_shape=mean_shape, mean_rate=mean_rate, bcv_df=bcv_df)
+    _shares(de_prob=per_group["de_prob"], de_down_prob=per_group["de_down_prob"], out_prob=out_prob)
+    generator = as_generator(rng)
+    # Genes before cells: as many cells as one likes share them at a seed
+    base = generator.gamma(mean_shape, 1.0 / mean_rate, n_genes)
+    outlier = _factors(n_genes, (out_prob, 0.0, out_fac_loc, out_fac_scale), generator)
+    base = np.where(outlier != 1.0, np.median(base) * outlier, base)
+    factor = np.stack([_factors(n_genes, values, generator) for values in zip(*per_group.values(), strict=True)])
+    of_batch = np.ones((len(batches), n_genes))
+    if len(batches) > 1:
+        values = 1.0, 0.5, batch_fac_loc, batch_fac_scale
+        of_batch = np.stack([_factors(n_genes, values, generator) for _ in batches])
+    spread = np.sqrt(bcv_df / generator.chisquare(bcv_df, n_genes))
+    library = generator.lognormal(lib_loc, lib_scale, n_cells)
+    group, batch = (generator.choice(len(p), n_cells, p=p) for p in (groups, batches))
+    share = base * of_batch[:, None, :] * factor
+    share /= share.sum(axis=-1, keepdims=True)
+
+    blocks, n_positive = [], 0
+    for rows in np.array_split(np.arange(n_cells), -(-n_cells * n_genes // _BLOCK)):
+        expected = library[rows, None] * share[batch[rows], group[rows]]
+        mean, counts = _draw(expected, bcv_common, spread, generator)
+        n_positive += np.count_nonzero(counts)
+        if dropout_mid is not None:
+            with np.errstate(divide="ignore"):
+                lost = special.expit(dropout_shape * (np.log(mean) - dropout_mid))
+            counts[generator.random(counts.shape) < lost] = 0
+        blocks.append(sparse.csr_matrix(counts, dtype=np.float32))
+    matrix = sparse.vstack(blocks, format="csr")
+
+    names = [f"Group{i + 1}" for i in range(len(groups))]
+    adata = AnnData(
+        matrix,
+        obs=pd.DataFrame(
+            {
+                Key.obs.GROUP: pd.Categorical.from_codes(group, names),
+                Key.obs.BATCH: pd.Categorical.from_codes(batch, [f"Batch{i + 1}" for i in range(len(batches))]),
+            },
+            index=[f"Cell{i + 1}" for i in range(n_cells)],
+        ),
+        var=pd.DataFrame(
+            {"base_mean": base, "is_outlier": outlier != 1.0}, index=[f"Gene{i + 1}" for i in range(n_genes)]
+        ),
+    )
+    log2fc = np.log2(factor / _mean_of_others(factor, groups))
+    for key, values in ((Key.varm.DE_FACTOR, factor), (Key.varm.LOG2FC_REST, log2fc)):
+        adata.varm[key] = pd.DataFrame(values.T, index=adata.var_names, columns=names)
+    adata.uns[Key.uns.TRUTH] = {
+        "dropout_rate": 1.0 - matrix.nnz / max(n_positive, 1),
+        "params": result_params(
+            group_prob=groups,
+            **per_group,
+            mean_shape=mean_shape,
+            mean_rate=mean_rate,
+            lib_loc=lib_loc,
+            lib_scale=lib_scale,
+            out_prob=out_prob,
+            out_fac_loc=out_fac_loc,
+            out_fac_scale=out_fac_scale,
+            bcv_common=bcv_common,
+            bcv_df=bcv_df,
+            dropout_mid=dropout_mid,
+            dropout_shape=dropout_shape,
+            batch_prob=batches,
+            batch_fac_loc=batch_fac_loc,
+            batch_fac_scale=batch_fac_scale,
+        ),
+    }
+    return adata
+
+
+def _factors(n: int, values: tuple[float, float, float, float], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw factors: 1 for most genes, and for a share of them log-normal ones or the inverse of such.
+
+    Which way a factor goes is decided by the share of those that go down, whatever side of 1 the draw is on.
+    """
+    share, down, loc, scale = values
+    selected, up = rng.random(n) < share, rng.random(n) >= down
+    size = np.abs(rng.normal(loc, scale, n))
+    return np.where(selected, np.exp(np.where(up, size, -size)), 1.0)
+
+
+def _draw(
+    expected: NDArray[np.float64], bcv_common: float, spread: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Draw the mean of each gene in each cell, and its count.
+
+    The scale of the Gamma distribution is written so that it does not divide by a mean of zero.
+    """
+    scale = ((bcv_common * np.sqrt(expected) + 1.0) * spread) ** 2
+    mean = rng.gamma(expected / scale, scale)
+    return mean, rng.poisson(mean)
+
+
+def _mean_of_others(factor: NDArray[np.float64], prob: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean factor of all groups but one, weighted by their probabilities; NaN where there is one group."""
+    if len(prob) == 1:
+        return np.full_like(factor, np.nan)
+    return np.stack([np.average(np.delete(factor, i, axis=0), 0, np.delete(prob, i)) for i in range(len(prob))])
+
+
+def _probabilities(values: Sequence[float], name: str) -> NDArray[np.float64]:
+    prob = np.asarray(values, dtype=np.float64)
+    if prob.ndim != 1 or not (prob > 0).all() or not np.isclose(prob.sum(), 1.0):
+        msg = f"`{name}` must be probabilities above 0 that sum to 1, but is {values!r}."
+        raise ValueError(msg)
+    return prob / prob.sum()
+
+
+def _of_groups(values: float | Sequence[float], n_groups: int, name: str) -> NDArray[np.float64]:
+    """One value for each group."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim > 0 and array.shape != (n_groups,):
+        msg = f"`{name}` must be one number or one for each of the {n_groups} groups, but is {values!r}."
+        raise ValueError(msg)
+    return np.broadcast_to(array, n_groups).copy()
+
+
+def _at_least(least: int, **values: ArrayLike) -> None:
+    for name, value in values.items():
+        if not np.greater_equal(value, least).all():
+            msg = f"`{name}` must be at least {least}, but is {value}."
+            raise ValueError(msg)
+
+
+def _above_zero(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            msg = f"`{name}` must be above 0, but is {value}."
+            raise ValueError(msg)
+
+
+def _shares(**values: ArrayLike) -> None:
+    for name, value in values.items():
+        if not (np.greater_equal(value, 0) & np.less_equal(value, 1)).all():
+            msg = f"`{name}` must be between 0 and 1, but is {value}."
+            raise ValueError(msg)
