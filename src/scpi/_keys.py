@@ -63,6 +63,8 @@ class Key:
         """Factor by which a simulated group multiplies the mean of a gene, genes x groups."""
         LOG2FC_REST: Final = "log2fc_rest"
         """True log2 fold change of a simulated group against the others, genes x groups."""
+        BATCH_FACTOR: Final = "batch_factor"
+        """Factor by which a simulated batch multiplies the mean of a gene, genes x batches."""
         CHANGE_PREDICTED: Final = "change_predicted"
         """Predicted change of expression against the control, genes x perturbations."""
         CHANGE_REAL: Final = "change_real"

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from scpi.datasets._papalexi_2021 import papalexi_2021 as papalexi_2021
     from scpi.datasets._plant_screen import plant_screen as plant_screen
     from scpi.datasets._splat import splat as splat
+    from scpi.datasets._splat_benchmark import splat_benchmark as splat_benchmark
+    from scpi.datasets._splat_configurations import splat_configurations as splat_configurations
     from scpi.datasets._wessels_2023 import wessels_2023 as wessels_2023
 
 __getattr__, __dir__, __all__ = attach(
@@ -22,6 +24,8 @@ __getattr__, __dir__, __all__ = attach(
         "papalexi_2021": "_papalexi_2021",
         "plant_screen": "_plant_screen",
         "splat": "_splat",
+        "splat_benchmark": "_splat_benchmark",
+        "splat_configurations": "_splat_configurations",
         "wessels_2023": "_wessels_2023",
     },
 )

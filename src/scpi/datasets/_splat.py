@@ -5,16 +5,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from scipy import sparse, special
+from scipy import sparse
 
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._slots import result_params
+from scpi.datasets._splat_draw import (
+    check_numbers,
+    draw_counts,
+    draw_factors,
+    drop_counts,
+    mean_of_others,
+    of_groups,
+    probabilities,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import ArrayLike, NDArray
 
 # Values that are drawn at once
 _BLOCK = 1 << 20
@@ -111,7 +118,9 @@ def splat(
         Mean of the gene before groups, batches and depth, and whether it is an outlier.
     `adata.varm['de_factor']`, `adata.varm['log2fc_rest']` : :class:`pandas.DataFrame` (dtype `float64`)
         Genes x groups: the factor of the gene in the group, 1 where it does not differ from the base, and the log2 ratio
-        of it to the mean factor of the other groups, weighted by their probabilities.
+        of it to the mean factor of the other groups, weighted by their probabilities (NaN with one group).
+    `adata.varm['batch_factor']` : :class:`pandas.DataFrame` (dtype `float64`)
+        Genes x batches: the factor of the gene in the batch, where there are several.
     `adata.uns['truth']` : :class:`dict`
         `dropout_rate` (share of the counts above zero that were lost) and `params`.
 
@@ -127,55 +136,55 @@ def splat(
     >>> adata.shape, sorted(adata.obs["group"].unique())
     ((100, 200), ['Group1', 'Group2'])
     """
-    groups, batches = _probabilities(group_prob, "group_prob"), _probabilities(batch_prob, "batch_prob")
+    groups, batches = probabilities(group_prob, "group_prob"), probabilities(batch_prob, "batch_prob")
     per_group = {
-        "de_prob": _of_groups(de_prob, len(groups), "de_prob"),
-        "de_down_prob": _of_groups(de_down_prob, len(groups), "de_down_prob"),
-        "de_fac_loc": _of_groups(de_fac_loc, len(groups), "de_fac_loc"),
-        "de_fac_scale": _of_groups(de_fac_scale, len(groups), "de_fac_scale"),
+        "de_prob": of_groups(de_prob, len(groups), "de_prob"),
+        "de_down_prob": of_groups(de_down_prob, len(groups), "de_down_prob"),
+        "de_fac_loc": of_groups(de_fac_loc, len(groups), "de_fac_loc"),
+        "de_fac_scale": of_groups(de_fac_scale, len(groups), "de_fac_scale"),
     }
-    _at_least(1, n_cells=n_cells, n_genes=n_genes)
-    _at_least(
-        0, lib_scale=lib_scale, out_fac_scale=out_fac_scale, bcv_common=bcv_common, batch_fac_scale=batch_fac_scale
-    )
-    _at_least(0, de_fac_scale=per_group["de_fac_scale"])
-    _above_zero(mean_shape=mean_shape, mean_rate=mean_rate, bcv_df=bcv_df)
-    _shares(de_prob=per_group["de_prob"], de_down_prob=per_group["de_down_prob"], out_prob=out_prob)
+    check_numbers("at least 1", lambda x: x >= 1, n_cells=n_cells, n_genes=n_genes)
+    check_numbers("above 0", lambda x: x > 0, mean_shape=mean_shape, mean_rate=mean_rate, bcv_df=bcv_df)
+    scales = {"lib_scale": lib_scale, "out_fac_scale": out_fac_scale, "batch_fac_scale": batch_fac_scale}
+    check_numbers("at least 0", lambda x: x >= 0, bcv_common=bcv_common, de_fac_scale=de_fac_scale, **scales)
+    shares = {"de_prob": de_prob, "de_down_prob": de_down_prob, "out_prob": out_prob}
+    check_numbers("between 0 and 1", lambda x: (x >= 0) & (x <= 1), **shares)
+    locations = {"lib_loc": lib_loc, "out_fac_loc": out_fac_loc, "batch_fac_loc": batch_fac_loc}
+    dropout = {"dropout_mid": 0.0 if dropout_mid is None else dropout_mid, "dropout_shape": dropout_shape}
+    check_numbers("finite", np.isfinite, de_fac_loc=de_fac_loc, **locations, **dropout)
     generator = as_generator(rng)
     # Genes before cells: as many cells as one likes share them at a seed
     base = generator.gamma(mean_shape, 1.0 / mean_rate, n_genes)
-    outlier = _factors(n_genes, (out_prob, 0.0, out_fac_loc, out_fac_scale), generator)
+    outlier = draw_factors(n_genes, (out_prob, 0.0, out_fac_loc, out_fac_scale), generator)
     base = np.where(outlier != 1.0, np.median(base) * outlier, base)
-    factor = np.stack([_factors(n_genes, values, generator) for values in zip(*per_group.values(), strict=True)])
-    of_batch = np.ones((len(batches), n_genes))
-    if len(batches) > 1:
-        values = 1.0, 0.5, batch_fac_loc, batch_fac_scale
-        of_batch = np.stack([_factors(n_genes, values, generator) for _ in batches])
+    factor = np.stack([draw_factors(n_genes, values, generator) for values in zip(*per_group.values(), strict=True)])
+    batch_values = float(len(batches) > 1), 0.5, batch_fac_loc, batch_fac_scale
+    of_batch = np.stack([draw_factors(n_genes, batch_values, generator) for _ in batches])
     spread = np.sqrt(bcv_df / generator.chisquare(bcv_df, n_genes))
     library = generator.lognormal(lib_loc, lib_scale, n_cells)
     group, batch = (generator.choice(len(p), n_cells, p=p) for p in (groups, batches))
     share = base * of_batch[:, None, :] * factor
-    share /= share.sum(axis=-1, keepdims=True)
+    share = share / share.sum(axis=-1, keepdims=True)
 
     blocks, n_positive = [], 0
     for rows in np.array_split(np.arange(n_cells), -(-n_cells * n_genes // _BLOCK)):
         expected = library[rows, None] * share[batch[rows], group[rows]]
-        mean, counts = _draw(expected, bcv_common, spread, generator)
-        n_positive += np.count_nonzero(counts)
+        mean, counts = draw_counts(expected, bcv_common, spread, generator)
+        n_positive += int(np.count_nonzero(counts))
         if dropout_mid is not None:
-            with np.errstate(divide="ignore"):
-                lost = special.expit(dropout_shape * (np.log(mean) - dropout_mid))
-            counts[generator.random(counts.shape) < lost] = 0
+            drop_counts(counts, mean, dropout_mid, dropout_shape, generator)
         blocks.append(sparse.csr_matrix(counts, dtype=np.float32))
     matrix = sparse.vstack(blocks, format="csr")
 
-    names = [f"Group{i + 1}" for i in range(len(groups))]
+    names, batch_names = (
+        [f"{what}{i + 1}" for i in range(len(p))] for what, p in (("Group", groups), ("Batch", batches))
+    )
     adata = AnnData(
         matrix,
         obs=pd.DataFrame(
             {
                 Key.obs.GROUP: pd.Categorical.from_codes(group, names),
-                Key.obs.BATCH: pd.Categorical.from_codes(batch, [f"Batch{i + 1}" for i in range(len(batches))]),
+                Key.obs.BATCH: pd.Categorical.from_codes(batch, batch_names),
             },
             index=[f"Cell{i + 1}" for i in range(n_cells)],
         ),
@@ -183,11 +192,13 @@ def splat(
             {"base_mean": base, "is_outlier": outlier != 1.0}, index=[f"Gene{i + 1}" for i in range(n_genes)]
         ),
     )
-    log2fc = np.log2(factor / _mean_of_others(factor, groups))
-    for key, values in ((Key.varm.DE_FACTOR, factor), (Key.varm.LOG2FC_REST, log2fc)):
-        adata.varm[key] = pd.DataFrame(values.T, index=adata.var_names, columns=names)
+    log2fc = np.log2(factor / mean_of_others(factor, groups))
+    adata.varm[Key.varm.DE_FACTOR] = pd.DataFrame(factor.T, index=adata.var_names, columns=names)
+    adata.varm[Key.varm.LOG2FC_REST] = pd.DataFrame(log2fc.T, index=adata.var_names, columns=names)
+    if len(batches) > 1:
+        adata.varm[Key.varm.BATCH_FACTOR] = pd.DataFrame(of_batch.T, index=adata.var_names, columns=batch_names)
     adata.uns[Key.uns.TRUTH] = {
-        "dropout_rate": 1.0 - matrix.nnz / max(n_positive, 1),
+        "dropout_rate": (n_positive - matrix.nnz) / max(n_positive, 1),
         "params": result_params(
             group_prob=groups,
             **per_group,
@@ -208,71 +219,3 @@ def splat(
         ),
     }
     return adata
-
-
-def _factors(n: int, values: tuple[float, float, float, float], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Draw factors: 1 for most genes, and for a share of them log-normal ones or the inverse of such.
-
-    Which way a factor goes is decided by the share of those that go down, whatever side of 1 the draw is on.
-    """
-    share, down, loc, scale = values
-    selected, up = rng.random(n) < share, rng.random(n) >= down
-    size = np.abs(rng.normal(loc, scale, n))
-    return np.where(selected, np.exp(np.where(up, size, -size)), 1.0)
-
-
-def _draw(
-    expected: NDArray[np.float64], bcv_common: float, spread: NDArray[np.float64], rng: np.random.Generator
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Draw the mean of each gene in each cell, and its count.
-
-    The scale of the Gamma distribution is written so that it does not divide by a mean of zero.
-    """
-    scale = ((bcv_common * np.sqrt(expected) + 1.0) * spread) ** 2
-    mean = rng.gamma(expected / scale, scale)
-    return mean, rng.poisson(mean)
-
-
-def _mean_of_others(factor: NDArray[np.float64], prob: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean factor of all groups but one, weighted by their probabilities; NaN where there is one group."""
-    if len(prob) == 1:
-        return np.full_like(factor, np.nan)
-    return np.stack([np.average(np.delete(factor, i, axis=0), 0, np.delete(prob, i)) for i in range(len(prob))])
-
-
-def _probabilities(values: Sequence[float], name: str) -> NDArray[np.float64]:
-    prob = np.asarray(values, dtype=np.float64)
-    if prob.ndim != 1 or not (prob > 0).all() or not np.isclose(prob.sum(), 1.0):
-        msg = f"`{name}` must be probabilities above 0 that sum to 1, but is {values!r}."
-        raise ValueError(msg)
-    return prob / prob.sum()
-
-
-def _of_groups(values: float | Sequence[float], n_groups: int, name: str) -> NDArray[np.float64]:
-    """One value for each group."""
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim > 0 and array.shape != (n_groups,):
-        msg = f"`{name}` must be one number or one for each of the {n_groups} groups, but is {values!r}."
-        raise ValueError(msg)
-    return np.broadcast_to(array, n_groups).copy()
-
-
-def _at_least(least: int, **values: ArrayLike) -> None:
-    for name, value in values.items():
-        if not np.greater_equal(value, least).all():
-            msg = f"`{name}` must be at least {least}, but is {value}."
-            raise ValueError(msg)
-
-
-def _above_zero(**values: float) -> None:
-    for name, value in values.items():
-        if not value > 0:
-            msg = f"`{name}` must be above 0, but is {value}."
-            raise ValueError(msg)
-
-
-def _shares(**values: ArrayLike) -> None:
-    for name, value in values.items():
-        if not (np.greater_equal(value, 0) & np.less_equal(value, 1)).all():
-            msg = f"`{name}` must be between 0 and 1, but is {value}."
-            raise ValueError(msg)

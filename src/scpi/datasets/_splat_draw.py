@@ -1,0 +1,78 @@
+"""Numbers of the Splat model: what is drawn, and what may be asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import special
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+
+def draw_factors(n: int, values: tuple[float, float, float, float], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw factors: 1 for most genes, and for a share of them log-normal ones or the inverse of such.
+
+    Which way a factor goes is decided by the share of those that go down, whatever side of 1 the draw is on.
+    """
+    share, down, loc, scale = values
+    selected, up = rng.random(n) < share, rng.random(n) >= down
+    size = np.abs(rng.normal(loc, scale, n))
+    return np.where(selected, np.exp(np.where(up, size, -size)), 1.0)
+
+
+def draw_counts(
+    expected: NDArray[np.float64], bcv_common: float, spread: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Draw the mean of each gene in each cell, and its count.
+
+    The scale of the Gamma distribution is written so that it does not divide by a mean of zero.
+    """
+    scale = ((bcv_common * np.sqrt(expected) + 1.0) * spread) ** 2
+    mean = rng.gamma(expected / scale, scale)
+    return mean, rng.poisson(mean)
+
+
+def mean_of_others(factor: NDArray[np.float64], prob: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean factor of all groups but one, weighted by their probabilities; NaN where there is one group."""
+    if len(prob) == 1:
+        return np.full_like(factor, np.nan)
+    return np.stack([np.average(np.delete(factor, i, axis=0), 0, np.delete(prob, i)) for i in range(len(prob))])
+
+
+def drop_counts(
+    counts: NDArray[np.int64], mean: NDArray[np.float64], mid: float, shape: float, rng: np.random.Generator
+) -> None:
+    """Set counts to zero, in place, with a probability that depends on the mean behind each."""
+    with np.errstate(divide="ignore"):
+        lost = special.expit(shape * (np.log(mean) - mid))
+    counts[rng.random(counts.shape) < lost] = 0
+
+
+def probabilities(values: Sequence[float], name: str) -> NDArray[np.float64]:
+    """Check probabilities, and make them sum to 1 exactly."""
+    prob = np.asarray(values, dtype=np.float64)
+    if prob.ndim != 1 or not (prob > 0).all() or not np.isclose(prob.sum(), 1.0):
+        msg = f"`{name}` must be probabilities above 0 that sum to 1, but is {values!r}."
+        raise ValueError(msg)
+    return prob / prob.sum()
+
+
+def of_groups(values: float | Sequence[float], n_groups: int, name: str) -> NDArray[np.float64]:
+    """Give one value for each group."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim > 0 and array.shape != (n_groups,):
+        msg = f"`{name}` must be one number or one for each of the {n_groups} groups, but is {values!r}."
+        raise ValueError(msg)
+    return np.broadcast_to(array, n_groups).copy()
+
+
+def check_numbers(requirement: str, passes: Callable[[Any], Any], **values: float | Sequence[float]) -> None:
+    """Refuse numbers that do not pass, by name."""
+    for name, value in values.items():
+        if not np.all(passes(np.asarray(value, dtype=np.float64))):
+            msg = f"`{name}` must be {requirement}, but is {value!r}."
+            raise ValueError(msg)
