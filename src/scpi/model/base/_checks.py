@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _CHUNK = 4_000_000
 
+NORMAL_ADVICE = "Name the layer that holds them (`layer=`), or use `likelihood='normal'`."
+"""What to do without counts, where a model can do without."""
+
 
 def check_annotations(adata: AnnData, *, what: str = "adata") -> None:
     """Refuse files on disk and repeated names.
@@ -47,7 +50,7 @@ def check_annotations(adata: AnnData, *, what: str = "adata") -> None:
             raise ValueError(msg)
 
 
-def check_expression(matrix: Any, *, counts: bool = False, what: str = "adata.X") -> None:
+def check_expression(matrix: Any, *, counts: bool = False, what: str = "adata.X", advice: str = NORMAL_ADVICE) -> None:
     """Refuse values that no model can read.
 
     Parameters
@@ -58,6 +61,8 @@ def check_expression(matrix: Any, *, counts: bool = False, what: str = "adata.X"
         Whether the values must be counts: whole and not negative.
     what
         How messages call it.
+    advice
+        What to do about fractional values, at the end of the message.
 
     Raises
     ------
@@ -84,7 +89,7 @@ def check_expression(matrix: Any, *, counts: bool = False, what: str = "adata.X"
             example = float(chunk[chunk != np.rint(chunk)][0])
             msg = (
                 f"`{what}` holds fractional values such as {example:.4g}, but the likelihood of counts needs raw "
-                "counts. Name the layer that holds them (`layer=`), or use `likelihood='normal'`."
+                f"counts. {advice}"
             )
             raise ValueError(msg)
 
