@@ -1,4 +1,4 @@
-"""Pure functions of arrays that say how good a prediction, a graph or a ranking is."""
+"""Pure functions of arrays that say how good a prediction, a clustering, a graph or a ranking is."""
 
 from __future__ import annotations
 
@@ -26,21 +26,32 @@ if TYPE_CHECKING:
     from scpi.metrics._graph import match_latents as match_latents
     from scpi.metrics._graph import structural_hamming_distance as structural_hamming_distance
     from scpi.metrics._graph import target_recovery as target_recovery
+    from scpi.metrics._match_labels import LabelMatch as LabelMatch
+    from scpi.metrics._match_labels import clustering_accuracy as clustering_accuracy
+    from scpi.metrics._match_labels import match_labels as match_labels
     from scpi.metrics._mmd import mmd as mmd
     from scpi.metrics._mmd import multi_kernel_bandwidths as multi_kernel_bandwidths
     from scpi.metrics._overlap import overlap_log_pval as overlap_log_pval
     from scpi.metrics._overlap import precision_at_k as precision_at_k
     from scpi.metrics._overlap import top_k_jaccard as top_k_jaccard
     from scpi.metrics._overlap import top_k_overlap as top_k_overlap
+    from scpi.metrics._partition import ari as ari
+    from scpi.metrics._partition import nmi as nmi
     from scpi.metrics._prediction import score_change as score_change
     from scpi.metrics._rank_biased_overlap import rank_biased_overlap as rank_biased_overlap
+    from scpi.metrics._separation import calinski_harabasz as calinski_harabasz
+    from scpi.metrics._separation import silhouette as silhouette
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Ceiling": "_ceiling",
+        "LabelMatch": "_match_labels",
         "agreement_matrix": "_agreement_matrix",
         "align_graph": "_graph",
+        "ari": "_partition",
+        "calinski_harabasz": "_separation",
+        "clustering_accuracy": "_match_labels",
         "cosine": "_change",
         "dar": "_activity",
         "edge_average_precision": "_graph",
@@ -48,9 +59,11 @@ __getattr__, __dir__, __all__ = attach(
         "energy_distance": "_energy",
         "hits_at_n": "_activity",
         "mae": "_change",
+        "match_labels": "_match_labels",
         "match_latents": "_graph",
         "mmd": "_mmd",
         "multi_kernel_bandwidths": "_mmd",
+        "nmi": "_partition",
         "overlap_log_pval": "_overlap",
         "pearson_delta": "_change",
         "precision_at_k": "_overlap",
@@ -59,6 +72,7 @@ __getattr__, __dir__, __all__ = attach(
         "rmse": "_change",
         "score_change": "_prediction",
         "sign_accuracy": "_change",
+        "silhouette": "_separation",
         "spearman_brown": "_ceiling",
         "split_half_ceiling": "_ceiling",
         "structural_hamming_distance": "_graph",
