@@ -7,6 +7,23 @@ from typing import TYPE_CHECKING
 from scpi._lazy import attach
 
 if TYPE_CHECKING:
+    from scpi.attribution._attribute_cells import CellAttributions as CellAttributions
+    from scpi.attribution._attribute_cells import attribute_cells as attribute_cells
+    from scpi.attribution._attribute_groups import GroupAttributions as GroupAttributions
+    from scpi.attribution._attribute_groups import attribute_groups as attribute_groups
+    from scpi.attribution._contrast import contrast as contrast
+    from scpi.attribution._list_methods import methods as methods
     from scpi.attribution._target import AttributionTarget as AttributionTarget
 
-__getattr__, __dir__, __all__ = attach(__name__, {"AttributionTarget": "_target"})
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "AttributionTarget": "_target",
+        "CellAttributions": "_attribute_cells",
+        "GroupAttributions": "_attribute_groups",
+        "attribute_cells": "_attribute_cells",
+        "attribute_groups": "_attribute_groups",
+        "contrast": "_contrast",
+        "methods": "_list_methods",
+    },
+)

@@ -1,0 +1,70 @@
+"""What attributions are asked of, checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from scpi._slots import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+
+def check_positive(**numbers: float) -> None:
+    """Numbers that must be above zero, by the names under which they were given."""
+    for name, number in numbers.items():
+        if not number > 0:
+            msg = f"`{name}` must be positive, but is {number}."
+            raise ValueError(msg)
+
+
+def check_expression(x: Any) -> Any:
+    """Cells x genes, dense or CSR, of finite numbers."""
+    matrix = x.tocsr() if sparse.issparse(x) else np.asarray(x)
+    if matrix.ndim != 2 or matrix.dtype.kind not in "fiub":
+        msg = f"`x` must be a matrix of numbers, cells x genes, but is of shape {matrix.shape} and {matrix.dtype}."
+        raise ValueError(msg)
+    if matrix.shape[0] == 0:
+        msg = "`x` has no cells."
+        raise ValueError(msg)
+    if not np.isfinite(matrix.data if sparse.issparse(matrix) else matrix).all():
+        msg = "`x` has NaN or infinite values."
+        raise ValueError(msg)
+    return matrix
+
+
+def check_codes(codes: ArrayLike | None, n_cells: int) -> NDArray[np.intp]:
+    """Group of each cell; one group of all if `None`."""
+    if codes is None:
+        return np.zeros(n_cells, dtype=np.intp)
+    groups = np.asarray(codes)
+    if groups.shape != (n_cells,) or groups.dtype.kind not in "iu":
+        msg = (
+            f"`codes` must have one integer for each of {n_cells} cells, but is of shape {groups.shape} and "
+            f"{groups.dtype}."
+        )
+        raise ValueError(msg)
+    if not (groups >= 0).any():
+        msg = "`codes` leaves out every cell: all are negative."
+        raise ValueError(msg)
+    return groups.astype(np.intp)
+
+
+def find_outputs(outputs: Sequence[str | int], names: Sequence[str]) -> list[int]:
+    """Places of outputs that are given by name or place."""
+    places = {str(name): place for place, name in enumerate(names)}
+    found, unknown = [], []
+    for output in outputs:
+        place = places.get(output, -1) if isinstance(output, str) else int(output)
+        if not 0 <= place < len(places):
+            unknown.append(output)
+        found.append(place)
+    if unknown:
+        msg = f"The target has no output {listed(unknown)}, only {listed(names)}."
+        raise ValueError(msg)
+    return found

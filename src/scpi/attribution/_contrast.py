@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from scpi._slots import listed
+from scpi.attribution._checks import find_outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    from scpi.attribution._target import AttributionTarget
+
+_OTHERS = ("rest", "mean", "median")
+
+
+def contrast(
+    target: AttributionTarget, outputs: str | Sequence[str] | None = None, *, reference: str = "rest"
+) -> AttributionTarget:
+    """Outputs of a target, each over others of its outputs.
+
+    For class logits, the logarithm of the odds of a class against the rest, or against one other class: what tells the
+    cells of a class from others, where a logit alone may also hold what all classes share.
+
+    Parameters
+    ----------
+    target
+        Target whose outputs are scores or logits of groups.
+    outputs
+        Outputs to keep; all if `None`, without the reference.
+    reference
+        `"rest"`: the logarithm of the summed exponentials of all other outputs, so that the contrast of logits is the
+        log-odds against all other classes. `"mean"` or `"median"`: that of the other outputs. Or the name of one
+        output, which is subtracted from each.
+
+    Returns
+    -------
+    Target whose outputs are the contrasts, with the names of the outputs.
+
+    Raises
+    ------
+    ValueError
+        If an output or the reference is unknown, an output would be compared with itself, or there is one output only.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scpi.attribution import AttributionTarget, contrast
+    >>> target = AttributionTarget(lambda x: x, lambda x: x, ["a", "b", "c"], kind="logit")
+    >>> contrast(target, reference="c").function(torch.tensor([[3.0, 2.0, 1.0]])).tolist()
+    [[2.0, 1.0]]
+    """
+    names = [str(name) for name in target.names]
+    if len(names) < 2:
+        msg = f"The target has one output, {listed(names)}: there is nothing to compare it with."
+        raise ValueError(msg)
+    if reference not in _OTHERS and reference not in names:
+        msg = f"`reference` must be one of {listed(_OTHERS)} or an output, {listed(names)}, but is {reference!r}."
+        raise ValueError(msg)
+    if outputs is None:
+        outputs = [name for name in names if name != reference]
+    chosen = [outputs] if isinstance(outputs, str) else list(outputs)
+    places = find_outputs(chosen, names)
+    if reference in chosen:
+        msg = f"`outputs` has the reference {reference!r} itself, which would be compared with itself."
+        raise ValueError(msg)
+    compare = _compare(places, len(names), reference, names)
+
+    def composed(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        return lambda x: compare(function(x))
+
+    return replace(
+        target,
+        function=composed(target.function),
+        head=None if target.head is None else composed(target.head),
+        names=chosen,
+        kind=f"{target.kind} over {reference}",
+    )
+
+
+def _compare(places: list[int], n_outputs: int, reference: str, names: list[str]) -> Callable[[Tensor], Tensor]:
+    """Function of the outputs, cells x outputs, that gives the contrasts, cells x contrasts."""
+    if reference in names and reference not in _OTHERS:
+        other = names.index(reference)
+        return lambda scores: scores[:, places] - scores[:, other, None]
+    own = torch.nn.functional.one_hot(torch.tensor(places), n_outputs).bool()  # contrasts x outputs
+
+    def over_others(scores: Tensor) -> Tensor:
+        if reference == "mean":
+            return (scores[:, places] * n_outputs - scores.sum(1, keepdim=True)) / (n_outputs - 1)
+        # The output itself is last in the order, and nothing in a sum of exponentials
+        end = torch.zeros(own.shape).masked_fill(own, torch.inf).to(scores)
+        if reference == "rest":
+            return scores[:, places] - (scores[:, None] - end).logsumexp(-1)
+        ordered = (scores[:, None] + end).sort(-1).values
+        # The median of an even number is the mean of the two in the middle, unlike that of torch
+        low, high = (n_outputs - 2) // 2, (n_outputs - 1) // 2
+        return scores[:, places] - (ordered[..., low] + ordered[..., high]) / 2
+
+    return over_others

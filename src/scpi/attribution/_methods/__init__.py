@@ -1,0 +1,1 @@
+"""Methods of attribution, one file each; `scpi.attribution._registry` finds them."""
