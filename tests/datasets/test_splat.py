@@ -116,6 +116,14 @@ def test_fold_change_against_the_rest():
     np.testing.assert_allclose(adata.varm["log2fc_rest"].to_numpy()[:, :2].T, expected)
     pair = splat(10, n_genes=50, group_prob=(0.3, 0.7), de_prob=0.5).varm
     np.testing.assert_allclose(pair["log2fc_rest"]["Group1"], -pair["log2fc_rest"]["Group2"])
+    # No gene without a factor counts as changed, not even by rounding
+    for seed in range(5):
+        prob = np.random.default_rng(seed).dirichlet([1.0] * 7)
+        varm = splat(10, n_genes=500, group_prob=prob, de_prob=0.1, rng=seed).varm
+        unchanged = (varm["de_factor"] == 1).all(axis=1)
+        assert 200 < unchanged.sum() < 300
+        assert (varm["log2fc_rest"][unchanged] == 0).all(axis=None)
+        assert (varm["log2fc_rest"][~unchanged] != 0).all(axis=None)
     assert splat(10, n_genes=50, group_prob=[1.0]).varm["log2fc_rest"].isna().all(axis=None)
 
 

@@ -40,6 +40,12 @@ def test_far_from_the_origin_and_with_equal_points():
     assert silhouette([[0.0], [0.0], [1.0], [1.0]], [0, 0, 1, 1]) == 1
 
 
+def test_no_distance_to_itself_by_rounding():
+    points = np.random.default_rng(0).normal(size=(3, 2))
+    exact = silhouette_score(points, [0, 0, 1])
+    assert silhouette(3.0 * points, [0, 0, 1]) == pytest.approx(exact, abs=1e-14)
+
+
 def test_a_cell_alone_has_no_width():
     points = np.array([[0.0], [1.0], [10.0]])
     assert silhouette(points, [0, 0, 1]) == pytest.approx((9 / 10 + 8 / 9 + 0) / 3)

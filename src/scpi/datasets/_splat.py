@@ -15,7 +15,7 @@ from scpi.datasets._splat_draw import (
     draw_counts,
     draw_factors,
     drop_counts,
-    mean_of_others,
+    log2_against_others,
     of_groups,
     probabilities,
 )
@@ -118,7 +118,8 @@ def splat(
         Mean of the gene before groups, batches and depth, and whether it is an outlier.
     `adata.varm['de_factor']`, `adata.varm['log2fc_rest']` : :class:`pandas.DataFrame` (dtype `float64`)
         Genes x groups: the factor of the gene in the group, 1 where it does not differ from the base, and the log2 ratio
-        of it to the mean factor of the other groups, weighted by their probabilities (NaN with one group).
+        of it to the mean factor of the other groups, weighted by their probabilities: exactly zero where all
+        are the same, and NaN with one group.
     `adata.varm['batch_factor']` : :class:`pandas.DataFrame` (dtype `float64`)
         Genes x batches: the factor of the gene in the batch, where there are several.
     `adata.uns['truth']` : :class:`dict`
@@ -192,7 +193,7 @@ def splat(
             {"base_mean": base, "is_outlier": outlier != 1.0}, index=[f"Gene{i + 1}" for i in range(n_genes)]
         ),
     )
-    log2fc = np.log2(factor / mean_of_others(factor, groups))
+    log2fc = log2_against_others(factor, groups)
     adata.varm[Key.varm.DE_FACTOR] = pd.DataFrame(factor.T, index=adata.var_names, columns=names)
     adata.varm[Key.varm.LOG2FC_REST] = pd.DataFrame(log2fc.T, index=adata.var_names, columns=names)
     if len(batches) > 1:

@@ -36,11 +36,17 @@ def draw_counts(
     return mean, rng.poisson(mean)
 
 
-def mean_of_others(factor: NDArray[np.float64], prob: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean factor of all groups but one, weighted by their probabilities; NaN where there is one group."""
+def log2_against_others(factor: NDArray[np.float64], prob: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of each group's factor over the mean of the others, weighted by their probabilities.
+
+    It is exactly zero where all factors are the same, and NaN where there is one group.
+    """
     if len(prob) == 1:
         return np.full_like(factor, np.nan)
-    return np.stack([np.average(np.delete(factor, i, axis=0), 0, np.delete(prob, i)) for i in range(len(prob))])
+    excess = [
+        np.average(np.delete(factor, i, axis=0) / own - 1.0, 0, np.delete(prob, i)) for i, own in enumerate(factor)
+    ]
+    return np.asarray(-np.log1p(excess) / np.log(2.0))
 
 
 def drop_counts(
