@@ -31,7 +31,8 @@ KEYS = {"context_key": "cell_type", "dose_key": "dose", "batch_key": "batch", "s
 
 
 def test_every_public_model_is_in_the_contract():
-    assert {name for name, _ in CASES.values()} == set(scpi.model.__all__)
+    clustering = {"ContrastiveSC", "SCDeepCluster", "SCZIDesk"}  # in clustering/test_contract.py
+    assert {name for name, _ in CASES.values()} == set(scpi.model.__all__) - clustering
 
 
 @pytest.fixture(scope="module", params=list(CASES))

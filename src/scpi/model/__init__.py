@@ -12,15 +12,21 @@ if TYPE_CHECKING:
     from scpi.model.baselines import MeanDelta as MeanDelta
     from scpi.model.baselines import NoChange as NoChange
     from scpi.model.baselines import TrainMean as TrainMean
+    from scpi.model.clustering import ContrastiveSC as ContrastiveSC
+    from scpi.model.clustering import SCDeepCluster as SCDeepCluster
+    from scpi.model.clustering import SCZIDesk as SCZIDesk
     from scpi.model.senavae import SENAVAE as SENAVAE
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Additive": "baselines",
+        "ContrastiveSC": "clustering",
         "Linear": "baselines",
         "MeanDelta": "baselines",
         "NoChange": "baselines",
+        "SCDeepCluster": "clustering",
+        "SCZIDesk": "clustering",
         "SENAVAE": "senavae",
         "TrainMean": "baselines",
     },

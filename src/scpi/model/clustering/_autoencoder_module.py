@@ -1,0 +1,109 @@
+"""Networks of the autoencoder models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from scpi.model.clustering._constants import KEYS
+from scpi.model.clustering._module import ClusteringModule, Losses
+from scpi.model.clustering._networks import CountDecoder, Encoder
+from scpi.model.clustering._self_training import (
+    pairwise_similarity_loss,
+    self_training_loss,
+    squared_distances,
+    student_log_kernel,
+    weighted_kmeans_loss,
+)
+from scpi.model.clustering._zinb import negative_binomial_loss, zero_inflated_loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from scpi.model.clustering._presets import AutoencoderPreset
+
+_START_DROPOUT = -3.0
+_THETA_RANGE = 0.1, 100.0
+
+
+class AutoencoderModule(ClusteringModule):
+    """Denoising autoencoder of counts.
+
+    Parameters
+    ----------
+    n_genes
+        Number of genes.
+    preset
+        Architecture and objective.
+    n_clusters
+        Number of clusters; 0 if it has yet to be found.
+    """
+
+    reads_counts = True
+
+    def __init__(self, n_genes: int, *, preset: AutoencoderPreset, n_clusters: int) -> None:
+        super().__init__(n_genes, preset=preset, n_clusters=n_clusters)
+        self.preset, self.n_genes = preset, n_genes
+        self.encoder = Encoder([n_genes, *preset.n_hidden, preset.n_latent], noise=preset.noise)
+        self.decoder = CountDecoder(
+            [preset.n_latent, *preset.n_hidden[::-1]], n_genes, zero_inflated=preset.likelihood == "zinb"
+        )
+
+    def start(self, mean: Tensor, variance: Tensor) -> None:
+        """Start from negative binomial distributions that are the same for all cells."""
+        if self.preset.data_init:
+            theta = mean.square() / (variance - mean).clamp(min=1e-6)
+            self.decoder.start_from(mean, theta.clamp(*_THETA_RANGE), _START_DROPOUT)
+
+    def reconstruction_loss(self, tensors: dict[str, Tensor]) -> Tensor:
+        """Mean negative log-likelihood of counts that are decoded from noisy input."""
+        counts, genes = tensors[KEYS.X], None
+        depth = self.transform.relative_depth(counts, tensors.get(KEYS.SIZE_FACTOR))
+        if self.preset.n_loss_genes is not None and self.preset.n_loss_genes < self.n_genes and self.training:
+            genes = torch.randperm(self.n_genes)[: self.preset.n_loss_genes].sort().values.to(counts.device)
+            counts = counts[:, genes]
+        z = self.encoder(tensors[KEYS.INPUT], noisy=self.training)
+        log_mean, theta, dropout = self.decoder(z, depth, genes)
+        if dropout is None:
+            return negative_binomial_loss(counts, log_mean, theta).mean()
+        return zero_inflated_loss(counts, log_mean, theta, dropout, ridge=self.preset.ridge).mean()
+
+    def representation_losses(self, tensors: dict[str, Tensor]) -> Losses:
+        """The reconstruction."""
+        return {"reconstruction": self.reconstruction_loss(tensors)}
+
+
+class SCDeepClusterModule(AutoencoderModule):
+    """Autoencoder with deep embedded clustering."""
+
+    has_target = True
+
+    def logits(self, z: Tensor) -> Tensor:
+        """Logarithms of the kernel of Student's t distribution at the centroids."""
+        return student_log_kernel(squared_distances(z, self.centroids))
+
+    def clustering_losses(self, tensors: dict[str, Tensor], target: Tensor | None) -> Losses:
+        """The reconstruction, and the divergence of the soft assignments from their targets."""
+        assert target is not None
+        z = self.encode(tensors[KEYS.INPUT])
+        divergence = self_training_loss(target, torch.log_softmax(self.logits(z), 1))
+        return self.representation_losses(tensors) | {"clustering": self.preset.cluster_weight * divergence}
+
+
+class SCZIDeskModule(AutoencoderModule):
+    """Autoencoder with weighted soft k-means and self-training of pairwise similarities."""
+
+    has_target = False
+
+    def logits(self, z: Tensor) -> Tensor:
+        """Twice the squared distances to the centroids, with a minus."""
+        return -2.0 * squared_distances(z, self.centroids)
+
+    def clustering_losses(self, tensors: dict[str, Tensor], target: Tensor | None) -> Losses:
+        """The reconstruction, soft k-means and pairwise similarity."""
+        z = self.encode(tensors[KEYS.INPUT])
+        return self.representation_losses(tensors) | {
+            "kmeans": self.preset.cluster_weight * weighted_kmeans_loss(squared_distances(z, self.centroids)),
+            "similarity": self.preset.similarity_weight * pairwise_similarity_loss(z),
+        }

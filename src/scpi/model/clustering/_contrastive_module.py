@@ -1,0 +1,87 @@
+"""Network of the contrastive model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional as F
+
+from scpi.model.clustering._constants import KEYS
+from scpi.model.clustering._contrastive_loss import contrastive_loss
+from scpi.model.clustering._module import ClusteringModule, Losses
+from scpi.model.clustering._networks import Encoder
+from scpi.model.clustering._self_training import pairwise_similarity_loss, squared_distances, weighted_kmeans_loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from scpi.model.clustering._presets import ContrastivePreset
+
+
+class ContrastiveModule(ClusteringModule):
+    """Encoder on the unit sphere that is trained to tell cells apart by two views of each.
+
+    Parameters
+    ----------
+    n_genes
+        Number of genes.
+    preset
+        Architecture and objective.
+    n_clusters
+        Number of clusters; 0 if it has yet to be found.
+    """
+
+    reads_counts = False
+    has_target = False
+
+    def __init__(self, n_genes: int, *, preset: ContrastivePreset, n_clusters: int) -> None:
+        super().__init__(n_genes, preset=preset, n_clusters=n_clusters)
+        self.preset = preset
+        self.encoder = Encoder([n_genes, *preset.n_hidden, preset.n_latent], batch_norm=True, unit_length=True)
+
+    def logits(self, z: Tensor) -> Tensor:
+        """Squared distances to the centroids over the temperature, with a minus."""
+        return -squared_distances(z, self.centroids) / self.preset.temperature
+
+    def start(self, mean: Tensor, variance: Tensor) -> None:
+        """Nothing of the network is a moment of the counts."""
+
+    def view(self, x: Tensor) -> Tensor:
+        """A view of each cell: the input without the genes that it hides."""
+        preset = self.preset
+        if preset.augmentation is not None:
+            x = self._augment(x)
+        view = F.dropout(x, preset.dropout)
+        return view + preset.noise * torch.randn_like(view) if preset.noise > 0 else view
+
+    def _augment(self, x: Tensor) -> Tensor:
+        """Change some genes of each cell."""
+        mask = torch.rand_like(x) < self.preset.augmentation_share
+        if self.preset.augmentation == "zero":
+            return x.masked_fill(mask, 0.0)
+        if self.preset.augmentation == "noise":
+            return torch.where(mask, x + self.preset.augmentation_noise * torch.randn_like(x), x)
+        return torch.where(mask, x[torch.randperm(len(x), device=x.device)], x)
+
+    def representation_losses(self, tensors: dict[str, Tensor]) -> Losses:
+        """The contrastive loss."""
+        x = tensors[KEYS.INPUT]
+        # The two views of a cell pass batch normalisation apart.
+        first, second = self.encoder(self.view(x)), self.encoder(self.view(x))
+        loss = contrastive_loss(
+            first,
+            second,
+            temperature=self.preset.temperature,
+            labels=tensors.get(KEYS.LABELS),
+            weights=tensors.get(KEYS.WEIGHT),
+        )
+        return {"contrastive": loss}
+
+    def clustering_losses(self, tensors: dict[str, Tensor], target: Tensor | None) -> Losses:
+        """The contrastive loss, soft k-means and pairwise similarity."""
+        z = self.encode(tensors[KEYS.INPUT])
+        return self.representation_losses(tensors) | {
+            "kmeans": self.preset.cluster_weight * weighted_kmeans_loss(squared_distances(z, self.centroids)),
+            "similarity": self.preset.similarity_weight * pairwise_similarity_loss(z),
+        }

@@ -1,0 +1,87 @@
+"""Contrastive clustering."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from scpi.model.clustering._contrastive_module import ContrastiveModule
+from scpi.model.clustering._model import ClusteringModel
+from scpi.model.clustering._presets import CONTRASTIVE
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+    from scpi.model.clustering._centroids import FindClusters
+
+
+class ContrastiveSC(ClusteringModel):
+    """Contrastive clustering: an embedding in which two views of a cell are close, and those of others apart.
+
+    Each view hides most genes of a cell at random, so that what the views share is the state of the cell and not the
+    noise of its genes. Clusters are those of k-means on the embedding, on the unit sphere. After Ciortan and Defrance
+    (2021), "Contrastive self-supervised clustering of scRNA-seq data". With labels of the cells (``labels_key`` of
+    :meth:`setup_anndata`), cells of one label are views of each other, as in the supervised contrastive loss of Khosla
+    et al. (2020).
+
+    Parameters
+    ----------
+    adata
+        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
+    registry
+        Given by scvi-tools in place of data when a saved model is loaded without.
+    preset
+        ``"scpi"`` (default), or the ``"published"`` settings.
+    n_clusters
+        Number of clusters; found on the embedding if ``None``.
+    find_clusters
+        How it is found: ``"stability"`` by the agreement of two halves of the cells, ``"leiden"`` as the communities of
+        a graph of neighbours.
+    resolution
+        Resolution of Leiden.
+    n_latent
+        Dimensions of the embedding; those of the preset if ``None``.
+    seed
+        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    **preset_kwargs
+        Other attributes of the preset to change, such as ``temperature``, ``dropout``, ``noise`` or ``augmentation``.
+
+    Examples
+    --------
+    >>> import scpi
+    >>> adata = scpi.datasets.splat(60, n_genes=100, de_prob=0.3, rng=0)
+    >>> scpi.model.ContrastiveSC.setup_anndata(adata)
+    >>> model = scpi.model.ContrastiveSC(adata, n_clusters=2)
+    >>> model.train(max_epochs=2, enable_progress_bar=False)
+    >>> model.get_latent_representation().shape
+    (60, 60)
+    """
+
+    _presets = CONTRASTIVE
+    _module_cls = ContrastiveModule
+
+    def __init__(
+        self,
+        adata: AnnData | MuData | None = None,
+        registry: dict[str, Any] | None = None,
+        *,
+        preset: Literal["scpi", "published"] = "scpi",
+        n_clusters: int | None = None,
+        find_clusters: FindClusters = "stability",
+        resolution: float = 1.0,
+        n_latent: int | None = None,
+        seed: int | None = None,
+        **preset_kwargs: Any,
+    ) -> None:
+        super().__init__(
+            adata,
+            registry,
+            preset=preset,
+            n_clusters=n_clusters,
+            find_clusters=find_clusters,
+            resolution=resolution,
+            n_latent=n_latent,
+            seed=seed,
+            **preset_kwargs,
+        )
+        self.init_params_ = self._get_init_params(locals())

@@ -1,0 +1,482 @@
+"""Set-up, training, embedding and clusters of the clustering networks."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import sparse
+from scvi.data import AnnDataManager
+from scvi.data import fields as scvi_fields
+from scvi.train import TrainRunner
+from scvi.utils import setup_anndata_dsp
+
+from scpi.attribution import AttributionTarget
+from scpi.model.base._checked_model import CheckedModel, check_modalities, read_layer
+from scpi.model.base._checks import as_indices, check_annotations, check_expression, check_paired
+from scpi.model.base._field import MuDataSizeFactorField, SizeFactorField
+from scpi.model.base._rollback import unchanged_on_failure
+from scpi.model.base._seed import resolve_seed, seeded
+from scpi.model.clustering._constants import KEYS
+from scpi.model.clustering._data import ClusteringData
+from scpi.model.clustering._fields import (
+    MuDataTrainingLabelField,
+    MuDataTrainingWeightField,
+    TrainingLabelField,
+    TrainingWeightField,
+)
+from scpi.model.clustering._plan import ClusteringPlan
+from scpi.model.clustering._presets import choose
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from scpi.model.clustering._centroids import FindClusters
+    from scpi.model.clustering._module import ClusteringModule
+    from scpi.model.clustering._presets import Preset
+
+_ADVICE = "Name the layer that holds them (`layer=`)."
+_BATCH = 2048
+_MODALITY_ARGS = ("layer", "labels_key", "weight_key", "size_factor_key")
+_QUIET_STEPS = 1_000_000
+
+
+class ClusteringModel(CheckedModel):
+    """Base class of the networks that learn an embedding of cells with clusters in it.
+
+    Subclasses name their presets and build their module.
+    """
+
+    _presets: ClassVar[Mapping[str, Preset]]
+    _module_cls: type[ClusteringModule]
+    _data_splitter_cls = ClusteringData
+    _training_plan_cls = ClusteringPlan
+    _train_runner_cls = TrainRunner
+    _reads_counts = True
+    _advice = _ADVICE
+
+    module: ClusteringModule
+
+    def __init__(
+        self,
+        adata: AnnData | MuData | None = None,
+        registry: dict[str, Any] | None = None,
+        *,
+        preset: str = "scpi",
+        n_clusters: int | None = None,
+        find_clusters: FindClusters = "stability",
+        resolution: float = 1.0,
+        n_latent: int | None = None,
+        seed: int | None = None,
+        **preset_kwargs: Any,
+    ) -> None:
+        super().__init__(adata, registry)
+        changes = preset_kwargs | ({} if n_latent is None else {"n_latent": n_latent})
+        self.preset_ = choose(self._presets, preset, changes)
+        stats = self.registry["field_registries"][KEYS.X]["summary_stats"]
+        _check_clusters(n_clusters, stats["n_cells"] if adata is not None else None, find_clusters)
+        self.find_clusters_, self.resolution_, self._n_clusters = find_clusters, resolution, n_clusters
+        self.n_clusters_: int | None = n_clusters
+        self.clusters_: list[str] = []
+        self.seed_ = resolve_seed(seed)
+        with seeded(self.seed_):
+            self.module = self._module_cls(stats["n_vars"], preset=self.preset_, n_clusters=n_clusters or 0)
+        self._model_summary_string = (
+            f"{type(self).__name__} with preset: {preset}, n_latent: {self.preset_.n_latent}, "
+            f"n_clusters: {'to be found' if n_clusters is None else n_clusters}"
+        )
+
+    @classmethod
+    @setup_anndata_dsp.dedent
+    def setup_anndata(
+        cls,
+        adata: AnnData,
+        *,
+        layer: str | None = None,
+        labels_key: str | None = None,
+        weight_key: str | None = None,
+        size_factor_key: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """%(summary)s.
+
+        Parameters
+        ----------
+        %(param_adata)s
+        layer
+            Entry of ``adata.layers`` with the counts; ``adata.X`` if ``None``.
+        labels_key
+            Column of ``adata.obs`` with known labels, for the supervised loss of :class:`scpi.model.ContrastiveSC`.
+            New cells need none.
+        weight_key
+            Column of ``adata.obs`` with the weight of each cell as a positive of that loss. New cells need none.
+        size_factor_key
+            Column of ``adata.obs`` with the depth of each cell; its total count if ``None``.
+        **kwargs
+            Used by scvi-tools when a setup is transferred from a saved model.
+
+        Raises
+        ------
+        KeyError
+            If a key does not exist.
+        ValueError
+            If values are no counts, names are repeated, or a cell has no label.
+        """
+        setup_method_args = cls._get_setup_method_args(**locals())
+        check_annotations(adata)
+        where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+        check_expression(read_layer(adata, layer), counts=True, what=where, advice=_ADVICE)
+        optional = [
+            (TrainingLabelField, KEYS.LABELS, labels_key),
+            (TrainingWeightField, KEYS.WEIGHT, weight_key),
+            (SizeFactorField, KEYS.SIZE_FACTOR, size_factor_key),
+        ]
+        fields = [
+            scvi_fields.LayerField(KEYS.X, layer, is_count_data=False),
+            *(field(key, column) for field, key, column in optional if column is not None),
+        ]
+        manager = AnnDataManager(fields=fields, setup_method_args=setup_method_args)
+        with unchanged_on_failure(adata):
+            manager.register_fields(adata, **kwargs)
+        cls.register_manager(manager)
+
+    @classmethod
+    @setup_anndata_dsp.dedent
+    def setup_mudata(
+        cls,
+        mdata: MuData,
+        *,
+        layer: str | None = None,
+        labels_key: str | None = None,
+        weight_key: str | None = None,
+        size_factor_key: str | None = None,
+        modalities: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """%(summary_mdata)s.
+
+        Parameters
+        ----------
+        %(param_mdata)s
+        layer
+            Layer of the expression modality; its ``X`` if ``None``.
+        labels_key, weight_key, size_factor_key
+            As in :meth:`setup_anndata`.
+        %(param_modalities)s ``{"layer": "rna"}`` takes the counts from the modality "rna" and all columns from
+            ``mdata.obs``.
+        **kwargs
+            Used by scvi-tools when a setup is transferred from a saved model.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`setup_anndata`, or if ``modalities`` does not say where the expression is.
+        """
+        setup_method_args = cls._get_setup_method_args(**locals())
+        modality = check_modalities(mdata, modalities, _MODALITY_ARGS)
+        rna, what = mdata.mod[modality["layer"]], f"mdata.mod[{modality['layer']!r}]"
+        check_annotations(rna, what=what)
+        check_paired(mdata, modality["layer"])
+        check_expression(read_layer(rna, layer), counts=True, what=what, advice=_ADVICE)
+        optional = [
+            (MuDataTrainingLabelField, KEYS.LABELS, "labels_key", labels_key),
+            (MuDataTrainingWeightField, KEYS.WEIGHT, "weight_key", weight_key),
+            (MuDataSizeFactorField, KEYS.SIZE_FACTOR, "size_factor_key", size_factor_key),
+        ]
+        fields = [
+            scvi_fields.MuDataLayerField(KEYS.X, layer, mod_key=modality["layer"], is_count_data=False),
+            *(
+                field(key, column, mod_key=modality.get(argument))
+                for field, key, argument, column in optional
+                if column is not None
+            ),
+        ]
+        manager = AnnDataManager(fields=fields, setup_method_args=setup_method_args)
+        with unchanged_on_failure(mdata):
+            manager.register_fields(mdata, **kwargs)
+        cls.register_manager(manager)
+
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        max_cluster_epochs: int | None = None,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        train_size: float = 1.0,
+        validation_size: float | None = None,
+        batch_size: int | None = None,
+        plan_kwargs: dict[str, Any] | None = None,
+        seed: int | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Train the model: learn the embedding, find the centroids, and let both sharpen each other.
+
+        Parameters
+        ----------
+        max_epochs
+            Epochs that learn the embedding; those of the preset if ``None``.
+        max_cluster_epochs
+            Most epochs that sharpen the clusters; those of the preset if ``None``. With 0, the clusters are those of
+            k-means on the embedding.
+        accelerator, devices
+            As in :class:`lightning.pytorch.Trainer`.
+        train_size, validation_size
+            Shares of the cells; what is left is the test set. The clusters are those of the training cells.
+        batch_size
+            Most cells in a batch; that of the preset if ``None``.
+        plan_kwargs
+            More arguments of the training plan.
+        seed
+            Seed of the batches, of the noise and of k-means; that of the model if ``None``.
+        **trainer_kwargs
+            Passed to :class:`scvi.train.Trainer`, such as ``logger`` or ``callbacks``.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer cells than clusters, or fewer than two.
+        """
+        preset, seed = self.preset_, self.seed_ if seed is None else seed
+        data = self._data_splitter_cls(
+            self.adata_manager,
+            self.module.transform,
+            counts=self.module.reads_counts,
+            batch_size=preset.batch_size if batch_size is None else _at_least(batch_size, 2, "batch_size"),
+            shuffle=preset.shuffle,
+            train_size=train_size,
+            validation_size=validation_size,
+            seed=seed,
+        )
+        _check_clusters(self._n_clusters, data.n_train, self.find_clusters_)
+        self._start(data)
+        n_epochs = self._n_epochs(max_epochs, data.n_batches)
+        n_more = preset.max_cluster_epochs if max_cluster_epochs is None else max_cluster_epochs
+        plan = self._training_plan_cls(
+            self.module,
+            data=data,
+            preset=preset,
+            n_epochs=n_epochs,
+            n_cluster_epochs=_at_least(n_more, 0, "max_cluster_epochs"),
+            n_clusters=self._n_clusters,
+            find_clusters=self.find_clusters_,
+            resolution=self.resolution_,
+            seed=seed,
+            **(plan_kwargs or {}),
+        )
+        runner = self._train_runner_cls(
+            self,
+            training_plan=plan,
+            data_splitter=data,
+            max_epochs=n_epochs + n_more,
+            accelerator=accelerator,
+            devices=devices,
+            **{
+                "check_val_every_n_epoch": 1 if data.val_dataloader() else None,
+                "log_every_n_steps": _QUIET_STEPS,
+                **trainer_kwargs,
+            },
+        )
+        # A model that was trained before is in the mode for predictions.
+        self.module.train()
+        with seeded(seed):
+            runner()
+        self.n_clusters_ = len(self.module.centroids)
+        self.clusters_ = [str(index) for index in range(self.n_clusters_)]
+
+    def _n_epochs(self, max_epochs: int | None, n_batches: int) -> int:
+        """Epochs of the first phase."""
+        if max_epochs is None:
+            max_epochs = self.preset_.max_epochs
+        return (
+            math.ceil(self.preset_.n_steps / n_batches)
+            if max_epochs is None
+            else _at_least(max_epochs, 1, "max_epochs")
+        )
+
+    def _start(self, data: ClusteringData) -> None:
+        """Take what comes from the moments of the training cells, once."""
+        transform = self.module.transform.cpu()
+        if not self.is_trained_:
+            transform.fit(data.training_rows)
+            self.module.start(*_moments(data, transform))
+        data.cells.keep()
+
+    @torch.inference_mode()
+    def get_latent_representation(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
+        batch_size: int | None = None,
+    ) -> NDArray[np.float32]:
+        """Embedding of cells, without noise.
+
+        Parameters
+        ----------
+        adata
+            Cells; the training data if ``None``.
+        indices
+            Cells to take; all if ``None``.
+        batch_size
+            Cells at a time.
+
+        Returns
+        -------
+        Array of shape (n_cells, n_latent).
+        """
+        return np.concatenate(
+            [z.cpu().numpy() for z in self._embeddings(adata, indices=indices, batch_size=batch_size)]
+        )
+
+    @torch.inference_mode()
+    def predict(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        soft: bool = False,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
+        batch_size: int | None = None,
+    ) -> NDArray[np.object_] | pd.DataFrame:
+        """Clusters of cells.
+
+        Parameters
+        ----------
+        adata
+            Cells, of the training data or others; the training data if ``None``.
+        soft
+            Return the probability of every cluster in place of the likeliest.
+        indices
+            Cells to take; all if ``None``.
+        batch_size
+            Cells at a time.
+
+        Returns
+        -------
+        Name of the cluster of each cell, or a table of cells x clusters whose rows sum to 1.
+        """
+        soft_assignments = [
+            torch.softmax(self.module.logits(z).double(), 1).cpu().numpy()
+            for z in self._embeddings(adata, indices=indices, batch_size=batch_size)
+        ]
+        probability = np.concatenate(soft_assignments)
+        if not soft:
+            return np.asarray(self.clusters_, dtype=object)[probability.argmax(1)]
+        adata = self._validate_anndata(adata)
+        names = self._modality(adata).obs_names
+        chosen = names if indices is None else names[as_indices(indices, len(names))]
+        return pd.DataFrame(probability, index=chosen, columns=self.clusters_)
+
+    def attribution_target(self, kind: Literal["margin", "logit", "latent"] = "margin") -> AttributionTarget:
+        """Differentiable function of the expression, for attributions.
+
+        Parameters
+        ----------
+        kind
+            ``"logit"`` is the logit of each cluster, ``"margin"`` the logit over the logarithm of the summed
+            exponentials of those of the other clusters, and ``"latent"`` the embedding.
+
+        Returns
+        -------
+        The function, the transform of counts into its input, and the names of its outputs.
+
+        Raises
+        ------
+        ValueError
+            If the kind does not exist.
+        """
+        if kind not in ("margin", "logit", "latent"):
+            msg = f"`kind` must be 'margin', 'logit' or 'latent', got {kind!r}."
+            raise ValueError(msg)
+        self._check_if_trained(warn=False)
+        module = self.module.eval()
+        encoder = module.encoder
+
+        def head(hidden: Tensor) -> Tensor:
+            z = encoder.rest(hidden)
+            if kind == "latent":
+                return z
+            logits = module.logits(z)
+            return logits if kind == "logit" else margins(logits)
+
+        projection = encoder.first.weight.detach().T
+        names = [f"latent_{index}" for index in range(self.preset_.n_latent)] if kind == "latent" else self.clusters_
+        return AttributionTarget(
+            lambda x: head(x @ projection), module.transform, names, kind=kind, projection=projection, head=head
+        )
+
+    def _embeddings(self, adata: AnnData | MuData | None, *, indices: Any, batch_size: int | None) -> Iterator[Tensor]:
+        """Embedding of cells, batch by batch."""
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        module, device = self.module.eval(), self.module.centroids.device
+        cells = np.arange(adata.n_obs) if indices is None else as_indices(indices, adata.n_obs)
+        x = self._field(adata, KEYS.X)
+        x = x.tocsr() if sparse.issparse(x) else x
+        sizes = self._field(adata, KEYS.SIZE_FACTOR) if self._has_field(KEYS.SIZE_FACTOR) else None
+        step = _BATCH if batch_size is None else _at_least(batch_size, 1, "batch_size")
+        for start in range(0, max(len(cells), 1), step):
+            part = cells[start : start + step]
+            rows = x[part]
+            counts = torch.from_numpy(np.asarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float32))
+            size = None if sizes is None else torch.from_numpy(np.asarray(sizes, dtype=np.float32).reshape(-1)[part])
+            inputs = module.transform(counts.to(device), None if size is None else size.to(device))
+            yield module.encode(inputs)
+
+
+def margins(logits: Tensor) -> Tensor:
+    """Each logit over the logarithm of the summed exponentials of the others.
+
+    Parameters
+    ----------
+    logits
+        Logits, (n_cells, n_clusters).
+
+    Returns
+    -------
+    Margins, of the same shape.
+    """
+    n_clusters = logits.shape[1]
+    itself = torch.eye(n_clusters, dtype=torch.bool, device=logits.device)
+    others = logits[:, None, :].expand(-1, n_clusters, -1).masked_fill(itself, float("-inf"))
+    return logits - others.logsumexp(2)
+
+
+def _moments(data: ClusteringData, transform: Any) -> tuple[Tensor, Tensor]:
+    """Mean and variance of the counts of each gene at median depth."""
+    first = second = 0.0
+    for counts, size in data.training_rows():
+        values = (counts / transform.relative_depth(counts, size)).double()
+        first, second = first + values.sum(0), second + values.square().sum(0)
+    mean = first / data.n_train
+    variance = second / data.n_train - mean.square()
+    return mean.float(), variance.float()
+
+
+def _check_clusters(n_clusters: int | None, n_cells: int | None, find_clusters: str) -> None:
+    """Refuse numbers of clusters that cannot be."""
+    if find_clusters not in ("stability", "leiden"):
+        msg = f"`find_clusters` must be 'stability' or 'leiden', got {find_clusters!r}."
+        raise ValueError(msg)
+    if n_clusters is not None and n_clusters < 2:
+        msg = f"`n_clusters` must be at least 2, or None to find it, got {n_clusters}."
+        raise ValueError(msg)
+    least = max(2, n_clusters or 0)
+    if n_cells is not None and n_cells < least:
+        msg = f"{n_cells} cells are too few for {least} clusters."
+        raise ValueError(msg)
+
+
+def _at_least(value: int, least: int, name: str) -> int:
+    if value < least:
+        msg = f"`{name}` must be at least {least}, got {value}."
+        raise ValueError(msg)
+    return value

@@ -1,0 +1,97 @@
+"""What the clustering networks have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import torch
+from scvi.module.base import BaseModuleClass, LossOutput
+from torch import Tensor, nn
+
+from scpi.model.clustering._constants import KEYS
+from scpi.model.clustering._transform import InputTransform
+
+if TYPE_CHECKING:
+    from scpi.model.clustering._networks import Encoder
+    from scpi.model.clustering._presets import Preset
+
+Losses = dict[str, Tensor]
+
+
+class ClusteringModule(BaseModuleClass):
+    """Network with an encoder and with centroids in its latent space.
+
+    Parameters
+    ----------
+    n_genes
+        Number of genes.
+    preset
+        Architecture and objective.
+    n_clusters
+        Number of clusters; 0 if it has yet to be found.
+    """
+
+    encoder: Encoder
+    reads_counts: bool
+    """Whether the losses need the counts, and not only the input."""
+    has_target: bool
+    """Whether the second phase pulls towards targets that are fixed for an epoch."""
+
+    def __init__(self, n_genes: int, *, preset: Preset, n_clusters: int) -> None:
+        super().__init__()
+        self.transform = InputTransform(n_genes, preset.transform)
+        self.centroids = nn.Parameter(torch.zeros(n_clusters, preset.n_latent))
+
+    @torch.no_grad()
+    def set_centroids(self, centroids: Tensor) -> None:
+        """Take other centroids, in any number."""
+        self.centroids = nn.Parameter(centroids.to(self.centroids))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        # The number of clusters may have been found in training.
+        saved = state_dict.get(f"{prefix}centroids")
+        if saved is not None and saved.shape != self.centroids.shape:
+            self.centroids = nn.Parameter(torch.zeros_like(saved, device=self.centroids.device))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Embedding of cells from their input, without noise."""
+        return self.encoder(x)
+
+    @abstractmethod
+    def logits(self, z: Tensor) -> Tensor:
+        """Logits of the clusters, whose softmax are the soft assignments."""
+
+    @abstractmethod
+    def start(self, mean: Tensor, variance: Tensor) -> None:
+        """Start from the mean and the variance of the counts of each gene at median depth."""
+
+    @abstractmethod
+    def representation_losses(self, tensors: dict[str, Tensor]) -> Losses:
+        """Terms of the objective of the first phase, weighted."""
+
+    @abstractmethod
+    def clustering_losses(self, tensors: dict[str, Tensor], target: Tensor | None) -> Losses:
+        """Terms of the objective of the second phase, weighted."""
+
+    def _get_inference_input(self, tensors: dict[str, Tensor], **kwargs: Any) -> dict[str, Tensor]:
+        return {"x": tensors[KEYS.INPUT]}
+
+    def inference(self, x: Tensor) -> dict[str, Tensor]:
+        """Embedding of cells."""
+        return {"z": self.encode(x)}
+
+    def _get_generative_input(
+        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor], **kwargs: Any
+    ) -> dict[str, Tensor]:
+        return {"z": inference_outputs["z"]}
+
+    def generative(self, z: Tensor) -> dict[str, Tensor]:
+        """Logits of the clusters."""
+        return {"logits": self.logits(z)}
+
+    def loss(self, tensors: dict[str, Tensor], *args: Any, **kwargs: Any) -> LossOutput:
+        """Objective of the first phase."""
+        losses = self.representation_losses(tensors)
+        return LossOutput(torch.stack(list(losses.values())).sum(), n_obs_minibatch=len(tensors[KEYS.INPUT]))

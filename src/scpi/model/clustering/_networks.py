@@ -1,0 +1,131 @@
+"""Layers of the clustering networks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MIN_THETA, _MAX_THETA = 1e-4, 1e4
+_MIN_LOG_MEAN, _MAX_LOG_MEAN = -11.5, 13.8
+_START_SCALE = 0.1
+
+
+def hidden_layers(sizes: Sequence[int], *, batch_norm: bool) -> nn.Sequential:
+    """Linear layers, each but the last followed by batch normalisation, if asked for, and ReLU."""
+    layers: list[nn.Module] = []
+    for index, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        linear = nn.Linear(n_in, n_out)
+        nn.init.xavier_uniform_(linear.weight)
+        nn.init.zeros_(linear.bias)
+        layers.append(linear)
+        if index < len(sizes) - 2:
+            layers += [nn.BatchNorm1d(n_out)] if batch_norm else []
+            layers.append(nn.ReLU())
+    return nn.Sequential(*layers)
+
+
+class Encoder(nn.Module):
+    """Encoder whose first layer is linear in its input.
+
+    Parameters
+    ----------
+    sizes
+        Units of each layer: genes, hidden layers, latent dimensions.
+    batch_norm
+        Normalise the hidden layers over the batch.
+    noise
+        Standard deviation of the Gaussian noise that is added, where noise is asked for, to the input and to each
+        hidden layer before its activation.
+    unit_length
+        Divide the output by its length.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], *, batch_norm: bool = False, noise: float = 0.0, unit_length: bool = False
+    ) -> None:
+        super().__init__()
+        self.layers = hidden_layers(sizes, batch_norm=batch_norm)
+        self.noise, self.unit_length = noise, unit_length
+
+    @property
+    def first(self) -> nn.Linear:
+        """First layer."""
+        layer = self.layers[0]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+    def forward(self, x: Tensor, *, noisy: bool = False) -> Tensor:
+        """Embedding of cells, (n_cells, n_latent)."""
+        noisy = noisy and self.noise > 0
+        if noisy:
+            x = x + self.noise * torch.randn_like(x)
+        return self.rest(F.linear(x, self.first.weight), noisy=noisy)
+
+    def rest(self, hidden: Tensor, *, noisy: bool = False) -> Tensor:
+        """Embedding from the product of the input with the weights of the first layer."""
+        hidden = hidden + self.first.bias
+        for layer in self.layers[1:]:
+            if noisy and isinstance(layer, nn.ReLU):
+                hidden = hidden + self.noise * torch.randn_like(hidden)
+            hidden = layer(hidden)
+        return F.normalize(hidden, dim=1) if self.unit_length else hidden
+
+
+class CountDecoder(nn.Module):
+    """Decoder of an embedding into the parameters of counts.
+
+    Parameters
+    ----------
+    sizes
+        Units of each layer: latent dimensions and hidden layers.
+    n_genes
+        Number of genes.
+    zero_inflated
+        Whether there is a probability that a count is lost.
+    """
+
+    def __init__(self, sizes: Sequence[int], n_genes: int, *, zero_inflated: bool) -> None:
+        super().__init__()
+        self.hidden = nn.Sequential(hidden_layers(sizes, batch_norm=False), nn.ReLU())
+        self.mean = _output(sizes[-1], n_genes)
+        self.dispersion = _output(sizes[-1], n_genes)
+        self.dropout = _output(sizes[-1], n_genes) if zero_inflated else None
+
+    def forward(
+        self, z: Tensor, relative_depth: Tensor, genes: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Logarithm of the mean, inverse overdispersion and logit of the dropout, of all genes or of some."""
+        hidden = self.hidden(z)
+        log_mean = _of_genes(self.mean, hidden, genes).clamp(_MIN_LOG_MEAN, _MAX_LOG_MEAN) + relative_depth.log()
+        theta = F.softplus(_of_genes(self.dispersion, hidden, genes)).clamp(_MIN_THETA, _MAX_THETA)
+        dropout = None if self.dropout is None else _of_genes(self.dropout, hidden, genes)
+        return log_mean, theta, dropout
+
+    @torch.no_grad()
+    def start_from(self, mean: Tensor, theta: Tensor, dropout: float) -> None:
+        """Start from moments of the genes: the biases give them, and the weights are small."""
+        for layer in (self.mean, self.dispersion, *([] if self.dropout is None else [self.dropout])):
+            layer.weight.mul_(_START_SCALE)
+        self.mean.bias.copy_(mean.clamp(min=1e-4).log())
+        self.dispersion.bias.copy_(theta + torch.log(-torch.expm1(-theta)))
+        if self.dropout is not None:
+            self.dropout.bias.fill_(dropout)
+
+
+def _output(n_in: int, n_out: int) -> nn.Linear:
+    layer = nn.Linear(n_in, n_out)
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _of_genes(layer: nn.Linear, hidden: Tensor, genes: Tensor | None) -> Tensor:
+    if genes is None:
+        return layer(hidden)
+    return F.linear(hidden, layer.weight[genes], layer.bias[genes])

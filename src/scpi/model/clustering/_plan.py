@@ -1,0 +1,197 @@
+"""The two phases of training a clustering network."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+
+from scpi.model.clustering._centroids import find_centroids, kmeans
+from scpi.model.clustering._constants import KEYS
+from scpi.model.clustering._self_training import target_distribution
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from scpi.model.clustering._centroids import FindClusters
+    from scpi.model.clustering._data import ClusteringData
+    from scpi.model.clustering._module import ClusteringModule, Losses
+    from scpi.model.clustering._presets import Optimizer, Preset
+
+_FINAL_LR = 1e-3
+
+
+class ClusteringPlan(pl.LightningModule):
+    """Learns an embedding first, then finds centroids, and lets both sharpen each other in a second phase.
+
+    Parameters
+    ----------
+    module
+        Network to train.
+    data
+        Cells.
+    preset
+        Objective and schedule.
+    n_epochs, n_cluster_epochs
+        Epochs of each phase.
+    n_clusters
+        Number of clusters; found if ``None``.
+    find_clusters, resolution
+        How it is found.
+    seed
+        Seed of k-means.
+    """
+
+    def __init__(
+        self,
+        module: ClusteringModule,
+        *,
+        data: ClusteringData,
+        preset: Preset,
+        n_epochs: int,
+        n_cluster_epochs: int,
+        n_clusters: int | None,
+        find_clusters: FindClusters,
+        resolution: float,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        # Each phase has an optimiser of its own.
+        self.automatic_optimization = False
+        self.module, self.data, self.preset = module, data, preset
+        self.n_epochs, self.n_cluster_epochs = n_epochs, n_cluster_epochs
+        self.n_clusters, self.find_clusters, self.resolution = n_clusters, find_clusters, resolution
+        self.seed = seed
+        self._clustering_since: int | None = None
+        self._target: Tensor | None = None
+        self._labels: NDArray[np.intp] | None = None
+        self._sums: dict[str, Tensor] = {}
+        self._n_steps = 0
+        self._best, self._best_epoch = math.inf, 0
+        self._converged = False
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Optimiser of the first phase."""
+        network = [parameter for name, parameter in self.module.named_parameters() if name != "centroids"]
+        return _optimizer(self.preset.optimizer, network, self.preset.lr)
+
+    def on_train_epoch_start(self) -> None:
+        """Set the learning rate, or begin the second phase where it is due."""
+        if self._clustering_since is not None:
+            return
+        if self.current_epoch >= self.n_epochs or self._converged:
+            self._begin_clustering()
+            return
+        horizon = self.n_epochs if self.preset.cosine_epochs is None else self.preset.cosine_epochs
+        for group in self.optimizers().param_groups:
+            group["lr"] = self.preset.lr * _cosine(self.current_epoch, horizon)
+
+    def _begin_clustering(self) -> None:
+        """Find the centroids, and hand over to the second optimiser."""
+        self._clustering_since = self.current_epoch
+        self.place_centroids()
+        self.trainer.optimizers = [
+            _optimizer(self.preset.cluster_optimizer, self.module.parameters(), self.preset.cluster_lr)
+        ]
+        self._assign()
+
+    def place_centroids(self) -> None:
+        """Find the centroids of the embedding."""
+        z = self._embedding().cpu().numpy()
+        if self.n_clusters is not None:
+            centroids = kmeans(z, self.n_clusters, seed=self.seed)
+        else:
+            centroids = find_centroids(z, method=self.find_clusters, resolution=self.resolution, seed=self.seed)
+        self.module.set_centroids(torch.from_numpy(centroids))
+
+    @torch.no_grad()
+    def _embedding(self) -> Tensor:
+        """Embedding of the training cells."""
+        was_training = self.module.training
+        self.module.eval()
+        z = torch.cat([self.module.encode(x.to(self.device)) for x in self.data.training_inputs()])
+        self.module.train(was_training)
+        return z
+
+    @torch.no_grad()
+    def _assign(self) -> float:
+        """Assign the cells to the clusters; returns the share of them whose cluster has changed."""
+        soft = torch.softmax(self.module.logits(self._embedding()), 1)
+        labels = soft.argmax(1).cpu().numpy()
+        changed = 1.0 if self._labels is None else float(np.mean(labels != self._labels))
+        self._labels = labels
+        if self.module.has_target:
+            self._target = torch.zeros(len(self.data.cells), soft.shape[1], device=soft.device)
+            self._target[torch.from_numpy(self.data.train_idx).to(soft.device)] = target_distribution(soft)
+        return changed
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """One step of the phase."""
+        losses = self._losses(batch)
+        loss = sum(losses.values())
+        optimizer = self.optimizers()
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+        # Logging each step would cost as much as a small network.
+        for name, value in {"objective": loss, **losses}.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value.detach()
+        self._n_steps += 1
+
+    def _losses(self, batch: dict[str, Tensor]) -> Losses:
+        if self._clustering_since is None:
+            return self.module.representation_losses(batch)
+        target = None if self._target is None else self._target[batch[KEYS.INDEX]]
+        return self.module.clustering_losses(batch, target)
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Objective of the first phase on cells that are not trained on."""
+        loss = sum(self.module.representation_losses(batch).values())
+        self.log("objective_validation", loss, on_epoch=True, batch_size=len(batch[KEYS.INPUT]))
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch, and stop where the clusters have settled."""
+        means = {name: float(value) / self._n_steps for name, value in self._sums.items()}
+        self._sums, self._n_steps = {}, 0
+        metrics = {f"{name}_train": value for name, value in means.items()}
+        if self._clustering_since is None:
+            self._watch(means["objective"])
+        else:
+            metrics["label_change"] = self._assign()
+            n_done = self.current_epoch + 1 - self._clustering_since
+            if metrics["label_change"] <= self.preset.tolerance or n_done >= self.n_cluster_epochs:
+                self.trainer.should_stop = True
+        self.log_dict(metrics)
+
+    def _watch(self, objective: float) -> None:
+        """End the first phase where its objective has not fallen for long."""
+        if objective < self._best:
+            self._best, self._best_epoch = objective, self.current_epoch
+        patience = self.preset.patience
+        self._converged = patience is not None and self.current_epoch - self._best_epoch >= patience
+        if self._converged and not self.n_cluster_epochs:
+            self.trainer.should_stop = True
+
+    def on_train_end(self) -> None:
+        """Find the centroids if there was no second phase."""
+        if self._clustering_since is None:
+            self.place_centroids()
+
+
+def _optimizer(name: Optimizer, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+    if name == "adadelta":
+        return torch.optim.Adadelta(parameters, lr=lr, rho=0.95, eps=1e-7)
+    return torch.optim.Adam(parameters, lr=lr, amsgrad=name == "amsgrad")
+
+
+def _cosine(epoch: int, n_epochs: int) -> float:
+    """Share of the learning rate: a half cosine to 0.1 %, or 1 without epochs."""
+    if n_epochs == 0:
+        return 1.0
+    return _FINAL_LR + (1.0 - _FINAL_LR) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, epoch / n_epochs)))

@@ -1,0 +1,241 @@
+"""Settings that belong together: scpi's own, and those of the publications."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+
+from scpi.model.clustering._transform import Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Optimizer = Literal["adam", "amsgrad", "adadelta"]
+Augmentation = Literal["zero", "value", "noise"]
+Likelihood = Literal["zinb", "nb"]
+P = TypeVar("P", bound="Preset")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """Architecture, objective and schedule that all clustering networks have.
+
+    Attributes
+    ----------
+    transform
+        Input of the network: ``"pearson"`` residuals or standardised ``"log"`` counts.
+    n_hidden
+        Units of the hidden layers of the encoder.
+    n_latent
+        Dimensions of the embedding.
+    batch_size
+        Most cells in a batch; the cells are shared out evenly over the batches.
+    shuffle
+        Whether the batches are others in every epoch.
+    max_epochs
+        Epochs of the first phase, which learns the embedding; ``None`` for as many as make ``n_steps`` steps.
+    n_steps
+        Steps of the first phase where ``max_epochs`` is ``None``.
+    optimizer, lr
+        Optimiser of the first phase, and its learning rate.
+    cosine_epochs
+        Epochs over which the learning rate falls to 0.1 % along a half cosine: ``None`` for all there are, 0 for a
+        constant rate.
+    patience
+        Epochs without a lower loss after which the first phase ends; ``None`` for never.
+    max_cluster_epochs
+        Most epochs of the second phase, which sharpens the clusters.
+    cluster_optimizer, cluster_lr
+        Optimiser of the second phase, and its learning rate.
+    tolerance
+        The second phase ends when at most this share of the cells changes its cluster from one epoch to the next.
+    """
+
+    transform: Transform = "pearson"
+    n_hidden: tuple[int, ...] = (256, 64)
+    n_latent: int = 32
+    batch_size: int = 256
+    shuffle: bool = True
+    max_epochs: int | None = None
+    n_steps: int = 500
+    optimizer: Optimizer = "adam"
+    lr: float = 1e-3
+    cosine_epochs: int | None = None
+    patience: int | None = None
+    max_cluster_epochs: int = 0
+    cluster_optimizer: Optimizer = "adam"
+    cluster_lr: float = 1e-3
+    tolerance: float = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastivePreset(Preset):
+    """Settings of the contrastive network.
+
+    Attributes
+    ----------
+    dropout
+        Share of the genes of a cell that a view hides; the others are scaled up.
+    noise
+        Standard deviation of Gaussian noise that is added to each view.
+    augmentation
+        What a further mask does to genes of a view: set to ``"zero"``, put in the ``"value"`` of another cell, or add
+        ``"noise"``; ``None`` for no such mask.
+    augmentation_share
+        Share of the genes under that mask.
+    augmentation_noise
+        Standard deviation of the noise that it adds.
+    temperature
+        Temperature of the loss and of the soft assignments.
+    cluster_weight, similarity_weight
+        Weights of the soft k-means and of the pairwise similarity in the second phase.
+    """
+
+    n_hidden: tuple[int, ...] = (200, 40)
+    n_latent: int = 60
+    dropout: float = 0.9
+    noise: float = 0.0
+    augmentation: Augmentation | None = None
+    augmentation_share: float = 0.1
+    augmentation_noise: float = 0.01
+    temperature: float = 0.07
+    cluster_weight: float = 0.1
+    similarity_weight: float = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderPreset(Preset):
+    """Settings of the autoencoders.
+
+    Attributes
+    ----------
+    likelihood
+        ``"zinb"`` or ``"nb"``.
+    ridge
+        Weight of the squared probability that a count is lost.
+    noise
+        Standard deviation of the noise at the input and at each hidden layer of the encoder.
+    data_init
+        Start from the mean and the dispersion of each gene.
+    n_loss_genes
+        Genes whose likelihood is computed in a step, drawn anew for each; ``None`` for all.
+    cluster_weight
+        Weight of the clustering term in the second phase.
+    similarity_weight
+        Weight of the pairwise similarity in the second phase.
+    """
+
+    likelihood: Likelihood = "zinb"
+    ridge: float = 0.0
+    noise: float = 2.5
+    data_init: bool = True
+    n_loss_genes: int | None = 512
+    cluster_weight: float = 1.0
+    similarity_weight: float = 0.0
+
+
+_PUBLISHED_AUTOENCODER: dict[str, Any] = {
+    "transform": "log",
+    "shuffle": False,
+    "cosine_epochs": 0,
+    "data_init": False,
+    "n_loss_genes": None,
+}
+
+CONTRASTIVE: dict[str, ContrastivePreset] = {
+    "scpi": ContrastivePreset(),
+    "published": ContrastivePreset(transform="log", batch_size=200, max_epochs=300, lr=0.4, cosine_epochs=500),
+}
+
+SCDEEPCLUSTER: dict[str, AutoencoderPreset] = {
+    "scpi": AutoencoderPreset(max_cluster_epochs=50),
+    "published": AutoencoderPreset(
+        **_PUBLISHED_AUTOENCODER,
+        max_epochs=600,
+        optimizer="amsgrad",
+        patience=50,
+        max_cluster_epochs=20000,
+        cluster_optimizer="adadelta",
+        cluster_lr=1.0,
+    ),
+}
+
+SCZIDESK: dict[str, AutoencoderPreset] = {
+    "scpi": AutoencoderPreset(ridge=1.0, noise=1.5, max_cluster_epochs=50, cluster_weight=1e-3, similarity_weight=1e-3),
+    "published": AutoencoderPreset(
+        **_PUBLISHED_AUTOENCODER,
+        ridge=1.0,
+        noise=0.0,
+        max_epochs=1000,
+        lr=1e-4,
+        max_cluster_epochs=2000,
+        cluster_lr=1e-4,
+        cluster_weight=1e-3,
+        similarity_weight=1e-3,
+    ),
+}
+
+
+def choose(presets: Mapping[str, P], name: str, changes: Mapping[str, Any]) -> P:
+    """Preset by name, with changes.
+
+    Parameters
+    ----------
+    presets
+        Presets of a network.
+    name
+        Name of the preset.
+    changes
+        Attributes to change.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset, or a value is out of its range.
+    TypeError
+        If there is no such attribute.
+    """
+    if name not in presets:
+        msg = f"`preset` must be one of {sorted(presets)}, got {name!r}."
+        raise ValueError(msg)
+    known = {field.name for field in fields(presets[name])}
+    unknown = sorted(set(changes) - known)
+    if unknown:
+        msg = f"The preset has no {unknown}; it has {sorted(known)}."
+        raise TypeError(msg)
+    preset = replace(presets[name], **changes)
+    _check(preset)
+    return preset
+
+
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "transform": get_args(Transform),
+    "optimizer": get_args(Optimizer),
+    "cluster_optimizer": get_args(Optimizer),
+    "augmentation": (None, *get_args(Augmentation)),
+    "likelihood": get_args(Likelihood),
+}
+_LEAST = {"n_latent": 1, "batch_size": 2, "n_steps": 1, "max_epochs": 1, "patience": 1, "n_loss_genes": 1}
+_POSITIVE = ("lr", "cluster_lr", "temperature")
+_SHARES = ("dropout", "augmentation_share")
+
+
+def _check(preset: Preset) -> None:
+    """Refuse values that no network can be trained with."""
+    values = asdict(preset)
+    for name, choices in _CHOICES.items():
+        if name in values and values[name] not in choices:
+            msg = f"`{name}` must be one of {list(choices)}, got {values[name]!r}."
+            raise ValueError(msg)
+    for name, least in _LEAST.items():
+        if values.get(name) is not None and values[name] < least:
+            msg = f"`{name}` must be at least {least}, got {values[name]}."
+            raise ValueError(msg)
+    for name in _POSITIVE:
+        if name in values and not values[name] > 0:
+            msg = f"`{name}` must be above 0, got {values[name]}."
+            raise ValueError(msg)
+    for name in _SHARES:
+        if name in values and not 0 <= values[name] < 1:
+            msg = f"`{name}` must be at least 0 and below 1, got {values[name]}."
+            raise ValueError(msg)

@@ -1,0 +1,97 @@
+"""What clustering networks read in place of counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Transform = Literal["pearson", "log"]
+
+_OVERDISPERSION = 0.01
+_LEAST_VARIANCE = 1e-8
+
+
+class InputTransform(nn.Module):
+    """Turns counts into the input of a network, with moments that are learned from the training cells.
+
+    Parameters
+    ----------
+    n_genes
+        Number of genes.
+    kind
+        ``"pearson"``: residuals of a negative binomial model of each gene with the depth of the cell, divided by the
+        standard deviation of the model and clipped at the square root of the number of training cells (Lause et al.,
+        Genome Biol. 22, 2021). ``"log"``: counts scaled to the median depth, log1p, and standardised gene by gene.
+    """
+
+    rate: Tensor
+    mean: Tensor
+    scale: Tensor
+    depth: Tensor
+    limit: Tensor
+
+    def __init__(self, n_genes: int, kind: Transform) -> None:
+        super().__init__()
+        self.kind = kind
+        self.register_buffer("rate", torch.ones(n_genes))
+        self.register_buffer("mean", torch.zeros(n_genes))
+        self.register_buffer("scale", torch.ones(n_genes))
+        self.register_buffer("depth", torch.tensor(1.0))
+        self.register_buffer("limit", torch.tensor(float("inf")))
+
+    def relative_depth(self, counts: Tensor, size_factor: Tensor | None = None) -> Tensor:
+        """Size factor of each cell, or its total count, over the median of the training cells; (n_cells, 1)."""
+        size = counts.sum(1, keepdim=True) if size_factor is None else size_factor.reshape(-1, 1)
+        # A cell without counts has no depth: it is read as one with a single count.
+        return size.clamp(min=1.0 if size_factor is None else 0.0) / self.depth
+
+    def forward(self, counts: Tensor, size_factor: Tensor | None = None) -> Tensor:
+        """Input of the network, of the shape of the counts."""
+        depth = self.relative_depth(counts, size_factor)
+        if self.kind == "log":
+            return (torch.log1p(counts / depth) - self.mean) / self.scale
+        expected = depth * self.rate
+        deviation = (expected + _OVERDISPERSION * expected.square()).sqrt()
+        residual = (counts - expected) / deviation.clamp(min=_LEAST_VARIANCE**0.5)
+        return residual.clamp(-self.limit, self.limit)
+
+    @torch.no_grad()
+    def fit(self, batches: Callable[[], Iterable[tuple[Tensor, Tensor | None]]]) -> None:
+        """Learn the moments from batches of counts and size factors, which are read two or three times.
+
+        Parameters
+        ----------
+        batches
+            Starts a pass over the training cells.
+        """
+        sizes = torch.cat([_size(counts, size) for counts, size in batches()])
+        self.depth.copy_(sizes.median())
+        n_cells = len(sizes)
+        self.limit.fill_(n_cells**0.5)
+        totals = sum(counts.double().sum(0) for counts, _ in batches())
+        self.rate.copy_(totals * self.depth.double() / sizes.double().sum())
+        if self.kind == "log":
+            self._fit_log(batches, n_cells)
+
+    def _fit_log(self, batches: Callable[[], Iterable[tuple[Tensor, Tensor | None]]], n_cells: int) -> None:
+        """Mean and standard deviation of the logarithms."""
+        first = torch.zeros_like(self.mean, dtype=torch.float64)
+        second = torch.zeros_like(first)
+        for counts, size in batches():
+            values = torch.log1p(counts / self.relative_depth(counts, size)).double()
+            first += values.sum(0)
+            second += values.square().sum(0)
+        mean = first / n_cells
+        variance = (second - n_cells * mean.square()) / max(n_cells - 1, 1)
+        self.mean.copy_(mean)
+        # A gene that does not vary stays at zero.
+        self.scale.copy_(torch.where(variance > _LEAST_VARIANCE, variance, torch.ones_like(variance)).sqrt())
+
+
+def _size(counts: Tensor, size_factor: Tensor | None) -> Tensor:
+    return counts.sum(1).clamp(min=1.0) if size_factor is None else size_factor.reshape(-1)
