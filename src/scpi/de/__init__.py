@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scpi.de._limma import limma as limma
     from scpi.de._lm_fit import LinearFit as LinearFit
     from scpi.de._lm_fit import lm_fit as lm_fit
+    from scpi.de._log_means import log_means as log_means
     from scpi.de._methods import methods as methods
     from scpi.de._moments import Moments as Moments
     from scpi.de._moments import group_moments as group_moments
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from scpi.de._overdispersion import estimate_overdispersion as estimate_overdispersion
     from scpi.de._pseudobulk import pseudobulk as pseudobulk
     from scpi.de._rank_genes import rank_genes as rank_genes
+    from scpi.de._shrink_effects import ShrunkenEffects as ShrunkenEffects
+    from scpi.de._shrink_effects import shrink_effects as shrink_effects
     from scpi.de._tests._logistic import logistic as logistic
     from scpi.de._tests._welch import welch as welch
     from scpi.de._tests._wilcoxon import wilcoxon as wilcoxon
@@ -40,6 +43,7 @@ __getattr__, __dir__, __all__ = attach(
         "LinearFit": "_lm_fit",
         "ModeratedFit": "_ebayes",
         "Moments": "_moments",
+        "ShrunkenEffects": "_shrink_effects",
         "Voom": "_voom",
         "contrasts": "_contrasts",
         "ebayes": "_ebayes",
@@ -49,11 +53,13 @@ __getattr__, __dir__, __all__ = attach(
         "group_moments": "_moments",
         "limma": "_limma",
         "lm_fit": "_lm_fit",
+        "log_means": "_log_means",
         "logistic": "_tests._logistic",
         "methods": "_methods",
         "norm_factors": "_norm_factors",
         "pseudobulk": "_pseudobulk",
         "rank_genes": "_rank_genes",
+        "shrink_effects": "_shrink_effects",
         "thin": "_thin",
         "thin_counts": "_thin_counts",
         "top_table": "_top_table",
