@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from scpi.get._gene_sets import gene_sets as gene_sets
     from scpi.get._intervention_targets import intervention_targets as intervention_targets
     from scpi.get._pathway_activity import pathway_activity as pathway_activity
+    from scpi.get._ranking_accuracy import ranking_accuracy as ranking_accuracy
     from scpi.get._ranking_agreement import ranking_agreement as ranking_agreement
     from scpi.get._signed_logp import signed_logp as signed_logp
 
@@ -25,6 +26,7 @@ __getattr__, __dir__, __all__ = attach(
         "gene_sets": "_gene_sets",
         "intervention_targets": "_intervention_targets",
         "pathway_activity": "_pathway_activity",
+        "ranking_accuracy": "_ranking_accuracy",
         "ranking_agreement": "_ranking_agreement",
         "signed_logp": "_signed_logp",
     },

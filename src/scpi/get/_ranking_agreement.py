@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,12 +7,14 @@ import pandas as pd
 
 from scpi._docs import fill
 from scpi._mudata import resolve_modality
-from scpi._ranking import is_ranking, read_ranking
 from scpi._slots import listed
 from scpi.get._de_df import choose_groups
+from scpi.get._rankings import read_rankings, scores_of_group
 from scpi.metrics import agreement_matrix
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from anndata import AnnData
     from mudata import MuData
 
@@ -76,27 +77,18 @@ def ranking_agreement(
     [[1.0, 0.8], [0.8, 1.0]]
     """
     adata = resolve_modality(data, mod)
-    if keys is None:
-        keys = [name for name in adata.uns if is_ranking(adata.uns[name])]
-        if len(keys) < 2:
-            msg = f"`adata.uns` has {len(keys)} ranking(s) of genes to compare. Call `scpi.de.rank_genes`."
-            raise KeyError(msg)
-    named = dict(keys) if isinstance(keys, Mapping) else {str(key): key for key in keys}
-    if len(named) < 2 or isinstance(keys, str):
-        msg = f"Give at least two keys of rankings, not {keys!r}."
-        raise ValueError(msg)
-    rankings = {name: read_ranking(adata, key) for name, key in named.items()}
+    rankings = read_rankings(adata, keys, at_least=2)
     groups = _shared_groups(rankings, group)
     if metric == "overlap_log_pval" and len(groups) > 1:
         msg = f"P-values of {len(groups)} groups have no mean: choose one `group`."
         raise ValueError(msg)
     matrices = []
     for one in groups:
-        scores = {name: _scores(ranking, one, absolute) for name, ranking in rankings.items()}
+        scores = {name: scores_of_group(ranking, one, absolute) for name, ranking in rankings.items()}
         matrices.append(agreement_matrix(scores, metric=metric, k=k, p=p, absolute=bool(absolute)))
     # A group in which nothing is ranked does not count
     means = np.nanmean(np.array(matrices), axis=0) if len(matrices) > 1 else np.array(matrices[0])
-    return pd.DataFrame(means, index=list(named), columns=list(named))
+    return pd.DataFrame(means, index=list(rankings), columns=list(rankings))
 
 
 def _shared_groups(rankings: Mapping[str, Ranking], group: str | Sequence[str] | None) -> list[str]:
@@ -110,12 +102,3 @@ def _shared_groups(rankings: Mapping[str, Ranking], group: str | Sequence[str] |
         msg = f"The rankings have no group in common: the first has {listed(first)}, the next {listed(others[0])}."
         raise ValueError(msg)
     return shared
-
-
-def _scores(ranking: Ranking, group: str, absolute: bool | None) -> pd.Series:
-    """Scores of the genes in one group, the larger the better if `absolute` is not given."""
-    (row,) = choose_groups(ranking, group)
-    scores = np.asarray(ranking.scores[row], dtype=np.float64)
-    if absolute is None and ranking.params.get("rankby_abs", False):
-        scores = np.abs(scores)
-    return pd.Series(scores, index=pd.Index(ranking.genes, dtype=object))

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._slots import listed
+from scpi.get._rankings import read_rankings, scores_of_group
+from scpi.metrics import top_k_overlap
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+
+@fill
+def ranking_accuracy(
+    data: AnnData | MuData,
+    keys: Sequence[str] | Mapping[str, str] | str | None = None,
+    *,
+    truth: str | pd.DataFrame = Key.varm.LOG2FC_REST,
+    k: Sequence[int | None] | int | None = (30, 100, None),
+    match: Mapping[str, str] | None = None,
+    absolute: bool | None = None,
+    mod: str | None = None,
+) -> pd.DataFrame:
+    """Compare rankings of genes with the true change of the genes, where that is known.
+
+    The accuracy is :func:`scpi.metrics.top_k_overlap`: of the `k` genes that truly change most, in either direction,
+    the share that the ranking has among its first `k`.
+
+    Parameters
+    ----------
+    %(data)s
+    keys
+        Entries of `adata.uns` with rankings of genes, or a name for each of them; all rankings if `None`.
+    truth
+        True changes, genes x groups, zero for genes that do not change: an entry of `adata.varm`, or a DataFrame whose
+        index has the names of the genes, such as the logarithm of the `de_factor` of :func:`scpi.datasets.splat`.
+    k
+        Numbers of genes at the top; `None` among them is as many as truly change.
+    match
+        Group of the truth for each group of the rankings, as the mapping of :func:`scpi.metrics.match_labels`; groups
+        without one are left out. By default the names are the same.
+    absolute
+        Rank by the size of the score in either direction, or with `False` by the largest score; if `None`, as each
+        ranking was made.
+    %(mod)s
+
+    Returns
+    -------
+    One row for each ranking, group and number of genes: `ranking`, `group`, `k` (as text, `"all"` for those that truly
+    change), `n_true` (genes at the top of the truth), `accuracy`, and `chance` (the accuracy that a random order of all
+    genes has on average).
+
+    Raises
+    ------
+    KeyError
+        If one of the keys holds no ranking, or there is no such truth.
+    ValueError
+        If no group of a ranking is in the truth, the truth lacks genes, or a number of genes is below 1.
+
+    Examples
+    --------
+    >>> import scpi
+    >>> adata = scpi.datasets.splat(200, n_genes=300, de_prob=0.2, de_fac_scale=1.0)
+    >>> scpi.de.rank_genes(adata, "group", method="wilcoxon")
+    >>> table = scpi.get.ranking_accuracy(adata, k=(10, None))
+    >>> table.columns.tolist()
+    ['ranking', 'group', 'k', 'n_true', 'accuracy', 'chance']
+    """
+    adata = resolve_modality(data, mod)
+    changes = _read_truth(adata, truth)
+    depths = [k] if k is None or isinstance(k, int | np.integer) else list(k)
+    rows = []
+    for name, ranking in read_rankings(adata, keys, at_least=1).items():
+        partner = {str(group): str(group) for group in ranking.groups} if match is None else match
+        known = [group for group in ranking.groups if partner.get(group) in changes]
+        if not known:
+            msg = (
+                f"The ranking {name!r} has the groups {listed(ranking.groups)}, and the truth {listed(changes)}: "
+                "none match. Say which belong together with `match=`."
+            )
+            raise ValueError(msg)
+        for group in known:
+            real = _size(changes[partner[group]])
+            scores = scores_of_group(ranking, group, absolute).reindex(changes.index)
+            score = _size(scores) if absolute else scores.to_numpy()
+            n_changed = int(np.count_nonzero(~np.isnan(real)))
+            for depth in depths:
+                n_ranked = n_changed if depth is None else min(depth, len(real))
+                rows.append(
+                    {
+                        "ranking": name,
+                        "group": group,
+                        "k": "all" if depth is None else str(depth),
+                        "n_true": min(n_changed, n_ranked),
+                        "accuracy": top_k_overlap(real, score, k=depth, absolute=False),
+                        "chance": n_ranked / len(real),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _size(values: pd.Series) -> NDArray[np.float64]:
+    """Size of each value; NaN where there is none, or nothing is different."""
+    size = np.abs(values.to_numpy(dtype=np.float64))
+    return np.where(size > 0, size, np.nan)
+
+
+def _read_truth(adata: AnnData, truth: str | pd.DataFrame) -> pd.DataFrame:
+    """Read true changes, the genes in the order of the data and the groups as text."""
+    if isinstance(truth, str):
+        if truth not in adata.varm:
+            msg = f"`adata.varm` has no {truth!r}, only {listed(adata.varm)}."
+            raise KeyError(msg)
+        truth = adata.varm[truth]
+    if not isinstance(truth, pd.DataFrame):
+        msg = "The truth must be a DataFrame of genes x groups, as the groups of an array have no names."
+        raise ValueError(msg)
+    missing = adata.var_names.difference(truth.index)
+    if len(missing):
+        msg = f"`truth` does not have these genes: {listed(missing, 5)}."
+        raise ValueError(msg)
+    return truth.loc[adata.var_names].rename(columns=str)
