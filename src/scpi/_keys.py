@@ -81,6 +81,8 @@ class Key:
         """Tests of gene-set activity of every perturbation against the control."""
         RANK_GENES: Final = "rank_genes_groups"
         """Tests of every gene in every group, in the structure of scanpy."""
+        RANK_GENES_GRADIENTS: Final = "rank_genes_gradients"
+        """Genes of every group by the gradients of a network, in the same structure."""
         LIMMA: Final = "limma"
         """Tests of limma-voom in the same structure, with the trend of voom."""
         CAUSAL_GRAPH: Final = "causal_graph"
