@@ -46,7 +46,7 @@ def make_network(curve=nn.ReLU):
             if value.is_floating_point():
                 drawn = torch.randn(value.shape, generator=generator)
                 value.copy_(
-                    drawn.abs() + 0.5 if name.endswith("running_var") else drawn / max(value.shape[-1], 1) ** 0.5
+                    drawn.abs() + 0.5 if name.endswith("running_var") else 1.5 * drawn / max(value.shape[-1], 1) ** 0.5
                 )
     return network
 
@@ -59,6 +59,11 @@ def network(request):
 @pytest.fixture
 def smooth_network():
     return make_network(nn.Softplus)
+
+
+@pytest.fixture
+def kinked_network():
+    return make_network(nn.ReLU)
 
 
 def as_target(network, *, projected, transform=torch.log1p):
@@ -78,6 +83,11 @@ def make_target():
 @pytest.fixture(params=[False, True], ids=["genes", "projection"])
 def target(request, network):
     return as_target(network, projected=request.param)
+
+
+@pytest.fixture(params=[False, True], ids=["genes", "projection"])
+def smooth_target(request, smooth_network):
+    return as_target(smooth_network, projected=request.param)
 
 
 @pytest.fixture

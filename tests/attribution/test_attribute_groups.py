@@ -19,7 +19,7 @@ def test_the_gradient_of_a_linear_function_is_its_weight(linear, counts, codes):
     found = attribute_groups(target, counts, codes)
     np.testing.assert_allclose(found.mean, weight.T, rtol=1e-6)
     np.testing.assert_allclose(found.mean_abs, np.abs(weight.T), rtol=1e-6)
-    np.testing.assert_allclose(found.std, 0.0, atol=1e-6)
+    np.testing.assert_allclose(found.std, 0.0, atol=5e-6)
     assert found.n_cells.tolist() == [12, 12, 12, 12]
     assert found.error is None
 
@@ -29,44 +29,44 @@ def test_groups_are_averaged_as_captum_gives_their_cells(network, target, counts
     captum = Saliency(network)
     for group in range(4):
         cells = captum.attribute(log_counts[codes == group], target=group, abs=False).numpy()
-        np.testing.assert_allclose(found.mean[group], cells.mean(axis=0), atol=1e-6)
-        np.testing.assert_allclose(found.mean_abs[group], np.abs(cells).mean(axis=0), atol=1e-6)
-        np.testing.assert_allclose(found.std[group], cells.std(axis=0, ddof=1), atol=1e-6)
+        np.testing.assert_allclose(found.mean[group], cells.mean(axis=0), atol=5e-6)
+        np.testing.assert_allclose(found.mean_abs[group], np.abs(cells).mean(axis=0), atol=5e-6)
+        np.testing.assert_allclose(found.std[group], cells.std(axis=0, ddof=1), atol=5e-6)
 
 
 @pytest.mark.parametrize("method", ALL)
-def test_groups_are_the_means_of_their_cells(method, target, counts, codes):
+def test_groups_are_the_means_of_their_cells(method, smooth_target, counts, codes):
     order = np.argsort(codes, kind="stable")  # random numbers are drawn group by group
     counts, codes = counts[order], codes[order]
-    of_groups = attribute_groups(target, counts, codes, method=method, rng=3)
-    cells = attribute_cells(target, counts, codes=codes, method=method, rng=3)
+    of_groups = attribute_groups(smooth_target, counts, codes, method=method, rng=3)
+    cells = attribute_cells(smooth_target, counts, codes=codes, method=method, rng=3)
     for group in range(4):
         values = cells.values[codes == group]
         np.testing.assert_allclose(of_groups.mean[group], values.mean(axis=0), atol=1e-5)
         np.testing.assert_allclose(of_groups.mean_abs[group], np.abs(values).mean(axis=0), atol=1e-5)
         np.testing.assert_allclose(of_groups.std[group], values.std(axis=0, ddof=1), atol=1e-5)
         if cells.error is not None:
-            np.testing.assert_allclose(of_groups.error[group], np.abs(cells.error[codes == group]).mean(), atol=1e-6)
+            np.testing.assert_allclose(of_groups.error[group], np.abs(cells.error[codes == group]).mean(), atol=5e-6)
     assert (of_groups.error is None) is (cells.error is None)
     assert np.isnan(cells.values[codes < 0]).all()
 
 
 @pytest.mark.parametrize("method", ALL)
-def test_neither_batches_nor_the_form_of_the_matrix_matter(method, target, counts, codes):
-    expected = attribute_groups(target, counts, codes, method=method)
-    for form in (counts.tocsc(), counts.toarray(), counts.astype(np.int64)):
-        found = attribute_groups(target, form, codes, method=method, batch_size=7)
-        np.testing.assert_allclose(found.mean, expected.mean, atol=2e-6)
-        np.testing.assert_allclose(found.std, expected.std, atol=2e-6)
+def test_neither_batches_nor_the_form_of_the_matrix_matter(method, smooth_target, counts, codes):
+    expected = attribute_groups(smooth_target, counts, codes, method=method)
+    for form, size in ((counts.tocsc(), 7), (counts.toarray().astype(np.int64), 100)):
+        found = attribute_groups(smooth_target, form, codes, method=method, batch_size=size)
+        np.testing.assert_allclose(found.mean, expected.mean, atol=1e-5)
+        np.testing.assert_allclose(found.std, expected.std, atol=1e-5)
 
 
-def test_all_outputs_are_those_of_one_at_a_time(target, counts, codes):
-    found = attribute_groups(target, counts, codes, outputs="all")
+def test_all_outputs_are_those_of_one_at_a_time(smooth_target, counts, codes):
+    found = attribute_groups(smooth_target, counts, codes, outputs="all")
     assert found.mean.shape == (4, 4, 30)
-    for k, name in enumerate(target.names):
-        one = attribute_groups(target, counts, codes, outputs=[name] * 4)
-        np.testing.assert_allclose(found.mean[:, k], one.mean, atol=1e-6)
-        np.testing.assert_allclose(found.std[:, k], one.std, atol=1e-6)
+    for k, name in enumerate(smooth_target.names):
+        one = attribute_groups(smooth_target, counts, codes, outputs=[name] * 4)
+        np.testing.assert_allclose(found.mean[:, k], one.mean, atol=5e-6)
+        np.testing.assert_allclose(found.std[:, k], one.std, atol=5e-6)
 
 
 def test_outputs_go_by_name_or_place(linear, counts):
@@ -78,26 +78,26 @@ def test_outputs_go_by_name_or_place(linear, counts):
 
 
 @pytest.mark.parametrize("outputs", [None, "all"])
-def test_means_alone_are_the_same_means(target, counts, codes, outputs):
-    found = attribute_groups(target, counts, codes, outputs=outputs, spread=False)
-    expected = attribute_groups(target, counts, codes, outputs=outputs)
-    np.testing.assert_allclose(found.mean, expected.mean, atol=1e-6)
+def test_means_alone_are_the_same_means(smooth_target, counts, codes, outputs):
+    found = attribute_groups(smooth_target, counts, codes, outputs=outputs, spread=False)
+    expected = attribute_groups(smooth_target, counts, codes, outputs=outputs)
+    np.testing.assert_allclose(found.mean, expected.mean, atol=5e-6)
     assert found.mean_abs is None
     assert found.std is None
 
 
 @pytest.mark.parametrize("spread", [True, False])
-def test_a_group_without_cells_has_no_attributions(target, counts, spread):
+def test_a_group_without_cells_has_no_attributions(smooth_target, counts, spread):
     codes = np.repeat([0, 2], 30)
-    found = attribute_groups(target, counts, codes, spread=spread)
+    found = attribute_groups(smooth_target, counts, codes, spread=spread)
     assert np.isnan(found.mean[1]).all()
     assert np.isfinite(found.mean[[0, 2]]).all()
     assert found.n_cells.tolist() == [30, 0, 30]
 
 
-def test_one_cell_has_no_standard_deviation(target, counts):
+def test_one_cell_has_no_standard_deviation(smooth_target, counts):
     codes = np.r_[0, np.ones(59, dtype=int)]
-    found = attribute_groups(target, counts, codes)
+    found = attribute_groups(smooth_target, counts, codes)
     assert np.isnan(found.std[0]).all()
     assert np.isfinite(found.mean[0]).all()
     assert np.isfinite(found.std[1]).all()
@@ -111,19 +111,19 @@ def test_a_large_mean_does_not_drown_the_deviation():
     np.testing.assert_allclose(found.std, x.astype(np.float32).std(ddof=1), rtol=1e-2)
 
 
-def test_genes_and_cells_without_counts_have_finite_attributions(target, counts, codes):
+def test_genes_and_cells_without_counts_have_finite_attributions(smooth_target, counts, codes):
     x = counts.toarray()
     x[3], x[:, 5] = 0.0, 0.0
     for method in ALL:
-        assert np.isfinite(attribute_groups(target, x, codes, method=method).mean).all()
+        assert np.isfinite(attribute_groups(smooth_target, x, codes, method=method).mean).all()
 
 
 @pytest.mark.parametrize("method", ALL)
-def test_random_numbers_of_others_are_left_alone(method, target, counts, codes):
+def test_random_numbers_of_others_are_left_alone(method, smooth_target, counts, codes):
     torch.manual_seed(5)
     np.random.seed(5)  # noqa: NPY002
     before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    attribute_groups(target, counts, codes, method=method)
+    attribute_groups(smooth_target, counts, codes, method=method)
     assert torch.equal(before[0], torch.random.get_rng_state())
     assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +54,11 @@ class Space:
     def n_coordinates(self) -> int | None:
         """Number of hidden units; `None` where the coordinates are the genes."""
         return None if self._projection is None else self._projection.shape[1]
+
+    @cached_property
+    def noise_root(self) -> Tensor | None:
+        """Square root of the covariance that independent noise of the genes gives the hidden units."""
+        return None if self._projection is None else torch.linalg.qr(self._projection, mode="r").R
 
     def read(self, x: Any) -> Tensor:
         """Rows of registered expression, dense or sparse, as the input of the function."""
