@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from scpi.attribution._attribute_cells import attribute_cells as attribute_cells
     from scpi.attribution._attribute_groups import GroupAttributions as GroupAttributions
     from scpi.attribution._attribute_groups import attribute_groups as attribute_groups
+    from scpi.attribution._centroid_logits import centroid_logits as centroid_logits
     from scpi.attribution._contrast import contrast as contrast
     from scpi.attribution._list_methods import methods as methods
     from scpi.attribution._target import AttributionTarget as AttributionTarget
@@ -23,6 +24,7 @@ __getattr__, __dir__, __all__ = attach(
         "GroupAttributions": "_attribute_groups",
         "attribute_cells": "_attribute_cells",
         "attribute_groups": "_attribute_groups",
+        "centroid_logits": "_centroid_logits",
         "contrast": "_contrast",
         "methods": "_list_methods",
     },

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from scpi.tl._differential_activity import differential_activity as differential_activity
     from scpi.tl._gene_sets import gene_sets as gene_sets
     from scpi.tl._pathway_activity import pathway_activity as pathway_activity
+    from scpi.tl._rank_genes_gradients import rank_genes_gradients as rank_genes_gradients
     from scpi.tl._score_prediction import score_prediction as score_prediction
 
 __getattr__, __dir__, __all__ = attach(
@@ -20,6 +21,7 @@ __getattr__, __dir__, __all__ = attach(
         "differential_activity": "_differential_activity",
         "gene_sets": "_gene_sets",
         "pathway_activity": "_pathway_activity",
+        "rank_genes_gradients": "_rank_genes_gradients",
         "score_prediction": "_score_prediction",
     },
 )

@@ -1,0 +1,104 @@
+"""A small network that tells groups of cells apart, for attributions where no model is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import nn
+
+from scpi.attribution import AttributionTarget
+from scpi.model.base._seed import seeded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+_N_HIDDEN, _DROPOUT, _BATCH = 64, 0.5, 256
+_LEARNING_RATE, _WEIGHT_DECAY = 1e-3, 1e-2
+_N_EPOCHS, _FEWEST_STEPS = 20, 400
+
+
+def train_classifier(counts: Any, codes: NDArray[np.intp], names: Sequence[str], *, seed: int) -> AttributionTarget:
+    """Train a network with one hidden layer on counts that are scaled to the median depth, logged and standardised.
+
+    Parameters
+    ----------
+    counts
+        Cells x genes, dense or CSR.
+    codes
+        Group of each cell; cells with a negative one are left out.
+    names
+        Names of the groups.
+    seed
+        Of the weights, the dropout and the order of the cells.
+
+    Returns
+    -------
+    Target with the logits of the groups.
+    """
+    cells = np.flatnonzero(codes >= 0)
+    scale = _Scale(counts, cells)
+    with seeded(seed):
+        network = nn.Sequential(
+            nn.Dropout(_DROPOUT),
+            nn.Linear(counts.shape[1], _N_HIDDEN),
+            nn.ReLU(),
+            nn.Linear(_N_HIDDEN, len(names)),
+        )
+        optimiser = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
+        n_batches = -(-len(cells) // _BATCH)
+        # Groups weigh the same, however many cells they have
+        sizes = np.bincount(codes[cells], minlength=len(names))
+        weight = torch.from_numpy(len(cells) / len(names) / sizes).float()
+        for _ in range(max(_N_EPOCHS, -(-_FEWEST_STEPS // n_batches))):
+            for chosen in np.array_split(cells[torch.randperm(len(cells)).numpy()], n_batches):
+                logits = network(scale(_dense(counts, chosen)))
+                loss = nn.functional.cross_entropy(logits, torch.from_numpy(codes[chosen]), weight=weight)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+    network.eval().requires_grad_(False)
+    first, last = network[1], network[3]
+
+    def head(hidden: Tensor) -> Tensor:
+        found: Tensor = last(torch.relu(hidden + first.bias))
+        return found
+
+    projection = first.weight.T
+    return AttributionTarget(
+        lambda x: head(x @ projection), scale, list(names), kind="logit", projection=projection, head=head
+    )
+
+
+class _Scale:
+    """Scaling to the median depth, logarithm, and standardisation, with the moments of the training cells."""
+
+    def __init__(self, counts: Any, cells: NDArray[np.intp]) -> None:
+        depth = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()[cells]
+        self._depth = float(np.median(depth[depth > 0])) if (depth > 0).any() else 1.0
+        self._mean, self._std = 0.0, 1.0
+        total = torch.zeros(counts.shape[1], dtype=torch.float64)
+        squares = torch.zeros_like(total)
+        for chosen in np.array_split(cells, -(-len(cells) // _BATCH)):
+            logged = self(_dense(counts, chosen)).double()
+            total += logged.sum(0)
+            squares += logged.square().sum(0)
+        mean = total / len(cells)
+        variance = (squares / len(cells) - mean.square()).clamp(min=0.0)
+        self._mean: Any = mean.float()
+        # A gene that does not vary stays at zero
+        self._std: Any = torch.where(variance > 0, variance, 1.0).sqrt().float()
+
+    def __call__(self, counts: Tensor) -> Tensor:
+        depth = counts.sum(1, keepdim=True).clamp(min=1.0) / self._depth
+        return (torch.log1p(counts / depth) - self._mean) / self._std
+
+
+def _dense(counts: Any, rows: NDArray[np.intp]) -> Tensor:
+    chosen = counts[rows]
+    return torch.from_numpy(np.asarray(chosen.toarray() if sparse.issparse(chosen) else chosen, dtype=np.float32))

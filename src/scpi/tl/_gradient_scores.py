@@ -1,0 +1,148 @@
+"""Scores of genes in groups: effects of a sparse decoder, or attributions of a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from scpi.attribution import attribute_cells, attribute_groups, centroid_logits, contrast
+from scpi.de import log_means, shrink_effects
+from scpi.model.base._explain import attribution_target
+from scpi.tl._classifier import train_classifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from scpi.attribution import AttributionTarget
+    from scpi.tl._gradient_input import GradientInput
+
+MEDIAN, REST = "median", "rest"
+
+
+@dataclass(frozen=True)
+class GradientScores:
+    """Scores of every gene in every group."""
+
+    scores: NDArray[np.float64]
+    """Signed scores, groups x genes."""
+    extra: Mapping[str, NDArray[np.float64]]
+    """What else the method gives, groups x genes."""
+    of_cells: Callable[[], Any]
+    """Computes the attributions of single cells to their own group, cells x genes, dense or CSR."""
+
+
+def decoder_scores(given: GradientInput, codes: NDArray[np.intp], names: list[str], reference: str) -> GradientScores:
+    """Gradients of the log-linear decoder in its assignments, which are its weights, in log2.
+
+    Parameters
+    ----------
+    given
+        Counts and groups.
+    codes
+        Group of each cell, in the order of `names`.
+    names
+        All groups of the decoder.
+    reference
+        What the groups are compared with.
+    """
+    shrunken = shrink_effects(*log_means(given.counts, codes))
+    if reference == MEDIAN:
+        effect, magnitude = shrunken.effect, shrunken.magnitude
+    else:
+        effect = shrunken.effect - _level(shrunken.effect, np.bincount(codes[codes >= 0]), names, reference)
+        magnitude = np.abs(effect)
+    return GradientScores(
+        scores=np.where(effect < 0, -magnitude, magnitude) / np.log(2.0),
+        extra={"effect": effect / np.log(2.0), "probability": shrunken.probability},
+        of_cells=lambda: _evidence(given.counts, effect, codes),
+    )
+
+
+def _evidence(counts: Any, effect: NDArray[np.float64], codes: NDArray[np.intp]) -> Any:
+    """Counts times the gradient of their log-likelihood ratio, which for Poisson counts is the effect: as sparse."""
+    matrix = sparse.csr_matrix(counts)
+    group = np.repeat(codes, np.diff(matrix.indptr))
+    data = np.where(group >= 0, matrix.data * effect[group, matrix.indices], 0.0).astype(np.float32)
+    return sparse.csr_matrix((data, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
+
+
+def _level(
+    effect: NDArray[np.float64], sizes: NDArray[np.intp], names: list[str], reference: str
+) -> NDArray[np.float64]:
+    """Logarithm of what each group is compared with: the mean of all other cells, or one group."""
+    if reference != REST:
+        return np.broadcast_to(effect[names.index(reference)], effect.shape)
+    scaled = sizes[:, None] * np.exp(effect)
+    # Summed over the others one by one: a total less a group of most of it would keep nothing
+    others = np.stack([np.delete(scaled, k, axis=0).sum(axis=0) for k in range(len(names))])
+    return np.asarray(np.log(others / (sizes.sum() - sizes)[:, None]))
+
+
+def network_scores(
+    given: GradientInput,
+    codes: NDArray[np.intp],
+    names: list[str],
+    reference: str,
+    *,
+    model: Any,
+    data: Any,
+    method: str,
+    seed: int,
+    options: dict[str, Any],
+) -> GradientScores:
+    """Attributions of the score of a group over others, averaged over its cells.
+
+    Parameters
+    ----------
+    given, codes, names, reference
+        As for the decoder.
+    model
+        Trained model; a classifier of the groups is trained if `None`.
+    data
+        The cells, as the model takes them.
+    method
+        Name of the attribution.
+    seed
+        Of the classifier, and of the draws of the method.
+    options
+        Of the method.
+    """
+    logits = _logits(given, codes, names, model=model, data=data, seed=seed)
+    kept = [name for name in names if name != reference]
+    target = contrast(logits, kept, reference=reference)
+    place = np.array([kept.index(name) if name in kept else -1 for name in names])
+    of_cell = np.where(codes >= 0, place[codes], -1)
+    found = attribute_groups(target, given.counts, of_cell, method=method, rng=seed, **options)
+    blank = np.full((len(names), given.counts.shape[1]), np.nan)
+
+    def spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        table = blank.copy()
+        table[place >= 0] = values
+        return table
+
+    assert found.mean_abs is not None
+    assert found.std is not None
+    return GradientScores(
+        scores=spread(found.mean),
+        extra={"mean_abs": spread(found.mean_abs), "std": spread(found.std)},
+        of_cells=lambda: (
+            attribute_cells(target, given.counts, codes=of_cell, method=method, rng=seed, **options).values
+        ),
+    )
+
+
+def _logits(
+    given: GradientInput, codes: NDArray[np.intp], names: list[str], *, model: Any, data: Any, seed: int
+) -> AttributionTarget:
+    """Logits of the groups: of the model's own, of distances from their centroids, or of a classifier."""
+    if model is None:
+        return train_classifier(given.counts, codes, names, seed=seed)
+    if given.from_model:
+        return attribution_target(model, "logit")
+    latent = model.get_latent_representation(data)
+    return centroid_logits(attribution_target(model, "latent"), latent, codes, names)

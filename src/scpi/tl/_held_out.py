@@ -1,0 +1,150 @@
+"""Cells to train a classifier on, and others to ask which genes it uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from scpi._mudata import resolve_modality
+from scpi._ranking import Ranking, write_ranking
+from scpi._slots import read_labels
+from scpi.de._expression import prepare_expression
+from scpi.de._fold_change import log2_fold_changes, mean_counts
+from scpi.de._plan import plan_comparisons
+from scpi.de._rank_genes import read_layer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+    from scpi.de._expression import Expression
+    from scpi.de._plan import Plan
+
+# Two cells to train on and two to be held out
+_MIN_SIZE = 4
+# Of the fold change, as in `scpi.de.rank_genes`
+_PSEUDOCOUNT = 0.01
+
+
+@dataclass(frozen=True)
+class Task:
+    """Cells of groups that a classifier is to tell apart."""
+
+    expression: Expression
+    plan: Plan
+    groupby: str
+    layer: str | None
+
+    @property
+    def values(self) -> Any:
+        """Expression, cells x genes, dense or CSR."""
+        return self.expression.tested
+
+    def margins(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores of each tested group over the mean of those of the others, or over the reference.
+
+        Of the scores of a softmax, which are defined up to a number that all share. The last axis holds the groups.
+        """
+        n_tested, reference = len(self.plan.tested), self.plan.reference
+        own = scores[..., :n_tested]
+        if reference is not None:
+            return own - scores[..., reference, None]
+        return (own * self.plan.n_groups - scores.sum(axis=-1, keepdims=True)) / (self.plan.n_groups - 1)
+
+    def others(self, codes: NDArray[np.intp], group: int) -> NDArray[np.bool_]:
+        """Cells that a group is compared with."""
+        if self.plan.reference is not None:
+            return codes == self.plan.reference
+        return codes != group
+
+
+def read_task(
+    data: AnnData | MuData,
+    groupby: str,
+    *,
+    groups: Sequence[str] | Literal["all"],
+    reference: str,
+    layer: str | None,
+    mod: str | None,
+) -> Task:
+    """Read expression and groups, as `scpi.de.rank_genes` does."""
+    adata = resolve_modality(data, mod)
+    if not adata.var_names.is_unique:
+        msg = "Gene names must be unique in a ranking: call `adata.var_names_make_unique()` first."
+        raise ValueError(msg)
+    plan = plan_comparisons(read_labels(data, groupby, mod=mod), groupby, groups, reference, _MIN_SIZE)
+    log_base = adata.uns.get("log1p", {}).get("base") if "log1p" in adata.uns else None
+    expression = prepare_expression(read_layer(adata, layer), takes="expression", transform="auto", log_base=log_base)
+    return Task(expression, plan, groupby, layer)
+
+
+def split(
+    codes: NDArray[np.intp], test_size: float, max_cells: int | None, rng: np.random.Generator
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Draw cells to train on and cells to hold out, the same share of every group and at least two of each.
+
+    Parameters
+    ----------
+    codes
+        Group of each cell; cells with a negative one are left out.
+    test_size
+        Share of the cells that is held out.
+    max_cells
+        Most cells to draw in all.
+    rng
+        Generator.
+    """
+    if not 0.0 < test_size < 1.0:
+        msg = f"`test_size` must be between 0 and 1, but is {test_size}."
+        raise ValueError(msg)
+    if max_cells is not None and max_cells < 1:
+        msg = f"`max_cells` must be positive, but is {max_cells}."
+        raise ValueError(msg)
+    share = 1.0 if max_cells is None else min(1.0, max_cells / int((codes >= 0).sum()))
+    train, test = [], []
+    for group in range(int(codes.max()) + 1):
+        cells = rng.permutation(np.flatnonzero(codes == group))
+        cells = cells[: max(round(share * len(cells)), _MIN_SIZE)]
+        n_test = min(max(round(test_size * len(cells)), 2), len(cells) - 2)
+        test.append(cells[:n_test])
+        train.append(cells[n_test:])
+    return np.sort(np.concatenate(train)), np.sort(np.concatenate(test))
+
+
+def write_importance(
+    data: AnnData | MuData,
+    task: Task,
+    scores: NDArray[np.float64],
+    *,
+    importance: NDArray[np.float64],
+    params: Mapping[str, Any],
+    key_added: str,
+    mod: str | None,
+    copy: bool,
+) -> AnnData | MuData | None:
+    """Store signed scores and what they are made of, groups x genes; there are no p-values."""
+    plan, scaled = task.plan, task.expression.scaled
+    missing = np.full(scores.shape, np.nan)
+    fold = missing
+    if scaled is not None:
+        mean = mean_counts(scaled, plan.codes, plan.n_groups, log_base=task.expression.log_base)
+        fold, _ = log2_fold_changes(mean, plan.sizes, reference=plan.reference, pseudocount=_PSEUDOCOUNT)
+    result = data.copy() if copy else None
+    adata = resolve_modality(data if result is None else result, mod)
+    ranking = Ranking(
+        groups=np.array(plan.tested, dtype=object),
+        genes=adata.var_names.to_numpy(dtype=object),
+        scores=scores,
+        logfoldchanges=fold[: len(plan.tested)],
+        log10_pvals=missing,
+        pvals_adj=missing,
+        extra={"importance": importance},
+        params=params,
+    )
+    write_ranking(adata, key_added, ranking)
+    return result

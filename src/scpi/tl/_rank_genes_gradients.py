@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from anndata import AnnData
+
+from scpi._docs import fill
+from scpi._groups import choose_groups
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._ranking import Ranking, read_ranking, write_ranking
+from scpi._rng import as_generator
+from scpi._slots import listed, result_params
+from scpi.attribution import methods
+from scpi.de import rank_genes
+from scpi.tl._gradient_input import read_input
+from scpi.tl._gradient_scores import MEDIAN, REST, decoder_scores, network_scores
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+    from scpi.tl._gradient_input import GradientInput
+
+DECODER = "sparse_decoder"
+_FEWEST = 2
+_GROUP = "group"
+
+
+@fill
+def rank_genes_gradients(
+    data: AnnData | MuData,
+    groupby: str | None = None,
+    *,
+    model: Any = None,
+    method: str = DECODER,
+    groups: Sequence[str] | Literal["all"] = "all",
+    reference: str = MEDIAN,
+    layer: str | None = None,
+    test: str | None = "wilcoxon",
+    rankby_abs: bool = False,
+    layer_added: str | None = None,
+    rng: int | np.random.Generator | None = 0,
+    n_jobs: int | None = None,
+    key_added: str = Key.uns.RANK_GENES_GRADIENTS,
+    mod: str | None = None,
+    copy: bool = False,
+    **options: Any,
+) -> AnnData | MuData | None:
+    r"""Rank the genes of every group of cells by the gradients of a network.
+
+    With the default method, the network is a sparse log-linear decoder, one layer from the groups to the genes,
+    :math:`\log \mu_{ig} = \log l_i + b_g + f_{k(i) g}`, for negative binomial counts of cells of depth :math:`l_i`. Its
+    gradient in the assignment to group :math:`k` is :math:`f_{kg}`, which is also the gradient of the log-likelihood
+    ratio of a cell in its counts. A prior under which most groups do not differ from the common level :math:`b_g` is
+    learned with it (:func:`scpi.de.shrink_effects`), and the score of a gene is the expected absolute effect under the
+    posterior, in log2, with its sign. It orders genes by how large their effects are as far as the cells can tell,
+    rather than by how sure it is that they are not zero.
+
+    The other methods are attributions of an encoder, :func:`scpi.attribution.methods`: by how much a gene moves the
+    score of the group over the reference, averaged over the cells of the group, in units of the input of the network.
+    Without a model, they explain a small classifier of the groups.
+
+    P-values come from a test of the counts, not from the network. If the network and the groups come from one part of
+    thinned counts, that is if `layer` or the layer of the model is a train layer of :func:`scpi.de.thin_counts`, the
+    other part is tested, and the p-values hold even for groups that were found by clustering.
+
+    Parameters
+    ----------
+    %(data)s
+    groupby
+        Column of `adata.obs` with the group of each cell; cells without a label are left out. If `None`, the groups are
+        the clusters or classes that `model` predicts; without such a model, the column of `adata.obs` that holds
+        groups by its name, or the only one that can.
+    model
+        Trained model: a clustering network of scpi, or SCVI, LinearSCVI or SCANVI of scvi-tools. Its encoder is what the
+        attributions explain, by the logits of its own groups, or by the distances from the centroids of the given ones
+        among its latent units.
+    method
+        "sparse_decoder", or the name of an attribution such as "gradient" or "integrated_gradients".
+    groups
+        Groups to rank genes for; all if `"all"`.
+    reference
+        What a group is compared with: `"median"`, the level that most groups share, which the decoder estimates with
+        the effects and which is the median of the scores of the other groups for an encoder; `"rest"`, all other cells;
+        or the name of a group. The test compares with all other cells unless a group is named.
+    layer
+        Entry of `adata.layers` with the counts. If `None`, that of the model, or `adata.X`, or
+        `adata.layers['counts']` where `adata.X` holds no counts.
+    test
+        Test for the p-values, one of those of cells in :func:`scpi.de.methods`; none if `None`.
+    rankby_abs
+        Rank by the absolute score, so that genes that go down come first too.
+    layer_added
+        Name of a layer for the attributions of single cells to their own group: for the decoder the counts times their
+        gradient, as sparse as the counts; for an encoder cells x genes numbers. Not stored if `None`.
+    rng
+        Seed or generator of the classifier and of the draws of an attribution.
+    n_jobs
+        Threads of the test; `scpi.settings.n_jobs` if `None`.
+    %(key_added)s
+    %(mod)s
+    %(copy)s
+    **options
+        Options of the attribution, as :func:`scpi.attribution.methods` lists them, and `baseline`, `batch_size` and
+        `device` of :func:`scpi.attribution.attribute_groups`.
+
+    Returns
+    -------
+    Returns `None` if `copy=False`, else the copy. Sets the following fields:
+
+    `adata.uns['rank_genes_gradients' | key_added]` : :class:`dict`
+        The structure that :func:`scanpy.tl.rank_genes_groups` writes: record arrays with one field for each group, best
+        gene first: `names`, `scores`, `logfoldchanges` (log2 of the ratio of the mean normalised counts that are
+        tested, of the group over what the test compares it with), `pvals`, `pvals_adj` and `log10_pvals` (NaN without a
+        test); for the decoder `effect` (posterior mean, log2) and `probability` (that there is an effect), for an
+        encoder `mean_abs` (mean of the absolute attributions) and `std` (between cells); and `params`.
+    `adata.layers[layer_added]`
+        Attributions of single cells.
+
+    Raises
+    ------
+    KeyError
+        If a column or the layer is not there.
+    TypeError
+        If the model has no encoder that can be explained, or the method has no such option.
+    ValueError
+        If the values are no counts, the method, a group or the reference is unknown, there are fewer than two groups of
+        two cells, or no column of groups can be found.
+
+    Examples
+    --------
+    >>> import scpi
+    >>> adata = scpi.datasets.splat(300, n_genes=200, de_prob=0.2, rng=0)
+    >>> scpi.tl.rank_genes_gradients(adata, "group")
+    >>> first = adata.uns["rank_genes_gradients"]["names"]["Group1"][0]
+    >>> bool(adata.varm["de_factor"].loc[first, "Group1"] > 1)
+    True
+    """
+    adata = resolve_modality(data, mod)
+    _check_arguments(method, options)
+    given = read_input(data, adata, groupby, model=model, layer=layer, mod=mod)
+    names, codes = _groups_of_network(given, keep_all=given.from_model and method != DECODER)
+    sizes = dict(zip(given.labels.categories, np.bincount(given.labels.codes[given.labels.codes >= 0]), strict=False))
+    if reference not in (MEDIAN, REST) and reference not in names:
+        msg = f"`reference` must be {MEDIAN!r}, {REST!r} or a group of {_FEWEST} cells, {listed(names)}, but is {reference!r}."
+        raise ValueError(msg)
+    chosen = choose_groups(sizes, given.groupby, groups, reference, _FEWEST)
+    if method == DECODER:
+        found = decoder_scores(given, codes, names, reference)
+    else:
+        seed = int(as_generator(rng).integers(2**31))
+        found = network_scores(
+            given, codes, names, reference, model=model, data=data, method=method, seed=seed, options=options
+        )
+    tested = _test(adata, given, chosen, reference, test=test, n_jobs=n_jobs)
+    rows = [names.index(name) for name in chosen]
+    ranking = Ranking(
+        groups=np.array(chosen, dtype=object),
+        genes=adata.var_names.to_numpy(dtype=object),
+        scores=found.scores[rows],
+        logfoldchanges=tested.logfoldchanges,
+        log10_pvals=tested.log10_pvals,
+        pvals_adj=tested.pvals_adj,
+        extra={name: values[rows] for name, values in found.extra.items()},
+        params=result_params(
+            groupby=given.groupby,
+            reference=reference,
+            method=method,
+            model=None if model is None else type(model).__name__,
+            use_raw=False,
+            layer=given.layer,
+            test=test,
+            test_layer=given.tested_layer if test is not None else None,
+            test_reference=tested.params["reference"] if test is not None else None,
+            rankby_abs=rankby_abs,
+            layer_added=layer_added,
+            **{name: value for name, value in options.items() if isinstance(value, str | int | float)},
+        ),
+    )
+    of_cells = None if layer_added is None else found.of_cells()
+    result = data.copy() if copy else None
+    target = resolve_modality(data if result is None else result, mod)
+    if layer_added is not None:
+        target.layers[layer_added] = of_cells
+    write_ranking(target, key_added, ranking)
+    return result
+
+
+def _check_arguments(method: str, options: dict[str, Any]) -> None:
+    known = [DECODER, *methods()["method"]]
+    if method not in known:
+        msg = f"`method` must be one of {listed(known)}, but is {method!r}."
+        raise ValueError(msg)
+    if method == DECODER and options:
+        msg = f"{DECODER!r} has no option {listed(options)}: these are of the attributions of an encoder."
+        raise TypeError(msg)
+
+
+def _groups_of_network(given: GradientInput, *, keep_all: bool) -> tuple[list[str], NDArray[np.intp]]:
+    """Groups that the network tells apart, and that of each cell: those that are large enough, or all of a model."""
+    labels = given.labels
+    sizes = np.bincount(labels.codes[labels.codes >= 0], minlength=len(labels.categories))
+    kept = np.flatnonzero(sizes >= (0 if keep_all else _FEWEST))
+    if (sizes >= _FEWEST).sum() < 2:
+        msg = (
+            f"There must be at least two groups of {_FEWEST} cells, but {given.groupby!r} has "
+            f"{dict(zip(labels.categories, sizes.tolist(), strict=True))}."
+        )
+        raise ValueError(msg)
+    translation = np.full(len(sizes) + 1, -1)
+    translation[kept] = np.arange(len(kept))
+    return [str(labels.categories[i]) for i in kept], translation[labels.codes].astype(np.intp)
+
+
+def _test(
+    adata: AnnData, given: GradientInput, groups: list[str], reference: str, *, test: str | None, n_jobs: int | None
+) -> Ranking:
+    """P-values and fold changes of the groups, in the order of the genes of `adata`."""
+    if test is not None and given.from_model and not given.is_held_out:
+        warnings.warn(
+            "The groups were found by the model in the counts that are tested: p-values are too small. Train it on the "
+            "train part of `scpi.de.thin_counts`, and the test part is tested.",
+            UserWarning,
+            stacklevel=3,
+        )
+    layer = given.tested_layer
+    values = given.counts if layer == given.layer else adata.layers[layer]
+    column = _GROUP if given.from_model else given.groupby
+    cells = AnnData(
+        X=values if layer is None else None,
+        layers=None if layer is None else {layer: values},
+        obs=adata.obs[[]].assign(**{column: given.labels}),
+        var=adata.var[[]],
+        # Says which groups are clusters and which counts are held out
+        uns=dict(adata.uns),
+    )
+    rank_genes(
+        cells,
+        column,
+        # The fold changes are wanted even where no test is: this one costs nothing
+        method="t-test" if test is None else test,
+        groups=groups,
+        reference=REST if reference == MEDIAN else reference,
+        layer=layer,
+        n_jobs=n_jobs,
+    )
+    found = read_ranking(cells, Key.uns.RANK_GENES)
+    if test is None:
+        blank = np.full(found.scores.shape, np.nan)
+        return replace(found, log10_pvals=blank, pvals_adj=blank)
+    return found
