@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from scpi.tl._gene_sets import gene_sets as gene_sets
     from scpi.tl._pathway_activity import pathway_activity as pathway_activity
     from scpi.tl._rank_genes_gradients import rank_genes_gradients as rank_genes_gradients
+    from scpi.tl._rank_genes_permutation import rank_genes_permutation as rank_genes_permutation
+    from scpi.tl._rank_genes_shap import rank_genes_shap as rank_genes_shap
     from scpi.tl._score_prediction import score_prediction as score_prediction
 
 __getattr__, __dir__, __all__ = attach(
@@ -22,6 +24,8 @@ __getattr__, __dir__, __all__ = attach(
         "gene_sets": "_gene_sets",
         "pathway_activity": "_pathway_activity",
         "rank_genes_gradients": "_rank_genes_gradients",
+        "rank_genes_permutation": "_rank_genes_permutation",
+        "rank_genes_shap": "_rank_genes_shap",
         "score_prediction": "_score_prediction",
     },
 )

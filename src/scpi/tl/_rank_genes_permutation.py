@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from scipy import sparse
+from scipy.special import logsumexp
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._rng import as_generator
+from scpi._slots import result_params
+from scpi.de._plan import REST
+from scpi.tl._held_out import read_task, split, write_importance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+    from scpi.tl._held_out import Task
+
+    Scores = NDArray[np.float64]
+
+
+@fill
+def rank_genes_permutation(
+    data: AnnData | MuData,
+    groupby: str,
+    *,
+    estimator: Any = None,
+    groups: Sequence[str] | Literal["all"] = "all",
+    reference: str = REST,
+    layer: str | None = None,
+    n_repeats: int = 5,
+    test_size: float = 0.25,
+    max_cells: int | None = 5000,
+    rankby_abs: bool = False,
+    rng: int | np.random.Generator | None = 0,
+    key_added: str = Key.uns.RANK_GENES_PERMUTATION,
+    mod: str | None = None,
+    copy: bool = False,
+) -> AnnData | MuData | None:
+    r"""Rank the genes of every group of cells by what a classifier loses when their values are shuffled.
+
+    A classifier learns to tell the groups apart. In cells that it has not seen, the values of one gene are exchanged
+    between cells (Breiman, Mach. Learn. 45, 2001), and the importance of the gene for a group is the loss of
+    log-likelihood of the question whether a cell is in the group or in what it is compared with,
+
+    .. math:: L_k = \tfrac12 \operatorname{mean}_{i \in k} \log p_{ik}
+        + \tfrac12 \operatorname{mean}_{i \notin k} \log (1 - p_{ik}),
+
+    averaged over shuffles. The logarithm still tells genes apart where no cell changes its group. The score is the
+    importance, zero where it is negative, with the sign of the difference of mean expression.
+
+    This ranks genes by their use in one classifier, which is no test: there are no p-values. Genes that tell the same
+    share their importance.
+
+    Parameters
+    ----------
+    %(data)s
+    groupby
+        Column of `adata.obs` with the group of each cell. Cells without a label are left out.
+    estimator
+        Classifier of scikit-learn that gives probabilities; a copy of it is trained. If `None`, logistic regression with
+        an L2 penalty on genes of unit variance, of which the loss is found for all genes at once; others are asked once
+        a gene and repeat.
+    groups
+        Groups to rank genes for; all if `"all"`.
+    reference
+        Group to compare with. With `"rest"`, each group is compared with all other cells that have a label.
+    %(layer)s
+    n_repeats
+        Times that each gene is shuffled.
+    test_size
+        Share of the cells that the classifier does not see, and in which genes are shuffled.
+    max_cells
+        Most cells to use, drawn with the same share of each group; all if `None`.
+    rankby_abs
+        Rank by the absolute score, so that genes that are low in the group come first too.
+    %(rng)s
+    %(key_added)s
+    %(mod)s
+    %(copy)s
+
+    Returns
+    -------
+    Returns `None` if `copy=False`, else the copy. Sets the following field:
+
+    `adata.uns['rank_genes_permutation' | key_added]` : :class:`dict`
+        The structure that :func:`scanpy.tl.rank_genes_groups` writes: record arrays with one field for each group, best
+        gene first: `names`, `scores` (importance with the sign), `logfoldchanges`, `pvals` and `pvals_adj` (NaN), also
+        `importance` (as it was found, below zero where a gene was of no use); and `params`, with the `accuracy` in the
+        cells that were held out.
+
+    Raises
+    ------
+    KeyError
+        If the column or the layer is not there.
+    TypeError
+        If the estimator gives no probabilities.
+    ValueError
+        If a group or the reference is unknown or has fewer than four cells, or gene names are not unique.
+
+    Examples
+    --------
+    >>> import scpi
+    >>> adata = scpi.datasets.splat(200, n_genes=60, de_prob=0.2, de_fac_scale=1.0)
+    >>> scpi.tl.rank_genes_permutation(adata, "group")
+    >>> ranked = adata.uns["rank_genes_permutation"]
+    >>> bool(ranked["names"]["Group1"][0] == ranked["names"]["Group2"][-1])
+    True
+    """
+    if n_repeats < 1:
+        msg = f"`n_repeats` must be positive, but is {n_repeats}."
+        raise ValueError(msg)
+    if estimator is not None and not hasattr(estimator, "predict_proba"):
+        msg = f"`estimator` must give probabilities, but {type(estimator).__name__} has no `predict_proba`."
+        raise TypeError(msg)
+    task = read_task(data, groupby, groups=groups, reference=reference, layer=layer, mod=mod)
+    generator = as_generator(rng)
+    train, test = split(task.plan.codes, test_size, max_cells, generator)
+    fit = _fit_linear if estimator is None else _fit_estimator
+    classifier = fit(task, train, test, estimator, generator)
+    codes = task.plan.codes[test]
+    before = _log_likelihood(task, codes, classifier.scores)
+    importance = np.zeros((len(task.plan.tested), task.values.shape[1]))
+    for _ in range(n_repeats):
+        order = generator.permutation(len(test))
+        for gene in range(importance.shape[1]):
+            shuffled = classifier.shuffled(gene, order)
+            if shuffled is not None:
+                importance[:, gene] += (before - _log_likelihood(task, codes, shuffled)) / n_repeats
+    params = result_params(
+        groupby=groupby,
+        reference=reference,
+        method="permutation",
+        use_raw=False,
+        layer=layer,
+        rankby_abs=rankby_abs,
+        estimator="LogisticRegression" if estimator is None else type(estimator).__name__,
+        n_repeats=n_repeats,
+        test_size=test_size,
+        max_cells=max_cells,
+        transform=task.expression.transform,
+        accuracy=float((classifier.scores.argmax(axis=1) == codes).mean()),
+    )
+    scores = np.maximum(importance, 0.0) * _sign(task, test)
+    return write_importance(
+        data, task, scores, importance=importance, params=params, key_added=key_added, mod=mod, copy=copy
+    )
+
+
+def _log_likelihood(task: Task, codes: NDArray[np.intp], scores: Scores) -> NDArray[np.float64]:
+    """Of each tested group against what it is compared with, both sides with the same weight."""
+    found = np.empty(len(task.plan.tested))
+    for group in range(len(found)):
+        reference = task.plan.reference
+        others = np.delete(scores, group, axis=1) if reference is None else scores[:, [reference]]
+        margin = scores[:, group] - logsumexp(others, axis=1)
+        own, other = codes == group, task.others(codes, group)
+        # log p of a cell of the group, and log(1 - p) of another
+        found[group] = -(np.logaddexp(0, -margin[own]).mean() + np.logaddexp(0, margin[other]).mean()) / 2
+    return found
+
+
+class _Linear:
+    """Scores that are linear in the genes: shuffling one of them changes the scores by a product."""
+
+    def __init__(self, x: Any, weights: NDArray[np.float64], intercept: NDArray[np.float64]) -> None:
+        self._x = x.tocsc() if sparse.issparse(x) else x
+        self._weights = weights
+        self.scores = np.asarray(x @ weights.T) + intercept
+
+    def shuffled(self, gene: int, order: NDArray[np.intp]) -> Scores | None:
+        values = _column(self._x, gene)
+        return self.scores + np.outer(values[order] - values, self._weights[:, gene])
+
+
+class _Any:
+    """Scores of any classifier, which is asked again for every gene."""
+
+    def __init__(self, x: NDArray[np.float32], predict: Callable[[NDArray[np.float32]], Scores]) -> None:
+        self._x, self._predict = x, predict
+        self.scores = predict(x)
+
+    def shuffled(self, gene: int, order: NDArray[np.intp]) -> Scores | None:
+        values = self._x[:, gene].copy()
+        if np.ptp(values) == 0:
+            return None
+        self._x[:, gene] = values[order]
+        scores = self._predict(self._x)
+        self._x[:, gene] = values
+        return scores
+
+
+def _fit_linear(
+    task: Task, train: NDArray[np.intp], test: NDArray[np.intp], _: None, rng: np.random.Generator
+) -> _Linear:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    # Not centred, which would make sparse data dense and changes nothing but the intercept
+    scaler = StandardScaler(with_mean=False).fit(task.values[train])
+    model = LogisticRegression(C=1e-2, max_iter=300).fit(scaler.transform(task.values[train]), task.plan.codes[train])
+    weights, intercept = model.coef_, model.intercept_
+    if len(weights) == 1:  # two groups have one score, the log odds of the second
+        weights, intercept = np.concatenate([-weights, weights]) / 2, np.concatenate([-intercept, intercept]) / 2
+    return _Linear(scaler.transform(task.values[test]), weights, intercept)
+
+
+def _fit_estimator(
+    task: Task, train: NDArray[np.intp], test: NDArray[np.intp], estimator: Any, rng: np.random.Generator
+) -> _Any:
+    from sklearn.base import clone
+
+    model = clone(estimator)
+    if "random_state" in model.get_params():
+        model.set_params(random_state=int(rng.integers(1 << 31)))
+    model.fit(_dense(task.values[train]), task.plan.codes[train])
+
+    def log_probabilities(x: NDArray[np.float32]) -> Scores:
+        return np.log(np.maximum(model.predict_proba(x), np.finfo(np.float64).tiny))
+
+    return _Any(_dense(task.values[test]), log_probabilities)
+
+
+def _sign(task: Task, cells: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Sign of the difference of mean expression, groups x genes."""
+    codes = task.plan.codes[cells]
+    values = task.values[cells]
+
+    def mean(which: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return np.asarray(values[which].mean(axis=0)).ravel()
+
+    differences = [mean(codes == k) - mean(task.others(codes, k)) for k in range(len(task.plan.tested))]
+    return np.sign(differences)
+
+
+def _column(x: Any, gene: int) -> NDArray[np.float64]:
+    return x[:, [gene]].toarray().ravel() if sparse.issparse(x) else x[:, gene]
+
+
+def _dense(rows: Any) -> NDArray[np.float32]:
+    return np.array(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float32)

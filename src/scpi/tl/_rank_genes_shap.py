@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from scipy import sparse
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._rng import as_generator
+from scpi._slots import listed, result_params
+from scpi.de._plan import REST
+from scpi.tl._held_out import read_task, split, write_importance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+    from scpi.tl._held_out import Task
+
+# Bytes of the attributions of some cells, cells x genes x groups
+_BYTES = 1 << 26
+# Cells of the reference that expected gradients draw from
+_POOL = 200
+
+
+@fill
+def rank_genes_shap(
+    data: AnnData | MuData,
+    groupby: str,
+    *,
+    model: Any = None,
+    groups: Sequence[str] | Literal["all"] = "all",
+    reference: str = REST,
+    layer: str | None = None,
+    n_trees: int = 100,
+    test_size: float = 0.25,
+    max_cells: int | None = 5000,
+    rankby_abs: bool = False,
+    rng: int | np.random.Generator | None = 0,
+    key_added: str = Key.uns.RANK_GENES_SHAP,
+    mod: str | None = None,
+    copy: bool = False,
+) -> AnnData | MuData | None:
+    r"""Rank the genes of every group of cells by their Shapley values in a classifier of the groups.
+
+    Without a model, boosted trees learn to tell the groups apart, and TreeSHAP (Lundberg et al., Nat. Mach. Intell. 2,
+    2020) shares out what they say of cells that they have not seen. Let :math:`\phi_{igk}` be the Shapley value of gene
+    *g* in cell *i* for the margin of group *k*: its score over the mean of those of the other groups, or over that of
+    the reference. The importance of the gene is what it adds to the margin in cells of the group more than in those
+    with which the group is compared,
+
+    .. math:: I_{kg} = \operatorname{mean}_{i \in k} \phi_{igk} - \operatorname{mean}_{i \notin k} \phi_{igk},
+
+    and its score has the sign of the covariance of :math:`\phi_{igk}` with expression: positive where the gene speaks
+    for the group by being high. Each split chooses among few genes, drawn anew, so that of genes that tell the same not
+    one alone is used.
+
+    With a model, the same is found for the margin of its logits by expected gradients, an approximation of Shapley
+    values in a network: mean contributions in the cells of the group, with cells that the group is compared with as
+    baselines. The sign is that of the mean gradient.
+
+    This ranks genes by their use in one classifier, which is no test: there are no p-values, and of two genes that tell
+    the same, one may be left out.
+
+    Parameters
+    ----------
+    %(data)s
+    groupby
+        Column of `adata.obs` with the group of each cell. Cells without a label are left out.
+    model
+        Trained model with logits of the groups, under their names: a clustering network of `scpi.model`, or SCANVI.
+        Boosted trees are trained if `None`.
+    groups
+        Groups to rank genes for; all if `"all"`.
+    reference
+        Group to compare with. With `"rest"`, each group is compared with all other cells that have a label.
+    %(layer)s
+        For the trees, and for the fold changes; a model reads what it has registered.
+    n_trees
+        Trees for each group.
+    test_size
+        Share of the cells that the trees do not see, and by which genes are ranked.
+    max_cells
+        Most cells to use, drawn with the same share of each group; all if `None`. The trees take dense data, 4 bytes a
+        gene and cell.
+    rankby_abs
+        Rank by the absolute score, so that genes that speak for the group by being low come first too.
+    %(rng)s
+    %(key_added)s
+    %(mod)s
+    %(copy)s
+
+    Returns
+    -------
+    Returns `None` if `copy=False`, else the copy. Sets the following field:
+
+    `adata.uns['rank_genes_shap' | key_added]` : :class:`dict`
+        The structure that :func:`scanpy.tl.rank_genes_groups` writes: record arrays with one field for each group, best
+        gene first: `names`, `scores` (importance with the sign), `logfoldchanges`, `pvals` and `pvals_adj` (NaN), also
+        `importance`; and `params`, with the `accuracy` of the trees in the cells that were held out.
+
+    Raises
+    ------
+    KeyError
+        If the column or the layer is not there.
+    TypeError
+        If the model has no logits.
+    ValueError
+        If a group or the reference is unknown, has fewer than four cells or is not in the model, or gene names are not
+        unique.
+
+    Examples
+    --------
+    >>> import scpi
+    >>> adata = scpi.datasets.splat(200, n_genes=60, de_prob=0.2, de_fac_scale=1.0)
+    >>> scpi.tl.rank_genes_shap(adata, "group", n_trees=20)
+    >>> ranked = adata.uns["rank_genes_shap"]
+    >>> bool(ranked["names"]["Group1"][0] == ranked["names"]["Group2"][-1])
+    True
+    """
+    if n_trees < 1:
+        msg = f"`n_trees` must be positive, but is {n_trees}."
+        raise ValueError(msg)
+    task = read_task(data, groupby, groups=groups, reference=reference, layer=layer, mod=mod)
+    generator = as_generator(rng)
+    train, test = split(task.plan.codes, test_size, max_cells, generator)
+    found: dict[str, Any] = {}
+    if model is None:
+        importance, sign, found["accuracy"] = _of_trees(task, train, test, n_trees, generator)
+    else:
+        cells = np.sort(np.concatenate([train, test]))
+        importance, sign = _of_model(task, model, data, cells, reference, generator)
+    params = result_params(
+        groupby=groupby,
+        reference=reference,
+        method="tree_shap" if model is None else "expected_gradients",
+        use_raw=False,
+        layer=layer,
+        rankby_abs=rankby_abs,
+        n_trees=n_trees if model is None else None,
+        test_size=test_size if model is None else None,
+        model=None if model is None else type(model).__name__,
+        max_cells=max_cells,
+        transform=task.expression.transform,
+        **found,
+    )
+    scores = importance * sign
+    return write_importance(
+        data, task, scores, importance=importance, params=params, key_added=key_added, mod=mod, copy=copy
+    )
+
+
+def _of_trees(
+    task: Task, train: NDArray[np.intp], test: NDArray[np.intp], n_trees: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Importance and sign, groups x genes, and the accuracy of boosted trees in cells that they have not seen."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    codes, n_genes = task.plan.codes, task.values.shape[1]
+    trees = HistGradientBoostingClassifier(
+        max_iter=n_trees,
+        max_leaf_nodes=8,
+        max_features=1.0 / np.sqrt(n_genes),
+        early_stopping=False,
+        random_state=int(rng.integers(1 << 31)),
+    ).fit(_dense(task.values[train]), codes[train])
+    sums = _Sums(task, n_genes)
+    n_right = 0
+    for rows, x, shares in _shapley_values(trees, task, test):
+        sums.add(codes[rows], x, task.margins(shares))
+        n_right += int((trees.predict(x) == codes[rows]).sum())
+    return *sums.result(), n_right / len(test)
+
+
+def _shapley_values(
+    trees: Any, task: Task, cells: NDArray[np.intp]
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float64]]]:
+    """Shapley values of the score of every group, cells x genes x groups, a few cells at a time."""
+    import shap
+
+    explainer = shap.TreeExplainer(trees)
+    size = max(_BYTES // (8 * task.values.shape[1] * task.plan.n_groups), 1)
+    for start in range(0, len(cells), size):
+        rows = cells[start : start + size]
+        x = _dense(task.values[rows])
+        values = np.asarray(explainer.shap_values(x))
+        if values.ndim == 2:  # two groups have one score, the log odds of the second
+            values = np.stack([-values / 2, values / 2], axis=-1)
+        yield rows, x, values
+
+
+class _Sums:
+    """Sums over cells, from which the mean Shapley values and their covariance with expression are made."""
+
+    def __init__(self, task: Task, n_genes: int) -> None:
+        self._task = task
+        shape = len(task.plan.tested), n_genes
+        self._n = np.zeros((2, shape[0], 1))  # cells of the group and those that it is compared with
+        self._values, self._x, self._products = np.zeros((2, *shape)), np.zeros((2, *shape)), np.zeros(shape)
+
+    def add(self, codes: NDArray[np.intp], x: NDArray[np.float32], margins: NDArray[np.float64]) -> None:
+        for group in range(len(self._n[0])):
+            values = margins[..., group]
+            for side, cells in enumerate((codes == group, self._task.others(codes, group))):
+                self._n[side, group] += cells.sum()
+                self._values[side, group] += values[cells].sum(axis=0)
+                self._x[side, group] += x[cells].sum(axis=0)
+                self._products[group] += np.einsum("ig,ig->g", values[cells], x[cells])
+
+    def result(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        own, other = self._values / self._n
+        covariance = self._products - self._values.sum(axis=0) * self._x.sum(axis=0) / self._n.sum(axis=0)
+        return own - other, np.sign(covariance)
+
+
+def _of_model(
+    task: Task, model: Any, data: AnnData | MuData, cells: NDArray[np.intp], reference: str, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Importance and sign, groups x genes, by expected gradients and gradients of the logits of a network."""
+    import torch
+    from scvi import REGISTRY_KEYS
+
+    from scpi.attribution import attribute_groups, contrast
+    from scpi.model.base._explain import attribution_target
+
+    target = attribution_target(model, "logit")
+    tested = task.plan.tested
+    needed = [*tested, *([] if reference == REST else [reference])]
+    unknown = [name for name in needed if name not in set(target.names)]
+    if unknown:
+        msg = (
+            f"The model has no logit of {listed(unknown)}, only of {listed(target.names)}: `groupby` must hold the labels "
+            "that it predicts."
+        )
+        raise ValueError(msg)
+    adata = model._validate_anndata(data)
+    x = model.get_anndata_manager(adata, required=True).get_from_registry(REGISTRY_KEYS.X_KEY)
+    margin = contrast(target, tested, reference=reference)
+    rows, codes = x[cells], task.plan.codes[cells]
+    own = np.where(codes < len(tested), codes, -1)
+    baseline: Any = "rest"
+    if reference == REST:
+        # Cells of groups that are not tested are baselines too, and what is found for them is dropped
+        own, outputs = codes, [*tested, *tested[:1] * (task.plan.n_groups - len(tested))]
+    else:
+        drawn = rng.permutation(np.flatnonzero(codes == task.plan.reference))[:_POOL]
+        with torch.no_grad():
+            baseline = target.transform(torch.from_numpy(_dense(rows[drawn])).to(model.device)).cpu().numpy()
+        outputs = tested
+    settings: dict[str, Any] = {"outputs": outputs, "spread": False, "device": model.device, "rng": rng}
+    importance = attribute_groups(margin, rows, own, method="expected_gradients", baseline=baseline, **settings).mean
+    gradient = attribute_groups(margin, rows, own, **settings).mean
+    return importance[: len(tested)], np.sign(gradient[: len(tested)])
+
+
+def _dense(rows: Any) -> NDArray[np.float32]:
+    return np.asarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float32)
