@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -122,4 +124,8 @@ def ranked():
         x = rng.normal(5, 2, 600)
         trend = trend.assign(mean_log_count=x, sqrt_sd=rng.gamma(20, 0.05, 600), line=np.exp(-x / 10))
         write_ranking(adata, key, ranking, **({"voom": trend} if key == "limma" else {}))
+    adata.varm["log2fc_rest"] = pd.DataFrame(
+        {group: np.where(np.arange(300) < 20, rng.normal(0, 2, 300), 0.0) for group in groups}, index=genes
+    )
+    write_ranking(adata, "rank_genes_gradients", dataclasses.replace(ranking, params={"groupby": "group"}))
     return adata

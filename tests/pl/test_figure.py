@@ -20,6 +20,9 @@ FIGURES = {
     "voom": "ranked",
     "pvalue_histogram": "ranked",
     "ranking_agreement": "ranked",
+    "ranking_accuracy": "ranked",
+    "rank_genes_gradients": "ranked",
+    "attribution_heatmap": "ranked",
 }
 ONE_PANEL = {
     "factor_wordcloud": {"n_panels": 1},
@@ -29,6 +32,8 @@ ONE_PANEL = {
     "ma": {"groups": "A"},
     "voom": {"splits": "B cells"},
     "pvalue_histogram": {"groups": "A"},
+    "ranking_accuracy": {"k": 30},
+    "rank_genes_gradients": {"groups": "A"},
 }
 
 

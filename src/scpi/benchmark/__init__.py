@@ -1,4 +1,4 @@
-"""Comparisons of models and baselines on the same cells."""
+"""Comparisons of models, baselines and methods on the same cells."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 from scpi._lazy import attach
 
 if TYPE_CHECKING:
+    from scpi.benchmark._accuracy_boxplots import accuracy_boxplots as accuracy_boxplots
     from scpi.benchmark._compare import compare_predictions as compare_predictions
     from scpi.benchmark._summarise import summarise as summarise
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
-    {"compare_predictions": "_compare", "summarise": "_summarise"},
+    {
+        "accuracy_boxplots": "_accuracy_boxplots",
+        "compare_predictions": "_compare",
+        "summarise": "_summarise",
+    },
 )

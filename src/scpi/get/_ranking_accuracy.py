@@ -77,10 +77,11 @@ def ranking_accuracy(
     ['ranking', 'group', 'k', 'n_true', 'accuracy', 'chance']
     """
     adata = resolve_modality(data, mod)
+    rankings = read_rankings(adata, keys, at_least=1)
     changes = _read_truth(adata, truth)
     depths = [k] if k is None or isinstance(k, int | np.integer) else list(k)
     rows = []
-    for name, ranking in read_rankings(adata, keys, at_least=1).items():
+    for name, ranking in rankings.items():
         partner = {str(group): str(group) for group in ranking.groups} if match is None else match
         known = [group for group in ranking.groups if partner.get(group) in changes]
         if not known:

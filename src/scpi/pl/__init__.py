@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from scpi._lazy import attach
 
 if TYPE_CHECKING:
+    from scpi.pl._attribution_heatmap import attribution_heatmap as attribution_heatmap
     from scpi.pl._causal_graph import causal_graph as causal_graph
     from scpi.pl._differential_activity import differential_activity as differential_activity
     from scpi.pl._factor_wordcloud import factor_wordcloud as factor_wordcloud
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from scpi.pl._pathway_activity import pathway_activity as pathway_activity
     from scpi.pl._prediction import prediction as prediction
     from scpi.pl._pvalue_histogram import pvalue_histogram as pvalue_histogram
+    from scpi.pl._rank_genes_gradients import rank_genes_gradients as rank_genes_gradients
+    from scpi.pl._ranking_accuracy import ranking_accuracy as ranking_accuracy
     from scpi.pl._ranking_agreement import ranking_agreement as ranking_agreement
     from scpi.pl._volcano import volcano as volcano
     from scpi.pl._voom import voom as voom
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "attribution_heatmap": "_attribution_heatmap",
         "causal_graph": "_causal_graph",
         "differential_activity": "_differential_activity",
         "factor_wordcloud": "_factor_wordcloud",
@@ -30,6 +34,8 @@ __getattr__, __dir__, __all__ = attach(
         "pathway_activity": "_pathway_activity",
         "prediction": "_prediction",
         "pvalue_histogram": "_pvalue_histogram",
+        "rank_genes_gradients": "_rank_genes_gradients",
+        "ranking_accuracy": "_ranking_accuracy",
         "ranking_agreement": "_ranking_agreement",
         "volcano": "_volcano",
         "voom": "_voom",

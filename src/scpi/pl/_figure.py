@@ -25,6 +25,8 @@ FONT = 8.0
 SMALL = 7.0
 # Okabe and Ito, distinct with any colour vision
 BLUE, VERMILLION, ORANGE, GREY = "#0072B2", "#D55E00", "#E69F00", "#7F7F7F"
+GREEN, PURPLE, SKY = "#009E73", "#CC79A7", "#56B4E9"
+PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
 DIVERGING = "RdBu_r"
 
 _STYLE: dict[Any, Any] = {

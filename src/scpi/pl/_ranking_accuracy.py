@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scpi import get
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi.pl._boxes import by_median, draw_boxes
+from scpi.pl._figure import GREY, finish, panel_grid, style
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from mudata import MuData
+
+
+@fill
+def ranking_accuracy(
+    data: AnnData | MuData,
+    keys: Sequence[str] | Mapping[str, str] | str | None = None,
+    *,
+    truth: str | pd.DataFrame = Key.varm.LOG2FC_REST,
+    k: Sequence[int | None] | int | None = (30, 100, None),
+    match: Mapping[str, str] | None = None,
+    absolute: bool | None = None,
+    mod: str | None = None,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    show: bool | None = None,
+    return_fig: bool = False,
+) -> Axes | list[Axes] | Figure | None:
+    """Draw how many of the genes that truly change each ranking has on top, a box over the groups for each of them.
+
+    The dashed line is what a random order of the genes has on average. Rankings are in the order of their median over
+    all panels. :func:`scpi.get.ranking_accuracy` gives the same numbers; :func:`scpi.benchmark.accuracy_boxplots` draws
+    those of several data sets.
+
+    Parameters
+    ----------
+    %(data)s
+    keys
+        Entries of `adata.uns` with rankings of genes, or a name for each of them; all rankings if `None`.
+    truth
+        True changes, genes x groups, zero for genes that do not change: an entry of `adata.varm`, or a DataFrame.
+    k
+        Numbers of genes at the top, a panel for each; `None` among them is as many as truly change.
+    match
+        Group of the truth for each group of the rankings, as the mapping of :func:`scpi.metrics.match_labels`.
+    absolute
+        Rank by the size of the score in either direction, or with `False` by the largest score; if `None`, as each
+        ranking was made.
+    %(mod)s
+    %(ax)s
+        Takes a single number of genes.
+    %(figsize)s
+    %(show)s
+    %(return_fig)s
+
+    Returns
+    -------
+    The axes, a list of them if there are several, if the figure is not shown; or the figure if `return_fig=True`.
+
+    Raises
+    ------
+    KeyError
+        If one of the keys holds no ranking, or there is no such truth.
+    ValueError
+        If no group of a ranking is in the truth, or `ax` is given for several numbers of genes.
+
+    Examples
+    --------
+    >>> import scpi
+    >>> adata = scpi.datasets.splat(200, n_genes=300, de_prob=0.2, de_fac_scale=1.0)
+    >>> scpi.de.rank_genes(adata, "group", method="wilcoxon")
+    >>> panel = scpi.pl.ranking_accuracy(adata, k=10, absolute=True, show=False)
+    """
+    table = get.ranking_accuracy(data, keys, truth=truth, k=k, match=match, absolute=absolute, mod=mod)
+    order = by_median(table, value="accuracy", by="ranking")
+    depths = list(dict.fromkeys(table["k"]))
+    size = (2.36 if len(depths) > 2 else 3.54), 0.75 + 0.24 * len(order)
+    with style():
+        figure, panels = panel_grid(len(depths), ax, figsize, size=size, n_columns=3)
+        for i, (panel, depth) in enumerate(zip(panels, depths, strict=True)):
+            chosen = table[table["k"] == depth]
+            draw_boxes(panel, chosen, value="accuracy", by="ranking", order=order)
+            panel.axvline(chosen["chance"].mean(), color=GREY, ls="--", lw=0.8, zorder=1)
+            panel.set_xlim(-0.02, 1.02)
+            panel.set_title("All that truly change" if depth == "all" else f"First {depth} genes")
+            panel.set_xlabel("Share found (dashed: by chance)")
+            if i % 3 > 0:
+                panel.tick_params(axis="y", labelleft=False)
+        return finish(figure, panels[0] if len(panels) == 1 else panels, ax=ax, show=show, return_fig=return_fig)
