@@ -107,18 +107,21 @@ def rank_genes_gradients(
     reference = str(ranking.params.get("reference", "rest"))
     with style():
         figure, panels = panel_grid(len(tables), ax, figsize, size=(width, _HEIGHT), n_columns=n_columns)
-        # About as many letters as fit above a panel
-        n_letters = int((figure.get_figwidth() - _LEFT) / n_columns / 0.069) - len(f" vs. {shorten(reference, 14)}")
         names = [_panel(panel, table, by_size) for panel, table in zip(panels, tables.values(), strict=True)]
         for i, (panel, group) in enumerate(zip(panels, tables, strict=True)):
-            panel.set_title(f"{shorten(group, max(n_letters, 8))} vs. {shorten(reference, 14)}")
+            # A title of the height of the final one, which needs the final width
+            panel.set_title(shorten(group, 8))
             panel.set_xlim(-0.8, n_genes - 0.2)
             panel.set_xlabel("Rank" if i + n_columns >= len(panels) else "")
             panel.set_ylabel(("Size of the score" if by_size else "Score") if i % n_columns == 0 else "")
             if sharey and i % n_columns:
                 panel.tick_params(axis="y", labelleft=False)
         _legend(figure if ax is None else ax, pd.concat(tables.values()))
+        # Sizes in pixels are right only once the layout of the figure is
+        figure.draw_without_rendering()
         _make_room(panels, names, sharey=sharey)
+        for panel, group in zip(panels, tables, strict=True):
+            _entitle(panel, group, shorten(reference, 14))
         return finish(figure, panels[0] if len(panels) == 1 else panels, ax=ax, show=show, return_fig=return_fig)
 
 
@@ -156,10 +159,7 @@ def _panel(ax: Axes, table: pd.DataFrame, by_size: bool) -> list[Annotation]:
 
 def _make_room(panels: list[Axes], names: list[list[Annotation]], *, sharey: bool) -> None:
     """Set the limits of the scores such that the names are inside of the panels."""
-    figure = panels[0].get_figure(root=True)
-    assert figure is not None  # for the type checker
-    # The height of the panels is right only once the layout of the figure is
-    figure.draw_without_rendering()
+    pixels = panels[0].get_figure(root=True).dpi / 72.0  # type: ignore[union-attr]
     together = [panels] if sharey else [[panel] for panel in panels]
     texts = [sum(names, [])] if sharey else names
     for group, inside in zip(together, texts, strict=True):
@@ -168,10 +168,19 @@ def _make_room(panels: list[Axes], names: list[list[Annotation]], *, sharey: boo
         full = min(panel.get_window_extent().height for panel in group)
         for text in inside:
             # A name longer than the panel is high cannot be helped
-            share = min((text.get_window_extent().height + 4.0 * figure.dpi / 72.0) / full, 0.8)
+            share = min((text.get_window_extent().height + 4.0 * pixels) / full, 0.8)
             high = max(high, (text.xy[1] - low * share) / (1.0 - share))
         for panel in group:
             panel.set_ylim(low, high)
+
+
+def _entitle(ax: Axes, group: str, reference: str) -> None:
+    """Name the group and what it was compared with, in as many letters as fit above the panel."""
+    room = ax.get_window_extent().width
+    for n in range(30, 7, -1):
+        ax.set_title(f"{shorten(group, n)} vs. {reference}")
+        if ax.title.get_window_extent().width <= room:
+            return
 
 
 def _legend(on: Figure | Axes, table: pd.DataFrame) -> None:
