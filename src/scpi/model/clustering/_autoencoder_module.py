@@ -40,18 +40,20 @@ class AutoencoderModule(ClusteringModule):
         Number of clusters; 0 if it has yet to be found.
     """
 
+    preset: AutoencoderPreset
     reads_counts = True
 
     def __init__(self, n_genes: int, *, preset: AutoencoderPreset, n_clusters: int) -> None:
         super().__init__(n_genes, preset=preset, n_clusters=n_clusters)
-        self.preset, self.n_genes = preset, n_genes
+        self.n_genes = n_genes
         self.encoder = Encoder([n_genes, *preset.n_hidden, preset.n_latent], noise=preset.noise)
         self.decoder = CountDecoder(
             [preset.n_latent, *preset.n_hidden[::-1]], n_genes, zero_inflated=preset.likelihood == "zinb"
         )
 
-    def start(self, mean: Tensor, variance: Tensor) -> None:
-        """Start from negative binomial distributions that are the same for all cells."""
+    def start(self, x: Tensor, mean: Tensor, variance: Tensor) -> None:
+        """Start from principal components, and from distributions of the counts that hardly differ between cells."""
+        super().start(x, mean, variance)
         if self.preset.data_init:
             theta = mean.square() / (variance - mean).clamp(min=1e-6)
             self.decoder.start_from(mean, theta.clamp(*_THETA_RANGE), _START_DROPOUT)

@@ -32,20 +32,23 @@ class ContrastiveModule(ClusteringModule):
         Number of clusters; 0 if it has yet to be found.
     """
 
+    preset: ContrastivePreset
     reads_counts = False
     has_target = False
 
     def __init__(self, n_genes: int, *, preset: ContrastivePreset, n_clusters: int) -> None:
         super().__init__(n_genes, preset=preset, n_clusters=n_clusters)
-        self.preset = preset
         self.encoder = Encoder([n_genes, *preset.n_hidden, preset.n_latent], batch_norm=True, unit_length=True)
 
     def logits(self, z: Tensor) -> Tensor:
         """Squared distances to the centroids over the temperature, with a minus."""
         return -squared_distances(z, self.centroids) / self.preset.temperature
 
-    def start(self, mean: Tensor, variance: Tensor) -> None:
-        """Nothing of the network is a moment of the counts."""
+    def start(self, x: Tensor, mean: Tensor, variance: Tensor) -> None:
+        """Start from the principal components of the input, which batch normalisation leaves as they are."""
+        super().start(x, mean, variance)
+        if self.preset.data_init:
+            self.encoder.start_normalisation(self.view(x))
 
     def view(self, x: Tensor) -> Tensor:
         """A view of each cell: the input without the genes that it hides."""

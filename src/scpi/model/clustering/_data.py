@@ -177,6 +177,11 @@ class ClusteringData(pl.LightningDataModule):
         for index in _blocks(self.train_idx):
             yield self.cells[index][KEYS.INPUT]
 
+    def sample(self, n_cells: int) -> Tensor:
+        """Input of training cells, drawn at random where there are more than are asked for."""
+        drawn = np.random.default_rng(self.seed).permutation(self.train_idx)[:n_cells]
+        return self.cells[np.sort(drawn)][KEYS.INPUT]
+
     @property
     def n_batches(self) -> int:
         """Batches in an epoch."""

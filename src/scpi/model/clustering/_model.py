@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 _ADVICE = "Name the layer that holds them (`layer=`)."
 _BATCH = 2048
+_START_CELLS = 5000
 _MODALITY_ARGS = ("layer", "labels_key", "weight_key", "size_factor_key")
 _QUIET_STEPS = 1_000_000
 
@@ -307,8 +308,10 @@ class ClusteringModel(CheckedModel):
         transform = self.module.transform.cpu()
         if not self.is_trained_:
             transform.fit(data.training_rows)
-            self.module.start(*_moments(data, transform))
         data.cells.keep()
+        if not self.is_trained_:
+            with seeded(data.seed):
+                self.module.start(data.sample(_START_CELLS), *_moments(data, transform))
 
     @torch.inference_mode()
     def get_latent_representation(

@@ -9,6 +9,7 @@ import torch
 from scvi.module.base import BaseModuleClass, LossOutput
 from torch import Tensor, nn
 
+from scpi.model.clustering._components import principal_components
 from scpi.model.clustering._constants import KEYS
 from scpi.model.clustering._transform import InputTransform
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from scpi.model.clustering._presets import Preset
 
 Losses = dict[str, Tensor]
+
+_LEAST_SCALE = 1e-3
 
 
 class ClusteringModule(BaseModuleClass):
@@ -40,6 +43,7 @@ class ClusteringModule(BaseModuleClass):
 
     def __init__(self, n_genes: int, *, preset: Preset, n_clusters: int) -> None:
         super().__init__()
+        self.preset = preset
         self.transform = InputTransform(n_genes, preset.transform)
         self.centroids = nn.Parameter(torch.zeros(n_clusters, preset.n_latent))
 
@@ -63,9 +67,20 @@ class ClusteringModule(BaseModuleClass):
     def logits(self, z: Tensor) -> Tensor:
         """Logits of the clusters, whose softmax are the soft assignments."""
 
-    @abstractmethod
-    def start(self, mean: Tensor, variance: Tensor) -> None:
-        """Start from the mean and the variance of the counts of each gene at median depth."""
+    def start(self, x: Tensor, mean: Tensor, variance: Tensor) -> None:
+        """Start from the training data.
+
+        Parameters
+        ----------
+        x
+            Input of training cells.
+        mean, variance
+            Mean and variance of the counts of each gene at median depth.
+        """
+        if self.preset.data_init:
+            components, deviations = principal_components(x, self.preset.n_latent)
+            # The last of them stands for the noise, whose scale is to be 1.
+            self.encoder.start_from(components, float(deviations[-1].clamp(min=_LEAST_SCALE)))
 
     @abstractmethod
     def representation_losses(self, tensors: dict[str, Tensor]) -> Losses:

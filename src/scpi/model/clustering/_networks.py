@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _MIN_THETA, _MAX_THETA = 1e-4, 1e4
 _MIN_LOG_MEAN, _MAX_LOG_MEAN = -11.5, 13.8
-_START_SCALE = 0.1
+_START_SCALE = 0.0
 
 
 def hidden_layers(sizes: Sequence[int], *, batch_norm: bool) -> nn.Sequential:
@@ -75,6 +75,46 @@ class Encoder(nn.Module):
                 hidden = hidden + self.noise * torch.randn_like(hidden)
             hidden = layer(hidden)
         return F.normalize(hidden, dim=1) if self.unit_length else hidden
+
+    @torch.no_grad()
+    def start_from(self, components: Tensor, scale: float) -> None:
+        """Start as the projection on principal components, which are also the first latent dimensions.
+
+        ReLU passes a component on as the difference of two units. Other units start at random, and count for nothing
+        in the embedding until they have learned to.
+
+        Parameters
+        ----------
+        components
+            Orthonormal columns, (n_genes, n_components).
+        scale
+            Length of a component in the units of the embedding.
+        """
+        linear = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+        n_components = min([components.shape[1], linear[-1].out_features, *(m.out_features // 2 for m in linear[:-1])])
+        passed = components[:, :n_components].T / scale
+        both = torch.cat([passed, -passed])
+        join = torch.cat([torch.eye(n_components), -torch.eye(n_components)], 1).to(passed)
+        for index, layer in enumerate(linear):
+            rows = (passed if index == 0 else join) if index == len(linear) - 1 else both
+            layer.weight[: len(rows)] = 0.0
+            layer.weight[: len(rows), : rows.shape[1]] = rows
+            both = torch.cat([join, -join])
+
+    @torch.no_grad()
+    def start_normalisation(self, x: Tensor) -> None:
+        """Let batch normalisation change nothing at first, on input such as ``x``."""
+        hidden = F.linear(x, self.first.weight) + self.first.bias
+        for layer in self.layers[1:]:
+            if isinstance(layer, nn.BatchNorm1d):
+                mean, variance = hidden.mean(0), hidden.var(0, correction=0)
+                layer.bias.copy_(mean)
+                layer.weight.copy_((variance + layer.eps).sqrt())
+                assert layer.running_mean is not None and layer.running_var is not None
+                layer.running_mean.copy_(mean)
+                layer.running_var.copy_(variance)
+            else:
+                hidden = layer(hidden)
 
 
 class CountDecoder(nn.Module):

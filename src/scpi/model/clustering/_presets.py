@@ -28,6 +28,8 @@ class Preset:
         Units of the hidden layers of the encoder.
     n_latent
         Dimensions of the embedding.
+    data_init
+        Start from principal components of the input and, in a decoder, from the mean and the dispersion of each gene.
     batch_size
         Most cells in a batch; the cells are shared out evenly over the batches.
     shuffle
@@ -53,18 +55,19 @@ class Preset:
 
     transform: Transform = "pearson"
     n_hidden: tuple[int, ...] = (256, 64)
-    n_latent: int = 32
+    n_latent: int = 16
+    data_init: bool = True
     batch_size: int = 256
     shuffle: bool = True
     max_epochs: int | None = None
-    n_steps: int = 500
+    n_steps: int = 150
     optimizer: Optimizer = "adam"
-    lr: float = 1e-3
+    lr: float = 5e-4
     cosine_epochs: int | None = None
     patience: int | None = None
     max_cluster_epochs: int = 0
     cluster_optimizer: Optimizer = "adam"
-    cluster_lr: float = 1e-3
+    cluster_lr: float = 2e-4
     tolerance: float = 1e-3
 
 
@@ -92,13 +95,14 @@ class ContrastivePreset(Preset):
     """
 
     n_hidden: tuple[int, ...] = (200, 40)
-    n_latent: int = 60
+    n_steps: int = 100
+    lr: float = 3e-4
     dropout: float = 0.9
     noise: float = 0.0
     augmentation: Augmentation | None = None
     augmentation_share: float = 0.1
     augmentation_noise: float = 0.01
-    temperature: float = 0.07
+    temperature: float = 0.2
     cluster_weight: float = 0.1
     similarity_weight: float = 1e-3
 
@@ -115,8 +119,6 @@ class AutoencoderPreset(Preset):
         Weight of the squared probability that a count is lost.
     noise
         Standard deviation of the noise at the input and at each hidden layer of the encoder.
-    data_init
-        Start from the mean and the dispersion of each gene.
     n_loss_genes
         Genes whose likelihood is computed in a step, drawn anew for each; ``None`` for all.
     cluster_weight
@@ -127,8 +129,7 @@ class AutoencoderPreset(Preset):
 
     likelihood: Likelihood = "zinb"
     ridge: float = 0.0
-    noise: float = 2.5
-    data_init: bool = True
+    noise: float = 1.0
     n_loss_genes: int | None = 512
     cluster_weight: float = 1.0
     similarity_weight: float = 0.0
@@ -136,6 +137,7 @@ class AutoencoderPreset(Preset):
 
 _PUBLISHED_AUTOENCODER: dict[str, Any] = {
     "transform": "log",
+    "n_latent": 32,
     "shuffle": False,
     "cosine_epochs": 0,
     "data_init": False,
@@ -144,24 +146,35 @@ _PUBLISHED_AUTOENCODER: dict[str, Any] = {
 
 CONTRASTIVE: dict[str, ContrastivePreset] = {
     "scpi": ContrastivePreset(),
-    "published": ContrastivePreset(transform="log", batch_size=200, max_epochs=300, lr=0.4, cosine_epochs=500),
+    "published": ContrastivePreset(
+        transform="log",
+        n_latent=60,
+        data_init=False,
+        batch_size=200,
+        max_epochs=300,
+        lr=0.4,
+        cosine_epochs=500,
+        temperature=0.07,
+    ),
 }
 
 SCDEEPCLUSTER: dict[str, AutoencoderPreset] = {
-    "scpi": AutoencoderPreset(max_cluster_epochs=50),
+    "scpi": AutoencoderPreset(max_cluster_epochs=30, cluster_weight=0.2),
     "published": AutoencoderPreset(
         **_PUBLISHED_AUTOENCODER,
+        noise=2.5,
         max_epochs=600,
+        lr=1e-3,
         optimizer="amsgrad",
         patience=50,
-        max_cluster_epochs=20000,
+        max_cluster_epochs=2000,
         cluster_optimizer="adadelta",
         cluster_lr=1.0,
     ),
 }
 
 SCZIDESK: dict[str, AutoencoderPreset] = {
-    "scpi": AutoencoderPreset(ridge=1.0, noise=1.5, max_cluster_epochs=50, cluster_weight=1e-3, similarity_weight=1e-3),
+    "scpi": AutoencoderPreset(ridge=1.0, max_cluster_epochs=30, cluster_weight=0.01, similarity_weight=1e-4),
     "published": AutoencoderPreset(
         **_PUBLISHED_AUTOENCODER,
         ridge=1.0,

@@ -54,7 +54,7 @@ class SCDeepCluster(ClusteringModel):
     >>> model = scpi.model.SCDeepCluster(adata, n_clusters=2)
     >>> model.train(max_epochs=2, enable_progress_bar=False)
     >>> model.get_latent_representation().shape
-    (60, 32)
+    (60, 16)
     """
 
     _presets = SCDEEPCLUSTER

@@ -53,7 +53,7 @@ class SCZIDesk(ClusteringModel):
     >>> model = scpi.model.SCZIDesk(adata, n_clusters=2)
     >>> model.train(max_epochs=2, enable_progress_bar=False)
     >>> model.get_latent_representation().shape
-    (60, 32)
+    (60, 16)
     """
 
     _presets = SCZIDESK
