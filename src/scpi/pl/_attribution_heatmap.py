@@ -66,7 +66,7 @@ def attribution_heatmap(
         Entry of `adata.uns` with a ranking of genes, whose scores are drawn.
     layer
         Entry of `adata.layers` with attributions, cells x genes, to draw in place of the scores. The groups of the
-        cells are those that were ranked.
+        cells are those that were ranked. Where one gene with many counts hides the others, scale by gene.
     n_cells
         Columns of each group: evenly spaced cells where it has more, and each cell several times where it has fewer,
         so that all groups are of the same width.
