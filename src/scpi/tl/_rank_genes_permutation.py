@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy import sparse
-from scipy.special import logsumexp
 
 from scpi._docs import fill
 from scpi._keys import Key
@@ -125,14 +124,15 @@ def rank_genes_permutation(
     fit = _fit_linear if estimator is None else _fit_estimator
     classifier = fit(task, train, test, estimator, generator)
     codes = task.plan.codes[test]
-    before = _log_likelihood(task, codes, classifier.scores)
+    log_likelihood = _LogLikelihood(task, codes)
+    before = log_likelihood(classifier.scores)
     importance = np.zeros((len(task.plan.tested), task.values.shape[1]))
     for _ in range(n_repeats):
         order = generator.permutation(len(test))
         for gene in range(importance.shape[1]):
             shuffled = classifier.shuffled(gene, order)
             if shuffled is not None:
-                importance[:, gene] += (before - _log_likelihood(task, codes, shuffled)) / n_repeats
+                importance[:, gene] += (before - log_likelihood(shuffled)) / n_repeats
     params = result_params(
         groupby=groupby,
         reference=reference,
@@ -153,17 +153,27 @@ def rank_genes_permutation(
     )
 
 
-def _log_likelihood(task: Task, codes: NDArray[np.intp], scores: Scores) -> NDArray[np.float64]:
-    """Of each tested group against what it is compared with, both sides with the same weight."""
-    found = np.empty(len(task.plan.tested))
-    for group in range(len(found)):
-        reference = task.plan.reference
-        others = np.delete(scores, group, axis=1) if reference is None else scores[:, [reference]]
-        margin = scores[:, group] - logsumexp(others, axis=1)
-        own, other = codes == group, task.others(codes, group)
-        # log p of a cell of the group, and log(1 - p) of another
-        found[group] = -(np.logaddexp(0, -margin[own]).mean() + np.logaddexp(0, margin[other]).mean()) / 2
-    return found
+class _LogLikelihood:
+    """Log likelihood of each tested group against what it is compared with, both sides with the same weight."""
+
+    def __init__(self, task: Task, codes: NDArray[np.intp]) -> None:
+        groups = range(len(task.plan.tested))
+        sides = [np.stack([codes == k for k in groups], 1), np.stack([task.others(codes, k) for k in groups], 1)]
+        self._own, self._other = (0.5 * side / side.sum(axis=0) for side in sides)
+        self._n, self._reference = len(groups), task.plan.reference
+
+    def __call__(self, scores: Scores) -> NDArray[np.float64]:
+        scores = scores - scores.max(axis=1, keepdims=True)
+        exponentials = np.exp(scores)
+        own = exponentials[:, : self._n]
+        if self._reference is None:
+            other = exponentials.sum(axis=1, keepdims=True) - own
+        else:
+            other = exponentials[:, [self._reference]]
+        # A difference that is lost to rounding is that of a cell about which there is no doubt
+        own, other = (np.log(np.maximum(part, 1e-17)) for part in (own, other))
+        total = np.logaddexp(own, other)
+        return np.asarray((self._own * (own - total)).sum(axis=0) + (self._other * (other - total)).sum(axis=0))
 
 
 class _Linear:
@@ -182,7 +192,7 @@ class _Linear:
 class _Any:
     """Scores of any classifier, which is asked again for every gene."""
 
-    def __init__(self, x: NDArray[np.float32], predict: Callable[[NDArray[np.float32]], Scores]) -> None:
+    def __init__(self, x: NDArray[np.float64], predict: Callable[[NDArray[np.float64]], Scores]) -> None:
         self._x, self._predict = x, predict
         self.scores = predict(x)
 
@@ -202,13 +212,14 @@ def _fit_linear(
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-    # Not centred, which would make sparse data dense and changes nothing but the intercept
-    scaler = StandardScaler(with_mean=False).fit(task.values[train])
-    model = LogisticRegression(C=1e-2, max_iter=300).fit(scaler.transform(task.values[train]), task.plan.codes[train])
+    # In double precision, as the solver gives up early in single; not centred, which would make sparse data dense
+    x = task.values[train].astype(np.float64)
+    scaler = StandardScaler(with_mean=False).fit(x)
+    model = LogisticRegression(C=1e-2, max_iter=300).fit(scaler.transform(x), task.plan.codes[train])
     weights, intercept = model.coef_, model.intercept_
     if len(weights) == 1:  # two groups have one score, the log odds of the second
         weights, intercept = np.concatenate([-weights, weights]) / 2, np.concatenate([-intercept, intercept]) / 2
-    return _Linear(scaler.transform(task.values[test]), weights, intercept)
+    return _Linear(scaler.transform(task.values[test].astype(np.float64)), weights, intercept)
 
 
 def _fit_estimator(
@@ -221,7 +232,7 @@ def _fit_estimator(
         model.set_params(random_state=int(rng.integers(1 << 31)))
     model.fit(_dense(task.values[train]), task.plan.codes[train])
 
-    def log_probabilities(x: NDArray[np.float32]) -> Scores:
+    def log_probabilities(x: NDArray[np.float64]) -> Scores:
         return np.log(np.maximum(model.predict_proba(x), np.finfo(np.float64).tiny))
 
     return _Any(_dense(task.values[test]), log_probabilities)
@@ -243,5 +254,5 @@ def _column(x: Any, gene: int) -> NDArray[np.float64]:
     return x[:, [gene]].toarray().ravel() if sparse.issparse(x) else x[:, gene]
 
 
-def _dense(rows: Any) -> NDArray[np.float32]:
-    return np.array(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float32)
+def _dense(rows: Any) -> NDArray[np.float64]:
+    return np.array(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float64)
