@@ -81,6 +81,12 @@ def test_a_truth_from_outside_and_other_names(adata):
         scpi.get.ranking_accuracy(adata, "own")
 
 
+def test_genes_that_are_not_measured_do_not_count(adata):
+    more = pd.concat([pd.DataFrame({"A": [9.0], "B": [9.0]}, index=["unmeasured"]), TRUTH])
+    table = scpi.get.ranking_accuracy(adata, truth=more)
+    pd.testing.assert_frame_equal(table, scpi.get.ranking_accuracy(adata))
+
+
 def test_chance_is_the_mean_of_random_orders():
     adata = scpi.datasets.splat(20, n_genes=60, de_prob=0.3)
     rng = np.random.default_rng(0)
