@@ -292,6 +292,17 @@ def is_plain(value: Any) -> bool:
     return not isinstance(value, dict | list)
 
 
+def attribution_speed(result: Any) -> str:
+    asked = {"all": "every output in every cell", "own": "output of the group"}
+    keys = ("n_cells", "scpi_s", "scpi_without_projection_s", "captum_s", "faster", "faster_without_projection")
+    rows = [
+        (asked[run["question"]], run["method"].replace("_", " "), *(run[key] for key in keys)) for run in result["runs"]
+    ]
+    columns = ("question", "method", "cells", "scpi, s", "without projection, s", "captum, s", "ratio", "ratio without")
+    threads = "one thread" if result["threads"] == 1 else f"{result['threads']} threads"
+    return f"{table(columns, rows)}\n\n{result['n_genes']:,} genes, {result['n_groups']} outputs, {threads}."
+
+
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "fidelity": fidelity,
     "training_speed": training_speed,
@@ -302,6 +313,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "scifi": scifi,
     "rank_genes_speed": rank_genes_speed,
     "limma_speed": limma_speed,
+    "attribution_speed": attribution_speed,
     "calibration": calibration,
     "double_dipping": double_dipping,
     "replication": replication,
