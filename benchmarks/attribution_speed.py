@@ -1,11 +1,11 @@
-"""Seconds of `scpi.attribution.attribute_groups` beside captum called in a loop over the same outputs and cells.
+"""Processor seconds of `scpi.attribution.attribute_groups` beside captum called in a loop over the same outputs and cells.
 
 Random sparse counts, an encoder of 2000-256-64-32 units with batch normalisation, and the logits of 20 centroids. captum
 gets batches that are dense and transformed already, reads each once for all its outputs, and its attributions are
 averaged as they come. Two questions: every output in every cell, averaged over all cells, and the output of its own
 group in every cell, with the mean absolute value and the standard deviation as well. Methods that take many passes are
-asked about fewer cells, the same ones on both sides. Both run on one thread, in turns, and the medians over the rounds
-are compared::
+asked about fewer cells, the same ones on both sides. Both run on one thread, in turns; seconds are those of the
+processor, and the medians over the rounds are compared::
 
     OMP_NUM_THREADS=1 python benchmarks/attribution_speed.py --out benchmarks/results/attribution_speed.json
 """
@@ -151,9 +151,9 @@ def compare(network: Network, x: Any, codes: np.ndarray, task: tuple[str, str, i
     found = {}
     for _ in range(n_rounds):
         for name, call in contenders.items():
-            start = time.perf_counter()
+            start = time.process_time()
             found[name] = call()
-            taken[name].append(time.perf_counter() - start)
+            taken[name].append(time.process_time() - start)
     result: dict[str, Any] = {"question": question, "method": method, "n_cells": n_cells}
     result |= {f"{name}_s": median(times) for name, times in taken.items()}
     result["faster"] = result["captum_s"] / result["scpi_s"]
