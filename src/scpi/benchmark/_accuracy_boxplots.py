@@ -54,7 +54,8 @@ def accuracy_boxplots(
         Methods to draw, from top to bottom; all, by their median, if `None`.
     marks
         Values to mark beside the boxes, such as `{"published": table}`, with a column for the methods and one for the
-        value. A table that lacks another of the columns stands for all panels, or all boxes of a method.
+        value: crosses at the boxes. A table without the column of a panel stands for all of them, and one without `hue`
+        for all boxes of a method, with dashed lines.
     label
         What the axis of the values is called; by default the name of its column.
     %(figsize)s

@@ -45,6 +45,8 @@ def draw_boxes(
             spread = rng.uniform(-0.3, 0.3, len(values)) * height
             ax.scatter(values, y + spread, s=3, c="#444444", alpha=0.5, linewidths=0, zorder=3.5)
         _box(ax, values, y, 0.8 * height, PALETTE[i])
+    # Bars would otherwise end the axis, and cut what is drawn at their ends
+    ax.use_sticky_edges = False
     ax.set_ylim(len(order) - 0.5, -0.5)
     ax.set_yticks(range(len(order)), [shorten(str(name), 32) for name in order])
     for edge in np.arange(0.5, len(order) - 1):
@@ -67,17 +69,19 @@ def draw_marks(
     hues: Sequence[str] = (),
     label: str,
 ) -> None:
-    """Mark values of another source by a line through the boxes of a method, or through one of them."""
-    within = hue if hue in table else None
-    half = 0.4 / max(len(hues), 1) if within is not None else 0.4
+    """Mark values of another source: by a cross at a box, or a dashed line through all boxes of a method."""
+    within = hue is None or hue in table
     x, y = [], []
-    for place, _, rows in _places(table, by=by, order=order, hue=within, hues=hues if within is not None else ()):
+    for place, _, rows in _places(table, by=by, order=order, hue=hue if within else None, hues=hues):
         values = rows[value].dropna().tolist()
         x += values
         y += [place] * len(values)
-    low, high = np.subtract(y, half), np.add(y, half)
-    gaps: list[tuple[float, tuple[float, ...]]] = [(0, ()), (0, (1, 1)), (0, (3, 2))]
-    ax.vlines(x, low, high, color="black", lw=1.2, linestyles=gaps[number % 3], zorder=6, label=label)
+    if within:
+        ax.scatter(x, y, s=20, marker="x+1"[number % 3], c="black", linewidths=1.2, zorder=6, label=label)
+    else:
+        dash = (0, (3 - number % 3, 1.5))
+        low, high = np.subtract(y, 0.4), np.add(y, 0.4)
+        ax.vlines(x, low, high, color="black", lw=1.2, linestyles=dash, zorder=6, label=label)
 
 
 def _places(
@@ -88,7 +92,7 @@ def _places(
         of_method = table[table[by] == name]
         if hue is None:
             yield row, 0, of_method
-        for i, variant in enumerate(hues):
+        for i, variant in enumerate(hues if hue is not None else ()):
             yield row + (i - (len(hues) - 1) / 2) * 0.8 / len(hues), i, of_method[of_method[hue] == variant]
 
 
