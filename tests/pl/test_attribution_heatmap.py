@@ -124,9 +124,11 @@ def test_the_labels_of_the_cells(adata):
     few = adata[adata.obs["group"] != "b"].copy()
     with pytest.raises(ValueError, match="no cells of the group 'b', only of 'a', 'c', 'other'"):
         scpi.pl.attribution_heatmap(few, layer="attribution")
-    del adata.obs["group"]
+    adata.obs["found"] = adata.obs.pop("group")
     with pytest.raises(KeyError, match="no column 'group'"):
         scpi.pl.attribution_heatmap(adata, layer="attribution")
     del adata.uns["rank_genes_gradients"]["params"]["groupby"]
-    with pytest.raises(KeyError, match="groupby"):
+    with pytest.raises(KeyError, match="`groupby=`"):
         scpi.pl.attribution_heatmap(adata, layer="attribution")
+    axes = scpi.pl.attribution_heatmap(adata, layer="attribution", groupby="found", genes="g0", n_cells=1, show=False)
+    np.testing.assert_allclose(drawn(axes), [[3, 0, 43]])

@@ -40,6 +40,7 @@ def attribution_heatmap(
     n_genes: int = 5,
     key: str = Key.uns.RANK_GENES_GRADIENTS,
     layer: str | None = None,
+    groupby: str | None = None,
     n_cells: int = 50,
     scale: Scale | None = None,
     mod: str | None = None,
@@ -67,6 +68,8 @@ def attribution_heatmap(
     layer
         Entry of `adata.layers` with attributions, cells x genes, to draw in place of the scores. The groups of the
         cells are those that were ranked. Where one gene with many counts hides the others, scale by gene.
+    groupby
+        Column of `adata.obs` with the groups of the cells; that of the ranking if `None`.
     n_cells
         Columns of each group: evenly spaced cells where it has more, and each cell several times where it has fewer,
         so that all groups are of the same width.
@@ -117,7 +120,8 @@ def attribution_heatmap(
     if layer is None:
         matrix, width = _of_groups(ranking, names, rows), 1
     else:
-        matrix, width = _of_cells(data, ranking, names, rows, layer=layer, n_cells=n_cells, mod=mod), n_cells
+        column = groupby if groupby is not None else ranking.params.get("groupby")
+        matrix, width = _of_cells(data, names, rows, layer=layer, groupby=column, n_cells=n_cells, mod=mod), n_cells
     matrix = _scaled(matrix, width, scale)
 
     if figsize is None:
@@ -180,11 +184,11 @@ def _of_groups(ranking: Ranking, groups: list[str], genes: list[str]) -> NDArray
 
 def _of_cells(
     data: AnnData | MuData,
-    ranking: Ranking,
     groups: list[str],
     genes: list[str],
     *,
     layer: str,
+    groupby: str | None,
     n_cells: int,
     mod: str | None,
 ) -> NDArray[np.float64]:
@@ -197,9 +201,8 @@ def _of_cells(
     if unknown:
         msg = f"The layer does not have these genes: {listed(unknown)}."
         raise ValueError(msg)
-    groupby = ranking.params.get("groupby")
     if groupby is None:
-        msg = "The ranking does not say by which column of `obs` it was made, as `params['groupby']`."
+        msg = "The ranking does not say which column of `obs` has its groups: name it with `groupby=`."
         raise KeyError(msg)
     labels = np.asarray(read_labels(data, str(groupby), mod=mod))
     cells = []
