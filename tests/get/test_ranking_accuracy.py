@@ -76,6 +76,10 @@ def test_a_truth_from_outside_and_other_names(adata):
     match = match_labels(["0", "1", "1", "2"], ["B", "A", "A", "A"])
     table = scpi.get.ranking_accuracy(adata, "own", truth=shuffled, k=None, match=match.mapping)
     assert table[["group", "accuracy"]].to_numpy().tolist() == [["0", 1.0], ["1", 1.0]]
+    # Clusters may be numbers
+    numbered = match_labels([0, 1, 1, 2], ["B", "A", "A", "A"])
+    again = scpi.get.ranking_accuracy(adata, "own", truth=shuffled, k=None, match=numbered.mapping)
+    pd.testing.assert_frame_equal(again, table)
     del adata.varm["log2fc_rest"]
     with pytest.raises(KeyError, match="no 'log2fc_rest', only nothing"):
         scpi.get.ranking_accuracy(adata, "own")

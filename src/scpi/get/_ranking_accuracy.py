@@ -79,11 +79,12 @@ def ranking_accuracy(
     adata = resolve_modality(data, mod)
     rankings = read_rankings(adata, keys, at_least=1)
     changes = _read_truth(adata, truth)
+    partner = None if match is None else {str(group): str(of) for group, of in match.items()}
     depths = [k] if k is None or isinstance(k, int | np.integer) else list(k)
     rows = []
     for name, ranking in rankings.items():
-        partner = {str(group): str(group) for group in ranking.groups} if match is None else match
-        known = [group for group in ranking.groups if partner.get(group) in changes]
+        of_truth = {str(group): str(group) for group in ranking.groups} if partner is None else partner
+        known = [group for group in ranking.groups if of_truth.get(group) in changes]
         if not known:
             msg = (
                 f"The ranking {name!r} has the groups {listed(ranking.groups)}, and the truth {listed(changes)}: "
@@ -91,7 +92,7 @@ def ranking_accuracy(
             )
             raise ValueError(msg)
         for group in known:
-            real = _size(changes[partner[group]])
+            real = _size(changes[of_truth[group]])
             scores = scores_of_group(ranking, group, absolute).reindex(changes.index)
             score = _size(scores) if absolute else scores.to_numpy()
             n_changed = int(np.count_nonzero(~np.isnan(real)))
