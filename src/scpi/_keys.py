@@ -27,6 +27,8 @@ class Key:
         """How a predicted perturbation relates to the training data: trained, unseen combination, held out."""
         N_CELLS: Final = "n_cells"
         """Number of cells whose counts a sample sums."""
+        CLUSTER: Final = "cluster"
+        """Cluster of a cell, found by a network; the embedding is ``obsm["X_cluster"]``."""
         CONDITION: Final = "_scpi_condition"
         """Integer code of the perturbation label, written by the perturbation field of the models."""
 

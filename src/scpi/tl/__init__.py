@@ -8,6 +8,7 @@ from scpi._lazy import attach
 
 if TYPE_CHECKING:
     from scpi.tl._causal_graph import causal_graph as causal_graph
+    from scpi.tl._cluster import cluster as cluster
     from scpi.tl._differential_activity import differential_activity as differential_activity
     from scpi.tl._gene_sets import gene_sets as gene_sets
     from scpi.tl._pathway_activity import pathway_activity as pathway_activity
@@ -20,6 +21,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "causal_graph": "_causal_graph",
+        "cluster": "_cluster",
         "differential_activity": "_differential_activity",
         "gene_sets": "_gene_sets",
         "pathway_activity": "_pathway_activity",

@@ -21,12 +21,13 @@ _N_STABILITY_CELLS = 4000
 
 
 def kmeans(z: NDArray[np.float32], n_clusters: int, *, seed: int, n_init: int = _N_INIT) -> NDArray[np.float32]:
-    """Centroids by k-means, (n_clusters, n_latent)."""
+    """Centroids by k-means, (n_clusters, n_latent), that of the largest cluster first."""
     with warnings.catch_warnings():
         # Fewer distinct points than clusters: cells without counts are all the same.
         warnings.filterwarnings("ignore", message="Number of distinct clusters")
         fit = KMeans(n_clusters, n_init=n_init, random_state=seed).fit(z)
-    return np.asarray(fit.cluster_centers_, dtype=np.float32)
+    order = np.argsort(-np.bincount(fit.labels_, minlength=n_clusters), kind="stable")
+    return np.asarray(fit.cluster_centers_[order], dtype=np.float32)
 
 
 def find_centroids(

@@ -47,7 +47,6 @@ _ADVICE = "Name the layer that holds them (`layer=`)."
 _BATCH = 2048
 _START_CELLS = 5000
 _MODALITY_ARGS = ("layer", "labels_key", "weight_key", "size_factor_key")
-_QUIET_STEPS = 1_000_000
 
 
 class ClusteringModel(CheckedModel):
@@ -282,7 +281,7 @@ class ClusteringModel(CheckedModel):
             devices=devices,
             **{
                 "check_val_every_n_epoch": 1 if data.val_dataloader() else None,
-                "log_every_n_steps": _QUIET_STEPS,
+                "log_every_n_steps": data.n_batches,
                 **trainer_kwargs,
             },
         )
@@ -455,7 +454,7 @@ def margins(logits: Tensor) -> Tensor:
 
 def _moments(data: ClusteringData, transform: Any) -> tuple[Tensor, Tensor]:
     """Mean and variance of the counts of each gene at median depth."""
-    first = second = 0.0
+    first = second = torch.zeros(len(transform.rate), dtype=torch.float64)
     for counts, size in data.training_rows():
         values = (counts / transform.relative_depth(counts, size)).double()
         first, second = first + values.sum(0), second + values.square().sum(0)

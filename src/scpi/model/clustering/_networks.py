@@ -70,7 +70,7 @@ class Encoder(nn.Module):
     def rest(self, hidden: Tensor, *, noisy: bool = False) -> Tensor:
         """Embedding from the product of the input with the weights of the first layer."""
         hidden = hidden + self.first.bias
-        for layer in self.layers[1:]:
+        for layer in list(self.layers)[1:]:
             if noisy and isinstance(layer, nn.ReLU):
                 hidden = hidden + self.noise * torch.randn_like(hidden)
             hidden = layer(hidden)
@@ -105,7 +105,7 @@ class Encoder(nn.Module):
     def start_normalisation(self, x: Tensor) -> None:
         """Let batch normalisation change nothing at first, on input such as ``x``."""
         hidden = F.linear(x, self.first.weight) + self.first.bias
-        for layer in self.layers[1:]:
+        for layer in list(self.layers)[1:]:
             if isinstance(layer, nn.BatchNorm1d):
                 mean, variance = hidden.mean(0), hidden.var(0, correction=0)
                 layer.bias.copy_(mean)

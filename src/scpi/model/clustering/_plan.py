@@ -16,6 +16,7 @@ from scpi.model.clustering._self_training import target_distribution
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lightning.pytorch.core.optimizer import LightningOptimizer
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
@@ -89,7 +90,7 @@ class ClusteringPlan(pl.LightningModule):
             self._begin_clustering()
             return
         horizon = self.n_epochs if self.preset.cosine_epochs is None else self.preset.cosine_epochs
-        for group in self.optimizers().param_groups:
+        for group in self._optimizer().param_groups:
             group["lr"] = self.preset.lr * _cosine(self.current_epoch, horizon)
 
     def _begin_clustering(self) -> None:
@@ -134,15 +135,21 @@ class ClusteringPlan(pl.LightningModule):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """One step of the phase."""
         losses = self._losses(batch)
-        loss = sum(losses.values())
-        optimizer = self.optimizers()
+        loss = torch.stack(list(losses.values())).sum()
+        optimizer = self._optimizer()
         optimizer.zero_grad()
         self.manual_backward(loss)
         optimizer.step()
         # Logging each step would cost as much as a small network.
         for name, value in {"objective": loss, **losses}.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value.detach()
+            self._sums[name] = self._sums.get(name, torch.zeros((), device=loss.device)) + value.detach()
         self._n_steps += 1
+
+    def _optimizer(self) -> LightningOptimizer:
+        """The only optimiser of the phase."""
+        optimizer = self.optimizers()
+        assert not isinstance(optimizer, list)
+        return optimizer
 
     def _losses(self, batch: dict[str, Tensor]) -> Losses:
         if self._clustering_since is None:
@@ -152,7 +159,7 @@ class ClusteringPlan(pl.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Objective of the first phase on cells that are not trained on."""
-        loss = sum(self.module.representation_losses(batch).values())
+        loss = torch.stack(list(self.module.representation_losses(batch).values())).sum()
         self.log("objective_validation", loss, on_epoch=True, batch_size=len(batch[KEYS.INPUT]))
 
     def on_train_epoch_end(self) -> None:

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from anndata import AnnData
+
+from scpi import model as models
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._rng import as_generator
+from scpi._slots import listed, result_params
+from scpi.model.base._checked_model import read_layer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mudata import MuData
+
+NETWORKS = {"contrastive_sc": "ContrastiveSC", "scdeepcluster": "SCDeepCluster", "sczidesk": "SCZIDesk"}
+
+
+@fill
+def cluster(
+    data: AnnData | MuData,
+    model: Any = "sczidesk",
+    *,
+    n_clusters: int | None = None,
+    layer: str | None = None,
+    labels_key: str | None = None,
+    size_factor_key: str | None = None,
+    train_kwargs: dict[str, Any] | None = None,
+    rng: int | np.random.Generator | None = 0,
+    key_added: str = Key.obs.CLUSTER,
+    mod: str | None = None,
+    copy: bool = False,
+    **model_kwargs: Any,
+) -> AnnData | MuData | None:
+    """Cluster cells with a network, and store the clusters and the embedding.
+
+    The network is trained on the counts of all cells. Genes that say nothing cost time: with many thousands, choose the
+    highly variable ones first.
+
+    Parameters
+    ----------
+    %(data)s
+    model
+        `"contrastive_sc"`, `"scdeepcluster"` or `"sczidesk"`, which train a :class:`scpi.model.ContrastiveSC`,
+        :class:`scpi.model.SCDeepCluster` or :class:`scpi.model.SCZIDesk`; or a trained one of these, whose clusters the
+        cells are assigned to, and which is not trained on.
+    n_clusters
+        Number of clusters; found on the embedding if `None`.
+    layer
+        Entry of `adata.layers` with the counts; `adata.X` if `None`.
+    labels_key
+        Column of `adata.obs` with known labels, for the supervised loss of `"contrastive_sc"`.
+    size_factor_key
+        Column of `adata.obs` with the depth of each cell; its total count if `None`.
+    train_kwargs
+        Arguments of the training, such as `max_epochs`, `accelerator` or `enable_progress_bar`, which is off here.
+    rng
+        Seed of the network, or the generator that it is drawn from; `None` draws fresh entropy.
+    key_added
+        Name of the column of the clusters, and of the entry of `adata.uns`.
+    %(mod)s
+    %(copy)s
+    **model_kwargs
+        Arguments of the model, such as `preset`, `n_latent`, `find_clusters` or `resolution`.
+
+    Returns
+    -------
+    Returns `None` if `copy=False`, else the copy. Sets the following fields:
+
+    `adata.obs['cluster' | key_added]` : :class:`pandas.Series` (dtype `category`)
+        Cluster of each cell.
+    `adata.obsm['X_cluster' | 'X_' + key_added]` : :class:`numpy.ndarray` (dtype `float32`)
+        Embedding of the cells, cells x latent units.
+    `adata.uns['cluster' | key_added]` : :class:`dict`
+        `params`.
+
+    Raises
+    ------
+    KeyError
+        If a column or the layer does not exist.
+    TypeError
+        If the model is neither a name nor a clustering network.
+    ValueError
+        If the name of the model is unknown, values are no counts, or a number of clusters cannot be.
+
+    Examples
+    --------
+    >>> import scpi
+    >>> adata = scpi.datasets.splat(100, n_genes=100, de_prob=0.5, rng=0)
+    >>> scpi.tl.cluster(adata, n_clusters=2, train_kwargs={"max_epochs": 5})
+    >>> adata.obs["cluster"].cat.categories.tolist(), adata.obsm["X_cluster"].shape
+    (['0', '1'], (100, 16))
+    """
+    adata = resolve_modality(data, mod)
+    if isinstance(model, str):
+        columns = {"labels_key": labels_key, "size_factor_key": size_factor_key}
+        setup = {name: column for name, column in columns.items() if column is not None}
+        seed = _seed(rng)
+        trained = _train(
+            _cells(adata, layer, setup),
+            model,
+            setup,
+            n_clusters=n_clusters,
+            seed=seed,
+            train=train_kwargs,
+            **model_kwargs,
+        )
+        # The cells are those that the network was trained on.
+        source = None
+        params = setup | {"layer": layer, "seed": seed} | model_kwargs
+    else:
+        _check_given(model, n_clusters, layer, model_kwargs)
+        trained, source, params = model, data if model.registry["setup_method_name"] == "setup_mudata" else adata, {}
+    labels = trained.predict(source)
+    embedding = trained.get_latent_representation(source)
+    result = data.copy() if copy else None
+    target = adata if result is None else resolve_modality(result, mod)
+    occurring = set(labels)
+    target.obs[key_added] = pd.Categorical(labels, categories=[name for name in trained.clusters_ if name in occurring])
+    target.obsm[f"X_{key_added}"] = embedding
+    target.uns[key_added] = {
+        "params": result_params(clustering=type(trained).__name__, n_clusters=trained.n_clusters_, **params)
+    }
+    return result
+
+
+def _seed(rng: int | np.random.Generator | None) -> int:
+    """A seed is used as it is, so that it means the same as the seed of the model."""
+    generator = as_generator(rng)
+    return rng if isinstance(rng, int) else int(generator.integers(2**31))
+
+
+def _cells(adata: AnnData, layer: str | None, setup: dict[str, str]) -> AnnData:
+    """The counts and what the setup names, so that the setup leaves the data as they are."""
+    missing = [column for column in setup.values() if column not in adata.obs]
+    if missing:
+        msg = f"`adata.obs` has no column {missing[0]!r}, only {listed(adata.obs)}."
+        raise KeyError(msg)
+    obs = pd.DataFrame({column: adata.obs[column] for column in setup.values()}, index=adata.obs_names)
+    return AnnData(read_layer(adata, layer), obs=obs, var=pd.DataFrame(index=adata.var_names))
+
+
+def _train(
+    cells: AnnData,
+    name: str,
+    setup: dict[str, str],
+    *,
+    n_clusters: int | None,
+    seed: int,
+    train: dict[str, Any] | None,
+    **model_kwargs: Any,
+) -> Any:
+    """Train a network on cells."""
+    if name not in NETWORKS:
+        msg = f"`model` must be one of {list(NETWORKS)} or a trained model, got {name!r}."
+        raise ValueError(msg)
+    cls = getattr(models, NETWORKS[name])
+    cls.setup_anndata(cells, **setup)
+    trained = cls(cells, n_clusters=n_clusters, seed=seed, **model_kwargs)
+    trained.train(**({"enable_progress_bar": False} | (train or {})))
+    return trained
+
+
+def _check_given(model: Any, n_clusters: int | None, layer: str | None, model_kwargs: dict[str, Any]) -> None:
+    """A trained model brings its own clusters and settings."""
+    from scpi.model.clustering._model import ClusteringModel
+
+    if not isinstance(model, ClusteringModel):
+        msg = f"`model` must be one of {list(NETWORKS)} or a clustering network of scpi, not {type(model).__name__}."
+        raise TypeError(msg)
+    given = {"n_clusters": n_clusters, "layer": layer} | model_kwargs
+    given = {name: value for name, value in given.items() if value is not None}
+    if given:
+        msg = f"A trained model has its own {', '.join(given)}: leave it out, or name a network to train."
+        raise ValueError(msg)
