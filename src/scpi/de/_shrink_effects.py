@@ -17,11 +17,13 @@ _N_STARTS, _N_CLIMB = 6, 10
 # Points of the quadrature around each level, in its standard deviations: close together in the middle
 _GRID = np.sinh(np.linspace(-3.0, 3.0, 17)) / 1.5
 # Further points around the estimates themselves, in their standard errors: a group that has the level makes a peak there
-_PEAK = np.array([-3.0, -2.0, -1.2, -0.5, 0.0, 0.5, 1.2, 2.0, 3.0])
+_PEAK = np.array([-2.5, -1.5, -0.7, 0.0, 0.7, 1.5, 2.5])
 # Points whose weight is below this do not matter; a density that is not zero
-_NEGLIGIBLE, _TINY = 1e-6, 1e-300
+_NEGLIGIBLE, _TINY = 1e-5, 1e-300
+# Exponent beyond which a component does not matter
+_FAR = 60.0
 # Estimates from which the prior is learned, in at least so many columns; choices of the points meanwhile
-_N_VALUES, _FEWEST_COLUMNS, _N_ROUNDS, _TOLERANCE = 6000, 300, 3, 1e-4
+_N_VALUES, _FEWEST_COLUMNS, _N_ROUNDS, _TOLERANCE = 2000, 200, 2, 3e-4
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,6 @@ class ShrunkenEffects:
     """Posterior mean of the common level of each column."""
     effect: NDArray[np.float64]
     """Posterior mean of the effects, groups x columns."""
-    magnitude: NDArray[np.float64]
-    """Posterior mean of the absolute effects, groups x columns."""
     probability: NDArray[np.float64]
     """Posterior probability that an effect is not zero, groups x columns."""
     scales: NDArray[np.float64]
@@ -43,7 +43,7 @@ class ShrunkenEffects:
 
 
 def shrink_effects(
-    estimate: ArrayLike, std_error: ArrayLike, *, scales: ArrayLike = _SCALES, max_iter: int = 200
+    estimate: ArrayLike, std_error: ArrayLike, *, scales: ArrayLike = _SCALES, max_iter: int = 60
 ) -> ShrunkenEffects:
     r"""Shrink differences between groups towards a level that most of them share.
 
@@ -88,11 +88,13 @@ def shrink_effects(
     _check(y, s, tau)
     variance = s**2
     weights = _learn_weights(y, variance, tau, max_iter)
-    points, log_weight = _points(y, variance, tau**2, weights, _GRID, _PEAK)
-    base, effect, magnitude, null = _posterior(y, variance, tau**2, weights, points, log_weight)
-    return ShrunkenEffects(
-        base=base, effect=effect, magnitude=magnitude, probability=1.0 - null, scales=tau, weights=weights
-    )
+    # Components without weight cost as much as others
+    kept = np.append(0, 1 + np.flatnonzero(weights[1:] > _NEGLIGIBLE))
+    kept = kept if len(kept) > 1 else np.array([0, len(tau) - 1])
+    prior = tau[kept] ** 2, weights[kept]
+    points, log_weight = _points(y, variance, *prior, _GRID, _PEAK)
+    base, effect, null = _posterior(y, variance, *prior, points, log_weight)
+    return ShrunkenEffects(base=base, effect=effect, probability=1.0 - null, scales=tau, weights=weights)
 
 
 def _check(y: NDArray[np.float64], s: NDArray[np.float64], tau: NDArray[np.float64]) -> None:
@@ -122,7 +124,9 @@ def _learn_weights(
     spread = variance.T[:, None, :, None] + tau**2
     # The points follow the weights; between two choices of points no density has to be computed again
     for _ in range(_N_ROUNDS):
-        points, log_weight = _points(y, variance, tau**2, weights, _GRID[::2], _PEAK[1::3])
+        points, log_weight = _points(y, variance, tau**2, weights, _GRID[::2], _PEAK[1::2])
+        used = np.isfinite(log_weight).any(axis=0)
+        points, log_weight = points[:, used], log_weight[:, used]
         squared = (y.T[:, None, :, None] - points[:, :, None, None]) ** 2
         density = np.exp(-0.5 * squared / spread) / np.sqrt(spread)
         weights = _climb_weights(density, log_weight, weights, max_iter)
@@ -216,9 +220,9 @@ def _posterior(y, variance, tau2, weights, points, log_weight):  # type: ignore[
     n_groups, n_columns = y.shape
     n_components, n_points = len(tau2), points.shape[1]
     base = np.zeros(n_columns)
-    effect, magnitude = np.zeros((n_groups, n_columns)), np.zeros((n_groups, n_columns))
-    null = np.zeros((n_groups, n_columns))
+    effect, null = np.zeros((n_groups, n_columns)), np.zeros((n_groups, n_columns))
     half, height = np.zeros((n_groups, n_components)), np.zeros((n_groups, n_components))
+    shrunken = np.zeros((n_groups, n_components))
     log_density, share = np.zeros(n_points), np.zeros(n_components)
     for g in range(n_columns):
         for k in range(n_groups):
@@ -226,6 +230,7 @@ def _posterior(y, variance, tau2, weights, points, log_weight):  # type: ignore[
                 v = variance[k, g] + tau2[m]
                 half[k, m] = 0.5 / v
                 height[k, m] = weights[m] / math.sqrt(v)
+                shrunken[k, m] = tau2[m] / v
         for at in range(n_points):
             log_density[at] = log_weight[g, at]
             if log_density[at] == -np.inf:
@@ -233,7 +238,8 @@ def _posterior(y, variance, tau2, weights, points, log_weight):  # type: ignore[
             for k in range(n_groups):
                 total, squared = 0.0, (y[k, g] - points[g, at]) ** 2
                 for m in range(n_components):
-                    total += height[k, m] * math.exp(-squared * half[k, m])
+                    if squared * half[k, m] < _FAR:
+                        total += height[k, m] * math.exp(-squared * half[k, m])
                 log_density[at] += math.log(total + _TINY)
         largest = log_density.max()
         normaliser = np.exp(log_density - largest).sum()
@@ -250,13 +256,7 @@ def _posterior(y, variance, tau2, weights, points, log_weight):  # type: ignore[
                 for m in range(n_components):
                     # Where every component is too far off, the widest has it
                     r = p * share[m] / total if total > 0.0 else (p if m == n_components - 1 else 0.0)
+                    effect[k, g] += r * shrunken[k, m] * distance
                     if m == 0:
                         null[k, g] += r
-                    elif r > 0.0:
-                        shrunken = tau2[m] / (variance[k, g] + tau2[m])
-                        mean, sd = shrunken * distance, math.sqrt(shrunken * variance[k, g])
-                        z = mean / sd
-                        effect[k, g] += r * mean
-                        folded = math.sqrt(2.0 / math.pi) * sd * math.exp(-0.5 * z * z)
-                        magnitude[k, g] += r * (folded + mean * math.erf(z / math.sqrt(2.0)))
-    return base, effect, magnitude, null
+    return base, effect, null

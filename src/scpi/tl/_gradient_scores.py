@@ -51,14 +51,12 @@ def decoder_scores(given: GradientInput, codes: NDArray[np.intp], names: list[st
         What the groups are compared with.
     """
     shrunken = shrink_effects(*log_means(given.counts, codes))
-    if reference == MEDIAN:
-        effect, magnitude = shrunken.effect, shrunken.magnitude
-    else:
-        effect = shrunken.effect - _level(shrunken.effect, np.bincount(codes[codes >= 0]), names, reference)
-        magnitude = np.abs(effect)
+    effect = shrunken.effect
+    if reference != MEDIAN:
+        effect = effect - _level(effect, np.bincount(codes[codes >= 0]), names, reference)
     return GradientScores(
-        scores=np.where(effect < 0, -magnitude, magnitude) / np.log(2.0),
-        extra={"effect": effect / np.log(2.0), "probability": shrunken.probability},
+        scores=effect / np.log(2.0),
+        extra={"probability": shrunken.probability},
         of_cells=lambda: _evidence(given.counts, effect, codes),
     )
 
@@ -120,9 +118,12 @@ def network_scores(
     found = attribute_groups(target, given.counts, of_cell, method=method, rng=seed, **options)
     blank = np.full((len(names), given.counts.shape[1]), np.nan)
 
+    # Weights of a gene without counts are as they were drawn
+    unseen = np.asarray(given.counts.sum(axis=0)).ravel() == 0
+
     def spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
         table = blank.copy()
-        table[place >= 0] = values
+        table[place >= 0] = np.where(unseen, 0.0, values)
         return table
 
     assert found.mean_abs is not None

@@ -58,9 +58,9 @@ def rank_genes_gradients(
     :math:`\log \mu_{ig} = \log l_i + b_g + f_{k(i) g}`, for negative binomial counts of cells of depth :math:`l_i`. Its
     gradient in the assignment to group :math:`k` is :math:`f_{kg}`, which is also the gradient of the log-likelihood
     ratio of a cell in its counts. A prior under which most groups do not differ from the common level :math:`b_g` is
-    learned with it (:func:`scpi.de.shrink_effects`), and the score of a gene is the expected absolute effect under the
-    posterior, in log2, with its sign. It orders genes by how large their effects are as far as the cells can tell,
-    rather than by how sure it is that they are not zero.
+    learned with it (:func:`scpi.de.shrink_effects`), and the score of a gene is the posterior mean of its effect, in
+    log2. It orders genes by how large their effects are as far as the cells can tell, rather than by how sure it is
+    that they are not zero.
 
     The other methods are attributions of an encoder, :func:`scpi.attribution.methods`: by how much a gene moves the
     score of the group over the reference, averaged over the cells of the group, in units of the input of the network.
@@ -118,8 +118,7 @@ def rank_genes_gradients(
         The structure that :func:`scanpy.tl.rank_genes_groups` writes: record arrays with one field for each group, best
         gene first: `names`, `scores`, `logfoldchanges` (log2 of the ratio of the mean normalised counts that are
         tested, of the group over what the test compares it with), `pvals`, `pvals_adj` and `log10_pvals` (NaN without a
-        test); for the decoder `effect` (posterior mean, log2) and `probability` (that there is an effect), for an
-        encoder `mean_abs` (mean of the absolute attributions) and `std` (between cells); and `params`.
+        test); for the decoder `probability` (that the group differs from the common level), for an encoder `mean_abs` (mean of the absolute attributions) and `std` (between cells); and `params`.
     `adata.layers[layer_added]`
         Attributions of single cells.
 

@@ -1,0 +1,358 @@
+import anndata as ad
+import mudata
+import numpy as np
+import pandas as pd
+import pytest
+import scanpy as sc
+import scvi
+from scipy import sparse, stats
+
+import scpi
+from scpi._ranking import read_ranking
+from scpi.attribution import attribute_groups, contrast
+from scpi.de import log_means, shrink_effects
+
+KEY = "rank_genes_gradients"
+QUIET = {"enable_progress_bar": False, "accelerator": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return scpi.datasets.splat(600, n_genes=400, group_prob=(0.3, 0.3, 0.4), de_prob=0.1, de_fac_scale=0.6, rng=0)
+
+
+@pytest.fixture
+def adata(simulated):
+    return simulated.copy()
+
+
+@pytest.fixture(scope="module")
+def trained(simulated):
+    adata = simulated.copy()
+    scpi.model.SCDeepCluster.setup_anndata(adata)
+    model = scpi.model.SCDeepCluster(adata, n_clusters=3)
+    model.train(max_epochs=15, max_cluster_epochs=2, **QUIET)
+    return model
+
+
+def accuracy(adata, ranking, k=30):
+    truth = np.log(adata.varm["de_factor"][list(ranking.groups)].to_numpy().T)
+    return float(np.mean(scpi.metrics.top_k_overlap(truth, ranking.scores, k=k)))
+
+
+# --- the sparse decoder
+
+
+def test_scores_are_shrunken_effects(adata):
+    scpi.tl.rank_genes_gradients(adata, "group")
+    found = read_ranking(adata, KEY)
+    shrunken = shrink_effects(*log_means(adata.X, adata.obs["group"].cat.codes.to_numpy()))
+    np.testing.assert_allclose(found.scores, shrunken.effect / np.log(2), rtol=1e-5)
+    np.testing.assert_allclose(found.extra["probability"], shrunken.probability, rtol=1e-6)
+
+
+def test_it_finds_what_was_planted_better_than_a_test(adata):
+    scpi.tl.rank_genes_gradients(adata, "group")
+    scpi.de.rank_genes(adata, "group", method="t-test", key_added="t")
+    decoder, t_test = (accuracy(adata, read_ranking(adata, key)) for key in (KEY, "t"))
+    assert decoder > 0.75
+    assert decoder > t_test + 0.05
+    found = read_ranking(adata, KEY)
+    factor = adata.varm["de_factor"][list(found.groups)].to_numpy().T
+    sure = (found.extra["probability"] > 0.99) & (factor != 1)
+    assert (np.sign(found.scores[sure]) == np.sign(np.log(factor[sure]))).mean() > 0.97
+
+
+def test_references(adata):
+    names, codes = ["Group1", "Group2", "Group3"], adata.obs["group"].cat.codes.to_numpy()
+    effect = shrink_effects(*log_means(adata.X, codes)).effect
+    sizes = np.bincount(codes)[:, None]
+    for k, name in enumerate(names):
+        scpi.tl.rank_genes_gradients(adata, "group", reference="rest", groups=[name])
+        others = [j for j in range(3) if j != k]
+        rest = np.log((sizes[others] * np.exp(effect[others])).sum(axis=0) / sizes[others].sum())
+        np.testing.assert_allclose(read_ranking(adata, KEY).scores[0], (effect[k] - rest) / np.log(2), atol=1e-5)
+    scpi.tl.rank_genes_gradients(adata, "group", reference="Group2")
+    found = read_ranking(adata, KEY)
+    assert found.groups.tolist() == ["Group1", "Group3"]
+    np.testing.assert_allclose(found.scores, (effect[[0, 2]] - effect[1]) / np.log(2), atol=1e-5)
+    assert found.params["test_reference"] == "Group2"
+
+
+def test_tests_are_those_of_rank_genes(adata):
+    scpi.tl.rank_genes_gradients(adata, "group")
+    scpi.de.rank_genes(adata, "group", key_added="test")
+    found, test = read_ranking(adata, KEY), read_ranking(adata, "test")
+    np.testing.assert_array_equal(found.log10_pvals, test.log10_pvals)
+    np.testing.assert_array_equal(found.pvals_adj, test.pvals_adj)
+    np.testing.assert_array_equal(found.logfoldchanges, test.logfoldchanges)
+    scpi.tl.rank_genes_gradients(adata, "group", test=None)
+    without = read_ranking(adata, KEY)
+    assert np.isnan(without.pvals).all()
+    np.testing.assert_array_equal(without.logfoldchanges, test.logfoldchanges)
+
+
+def test_one_part_of_the_counts_orders_and_the_other_is_tested(adata):
+    scpi.de.thin_counts(adata, rng=0)
+    scpi.tl.rank_genes_gradients(adata, "group", layer="thinned_train")
+    found = read_ranking(adata, KEY)
+    alone = ad.AnnData(adata.layers["thinned_train"], obs=adata.obs[["group"]], var=adata.var[[]])
+    scpi.tl.rank_genes_gradients(alone, "group")
+    np.testing.assert_array_equal(found.scores, read_ranking(alone, KEY).scores)
+    scpi.de.rank_genes(adata, "group", layer="thinned_test", key_added="test")
+    np.testing.assert_array_equal(found.log10_pvals, read_ranking(adata, "test").log10_pvals)
+    assert found.params["test_layer"] == "thinned_test"
+
+
+def test_pvalues_of_clusters_of_one_population_hold():
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(np.exp(rng.normal(0.5, 1.0, 150)), size=(500, 150))
+    adata = ad.AnnData(sparse.csr_matrix(counts, dtype=np.float32))
+    scpi.de.thin_counts(adata, overdispersion=0, rng=0)
+    pvals = {}
+    for layer in ("thinned_train", None):
+        part = sc.pp.pca(np.log1p(counts if layer is None else adata.layers[layer].toarray()), n_comps=5)
+        adata.obs["leiden"] = pd.Categorical(np.where(part[:, 0] > np.median(part[:, 0]), "a", "b"))
+        if layer is None:
+            with pytest.warns(UserWarning, match="looks like clusters"):
+                scpi.tl.rank_genes_gradients(adata, "leiden", layer=layer)
+        else:
+            scpi.tl.rank_genes_gradients(adata, "leiden", layer=layer)
+        pvals[layer] = read_ranking(adata, KEY).pvals[0]
+    assert stats.kstest(pvals["thinned_train"], "uniform").pvalue > 0.01
+    assert stats.kstest(pvals[None], "uniform").pvalue < 1e-6
+
+
+def test_attributions_of_cells_are_counts_times_effects(adata):
+    scpi.tl.rank_genes_gradients(adata, "group", layer_added="evidence")
+    effect = read_ranking(adata, KEY).scores * np.log(2)
+    layer = adata.layers["evidence"]
+    assert sparse.issparse(layer)
+    wanted = adata.X.toarray() * effect[adata.obs["group"].cat.codes.to_numpy()]
+    np.testing.assert_allclose(layer.toarray(), wanted, rtol=1e-5)
+    # What speaks for the own group of a cell is more than what speaks for another
+    other = adata.X.toarray() * effect[(adata.obs["group"].cat.codes.to_numpy() + 1) % 3]
+    assert (np.asarray(layer.sum(axis=1)).ravel() > other.sum(axis=1)).mean() > 0.9
+
+
+# --- encoders
+
+
+def test_scores_of_a_network_are_attributions_of_its_margins(adata, trained):
+    with pytest.warns(UserWarning, match="found by the model in the counts that are tested"):
+        scpi.tl.rank_genes_gradients(adata, model=trained, method="gradient", reference="rest")
+    found = read_ranking(adata, KEY)
+    labels = trained.predict(adata)
+    codes = pd.Index(trained.clusters_).get_indexer(labels)
+    wanted = attribute_groups(contrast(trained.attribution_target("logit")), adata.X, codes)
+    rows = [trained.clusters_.index(group) for group in found.groups]
+    np.testing.assert_allclose(found.scores, wanted.mean[rows], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.extra["std"], wanted.std[rows], rtol=1e-4, atol=1e-6)
+    assert found.params["model"] == "SCDeepCluster"
+    chance = 30 / adata.n_vars
+    matched = scpi.metrics.match_labels(labels, adata.obs["group"]).mapping
+    truth = np.log(adata.varm["de_factor"][[matched[g] for g in found.groups]].to_numpy().T)
+    assert np.mean(scpi.metrics.top_k_overlap(truth, found.scores, k=30)) > 3 * chance
+
+
+def test_decoder_of_predicted_clusters(adata, trained):
+    with pytest.warns(UserWarning, match="p-values are too small"):
+        scpi.tl.rank_genes_gradients(adata, model=trained)
+    labels = trained.predict(adata)
+    adata.obs["own"] = labels
+    scpi.tl.rank_genes_gradients(adata, "own", key_added="own")
+    np.testing.assert_array_equal(read_ranking(adata, KEY).scores, read_ranking(adata, "own").scores)
+
+
+def test_cells_of_a_network(adata, trained):
+    scpi.tl.rank_genes_gradients(
+        adata, "group", model=trained, method="input_x_gradient", test=None, layer_added="attribution"
+    )
+    found = read_ranking(adata, KEY)
+    for k, group in enumerate(found.groups):
+        mean = adata.layers["attribution"][(adata.obs["group"] == group).to_numpy()].mean(axis=0)
+        np.testing.assert_allclose(mean, found.scores[k], rtol=1e-3, atol=1e-5)
+
+
+def test_a_classifier_is_trained_without_a_model(adata):
+    scpi.tl.rank_genes_gradients(adata, "group", method="gradient", rng=1)
+    first = read_ranking(adata, KEY)
+    assert accuracy(adata, first) > 0.45
+    scpi.tl.rank_genes_gradients(adata, "group", method="gradient", rng=1)
+    np.testing.assert_array_equal(read_ranking(adata, KEY).scores, first.scores)
+    scpi.tl.rank_genes_gradients(adata, "group", method="gradient", rng=2)
+    assert (read_ranking(adata, KEY).scores != first.scores).any()
+
+
+@pytest.mark.parametrize("name", ["SCVI", "LinearSCVI", "SCANVI"])
+def test_models_of_scvi_tools(adata, name):
+    model_cls = getattr(scvi.model, name)
+    kwargs = {"labels_key": "group", "unlabeled_category": "unknown"} if name == "SCANVI" else {}
+    model_cls.setup_anndata(adata, **kwargs)
+    scvi.settings.seed = 0
+    model = model_cls(adata, n_latent=5)
+    model.train(max_epochs=15, logger=False, **QUIET)
+    scpi.tl.rank_genes_gradients(
+        adata, None if name == "SCANVI" else "group", model=model, method="gradient", test=None, reference="rest"
+    )
+    found = read_ranking(adata, KEY)
+    assert sorted(found.groups) == ["Group1", "Group2", "Group3"]
+    truth = np.log(adata.varm["de_factor"][list(found.groups)].to_numpy().T)
+    assert np.mean(scpi.metrics.top_k_overlap(truth, found.scores, k=30)) > 2 * 30 / adata.n_vars
+    # The gradient is the slope of the logits in log1p counts
+    if name == "SCANVI":
+        target = scpi.model.base._explain.attribution_target(model, "logit")
+        logits = target.function(target.transform(__import__("torch").tensor(adata.X[:50].toarray())))
+        assert (np.asarray(model.predict())[:50] == np.array(target.names)[logits.argmax(1)]).all()
+
+
+# --- groups, layers and objects
+
+
+def test_groups_are_found_by_custom(adata):
+    adata.obs["n_counts"] = 1.0
+    adata.obs["cell_type"] = adata.obs["group"]
+    scpi.tl.rank_genes_gradients(adata)
+    assert adata.uns[KEY]["params"]["groupby"] == "cell_type"
+
+
+def test_the_only_column_of_groups_is_taken(adata):
+    adata.obs = adata.obs[["group"]].rename(columns={"group": "state"})
+    adata.obs["barcode"] = adata.obs_names
+    scpi.tl.rank_genes_gradients(adata)
+    assert adata.uns[KEY]["params"]["groupby"] == "state"
+
+
+def test_counts_are_found(adata):
+    scpi.tl.rank_genes_gradients(adata, "group")
+    first = read_ranking(adata, KEY)
+    adata.layers["counts"] = adata.X.copy()
+    sc.pp.normalize_total(adata)
+    sc.pp.log1p(adata)
+    scpi.tl.rank_genes_gradients(adata, "group")
+    np.testing.assert_array_equal(read_ranking(adata, KEY).scores, first.scores)
+
+
+@pytest.mark.parametrize("matrix", [sparse.csc_matrix, lambda x: x.toarray()])
+def test_kind_of_matrix_does_not_matter(adata, matrix):
+    scpi.tl.rank_genes_gradients(adata, "group", test=None)
+    first = read_ranking(adata, KEY)
+    adata.X = matrix(adata.X)
+    scpi.tl.rank_genes_gradients(adata, "group", test=None)
+    np.testing.assert_allclose(read_ranking(adata, KEY).scores, first.scores, rtol=1e-4, atol=1e-6)
+
+
+def test_cells_without_a_label_and_small_groups_are_left_out(adata):
+    labels = adata.obs["group"].astype(object)
+    labels.iloc[:40], labels.iloc[40] = np.nan, "single"
+    adata.obs["label"] = labels
+    with pytest.warns(UserWarning, match="fewer than 2 cells: 'single'"):
+        scpi.tl.rank_genes_gradients(adata, "label", test=None)
+    found = read_ranking(adata, KEY)
+    kept = adata[41:].copy()
+    scpi.tl.rank_genes_gradients(kept, "group", test=None)
+    # The median depth is that of all cells
+    np.testing.assert_allclose(found.scores, read_ranking(kept, KEY).scores, atol=0.05)
+    assert list(found.groups) == ["Group1", "Group2", "Group3"]
+
+
+def test_genes_and_cells_without_counts(adata):
+    adata.X[:, :5] = 0
+    adata.X[:3] = 0
+    adata.X.eliminate_zeros()
+    for method in ("sparse_decoder", "gradient"):
+        scpi.tl.rank_genes_gradients(adata, "group", method=method)
+        found = read_ranking(adata, KEY)
+        assert np.isfinite(found.scores).all()
+        assert np.abs(found.scores[:, :5]).max() < 0.05
+
+
+@pytest.mark.parametrize("file", ["h5ad", "zarr"])
+def test_files(adata, tmp_path, file):
+    scpi.tl.rank_genes_gradients(adata, "group", layer_added="evidence")
+    path = tmp_path / f"data.{file}"
+    getattr(adata, f"write_{file}")(path)
+    again = (ad.read_h5ad if file == "h5ad" else ad.read_zarr)(path)
+    np.testing.assert_array_equal(read_ranking(again, KEY).scores, read_ranking(adata, KEY).scores)
+    assert again.uns[KEY]["params"]["method"] == "sparse_decoder"
+    table = sc.get.rank_genes_groups_df(again, "Group1", key=KEY)
+    assert table["names"].iloc[0] == adata.uns[KEY]["names"]["Group1"][0]
+
+
+def test_copy_and_mudata(adata):
+    result = scpi.tl.rank_genes_gradients(adata, "group", copy=True)
+    assert KEY not in adata.uns
+    mdata = mudata.MuData({"rna": adata.copy()})
+    scpi.tl.rank_genes_gradients(mdata, "group", mod="rna")
+    np.testing.assert_array_equal(read_ranking(mdata.mod["rna"], KEY).scores, read_ranking(result, KEY).scores)
+
+
+# --- bad input
+
+
+def one_group(adata):
+    adata.obs["group"] = "a"
+
+
+def singles(adata):
+    adata.obs["group"] = [f"g{i}" for i in range(adata.n_obs)]
+
+
+def logged(adata):
+    sc.pp.log1p(adata)
+
+
+def repeated(adata):
+    adata.var_names = ["gene"] * adata.n_vars
+
+
+def nothing(adata):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("prepare", "options", "error", "message"),
+    [
+        (one_group, {}, ValueError, "at least two groups of 2 cells"),
+        (singles, {}, ValueError, "at least two groups of 2 cells"),
+        (logged, {}, ValueError, "log-normalised data"),
+        (repeated, {}, ValueError, "var_names_make_unique"),
+        (nothing, {"groupby": "nowhere"}, KeyError, "no column 'nowhere'"),
+        (nothing, {"groupby": None}, ValueError, "it could be 'batch'|Name the column"),
+        (nothing, {"layer": "nowhere"}, KeyError, "no 'nowhere'"),
+        (nothing, {"method": "gradients"}, ValueError, "`method` must be one of 'sparse_decoder'"),
+        (nothing, {"n_steps": 5}, TypeError, "has no option 'n_steps'"),
+        (nothing, {"method": "gradient", "n_steps": 5}, TypeError, "n_steps"),
+        (nothing, {"reference": "Group9"}, ValueError, "`reference` must be 'median', 'rest' or a group"),
+        (nothing, {"groups": ["Group9"]}, ValueError, "no label"),
+        (nothing, {"groups": ["Group1"], "reference": "Group1"}, ValueError, "tested against itself"),
+        (nothing, {"test": "nothing"}, ValueError, "nothing"),
+    ],
+)
+def test_bad_input_leaves_nothing_behind(adata, prepare, options, error, message):
+    prepare(adata)
+    if options.get("groupby", "group") is None:
+        adata.obs["batch"], adata.obs["donor"] = adata.obs["group"], adata.obs["group"]
+        adata.obs = adata.obs.drop(columns="group")
+    with pytest.raises(error, match=message):
+        scpi.tl.rank_genes_gradients(adata, **{"groupby": "group", **options})
+    assert KEY not in adata.uns
+
+
+def test_models_that_do_not_fit(adata, trained):
+    turned = adata[:, ::-1].copy()
+    with pytest.raises(ValueError, match="not those of the model, in its order"):
+        scpi.tl.rank_genes_gradients(turned, model=trained)
+    with pytest.raises(ValueError, match="reads the layer None"):
+        scpi.tl.rank_genes_gradients(adata, model=trained, layer="counts")
+    scpi.model.SCDeepCluster.setup_anndata(adata)
+    with pytest.raises(Exception, match="train"):
+        scpi.tl.rank_genes_gradients(adata, model=scpi.model.SCDeepCluster(adata, n_clusters=3))
+
+
+def test_models_without_an_encoder_of_genes(adata):
+    scvi.model.SCVI.setup_anndata(adata, batch_key="batch")
+    model = scvi.model.SCVI(adata, encode_covariates=True)
+    model.is_trained_ = True
+    with pytest.raises(NotImplementedError, match="encode_covariates"):
+        scpi.tl.rank_genes_gradients(adata, "group", model=model, method="gradient")
