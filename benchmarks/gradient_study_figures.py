@@ -1,6 +1,6 @@
-"""Figures of ``gradient_study.py``: accuracies by method and network, and how well the networks cluster.
+"""Figures of ``gradient_study.py``: accuracies by method and network, what they depend on, times, and the clusterings.
 
-They are drawn from the results of the single tasks, and the published values are lines beside the boxes::
+They are drawn from the results of the single tasks. Crosses are the published values::
 
     python benchmarks/gradient_study_figures.py --results benchmarks/results/gradient_study --out docs/_static
 """
@@ -12,9 +12,12 @@ import json
 from pathlib import Path
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 from scpi.benchmark import accuracy_boxplots
+from scpi.datasets import splat_configurations
 
 LABELS = ("true labels", "scziDesk", "scDeepCluster", "contrastive-sc")
 TITLES = {
@@ -62,8 +65,11 @@ def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     tasks = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     accuracies = pd.DataFrame(
         {
+            "dataset": task["dataset"],
             "labels": task["labels"],
             "method": method,
+            "seconds": found["seconds"],
+            "ARI": task.get("ari", np.nan),
             "universe": universe,
             "truth": truth,
             "k": k,
@@ -88,6 +94,37 @@ def published() -> pd.DataFrame:
     )
 
 
+def correlations(accuracies: pd.DataFrame) -> pd.DataFrame:
+    """Pearson correlations of the accuracy on the labels of the networks, methods x what a data set is like."""
+    found = accuracies[accuracies["labels"] != "true labels"].join(splat_configurations(), on="dataset")
+    found["cells"] = np.log(found["n_cells"])
+    found = found.rename(columns={"n_groups": "groups", "de_prob": "DE share", "dropout_mid": "dropout"})
+    against = ["ARI", "groups", "DE share", "dropout", "cells"]
+    by_method = {
+        name: of[against].corrwith(of["accuracy"]).where(of[against].nunique() > 1)
+        for name, of in found.groupby("method")
+    }
+    return pd.DataFrame(by_method).T
+
+
+def draw_correlations(table: pd.DataFrame) -> plt.Figure:
+    table = table.sort_values("ARI", ascending=False)
+    figure, ax = plt.subplots(figsize=(4.6, 0.6 + 0.24 * len(table)), layout="constrained")
+    image = ax.imshow(table, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+    for (row, column), value in np.ndenumerate(table.to_numpy()):
+        colour = "white" if abs(value) > 0.7 else "black"
+        text = "" if np.isnan(value) else f"{value:.2f}"
+        ax.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+    ax.set_xticks(range(table.shape[1]), table.columns, fontsize=7)
+    ax.set_yticks(range(table.shape[0]), table.index, fontsize=7)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    bar = figure.colorbar(image, ax=ax, aspect=15)
+    bar.set_label("Correlation with the accuracy", fontsize=7)
+    bar.ax.tick_params(labelsize=7)
+    return figure
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results" / "gradient_study")
@@ -104,6 +141,13 @@ def main() -> None:
             marks = {"published": published()} if truth == "factor" else None
             figure = accuracy_boxplots(chosen, column="k", hue="labels", marks=marks, label="Accuracy", return_fig=True)
             figure.savefig(args.out / f"gradient_accuracy_{universe}_{truth}.png", dpi=200)
+    times = accuracies.drop_duplicates(["dataset", "labels", "method", "seconds"])
+    times = times[times["seconds"] > 0]
+    figure = accuracy_boxplots(times, value="seconds", label="Seconds for all genes and groups", return_fig=True)
+    figure.axes[0].set_xscale("log")
+    figure.savefig(args.out / "gradient_seconds.png", dpi=200)
+    factors = accuracies[(accuracies["universe"] == "all") & (accuracies["truth"] == "factor")]
+    draw_correlations(correlations(factors)).savefig(args.out / "gradient_correlations.png", dpi=200)
     marks = {"published median": pd.DataFrame(_PUBLISHED_ARI.items(), columns=["network", "ARI"])}
     figure = accuracy_boxplots(clusterings, value="ARI", by="network", marks=marks, return_fig=True)
     figure.savefig(args.out / "gradient_clustering.png", dpi=200)
