@@ -70,6 +70,10 @@ class Cells(Dataset[dict[str, "Tensor"]]):
         blocks = [self[index] for index in _blocks(np.arange(len(self)))]
         self._kept = {key: torch.cat([block[key] for block in blocks]) for key in self._matrices}
 
+    def release(self) -> None:
+        """Let go of what was kept."""
+        self._kept = {}
+
     @property
     def _matrices(self) -> tuple[str, ...]:
         return (KEYS.X, KEYS.INPUT) if self._counts else (KEYS.INPUT,)

@@ -289,6 +289,8 @@ class ClusteringModel(CheckedModel):
         self.module.train()
         with seeded(seed):
             runner()
+        # The trainer stays with the model, and the data with the trainer.
+        data.cells.release()
         self.n_clusters_ = len(self.module.centroids)
         self.clusters_ = [str(index) for index in range(self.n_clusters_)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -70,7 +71,7 @@ class InputTransform(nn.Module):
             Starts a pass over the training cells.
         """
         sizes = torch.cat([_size(counts, size) for counts, size in batches()])
-        self.depth.copy_(sizes.median())
+        self.depth.fill_(float(np.median(sizes.numpy())))
         n_cells = len(sizes)
         self.limit.fill_(n_cells**0.5)
         totals = sum(counts.double().sum(0) for counts, _ in batches())
