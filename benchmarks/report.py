@@ -294,11 +294,11 @@ def is_plain(value: Any) -> bool:
 
 def attribution_speed(result: Any) -> str:
     asked = {"all": "every output in every cell", "own": "output of the group"}
-    keys = ("n_cells", "scpi_s", "scpi_without_projection_s", "captum_s", "faster", "faster_without_projection")
+    keys = ("n_cells", "scpi_s", "scpi_without_projection_s", "captum_s", "faster", "largest_difference")
     rows = [
         (asked[run["question"]], run["method"].replace("_", " "), *(run[key] for key in keys)) for run in result["runs"]
     ]
-    columns = ("question", "method", "cells", "scpi, s", "without projection, s", "captum, s", "ratio", "ratio without")
+    columns = ("question", "method", "cells", "scpi, s", "without projection, s", "captum, s", "ratio", "difference")
     threads = "one thread" if result["threads"] == 1 else f"{result['threads']} threads"
     return f"{table(columns, rows)}\n\n{result['n_genes']:,} genes, {result['n_groups']} outputs, {threads}."
 
