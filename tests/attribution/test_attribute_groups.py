@@ -128,6 +128,19 @@ def test_random_numbers_of_others_are_left_alone(method, smooth_target, counts, 
     assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
 
 
+@pytest.mark.parametrize("method", ALL)
+def test_no_more_cells_are_dense_than_a_batch_has(method, linear, counts, codes):
+    seen = []
+
+    def transform(x):
+        seen.append(len(x))
+        return x
+
+    attribute_groups(replace(linear[1], transform=transform), counts, codes, method=method, batch_size=3)
+    pool = {60, 48} if method == "expected_gradients" else set()  # cells to draw from, at most 200
+    assert set(seen) - pool <= {1, 2, 3, 4}
+
+
 def test_nothing_is_left_in_the_network(network, make_target, counts, codes):
     attribute_groups(make_target(network, projected=True), counts, codes)
     assert all(parameter.grad is None for parameter in network.parameters())

@@ -62,7 +62,7 @@ def stream(question: Question) -> Iterator[tuple[int, NDArray[np.intp], Slopes |
     included = np.flatnonzero(codes >= 0)
     space.check(space.read(x[included[:N_TRIED]]), len(question.target.names))
     n_coordinates = space.n_coordinates or x.shape[1]
-    baselines = _Baselines(method, question.baseline, space, x, codes, rng)
+    baselines = _Baselines(method, question, space, x, rng)
     for group, outputs in enumerate(question.outputs):
         cells = np.flatnonzero(codes == group)
         if not len(cells):
@@ -92,13 +92,13 @@ class _Baselines:
     def __init__(
         self,
         method: Method,
-        baseline: ArrayLike | str | None,
+        question: Question,
         space: Space,
         x: Any,
-        codes: NDArray[np.intp],
         rng: np.random.Generator,
     ) -> None:
-        self._space, self._x, self._codes, self._rng = space, x, codes, rng
+        codes, baseline = question.codes, question.baseline
+        self._space, self._x, self._codes, self._rng, self._size = space, x, codes, rng, question.batch_size
         self._kind: str | None = method.baseline
         self._draws = method.baseline == "cells"
         self._rows: Tensor | None = None
@@ -151,7 +151,7 @@ class _Baselines:
         """Mean input of all cells, or of the cells of all other groups for each group."""
         total = np.zeros((n_groups, self._width))
         included = np.flatnonzero(self._codes >= 0)
-        for rows in _batches(included, None, self._x.shape[1]):
+        for rows in _batches(included, self._size, self._x.shape[1]):
             place = (self._codes[rows], np.arange(len(rows)))
             member = sparse.csr_matrix((np.ones(len(rows)), place), shape=(n_groups, len(rows)))
             total += member @ self._space.read(take(self._x, rows)).cpu().numpy()

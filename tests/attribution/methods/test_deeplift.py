@@ -51,6 +51,8 @@ CENTRES = torch.randn((5, 4), generator=torch.Generator().manual_seed(0))
         lambda z: (z @ CENTRES.T).log_softmax(1),
         lambda z: nn.functional.layer_norm(z, (4,)) @ CENTRES.T,
         lambda z: nn.functional.relu(z @ CENTRES.T, inplace=True),
+        lambda z: nn.functional.relu(z @ CENTRES.T, True),
+        lambda z: (z @ CENTRES.T).relu_(),
     ],
 )
 def test_what_clusterings_end_in_is_complete(smooth_network, counts, curve):
