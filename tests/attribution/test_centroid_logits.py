@@ -23,7 +23,7 @@ def linear(weight):
 
 def test_logits_are_those_of_gaussians_around_the_centroids(cells):
     x, codes = cells
-    logits = centroid_logits(linear(np.eye(4)), x, codes, ["a", "b", "c"])
+    logits = centroid_logits(linear(np.eye(4)), x, codes, names=["a", "b", "c"])
     assert list(logits.names) == ["a", "b", "c"]
     means = np.stack([x[codes == k].mean(axis=0) for k in range(3)])
     variance = np.mean([(row - means[k]) ** 2 for row, k in zip(x, codes, strict=True)])
@@ -36,7 +36,7 @@ def test_gradient_of_a_pair_is_the_difference_of_the_centroids(cells):
     x, codes = cells
     weight = np.random.default_rng(1).normal(size=(6, 4))
     genes = x @ np.linalg.pinv(weight)
-    logits = centroid_logits(linear(weight), x, codes, ["a", "b", "c"])
+    logits = centroid_logits(linear(weight), x, codes, names=["a", "b", "c"])
     found = attribute_groups(contrast(logits, reference="c"), genes, np.where(codes < 2, codes, -1)).mean
     means = np.stack([x[codes == k].mean(axis=0) for k in range(3)])
     variance = np.square(x - means[codes]).mean()
@@ -45,14 +45,14 @@ def test_gradient_of_a_pair_is_the_difference_of_the_centroids(cells):
 
 def test_cells_without_a_group_do_not_matter(cells):
     x, codes = cells
-    more = centroid_logits(linear(np.eye(4)), np.vstack([x, 100 + x]), np.append(codes, codes * 0 - 1), "abc")
-    alone = centroid_logits(linear(np.eye(4)), x, codes, "abc")
+    more = centroid_logits(linear(np.eye(4)), np.vstack([x, 100 + x]), np.append(codes, codes * 0 - 1), names="abc")
+    alone = centroid_logits(linear(np.eye(4)), x, codes, names="abc")
     at = torch.from_numpy(x).float()
     torch.testing.assert_close(more.function(at), alone.function(at))
 
 
 def test_cells_on_their_centroids():
-    logits = centroid_logits(linear(np.eye(2)), [[0.0, 0.0], [1.0, 0.0]], [0, 1], ["a", "b"])
+    logits = centroid_logits(linear(np.eye(2)), [[0.0, 0.0], [1.0, 0.0]], [0, 1], names=["a", "b"])
     assert logits.function(torch.zeros(1, 2)).tolist() == [[0.0, -1.0]]
 
 
@@ -67,4 +67,4 @@ def test_cells_on_their_centroids():
 )
 def test_bad_input(latent, codes, message):
     with pytest.raises(ValueError, match=message):
-        centroid_logits(linear(np.eye(4)), latent, codes, ["a", "b", "c"])
+        centroid_logits(linear(np.eye(4)), latent, codes, names=["a", "b", "c"])

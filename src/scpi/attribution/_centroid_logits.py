@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def centroid_logits(
-    target: AttributionTarget, latent: ArrayLike, codes: ArrayLike, names: Sequence[str]
+    target: AttributionTarget, latent: ArrayLike, codes: ArrayLike, *, names: Sequence[str]
 ) -> AttributionTarget:
     r"""Logits of groups of cells in a latent space, by the distance from their centroids.
 
@@ -51,7 +51,7 @@ def centroid_logits(
     >>> import torch
     >>> from scpi.attribution import AttributionTarget, centroid_logits
     >>> target = AttributionTarget(lambda x: x, lambda x: x, ["z"], kind="latent")
-    >>> logits = centroid_logits(target, [[-1.0], [1.0], [4.0], [6.0]], [0, 0, 1, 1], ["a", "b"])
+    >>> logits = centroid_logits(target, [[-1.0], [1.0], [4.0], [6.0]], [0, 0, 1, 1], names=["a", "b"])
     >>> logits.function(torch.tensor([[0.0], [5.0]])).round(decimals=1).tolist()
     [[-0.0, -12.5], [-12.5, -0.0]]
     """

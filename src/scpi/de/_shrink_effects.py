@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +36,7 @@ class ShrunkenEffects:
     """Posterior mean of the effects, groups x columns."""
     probability: NDArray[np.float64]
     """Posterior probability that an effect is not zero, groups x columns."""
+    _: KW_ONLY
     scales: NDArray[np.float64]
     """Standard deviations of the components of the prior."""
     weights: NDArray[np.float64]

@@ -24,7 +24,6 @@ logger = logging.getLogger(__name__)
 _COUNTS = "counts"
 # Columns that hold groups of cells by custom, most telling first
 _CUSTOMARY = ("cell_type", "celltype", "cell_types", "leiden", "louvain", "cluster", "clusters", "group", "groups")
-_PREDICTED = "predicted"
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,9 @@ class GradientInput:
     labels: pd.Categorical
     """Group of each cell."""
     groupby: str
-    """Column of the groups, or what stands for it where the model gives them."""
+    """Column of the groups."""
     from_model: bool
-    """Whether the groups are those that the model assigns."""
+    """Whether the groups are those that the model assigns, which are in no column yet."""
     tested_layer: str | None
     """Layer of the counts for the tests."""
     is_held_out: bool
@@ -48,7 +47,14 @@ class GradientInput:
 
 
 def read_input(
-    data: AnnData | MuData, adata: AnnData, groupby: str | None, *, model: Any, layer: str | None, mod: str | None
+    data: AnnData | MuData,
+    adata: AnnData,
+    groupby: str | None,
+    *,
+    model: Any,
+    layer: str | None,
+    mod: str | None,
+    predicted: str,
 ) -> GradientInput:
     """Find counts and groups.
 
@@ -62,6 +68,8 @@ def read_input(
         As for the tool.
     model
         Trained model, or `None`.
+    predicted
+        Column for the groups that the model assigns.
     """
     if not adata.var_names.is_unique:
         msg = "Gene names must be unique in a ranking: call `adata.var_names_make_unique()` first."
@@ -73,9 +81,8 @@ def read_input(
         counts, layer = _of_model(data, model, layer)
     from_model = groupby is None and model is not None and has_logits(model)
     if from_model:
-        predicted = np.asarray(model.predict(data), dtype=object)
-        labels = pd.Categorical(predicted, categories=_names(model))
-        groupby = _PREDICTED
+        labels = pd.Categorical(np.asarray(model.predict(data), dtype=object), categories=_names(model))
+        groupby = predicted
     else:
         groupby = _find_groups(adata) if groupby is None else groupby
         labels = read_labels(data, groupby, mod=mod)

@@ -146,4 +146,4 @@ def _logits(
     if given.from_model:
         return attribution_target(model, "logit")
     latent = model.get_latent_representation(data)
-    return centroid_logits(attribution_target(model, "latent"), latent, codes, names)
+    return centroid_logits(attribution_target(model, "latent"), latent, codes, names=names)

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 DECODER = "sparse_decoder"
 _FEWEST = 2
-_GROUP = "group"
 
 
 @fill
@@ -119,6 +118,8 @@ def rank_genes_gradients(
         gene first: `names`, `scores`, `logfoldchanges` (log2 of the ratio of the mean normalised counts that are
         tested, of the group over what the test compares it with), `pvals`, `pvals_adj` and `log10_pvals` (NaN without a
         test); for the decoder `probability` (that the group differs from the common level), for an encoder `mean_abs` (mean of the absolute attributions) and `std` (between cells); and `params`.
+    `adata.obs['rank_genes_gradients' | key_added]` : :class:`pandas.Series` (dtype `category`)
+        The groups, where `model` predicts them.
     `adata.layers[layer_added]`
         Attributions of single cells.
 
@@ -143,7 +144,7 @@ def rank_genes_gradients(
     """
     adata = resolve_modality(data, mod)
     _check_arguments(method, options)
-    given = read_input(data, adata, groupby, model=model, layer=layer, mod=mod)
+    given = read_input(data, adata, groupby, model=model, layer=layer, mod=mod, predicted=key_added)
     names, codes = _groups_of_network(given, keep_all=given.from_model and method != DECODER)
     sizes = dict(zip(given.labels.categories, np.bincount(given.labels.codes[given.labels.codes >= 0]), strict=False))
     if reference not in (MEDIAN, REST) and reference not in names:
@@ -187,6 +188,8 @@ def rank_genes_gradients(
     target = resolve_modality(data if result is None else result, mod)
     if layer_added is not None:
         target.layers[layer_added] = of_cells
+    if given.from_model:
+        target.obs[given.groupby] = given.labels
     write_ranking(target, key_added, ranking)
     return result
 
@@ -230,18 +233,17 @@ def _test(
         )
     layer = given.tested_layer
     values = given.counts if layer == given.layer else adata.layers[layer]
-    column = _GROUP if given.from_model else given.groupby
     cells = AnnData(
         X=values if layer is None else None,
         layers=None if layer is None else {layer: values},
-        obs=adata.obs[[]].assign(**{column: given.labels}),
+        obs=adata.obs[[]].assign(**{given.groupby: given.labels}),
         var=adata.var[[]],
         # Says which groups are clusters and which counts are held out
         uns=dict(adata.uns),
     )
     rank_genes(
         cells,
-        column,
+        given.groupby,
         # The fold changes are wanted even where no test is: this one costs nothing
         method="t-test" if test is None else test,
         groups=groups,
