@@ -34,6 +34,7 @@ def test_one_population_has_one_cluster():
 
 
 def test_leiden_finds_communities():
+    pytest.importorskip("igraph", reason="scanpy's Leiden needs it")
     z, labels = blobs([60, 50, 40])
     centroids = find_centroids(z, method="leiden", resolution=0.1, seed=0)
     np.testing.assert_array_equal(nearest(z, centroids), labels)

@@ -36,7 +36,7 @@ class SCDeepCluster(ClusteringModel):
         Number of clusters; found on the embedding if ``None``.
     find_clusters
         How it is found: ``"stability"`` by the agreement of two halves of the cells, ``"leiden"`` as the communities of
-        a graph of neighbours.
+        a graph of neighbours, which needs the package igraph.
     resolution
         Resolution of Leiden.
     n_latent
