@@ -32,18 +32,24 @@ import pandas as pd
 import scanpy as sc
 import torch
 from scipy import stats
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
 
 import scpi
 from scpi._ranking import read_ranking
 
 NETWORKS = {"contrastive-sc": "ContrastiveSC", "scDeepCluster": "SCDeepCluster", "scziDesk": "SCZIDesk"}
 TRUTH = "true labels"
+# Clusterings without a network: k-means on principal components of Pearson residuals, or of logarithms
+SIMPLE = ("PCA of residuals", "PCA of logarithms")
+N_COMPONENTS = 10
 N_HVG = 500
 DEPTHS = {"30": 30, "100": 100, "all": None}
 TESTS = ("t-test", "t-test_overestim_var", "wilcoxon", "logistic", "edger")
 ATTRIBUTIONS = ("gradient", "input_x_gradient", "integrated_gradients", "smoothgrad", "deeplift", "expected_gradients")
 SLOW = ("zinb", "shap", "permutation")
 KEY = "ranking"
+DECODER = "sparse decoder"
 # Sets on which all attributions are compared, with the first seed
 ABLATED = "de0.1_mid0"
 # Counts that are added to means before their logarithm
@@ -72,7 +78,28 @@ def embed(adata, network: str, *, preset: str, seed: int) -> tuple[object, dict[
     return model, scores
 
 
-def rankings(adata, model, *, slow: bool, attributions: bool):
+def simple_clusters(adata, name: str, *, seed: int) -> tuple[np.ndarray, dict[str, float]]:
+    """Clusters of k-means, and what they are like."""
+    start = time.perf_counter()
+    cells = adata.copy()
+    if name == SIMPLE[0]:
+        sc.experimental.pp.normalize_pearson_residuals(cells)
+    else:
+        sc.pp.normalize_total(cells)
+        sc.pp.log1p(cells)
+        sc.pp.scale(cells)
+    components = PCA(N_COMPONENTS, random_state=seed).fit_transform(np.asarray(cells.X))
+    labels = KMeans(adata.obs["group"].nunique(), n_init=20, random_state=seed).fit_predict(components).astype(str)
+    truth = adata.obs["group"].to_numpy()
+    seconds = time.perf_counter() - start
+    return labels, {
+        "train_seconds": seconds,
+        "ari": scpi.metrics.ari(labels, truth),
+        "nmi": scpi.metrics.nmi(labels, truth),
+    }
+
+
+def rankings(adata, model, *, slow: bool, gradient: bool, attributions: bool):
     """Names of methods, scores (groups x genes) and seconds; what fails is left out and said."""
     calls = {}
     if slow:
@@ -89,7 +116,7 @@ def rankings(adata, model, *, slow: bool, attributions: bool):
             calls[test] = lambda test=test, options=options: scpi.de.rank_genes(
                 adata, "label", method=test, key_added=KEY, **options
             )
-        names = ATTRIBUTIONS if attributions else ATTRIBUTIONS[:1]
+        names = ATTRIBUTIONS if attributions else ATTRIBUTIONS[:1] if gradient else ()
         for method in names:
             calls[f"{method}, {'classifier' if model is None else 'network'}"] = lambda method=method: (
                 scpi.tl.rank_genes_gradients(
@@ -175,6 +202,10 @@ def run(name: str, seed: int, labels: str, path: Path, *, preset: str, slow: boo
         adata.obs["label"] = adata.obs["group"].astype(str).astype("category")
     elif slow and stored.is_file():
         adata.obs["label"] = pd.Categorical(pd.read_csv(stored, dtype=str)["label"])
+    elif labels in SIMPLE:
+        found, scores = simple_clusters(adata, labels, seed=seed)
+        adata.obs["label"] = pd.Categorical(found)
+        result |= {key: round(value, 4) for key, value in scores.items()}
     else:
         model, scores = embed(adata, labels, preset=preset, seed=seed)
         adata.obs["label"] = pd.Categorical(np.asarray(model.predict(), dtype=str))
@@ -198,7 +229,13 @@ def run(name: str, seed: int, labels: str, path: Path, *, preset: str, slow: boo
             add(method, scores, groups, adata.var_names, 0.0)
         if labels == TRUTH:
             add("oracle", adata.varm["log2fc_rest"][groups].to_numpy().T, groups, adata.var_names, 0.0)
-    for method, ranking, seconds in rankings(adata, model, slow=slow, attributions=seed == 100 and name.endswith(ABLATED)):
+    for method, ranking, seconds in rankings(
+        adata,
+        model,
+        slow=slow,
+        gradient=labels not in SIMPLE,
+        attributions=seed == 100 and name.endswith(ABLATED) and labels not in SIMPLE,
+    ):
         if ranking is not None:
             add(method, ranking.scores, ranking.groups, ranking.genes, seconds)
     result = (known or result) | {"methods": methods}
@@ -216,7 +253,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cache", type=Path, default=Path(".cache/gradient_study"), help="labels of the networks")
     parser.add_argument("--seeds", type=int, nargs="+", default=[100])
-    parser.add_argument("--labels", nargs="+", default=[TRUTH, *NETWORKS], choices=[TRUTH, *NETWORKS])
+    parser.add_argument("--labels", nargs="+", default=[TRUTH, *NETWORKS], choices=[TRUTH, *NETWORKS, *SIMPLE])
     parser.add_argument("--datasets", nargs="+", help="names of configurations; all if left out")
     parser.add_argument("--part", default="0/1", help="which part of the tasks, such as 0/2 and 1/2")
     parser.add_argument("--slow", action="store_true")
@@ -252,28 +289,106 @@ def main() -> None:
 
 
 def collect(out: Path) -> None:
-    """One table of all tasks."""
-    rows = [json.loads(path.read_text()) for path in sorted(out.glob("*.json"))]
-    records = [
+    """Tables of all tasks: clusterings, mean accuracies, and the decoder beside each method, set by set."""
+    tasks = [json.loads(path.read_text()) for path in sorted(out.glob("*.json"))]
+    table = pd.DataFrame(
         {
-            "dataset": row["dataset"],
-            "seed": row["seed"],
-            "labels": row["labels"],
+            "dataset": task["dataset"],
+            "seed": task["seed"],
+            "labels": task["labels"],
             "method": method,
+            "seconds": found["seconds"],
             "universe": universe,
             "truth": truth,
             "k": k,
             "accuracy": value,
         }
-        for row in rows
-        for method, found in row["methods"].items()
+        for task in tasks
+        for method, found in task["methods"].items()
         for universe in ("all", "hvg")
         for truth, depths in found[universe].items()
         for k, value in depths.items()
-    ]
-    table = pd.DataFrame(records)
-    networks = pd.DataFrame([{key: value for key, value in row.items() if key != "methods"} for row in rows])
-    print(table.head(), networks.describe())
+    )
+    result = {
+        "seeds": sorted(int(seed) for seed in table["seed"].unique()),
+        "n_tasks": len(tasks),
+        "clusterings": clusterings(tasks),
+        "accuracy": accuracies(table),
+        "comparisons": comparisons(table),
+    }
+    path = out.with_suffix(".json")
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    for part in ("clusterings", "comparisons"):
+        print(pd.DataFrame(result[part]).to_string())
+
+
+def clusterings(tasks) -> list[dict[str, object]]:
+    """Agreement with the groups, over sets and seeds, and the time for 3,000 cells."""
+    rows = []
+    for name in (*NETWORKS, *SIMPLE):
+        found = [task for task in tasks if task["labels"] == name]
+        if found:
+            ari = [task["ari"] for task in found]
+            large = [task["train_seconds"] for task in found if task["dataset"].startswith("imbalanced")]
+            rows.append(
+                {
+                    "labels": name,
+                    "tasks": len(found),
+                    "ari_median": round(float(np.median(ari)), 4),
+                    "ari_q1": round(float(np.quantile(ari, 0.25)), 4),
+                    "ari_min": round(min(ari), 4),
+                    "seconds_3000_cells": round(float(np.median(large)), 1) if large else None,
+                }
+            )
+    return rows
+
+
+def accuracies(table: pd.DataFrame) -> list[dict[str, object]]:
+    """Means over sets, each the mean of its seeds, with the median time."""
+    keys = ["universe", "truth", "labels", "method"]
+    per_set = table.groupby([*keys, "dataset", "k"], as_index=False)["accuracy"].mean()
+    means = per_set.pivot_table(index=keys, columns="k", values="accuracy", aggfunc="mean")[list(DEPTHS)].round(4)
+    means["mean"] = means.mean(axis=1).round(4)
+    means["sets"] = per_set.groupby(keys)["dataset"].nunique()
+    means["seconds"] = table.groupby(keys)["seconds"].median().round(3)
+    return means.reset_index().to_dict("records")
+
+
+def comparisons(table: pd.DataFrame) -> list[dict[str, object]]:
+    """Mean accuracy of the decoder less that of each method, set by set, on the same labels and on all three networks."""
+    rows = []
+    per_set = table.groupby(["universe", "truth", "labels", "method", "dataset"])["accuracy"].mean()
+    networks = table[table["labels"].isin(NETWORKS)]
+    # The same methods are there on all networks, or a mean over them would compare different tasks
+    overall = (
+        networks.groupby(["universe", "truth", "method", "dataset", "labels"])["accuracy"].mean().unstack("labels")
+    )
+    overall = overall.dropna().mean(axis=1)
+    for universe, truth, labels in itertools.product(
+        ("all", "hvg"), ("factor", "rest"), (TRUTH, *NETWORKS, "networks")
+    ):
+        of = overall[universe, truth] if labels == "networks" else per_set[universe, truth, labels]
+        wide = of.unstack("method")
+        own = wide[DECODER if truth == "factor" else f"{DECODER}, rest"]
+        tests = [name for name in (*TESTS, *SLOW) if name in wide and wide[name].notna().sum() == len(wide)]
+        rivals = {name: wide[name] for name in wide if name not in (own.name, "oracle")}
+        for name, rival in {**rivals, "best test of each set": wide[tests].max(axis=1)}.items():
+            difference = (own - rival).dropna()
+            if len(difference) < 5:
+                continue
+            rows.append(
+                {
+                    "universe": universe,
+                    "truth": truth,
+                    "labels": labels,
+                    "rival": name,
+                    "difference": round(float(difference.mean()), 4),
+                    "sets_above": int((difference > 0).sum()),
+                    "sets": len(difference),
+                    "signed_rank_pval": float(stats.wilcoxon(difference).pvalue),
+                }
+            )
+    return rows
 
 
 if __name__ == "__main__":
