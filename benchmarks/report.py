@@ -288,6 +288,76 @@ def replication(result: Any) -> str:
     return table(("ranking", *(key.replace("_", " ") for key in tops)), rows)
 
 
+def gradient_study(result: Any) -> str:
+    depths = ("30", "100", "all", "mean")
+    clusterings = [
+        (row["labels"], row["tasks"], row["ari_median"], row["ari_q1"], row["ari_min"], row["seconds_3000_cells"])
+        for row in result["clusterings"]
+    ]
+    columns = ("clusters", "tasks", "median", "lower quartile", "lowest", "seconds for 3,000 cells")
+    parts = ["Agreement of the clusters with the groups (adjusted Rand index):", table(columns, clusterings)]
+    titles = {
+        ("all", "factor"): "All 2,500 genes, truth: factor of the group",
+        ("all", "rest"): "All 2,500 genes, truth: group over the other groups",
+        ("hvg", "factor"): "500 most variable genes, truth: factor of the group",
+        ("hvg", "rest"): "500 most variable genes, truth: group over the other groups",
+    }
+    for (universe, truth), title in titles.items():
+        rows = [row for row in result["accuracy"] if row["universe"] == universe and row["truth"] == truth]
+        for labels in dict.fromkeys(row["labels"] for row in rows):
+            found = sorted((row for row in rows if row["labels"] == labels), key=lambda row: -row["mean"])
+            cells = [(row["method"], *(row[k] for k in depths), row["sets"], row["seconds"]) for row in found]
+            parts += [
+                f"{title}; labels: {labels}",
+                table(("method", "first 30", "100", "all", "mean", "sets", "seconds"), cells),
+            ]
+    compared = [
+        (f"{row['universe']}, {row['truth']}", row["labels"], row["rival"], row["difference"])
+        + (f"{row['sets_above']} of {row['sets']}", row["signed_rank_pval"])
+        for row in result["comparisons"]
+        if row["labels"] in ("networks", "true labels")
+    ]
+    columns = ("genes, truth", "labels", "rival", "difference", "sets above", "signed-rank p")
+    return "\n\n".join((*parts, "The decoder less each rival, set by set:", table(columns, compared)))
+
+
+def gradient_markers(result: Any) -> str:
+    methods = list(result["first_20"])
+    ranks: dict[tuple[str, str, str], dict[str, int]] = {}
+    for row in result["ranks"]:
+        ranks.setdefault((row["data"], row["group"], row["gene"]), {})[row["method"]] = row["rank"]
+    rows = [(*key, *(found[method] for method in methods)) for key, found in ranks.items()]
+    within = [(method, f"{found['within']} of {found['markers']}") for method, found in result["first_20"].items()]
+    return "\n\n".join(
+        (table(("data", "group", "marker", *methods), rows), table(("ranking", "among the first 20"), within))
+    )
+
+
+def gradient_calibration(result: Any) -> str:
+    rows = [
+        (row["network"], row["pvals"], row["data_sets"])
+        + (f"{show(row['share_below_0.05'])} ± {show(row['half_interval'])}",)
+        + (row["ks_rejects_at_0.05"], row["sets_with_discoveries"])
+        for row in result["summary"]
+    ]
+    columns = ("network", "p-values", "data sets", "p < 0.05", "KS test rejects", "data sets with a gene at FDR 5 %")
+    return table(columns, rows)
+
+
+def gradient_speed(result: Any) -> str:
+    rows = [(row["call"], row["seconds"], row["over_scanpy"]) for row in result["ranking"]]
+    trained = [(row["network"], row["seconds"], row["ari"]) for row in result["training"]]
+    size = f"{result['n_cells']:,} cells x {result['n_genes']:,} genes, {result['n_groups']} groups"
+    return "\n\n".join(
+        (
+            f"Ranking, {size}, {result['threads']} thread(s):",
+            table(("call", "seconds", "over scanpy's t-test"), rows),
+            f"Training, 3,000 cells x 2,500 genes, {result['training_threads']} threads:",
+            table(("network", "seconds", "adjusted Rand index"), trained),
+        )
+    )
+
+
 def is_plain(value: Any) -> bool:
     return not isinstance(value, dict | list)
 
@@ -314,6 +384,10 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "rank_genes_speed": rank_genes_speed,
     "limma_speed": limma_speed,
     "attribution_speed": attribution_speed,
+    "gradient_study": gradient_study,
+    "gradient_markers": gradient_markers,
+    "gradient_calibration": gradient_calibration,
+    "gradient_speed": gradient_speed,
     "calibration": calibration,
     "double_dipping": double_dipping,
     "replication": replication,

@@ -254,9 +254,10 @@ def test_clusters_of_the_same_counts_are_warned_of(counts):
     with pytest.warns(UserWarning, match="thin_counts"):
         scpi.de.rank_genes(counts, "leiden")
     counts.obs["clusters"] = counts.obs["leiden"]
-    counts.uns["clusters"] = {"params": {"resolution": 1.0}}
-    with pytest.warns(UserWarning, match="looks like clusters"):
-        scpi.de.rank_genes(counts, "clusters")
+    for params in ({"resolution": 1.0}, {"clustering": "SCZIDesk"}):
+        counts.uns["clusters"] = {"params": params}
+        with pytest.warns(UserWarning, match="looks like clusters"):
+            scpi.de.rank_genes(counts, "clusters")
 
 
 # --- bad input

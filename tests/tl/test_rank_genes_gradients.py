@@ -141,7 +141,7 @@ def test_attributions_of_cells_are_counts_times_effects(adata):
 
 def test_scores_of_a_network_are_attributions_of_its_margins(adata, trained):
     with pytest.warns(UserWarning, match="found by the model in the counts that are tested"):
-        scpi.tl.rank_genes_gradients(adata, model=trained, method="gradient", reference="rest")
+        scpi.tl.rank_genes_gradients(adata, model=trained, method="gradient", reference="rest", spread=True)
     found = read_ranking(adata, KEY)
     labels = trained.predict(adata)
     codes = pd.Index(trained.clusters_).get_indexer(labels)

@@ -256,7 +256,8 @@ def _warn_of_clusters(adata: AnnData, groupby: str, layer: str | None) -> None:
     """Say so where the groups look like clusters of the very counts that are tested."""
     recorded = adata.uns.get(groupby)
     params = recorded.get("params", {}) if hasattr(recorded, "get") else {}
-    clustered = bool(_CLUSTERING.match(groupby)) or (hasattr(params, "get") and "resolution" in params)
+    marked = hasattr(params, "get") and ("resolution" in params or "clustering" in params)
+    clustered = bool(_CLUSTERING.match(groupby)) or marked
     if clustered and not _is_thinned(adata, layer):
         msg = (
             f"obs[{groupby!r}] looks like clusters of these cells: p-values of groups that were found in the same "

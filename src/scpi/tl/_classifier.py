@@ -44,12 +44,8 @@ def train_classifier(counts: Any, codes: NDArray[np.intp], names: Sequence[str],
     cells = np.flatnonzero(codes >= 0)
     scale = _Scale(counts, cells)
     with seeded(seed):
-        network = nn.Sequential(
-            nn.Dropout(_DROPOUT),
-            nn.Linear(counts.shape[1], _N_HIDDEN),
-            nn.ReLU(),
-            nn.Linear(_N_HIDDEN, len(names)),
-        )
+        first, last = nn.Linear(counts.shape[1], _N_HIDDEN), nn.Linear(_N_HIDDEN, len(names))
+        network = nn.Sequential(nn.Dropout(_DROPOUT), first, nn.ReLU(), last)
         optimiser = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
         n_batches = -(-len(cells) // _BATCH)
         # Groups weigh the same, however many cells they have
@@ -63,7 +59,6 @@ def train_classifier(counts: Any, codes: NDArray[np.intp], names: Sequence[str],
                 loss.backward()
                 optimiser.step()
     network.eval().requires_grad_(False)
-    first, last = network[1], network[3]
 
     def head(hidden: Tensor) -> Tensor:
         found: Tensor = last(torch.relu(hidden + first.bias))
@@ -81,7 +76,8 @@ class _Scale:
     def __init__(self, counts: Any, cells: NDArray[np.intp]) -> None:
         depth = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()[cells]
         self._depth = float(np.median(depth[depth > 0])) if (depth > 0).any() else 1.0
-        self._mean, self._std = 0.0, 1.0
+        self._mean: Tensor | float = 0.0
+        self._std: Tensor | float = 1.0
         total = torch.zeros(counts.shape[1], dtype=torch.float64)
         squares = torch.zeros_like(total)
         for chosen in np.array_split(cells, -(-len(cells) // _BATCH)):
@@ -90,9 +86,9 @@ class _Scale:
             squares += logged.square().sum(0)
         mean = total / len(cells)
         variance = (squares / len(cells) - mean.square()).clamp(min=0.0)
-        self._mean: Any = mean.float()
+        self._mean = mean.float()
         # A gene that does not vary stays at zero
-        self._std: Any = torch.where(variance > 0, variance, 1.0).sqrt().float()
+        self._std = torch.where(variance > 0, variance, 1.0).sqrt().float()
 
     def __call__(self, counts: Tensor) -> Tensor:
         depth = counts.sum(1, keepdim=True).clamp(min=1.0) / self._depth

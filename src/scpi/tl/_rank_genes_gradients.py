@@ -106,8 +106,8 @@ def rank_genes_gradients(
     %(mod)s
     %(copy)s
     **options
-        Options of the attribution, as :func:`scpi.attribution.methods` lists them, and `baseline`, `batch_size` and
-        `device` of :func:`scpi.attribution.attribute_groups`.
+        Options of the attribution, as :func:`scpi.attribution.methods` lists them, and `baseline`, `batch_size`,
+        `device` and `spread` of :func:`scpi.attribution.attribute_groups`; `spread` is off unless it is asked for.
 
     Returns
     -------
@@ -117,7 +117,8 @@ def rank_genes_gradients(
         The structure that :func:`scanpy.tl.rank_genes_groups` writes: record arrays with one field for each group, best
         gene first: `names`, `scores`, `logfoldchanges` (log2 of the ratio of the mean normalised counts that are
         tested, of the group over what the test compares it with), `pvals`, `pvals_adj` and `log10_pvals` (NaN without a
-        test); for the decoder `probability` (that the group differs from the common level), for an encoder `mean_abs` (mean of the absolute attributions) and `std` (between cells); and `params`.
+        test); for the decoder `probability` (that the group differs from the common level), for an encoder with
+        `spread=True` `mean_abs` (mean of the absolute attributions) and `std` (between cells); and `params`.
     `adata.obs['rank_genes_gradients' | key_added]` : :class:`pandas.Series` (dtype `category`)
         The groups, where `model` predicts them.
     `adata.layers[layer_added]`
