@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import integrate, stats
@@ -112,6 +114,16 @@ def test_without_effects_everything_is_shrunken_to_the_level():
     shrunken = shrink_effects(rng.normal(0, 0.2, (5, 1000)), np.full((5, 1000), 0.2))
     assert shrunken.weights[0] > 0.8
     assert np.abs(shrunken.effect).max() < 0.2
+
+
+def test_many_groups_fit_into_memory():
+    _, effect, y, s = plant(2000, 60, scale=1.0)
+    tracemalloc.start()
+    shrunken = shrink_effects(y, s)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 29
+    assert np.corrcoef(shrunken.effect.ravel(), effect.ravel())[0, 1] > 0.85
 
 
 def test_values_far_outside_the_prior_are_left_alone():

@@ -22,8 +22,10 @@ _PEAK = np.array([-2.5, -1.5, -0.7, 0.0, 0.7, 1.5, 2.5])
 _NEGLIGIBLE, _TINY = 1e-5, 1e-300
 # Exponent beyond which a component does not matter
 _FAR = 60.0
-# Estimates from which the prior is learned, in at least so many columns; choices of the points meanwhile
-_N_VALUES, _FEWEST_COLUMNS, _N_ROUNDS, _TOLERANCE = 2000, 200, 2, 3e-4
+# Estimates from which the prior is learned; columns if there are many groups, as far as memory allows
+_N_VALUES, _FEWEST_COLUMNS, _MOST_VALUES = 2000, 200, 40_000
+# Choices of the points while it is learned, and when weights have settled
+_N_ROUNDS, _TOLERANCE = 2, 3e-4
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,8 @@ def _learn_weights(
     y: NDArray[np.float64], variance: NDArray[np.float64], tau: NDArray[np.float64], max_iter: int
 ) -> NDArray[np.float64]:
     """Expectation and maximisation, on columns spread over all of them."""
-    n_columns = min(y.shape[1], max(_FEWEST_COLUMNS, _N_VALUES // len(y)))
-    columns = np.unique(np.linspace(0, y.shape[1] - 1, n_columns).astype(np.intp))
+    n_columns = max(_N_VALUES // len(y), min(_FEWEST_COLUMNS, _MOST_VALUES // len(y)), 1)
+    columns = np.unique(np.linspace(0, y.shape[1] - 1, min(n_columns, y.shape[1])).astype(np.intp))
     y, variance = np.ascontiguousarray(y[:, columns]), np.ascontiguousarray(variance[:, columns])
     weights = np.full(len(tau), 0.2 / (len(tau) - 1))
     weights[0] = 0.8
