@@ -45,7 +45,7 @@ def log_means(counts: ArrayLike, codes: ArrayLike) -> tuple[NDArray[np.float64],
     >>> from scpi.de import log_means
     >>> estimate, std_error = log_means([[4, 4], [4, 4], [1, 7], [1, 7]], [0, 0, 1, 1])
     >>> (estimate[1] - estimate[0]).round(2).tolist()
-    [-1.22, 0.54]
+    [-1.22, 0.53]
     """
     matrix = check_counts(counts)
     scaled = normalise(sparse.csr_matrix(matrix) if sparse.issparse(matrix) else matrix)

@@ -83,8 +83,8 @@ def shrink_effects(
     --------
     >>> from scpi.de import shrink_effects
     >>> shrunken = shrink_effects([[0.0, 0.01], [0.02, 0.0], [3.0, 0.0]], [[0.1, 0.1]] * 3)
-    >>> shrunken.effect[:, 0].round().tolist()
-    [0.0, 0.0, 3.0]
+    >>> [round(float(value)) for value in shrunken.effect[:, 0]]
+    [0, 0, 3]
     """
     y, s = np.asarray(estimate, dtype=np.float64), np.asarray(std_error, dtype=np.float64)
     tau = np.asarray(scales, dtype=np.float64)

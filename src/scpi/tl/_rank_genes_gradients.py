@@ -137,7 +137,7 @@ def rank_genes_gradients(
     Examples
     --------
     >>> import scpi
-    >>> adata = scpi.datasets.splat(300, n_genes=200, de_prob=0.2, rng=0)
+    >>> adata = scpi.datasets.splat(300, n_genes=200, group_prob=(0.3, 0.3, 0.4), rng=0)
     >>> scpi.tl.rank_genes_gradients(adata, "group")
     >>> first = adata.uns["rank_genes_gradients"]["names"]["Group1"][0]
     >>> bool(adata.varm["de_factor"].loc[first, "Group1"] > 1)
