@@ -26,6 +26,7 @@ TITLES = {
     "gradient, network": "gradient of the encoder",
     "gradient, classifier": "gradient of the encoder",
     "fold change over the median": "fold change over the median",
+    "fold change over the median x P": "fold change x probability",
     "fold change": "fold change",
     "t-test": "t-test",
     "t-test_overestim_var": "t-test, overestimated variance",
@@ -132,7 +133,7 @@ def main() -> None:
     args = parser.parse_args()
     mpl.use("Agg")
     accuracies, clusterings = read(args.results)
-    accuracies = accuracies[accuracies["method"].isin(TITLES)]
+    accuracies = accuracies[accuracies["method"].isin(TITLES) & accuracies["labels"].isin(LABELS)]
     accuracies = accuracies.assign(method=accuracies["method"].map(TITLES))
     for universe in ("all", "hvg"):
         for truth in ("factor", "rest"):
