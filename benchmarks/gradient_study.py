@@ -39,6 +39,8 @@ import scpi
 from scpi._ranking import read_ranking
 
 NETWORKS = {"contrastive-sc": "ContrastiveSC", "scDeepCluster": "SCDeepCluster", "scziDesk": "SCZIDesk"}
+# Most variable genes that the study gave each network; all of them to scDeepCluster
+PUBLISHED_GENES = {"contrastive-sc": 1500, "scDeepCluster": None, "scziDesk": 500}
 TRUTH = "true labels"
 # Clusterings without a network: k-means on principal components of Pearson residuals, or of logarithms
 SIMPLE = ("PCA of residuals", "PCA of logarithms")
@@ -77,6 +79,12 @@ def embed(adata, network: str, *, preset: str, seed: int) -> tuple[object, dict[
         "nmi": scpi.metrics.nmi(labels, truth),
     }
     return model, scores
+
+
+def variable_genes(adata, n_genes: int) -> np.ndarray:
+    """Whether each gene is among the most variable ones, by their normalised dispersion."""
+    logged = sc.pp.log1p(sc.pp.normalize_total(adata, copy=True), copy=True)
+    return sc.pp.highly_variable_genes(logged, n_top_genes=n_genes, inplace=False)["highly_variable"].to_numpy()
 
 
 def simple_clusters(adata, name: str, *, seed: int) -> tuple[np.ndarray, dict[str, float]]:
@@ -118,8 +126,8 @@ def rankings(adata, model, *, slow: bool, gradient: bool, attributions: bool, fi
             calls[test] = lambda test=test, options=options: scpi.de.rank_genes(
                 adata, "label", method=test, key_added=KEY, **options
             )
-        names = ATTRIBUTIONS if attributions else ATTRIBUTIONS[:1] if gradient else ()
-        for method in names:
+        names = ATTRIBUTIONS if attributions else ATTRIBUTIONS[:1]
+        for method in names if gradient else ():
             calls[f"{method}, {'classifier' if model is None else 'network'}"] = lambda method=method: (
                 scpi.tl.rank_genes_gradients(
                     adata, None if model else "label", model=model, method=method, test=None, key_added=KEY
@@ -209,16 +217,15 @@ def run(name: str, seed: int, labels: str, path: Path, *, preset: str, slow: boo
         adata.obs["label"] = pd.Categorical(found)
         result |= {key: round(value, 4) for key, value in scores.items()}
     else:
-        model, scores = embed(adata, labels, preset=preset, seed=seed)
+        n_genes = PUBLISHED_GENES[labels] if preset == "published" else None
+        read = adata if n_genes is None else adata[:, variable_genes(adata, n_genes)].copy()
+        model, scores = embed(read, labels, preset=preset, seed=seed)
         adata.obs["label"] = pd.Categorical(np.asarray(model.predict(), dtype=str))
         cache.mkdir(parents=True, exist_ok=True)
         pd.DataFrame({"label": adata.obs["label"].to_numpy()}).to_csv(stored, index=False)
         result |= {key: round(value, 4) for key, value in scores.items()}
     matched = dict(scpi.metrics.match_labels(adata.obs["label"].to_numpy(), adata.obs["group"].to_numpy()).mapping)
-    sc.pp.highly_variable_genes(
-        (logged := sc.pp.log1p(sc.pp.normalize_total(adata, copy=True), copy=True)), n_top_genes=N_HVG
-    )
-    universes = {"all": np.arange(adata.n_vars), "hvg": np.flatnonzero(logged.var["highly_variable"])}
+    universes = {"all": np.arange(adata.n_vars), "hvg": np.flatnonzero(variable_genes(adata, N_HVG))}
     methods = dict(known["methods"]) if known else {}
 
     def add(method, scores, groups, genes, seconds) -> None:
@@ -235,7 +242,8 @@ def run(name: str, seed: int, labels: str, path: Path, *, preset: str, slow: boo
         adata,
         model,
         slow=slow,
-        gradient=labels not in SIMPLE,
+        # The encoder of a published network may not have read all genes
+        gradient=labels not in SIMPLE and preset != "published",
         attributions=seed == FIRST_SEED and name.endswith(ABLATED) and labels not in SIMPLE,
         first_seed=seed == FIRST_SEED,
     ):
