@@ -141,17 +141,17 @@ def main() -> None:
             # The study has the genes of each network for a universe, and the factors for a truth
             marks = {"published": published()} if truth == "factor" else None
             figure = accuracy_boxplots(chosen, column="k", hue="labels", marks=marks, label="Accuracy", return_fig=True)
-            figure.savefig(args.out / f"gradient_accuracy_{universe}_{truth}.png", dpi=200)
+            figure.savefig(args.out / f"gradient_accuracy_{universe}_{truth}.png", dpi=130)
     times = accuracies.drop_duplicates(["dataset", "labels", "method", "seconds"])
     times = times[times["seconds"] > 0]
     figure = accuracy_boxplots(times, value="seconds", label="Seconds for all genes and groups", return_fig=True)
     figure.axes[0].set_xscale("log")
-    figure.savefig(args.out / "gradient_seconds.png", dpi=200)
+    figure.savefig(args.out / "gradient_seconds.png", dpi=130)
     factors = accuracies[(accuracies["universe"] == "all") & (accuracies["truth"] == "factor")]
-    draw_correlations(correlations(factors)).savefig(args.out / "gradient_correlations.png", dpi=200)
+    draw_correlations(correlations(factors)).savefig(args.out / "gradient_correlations.png", dpi=130)
     marks = {"published median": pd.DataFrame(_PUBLISHED_ARI.items(), columns=["network", "ARI"])}
     figure = accuracy_boxplots(clusterings, value="ARI", by="network", marks=marks, return_fig=True)
-    figure.savefig(args.out / "gradient_clustering.png", dpi=200)
+    figure.savefig(args.out / "gradient_clustering.png", dpi=130)
 
 
 if __name__ == "__main__":
