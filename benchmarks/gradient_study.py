@@ -91,6 +91,7 @@ def simple_clusters(adata, name: str, *, seed: int) -> tuple[np.ndarray, dict[st
     """Clusters of k-means, and what they are like."""
     start = time.perf_counter()
     cells = adata.copy()
+    sc.pp.filter_genes(cells, min_counts=1)
     if name == SIMPLE[0]:
         sc.experimental.pp.normalize_pearson_residuals(cells)
     else:
