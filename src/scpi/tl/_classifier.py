@@ -11,6 +11,7 @@ from torch import nn
 
 from scpi.attribution import AttributionTarget
 from scpi.model.base._seed import seeded
+from scpi.model.clustering._transform import InputTransform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,12 +43,13 @@ def train_classifier(counts: Any, codes: NDArray[np.intp], names: Sequence[str],
     Target with the logits of the groups.
     """
     cells = np.flatnonzero(codes >= 0)
-    scale = _Scale(counts, cells)
+    n_batches = -(-len(cells) // _BATCH)
+    scale = InputTransform(counts.shape[1], "log")
+    scale.fit(lambda: ((_dense(counts, chosen), None) for chosen in np.array_split(cells, n_batches)))
     with seeded(seed):
         first, last = nn.Linear(counts.shape[1], _N_HIDDEN), nn.Linear(_N_HIDDEN, len(names))
         network = nn.Sequential(nn.Dropout(_DROPOUT), first, nn.ReLU(), last)
         optimiser = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
-        n_batches = -(-len(cells) // _BATCH)
         # Groups weigh the same, however many cells they have
         sizes = np.bincount(codes[cells], minlength=len(names))
         weight = torch.from_numpy(len(cells) / len(names) / sizes).float()
@@ -68,31 +70,6 @@ def train_classifier(counts: Any, codes: NDArray[np.intp], names: Sequence[str],
     return AttributionTarget(
         lambda x: head(x @ projection), scale, list(names), kind="logit", projection=projection, head=head
     )
-
-
-class _Scale:
-    """Scaling to the median depth, logarithm, and standardisation, with the moments of the training cells."""
-
-    def __init__(self, counts: Any, cells: NDArray[np.intp]) -> None:
-        depth = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()[cells]
-        self._depth = float(np.median(depth[depth > 0])) if (depth > 0).any() else 1.0
-        self._mean: Tensor | float = 0.0
-        self._std: Tensor | float = 1.0
-        total = torch.zeros(counts.shape[1], dtype=torch.float64)
-        squares = torch.zeros_like(total)
-        for chosen in np.array_split(cells, -(-len(cells) // _BATCH)):
-            logged = self(_dense(counts, chosen)).double()
-            total += logged.sum(0)
-            squares += logged.square().sum(0)
-        mean = total / len(cells)
-        variance = (squares / len(cells) - mean.square()).clamp(min=0.0)
-        self._mean = mean.float()
-        # A gene that does not vary stays at zero
-        self._std = torch.where(variance > 0, variance, 1.0).sqrt().float()
-
-    def __call__(self, counts: Tensor) -> Tensor:
-        depth = counts.sum(1, keepdim=True).clamp(min=1.0) / self._depth
-        return (torch.log1p(counts / depth) - self._mean) / self._std
 
 
 def _dense(counts: Any, rows: NDArray[np.intp]) -> Tensor:

@@ -42,8 +42,11 @@ class GradientInput:
     """Whether the groups are those that the model assigns, which are in no column yet."""
     tested_layer: str | None
     """Layer of the counts for the tests."""
-    is_held_out: bool
-    """Whether the counts for the tests were held out from the network."""
+
+    @property
+    def is_held_out(self) -> bool:
+        """Whether the counts for the tests were held out from the network."""
+        return self.tested_layer != self.layer
 
 
 def read_input(
@@ -86,7 +89,6 @@ def read_input(
     else:
         groupby = _find_groups(adata) if groupby is None else groupby
         labels = read_labels(data, groupby, mod=mod)
-    tested, is_held_out = _held_out_part(adata, layer)
     name = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
     return GradientInput(
         counts=check_counts(counts, name=name),
@@ -94,8 +96,7 @@ def read_input(
         labels=labels,
         groupby=groupby,
         from_model=from_model,
-        tested_layer=tested,
-        is_held_out=is_held_out,
+        tested_layer=_tested_layer(adata, layer),
     )
 
 
@@ -151,10 +152,10 @@ def _are_groups(column: pd.Series, n_obs: int) -> bool:
     return 2 <= column.nunique() <= max(2, min(200, n_obs // 2))
 
 
-def _held_out_part(adata: AnnData, layer: str | None) -> tuple[str | None, bool]:
+def _tested_layer(adata: AnnData, layer: str | None) -> str | None:
     """Layer to test on: the other part, if the network has seen one part of thinned counts."""
     for entry in adata.uns.values():
         params = entry.get("params", {}) if hasattr(entry, "get") else {}
         if layer is not None and hasattr(params, "get") and params.get("train_layer") == layer:
-            return str(params["test_layer"]), True
-    return layer, False
+            return str(params["test_layer"])
+    return layer
