@@ -68,6 +68,41 @@ def read_labels(data: AnnData | MuData, column: str, *, mod: str | None = None) 
     return pd.Categorical.from_codes(codes, categories=pd.Index(order, dtype=object))
 
 
+def find_layer(adata: AnnData, layer: str | None) -> Any:
+    """Matrix of a layer, or `X`, in memory or not; a `KeyError` if there is no such layer."""
+    if layer is not None and layer not in adata.layers:
+        msg = f"`adata.layers` has no {layer!r}, only {listed(adata.layers)}."
+        raise KeyError(msg)
+    return adata.X if layer is None else adata.layers[layer]
+
+
+def read_layer(adata: AnnData, layer: str | None) -> Any:
+    """Matrix of a layer, or `X`, which has to be in memory."""
+    values = find_layer(adata, layer)
+    if values is None:
+        msg = "`adata.X` is empty: name the layer to use with `layer=`."
+        raise ValueError(msg)
+    if adata.isbacked or not hasattr(values, "dtype") or type(values).__module__.startswith("dask"):
+        msg = f"The values must be in memory, but are {type(values).__name__}: load them with `adata.to_memory()`."
+        raise NotImplementedError(msg)
+    return values
+
+
+def layer_name(layer: str | None) -> str:
+    """What to call a layer, or `X`, in a message."""
+    return "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+
+
+def tested_layers(adata: AnnData) -> dict[str, str]:
+    """Layer that is kept for tests, by the layer that models are trained on, of all counts that were thinned."""
+    entries = (entry.get("params", {}) for entry in adata.uns.values() if hasattr(entry, "get"))
+    return {
+        str(params["train_layer"]): str(params["test_layer"])
+        for params in entries
+        if hasattr(params, "get") and "train_layer" in params and "test_layer" in params
+    }
+
+
 def read_activity(adata: AnnData, key: str) -> tuple[NDArray[Any], NDArray[np.object_]]:
     """Read the activity of gene sets as `scpi.tl.pathway_activity` or a user stored it.
 

@@ -27,3 +27,8 @@ def test_fold_changes_are_hand_made():
     np.testing.assert_allclose(average[1:], [[1.5, np.log2(5) / 2], [2.0, np.log2(5) / 2]])
     np.testing.assert_allclose(other_mean(mean, size, None)[0], [(30 + 210) / 40, 4.0])
     assert np.isinf(log2_fold_changes(mean, size, reference=0, pseudocount=0.0)[0][1, 1])
+
+
+def test_the_mean_of_the_others_keeps_its_digits_beside_a_large_group():
+    mean, size = np.array([[1e20], [1e-3], [3e-3]]), np.array([5, 10, 10])
+    np.testing.assert_allclose(other_mean(mean, size, None)[0], [2e-3], rtol=1e-12)

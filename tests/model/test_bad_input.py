@@ -68,7 +68,7 @@ SETUPS = {
     "unknown context": (nothing, {"context_key": "donor"}, KeyError, "'donor' is not a column"),
     "unknown dose": (nothing, {"dose_key": "uM"}, KeyError, "'uM' is not a column"),
     "unknown size factor": (nothing, {"size_factor_key": "n"}, KeyError, "'n' is not a column"),
-    "unknown layer": (nothing, {"layer": "counts"}, KeyError, "'counts' is not a layer of the data"),
+    "unknown layer": (nothing, {"layer": "counts"}, KeyError, "has no 'counts', only"),
     "unknown sets": (nothing, {"gene_sets_key": "hallmark"}, KeyError, r"varm\['hallmark'\].*scpi\.tl\.gene_sets"),
     "no controls": (nothing, {"control": "NT"}, ValueError, r"No cell of .* is labelled 'NT'.*'control'"),
     "only controls": (column("perturbation", "control"), {}, ValueError, "holds no perturbation, only 'control'"),

@@ -92,7 +92,7 @@ def test_a_layer_size_factors_and_labels(adata):
         scpi.tl.cluster(adata, n_clusters=2, train_kwargs=TRAIN)
     with pytest.raises(KeyError, match="no column 'deep'"):
         scpi.tl.cluster(adata, layer="counts", size_factor_key="deep")
-    with pytest.raises(KeyError, match="'raw' is not a layer"):
+    with pytest.raises(KeyError, match="has no 'raw'"):
         scpi.tl.cluster(adata, layer="raw")
 
 

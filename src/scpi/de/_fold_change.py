@@ -62,7 +62,9 @@ def other_mean(mean: NDArray[np.float64], size: NDArray[np.intp], reference: int
     if reference is not None:
         return np.broadcast_to(mean[reference], mean.shape)
     total = size[:, None] * mean
-    return np.asarray(np.maximum(total.sum(axis=0) - total, 0.0) / (size.sum() - size)[:, None])
+    # Summed over the others one by one: a total less a group of most of it would keep nothing
+    others = np.stack([np.delete(total, k, axis=0).sum(axis=0) for k in range(len(mean))])
+    return np.asarray(others / (size.sum() - size)[:, None])
 
 
 def _expm1(data: NDArray[Any], base: float) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from scpi._groups import named_groups
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._ranking import Ranking, write_ranking
-from scpi._slots import listed, read_labels, result_params
+from scpi._slots import listed, read_labels, read_layer, result_params
 from scpi.de._contrasts import StandardError
 from scpi.de._counts import check_counts
 from scpi.de._design import DesignError
@@ -20,7 +20,6 @@ from scpi.de._fdr import false_discovery_control
 from scpi.de._limma_design import ALL, Samples, build_model, check_formula, require_columns
 from scpi.de._limma_fit import FittedModel, Options, fit_model
 from scpi.de._pseudobulk import pseudobulk
-from scpi.de._rank_genes import read_layer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

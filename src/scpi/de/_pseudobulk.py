@@ -9,9 +9,8 @@ from anndata import AnnData
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
-from scpi._slots import read_labels
+from scpi._slots import read_labels, read_layer
 from scpi.de._counts import check_counts
-from scpi.de._rank_genes import read_layer
 from scpi.de._sums import sum_cells
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._ranking import Ranking, write_ranking
 from scpi._settings import settings
-from scpi._slots import listed, read_labels, result_params
+from scpi._slots import listed, read_labels, read_layer, result_params, tested_layers
 from scpi.de._expression import Expression, prepare_expression
 from scpi.de._fdr import false_discovery_control
 from scpi.de._fold_change import log2_fold_changes, mean_counts, other_mean
@@ -193,21 +193,6 @@ def rank_genes(
     return result
 
 
-def read_layer(adata: AnnData, layer: str | None) -> Any:
-    """`X` or a layer, which has to be in memory."""
-    if layer is not None and layer not in adata.layers:
-        msg = f"`adata.layers` has no {layer!r}, only {listed(adata.layers)}."
-        raise KeyError(msg)
-    values = adata.X if layer is None else adata.layers[layer]
-    if values is None:
-        msg = "`adata.X` is empty: name the layer to use with `layer=`."
-        raise ValueError(msg)
-    if adata.isbacked or not hasattr(values, "dtype") or type(values).__module__.startswith("dask"):
-        msg = f"The values must be in memory, but are {type(values).__name__}: load them with `adata.to_memory()`."
-        raise NotImplementedError(msg)
-    return values
-
-
 def _check_arguments(
     test: Method,
     corr_method: str,
@@ -258,18 +243,12 @@ def _warn_of_clusters(adata: AnnData, groupby: str, layer: str | None) -> None:
     params = recorded.get("params", {}) if hasattr(recorded, "get") else {}
     marked = hasattr(params, "get") and ("resolution" in params or "clustering" in params)
     clustered = bool(_CLUSTERING.match(groupby)) or marked
-    if clustered and not _is_thinned(adata, layer):
+    if clustered and layer not in tested_layers(adata).values():
         msg = (
             f"obs[{groupby!r}] looks like clusters of these cells: p-values of groups that were found in the same "
             "counts are too small. `scpi.de.thin_counts` gives some that hold."
         )
         warnings.warn(msg, UserWarning, stacklevel=3)
-
-
-def _is_thinned(adata: AnnData, layer: str | None) -> bool:
-    """Whether a layer is the part of thinned counts that is kept for tests."""
-    entries = (entry.get("params", {}) for entry in adata.uns.values() if hasattr(entry, "get"))
-    return layer is not None and any(hasattr(params, "get") and params.get("test_layer") == layer for params in entries)
 
 
 def _fold_changes(

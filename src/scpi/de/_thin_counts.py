@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._rng import as_generator
-from scpi._slots import listed, result_params
+from scpi._slots import layer_name, read_layer, result_params
 from scpi.de._counts import check_counts
 from scpi.de._overdispersion import estimate_overdispersion
 from scpi.de._thin import check_fraction, check_overdispersion, thin
@@ -92,11 +92,7 @@ def thin_counts(
     True
     """
     adata = resolve_modality(data, mod)
-    if layer is not None and layer not in adata.layers:
-        msg = f"`adata.layers` has no {layer!r}, only {listed(adata.layers)}."
-        raise KeyError(msg)
-    name = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
-    counts: Any = check_counts(adata.X if layer is None else adata.layers[layer], name=name)
+    counts = check_counts(read_layer(adata, layer), name=layer_name(layer))
     check_fraction(fraction)
     generator = as_generator(rng)
     estimated = isinstance(overdispersion, str)

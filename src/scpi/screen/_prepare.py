@@ -11,7 +11,7 @@ from scipy import sparse
 from scpi import tl
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
-from scpi._slots import listed, read_labels
+from scpi._slots import layer_name, listed, read_labels
 from scpi.model.base._checks import check_annotations, check_expression
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def prepare_screen(
             msg = f"`adata.layers` has no {layer!r}, only {listed(adata.layers)}."
             raise KeyError(msg)
         adata.X = adata.layers[layer].copy()
-    check_expression(adata.X, what="adata.X" if layer is None else f"adata.layers[{layer!r}]")
+    check_expression(adata.X, what=layer_name(layer))
     is_counts = _is_counts(adata.X)
     adata.X = sparse.csr_matrix(adata.X, dtype=np.float32)
     adata.obs[design.key] = _canonical(labels, design)

@@ -10,8 +10,7 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._rng import as_generator
-from scpi._slots import listed, result_params
-from scpi.model.base._checked_model import read_layer
+from scpi._slots import find_layer, listed, result_params
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,7 +140,7 @@ def _cells(adata: AnnData, layer: str | None, setup: dict[str, str]) -> AnnData:
         msg = f"`adata.obs` has no column {missing[0]!r}, only {listed(adata.obs)}."
         raise KeyError(msg)
     obs = pd.DataFrame({column: adata.obs[column] for column in setup.values()}, index=adata.obs_names)
-    return AnnData(read_layer(adata, layer), obs=obs, var=pd.DataFrame(index=adata.var_names))
+    return AnnData(find_layer(adata, layer), obs=obs, var=pd.DataFrame(index=adata.var_names))
 
 
 def _train(

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 from scvi import REGISTRY_KEYS
 
-from scpi._slots import listed, read_labels
+from scpi._slots import layer_name, listed, read_labels, read_layer, tested_layers
 from scpi.de._counts import check_counts
-from scpi.de._rank_genes import read_layer
-from scpi.model.base._explain import has_logits
+from scpi.model.base._explain import attribution_target, has_logits
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -84,19 +83,19 @@ def read_input(
         counts, layer = _of_model(data, model, layer)
     from_model = groupby is None and model is not None and has_logits(model)
     if from_model:
-        labels = pd.Categorical(np.asarray(model.predict(data), dtype=object), categories=_names(model))
+        labels = pd.Categorical(np.asarray(model.predict(data), dtype=object), categories=attribution_target(model, "logit").names)
         groupby = predicted
     else:
         groupby = _find_groups(adata) if groupby is None else groupby
         labels = read_labels(data, groupby, mod=mod)
-    name = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    name = layer_name(layer)
     return GradientInput(
         counts=check_counts(counts, name=name),
         layer=layer,
         labels=labels,
         groupby=groupby,
         from_model=from_model,
-        tested_layer=_tested_layer(adata, layer),
+        tested_layer=layer if layer is None else tested_layers(adata).get(layer, layer),
     )
 
 
@@ -108,14 +107,6 @@ def _of_model(data: AnnData | MuData, model: Any, layer: str | None) -> tuple[An
         raise ValueError(msg)
     checked = model._validate_anndata(data)
     return model.get_anndata_manager(checked, required=True).get_from_registry(REGISTRY_KEYS.X_KEY), registered
-
-
-def _names(model: Any) -> list[str]:
-    """Groups in the order of the outputs of the model."""
-    if hasattr(model, "clusters_"):
-        return list(model.clusters_)
-    known = model.adata_manager.get_state_registry(REGISTRY_KEYS.LABELS_KEY).categorical_mapping
-    return [str(name) for name in known[: model.module.n_labels]]
 
 
 def _layer_of_counts(adata: AnnData, layer: str | None) -> str | None:
@@ -150,12 +141,3 @@ def _are_groups(column: pd.Series, n_obs: int) -> bool:
     if not (isinstance(column.dtype, pd.CategoricalDtype) or pd.api.types.is_string_dtype(column.dtype)):
         return False
     return 2 <= column.nunique() <= max(2, min(200, n_obs // 2))
-
-
-def _tested_layer(adata: AnnData, layer: str | None) -> str | None:
-    """Layer to test on: the other part, if the network has seen one part of thinned counts."""
-    for entry in adata.uns.values():
-        params = entry.get("params", {}) if hasattr(entry, "get") else {}
-        if layer is not None and hasattr(params, "get") and params.get("train_layer") == layer:
-            return str(params["test_layer"])
-    return layer

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from scpi.attribution import attribute_cells, attribute_groups, centroid_logits, contrast
 from scpi.de import log_means, shrink_effects
+from scpi.de._fold_change import other_mean
 from scpi.model.base._explain import attribution_target
 from scpi.tl._classifier import train_classifier
 
@@ -75,10 +76,7 @@ def _level(
     """Logarithm of what each group is compared with: the mean of all other cells, or one group."""
     if reference != REST:
         return np.broadcast_to(effect[names.index(reference)], effect.shape)
-    scaled = sizes[:, None] * np.exp(effect)
-    # Summed over the others one by one: a total less a group of most of it would keep nothing
-    others = np.stack([np.delete(scaled, k, axis=0).sum(axis=0) for k in range(len(names))])
-    return np.asarray(np.log(others / (sizes.sum() - sizes)[:, None]))
+    return np.asarray(np.log(other_mean(np.exp(effect), sizes, None)))
 
 
 def network_scores(

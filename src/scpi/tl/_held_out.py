@@ -9,11 +9,10 @@ import numpy as np
 
 from scpi._mudata import resolve_modality
 from scpi._ranking import Ranking, write_ranking
-from scpi._slots import read_labels
+from scpi._slots import read_labels, read_layer
 from scpi.de._expression import prepare_expression
 from scpi.de._fold_change import log2_fold_changes, mean_counts
 from scpi.de._plan import plan_comparisons
-from scpi.de._rank_genes import read_layer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,6 +14,7 @@ from scvi.data._constants import _SCVI_UUID_KEY
 from scvi.model.base import BaseModelClass
 from scvi.model.base._constants import SAVE_KEYS
 
+from scpi._slots import find_layer
 from scpi.model.base._checks import NORMAL_ADVICE, check_annotations, check_expression, check_paired
 from scpi.model.base._constants import KEYS
 from scpi.model.base._rollback import unchanged_on_failure
@@ -93,7 +94,7 @@ class CheckedModel(BaseModelClass):
             check_annotations(modality)
             _check_genes(modality.var_names, self.var_names_)
             layer = self.registry["setup_args"].get("layer")
-            check_expression(read_layer(modality, layer), counts=self._reads_counts, advice=self._advice)
+            check_expression(find_layer(modality, layer), counts=self._reads_counts, advice=self._advice)
             self._checked = None
         with unchanged_on_failure(adata):
             adata = super()._validate_anndata(adata, copy_if_view=copy_if_view)
@@ -121,29 +122,6 @@ class CheckedModel(BaseModelClass):
         """Dense expression of some cells."""
         rows = self._field(adata, KEYS.X)[indices]
         return np.asarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float32)
-
-
-def read_layer(adata: AnnData, layer: str | None) -> Any:
-    """Matrix of a layer, or `X`.
-
-    Parameters
-    ----------
-    adata
-        Annotated data.
-    layer
-        Name of the layer, or `None`.
-
-    Raises
-    ------
-    KeyError
-        If there is no such layer.
-    """
-    if layer is None:
-        return adata.X
-    if layer not in adata.layers:
-        msg = f"{layer!r} is not a layer of the data, which has {list(adata.layers)}."
-        raise KeyError(msg)
-    return adata.layers[layer]
 
 
 def _read_saved(path: Path) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from scvi.data import fields as scvi_fields
 from scvi.utils import setup_anndata_dsp
 
 from scpi._keys import Key
-from scpi.model.base._checked_model import CheckedModel, check_modalities, read_layer
+from scpi._slots import find_layer, layer_name
+from scpi.model.base._checked_model import CheckedModel, check_modalities
 from scpi.model.base._checks import check_annotations, check_expression, check_paired
 from scpi.model.base._constants import KEYS
 from scpi.model.base._field import (
@@ -114,7 +115,7 @@ class ScreenModel(CheckedModel):
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         check_annotations(adata)
-        check_expression(read_layer(adata, layer), what="adata.X" if layer is None else f"adata.layers[{layer!r}]")
+        check_expression(find_layer(adata, layer), what=layer_name(layer))
         fields = [
             scvi_fields.LayerField(KEYS.X, layer, is_count_data=False),
             PerturbationField(
@@ -177,7 +178,7 @@ class ScreenModel(CheckedModel):
         rna = mdata.mod[modality["layer"]]
         check_annotations(rna, what=f"mdata.mod[{modality['layer']!r}]")
         check_paired(mdata, modality["layer"])
-        check_expression(read_layer(rna, layer), what=f"mdata.mod[{modality['layer']!r}]")
+        check_expression(find_layer(rna, layer), what=f"mdata.mod[{modality['layer']!r}]")
         optional = [
             (MuDataContextField, KEYS.CONTEXT, "context_key", context_key),
             (MuDataLabelField, KEYS.BATCH, "batch_key", batch_key),

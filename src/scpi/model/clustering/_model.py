@@ -14,8 +14,9 @@ from scvi.data import fields as scvi_fields
 from scvi.train import TrainRunner
 from scvi.utils import setup_anndata_dsp
 
+from scpi._slots import find_layer, layer_name
 from scpi.attribution import AttributionTarget
-from scpi.model.base._checked_model import CheckedModel, check_modalities, read_layer
+from scpi.model.base._checked_model import CheckedModel, check_modalities
 from scpi.model.base._checks import as_indices, check_annotations, check_expression, check_paired
 from scpi.model.base._field import MuDataSizeFactorField, SizeFactorField
 from scpi.model.base._rollback import unchanged_on_failure
@@ -132,8 +133,8 @@ class ClusteringModel(CheckedModel):
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         check_annotations(adata)
-        where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
-        check_expression(read_layer(adata, layer), counts=True, what=where, advice=_ADVICE)
+        where = layer_name(layer)
+        check_expression(find_layer(adata, layer), counts=True, what=where, advice=_ADVICE)
         optional = [
             (TrainingLabelField, KEYS.LABELS, labels_key),
             (TrainingWeightField, KEYS.WEIGHT, weight_key),
@@ -185,7 +186,7 @@ class ClusteringModel(CheckedModel):
         rna, what = mdata.mod[modality["layer"]], f"mdata.mod[{modality['layer']!r}]"
         check_annotations(rna, what=what)
         check_paired(mdata, modality["layer"])
-        check_expression(read_layer(rna, layer), counts=True, what=what, advice=_ADVICE)
+        check_expression(find_layer(rna, layer), counts=True, what=what, advice=_ADVICE)
         optional = [
             (MuDataTrainingLabelField, KEYS.LABELS, "labels_key", labels_key),
             (MuDataTrainingWeightField, KEYS.WEIGHT, "weight_key", weight_key),
