@@ -4,6 +4,7 @@ import contextlib
 import io
 from typing import TYPE_CHECKING, Any
 
+import numba
 import numpy as np
 import pandas as pd
 from scipy import sparse, special
@@ -109,7 +110,8 @@ def _rank(
             groups=used,
             exclude_from_ovr=[-1] if left_out and reference is None else None,
             use_continuity=continuity,
-            n_threads=n_jobs,
+            # numba refuses more threads than it was started with
+            n_threads=min(n_jobs, numba.config.NUMBA_NUM_THREADS),
         )
     # Groups come in the order of their codes
     return {name: table[name].to_numpy().reshape(-1, n_columns) for name in ("statistic", "z_score")}
