@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from scpi.attribution._attribute_groups import attribute_groups as attribute_groups
     from scpi.attribution._centroid_logits import centroid_logits as centroid_logits
     from scpi.attribution._contrast import contrast as contrast
+    from scpi.attribution._decoder_target import DecoderTarget as DecoderTarget
     from scpi.attribution._list_methods import methods as methods
     from scpi.attribution._target import AttributionTarget as AttributionTarget
 
@@ -21,6 +22,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "AttributionTarget": "_target",
         "CellAttributions": "_attribute_cells",
+        "DecoderTarget": "_decoder_target",
         "GroupAttributions": "_attribute_groups",
         "attribute_cells": "_attribute_cells",
         "attribute_groups": "_attribute_groups",

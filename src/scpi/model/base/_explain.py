@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from scvi import REGISTRY_KEYS
 
-from scpi.attribution import AttributionTarget
+from scpi.attribution import AttributionTarget, DecoderTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +49,31 @@ def attribution_target(model: Any, kind: Kind) -> AttributionTarget:
         msg = f"{type(model).__name__} gives no {kind!r} of the expression that genes could be held responsible for."
         raise TypeError(msg)
     return _of_scvi(model, kind)
+
+
+def decoder_target(model: Any) -> DecoderTarget:
+    """Differentiable function from the latent units of a model to the logarithm of the mean expression.
+
+    Parameters
+    ----------
+    model
+        A model that has the hook `decoder_target()`, trained.
+
+    Returns
+    -------
+    The target, for the units that `model.get_latent_representation()` gives.
+
+    Raises
+    ------
+    TypeError
+        If the model has no decoder of its units.
+    """
+    model._check_if_trained(warn=False)
+    if not hasattr(model, "decoder_target"):
+        msg = f"{type(model).__name__} has no decoder from its latent units to the expression of genes."
+        raise TypeError(msg)
+    target: DecoderTarget = model.decoder_target()
+    return target
 
 
 def has_logits(model: Any) -> bool:

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DecoderTarget:
+    """Differentiable function of the latent units, whose effects on the genes are to be found."""
+
+    function: Callable[[Tensor], Tensor]
+    """Maps latent units, cells x units, to the logarithm of the mean expression, cells x genes, at a depth that is the
+    same for all cells. It treats every cell by itself, as a network in evaluation mode does, and draws no random
+    numbers. Where the decoder reads batches, it gives the mean over them."""
+    names: Sequence[str]
+    """Names of the units."""
