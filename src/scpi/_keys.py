@@ -19,6 +19,8 @@ class Key:
         """Group of a simulated cell."""
         BATCH: Final = "batch"
         """Batch of a simulated cell."""
+        DEPTH: Final = "depth"
+        """Expected total count of a simulated cell."""
         DOSE: Final = "dose"
         """Dose of the perturbation."""
         SOURCE_CELL: Final = "source_cell"
@@ -41,6 +43,8 @@ class Key:
         """Exogenous noise of the causal factors, cells x factors."""
         CAUSAL: Final = "causal"
         """Values of the causal factors, cells x factors."""
+        PROGRAMS: Final = "programs"
+        """True activity of every simulated gene program, cells x programs."""
 
     class layers:
         """Entries of ``adata.layers``."""
@@ -55,6 +59,8 @@ class Key:
 
         OVERDISPERSION: Final = "overdispersion"
         """Ending of the overdispersion at which counts were thinned."""
+        BASE_MEAN: Final = "base_mean"
+        """Mean of a simulated gene before groups, programs, batches and depth."""
 
     class varm:
         """Entries of ``adata.varm``."""
@@ -67,6 +73,8 @@ class Key:
         """True log2 fold change of a simulated group against the others, genes x groups."""
         BATCH_FACTOR: Final = "batch_factor"
         """Factor by which a simulated batch multiplies the mean of a gene, genes x batches."""
+        PROGRAMS: Final = "programs"
+        """True weight of every gene in every simulated program, genes x programs."""
         CHANGE_PREDICTED: Final = "change_predicted"
         """Predicted change of expression against the control, genes x perturbations."""
         CHANGE_REAL: Final = "change_real"

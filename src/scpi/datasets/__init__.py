@@ -8,6 +8,7 @@ from scpi._lazy import attach
 
 if TYPE_CHECKING:
     from scpi.datasets._causal_screen import causal_screen as causal_screen
+    from scpi.datasets._gene_programs import gene_programs as gene_programs
     from scpi.datasets._norman_2019 import norman_2019 as norman_2019
     from scpi.datasets._papalexi_2021 import papalexi_2021 as papalexi_2021
     from scpi.datasets._plant_screen import plant_screen as plant_screen
@@ -20,6 +21,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "causal_screen": "_causal_screen",
+        "gene_programs": "_gene_programs",
         "norman_2019": "_norman_2019",
         "papalexi_2021": "_papalexi_2021",
         "plant_screen": "_plant_screen",

@@ -190,7 +190,7 @@ def splat(
             index=[f"Cell{i + 1}" for i in range(n_cells)],
         ),
         var=pd.DataFrame(
-            {"base_mean": base, "is_outlier": outlier != 1.0}, index=[f"Gene{i + 1}" for i in range(n_genes)]
+            {Key.var.BASE_MEAN: base, "is_outlier": outlier != 1.0}, index=[f"Gene{i + 1}" for i in range(n_genes)]
         ),
     )
     log2fc = log2_against_others(factor, groups)

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from scpi._keys import Key
+from scpi._rng import as_generator
+from scpi._slots import result_params
+from scpi.datasets._program_draw import draw_activities, draw_programs, shares_of_total
+from scpi.datasets._splat_draw import check_numbers
+
+# Values that are drawn at once
+_BLOCK = 1 << 20
+
+
+def gene_programs(
+    n_cells: int = 2000,
+    n_genes: int = 1000,
+    n_programs: int = 8,
+    *,
+    n_genes_per_program: int = 50,
+    overlap: float = 0.0,
+    correlation: float = 0.0,
+    probability: float = 0.35,
+    activity_shape: float = 2.0,
+    strength: float = 1.0,
+    signed: bool = False,
+    n_batches: int = 1,
+    batch_scale: float = 0.3,
+    depth: float = 2000.0,
+    depth_scale: float = 0.3,
+    base_scale: float = 1.0,
+    dispersion: float = 0.1,
+    rng: int | np.random.Generator | None = 0,
+) -> AnnData:
+    r"""Simulate counts of cells in which known gene programs are on or off, each to a degree of its own.
+
+    The logarithm of the mean of a gene is linear in the activities of the programs, up to the total of the cell:
+
+    .. math::
+
+        z_{ck} &\sim \mathrm{Bernoulli}(p) \cdot \mathrm{Gamma}(a,\, 1 / a), \\
+        \mu_{cg} &= L_c \, \frac{\exp(b_g + s_{i(c) g} + \sum_k z_{ck} M_{kg})}
+                               {\sum_h \exp(b_h + s_{i(c) h} + \sum_k z_{ck} M_{kh})}, \\
+        y_{cg} &\sim \mathrm{Poisson}(\mu_{cg} \epsilon_{cg}), \qquad
+        \epsilon_{cg} \sim \mathrm{Gamma}(1 / \phi,\, \phi),
+
+    so that an active program has a mean activity of 1, and the variance of a count is
+    :math:`\mu + \phi \mu^2`. With a correlation, the activities of a cell are joined by a Gaussian copula: each keeps
+    its distribution. The genes of the programs lie anywhere among all genes. With an overlap, the programs stand in a
+    circle and each shares genes with the one before and the one after it: a gene is in two programs at most.
+
+    Parameters
+    ----------
+    n_cells
+        Number of cells.
+    n_genes
+        Number of genes. Those that are in no program are only as high as the base, the batch and the depth make them.
+    n_programs
+        Number of programs.
+    n_genes_per_program
+        Number of genes of each program.
+    overlap
+        Share of the genes of a program that it has in common with the next, between 0 and 0.5: twice this share of
+        its genes are also in another program, with a weight of their own in each.
+    correlation
+        Correlation of the normal variables behind the activities of any two programs, from 0 to below 1. That of the
+        activities themselves is lower.
+    probability
+        Probability that a program is on in a cell, :math:`p`.
+    activity_shape
+        Shape of the Gamma distribution of activities that are on, :math:`a`.
+    strength
+        Mean size of a weight :math:`M_{kg}`: the change of the logarithm of a mean with one unit of activity, before
+        the total is kept. Weights are uniform between half of it and one and a half.
+    signed
+        Let programs repress, too: every weight is negative with probability 1/2.
+    n_batches
+        Number of batches; each cell draws its own, with equal probability.
+    batch_scale
+        Standard deviation of the shifts :math:`s` of the genes in each batch, where there are several.
+    depth
+        Median over cells of the expected total count, :math:`L`.
+    depth_scale
+        Standard deviation of its logarithm.
+    base_scale
+        Standard deviation of :math:`b`, the logarithms of the base means.
+    dispersion
+        Overdispersion :math:`\phi` of the counts; they are Poisson at 0.
+    rng
+        Seed or generator. Sets of the same seed that differ only in their number of cells have the same programs.
+
+    Returns
+    -------
+    Cells x genes, with the fields:
+
+    `adata.X` : :class:`scipy.sparse.csr_matrix` (dtype `float32`)
+        Counts.
+    `adata.obs['batch']` : :class:`pandas.Series` (dtype `category`)
+        `Batch1`, ...
+    `adata.obs['depth']`, `adata.var['base_mean']` : :class:`pandas.Series` (dtype `float64`)
+        Expected total count of the cell, and the mean of the gene in a cell without programs, up to a factor.
+    `adata.obsm['programs']` : :class:`pandas.DataFrame` (dtype `float64`)
+        Cells x programs: activities, exactly 0 where the program is off.
+    `adata.varm['programs']` : :class:`pandas.DataFrame` (dtype `float64`)
+        Genes x programs: weights, exactly 0 where the gene is not in the program.
+    `adata.varm['batch_factor']` : :class:`pandas.DataFrame` (dtype `float64`)
+        Genes x batches: the factor of the gene in the batch, where there are several.
+    `adata.uns['truth']` : :class:`dict`
+        `params`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, there are too few genes for the programs, or fewer than three programs are to
+        overlap.
+
+    Examples
+    --------
+    >>> from scpi.datasets import gene_programs
+    >>> adata = gene_programs(100, 60, 3, n_genes_per_program=10)
+    >>> adata.shape, (adata.varm["programs"] != 0).sum().tolist()
+    ((100, 60), [10, 10, 10])
+    """
+    sizes = {"n_programs": n_programs, "n_genes_per_program": n_genes_per_program, "n_batches": n_batches}
+    check_numbers("at least 1", lambda x: x >= 1, n_cells=n_cells, n_genes=n_genes, **sizes)
+    check_numbers("above 0", lambda x: x > 0, activity_shape=activity_shape, strength=strength, depth=depth)
+    scales = {"batch_scale": batch_scale, "depth_scale": depth_scale, "base_scale": base_scale}
+    check_numbers("at least 0", lambda x: x >= 0, dispersion=dispersion, **scales)
+    check_numbers("between 0 and 0.5", lambda x: (x >= 0) & (x <= 0.5), overlap=overlap)
+    check_numbers("above 0 and at most 1", lambda x: (x > 0) & (x <= 1), probability=probability)
+    check_numbers("at least 0 and below 1", lambda x: (x >= 0) & (x < 1), correlation=correlation)
+    generator = as_generator(rng)
+    # Genes before cells: as many cells as one likes share them at a seed
+    weights = draw_programs(n_genes, n_programs, n_genes_per_program, overlap=overlap, rng=generator)
+    weights *= strength
+    if signed:
+        weights *= generator.choice([-1.0, 1.0], weights.shape)
+    base = generator.normal(0.0, base_scale, n_genes)
+    shift = generator.normal(0.0, batch_scale * (n_batches > 1), (n_batches, n_genes))
+    batch = generator.integers(n_batches, size=n_cells)
+    depths = generator.lognormal(np.log(depth), depth_scale, n_cells)
+    activity = draw_activities((n_cells, n_programs), (probability, activity_shape, correlation), generator)
+
+    blocks = []
+    for rows in np.array_split(np.arange(n_cells), -(-n_cells * n_genes // _BLOCK)):
+        mean = depths[rows, None] * shares_of_total(base + shift[batch[rows]] + activity[rows] @ weights)
+        if dispersion > 0:
+            mean = generator.gamma(1.0 / dispersion, dispersion * mean)
+        blocks.append(sparse.csr_matrix(generator.poisson(mean), dtype=np.float32))
+
+    programs, batches = (
+        [f"{what}{i + 1}" for i in range(n)] for what, n in (("Program", n_programs), ("Batch", n_batches))
+    )
+    cells = [f"Cell{i + 1}" for i in range(n_cells)]
+    adata = AnnData(
+        sparse.vstack(blocks, format="csr"),
+        obs=pd.DataFrame(
+            {Key.obs.BATCH: pd.Categorical.from_codes(batch, batches), Key.obs.DEPTH: depths}, index=cells
+        ),
+        var=pd.DataFrame({Key.var.BASE_MEAN: np.exp(base)}, index=[f"Gene{i + 1}" for i in range(n_genes)]),
+    )
+    adata.obsm[Key.obsm.PROGRAMS] = pd.DataFrame(activity, index=adata.obs_names, columns=programs)
+    adata.varm[Key.varm.PROGRAMS] = pd.DataFrame(weights.T, index=adata.var_names, columns=programs)
+    if n_batches > 1:
+        adata.varm[Key.varm.BATCH_FACTOR] = pd.DataFrame(np.exp(shift).T, index=adata.var_names, columns=batches)
+    adata.uns[Key.uns.TRUTH] = {
+        "params": result_params(
+            n_genes_per_program=n_genes_per_program,
+            overlap=overlap,
+            correlation=correlation,
+            probability=probability,
+            activity_shape=activity_shape,
+            strength=strength,
+            signed=signed,
+            batch_scale=batch_scale,
+            depth=depth,
+            depth_scale=depth_scale,
+            base_scale=base_scale,
+            dispersion=dispersion,
+        )
+    }
+    return adata

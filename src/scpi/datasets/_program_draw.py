@@ -1,0 +1,54 @@
+"""Programs of genes: which genes they have, how active they are, and what they make of the means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import special, stats
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def draw_programs(
+    n_genes: int, n_programs: int, n_members: int, *, overlap: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw weights of programs x genes, uniform between a half and one and a half.
+
+    The programs are windows on a circle of genes, each of which starts before the last has ended.
+    """
+    shared = round(overlap * n_members)
+    if shared and n_programs < 3:
+        msg = f"Programs overlap with the one before and the one after them: give at least 3, not {n_programs}."
+        raise ValueError(msg)
+    stride = n_members - shared
+    n_used = n_programs * stride
+    if n_used > n_genes:
+        msg = f"The programs need {n_used} genes, but `n_genes` is {n_genes}."
+        raise ValueError(msg)
+    circle = rng.permutation(n_genes)[:n_used]
+    weights = np.zeros((n_programs, n_genes))
+    for i, row in enumerate(weights):
+        row[circle[(i * stride + np.arange(n_members)) % n_used]] = rng.uniform(0.5, 1.5, n_members)
+    return weights
+
+
+def draw_activities(
+    shape: tuple[int, int], values: tuple[float, float, float], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw activities of cells x programs that are zero or Gamma distributed, joined by a Gaussian copula."""
+    probability, gamma_shape, correlation = values
+    normal = np.sqrt(1.0 - correlation) * rng.standard_normal(shape)
+    normal += np.sqrt(correlation) * rng.standard_normal((shape[0], 1))
+    # The upper tails: quantiles near 1 would lose digits
+    above = special.ndtr(-normal)
+    on = above < probability
+    activity = np.zeros(shape)
+    activity[on] = stats.gamma(gamma_shape, scale=1.0 / gamma_shape).isf(above[on] / probability)
+    return activity
+
+
+def shares_of_total(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of each gene in the total of its cell."""
+    return np.asarray(special.softmax(logits, axis=1), dtype=np.float64)
