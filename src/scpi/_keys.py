@@ -61,6 +61,8 @@ class Key:
         """Ending of the overdispersion at which counts were thinned."""
         BASE_MEAN: Final = "base_mean"
         """Mean of a simulated gene before groups, programs, batches and depth."""
+        IS_DRIVER: Final = "is_driver"
+        """Whether a simulated gene has a part in what sets the groups apart."""
 
     class varm:
         """Entries of ``adata.varm``."""

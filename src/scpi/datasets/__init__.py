@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scpi.datasets._splat_benchmark import splat_benchmark as splat_benchmark
     from scpi.datasets._splat_configurations import splat_configurations as splat_configurations
     from scpi.datasets._wessels_2023 import wessels_2023 as wessels_2023
+    from scpi.datasets._xor import xor as xor
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
@@ -29,5 +30,6 @@ __getattr__, __dir__, __all__ = attach(
         "splat_benchmark": "_splat_benchmark",
         "splat_configurations": "_splat_configurations",
         "wessels_2023": "_wessels_2023",
+        "xor": "_xor",
     },
 )
