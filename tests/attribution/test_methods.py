@@ -11,6 +11,7 @@ def test_every_method_is_listed():
         "deeplift",
         "expected_gradients",
         "gradient",
+        "guided",
         "input_x_gradient",
         "integrated_gradients",
         "occlusion",
@@ -18,4 +19,5 @@ def test_every_method_is_listed():
     ]
     assert table.loc["integrated_gradients", "options"] == "n_steps"
     assert set(table.index[table["complete"]]) == {"deeplift", "expected_gradients", "integrated_gradients"}
-    assert set(table.index[table["baseline"] == ""]) == {"gradient", "smoothgrad"}
+    assert set(table.index[table["baseline"] == ""]) == {"gradient", "guided", "smoothgrad"}
+    assert table.index[~table["signed"]].tolist() == ["guided"]

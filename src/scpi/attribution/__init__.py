@@ -11,9 +11,13 @@ if TYPE_CHECKING:
     from scpi.attribution._attribute_cells import attribute_cells as attribute_cells
     from scpi.attribution._attribute_groups import GroupAttributions as GroupAttributions
     from scpi.attribution._attribute_groups import attribute_groups as attribute_groups
+    from scpi.attribution._attribute_units import UnitAttributions as UnitAttributions
+    from scpi.attribution._attribute_units import attribute_units as attribute_units
     from scpi.attribution._centroid_logits import centroid_logits as centroid_logits
     from scpi.attribution._contrast import contrast as contrast
+    from scpi.attribution._decoder_effect import decoder_effect as decoder_effect
     from scpi.attribution._decoder_target import DecoderTarget as DecoderTarget
+    from scpi.attribution._latent_traversal import latent_traversal as latent_traversal
     from scpi.attribution._list_methods import methods as methods
     from scpi.attribution._target import AttributionTarget as AttributionTarget
 
@@ -24,10 +28,14 @@ __getattr__, __dir__, __all__ = attach(
         "CellAttributions": "_attribute_cells",
         "DecoderTarget": "_decoder_target",
         "GroupAttributions": "_attribute_groups",
+        "UnitAttributions": "_attribute_units",
         "attribute_cells": "_attribute_cells",
         "attribute_groups": "_attribute_groups",
+        "attribute_units": "_attribute_units",
         "centroid_logits": "_centroid_logits",
         "contrast": "_contrast",
+        "decoder_effect": "_decoder_effect",
+        "latent_traversal": "_latent_traversal",
         "methods": "_list_methods",
     },
 )

@@ -12,7 +12,8 @@ def methods() -> pd.DataFrame:
     -------
     One row for each method: `method` (its name), `means` (what the attribution of a gene is), `baseline` (what cells
     are compared with unless something else is given), `complete` (whether attributions sum to the difference of the
-    output from that of the baseline), `options` (further keyword arguments) and `source`.
+    output from that of the baseline), `signed` (whether the sign says in which direction a gene moves the output),
+    `options` (further keyword arguments) and `source`.
 
     Examples
     --------
@@ -27,6 +28,7 @@ def methods() -> pd.DataFrame:
                 "means": method.means,
                 "baseline": method.baseline or "",
                 "complete": method.complete,
+                "signed": method.signed,
                 "options": ", ".join(method.options),
                 "source": method.source,
             }

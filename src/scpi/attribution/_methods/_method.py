@@ -92,6 +92,8 @@ class Method:
     """What cells are compared with unless something else is given; `None` for a method that compares with nothing."""
     complete: bool = False
     """Whether attributions sum to the difference of the output from that of the baseline."""
+    signed: bool = True
+    """Whether the sign says in which direction a gene moves the output."""
 
     @property
     def options(self) -> list[str]:

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scpi.attribution._checks import check_codes, check_expression, find_outputs
+from scpi.attribution._group_sums import GroupSums, members
+from scpi.attribution._methods._method import Slopes
+from scpi.attribution._stream import Baseline, Question, stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import torch
+    from numpy.typing import ArrayLike, NDArray
+
+    from scpi.attribution._methods._method import Completeness
+    from scpi.attribution._target import AttributionTarget
+
+    Write = Callable[[int, NDArray[np.intp], NDArray[np.float32]], None]
+
+# Numbers of a batch of gradients that reach the genes, outputs x cells x genes
+_NUMBERS = 1 << 25
+_MOST_CELLS = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitAttributions:
+    """Attributions of every output, groups x outputs x genes."""
+
+    mean: NDArray[np.float64]
+    """Mean over the cells of the group; NaN for a group without cells."""
+    mean_abs: NDArray[np.float64] | None
+    """Mean of the absolute values; `None` where it was not asked for."""
+    n_cells: NDArray[np.intp]
+    """Number of cells of each group."""
+    error: NDArray[np.float64] | None = None
+    """Mean absolute completeness error of each output, over all cells. `None` for a method whose attributions need not
+    sum to anything."""
+    difference: NDArray[np.float64] | None = None
+    """Mean absolute difference of each output from that of the baseline, to compare the error with."""
+
+
+def attribute_units(
+    target: AttributionTarget,
+    x: Any,
+    codes: ArrayLike | None = None,
+    *,
+    outputs: Sequence[str | int] | None = None,
+    method: str = "gradient",
+    baseline: Baseline | ArrayLike | None = None,
+    absolute: bool = False,
+    write: Write | None = None,
+    batch_size: int | None = None,
+    device: str | torch.device | None = None,
+    rng: int | np.random.Generator | None = 0,
+    **options: Any,
+) -> UnitAttributions:
+    """Attributions of genes to every output of a target, in one pass over the cells.
+
+    Cells are read once, in their order and a batch at a time, and nothing is kept of them but sums, so memory does not
+    grow with their number. Unlike in :func:`scpi.attribution.attribute_groups`, all cells are compared with the same
+    baseline. Means of slopes without a change of the genes are taken at the hidden units of a target with a projection.
+
+    Parameters
+    ----------
+    target
+        What is explained, such as the latent units of a model.
+    x
+        Registered expression, cells x genes, dense or sparse.
+    codes
+        Group of each cell, from 0 on; a cell with a negative one is left out. One group if `None`.
+    outputs
+        Outputs to explain, by name or place; all if `None`.
+    method
+        Name of the method, as :func:`scpi.attribution.methods` lists them.
+    baseline
+        What cells are compared with, as for :func:`scpi.attribution.attribute_groups`, but for `"rest"`.
+    absolute
+        Average the absolute values too, which takes a product for every cell, output and gene.
+    write
+        Called with the place of an output in `outputs`, the places of some cells, and their attributions, cells x
+        genes, as they are found.
+    batch_size
+        Cells at a time; as many as make good use of memory if `None`. It changes no result.
+    device
+        Where to compute, and where the network is; where the projection is, or the CPU, if `None`.
+    rng
+        Seed or generator of the random numbers, for the methods that draw some.
+    **options
+        Options of the method.
+
+    Returns
+    -------
+    Means over the cells of each group.
+
+    Raises
+    ------
+    TypeError
+        If the method has no such option.
+    ValueError
+        As for :func:`scpi.attribution.attribute_groups`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from scpi.attribution import AttributionTarget, attribute_units
+    >>> weight = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
+    >>> target = AttributionTarget(lambda x: x @ weight, lambda x: x, ["a", "b"], kind="latent")
+    >>> attribute_units(target, np.ones((4, 2))).mean.tolist()
+    [[[1.0, 0.0], [-2.0, 3.0]]]
+    """
+    matrix = check_expression(x)
+    groups = check_codes(codes, matrix.shape[0])
+    places = find_outputs(range(len(target.names)) if outputs is None else outputs, target.names)
+    included = np.where(groups >= 0, 0, -1)
+    if batch_size is None and target.projection is None:
+        batch_size = min(max(_NUMBERS // max(len(places) * matrix.shape[1], 1), 1), _MOST_CELLS)
+    question = Question(target, matrix, included, [places], method, baseline, batch_size, device, rng, options)
+    n_groups, n_outputs = int(groups.max()) + 1, len(places)
+    of_genes, of_sizes = GroupSums(n_groups, n_outputs), GroupSums(n_groups, n_outputs)
+    of_slopes, leave = GroupSums(n_groups, n_outputs), None
+    errors = _Errors()
+    for _, rows, explained in stream(question):
+        of_cells = groups[rows]
+        errors.add(explained.completeness)
+        if isinstance(explained, Slopes) and explained.change is None and not absolute and write is None:
+            leave = explained.space.leave
+            of_slopes.add(slice(None), explained.slopes, members(of_cells, n_groups, explained.slopes))
+            continue
+        for j in range(n_outputs):
+            values = explained.of_genes(j)
+            member = members(of_cells, n_groups, values)
+            of_genes.add(j, values, member)
+            if absolute:
+                of_sizes.add(j, values.abs(), member)
+            if write is not None:
+                write(j, rows, values.cpu().numpy())
+    n_cells = np.bincount(groups[groups >= 0], minlength=n_groups)
+    return UnitAttributions(
+        mean=of_genes.mean(n_cells) if leave is None else of_slopes.mean(n_cells, leave),
+        mean_abs=of_sizes.mean(n_cells) if absolute else None,
+        n_cells=n_cells,
+        error=errors.mean("error"),
+        difference=errors.mean("difference"),
+    )
+
+
+class _Errors:
+    """Mean absolute completeness of outputs over cells."""
+
+    def __init__(self) -> None:
+        self._n = 0
+        self._sums: dict[str, Any] = {}
+
+    def add(self, completeness: Completeness | None) -> None:
+        if completeness is None:
+            return
+        self._n += completeness.error.shape[1]
+        for name in ("error", "difference"):
+            found = getattr(completeness, name).abs().sum(1).double().cpu().numpy()
+            self._sums[name] = self._sums.get(name, 0.0) + found
+
+    def mean(self, name: str) -> NDArray[np.float64] | None:
+        return np.asarray(self._sums[name] / self._n) if self._n else None

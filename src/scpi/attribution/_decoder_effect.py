@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from scpi.attribution._decode import average_effects, check_latent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+    from torch import Tensor
+
+    from scpi.attribution._attribute_units import UnitAttributions, Write
+    from scpi.attribution._decoder_target import DecoderTarget
+
+
+def decoder_effect(
+    target: DecoderTarget,
+    z: Any,
+    codes: ArrayLike | None = None,
+    *,
+    units: Sequence[str | int] | None = None,
+    absolute: bool = False,
+    write: Write | None = None,
+    batch_size: int | None = None,
+    device: str | torch.device | None = None,
+) -> UnitAttributions:
+    r"""Slopes of the logarithm of the mean expression along each latent unit, averaged over cells.
+
+    .. math:: a_{ug} = \frac{1}{n} \sum_i \frac{\partial \log \mu_g(z_i)}{\partial z_u}
+
+    A decoder has fewer units than genes, so slopes are found by forward differentiation: one pass gives those of all
+    genes along a unit. Nothing is kept of the cells but sums.
+
+    Parameters
+    ----------
+    target
+        The decoder.
+    z
+        Latent units of cells, cells x units.
+    codes
+        Group of each cell, from 0 on; a cell with a negative one is left out. One group if `None`.
+    units
+        Units, by name or place; all if `None`.
+    absolute
+        Average the absolute values too.
+    write
+        Called with the place of a unit in `units`, the places of some cells, and their slopes, cells x genes, as they
+        are found.
+    batch_size
+        Cells at a time. It changes no result.
+    device
+        Where the decoder is; the CPU if `None`.
+
+    Returns
+    -------
+    Means over the cells of each group, groups x units x genes.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, values are not finite, or a unit is unknown.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scpi.attribution import DecoderTarget, decoder_effect
+    >>> loadings = torch.tensor([[2.0, 0.0, -1.0]])
+    >>> decoder_effect(DecoderTarget(lambda z: z @ loadings, ["program"]), [[0.5], [1.0]]).mean.tolist()
+    [[[2.0, 0.0, -1.0]]]
+    """
+
+    def slope(cells: Tensor, place: int) -> Tensor:
+        along = torch.zeros_like(cells)
+        along[:, place] = 1.0
+        found: Tensor = torch.func.jvp(target.function, (cells,), (along,))[1]
+        return found.detach()
+
+    return average_effects(
+        target,
+        check_latent(z, target),
+        codes,
+        slope,
+        units=units,
+        absolute=absolute,
+        write=write,
+        batch_size=batch_size,
+        device=device,
+    )
