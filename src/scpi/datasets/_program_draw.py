@@ -49,14 +49,6 @@ def draw_activities(
     return activity
 
 
-def draw_switches(n_cells: int, n_modules: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Draw states of -1 or 1, cells x modules; the four pairs of the first two modules are equally frequent."""
-    states = rng.choice([-1.0, 1.0], (n_cells, n_modules))
-    pairs = rng.permutation(np.arange(n_cells) % 4)
-    states[:, 0], states[:, 1] = 2.0 * (pairs // 2) - 1.0, 2.0 * (pairs % 2) - 1.0
-    return states
-
-
 def shares_of_total(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Share of each gene in the total of its cell."""
     return np.asarray(special.softmax(logits, axis=1), dtype=np.float64)
