@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from scpi._lazy import attach
 
 if TYPE_CHECKING:
+    from scpi.tl._annotate_units import annotate_units as annotate_units
     from scpi.tl._causal_graph import causal_graph as causal_graph
     from scpi.tl._cluster import cluster as cluster
     from scpi.tl._differential_activity import differential_activity as differential_activity
+    from scpi.tl._gene_set_impact import gene_set_impact as gene_set_impact
     from scpi.tl._gene_sets import gene_sets as gene_sets
     from scpi.tl._pathway_activity import pathway_activity as pathway_activity
     from scpi.tl._rank_genes_gradients import rank_genes_gradients as rank_genes_gradients
@@ -20,9 +22,11 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "annotate_units": "_annotate_units",
         "causal_graph": "_causal_graph",
         "cluster": "_cluster",
         "differential_activity": "_differential_activity",
+        "gene_set_impact": "_gene_set_impact",
         "gene_sets": "_gene_sets",
         "pathway_activity": "_pathway_activity",
         "rank_genes_gradients": "_rank_genes_gradients",

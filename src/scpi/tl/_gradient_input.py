@@ -80,7 +80,7 @@ def read_input(
         layer = _layer_of_counts(adata, layer)
         counts = read_layer(adata, layer)
     else:
-        counts, layer = _of_model(data, model, layer)
+        counts, layer = expression_of_model(data, model, layer)
     from_model = groupby is None and model is not None and has_logits(model)
     if from_model:
         labels = pd.Categorical(np.asarray(model.predict(data), dtype=object), categories=attribution_target(model, "logit").names)
@@ -99,7 +99,7 @@ def read_input(
     )
 
 
-def _of_model(data: AnnData | MuData, model: Any, layer: str | None) -> tuple[Any, str | None]:
+def expression_of_model(data: AnnData | MuData, model: Any, layer: str | None = None) -> tuple[Any, str | None]:
     """Expression that the model reads, once the data has been checked against it, and its layer."""
     registered = model.registry["setup_args"].get("layer")
     if layer is not None and layer != registered:

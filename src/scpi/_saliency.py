@@ -1,0 +1,77 @@
+"""Reading attributions of latent units, and programs of genes in the same form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from scpi._keys import Key
+from scpi._slots import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+
+def read_saliency(adata: AnnData, key: str = Key.varm.SALIENCY) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
+    """Read a score of every gene in every unit, as `scpi.tl.saliency`, `scpi.tl.consensus_programs` or a user stored it.
+
+    Parameters
+    ----------
+    adata
+        Annotated data.
+    key
+        Entry of `adata.varm`: a DataFrame, or an array whose columns are named in `adata.uns[key]["units"]` or else
+        numbered.
+
+    Returns
+    -------
+    The scores, genes x units, and the names of the units.
+
+    Raises
+    ------
+    KeyError
+        If there is no such entry.
+    ValueError
+        If it is not a matrix of finite numbers, or the names are repeated or do not fit.
+    """
+    if key not in adata.varm:
+        msg = (
+            f"`adata.varm` has no scores of genes in units {key!r}, only {listed(adata.varm)}. Compute them with "
+            "`scpi.tl.saliency(adata, model)`."
+        )
+        raise KeyError(msg)
+    value = adata.varm[key]
+    names: Any = value.columns if isinstance(value, pd.DataFrame) else None
+    values = np.asarray(value, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] == 0:
+        msg = f"`adata.varm[{key!r}]` must be genes x units with at least one unit, but has shape {values.shape}."
+        raise ValueError(msg)
+    if not np.isfinite(values).all():
+        msg = f"`adata.varm[{key!r}]` has NaN or infinite values."
+        raise ValueError(msg)
+    if names is None:
+        stored = adata.uns.get(key)
+        names = stored.get("units") if hasattr(stored, "get") else None
+    names = np.array([str(name) for name in (range(values.shape[1]) if names is None else names)], dtype=object)
+    if len(names) != values.shape[1] or len(set(names)) != len(names):
+        msg = f"`adata.varm[{key!r}]` has {values.shape[1]} units, but {len(set(names))} different names of them."
+        raise ValueError(msg)
+    return values, names
+
+
+def find_units(wanted: Sequence[str] | str | None, units: NDArray[np.object_]) -> list[int]:
+    """Places of units by name; all of them if `None`."""
+    if wanted is None:
+        return list(range(len(units)))
+    wanted = [wanted] if isinstance(wanted, str) else [str(name) for name in wanted]
+    place = {name: i for i, name in enumerate(units)}
+    unknown = [name for name in wanted if name not in place]
+    if unknown:
+        msg = f"There is no unit {listed(unknown)}, only {listed(units)}."
+        raise ValueError(msg)
+    return [place[name] for name in wanted]

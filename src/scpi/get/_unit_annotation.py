@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._slots import read_result
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+
+@fill
+def unit_annotation(
+    data: AnnData | MuData, *, key: str = Key.uns.UNIT_ANNOTATION, mod: str | None = None
+) -> pd.DataFrame:
+    """List the gene set that each latent unit stands for.
+
+    Parameters
+    ----------
+    %(data)s
+    key
+        Entry of `adata.uns` that :func:`scpi.tl.annotate_units` wrote.
+    %(mod)s
+
+    Returns
+    -------
+    One row for each unit with the columns `unit`, `set` (empty where no set is significant), `zscore`, `pval_adj`,
+    `margin` and `genes`.
+
+    Raises
+    ------
+    KeyError
+        If the data holds no such result.
+
+    Examples
+    --------
+    >>> import scpi
+    >>> adata = scpi.datasets.gene_programs(300, 200, 2, n_genes_per_program=20)
+    >>> adata.varm["gene_sets"] = adata.varm["programs"] != 0
+    >>> adata.varm["loadings"] = adata.varm["programs"]
+    >>> scpi.tl.gene_set_impact(adata, key="loadings")
+    >>> scpi.tl.annotate_units(adata)
+    >>> frame = scpi.get.unit_annotation(adata)
+    >>> bool((frame["unit"] == frame["set"]).all())
+    True
+    """
+    stored = read_result(resolve_modality(data, mod), key, tool="annotate_units", part="sets")
+    return pd.DataFrame(
+        {
+            "unit": [str(name) for name in stored["units"]],
+            "set": [str(name) for name in stored["sets"]],
+            **{name: stored[name] for name in ("zscore", "pval_adj", "margin")},
+            "genes": [str(genes) for genes in stored["genes"]],
+        }
+    )

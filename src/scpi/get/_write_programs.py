@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi.get._programs import programs
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+
+_ENDINGS = {"positive": "_up", "negative": "_down"}
+
+
+@fill
+def write_programs(
+    data: AnnData | MuData,
+    path: str | os.PathLike[str],
+    *,
+    units: str | Sequence[str] | None = None,
+    top_n: int = 50,
+    split_signs: bool = False,
+    key: str = Key.varm.SALIENCY,
+    annotation_key: str = Key.uns.UNIT_ANNOTATION,
+    mod: str | None = None,
+) -> Path:
+    """Write the gene programs of latent units as gene sets, in a GMT file.
+
+    Parameters
+    ----------
+    %(data)s
+    path
+        File to write.
+    units
+        Unit or units to write; all if `None`.
+    top_n
+        Most genes of each program, the first being those of the largest score.
+    split_signs
+        Write the genes of either sign as sets of their own, whose names end in `_up` and `_down`.
+    key
+        Entry of `adata.varm` with a score of each gene in each unit.
+    annotation_key
+        Entry of `adata.uns` that :func:`scpi.tl.annotate_units` wrote: the sets that units stand for become the
+        descriptions in the file, where they are there.
+    %(mod)s
+
+    Returns
+    -------
+    The path. A unit without a gene of another score than 0 is left out.
+
+    Raises
+    ------
+    KeyError
+        If the data holds no such scores.
+    ValueError
+        If there is no such unit, or `top_n` is below 1.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import scpi
+    >>> adata = scpi.datasets.gene_programs(300, 200, 2, n_genes_per_program=20)
+    >>> adata.varm["loadings"] = adata.varm["programs"]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = scpi.get.write_programs(adata, Path(folder) / "programs.gmt", key="loadings", top_n=5)
+    ...     [len(line.split(chr(9))) for line in path.read_text().splitlines()]
+    [7, 7]
+    """
+    adata = resolve_modality(data, mod)
+    stored = adata.uns.get(annotation_key)
+    described = {}
+    if hasattr(stored, "get") and "sets" in stored:
+        described = dict(zip(map(str, stored["units"]), map(str, stored["sets"]), strict=True))
+    lines = []
+    for sign in ("positive", "negative") if split_signs else ("both",):
+        found = programs(adata, units=units, top_n=top_n, sign=sign, key=key)  # type: ignore[arg-type]
+        for unit, genes in found.groupby("unit", sort=False)["gene"]:
+            lines.append("\t".join([f"{unit}{_ENDINGS.get(sign, '')}", described.get(str(unit)) or "na", *genes]))
+    file = Path(path).expanduser()
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return file

@@ -1,0 +1,1 @@
+"""Numeric core of gene-set impact: arrays in and out, without AnnData."""

@@ -1,0 +1,82 @@
+"""Statistics of a gene set on a unit that have a null hypothesis of their own, and what is made of a table of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import special, stats
+
+from scpi.tl._impact._null import set_means
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+
+def normal_scores(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks of the genes in each unit as quantiles of the normal distribution, genes x units; ties get their mean."""
+    ranks = stats.rankdata(scores, axis=0)
+    return np.asarray(special.ndtri((ranks - 0.5) / len(scores)))
+
+
+def ulm(scores: NDArray[np.float64], membership: sparse.csr_matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Student's t of the regression of the scores on membership, over all genes, and its two-sided p-value."""
+    n = len(scores)
+    centred = scores - scores.mean(axis=0)
+    share = np.asarray(membership.sum(axis=0)).ravel() / n
+    spread = np.sqrt(n * share * (1.0 - share))
+    length = np.sqrt((centred**2).sum(axis=0))[:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = set_means(centred, membership) * (n * share) / (spread * length)
+    r = np.clip(np.where((length > 0) & (spread > 0), r, 0.0), -1.0 + 1e-15, 1.0 - 1e-15)
+    t = r * np.sqrt((n - 2) / (1.0 - r**2))
+    return t, np.clip(2.0 * special.stdtr(n - 2, -np.abs(t)), np.finfo(np.float64).tiny, 1.0)
+
+
+def gsea(
+    scores: NDArray[np.float64], membership: sparse.csr_matrix, *, n_perm: int, seed: int, threads: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Normalised enrichment score of each set in the ranking of the genes of a unit, and its p-value, by gseapy.
+
+    The p-value is the share of random sets of the same size and sign of score that score as high, at least
+    1 / (n_perm + 1).
+    """
+    import gseapy
+
+    by_set = membership.tocsc()
+    sets = {str(s): [str(g) for g in by_set[:, s].indices] for s in range(by_set.shape[1])}
+    sizes = np.diff(by_set.indptr)
+    score = np.zeros((scores.shape[1], by_set.shape[1]))
+    pval = np.ones_like(score)
+    for unit in range(scores.shape[1]):
+        if np.ptp(scores[:, unit]) == 0:
+            continue
+        ranking = pd.Series(scores[:, unit], index=[str(g) for g in range(len(scores))])
+        found = gseapy.prerank(
+            rnk=ranking.sort_values(ascending=False, kind="stable"),
+            gene_sets={name: list(genes) for name, genes in sets.items()},
+            min_size=int(sizes.min()),
+            max_size=int(sizes.max()),
+            permutation_num=n_perm,
+            threads=threads,
+            seed=seed,
+            outdir=None,
+            no_plot=True,
+        ).res2d
+        places = found["Term"].astype(int).to_numpy()
+        score[unit, places] = found["NES"].astype(float).fillna(0.0)
+        pval[unit, places] = np.maximum(found["NOM p-val"].astype(float).fillna(1.0), 1.0 / (n_perm + 1))
+    return score, pval
+
+
+def as_zscore(sign: NDArray[np.float64], pval: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Normal deviates of two-sided p-values, with the sign of something else."""
+    return np.asarray(-np.sign(sign) * special.ndtri(pval / 2.0))
+
+
+def double_centred(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A table less the means of its rows and of its columns: what neither the unit nor the set alone explains."""
+    rows, columns = table.mean(axis=1, keepdims=True), table.mean(axis=0, keepdims=True)
+    return np.asarray(table - rows - columns + table.mean())
