@@ -34,6 +34,7 @@ def test_a_linear_model_has_its_weights_for_a_jacobian(linear, cell):
     target = linear.attribution_target("factor")
     torch.testing.assert_close(jacobian(target, cell), expected, atol=1e-8, rtol=0)
     assert list(target.names) == [f"factor_{i}" for i in range(4)]
+    torch.testing.assert_close(jacobian(linear.attribution_target("latent"), cell), expected, atol=1e-8, rtol=0)
     # The change under a perturbation is the same for all cells.
     change = linear.attribution_target("change", perturbation="B+A")
     torch.testing.assert_close(jacobian(change, cell), torch.zeros(24, 24, dtype=torch.float64), atol=1e-8, rtol=0)
@@ -87,7 +88,7 @@ def test_targets_are_what_the_model_reports(make_screen, build):
         assert target.kind == kind
 
 
-@pytest.mark.parametrize("kind", ["latent", "change"])
+@pytest.mark.parametrize("kind", ["units", "change"])
 def test_unknown_kinds_are_refused(linear, kind):
-    with pytest.raises(ValueError, match="'factor', 'causal', 'pathway', or 'change' with a `perturbation`"):
+    with pytest.raises(ValueError, match="'latent', 'factor', 'causal', 'pathway', or 'change' with a `perturbation`"):
         linear.attribution_target(kind)

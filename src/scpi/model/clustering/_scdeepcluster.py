@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from scpi.model.clustering._autoencoder_model import AutoencoderModel
 from scpi.model.clustering._autoencoder_module import SCDeepClusterModule
-from scpi.model.clustering._model import ClusteringModel
 from scpi.model.clustering._presets import SCDEEPCLUSTER
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scpi.model.clustering._centroids import FindClusters
 
 
-class SCDeepCluster(ClusteringModel):
+class SCDeepCluster(AutoencoderModel):
     """Deep embedded clustering: an autoencoder of counts whose embedding is drawn towards its own clusters.
 
     A denoising autoencoder with a zero-inflated negative binomial likelihood learns an embedding. Its k-means centroids

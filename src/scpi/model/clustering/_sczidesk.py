@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from scpi.model.clustering._autoencoder_model import AutoencoderModel
 from scpi.model.clustering._autoencoder_module import SCZIDeskModule
-from scpi.model.clustering._model import ClusteringModel
 from scpi.model.clustering._presets import SCZIDESK
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scpi.model.clustering._centroids import FindClusters
 
 
-class SCZIDesk(ClusteringModel):
+class SCZIDesk(AutoencoderModel):
     """Weighted soft k-means in the embedding of an autoencoder, with self-training of the similarities of cells.
 
     A denoising autoencoder with a zero-inflated negative binomial likelihood and a penalty on lost counts learns an

@@ -459,15 +459,16 @@ class SENAVAE(InterpretationMixin, PairedTrainingModel):
         )
 
     def attribution_target(
-        self, kind: Literal["factor", "causal", "pathway", "change"], *, perturbation: str | None = None
+        self, kind: Literal["latent", "factor", "causal", "pathway", "change"], *, perturbation: str | None = None
     ) -> AttributionTarget:
         """Differentiable function of the expression, for attributions.
 
         Parameters
         ----------
         kind
-            ``"factor"`` (exogenous noise), ``"causal"`` (causal variables), ``"pathway"`` (activities of gene sets) or
-            ``"change"`` (predicted change of expression under ``perturbation``).
+            ``"factor"`` (exogenous noise; ``"latent"``, as other models have it, is the same), ``"causal"`` (causal
+            variables), ``"pathway"`` (activities of gene sets) or ``"change"`` (predicted change of expression under
+            ``perturbation``).
         perturbation
             Label, for ``"change"``.
 
@@ -487,12 +488,12 @@ class SENAVAE(InterpretationMixin, PairedTrainingModel):
                 msg = f"The encoder is {self.preset_.encoder!r}: it has no gene sets."
                 raise ValueError(msg)
             return AttributionTarget(module.encoder.activity, module.transform, self.gene_set_names_, kind=kind)
-        if kind == "factor":
+        if kind in ("latent", "factor"):
             return AttributionTarget(lambda x: module.encode(x)[0], module.transform, factors, kind=kind)
         if kind == "causal":
             return AttributionTarget(lambda x: module.causal(module.encode(x)[0]), module.transform, factors, kind=kind)
         if kind != "change" or perturbation is None:
-            msg = f"`kind` must be 'factor', 'causal', 'pathway', or 'change' with a `perturbation`, got {kind!r}."
+            msg = f"`kind` must be 'latent', 'factor', 'causal', 'pathway', or 'change' with a `perturbation`, got {kind!r}."
             raise ValueError(msg)
         if module.decoder.n_batch:
             msg = "The predicted change of a model with batches depends on the batch; it has no attribution target."

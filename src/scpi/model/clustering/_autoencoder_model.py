@@ -1,0 +1,38 @@
+"""What the models that decode their embedding into counts have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from scpi.attribution import DecoderTarget
+from scpi.model.clustering._model import ClusteringModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from scpi.model.clustering._autoencoder_module import AutoencoderModule
+
+
+class AutoencoderModel(ClusteringModel):
+    """Base class of the autoencoders with clusters in their embedding."""
+
+    module: AutoencoderModule
+
+    def decoder_target(self) -> DecoderTarget:
+        """Differentiable function of the embedding, for the effects of its dimensions on the genes.
+
+        Returns
+        -------
+        The function from the embedding to the logarithm of the mean counts at median depth, without lost counts, and the
+        names of the dimensions.
+        """
+        self._check_if_trained(warn=False)
+        decoder = self.module.eval().decoder
+
+        def log_mean(z: Tensor) -> Tensor:
+            found: Tensor = decoder(z, torch.ones_like(z[:, :1]))[0]
+            return found
+
+        return DecoderTarget(log_mean, [f"latent_{index}" for index in range(self.preset_.n_latent)])
