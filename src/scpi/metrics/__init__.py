@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from scpi.metrics._activity import dar as dar
     from scpi.metrics._activity import hits_at_n as hits_at_n
     from scpi.metrics._agreement_matrix import agreement_matrix as agreement_matrix
+    from scpi.metrics._association import association as association
+    from scpi.metrics._association import lms as lms
+    from scpi.metrics._association import match_units as match_units
+    from scpi.metrics._association import mig as mig
+    from scpi.metrics._association import msas as msas
+    from scpi.metrics._association import msgs as msgs
     from scpi.metrics._ceiling import Ceiling as Ceiling
     from scpi.metrics._ceiling import spearman_brown as spearman_brown
     from scpi.metrics._ceiling import split_half_ceiling as split_half_ceiling
@@ -19,6 +25,10 @@ if TYPE_CHECKING:
     from scpi.metrics._change import r2 as r2
     from scpi.metrics._change import rmse as rmse
     from scpi.metrics._change import sign_accuracy as sign_accuracy
+    from scpi.metrics._dci import DCIScores as DCIScores
+    from scpi.metrics._dci import completeness as completeness
+    from scpi.metrics._dci import dci as dci
+    from scpi.metrics._dci import disentanglement as disentanglement
     from scpi.metrics._energy import energy_distance as energy_distance
     from scpi.metrics._graph import align_graph as align_graph
     from scpi.metrics._graph import edge_average_precision as edge_average_precision
@@ -38,6 +48,7 @@ if TYPE_CHECKING:
     from scpi.metrics._partition import ari as ari
     from scpi.metrics._partition import nmi as nmi
     from scpi.metrics._prediction import score_change as score_change
+    from scpi.metrics._program_auroc import program_auroc as program_auroc
     from scpi.metrics._rank_biased_overlap import rank_biased_overlap as rank_biased_overlap
     from scpi.metrics._separation import calinski_harabasz as calinski_harabasz
     from scpi.metrics._separation import silhouette as silhouette
@@ -46,27 +57,38 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Ceiling": "_ceiling",
+        "DCIScores": "_dci",
         "LabelMatch": "_match_labels",
         "agreement_matrix": "_agreement_matrix",
         "align_graph": "_graph",
         "ari": "_partition",
+        "association": "_association",
         "calinski_harabasz": "_separation",
         "clustering_accuracy": "_match_labels",
+        "completeness": "_dci",
         "cosine": "_change",
         "dar": "_activity",
+        "dci": "_dci",
+        "disentanglement": "_dci",
         "edge_average_precision": "_graph",
         "edge_chance_level": "_graph",
         "energy_distance": "_energy",
         "hits_at_n": "_activity",
+        "lms": "_association",
         "mae": "_change",
         "match_labels": "_match_labels",
         "match_latents": "_graph",
+        "match_units": "_association",
+        "mig": "_association",
         "mmd": "_mmd",
+        "msas": "_association",
+        "msgs": "_association",
         "multi_kernel_bandwidths": "_mmd",
         "nmi": "_partition",
         "overlap_log_pval": "_overlap",
         "pearson_delta": "_change",
         "precision_at_k": "_overlap",
+        "program_auroc": "_program_auroc",
         "r2": "_change",
         "rank_biased_overlap": "_rank_biased_overlap",
         "rmse": "_change",

@@ -1,0 +1,201 @@
+"""Disentanglement, completeness and informativeness of the units of a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from scipy.special import entr
+
+from scpi._rng import as_generator
+from scpi.metrics._arrays import as_sample
+from scpi.metrics._association import units_and_truths
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+class DCIScores(NamedTuple):
+    """What :func:`scpi.metrics.dci` found."""
+
+    disentanglement: float
+    """Whether each unit tells of one truth only, between 0 and 1."""
+    completeness: float
+    """Whether each truth is told by one unit only, between 0 and 1."""
+    informativeness: float
+    """Mean share of the variance of a truth in held-out cells that the units predict; a negative one counts as 0."""
+    importance: NDArray[np.float64]
+    """Importance of every unit in the prediction of every truth, units x truths."""
+
+
+def disentanglement(importance: ArrayLike) -> float:
+    r"""Say whether each unit is important for one truth only.
+
+    With :math:`P_{ij} = R_{ij} / \sum_k R_{ik}`, the score of a unit is :math:`1 + \sum_j P_{ij} \log_K P_{ij}` for *K*
+    truths. Units are averaged with their total importance as weights, so that those of no importance do not count.
+
+    Parameters
+    ----------
+    importance
+        Importance of the units for the truths, units x truths, not negative.
+
+    Returns
+    -------
+    The score: 1 if no unit serves two truths, 0 if all units serve all truths alike.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two truths, or a value is negative, NaN or infinite, or all are 0.
+
+    Examples
+    --------
+    >>> from scpi.metrics import disentanglement
+    >>> disentanglement([[2.0, 0.0], [1.0, 1.0]])
+    0.5
+    """
+    return _mean_concentration(_as_importance(importance), "truths")
+
+
+def completeness(importance: ArrayLike) -> float:
+    r"""Say whether each truth depends on one unit only.
+
+    Parameters
+    ----------
+    importance
+        Importance of the units for the truths, units x truths, not negative.
+
+    Returns
+    -------
+    The score, as that of :func:`scpi.metrics.disentanglement` with units and truths exchanged: 1 if no truth needs two
+    units, 0 if every truth needs all units alike.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two units, or a value is negative, NaN or infinite, or all are 0.
+
+    Examples
+    --------
+    >>> from scpi.metrics import completeness
+    >>> completeness([[1.0, 0.0], [1.0, 0.0], [0.0, 2.0], [0.0, 0.0]])
+    0.75
+    """
+    return _mean_concentration(_as_importance(importance).T, "units")
+
+
+def _as_importance(importance: ArrayLike) -> NDArray[np.float64]:
+    values = as_sample(importance, "importance")
+    if (values < 0).any() or not values.any():
+        msg = "`importance` must not be negative, nor 0 for all units and truths."
+        raise ValueError(msg)
+    return values
+
+
+def _mean_concentration(values: NDArray[np.float64], name: str) -> float:
+    """One less the entropy of each row, over its largest value, averaged with the sums of the rows as weights."""
+    if values.shape[1] < 2:
+        msg = f"There must be at least two {name} to choose from, but there is {values.shape[1]}."
+        raise ValueError(msg)
+    total = values.sum(axis=1)
+    share = values / np.where(total > 0, total, 1.0)[:, None]
+    return float(np.average(1.0 - entr(share).sum(axis=1) / np.log(values.shape[1]), weights=total))
+
+
+def dci(
+    units: ArrayLike,
+    truths: ArrayLike,
+    *,
+    predictor: Literal["forest", "lasso"] = "forest",
+    test_size: float = 0.25,
+    n_trees: int = 100,
+    rng: int | np.random.Generator | None = 0,
+) -> DCIScores:
+    """Disentanglement, completeness and informativeness of the units of a model.
+
+    Every truth is predicted from all units, and it is asked which units the prediction rests on.
+
+    Parameters
+    ----------
+    units
+        Activities of the units, cells x units.
+    truths
+        Known factors of the same cells, cells x truths, or one label for each cell.
+    predictor
+        `"forest"`: random forests, importance is the variance that splits by a unit take away. `"lasso"`: linear models
+        whose penalty is chosen by cross-validation, importance is the absolute coefficient of the scaled unit.
+    test_size
+        Share of the cells that are held out for the informativeness.
+    n_trees
+        Trees of each forest.
+    rng
+        Seed or generator of the split and of the predictor.
+
+    Returns
+    -------
+    The three scores and the importance of the units.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, a value is NaN or infinite, a truth is the same in all cells or in those to train on,
+        there are fewer than two units or truths, nothing can be predicted, or `predictor` is something else.
+
+    Notes
+    -----
+    The scores are those of Eastwood and Williams (ICLR, 2018), with truths weighted by their importance in the
+    completeness as units are in the disentanglement. Each column of the importance sums to 1, or is 0 for a truth that
+    is not predicted at all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scpi.metrics import dci
+    >>> truths = np.random.default_rng(0).random((400, 2))
+    >>> found = dci(truths * [1.0, -3.0], truths)
+    >>> all(score > 0.95 for score in found[:3])
+    True
+    """
+    from sklearn.model_selection import train_test_split
+
+    if predictor not in ("forest", "lasso"):
+        msg = f"`predictor` must be 'forest' or 'lasso', but is {predictor!r}."
+        raise ValueError(msg)
+    activity, known = units_and_truths(units, truths)
+    if activity.shape[1] < 2 or known.shape[1] < 2:
+        msg = (
+            f"There must be at least two units and two truths, but there are {activity.shape[1]} and {known.shape[1]}."
+        )
+        raise ValueError(msg)
+    generator = as_generator(rng)
+    train, test = train_test_split(
+        np.arange(len(activity)), test_size=test_size, random_state=int(generator.integers(2**31))
+    )
+    # Units of any scale are equal before the penalty
+    spread = activity[train].std(axis=0)
+    activity = (activity - activity[train].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    units_and_truths(activity[train], known[train])
+    importance, explained = [], []
+    for truth in known.T:
+        model = _predictor(predictor, n_trees, int(generator.integers(2**31)))
+        model.fit(activity[train], truth[train])
+        values = model.feature_importances_ if predictor == "forest" else np.abs(model.coef_)
+        importance.append(values / max(values.sum(), np.finfo(float).tiny))
+        explained.append(_explained(truth[test], model.predict(activity[test])))
+    matrix = np.array(importance).T
+    return DCIScores(disentanglement(matrix), completeness(matrix), float(np.mean(explained)), matrix)
+
+
+def _predictor(kind: str, n_trees: int, seed: int) -> Any:
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.linear_model import LassoCV
+
+    if kind == "lasso":
+        return LassoCV(cv=5, random_state=seed)
+    return RandomForestRegressor(n_trees, min_samples_leaf=5, random_state=seed)
+
+
+def _explained(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
+    """Share of the variance that is predicted, not below 0; 0 where there is none."""
+    variance = truth.var()
+    return max(0.0, 1.0 - float(np.mean((truth - predicted) ** 2) / variance)) if variance > 0 else 0.0
