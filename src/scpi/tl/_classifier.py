@@ -10,8 +10,8 @@ from scipy import sparse
 from torch import nn
 
 from scpi.attribution import AttributionTarget
+from scpi.model.base._input_transform import InputTransform
 from scpi.model.base._seed import seeded
-from scpi.model.clustering._transform import InputTransform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
+from scpi.model.base._count_likelihoods import negative_binomial_loss, zero_inflated_loss
 from scpi.model.clustering._contrastive_loss import contrastive_loss
 from scpi.model.clustering._model import margins
 from scpi.model.clustering._self_training import (
@@ -15,7 +16,6 @@ from scpi.model.clustering._self_training import (
     target_distribution,
     weighted_kmeans_loss,
 )
-from scpi.model.clustering._zinb import negative_binomial_loss, zero_inflated_loss
 
 T = 0.3
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from scpi.model.clustering._constants import KEYS
+from scpi.model.base._cell_keys import KEYS
+from scpi.model.base._count_likelihoods import negative_binomial_loss, zero_inflated_loss
 from scpi.model.clustering._module import ClusteringModule, Losses
 from scpi.model.clustering._networks import CountDecoder, Encoder
 from scpi.model.clustering._self_training import (
@@ -16,7 +17,6 @@ from scpi.model.clustering._self_training import (
     student_log_kernel,
     weighted_kmeans_loss,
 )
-from scpi.model.clustering._zinb import negative_binomial_loss, zero_inflated_loss
 
 if TYPE_CHECKING:
     from torch import Tensor

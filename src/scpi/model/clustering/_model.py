@@ -16,13 +16,13 @@ from scvi.utils import setup_anndata_dsp
 
 from scpi._slots import find_layer, layer_name
 from scpi.attribution import AttributionTarget
+from scpi.model.base._cell_data import CellData
+from scpi.model.base._cell_keys import KEYS
 from scpi.model.base._checked_model import CheckedModel, check_modalities
 from scpi.model.base._checks import as_indices, check_annotations, check_expression, check_paired
 from scpi.model.base._field import MuDataSizeFactorField, SizeFactorField
 from scpi.model.base._rollback import unchanged_on_failure
 from scpi.model.base._seed import resolve_seed, seeded
-from scpi.model.clustering._constants import KEYS
-from scpi.model.clustering._data import ClusteringData
 from scpi.model.clustering._fields import (
     MuDataTrainingLabelField,
     MuDataTrainingWeightField,
@@ -58,7 +58,7 @@ class ClusteringModel(CheckedModel):
 
     _presets: ClassVar[Mapping[str, Preset]]
     _module_cls: type[ClusteringModule]
-    _data_splitter_cls = ClusteringData
+    _data_splitter_cls = CellData
     _training_plan_cls = ClusteringPlan
     _train_runner_cls = TrainRunner
     _reads_counts = True
@@ -305,7 +305,7 @@ class ClusteringModel(CheckedModel):
             else _at_least(max_epochs, 1, "max_epochs")
         )
 
-    def _start(self, data: ClusteringData) -> None:
+    def _start(self, data: CellData) -> None:
         """Take what comes from the moments of the training cells, once."""
         transform = self.module.transform.cpu()
         if not self.is_trained_:
@@ -455,7 +455,7 @@ def margins(logits: Tensor) -> Tensor:
     return logits - others.logsumexp(2)
 
 
-def _moments(data: ClusteringData, transform: Any) -> tuple[Tensor, Tensor]:
+def _moments(data: CellData, transform: Any) -> tuple[Tensor, Tensor]:
     """Mean and variance of the counts of each gene at median depth."""
     first = second = torch.zeros(len(transform.rate), dtype=torch.float64)
     for counts, size in data.training_rows():

@@ -9,8 +9,8 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 
+from scpi.model.base._cell_keys import KEYS
 from scpi.model.clustering._centroids import find_centroids, kmeans
-from scpi.model.clustering._constants import KEYS
 from scpi.model.clustering._self_training import target_distribution
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from scpi.model.base._cell_data import CellData
     from scpi.model.clustering._centroids import FindClusters
-    from scpi.model.clustering._data import ClusteringData
     from scpi.model.clustering._module import ClusteringModule, Losses
     from scpi.model.clustering._presets import Optimizer, Preset
 
@@ -53,7 +53,7 @@ class ClusteringPlan(pl.LightningModule):
         self,
         module: ClusteringModule,
         *,
-        data: ClusteringData,
+        data: CellData,
         preset: Preset,
         n_epochs: int,
         n_cluster_epochs: int,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
-from scpi.model.clustering._transform import Transform
+from scpi.model.base._input_transform import Transform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What clustering networks read in place of counts."""
+"""What networks read in place of counts."""
 
 from __future__ import annotations
 

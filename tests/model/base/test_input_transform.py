@@ -5,7 +5,7 @@ import numpy as np
 import scanpy as sc
 import torch
 
-from scpi.model.clustering._transform import InputTransform
+from scpi.model.base._input_transform import InputTransform
 
 
 def fitted(x, kind, size=None):

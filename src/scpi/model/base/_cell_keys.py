@@ -1,4 +1,4 @@
-"""Names of the tensors that clustering models exchange with scvi-tools and with their data."""
+"""Names of the tensors that models of single cells exchange with scvi-tools and with their data."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Final, NamedTuple
 from scvi import REGISTRY_KEYS
 
 
-class _ClusteringKeys(NamedTuple):
+class _CellKeys(NamedTuple):
     X: str = REGISTRY_KEYS.X_KEY
     """Counts."""
     SIZE_FACTOR: str = REGISTRY_KEYS.SIZE_FACTOR_KEY
     """Size factor of each cell."""
+    BATCH: str = REGISTRY_KEYS.BATCH_KEY
+    """Code of the batch of each cell."""
     LABELS: str = REGISTRY_KEYS.LABELS_KEY
     """Label of each cell, for the supervised contrastive loss."""
     WEIGHT: str = "weight"
@@ -22,4 +24,4 @@ class _ClusteringKeys(NamedTuple):
     """Position of the cell in the data."""
 
 
-KEYS: Final = _ClusteringKeys()
+KEYS: Final = _CellKeys()

@@ -1,4 +1,4 @@
-"""Lightning data module of clustering models."""
+"""Lightning data module of models that read single cells."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from scipy import sparse
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from scpi.model.base._cell_keys import KEYS
 from scpi.model.base._split import split_cells
-from scpi.model.clustering._constants import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from scvi.data import AnnDataManager
     from torch import Tensor
 
-    from scpi.model.clustering._transform import InputTransform
+    from scpi.model.base._input_transform import InputTransform
 
 # Values below which data is kept dense, with the transform done once: 1 GB of float32
 _DENSE = 1 << 28
 _BLOCK = 2048
+# Values of cells that come with their counts, where they are registered
+_FIELDS = {KEYS.SIZE_FACTOR: np.float32, KEYS.BATCH: np.int64, KEYS.LABELS: np.int64, KEYS.WEIGHT: np.float32}
 
 
 class Cells(Dataset[dict[str, "Tensor"]]):
@@ -46,7 +48,7 @@ class Cells(Dataset[dict[str, "Tensor"]]):
         self._x = x.tocsr() if sparse.issparse(x) else x
         self._transform, self._counts = transform, counts
         self._values: dict[str, Tensor] = {}
-        for key, dtype in ((KEYS.SIZE_FACTOR, np.float32), (KEYS.LABELS, np.int64), (KEYS.WEIGHT, np.float32)):
+        for key, dtype in _FIELDS.items():
             if key in manager.data_registry:
                 values = np.asarray(manager.get_from_registry(key)).reshape(-1, 1)
                 self._values[key] = torch.from_numpy(values.astype(dtype))
@@ -123,7 +125,7 @@ class BatchSampler(Sampler["NDArray[np.int64]"]):
         yield from np.array_split(order, len(self))
 
 
-class ClusteringData(pl.LightningDataModule):
+class CellData(pl.LightningDataModule):
     """Splits cells and serves batches of them.
 
     Parameters
