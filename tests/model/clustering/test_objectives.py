@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 import scpi
-from scpi.model.base._cell_keys import KEYS
+from scpi.model.base._constants import KEYS
 from scpi.model.clustering._self_training import target_distribution
 
 TRAIN = {"max_epochs": 2, "max_cluster_epochs": 1, "accelerator": "cpu", "enable_progress_bar": False}

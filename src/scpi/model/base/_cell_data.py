@@ -10,7 +10,7 @@ import torch
 from scipy import sparse
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from scpi.model.base._cell_keys import KEYS
+from scpi.model.base._constants import KEYS
 from scpi.model.base._split import split_cells
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Names of the tensors that perturbation models exchange with scvi-tools."""
+"""Names of the tensors that models exchange with scvi-tools and with their data."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ from typing import Final, NamedTuple
 from scvi import REGISTRY_KEYS
 
 
-class _PerturbationKeys(NamedTuple):
+class _Keys(NamedTuple):
     X: str = REGISTRY_KEYS.X_KEY
     """Expression. In training batches: of the control cells."""
     BATCH: str = REGISTRY_KEYS.BATCH_KEY
     """Batch of the cells in ``X``."""
     SIZE_FACTOR: str = REGISTRY_KEYS.SIZE_FACTOR_KEY
     """Size factor of the cells in ``X``."""
+    INPUT: str = "input"
+    """Counts after the input transform."""
+    INDEX: str = "index"
+    """Position of the cell in the data."""
+    LABELS: str = REGISTRY_KEYS.LABELS_KEY
+    """Label of each cell, for a supervised loss."""
     CONTEXT: str = "context"
     """Context of the cells in ``X``."""
     CONDITION: str = "perturbation"
@@ -25,9 +31,9 @@ class _PerturbationKeys(NamedTuple):
     PERTURBED_SIZE_FACTOR: str = "size_factor_perturbed"
     """Size factor of the perturbed cells."""
     WEIGHT: str = "weight"
-    """1 for a perturbed cell, 0 for padding, (n_conditions, n_cells)."""
+    """Weight of each cell in a loss. Of perturbed cells: 1, and 0 for padding, (n_conditions, n_cells)."""
     DESIGN: str = "design"
     """Doses of the single perturbations, (n_conditions, n_perturbations)."""
 
 
-KEYS: Final = _PerturbationKeys()
+KEYS: Final = _Keys()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
-from scpi.model.base._cell_keys import KEYS
+from scpi.model.base._constants import KEYS
 from scpi.model.clustering._contrastive_loss import contrastive_loss
 from scpi.model.clustering._module import ClusteringModule, Losses
 from scpi.model.clustering._networks import Encoder

@@ -17,9 +17,9 @@ from scvi.utils import setup_anndata_dsp
 from scpi._slots import find_layer, layer_name
 from scpi.attribution import AttributionTarget
 from scpi.model.base._cell_data import CellData
-from scpi.model.base._cell_keys import KEYS
 from scpi.model.base._checked_model import CheckedModel, check_modalities
 from scpi.model.base._checks import as_indices, check_annotations, check_expression, check_paired
+from scpi.model.base._constants import KEYS
 from scpi.model.base._field import MuDataSizeFactorField, SizeFactorField
 from scpi.model.base._rollback import unchanged_on_failure
 from scpi.model.base._seed import resolve_seed, seeded

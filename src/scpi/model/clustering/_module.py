@@ -9,7 +9,7 @@ import torch
 from scvi.module.base import BaseModuleClass, LossOutput
 from torch import Tensor, nn
 
-from scpi.model.base._cell_keys import KEYS
+from scpi.model.base._constants import KEYS
 from scpi.model.base._input_transform import InputTransform
 from scpi.model.clustering._components import principal_components
 

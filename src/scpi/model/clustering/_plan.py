@@ -9,7 +9,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 
-from scpi.model.base._cell_keys import KEYS
+from scpi.model.base._constants import KEYS
 from scpi.model.clustering._centroids import find_centroids, kmeans
 from scpi.model.clustering._self_training import target_distribution
 
