@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scpi.tl._rank_genes_gradients import rank_genes_gradients as rank_genes_gradients
     from scpi.tl._rank_genes_permutation import rank_genes_permutation as rank_genes_permutation
     from scpi.tl._rank_genes_shap import rank_genes_shap as rank_genes_shap
+    from scpi.tl._saliency import saliency as saliency
     from scpi.tl._score_prediction import score_prediction as score_prediction
 
 __getattr__, __dir__, __all__ = attach(
@@ -32,6 +33,7 @@ __getattr__, __dir__, __all__ = attach(
         "rank_genes_gradients": "_rank_genes_gradients",
         "rank_genes_permutation": "_rank_genes_permutation",
         "rank_genes_shap": "_rank_genes_shap",
+        "saliency": "_saliency",
         "score_prediction": "_score_prediction",
     },
 )

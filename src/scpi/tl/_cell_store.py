@@ -1,0 +1,88 @@
+"""A zarr store of the attributions of single cells, written as they are found."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+# Numbers of the units x cells x genes that are held at a time
+_NUMBERS = 1 << 24
+_MOST_CELLS = 1024
+
+
+def cells_at_a_time(n_units: int, n_genes: int) -> int:
+    """Cells of a chunk of the store, which are explained together."""
+    return min(max(_NUMBERS // max(n_units * n_genes, 1), 1), _MOST_CELLS)
+
+
+class CellStore:
+    """Store of units x cells x genes numbers, removed again if its making fails.
+
+    Parameters
+    ----------
+    path
+        Where it is made; nothing is stored if `None`.
+    units
+        Names of the units.
+    cells
+        Names of the cells that are explained.
+    genes
+        Names of the genes.
+    rows
+        Places of these cells among all.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None,
+        *,
+        units: Sequence[str],
+        cells: pd.Index,
+        genes: pd.Index,
+        rows: NDArray[np.intp],
+    ) -> None:
+        self._path = None if path is None else Path(path).expanduser()
+        self._names = {"units": units, "cells": cells, "genes": genes}
+        self._rows = rows
+        self._array: Any = None
+
+    @property
+    def write(self) -> Callable[[int, NDArray[np.intp], NDArray[np.float32]], None] | None:
+        """Takes the place of a unit, the places of some cells, and their attributions; `None` if nothing is stored."""
+        return None if self._path is None else self._write
+
+    def __enter__(self) -> Self:
+        if self._path is None:
+            return self
+        import zarr
+        from anndata.io import write_elem
+
+        if self._path.exists():
+            msg = f"There is something at `store`, {str(self._path)!r}, already: name a path that is free."
+            raise FileExistsError(msg)
+        group = zarr.open_group(str(self._path), mode="w")
+        for name, values in self._names.items():
+            write_elem(group, name, np.array([str(value) for value in values], dtype=object))
+        shape = tuple(len(values) for values in self._names.values())
+        chunks = (1, min(cells_at_a_time(shape[0], shape[2]), max(shape[1], 1)), shape[2])
+        self._array = group.create_array("saliency", shape=shape, chunks=chunks, dtype="float32")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is not None and self._array is not None and self._path is not None:
+            shutil.rmtree(self._path)
+
+    def _write(self, unit: int, rows: NDArray[np.intp], values: NDArray[np.float32]) -> None:
+        # Cells come in their order, so those of a batch follow each other among those that are stored
+        start = int(np.searchsorted(self._rows, rows[0]))
+        self._array[unit, start : start + len(rows)] = values

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._rng import as_generator
+from scpi._slots import listed, read_labels, result_params
+from scpi.attribution import attribute_units, decoder_effect, latent_traversal, methods
+from scpi.model.base._explain import attribution_target, decoder_target
+from scpi.tl._cell_store import CellStore, cells_at_a_time
+from scpi.tl._gradient_input import expression_of_model
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+    from scpi.attribution import UnitAttributions
+
+_OF_DECODERS = {"decoder_effect": decoder_effect, "latent_traversal": latent_traversal}
+_OPTIONS = {"decoder_effect": ("batch_size", "device"), "latent_traversal": ("low", "high", "batch_size", "device")}
+# Endings of the other entries of `varm`
+_ABS = Key.varm.SALIENCY_ABS.removeprefix(Key.varm.SALIENCY)
+_GROUPS = Key.varm.SALIENCY_GROUPS.removeprefix(Key.varm.SALIENCY)
+
+
+@fill
+def saliency(
+    data: AnnData | MuData,
+    model: Any,
+    *,
+    method: str = "gradient",
+    groupby: str | None = None,
+    units: Sequence[str | int] | None = None,
+    absolute: bool = False,
+    store: str | os.PathLike[str] | None = None,
+    n_cells: int | None = None,
+    rng: int | np.random.Generator | None = 0,
+    key_added: str = Key.varm.SALIENCY,
+    mod: str | None = None,
+    copy: bool = False,
+    **options: Any,
+) -> AnnData | MuData | None:
+    r"""Find the genes that each latent unit of a model depends on, or acts on.
+
+    Attributions of the *encoder* say what the unit reads: how a gene moves the unit :math:`z_u(x)`. With the default
+    method, the saliency is the mean over cells of :math:`\partial z_u / \partial x_g`, where :math:`x` is the input of
+    the network, after its own transform. Those of the *decoder* say what the unit does: how it moves the logarithm of
+    the mean expression :math:`\mu_g(z)`,
+
+    - `"decoder_effect"`: :math:`\partial \log \mu_g / \partial z_u`;
+    - `"latent_traversal"`: the change of :math:`\log \mu_g` from the 5 % to the 95 % quantile of the unit, the others
+      as they are in the cell (`low=`, `high=`).
+
+    All are signed, but for `"guided"`, which is the mean absolute value of guided gradients, for comparison with the
+    method of Kinalis et al. (BMC Bioinformatics 20, 2019): they leave out every path through a negative weight. Signs
+    cancel between cells in which a gene acts in different directions; `absolute` shows where.
+
+    Cells are read once, a batch at a time, and sparse expression stays sparse: memory does not grow with their number.
+
+    Parameters
+    ----------
+    %(data)s
+    model
+        Trained model with latent units: of scpi, or SCVI, LinearSCVI, SCANVI or DRVI of scvi-tools.
+    method
+        `"decoder_effect"`, `"latent_traversal"`, or an attribution of the encoder, as :func:`scpi.attribution.methods`
+        lists them.
+    groupby
+        Column of `adata.obs` with groups of cells, within each of which means are taken too.
+    units
+        Units, by name or place; all if `None`.
+    absolute
+        Store the mean absolute values too.
+    store
+        Path of a new zarr store for the attributions of single cells, which are written as they are found. Not stored
+        if `None`.
+    n_cells
+        Take so many random cells, where there are more; all if `None`.
+    rng
+        Seed or generator of the choice of cells, and of methods that draw random numbers.
+    %(key_added)s
+    %(mod)s
+    %(copy)s
+    **options
+        Options of the method, and `baseline` (of an encoder), `batch_size` and `device`, as in
+        :func:`scpi.attribution.attribute_units`.
+
+    Returns
+    -------
+    Returns `None` if `copy=False`, else the copy. Sets the following fields:
+
+    `adata.varm['saliency' | key_added]` : :class:`pandas.DataFrame` (dtype `float32`)
+        Mean over the cells, genes x units.
+    `adata.varm['saliency_abs' | key_added + '_abs']` : :class:`pandas.DataFrame` (dtype `float32`)
+        Mean of the absolute values, with `absolute=True`.
+    `adata.varm['saliency_groups' | key_added + '_groups']` : :class:`numpy.ndarray` (dtype `float32`)
+        Mean over the cells of each group, genes x units x groups, with `groupby`; NaN for a group without cells.
+    `adata.uns['saliency' | key_added]` : :class:`dict`
+        `units`, `groups` and `params`; among these, for a method whose attributions should sum to the difference from
+        the baseline, `completeness_error`: by how much they miss it, as a share of it.
+
+    The zarr store has the arrays `saliency` (units x cells x genes), `units`, `cells` and `genes`.
+
+    Raises
+    ------
+    FileExistsError
+        If there is something at `store`.
+    KeyError
+        If `adata.obs` has no such column.
+    NotImplementedError
+        If the network reads batches or covariates that would have to be fixed.
+    TypeError
+        If the model has no latent units or no decoder, or the method has no such option.
+    ValueError
+        If the model was trained on other genes, the method or a unit is unknown, or a number is out of its range.
+
+    Examples
+    --------
+    >>> import scpi
+    >>> adata = scpi.datasets.splat(60, n_genes=100, de_prob=0.3, rng=0)
+    >>> scpi.model.SCDeepCluster.setup_anndata(adata)
+    >>> model = scpi.model.SCDeepCluster(adata, n_clusters=2, n_latent=4)
+    >>> model.train(max_epochs=2, enable_progress_bar=False)
+    >>> scpi.tl.saliency(adata, model)
+    >>> adata.varm["saliency"].shape
+    (100, 4)
+    """
+    _check_arguments(method, options, n_cells)
+    adata = resolve_modality(data, mod)
+    _check_genes(model, adata, mod)
+    labels = None if groupby is None else read_labels(data, groupby, mod=mod)
+    generator = as_generator(rng)
+    codes = _codes(labels, adata.n_obs, n_cells, generator)
+    # Expression is read first: it sees whether the model fits the data
+    expression, layer = expression_of_model(data, model)
+    decodes = method in _OF_DECODERS
+    target: Any = decoder_target(model) if decodes else attribution_target(model, "latent")
+    names = [str(name) for name in target.names]
+    chosen = _choose(units, names)
+    signed = decodes or bool(methods().set_index("method").loc[method, "signed"])
+    settings = {"device": getattr(model, "device", None), "absolute": absolute or not signed, **options}
+    if store is not None:
+        settings.setdefault("batch_size", cells_at_a_time(len(chosen), adata.n_vars))
+    with CellStore(
+        store, units=chosen, cells=adata.obs_names[codes >= 0], genes=adata.var_names, rows=np.flatnonzero(codes >= 0)
+    ) as cells:
+        if decodes:
+            latent = model.get_latent_representation(data)
+            found = _OF_DECODERS[method](target, latent, codes, units=chosen, write=cells.write, **settings)
+        else:
+            found = attribute_units(
+                target, expression, codes, outputs=chosen, method=method, write=cells.write, rng=generator, **settings
+            )
+    params = result_params(
+        method=method,
+        model=type(model).__name__,
+        layer=layer,
+        groupby=groupby,
+        n_cells=int(found.n_cells.sum()),
+        absolute=absolute,
+        signed=signed,
+        store=None if store is None else str(store),
+        completeness_error=_relative(found),
+        **{name: value for name, value in options.items() if isinstance(value, str | int | float)},
+    )
+    result = data.copy() if copy else None
+    _write(
+        resolve_modality(data if result is None else result, mod),
+        found,
+        key=key_added,
+        units=chosen,
+        groups=None if labels is None else [str(name) for name in labels.categories],
+        signed=signed,
+        absolute=absolute,
+        params=params,
+    )
+    return result
+
+
+def _check_arguments(method: str, options: dict[str, Any], n_cells: int | None) -> None:
+    known = [*_OF_DECODERS, *methods()["method"]]
+    if method not in known:
+        msg = f"`method` must be one of {listed(known)}, but is {method!r}."
+        raise ValueError(msg)
+    unknown = [name for name in options if method in _OF_DECODERS and name not in _OPTIONS[method]]
+    if unknown:
+        msg = f"{method!r} has no option {listed(unknown)}, only {listed(_OPTIONS[method])}."
+        raise TypeError(msg)
+    if n_cells is not None and n_cells < 1:
+        msg = f"`n_cells` must be at least 1, but is {n_cells}."
+        raise ValueError(msg)
+
+
+def _check_genes(model: Any, adata: AnnData, mod: str | None) -> None:
+    """Models of scpi see to their genes themselves; scvi-tools would take any others of the same number."""
+    if hasattr(model, "var_names_"):
+        return
+    trained = model.get_var_names()
+    trained = np.asarray(trained[mod] if isinstance(trained, dict) else trained, dtype=str)
+    given = adata.var_names.to_numpy(dtype=str)
+    if not np.array_equal(trained, given):
+        missing = sorted(set(trained) - set(given))
+        detail = f"it has no {listed(missing, 5)}" if missing else "their order or number differs"
+        msg = (
+            f"The model was trained on {len(trained)} genes, and the data has {len(given)} that are not the same: "
+            f"{detail}. Give it data with those genes in their order, `adata[:, genes]`."
+        )
+        raise ValueError(msg)
+
+
+def _codes(
+    labels: pd.Categorical | None, n_obs: int, n_cells: int | None, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Group of each cell; cells without a label are in one behind the others, and those not taken have -1."""
+    codes = np.zeros(n_obs, dtype=np.intp) if labels is None else np.asarray(labels.codes, dtype=np.intp)
+    if labels is not None:
+        codes = np.where(codes < 0, len(labels.categories), codes)
+    if n_cells is None or n_cells >= n_obs:
+        return codes
+    taken = np.zeros(n_obs, dtype=bool)
+    taken[rng.choice(n_obs, n_cells, replace=False)] = True
+    return np.where(taken, codes, -1)
+
+
+def _choose(units: Sequence[str | int] | None, names: list[str]) -> list[str]:
+    """Names of units, by name or place."""
+    given = range(len(names)) if units is None else [units] if isinstance(units, str | int) else units
+    unknown = [unit for unit in given if not (unit in names if isinstance(unit, str) else 0 <= unit < len(names))]
+    if unknown or not len(given):
+        msg = f"The model has no unit {listed(unknown)}, only {listed(names)}."
+        raise ValueError(msg)
+    return list(dict.fromkeys(unit if isinstance(unit, str) else names[unit] for unit in given))
+
+
+def _relative(found: UnitAttributions) -> float | None:
+    if found.error is None or found.difference is None or not found.difference.any():
+        return None
+    return float(found.error.sum() / found.difference.sum())
+
+
+def _write(
+    adata: AnnData,
+    found: UnitAttributions,
+    *,
+    key: str,
+    units: list[str],
+    groups: list[str] | None,
+    signed: bool,
+    absolute: bool,
+    params: dict[str, Any],
+) -> None:
+    of_groups = found.mean if signed else found.mean_abs
+    assert of_groups is not None
+    share = found.n_cells / found.n_cells.sum()
+
+    def table(values: NDArray[np.float64]) -> pd.DataFrame:
+        mean = np.einsum("k,kug->gu", share[share > 0], values[share > 0])
+        return pd.DataFrame(mean.astype(np.float32), index=adata.var_names, columns=units)
+
+    # What an earlier call left would seem to belong to this one
+    for ending in (_ABS, _GROUPS):
+        adata.varm.pop(key + ending, None)
+    adata.varm[key] = table(of_groups)
+    if absolute and found.mean_abs is not None:
+        adata.varm[key + _ABS] = table(found.mean_abs)
+    result: dict[str, Any] = {"params": params, "units": np.array(units, dtype=object)}
+    if groups is not None:
+        padded = np.full((len(groups), *of_groups.shape[1:]), np.nan, dtype=np.float32)
+        padded[: len(of_groups)] = of_groups[: len(groups)]
+        adata.varm[key + _GROUPS] = np.ascontiguousarray(padded.transpose(2, 1, 0))
+        result["groups"] = np.array(groups, dtype=object)
+    adata.uns[key] = result
