@@ -129,3 +129,41 @@ def ranked():
     )
     write_ranking(adata, "rank_genes_gradients", dataclasses.replace(ranking, params={"groupby": "group"}))
     return adata
+
+
+@pytest.fixture
+def explained():
+    """Eight latent units, each with a gene program, its impacts and names, and a contrast of two groups of cells."""
+    adata = scpi.datasets.gene_programs(150, 400, 8, n_genes_per_program=25, signed=False)
+    rng = np.random.default_rng(0)
+    units = [f"latent_{i}" for i in range(8)]
+    truth, sign = adata.varm["programs"], rng.choice([-1, 1], 8)
+    sets = truth.rename(columns=lambda name: f"HALLMARK_{name.upper()}_RESPONSE") != 0
+    others = {f"HALLMARK_OTHER_{i}": rng.random(400) < 0.06 for i in range(20)}
+    adata.varm["gene_sets"] = sets.assign(**others)
+    noise = 0.4 * rng.normal(size=(400, 8))
+    adata.varm["saliency"] = pd.DataFrame(truth.to_numpy() * sign + noise, index=adata.var_names, columns=units)
+    adata.uns["saliency"] = {"params": {}, "units": np.array(units, dtype=object)}
+    adata.obsm["X_scpi"] = adata.obsm["programs"].to_numpy() + 0.1 * rng.normal(size=(150, 8))
+    adata.obsm["X_umap"] = rng.normal(size=(150, 2)) + adata.obsm["X_scpi"][:, :2]
+    scpi.tl.gene_set_impact(adata)
+    scpi.tl.annotate_units(adata)
+    stored = adata.uns["gene_set_impact"]
+    shape = stored["zscore"].shape
+    difference = rng.normal(size=shape) * 0.02
+    difference[:, :3] += 0.1 * np.eye(8, 3)
+    adata.uns["impact_contrast"] = {
+        "params": {"target": "stim", "reference": "ctrl"},
+        "units": stored["units"],
+        "sets": stored["sets"],
+        "size": stored["size"],
+        "difference": difference,
+        "ci_low": difference - 0.03,
+        "ci_high": difference + 0.03,
+        "zscore": difference * 50,
+        "pval": np.where(difference > 0.08, 1e-4, 0.5),
+        "pval_adj": np.where(difference > 0.08, 1e-3, 0.9),
+        "pval_groups": np.where(difference > 0.08, 1e-4, 0.5),
+        "pval_groups_adj": np.where(difference > 0.08, 1e-3, 0.9),
+    }
+    return adata

@@ -23,6 +23,10 @@ FIGURES = {
     "ranking_accuracy": "ranked",
     "rank_genes_gradients": "ranked",
     "attribution_heatmap": "ranked",
+    "gene_set_impact": "explained",
+    "impact_contrast": "explained",
+    "program": "explained",
+    "units": "explained",
 }
 ONE_PANEL = {
     "factor_wordcloud": {"n_panels": 1},
@@ -34,12 +38,14 @@ ONE_PANEL = {
     "pvalue_histogram": {"groups": "A"},
     "ranking_accuracy": {"k": 30},
     "rank_genes_gradients": {"groups": "A"},
+    "program": {"units": "latent_0"},
+    "units": {"units": "latent_0"},
 }
 
 
 @pytest.fixture
-def data(graph_data, tested, scored, ranked):
-    return {"graph": graph_data(6), "tested": tested(), "scored": scored, "ranked": ranked}
+def data(graph_data, tested, scored, ranked, explained):
+    return {"graph": graph_data(6), "tested": tested(), "scored": scored, "ranked": ranked, "explained": explained}
 
 
 def test_every_figure_is_tested_here():

@@ -80,7 +80,7 @@ def write_programs(
         described = dict(zip(map(str, stored["units"]), map(str, stored["sets"]), strict=True))
     lines = []
     for sign in ("positive", "negative") if split_signs else ("both",):
-        found = programs(adata, units=units, top_n=top_n, sign=sign, key=key)  # type: ignore[arg-type]
+        found = programs(adata, units=units, top_n=top_n, sign=sign, key=key)
         for unit, genes in found.groupby("unit", sort=False)["gene"]:
             lines.append("\t".join([f"{unit}{_ENDINGS.get(sign, '')}", described.get(str(unit)) or "na", *genes]))
     file = Path(path).expanduser()

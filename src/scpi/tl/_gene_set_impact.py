@@ -167,16 +167,17 @@ def gene_set_impact(
         msg = "`group` chooses among saliencies in `adata.varm`, which 'median' does not use: give it the cells of the group."
         raise ValueError(msg)
     generator = as_generator(rng)
-    scores, units = (None, None) if statistic == "median" else _read_scores(adata, key, group)
+    # Before the sets, whose errors say less of what to call
+    read = None if statistic == "median" else _read_scores(adata, key, group)
     layer = _layer_of_saliency(adata, key, layer)
     chosen = choose_sets(adata, sets, layer=layer, n_bins=n_bins, min_size=min_size, max_size=max_size)
     draws = _N_PERM.get(statistic) if n_perm is None else n_perm
-    if statistic == "median":
+    if read is None:
         impact, z, pval, units = _median(data, model, chosen, method, draws, n_cells, generator)
     else:
+        scores, units = read
         impact, z, pval = _of_scores(scores, chosen, statistic, draws, generator)
-    assert units is not None  # every statistic has named them
-    _warn_of_silence(scores, units)
+        _warn_of_silence(scores, units)
     result = data.copy() if copy else None
     resolve_modality(data if result is None else result, mod).uns[key_added] = {
         "params": result_params(
@@ -310,9 +311,7 @@ def _median(
     return impact, null.zscore(impact), null.pval(impact), names
 
 
-def _warn_of_silence(scores: NDArray[np.float64] | None, units: NDArray[np.object_]) -> None:
-    if scores is None:
-        return
+def _warn_of_silence(scores: NDArray[np.float64], units: NDArray[np.object_]) -> None:
     silent = units[np.ptp(scores, axis=0) == 0]
     if len(silent):
         warnings.warn(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
+from scpi._optional import import_extra
 from scpi.tl._impact._null import set_means
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ def gsea(
     The p-value is the share of random sets of the same size and sign of score that score as high, at least
     1 / (n_perm + 1).
     """
-    import gseapy
-
+    gseapy = import_extra("gseapy", extra="gsea")
     by_set = membership.tocsc()
     sets = {str(s): [str(g) for g in by_set[:, s].indices] for s in range(by_set.shape[1])}
     sizes = np.diff(by_set.indptr)

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from matplotlib.colors import PowerNorm
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._slots import listed, read_result
+from scpi.pl._impact_heatmap import POWER, SHOWN, choose, draw, scaled_by_set
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_LABEL = {
+    "zscore": "z against sets of the same expression",
+    "specificity": "z, less means of unit and set",
+    "impact": "Impact",
+}
+
+
+@fill
+def gene_set_impact(
+    adata: AnnData,
+    *,
+    units: Sequence[str] | None = None,
+    sets: Sequence[str] | None = None,
+    n_units: int = 24,
+    n_sets: int = 25,
+    values: Literal["zscore", "specificity", "impact"] = "zscore",
+    style: Literal["paper"] | None = None,
+    pval_cutoff: float = 0.05,
+    key: str = Key.uns.GENE_SET_IMPACT,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    show: bool | None = None,
+    return_fig: bool = False,
+) -> Axes | Figure | None:
+    """Draw a heatmap of the impact of gene sets on latent units.
+
+    A dot marks an impact that is significant. Units and sets stand next to similar ones.
+
+    Parameters
+    ----------
+    %(adata)s
+        :func:`scpi.tl.gene_set_impact` has been run on it.
+    units
+        Units to draw, in this order; if `None`, those with the largest values.
+    sets
+        Gene sets to draw, in this order; if `None`, the first of each unit, then the second, and so on.
+    n_units
+        Most units to draw, where they are not chosen.
+    n_sets
+        Most gene sets to draw, where they are not chosen.
+    values
+        What to draw: the z-score, that less the means of its unit and its set, or the statistic itself.
+    style
+        `"paper"` draws the impacts as Kinalis et al. (BMC Bioinformatics 20, 2019) do: scaled to 0 to 1 within each set,
+        in grey to the power of 5, and only units that reach 0.7 in a set. Some unit is then black for every set, noise
+        included, so nothing is marked.
+    pval_cutoff
+        Largest adjusted p-value that is marked.
+    key
+        Entry of `adata.uns` to draw.
+    %(ax)s
+    %(figsize)s
+    %(show)s
+    %(return_fig)s
+
+    Returns
+    -------
+    The axes if the figure is not shown, or the figure if `return_fig=True`.
+
+    Raises
+    ------
+    KeyError
+        If the data holds no such result.
+    ValueError
+        If a unit or a set was not scored, or a word is unknown.
+
+    Examples
+    --------
+    >>> import scpi
+    >>> adata = scpi.datasets.gene_programs(300, 200, 4, n_genes_per_program=20)
+    >>> adata.varm["gene_sets"] = adata.varm["programs"] != 0
+    >>> adata.varm["loadings"] = adata.varm["programs"]
+    >>> scpi.tl.gene_set_impact(adata, key="loadings")
+    >>> axes = scpi.pl.gene_set_impact(adata, show=False)
+    """
+    if values not in _LABEL:
+        msg = f"`values` must be one of {listed(_LABEL)}, but is {values!r}."
+        raise ValueError(msg)
+    if style not in (None, "paper"):
+        msg = f"`style` must be None or 'paper', but is {style!r}."
+        raise ValueError(msg)
+    stored = read_result(adata, key, tool=Key.uns.GENE_SET_IMPACT, part="zscore")
+    paper = style == "paper"
+    table = scaled_by_set(np.asarray(stored["impact"])) if paper else np.asarray(stored[values])
+    rows, columns = choose(stored, units=units, sets=sets, n_units=n_units, n_sets=n_sets, by=table)
+    if paper and units is None:
+        rows = [row for row in rows if table[row, columns].max() > SHOWN]
+    part = np.ix_(rows, columns)
+    adjusted = np.asarray(stored["pval_adj"])[part].T
+    return draw(
+        table[part].T,
+        [str(stored["units"][i]) for i in rows],
+        [str(stored["sets"][i]) for i in columns],
+        marks=None if paper else adjusted <= pval_cutoff,
+        label="Impact, 0 to 1 in each set" if paper else _LABEL[values],
+        xlabel="Unit" if paper else f"Unit (dot: adjusted p \N{LESS-THAN OR EQUAL TO} {pval_cutoff:g})",
+        ax=ax,
+        figsize=figsize,
+        show=show,
+        return_fig=return_fig,
+        **({"cmap": "Greys", "norm": PowerNorm(POWER, 0.0, 1.0)} if paper else {}),
+    )
