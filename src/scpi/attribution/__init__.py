@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from scpi.attribution._contrast import contrast as contrast
     from scpi.attribution._decoder_effect import decoder_effect as decoder_effect
     from scpi.attribution._decoder_target import DecoderTarget as DecoderTarget
+    from scpi.attribution._insertion_deletion import InsertionDeletion as InsertionDeletion
+    from scpi.attribution._insertion_deletion import insertion_deletion as insertion_deletion
     from scpi.attribution._latent_traversal import latent_traversal as latent_traversal
     from scpi.attribution._list_methods import methods as methods
+    from scpi.attribution._parameter_randomisation import parameter_randomisation as parameter_randomisation
+    from scpi.attribution._seed_agreement import seed_agreement as seed_agreement
     from scpi.attribution._target import AttributionTarget as AttributionTarget
 
 __getattr__, __dir__, __all__ = attach(
@@ -28,6 +32,7 @@ __getattr__, __dir__, __all__ = attach(
         "CellAttributions": "_attribute_cells",
         "DecoderTarget": "_decoder_target",
         "GroupAttributions": "_attribute_groups",
+        "InsertionDeletion": "_insertion_deletion",
         "UnitAttributions": "_attribute_units",
         "attribute_cells": "_attribute_cells",
         "attribute_groups": "_attribute_groups",
@@ -35,7 +40,10 @@ __getattr__, __dir__, __all__ = attach(
         "centroid_logits": "_centroid_logits",
         "contrast": "_contrast",
         "decoder_effect": "_decoder_effect",
+        "insertion_deletion": "_insertion_deletion",
         "latent_traversal": "_latent_traversal",
         "methods": "_list_methods",
+        "parameter_randomisation": "_parameter_randomisation",
+        "seed_agreement": "_seed_agreement",
     },
 )

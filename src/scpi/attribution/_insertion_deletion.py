@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from scpi._rng import as_generator
+from scpi.attribution._checks import check_expression, check_positive, find_outputs
+from scpi.attribution._space import Space
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+    from torch import Tensor
+
+    from scpi.attribution._target import AttributionTarget
+
+_CELLS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class InsertionDeletion:
+    """How an output changes as genes come in or go, the most important first."""
+
+    share: NDArray[np.float64]
+    """Share of the genes at each step, from 0 to 1."""
+    insertion: NDArray[np.float64]
+    """Outputs x steps: the way from the baseline to the cells that is made, as genes of the cell come in, from 0 to 1."""
+    deletion: NDArray[np.float64]
+    """Outputs x steps: the way that is left, as genes go to the baseline, from 1 to 0."""
+
+    insertion_auc: NDArray[np.float64]
+    """Area under the insertion of each output: the larger, the better the genes are ordered."""
+    deletion_auc: NDArray[np.float64]
+    """Area under the deletion of each output: the smaller, the better."""
+
+
+def insertion_deletion(
+    target: AttributionTarget,
+    x: Any,
+    attributions: ArrayLike | None,
+    *,
+    outputs: Sequence[str | int] | None = None,
+    baseline: Literal["zero", "mean"] | ArrayLike = "mean",
+    n_steps: int = 20,
+    device: str | torch.device | None = None,
+    rng: int | np.random.Generator | None = 0,
+) -> InsertionDeletion:
+    r"""See whether the genes with the largest attributions are those that an output depends on.
+
+    With :math:`b` the baseline, :math:`x_S` a cell whose genes outside of :math:`S` are at the baseline, and
+    :math:`S_p` the share :math:`p` of genes whose attributions say that they move the output most towards where it is,
+
+    .. math:: \text{insertion}_p = \frac{\sum_i s_i \, (f(x_{i, S_p}) - f(b))}{\sum_i |f(x_i) - f(b)|},
+       \qquad s_i = \operatorname{sign}(f(x_i) - f(b)),
+
+    and the deletion is the same for :math:`x` without :math:`S_p` (Petsiuk et al., "RISE", BMVC 2018, for outputs of
+    any sign and range). The curves may leave the range from 0 to 1: some genes work against the others.
+
+    Parameters
+    ----------
+    target
+        What is explained.
+    x
+        Registered expression, cells x genes, dense or sparse; some hundred cells suffice.
+    attributions
+        What genes contribute to the difference from the baseline, such as integrated gradients: outputs x cells x
+        genes, or outputs x genes for the same order in all cells, where a slope is enough. It is in effect multiplied
+        by the difference of the gene from the baseline. A random order, for comparison, if `None`.
+    outputs
+        Outputs, by name or place, that the attributions are of; all if `None`.
+    baseline
+        In the input of the function: zero, the mean of the cells, or one number a gene.
+    n_steps
+        Number of steps.
+    device
+        Where to compute, as for :func:`scpi.attribution.attribute_units`.
+    rng
+        Seed or generator of the random order.
+
+    Returns
+    -------
+    The curves, and the areas under them.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, an output is unknown, or a number is out of its range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scpi.attribution import AttributionTarget, insertion_deletion
+    >>> target = AttributionTarget(lambda x: x @ torch.tensor([[3.0], [1.0]]), lambda x: x, ["a"], kind="latent")
+    >>> found = insertion_deletion(target, [[1.0, 1.0]], [[[3.0, 1.0]]], baseline="zero", n_steps=2)
+    >>> found.insertion.tolist(), found.deletion.tolist()
+    ([[0.0, 0.75, 1.0]], [[1.0, 0.25, 0.0]])
+    """
+    check_positive(n_steps=n_steps)
+    matrix, space = check_expression(x), Space(target, device)
+    places = find_outputs(range(len(target.names)) if outputs is None else outputs, target.names)
+    n_cells, n_genes = matrix.shape
+    given = _check_attributions(attributions, (len(places), n_cells, n_genes))
+    start = _baseline(baseline, space, matrix)
+    generator = as_generator(rng)
+    counts = np.round(np.linspace(0, n_genes, n_steps + 1)).astype(int)
+    way = np.zeros((2, len(places), n_steps + 1))
+    total = np.zeros(len(places))
+    for rows in _batches(n_cells):
+        cells = space.read(matrix[rows])
+        first = space.values(space.enter(start), places)
+        difference = space.values(space.enter(cells), places) - first
+        total += difference.abs().sum(1).double().cpu().numpy()
+        for j, place in enumerate(places):
+            sign = difference[j].sign()
+            order = _contributions(given, j, rows, cells - start, generator) * sign[:, None]
+            rank = order.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+            for step, count in enumerate(counts):
+                inside = rank < int(count)
+                for k, kept in enumerate((inside, ~inside)):
+                    mixed = torch.where(kept, cells, start)
+                    moved = space.values(space.enter(mixed), [place])[0] - first[j]
+                    way[k, j, step] += float((moved * sign).double().sum())
+    insertion, deletion = way / np.where(total > 0, total, np.nan)[:, None]
+    share = counts / n_genes
+    return InsertionDeletion(
+        share=share,
+        insertion=insertion,
+        deletion=deletion,
+        insertion_auc=_area(insertion, share),
+        deletion_auc=_area(deletion, share),
+    )
+
+
+def _check_attributions(attributions: ArrayLike | None, shape: tuple[int, int, int]) -> NDArray[np.float32] | None:
+    if attributions is None:
+        return None
+    given = np.asarray(attributions, dtype=np.float32)
+    if given.shape not in {shape, (shape[0], shape[2])}:
+        msg = f"`attributions` must be outputs x cells x genes, {shape}, or outputs x genes, but are of shape {given.shape}."
+        raise ValueError(msg)
+    return given
+
+
+def _baseline(baseline: str | ArrayLike, space: Space, matrix: Any) -> Tensor:
+    """One row in the input of the function."""
+    if isinstance(baseline, str) and baseline == "mean":
+        sums = [space.read(matrix[rows]).double().sum(0) for rows in _batches(matrix.shape[0])]
+        return (torch.stack(sums).sum(0) / matrix.shape[0]).to(space.dtype)[None]
+    if isinstance(baseline, str) and baseline == "zero":
+        return torch.zeros((1, matrix.shape[1]), dtype=space.dtype, device=space.device)
+    if isinstance(baseline, str) or np.shape(baseline) != (matrix.shape[1],):
+        shown = repr(baseline) if isinstance(baseline, str) else f"of shape {np.shape(baseline)}"
+        msg = f"`baseline` must be 'zero', 'mean' or {matrix.shape[1]} numbers, but is {shown}."
+        raise ValueError(msg)
+    return torch.from_numpy(np.asarray(baseline, dtype=np.float64)).to(device=space.device, dtype=space.dtype)[None]
+
+
+def _batches(n_cells: int) -> Iterator[slice]:
+    for start in range(0, n_cells, _CELLS):
+        yield slice(start, min(start + _CELLS, n_cells))
+
+
+def _contributions(
+    given: NDArray[np.float32] | None, output: int, rows: slice, change: Tensor, rng: np.random.Generator
+) -> Tensor:
+    """What each gene contributes in each cell, or random numbers."""
+    if given is None:
+        return torch.from_numpy(rng.standard_normal(tuple(change.shape), dtype=np.float32)).to(change)
+    if given.ndim == 3:
+        return torch.from_numpy(given[output, rows]).to(change)
+    return torch.from_numpy(given[output]).to(change) * change
+
+
+def _area(curves: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(((curves[:, 1:] + curves[:, :-1]) / 2 * np.diff(share)).sum(axis=1))
