@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from scpi.pl._rank_genes_gradients import rank_genes_gradients as rank_genes_gradients
     from scpi.pl._ranking_accuracy import ranking_accuracy as ranking_accuracy
     from scpi.pl._ranking_agreement import ranking_agreement as ranking_agreement
+    from scpi.pl._saliency import saliency as saliency
     from scpi.pl._units import units as units
     from scpi.pl._volcano import volcano as volcano
     from scpi.pl._voom import voom as voom
@@ -44,6 +45,7 @@ __getattr__, __dir__, __all__ = attach(
         "rank_genes_gradients": "_rank_genes_gradients",
         "ranking_accuracy": "_ranking_accuracy",
         "ranking_agreement": "_ranking_agreement",
+        "saliency": "_saliency",
         "units": "_units",
         "volcano": "_volcano",
         "voom": "_voom",
