@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy.special import entr
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-class DCIScores(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class DCIScores:
     """What :func:`scpi.metrics.dci` found."""
 
     disentanglement: float
@@ -153,7 +155,7 @@ def dci(
     >>> from scpi.metrics import dci
     >>> truths = np.random.default_rng(0).random((400, 2))
     >>> found = dci(truths * [1.0, -3.0], truths)
-    >>> all(score > 0.95 for score in found[:3])
+    >>> min(found.disentanglement, found.completeness, found.informativeness) > 0.95
     True
     """
     from sklearn.model_selection import train_test_split
@@ -183,7 +185,12 @@ def dci(
         importance.append(values / max(values.sum(), np.finfo(float).tiny))
         explained.append(_explained(truth[test], model.predict(activity[test])))
     matrix = np.array(importance).T
-    return DCIScores(disentanglement(matrix), completeness(matrix), float(np.mean(explained)), matrix)
+    return DCIScores(
+        disentanglement=disentanglement(matrix),
+        completeness=completeness(matrix),
+        informativeness=float(np.mean(explained)),
+        importance=matrix,
+    )
 
 
 def _predictor(kind: str, n_trees: int, seed: int) -> Any:
