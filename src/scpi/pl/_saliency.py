@@ -135,7 +135,9 @@ def saliency(
         axes.tick_params(length=0)
         axes.spines[:].set_linewidth(0.4)
         bar = figure.colorbar(image, ax=axes, shrink=min(1.0, 1.4 / figsize[1]), aspect=15, pad=0.02)
-        bar.set_label("Saliency" + {None: "", "unit": " / largest of the unit", "gene": " / largest of the gene"}[scale])
+        bar.set_label(
+            "Saliency" + {None: "", "unit": " / largest of the unit", "gene": " / largest of the gene"}[scale]
+        )
         bar.outline.set_visible(False)
         if group is not None:
             axes.set_title(shorten(group, 40))
