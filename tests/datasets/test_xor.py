@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import special, stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
 from scpi.datasets import xor
+from scpi.de import rank_genes
+from scpi.metrics import precision_at_k
+from scpi.tl import rank_genes_gradients
 
 
 def expected_counts(adata):
@@ -86,6 +90,18 @@ def test_linear_classifiers_are_at_chance_and_the_product_of_the_modules_is_not(
     a, b = (x @ np.sign(cells.varm["programs"][name].to_numpy()) for name in "AB")
     product = (a - a.mean()) * (b - b.mean())
     assert ((product < 0) == (cells.obs["group"] == "different")).mean() > 0.97
+
+
+def test_a_network_finds_the_drivers_and_a_test_does_not():
+    adata = xor(600, 200, n_decoys=40, rng=5)
+    driver = adata.var["is_driver"].to_numpy()
+    rank_genes_gradients(adata, "group", method="integrated_gradients", spread=True, test=None)
+    found = adata.uns["rank_genes_gradients"]
+    for group in ("same", "different"):
+        size = pd.Series(found["mean_abs"][group], index=found["names"][group])[adata.var_names].to_numpy()
+        assert precision_at_k(size, driver) >= 0.9
+    rank_genes(adata, "group", method="t-test")
+    assert adata.var["is_driver"][adata.uns["rank_genes_groups"]["names"]["same"][:20]].mean() < 0.4
 
 
 def test_decoys_vary_as_drivers_do(cells):

@@ -33,6 +33,13 @@ def test_spearman_is_that_of_scipy(cells):
     assert found[0, 1] == pytest.approx(1.0)
 
 
+def test_a_unit_that_is_never_zero_has_the_ceiling_that_is_stated():
+    rng = np.random.default_rng(4)
+    truth = rng.random(4000) * (np.arange(4000) < 1400)
+    unit = np.where(truth > 0, truth, -rng.random(4000))
+    assert association(unit[:, None], truth[:, None])[0, 0] == pytest.approx(np.sqrt(1 - 0.65**3), abs=1e-3)
+
+
 @pytest.mark.parametrize("n_bins", [2, 10, 17])
 def test_information_is_that_of_scikit_learn(cells, n_bins):
     units, truths = cells

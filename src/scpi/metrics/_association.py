@@ -27,8 +27,10 @@ def association(
         Known factors of the same cells, cells x truths; or one label for each cell, then each label is a truth that a
         cell has or has not, in sorted order.
     how
-        `"spearman"`: absolute rank correlation, with the mean rank for ties. `"smi"`: scaled mutual information, that of
-        the unit, cut into equally wide bins, and the truth over the entropy of the truth. A truth of no more than `n_bins`
+        `"spearman"`: absolute rank correlation, with the mean rank for ties. Of a truth that is 0 in a share *q* of the
+        cells, a unit that is never quite 0 reaches no more than about :math:`\sqrt{1 - q^3}`.
+        `"smi"`: scaled mutual information, that of the unit, cut into equally wide bins, and the truth over the entropy
+        of the truth. A truth of no more than `n_bins`
         values is taken as classes, another one is cut into bins as well. It does not ask for a monotone relation, but
         it is above 0 for units that have nothing to do with a truth, by about :math:`(b - 1)(c - 1) / (2 n H)` with *b*
         bins, *c* classes of entropy *H* and *n* cells.
