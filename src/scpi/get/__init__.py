@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from scpi.get._differential_activity import differential_activity as differential_activity
     from scpi.get._gene_set_impact import gene_set_impact as gene_set_impact
     from scpi.get._gene_sets import gene_sets as gene_sets
+    from scpi.get._impact_contrast import impact_contrast as impact_contrast
     from scpi.get._intervention_targets import intervention_targets as intervention_targets
     from scpi.get._pathway_activity import pathway_activity as pathway_activity
     from scpi.get._programs import programs as programs
@@ -29,6 +30,7 @@ __getattr__, __dir__, __all__ = attach(
         "differential_activity": "_differential_activity",
         "gene_set_impact": "_gene_set_impact",
         "gene_sets": "_gene_sets",
+        "impact_contrast": "_impact_contrast",
         "intervention_targets": "_intervention_targets",
         "pathway_activity": "_pathway_activity",
         "programs": "_programs",

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from matplotlib.colors import PowerNorm
@@ -106,6 +106,9 @@ def gene_set_impact(
         rows = [row for row in rows if table[row, columns].max() > SHOWN]
     part = np.ix_(rows, columns)
     adjusted = np.asarray(stored["pval_adj"])[part].T
+    colours: dict[str, Any] = {}
+    if paper:
+        colours = {"cmap": "Greys", "norm": PowerNorm(POWER, 0.0, 1.0), "ticks": (0.5, SHOWN, 0.8, 0.9, 1.0)}
     return draw(
         table[part].T,
         [str(stored["units"][i]) for i in rows],
@@ -117,5 +120,5 @@ def gene_set_impact(
         figsize=figsize,
         show=show,
         return_fig=return_fig,
-        **({"cmap": "Greys", "norm": PowerNorm(POWER, 0.0, 1.0)} if paper else {}),
+        **colours,
     )

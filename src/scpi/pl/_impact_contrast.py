@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from scpi.pl._impact_heatmap import OVERLAID, choose, draw, scaled_by_set
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
 
     from anndata import AnnData
     from matplotlib.axes import Axes
@@ -98,6 +97,7 @@ def impact_contrast(
     part = np.ix_(rows, columns)
     larger = np.maximum(np.asarray(stored["pval_adj"]), np.asarray(stored["pval_groups_adj"]))[part].T
     sides = f"{stored['params']['target']} \N{MINUS SIGN} {stored['params']['reference']}"
+    colours: dict[str, Any] = {"cmap": DIVERGING, "vmin": -1.0, "vmax": 1.0} if paper else {}
     return draw(
         table[part].T,
         [str(stored["units"][i]) for i in rows],
@@ -109,7 +109,7 @@ def impact_contrast(
         figsize=figsize,
         show=show,
         return_fig=return_fig,
-        **({"cmap": DIVERGING, "vmin": -1.0, "vmax": 1.0} if paper else {}),
+        **colours,
     )
 
 

@@ -80,11 +80,14 @@ def draw(
     figsize: tuple[float, float] | None,
     show: bool | None,
     return_fig: bool,
+    ticks: Sequence[float] | None = None,
     **colours: Any,
 ) -> Axes | Figure | None:
     """Draw a matrix of sets x units, with dots where `marks` is true, in diverging colours unless others are given."""
     if figsize is None:
         figsize = (min(PAGE_WIDTH, 3.2 + 0.16 * matrix.shape[1]), max(1.8, 0.9 + 0.155 * matrix.shape[0]))
+    # A limit that leaves out a few extremes is the default
+    extend = "neither" if colours else "both"
     if not colours:
         limit = symmetric_limit(matrix)
         colours = {"cmap": DIVERGING, "vmin": -limit, "vmax": limit}
@@ -98,7 +101,7 @@ def draw(
         axes.set_yticks(range(matrix.shape[0]), set_labels(sets, 38))
         axes.tick_params(length=2)
         axes.spines[:].set_visible(False)
-        bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=25, pad=0.02)
+        bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=25, pad=0.02, extend=extend, ticks=ticks)
         bar.set_label(label)
         bar.outline.set_visible(False)
         axes.set_xlabel(xlabel)

@@ -119,7 +119,15 @@ def _draw_unit(
     if low == high:
         low, high = values.min(), values.max()
     dots = panel.scatter(
-        *places[order].T, c=values[order], s=size, cmap="viridis", vmin=low, vmax=high, lw=0, rasterized=True
+        places[order, 0],
+        places[order, 1],
+        c=values[order],
+        s=size,
+        cmap="viridis",
+        vmin=low,
+        vmax=high,
+        lw=0,
+        rasterized=True,
     )
     panel.set_xticks([])
     panel.set_yticks([])

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from scpi.tl._differential_activity import differential_activity as differential_activity
     from scpi.tl._gene_set_impact import gene_set_impact as gene_set_impact
     from scpi.tl._gene_sets import gene_sets as gene_sets
+    from scpi.tl._impact_contrast import impact_contrast as impact_contrast
     from scpi.tl._pathway_activity import pathway_activity as pathway_activity
     from scpi.tl._rank_genes_gradients import rank_genes_gradients as rank_genes_gradients
     from scpi.tl._rank_genes_permutation import rank_genes_permutation as rank_genes_permutation
@@ -29,6 +30,7 @@ __getattr__, __dir__, __all__ = attach(
         "differential_activity": "_differential_activity",
         "gene_set_impact": "_gene_set_impact",
         "gene_sets": "_gene_sets",
+        "impact_contrast": "_impact_contrast",
         "pathway_activity": "_pathway_activity",
         "rank_genes_gradients": "_rank_genes_gradients",
         "rank_genes_permutation": "_rank_genes_permutation",

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._slots import read_result
+from scpi.get._gene_set_impact import tidy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+    from mudata import MuData
+
+_TABLES = (
+    "difference",
+    "ci_low",
+    "ci_high",
+    "zscore",
+    "pval",
+    "pval_adj",
+    "t",
+    "pval_groups",
+    "pval_groups_adj",
+    "pval_permuted",
+)
+
+
+@fill
+def impact_contrast(
+    data: AnnData | MuData,
+    *,
+    units: str | Sequence[str] | None = None,
+    pval_cutoff: float | None = None,
+    top_n: int | None = None,
+    key: str = Key.uns.IMPACT_CONTRAST,
+    mod: str | None = None,
+) -> pd.DataFrame:
+    """List the differences of the impact of gene sets between two groups of cells.
+
+    Parameters
+    ----------
+    %(data)s
+    units
+        Unit or units to return, in this order; all if `None`.
+    pval_cutoff
+        Return the differences of which both adjusted p-values, against other sets and between the groups, are at most
+        this.
+    top_n
+        Return this many sets of each unit, the best first.
+    key
+        Entry of `adata.uns` that :func:`scpi.tl.impact_contrast` wrote.
+    %(mod)s
+
+    Returns
+    -------
+    One row for each unit and set with the columns `unit`, `set`, `size`, `difference` (target less reference),
+    `ci_low`, `ci_high`, `zscore`, `pval`, `pval_adj`, `t`, `pval_groups`, `pval_groups_adj`, `pval_permuted` (with donors
+    only) and `rank` (by absolute z-score within the unit, from 1), by unit and then by rank.
+
+    Raises
+    ------
+    KeyError
+        If the data holds no such result.
+    ValueError
+        If there is no such unit.
+    """
+    stored = read_result(resolve_modality(data, mod), key, tool=Key.uns.IMPACT_CONTRAST, part="difference")
+    present = [name for name in _TABLES if name in stored]
+    frame = tidy(stored, present, units=units, pval_cutoff=pval_cutoff, top_n=top_n)
+    if pval_cutoff is None:
+        return frame
+    return frame[frame["pval_groups_adj"] <= pval_cutoff].reset_index(drop=True)

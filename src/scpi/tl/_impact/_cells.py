@@ -1,0 +1,70 @@
+"""Means of attributions over samples of cells, of genes and of gene sets, summed as the cells come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from scpi.attribution._stream import stream
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+    from scpi.attribution._stream import Question
+
+
+@dataclass(frozen=True)
+class SampleMeans:
+    """What is known of the attributions in each sample."""
+
+    genes: NDArray[np.float64]
+    """Mean attribution, samples x units x genes."""
+    sets: NDArray[np.float64]
+    """Mean impact, samples x units x sets."""
+    variance: NDArray[np.float64]
+    """Variance of the impact between cells, samples x units x sets."""
+    n_cells: NDArray[np.int64]
+    """Number of cells of each sample."""
+    drawn: NDArray[np.float32]
+    """Mean impact in samples of cells drawn with replacement, draws x samples x units x sets."""
+
+
+def sample_means(
+    question: Question, membership: sparse.csr_matrix, *, n_boot: int, rng: np.random.Generator
+) -> SampleMeans:
+    """Average the attributions of all units over the cells of each sample, the groups of the question.
+
+    Impacts of single cells are made a batch at a time and not kept. In a bootstrap sample, each cell comes a number of
+    times that is Poisson distributed, which needs no second pass over the cells.
+    """
+    sizes = np.asarray(membership.sum(axis=0), dtype=np.float32).ravel()
+    weights = torch.from_numpy(membership.toarray().astype(np.float32) / sizes)
+    units = question.outputs[0]
+    n_samples = len(question.outputs)
+    shape = (n_samples, len(units), len(sizes))
+    genes = np.zeros((n_samples, len(units), len(weights)))
+    means, squares, n_cells = np.zeros(shape), np.zeros(shape), np.zeros(n_samples, dtype=np.int64)
+    drawn, n_drawn = np.zeros((n_boot, *shape), dtype=np.float32), np.zeros((n_boot, n_samples), dtype=np.float32)
+    for sample, rows, explained in stream(question):
+        impact = np.empty((len(rows), *shape[1:]), dtype=np.float32)
+        for j in range(len(units)):
+            values = explained.of_genes(j).cpu().float()
+            genes[sample, j] += values.sum(0, dtype=torch.float64).numpy()
+            impact[:, j] = (values @ weights).numpy()
+        mean = impact.mean(axis=0, dtype=np.float64)
+        # Moments of a batch are merged with those before it (Chan et al., 1979)
+        shift, total = mean - means[sample], n_cells[sample] + len(rows)
+        squares[sample] += np.square(impact - mean).sum(axis=0) + shift**2 * (n_cells[sample] * len(rows) / total)
+        means[sample] += shift * (len(rows) / total)
+        n_cells[sample] = total
+        if n_boot:
+            times = rng.poisson(1.0, (n_boot, len(rows))).astype(np.float32)
+            drawn[:, sample] += (times @ impact.reshape(len(rows), -1)).reshape(n_boot, *shape[1:])
+            n_drawn[:, sample] += times.sum(axis=1)
+    genes /= n_cells[:, None, None]
+    drawn /= np.maximum(n_drawn, 1.0)[:, :, None, None]
+    return SampleMeans(genes, means, squares / np.maximum(n_cells - 1, 1)[:, None, None], n_cells, drawn)

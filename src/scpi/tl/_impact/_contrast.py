@@ -1,0 +1,143 @@
+"""Tests of the difference of impacts between two groups: of cells, or of donors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations, product
+from math import comb
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import special
+
+from scpi.de import ebayes, lm_fit
+from scpi.de._student import two_sided_log_pval
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from scpi.tl._impact._cells import SampleMeans
+
+# As many exchanges of labels are listed; of more, as many are drawn
+_MOST = 4096
+_COVERAGE = 0.95
+# Prior variances need some tests to be estimated from
+_FEWEST_TESTS = 3
+
+
+@dataclass(frozen=True)
+class GroupTest:
+    """Difference of two groups with what it is judged by, units x sets."""
+
+    difference: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    t: NDArray[np.float64]
+    pval: NDArray[np.float64]
+    permuted: NDArray[np.float64] | None = None
+    """P-value by exchanging the labels of donors."""
+
+
+def between_cells(means: SampleMeans) -> GroupTest:
+    """Welch's t-test of the cells of sample 0 against those of sample 1, with a bootstrap interval."""
+    difference = means.sets[0] - means.sets[1]
+    share = means.variance / means.n_cells[:, None, None]
+    error = share.sum(axis=0)
+    freedom = np.maximum(means.n_cells - 1, 1)[:, None, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        t = np.where(error > 0, difference / np.sqrt(error), 0.0)
+        df = np.where(error > 0, error**2 / (share**2 / freedom).sum(axis=0), 1.0)
+    pval = np.where(error > 0, np.exp(two_sided_log_pval(t, df)), 1.0)
+    if not len(means.drawn):
+        blank = np.full(difference.shape, np.nan)
+        return GroupTest(difference, blank, blank, t, _floored(pval))
+    drawn = means.drawn[:, 0] - means.drawn[:, 1]
+    low, high = np.quantile(drawn, [(1 - _COVERAGE) / 2, (1 + _COVERAGE) / 2], axis=0)
+    return GroupTest(difference, low, high, t, _floored(pval))
+
+
+def between_donors(
+    means: NDArray[np.float64], is_target: NDArray[np.bool_], donors: NDArray[np.intp] | None, rng: np.random.Generator
+) -> GroupTest:
+    """Moderated t-test of donors, within donors that are in both groups where they are given.
+
+    Parameters
+    ----------
+    means
+        Mean impact of each sample, samples x units x sets.
+    is_target
+        Whether the cells of a sample are those of the target.
+    donors
+        Donor of each sample, each in both groups; `None` if the two groups have donors of their own.
+    rng
+        Draws exchanges of labels where they are too many to list.
+    """
+    shape = means.shape[1:]
+    table = means.reshape(len(means), -1)
+    first = np.ones((len(means), 1)) if donors is None else np.eye(int(donors.max()) + 1)[donors]
+    design = np.column_stack([first, is_target.astype(np.float64)])
+    # Units differ in scale: the variances of the sets of one are put in units of their median before a prior is shared
+    scale = np.median(lm_fit(table, design).sigma.reshape(shape), axis=1)
+    moves = scale > 1e-12 * max(float(np.abs(means).max()), np.finfo(np.float64).tiny)
+    scale = np.repeat(np.where(moves, scale, 1.0), shape[1])
+    kept = np.flatnonzero(np.repeat(moves, shape[1]))
+    difference, error, t = (np.zeros(table.shape[1]) for _ in range(3))
+    pval, df = np.ones(table.shape[1]), np.full(table.shape[1], np.inf)
+    if len(kept):
+        fit = lm_fit(table[:, kept] / scale[kept], design)
+        if len(kept) < _FEWEST_TESTS:
+            error[kept], df[kept] = fit.stdev_unscaled[-1] * fit.sigma, fit.df_residual
+        else:
+            moderated = ebayes(fit)
+            error[kept], df[kept] = moderated.std_error[-1], moderated.df
+        difference[kept] = fit.coefficients[-1]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            t[kept] = np.where(error[kept] > 0, difference[kept] / error[kept], 0.0)
+        pval[kept] = np.exp(two_sided_log_pval(t[kept], df[kept]))
+    width = error * -special.stdtrit(df, (1 - _COVERAGE) / 2)
+    permuted = _exchanged(table, is_target, donors, rng)
+    low, high = ((difference + side * width) * scale for side in (-1, 1))
+    difference, low, high, t, pval, permuted = (
+        values.reshape(shape) for values in (difference * scale, low, high, t, _floored(pval), permuted)
+    )
+    return GroupTest(difference, low, high, t, pval, permuted)
+
+
+def _floored(pval: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.maximum(pval, np.finfo(np.float64).tiny)
+
+
+def _exchanged(
+    table: NDArray[np.float64], is_target: NDArray[np.bool_], donors: NDArray[np.intp] | None, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Share of exchanges of labels, the given ones included, with a difference of means as large."""
+    if donors is None:
+        values, weights = table, _label_weights(is_target, rng)
+    else:
+        order = np.argsort(donors, kind="stable")
+        pairs = table[order][is_target[order]] - table[order][~is_target[order]]
+        values, weights = pairs, _sign_weights(len(pairs), rng)
+    found = np.abs(weights @ values)
+    # The first row are the labels as they are
+    observed = found[0] - 1e-9 * np.abs(table).max(initial=0.0)
+    return np.asarray((found >= observed).mean(axis=0))
+
+
+def _sign_weights(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    if 2**n <= _MOST:
+        return np.array(list(product([1.0, -1.0], repeat=n))) / n
+    signs = rng.choice([-1.0, 1.0], (_MOST, n))
+    signs[0] = 1.0
+    return signs / n
+
+
+def _label_weights(is_target: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float64]:
+    n, n_target = len(is_target), int(is_target.sum())
+    if comb(n, n_target) <= _MOST:
+        labels = np.zeros((comb(n, n_target), n), dtype=bool)
+        for row, chosen in zip(labels, combinations(range(n), n_target), strict=True):
+            row[list(chosen)] = True
+        labels = np.concatenate([is_target[None], labels[(labels != is_target).any(axis=1)]])
+    else:
+        labels = np.stack([is_target, *(rng.permutation(is_target) for _ in range(_MOST - 1))])
+    return np.where(labels, 1.0 / n_target, -1.0 / (n - n_target))

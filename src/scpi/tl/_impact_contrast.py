@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._rng import as_generator
+from scpi._saliency import find_units
+from scpi._slots import listed, read_labels, result_params
+from scpi.attribution._stream import Question
+from scpi.de import false_discovery_control
+from scpi.model.base._explain import attribution_target
+from scpi.tl._gene_set_impact import check_numbers, choose_sets
+from scpi.tl._gradient_input import expression_of_model
+from scpi.tl._impact._cells import sample_means
+from scpi.tl._impact._contrast import between_cells, between_donors
+from scpi.tl._impact._null import matched_null, set_means
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import ArrayLike, NDArray
+
+logger = logging.getLogger(__name__)
+
+_REST = "rest"
+_FEWEST_DONORS = 2
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """Samples of cells that are averaged: the two groups, or the two groups of each donor."""
+
+    codes: NDArray[np.intp]
+    """Sample of each cell, negative where it is left out."""
+    is_target: NDArray[np.bool_]
+    donors: NDArray[np.intp] | None
+    """Donor of each sample where donors are compared with themselves."""
+
+
+@fill
+def impact_contrast(
+    data: AnnData | MuData,
+    model: Any,
+    groupby: str,
+    *,
+    target: str,
+    reference: str = _REST,
+    method: str = "integrated_gradients",
+    baseline: str | ArrayLike | None = None,
+    donor_key: str | None = None,
+    sets: str = Key.varm.GENE_SETS,
+    units: Sequence[str] | None = None,
+    layer: str | None = None,
+    n_bins: int = 25,
+    min_size: int = 5,
+    max_size: int | None = None,
+    min_cells: int = 10,
+    n_cells: int | None = None,
+    n_boot: int = 1000,
+    rng: int | np.random.Generator | None = 0,
+    key_added: str = Key.uns.IMPACT_CONTRAST,
+    mod: str | None = None,
+    copy: bool = False,
+    **options: Any,
+) -> AnnData | MuData | None:
+    r"""Compare the impact of gene sets on latent units between two groups of cells.
+
+    The impact of the set :math:`P` on the unit :math:`u` in the cell :math:`c` is the mean of the attributions of its
+    genes, :math:`I_{cuP} = \frac{1}{|P|} \sum_{g \in P} a_{cug}`, and the difference is
+
+    .. math:: D_{uP} = \mathrm{mean}_\mathrm{target} I_{cuP} - \mathrm{mean}_\mathrm{reference} I_{cuP},
+
+    positive where the genes of the set push the unit up more in the target. (Kinalis et al., BMC Bioinformatics 20, 2019,
+    have the other sign.) Two questions are asked of it, and a finding needs both answers:
+
+    - Is it more than that of other sets of genes? `zscore` and `pval` compare it with random sets of as many genes of
+      similar expression, as :func:`scpi.tl.gene_set_impact` does.
+    - Is it more than the cells, or donors, differ in any case? With `donor_key`, the impacts are averaged over the cells
+      of each donor and group, and donors are compared: by a moderated t-test, within donors where at least half of them
+      are in both groups, and by exchanging their labels. Without, cells count as independent, which those of one donor
+      are not: such p-values are too small.
+
+    Integrated gradients start at the mean of all cells that are compared, so that a difference of expression counts times
+    the slope of the unit along it. Plain gradients do not see a difference of expression, only one of the slopes.
+
+    Parameters
+    ----------
+    %(data)s
+    model
+        Trained model: one of scpi with latent units, or SCVI, LinearSCVI or SCANVI of scvi-tools.
+    groupby
+        Column of `adata.obs` with the group of each cell; cells without a label are left out.
+    target
+        Group whose impacts count as positive.
+    reference
+        Group to compare with, or `"rest"` for all other cells.
+    method
+        Attribution, one of :func:`scpi.attribution.methods`.
+    baseline
+        What cells are compared with, for methods that compare: `"mean"` of all cells, `"zero"`, `"cells"`, or an array of
+        genes, as for :func:`scpi.attribution.attribute_groups`; that of the method if `None`.
+    donor_key
+        Column of `adata.obs` with the donor, or whatever else is the replicate.
+    sets
+        Entry of `adata.varm` with the gene sets, as :func:`scpi.tl.gene_sets` writes it.
+    units
+        Units to compare, by name; all if `None`.
+    layer
+        Entry of `adata.layers` with the expression by which genes are matched, as for :func:`scpi.tl.gene_set_impact`.
+    n_bins
+        Number of bins of equally many genes by mean expression.
+    min_size, max_size
+        Sets with fewer or more measured genes are left out.
+    min_cells
+        Fewest cells of a group; with donors, of a donor in a group, below which it is left out.
+    n_cells
+        Most cells of each group, or each donor in a group, drawn at random; all if `None`.
+    n_boot
+        Number of bootstrap samples of the cells for the interval without donors; none if 0.
+    rng
+        Seed or generator of what is drawn at random.
+    %(key_added)s
+    %(mod)s
+    %(copy)s
+    **options
+        Options of the attribution.
+
+    Returns
+    -------
+    Returns `None` if `copy=False`, else the copy. Sets the following field:
+
+    `adata.uns['impact_contrast' | key_added]` : :class:`dict`
+        `units` and `sets`, their names; `size`, genes of each set; and units x sets `difference`; `ci_low` and `ci_high`,
+        its interval of 95 % (bootstrap of the cells, or that of the t-test of donors); `zscore`, `pval` and `pval_adj`
+        against random sets; `t`, `pval_groups` and `pval_groups_adj` between cells or donors; with donors
+        `pval_permuted`, the share of the exchanges of their labels that give as large a difference, at most 4,096 of
+        them: few donors cannot make it small. P-values are two-sided and adjusted over units and sets (Benjamini-
+        Hochberg). And `params`.
+
+    Raises
+    ------
+    KeyError
+        If a column, the gene sets or the layer is not there.
+    TypeError
+        If the model has no latent units that can be explained, or the method has no such option.
+    ValueError
+        If a group is missing or too small, there are fewer than two donors on a side, or a number is out of its range.
+
+    Warns
+    -----
+    UserWarning
+        Without donors, as cells are not independent.
+
+    Examples
+    --------
+    >>> import scvi
+    >>> import scpi
+    >>> adata = scpi.datasets.gene_programs(200, 100, 2, n_genes_per_program=20)
+    >>> adata.varm["gene_sets"] = adata.varm["programs"] != 0
+    >>> adata.obs["state"] = (adata.obsm["programs"].iloc[:, 0] > 0).map({True: "on", False: "off"})
+    >>> adata.obs["donor"] = list("abcd") * 50
+    >>> scvi.model.LinearSCVI.setup_anndata(adata)
+    >>> model = scvi.model.LinearSCVI(adata, n_latent=2)
+    >>> model.train(1, accelerator="cpu", enable_progress_bar=False)
+    >>> scpi.tl.impact_contrast(adata, model, "state", target="on", reference="off", donor_key="donor")
+    >>> adata.uns["impact_contrast"]["difference"].shape
+    (2, 2)
+    """
+    adata = resolve_modality(data, mod)
+    check_numbers(n_bins=n_bins, min_size=min_size, min_cells=min_cells, n_cells=n_cells)
+    if n_boot < 0:
+        msg = f"`n_boot` must be at least 0, but is {n_boot}."
+        raise ValueError(msg)
+    if isinstance(baseline, str) and baseline == _REST:
+        msg = "The baseline of a contrast must be the same for both groups: 'mean', 'zero', 'cells' or an array."
+        raise ValueError(msg)
+    generator = as_generator(rng)
+    side = _sides(read_labels(data, groupby, mod=mod), groupby, target, reference, min_cells)
+    if donor_key is None:
+        samples = _Samples(side, np.array([True, False]), None)
+    else:
+        samples = _of_donors(side, read_labels(data, donor_key, mod=mod), donor_key, min_cells)
+    chosen = choose_sets(adata, sets, layer=layer, n_bins=n_bins, min_size=min_size, max_size=max_size)
+    explained = attribution_target(model, "latent")
+    names = np.array([str(name) for name in explained.names], dtype=object)
+    places = find_units(units, names)
+    x, _ = expression_of_model(data, model)
+    if donor_key is None:
+        _warn_of_cells()
+    codes = _capped(samples.codes, n_cells, generator)
+    question = Question(
+        explained,
+        x,
+        codes,
+        [places] * len(samples.is_target),
+        method,
+        baseline,
+        None,
+        None,
+        int(generator.integers(2**31)),
+        options,
+    )
+    means = sample_means(question, chosen.membership, n_boot=0 if donor_key is not None else n_boot, rng=generator)
+    if donor_key is None:
+        test = between_cells(means)
+    else:
+        test = between_donors(means.sets, samples.is_target, samples.donors, generator)
+    of_genes = (means.genes[samples.is_target].mean(axis=0) - means.genes[~samples.is_target].mean(axis=0)).T
+    null, impact = matched_null(of_genes, chosen.membership, chosen.bins), set_means(of_genes, chosen.membership)
+    pval = null.pval(impact)
+    result = data.copy() if copy else None
+    resolve_modality(data if result is None else result, mod).uns[key_added] = {
+        "params": result_params(
+            groupby=groupby,
+            target=target,
+            reference=reference,
+            method=method,
+            baseline=baseline if isinstance(baseline, str) else None,
+            model=type(model).__name__,
+            donor_key=donor_key,
+            test="welch" if donor_key is None else "moderated t",
+            paired=samples.donors is not None,
+            n_samples=len(samples.is_target),
+            n_cells_target=int(means.n_cells[samples.is_target].sum()),
+            n_cells_reference=int(means.n_cells[~samples.is_target].sum()),
+            sets=sets,
+            layer=layer,
+            corr_method="benjamini-hochberg",
+            **{name: value for name, value in options.items() if isinstance(value, str | int | float)},
+        ),
+        "units": names[places],
+        "sets": chosen.names,
+        "size": chosen.sizes,
+        "difference": test.difference,
+        "ci_low": test.low,
+        "ci_high": test.high,
+        "zscore": null.zscore(impact),
+        "pval": pval,
+        "pval_adj": false_discovery_control(pval, axis=None),
+        "t": test.t,
+        "pval_groups": test.pval,
+        "pval_groups_adj": false_discovery_control(test.pval, axis=None),
+        **({} if test.permuted is None else {"pval_permuted": test.permuted}),
+    }
+    return result
+
+
+def _sides(labels: pd.Categorical, groupby: str, target: str, reference: str, min_cells: int) -> NDArray[np.intp]:
+    """0 for the cells of the target, 1 for those of the reference, -1 for others."""
+    known = [str(name) for name in labels.categories]
+    missing = [name for name in dict.fromkeys((target, reference)) if name not in known and name != _REST]
+    if missing or target not in known:
+        msg = f"`obs[{groupby!r}]` has no group {listed(missing or [target])}, only {listed(known)}."
+        raise ValueError(msg)
+    if target == reference:
+        msg = f"`target` and `reference` are both {target!r}: a group cannot be compared with itself."
+        raise ValueError(msg)
+    side = np.full(len(labels.codes), -1, dtype=np.intp)
+    side[(labels.codes >= 0) if reference not in known else labels.codes == known.index(reference)] = 1
+    side[labels.codes == known.index(target)] = 0
+    n = np.bincount(side[side >= 0], minlength=2)
+    if n.min() < max(min_cells, 2):
+        msg = (
+            f"Both groups need at least {max(min_cells, 2)} cells, but {target!r} has {n[0]} and {reference!r} {n[1]}."
+        )
+        raise ValueError(msg)
+    return side
+
+
+def _of_donors(side: NDArray[np.intp], labels: pd.Categorical, donor_key: str, min_cells: int) -> _Samples:
+    """Samples of a donor in a group, and whether donors are compared with themselves."""
+    n_donors = len(labels.categories)
+    inside = (side >= 0) & (labels.codes >= 0)
+    table = np.zeros((2, n_donors), dtype=np.int64)
+    np.add.at(table, (side[inside], labels.codes[inside]), 1)
+    enough = table >= min_cells
+    small = [str(labels.categories[i]) for i in np.flatnonzero(((table > 0) & ~enough).any(axis=0))]
+    if small:
+        logger.warning(
+            "These donors have fewer than %d cells in a group, which are left out: %s.", min_cells, listed(small)
+        )
+    in_both, in_any = enough.all(axis=0), enough.any(axis=0)
+    paired = in_both.sum() >= _FEWEST_DONORS and 2 * in_both.sum() >= in_any.sum()
+    used = enough & (in_both if paired else True)
+    if used.sum(axis=1).min() < _FEWEST_DONORS:
+        msg = (
+            f"Donors can be compared with at least {_FEWEST_DONORS} of them in each group, but of those with {min_cells} "
+            f"cells or more `obs[{donor_key!r}]` has {used[0].sum()} in the target and {used[1].sum()} in the reference."
+        )
+        raise ValueError(msg)
+    sides, donors = np.nonzero(used)
+    place = np.full((2, n_donors), -1, dtype=np.intp)
+    place[sides, donors] = np.arange(len(sides))
+    codes = np.where(inside, place[np.maximum(side, 0), labels.codes], -1)
+    return _Samples(codes, sides == 0, np.unique(donors, return_inverse=True)[1] if paired else None)
+
+
+def _capped(codes: NDArray[np.intp], n: int | None, rng: np.random.Generator) -> NDArray[np.intp]:
+    """At most `n` cells of each sample, the others left out."""
+    if n is None:
+        return codes
+    kept = np.full(len(codes), -1, dtype=np.intp)
+    for sample in range(int(codes.max()) + 1):
+        cells = np.flatnonzero(codes == sample)
+        kept[cells if len(cells) <= n else rng.choice(cells, n, replace=False)] = sample
+    return kept
+
+
+def _warn_of_cells() -> None:
+    warnings.warn(
+        "Without `donor_key` every cell counts as a replicate, but cells of one donor are alike: `pval_groups` and the "
+        "interval say whether these cells differ, not whether other donors would. Name the column of the donors.",
+        UserWarning,
+        stacklevel=3,
+    )
