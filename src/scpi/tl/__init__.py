@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from scpi.tl._annotate_units import annotate_units as annotate_units
     from scpi.tl._causal_graph import causal_graph as causal_graph
     from scpi.tl._cluster import cluster as cluster
+    from scpi.tl._consensus_programs import consensus_programs as consensus_programs
     from scpi.tl._differential_activity import differential_activity as differential_activity
     from scpi.tl._gene_set_impact import gene_set_impact as gene_set_impact
     from scpi.tl._gene_sets import gene_sets as gene_sets
@@ -27,6 +28,7 @@ __getattr__, __dir__, __all__ = attach(
         "annotate_units": "_annotate_units",
         "causal_graph": "_causal_graph",
         "cluster": "_cluster",
+        "consensus_programs": "_consensus_programs",
         "differential_activity": "_differential_activity",
         "gene_set_impact": "_gene_set_impact",
         "gene_sets": "_gene_sets",

@@ -97,10 +97,8 @@ def between_donors(
     width = error * -special.stdtrit(df, (1 - _COVERAGE) / 2)
     permuted = _exchanged(table, is_target, donors, rng)
     low, high = ((difference + side * width) * scale for side in (-1, 1))
-    difference, low, high, t, pval, permuted = (
-        values.reshape(shape) for values in (difference * scale, low, high, t, _floored(pval), permuted)
-    )
-    return GroupTest(difference, low, high, t, pval, permuted)
+    tables = [difference * scale, low, high, t, _floored(pval), permuted]
+    return GroupTest(*(np.reshape(table, shape) for table in tables))
 
 
 def _floored(pval: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._saliency import read_saliency
+from scpi._slots import result_params
+from scpi.tl._impact._consensus import consensus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+
+@fill
+def consensus_programs(
+    data: AnnData | MuData,
+    runs: Sequence[str] | Sequence[Any],
+    *,
+    min_similarity: float = 0.5,
+    min_runs: int | None = None,
+    method: str = "gradient",
+    key_added: str = Key.varm.CONSENSUS_PROGRAMS,
+    mod: str | None = None,
+    copy: bool = False,
+    **options: Any,
+) -> AnnData | MuData | None:
+    r"""Find the gene programs that recur over training runs.
+
+    A network that is trained again from another seed has its units in another order, with other signs and scales, and some
+    are chance. Units :math:`a, b` of two runs are the same program as far as their saliencies are on one line,
+    :math:`|\cos(a, b)|`. They are grouped by it, each run has at most one unit in a program, and the program is the mean
+    of its units, each of length one and turned to the same side.
+
+    Parameters
+    ----------
+    %(data)s
+    runs
+        Entries of `adata.varm` with the saliencies of each run, as :func:`scpi.tl.saliency` writes them; or the trained
+        models.
+    min_similarity
+        Least absolute cosine of a unit with its program.
+    min_runs
+        Fewest runs that have a program; half of them, and at least two, if `None`.
+    method
+        Method of :func:`scpi.tl.saliency`, where models are given.
+    %(key_added)s
+    %(mod)s
+    %(copy)s
+    **options
+        Other options of :func:`scpi.tl.saliency`, where models are given.
+
+    Returns
+    -------
+    Returns `None` if `copy=False`, else the copy. Sets the following fields:
+
+    `adata.varm['consensus_programs' | key_added]` : :class:`pandas.DataFrame` (dtype `float32`)
+        Genes x programs, those of most runs first: mean saliency of its units, of length one. The side with the heavier
+        tail is positive.
+    `adata.uns['consensus_programs' | key_added]` : :class:`dict`
+        For each of the `programs`: `n_found`, the number of runs that have it; `similarity`, the mean absolute cosine of
+        its units with it; `members`, these units, each as `run:unit` with the number of the run, with semicolons between
+        them, and a minus before those that were turned around. `share`, the share of the units of each run that are in a
+        program; and `params`.
+
+    Raises
+    ------
+    KeyError
+        If there is no such entry.
+    TypeError
+        If options are given without models, or a model has no units that can be explained.
+    ValueError
+        If there are fewer than two runs, a number is out of its range, or no program recurs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import scpi
+    >>> adata = scpi.datasets.gene_programs(100, 60, 3, n_genes_per_program=10)
+    >>> truth = adata.varm["programs"].to_numpy()
+    >>> for run in range(4):
+    ...     rng = np.random.default_rng(run)
+    ...     adata.varm[f"run{run}"] = truth[:, rng.permutation(3)] + 0.1 * rng.normal(size=truth.shape)
+    >>> scpi.tl.consensus_programs(adata, ["run0", "run1", "run2", "run3"])
+    >>> adata.uns["consensus_programs"]["n_found"].tolist()
+    [4, 4, 4]
+    """
+    adata = resolve_modality(data, mod)
+    runs = [runs] if isinstance(runs, str) else list(runs)
+    min_runs = max(2, -(-len(runs) // 2)) if min_runs is None else min_runs
+    _check_arguments(len(runs), min_similarity, min_runs)
+    if any(isinstance(run, str) for run in runs):
+        if options:
+            msg = (
+                f"The options {sorted(options)} are of saliencies that are computed from models, but `runs` has names."
+            )
+            raise TypeError(msg)
+        read = [read_saliency(adata, str(run)) for run in runs]
+    else:
+        read = [_of_model(data, adata, model, method, mod, options) for model in runs]
+    found = consensus([scores for scores, _ in read], min_similarity=min_similarity, min_runs=min_runs)
+    n_programs = found.programs.shape[1]
+    if n_programs == 0:
+        msg = (
+            f"No program is in {min_runs} of the {len(runs)} runs with an absolute cosine of {min_similarity}: lower "
+            "`min_similarity` or `min_runs`, or the runs have nothing in common."
+        )
+        raise ValueError(msg)
+    names = np.array([f"program_{i}" for i in range(n_programs)], dtype=object)
+    result = data.copy() if copy else None
+    target = resolve_modality(data if result is None else result, mod)
+    target.varm[key_added] = pd.DataFrame(found.programs.astype(np.float32), index=target.var_names, columns=names)
+    target.uns[key_added] = {
+        "params": result_params(
+            runs=[run if isinstance(run, str) else type(run).__name__ for run in runs],
+            min_similarity=min_similarity,
+            min_runs=min_runs,
+        ),
+        "programs": names,
+        # By this name the units of `varm` are known everywhere
+        "units": names,
+        "n_found": found.n_found,
+        "similarity": found.similarity,
+        "members": np.array(
+            [
+                ";".join(
+                    f"{'-' if cosine < 0 else ''}{run}:{read[run][1][unit]}"
+                    for run, (unit, cosine) in enumerate(zip(units, cosines, strict=True))
+                    if unit >= 0
+                )
+                for units, cosines in zip(found.members, found.cosines, strict=True)
+            ],
+            dtype=object,
+        ),
+        "share": np.array([(found.members[:, run] >= 0).sum() / len(read[run][1]) for run in range(len(runs))]),
+    }
+    return result
+
+
+def _check_arguments(n_runs: int, min_similarity: float, min_runs: int) -> None:
+    if n_runs < 2:
+        msg = f"A consensus needs at least two runs, but there is {n_runs}."
+        raise ValueError(msg)
+    if not 0.0 < min_similarity <= 1.0:
+        msg = f"`min_similarity` must be above 0 and at most 1, but is {min_similarity}."
+        raise ValueError(msg)
+    if not 1 <= min_runs <= n_runs:
+        msg = f"`min_runs` must be between 1 and the number of runs, {n_runs}, but is {min_runs}."
+        raise ValueError(msg)
+
+
+def _of_model(
+    data: AnnData | MuData, adata: AnnData, model: Any, method: str, mod: str | None, options: dict[str, Any]
+) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
+    """Saliencies of a model, which do not stay in the data."""
+    from scpi.tl._saliency import saliency
+
+    key = "_scpi_run"
+    try:
+        saliency(data, model, method=method, key_added=key, mod=mod, **options)
+        return read_saliency(adata, key)
+    finally:
+        for slot in (adata.varm, adata.uns):
+            for name in [name for name in slot if name.startswith(key)]:
+                del slot[name]

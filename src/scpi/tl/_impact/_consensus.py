@@ -1,0 +1,121 @@
+"""Gene programs that recur over training runs, whatever their order, sign and scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.cluster import hierarchy
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import squareform
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+_SWEEPS = 20
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """Programs, those of most runs first."""
+
+    programs: NDArray[np.float64]
+    """Genes x programs, of length 1, the heavier tail positive."""
+    members: NDArray[np.intp]
+    """Unit of each run in each program, programs x runs; -1 where the run has none."""
+    cosines: NDArray[np.float64]
+    """Cosine of that unit with the program, NaN where there is none."""
+
+    @property
+    def n_found(self) -> NDArray[np.int64]:
+        """Number of runs that have each program."""
+        return (self.members >= 0).sum(axis=1)
+
+    @property
+    def similarity(self) -> NDArray[np.float64]:
+        """Mean absolute cosine of the units with their program."""
+        return np.asarray(np.nanmean(np.abs(self.cosines), axis=1))
+
+
+def consensus(runs: Sequence[NDArray[np.float64]], *, min_similarity: float, min_runs: int) -> Consensus:
+    """Find the programs that at least `min_runs` runs have.
+
+    Units of all runs are grouped by average linkage of their absolute cosines. Then, in turns, each run is matched
+    one-to-one to the groups (Kuhn, Nav. Res. Logist. Q. 2, 1955), units that are not similar enough to theirs being left
+    out, and each group becomes the mean of its units, turned to the same side; until nothing changes.
+
+    Parameters
+    ----------
+    runs
+        Scores of each run, genes x units.
+    min_similarity
+        Least absolute cosine of a unit with its program.
+    min_runs
+        Fewest runs of a program.
+    """
+    scaled = [_unit_length(run) for run in runs]
+    centres = _groups(scaled, min_similarity)
+    members: NDArray[np.intp] | None = None
+    for _ in range(_SWEEPS):
+        found = np.stack([_match(run, centres, min_similarity) for run in scaled], axis=1)
+        # A program of one run only is no consensus, but takes the units that would otherwise disturb another
+        found = found[(found >= 0).any(axis=1)]
+        if members is not None and np.array_equal(found, members):
+            break
+        members = found
+        centres = np.stack([_centre(scaled, row) for row in members], axis=1)
+    assert members is not None  # there is at least one sweep
+    cosines = np.full(members.shape, np.nan)
+    for run, column in enumerate(members.T):
+        has = column >= 0
+        cosines[has, run] = np.einsum("gp,gp->p", scaled[run][:, column[has]], centres[:, has])
+    result = Consensus(centres, members, cosines)
+    kept = np.flatnonzero(result.n_found >= min_runs)
+    kept = kept[np.lexsort((-result.similarity[kept], -result.n_found[kept]))]
+    return Consensus(centres[:, kept], members[kept], cosines[kept])
+
+
+def _unit_length(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Units of length one; those that have vanished stay zero, and are similar to none."""
+    length = np.linalg.norm(scores, axis=0)
+    return np.asarray(scores / np.where(length > 0, length, 1.0))
+
+
+def _groups(scaled: list[NDArray[np.float64]], min_similarity: float) -> NDArray[np.float64]:
+    """Centres of groups of similar units, genes x groups."""
+    units = np.concatenate(scaled, axis=1)
+    run = np.repeat(np.arange(len(scaled)), [one.shape[1] for one in scaled])
+    if units.shape[1] == 1:
+        return units
+    distance = 1.0 - np.minimum(np.abs(units.T @ units), 1.0)
+    # Units of one run are different programs
+    distance[run[:, None] == run] = 1.0
+    np.fill_diagonal(distance, 0.0)
+    tree = hierarchy.linkage(squareform(distance, checks=False), "average")
+    labels = hierarchy.fcluster(tree, 1.0 - min_similarity, "distance")
+    return np.stack([_principal(units[:, labels == label]) for label in np.unique(labels)], axis=1)
+
+
+def _match(run: NDArray[np.float64], centres: NDArray[np.float64], min_similarity: float) -> NDArray[np.intp]:
+    """Unit of a run for each centre, -1 where none is similar enough."""
+    similarity = np.abs(centres.T @ run)
+    similarity[similarity < min_similarity] = 0.0
+    rows, columns = linear_sum_assignment(similarity, maximize=True)
+    found = np.full(centres.shape[1], -1, dtype=np.intp)
+    found[rows] = np.where(similarity[rows, columns] > 0, columns, -1)
+    return found
+
+
+def _centre(scaled: list[NDArray[np.float64]], row: NDArray[np.intp]) -> NDArray[np.float64]:
+    return _principal(np.stack([scaled[run][:, unit] for run, unit in enumerate(row) if unit >= 0], axis=1))
+
+
+def _principal(units: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of units that are turned to the same side, with the heavier tail positive."""
+    _, vectors = np.linalg.eigh(units.T @ units)
+    sign = np.where(vectors[:, -1] < 0, -1.0, 1.0)
+    mean = _unit_length((units @ sign)[:, None])[:, 0]
+    return mean if (mean**3).sum() >= 0 else -mean
