@@ -136,7 +136,7 @@ def saliency(
     """
     _check_arguments(method, options, n_cells)
     adata = resolve_modality(data, mod)
-    _check_genes(model, adata, mod)
+    check_genes(model, adata, mod)
     labels = None if groupby is None else read_labels(data, groupby, mod=mod)
     generator = as_generator(rng)
     codes = _codes(labels, adata.n_obs, n_cells, generator)
@@ -200,7 +200,7 @@ def _check_arguments(method: str, options: dict[str, Any], n_cells: int | None) 
         raise ValueError(msg)
 
 
-def _check_genes(model: Any, adata: AnnData, mod: str | None) -> None:
+def check_genes(model: Any, adata: AnnData, mod: str | None) -> None:
     """Models of scpi see to their genes themselves; scvi-tools would take any others of the same number."""
     if hasattr(model, "var_names_"):
         return
