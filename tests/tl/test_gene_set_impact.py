@@ -116,6 +116,7 @@ class Encoder:
     """A model of two units whose slopes depend on the cell."""
 
     registry = {"setup_args": {}}
+    var_names_ = None
 
     def __init__(self, adata):
         self._adata = adata

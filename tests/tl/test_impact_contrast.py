@@ -4,6 +4,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import scvi
 import torch
 from mudata import MuData
 from scipy import sparse
@@ -18,6 +19,7 @@ class Encoder:
     """Units that are curves of sums of the genes of one set each, with a few other genes."""
 
     registry = {"setup_args": {}}
+    var_names_ = None
 
     def __init__(self, membership):
         rng = np.random.default_rng(0)
@@ -198,3 +200,16 @@ def test_a_model_without_units_is_named():
 
     with pytest.raises(TypeError, match="Other gives no 'latent'"):
         scpi.tl.impact_contrast(adata, Other(), "group", target="stim", donor_key="donor")
+
+
+def test_a_model_of_other_genes_is_noticed():
+    adata, _ = make_data(n_donors=2)
+    scvi.model.LinearSCVI.setup_anndata(adata)
+    model = scvi.model.LinearSCVI(adata, n_latent=2)
+    model.train(1, accelerator="cpu", enable_progress_bar=False)
+    other = adata.copy()
+    other.var_names = [f"h{i}" for i in range(N_GENES)]
+    with pytest.raises(ValueError, match="it has no 'g0'"):
+        scpi.tl.impact_contrast(other, model, "group", target="stim", donor_key="donor")
+    with pytest.raises(ValueError, match="it has no 'g0'"):
+        scpi.tl.gene_set_impact(other, statistic="median", model=model)

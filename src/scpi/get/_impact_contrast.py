@@ -67,6 +67,21 @@ def impact_contrast(
         If the data holds no such result.
     ValueError
         If there is no such unit.
+
+    Examples
+    --------
+    >>> import scvi
+    >>> import scpi
+    >>> adata = scpi.datasets.gene_programs(200, 100, 2, n_genes_per_program=20)
+    >>> adata.varm["gene_sets"] = adata.varm["programs"] != 0
+    >>> adata.obs["state"] = (adata.obsm["programs"].iloc[:, 0] > 0).map({True: "on", False: "off"})
+    >>> adata.obs["donor"] = list("abcd") * 50
+    >>> scvi.model.LinearSCVI.setup_anndata(adata)
+    >>> model = scvi.model.LinearSCVI(adata, n_latent=2)
+    >>> model.train(1, accelerator="cpu", enable_progress_bar=False)
+    >>> scpi.tl.impact_contrast(adata, model, "state", target="on", reference="off", donor_key="donor")
+    >>> scpi.get.impact_contrast(adata, top_n=1)["unit"].tolist()
+    ['latent_0', 'latent_1']
     """
     stored = read_result(resolve_modality(data, mod), key, tool=Key.uns.IMPACT_CONTRAST, part="difference")
     present = [name for name in _TABLES if name in stored]

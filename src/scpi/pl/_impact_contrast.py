@@ -83,6 +83,20 @@ def impact_contrast(
         If the data holds no such result.
     ValueError
         If a unit or a set was not compared, a word is unknown, or the impacts are of other units or sets.
+
+    Examples
+    --------
+    >>> import scvi
+    >>> import scpi
+    >>> adata = scpi.datasets.gene_programs(200, 100, 2, n_genes_per_program=20)
+    >>> adata.varm["gene_sets"] = adata.varm["programs"] != 0
+    >>> adata.obs["state"] = (adata.obsm["programs"].iloc[:, 0] > 0).map({True: "on", False: "off"})
+    >>> adata.obs["donor"] = list("abcd") * 50
+    >>> scvi.model.LinearSCVI.setup_anndata(adata)
+    >>> model = scvi.model.LinearSCVI(adata, n_latent=2)
+    >>> model.train(1, accelerator="cpu", enable_progress_bar=False)
+    >>> scpi.tl.impact_contrast(adata, model, "state", target="on", reference="off", donor_key="donor")
+    >>> axes = scpi.pl.impact_contrast(adata, show=False)
     """
     if values not in _LABEL:
         msg = f"`values` must be one of {listed(_LABEL)}, but is {values!r}."

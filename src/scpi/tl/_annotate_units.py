@@ -69,7 +69,8 @@ def annotate_units(
         set on that unit (of the best set where there is none); `margin`, by how much its absolute score is above that of
         the next best set on the unit (below 0 where another unit took a better one; NaN where there is no other set);
         `genes`, the members that drive it: those of the largest saliency in the direction of the z-score, first the
-        largest, with semicolons between them. And `params`.
+        largest, with semicolons between them; empty for the statistic of single cells, `"median"`, and for those of a
+        group. And `params`.
 
     Raises
     ------

@@ -173,7 +173,7 @@ def gene_set_impact(
     chosen = choose_sets(adata, sets, layer=layer, n_bins=n_bins, min_size=min_size, max_size=max_size)
     draws = _N_PERM.get(statistic) if n_perm is None else n_perm
     if read is None:
-        impact, z, pval, units = _median(data, model, chosen, method, draws, n_cells, generator)
+        impact, z, pval, units = _median(data, model, chosen, method, draws, n_cells, generator, mod)
     else:
         scores, units = read
         impact, z, pval = _of_scores(scores, chosen, statistic, draws, generator)
@@ -286,6 +286,7 @@ def _median(
     n_perm: int | None,
     n_cells: int | None,
     rng: np.random.Generator,
+    mod: str | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.object_]]:
     """Mean over cells of the median over the set, z-score and p-value, units x sets; and the units."""
     if model is None:
@@ -295,14 +296,18 @@ def _median(
     from scpi.attribution._stream import Question, stream
     from scpi.model.base._explain import attribution_target
     from scpi.tl._gradient_input import expression_of_model
+    from scpi.tl._saliency import check_genes
 
     target = attribution_target(model, "latent")
+    check_genes(model, resolve_modality(data, mod), mod)
     x, _ = expression_of_model(data, model)
     if n_cells is not None and n_cells < x.shape[0]:
         x = x[np.sort(rng.choice(x.shape[0], n_cells, replace=False))]
     codes = np.zeros(x.shape[0], dtype=np.intp)
     units = list(range(len(target.names)))
-    question = Question(target, x, codes, [units], method, None, None, None, int(rng.integers(2**31)), {})
+    question = Question(
+        target, x, codes, [units], method, None, None, getattr(model, "device", None), int(rng.integers(2**31)), {}
+    )
     found = MedianImpact(len(units), chosen.membership, chosen.bins, n_perm=int(n_perm or 1), rng=rng)
     for _, _, explained in stream(question):
         found.add(explained.of_genes(unit).cpu().numpy() for unit in units)

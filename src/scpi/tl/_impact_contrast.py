@@ -21,6 +21,7 @@ from scpi.tl._gradient_input import expression_of_model
 from scpi.tl._impact._cells import sample_means
 from scpi.tl._impact._contrast import between_cells, between_donors
 from scpi.tl._impact._null import matched_null, set_means
+from scpi.tl._saliency import check_genes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +155,7 @@ def impact_contrast(
     TypeError
         If the model has no latent units that can be explained, or the method has no such option.
     ValueError
-        If a group is missing or too small, there are fewer than two donors on a side, or a number is out of its range.
+        If the model was trained on other genes, a group is missing or too small, there are fewer than two donors on a side, or a number is out of its range.
 
     Warns
     -----
@@ -194,6 +195,7 @@ def impact_contrast(
     explained = attribution_target(model, "latent")
     names = np.array([str(name) for name in explained.names], dtype=object)
     places = find_units(units, names)
+    check_genes(model, adata, mod)
     x, _ = expression_of_model(data, model)
     if donor_key is None:
         _warn_of_cells()
@@ -206,7 +208,7 @@ def impact_contrast(
         method,
         baseline,
         None,
-        None,
+        getattr(model, "device", None),
         int(generator.integers(2**31)),
         options,
     )

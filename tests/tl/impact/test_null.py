@@ -38,11 +38,11 @@ def test_orders_move_genes_within_their_bin_only():
 
 
 def test_moments_are_those_of_all_matched_sets():
-    """Every set of 2 of 5 genes of one bin and 1 of 4 of the other, one by one."""
+    """Every set of 4 of 7 genes of one bin and 1 of 4 of the other, one by one."""
     rng = np.random.default_rng(0)
-    scores, bins = rng.gamma(0.5, size=(9, 2)), np.repeat([0, 1], [5, 4])
-    membership = sparse.csr_matrix(np.array([[1, 1, 0, 0, 0, 1, 0, 0, 0]], dtype=bool).T)
-    every = [(*pair, 5 + one) for pair in itertools.combinations(range(5), 2) for one in range(4)]
+    scores, bins = rng.gamma(0.5, size=(11, 2)), np.repeat([0, 1], [7, 4])
+    membership = sparse.csr_matrix(np.array([[1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 0]], dtype=bool).T)
+    every = [(*four, 7 + one) for four in itertools.combinations(range(7), 4) for one in range(4)]
     means = np.array([scores[list(genes)].mean(axis=0) for genes in every])
     null = matched_null(scores, membership, bins)
     np.testing.assert_allclose(null.mean[:, 0], means.mean(axis=0))
