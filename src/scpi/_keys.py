@@ -59,6 +59,8 @@ class Key:
 
         OVERDISPERSION: Final = "overdispersion"
         """Ending of the overdispersion at which counts were thinned."""
+        MISSING: Final = "missing"
+        """Whether a gene of a model is missing in data that was prepared for it."""
         BASE_MEAN: Final = "base_mean"
         """Mean of a simulated gene before groups, programs, batches and depth."""
         IS_DRIVER: Final = "is_driver"
@@ -127,5 +129,7 @@ class Key:
         """Entry of ``uns["prediction"]``: mean expression of the control cells that predictions started from."""
         TRUTH: Final = "truth"
         """What a simulator planted."""
+        GENE_OVERLAP: Final = "gene_overlap"
+        """Which genes of a model are in data that was prepared for it."""
         THINNED: Final = "thinned"
         """How counts were split into a train and a test part."""

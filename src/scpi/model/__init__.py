@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scpi.model.clustering import ContrastiveSC as ContrastiveSC
     from scpi.model.clustering import SCDeepCluster as SCDeepCluster
     from scpi.model.clustering import SCZIDesk as SCZIDesk
+    from scpi.model.gene_program import GeneProgramAE as GeneProgramAE
     from scpi.model.senavae import SENAVAE as SENAVAE
 
 __getattr__, __dir__, __all__ = attach(
@@ -22,6 +23,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "Additive": "baselines",
         "ContrastiveSC": "clustering",
+        "GeneProgramAE": "gene_program",
         "Linear": "baselines",
         "MeanDelta": "baselines",
         "NoChange": "baselines",

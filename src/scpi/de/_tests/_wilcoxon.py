@@ -111,7 +111,7 @@ def _rank(
             exclude_from_ovr=[-1] if left_out and reference is None else None,
             use_continuity=continuity,
             # numba refuses more threads than it was started with
-            n_threads=min(n_jobs, numba.config.NUMBA_NUM_THREADS),
+            n_threads=min(n_jobs, numba.config.NUMBA_NUM_THREADS),  # type: ignore[attr-defined]
         )
     # Groups come in the order of their codes
     return {name: table[name].to_numpy().reshape(-1, n_columns) for name in ("statistic", "z_score")}

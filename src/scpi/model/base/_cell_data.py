@@ -183,10 +183,23 @@ class CellData(pl.LightningDataModule):
         for index in _blocks(self.train_idx):
             yield self.cells[index][KEYS.INPUT]
 
+    def sampled(self, n_cells: int) -> NDArray[np.int64]:
+        """Training cells, drawn at random where there are more than are asked for."""
+        return np.sort(np.random.default_rng(self.seed).permutation(self.train_idx)[:n_cells])
+
     def sample(self, n_cells: int) -> Tensor:
         """Input of training cells, drawn at random where there are more than are asked for."""
-        drawn = np.random.default_rng(self.seed).permutation(self.train_idx)[:n_cells]
-        return self.cells[np.sort(drawn)][KEYS.INPUT]
+        return self.cells[self.sampled(n_cells)][KEYS.INPUT]
+
+    def moments(self, transform: InputTransform) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the counts of each gene at median depth, over the training cells."""
+        first = second = torch.zeros(len(transform.rate), dtype=torch.float64)
+        for counts, size in self.training_rows():
+            values = (counts / transform.relative_depth(counts, size)).double()
+            first, second = first + values.sum(0), second + values.square().sum(0)
+        mean = first / self.n_train
+        variance = second / self.n_train - mean.square()
+        return mean.float(), variance.float()
 
     @property
     def n_batches(self) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-Transform = Literal["pearson", "log"]
+Transform = Literal["pearson", "log", "counts"]
 
 _OVERDISPERSION = 0.01
 _LEAST_VARIANCE = 1e-8
@@ -27,7 +27,8 @@ class InputTransform(nn.Module):
     kind
         ``"pearson"``: residuals of a negative binomial model of each gene with the depth of the cell, divided by the
         standard deviation of the model and clipped at the square root of the number of training cells (Lause et al.,
-        Genome Biol. 22, 2021). ``"log"``: counts scaled to the median depth, log1p, and standardised gene by gene.
+        Genome Biol. 22, 2021). ``"log"``: counts scaled to the median depth, log1p, and standardised gene by gene. ``"counts"``: the
+        counts as they are.
     """
 
     rate: Tensor
@@ -53,6 +54,8 @@ class InputTransform(nn.Module):
 
     def forward(self, counts: Tensor, size_factor: Tensor | None = None) -> Tensor:
         """Input of the network, of the shape of the counts."""
+        if self.kind == "counts":
+            return counts
         depth = self.relative_depth(counts, size_factor)
         if self.kind == "log":
             return (torch.log1p(counts / depth) - self.mean) / self.scale

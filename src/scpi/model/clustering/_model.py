@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 import torch
-from scipy import sparse
 from scvi.data import AnnDataManager
 from scvi.data import fields as scvi_fields
 from scvi.train import TrainRunner
@@ -16,11 +15,13 @@ from scvi.utils import setup_anndata_dsp
 
 from scpi._slots import find_layer, layer_name
 from scpi.attribution import AttributionTarget
+from scpi.model.base._cell_batches import cell_batches
 from scpi.model.base._cell_data import CellData
 from scpi.model.base._checked_model import CheckedModel, check_modalities
 from scpi.model.base._checks import as_indices, check_annotations, check_expression, check_paired
 from scpi.model.base._constants import KEYS
 from scpi.model.base._field import MuDataSizeFactorField, SizeFactorField
+from scpi.model.base._presets import at_least, choose_preset
 from scpi.model.base._rollback import unchanged_on_failure
 from scpi.model.base._seed import resolve_seed, seeded
 from scpi.model.clustering._fields import (
@@ -30,7 +31,7 @@ from scpi.model.clustering._fields import (
     TrainingWeightField,
 )
 from scpi.model.clustering._plan import ClusteringPlan
-from scpi.model.clustering._presets import choose
+from scpi.model.clustering._presets import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from scpi.model.clustering._presets import Preset
 
 _ADVICE = "Name the layer that holds them (`layer=`)."
-_BATCH = 2048
 _START_CELLS = 5000
 _MODALITY_ARGS = ("layer", "labels_key", "weight_key", "size_factor_key")
 
@@ -81,7 +81,7 @@ class ClusteringModel(CheckedModel):
     ) -> None:
         super().__init__(adata, registry)
         changes = preset_kwargs | ({} if n_latent is None else {"n_latent": n_latent})
-        self.preset_ = choose(self._presets, preset, changes)
+        self.preset_ = choose_preset(self._presets, preset, changes, RULES)
         stats = self.registry["field_registries"][KEYS.X]["summary_stats"]
         _check_clusters(n_clusters, stats["n_cells"] if adata is not None else None, find_clusters)
         self.find_clusters_, self.resolution_, self._n_clusters = find_clusters, resolution, n_clusters
@@ -251,7 +251,7 @@ class ClusteringModel(CheckedModel):
             self.adata_manager,
             self.module.transform,
             counts=self.module.reads_counts,
-            batch_size=preset.batch_size if batch_size is None else _at_least(batch_size, 2, "batch_size"),
+            batch_size=preset.batch_size if batch_size is None else at_least(batch_size, 2, "batch_size"),
             shuffle=preset.shuffle,
             train_size=train_size,
             validation_size=validation_size,
@@ -266,7 +266,7 @@ class ClusteringModel(CheckedModel):
             data=data,
             preset=preset,
             n_epochs=n_epochs,
-            n_cluster_epochs=_at_least(n_more, 0, "max_cluster_epochs"),
+            n_cluster_epochs=at_least(n_more, 0, "max_cluster_epochs"),
             n_clusters=self._n_clusters,
             find_clusters=self.find_clusters_,
             resolution=self.resolution_,
@@ -300,9 +300,7 @@ class ClusteringModel(CheckedModel):
         if max_epochs is None:
             max_epochs = self.preset_.max_epochs
         return (
-            math.ceil(self.preset_.n_steps / n_batches)
-            if max_epochs is None
-            else _at_least(max_epochs, 1, "max_epochs")
+            math.ceil(self.preset_.n_steps / n_batches) if max_epochs is None else at_least(max_epochs, 1, "max_epochs")
         )
 
     def _start(self, data: CellData) -> None:
@@ -313,7 +311,7 @@ class ClusteringModel(CheckedModel):
         data.cells.keep()
         if not self.is_trained_:
             with seeded(data.seed):
-                self.module.start(data.sample(_START_CELLS), *_moments(data, transform))
+                self.module.start(data.sample(_START_CELLS), *data.moments(transform))
 
     @torch.inference_mode()
     def get_latent_representation(
@@ -423,18 +421,8 @@ class ClusteringModel(CheckedModel):
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
         module, device = self.module.eval(), self.module.centroids.device
-        cells = np.arange(adata.n_obs) if indices is None else as_indices(indices, adata.n_obs)
-        x = self._field(adata, KEYS.X)
-        x = x.tocsr() if sparse.issparse(x) else x
-        sizes = self._field(adata, KEYS.SIZE_FACTOR) if self._has_field(KEYS.SIZE_FACTOR) else None
-        step = _BATCH if batch_size is None else _at_least(batch_size, 1, "batch_size")
-        for start in range(0, max(len(cells), 1), step):
-            part = cells[start : start + step]
-            rows = x[part]
-            counts = torch.from_numpy(np.asarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float32))
-            size = None if sizes is None else torch.from_numpy(np.asarray(sizes, dtype=np.float32).reshape(-1)[part])
-            inputs = module.transform(counts.to(device), None if size is None else size.to(device))
-            yield module.encode(inputs)
+        for cells in cell_batches(self, adata, indices, batch_size=batch_size, device=device):
+            yield module.encode(module.transform(cells[KEYS.X], cells.get(KEYS.SIZE_FACTOR)))
 
 
 def margins(logits: Tensor) -> Tensor:
@@ -455,17 +443,6 @@ def margins(logits: Tensor) -> Tensor:
     return logits - others.logsumexp(2)
 
 
-def _moments(data: CellData, transform: Any) -> tuple[Tensor, Tensor]:
-    """Mean and variance of the counts of each gene at median depth."""
-    first = second = torch.zeros(len(transform.rate), dtype=torch.float64)
-    for counts, size in data.training_rows():
-        values = (counts / transform.relative_depth(counts, size)).double()
-        first, second = first + values.sum(0), second + values.square().sum(0)
-    mean = first / data.n_train
-    variance = second / data.n_train - mean.square()
-    return mean.float(), variance.float()
-
-
 def _check_clusters(n_clusters: int | None, n_cells: int | None, find_clusters: str) -> None:
     """Refuse numbers of clusters that cannot be."""
     if find_clusters not in ("stability", "leiden"):
@@ -478,10 +455,3 @@ def _check_clusters(n_clusters: int | None, n_cells: int | None, find_clusters: 
     if n_cells is not None and n_cells < least:
         msg = f"{n_cells} cells are too few for {least} clusters."
         raise ValueError(msg)
-
-
-def _at_least(value: int, least: int, name: str) -> int:
-    if value < least:
-        msg = f"`{name}` must be at least {least}, got {value}."
-        raise ValueError(msg)
-    return value

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 from scpi.model.base._input_transform import Transform
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from scpi.model.base._presets import Rules
 
 Optimizer = Literal["adam", "amsgrad", "adadelta"]
 Augmentation = Literal["zero", "value", "noise"]
 Likelihood = Literal["zinb", "nb"]
-P = TypeVar("P", bound="Preset")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,66 +186,15 @@ SCZIDESK: dict[str, AutoencoderPreset] = {
 }
 
 
-def choose(presets: Mapping[str, P], name: str, changes: Mapping[str, Any]) -> P:
-    """Preset by name, with changes.
-
-    Parameters
-    ----------
-    presets
-        Presets of a network.
-    name
-        Name of the preset.
-    changes
-        Attributes to change.
-
-    Raises
-    ------
-    ValueError
-        If there is no such preset, or a value is out of its range.
-    TypeError
-        If there is no such attribute.
-    """
-    if name not in presets:
-        msg = f"`preset` must be one of {sorted(presets)}, got {name!r}."
-        raise ValueError(msg)
-    known = {field.name for field in fields(presets[name])}
-    unknown = sorted(set(changes) - known)
-    if unknown:
-        msg = f"The preset has no {unknown}; it has {sorted(known)}."
-        raise TypeError(msg)
-    preset = replace(presets[name], **changes)
-    _check(preset)
-    return preset
-
-
-_CHOICES: dict[str, tuple[Any, ...]] = {
-    "transform": get_args(Transform),
-    "optimizer": get_args(Optimizer),
-    "cluster_optimizer": get_args(Optimizer),
-    "augmentation": (None, *get_args(Augmentation)),
-    "likelihood": get_args(Likelihood),
-}
-_LEAST = {"n_latent": 1, "batch_size": 2, "n_steps": 1, "max_epochs": 1, "patience": 1, "n_loss_genes": 1}
-_POSITIVE = ("lr", "cluster_lr", "temperature")
-_SHARES = ("dropout", "augmentation_share")
-
-
-def _check(preset: Preset) -> None:
-    """Refuse values that no network can be trained with."""
-    values = asdict(preset)
-    for name, choices in _CHOICES.items():
-        if name in values and values[name] not in choices:
-            msg = f"`{name}` must be one of {list(choices)}, got {values[name]!r}."
-            raise ValueError(msg)
-    for name, least in _LEAST.items():
-        if values.get(name) is not None and values[name] < least:
-            msg = f"`{name}` must be at least {least}, got {values[name]}."
-            raise ValueError(msg)
-    for name in _POSITIVE:
-        if name in values and not values[name] > 0:
-            msg = f"`{name}` must be above 0, got {values[name]}."
-            raise ValueError(msg)
-    for name in _SHARES:
-        if name in values and not 0 <= values[name] < 1:
-            msg = f"`{name}` must be at least 0 and below 1, got {values[name]}."
-            raise ValueError(msg)
+RULES = Rules(
+    choices={
+        "transform": get_args(Transform),
+        "optimizer": get_args(Optimizer),
+        "cluster_optimizer": get_args(Optimizer),
+        "augmentation": (None, *get_args(Augmentation)),
+        "likelihood": get_args(Likelihood),
+    },
+    least={"n_latent": 1, "batch_size": 2, "n_steps": 1, "max_epochs": 1, "patience": 1, "n_loss_genes": 1},
+    positive=("lr", "cluster_lr", "temperature"),
+    shares=("dropout", "augmentation_share"),
+)

@@ -1,0 +1,87 @@
+"""Settings of models that belong together, chosen by name and changed one by one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """Which values the settings of a model may have; settings that a preset lacks are passed over."""
+
+    choices: Mapping[str, Sequence[Any]]
+    """Values that a setting may have."""
+    least: Mapping[str, float]
+    """Least value of a setting that is not `None`."""
+    positive: Sequence[str] = ()
+    """Settings above 0."""
+    shares: Sequence[str] = ()
+    """Settings from 0 to below 1."""
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """Refuse values that no model can be trained with."""
+        for name, choices in self.choices.items():
+            if name in values and values[name] not in choices:
+                msg = f"`{name}` must be one of {list(choices)}, got {values[name]!r}."
+                raise ValueError(msg)
+        for name, least in self.least.items():
+            if values.get(name) is not None and values[name] < least:
+                msg = f"`{name}` must be at least {least}, got {values[name]}."
+                raise ValueError(msg)
+        for name in self.positive:
+            if name in values and not values[name] > 0:
+                msg = f"`{name}` must be above 0, got {values[name]}."
+                raise ValueError(msg)
+        for name in self.shares:
+            if name in values and not 0 <= values[name] < 1:
+                msg = f"`{name}` must be at least 0 and below 1, got {values[name]}."
+                raise ValueError(msg)
+
+
+def choose_preset(presets: Mapping[str, P], name: str, changes: Mapping[str, Any], rules: Rules) -> P:
+    """Preset by name, with changes.
+
+    Parameters
+    ----------
+    presets
+        Presets of a model: dataclasses.
+    name
+        Name of the preset.
+    changes
+        Attributes to change.
+    rules
+        Values that the attributes may have.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset, or a value is out of its range.
+    TypeError
+        If there is no such attribute.
+    """
+    if name not in presets:
+        msg = f"`preset` must be one of {sorted(presets)}, got {name!r}."
+        raise ValueError(msg)
+    preset: Any = presets[name]
+    known = {field.name for field in fields(preset)}
+    unknown = sorted(set(changes) - known)
+    if unknown:
+        msg = f"The preset has no {unknown}; it has {sorted(known)}."
+        raise TypeError(msg)
+    chosen: Any = replace(preset, **changes)
+    rules.check(asdict(chosen))
+    return chosen
+
+
+def at_least(value: int, least: int, name: str) -> int:
+    """A number that must not be smaller, by the name under which it was given."""
+    if value < least:
+        msg = f"`{name}` must be at least {least}, got {value}."
+        raise ValueError(msg)
+    return value

@@ -1,0 +1,682 @@
+"""Set-up, training, units and expression of gene programs."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from scvi.data import AnnDataManager
+from scvi.data import fields as scvi_fields
+from scvi.data._constants import _SETUP_ARGS_KEY
+from scvi.train import TrainRunner
+from scvi.utils import setup_anndata_dsp
+
+from scpi._keys import Key
+from scpi._slots import find_layer, layer_name, listed
+from scpi.attribution import AttributionTarget, DecoderTarget
+from scpi.model.base._cell_batches import cell_batches
+from scpi.model.base._cell_data import CellData
+from scpi.model.base._checked_model import CheckedModel, check_modalities
+from scpi.model.base._checks import check_annotations, check_expression, check_paired
+from scpi.model.base._constants import KEYS
+from scpi.model.base._field import (
+    ContextField,
+    GeneSetField,
+    MuDataContextField,
+    MuDataGeneSetField,
+    MuDataSizeFactorField,
+    SizeFactorField,
+)
+from scpi.model.base._presets import at_least, choose_preset
+from scpi.model.base._rollback import unchanged_on_failure
+from scpi.model.base._seed import resolve_seed, seeded
+from scpi.model.gene_program._module import GeneProgramModule
+from scpi.model.gene_program._plan import GeneProgramPlan
+from scpi.model.gene_program._presets import PRESETS, RULES
+from scpi.model.gene_program._query import align_genes, found_weight, missing_genes
+from scpi.model.gene_program._start import find_start
+from scpi.model.gene_program._statistics import UnitStatistics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+_ADVICE = "Name the layer that holds them (`layer=`)."
+# Numbers, cells x genes, of the sample that training starts from
+_START_NUMBERS = 1 << 25
+_MOST_START_CELLS = 5000
+_MODALITY_ARGS = ("layer", "batch_key", "size_factor_key", "gene_sets_key")
+
+
+class GeneProgramAE(CheckedModel):
+    """Autoencoder of counts whose latent units are gene programs.
+
+    Units are not negative and mostly silent, and each changes the logarithm of the expression of few genes, so that a
+    unit can be read as a program that is on in some cells. The encoder is a network; the decoder is linear in the
+    logarithm by default and gives the shares of the genes in the depth of a cell, under a negative binomial likelihood,
+    with a level of each gene for every batch. Training starts from non-negative factors of the logarithms. With gene
+    sets, units are restricted to the genes of a set or drawn to them, beside units that are free.
+
+    The presets ``"paul"``, ``"pbmc"`` and ``"velten"`` have the settings of Kinalis et al. (2019), "Deconvolution of
+    autoencoders to learn biological regulatory modules from single cell mRNA sequencing data": Poisson rates of raw
+    counts, soft orthogonality of the weights into the units (whose gradient is live here), single cells as batches.
+
+    Parameters
+    ----------
+    adata
+        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
+    registry
+        Given by scvi-tools in place of data when a saved model is loaded without.
+    preset
+        ``"scpi"`` (default), or published settings: ``"paul"``, ``"pbmc"`` or ``"velten"``.
+    n_units
+        Latent units; with ``mask``, free units beside those of the gene sets. That of the preset if ``None``; no free
+        ones with ``mask``.
+    mask
+        What the gene sets of the setup do: with ``"hard"``, the unit of a set has weights for its genes alone; with
+        ``"soft"``, weights for other genes are possible but dear; with ``None``, nothing.
+    outside
+        How many times dearer a weight outside the set of a unit is, with ``mask="soft"``.
+    seed
+        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    **preset_kwargs
+        Other attributes of the preset to change, such as ``likelihood``, ``orthogonality`` or ``n_hidden``.
+
+    Raises
+    ------
+    TypeError
+        If the preset has no such attribute.
+    ValueError
+        If a value is out of its range, or there are no gene sets for ``mask``.
+
+    Examples
+    --------
+    >>> import scpi
+    >>> adata = scpi.datasets.gene_programs(200, n_genes=100, n_programs=3, rng=0)
+    >>> scpi.model.GeneProgramAE.setup_anndata(adata)
+    >>> model = scpi.model.GeneProgramAE(adata, n_units=5)
+    >>> model.train(max_epochs=5, enable_progress_bar=False)
+    >>> adata.obsm["X_scpi"] = model.get_latent_representation()
+    >>> model.get_loadings().shape
+    (100, 5)
+    """
+
+    _data_splitter_cls = CellData
+    _training_plan_cls = GeneProgramPlan
+    _train_runner_cls = TrainRunner
+    _reads_counts = True
+    _advice = _ADVICE
+
+    module: GeneProgramModule
+
+    def __init__(
+        self,
+        adata: AnnData | MuData | None = None,
+        registry: dict[str, Any] | None = None,
+        *,
+        preset: Literal["scpi", "paul", "pbmc", "velten"] = "scpi",
+        n_units: int | None = None,
+        mask: Literal["hard", "soft"] | None = None,
+        outside: float = 10.0,
+        seed: int | None = None,
+        **preset_kwargs: Any,
+    ) -> None:
+        super().__init__(adata, registry)
+        stats = self.registry["field_registries"][KEYS.X]["summary_stats"]
+        allowed, sets = self._mask(mask, stats["n_vars"])
+        n_free = (0 if sets else None) if n_units is None else n_units
+        changes = preset_kwargs | ({} if n_free is None else {"n_units": len(sets) + n_free})
+        self.preset_ = choose_preset(PRESETS, preset, changes, RULES)
+        if mask is not None and self.preset_.decoder_hidden:
+            msg = "`mask` restricts weights from units to genes, but `decoder_hidden` puts layers between them."
+            raise ValueError(msg)
+        n_free = self.preset_.n_units - len(sets)
+        if n_free and allowed is not None:
+            allowed = torch.cat([allowed, torch.ones(n_free, allowed.shape[1], dtype=torch.bool)])
+        self.units_ = [*sets, *(f"unit_{index}" for index in range(n_free))]
+        self.seed_ = resolve_seed(seed)
+        batches = self.registry["field_registries"].get(KEYS.BATCH, {}).get("summary_stats", {})
+        with seeded(self.seed_):
+            self.module = GeneProgramModule(
+                stats["n_vars"],
+                n_batch=batches.get(f"n_{KEYS.BATCH}", 1),
+                preset=self.preset_,
+                allowed=allowed,
+                outside=outside if mask == "soft" else None,
+            )
+        self.n_known_batches_: int | None = None
+        self._model_summary_string = (
+            f"{type(self).__name__} with preset: {preset}, n_units: {self.preset_.n_units}, "
+            f"likelihood: {self.preset_.likelihood}, gene sets: {len(sets)}"
+        )
+        self.init_params_ = self._get_init_params(locals())
+
+    def _mask(self, mask: str | None, n_genes: int) -> tuple[Tensor | None, list[str]]:
+        """Genes of the units of gene sets, and the names of the sets."""
+        if mask is None:
+            return None, []
+        if mask not in ("hard", "soft"):
+            msg = f"`mask` must be 'hard', 'soft' or None, got {mask!r}."
+            raise ValueError(msg)
+        state = self.registry["field_registries"].get(KEYS.GENE_SETS, {}).get("state_registry", {})
+        if not len(state.get("names", [])):
+            msg = (
+                "`mask` needs gene sets, and the setup has none. Add them with `scpi.tl.gene_sets(adata, 'sets.gmt')` "
+                "before `setup_anndata`."
+            )
+            raise ValueError(msg)
+        allowed = torch.zeros(len(state["names"]), n_genes, dtype=torch.bool)
+        allowed[torch.as_tensor(state["sets"]), torch.as_tensor(state["genes"])] = True
+        return allowed, [str(name) for name in state["names"]]
+
+    @classmethod
+    @setup_anndata_dsp.dedent
+    def setup_anndata(
+        cls,
+        adata: AnnData,
+        *,
+        layer: str | None = None,
+        batch_key: str | None = None,
+        size_factor_key: str | None = None,
+        gene_sets_key: str | None = Key.varm.GENE_SETS,
+        **kwargs: Any,
+    ) -> None:
+        """%(summary)s.
+
+        Parameters
+        ----------
+        %(param_adata)s
+        layer
+            Entry of ``adata.layers`` with the counts; ``adata.X`` if ``None``.
+        batch_key
+            Column of ``adata.obs`` with the batch of each cell. Every gene has a level of its own in each batch; the
+            encoder does not read it. Cells of batches that were not trained on have the mean level.
+        size_factor_key
+            Column of ``adata.obs`` with the depth of each cell; its total count if ``None``.
+        gene_sets_key
+            Entry of ``adata.varm`` with gene sets for ``mask``, as :func:`scpi.tl.gene_sets` writes it.
+        **kwargs
+            Used by scvi-tools when a setup is transferred from a saved model.
+
+        Raises
+        ------
+        KeyError
+            If a key does not exist.
+        ValueError
+            If values are no counts, names are repeated, or a cell has no batch.
+        """
+        setup_method_args = cls._get_setup_method_args(**locals())
+        check_annotations(adata)
+        check_expression(find_layer(adata, layer), counts=True, what=layer_name(layer), advice=_ADVICE)
+        required = gene_sets_key != Key.varm.GENE_SETS and "source_registry" not in kwargs
+        fields = [
+            scvi_fields.LayerField(KEYS.X, layer, is_count_data=False),
+            GeneSetField(gene_sets_key, required=required),
+            *([] if batch_key is None else [ContextField(KEYS.BATCH, batch_key)]),
+            *([] if size_factor_key is None else [SizeFactorField(KEYS.SIZE_FACTOR, size_factor_key)]),
+        ]
+        manager = AnnDataManager(fields=fields, setup_method_args=setup_method_args)
+        with unchanged_on_failure(adata):
+            manager.register_fields(adata, **kwargs)
+        cls.register_manager(manager)
+
+    @classmethod
+    @setup_anndata_dsp.dedent
+    def setup_mudata(
+        cls,
+        mdata: MuData,
+        *,
+        layer: str | None = None,
+        batch_key: str | None = None,
+        size_factor_key: str | None = None,
+        gene_sets_key: str | None = Key.varm.GENE_SETS,
+        modalities: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """%(summary_mdata)s.
+
+        Parameters
+        ----------
+        %(param_mdata)s
+        layer
+            Layer of the expression modality; its ``X`` if ``None``.
+        batch_key, size_factor_key, gene_sets_key
+            As in :meth:`setup_anndata`.
+        %(param_modalities)s ``{"layer": "rna"}`` takes the counts and, unless it is named, the gene sets from the
+            modality "rna" and all columns from ``mdata.obs``.
+        **kwargs
+            Used by scvi-tools when a setup is transferred from a saved model.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`setup_anndata`, or if ``modalities`` does not say where the expression is.
+        """
+        setup_method_args = cls._get_setup_method_args(**locals())
+        modality = check_modalities(mdata, modalities, _MODALITY_ARGS)
+        rna, what = mdata.mod[modality["layer"]], f"mdata.mod[{modality['layer']!r}]"
+        check_annotations(rna, what=what)
+        check_paired(mdata, modality["layer"])
+        check_expression(find_layer(rna, layer), counts=True, what=what, advice=_ADVICE)
+        optional = [
+            (MuDataContextField, KEYS.BATCH, "batch_key", batch_key),
+            (MuDataSizeFactorField, KEYS.SIZE_FACTOR, "size_factor_key", size_factor_key),
+        ]
+        fields = [
+            scvi_fields.MuDataLayerField(KEYS.X, layer, mod_key=modality["layer"], is_count_data=False),
+            MuDataGeneSetField(
+                gene_sets_key,
+                required=gene_sets_key != Key.varm.GENE_SETS and "source_registry" not in kwargs,
+                mod_key=modality.get("gene_sets_key", modality["layer"]),
+            ),
+            *(
+                field(key, column, mod_key=modality.get(argument))
+                for field, key, argument, column in optional
+                if column is not None
+            ),
+        ]
+        manager = AnnDataManager(fields=fields, setup_method_args=setup_method_args)
+        with unchanged_on_failure(mdata):
+            manager.register_fields(mdata, **kwargs)
+        cls.register_manager(manager)
+
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        train_size: float | None = None,
+        validation_size: float | None = None,
+        batch_size: int | None = None,
+        plan_kwargs: dict[str, Any] | None = None,
+        seed: int | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Train the model. A model of :meth:`load_query_data` learns the levels of its new batches alone.
+
+        Parameters
+        ----------
+        max_epochs
+            Most epochs; those of the preset if ``None``.
+        accelerator, devices
+            As in :class:`lightning.pytorch.Trainer`.
+        train_size, validation_size
+            Shares of the cells; what is left is the test set. That of the preset if ``None``.
+        batch_size
+            Most cells in a batch; that of the preset if ``None``.
+        plan_kwargs
+            More arguments of the training plan.
+        seed
+            Seed of the batches; that of the model if ``None``.
+        **trainer_kwargs
+            Passed to :class:`scvi.train.Trainer`, such as ``logger`` or ``callbacks``.
+        """
+        preset, seed = self.preset_, self.seed_ if seed is None else seed
+        data = self._data_splitter_cls(
+            self.adata_manager,
+            self.module.transform,
+            counts=True,
+            batch_size=preset.batch_size if batch_size is None else at_least(batch_size, 1, "batch_size"),
+            shuffle=preset.shuffle,
+            train_size=preset.train_size if train_size is None else train_size,
+            validation_size=validation_size,
+            seed=seed,
+        )
+        self._start(data)
+        n_epochs = self._n_epochs(max_epochs, data.n_batches)
+        plan = self._training_plan_cls(
+            self.module,
+            n_cells=data.n_train,
+            n_epochs=n_epochs,
+            n_batches=data.n_batches,
+            **({"n_known_batches": self.n_known_batches_} | (plan_kwargs or {})),
+        )
+        checks = data.val_dataloader() and (preset.check_every or 1)
+        runner = self._train_runner_cls(
+            self,
+            training_plan=plan,
+            data_splitter=data,
+            max_epochs=n_epochs,
+            accelerator=accelerator,
+            devices=devices,
+            **{"check_val_every_n_epoch": checks or None, "log_every_n_steps": data.n_batches, **trainer_kwargs},
+        )
+        # A model that was trained before is in the mode for predictions.
+        self.module.train()
+        with seeded(seed):
+            runner()
+        # The trainer stays with the model, and the data with the trainer.
+        data.cells.release()
+
+    def _n_epochs(self, max_epochs: int | None, n_batches: int) -> int:
+        preset = self.preset_
+        if max_epochs is None:
+            max_epochs = preset.max_epochs
+        if max_epochs is not None:
+            return at_least(max_epochs, 1, "max_epochs")
+        return max(math.ceil(preset.n_steps / n_batches), preset.least_epochs)
+
+    def _start(self, data: CellData) -> None:
+        """Take what comes from the moments of the training cells, once."""
+        transform = self.module.transform.cpu()
+        if not self.is_trained_:
+            transform.fit(data.training_rows)
+        data.cells.keep()
+        if self.is_trained_ or not self.preset_.data_init:
+            return
+        n_genes = len(transform.rate)
+        sample = data.sampled(min(_MOST_START_CELLS, max(_START_NUMBERS // n_genes, 1)))
+        counts, size = data.cells.rows(sample)
+        mean, variance = data.moments(transform)
+        allowed = self.module.allowed
+        start = find_start(
+            torch.log1p(counts / transform.relative_depth(counts, size)).numpy(),
+            transform(counts, size).numpy(),
+            n_units=self.preset_.n_units,
+            allowed=None if allowed is None else allowed.cpu().numpy(),
+            mean=mean,
+            variance=variance,
+        )
+        self.module.start(start)
+
+    @classmethod
+    def prepare_query_anndata(cls, adata: AnnData, reference_model: GeneProgramAE) -> AnnData:
+        """Give cells the genes of a trained model, for its units in data it has not seen, without training.
+
+        A gene that is missing counts as one at its mean, and not as one without counts. What is missing stands in
+        `uns["gene_overlap"]`, and what of each unit is found in :meth:`gene_overlap`.
+
+        Parameters
+        ----------
+        adata
+            Cells, with the genes named as those of the model are.
+        reference_model
+            Trained model.
+
+        Returns
+        -------
+        Cells x genes of the model, with `obs` and `obsm` of `adata`; `var["missing"]` marks genes without counts, and
+        `uns["gene_overlap"]` says how many are found.
+
+        Raises
+        ------
+        ValueError
+            If no gene of the model is there.
+        """
+        layer = reference_model.registry[_SETUP_ARGS_KEY].get("layer")
+        return align_genes(adata, reference_model.var_names_, layer=layer)
+
+    @classmethod
+    def load_query_data(cls, adata: AnnData, reference_model: GeneProgramAE) -> Self:
+        """Model for new cells, with the programs of a trained model, whose training fits the levels of new batches.
+
+        Parameters
+        ----------
+        adata
+            New cells, with the genes of the model and a batch each; see :meth:`prepare_query_anndata`.
+        reference_model
+            Trained model that was set up with batches.
+
+        Returns
+        -------
+        The model, trained as the reference was; with :meth:`train`, new batches get levels of their own.
+
+        Raises
+        ------
+        ValueError
+            If the reference was set up without batches.
+        """
+        reference_model._check_if_trained(warn=False)
+        if not reference_model._has_field(KEYS.BATCH):
+            msg = "The model was set up without batches (`batch_key`), so there is nothing to fit to new ones."
+            raise ValueError(msg)
+        registry = reference_model.registry
+        cls.setup_anndata(adata, source_registry=registry, extend_categories=True, **registry[_SETUP_ARGS_KEY])
+        given = copy.deepcopy(reference_model.init_params_)
+        model = cls(
+            adata,
+            **{name: value for name, value in given["non_kwargs"].items() if name != "registry"},
+            **{name: value for group in given["kwargs"].values() for name, value in group.items()},
+        )
+        state = reference_model.module.state_dict()
+        n_known, n_batch = len(state["level"]), len(model.module.level)
+        state["level"] = torch.cat([state["level"], state["level"].mean(0).expand(n_batch - n_known, -1)])
+        model.module.load_state_dict(state)
+        model.n_known_batches_, model.is_trained_ = n_known, True
+        model.module.eval()
+        return model
+
+    def gene_overlap(self, adata: AnnData) -> pd.Series:
+        """Share of every unit that prepared data holds.
+
+        Parameters
+        ----------
+        adata
+            Cells of :meth:`prepare_query_anndata`.
+
+        Returns
+        -------
+        Share of the squared effects of each unit, at the mean of the units, that lies on genes that are there.
+        """
+        effects = self._effects().detach().cpu().numpy()
+        return pd.Series(found_weight(effects, missing_genes(adata)), index=pd.Index(self.units_, name="unit"))
+
+    @torch.inference_mode()
+    def get_latent_representation(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
+        batch_size: int | None = None,
+    ) -> NDArray[np.float32]:
+        """Units of cells.
+
+        Parameters
+        ----------
+        adata
+            Cells; the training data if ``None``.
+        indices
+            Cells to take; all if ``None``.
+        batch_size
+            Cells at a time.
+
+        Returns
+        -------
+        Array of shape (n_cells, n_units), not negative, in the order of ``units_``.
+        """
+        batches = self._batches(adata, indices=indices, batch_size=batch_size)
+        return np.concatenate([self.module.encode(batch[KEYS.INPUT]).cpu().numpy() for batch in batches])
+
+    @torch.inference_mode()
+    def get_normalized_expression(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
+        gene_list: Sequence[str] | None = None,
+        library_size: float = 1.0,
+        batch_size: int | None = None,
+        return_numpy: bool = False,
+    ) -> pd.DataFrame | NDArray[np.float32]:
+        """Expression that the model decodes: denoised, and at the mean level of the batches.
+
+        Parameters
+        ----------
+        adata
+            Cells; the training data if ``None``.
+        indices
+            Cells to take; all if ``None``.
+        gene_list
+            Genes to return; all if ``None``.
+        library_size
+            Total of a cell. A model that gives rates, as those of the published presets, or the Gaussian input itself
+            has no such total and returns what it decodes.
+        batch_size
+            Cells at a time.
+        return_numpy
+            Return an array in place of a table.
+
+        Returns
+        -------
+        Table of cells x genes.
+
+        Raises
+        ------
+        KeyError
+            If a gene is not one of the model.
+        """
+        chosen = np.arange(len(self.var_names_)) if gene_list is None else self._places(gene_list)
+        adata = self._validate_anndata(adata)
+        blocks = []
+        gaussian, shares = self.preset_.likelihood == "gaussian", self.preset_.depth
+        for batch in self._batches(adata, indices=indices, batch_size=batch_size):
+            found = self.module.decode(self.module.encode(batch[KEYS.INPUT]), self.module.mean_level())[:, chosen]
+            blocks.append(found if gaussian else found.exp() * (library_size if shares else 1.0))
+        values = torch.cat(blocks).cpu().numpy()
+        if return_numpy:
+            return values
+        names = self._modality(adata).obs_names
+        return pd.DataFrame(
+            values,
+            index=names if indices is None else names[np.asarray(indices)],
+            columns=np.array(self.var_names_)[chosen],
+        )
+
+    def _places(self, genes: Sequence[str]) -> NDArray[np.intp]:
+        found = pd.Index(self.var_names_).get_indexer(pd.Index(genes))
+        if (found < 0).any():
+            msg = f"The model has no gene {listed(np.asarray(genes)[found < 0])}."
+            raise KeyError(msg)
+        return found
+
+    @torch.inference_mode()
+    def unit_statistics(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
+        batch_size: int | None = None,
+    ) -> pd.DataFrame:
+        """What each unit does for the reconstruction of cells.
+
+        Parameters
+        ----------
+        adata
+            Cells; the training data if ``None``.
+        indices
+            Cells to take; all if ``None``.
+        batch_size
+            Cells at a time.
+
+        Returns
+        -------
+        Table of units: ``reconstruction_effect``, by how much the loss of a cell rises in the mean when the unit is
+        set to 0; ``order`` by that effect, from 0 on; ``mean``, ``std``, ``min`` and ``max`` of the unit;
+        ``fraction_on``, the share of cells in which it is above 0; and ``vanished``, whether it nowhere changes the
+        logarithm of the expression of any gene by 0.05.
+        """
+        batches = self._batches(adata, indices=indices, batch_size=batch_size)
+        return UnitStatistics(self.module, self.units_).add(batches).table()
+
+    @torch.no_grad()
+    def get_loadings(self) -> pd.DataFrame:
+        """Weights of the units for the genes: the change of the logarithm of expression with one unit more.
+
+        Returns
+        -------
+        Table of genes x units. They are relative, as shares of a cell sum to 1.
+
+        Raises
+        ------
+        TypeError
+            If the decoder has hidden layers, so that there are no such weights; see :func:`scpi.tl.saliency`.
+        """
+        if len(self.module.decoder):
+            msg = "A decoder with hidden layers has no loadings: use `scpi.tl.saliency(..., method='decoder_effect')`."
+            raise TypeError(msg)
+        weights = self.module.gene_weights().T.cpu().numpy()
+        return pd.DataFrame(weights, index=self.var_names_, columns=self.units_)
+
+    def attribution_target(self, kind: Literal["latent"] = "latent") -> AttributionTarget:
+        """Differentiable function of the expression, for attributions.
+
+        Parameters
+        ----------
+        kind
+            ``"latent"``: the units.
+
+        Returns
+        -------
+        The function, the transform of counts into its input, and the names of its outputs.
+
+        Raises
+        ------
+        ValueError
+            If the kind does not exist.
+        """
+        if kind != "latent":
+            msg = f"`kind` must be 'latent', got {kind!r}."
+            raise ValueError(msg)
+        self._check_if_trained(warn=False)
+        module = self.module.eval()
+        projection = module.first.weight.detach().T
+        return AttributionTarget(
+            module.encode, module.transform, self.units_, kind=kind, projection=projection, head=module.rest
+        )
+
+    def decoder_target(self) -> DecoderTarget:
+        """Differentiable function from units to the logarithm of the expression, for effects of units.
+
+        Returns
+        -------
+        The function, at the mean level of the batches, and the names of the units.
+
+        Raises
+        ------
+        TypeError
+            If the likelihood is Gaussian: its mean may be negative and has no logarithm.
+        """
+        if self.preset_.likelihood == "gaussian":
+            msg = "The decoder of a Gaussian likelihood gives means that may be negative and have no logarithm."
+            raise TypeError(msg)
+        self._check_if_trained(warn=False)
+        module = self.module.eval()
+        return DecoderTarget(lambda z: module.decode(z, module.mean_level().detach()), self.units_)
+
+    def _effects(self) -> Tensor:
+        """Effects of the units at 0, units x genes."""
+        self._check_if_trained(warn=False)
+        return self.module.unit_effects(torch.zeros(len(self.units_), device=self.module.weight.device))
+
+    def _batches(
+        self,
+        adata: AnnData | MuData | None,
+        *,
+        indices: Sequence[int] | NDArray[np.int64] | None,
+        batch_size: int | None,
+    ) -> Iterator[dict[str, Tensor]]:
+        """Counts and input of cells, batch by batch."""
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        module = self.module.eval()
+        missing = torch.from_numpy(missing_genes(self._modality(adata))).to(module.weight.device)
+        for batch in cell_batches(self, adata, indices, batch_size=batch_size, device=module.weight.device):
+            size = batch.get(KEYS.SIZE_FACTOR)
+            if len(missing):
+                # Genes that are missing take their part of the depth with them
+                rate = module.transform.rate
+                found = 1.0 - rate[missing].sum() / rate.sum()
+                size = batch[KEYS.X].sum(1) / found if size is None else size
+            x = module.transform(batch[KEYS.X], size)
+            if len(missing):
+                x[:, missing] = 0.0
+            yield batch | {KEYS.INPUT: x}

@@ -1,0 +1,254 @@
+"""Autoencoder whose units are gene programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from scvi.module.base import BaseModuleClass, LossOutput
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from scpi.model.base._constants import KEYS
+from scpi.model.base._count_likelihoods import negative_binomial_loss, zero_inflated_loss
+from scpi.model.base._input_transform import InputTransform
+from scpi.model.gene_program._penalties import (
+    activation_correlation,
+    decoder_overlap,
+    total_correlation,
+    weight_orthogonality,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scpi.model.gene_program._presets import Preset
+    from scpi.model.gene_program._start import Start
+
+_START_WEIGHT = 0.05
+_START_DROPOUT = -3.0
+_LEAST_RATE = 1e-8
+
+
+class GeneProgramModule(BaseModuleClass):
+    """Encoder, non-negative units, and a decoder that is linear in the logarithm of the expression by default.
+
+    Parameters
+    ----------
+    n_genes
+        Number of genes.
+    n_batch
+        Number of batches, each of which has a level of every gene of its own.
+    preset
+        Architecture and objective.
+    allowed
+        Whether a unit may have a weight for a gene, units x genes; all may if ``None``.
+    outside
+        What the weight of the prior is multiplied by where it is not allowed; with ``None`` the weight is 0 there.
+    """
+
+    allowed: Tensor | None
+
+    def __init__(
+        self,
+        n_genes: int,
+        *,
+        n_batch: int,
+        preset: Preset,
+        allowed: Tensor | None = None,
+        outside: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.preset, self.outside = preset, outside
+        self.transform = InputTransform(n_genes, preset.transform)
+        n_units = preset.n_units
+        widths = [*preset.n_hidden]
+        self.n_first = widths[0]
+        self.first = nn.Linear(n_genes, widths[0] + (n_units if preset.skip else 0))
+        self.hidden = _layers(widths)
+        self.to_units = nn.Linear(widths[-1], n_units)
+        self.decoder = _layers([n_units, *preset.decoder_hidden])
+        self.weight = nn.Parameter(torch.empty([n_units, *preset.decoder_hidden][-1], n_genes))
+        self.level = nn.Parameter(torch.zeros(n_batch, n_genes))
+        self.log_theta = nn.Parameter(torch.zeros(n_genes)) if preset.likelihood in ("nb", "zinb") else None
+        self.dropout = nn.Parameter(torch.full((n_genes,), _START_DROPOUT)) if preset.likelihood == "zinb" else None
+        self.register_buffer("allowed", allowed)
+        for layer in (self.first, self.to_units, *self.hidden, *self.decoder):
+            nn.init.xavier_normal_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        if preset.data_init:
+            nn.init.normal_(self.weight, std=_START_WEIGHT)
+        else:
+            nn.init.xavier_normal_(self.weight)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Units of cells from their input, (n_cells, n_units)."""
+        return self.rest(F.linear(x, self.first.weight))
+
+    def rest(self, projected: Tensor) -> Tensor:
+        """Units from the product of the input with the weights of the first layer."""
+        projected = projected + self.first.bias
+        hidden = self._softplus(projected[:, : self.n_first])
+        for layer in self.hidden:
+            hidden = self._softplus(layer(hidden))
+        raw = self.to_units(hidden)
+        if self.preset.skip:
+            raw = raw + projected[:, self.n_first :]
+        return F.relu(raw) if self.preset.activation == "relu" else self._softplus(raw)
+
+    def decode(self, z: Tensor, level: Tensor) -> Tensor:
+        """Logarithm of the share of each gene in the depth of a cell, or of its rate; the input itself if Gaussian.
+
+        Parameters
+        ----------
+        z
+            Units, (n_cells, n_units).
+        level
+            Level of each gene, of which units are departures, (n_genes,) or (n_cells, n_genes).
+        """
+        hidden = z
+        for layer in self.decoder:
+            hidden = self._softplus(layer(hidden))
+        raw = hidden @ self.gene_weights() + level
+        if self.preset.likelihood == "gaussian":
+            return raw
+        if self.preset.depth:
+            return F.log_softmax(raw, dim=1)
+        return self._softplus(raw).clamp(min=_LEAST_RATE).log()
+
+    def gene_weights(self) -> Tensor:
+        """Weights from the last layer before the genes, (n_units, n_genes) without hidden layers."""
+        if self.allowed is None or self.outside is not None:
+            return self.weight
+        return self.weight * self.allowed
+
+    def mean_level(self) -> Tensor:
+        """Level of each gene in the mean of the batches."""
+        return self.level.mean(0)
+
+    def levels(self, batch: Tensor | None) -> Tensor:
+        """Level of each gene in the batch of each cell; the mean of the batches where there is none."""
+        if batch is None:
+            return self.mean_level()
+        # Batches that came after the training have no level yet
+        levels = torch.cat([self.level, self.mean_level()[None]])
+        return levels[batch.reshape(-1).clamp(max=len(self.level))]
+
+    def reconstruction(self, tensors: dict[str, Tensor], z: Tensor) -> Tensor:
+        """Negative log-likelihood of every cell, less what does not depend on the model for Poisson and Gaussian."""
+        found = self.decode(z, self.levels(tensors.get(KEYS.BATCH)))
+        counts = tensors[KEYS.X]
+        if self.preset.likelihood == "gaussian":
+            loss = 0.5 * (tensors[KEYS.INPUT] - found).square()
+        else:
+            log_mean = found + self._log_depth(tensors) if self.preset.depth else found
+            if self.log_theta is None:
+                loss = log_mean.exp() - counts * log_mean
+            elif self.dropout is None:
+                loss = negative_binomial_loss(counts, log_mean, self.log_theta.exp())
+            else:
+                loss = zero_inflated_loss(counts, log_mean, self.log_theta.exp(), self.dropout)
+        return loss.sum(1) if self.preset.reduction == "sum" else loss.mean(1)
+
+    def losses(self, tensors: dict[str, Tensor], *, n_cells: int) -> dict[str, Tensor]:
+        """Terms of the objective, weighted.
+
+        Parameters
+        ----------
+        tensors
+            Batch of cells.
+        n_cells
+            Cells to train on, over which the prior of the weights is spread.
+        """
+        preset = self.preset
+        z = self.encode(tensors[KEYS.INPUT])
+        found = {"reconstruction": self.reconstruction(tensors, z).mean()}
+        if preset.unit_weight:
+            found["units"] = preset.unit_weight * z.sum(1).mean()
+        if preset.gene_weight:
+            size = self.gene_weights().abs()
+            if self.allowed is not None and self.outside is not None:
+                size = torch.where(self.allowed, size, self.outside * size)
+            found["genes"] = preset.gene_weight / n_cells * size.sum()
+        if preset.orthogonality != "none":
+            found["orthogonality"] = preset.orthogonality_weight * self._orthogonality(z)
+        return found
+
+    def _orthogonality(self, z: Tensor) -> Tensor:
+        kind = self.preset.orthogonality
+        if kind == "weights":
+            return weight_orthogonality(self.to_units.weight)
+        if kind == "activations":
+            return activation_correlation(z)
+        if kind == "total_correlation":
+            return total_correlation(z)
+        return decoder_overlap(self.unit_effects(z.detach().mean(0)))
+
+    def unit_effects(self, z: Tensor) -> Tensor:
+        """Effects of the units on the genes before normalisation, at one place, (n_units, n_genes)."""
+        if not len(self.decoder):
+            return self.gene_weights()
+
+        def raw(place: Tensor) -> Tensor:
+            for layer in self.decoder:
+                place = self._softplus(layer(place))
+            return place @ self.gene_weights()
+
+        jacobian = torch.func.jacfwd(raw)(z)
+        assert isinstance(jacobian, Tensor)
+        return jacobian.T
+
+    @torch.no_grad()
+    def start(self, start: Start) -> None:
+        """Start from the training data.
+
+        Parameters
+        ----------
+        start
+            Units, their weights, and the moments of the counts.
+        """
+        self.level.copy_(start.level.to(self.level).expand_as(self.level))
+        if self.log_theta is not None:
+            self.log_theta.copy_(start.theta.log())
+        if self.preset.skip and not len(self.decoder):
+            self.weight.copy_(start.weight)
+            self.first.weight[self.n_first :] = start.encoder.T
+            self.first.bias[self.n_first :] = start.mean
+            # The hidden layers begin as a small correction of the linear map
+            self.to_units.weight.mul_(0.1)
+
+    def _log_depth(self, tensors: dict[str, Tensor]) -> Tensor:
+        """Logarithm of the depth of each cell, of which genes have their shares, (n_cells, 1)."""
+        if KEYS.SIZE_FACTOR in tensors:
+            return tensors[KEYS.SIZE_FACTOR].reshape(-1, 1).log()
+        return tensors[KEYS.X].sum(1, keepdim=True).clamp(min=1.0).log()
+
+    def _softplus(self, x: Tensor) -> Tensor:
+        beta = self.preset.softplus_beta
+        return F.softplus(x, beta=float(x.shape[1]) if beta is None else beta)
+
+    def _get_inference_input(self, tensors: dict[str, Tensor], **kwargs: Any) -> dict[str, Tensor]:
+        return {"x": tensors[KEYS.INPUT]}
+
+    def inference(self, x: Tensor) -> dict[str, Tensor]:
+        """Units of cells."""
+        return {"z": self.encode(x)}
+
+    def _get_generative_input(
+        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor], **kwargs: Any
+    ) -> dict[str, Tensor]:
+        return {"z": inference_outputs["z"], "level": self.levels(tensors.get(KEYS.BATCH))}
+
+    def generative(self, z: Tensor, level: Tensor) -> dict[str, Tensor]:
+        """Expression of genes."""
+        return {"log_mean": self.decode(z, level)}
+
+    def loss(self, tensors: dict[str, Tensor], *args: Any, **kwargs: Any) -> LossOutput:
+        """Objective of a batch."""
+        n_cells = len(tensors[KEYS.INPUT])
+        losses = self.losses(tensors, n_cells=n_cells)
+        return LossOutput(torch.stack(list(losses.values())).sum(), n_obs_minibatch=n_cells)
+
+
+def _layers(widths: Sequence[int]) -> nn.ModuleList:
+    return nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in zip(widths[:-1], widths[1:], strict=True))

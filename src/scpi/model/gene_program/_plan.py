@@ -1,0 +1,104 @@
+"""How gene programs are trained."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import lightning.pytorch as pl
+import torch
+
+from scpi.model.base._constants import KEYS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from scpi.model.gene_program._module import GeneProgramModule
+
+_MOMENTUM = 0.9
+_RISE = 0.1
+
+
+class GeneProgramPlan(pl.LightningModule):
+    """Minimises the objective, and stops where the preset says so.
+
+    Parameters
+    ----------
+    module
+        Network to train.
+    n_cells
+        Cells to train on.
+    n_epochs, n_batches
+        Most epochs, and batches in each.
+    n_known_batches
+        Train the levels of the batches after these alone; everything if ``None``.
+    """
+
+    def __init__(
+        self,
+        module: GeneProgramModule,
+        *,
+        n_cells: int,
+        n_epochs: int,
+        n_batches: int,
+        n_known_batches: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.module, self.preset = module, module.preset
+        self.n_cells, self.n_epochs, self.n_batches = n_cells, n_epochs, n_batches
+        self._n_known_batches = n_known_batches
+        self._sums: dict[str, Tensor] = {}
+        self._n_steps = 0
+        self._best, self._n_bad = math.inf, 0
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser, and for Adam a learning rate that rises and falls once."""
+        trained = list(self.module.parameters()) if self._n_known_batches is None else [self.module.level]
+        if self.preset.optimizer == "sgd":
+            return torch.optim.SGD(trained, lr=self.preset.lr, momentum=_MOMENTUM, nesterov=True)
+        optimizer = torch.optim.Adam(trained, lr=self.preset.lr, betas=(0.9, 0.99))
+        n_steps = self.n_epochs * self.n_batches
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.preset.lr, total_steps=n_steps, pct_start=_RISE)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    @property
+    def warm(self) -> float:
+        """Share that the weights of the priors and of orthogonality have reached."""
+        rise = self.preset.warmup * self.n_epochs
+        return 1.0 if rise == 0 else min(1.0, (self.current_epoch + 1) / rise)
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Objective of a batch."""
+        losses = self.module.losses(batch, n_cells=self.n_cells)
+        loss = sum(value if name == "reconstruction" else self.warm * value for name, value in losses.items())
+        assert isinstance(loss, torch.Tensor)
+        # Logging each step would cost as much as a small network.
+        for name, value in {"objective": loss, **losses}.items():
+            self._sums[name] = self._sums.get(name, torch.zeros((), device=loss.device)) + value.detach()
+        self._n_steps += 1
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Reconstruction of cells that are not trained on."""
+        loss = self.module.losses(batch, n_cells=self.n_cells)["reconstruction"]
+        self.log("reconstruction_validation", loss, on_epoch=True, batch_size=len(batch[KEYS.INPUT]))
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Leave the levels of known batches as they are, where new ones are fitted."""
+        if self._n_known_batches is not None and self.module.level.grad is not None:
+            self.module.level.grad[: self._n_known_batches] = 0.0
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch."""
+        self.log_dict({f"{name}_train": float(value) / self._n_steps for name, value in self._sums.items()})
+        self._sums, self._n_steps = {}, 0
+
+    def on_validation_epoch_end(self) -> None:
+        """Stop where the cells that are not trained on have not gained for long."""
+        loss = self.trainer.callback_metrics.get("reconstruction_validation")
+        if self.preset.check_every is None or self.trainer.sanity_checking or loss is None:
+            return
+        self._n_bad = 0 if self._best - float(loss) >= self.preset.least_gain else self._n_bad + 1
+        self._best = min(self._best, float(loss))
+        if self._n_bad >= self.preset.patience:
+            self.trainer.should_stop = True

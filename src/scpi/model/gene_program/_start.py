@@ -1,0 +1,113 @@
+"""Where the training of gene programs starts: non-negative factors of the logarithms."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy import linalg
+from sklearn.decomposition import NMF
+from sklearn.exceptions import ConvergenceWarning
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+# Root mean square of the weights of a unit: natural logarithms of fold changes
+_WEIGHT_SCALE = 0.3
+_MAX_ITER = 200
+_RIDGE = 1.0
+_THETA_RANGE = 0.1, 100.0
+_LEAST = 1e-8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Units, weights and moments to start from."""
+
+    weight: Tensor
+    """Weights of the units for the genes, (n_units, n_genes)."""
+    encoder: Tensor
+    """Linear map from the input to the units, (n_genes, n_units)."""
+    mean: Tensor
+    """Means of the units, (n_units,)."""
+    level: Tensor
+    """Logarithm of the share of each gene, (n_genes,)."""
+    theta: Tensor
+    """Inverse overdispersion of each gene, (n_genes,)."""
+
+
+def find_start(
+    logged: NDArray[np.float32],
+    x: NDArray[np.float32],
+    *,
+    n_units: int,
+    allowed: NDArray[np.bool_] | None,
+    mean: Tensor,
+    variance: Tensor,
+) -> Start:
+    """Factorise the logarithms, and fit a linear map from the input to the factors.
+
+    Parameters
+    ----------
+    logged
+        Logarithms of normalised counts, which are not negative, (n_cells, n_genes).
+    x
+        Input of the network for the same cells.
+    n_units
+        Number of units.
+    allowed
+        Genes that a unit may have, (n_units, n_genes); such units start from the mean of their genes.
+    mean, variance
+        Mean and variance of the counts of each gene at median depth.
+    """
+    if allowed is None:
+        units, weight = _factors(logged, n_units)
+    else:
+        units, weight = _of_sets(x, allowed)
+    scale = np.sqrt(np.mean(weight**2, axis=1)) / _WEIGHT_SCALE
+    # A factor without weights stays silent
+    scale = np.where(scale > _LEAST, scale, 1.0)
+    units, weight = units * scale, weight / scale[:, None]
+    share = (mean / mean.sum()).clamp(min=_LEAST)
+    return Start(
+        weight=torch.from_numpy(weight.astype(np.float32)),
+        encoder=torch.from_numpy(_ridge(x, units).astype(np.float32)),
+        mean=torch.from_numpy(units.mean(0).astype(np.float32)),
+        level=share.log().float(),
+        theta=(mean.square() / (variance - mean).clamp(min=1e-6)).clamp(*_THETA_RANGE),
+    )
+
+
+def _factors(logged: NDArray[np.float32], n_units: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    n_factors = min(n_units, *logged.shape)
+    model = NMF(n_factors, init="nndsvda", max_iter=_MAX_ITER, tol=1e-4, random_state=0)
+    with warnings.catch_warnings():
+        # The factors are a start, and need not have settled
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        units = model.fit_transform(logged)
+    missing = n_units - n_factors
+    return np.pad(units, ((0, 0), (0, missing))), np.pad(model.components_, ((0, missing), (0, 0)))
+
+
+def _of_sets(x: NDArray[np.float32], allowed: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    member = allowed.astype(np.float64)
+    size = np.maximum(member.sum(1), 1.0)
+    return np.maximum(x @ member.T / size, 0.0), member
+
+
+def _ridge(x: NDArray[np.float32], units: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of a ridge regression of units on the input, in the smaller of the two spaces."""
+    n, n_genes = x.shape
+    centred = (x - x.mean(0)).astype(np.float64)
+    target = units - units.mean(0)
+    if n_genes <= n:
+        gram = centred.T @ centred
+        gram.flat[:: n_genes + 1] += _RIDGE * n
+        return np.asarray(linalg.solve(gram, centred.T @ target, assume_a="pos", overwrite_a=True))
+    gram = centred @ centred.T
+    gram.flat[:: n + 1] += _RIDGE * n
+    return np.asarray(centred.T @ linalg.solve(gram, target, assume_a="pos", overwrite_a=True))

@@ -1,0 +1,345 @@
+from __future__ import annotations
+
+import warnings
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mudata import MuData
+from scipy import sparse
+
+import scpi
+from scpi.model.gene_program._presets import PRESETS
+
+
+@pytest.fixture(scope="module")
+def adata(programs):
+    return programs.copy()
+
+
+@pytest.fixture(scope="module")
+def model(adata, train):
+    return train(adata, {"batch_key": "batch"}, n_units=6)
+
+
+@pytest.fixture(scope="module")
+def z(model):
+    return model.get_latent_representation()
+
+
+def test_programs_are_found(model, adata, z):
+    # Three programs, each with a unit of its own, and its genes
+    found = scpi.metrics.association(z, adata.obsm["programs"])
+    assert scpi.metrics.lms(found) > 0.65
+    weights = model.get_loadings()
+    assert weights.shape == (120, 6)
+    best = found.argmax(0)
+    for program, unit in enumerate(best):
+        genes = np.asarray(adata.varm["programs"])[:, program] != 0
+        assert np.abs(weights.to_numpy()[genes, unit]).mean() > 5 * np.abs(weights.to_numpy()[~genes, unit]).mean()
+    assert len(set(best)) == 3
+
+
+def test_units_are_not_negative_and_mostly_silent(z):
+    assert z.dtype == np.float32
+    assert z.min() == 0.0
+    assert (z == 0).mean() > 0.4
+
+
+def test_the_same_seed_gives_the_same_model(adata, train, z):
+    again = train(adata.copy(), {"batch_key": "batch"}, n_units=6)
+    np.testing.assert_array_equal(again.get_latent_representation(), z)
+    other = train(adata.copy(), {"batch_key": "batch"}, n_units=6, seed=1)
+    assert not np.array_equal(other.get_latent_representation(), z)
+
+
+def test_a_saved_model_is_the_same(model, adata, z, tmp_path):
+    model.save(str(tmp_path / "model"), save_anndata=True)
+    loaded = scpi.model.GeneProgramAE.load(str(tmp_path / "model"), accelerator="cpu")
+    np.testing.assert_array_equal(loaded.get_latent_representation(), z)
+    assert loaded.units_ == model.units_ == [f"unit_{i}" for i in range(6)]
+    bare = scpi.model.GeneProgramAE.load(str(tmp_path / "model"), adata=False, accelerator="cpu")
+    np.testing.assert_array_equal(bare.get_latent_representation(adata.copy()), z)
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_matrix, sparse.csc_matrix, np.float64])
+def test_the_form_of_the_matrix_does_not_matter(model, adata, z, convert):
+    other = adata.copy()
+    other.X = convert(adata.X.toarray())
+    np.testing.assert_allclose(model.get_latent_representation(other), z, atol=1e-5)
+
+
+def test_some_cells_are_read_as_among_all(model, adata, z):
+    np.testing.assert_allclose(model.get_latent_representation(indices=[5, 3], batch_size=1), z[[5, 3]], atol=1e-5)
+    np.testing.assert_allclose(model.get_latent_representation(adata[10:20]), z[10:20], atol=1e-5)
+
+
+def test_expression_is_shares_of_a_cell(model, adata):
+    table = model.get_normalized_expression(library_size=100.0)
+    np.testing.assert_allclose(table.sum(1), 100.0, rtol=1e-4)
+    some = model.get_normalized_expression(
+        gene_list=["gene5", adata.var_names[0]] if "gene5" in table else table.columns[:2], indices=[4]
+    )
+    assert some.shape == (1, 2)
+    np.testing.assert_allclose(some.to_numpy(), table.loc[some.index, some.columns] / 100.0, rtol=1e-4)
+    with pytest.raises(KeyError, match="no gene 'Nothing'"):
+        model.get_normalized_expression(gene_list=["Nothing"])
+
+
+def test_batches_have_levels_of_their_own_and_no_units(model, adata, z):
+    # The levels of the batches differ as they were simulated to
+    level = model.module.level.detach().numpy()
+    found = (level[0] - level[1]) - (level[0] - level[1]).mean()
+    counts = np.asarray([adata[adata.obs["batch"] == name].X.sum(0) for name in adata.obs["batch"].cat.categories])
+    counts = counts.reshape(2, -1)
+    observed = np.log(counts[0] + 1) - np.log(counts[1] + 1)
+    assert np.corrcoef(found, observed)[0, 1] > 0.8
+    code = adata.obs["batch"].cat.codes.to_numpy()
+    apart = [abs(np.corrcoef(code, column)[0, 1]) for column in z.T if column.std() > 0]
+    assert max(apart) < 0.35
+
+
+def test_statistics_are_those_of_the_units(model, adata, z):
+    table = model.unit_statistics()
+    np.testing.assert_allclose(table["mean"], z.mean(0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(table["std"], z.std(0), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(table["max"], z.max(0), rtol=1e-5)
+    np.testing.assert_allclose(table["fraction_on"], (z > 0).mean(0), rtol=1e-6)
+    # What the likelihood loses without the first unit, by hand
+    first = table["order"].to_numpy().argmin()
+    x = torch.from_numpy(adata.X.toarray())
+    tensors = {"X": x, "batch": torch.from_numpy(adata.obs["batch"].cat.codes.to_numpy().astype(np.int64))}
+    with torch.no_grad():
+        units = torch.from_numpy(z)
+        without = units.clone()
+        without[:, first] = 0.0
+        loss = [float(model.module.reconstruction(tensors, given).mean()) for given in (units, without)]
+    assert table["reconstruction_effect"].iloc[first] == pytest.approx(loss[1] - loss[0], rel=1e-3)
+    assert table["reconstruction_effect"].iloc[first] == table["reconstruction_effect"].max() > 0
+    silent = z.max(0) == 0
+    assert table["vanished"].to_numpy()[silent].all()
+    assert not table["vanished"].iloc[first]
+
+
+def test_units_are_explained_by_genes(model, adata, z):
+    target = model.attribution_target("latent")
+    counts = torch.from_numpy(adata.X.toarray()[:5])
+    with torch.no_grad():
+        x = target.transform(counts)
+        np.testing.assert_allclose(target.function(x).numpy(), z[:5], atol=1e-5)
+        np.testing.assert_allclose(target.head(x @ target.projection).numpy(), z[:5], atol=1e-5)
+    decoder = model.decoder_target()
+    expected = np.log(model.get_normalized_expression(indices=range(5)).to_numpy())
+    with torch.no_grad():
+        np.testing.assert_allclose(decoder.function(torch.from_numpy(z[:5])).numpy(), expected, rtol=1e-4)
+    with pytest.raises(ValueError, match="must be 'latent'"):
+        model.attribution_target("logit")
+
+
+@pytest.mark.parametrize("likelihood", ["nb", "zinb", "poisson", "gaussian"])
+def test_every_likelihood_learns(programs, train, likelihood):
+    model = train(programs.copy(), n_units=4, likelihood=likelihood, max_epochs=8, n_hidden=(16,))
+    loss = model.history["reconstruction_train"].iloc[:, 0].astype(float)
+    assert loss.iloc[-1] < loss.iloc[0]
+    assert np.isfinite(model.get_normalized_expression(return_numpy=True)).all()
+
+
+@pytest.mark.parametrize("kind", ["weights", "activations", "decoder", "total_correlation"])
+def test_orthogonality_falls_when_it_is_asked_for(programs, train, kind):
+    options = {
+        "n_units": 6,
+        "orthogonality": kind,
+        "warmup": 0.0,
+        "max_epochs": 10,
+        "data_init": False,
+        "unit_weight": 0.0,
+    }
+    without = train(programs.copy(), **options, orthogonality_weight=1e-9)
+    found = train(programs.copy(), **options, orthogonality_weight=1000.0)
+    last = [m.history["orthogonality_train"].iloc[-1, 0] / m.preset_.orthogonality_weight for m in (without, found)]
+    assert last[1] < 0.7 * last[0]
+
+
+def test_settings_of_the_publication():
+    for name, weight, lr in (("paul", 0.05, 1e-3), ("pbmc", 0.05, 1e-3), ("velten", 1.0, 2e-11)):
+        preset = PRESETS[name]
+        assert (preset.n_hidden, preset.n_units, preset.decoder_hidden) == ((128,), 64, (128,))
+        assert (preset.likelihood, preset.depth, preset.transform) == ("poisson", False, "counts")
+        assert (preset.orthogonality, preset.orthogonality_weight, preset.lr) == ("weights", weight, lr)
+        assert (preset.optimizer, preset.batch_size, preset.max_epochs, preset.check_every) == ("sgd", 1, 500, 10)
+
+
+def test_the_published_network_is_that_of_the_formulas(programs, train):
+    model = train(programs.copy(), preset="paul", max_epochs=1, batch_size=32)
+    x = torch.from_numpy(programs.X.toarray())
+    module = model.module
+
+    def softplus(a):
+        return torch.nn.functional.softplus(a, beta=a.shape[1])
+
+    with torch.no_grad():
+        z = softplus(module.to_units(softplus(module.first(x))))
+        np.testing.assert_allclose(model.get_latent_representation(), z.numpy(), atol=1e-5)
+        rate = softplus(softplus(module.decoder[0](z)) @ module.weight + module.level)
+        loss = (rate - x * rate.clamp(min=1e-8).log()).mean()
+        assert float(module.reconstruction({"X": x}, z).mean()) == pytest.approx(float(loss), rel=1e-5)
+        weight = module.to_units.weight
+        orthogonality = 0.05 * torch.linalg.matrix_norm(torch.eye(64) - weight @ weight.T)
+        losses = module.losses({"X": x, "input": x}, n_cells=len(x))
+        assert float(losses["orthogonality"]) == pytest.approx(float(orthogonality), rel=1e-5)
+        assert set(losses) == {"reconstruction", "orthogonality"}
+
+
+def test_training_stops_where_the_publication_does(programs, train):
+    # A learning rate of nothing gains nothing: two checks, the first of which sets the mark
+    model = train(programs.copy(), preset="paul", max_epochs=8, batch_size=32, lr=1e-30, check_every=2)
+    assert len(model.history["reconstruction_train"]) == 4
+
+
+class TestMasks:
+    @pytest.fixture(scope="class")
+    def known(self, programs):
+        adata = programs.copy()
+        member = np.asarray(programs.varm["programs"])[:, :2] != 0
+        sets = {f"set {k}": list(adata.var_names[member[:, k]]) for k in range(2)}
+        scpi.tl.gene_sets(adata, sets)
+        return adata
+
+    def test_a_hard_mask_keeps_weights_inside(self, known, train):
+        model = train(known.copy(), n_units=2, mask="hard", max_epochs=10)
+        assert model.units_ == ["set 0", "set 1", "unit_0", "unit_1"]
+        weights = model.get_loadings()
+        inside = known.varm["gene_sets"].toarray()
+        assert (weights.to_numpy()[:, :2][~inside] == 0).all()
+        assert (weights.to_numpy()[:, :2][inside] != 0).mean() > 0.9
+        assert (weights.to_numpy()[:, 2:] != 0).mean() > 0.9
+        found = scpi.metrics.association(model.get_latent_representation(), known.obsm["programs"])
+        assert found[0].argmax() == 0
+        assert found[1].argmax() == 1
+
+    def test_a_soft_mask_makes_others_dear(self, known, train):
+        share = {}
+        inside = known.varm["gene_sets"].toarray()
+        for outside in (1.0, 100.0):
+            model = train(known.copy(), mask="soft", outside=outside, max_epochs=20)
+            assert model.units_ == ["set 0", "set 1"]
+            size = np.abs(model.get_loadings().to_numpy())
+            share[outside] = size[~inside].sum() / size.sum()
+        assert share[100.0] < 0.5 * share[1.0]
+
+    def test_a_mask_needs_sets(self, programs):
+        scpi.model.GeneProgramAE.setup_anndata(adata := programs.copy())
+        with pytest.raises(ValueError, match="`mask` needs gene sets"):
+            scpi.model.GeneProgramAE(adata, mask="hard")
+
+
+class TestQuery:
+    def test_genes_in_another_order_are_found(self, model, adata, z):
+        shuffled = adata[:, np.random.default_rng(0).permutation(adata.n_vars)].copy()
+        with pytest.raises(ValueError, match="other order|order"):
+            model.get_latent_representation(shuffled)
+        prepared = scpi.model.GeneProgramAE.prepare_query_anndata(shuffled, model)
+        np.testing.assert_allclose(model.get_latent_representation(prepared), z, atol=1e-5)
+        assert prepared.uns["gene_overlap"]["fraction_found"] == 1.0
+        assert (model.gene_overlap(prepared) == 1.0).all()
+
+    def test_missing_genes_are_neutral(self, model, adata, z):
+        kept = np.delete(np.arange(adata.n_vars), np.random.default_rng(1).choice(adata.n_vars, 20, replace=False))
+        prepared = scpi.model.GeneProgramAE.prepare_query_anndata(adata[:, kept].copy(), model)
+        assert prepared.uns["gene_overlap"]["n_found"] == 100
+        assert prepared.var["missing"].sum() == 20
+        found = model.get_latent_representation(prepared)
+        # Units say nearly the same without a sixth of the genes
+        strong = z.std(0) > 0.1
+        assert np.corrcoef(found[:, strong].ravel(), z[:, strong].ravel())[0, 1] > 0.9
+        weights = model.get_loadings().to_numpy()
+        share = (weights[kept] ** 2).sum(0) / (weights**2).sum(0)
+        np.testing.assert_allclose(model.gene_overlap(prepared), share, rtol=1e-5)
+
+    def test_other_identifiers_are_refused(self, model, adata):
+        other = adata.copy()
+        other.var_names = [f"ENSG{i:011d}" for i in range(adata.n_vars)]
+        with pytest.raises(ValueError, match="None of the 120 genes of the model"):
+            scpi.model.GeneProgramAE.prepare_query_anndata(other, model)
+
+    def test_a_new_batch_has_the_mean_level_until_it_is_fitted(self, model, adata):
+        first = np.flatnonzero(adata.obs["batch"] == adata.obs["batch"].cat.categories[0])
+        query = adata[first].copy()
+        query.obs["batch"] = "new"
+        before = model.module.level.detach().clone()
+        units = model.get_latent_representation(query)
+        np.testing.assert_allclose(units, model.get_latent_representation(adata[first].copy()), atol=1e-5)
+        fitted = scpi.model.GeneProgramAE.load_query_data(query, model)
+        assert len(fitted.module.level) == len(before) + 1
+        torch.testing.assert_close(fitted.module.level[-1].detach(), before.mean(0))
+        np.testing.assert_allclose(fitted.get_latent_representation(), units, atol=1e-5)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fitted.train(max_epochs=60, accelerator="cpu", enable_progress_bar=False)
+        torch.testing.assert_close(fitted.module.level[:-1].detach(), before)
+        counts, z = torch.from_numpy(query.X.toarray()), torch.from_numpy(units)
+        code = torch.full((len(counts),), len(before))
+        with torch.no_grad():
+            loss = [float(m.module.reconstruction({"X": counts, "batch": code}, z).mean()) for m in (fitted, model)]
+        assert loss[0] < loss[1] - 0.5
+        np.testing.assert_allclose(fitted.get_latent_representation(), units, atol=1e-5)
+
+    def test_without_batches_there_is_nothing_to_fit(self, programs, train):
+        model = train(programs.copy(), n_units=2, max_epochs=1)
+        with pytest.raises(ValueError, match="set up without batches"):
+            scpi.model.GeneProgramAE.load_query_data(programs.copy(), model)
+
+
+def test_a_mudata_is_read_as_its_modality(programs, train, z, model):
+    rna = programs.copy()
+    mdata = MuData({"rna": rna, "other": ad.AnnData(np.ones((rna.n_obs, 2)), obs=pd.DataFrame(index=rna.obs_names))})
+    mdata.obs["batch"] = rna.obs["batch"].astype(str).to_numpy()
+    scpi.model.GeneProgramAE.setup_mudata(mdata, batch_key="batch", modalities={"layer": "rna"})
+    of_mudata = scpi.model.GeneProgramAE(mdata, n_units=6)
+    of_mudata.train(max_epochs=40, accelerator="cpu", enable_progress_bar=False)
+    np.testing.assert_allclose(of_mudata.get_latent_representation(), z, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"preset": "paper"}, ValueError, "`preset` must be one of"),
+        ({"n_units": 0}, ValueError, "`n_units` must be at least 1"),
+        ({"likelihood": "binomial"}, ValueError, "`likelihood` must be one of"),
+        ({"orthogonality": "data"}, ValueError, "`orthogonality` must be one of"),
+        ({"warmup": 1.0}, ValueError, "`warmup` must be at least 0 and below 1"),
+        ({"depths": True}, TypeError, "The preset has no \\['depths'\\]"),
+        ({"mask": "firm"}, ValueError, "`mask` must be 'hard', 'soft' or None"),
+    ],
+)
+def test_settings_that_cannot_be(programs, options, error, message):
+    scpi.model.GeneProgramAE.setup_anndata(adata := programs.copy())
+    with pytest.raises(error, match=message):
+        scpi.model.GeneProgramAE(adata, **options)
+
+
+def test_fractions_are_no_counts(programs):
+    adata = programs.copy()
+    adata.X = adata.X / 2.0
+    with pytest.raises(ValueError, match="layer"):
+        scpi.model.GeneProgramAE.setup_anndata(adata)
+
+
+def test_an_untrained_model_says_so(programs):
+    scpi.model.GeneProgramAE.setup_anndata(adata := programs.copy())
+    model = scpi.model.GeneProgramAE(adata, n_units=2)
+    with pytest.raises(RuntimeError, match="trained"):
+        model.get_latent_representation()
+
+
+def test_genes_and_cells_without_counts(programs, train):
+    adata = programs.copy()
+    counts = adata.X.toarray()
+    counts[:, 3] = 0
+    counts[7] = 0
+    adata.X = sparse.csr_matrix(counts)
+    model = train(adata, n_units=4, max_epochs=3)
+    assert np.isfinite(model.get_latent_representation()).all()
+    assert np.isfinite(model.unit_statistics().drop(columns="vanished").to_numpy().astype(float)).all()
