@@ -72,6 +72,14 @@ def test_a_run_has_one_unit_in_a_program():
     assert cosines(found.programs, truth).max(axis=0).min() > 0.95
 
 
+def test_units_of_one_run_are_different_programs():
+    """Two units whose cosine is 0.8, in two runs."""
+    run = np.array([[1.0, 0.8], [0.0, 0.6], [0.0, 0.0]])
+    found = consensus([run, run[:, ::-1]], min_similarity=0.5, min_runs=2)
+    assert sorted(map(tuple, found.members.tolist())) == [(0, 1), (1, 0)]
+    np.testing.assert_allclose(found.similarity, 1)
+
+
 def test_vanished_units_are_in_no_program():
     _, runs, _ = make_runs(n_runs=3)
     runs = [np.concatenate([run, np.zeros((200, 2))], axis=1) for run in runs]

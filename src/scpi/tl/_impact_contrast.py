@@ -87,8 +87,9 @@ def impact_contrast(
     - Is it more than that of other sets of genes? `zscore` and `pval` compare it with random sets of as many genes of
       similar expression, as :func:`scpi.tl.gene_set_impact` does.
     - Is it more than the cells, or donors, differ in any case? With `donor_key`, the impacts are averaged over the cells
-      of each donor and group, and donors are compared: by a moderated t-test, within donors where at least half of them
-      are in both groups, and by exchanging their labels. Without, cells count as independent, which those of one donor
+      of each donor and group, and donors are compared: by a t-test whose variance is moderated over the sets and units
+      (Smyth, Stat. Appl. Genet. Mol. Biol. 3, 2004) with the degrees of freedom of the donors, within donors where at
+      least half of them are in both groups, and by exchanging their labels. Without, cells count as independent, which those of one donor
       are not: such p-values are too small.
 
     Integrated gradients start at the mean of all cells that are compared, so that a difference of expression counts times

@@ -59,7 +59,10 @@ def between_cells(means: SampleMeans) -> GroupTest:
 def between_donors(
     means: NDArray[np.float64], is_target: NDArray[np.bool_], donors: NDArray[np.intp] | None, rng: np.random.Generator
 ) -> GroupTest:
-    """Moderated t-test of donors, within donors that are in both groups where they are given.
+    """T-test of donors with a moderated variance, within donors that are in both groups where they are given.
+
+    The degrees of freedom stay those of the donors: all sets and units come from the same few donors and share genes, so
+    that their variances are not the independent evidence for which limma adds degrees of freedom.
 
     Parameters
     ----------
@@ -82,19 +85,18 @@ def between_donors(
     scale = np.repeat(np.where(moves, scale, 1.0), shape[1])
     kept = np.flatnonzero(np.repeat(moves, shape[1]))
     difference, error, t = (np.zeros(table.shape[1]) for _ in range(3))
-    pval, df = np.ones(table.shape[1]), np.full(table.shape[1], np.inf)
+    pval, width = np.ones(table.shape[1]), np.zeros(table.shape[1])
     if len(kept):
         fit = lm_fit(table[:, kept] / scale[kept], design)
         if len(kept) < _FEWEST_TESTS:
-            error[kept], df[kept] = fit.stdev_unscaled[-1] * fit.sigma, fit.df_residual
+            error[kept] = fit.stdev_unscaled[-1] * fit.sigma
         else:
-            moderated = ebayes(fit)
-            error[kept], df[kept] = moderated.std_error[-1], moderated.df
+            error[kept] = ebayes(fit).std_error[-1]
         difference[kept] = fit.coefficients[-1]
         with np.errstate(invalid="ignore", divide="ignore"):
             t[kept] = np.where(error[kept] > 0, difference[kept] / error[kept], 0.0)
-        pval[kept] = np.exp(two_sided_log_pval(t[kept], df[kept]))
-    width = error * -special.stdtrit(df, (1 - _COVERAGE) / 2)
+        pval[kept] = np.exp(two_sided_log_pval(t[kept], fit.df_residual))
+        width[kept] = error[kept] * -special.stdtrit(fit.df_residual, (1 - _COVERAGE) / 2)
     permuted = _exchanged(table, is_target, donors, rng)
     low, high = ((difference + side * width) * scale for side in (-1, 1))
     tables = [difference * scale, low, high, t, _floored(pval), permuted]
