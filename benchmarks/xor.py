@@ -147,7 +147,11 @@ def summarised(rows: list[dict], keys: tuple[str, ...], values: tuple[str, ...])
         for name in values:
             numbers = np.array([row[name] for row in found])
             half = stats.t.ppf(0.975, len(numbers) - 1) * stats.sem(numbers) if len(numbers) > 1 else float("nan")
-            summary |= {name: round(numbers.mean(), 4), f"{name}_half": round(half, 4), f"{name}_min": numbers.min()}
+            summary |= {
+                name: round(numbers.mean(), 4),
+                f"{name}_half": round(half, 4),
+                f"{name}_min": round(numbers.min(), 4),
+            }
         result.append(summary)
     return result
 
