@@ -41,17 +41,19 @@ def steps(trained, method):
         found = attribute_units(target, counts, method=method, absolute=absolute)
         return (found.mean_abs if absolute else found.mean)[0]
 
-    return parameter_randomisation(network, attribute).set_index("layer")
+    # One shuffle says little
+    runs = [parameter_randomisation(network, attribute, rng=seed).set_index("layer") for seed in range(10)]
+    return sum(runs) / len(runs)
 
 
 def test_gradients_follow_the_network_and_guided_ones_hardly_its_last_layer(trained):
     gradient, guided = steps(trained, "gradient"), steps(trained, "guided")
     assert gradient.index.tolist() == ["2", "0"]
-    assert abs(gradient.loc["2", "spearman"]) < 0.4
-    assert abs(gradient.loc["0", "spearman"]) < 0.15
+    assert abs(gradient.loc["2", "spearman"]) < 0.3
+    assert abs(gradient.loc["0", "spearman"]) < 0.05
     # The positive parts of a shuffled layer average much the same genes
-    assert guided.loc["2", "spearman"] > gradient.loc["2", "spearman_abs"] + 0.2
-    assert abs(guided.loc["0", "spearman"]) < 0.2
+    assert guided.loc["2", "spearman"] > gradient.loc["2", "spearman_abs"] + 0.1
+    assert abs(guided.loc["0", "spearman"]) < 0.1
 
 
 def test_the_network_is_as_it_was(trained):
