@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import anndata as ad
 import numpy as np
 import pytest
@@ -92,6 +94,19 @@ def test_guided_gradients_are_absolute_as_in_the_paper(cells, model):
     np.testing.assert_allclose(found.varm["saliency_groups"][:, :, 0], values[:, first].mean(1).T, rtol=1e-4)
     assert not found.uns["saliency"]["params"]["signed"]
     assert "saliency_abs" not in found.varm
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "expected_gradients", "deeplift"])
+def test_contributions_against_the_mean_cell_cancel_and_say_so(cells, model, method):
+    with pytest.warns(UserWarning, match="cancel in the mean over these cells"):
+        found = scpi.tl.saliency(cells, model, method=method, copy=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        sizes = scpi.tl.saliency(cells, model, method=method, absolute=True, copy=True).varm["saliency_abs"]
+        scpi.tl.saliency(cells, model, method=method, groupby="group", copy=True)
+        scpi.tl.saliency(cells, model, method=method, baseline=np.ones(N_GENES), copy=True)
+        scpi.tl.saliency(cells, model, copy=True)
+    assert found.varm["saliency"].abs().to_numpy().sum() < 0.3 * sizes.to_numpy().sum()
 
 
 @pytest.mark.parametrize("method", ["gradient", "decoder_effect"])

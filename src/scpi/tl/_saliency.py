@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,7 +63,9 @@ def saliency(
 
     All are signed, but for `"guided"`, which is the mean absolute value of guided gradients, for comparison with the
     method of Kinalis et al. (BMC Bioinformatics 20, 2019): they leave out every path through a negative weight. Signs
-    cancel between cells in which a gene acts in different directions; `absolute` shows where.
+    cancel between cells in which a gene acts in different directions; `absolute` shows where. They cancel altogether in
+    contributions against the mean of the same cells, which integrated gradients, expected gradients and DeepLIFT are by
+    default: read those within groups, by their size, or against another `baseline`.
 
     Cells are read once, a batch at a time, and sparse expression stays sparse: memory does not grow with their number.
 
@@ -135,6 +138,13 @@ def saliency(
     (100, 4)
     """
     _check_arguments(method, options, n_cells)
+    if groupby is None and not absolute and store is None and _cancels(method, options.get("baseline")):
+        warnings.warn(
+            f"Contributions by {method!r} against the mean of the cells cancel in the mean over these cells. Give "
+            "`groupby`, `absolute=True` or another `baseline`, or take a slope such as 'gradient'.",
+            UserWarning,
+            stacklevel=2,
+        )
     adata = resolve_modality(data, mod)
     check_genes(model, adata, mod)
     labels = None if groupby is None else read_labels(data, groupby, mod=mod)
@@ -198,6 +208,15 @@ def _check_arguments(method: str, options: dict[str, Any], n_cells: int | None) 
     if n_cells is not None and n_cells < 1:
         msg = f"`n_cells` must be at least 1, but is {n_cells}."
         raise ValueError(msg)
+
+
+def _cancels(method: str, baseline: Any) -> bool:
+    """Whether attributions are differences from the mean of the cells that are averaged."""
+    if method in _OF_DECODERS:
+        return False
+    if baseline is None:
+        baseline = methods().set_index("method").loc[method, "baseline"]
+    return isinstance(baseline, str) and baseline in {"mean", "cells"}
 
 
 def check_genes(model: Any, adata: AnnData, mod: str | None) -> None:
