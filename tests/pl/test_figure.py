@@ -26,6 +26,7 @@ FIGURES = {
     "gene_set_impact": "explained",
     "impact_contrast": "explained",
     "program": "explained",
+    "saliency": "explained",
     "units": "explained",
 }
 ONE_PANEL = {

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Statistic = Literal["mean", "rank", "median", "ulm", "gsea"]
 
-_N_PERM = {"median": 300, "gsea": 1000}
+_N_PERM = {"median": 200, "gsea": 1000}
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def gene_set_impact(
     n_perm: int | None = None,
     min_size: int = 5,
     max_size: int | None = None,
-    n_cells: int | None = 200,
+    n_cells: int | None = 100,
     rng: int | np.random.Generator | None = 0,
     key_added: str = Key.uns.GENE_SET_IMPACT,
     mod: str | None = None,
@@ -114,11 +114,12 @@ def gene_set_impact(
         would be less than 20 genes in each.
     n_perm
         Number of random sets. For `"mean"` and `"rank"` none are needed; with a number, the p-value is the share of them
-        that are as far out, and not below `2 / (n_perm + 1)`. 300 for `"median"` and 1,000 for `"gsea"` if `None`.
+        that are as far out, and not below `2 / (n_perm + 1)`. 200 for `"median"` and 1,000 for `"gsea"` if `None`.
     min_size, max_size
         Sets with fewer or more measured genes are left out.
     n_cells
-        Number of random cells for `"median"`; all if `None`.
+        Number of random cells for `"median"`, which takes a median for each cell, unit, set and random set: minutes for
+        a collection of sets; all if `None`.
     rng
         Seed or generator of what is drawn at random.
     %(key_added)s
