@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _MOMENTUM = 0.9
 _RISE = 0.1
+# A step of Adam moves each weight alike, and a sum over genes by their number: where there are more than these, steps of
+# the first layer are shorter, or units fall silent for good
+_FAN_IN = 100
 
 
 class GeneProgramPlan(pl.LightningModule):
@@ -56,9 +59,18 @@ class GeneProgramPlan(pl.LightningModule):
         trained = list(self.module.parameters()) if self._n_known_batches is None else [self.module.level]
         if self.preset.optimizer == "sgd":
             return torch.optim.SGD(trained, lr=self.preset.lr, momentum=_MOMENTUM, nesterov=True)
-        optimizer = torch.optim.Adam(trained, lr=self.preset.lr, betas=(0.9, 0.99))
+        first = {id(parameter) for parameter in self.module.first.parameters()}
+        rates = [self.preset.lr, self.preset.lr * min(1.0, _FAN_IN / self.module.first.in_features)]
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in trained if (id(p) in first) == is_first], "lr": lr}
+            for is_first, lr in zip((False, True), rates, strict=True)
+        ]
+        groups = [group for group in groups if group["params"]]
+        optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
         n_steps = self.n_epochs * self.n_batches
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.preset.lr, total_steps=n_steps, pct_start=_RISE)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, [group["lr"] for group in groups], total_steps=n_steps, pct_start=_RISE
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     @property
