@@ -373,6 +373,60 @@ def attribution_speed(result: Any) -> str:
     return f"{table(columns, rows)}\n\n{result['n_genes']:,} genes, {result['n_groups']} outputs, {threads}."
 
 
+def saliency_speed(result: Any) -> str:
+    captum = [run for name, run in result.items() if name.startswith("captum_")]
+    keys = ("n_cells", "scpi_s", "captum_s", "faster", "largest_difference")
+    rows = [(run["method"].replace("_", " "), *(run[key] for key in keys)) for run in captum]
+    parts = [table(("method, mean over cells", "cells", "scpi, s", "captum, s", "ratio", "difference"), rows)]
+    hooks = result["hooks"]
+    rows = [
+        (run["what"], run["s"], hooks["loop_s"], run["faster"], run["faster_than_lean"], run.get("largest_difference"))
+        for run in hooks["scpi"]
+    ]
+    columns = (
+        "aggregate",
+        "scpi, s",
+        "loop with hooks, s",
+        "ratio",
+        "ratio to a lean loop",
+        "difference from the loop",
+    )
+    parts.append(table(columns, rows))
+    rows = [(run["what"], run["n_cells"], run["mib"]) for run in result["memory"]]
+    parts.append(table(("memory beside the counts", "cells", "MiB"), rows))
+    return "\n\n".join(parts)
+
+
+def xor(result: Any) -> str:
+    rows = [
+        (row["n_cells"], row["fold"], row["ranking"].replace("_", " "))
+        + (f"{show(row['recall'])} ± {show(row['recall_half'])}", row["recall_min"], row["auroc"], row["seeds"])
+        for row in result["summary"]
+    ]
+    columns = ("cells", "fold", "ranking", f"of {result['n_drivers']} drivers", "smallest", "AUROC", "seeds")
+    classified = [
+        (row["n_cells"], row["fold"], row["classifier"], f"{show(row['accuracy'])} ± {show(row['accuracy_half'])}")
+        for row in result["accuracy"]
+    ]
+    accuracy = table(("cells", "fold", "classifier", "accuracy"), classified)
+    return "\n\n".join((table(columns, rows), "Accuracy in held-out cells:", accuracy))
+
+
+def gene_programs(result: Any) -> str:
+    keys = ("lms", "msgs", "lms_smi", "mig", "auroc", "loglik", "silent", "tasks")
+    titles = ("LMS", "MSGS", "LMS of SMI", "MIG", "AUROC", "log-likelihood", "silent units", "tasks")
+    by_times = sorted(result["by_times"], key=lambda row: (row["times"], -row["lms"]))
+    rows = [(row["times"], row["method"], *(row[key] for key in keys)) for row in by_times]
+    parts = [table(("units per program", "method", *titles), rows)]
+    rows = [
+        (row["measure"].upper(), row["rival"], row["difference"], f"{show(row['low'])} to {show(row['high'])}")
+        + (f"{row['above']} of {row['tasks']}",)
+        for row in result["comparisons"]
+    ]
+    columns = ("measure", "rival", "difference", "95 % interval", "tasks above")
+    return "\n\n".join((*parts, "GeneProgramAE less each rival:", table(columns, rows)))
+
+
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "fidelity": fidelity,
     "training_speed": training_speed,
@@ -384,6 +438,9 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "rank_genes_speed": rank_genes_speed,
     "limma_speed": limma_speed,
     "attribution_speed": attribution_speed,
+    "saliency_speed": saliency_speed,
+    "xor": xor,
+    "gene_programs": gene_programs,
     "gradient_study": gradient_study,
     "gradient_markers": gradient_markers,
     "gradient_calibration": gradient_calibration,
