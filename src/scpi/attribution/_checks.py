@@ -32,7 +32,7 @@ def check_expression(x: Any) -> Any:
     if matrix.shape[0] == 0:
         msg = "`x` has no cells."
         raise ValueError(msg)
-    values = matrix.data if sparse.issparse(matrix) else matrix
+    values: NDArray[Any] = np.asarray(matrix.data) if sparse.issparse(matrix) else matrix
     # NaN is the smallest of all; a mask would take a byte for each number
     if values.size and not np.isfinite([values.min(), values.max()]).all():
         msg = "`x` has NaN or infinite values."

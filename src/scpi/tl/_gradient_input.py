@@ -83,7 +83,9 @@ def read_input(
         counts, layer = expression_of_model(data, model, layer)
     from_model = groupby is None and model is not None and has_logits(model)
     if from_model:
-        labels = pd.Categorical(np.asarray(model.predict(data), dtype=object), categories=attribution_target(model, "logit").names)
+        labels = pd.Categorical(
+            np.asarray(model.predict(data), dtype=object), categories=attribution_target(model, "logit").names
+        )
         groupby = predicted
     else:
         groupby = _find_groups(adata) if groupby is None else groupby
