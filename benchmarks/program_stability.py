@@ -1,0 +1,128 @@
+"""Which gene programs come back when a model is trained again: GeneProgramAE beside NMF and ICA.
+
+Ten runs of each method on the progenitors of Paul et al. (2015), in two forms: on the same cells, where the seed changes
+initial weights and batches alone, and on 80 % of the cells, others for each seed. GeneProgramAE has its defaults, of which the
+start from non-negative factors does not depend on the seed: on the same cells it has little room to differ, and so has NMF
+from its own start, so that 80 % of the cells are the harder question. NMF and ICA have as many units as GeneProgramAE, and as many as it has left in
+its first run. Units are the same program by the cosine of their effects on genes (`tl.consensus_programs`), at least 0.5, which is the default
+of that function, or at least 0.8; given is the share of the units of a run, without those that vanished, that belong to a
+program of at least 8 of the 10 runs. NMF of logarithms puts the mean expression into all of its components, which makes them alike: the
+median of the largest cosine of each unit with another one of its own run says how much a cosine is worth. Nothing was
+chosen on these data. Runs are kept in a cache, and an interrupted run goes on where it stopped::
+
+    SCPI_TEST_DATA=... python benchmarks/program_stability.py --cache CACHE --out benchmarks/results/program_stability.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from paul15_programs import OWN, cached, logged, of_own, read
+from sklearn.decomposition import NMF, FastICA
+
+from scpi.model.gene_program._presets import PRESETS
+from scpi.tl._impact._consensus import consensus
+
+SEEDS = range(10)
+FORMS = ("same cells", "80 % of the cells")
+STARTS = {"NMF, random start": "random", "NMF, own start": "nndsvda"}
+METHODS = (OWN, "ICA", *STARTS, f"{OWN}, random start")
+LEAST, SIMILARITIES = 8, (0.5, 0.8)
+
+
+def cells_of(adata, form: str, seed: int):
+    if form == FORMS[0]:
+        return adata
+    rows = np.random.default_rng([seed, 80]).choice(adata.n_obs, int(0.8 * adata.n_obs), replace=False)
+    return adata[np.sort(rows)]
+
+
+def effects(adata, method: str, n_units: int | None, seed: int) -> np.ndarray:
+    """Effects on genes, genes x units that have not vanished."""
+    if method.startswith(OWN):
+        options = {"data_init": False} if "random" in method else {}
+        _, genes, model = of_own(adata, n_units, seed, **options)
+        return genes[:, ~model.unit_statistics()["vanished"].to_numpy()]
+    y = logged(adata)
+    if method == "ICA":
+        return FastICA(n_units, whiten="unit-variance", max_iter=500, random_state=seed).fit(y).mixing_
+    return NMF(n_units, init=STARTS[method], max_iter=400, random_state=seed).fit(y).components_.T
+
+
+def found(adata, form: str, method: str, n_units: int | None, seed: int, cache: Path) -> np.ndarray:
+    path = cached(cache, form, method, n_units, seed)
+    if path.is_file():
+        return np.load(path)["genes"].astype(np.float64)
+    start = time.perf_counter()
+    genes = effects(cells_of(adata, form, seed).copy(), method, n_units, seed)
+    np.savez_compressed(path, genes=genes.astype(np.float32), seconds=time.perf_counter() - start)
+    print(path.name, genes.shape, flush=True)
+    return genes
+
+
+def nearest(genes: np.ndarray) -> np.ndarray:
+    """Largest absolute cosine of each unit with another one of its run."""
+    scaled = genes / np.maximum(np.linalg.norm(genes, axis=0), 1e-12)
+    cosine = np.abs(scaled.T @ scaled)
+    np.fill_diagonal(cosine, 0.0)
+    return cosine.max(axis=0)
+
+
+def summary(form: str, method: str, runs: list[np.ndarray]) -> dict:
+    row = {
+        "form": form,
+        "method": method,
+        "runs": len(runs),
+        "units": float(np.mean([genes.shape[1] for genes in runs])),
+        "cosine_within_run": float(np.median(np.concatenate([nearest(genes) for genes in runs]))),
+    }
+    for similarity in SIMILARITIES:
+        programs = consensus(runs, min_similarity=similarity, min_runs=LEAST)
+        recurring = (programs.members >= 0).sum(axis=0)
+        shares = [n / genes.shape[1] for n, genes in zip(recurring, runs, strict=True)]
+        row[f"share_{similarity}"] = float(np.mean(shares))
+        row[f"least_share_{similarity}"] = float(np.min(shares))
+        row[f"programs_{similarity}"] = int(programs.members.shape[0])
+        row[f"in_all_{similarity}"] = int((programs.n_found == len(runs)).sum())
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--forms", nargs="+", default=list(FORMS), choices=FORMS)
+    args = parser.parse_args()
+    args.cache.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    adata = read()
+    rows = json.loads(args.out.read_text())["summary"] if args.out.is_file() else []
+    for method in args.methods:
+        for form in args.forms:
+            if method.startswith(OWN):
+                numbers = [None]
+            else:
+                n_left = found(adata, form, OWN, None, SEEDS[0], args.cache).shape[1]
+                numbers = [PRESETS["scpi"].n_units, n_left]
+            for n_units in numbers:
+                runs = [found(adata, form, method, n_units, seed, args.cache) for seed in SEEDS]
+                name = method if n_units is None else f"{method}, {n_units} units"
+                rows = [row for row in rows if (row["form"], row["method"]) != (form, name)]
+                rows.append(summary(form, name, runs))
+                print(rows[-1], flush=True)
+                rows.sort(key=lambda row: (FORMS.index(row["form"]), row["method"]))
+                args.out.write_text(json.dumps({"least": LEAST, "summary": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
