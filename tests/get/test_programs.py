@@ -52,6 +52,11 @@ def test_a_gmt_of_programs_can_be_read_again(adata, tmp_path):
     assert path.read_text() == "u0\tHYPOXIA\tb\tc\nu1\tna\tb\td\n"
     scpi.get.write_programs(adata, str(path), split_signs=True)
     assert [line.split("\t")[0] for line in path.read_text().splitlines()] == ["u0_up", "u1_up", "u0_down", "u1_down"]
+    # A set that a unit lowers describes the genes that fall
+    for z, expected in ((5.0, ["HYPOXIA", "na", "na", "na"]), (-5.0, ["na", "na", "HYPOXIA", "na"])):
+        adata.uns["unit_annotation"]["zscore"] = np.array([z, 0.0])
+        scpi.get.write_programs(adata, path, split_signs=True)
+        assert [line.split("\t")[1] for line in path.read_text().splitlines()] == expected
     scpi.tl.gene_sets(adata, path, min_size=1, key_added="again")
     members = pd.DataFrame(adata.varm["again"].toarray(), index=adata.var_names, columns=adata.uns["again"]["names"])
     assert members.index[members["u0_up"]].tolist() == ["a", "c"]

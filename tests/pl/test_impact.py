@@ -115,11 +115,14 @@ def test_the_contrast_of_the_paper_is_masked(explained):
 def test_units_on_the_embedding(explained):
     panels = scpi.pl.units(explained, units=["latent_3", "latent_1"], show=False)
     assert len(panels) == 2
+    stored = explained.uns["unit_annotation"]
     for panel, column in zip(panels, (3, 1), strict=True):
         values = np.sort(explained.obsm["X_scpi"][:, column])
         # Drawn from low to high
         np.testing.assert_allclose(panel.collections[0].get_array(), values)
-        assert panel.get_title() == f"latent_{column}\nPROGRAM{column + 1} RESPONSE"
+        # A unit may lower its program
+        minus = "\N{MINUS SIGN} " if stored["zscore"][stored["units"].tolist().index(f"latent_{column}")] < 0 else ""
+        assert panel.get_title() == f"latent_{column}\n{minus}PROGRAM{column + 1} RESPONSE"
     assert len(scpi.pl.units(explained, n_units=3, show=False)) == 3
     with pytest.raises(KeyError, match="no embedding 'X_tsne', only"):
         scpi.pl.units(explained, basis="X_tsne")
@@ -135,3 +138,7 @@ def test_a_program_has_its_genes_and_signs(explained):
     colours = [to_hex(bar.get_facecolor()).upper() for bar in panel.patches]
     assert colours == [VERMILLION if score > 0 else BLUE for score in frame["score"]]
     assert len(scpi.pl.program(explained, n_units=3, show=False)) == 3
+    falling = scpi.pl.program(explained, units="latent_2", n_genes=5, sign="negative", show=False)
+    frame = scpi.get.programs(explained, units="latent_2", top_n=5, sign="negative")
+    assert [label.get_text() for label in falling.get_yticklabels()] == frame["gene"].tolist()
+    assert max(bar.get_width() for bar in falling.patches) < 0

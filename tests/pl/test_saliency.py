@@ -77,6 +77,10 @@ def test_units_have_the_names_of_their_sets(adata):
     }
     labels = text(scpi.pl.saliency(adata, show=False).get_xticklabels())
     assert labels == ["u0\nHEME METABOLISM", "u1", "u2\nAPOPTOSIS"]
+    # A set that the unit lowers
+    adata.uns["unit_annotation"]["zscore"] = np.array([4.0, 0.0, -4.0])
+    labels = text(scpi.pl.saliency(adata, show=False).get_xticklabels())
+    assert labels == ["u0\nHEME METABOLISM", "u1", "u2\n\N{MINUS SIGN} APOPTOSIS"]
 
 
 def test_many_units_fit_on_a_page():

@@ -61,6 +61,15 @@ def test_similarity_and_order_by_hand():
     assert consensus(runs, min_similarity=0.6, min_runs=1).n_found.tolist() == [3, 2, 1]
 
 
+def test_units_of_one_sign_keep_it():
+    # The heavier tail is negative, but every run says that this is what the unit lowers
+    unit = np.array([[1.0], [1.0], [-3.0]])
+    runs = [unit, 2 * unit, 0.5 * unit]
+    assert np.sign(consensus(runs, min_similarity=0.5, min_runs=3).programs[:, 0]).tolist() == [1, 1, -1]
+    runs[1] = -runs[1]
+    assert np.sign(consensus(runs, min_similarity=0.5, min_runs=3).programs[:, 0]).tolist() == [-1, -1, 1]
+
+
 def test_a_run_has_one_unit_in_a_program():
     truth, runs, _ = make_runs(n_programs=2, n_chance=0)
     doubled = [

@@ -47,7 +47,8 @@ def write_programs(
         Entry of `adata.varm` with a score of each gene in each unit.
     annotation_key
         Entry of `adata.uns` that :func:`scpi.tl.annotate_units` wrote: the sets that units stand for become the
-        descriptions in the file, where they are there.
+        descriptions in the file, where they are there. With `split_signs`, a set describes the genes of the sign of its
+        z-score alone.
     %(mod)s
 
     Returns
@@ -75,14 +76,18 @@ def write_programs(
     """
     adata = resolve_modality(data, mod)
     stored = adata.uns.get(annotation_key)
-    described = {}
+    described: dict[str, str] = {}
+    lowered: set[str] = set()
     if hasattr(stored, "get") and "sets" in stored:
         described = dict(zip(map(str, stored["units"]), map(str, stored["sets"]), strict=True))
+        lowered = {unit for unit, z in zip(described, stored.get("zscore", ()), strict=False) if z < 0}
     lines = []
     for sign in ("positive", "negative") if split_signs else ("both",):
         found = programs(adata, units=units, top_n=top_n, sign=sign, key=key)
         for unit, genes in found.groupby("unit", sort=False)["gene"]:
-            lines.append("\t".join([f"{unit}{_ENDINGS.get(sign, '')}", described.get(str(unit)) or "na", *genes]))
+            fits = sign == "both" or (sign == "negative") == (str(unit) in lowered)
+            description = (described.get(str(unit)) if fits else None) or "na"
+            lines.append("\t".join([f"{unit}{_ENDINGS.get(sign, '')}", description, *genes]))
     file = Path(path).expanduser()
     file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return file

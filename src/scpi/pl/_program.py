@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from scpi.get._programs import Sign
+
 _COLUMNS = 4
 
 
@@ -28,6 +30,7 @@ def program(
     units: str | Sequence[str] | None = None,
     n_units: int = 8,
     n_genes: int = 12,
+    sign: Sign = "both",
     key: str = Key.varm.SALIENCY,
     annotation_key: str = Key.uns.UNIT_ANNOTATION,
     ax: Axes | None = None,
@@ -47,11 +50,13 @@ def program(
         Most units to draw, where they are not chosen.
     n_genes
         Number of genes of each unit.
+    sign
+        `"both"`: the genes of the largest sizes. `"positive"` or `"negative"`: those of that sign only.
     key
         Entry of `adata.varm` with a score of each gene in each unit.
     annotation_key
         Entry of `adata.uns` that :func:`scpi.tl.annotate_units` wrote: the sets that units stand for become titles,
-        where they are there.
+        where they are there, with a minus before those that the unit lowers.
     %(ax)s
         Takes a single unit.
     %(figsize)s
@@ -67,7 +72,7 @@ def program(
     KeyError
         If the data holds no such scores.
     ValueError
-        If there is no such unit, or `ax` is given for several.
+        If there is no such unit, `sign` is unknown, or `ax` is given for several.
 
     Examples
     --------
@@ -80,7 +85,7 @@ def program(
     chosen = find_units(units, names)
     if units is None:
         chosen = sorted(np.argsort(-np.abs(scores).max(axis=0), kind="stable")[:n_units].tolist())
-    frame = get.programs(adata, units=[str(names[i]) for i in chosen], top_n=n_genes, key=key)
+    frame = get.programs(adata, units=[str(names[i]) for i in chosen], top_n=n_genes, sign=sign, key=key)
     titles = unit_titles(adata, [str(names[i]) for i in chosen], annotation_key, 24)
     with style():
         n_columns = min(_COLUMNS, len(chosen))

@@ -68,7 +68,7 @@ def saliency(
         Entry of `adata.varm` with a score of each gene in each unit.
     annotation_key
         Entry of `adata.uns` that :func:`scpi.tl.annotate_units` wrote: the sets that units stand for join their names,
-        where they are there.
+        where they are there, with a minus before those that the unit lowers.
     %(mod)s
     %(ax)s
     %(figsize)s

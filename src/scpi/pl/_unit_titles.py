@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from scpi.pl._figure import set_labels, shorten
 
 if TYPE_CHECKING:
@@ -11,16 +13,24 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
+_MINUS = "\N{MINUS SIGN} "
+
 
 def unit_titles(adata: AnnData, units: Sequence[str], key: str, n: int) -> list[str]:
     """Names of units, with the sets that they stand for below, where `scpi.tl.annotate_units` found some.
 
-    Lines have `n` characters at most.
+    Lines have `n` characters at most. A minus stands before a set that the unit lowers.
     """
     plain = [shorten(unit, n) for unit in units]
     stored = adata.uns.get(key)
     if not hasattr(stored, "get") or "sets" not in stored:
         return plain
     found = dict(zip(map(str, stored["units"]), map(str, stored["sets"]), strict=True))
-    labels = iter(set_labels([found[unit] for unit in units if found.get(unit)], n))
-    return [f"{name}\n{next(labels)}" if found.get(unit) else name for unit, name in zip(units, plain, strict=True)]
+    lowered = dict(zip(found, np.asarray(stored.get("zscore", np.zeros(len(found)))) < 0, strict=True))
+    labels = iter(
+        set_labels([found[unit] for unit in units if found.get(unit)], n - len(_MINUS) * any(lowered.values()))
+    )
+    return [
+        f"{name}\n{_MINUS if lowered[unit] else ''}{next(labels)}" if found.get(unit) else name
+        for unit, name in zip(units, plain, strict=True)
+    ]

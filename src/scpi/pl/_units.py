@@ -60,7 +60,7 @@ def units(
         names of the columns, or are numbered.
     annotation_key
         Entry of `adata.uns` that :func:`scpi.tl.annotate_units` wrote: the sets that units stand for become titles,
-        where they are there.
+        where they are there, with a minus before those that the unit lowers.
     size
         Area of a dot in square points; less for more cells if `None`.
     %(ax)s

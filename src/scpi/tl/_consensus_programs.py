@@ -63,8 +63,9 @@ def consensus_programs(
     Returns `None` if `copy=False`, else the copy. Sets the following fields:
 
     `adata.varm['consensus_programs' | key_added]` : :class:`pandas.DataFrame` (dtype `float32`)
-        Genes x programs, those of most runs first: mean saliency of its units, of length one. The side with the heavier
-        tail is positive.
+        Genes x programs, those of most runs first: mean saliency of its units, of length one, with their
+        sign where they agree in it, such as where units cannot be negative; else the side with the heavier tail is
+        positive.
     `adata.uns['consensus_programs' | key_added]` : :class:`dict`
         For each of the `programs`: `n_found`, the number of runs that have it; `similarity`, the mean absolute cosine of
         its units with it; `members`, these units, each as `run:unit` with the number of the run, with semicolons between

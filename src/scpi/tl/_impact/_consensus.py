@@ -23,7 +23,7 @@ class Consensus:
     """Programs, those of most runs first."""
 
     programs: NDArray[np.float64]
-    """Genes x programs, of length 1, the heavier tail positive."""
+    """Genes x programs, of length 1, turned as their units where these agree, else the heavier tail positive."""
     members: NDArray[np.intp]
     """Unit of each run in each program, programs x runs; -1 where the run has none."""
     cosines: NDArray[np.float64]
@@ -114,8 +114,11 @@ def _centre(scaled: list[NDArray[np.float64]], row: NDArray[np.intp]) -> NDArray
 
 
 def _principal(units: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of units that are turned to the same side, with the heavier tail positive."""
+    """Mean of units that are turned to the same side: their own if it is one, else that of the heavier tail."""
     _, vectors = np.linalg.eigh(units.T @ units)
     sign = np.where(vectors[:, -1] < 0, -1.0, 1.0)
+    if (sign == sign[0]).all():
+        # Units that cannot be negative have a sign of their own
+        return _unit_length(units.mean(axis=1, keepdims=True))[:, 0]
     mean = _unit_length((units @ sign)[:, None])[:, 0]
     return mean if (mean**3).sum() >= 0 else -mean
