@@ -100,7 +100,7 @@ class GeneProgramAE(CheckedModel):
     Examples
     --------
     >>> import scpi
-    >>> adata = scpi.datasets.gene_programs(200, n_genes=100, n_programs=3, rng=0)
+    >>> adata = scpi.datasets.gene_programs(200, 100, 3, n_genes_per_program=20, rng=0)
     >>> scpi.model.GeneProgramAE.setup_anndata(adata)
     >>> model = scpi.model.GeneProgramAE(adata, n_units=5)
     >>> model.train(max_epochs=5, enable_progress_bar=False)
