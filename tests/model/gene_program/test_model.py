@@ -334,6 +334,13 @@ def test_an_untrained_model_says_so(programs):
         model.get_latent_representation()
 
 
+@pytest.mark.parametrize("n_cells", [2, 100, 300])
+def test_the_shortest_training_is_no_error(programs, train, n_cells):
+    model = train(programs[:n_cells].copy(), n_units=2, max_epochs=1)
+    assert len(model.history["objective_train"]) == 1
+    assert np.isfinite(model.get_latent_representation()).all()
+
+
 def test_genes_and_cells_without_counts(programs, train):
     adata = programs.copy()
     counts = adata.X.toarray()

@@ -67,9 +67,10 @@ class GeneProgramPlan(pl.LightningModule):
         ]
         groups = [group for group in groups if group["params"]]
         optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
-        n_steps = self.n_epochs * self.n_batches
+        # The rise takes two steps at least, and half of the training at most
+        n_steps = max(self.n_epochs * self.n_batches, 4)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, [group["lr"] for group in groups], total_steps=n_steps, pct_start=_RISE
+            optimizer, [group["lr"] for group in groups], total_steps=n_steps, pct_start=max(_RISE, 2 / n_steps)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
