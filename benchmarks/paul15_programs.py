@@ -91,12 +91,6 @@ METHODS = {
 }
 
 
-def cached(cache: Path, form: str, method: str, n_units: int | None, seed: int) -> Path:
-    """Where `program_stability.py` keeps the effects on genes of a run."""
-    words = (form, method, "all" if n_units is None else n_units, seed)
-    return cache / ("_".join(str(word).replace(" ", "-").replace(",", "").replace("%", "") for word in words) + ".npz")
-
-
 def labelled(units: np.ndarray, adata: ad.AnnData) -> dict:
     """Scores of units for each kind of labels, and the unit that tells most of the erythroid label."""
     scores = {}
@@ -149,7 +143,7 @@ def contrasted(adata: ad.AnnData, model) -> dict:
     return found | {"unit": str(result["units"][best[place]])}
 
 
-def scored(adata: ad.AnnData, name: str, n_units: int | None, seed: int, cache: Path | None) -> dict:
+def scored(adata: ad.AnnData, name: str, n_units: int | None, seed: int) -> dict:
     start = time.perf_counter()
     units, genes, model = METHODS[name](adata, n_units, seed)
     seconds = time.perf_counter() - start
@@ -160,22 +154,19 @@ def scored(adata: ad.AnnData, name: str, n_units: int | None, seed: int, cache: 
         result["branch"] = named(adata, units, genes, result["erythroid_unit"])
     if name == OWN:
         result["contrast"] = contrasted(adata, model)
-        if cache is not None:
-            left = genes[:, ~model.unit_statistics()["vanished"].to_numpy()]
-            np.savez_compressed(cached(cache, "same cells", OWN, None, seed), genes=left.astype(np.float32))
     return result
 
 
-def run(seed: int, path: Path, methods: list[str], cache: Path | None) -> None:
+def run(seed: int, path: Path, methods: list[str]) -> None:
     adata = read()
     result = json.loads(path.read_text()) if path.is_file() else {"seed": seed, "methods": {}, "as_many_alive": {}}
     for name in methods:
         if name not in result["methods"]:
             n_units = None if name == OWN else result["methods"][OWN]["n_units"]
-            result["methods"][name] = scored(adata, name, n_units, seed, cache)
+            result["methods"][name] = scored(adata, name, n_units, seed)
             path.write_text(json.dumps(result) + "\n")
         if name != OWN and name not in result["as_many_alive"]:
-            result["as_many_alive"][name] = scored(adata, name, result["methods"][OWN]["alive"], seed, cache)
+            result["as_many_alive"][name] = scored(adata, name, result["methods"][OWN]["alive"], seed)
             path.write_text(json.dumps(result) + "\n")
     print(path.name, flush=True)
 
@@ -225,14 +216,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
-    parser.add_argument("--cache", type=Path, help="where to keep runs for program_stability.py")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     for seed in args.seeds:
-        run(seed, args.out / f"s{seed}.json", args.methods, args.cache)
+        run(seed, args.out / f"s{seed}.json", args.methods)
     collect(args.out)
 
 
