@@ -41,3 +41,14 @@ def test_the_model_runs(project, monkeypatch):
     assert set(predicted.obs["perturbation"]) == {"CSK+FTL"}
     assert "causal_graph" in adata.uns
     assert adata.obsm["pathway_activity"].shape[0] == adata.n_obs
+
+
+def test_gene_programs_are_named(project, test_data, monkeypatch, tmp_path):
+    counts = sc.read_h5ad(test_data("kang_muscat.h5ad"))[::3].copy()
+    monkeypatch.setattr(scpi.model.GeneProgramAE, "train", partialmethod(scpi.model.GeneProgramAE.train, max_epochs=2))
+    (tmp_path / "hallmark.gmt").write_bytes(test_data("hallmark_human_v7.0.gmt").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    exec(compile(snippets(project)[2], "README.md", "exec"), {"counts": counts, "scpi": scpi})
+    plt.close("all")
+    assert counts.varm["saliency"].shape == (counts.n_vars, 32)
+    assert len(scpi.get.unit_annotation(counts)) > 0
