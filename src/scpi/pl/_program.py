@@ -86,7 +86,7 @@ def program(
     if units is None:
         chosen = sorted(np.argsort(-np.abs(scores).max(axis=0), kind="stable")[:n_units].tolist())
     frame = get.programs(adata, units=[str(names[i]) for i in chosen], top_n=n_genes, sign=sign, key=key)
-    titles = unit_titles(adata, [str(names[i]) for i in chosen], annotation_key, 24)
+    titles = unit_titles(adata, [str(names[i]) for i in chosen], annotation_key, 36, width=20)
     with style():
         n_columns = min(_COLUMNS, len(chosen))
         size = (PAGE_WIDTH / max(n_columns, 2), 0.6 + 0.14 * n_genes)

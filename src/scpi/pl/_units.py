@@ -100,7 +100,7 @@ def units(
         spread = np.argsort(-values.var(axis=0), kind="stable")[:n_units]
         chosen = sorted(spread.tolist())
     size = float(np.clip(20_000 / max(len(values), 1), 0.5, 12.0)) if size is None else size
-    titles = unit_titles(adata, [str(names[i]) for i in chosen], annotation_key, 26)
+    titles = unit_titles(adata, [str(names[i]) for i in chosen], annotation_key, 36, width=20)
     with style():
         n_columns = min(_COLUMNS, len(chosen))
         panel_size = (PAGE_WIDTH / max(n_columns, 2), 0.95 * PAGE_WIDTH / max(n_columns, 2))
