@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 # Root mean square of the weights of a unit: natural logarithms of fold changes
 _WEIGHT_SCALE = 0.3
 _MAX_ITER = 200
-# Factors for each unit
-_SPARE = 1.25
 _RIDGE = 1.0
 _THETA_RANGE = 0.1, 100.0
 _LEAST = 1e-8
@@ -86,17 +83,14 @@ def find_start(
 
 
 def _factors(logged: NDArray[np.float32], n_units: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Factors that vary most for their mean: those that all cells have stand for the level of the genes."""
-    n_factors = min(math.ceil(_SPARE * n_units), *logged.shape)
+    n_factors = min(n_units, *logged.shape)
     model = NMF(n_factors, init="nndsvda", max_iter=_MAX_ITER, tol=1e-4, random_state=0)
     with warnings.catch_warnings():
         # The factors are a start, and need not have settled
         warnings.simplefilter("ignore", ConvergenceWarning)
         units = model.fit_transform(logged)
-    variation = units.std(axis=0) / np.maximum(units.mean(axis=0), _LEAST)
-    kept = np.sort(np.argsort(-variation, kind="stable")[:n_units])
-    missing = n_units - len(kept)
-    return np.pad(units[:, kept], ((0, 0), (0, missing))), np.pad(model.components_[kept], ((0, missing), (0, 0)))
+    missing = n_units - n_factors
+    return np.pad(units, ((0, 0), (0, missing))), np.pad(model.components_, ((0, missing), (0, 0)))
 
 
 def _of_sets(x: NDArray[np.float32], allowed: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
