@@ -258,6 +258,14 @@ class TestQuery:
         share = (weights[kept] ** 2).sum(0) / (weights**2).sum(0)
         np.testing.assert_allclose(model.gene_overlap(prepared), share, rtol=1e-5)
 
+    def test_cells_without_a_batch_are_of_an_unknown_one(self, model, adata, z):
+        query = adata[:50].copy()
+        del query.obs["batch"]
+        prepared = scpi.model.GeneProgramAE.prepare_query_anndata(query, model)
+        assert set(prepared.obs["batch"]) == {"unknown"}
+        assert "batch" not in query.obs
+        np.testing.assert_allclose(model.get_latent_representation(prepared), z[:50], atol=1e-5)
+
     def test_other_identifiers_are_refused(self, model, adata):
         other = adata.copy()
         other.var_names = [f"ENSG{i:011d}" for i in range(adata.n_vars)]

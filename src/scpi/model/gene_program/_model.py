@@ -53,6 +53,7 @@ _ADVICE = "Name the layer that holds them (`layer=`)."
 # Numbers, cells x genes, of the sample that training starts from
 _START_NUMBERS = 1 << 25
 _MOST_START_CELLS = 5000
+_UNKNOWN = "unknown"
 _MODALITY_ARGS = ("layer", "batch_key", "size_factor_key", "gene_sets_key")
 
 
@@ -404,7 +405,8 @@ class GeneProgramAE(CheckedModel):
 
         Returns
         -------
-        Cells x genes of the model, with `obs` and `obsm` of `adata`; `var["missing"]` marks genes without counts, and
+        Cells x genes of the model, with `obs` and `obsm` of `adata`, all of a batch "unknown" where the model has batches
+        and `obs` none; `var["missing"]` marks genes without counts, and
         `uns["gene_overlap"]` says how many are found.
 
         Raises
@@ -412,8 +414,13 @@ class GeneProgramAE(CheckedModel):
         ValueError
             If no gene of the model is there.
         """
-        layer = reference_model.registry[_SETUP_ARGS_KEY].get("layer")
-        return align_genes(adata, reference_model.var_names_, layer=layer)
+        given = reference_model.registry[_SETUP_ARGS_KEY]
+        prepared = align_genes(adata, reference_model.var_names_, layer=given.get("layer"))
+        batch_key = given.get("batch_key")
+        if batch_key is not None and batch_key not in prepared.obs:
+            # Units do not depend on the batch, and the level of an unknown one is the mean
+            prepared.obs[batch_key] = pd.Categorical([_UNKNOWN] * prepared.n_obs)
+        return prepared
 
     @classmethod
     def load_query_data(cls, adata: AnnData, reference_model: GeneProgramAE) -> Self:
