@@ -178,7 +178,7 @@ def collect(out: Path) -> None:
     rows = [
         {"units": kind, "method": name, "seed": task["seed"]}
         | {key: found[key] for key in (*keys, "erythroid_smi", "seconds")}
-        | ({"rank": found["branch"]["rank"], "fdr": found["branch"]["fdr"]} if "branch" in found else {})
+        | ({"rank": found["branch"]["rank"]} if "branch" in found else {})
         for task in tasks
         for kind, part in (("as many", task["methods"]), ("as many alive", task["as_many_alive"]))
         for name, found in part.items()
@@ -204,10 +204,13 @@ def comparisons(table: pd.DataFrame, measures) -> list[dict]:
     for (kind, name), rival in table[table["method"] != OWN].groupby(["units", "method"], sort=False):
         for measure in measures:
             difference = (own[measure] - rival.set_index("seed")[measure]).dropna()
-            half = stats.t.ppf(0.975, len(difference) - 1) * difference.sem() if len(difference) > 1 else np.nan
-            mean = difference.mean()
+            mean = float(difference.mean())
             row = {"units": kind, "rival": name, "measure": measure, "seeds": len(difference)}
-            found.append(row | {"difference": mean, "low": mean - half, "high": mean + half})
+            row["difference"] = round(mean, 4)
+            if len(difference) > 1:
+                half = float(stats.t.ppf(0.975, len(difference) - 1) * difference.sem())
+                row |= {"low": round(mean - half, 4), "high": round(mean + half, 4)}
+            found.append(row)
     return found
 
 
