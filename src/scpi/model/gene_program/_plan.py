@@ -11,15 +11,15 @@ import torch
 from scpi.model.base._constants import KEYS
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from scpi.model.gene_program._module import GeneProgramModule
 
 _MOMENTUM = 0.9
 _RISE = 0.1
-# A step of Adam moves each weight alike, and a sum over genes by their number: where there are more than these, steps of
-# the first layer are shorter, or units fall silent for good
-_FAN_IN = 100
+# A step of Adam moves each weight alike, and a sum by as many times their number: where there are more, steps are shorter,
+# or units fall silent in all cells, for good. Genes are centred and partly cancel; hidden units are positive and do not
+_FAN_IN, _POSITIVE_FAN_IN = 100, 10
 
 
 class GeneProgramPlan(pl.LightningModule):
@@ -59,13 +59,7 @@ class GeneProgramPlan(pl.LightningModule):
         trained = list(self.module.parameters()) if self._n_known_batches is None else [self.module.level]
         if self.preset.optimizer == "sgd":
             return torch.optim.SGD(trained, lr=self.preset.lr, momentum=_MOMENTUM, nesterov=True)
-        first = {id(parameter) for parameter in self.module.first.parameters()}
-        rates = [self.preset.lr, self.preset.lr * min(1.0, _FAN_IN / self.module.first.in_features)]
-        groups: list[dict[str, Any]] = [
-            {"params": [p for p in trained if (id(p) in first) == is_first], "lr": lr}
-            for is_first, lr in zip((False, True), rates, strict=True)
-        ]
-        groups = [group for group in groups if group["params"]]
+        groups = self._groups(trained)
         optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
         # The rise takes two steps at least, and half of the training at most
         n_steps = max(self.n_epochs * self.n_batches, 4)
@@ -73,6 +67,19 @@ class GeneProgramPlan(pl.LightningModule):
             optimizer, [group["lr"] for group in groups], total_steps=n_steps, pct_start=max(_RISE, 2 / n_steps)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _groups(self, trained: list[nn.Parameter]) -> list[dict[str, Any]]:
+        """Parameters with their learning rates: shorter steps for layers that sum over much."""
+        module, lr = self.module, self.preset.lr
+        shares = {
+            id(module.first.weight): min(1.0, _FAN_IN / module.first.in_features),
+            id(module.to_units.weight): min(1.0, _POSITIVE_FAN_IN / module.to_units.in_features),
+        }
+        found = [(parameter, shares.get(id(parameter), 1.0)) for parameter in trained]
+        return [
+            {"params": [parameter for parameter, own in found if own == share], "lr": lr * share}
+            for share in dict.fromkeys(own for _, own in found)
+        ]
 
     @property
     def warm(self) -> float:

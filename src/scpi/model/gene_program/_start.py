@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-# Root mean square of the weights of a unit: natural logarithms of fold changes
-_WEIGHT_SCALE = 0.3
 _MAX_ITER = 200
+# Factors for each unit
+_SPARE = 1.25
 _RIDGE = 1.0
 _THETA_RANGE = 0.1, 100.0
 _LEAST = 1e-8
@@ -68,10 +69,10 @@ def find_start(
         units, weight = _factors(logged, n_units)
     else:
         units, weight = _of_sets(x, allowed)
-    scale = np.sqrt(np.mean(weight**2, axis=1)) / _WEIGHT_SCALE
-    # A factor without weights stays silent
+    # Units of size one: steps of the encoder are small beside them, however many genes there are
+    scale = np.sqrt(np.mean(units**2, axis=0))
     scale = np.where(scale > _LEAST, scale, 1.0)
-    units, weight = units * scale, weight / scale[:, None]
+    units, weight = units / scale, weight * scale[:, None]
     share = (mean / mean.sum()).clamp(min=_LEAST)
     return Start(
         weight=torch.from_numpy(weight.astype(np.float32)),
@@ -83,14 +84,17 @@ def find_start(
 
 
 def _factors(logged: NDArray[np.float32], n_units: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    n_factors = min(n_units, *logged.shape)
+    """Factors that vary most for their mean: those that all cells have stand for the level of the genes."""
+    n_factors = min(math.ceil(_SPARE * n_units), *logged.shape)
     model = NMF(n_factors, init="nndsvda", max_iter=_MAX_ITER, tol=1e-4, random_state=0)
     with warnings.catch_warnings():
         # The factors are a start, and need not have settled
         warnings.simplefilter("ignore", ConvergenceWarning)
         units = model.fit_transform(logged)
-    missing = n_units - n_factors
-    return np.pad(units, ((0, 0), (0, missing))), np.pad(model.components_, ((0, missing), (0, 0)))
+    variation = units.std(axis=0) / np.maximum(units.mean(axis=0), _LEAST)
+    kept = np.sort(np.argsort(-variation, kind="stable")[:n_units])
+    missing = n_units - len(kept)
+    return np.pad(units[:, kept], ((0, 0), (0, missing))), np.pad(model.components_[kept], ((0, missing), (0, 0)))
 
 
 def _of_sets(x: NDArray[np.float32], allowed: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
