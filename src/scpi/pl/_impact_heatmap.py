@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.cluster import hierarchy
 
 from scpi._saliency import find_units
 from scpi._slots import listed
 from scpi.pl._figure import DIVERGING, PAGE_WIDTH, finish, new_axes, set_labels, shorten, style, symmetric_limit
+from scpi.pl._order import similar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,14 +58,6 @@ def choose(
     if sets is None:
         columns = [columns[i] for i in similar(part.T)]
     return rows, columns
-
-
-def similar(rows: NDArray[np.float64]) -> list[int]:
-    """Order in which rows stand next to similar ones."""
-    if len(rows) < 3:
-        return list(range(len(rows)))
-    tree = hierarchy.linkage(rows, "average", optimal_ordering=True)
-    return [int(i) for i in hierarchy.leaves_list(tree)]
 
 
 def draw(

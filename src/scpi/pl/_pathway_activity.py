@@ -3,13 +3,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.cluster import hierarchy
 
 from scpi import get
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._slots import listed, read_result
 from scpi.pl._figure import DIVERGING, PAGE_WIDTH, finish, new_axes, set_labels, style, symmetric_limit
+from scpi.pl._order import similar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,9 +90,9 @@ def pathway_activity(
     results = results[results["set"].isin(chosen_sets)].astype({"set": str, "group": str})
     matrix = results.pivot(index="set", columns="group", values=values).loc[chosen_sets, chosen_groups]
     if sets is None:
-        matrix = matrix.iloc[_similar(matrix.to_numpy())]
+        matrix = matrix.iloc[similar(matrix.to_numpy())]
     if groups is None:
-        matrix = matrix.iloc[:, _similar(matrix.to_numpy().T)]
+        matrix = matrix.iloc[:, similar(matrix.to_numpy().T)]
     adjusted = results.pivot(index="set", columns="group", values="pval_adj").loc[matrix.index, matrix.columns]
 
     if figsize is None:
@@ -125,11 +125,3 @@ def _choose_sets(results: pd.DataFrame, n: int) -> list[str]:
     """First sets of all groups, then the second ones ..., so that no strong group takes all the room."""
     ranked = results.sort_values(["rank", "pval_adj"], kind="stable")["set"].astype(str)
     return list(dict.fromkeys(ranked))[:n]
-
-
-def _similar(rows: np.ndarray) -> np.ndarray:
-    """Order of the rows that puts similar ones next to each other."""
-    if len(rows) < 3:
-        return np.arange(len(rows))
-    linkage = hierarchy.linkage(np.nan_to_num(rows), method="average", optimal_ordering=len(rows) <= 200)
-    return hierarchy.leaves_list(linkage)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from scipy import sparse
 from torch import nn
 
 from scpi.attribution import AttributionTarget
+from scpi.model.base._dense import dense_rows
 from scpi.model.base._input_transform import InputTransform
 from scpi.model.base._seed import seeded
 
@@ -73,5 +73,4 @@ def train_classifier(counts: Any, codes: NDArray[np.intp], names: Sequence[str],
 
 
 def _dense(counts: Any, rows: NDArray[np.intp]) -> Tensor:
-    chosen = counts[rows]
-    return torch.from_numpy(np.asarray(chosen.toarray() if sparse.issparse(chosen) else chosen, dtype=np.float32))
+    return torch.from_numpy(dense_rows(counts, rows))

@@ -297,11 +297,9 @@ def _median(
     from scpi.attribution._stream import Question, stream
     from scpi.model.base._explain import attribution_target
     from scpi.tl._gradient_input import expression_of_model
-    from scpi.tl._saliency import check_genes
 
     target = attribution_target(model, "latent")
-    check_genes(model, resolve_modality(data, mod), mod)
-    x, _ = expression_of_model(data, model)
+    x, _ = expression_of_model(data, model, mod=mod)
     if n_cells is not None and n_cells < x.shape[0]:
         x = x[np.sort(rng.choice(x.shape[0], n_cells, replace=False))]
     codes = np.zeros(x.shape[0], dtype=np.intp)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scvi import REGISTRY_KEYS
 
+from scpi._mudata import resolve_modality
 from scpi._slots import layer_name, listed, read_labels, read_layer, tested_layers
 from scpi.de._counts import check_counts
 from scpi.model.base._explain import attribution_target, has_logits
@@ -80,7 +81,7 @@ def read_input(
         layer = _layer_of_counts(adata, layer)
         counts = read_layer(adata, layer)
     else:
-        counts, layer = expression_of_model(data, model, layer)
+        counts, layer = expression_of_model(data, model, mod=mod, layer=layer)
     from_model = groupby is None and model is not None and has_logits(model)
     if from_model:
         labels = pd.Categorical(
@@ -101,14 +102,34 @@ def read_input(
     )
 
 
-def expression_of_model(data: AnnData | MuData, model: Any, layer: str | None = None) -> tuple[Any, str | None]:
+def expression_of_model(
+    data: AnnData | MuData, model: Any, *, mod: str | None, layer: str | None = None
+) -> tuple[Any, str | None]:
     """Expression that the model reads, once the data has been checked against it, and its layer."""
     registered = model.registry["setup_args"].get("layer")
     if layer is not None and layer != registered:
         msg = f"The model reads the layer {registered!r}, but `layer` is {layer!r}: leave it out."
         raise ValueError(msg)
+    _check_genes(model, resolve_modality(data, mod), mod)
     checked = model._validate_anndata(data)
     return model.get_anndata_manager(checked, required=True).get_from_registry(REGISTRY_KEYS.X_KEY), registered
+
+
+def _check_genes(model: Any, adata: AnnData, mod: str | None) -> None:
+    """Models of scpi see to their genes themselves; scvi-tools would take any others of the same number."""
+    if hasattr(model, "var_names_"):
+        return
+    trained = model.get_var_names()
+    trained = np.asarray(trained[mod] if isinstance(trained, dict) else trained, dtype=str)
+    given = adata.var_names.to_numpy(dtype=str)
+    if not np.array_equal(trained, given):
+        missing = sorted(set(trained) - set(given))
+        detail = f"it has no {listed(missing, 5)}" if missing else "their order or number differs"
+        msg = (
+            f"The model was trained on {len(trained)} genes, and the data has {len(given)} that are not the same: "
+            f"{detail}. Give it data with those genes in their order, `adata[:, genes]`."
+        )
+        raise ValueError(msg)
 
 
 def _layer_of_counts(adata: AnnData, layer: str | None) -> str | None:

@@ -21,7 +21,6 @@ from scpi.tl._gradient_input import expression_of_model
 from scpi.tl._impact._cells import sample_means
 from scpi.tl._impact._contrast import between_cells, between_donors
 from scpi.tl._impact._null import matched_null, set_means
-from scpi.tl._saliency import check_genes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -196,8 +195,7 @@ def impact_contrast(
     explained = attribution_target(model, "latent")
     names = np.array([str(name) for name in explained.names], dtype=object)
     places = find_units(units, names)
-    check_genes(model, adata, mod)
-    x, _ = expression_of_model(data, model)
+    x, _ = expression_of_model(data, model, mod=mod)
     if donor_key is None:
         _warn_of_cells()
     codes = _capped(samples.codes, n_cells, generator)

@@ -146,12 +146,11 @@ def saliency(
             stacklevel=2,
         )
     adata = resolve_modality(data, mod)
-    check_genes(model, adata, mod)
     labels = None if groupby is None else read_labels(data, groupby, mod=mod)
     generator = as_generator(rng)
     codes = _codes(labels, adata.n_obs, n_cells, generator)
     # Expression is read first: it sees whether the model fits the data
-    expression, layer = expression_of_model(data, model)
+    expression, layer = expression_of_model(data, model, mod=mod)
     decodes = method in _OF_DECODERS
     target: Any = decoder_target(model) if decodes else attribution_target(model, "latent")
     names = [str(name) for name in target.names]
@@ -217,23 +216,6 @@ def _cancels(method: str, baseline: Any) -> bool:
     if baseline is None:
         baseline = methods().set_index("method").loc[method, "baseline"]
     return isinstance(baseline, str) and baseline in {"mean", "cells"}
-
-
-def check_genes(model: Any, adata: AnnData, mod: str | None) -> None:
-    """Models of scpi see to their genes themselves; scvi-tools would take any others of the same number."""
-    if hasattr(model, "var_names_"):
-        return
-    trained = model.get_var_names()
-    trained = np.asarray(trained[mod] if isinstance(trained, dict) else trained, dtype=str)
-    given = adata.var_names.to_numpy(dtype=str)
-    if not np.array_equal(trained, given):
-        missing = sorted(set(trained) - set(given))
-        detail = f"it has no {listed(missing, 5)}" if missing else "their order or number differs"
-        msg = (
-            f"The model was trained on {len(trained)} genes, and the data has {len(given)} that are not the same: "
-            f"{detail}. Give it data with those genes in their order, `adata[:, genes]`."
-        )
-        raise ValueError(msg)
 
 
 def _codes(

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from scpi.model.base._checks import as_indices
 from scpi.model.base._constants import KEYS
+from scpi.model.base._dense import dense_rows
 from scpi.model.base._presets import at_least
 
 if TYPE_CHECKING:
@@ -60,7 +61,5 @@ def cell_batches(
     step = _BATCH if batch_size is None else at_least(batch_size, 1, "batch_size")
     for start in range(0, max(len(cells), 1), step):
         part = cells[start : start + step]
-        rows = x[part]
-        counts = np.asarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float32)
-        batch = {KEYS.X: counts} | {key: value[part] for key, value in values.items()}
+        batch = {KEYS.X: dense_rows(x, part)} | {key: value[part] for key, value in values.items()}
         yield {key: torch.from_numpy(value).to(device) for key, value in batch.items()}

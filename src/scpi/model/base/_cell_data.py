@@ -11,6 +11,7 @@ from scipy import sparse
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from scpi.model.base._constants import KEYS
+from scpi.model.base._dense import dense_rows
 from scpi.model.base._split import split_cells
 
 if TYPE_CHECKING:
@@ -59,10 +60,8 @@ class Cells(Dataset[dict[str, "Tensor"]]):
 
     def rows(self, index: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
         """Counts and size factors of some cells."""
-        rows = self._x[index]
-        dense = rows.toarray() if sparse.issparse(rows) else np.asarray(rows)
         size = self._values.get(KEYS.SIZE_FACTOR)
-        return torch.from_numpy(np.ascontiguousarray(dense, dtype=np.float32)), None if size is None else size[index]
+        return torch.from_numpy(dense_rows(self._x, index)), None if size is None else size[index]
 
     def keep(self) -> None:
         """Keep the input of all cells, and their counts, if they are small; call it when the transform is fitted."""

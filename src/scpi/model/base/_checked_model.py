@@ -6,10 +6,8 @@ import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import torch
 from anndata import AnnData
-from scipy import sparse
 from scvi.data._constants import _SCVI_UUID_KEY
 from scvi.model.base import BaseModelClass
 from scvi.model.base._constants import SAVE_KEYS
@@ -17,11 +15,13 @@ from scvi.model.base._constants import SAVE_KEYS
 from scpi._slots import find_layer
 from scpi.model.base._checks import NORMAL_ADVICE, check_annotations, check_expression, check_paired
 from scpi.model.base._constants import KEYS
+from scpi.model.base._dense import dense_rows
 from scpi.model.base._rollback import unchanged_on_failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     import pandas as pd
     from mudata import MuData
     from numpy.typing import NDArray
@@ -120,8 +120,7 @@ class CheckedModel(BaseModelClass):
 
     def _expression(self, adata: AnnData | MuData, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """Dense expression of some cells."""
-        rows = self._field(adata, KEYS.X)[indices]
-        return np.asarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float32)
+        return dense_rows(self._field(adata, KEYS.X), indices)
 
 
 def _read_saved(path: Path) -> dict[str, Any]:

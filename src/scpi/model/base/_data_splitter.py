@@ -11,6 +11,7 @@ from scipy import sparse
 from torch.utils.data import DataLoader, Dataset
 
 from scpi.model.base._constants import KEYS
+from scpi.model.base._dense import dense_rows
 from scpi.model.base._labels import canonical_label, encode_labels
 from scpi.model.base._pairing import PairedBatch, PairedBatchSampler
 from scpi.model.base._seed import resolve_seed
@@ -68,9 +69,7 @@ class PairedDataset(Dataset[dict[str, "Tensor"]]):
         return tensors
 
     def _rows(self, index: NDArray[np.int64]) -> Tensor:
-        rows = self._x[index]
-        dense = rows.toarray() if sparse.issparse(rows) else np.asarray(rows)
-        return torch.from_numpy(np.ascontiguousarray(dense, dtype=np.float32))
+        return torch.from_numpy(dense_rows(self._x, index))
 
 
 class PerturbationDataSplitter(pl.LightningDataModule):

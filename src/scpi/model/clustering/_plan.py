@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from scpi.model.base._constants import KEYS
+from scpi.model.base._epoch_means import EpochMeans
 from scpi.model.clustering._centroids import find_centroids, kmeans
 from scpi.model.clustering._self_training import target_distribution
 
@@ -72,8 +73,7 @@ class ClusteringPlan(pl.LightningModule):
         self._clustering_since: int | None = None
         self._target: Tensor | None = None
         self._labels: NDArray[np.intp] | None = None
-        self._sums: dict[str, Tensor] = {}
-        self._n_steps = 0
+        self._means = EpochMeans()
         self._best, self._best_epoch = math.inf, 0
         self._converged = False
 
@@ -140,10 +140,7 @@ class ClusteringPlan(pl.LightningModule):
         optimizer.zero_grad()
         self.manual_backward(loss)
         optimizer.step()
-        # Logging each step would cost as much as a small network.
-        for name, value in {"objective": loss, **losses}.items():
-            self._sums[name] = self._sums.get(name, torch.zeros((), device=loss.device)) + value.detach()
-        self._n_steps += 1
+        self._means.add({"objective": loss, **losses})
 
     def _optimizer(self) -> LightningOptimizer:
         """The only optimiser of the phase."""
@@ -164,8 +161,7 @@ class ClusteringPlan(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch, and stop where the clusters have settled."""
-        means = {name: float(value) / self._n_steps for name, value in self._sums.items()}
-        self._sums, self._n_steps = {}, 0
+        means = self._means.take()
         metrics = {f"{name}_train": value for name, value in means.items()}
         if self._clustering_since is None:
             self._watch(means["objective"])

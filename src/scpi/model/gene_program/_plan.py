@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import torch
 
 from scpi.model.base._constants import KEYS
+from scpi.model.base._epoch_means import EpochMeans
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -50,8 +51,7 @@ class GeneProgramPlan(pl.LightningModule):
         self.module, self.preset = module, module.preset
         self.n_cells, self.n_epochs, self.n_batches = n_cells, n_epochs, n_batches
         self._n_known_batches = n_known_batches
-        self._sums: dict[str, Tensor] = {}
-        self._n_steps = 0
+        self._means = EpochMeans()
         self._best, self._n_bad = math.inf, 0
 
     def configure_optimizers(self) -> Any:
@@ -92,10 +92,7 @@ class GeneProgramPlan(pl.LightningModule):
         losses = self.module.losses(batch, n_cells=self.n_cells)
         loss = sum(value if name == "reconstruction" else self.warm * value for name, value in losses.items())
         assert isinstance(loss, torch.Tensor)
-        # Logging each step would cost as much as a small network.
-        for name, value in {"objective": loss, **losses}.items():
-            self._sums[name] = self._sums.get(name, torch.zeros((), device=loss.device)) + value.detach()
-        self._n_steps += 1
+        self._means.add({"objective": loss, **losses})
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
@@ -110,8 +107,7 @@ class GeneProgramPlan(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch."""
-        self.log_dict({f"{name}_train": float(value) / self._n_steps for name, value in self._sums.items()})
-        self._sums, self._n_steps = {}, 0
+        self.log_dict({f"{name}_train": value for name, value in self._means.take().items()})
 
     def on_validation_epoch_end(self) -> None:
         """Stop where the cells that are not trained on have not gained for long."""
