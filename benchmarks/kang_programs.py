@@ -4,11 +4,12 @@ Blood cells of Kang et al. (2018), stimulated with interferon beta or not: 1,267
 of the source (kang_muscat), and 9,015 genes without donors, with cell types predicted from the former (kang_harmony).
 GeneProgramAE is trained with its defaults, and with the donors as batches where there are any; it is told neither
 condition nor cell type. `scpi.tl.impact_contrast` compares stimulated with control cells among monocytes and among T
-cells, over all cells, within each donor, and between donors. Sets are ranked by their largest absolute z-score over the
-units, against random sets of genes of similar expression; the FDR is that of this unit, over all units and sets. The rank
-by their smallest p-value over the units is given as well. The same test of the differences of the mean logarithms of the
-genes, without a model, stands beside it. Nothing was chosen on these data. One result a task; an interrupted run goes on
-where it stopped::
+cells, over all cells, within each donor, and between donors. Sets are ranked by the smallest p-value over the units that
+answers both of its questions, `pval_both`: against random sets of genes of similar expression, and between the groups.
+The FDR is that of this unit, over all units and sets. The rank by the largest absolute z-score against random sets, which
+does not ask whether the groups differ in that unit, is given as well; it was the only one until seed 0 had been seen.
+The same test of the differences of the mean logarithms of the genes, without a model, stands beside it. One result a
+task; an interrupted run goes on where it stopped::
 
     SCPI_TEST_DATA=... python benchmarks/kang_programs.py --out benchmarks/results/kang_programs
 """
@@ -68,20 +69,20 @@ def contrasts(adata: ad.AnnData):
 
 
 def ranked(result: dict, n_first: int) -> dict:
-    """Rank, unit and p-values of the expected sets and of the first ones, each at the unit of its largest z-score."""
-    z = np.asarray(result["zscore"])
-    best, columns = np.abs(z).argmax(axis=0), np.arange(z.shape[1])
+    """Rank, unit and p-values of the expected sets and of the first ones, each at the unit of its smallest p-value."""
+    z, by = np.asarray(result["zscore"]), "pval_both" if "pval_both" in result else "pval"
+    best, columns = np.asarray(result[by]).argmin(axis=0), np.arange(z.shape[1])
     table = pd.DataFrame({"unit": np.asarray(result["units"])[best], "z": z[best, columns]}, index=result["sets"])
-    known = {"fdr": "pval_adj", "pval_groups": "pval_groups", "pval_permuted": "pval_permuted"}
+    known = {"pval": by, "fdr": f"{by}_adj", "pval_permuted": "pval_permuted"}
     for column, key in known.items():
         if key in result:
             table[column] = np.asarray(result[key])[best, columns]
-    table["rank"] = table["z"].abs().rank(ascending=False, method="min").astype(int)
-    table["rank_by_p"] = pd.Series(np.min(result["pval"], axis=0), table.index).rank(method="min").astype(int)
+    table["rank"] = table["pval"].rank(method="min").astype(int)
+    table["rank_by_z"] = pd.Series(-np.abs(z).max(axis=0), table.index).rank(method="min").astype(int)
     table = table.sort_values("rank").rename_axis("set").reset_index()
     return {
         "n_sets": len(table),
-        "n_significant": int((np.asarray(result["pval_adj"]) < 0.01).any(axis=0).sum()),
+        "n_significant": int((np.asarray(result[f"{by}_adj"]) < 0.01).any(axis=0).sum()),
         "first": table.head(n_first).to_dict("records"),
         "expected": table[table["set"].isin(EXPECTED)].to_dict("records"),
     }
@@ -169,11 +170,10 @@ def summary(tasks: list[dict]) -> list[dict]:
             row[short] = {
                 "median_rank": float(of_set["rank"].median()),
                 "worst_rank": int(of_set["rank"].max()),
-                "worst_rank_by_p": int(of_set["rank_by_p"].max()),
+                "worst_rank_by_z": int(of_set["rank_by_z"].max()),
                 "median_z": round(float(of_set["z"].abs().median()), 2),
                 "positive": int((of_set["z"] > 0).sum()),
                 "largest_fdr": float(of_set["fdr"].max()),
-                "largest_pval_groups": float(of_set["pval_groups"].max()),
             }
         result.append(row)
     return result

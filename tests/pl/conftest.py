@@ -165,5 +165,7 @@ def explained():
         "pval_adj": np.where(difference > 0.08, 1e-3, 0.9),
         "pval_groups": np.where(difference > 0.08, 1e-4, 0.5),
         "pval_groups_adj": np.where(difference > 0.08, 1e-3, 0.9),
+        "pval_both": np.where(difference > 0.08, 1e-4, 0.5),
+        "pval_both_adj": np.where(difference > 0.08, 1e-3, 0.9),
     }
     return adata

@@ -90,7 +90,7 @@ def test_a_contrast_is_target_less_reference(explained):
 
 
 def test_a_difference_needs_both_tests_for_a_dot(explained):
-    explained.uns["impact_contrast"]["pval_groups_adj"][:] = 1.0
+    explained.uns["impact_contrast"]["pval_both_adj"][:] = 1.0
     ax = scpi.pl.impact_contrast(explained, show=False)
     assert len(ax.collections[0].get_offsets()) == 0
 

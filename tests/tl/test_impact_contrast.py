@@ -7,7 +7,7 @@ import pytest
 import scvi
 import torch
 from mudata import MuData
-from scipy import sparse
+from scipy import sparse, stats
 
 import scpi
 from scpi.attribution import AttributionTarget, attribute_cells
@@ -83,6 +83,18 @@ def test_the_planted_set_comes_first_and_up(paired):
     scpi.tl.impact_contrast(adata, model, "group", target="ctrl", donor_key="donor", key_added="flipped")
     np.testing.assert_allclose(adata.uns["flipped"]["difference"], -stored["difference"], rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(adata.uns["flipped"]["zscore"], -stored["zscore"], rtol=1e-3, atol=1e-3)
+
+
+def test_a_finding_needs_both_tests():
+    adata, model = make_data(effect=0.7)
+    scpi.tl.impact_contrast(adata, model, "group", target="stim", reference="ctrl", donor_key="donor")
+    stored = adata.uns["impact_contrast"]
+    both = np.maximum(stored["pval"], stored["pval_groups"])
+    np.testing.assert_array_equal(stored["pval_both"], both)
+    np.testing.assert_allclose(stored["pval_both_adj"].ravel(), stats.false_discovery_control(both.ravel()), rtol=1e-12)
+    assert len(scpi.get.impact_contrast(adata, pval_cutoff=0.05)) == 1
+    stored["pval_both_adj"][:] = 0.06
+    assert scpi.get.impact_contrast(adata, pval_cutoff=0.05).empty
 
 
 def test_differences_by_hand():
@@ -164,7 +176,7 @@ def test_it_survives_a_file(tmp_path):
     for again in (ad.read_h5ad(tmp_path / "a.h5ad"), ad.read_zarr(tmp_path / "a.zarr")):
         frame = scpi.get.impact_contrast(again, key="mine")
         pd.testing.assert_frame_equal(frame, scpi.get.impact_contrast(adata, key="mine"))
-        assert frame.shape == (36, 14)
+        assert frame.shape == (36, 16)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def gene_set_impact(
     [2, 2]
     """
     stored = read_result(resolve_modality(data, mod), key, tool=Key.uns.GENE_SET_IMPACT, part="zscore")
-    return tidy(stored, _TABLES, units=units, pval_cutoff=pval_cutoff, top_n=top_n)
+    return tidy(stored, _TABLES, units=units, pval="pval_adj", pval_cutoff=pval_cutoff, top_n=top_n)
 
 
 def tidy(
@@ -77,10 +77,14 @@ def tidy(
     tables: Sequence[str],
     *,
     units: str | Sequence[str] | None,
+    pval: str,
     pval_cutoff: float | None,
     top_n: int | None,
 ) -> pd.DataFrame:
-    """Tables of units x sets as one row for each unit and set, by unit and then by rank of the absolute z-score."""
+    """Tables of units x sets as one row for each unit and set, by unit and then by rank of the absolute z-score.
+
+    The cutoff is for the p-values called `pval`.
+    """
     names = np.array([str(name) for name in stored["units"]], dtype=object)
     sets = np.array([str(name) for name in stored["sets"]], dtype=object)
     chosen = find_units(units, names)
@@ -97,7 +101,7 @@ def tidy(
     )
     kept = np.ones(len(frame), dtype=bool)
     if pval_cutoff is not None:
-        kept &= frame["pval_adj"].to_numpy() <= pval_cutoff
+        kept &= frame[pval].to_numpy() <= pval_cutoff
     if top_n is not None:
         kept &= frame["rank"].to_numpy() <= top_n
     return frame[kept].reset_index(drop=True)

@@ -25,6 +25,8 @@ _TABLES = (
     "t",
     "pval_groups",
     "pval_groups_adj",
+    "pval_both",
+    "pval_both_adj",
     "pval_permuted",
 )
 
@@ -47,8 +49,8 @@ def impact_contrast(
     units
         Unit or units to return, in this order; all if `None`.
     pval_cutoff
-        Return the differences of which both adjusted p-values, against other sets and between the groups, are at most
-        this.
+        Return the differences of which the adjusted p-value of both questions, against other sets and between the
+        groups, is at most this.
     top_n
         Return this many sets of each unit, the best first.
     key
@@ -58,8 +60,8 @@ def impact_contrast(
     Returns
     -------
     One row for each unit and set with the columns `unit`, `set`, `size`, `difference` (target less reference),
-    `ci_low`, `ci_high`, `zscore`, `pval`, `pval_adj`, `t`, `pval_groups`, `pval_groups_adj`, `pval_permuted` (with donors
-    only) and `rank` (by absolute z-score within the unit, from 1), by unit and then by rank.
+    `ci_low`, `ci_high`, `zscore`, `pval`, `pval_adj`, `t`, `pval_groups`, `pval_groups_adj`, `pval_both`,
+    `pval_both_adj`, `pval_permuted` (with donors only) and `rank` (by absolute z-score within the unit, from 1), by unit and then by rank.
 
     Raises
     ------
@@ -85,7 +87,4 @@ def impact_contrast(
     """
     stored = read_result(resolve_modality(data, mod), key, tool=Key.uns.IMPACT_CONTRAST, part="difference")
     present = [name for name in _TABLES if name in stored]
-    frame = tidy(stored, present, units=units, pval_cutoff=pval_cutoff, top_n=top_n)
-    if pval_cutoff is None:
-        return frame
-    return frame[frame["pval_groups_adj"] <= pval_cutoff].reset_index(drop=True)
+    return tidy(stored, present, units=units, pval="pval_both_adj", pval_cutoff=pval_cutoff, top_n=top_n)

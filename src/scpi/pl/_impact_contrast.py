@@ -63,7 +63,7 @@ def impact_contrast(
         only where the impact in all cells, scaled to 0 to 1 within the set, is above 0.85. Nothing is marked. Their
         differences have the other sign: rest less group.
     pval_cutoff
-        Largest adjusted p-value that is marked.
+        Largest adjusted p-value of both tests that is marked.
     key
         Entry of `adata.uns` to draw.
     impact_key
@@ -109,16 +109,15 @@ def impact_contrast(
     table = _overlay(adata, stored, impact_key) if paper else np.asarray(stored[values])
     rows, columns = choose(stored, units=units, sets=sets, n_units=n_units, n_sets=n_sets, by=table)
     part = np.ix_(rows, columns)
-    larger = np.maximum(np.asarray(stored["pval_adj"]), np.asarray(stored["pval_groups_adj"]))[part].T
     sides = f"{stored['params']['target']} \N{MINUS SIGN} {stored['params']['reference']}"
     colours: dict[str, Any] = {"cmap": DIVERGING, "vmin": -1.0, "vmax": 1.0} if paper else {}
     return draw(
         table[part].T,
         [str(stored["units"][i]) for i in rows],
         [str(stored["sets"][i]) for i in columns],
-        marks=None if paper else larger <= pval_cutoff,
+        marks=None if paper else (np.asarray(stored["pval_both_adj"])[part] <= pval_cutoff).T,
         label=f"{'Difference / largest of the set,' if paper else _LABEL[values]} {sides}",
-        xlabel="Unit" if paper else f"Unit (dot: both adjusted p \N{LESS-THAN OR EQUAL TO} {pval_cutoff:g})",
+        xlabel="Unit" if paper else f"Unit (dot: adjusted p of both tests \N{LESS-THAN OR EQUAL TO} {pval_cutoff:g})",
         ax=ax,
         figsize=figsize,
         show=show,

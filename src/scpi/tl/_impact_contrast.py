@@ -81,7 +81,8 @@ def impact_contrast(
     .. math:: D_{uP} = \mathrm{mean}_\mathrm{target} I_{cuP} - \mathrm{mean}_\mathrm{reference} I_{cuP},
 
     positive where the genes of the set push the unit up more in the target. (Kinalis et al., BMC Bioinformatics 20, 2019,
-    have the other sign.) Two questions are asked of it, and a finding needs both answers:
+    have the other sign.) Two questions are asked of it, and a finding needs both answers: `pval_both` is the larger of
+    the two p-values, as in an intersection-union test (Berger, Technometrics 24, 1982).
 
     - Is it more than that of other sets of genes? `zscore` and `pval` compare it with random sets of as many genes of
       similar expression, as :func:`scpi.tl.gene_set_impact` does.
@@ -145,8 +146,8 @@ def impact_contrast(
         its interval of 95 % (bootstrap of the cells, or that of the t-test of donors); `zscore`, `pval` and `pval_adj`
         against random sets; `t`, `pval_groups` and `pval_groups_adj` between cells or donors; with donors
         `pval_permuted`, the share of the exchanges of their labels that give as large a difference, at most 4,096 of
-        them: few donors cannot make it small. P-values are two-sided and adjusted over units and sets (Benjamini-
-        Hochberg). And `params`.
+        them: few donors cannot make it small; `pval_both` and `pval_both_adj`, the larger of `pval` and
+        `pval_groups`. P-values are two-sided and adjusted over units and sets (Benjamini-Hochberg). And `params`.
 
     Raises
     ------
@@ -219,6 +220,7 @@ def impact_contrast(
     of_genes = (means.genes[samples.is_target].mean(axis=0) - means.genes[~samples.is_target].mean(axis=0)).T
     null, impact = matched_null(of_genes, chosen.membership, chosen.bins), set_means(of_genes, chosen.membership)
     pval = null.pval(impact)
+    both = np.maximum(pval, test.pval)
     result = data.copy() if copy else None
     resolve_modality(data if result is None else result, mod).uns[key_added] = {
         "params": result_params(
@@ -251,6 +253,8 @@ def impact_contrast(
         "t": test.t,
         "pval_groups": test.pval,
         "pval_groups_adj": false_discovery_control(test.pval, axis=None),
+        "pval_both": both,
+        "pval_both_adj": false_discovery_control(both, axis=None),
         **({} if test.permuted is None else {"pval_permuted": test.permuted}),
     }
     return result
