@@ -89,6 +89,25 @@ def test_units_of_one_run_are_different_programs():
     np.testing.assert_allclose(found.similarity, 1)
 
 
+def test_a_unit_like_those_of_another_program_is_not_lost():
+    a, b = np.eye(2)
+    # Near to the program of all runs, of which its own run has a nearer unit
+    runs = [np.stack([a, a + 0.5 * b], axis=1), *(a[:, None] for _ in range(3))]
+    found = consensus(runs, min_similarity=0.5, min_runs=1)
+    assert found.members.tolist() == [[0, 0, 0, 0], [1, -1, -1, -1]]
+    np.testing.assert_allclose(found.programs[:, 1], (a + 0.5 * b) / np.sqrt(1.25))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_unit_is_in_one_program(seed):
+    _, runs, _ = make_runs(n_runs=4, n_programs=6, noise=1.5, seed=seed)
+    runs[1][:, 2] = 0.0
+    found = consensus(runs, min_similarity=0.3, min_runs=1)
+    for i, (run, members) in enumerate(zip(runs, found.members.T, strict=True)):
+        assert sorted(members[members >= 0]) == [unit for unit in range(run.shape[1]) if (i, unit) != (1, 2)]
+    assert np.nanmin(np.abs(found.cosines)) >= 0.3
+
+
 def test_vanished_units_are_in_no_program():
     _, runs, _ = make_runs(n_runs=3)
     runs = [np.concatenate([run, np.zeros((200, 2))], axis=1) for run in runs]

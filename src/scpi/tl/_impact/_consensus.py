@@ -45,7 +45,8 @@ def consensus(runs: Sequence[NDArray[np.float64]], *, min_similarity: float, min
 
     Units of all runs are grouped by average linkage of their absolute cosines. Then, in turns, each run is matched
     one-to-one to the groups (Kuhn, Nav. Res. Logist. Q. 2, 1955), units that are not similar enough to theirs being left
-    out, and each group becomes the mean of its units, turned to the same side; until nothing changes.
+    out, each group becomes the mean of its units, turned to the same side, and the units left out are grouped among
+    themselves; until nothing changes.
 
     Parameters
     ----------
@@ -57,17 +58,18 @@ def consensus(runs: Sequence[NDArray[np.float64]], *, min_similarity: float, min
         Fewest runs of a program.
     """
     scaled = [_unit_length(run) for run in runs]
-    centres = _groups(scaled, min_similarity)
-    members: NDArray[np.intp] | None = None
+    members = np.empty((0, len(scaled)), dtype=np.intp)
     for _ in range(_SWEEPS):
-        found = np.stack([_match(run, centres, min_similarity) for run in scaled], axis=1)
         # A program of one run only is no consensus, but takes the units that would otherwise disturb another
+        centres = np.concatenate(
+            [_centres(scaled, members), _groups(_left_out(scaled, members), min_similarity)], axis=1
+        )
+        found = np.stack([_match(run, centres, min_similarity) for run in scaled], axis=1)
         found = found[(found >= 0).any(axis=1)]
-        if members is not None and np.array_equal(found, members):
+        if np.array_equal(found, members):
             break
         members = found
-        centres = np.stack([_centre(scaled, row) for row in members], axis=1)
-    assert members is not None  # there is at least one sweep
+    centres = _centres(scaled, members)
     cosines = np.full(members.shape, np.nan)
     for run, column in enumerate(members.T):
         has = column >= 0
@@ -88,7 +90,7 @@ def _groups(scaled: list[NDArray[np.float64]], min_similarity: float) -> NDArray
     """Centres of groups of similar units, genes x groups."""
     units = np.concatenate(scaled, axis=1)
     run = np.repeat(np.arange(len(scaled)), [one.shape[1] for one in scaled])
-    if units.shape[1] == 1:
+    if units.shape[1] <= 1:
         return units
     distance = 1.0 - np.minimum(np.abs(units.T @ units), 1.0)
     # Units of one run are different programs
@@ -109,8 +111,22 @@ def _match(run: NDArray[np.float64], centres: NDArray[np.float64], min_similarit
     return found
 
 
-def _centre(scaled: list[NDArray[np.float64]], row: NDArray[np.intp]) -> NDArray[np.float64]:
-    return _principal(np.stack([scaled[run][:, unit] for run, unit in enumerate(row) if unit >= 0], axis=1))
+def _centres(scaled: list[NDArray[np.float64]], members: NDArray[np.intp]) -> NDArray[np.float64]:
+    centres = np.empty((len(scaled[0]), len(members)))
+    for program, row in enumerate(members):
+        units = [scaled[run][:, unit] for run, unit in enumerate(row) if unit >= 0]
+        centres[:, program] = _principal(np.stack(units, axis=1))
+    return centres
+
+
+def _left_out(scaled: list[NDArray[np.float64]], members: NDArray[np.intp]) -> list[NDArray[np.float64]]:
+    """Units of each run that are in no program, without those that have vanished."""
+    free = []
+    for run, units in enumerate(scaled):
+        kept = units.any(axis=0)
+        kept[members[members[:, run] >= 0, run]] = False
+        free.append(units[:, kept])
+    return free
 
 
 def _principal(units: NDArray[np.float64]) -> NDArray[np.float64]:
