@@ -3,9 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scipy import stats
 
-from scpi.model.base._count_likelihoods import negative_binomial_loss, zero_inflated_loss
 from scpi.model.clustering._contrastive_loss import contrastive_loss
 from scpi.model.clustering._model import margins
 from scpi.model.clustering._self_training import (
@@ -73,40 +71,6 @@ class TestContrastive:
         z = views.clone().requires_grad_()
         contrastive_loss(z[0], z[1], temperature=T, labels=torch.zeros(5, dtype=torch.long)).backward()
         assert torch.isfinite(z.grad).all()
-
-
-class TestCounts:
-    counts = np.array([0.0, 0.0, 1.0, 7.0, 300.0])
-    mean = np.array([0.01, 5.0, 2.0, 4.0, 280.0])
-    theta = np.array([1e-3, 2.0, 50.0, 0.5, 10.0])
-    logit = np.array([-3.0, 1.0, 0.0, 2.0, -1.0])
-
-    def tensors(self):
-        return (torch.from_numpy(v) for v in (self.counts, np.log(self.mean), self.theta))
-
-    def reference(self):
-        return stats.nbinom(self.theta, self.theta / (self.theta + self.mean))
-
-    def test_negative_binomial(self):
-        expected = -self.reference().logpmf(self.counts)
-        np.testing.assert_allclose(negative_binomial_loss(*self.tensors()).numpy(), expected, rtol=1e-6)
-
-    def test_zero_inflated(self):
-        lost = 1 / (1 + np.exp(-self.logit))
-        likelihood = (1 - lost) * self.reference().pmf(self.counts) + lost * (self.counts == 0)
-        found = zero_inflated_loss(*self.tensors(), torch.from_numpy(self.logit))
-        np.testing.assert_allclose(found.numpy(), -np.log(likelihood), rtol=1e-6)
-        ridge = zero_inflated_loss(*self.tensors(), torch.from_numpy(self.logit), ridge=2.0)
-        np.testing.assert_allclose((ridge - found).numpy(), 2 * lost**2, rtol=1e-6)
-
-    def test_extremes_are_finite(self):
-        counts = torch.tensor([0.0, 1e5, 0.0])
-        log_mean = torch.tensor([-11.0, 13.0, 13.0], requires_grad=True)
-        theta = torch.tensor([1e4, 1e-4, 1e4], requires_grad=True)
-        logit = torch.tensor([-80.0, 80.0, 80.0], requires_grad=True)
-        loss = zero_inflated_loss(counts, log_mean, theta, logit, ridge=1.0)
-        loss.sum().backward()
-        assert all(torch.isfinite(v).all() for v in (loss, log_mean.grad, theta.grad, logit.grad))
 
 
 class TestSelfTraining:

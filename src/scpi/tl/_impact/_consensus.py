@@ -123,7 +123,7 @@ def _left_out(scaled: list[NDArray[np.float64]], members: NDArray[np.intp]) -> l
     """Units of each run that are in no program, without those that have vanished."""
     free = []
     for run, units in enumerate(scaled):
-        kept = units.any(axis=0)
+        kept: NDArray[np.bool_] = np.asarray(units.any(axis=0))
         kept[members[members[:, run] >= 0, run]] = False
         free.append(units[:, kept])
     return free
