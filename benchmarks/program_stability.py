@@ -123,7 +123,7 @@ def main() -> None:
                 numbers = [None]
             else:
                 n_left = found(adata, form, OWN, None, SEEDS[0], args.cache).shape[1]
-                numbers = [PRESETS["scpi"].n_units, n_left]
+                numbers = sorted({PRESETS["scpi"].n_units, n_left})
             for n_units in numbers:
                 runs = [found(adata, form, method, n_units, seed, args.cache) for seed in SEEDS]
                 name = method if n_units is None else f"{method}, {n_units} units"
