@@ -427,6 +427,75 @@ def gene_programs(result: Any) -> str:
     return "\n\n".join((*parts, "GeneProgramAE less each rival:", table(columns, rows)))
 
 
+def impact_calibration(result: Any) -> str:
+    """Shares of p-values and of programs that are found, by the score of the genes and the statistic of the set."""
+    rows = [
+        (row["method"].replace("_", " "), row["statistic"])
+        + tuple(row[f"null.{key}"] for key in ("share", "ks_rejected", "discoveries"))
+        + tuple(row[f"{kind}.{key}"] for kind in ("whole", "half wrong") for key in ("power", "first", "named"))
+        for row in result["means"]
+    ]
+    columns = ("score of the genes", "statistic", "random: p < 0.05", "KS rejects", "of 8,000 at FDR 5 %")
+    found = tuple(f"{kind}: {what}" for kind in ("whole", "half wrong") for what in ("significant", "first", "named"))
+    return table((*columns, *found), rows)
+
+
+def kang_programs(result: Any) -> str:
+    """Ranks and p-values of the two interferon sets, over seeds, and without a model."""
+    rows = [
+        (row["dataset"], row["cells"], row["scope"], f"{row['first_two']} of {row['seeds']}")
+        + tuple(f"{row[name]['median_rank']:g} ({row[name]['worst_rank']})" for name in ("alpha", "gamma"))
+        + tuple(row[name]["largest_fdr"] for name in ("alpha", "gamma"))
+        + (row["significant"],)
+        + tuple(row[name]["worst_rank_by_z"] for name in ("alpha", "gamma"))
+        for row in result["summary"]
+    ]
+    columns = ("data", "cells", "scope", "both first", "rank of alpha (worst)", "rank of gamma (worst)")
+    more = ("largest FDR, alpha", "gamma", "sets with FDR < 0.01", "worst rank by z, alpha", "worst by z, gamma")
+    plain = []
+    for row in result["without_model"]:
+        of_set = {found["set"]: found for found in row["expected"]}
+        found = [of_set[f"HALLMARK_INTERFERON_{name}_RESPONSE"] for name in ("ALPHA", "GAMMA")]
+        ranks = tuple(one["rank"] for one in found)
+        plain.append(
+            (row["dataset"], row["cells"], row["scope"], *ranks, max(one["fdr"] for one in found), row["n_significant"])
+        )
+    header = ("data", "cells", "scope", "rank of alpha", "rank of gamma", "larger FDR", "sets with FDR < 0.01")
+    parts = (table((*columns, *more), rows), "Differences of mean logarithms, without a model:", table(header, plain))
+    return "\n\n".join(parts)
+
+
+def paul15_programs(result: Any) -> str:
+    """Information of units on labels, and the rank of haem metabolism."""
+    scores = [f"{label}_{score}" for label in ("cell_type", "paul15_clusters") for score in ("lms", "msas", "msgs")]
+    rows = [
+        (row["method"], row["alive"], *(row[key] for key in scores))
+        + (row["erythroid_smi"], row.get("rank"), row["seconds"])
+        for row in result["means"]
+    ]
+    titles = tuple(f"{score}, {of}" for of in ("lineages", "clusters") for score in ("LMS", "MSAS", "MSGS"))
+    contrasts = [
+        (task["seed"], found["rank"], found["z"], found["fdr"])
+        for task in result["tasks"]
+        for found in (task["methods"]["GeneProgramAE"]["contrast"],)
+    ]
+    last = ("information on erythroid cells", "rank of haem metabolism", "seconds")
+    parts = (
+        table(("method", "live units", *titles, *last), rows),
+        "Erythroid cells against the rest, units of GeneProgramAE:",
+        table(("seed", "rank of haem metabolism", "z", "FDR of both tests"), contrasts),
+    )
+    return "\n\n".join(parts)
+
+
+def program_stability(result: Any) -> str:
+    """Shares of units that come back."""
+    keys = ("units", "cosine_within_run", "share_0.5", "programs_0.5", "share_0.8", "programs_0.8")
+    rows = [(row["form"], row["method"], row["runs"], *(row[key] for key in keys)) for row in result["summary"]]
+    columns = ("form", "method", "runs", "units", "cosine to the nearest unit of the run", "share, cosine 0.5")
+    return table((*columns, "programs", "share, cosine 0.8", "programs, 0.8"), rows)
+
+
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "fidelity": fidelity,
     "training_speed": training_speed,
@@ -441,6 +510,10 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "saliency_speed": saliency_speed,
     "xor": xor,
     "gene_programs": gene_programs,
+    "impact_calibration": impact_calibration,
+    "kang_programs": kang_programs,
+    "paul15_programs": paul15_programs,
+    "program_stability": program_stability,
     "gradient_study": gradient_study,
     "gradient_markers": gradient_markers,
     "gradient_calibration": gradient_calibration,
