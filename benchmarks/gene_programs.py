@@ -40,6 +40,7 @@ N_PROGRAMS, N_GENES, N_CELLS, N_TEST = 8, 1000, 2000, 500
 OWN = "GeneProgramAE"
 OVERLAPS, CORRELATIONS, TIMES, SEEDS = (0.0, 0.25, 0.5), (0.0, 0.5), (1, 2, 8), (100, 101, 102, 103, 104)
 PUBLISHED_BATCH = 16
+COMPARED = ("lms", "msgs", "auroc")
 # Mixed into predicted shares, so that a gene predicted to be absent costs no infinity
 SMOOTHING = 1e-3
 
@@ -235,9 +236,9 @@ def collect(out: Path) -> None:
         "seeds": sorted(int(seed) for seed in table["seed"].unique()),
         "n_tasks": len(tasks),
         "means": means(table, measures, ["method"]),
-        "by_times": means(table, measures, ["times", "method"]),
+        "by_times": with_intervals(table, means(table, measures, ["times", "method"])),
         "by_setting": means(table, ["lms", "auroc", "msgs"], ["overlap", "correlation", "method"]),
-        "comparisons": [row for measure in ("lms", "msgs", "auroc") for row in compare(table, measure)],
+        "comparisons": [row for measure in COMPARED for row in compare(table, measure)],
     }
     out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
     for part in ("means", "comparisons"):
@@ -249,6 +250,18 @@ def means(table: pd.DataFrame, measures: list[str], keys: list[str]) -> list[dic
     found = grouped[measures].mean().round(4)
     found["tasks"] = grouped.size()
     return found.reset_index().to_dict("records")
+
+
+def with_intervals(table: pd.DataFrame, rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Half the 95 % interval of some measures: by Student's t, over the means of the seeds."""
+    of_seed = table.groupby(["times", "method", "seed"])[list(COMPARED)].mean()
+    spread = of_seed.groupby(["times", "method"]).agg(["sem", "size"])
+    for row in rows:
+        found = spread.loc[(row["times"], row["method"])]
+        for measure in COMPARED:
+            sem, size = found[measure, "sem"], int(found[measure, "size"])
+            row[f"{measure}_half"] = round(float(stats.t.ppf(0.975, size - 1) * sem), 4) if size > 1 else None
+    return rows
 
 
 def compare(table: pd.DataFrame, measure: str) -> list[dict[str, object]]:
