@@ -33,7 +33,8 @@ def draw(result: dict[str, Any]) -> plt.Figure:
             places = np.array([names.index(name) for name in known]) + 0.2 * (i - (len(times) - 1) / 2)
             values = np.array([found[name][measure] for name in known])
             halves = np.array([found[name][f"{measure}_half"] or 0.0 for name in known])
-            ax.hlines(places, values - halves, values + halves, color=colour, linewidth=1.2)
+            ends = np.clip([values - halves, values + halves], 0, 1)
+            ax.hlines(places, *ends, color=colour, linewidth=1.2)
             label = f"{time} unit{'s' if time > 1 else ''} a program"
             ax.plot(values, places, "o", color=colour, markersize=3.5, label=label)
         ax.set_xlabel(title)
@@ -42,7 +43,7 @@ def draw(result: dict[str, Any]) -> plt.Figure:
         ax.set_axisbelow(True)
     axes[0].set_yticks(range(len(names)), names)
     axes[0].set_ylim(len(names) - 0.4, -0.6)
-    axes[0].legend(frameon=False, fontsize=7, loc="lower right")
+    figure.legend(*axes[0].get_legend_handles_labels(), frameon=False, ncols=len(times), loc="outside upper center")
     return figure
 
 

@@ -370,6 +370,14 @@ def test_models_that_do_not_fit(adata, trained):
         scpi.tl.rank_genes_gradients(adata, model=scpi.model.SCDeepCluster(adata, n_clusters=3))
 
 
+def test_a_model_of_scvi_tools_is_not_read_with_other_genes(adata):
+    scvi.model.SCVI.setup_anndata(adata)
+    model = scvi.model.SCVI(adata)
+    model.is_trained_ = True
+    with pytest.raises(ValueError, match="their order or number differs"):
+        scpi.tl.rank_genes_gradients(adata[:, ::-1].copy(), "group", model=model, method="gradient")
+
+
 def test_models_without_an_encoder_of_genes(adata):
     scvi.model.SCVI.setup_anndata(adata, batch_key="batch")
     model = scvi.model.SCVI(adata, encode_covariates=True)
