@@ -350,6 +350,7 @@ def clusterings(tasks) -> list[dict[str, object]]:
                     "ari_q1": round(float(np.quantile(ari, 0.25)), 4),
                     "ari_min": round(min(ari), 4),
                     "seconds_3000_cells": round(float(np.median(large)), 1) if large else None,
+                    "seconds": round(float(np.median([task["train_seconds"] for task in found])), 1),
                 }
             )
     return rows
@@ -374,9 +375,8 @@ def comparisons(table: pd.DataFrame) -> list[dict[str, object]]:
     networks = per_task[per_task.index.isin(NETWORKS, level="labels")].unstack("labels")
     # A mean over the networks where all three are done
     overall = networks.dropna().mean(axis=1)
-    for universe, truth, labels in itertools.product(
-        ("all", "hvg"), ("factor", "rest"), (TRUTH, *NETWORKS, "networks")
-    ):
+    known = [labels for labels in (TRUTH, *NETWORKS) if labels in set(table["labels"])]
+    for universe, truth, labels in itertools.product(("all", "hvg"), ("factor", "rest"), (*known, "networks")):
         of = overall[universe, truth] if labels == "networks" else per_task[universe, truth, labels]
         wide = of.unstack("method")
         own = wide[DECODER if truth == "factor" else f"{DECODER}, rest"]

@@ -321,6 +321,35 @@ def gradient_study(result: Any) -> str:
     return "\n\n".join((*parts, "The decoder less each rival, set by set:", table(columns, compared)))
 
 
+def gradient_study_published(result: Any) -> str:
+    """Clusterings with the published settings, and what the rankings of their clusters are worth."""
+    clusterings = [
+        (row["labels"], row["tasks"], row["ari_median"], row["ari_q1"], row["ari_min"], row["seconds"])
+        for row in result["clusterings"]
+    ]
+    columns = ("clusters", "sets", "median", "lower quartile", "lowest", "seconds")
+    compared = [
+        (
+            row["labels"],
+            row["rival"],
+            row["difference"],
+            f"{row['sets_above']} of {row['sets']}",
+            row["signed_rank_pval"],
+        )
+        for row in result["comparisons"]
+        if (row["universe"], row["truth"]) == ("all", "factor") and "decoder" not in row["rival"]
+    ]
+    header = ("labels", "rival", "difference", "sets above", "signed-rank p")
+    return "\n\n".join(
+        (
+            "Agreement of the clusters with the groups (adjusted Rand index):",
+            table(columns, clusterings),
+            "The decoder less each rival on these clusters, over all genes, by the factor of the group:",
+            table(header, compared),
+        )
+    )
+
+
 def gradient_markers(result: Any) -> str:
     methods = list(result["first_20"])
     ranks: dict[tuple[str, str, str], dict[str, int]] = {}
@@ -515,6 +544,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "paul15_programs": paul15_programs,
     "program_stability": program_stability,
     "gradient_study": gradient_study,
+    "gradient_study_published": gradient_study_published,
     "gradient_markers": gradient_markers,
     "gradient_calibration": gradient_calibration,
     "gradient_speed": gradient_speed,
