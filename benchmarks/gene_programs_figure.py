@@ -22,7 +22,9 @@ def draw(result: dict[str, Any]) -> plt.Figure:
     rows = result["by_times"]
     times = sorted({row["times"] for row in rows})
     order = {row["method"]: row["lms"] for row in result["means"]}
-    names = sorted(order, key=lambda name: -order[name])
+    # Methods that ran on part of the settings stand below those that ran on all of them
+    tasks = {row["method"]: row["tasks"] for row in result["means"]}
+    names = sorted(order, key=lambda name: (tasks[name] < result["n_tasks"], -order[name]))
     figure, axes = plt.subplots(
         1, len(MEASURES), figsize=(7.2, 0.9 + 0.25 * len(names)), sharey=True, layout="constrained"
     )

@@ -14,8 +14,7 @@ mpl.use("agg")
 
 # The processes share the cores: threads of each would only wait for those of the others.
 if "PYTEST_XDIST_WORKER" in os.environ:
-    for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 DATA_VARIABLE = "SCPI_TEST_DATA"
 
