@@ -24,13 +24,12 @@ import itertools
 import json
 import logging
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import scvi
-import torch
+from _quiet import one_quiet_thread
 from scipy import sparse, stats
 from sklearn.decomposition import NMF, PCA, FastICA
 
@@ -304,9 +303,7 @@ def main() -> None:
         collect(args.out)
         return
     args.out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
-    warnings.filterwarnings("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    one_quiet_thread()
     tasks = [
         dict(zip(("seed", "overlap", "correlation", "times"), values, strict=True))
         for values in itertools.product(args.seeds, args.overlaps, args.correlations, TIMES)

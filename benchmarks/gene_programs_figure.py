@@ -5,14 +5,11 @@ python benchmarks/gene_programs_figure.py --results benchmarks/results/gene_prog
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from _dots import dots, name_rows, plain, save
 
 COLOURS = ("#0072B2", "#56B4E9", "#D55E00")
 MEASURES = {"lms": "LMS of |Spearman|", "msgs": "MSGS of |Spearman|", "auroc": "AUROC of program genes"}
@@ -33,31 +30,16 @@ def draw(result: dict[str, Any]) -> plt.Figure:
             found = {row["method"]: row for row in rows if row["times"] == time}
             known = [name for name in names if name in found]
             places = np.array([names.index(name) for name in known]) + 0.2 * (i - (len(times) - 1) / 2)
-            values = np.array([found[name][measure] for name in known])
-            halves = np.array([found[name][f"{measure}_half"] or 0.0 for name in known])
-            ends = np.clip([values - halves, values + halves], 0, 1)
-            ax.hlines(places, *ends, color=colour, linewidth=1.2)
+            values = [found[name][measure] for name in known]
+            halves = [found[name][f"{measure}_half"] or 0.0 for name in known]
             label = f"{time} unit{'s' if time > 1 else ''} a program"
-            ax.plot(values, places, "o", color=colour, markersize=3.5, label=label)
+            dots(ax, places, values, halves, color=colour, label=label)
         ax.set_xlabel(title)
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(axis="y", color="0.93", linewidth=0.5)
-        ax.set_axisbelow(True)
-    axes[0].set_yticks(range(len(names)), names)
-    axes[0].set_ylim(len(names) - 0.4, -0.6)
+        plain(ax)
+    name_rows(axes[0], names)
     figure.legend(*axes[0].get_legend_handles_labels(), frameon=False, ncols=len(times), loc="outside upper center")
     return figure
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args()
-    mpl.use("agg")
-    mpl.rcParams.update({"font.size": 8, "font.family": "sans-serif"})
-    draw(json.loads(args.results.read_text())).savefig(args.out, dpi=200)
-
-
 if __name__ == "__main__":
-    main()
+    save(__doc__, draw)

@@ -17,12 +17,10 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import logging
-import warnings
 from pathlib import Path
 
 import numpy as np
-import torch
+from _quiet import one_quiet_thread
 from scipy import stats
 
 import scpi
@@ -98,9 +96,7 @@ def main() -> None:
         collect(args.out)
         return
     args.out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
-    warnings.filterwarnings("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    one_quiet_thread()
     for seed, network in itertools.product(args.seeds, NETWORKS):
         path = args.out / f"{network}_s{seed}.json"
         if not path.is_file():

@@ -24,13 +24,12 @@ import itertools
 import json
 import logging
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import scanpy as sc
-import torch
+from _quiet import one_quiet_thread
 from scipy import stats
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
@@ -277,9 +276,7 @@ def main() -> None:
         collect(out)
         return
     out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
-    warnings.filterwarnings("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    one_quiet_thread()
     names = args.datasets or list(scpi.datasets.splat_configurations().index)
     tasks = list(itertools.product(args.seeds, names, args.labels))
     part, n_parts = map(int, args.part.split("/"))

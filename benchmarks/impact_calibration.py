@@ -18,14 +18,12 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import logging
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
+from _quiet import one_quiet_thread
 from scipy import stats
 
 import scpi
@@ -142,9 +140,7 @@ def main() -> None:
         collect(args.out)
         return
     args.out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
-    warnings.filterwarnings("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    one_quiet_thread()
     for seed, overlap in itertools.product(args.seeds, OVERLAPS):
         path = args.out / f"o{overlap}_s{seed}.json"
         if not path.is_file():

@@ -15,17 +15,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import time
-import warnings
 from pathlib import Path
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import scvi
-import torch
+from _quiet import one_quiet_thread
 from scipy import stats
 from sklearn.decomposition import NMF, PCA, FastICA
 
@@ -217,9 +215,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
-    warnings.filterwarnings("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    one_quiet_thread()
     for seed in args.seeds:
         run(seed, args.out / f"s{seed}.json", args.methods)
     collect(args.out)

@@ -17,14 +17,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
 import scanpy as sc
-import torch
+from _quiet import one_quiet_thread
 from paul15_programs import OWN, logged, of_own, read
 from sklearn.decomposition import NMF, FastICA
 
@@ -112,9 +110,7 @@ def main() -> None:
     parser.add_argument("--forms", nargs="+", default=list(FORMS), choices=FORMS)
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
-    warnings.filterwarnings("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    one_quiet_thread()
     adata = variable_genes(read(), N_GENES)
     rows = json.loads(args.out.read_text())["summary"] if args.out.is_file() else []
     for method in args.methods:
