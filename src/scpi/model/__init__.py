@@ -9,9 +9,16 @@ from scpi._lazy import attach
 if TYPE_CHECKING:
     from scpi.model.baselines import Additive as Additive
     from scpi.model.baselines import Linear as Linear
+    from scpi.model.baselines import LinearDose as LinearDose
+    from scpi.model.baselines import LogRatioDelta as LogRatioDelta
     from scpi.model.baselines import MeanDelta as MeanDelta
+    from scpi.model.baselines import NearestDelta as NearestDelta
     from scpi.model.baselines import NoChange as NoChange
+    from scpi.model.baselines import PCAShift as PCAShift
+    from scpi.model.baselines import Replicate as Replicate
+    from scpi.model.baselines import RidgeDelta as RidgeDelta
     from scpi.model.baselines import TrainMean as TrainMean
+    from scpi.model.baselines import WeightedDelta as WeightedDelta
     from scpi.model.clustering import ContrastiveSC as ContrastiveSC
     from scpi.model.clustering import SCDeepCluster as SCDeepCluster
     from scpi.model.clustering import SCZIDesk as SCZIDesk
@@ -26,6 +33,13 @@ __getattr__, __dir__, __all__ = attach(
         "GeneProgramAE": "gene_program",
         "Linear": "baselines",
         "MeanDelta": "baselines",
+        "LinearDose": "baselines",
+        "LogRatioDelta": "baselines",
+        "NearestDelta": "baselines",
+        "PCAShift": "baselines",
+        "Replicate": "baselines",
+        "RidgeDelta": "baselines",
+        "WeightedDelta": "baselines",
         "NoChange": "baselines",
         "SCDeepCluster": "clustering",
         "SCZIDesk": "clustering",

@@ -32,6 +32,8 @@ class CheckedModel(BaseModelClass):
 
     _reads_counts = False
     """Whether the expression must be counts."""
+    _reads_logs = False
+    """Whether the expression must be log-normalised."""
     _advice = NORMAL_ADVICE
     """What to do about expression that is no counts, at the end of the message."""
 
@@ -94,7 +96,9 @@ class CheckedModel(BaseModelClass):
             check_annotations(modality)
             _check_genes(modality.var_names, self.var_names_)
             layer = self.registry["setup_args"].get("layer")
-            check_expression(find_layer(modality, layer), counts=self._reads_counts, advice=self._advice)
+            check_expression(
+                find_layer(modality, layer), counts=self._reads_counts, logs=self._reads_logs, advice=self._advice
+            )
             self._checked = None
         with unchanged_on_failure(adata):
             adata = super()._validate_anndata(adata, copy_if_view=copy_if_view)

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 _CHUNK = 4_000_000
 
+LOG_ADVICE = (
+    "Call `scanpy.pp.normalize_total` and `scanpy.pp.log1p`, or name the layer that holds the result (`layer=`)."
+)
+"""What to do about counts where a model reads logarithms."""
+
 NORMAL_ADVICE = "Name the layer that holds them (`layer=`), or use `likelihood='normal'`."
 """What to do without counts, where a model can do without."""
 
@@ -50,7 +55,9 @@ def check_annotations(adata: AnnData, *, what: str = "adata") -> None:
             raise ValueError(msg)
 
 
-def check_expression(matrix: Any, *, counts: bool = False, what: str = "adata.X", advice: str = NORMAL_ADVICE) -> None:
+def check_expression(
+    matrix: Any, *, counts: bool = False, logs: bool = False, what: str = "adata.X", advice: str = NORMAL_ADVICE
+) -> None:
     """Refuse values that no model can read.
 
     Parameters
@@ -59,6 +66,8 @@ def check_expression(matrix: Any, *, counts: bool = False, what: str = "adata.X"
         Expression, cells x genes, dense or sparse.
     counts
         Whether the values must be counts: whole and not negative.
+    logs
+        Whether they must be log-normalised: not whole, all of them, as those of counts are.
     what
         How messages call it.
     advice
@@ -69,19 +78,23 @@ def check_expression(matrix: Any, *, counts: bool = False, what: str = "adata.X"
     TypeError
         If the values are not numbers.
     ValueError
-        If a value is NaN or infinite, or if ``counts`` and a value is negative or fractional.
+        If a value is NaN or infinite, if ``counts`` and a value is negative or fractional, or if ``logs`` and all
+        values are whole and some are above 1.
     """
     values = matrix.data if sparse.issparse(matrix) else np.asarray(matrix)
     if values.dtype.kind not in "fiub":
         msg = f"`{what}` must hold numbers, but has dtype {values.dtype}."
         raise TypeError(msg)
     flat = values.reshape(-1)
+    whole, largest = logs, 0.0
     # In chunks: a boolean copy of a large matrix is itself large.
     for start in range(0, flat.size, _CHUNK):
         chunk = flat[start : start + _CHUNK]
         if not np.isfinite(chunk).all():
             msg = f"`{what}` holds NaN or infinite values."
             raise ValueError(msg)
+        if whole:
+            whole, largest = bool((chunk == np.rint(chunk)).all()), max(largest, float(chunk.max()))
         if counts and (chunk < 0).any():
             msg = f"`{what}` holds negative values, but the likelihood of counts needs raw counts."
             raise ValueError(msg)
@@ -92,6 +105,12 @@ def check_expression(matrix: Any, *, counts: bool = False, what: str = "adata.X"
                 f"counts. {advice}"
             )
             raise ValueError(msg)
+    if whole and largest > 1:
+        msg = (
+            f"`{what}` holds whole numbers only, up to {largest:.4g}, which look like raw counts, but log-normalised "
+            f"expression is needed. {LOG_ADVICE}"
+        )
+        raise ValueError(msg)
 
 
 def check_paired(mdata: MuData, modality: str) -> None:

@@ -111,11 +111,12 @@ class ScreenModel(CheckedModel):
         KeyError
             If a key does not exist.
         ValueError
-            If values are NaN or infinite, names are repeated, labels are missing, or no cell is a control.
+            If values are NaN or infinite, names are repeated, labels are missing, no cell is a control, or the model
+            reads log-normalised expression and counts are given.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         check_annotations(adata)
-        check_expression(find_layer(adata, layer), what=layer_name(layer))
+        check_expression(find_layer(adata, layer), logs=cls._reads_logs, what=layer_name(layer))
         fields = [
             scvi_fields.LayerField(KEYS.X, layer, is_count_data=False),
             PerturbationField(
@@ -178,7 +179,7 @@ class ScreenModel(CheckedModel):
         rna = mdata.mod[modality["layer"]]
         check_annotations(rna, what=f"mdata.mod[{modality['layer']!r}]")
         check_paired(mdata, modality["layer"])
-        check_expression(find_layer(rna, layer), what=f"mdata.mod[{modality['layer']!r}]")
+        check_expression(find_layer(rna, layer), logs=cls._reads_logs, what=f"mdata.mod[{modality['layer']!r}]")
         optional = [
             (MuDataContextField, KEYS.CONTEXT, "context_key", context_key),
             (MuDataLabelField, KEYS.BATCH, "batch_key", batch_key),

@@ -1,4 +1,4 @@
-"""The training loop of networks that learn from paired batches."""
+"""The training loop of networks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from scvi.train import TrainRunner
 from torch import nn
 
-from scpi.model.base._data_splitter import PerturbationDataSplitter
 from scpi.model.base._perturbation_model import PerturbationModel
 from scpi.model.base._seed import seeded
 
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import Tensor
+
+    from scpi.model.base._screen_splitter import ScreenSplitter
 
 
 class BestWeights(pl.Callback):
@@ -54,10 +55,13 @@ class BestWeights(pl.Callback):
             _module(pl_module).load_state_dict(self._state)
 
 
-class PairedTrainingModel(PerturbationModel):
-    """Perturbation model that trains on perturbed cells beside freshly drawn controls."""
+class NetworkModel(PerturbationModel):
+    """Perturbation model that is trained by gradients.
 
-    _data_splitter_cls = PerturbationDataSplitter
+    Subclasses name the splitter that makes their batches and the plan that trains their module.
+    """
+
+    _data_splitter_cls: type[ScreenSplitter]
     _train_runner_cls = TrainRunner
     _training_plan_cls: type[pl.LightningModule]
 

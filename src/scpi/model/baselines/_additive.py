@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class Additive(Baseline):
     """Adds the changes under the single perturbations of a combination to control cells.
 
-    The change under a perturbation is the mean of its training cells minus that of the control cells, on the scale of
-    the registered expression. Where doses are registered it is proportional to the dose, by least squares.
+    The change under a perturbation is the mean of its training cells minus that of the control cells of their context,
+    on the scale of the registered expression. Where doses are registered it is proportional to the dose, by least
+    squares.
 
     Parameters
     ----------
@@ -26,15 +27,20 @@ class Additive(Baseline):
         Given by scvi-tools in place of data when a saved model is loaded without.
     """
 
-    def _change(self, design: NDArray[np.float32]) -> NDArray[np.float32]:
-        changes = self.module.changes.cpu().numpy()
-        unseen = [
-            name
-            for name, dose, change in zip(self.perturbations_, design, changes, strict=True)
-            if dose != 0 and np.isnan(change).any()
-        ]
+    def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
+        profiles = self.module.profiles()
+        changes, total, unseen = profiles.changes, np.zeros(len(control)), []
+        for member in np.flatnonzero(design):
+            alone = np.zeros_like(design)
+            alone[member] = 1.0
+            pairs = profiles.of_same_members(alone)
+            if not len(pairs):
+                unseen.append(self.perturbations_[member])
+                continue
+            doses = profiles.design[pairs, member]
+            weights = profiles.n_cells[pairs] * doses
+            total += design[member] * (weights @ changes[pairs]) / (weights @ doses)
         if unseen:
             msg = f"No training cell has {unseen} alone: the additive baseline has no effect to add."
             raise ValueError(msg)
-        used = design != 0
-        return (design[used, None] * changes[used]).sum(0)
+        return total

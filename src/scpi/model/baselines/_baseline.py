@@ -1,17 +1,15 @@
-"""What the baselines share: means of the training cells, and a module that keeps them."""
+"""What the baselines share: mean profiles of the training cells, and how control cells are moved by them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from scipy import sparse
-from scvi.module.base import BaseModuleClass, LossOutput
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base._data_splitter import PerturbationDataSplitter
 from scpi.model.base._perturbation_model import PerturbationModel
+from scpi.model.base._screen_splitter import ScreenSplitter
+from scpi.model.baselines._profiles import ProfilesModule, take_profiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,52 +17,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import NDArray
-    from torch import Tensor
-
-
-class MeansModule(BaseModuleClass):
-    """Holds change profiles as buffers, so that a baseline saves and loads like a network.
-
-    Parameters
-    ----------
-    n_perturbations
-        Number of single perturbations.
-    n_genes
-        Number of genes.
-    """
-
-    def __init__(self, n_perturbations: int, n_genes: int) -> None:
-        super().__init__()
-        self.register_buffer("changes", torch.full((n_perturbations, n_genes), torch.nan))
-        self.register_buffer("linear_effects", torch.full((n_perturbations, n_genes), torch.nan))
-        self.register_buffer("mean_change", torch.full((n_genes,), torch.nan))
-        self.register_buffer("control_mean", torch.full((n_genes,), torch.nan))
-
-    @property
-    def device(self) -> torch.device:
-        """Where the profiles are; scvi-tools asks the parameters, of which there are none."""
-        return self.control_mean.device
-
-    def _get_inference_input(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {"x": tensors[KEYS.X]}
-
-    def inference(self, x: Tensor) -> dict[str, Tensor]:
-        """The cells themselves."""
-        return {"z": x}
-
-    def _get_generative_input(
-        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        return inference_outputs
-
-    def generative(self, z: Tensor) -> dict[str, Tensor]:
-        """The cells themselves."""
-        return {"mean": z}
-
-    def loss(self, *args: Any, **kwargs: Any) -> LossOutput:
-        """A baseline has no objective."""
-        msg = "A baseline is not trained by gradients."
-        raise NotImplementedError(msg)
 
 
 class Baseline(PerturbationModel):
@@ -78,12 +30,11 @@ class Baseline(PerturbationModel):
         Given by scvi-tools in place of data when a saved model is loaded without.
     """
 
-    _module_cls = MeansModule
+    _module_cls = ProfilesModule
 
     def __init__(self, adata: AnnData | MuData | None = None, registry: dict[str, Any] | None = None) -> None:
         super().__init__(adata, registry)
-        n_genes = self.registry["field_registries"][KEYS.X]["summary_stats"]["n_vars"]
-        self.module = self._module_cls(len(self.perturbations_), n_genes)
+        self.module = self._module_cls()
         self._model_summary_string = f"{type(self).__name__} baseline"
         self.init_params_ = self._get_init_params(locals())
 
@@ -118,7 +69,7 @@ class Baseline(PerturbationModel):
         **kwargs
             No effect.
         """
-        splitter = PerturbationDataSplitter(
+        splitter = ScreenSplitter(
             self.adata_manager,
             train_size=train_size,
             validation_size=validation_size,
@@ -126,41 +77,30 @@ class Baseline(PerturbationModel):
             seed=seed,
             **(datasplitter_kwargs or {}),
         )
-        x = self._field(self.adata, KEYS.X)
+        n_contexts = len(self._contexts(self.adata)) if self.has_contexts else 1
+        self.module.put(self._learn(splitter, n_contexts=n_contexts))
         labels = self._labels(self.adata)[splitter.train_idx]
-        conditions = sorted(set(labels))
-        means = {label: _mean(x, splitter.train_idx[labels == label]) for label in conditions}
-        control = means.pop(self.control_)
-        self.module.changes.fill_(torch.nan)
-        for index, name in enumerate(self.perturbations_):
-            cells = splitter.training_cells_of(name)
-            doses = splitter.doses_of(cells)
-            if (doses != 0).any():
-                self.module.changes[index] = torch.from_numpy(_slope(x, cells, doses, control))
-        self.module.linear_effects.copy_(torch.from_numpy(self._linear_effects(splitter, x, control)))
-        mean_change = np.mean([mean - control for mean in means.values()], axis=0)
-        self.module.mean_change.copy_(torch.from_numpy(mean_change))
-        self.module.control_mean.copy_(torch.from_numpy(control))
-        self.trained_conditions_ = list(means)
+        self.trained_conditions_ = sorted(set(labels) - {self.control_})
         self.train_indices, self.validation_indices, self.test_indices = splitter.split
         self.history_: dict[str, Any] = {}
         self.is_trained_ = True
 
-    def _linear_effects(
-        self, splitter: PerturbationDataSplitter, x: Any, control: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Effects of all perturbations at once, by least squares over the perturbed training cells."""
-        sums, counts, designs = [], [], []
-        for design, cells in splitter.training_conditions():
-            designs.append(design)
-            counts.append(len(cells))
-            sums.append(_mean(x, cells) - control)
-        root = np.sqrt(np.asarray(counts, dtype=np.float64))[:, None]
-        effects = np.linalg.lstsq(np.asarray(designs, dtype=np.float64) * root, np.asarray(sums) * root, rcond=None)[0]
-        return np.asarray(effects, dtype=np.float64)
+    def _learn(self, splitter: ScreenSplitter, *, n_contexts: int) -> dict[str, NDArray[Any]]:
+        """Mean profiles of the training cells, and what else the module keeps, by its name."""
+        cells = splitter.train_idx
+        profiles = take_profiles(
+            self._field(self.adata, KEYS.X),
+            cells,
+            condition=splitter.conditions_of(cells),
+            context=self._context_codes(self.adata)[cells],
+            is_control=splitter.is_control(cells),
+            design=splitter.design,
+            n_contexts=n_contexts,
+        )
+        return profiles._asdict()
 
-    def _change(self, design: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Change of the mean under the doses ``design`` (n_perturbations,)."""
+    def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Change of the mean under the doses ``design`` (n_perturbations,) in a context with mean ``control``."""
         raise NotImplementedError
 
     def _predict_cells(
@@ -172,20 +112,30 @@ class Baseline(PerturbationModel):
         sample: bool,
         rng: np.random.Generator,
     ) -> NDArray[np.float32]:
-        return self._expression(adata, indices) + self._change(design)
+        predicted = self._expression(adata, indices)
+        if not design.any():
+            return predicted
+        codes = self._context_codes(adata)[indices]
+        for code in np.unique(codes):
+            change = self._change(design, self._control_profile(adata, int(code)))
+            predicted[codes == code] += change.astype(np.float32)
+        return predicted
 
+    @property
+    def has_contexts(self) -> bool:
+        """Whether contexts are registered."""
+        return self._has_field(KEYS.CONTEXT)
 
-def _slope(
-    x: Any, rows: NDArray[np.int64], doses: NDArray[np.float64], control: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Change at dose 1, by least squares over cells on a line through the control: a plain mean if all doses are 1."""
-    block = x[rows]
-    weighted = np.asarray(block.astype(np.float64).T @ doses).ravel()
-    return np.asarray((weighted - doses.sum() * control) / np.square(doses).sum(), dtype=np.float64)
+    def _context_codes(self, adata: AnnData | MuData) -> NDArray[np.int64]:
+        """Code of the context of every cell; contexts that were not trained on come last."""
+        if not self.has_contexts:
+            return np.zeros(adata.n_obs, dtype=np.int64)
+        return np.asarray(self._field(adata, KEYS.CONTEXT)).ravel().astype(np.int64)
 
-
-def _mean(x: Any, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Mean of some rows, in double precision."""
-    block = x[rows]
-    mean = block.mean(axis=0, dtype=np.float64) if not sparse.issparse(block) else block.astype(np.float64).mean(axis=0)
-    return np.asarray(mean).ravel()
+    def _control_profile(self, adata: AnnData | MuData, code: int) -> NDArray[np.float64]:
+        """Mean of the controls of a context: of those trained on, or of ``adata`` where there were none."""
+        known = self.module.profiles().control
+        if code < len(known) and not np.isnan(known[code]).any():
+            return np.asarray(known[code])
+        of_context = np.flatnonzero((self._context_codes(adata) == code) & (self._labels(adata) == self.control_))
+        return np.asarray(self._expression(adata, of_context).mean(0), dtype=np.float64)

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 class Linear(Baseline):
     """Adds effects that are fitted to all training conditions, combinations included, to control cells.
 
-    The effects are the least-squares solution of a linear model without interactions over the perturbed cells, on the
-    scale of the registered expression. Where combinations are trained on, they inform the effects of their members,
-    which :class:`Additive` takes from single perturbations alone. Of several solutions it is the smallest.
+    The effects are the least-squares solution of a linear model without interactions over the perturbed cells, each
+    against the controls of its context, on the scale of the registered expression. Where combinations are trained on,
+    they inform the effects of their members, which :class:`Additive` takes from single perturbations alone. Of several
+    solutions it is the smallest.
 
     Parameters
     ----------
@@ -27,5 +28,9 @@ class Linear(Baseline):
         Given by scvi-tools in place of data when a saved model is loaded without.
     """
 
-    def _change(self, design: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(design @ self.module.linear_effects.cpu().numpy(), dtype=np.float32)
+    def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
+        profiles = self.module.profiles()
+        root = np.sqrt(profiles.n_cells)[:, None]
+        # Weights of the pairs rather than effects on all genes: the design is small
+        solution = np.linalg.pinv(profiles.design * root)
+        return np.asarray((design @ solution) @ (profiles.changes * root))

@@ -23,5 +23,5 @@ class NoChange(Baseline):
         Given by scvi-tools in place of data when a saved model is loaded without.
     """
 
-    def _change(self, design: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.zeros(self.module.changes.shape[1], dtype=np.float32)
+    def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.zeros(len(control))

@@ -1,4 +1,4 @@
-"""The same cell for every perturbation."""
+"""The same cell for every context."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scpi.model.baselines._baseline import Baseline
+from scpi.model.baselines._context_delta import mean_of_conditions
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class TrainMean(Baseline):
-    """Predicts, for every cell and perturbation, the mean over the training conditions of their mean expression.
+    """Predicts the mean expression of perturbed training cells for every cell.
+
+    It is averaged over what :class:`MeanDelta` averages changes over: with a ``context_key`` the training contexts that
+    have the perturbations, otherwise all training conditions.
 
     Parameters
     ----------
@@ -34,5 +38,14 @@ class TrainMean(Baseline):
         sample: bool,
         rng: np.random.Generator,
     ) -> NDArray[np.float32]:
-        profile = (self.module.control_mean + self.module.mean_change).cpu().numpy()
-        return np.tile(profile, (len(indices), 1))
+        return np.tile(self._profile(design).astype(np.float32), (len(indices), 1))
+
+    def _profile(self, design: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The cell of a condition."""
+        profiles = self.module.profiles()
+        if not design.any():
+            return np.asarray(np.nanmean(profiles.control, axis=0))
+        measured = dict(profiles.by_context(design)) if self.has_contexts else {}
+        if not measured:
+            return mean_of_conditions(profiles.design, profiles.treated)
+        return np.mean([profiles.controls[context] + change for context, change in measured.items()], axis=0)

@@ -12,10 +12,11 @@ import torch
 from scpi.attribution import AttributionTarget
 from scpi.model.base._checks import check_expression
 from scpi.model.base._constants import KEYS
+from scpi.model.base._data_splitter import PerturbationDataSplitter
 from scpi.model.base._mmd import bandwidth_from_cells
 from scpi.model.base._schedules import anneal_end
 from scpi.model.base._seed import resolve_seed, seeded
-from scpi.model.base._training import PairedTrainingModel
+from scpi.model.base._training import NetworkModel
 from scpi.model.senavae._initial import initialise_interventions, initialise_linear
 from scpi.model.senavae._interpretation import InterpretationMixin
 from scpi.model.senavae._module import SENAVAEModule
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 _SAMPLE = 4000
 
 
-class SENAVAE(InterpretationMixin, PairedTrainingModel):
+class SENAVAE(InterpretationMixin, NetworkModel):
     """SENA-discrepancy-VAE: causal factors made of pathways, and unseen combinations of perturbations.
 
     A variational autoencoder encodes control cells through a layer of gene sets into exogenous noise. A perturbation
@@ -85,6 +86,7 @@ class SENAVAE(InterpretationMixin, PairedTrainingModel):
     """
 
     _module_cls = SENAVAEModule
+    _data_splitter_cls = PerturbationDataSplitter
     _training_plan_cls = SENAVAETrainingPlan
 
     def __init__(

@@ -1,0 +1,48 @@
+"""Fold changes of other contexts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scpi.model.baselines._mean_delta import MeanDelta
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Expression, on the linear scale, that is added before a ratio is taken: genes that are hardly seen have no large ones
+_OFFSET = 0.1
+
+
+class LogRatioDelta(MeanDelta):
+    """Multiplies the mean expression of the controls by the mean fold change of the training contexts.
+
+    The registered expression must be log1p-transformed. Means of logarithms are taken back to the linear scale, the
+    logarithm of (treated + 0.1) / (control + 0.1) is averaged over the training contexts under the same perturbations
+    at the same dose, and what it makes of the mean of the controls, again as log1p, is the change that is added to
+    control cells. A gene that the context hardly expresses thus changes little, however much it does elsewhere.
+
+    Parameters
+    ----------
+    adata
+        Data after :meth:`setup_anndata` or :meth:`setup_mudata`, with a ``context_key``.
+    registry
+        Given by scvi-tools in place of data when a saved model is loaded without.
+    """
+
+    def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
+        profiles = self.module.profiles()
+        measured = dict(profiles.by_context(design)) if self.has_contexts else {}
+        if not measured:
+            return super()._change(design, control)
+        before = profiles.controls[list(measured)]
+        after = before + np.stack(list(measured.values()))
+        ratio = np.mean(_log(after) - _log(before), axis=0)
+        linear = np.exp(ratio + _log(control)) - _OFFSET
+        return np.asarray(np.log1p(np.maximum(linear, 0.0)) - control)
+
+
+def _log(expression: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of expression on the linear scale."""
+    return np.asarray(np.log(np.maximum(np.expm1(expression), 0.0) + _OFFSET))

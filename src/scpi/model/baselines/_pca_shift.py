@@ -1,0 +1,62 @@
+"""The mean change along principal components."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.decomposition import PCA
+
+from scpi.model.base._constants import KEYS
+from scpi.model.base._presets import at_least
+from scpi.model.baselines._mean_delta import MeanDelta
+from scpi.model.baselines._profiles import ProfilesModule
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+    from scpi.model.base._screen_splitter import ScreenSplitter
+
+
+class PCAShift(MeanDelta):
+    """Moves control cells along principal components, by the mean change of other contexts.
+
+    The change is that of :class:`MeanDelta`, projected on the principal components of the training cells: the vector
+    arithmetic of latent spaces without a network.
+
+    Parameters
+    ----------
+    adata
+        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
+    registry
+        Given by scvi-tools in place of data when a saved model is loaded without.
+    n_components
+        Most components; fewer where there are not as many cells or genes.
+    """
+
+    def __init__(
+        self,
+        adata: AnnData | MuData | None = None,
+        registry: dict[str, Any] | None = None,
+        *,
+        n_components: int = 50,
+    ) -> None:
+        super().__init__(adata, registry)
+        self.n_components = at_least(n_components, 1, "n_components")
+        self.module = ProfilesModule(more=["components"])
+        self.init_params_ = self._get_init_params(locals())
+
+    def _learn(self, splitter: ScreenSplitter, *, n_contexts: int) -> dict[str, NDArray[Any]]:
+        x = self._field(self.adata, KEYS.X)[splitter.train_idx]
+        x = x.astype(np.float64)
+        n_components = min(self.n_components, min(x.shape) - 1)
+        solver = "arpack" if sparse.issparse(x) else "auto"
+        pca = PCA(n_components, svd_solver=solver, random_state=splitter.seed).fit(x)
+        return super()._learn(splitter, n_contexts=n_contexts) | {"components": pca.components_}
+
+    def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
+        components = self.module.components.cpu().double().numpy()
+        return np.asarray((super()._change(design, control) @ components.T) @ components)

@@ -1,0 +1,191 @@
+"""Mean profiles of the training cells: of the controls of every context, and of every condition in every context."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy import sparse
+from scvi.module.base import BaseModuleClass, LossOutput
+
+from scpi.model.base._constants import KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+
+class Profiles(NamedTuple):
+    """Means over training cells.
+
+    Attributes
+    ----------
+    control
+        Mean of the control cells of each context, contexts x genes; NaN where a context has none.
+    treated
+        Mean of the cells of each measured pair of context and condition, pairs x genes.
+    context
+        Context of each pair.
+    design
+        Doses of the single perturbations in each pair, pairs x perturbations.
+    n_cells
+        Cells of each pair.
+    """
+
+    control: NDArray[np.float64]
+    treated: NDArray[np.float64]
+    context: NDArray[np.int64]
+    design: NDArray[np.float64]
+    n_cells: NDArray[np.int64]
+
+    @property
+    def controls(self) -> NDArray[np.float64]:
+        """Mean of the controls of each context; for those without controls, that of the others."""
+        missing = np.isnan(self.control).any(1)
+        return np.where(missing[:, None], self.control[~missing].mean(0), self.control)
+
+    @property
+    def changes(self) -> NDArray[np.float64]:
+        """Change of each pair against the controls of its context."""
+        return np.asarray(self.treated - self.controls[self.context])
+
+    def of_same_members(self, design: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
+        """Pairs with the perturbations of ``design`` (n_perturbations,), at any dose."""
+        differ = np.logical_xor(self.design, design).sum(1)
+        return np.flatnonzero(differ == 0)
+
+    def by_context(self, design: NDArray[np.floating[Any]]) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """Change of each context that was measured under ``design``, at its dose.
+
+        Between measured doses the change is linear in the logarithm of dose plus 1, with none at dose 0; beyond the
+        largest measured dose it stays what it is there.
+        """
+        pairs, changes = self.of_same_members(design), self.changes
+        for context in np.unique(self.context[pairs]):
+            own = pairs[self.context[pairs] == context]
+            yield int(context), _at_dose(self.design[own].max(1), changes[own], float(design.max()))
+
+
+def _at_dose(doses: NDArray[np.float64], changes: NDArray[np.float64], dose: float) -> NDArray[np.float64]:
+    """Change at a dose, from those at measured doses (n_doses, n_genes)."""
+    order = np.argsort(doses)
+    knots = np.log1p(np.concatenate([[0.0], doses[order]]))
+    values = np.concatenate([np.zeros((1, changes.shape[1])), changes[order]])
+    place = float(np.clip(np.log1p(dose), knots[0], knots[-1]))
+    upper = int(np.clip(np.searchsorted(knots, place), 1, len(knots) - 1))
+    share = (place - knots[upper - 1]) / (knots[upper] - knots[upper - 1])
+    return np.asarray((1.0 - share) * values[upper - 1] + share * values[upper])
+
+
+def take_profiles(
+    x: Any,
+    cells: NDArray[np.int64],
+    *,
+    condition: NDArray[np.int64],
+    context: NDArray[np.int64],
+    is_control: NDArray[np.bool_],
+    design: NDArray[np.floating[Any]],
+    n_contexts: int,
+) -> Profiles:
+    """Average training cells.
+
+    Parameters
+    ----------
+    x
+        Expression of all cells, dense or sparse.
+    cells
+        The training cells.
+    condition, context, is_control
+        Code of the condition and of the context of each training cell, and whether it is a control.
+    design
+        Doses of the single perturbations in each condition.
+    n_contexts
+        Number of contexts.
+    """
+    control = np.full((n_contexts, x.shape[1]), np.nan)
+    there, first = np.unique(context[is_control], return_inverse=True)
+    control[there] = _means(x, cells[is_control], first, len(there))
+    pairs, second = np.unique(
+        np.stack([context[~is_control], condition[~is_control]], axis=1), axis=0, return_inverse=True
+    )
+    second = second.reshape(-1)
+    return Profiles(
+        control=control,
+        treated=_means(x, cells[~is_control], second, len(pairs)),
+        context=pairs[:, 0],
+        design=np.asarray(design, dtype=np.float64)[pairs[:, 1]],
+        n_cells=np.bincount(second, minlength=len(pairs)),
+    )
+
+
+def _means(x: Any, rows: NDArray[np.int64], group: NDArray[np.intp], n_groups: int) -> NDArray[np.float64]:
+    """Mean of the rows of each group, in double precision, without making a sparse matrix dense."""
+    sizes = np.bincount(group, minlength=n_groups)
+    # Weights of all rows, so that those of a matrix stored by columns need not be taken out of it
+    weights = sparse.csr_matrix((1.0 / sizes[group], (group, rows)), shape=(n_groups, x.shape[0]))
+    means = weights @ x
+    return np.asarray(means.toarray() if sparse.issparse(means) else means, dtype=np.float64)
+
+
+class ProfilesModule(BaseModuleClass):
+    """Holds profiles, and what else a baseline learns, as buffers, so that it saves and loads like a network.
+
+    Parameters
+    ----------
+    more
+        Names of what else is kept.
+    """
+
+    def __init__(self, more: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._kept = (*Profiles._fields, *more)
+        for name in self._kept:
+            self.register_buffer(name, torch.empty(0))
+
+    def put(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep arrays by their name."""
+        for name, values in arrays.items():
+            # Not all devices know double precision
+            kept = torch.from_numpy(values)
+            setattr(self, name, kept.float() if kept.is_floating_point() else kept)
+
+    def profiles(self) -> Profiles:
+        """What is kept."""
+        kept = (getattr(self, name).cpu() for name in Profiles._fields)
+        return Profiles(*((values.double() if values.is_floating_point() else values).numpy() for values in kept))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        # Which pairs were measured is only known from the training cells, and thus from what was saved.
+        for name in self._kept:
+            setattr(self, name, torch.empty_like(state_dict[prefix + name]))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the profiles are; scvi-tools asks the parameters, of which there are none."""
+        device: torch.device = self.control.device
+        return device
+
+    def _get_inference_input(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"x": tensors[KEYS.X]}
+
+    def inference(self, x: Tensor) -> dict[str, Tensor]:
+        """The cells themselves."""
+        return {"z": x}
+
+    def _get_generative_input(
+        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        return inference_outputs
+
+    def generative(self, z: Tensor) -> dict[str, Tensor]:
+        """The cells themselves."""
+        return {"mean": z}
+
+    def loss(self, *args: Any, **kwargs: Any) -> LossOutput:
+        """A baseline has no objective."""
+        msg = "A baseline is not trained by gradients."
+        raise NotImplementedError(msg)
