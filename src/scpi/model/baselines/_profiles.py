@@ -44,7 +44,7 @@ class Profiles(NamedTuple):
     @property
     def controls(self) -> NDArray[np.float64]:
         """Mean of the controls of each context; for those without controls, that of the others."""
-        missing = np.isnan(self.control).any(1)
+        missing = np.asarray(np.isnan(self.control).any(axis=1))
         return np.where(missing[:, None], self.control[~missing].mean(0), self.control)
 
     @property
