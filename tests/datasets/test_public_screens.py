@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
 from dataclasses import replace
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import anndata as ad
 import numpy as np
@@ -28,66 +25,25 @@ HARMONISED = {
 }
 
 
-class Home:
-    """A folder on a loopback server, and what was asked of it."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.requests = []
-
-    def __enter__(self):
-        home = self
-
-        class Handler(SimpleHTTPRequestHandler):
-            def log_message(self, *_args):
-                pass
-
-            def do_GET(self):
-                home.requests.append(self.path)
-                super().do_GET()
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(self.folder)))
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        self.thread.start()
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/files"
-        return self
-
-    def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-
-    def __exit__(self, *_args):
-        if self.thread.is_alive():
-            self.stop()
-
-
 @pytest.fixture
-def home(tmp_path, monkeypatch):
-    """Tiny screens under the names of the real ones, with their own hashes."""
-    folder = tmp_path / "home" / "files"
-    folder.mkdir(parents=True)
-    monkeypatch.setattr(scpi.settings, "datasetdir", tmp_path / "kept")
-    files = {}
-    for name, file in FILES.items():
+def screens(home, tmp_path):
+    """The home, with tiny screens."""
+    for name, labels in LABELS.items():
         adata = ad.AnnData(sparse.csc_matrix(np.arange(10).reshape(5, 2)))
         adata.var_names = ["TP53", "TP53"]
-        adata.obs["perturbation"] = LABELS[name]
+        adata.obs["perturbation"] = labels
         adata.obs["lane"] = list("abcde")
-        adata.write_h5ad(folder / file.name)
-        digest = hashlib.md5((folder / file.name).read_bytes(), usedforsecurity=False).hexdigest()
-        files[name] = replace(file, known_hash=f"md5:{digest}")
-    monkeypatch.setattr(_public_screens, "FILES", files)
-    with Home(folder.parent) as served:
-        yield served
+        adata.write_h5ad(tmp_path / "screen.h5ad")
+        home.publish(name, (tmp_path / "screen.h5ad").read_bytes())
+    return home
 
 
 @pytest.mark.filterwarnings("ignore:Variable names are not unique")
 @pytest.mark.parametrize("name", LABELS)
-def test_download_once_and_harmonise(home, name):
+def test_download_once_and_harmonise(screens, name):
     load = getattr(scpi.datasets, name)
-    adata = load(base_url=home.url)
-    assert home.requests == [f"/files/{FILES[name].name}"]
+    adata = load(base_url=screens.url)
+    assert screens.requests == [f"/files/{FILES[name].name}"]
     assert (scpi.settings.datasetdir / FILES[name].name).is_file()
     assert adata.obs["perturbation"].tolist() == HARMONISED[name]
     assert adata.obs["perturbation"].cat.categories[0] == "control"
@@ -99,72 +55,70 @@ def test_download_once_and_harmonise(home, name):
     assert adata.var_names.is_unique
 
     # The second time the server is not asked, and need not be there
-    home.stop()
-    again = load(base_url=home.url + "/")
+    screens.stop()
+    again = load(base_url=screens.url + "/")
     assert again.obs["perturbation"].tolist() == HARMONISED[name]
-    assert len(home.requests) == 1
+    assert len(screens.requests) == 1
 
 
 @pytest.mark.filterwarnings("ignore:Variable names are not unique")
-def test_a_damaged_file_is_downloaded_again(home, caplog):
-    scpi.datasets.norman_2019(base_url=home.url)
+def test_a_damaged_file_is_downloaded_again(screens, caplog):
+    scpi.datasets.norman_2019(base_url=screens.url)
     path = scpi.settings.datasetdir / FILES["norman_2019"].name
     whole = path.read_bytes()
     path.write_bytes(whole[:1000])
-    assert scpi.datasets.norman_2019(base_url=home.url).n_obs == 4
+    assert scpi.datasets.norman_2019(base_url=screens.url).n_obs == 4
     assert path.read_bytes() == whole
-    assert len(home.requests) == 2
+    assert len(screens.requests) == 2
     assert "is not the published file" in caplog.text
 
     path.write_bytes(whole[:1000])
-    home.stop()
+    screens.stop()
     with pytest.raises(ConnectionError, match="is damaged"):
-        scpi.datasets.norman_2019(base_url=home.url)
+        scpi.datasets.norman_2019(base_url=screens.url)
 
 
-def test_a_wrong_hash_is_an_error_and_nothing_is_kept(home, monkeypatch):
+def test_a_wrong_hash_is_an_error_and_nothing_is_kept(screens, monkeypatch):
     file = replace(_public_screens.FILES["norman_2019"], known_hash="md5:" + "0" * 32)
     monkeypatch.setitem(_public_screens.FILES, "norman_2019", file)
     with pytest.raises(ValueError, match="not the published file, whose hash is md5:00000"):
-        scpi.datasets.norman_2019(base_url=home.url)
+        scpi.datasets.norman_2019(base_url=screens.url)
     assert not (scpi.settings.datasetdir / file.name).exists()
 
 
-def test_a_file_that_is_no_h5ad(home, monkeypatch):
-    file = _public_screens.FILES["norman_2019"]
-    (home.folder / "files" / file.name).write_bytes(b"<html>")
-    digest = hashlib.md5(b"<html>", usedforsecurity=False).hexdigest()
-    monkeypatch.setitem(_public_screens.FILES, "norman_2019", replace(file, known_hash=f"md5:{digest}"))
+def test_a_file_that_is_no_h5ad(screens):
+    screens.publish("norman_2019", b"<html>")
     with pytest.raises(ValueError, match="not a readable h5ad file"):
-        scpi.datasets.norman_2019(base_url=home.url)
+        scpi.datasets.norman_2019(base_url=screens.url)
 
 
-def test_missing_file_and_no_connection(home):
+def test_missing_file_and_no_connection(screens):
     with pytest.raises(ConnectionError, match="404.*by hand"):
-        scpi.datasets.norman_2019(base_url=home.url + "/elsewhere")
-    home.stop()
+        scpi.datasets.norman_2019(base_url=screens.url + "/elsewhere")
+    screens.stop()
     with pytest.raises(ConnectionError, match="could not be downloaded from http://127.0.0.1"):
-        scpi.datasets.papalexi_2021(base_url=home.url)
+        scpi.datasets.papalexi_2021(base_url=screens.url)
 
 
 @pytest.mark.filterwarnings("ignore:Variable names are not unique")
-def test_messages_and_progress(home, caplog, capfd):
+def test_messages_and_progress(screens, caplog, capfd):
     with caplog.at_level(logging.INFO, logger="scpi"):
-        scpi.datasets.norman_2019(base_url=home.url)
+        scpi.datasets.norman_2019(base_url=screens.url)
     assert "Downloading" in caplog.text
     assert "1 of 5 cells have no label" in caplog.text
     assert capfd.readouterr().err == ""
-    scpi.datasets.papalexi_2021(base_url=home.url, progressbar=True)
+    scpi.datasets.papalexi_2021(base_url=screens.url, progressbar=True)
     assert "100%" in capfd.readouterr().err
 
 
 def test_registry():
     for file in FILES.values():
         algorithm, digest = file.known_hash.split(":")
-        assert algorithm == "md5"
-        assert len(bytes.fromhex(digest)) == 16
+        assert len(bytes.fromhex(digest)) == hashlib.new(algorithm, usedforsecurity=False).digest_size
         assert file.home.startswith("https://")
-        assert file.name.endswith(".h5ad")
+        assert file.name.endswith((".h5ad", ".h5ad.gz"))
+    assert len({file.known_hash for file in FILES.values()}) == len(FILES) == 7
+    assert set(FILES) <= set(scpi.datasets.__all__)
 
 
 @pytest.mark.parametrize(

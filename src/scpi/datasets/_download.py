@@ -13,8 +13,6 @@ from scpi._settings import settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from anndata import AnnData
-
 logger = logging.getLogger(__name__)
 
 
@@ -83,15 +81,4 @@ def fetch(file: RemoteFile, *, base_url: str | None = None, progressbar: bool = 
             f"What {home}{file.name} gave is not the published file, whose hash is {file.known_hash}. It was not kept. "
             "The download was cut off or changed on the way, or the file was replaced."
         )
-        raise ValueError(msg) from error
-
-
-def read_fetched(path: Path) -> AnnData:
-    """Read an h5ad file, saying which it was where that fails."""
-    from anndata import read_h5ad
-
-    try:
-        return read_h5ad(path)
-    except (OSError, KeyError, ValueError) as error:
-        msg = f"{str(path)!r} is not a readable h5ad file ({error}). Delete it to have it downloaded again."
         raise ValueError(msg) from error

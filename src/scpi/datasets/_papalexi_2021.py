@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from scpi.datasets._public_screens import load_screen, without_guide
+from scpi.datasets._public_screens import harmonise_label, load_screen, without_guide
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -42,4 +43,9 @@ def papalexi_2021(*, base_url: str | None = None, progressbar: bool = False) -> 
     ValueError
         If the file is damaged or not the published one.
     """
-    return load_screen("papalexi_2021", base_url=base_url, progressbar=progressbar, clean=without_guide)
+    return load_screen(
+        "papalexi_2021",
+        base_url=base_url,
+        progressbar=progressbar,
+        harmonise=partial(harmonise_label, clean=without_guide),
+    )

@@ -4,33 +4,45 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from scpi._keys import Key
-from scpi.datasets._download import RemoteFile, fetch, read_fetched
+from scpi.datasets._download import RemoteFile, fetch
 from scpi.datasets._labels import CONTROL, DELIMITER
+from scpi.datasets._read_h5ad import open_h5ad, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from anndata import AnnData
 
 logger = logging.getLogger(__name__)
 
-ORIGINAL = "perturbation_original"
-"""Column that keeps the labels of the source."""
+ORIGINAL = "_original"
+"""Ending of the columns that keep what the file had under a name of scpi."""
 
 # scPerturb (Peidli et al., Nat. Methods 21, 2024), version 1.4 on Zenodo, which publishes the MD5 sums
 _SCPERTURB = "https://zenodo.org/records/13350497/files"
+# scPerturBench (Wei et al. 2025), contexts of cells, on Zenodo, which publishes the MD5 sums
+_SCPERTURBENCH = "https://zenodo.org/records/14607156/files"
+# scverse, whose registries (that of liana) publish the SHA-256 sum
+_SCVERSE = "https://exampledata.scverse.org/pertpy"
 
 FILES = {
+    "hagai_2018": RemoteFile("crossSpecies.h5ad.gz", _SCPERTURBENCH, "md5:a73256c4e77ba802d878bc482b07d065"),
+    "kang_2018": RemoteFile(
+        "kang_2018.h5ad", _SCVERSE, "sha256:e6a5adac64dcdeb36eaba27db49b63e0c64bb0ed4a64c6705971506b41c39830"
+    ),
+    "nault_2021": RemoteFile("TCDD.h5ad.gz", _SCPERTURBENCH, "md5:46b47af026cefb7d53e58522b9b3a1dc"),
     "norman_2019": RemoteFile("NormanWeissman2019_filtered.h5ad", _SCPERTURB, "md5:c870e6967d91c017d9da827bab183cd6"),
     "papalexi_2021": RemoteFile(
         "PapalexiSatija2021_eccite_RNA.h5ad", _SCPERTURB, "md5:d9e8bfe20b0e7b0919be042e8fcf6d03"
+    ),
+    "srivatsan_2020": RemoteFile(
+        "SrivatsanTrapnell2020_sciplex3.h5ad", _SCPERTURB, "md5:c9e70629505d98c7ca1a837f62b14e89"
     ),
     "wessels_2023": RemoteFile("WesselsSatija2023.h5ad", _SCPERTURB, "md5:6897bfdcda928a678208fecf4eeb282e"),
 }
@@ -38,6 +50,8 @@ FILES = {
 _SEPARATORS = re.compile(r"[_+,]")
 _CONTROLS = re.compile(r"(control|ctrl|nt|negctrl\d*|non-?targeting|)$", flags=re.IGNORECASE)
 _GUIDE = re.compile(r"g\d+$")
+_UNKNOWN = ("nan", "None")
+"""Texts that some files have for a missing value."""
 
 
 def without_guide(target: str) -> str:
@@ -51,21 +65,106 @@ def harmonise_label(label: str, clean: Callable[[str], str] = str) -> str:
     return DELIMITER.join(sorted(target for target in targets if not _CONTROLS.match(target))) or CONTROL
 
 
-def load_screen(name: str, *, base_url: str | None, progressbar: bool, clean: Callable[[str], str] = str) -> AnnData:
-    """Download a screen, and bring its labels and its matrix into the form that scpi takes."""
-    adata = read_fetched(fetch(FILES[name], base_url=base_url, progressbar=progressbar))
-    if Key.obs.PERTURBATION not in adata.obs:
-        msg = f"{FILES[name].name} has no column {Key.obs.PERTURBATION!r} of labels."
-        raise ValueError(msg)
-    missing = adata.obs[Key.obs.PERTURBATION].isna().to_numpy()
-    if missing.any():
-        logger.info("%d of %d cells have no label and are left out", missing.sum(), adata.n_obs)
-        adata = adata[~missing].copy()
-    original = adata.obs[Key.obs.PERTURBATION].astype(str)
-    adata.obs[ORIGINAL] = pd.Categorical(original)
-    harmonised = {label: harmonise_label(label, clean) for label in original.unique()}
-    labels = sorted(set(harmonised.values()) - {CONTROL})
-    adata.obs[Key.obs.PERTURBATION] = pd.Categorical(original.map(harmonised), categories=[CONTROL, *labels])
-    adata.X = sparse.csr_matrix(adata.X, dtype=np.float32)
+def _texts(column: pd.Series) -> pd.Series:
+    texts = column.astype(str).astype(object)
+    return texts.where(column.notna() & ~texts.isin(_UNKNOWN), None)
+
+
+def _described(
+    obs: pd.DataFrame, label: str, names: Mapping[str, str], amounts: Mapping[str, str], harmonise: Callable[[str], str]
+) -> pd.DataFrame:
+    """Columns of scpi from those of a file, missing where the file does not say."""
+    original = _texts(obs[label])
+    known = {text: harmonise(text) for text in original.dropna().unique()}
+    found = pd.DataFrame({Key.obs.PERTURBATION: original.map(known)}, index=obs.index)
+    for name, column in names.items():
+        found[name] = _texts(obs[column])
+    for name, column in amounts.items():
+        numbers = pd.to_numeric(_texts(obs[column]), errors="coerce").astype(np.float64)
+        found[name] = numbers.mask(found[Key.obs.PERTURBATION] == CONTROL, 0.0)
+    return found
+
+
+def _complete(found: pd.DataFrame) -> pd.Series:
+    """Whether everything is known of a cell."""
+    complete = pd.Series(True, index=found.index)
+    for name in found:
+        missing = complete & found[name].isna()
+        if missing.any():
+            what = "label" if name == Key.obs.PERTURBATION else name
+            logger.info("%d of %d cells have no %s and are left out", missing.sum(), len(found), what)
+        complete &= ~missing
+    return complete
+
+
+def _add(obs: pd.DataFrame, found: pd.DataFrame, sources: Mapping[str, str]) -> None:
+    for name, source in sources.items():
+        if name in obs and name != source:
+            obs[f"{name}{ORIGINAL}"] = obs[name]
+        if name == Key.obs.PERTURBATION:
+            obs[f"{name}{ORIGINAL}"] = pd.Categorical(obs[source].astype(str))
+        values = found[name]
+        if values.dtype == np.float64:
+            obs[name] = values
+            continue
+        categories = sorted(set(values))
+        if name == Key.obs.PERTURBATION:
+            categories = [CONTROL, *(label for label in categories if label != CONTROL)]
+        obs[name] = pd.Categorical(values, categories=categories)
+
+
+def _warn_unless_counts(adata: AnnData, name: str) -> None:
+    # The first million values are as good as all of them, and do not fill the memory
+    some = adata.X.data[:1_000_000]
+    if (some < 0).any() or (some != np.rint(some)).any():
+        logger.warning("%s holds values that are no counts", name)
+
+
+def load_screen(
+    name: str,
+    *,
+    base_url: str | None,
+    progressbar: bool,
+    harmonise: Callable[[str], str] = harmonise_label,
+    label: str = Key.obs.PERTURBATION,
+    names: Mapping[str, str] | None = None,
+    amounts: Mapping[str, str] | None = None,
+    layer: str | None = None,
+) -> AnnData:
+    """Download a screen, and bring its labels and its matrix into the form that scpi takes.
+
+    Parameters
+    ----------
+    name
+        Key of ``FILES``.
+    base_url, progressbar
+        As in the loaders.
+    harmonise
+        Gives the label of scpi for one of the file.
+    label
+        Column of the labels in the file.
+    names, amounts
+        Columns to write, and the columns of the file that they come from: texts, and numbers that are 0 in the control.
+        Cells that lack one of them are left out.
+    layer
+        Layer of the counts, if they are not in ``X``.
+    """
+    from anndata import AnnData
+
+    file = FILES[name]
+    sources = {Key.obs.PERTURBATION: label, **(names or {}), **(amounts or {})}
+    with open_h5ad(fetch(file, base_url=base_url, progressbar=progressbar)) as stored:
+        absent = [column for column in sources.values() if column not in stored.obs]
+        if absent or (layer is not None and layer not in stored.layers):
+            what = f"column {absent[0]!r} of labels" if absent else f"layer {layer!r} of counts"
+            msg = f"{file.name} has no {what}."
+            raise ValueError(msg)
+        found = _described(stored.obs, label, names or {}, amounts or {}, harmonise)
+        rows = _complete(found).to_numpy()
+        counts = read_rows(stored.X if layer is None else stored.layers[layer], rows)
+        embeddings: dict[str, Any] = {key: stored.obsm[key][rows] for key in stored.obsm}
+        adata = AnnData(counts, obs=stored.obs[rows].copy(), var=stored.var.copy(), obsm=embeddings)
+    _add(adata.obs, found[rows], sources)
+    _warn_unless_counts(adata, file.name)
     adata.var_names_make_unique()
     return adata
