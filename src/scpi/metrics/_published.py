@@ -197,12 +197,12 @@ def _expressing(cells: Any, threshold: float) -> tuple[NDArray[np.float64], NDAr
     if sparse.issparse(cells):
         above = cells.data > threshold
         at, n_genes = cells.indices[above], cells.shape[1]
-        n = np.bincount(at, minlength=n_genes).astype(np.float64)
+        n = np.bincount(at, minlength=n_genes)
         total = np.bincount(at, cells.data[above], minlength=n_genes)
     else:
         expressed = cells > threshold
-        n, total = expressed.sum(axis=0, dtype=np.float64), np.where(expressed, cells, 0.0).sum(axis=0)
-    return n / cells.shape[0], ratio(total, n)
+        n, total = expressed.sum(axis=0), np.where(expressed, cells, 0.0).sum(axis=0)
+    return n / cells.shape[0], ratio(np.asarray(total, dtype=np.float64), np.asarray(n, dtype=np.float64))
 
 
 def distance_ratio(
