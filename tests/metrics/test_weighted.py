@@ -43,6 +43,8 @@ def test_a_gene_without_variance_has_no_weight():
     cells = np.array([[7.0, -1.0, 1.0, 3.0], [7.0, 1.0, 3.0, 5.0]])
     weights = change_weights(cells, np.zeros((2, 4)))
     np.testing.assert_allclose(weights, [0, 0, 0.2, 0.8])
+    # Nor where the others all change
+    np.testing.assert_allclose(change_weights(cells[:, [0, 2, 3]], np.zeros((2, 3))), [0, 0, 1])
 
 
 def test_equal_weights_where_no_gene_stands_out():
