@@ -31,12 +31,33 @@ def as_sample(values: ArrayLike, name: str, *, min_rows: int = 1) -> NDArray[np.
     return array
 
 
-def as_samples(x: ArrayLike, y: ArrayLike, *, min_rows: int = 1) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def as_samples(
+    x: ArrayLike, y: ArrayLike, *, min_rows: int = 1, names: tuple[str, str] = ("x", "y")
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Check two samples together: they must have the same features."""
-    first, second = as_sample(x, "x", min_rows=min_rows), as_sample(y, "y", min_rows=min_rows)
+    first, second = as_sample(x, names[0], min_rows=min_rows), as_sample(y, names[1], min_rows=min_rows)
     if first.shape[1] != second.shape[1]:
-        msg = f"`x` has {first.shape[1]} features and `y` has {second.shape[1]}: they must be the same features."
+        msg = (
+            f"`{names[0]}` has {first.shape[1]} features and `{names[1]}` has {second.shape[1]}: "
+            "they must be the same features."
+        )
         raise ValueError(msg)
+    return first, second
+
+
+def as_changes(real: ArrayLike, predicted: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Check two changes together: finite, of the same genes and conditions."""
+    first, second = np.asarray(real, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    if first.shape != second.shape:
+        msg = f"`real` has shape {first.shape} and `predicted` {second.shape}: they must be of the same genes."
+        raise ValueError(msg)
+    if first.ndim not in (1, 2) or first.shape[-1] == 0:
+        msg = f"Changes must be a vector of genes or conditions x genes, but have shape {first.shape}."
+        raise ValueError(msg)
+    for name, array in {"real": first, "predicted": second}.items():
+        if not np.isfinite(array).all():
+            msg = f"`{name}` has NaN or infinite values."
+            raise ValueError(msg)
     return first, second
 
 

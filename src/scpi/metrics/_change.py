@@ -10,25 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpi.metrics._arrays import as_result, ratio
+from scpi.metrics._arrays import as_changes, as_result, ratio
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-
-
-def _pair(real: ArrayLike, predicted: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    first, second = np.asarray(real, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
-    if first.shape != second.shape:
-        msg = f"`real` has shape {first.shape} and `predicted` {second.shape}: they must be of the same genes."
-        raise ValueError(msg)
-    if first.ndim not in (1, 2) or first.shape[-1] == 0:
-        msg = f"Changes must be a vector of genes or conditions x genes, but have shape {first.shape}."
-        raise ValueError(msg)
-    for name, array in {"real": first, "predicted": second}.items():
-        if not np.isfinite(array).all():
-            msg = f"`{name}` has NaN or infinite values."
-            raise ValueError(msg)
-    return first, second
 
 
 def cosine(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
@@ -54,7 +39,7 @@ def cosine(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]
     >>> cosine([1.0, 1.0], [1.0, -1.0])
     0.0
     """
-    x, y = _pair(real, predicted)
+    x, y = as_changes(real, predicted)
     norms = np.sqrt((x * x).sum(axis=-1)) * np.sqrt((y * y).sum(axis=-1))
     return as_result(np.clip(ratio((x * y).sum(axis=-1), norms), -1.0, 1.0))
 
@@ -85,7 +70,7 @@ def pearson_delta(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.f
     >>> round(pearson_delta([0.0, 1.0, 2.0], [1.0, 3.0, 5.0]), 6)
     1.0
     """
-    x, y = _pair(real, predicted)
+    x, y = as_changes(real, predicted)
     # A constant row less its rounded mean need not be zero to the last bit
     constant = (np.ptp(x, axis=-1) == 0) | (np.ptp(y, axis=-1) == 0)
     x, y = x - x.mean(axis=-1, keepdims=True), y - y.mean(axis=-1, keepdims=True)
@@ -118,7 +103,7 @@ def r2(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
     >>> r2([0.0, 2.0], [0.0, 1.0])
     0.5
     """
-    x, y = _pair(real, predicted)
+    x, y = as_changes(real, predicted)
     constant = np.ptp(x, axis=-1) == 0
     total = ((x - x.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
     return as_result(1.0 - ratio(((x - y) ** 2).sum(axis=-1), np.where(constant, 0.0, total)))
@@ -147,7 +132,7 @@ def rmse(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
     >>> rmse([0.0, 0.0], [1.0, -1.0])
     1.0
     """
-    x, y = _pair(real, predicted)
+    x, y = as_changes(real, predicted)
     return as_result(np.sqrt(((x - y) ** 2).mean(axis=-1)))
 
 
@@ -174,7 +159,7 @@ def mae(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
     >>> mae([0.0, 0.0], [1.0, -3.0])
     2.0
     """
-    x, y = _pair(real, predicted)
+    x, y = as_changes(real, predicted)
     return as_result(np.abs(x - y).mean(axis=-1))
 
 
@@ -202,7 +187,7 @@ def sign_accuracy(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.f
     >>> sign_accuracy([1.0, -1.0, 0.0], [0.5, 2.0, 1.0])
     0.5
     """
-    x, y = _pair(real, predicted)
+    x, y = as_changes(real, predicted)
     changes = x != 0
     right = changes & (np.sign(x) == np.sign(y))
     return as_result(ratio(right.sum(axis=-1, dtype=np.float64), changes.sum(axis=-1, dtype=np.float64)))

@@ -20,7 +20,8 @@ def top_k_overlap(
     """Share of the `k` genes that rank first in truth which also rank among the first `k` by another score.
 
     For effects it is the share of the genes that change most which are predicted to change most. For tests against
-    known genes it is the accuracy ACC@k.
+    known genes it is the accuracy ACC@k. For t statistics of real and of predicted cells, with `k=100` and
+    `absolute=False`, it is the share of common differentially expressed genes of published benchmarks.
 
     Parameters
     ----------

@@ -1,0 +1,299 @@
+"""Whether a prediction leads to the differential expression that the real cells show.
+
+All functions take vectors of genes, or conditions x genes, of one and the same test on the real and on the predicted
+cells, and give a number or one value for each condition. Leave out the genes that are perturbed: that they change is
+no prediction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+from scipy import stats
+
+from scpi.metrics._arrays import as_result, ratio
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+Direction = Literal["both", "up", "down"]
+
+
+def _as_values(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim not in (1, 2) or array.shape[-1] == 0:
+        msg = f"`{name}` must be a vector of genes or conditions x genes, but has shape {array.shape}."
+        raise ValueError(msg)
+    return array
+
+
+def _as_mask(mask: ArrayLike, name: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    array = np.asarray(mask)
+    if array.dtype != bool or array.shape != shape:
+        msg = f"`{name}` must be boolean and of shape {shape}, but is {array.dtype} of {array.shape}."
+        raise ValueError(msg)
+    return array
+
+
+def _as_effects(real: ArrayLike, predicted: ArrayLike, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    x, y = _as_values(real, "real"), _as_values(predicted, name)
+    if x.shape != y.shape:
+        msg = f"`real` has shape {x.shape} and `{name}` {y.shape}: they must be of the same genes."
+        raise ValueError(msg)
+    return x, y
+
+
+def _count(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return np.asarray(mask.sum(axis=-1, dtype=np.float64))
+
+
+def significant_jaccard(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
+    """Jaccard index of the genes that are significant in the real and in the predicted cells.
+
+    Parameters
+    ----------
+    real, predicted
+        Whether a gene is significant: boolean, a vector of genes or conditions x genes.
+
+    Returns
+    -------
+    Genes in both sets over genes in either, between 0 and 1: a gene that is missed costs as much as one that is
+    invented. Two empty sets agree, with the value 1; were they left out, which conditions count would depend on the
+    prediction. The value of chance is not 0 but grows with the sets.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or a mask is not boolean.
+
+    Examples
+    --------
+    >>> from scpi.metrics import significant_jaccard
+    >>> significant_jaccard([True, True, True, False], [True, True, False, True])
+    0.5
+    """
+    x = np.asarray(real)
+    if x.ndim not in (1, 2):
+        msg = f"`real` must be a vector of genes or conditions x genes, but has shape {x.shape}."
+        raise ValueError(msg)
+    x, y = _as_mask(x, "real", x.shape), _as_mask(predicted, "predicted", x.shape)
+    either = _count(x | y)
+    return as_result(np.where(either > 0, _count(x & y) / np.maximum(either, 1.0), 1.0))
+
+
+def direction_fidelity(
+    real: ArrayLike, predicted: ArrayLike, significant: ArrayLike, *, predicted_significant: ArrayLike
+) -> float | NDArray[np.float64]:
+    r"""Share of the predicted significant genes that go in the right direction, with a price on calling too few.
+
+    .. math:: \frac{k}{\max(n_\mathrm{predicted}, n_\mathrm{real})}
+
+    where :math:`k` genes are significant in the predicted cells and change there in the direction of the real cells.
+
+    Parameters
+    ----------
+    real, predicted
+        Effects of the genes, such as log fold changes: a vector of genes, or conditions x genes. NaN has no direction.
+    significant
+        Whether a gene is significant in the real cells, in the same shape.
+    predicted_significant
+        Whether it is in the predicted cells.
+
+    Returns
+    -------
+    Values between 0 and 1: 1 where all calls are right and they are at least as many as in the real cells; 0.5 for as
+    many calls of random direction. A call without a direction is wrong; one for a gene whose real effect is 0 or NaN
+    does not count. NaN where no gene is significant in the real cells, whatever is predicted.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or a mask is not boolean.
+
+    Notes
+    -----
+    A metric of the Virtual Cell Challenge of 2026, which also gives a value where only the predicted cells have
+    significant genes. It does not ask whether a gene that is called is significant in the real cells: calling many
+    genes with a direction guessed from the mean response of other perturbations pays.
+
+    Examples
+    --------
+    >>> from scpi.metrics import direction_fidelity
+    >>> called = [True, True, False, False]
+    >>> direction_fidelity([1.0, -1.0, 2.0, 0.1], [0.5, 1.0, 1.0, 0.1], called, predicted_significant=called)
+    0.5
+    """
+    x, y = _as_effects(real, predicted, "predicted")
+    truth = _as_mask(significant, "significant", x.shape)
+    called = _as_mask(predicted_significant, "predicted_significant", x.shape) & _directed(x)
+    n_real = _count(truth)
+    n_most = np.where(n_real > 0, np.maximum(n_real, _count(called)), 0.0)
+    return as_result(ratio(_count(called & (np.sign(x) == np.sign(y))), n_most))
+
+
+def _directed(effects: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return (effects != 0) & ~np.isnan(effects)
+
+
+def direction_reach(
+    real: ArrayLike,
+    predicted: ArrayLike,
+    significant: ArrayLike,
+    *,
+    score: ArrayLike | None = None,
+    purity: float = 0.9,
+) -> float | NDArray[np.float64]:
+    """How far down the predicted ranking of the really significant genes their directions stay right.
+
+    Parameters
+    ----------
+    real, predicted
+        Effects of the genes, such as log fold changes: a vector of genes, or conditions x genes. NaN and 0 have no
+        direction: in `predicted` such a gene is wrong, in `real` it is left out.
+    significant
+        Whether a gene is significant in the real cells, in the same shape.
+    score
+        How sure the prediction is of each gene, the largest first, such as the negative logarithm of the p-value; the
+        size of the predicted effect if `None`, which also orders equal scores. NaN comes last.
+    purity
+        Share of right directions, above 0 and up to 1, that the genes down to some depth must have.
+
+    Returns
+    -------
+    The greatest such depth over the number of significant genes, between 0 and 1. NaN where no gene is significant.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, the mask is not boolean, or `purity` is out of range.
+
+    Notes
+    -----
+    A metric of the Virtual Cell Challenge of 2026. It asks for the order of the genes and not how many are called, and
+    only for genes that are known to change: calling all genes significant costs nothing.
+
+    Examples
+    --------
+    >>> from scpi.metrics import direction_reach
+    >>> direction_reach([1.0, 1.0, -1.0, 1.0], [4.0, 3.0, 2.0, -1.0], [True] * 4)
+    0.5
+    """
+    if not 0 < purity <= 1:
+        msg = f"`purity` must be above 0 and up to 1, but is {purity}."
+        raise ValueError(msg)
+    x, y = _as_effects(real, predicted, "predicted")
+    chosen = _as_mask(significant, "significant", x.shape) & _directed(x)
+    sure = np.abs(y) if score is None else _as_effects(x, score, "score")[1]
+    # Genes that do not count come last, and before them those without a score
+    order = np.lexsort((-np.nan_to_num(np.abs(y)), -sure, ~chosen), axis=-1)
+    right = np.take_along_axis(chosen & (np.sign(x) == np.sign(y)), order, axis=-1).cumsum(axis=-1)
+    n = _count(chosen)
+    depth = np.arange(1, x.shape[-1] + 1)
+    # Rounded, as 0.9 times a depth need not be exact
+    pure = (right >= np.round(purity * depth, 9)) & (depth <= n[..., None])
+    return as_result(ratio(np.where(pure, depth, 0).max(axis=-1).astype(np.float64), n))
+
+
+def lfc_nmae(
+    real: ArrayLike, predicted: ArrayLike, significant: ArrayLike, *, min_genes: int = 10
+) -> float | NDArray[np.float64]:
+    r"""Mean absolute error of the log fold changes of the significant genes over their mean size.
+
+    .. math:: \frac{\sum_{g \in S} |\hat{\ell}_g - \ell_g|}{\sum_{g \in S} |\ell_g|}
+
+    Parameters
+    ----------
+    real, predicted
+        Log fold changes of the genes: a vector, or conditions x genes. A predicted one that is NaN or infinite is no
+        change; a gene whose real one is NaN or infinite is left out.
+    significant
+        Whether a gene is significant in the real cells, in the same shape.
+    min_genes
+        Number of significant genes below which a condition has no value: few, all just significant, are mostly noise.
+
+    Returns
+    -------
+    Values from 0: 1 is what predicting no change scores. There is no upper bound. NaN with fewer genes than
+    `min_genes`, or where none of them changes.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, the mask is not boolean, or `min_genes` is below 1.
+
+    Notes
+    -----
+    A metric of the Virtual Cell Challenge of 2026. Genes that were chosen for being significant have real changes that
+    are too large on average, and changes that are predicted too small are charged for it.
+
+    Examples
+    --------
+    >>> from scpi.metrics import lfc_nmae
+    >>> lfc_nmae([2.0, -2.0, 9.0], [1.0, -1.0, 0.0], [True, True, False], min_genes=2)
+    0.5
+    """
+    if min_genes < 1:
+        msg = f"`min_genes` must be at least 1, but is {min_genes}."
+        raise ValueError(msg)
+    x, y = _as_effects(real, predicted, "predicted")
+    chosen = _as_mask(significant, "significant", x.shape) & np.isfinite(x)
+    error = np.where(chosen, np.abs(np.where(np.isfinite(y), y, 0.0) - np.where(chosen, x, 0.0)), 0.0)
+    size = np.where(chosen, np.abs(x), 0.0).sum(axis=-1)
+    return as_result(ratio(error.sum(axis=-1), np.where(_count(chosen) < min_genes, 0.0, size)))
+
+
+def pr_auc(
+    real: ArrayLike, score: ArrayLike, significant: ArrayLike, *, direction: Direction = "both"
+) -> float | NDArray[np.float64]:
+    """Area under precision and recall of a predicted score for the really significant genes, in both directions.
+
+    Genes that go up are ranked by the largest score, genes that go down by the smallest, each against all other genes:
+    a gene that is found with the wrong sign is not found.
+
+    Parameters
+    ----------
+    real
+        Effects of the genes in the real cells, of which only the sign counts: a vector of genes, or conditions x genes.
+    score
+        Signed score of the genes in the predicted cells, in the same shape, such as a test statistic or a log fold
+        change. NaN comes last.
+    significant
+        Whether a gene is significant in the real cells, in the same shape.
+    direction
+        The mean of both, or one of them.
+
+    Returns
+    -------
+    Average precision, between 0 and 1. A random ranking has the share of such genes among all, which differs between
+    conditions. A direction without significant genes is left out of the mean; NaN where there is none at all.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, the mask is not boolean, or the direction is unknown.
+
+    Examples
+    --------
+    >>> from scpi.metrics import pr_auc
+    >>> pr_auc([1.0, -1.0, 0.1, 0.2], [3.0, 0.5, 1.0, 0.0], [True, True, False, False])
+    0.75
+    """
+    if direction not in get_args(Direction):
+        msg = f"`direction` must be one of {', '.join(map(repr, get_args(Direction)))}, but is {direction!r}."
+        raise ValueError(msg)
+    x, y = _as_effects(real, score, "score")
+    chosen = _as_mask(significant, "significant", x.shape)
+    signs = {"both": (1, -1), "up": (1,), "down": (-1,)}[direction]
+    areas = np.stack([_average_precision(chosen & (np.sign(x) == sign), sign * y) for sign in signs])
+    known = ~np.isnan(areas)
+    return as_result(ratio(np.where(known, areas, 0.0).sum(axis=0), known.sum(axis=0, dtype=np.float64)))
+
+
+def _average_precision(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over true genes of the precision among all genes that score at least as high; NaN without a true gene."""
+    # Rank of the last of equal scores, the largest score first
+    ranks = stats.rankdata(np.where(np.isnan(score), np.inf, -score), method="max", axis=-1)
+    true_ranks = np.where(truth, ranks, np.inf)
+    found = stats.rankdata(true_ranks, method="max", axis=-1)
+    return ratio(np.where(truth, found / ranks, 0.0).sum(axis=-1), _count(truth))
