@@ -149,7 +149,7 @@ class ProfilesModule(BaseModuleClass):
         """Keep arrays by their name."""
         for name, values in arrays.items():
             # Not all devices know double precision
-            kept = torch.from_numpy(values)
+            kept = torch.from_numpy(np.ascontiguousarray(values))
             setattr(self, name, kept.float() if kept.is_floating_point() else kept)
 
     def profiles(self) -> Profiles:

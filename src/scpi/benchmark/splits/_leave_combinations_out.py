@@ -1,0 +1,99 @@
+"""Combinations of perturbations, a part of them at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._rng import as_generator
+from scpi.benchmark.splits._split import choose, read_screen
+from scpi.model.base._labels import canonical_label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from numpy.typing import ArrayLike
+
+    from scpi.benchmark.splits._split import Split
+
+
+@fill
+def leave_combinations_out(
+    adata: AnnData,
+    *,
+    combinations: Sequence[str] | None = None,
+    n_splits: int = 5,
+    perturbation_key: str = Key.obs.PERTURBATION,
+    control: str = "control",
+    delimiter: str = "+",
+    context_key: str | None = None,
+    reference_share: float = 0.5,
+    cells: ArrayLike | None = None,
+    rng: int | np.random.Generator | None = 0,
+) -> list[Split]:
+    """Leave combinations of perturbations out, all of their cells, and keep the single perturbations.
+
+    Parameters
+    ----------
+    %(adata)s
+    combinations
+        Labels of combinations to leave out, all at once; if ``None``, all of the data, divided at random into
+        ``n_splits`` parts of which each is left out in turn.
+    n_splits
+        Number of parts.
+    %(perturbation_key)s
+    %(control)s
+    %(delimiter)s
+    context_key
+        Column of ``adata.obs`` with the contexts: controls are set aside within each.
+    reference_share
+        Share of the controls that is set aside, so that the measured change is taken against cells that no prediction
+        started from. With 0 all of them serve for both.
+    cells
+        Positions of the cells to divide; all if ``None``.
+    %(rng)s
+
+    Returns
+    -------
+    One split a part.
+
+    Raises
+    ------
+    KeyError
+        If a column does not exist.
+    ValueError
+        If there are no combinations, fewer than ``n_splits``, one is unknown, or there are too few controls.
+    """
+    screen = read_screen(
+        adata,
+        perturbation_key=perturbation_key,
+        control=control,
+        delimiter=delimiter,
+        context_key=context_key,
+        dose_key=None,
+        cells=cells,
+    )
+    there = sorted({label for label in screen.perturbation[~screen.is_control] if delimiter in label})
+    generator = as_generator(rng)
+    if combinations is not None:
+        wanted = [canonical_label(label, control=control, delimiter=delimiter) for label in combinations]
+        parts = [choose(wanted, there, "combination")]
+    else:
+        if not 1 <= n_splits <= len(there):
+            msg = f"`n_splits` must be between 1 and the number of combinations, {len(there)}, but is {n_splits}."
+            raise ValueError(msg)
+        shuffled = generator.permutation(np.array(there, dtype=object))
+        parts = [sorted(part) for part in np.array_split(shuffled, n_splits)]
+    return [
+        screen.split(
+            ", ".join(part) if len(parts) == 1 else f"part {number} of {len(parts)}",
+            np.isin(screen.perturbation.astype(str), part),
+            reference_share=reference_share,
+            rng=generator,
+        )
+        for number, part in enumerate(parts, start=1)
+    ]

@@ -1,0 +1,93 @@
+"""One context's perturbed cells at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._rng import as_generator
+from scpi.benchmark.splits._split import choose, read_screen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from anndata import AnnData
+    from numpy.typing import ArrayLike
+
+    from scpi.benchmark.splits._split import Split
+
+
+@fill
+def leave_context_out(
+    adata: AnnData,
+    *,
+    context_key: str,
+    contexts: Sequence[str] | str | None = None,
+    perturbation_key: str = Key.obs.PERTURBATION,
+    control: str = "control",
+    delimiter: str = "+",
+    reference_share: float = 0.5,
+    cells: ArrayLike | None = None,
+    rng: int | np.random.Generator | None = 0,
+) -> list[Split]:
+    """Leave all perturbed cells of one context out at a time, and keep its controls.
+
+    Parameters
+    ----------
+    %(adata)s
+    context_key
+        Column of ``adata.obs`` with the contexts, such as cell types or donors.
+    contexts
+        Contexts to leave out; if ``None``, all that have perturbed cells and controls enough.
+    %(perturbation_key)s
+    %(control)s
+    %(delimiter)s
+    reference_share
+        Share of the controls of the context that is set aside, so that the measured change is taken against cells that
+        no prediction started from. With 0 all of them serve for both.
+    cells
+        Positions of the cells to divide, such as the training cells of another split, for settings that are chosen
+        without a look at its test cells; all if ``None``.
+    %(rng)s
+
+    Returns
+    -------
+    One split a context, in alphabetic order.
+
+    Raises
+    ------
+    KeyError
+        If a column does not exist.
+    ValueError
+        If there are not two contexts with perturbed cells, a context is unknown, or one that was named has too few controls.
+    """
+    screen = read_screen(
+        adata,
+        perturbation_key=perturbation_key,
+        control=control,
+        delimiter=delimiter,
+        context_key=context_key,
+        dose_key=None,
+        cells=cells,
+    )
+    perturbed = sorted(set(screen.context[~screen.is_control]))
+    if len(perturbed) < 2:
+        msg = (
+            f"`adata.obs[{context_key!r}]` has {len(perturbed)} context(s) with perturbed cells: at least two are needed "
+            "to predict one from the others."
+        )
+        raise ValueError(msg)
+    least = 2 if reference_share else 1
+    enough = [name for name in perturbed if (screen.is_control & (screen.context == name)).sum() >= least]
+    generator = as_generator(rng)
+    return [
+        screen.split(
+            name,
+            ~screen.is_control & (screen.context == name),
+            reference_share=reference_share,
+            rng=generator,
+        )
+        for name in choose(contexts, enough if contexts is None else perturbed, "context")
+    ]

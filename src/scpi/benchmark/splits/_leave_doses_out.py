@@ -1,0 +1,95 @@
+"""One dose at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._rng import as_generator
+from scpi.benchmark.splits._split import read_screen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from numpy.typing import ArrayLike
+
+    from scpi.benchmark.splits._split import Split
+
+
+@fill
+def leave_doses_out(
+    adata: AnnData,
+    *,
+    dose_key: str,
+    doses: Sequence[float] | None = None,
+    perturbation_key: str = Key.obs.PERTURBATION,
+    control: str = "control",
+    delimiter: str = "+",
+    context_key: str | None = None,
+    reference_share: float = 0.5,
+    cells: ArrayLike | None = None,
+    rng: int | np.random.Generator | None = 0,
+) -> list[Split]:
+    """Leave all cells of one dose out at a time.
+
+    Parameters
+    ----------
+    %(adata)s
+    dose_key
+        Numeric column of ``adata.obs`` with the doses.
+    doses
+        Doses to leave out; if ``None``, all between the least and the largest one of perturbed cells, so that each is
+        interpolated.
+    %(perturbation_key)s
+    %(control)s
+    %(delimiter)s
+    context_key
+        Column of ``adata.obs`` with the contexts: controls are set aside within each.
+    reference_share
+        Share of the controls that is set aside, so that the measured change is taken against cells that no prediction
+        started from. With 0 all of them serve for both.
+    cells
+        Positions of the cells to divide; all if ``None``.
+    %(rng)s
+
+    Returns
+    -------
+    One split a dose, in ascending order.
+
+    Raises
+    ------
+    KeyError
+        If a column does not exist.
+    ValueError
+        If a dose is unknown, there is none between two others, or there are too few controls.
+    """
+    screen = read_screen(
+        adata,
+        perturbation_key=perturbation_key,
+        control=control,
+        delimiter=delimiter,
+        context_key=context_key,
+        dose_key=dose_key,
+        cells=cells,
+    )
+    there = np.unique(screen.dose[~screen.is_control & (screen.dose > 0)])
+    wanted = there[1:-1] if doses is None else np.unique(np.asarray(doses, dtype=np.float64))
+    unknown = np.setdiff1d(wanted, there)
+    if len(unknown) or not len(wanted):
+        what = f"no dose {unknown.tolist()}" if len(unknown) else "no dose between two others"
+        msg = f"`adata.obs[{dose_key!r}]` has {what} to leave out, only {there.tolist()}."
+        raise ValueError(msg)
+    generator = as_generator(rng)
+    return [
+        screen.split(
+            f"{dose:g}",
+            ~screen.is_control & (screen.dose == dose),
+            reference_share=reference_share,
+            rng=generator,
+        )
+        for dose in wanted
+    ]

@@ -1,0 +1,87 @@
+"""Cells of all conditions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._rng import as_generator
+from scpi.benchmark.splits._split import draw, read_screen
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import ArrayLike
+
+    from scpi.benchmark.splits._split import Split
+
+
+@fill
+def random_cells(
+    adata: AnnData,
+    *,
+    test_size: float = 0.2,
+    n_splits: int = 5,
+    perturbation_key: str = Key.obs.PERTURBATION,
+    control: str = "control",
+    delimiter: str = "+",
+    context_key: str | None = None,
+    dose_key: str | None = None,
+    cells: ArrayLike | None = None,
+    rng: int | np.random.Generator | None = 0,
+) -> list[Split]:
+    """Leave a random share of the cells of every condition out, controls included: the easiest question.
+
+    Parameters
+    ----------
+    %(adata)s
+    test_size
+        Share of the cells of a condition in a context that is left out, of the controls for reference.
+    n_splits
+        Number of independent draws.
+    %(perturbation_key)s
+    %(control)s
+    %(delimiter)s
+    context_key, dose_key
+        Columns of ``adata.obs`` with contexts and doses, within which the cells are drawn.
+    cells
+        Positions of the cells to divide; all if ``None``.
+    %(rng)s
+
+    Returns
+    -------
+    One split a draw.
+
+    Raises
+    ------
+    KeyError
+        If a column does not exist.
+    ValueError
+        If ``test_size`` is not between 0 and 1, ``n_splits`` is below 1, or there are too few controls.
+    """
+    if not 0 < test_size < 1 or n_splits < 1:
+        msg = f"`test_size` must be between 0 and 1 and `n_splits` at least 1, but they are {test_size} and {n_splits}."
+        raise ValueError(msg)
+    screen = read_screen(
+        adata,
+        perturbation_key=perturbation_key,
+        control=control,
+        delimiter=delimiter,
+        context_key=context_key,
+        dose_key=dose_key,
+        cells=cells,
+    )
+    columns = (screen.perturbation, screen.dose.astype(str), screen.context)
+    strata = np.array(["\n".join(values) for values in zip(*columns, strict=True)], dtype=object)
+    generator = as_generator(rng)
+    return [
+        screen.split(
+            f"draw {number}",
+            draw(~screen.is_control, strata, test_size, generator),
+            reference_share=test_size,
+            rng=generator,
+        )
+        for number in range(1, n_splits + 1)
+    ]
