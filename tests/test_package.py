@@ -290,7 +290,7 @@ def test_dependencies_have_lower_bounds_only():
 
 def modules_of(requirements):
     """Top-level modules that the distributions bring, and those of Python itself."""
-    modules = {"scikit-learn": "sklearn", "scvi-tools": "scvi"}
+    modules = {"pot": "ot", "scikit-learn": "sklearn", "scvi-tools": "scvi"}
     names = {Requirement(line).name for line in requirements}
     return {modules.get(name, name) for name in names} | sys.stdlib_module_names | {"scpi"}
 
