@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from scpi._optional import import_extra
 from scpi._rng import as_generator
 from scpi.metrics._arrays import as_samples, centred, distance_blocks
 
@@ -98,8 +97,6 @@ def wasserstein(x: ArrayLike, y: ArrayLike, *, cost: Literal["euclidean", "sqeuc
 
     Raises
     ------
-    ImportError
-        If POT is not installed.
     RuntimeError
         If the transport was not solved.
     ValueError
@@ -120,7 +117,9 @@ def wasserstein(x: ArrayLike, y: ArrayLike, *, cost: Literal["euclidean", "sqeuc
     if cost not in ("euclidean", "sqeuclidean"):
         msg = f"`cost` must be 'euclidean' or 'sqeuclidean', but is {cost!r}."
         raise ValueError(msg)
-    ot: Any = import_extra("ot", extra="ot")
+    # Slow to load, as it looks for the frameworks that it can work with
+    import ot
+
     first, second = as_samples(x, y)
     value, log = ot.emd2([], [], ot.dist(first, second, metric=cost), numItermax=10_000_000, log=True)
     if log["warning"] is not None:
