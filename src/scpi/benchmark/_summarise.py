@@ -9,12 +9,12 @@ import pandas as pd
 
 from scpi._keys import Key
 from scpi._rng import as_generator
+from scpi.benchmark._scores import ACROSS, LOWER_IS_BETTER, SCORES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LOWER_IS_BETTER = frozenset({"rmse", "mmd", "energy_distance"})
-_METRICS = ("pearson", "pearson_top", "rmse", "r2", "sign_accuracy", "mmd", "energy_distance")
+_METRICS = (*dict.fromkeys((*SCORES, "pearson_top", "r2", "sign_accuracy", *ACROSS)),)
 
 
 def summarise(
@@ -31,7 +31,8 @@ def summarise(
     Parameters
     ----------
     table
-        What :func:`scpi.benchmark.compare_predictions` returns, or several of these joined with further columns.
+        What :func:`scpi.benchmark.evaluate` or :func:`scpi.benchmark.compare_predictions` returns, or several of these joined
+        with further columns.
     baseline
         Model that the others are compared with; no comparison if ``None``.
     metrics
@@ -94,7 +95,7 @@ def _difference(difference: np.ndarray, draws: np.ndarray, *, metric: str, own: 
     drawn = np.where(valid, difference, 0.0)[draws].sum(1) / np.maximum(valid[draws].sum(1), 1)
     drawn = drawn[valid[draws].any(1)]
     low, high = np.quantile(drawn, [0.025, 0.975])
-    better = difference[valid] < 0 if metric in _LOWER_IS_BETTER else difference[valid] > 0
+    better = difference[valid] < 0 if metric in LOWER_IS_BETTER else difference[valid] > 0
     return {
         "difference": float(difference[valid].mean()),
         "low": float(low),

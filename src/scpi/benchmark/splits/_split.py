@@ -51,7 +51,7 @@ class Labels:
     Attributes
     ----------
     cells
-        Positions of the cells.
+        Positions of the cells, in ascending order.
     perturbation
         Canonical label of each.
     is_control
@@ -67,6 +67,10 @@ class Labels:
     is_control: NDArray[np.bool_]
     context: NDArray[np.object_]
     dose: NDArray[np.float64]
+
+    def where(self, cells: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Places of cells among those that have labels; all of them must."""
+        return np.searchsorted(self.cells, cells)
 
     def split(self, name: str, test: NDArray[np.bool_], *, reference_share: float, rng: np.random.Generator) -> Split:
         """Leave perturbed cells out, and set a share of the controls of their contexts aside.
@@ -123,7 +127,7 @@ def read_screen(
     ValueError
         If there is no control cell or no perturbed one.
     """
-    chosen = np.arange(adata.n_obs) if cells is None else np.asarray(cells, dtype=np.int64)
+    chosen = np.arange(adata.n_obs) if cells is None else np.unique(np.asarray(cells, dtype=np.int64))
     raw = read_labels(adata, perturbation_key)
     spelling = [canonical_label(label, control=control, delimiter=delimiter) for label in raw.categories]
     labels = np.array([*spelling, ""], dtype=object)[raw.codes][chosen]

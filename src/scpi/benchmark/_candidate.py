@@ -1,0 +1,39 @@
+"""A model to evaluate, and how it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scpi.model.base._perturbation_model import PerturbationModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A model to evaluate, and how it is built and trained.
+
+    Attributes
+    ----------
+    model
+        Class of the model or baseline.
+    layer
+        Entry of ``adata.layers`` that it reads, such as counts; that of the evaluation if ``None``.
+    setup
+        More arguments of its ``setup_anndata``.
+    init
+        Arguments of its constructor, other than the data.
+    train
+        Arguments of its ``train``, such as ``max_epochs``.
+    validation_size
+        Share of the training cells of every condition that it may watch while it trains.
+    """
+
+    model: type[PerturbationModel]
+    layer: str | None = None
+    setup: Mapping[str, Any] = field(default_factory=dict)
+    init: Mapping[str, Any] = field(default_factory=dict)
+    train: Mapping[str, Any] = field(default_factory=dict)
+    validation_size: float = 0.0
