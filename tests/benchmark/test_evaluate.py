@@ -90,7 +90,9 @@ def test_scores_are_those_of_the_means_of_the_cells(table, adata, divided):
         rel=1e-4,
     )
     # What all perturbed training cells share is taken off
-    perturbed = np.mean([x[(adata.obs["cell_type"] == c) & (labels == p)].mean(0) for c in ("NK", "T") for p in "PQ"], 0)
+    perturbed = np.mean(
+        [x[(adata.obs["cell_type"] == c) & (labels == p)].mean(0) for c in ("NK", "T") for p in "PQ"], 0
+    )
     assert row["pearson_perturbed"] == pytest.approx(
         np.corrcoef(cells.mean(0) - perturbed, moved.mean(0) - perturbed)[0, 1], rel=1e-4
     )
@@ -124,9 +126,7 @@ def test_a_layer_of_its_own_and_arguments_of_training(adata, divided):
     other = adata.copy()
     other.layers["other"] = other.X.copy()
     candidate = Candidate(model=Watched, layer="other", train={"max_epochs": 7}, validation_size=0.25)
-    evaluate(
-        other, {"w": candidate}, divided[:1], context_key="cell_type", metrics=["rmse"], seeds=[5], ceiling=False
-    )
+    evaluate(other, {"w": candidate}, divided[:1], context_key="cell_type", metrics=["rmse"], seeds=[5], ceiling=False)
     assert seen["max_epochs"] == 7 and seen["seed"] == 5 and seen["setup"]["layer"] == "other"
     train, validation = seen["datasplitter_kwargs"]["external_indexing"]
     assert len(train) + len(validation) == len(divided[0].train)

@@ -40,7 +40,9 @@ def test_a_context_is_left_out_with_half_of_its_controls():
     for split in splits:
         check(split, adata)
         cell_type = adata.obs["cell_type"].to_numpy()
-        assert set(cell_type[split.test]) == set(cell_type[split.start]) == set(cell_type[split.reference]) == {split.name}
+        assert (
+            set(cell_type[split.test]) == set(cell_type[split.start]) == set(cell_type[split.reference]) == {split.name}
+        )
         assert (len(split.test), len(split.start), len(split.reference)) == (18, 3, 3)
 
 
@@ -120,7 +122,11 @@ def test_cells_without_a_label_are_in_no_part():
         (leave_context_out, {"context_key": "cell_type", "contexts": "liver"}, r"no context 'liver'.*'B', 'NK', 'T'"),
         (leave_combinations_out, {"combinations": ["P+X"]}, r"no combination 'P\+X'.*'P\+Q'"),
         (leave_combinations_out, {"n_splits": 2}, "between 1 and the number of combinations, 1, but is 2"),
-        (leave_doses_out, {"dose_key": "dose", "doses": [7.0]}, r"no dose \[7.0\] to leave out, only \[0.5, 1.0, 2.0\]"),
+        (
+            leave_doses_out,
+            {"dose_key": "dose", "doses": [7.0]},
+            r"no dose \[7.0\] to leave out, only \[0.5, 1.0, 2.0\]",
+        ),
         (random_cells, {"test_size": 1.0}, "`test_size` must be between 0 and 1"),
         (random_cells, {"control": "vehicle"}, "There is no control cell.*the control is 'vehicle'"),
     ],
