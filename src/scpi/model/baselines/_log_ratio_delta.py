@@ -31,6 +31,8 @@ class LogRatioDelta(MeanDelta):
         Given by scvi-tools in place of data when a saved model is loaded without.
     """
 
+    _reads_logs = True
+
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
         profiles = self.module.profiles()
         measured = dict(profiles.by_context(design)) if self.has_contexts else {}
