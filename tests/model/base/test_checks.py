@@ -43,6 +43,23 @@ def test_negative_and_fractional_values_are_no_error_without_counts():
     check_expression(matrix(-0.5))
 
 
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_matrix])
+def test_counts_are_no_logarithms(convert):
+    with pytest.raises(
+        ValueError, match=r"whole numbers only, up to 11, which look like raw counts.*`scanpy.pp.log1p`"
+    ):
+        check_expression(convert(matrix(5.0)), logs=True)
+    check_expression(convert(matrix(0.5)), logs=True)
+    check_expression(convert((matrix(5.0) > 3).astype(float)), logs=True)
+
+
+def test_one_fraction_in_any_chunk_makes_logarithms(monkeypatch):
+    monkeypatch.setattr(_checks, "_CHUNK", 5)
+    check_expression(matrix(0.5), logs=True)
+    with pytest.raises(ValueError, match="up to 11"):
+        check_expression(matrix(5.0), logs=True)
+
+
 def test_all_chunks_are_read(monkeypatch):
     monkeypatch.setattr(_checks, "_CHUNK", 5)
     check_expression(matrix(3.0), counts=True)

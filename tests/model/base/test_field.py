@@ -64,6 +64,7 @@ def test_other_cells_need_no_control_but_known_perturbations():
         (data(["control", None, "A"]), {}, ValueError, "no label for 1 cells"),
         (data(["control", "A"], dose=[0, np.nan]), {"dose_key": "dose"}, ValueError, "finite number"),
         (data(["control", "A"], dose=["0", "high"]), {"dose_key": "dose"}, ValueError, "finite number"),
+        (data(["control", "A"], dose=[0, -2]), {"dose_key": "dose"}, ValueError, "negative doses such as -2"),
         (data(["control", "A"]), {"dose_key": "dose"}, KeyError, r"'dose' is not a column.*\['perturbation'\]"),
     ],
 )

@@ -39,10 +39,25 @@ def test_the_seed_draws_the_cells(model):
     assert names[0] == names[1] == names[3] != names[2]
 
 
-@pytest.mark.parametrize(("kwargs", "message"), [({"n_cells": 0}, "at least 1"), ({"dose": np.nan}, "finite number")])
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [({"n_cells": 0}, "at least 1"), ({"dose": np.nan}, "finite number"), ({"dose": -1.0}, "at least 0, got -1.0")],
+)
 def test_arguments_out_of_range(model, kwargs, message):
     with pytest.raises(ValueError, match=message):
         model.predict(perturbation="A", **kwargs)
+
+
+def test_a_dose_beyond_those_measured_is_predicted_with_a_warning(make_screen, build):
+    model = build("Additive", make_screen(), setup={"dose_key": "dose"})
+    for dose in (0.25, 2.0):
+        with pytest.warns(
+            UserWarning, match=rf"The dose {dose:g} lies outside of the measured range, 0.5 to 1"
+        ) as seen:
+            assert model.predict(perturbation="A", dose=dose, n_cells=2).n_obs == 2
+        assert seen[0].filename == __file__
+    for dose in (0.0, 0.5, 0.75, 1.0):
+        model.predict(perturbation="A", dose=dose, n_cells=2)
 
 
 def test_states_of_labels(model):

@@ -117,6 +117,9 @@ class PerturbationField(BaseAnnDataField):
         if not np.isfinite(doses[perturbed]).all():
             msg = f"`adata.obs[{self.dose_key!r}]` must be a finite number for every perturbed cell."
             raise ValueError(msg)
+        if (doses[perturbed] < 0).any():
+            msg = f"`adata.obs[{self.dose_key!r}]` holds negative doses such as {doses[perturbed].min():g}."
+            raise ValueError(msg)
         return np.where(perturbed, doses, 0.0)
 
     def _write(self, adata: AnnData, labels: pd.Series, vocabulary: list[str]) -> dict[str, Any]:

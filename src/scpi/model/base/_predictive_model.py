@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class PredictiveModel(ScreenModel):
         context
             Start from control cells of this context, which may be one that was not trained on.
         dose
-            Dose of the perturbations, on the scale of ``dose_key``; 1 if ``None``.
+            Dose of the perturbations, on the scale of ``dose_key``; 1 if ``None``. It need not have been measured.
         n_cells
             Cells to predict for each perturbation, from as many control cells drawn at random: without replacement
             while there are enough. If ``None``, from all control cells, at most 1,000.
@@ -82,7 +83,12 @@ class PredictiveModel(ScreenModel):
         Raises
         ------
         ValueError
-            If a perturbation or the context is unknown, or if there is no control cell to start from.
+            If a perturbation or the context is unknown, the dose is negative, or there is no control cell to start from.
+
+        Warns
+        -----
+        UserWarning
+            If the dose lies outside of the range of those that were measured.
         """
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
@@ -93,9 +99,7 @@ class PredictiveModel(ScreenModel):
             msg = f"`perturbation` must name at least one perturbation, each once, got {list(labels)}."
             raise ValueError(msg)
         self._check_context(adata, context)
-        if dose is not None and not np.isfinite(dose):
-            msg = f"`dose` must be a finite number, got {dose}."
-            raise ValueError(msg)
+        self._check_dose(dose)
         design = self.encode_perturbations(labels, None if dose is None else [dose] * len(labels))
         controls = self._control_cells(adata, context=context, indices=indices)
         generator = as_generator(rng)
@@ -132,6 +136,23 @@ class PredictiveModel(ScreenModel):
         if str(context) not in known:
             msg = f"Unknown context {context!r}; the data has {known}."
             raise ValueError(msg)
+
+    def _check_dose(self, dose: float | None) -> None:
+        """A dose must be a number from 0; one that lies beyond those of the training data is worth a warning."""
+        if dose is None:
+            return
+        if not np.isfinite(dose) or dose < 0:
+            msg = f"`dose` must be a finite number of at least 0, got {dose}."
+            raise ValueError(msg)
+        measured = np.asarray(self._perturbation_state()["doses"], dtype=np.float64)
+        measured = measured[measured > 0]
+        if self.registry["setup_args"].get("dose_key") is not None and dose > 0 and len(measured):
+            least, most = measured.min(), measured.max()
+            if not least <= dose <= most:
+                msg = (
+                    f"The dose {dose:g} lies outside of the measured range, {least:g} to {most:g}: it is extrapolated."
+                )
+                warnings.warn(msg, UserWarning, stacklevel=3)
 
     def _contexts(self, adata: AnnData | MuData) -> NDArray[np.object_]:
         """Names of the contexts of registered data."""
