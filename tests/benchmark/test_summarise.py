@@ -79,3 +79,24 @@ def test_wrong_names_are_errors():
     with pytest.raises(KeyError, match="nothing"):
         summarise(data, metrics=["nothing"])
     assert "difference" not in summarise(data)
+
+
+def test_seeds_are_averaged_before_pairs_are_drawn():
+    values = table({"b": [0.0] * 4, "a": [1.0, 3.0, 5.0, 7.0]})
+    values["seed"], values["perturbation"] = [0, 1] * 4, ["p", "p", "q", "q"] * 2
+    kwargs = {"baseline": "b", "metrics": ["pearson"], "n_bootstrap": 500}
+    apart = summarise(values, pair_by=["seed", "perturbation"], **kwargs).iloc[1]
+    averaged = summarise(values, pair_by=["perturbation"], average_over=["seed"], **kwargs).iloc[1]
+    assert (apart["n"], averaged["n"]) == (4, 2)
+    assert apart["mean"] == averaged["mean"] == averaged["difference"] == 4.0
+    # Of two pairs, 2 and 6, each may be drawn twice
+    assert (averaged["mean_low"], averaged["mean_high"]) == (2.0, 6.0)
+    assert (averaged["low"], averaged["high"]) == (2.0, 6.0)
+
+
+def test_scaled_between_baseline_and_ceiling():
+    values = table({"b": [0.2, 0.4], "a": [0.5, 0.7], "top": [0.9, 0.9]})
+    result = summarise(values, baseline="b", ceiling="top", metrics=["pearson"]).set_index("model")["scaled"]
+    assert result.to_dict() == pytest.approx({"b": 0.0, "a": 0.5, "top": 1.0})
+    with pytest.raises(ValueError, match="`ceiling` must be one of the models"):
+        summarise(values, baseline="b", ceiling="sky")

@@ -10,9 +10,12 @@ import pandas as pd
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi.benchmark._scores import ACROSS, LOWER_IS_BETTER, SCORES
+from scpi.metrics import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 _METRICS = (*dict.fromkeys((*SCORES, "pearson_top", "r2", "sign_accuracy", *ACROSS)),)
 
@@ -21,8 +24,10 @@ def summarise(
     table: pd.DataFrame,
     *,
     baseline: str | None = None,
+    ceiling: str | None = None,
     metrics: Sequence[str] | None = None,
     pair_by: Sequence[str] = (Key.obs.PERTURBATION,),
+    average_over: Sequence[str] = (),
     n_bootstrap: int = 2000,
     rng: int | np.random.Generator | None = 0,
 ) -> pd.DataFrame:
@@ -35,11 +40,17 @@ def summarise(
         with further columns.
     baseline
         Model that the others are compared with; no comparison if ``None``.
+    ceiling
+        Model that says how good a prediction can be, such as ``"split-half ceiling"``: with both, means are also given
+        on the scale on which the baseline is 0 and the ceiling 1.
     metrics
         Columns to summarise; all known ones if ``None``.
     pair_by
-        Columns whose values tell which rows of two models belong together, such as ``["seed", "perturbation"]``. The
-        pairs are what the bootstrap draws.
+        Columns whose values tell which rows of two models belong together, such as ``["context", "perturbation"]``.
+        The pairs are what the bootstrap draws.
+    average_over
+        Columns over which the scores are averaged before, such as ``["seed"]``: seeds of one model on the same cells are
+        no independent evidence.
     n_bootstrap
         Number of bootstrap samples.
     rng
@@ -47,10 +58,11 @@ def summarise(
 
     Returns
     -------
-    Table with one row a model and metric, the models in the order of ``table``: ``model``, ``metric``, ``n`` (rows
-    with a value), ``mean``; with a baseline also ``difference`` (mean of the paired differences, model less baseline),
-    ``low`` and ``high`` (its 95 % percentile interval), and ``share_better`` (of the pairs in which the model is better
-    than the baseline; errors and distances are better if lower). NaN where there is nothing to compare.
+    Table with one row a model and metric, the models in the order of ``table``: ``model``, ``metric``,
+    ``higher_is_better``, ``n`` (pairs with a value), ``mean`` with ``mean_low`` and ``mean_high`` (its 95 % percentile interval); with a baseline also
+    ``difference`` (mean of the paired differences, model less baseline), ``low`` and ``high`` (its interval), and
+    ``share_better`` (of the pairs in which the model is better than the baseline; errors and distances are better if
+    lower); with a ceiling as well ``scaled``. NaN where there is nothing to compare.
 
     Raises
     ------
@@ -60,45 +72,59 @@ def summarise(
         If the baseline is not in the table, or two rows of a model have the same ``pair_by``.
     """
     chosen = [name for name in _METRICS if name in table] if metrics is None else list(metrics)
-    missing = [name for name in ("model", *pair_by, *chosen) if name not in table]
+    missing = [name for name in ("model", *pair_by, *average_over, *chosen) if name not in table]
     if missing:
         msg = f"The table has no column {missing}, only {list(table.columns)}."
         raise KeyError(msg)
     names = list(dict.fromkeys(table["model"]))
-    if baseline is not None and baseline not in names:
-        msg = f"`baseline` must be one of the models {names}, got {baseline!r}."
-        raise ValueError(msg)
-    if table.duplicated(["model", *pair_by]).any():
+    for what, name in {"baseline": baseline, "ceiling": ceiling}.items():
+        if name is not None and name not in names:
+            msg = f"`{what}` must be one of the models {names}, got {name!r}."
+            raise ValueError(msg)
+    if table.duplicated(["model", *pair_by, *average_over]).any():
         msg = f"A model has several rows with the same {list(pair_by)}. Name the columns that tell them apart."
         raise ValueError(msg)
     generator = as_generator(rng)
     rows = []
     for metric in chosen:
-        wide = table.pivot(index=list(pair_by), columns="model", values=metric).astype(np.float64)
+        averaged = table.groupby([*pair_by, "model"], observed=True)[metric].mean()
+        wide = averaged.unstack("model").astype(np.float64)
         # The same draws for all models, so that their intervals can be compared
         draws = generator.integers(len(wide), size=(n_bootstrap, len(wide)))
         for name in names:
-            row = {"model": name, "metric": metric, "n": int(wide[name].notna().sum()), "mean": wide[name].mean()}
+            values = wide[name].to_numpy()
+            mean, low, high = _mean(values, draws)
+            row = {"model": name, "metric": metric, "higher_is_better": metric not in LOWER_IS_BETTER}
+            row["n"] = int(np.isfinite(values).sum())
+            row |= {"mean": mean, "mean_low": low, "mean_high": high}
             if baseline is not None:
-                row |= _difference((wide[name] - wide[baseline]).to_numpy(), draws, metric=metric, own=name == baseline)
+                of_baseline = wide[baseline].to_numpy()
+                row |= _difference(values - of_baseline, draws, metric=metric, own=name == baseline)
+                if ceiling is not None:
+                    row["scaled"] = scaled(mean, wide[baseline].mean(), wide[ceiling].mean())
             rows.append(row)
     summary = pd.DataFrame(rows)
     order = {name: position for position, name in enumerate(names)}
     return summary.sort_values("model", kind="stable", key=lambda column: column.map(order)).reset_index(drop=True)
 
 
-def _difference(difference: np.ndarray, draws: np.ndarray, *, metric: str, own: bool) -> dict[str, float]:
+def _mean(values: NDArray[np.float64], draws: NDArray[np.int64]) -> tuple[float, float, float]:
+    """Mean of what is a number, with its percentile interval."""
+    valid = np.isfinite(values)
+    if not valid.any():
+        return np.nan, np.nan, np.nan
+    drawn = np.where(valid, values, 0.0)[draws].sum(1) / np.maximum(valid[draws].sum(1), 1)
+    low, high = np.quantile(drawn[valid[draws].any(1)], [0.025, 0.975])
+    return float(values[valid].mean()), float(low), float(high)
+
+
+def _difference(
+    difference: NDArray[np.float64], draws: NDArray[np.int64], *, metric: str, own: bool
+) -> dict[str, float]:
     """Mean of paired differences with its percentile interval."""
-    valid = np.isfinite(difference)
-    if own or not valid.any():
+    if own or not np.isfinite(difference).any():
         return dict.fromkeys(("difference", "low", "high", "share_better"), np.nan)
-    drawn = np.where(valid, difference, 0.0)[draws].sum(1) / np.maximum(valid[draws].sum(1), 1)
-    drawn = drawn[valid[draws].any(1)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    better = difference[valid] < 0 if metric in LOWER_IS_BETTER else difference[valid] > 0
-    return {
-        "difference": float(difference[valid].mean()),
-        "low": float(low),
-        "high": float(high),
-        "share_better": float(better.mean()),
-    }
+    mean, low, high = _mean(difference, draws)
+    valid = difference[np.isfinite(difference)]
+    better = valid < 0 if metric in LOWER_IS_BETTER else valid > 0
+    return {"difference": mean, "low": low, "high": high, "share_better": float(better.mean())}

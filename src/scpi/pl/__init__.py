@@ -8,6 +8,7 @@ from scpi._lazy import attach
 
 if TYPE_CHECKING:
     from scpi.pl._attribution_heatmap import attribution_heatmap as attribution_heatmap
+    from scpi.pl._benchmark import benchmark as benchmark
     from scpi.pl._causal_graph import causal_graph as causal_graph
     from scpi.pl._differential_activity import differential_activity as differential_activity
     from scpi.pl._factor_wordcloud import factor_wordcloud as factor_wordcloud
@@ -31,6 +32,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "attribution_heatmap": "_attribution_heatmap",
+        "benchmark": "_benchmark",
         "causal_graph": "_causal_graph",
         "differential_activity": "_differential_activity",
         "factor_wordcloud": "_factor_wordcloud",

@@ -20,28 +20,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Split:
-    """Cells to learn from and cells to predict, as positions in the data.
-
-    Attributes
-    ----------
-    name
-        What was left out.
-    train
-        Cells to learn from, controls included.
-    test
-        Perturbed cells to predict.
-    start
-        Control cells that predictions start from. Models may have learned from them.
-    reference
-        Control cells against which the measured change is taken. They are neither learned from nor started from, so
-        that the noise of a shared control does not pass for skill, unless all controls serve for everything.
-    """
+    """Cells to learn from and cells to predict, as positions in the data."""
 
     name: str
+    """What was left out."""
     train: NDArray[np.int64]
+    """Cells to learn from, controls included."""
     test: NDArray[np.int64]
+    """Perturbed cells to predict."""
     start: NDArray[np.int64]
+    """Control cells that predictions start from. Models may have learned from them."""
     reference: NDArray[np.int64]
+    """Control cells against which the measured change is taken.
+
+    They are neither learned from nor started from, so that the noise of a shared control does not pass for skill, unless
+    all controls serve for everything.
+    """
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
