@@ -80,6 +80,14 @@ class SCButterflyModule(BaseModuleClass):
         assert isinstance(arm, Arm)
         return arm
 
+    @torch.no_grad()
+    def start_from(self, means: Mapping[Side, Tensor]) -> None:
+        """Begin with the mean expression of each arm where decoders end in a linear layer."""
+        for side, mean in means.items():
+            last = self.arm(side).decoder[-1]
+            if isinstance(last, nn.Linear):
+                last.bias.copy_(mean)
+
     def encode(self, x: Tensor, side: Side, code: Tensor | None) -> Tensor:
         """Embedding of cells of an arm; that of treated cells is freed of their condition."""
         h = self.arm(side).encode(x)

@@ -78,6 +78,12 @@ class SCButterflyPlan(pl.LightningModule):
             torch.optim.SGD(self.module.discriminators.parameters(), lr=self.preset.discriminator_lr),
         ]
 
+    def on_train_start(self) -> None:
+        """Begin an untrained network where the data says."""
+        if self.preset.data_init and not self.module.trained.any():
+            means = self.trainer.datamodule.mean_expression()
+            self.module.start_from({side: torch.from_numpy(mean) for side, mean in means.items()})
+
     @property
     def kl_weight(self) -> float:
         """Weight of the divergence in the epoch."""

@@ -29,6 +29,8 @@ class Preset:
         Share of genes that encoders do not see in training.
     plain_output
         Decoders end in a linear layer, in place of one with normalisation and a leaky rectifier, as published.
+    data_init
+        The linear layers at the end of the decoders start from the mean expression of their arm.
     keep_residual
         A prediction is the cell plus the decoded change, in place of the decoded cell, as published.
     kl_weight
@@ -63,6 +65,7 @@ class Preset:
     dropout: float = 0.1
     noise: float = 0.5
     plain_output: bool = False
+    data_init: bool = False
     keep_residual: bool = False
     kl_weight: float = 20.0
     kl_warmup: int = 50

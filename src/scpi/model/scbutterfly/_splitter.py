@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scvi.data import AnnDataManager
     from torch import Tensor
 
+    from scpi.model.scbutterfly._module import Side
     from scpi.model.scbutterfly._presets import Preset
 
 
@@ -139,6 +140,12 @@ class PairSplitter(ScreenSplitter):
         empty = np.zeros(0, dtype=np.int64)
         sources, targets = ([empty, *(pair[arm] for pair in pairs)] for arm in range(2))
         return CellPairs(np.concatenate(sources), np.concatenate(targets))
+
+    def mean_expression(self) -> dict[Side, NDArray[np.float32]]:
+        """Mean of the training cells of each arm that have a partner."""
+        means = (self._x[np.unique(cells)].mean(0) for cells in self.train_pairs)
+        control, treated = (np.asarray(mean, dtype=np.float32).ravel() for mean in means)
+        return {"control": control, "treated": treated}
 
     def _loader_of(self, pairs: CellPairs, *, shuffle: bool) -> DataLoader[dict[str, Tensor]]:
         n_pairs = len(pairs.source)
