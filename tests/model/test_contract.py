@@ -25,7 +25,8 @@ CASES = {
     "Linear": ("Linear", {}),
     "MeanDelta": ("MeanDelta", {}),
     "NoChange": ("NoChange", {}),
-    "SCButterfly": ("SCButterfly", {}),
+    "SCButterfly-scpi": ("SCButterfly", {}),
+    "SCButterfly-published": ("SCButterfly", {"preset": "published"}),
     "TrainMean": ("TrainMean", {}),
 }
 KEYS = {"context_key": "cell_type", "dose_key": "dose", "batch_key": "batch", "size_factor_key": "depth"}

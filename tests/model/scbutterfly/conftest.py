@@ -18,10 +18,11 @@ CONTEXTS = ("x", "y", "z")
 def _shifted(*, conditions=(("A", 1.0),), n_cells=40, rng=0, treated_contexts=CONTEXTS):
     """Cells of three contexts on a log scale, that vary along two directions; conditions raise genes alike in all."""
     generator = np.random.default_rng(rng)
-    loadings = generator.normal(0, 0.3, (2, N_GENES))
+    loadings = generator.normal(0, 0.15, (2, N_GENES))
     rows, blocks = [], []
     for context in CONTEXTS:
-        base = np.random.default_rng(["xyz".index(context), 7]).uniform(1.0, 2.5, N_GENES)
+        own = np.random.default_rng("xyz".index(context)).normal(0, 0.2, N_GENES)
+        base = np.random.default_rng(7).uniform(0.5, 1.2, N_GENES) + own
         for label, dose in (("control", 0.0), *conditions):
             if label != "control" and context not in treated_contexts:
                 continue

@@ -244,9 +244,26 @@ class TestTraining:
     def test_bad_presets_are_refused(self, make_shifted):
         adata = make_shifted(n_cells=5)
         scpi.model.SCButterfly.setup_anndata(adata)
-        with pytest.raises(ValueError, match="one of \\['published'"):
+        with pytest.raises(ValueError, match="one of \\['published', 'scpi'\\]"):
             scpi.model.SCButterfly(adata, preset="fast")
         with pytest.raises(ValueError, match="`pairing` must be one of"):
             scpi.model.SCButterfly(adata, pairing="nearest")
         with pytest.raises(TypeError, match="has no"):
             scpi.model.SCButterfly(adata, hidden=3)
+
+
+def test_decoders_start_from_the_mean_of_their_arm(make_shifted, train):
+    adata = make_shifted(n_cells=15)
+    # No step moves the weights
+    model = train(adata, train={"max_epochs": 1, "lr": 1e-12, "restore_best": False}, **SMALL)
+    splitter = PairSplitter(model.adata_manager, preset=model.preset_, batch_size=64, train_size=0.8, seed=model.seed_)
+    for side, cells in zip(("control", "treated"), splitter.train_pairs, strict=True):
+        expected = np.asarray(adata.X)[np.unique(cells)].mean(0)
+        np.testing.assert_allclose(model.module.arm(side).decoder[-1].bias.detach(), expected, rtol=1e-5)
+    before = parameters(model.module)
+    model.train(max_epochs=1, lr=1e-12, train_size=0.5, accelerator="cpu", enable_progress_bar=False)
+    # A trained network goes on from its weights
+    after = parameters(model.module)
+    assert all(
+        torch.allclose(before[name], after[name], atol=1e-5) for name in before if not name.startswith("discriminators")
+    )

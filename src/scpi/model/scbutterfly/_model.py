@@ -49,7 +49,7 @@ class SCButterfly(NetworkModel):
     variational autoencoders", in its mode for perturbations.
 
     The published model has one condition. With several labels or doses, a scale and a shift of its own frees the embedding
-    of treated cells of each condition and puts it back; with one, the model is the published one.
+    of treated cells of each condition and puts it back; with one there are none.
 
     Parameters
     ----------
@@ -58,7 +58,8 @@ class SCButterfly(NetworkModel):
     registry
         Given by scvi-tools in place of data when a saved model is loaded without.
     preset
-        Settings that belong together.
+        ``"published"``, or ``"scpi"`` (default), which differs in that decoders end in a linear layer that starts from the
+        mean of each gene, that a prediction is the cell plus the decoded change, and in fewer epochs.
     seed
         Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
     **preset_kwargs
@@ -97,7 +98,7 @@ class SCButterfly(NetworkModel):
         adata: AnnData | MuData | None = None,
         registry: dict[str, Any] | None = None,
         *,
-        preset: Literal["published"] = "published",
+        preset: Literal["scpi", "published"] = "scpi",
         seed: int | None = None,
         **preset_kwargs: Any,
     ) -> None:

@@ -81,7 +81,7 @@ class SCButterflyPlan(pl.LightningModule):
     def on_train_start(self) -> None:
         """Begin an untrained network where the data says."""
         if self.preset.data_init and not self.module.trained.any():
-            means = self.trainer.datamodule.mean_expression()
+            means = self.trainer.datamodule.mean_expression()  # type: ignore[attr-defined]
             self.module.start_from({side: torch.from_numpy(mean) for side, mean in means.items()})
 
     @property
