@@ -30,6 +30,8 @@ CASES = {
     "NoChange": ("NoChange", {}),
     "PCAShift": ("PCAShift", {"n_components": 4}),
     "RidgeDelta": ("RidgeDelta", {}),
+    "SCButterfly-published": ("SCButterfly", {"preset": "published"}),
+    "SCButterfly-scpi": ("SCButterfly", {}),
     "TrainMean": ("TrainMean", {}),
     "WeightedDelta": ("WeightedDelta", {}),
 }

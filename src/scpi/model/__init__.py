@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from scpi.model.clustering import SCDeepCluster as SCDeepCluster
     from scpi.model.clustering import SCZIDesk as SCZIDesk
     from scpi.model.gene_program import GeneProgramAE as GeneProgramAE
+    from scpi.model.scbutterfly import SCButterfly as SCButterfly
     from scpi.model.senavae import SENAVAE as SENAVAE
 
 __getattr__, __dir__, __all__ = attach(
@@ -41,6 +42,7 @@ __getattr__, __dir__, __all__ = attach(
         "RidgeDelta": "baselines",
         "WeightedDelta": "baselines",
         "NoChange": "baselines",
+        "SCButterfly": "scbutterfly",
         "SCDeepCluster": "clustering",
         "SCZIDesk": "clustering",
         "SENAVAE": "senavae",

@@ -80,8 +80,8 @@ class NetworkModel(PerturbationModel):
         devices: int | list[int] | str,
         callbacks: Sequence[pl.Callback],
         trainer_kwargs: Mapping[str, Any],
-    ) -> None:
-        """Build splitter, plan and trainer, and run them."""
+    ) -> Any:
+        """Build splitter, plan and trainer, and run them; returns the splitter."""
         splitter = self._data_splitter_cls(self.adata_manager, **splitter_kwargs)
         plan = self._training_plan_cls(self.module, **plan_kwargs)
         has_validation = bool(splitter.val_dataloader())
@@ -115,6 +115,7 @@ class NetworkModel(PerturbationModel):
             runner()
         labels = self._labels(self.adata)
         self.trained_conditions_ = sorted({label for label in labels[splitter.train_idx] if label != self.control_})
+        return splitter
 
 
 def _module(plan: pl.LightningModule) -> nn.Module:

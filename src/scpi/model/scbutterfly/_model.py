@@ -1,0 +1,505 @@
+"""scButterfly as a model of scvi-tools, for several conditions."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from anndata import AnnData
+
+from scpi._keys import Key
+from scpi._rng import as_generator
+from scpi.attribution import AttributionTarget
+from scpi.model.base._cell_batches import cell_batches
+from scpi.model.base._checks import as_indices
+from scpi.model.base._constants import KEYS
+from scpi.model.base._presets import at_least, choose_preset
+from scpi.model.base._seed import resolve_seed, seeded
+from scpi.model.base._training import NetworkModel
+from scpi.model.scbutterfly._doses import weights_of_doses
+from scpi.model.scbutterfly._module import SIDES, SCButterflyModule
+from scpi.model.scbutterfly._plan import SCButterflyPlan
+from scpi.model.scbutterfly._presets import PRESETS, RULES
+from scpi.model.scbutterfly._splitter import PairSplitter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mudata import MuData
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from scpi.model.scbutterfly._module import Side
+
+# Predicted expression below this is none, as published
+_LEAST = 1e-4
+
+
+class SCButterfly(NetworkModel):
+    """scButterfly: autoencoders of control and of treated cells, and a translator between them.
+
+    Each arm has an encoder and a decoder. A translator takes the embeddings of both arms to one normal posterior and from
+    there to the embeddings of either arm, so that a control cell can be decoded as a treated one, and the other way round.
+    The arms are trained one after the other, then together on pairs of cells: each control cell has a treated cell of its
+    context as a partner, found by optimal transport. Discriminators keep translated embeddings like those of the encoders.
+    After Cao et al. (2024), "scButterfly: a versatile single-cell cross-modality translation method via dual-aligned
+    variational autoencoders", in its mode for perturbations.
+
+    The published model has one condition. With several labels or doses, a scale and a shift of its own frees the embedding
+    of treated cells of each condition and puts it back; with one there are none.
+
+    Parameters
+    ----------
+    adata
+        Data after :meth:`setup_anndata` or :meth:`setup_mudata`, log-normalised.
+    registry
+        Given by scvi-tools in place of data when a saved model is loaded without.
+    preset
+        ``"published"``, or ``"scpi"`` (default), which differs in that decoders end in a linear layer that starts from the
+        mean of each gene, that a prediction is the cell plus the decoded change, and in fewer epochs.
+    seed
+        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    **preset_kwargs
+        Attributes of the preset to change, such as ``pairing`` or ``n_latent``.
+
+    Raises
+    ------
+    TypeError
+        If the preset has no such attribute.
+    ValueError
+        If there is no such preset, or a value is out of its range.
+
+    Examples
+    --------
+    >>> import scanpy as sc
+    >>> import scpi
+    >>> adata = scpi.datasets.plant_screen(n_perturbations=2, n_cells=20, rng=0)
+    >>> sc.pp.normalize_total(adata, target_sum=1e4)
+    >>> sc.pp.log1p(adata)
+    >>> scpi.model.SCButterfly.setup_anndata(adata)
+    >>> model = scpi.model.SCButterfly(adata)
+    >>> model.train(max_epochs=2, enable_progress_bar=False)
+    >>> model.predict(perturbation=model.perturbations_[0], n_cells=5).n_obs
+    5
+    """
+
+    _module_cls = SCButterflyModule
+    _data_splitter_cls = PairSplitter
+    _training_plan_cls = SCButterflyPlan
+    _reads_logs = True
+
+    module: SCButterflyModule
+
+    def __init__(
+        self,
+        adata: AnnData | MuData | None = None,
+        registry: dict[str, Any] | None = None,
+        *,
+        preset: Literal["scpi", "published"] = "scpi",
+        seed: int | None = None,
+        **preset_kwargs: Any,
+    ) -> None:
+        super().__init__(adata, registry)
+        self.preset_ = choose_preset(PRESETS, preset, preset_kwargs, RULES)
+        state = self._perturbation_state()
+        self.seed_ = resolve_seed(seed)
+        with seeded(self.seed_):
+            self.module = self._module_cls(
+                self.registry["field_registries"][KEYS.X]["summary_stats"]["n_vars"],
+                len(state["conditions"]),
+                preset=self.preset_,
+                conditional=sum(label != self.control_ for label in state["conditions"]) > 1,
+            )
+        self._model_summary_string = (
+            f"{type(self).__name__} with preset: {preset}, n_latent: {self.preset_.n_latent}, "
+            f"pairing: {self.preset_.pairing}"
+        )
+        self.init_params_ = self._get_init_params(locals())
+
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        pretrain_epochs: int | None = None,
+        lr: float | None = None,
+        batch_size: int | None = None,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        train_size: float = 0.8,
+        validation_size: float | None = None,
+        held_out: str | Sequence[str] = (),
+        restore_best: bool = True,
+        early_stopping: bool = True,
+        early_stopping_patience: int | None = None,
+        datasplitter_kwargs: dict[str, Any] | None = None,
+        plan_kwargs: dict[str, Any] | None = None,
+        seed: int | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Pair the cells, and train the arms one after the other, then together.
+
+        ``history`` has the mean losses of each epoch: ``control_reconstruction_train`` and the like of the first phase,
+        ``treated_reconstruction_train`` of the second, ``reconstruction_train`` of the joint one.
+
+        Parameters
+        ----------
+        max_epochs
+            Most epochs of the joint phase; those of the preset if ``None``.
+        pretrain_epochs
+            Most epochs of the phase of each arm; half of ``max_epochs`` if ``None``, as published. 0 for no such phase.
+        lr
+            Learning rate of the networks; that of the preset if ``None``.
+        batch_size
+            Most pairs in a batch; that of the preset if ``None``.
+        accelerator, devices
+            As in :class:`lightning.pytorch.Trainer`.
+        train_size, validation_size
+            Shares of the cells of every condition, the control included, in every context. What is left is the test
+            set.
+        held_out
+            Conditions, such as ``"A+B"``, that are not trained on: all their cells go to the test set.
+        restore_best
+            End each phase with the weights of the epoch with the lowest squared error of the validation pairs.
+        early_stopping
+            End a phase when that error has not fallen for ``early_stopping_patience`` epochs. Without validation pairs,
+            all epochs are run.
+        early_stopping_patience
+            That of the preset if ``None``.
+        datasplitter_kwargs
+            More arguments of the data splitter, such as ``external_indexing`` or ``num_workers``.
+        plan_kwargs
+            More arguments of the training plan.
+        seed
+            Seed of the split, the pairs and the batches; that of the model if ``None``.
+        **trainer_kwargs
+            Passed to :class:`scvi.train.Trainer`, such as ``logger`` or ``precision``.
+
+        Raises
+        ------
+        ValueError
+            If no context has control and treated cells to train on, a held-out condition has no cells, or there are
+            fewer epochs than one.
+        """
+        preset = self.preset_
+        max_epochs = at_least(preset.max_epochs if max_epochs is None else max_epochs, 1, "max_epochs")
+        n_own = (
+            math.ceil(max_epochs / 2) if pretrain_epochs is None else at_least(pretrain_epochs, 0, "pretrain_epochs")
+        )
+        patience = preset.patience if early_stopping_patience is None else early_stopping_patience
+        splitter = self._fit(
+            max_epochs=max_epochs + 2 * n_own,
+            splitter_kwargs={
+                "preset": preset,
+                "batch_size": preset.batch_size if batch_size is None else at_least(batch_size, 2, "batch_size"),
+                "train_size": train_size,
+                "validation_size": validation_size,
+                "held_out": held_out,
+                "seed": self.seed_ if seed is None else seed,
+            }
+            | (datasplitter_kwargs or {}),
+            plan_kwargs={
+                "n_epochs": max_epochs,
+                "n_own_epochs": n_own,
+                "lr": lr,
+                "patience": patience if early_stopping else None,
+                "restore_best": restore_best,
+            }
+            | (plan_kwargs or {}),
+            # The plan watches each phase by itself.
+            anneal_end=0,
+            monitor="reconstruction_validation",
+            restore_best=False,
+            early_stopping=False,
+            early_stopping_patience=patience,
+            accelerator=accelerator,
+            devices=devices,
+            callbacks=trainer_kwargs.pop("callbacks", []),
+            trainer_kwargs=trainer_kwargs,
+        )
+        self.module.trained.zero_()
+        self.module.trained[torch.from_numpy(splitter.paired_conditions)] = True
+
+    def _trained_conditions(self) -> list[tuple[int, frozenset[str], float]]:
+        """Code, perturbations and dose of each condition that was trained on."""
+        state = self._perturbation_state()
+        design = self.encode_perturbations(state["conditions"])
+        names = np.asarray(self.perturbations_, dtype=object)
+        return [
+            (code, frozenset(names[design[code] != 0]), float(state["doses"][code]))
+            for code in np.flatnonzero(self.module.trained.cpu().numpy()).tolist()
+            if state["doses"][code] > 0
+        ]
+
+    def _predict_cells(
+        self,
+        adata: AnnData | MuData,
+        indices: NDArray[np.int64],
+        design: NDArray[np.float32],
+        *,
+        sample: bool,
+        rng: np.random.Generator,
+    ) -> NDArray[np.float32]:
+        if not design.any():
+            return self._expression(adata, indices)
+        plans = self._weights(design)
+        self.module.eval()
+        with torch.inference_mode(), seeded(int(rng.integers(2**31)) if sample else 0):
+            return np.concatenate(
+                [
+                    self._predicted(batch[KEYS.X], plans, sample=sample).cpu().numpy()
+                    for batch in self._batches(adata, indices)
+                ]
+            )
+
+    def _predicted(self, x: Tensor, plans: list[dict[int, float]], *, sample: bool = False) -> Tensor:
+        """Expression of control cells under conditions: their change by each member, weighted by dose, is summed.
+
+        Parameters
+        ----------
+        x
+            Expression of control cells.
+        plans
+            For each member, weights of the trained conditions. What they lack to 1 is the weight of the cell itself.
+        sample
+            Draw from the posterior.
+        """
+        total = torch.zeros_like(x)
+        for plan in plans:
+            for code, weight in plan.items():
+                codes = torch.full((len(x),), code, device=x.device)
+                total = total + weight * self.module.translate(x, "control", codes, sample=sample)
+        kept = 1.0 - sum(sum(plan.values()) for plan in plans)
+        # A measured condition is the decoded cell alone.
+        return _truncated(total if abs(kept) < 1e-9 else total + kept * x)
+
+    def _weights(self, design: NDArray[np.float32]) -> list[dict[int, float]]:
+        """Weights of trained conditions: of one with all perturbations of a design, or of each perturbation by itself."""
+        members = frozenset(np.asarray(self.perturbations_, dtype=object)[design != 0])
+        dose = float(design.max())
+        trained = self._trained_conditions()
+        together = {code: at for code, names, at in trained if names == members}
+        if together:
+            return [weights_of_doses(together, dose)]
+        alone = {name: {code: at for code, names, at in trained if names == {name}} for name in sorted(members)}
+        missing = [name for name, doses in alone.items() if not doses]
+        if missing:
+            msg = (
+                f"No cell of {missing} in a context with controls was trained on. A combination that was not trained on "
+                "is the sum of its members, each of which must be."
+            )
+            raise ValueError(msg)
+        return [weights_of_doses(doses, dose) for doses in alone.values()]
+
+    def _batches(
+        self,
+        adata: AnnData | MuData,
+        indices: Sequence[int] | NDArray[np.int64] | None,
+        batch_size: int | None = None,
+    ) -> Iterator[dict[str, Tensor]]:
+        return cell_batches(self, adata, indices, batch_size=batch_size, device=self.module.device)
+
+    def predict_control(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        perturbation: str | Sequence[str] | None = None,
+        context: str | None = None,
+        n_cells: int | None = None,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
+        sample: bool = False,
+        rng: int | np.random.Generator | None = 0,
+    ) -> AnnData:
+        """Predict what treated cells were before: the translation from the treated to the control arm.
+
+        Parameters
+        ----------
+        adata
+            Data with treated cells; the training data if ``None``.
+        perturbation
+            Labels of the cells to start from; all treated cells if ``None``.
+        context
+            Start from cells of this context, which may be one that was not trained on.
+        n_cells
+            Cells to start from, drawn at random without replacement; all if ``None``.
+        indices
+            Cells to start from, among which treated ones are taken.
+        sample
+            Draw from the posterior, in place of its mean.
+        rng
+            Seed or generator of the draws.
+
+        Returns
+        -------
+        AnnData of cells x genes with `.obs['perturbation']`, the label of the cell that was started from,
+        `.obs['source_cell']`, its name, `.obs['context']` where it was given, and `.uns['prediction']` with the name of the
+        model and the arguments.
+
+        Raises
+        ------
+        ValueError
+            If there is no such cell, or its perturbation was not trained on at any dose.
+        """
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        self._check_context(adata, context)
+        generator = as_generator(rng)
+        given = [perturbation] if isinstance(perturbation, str) else perturbation
+        labels = None if given is None else [self.canonical(label) for label in given]
+        cells = self._treated_cells(adata, labels, context=context, indices=indices)
+        if n_cells is not None and n_cells < len(cells):
+            cells = generator.choice(cells, size=at_least(n_cells, 1, "n_cells"), replace=False)
+        codes = self._codes_of(adata, cells)
+        own = self._labels(adata)[cells]
+        if (codes < 0).any():
+            missing = sorted(set(own[codes < 0]))
+            msg = f"The condition of {missing} was not trained on: the model does not know what it does to a cell."
+            raise ValueError(msg)
+        self.module.eval()
+        out, place = [], 0
+        with torch.inference_mode(), seeded(int(generator.integers(2**31)) if sample else 0):
+            for batch in self._batches(adata, cells):
+                x = batch[KEYS.X]
+                code = torch.from_numpy(codes[place : place + len(x)]).to(x.device)
+                out.append(_truncated(self.module.translate(x, "treated", code, sample=sample)).cpu().numpy())
+                place += len(x)
+        obs = pd.DataFrame(
+            {
+                Key.obs.PERTURBATION: pd.Categorical(own.astype(str)),
+                Key.obs.SOURCE_CELL: self._modality(adata).obs_names.to_numpy()[cells].astype(str),
+            },
+            index=pd.Index([f"{self.control_}_{index}" for index in range(len(cells))]),
+        )
+        if context is not None:
+            obs[Key.obs.CONTEXT] = pd.Categorical([str(context)] * len(obs))
+        predicted = AnnData(X=np.concatenate(out), obs=obs, var=self._var(adata).copy())
+        params = {"perturbation": sorted(set(own.astype(str)))} | ({} if context is None else {"context": context})
+        predicted.uns[Key.uns.PREDICTION] = {"model": type(self).__name__, "params": params}
+        return predicted
+
+    def _treated_cells(
+        self,
+        adata: AnnData | MuData,
+        labels: Sequence[str] | None,
+        *,
+        context: str | None,
+        indices: Sequence[int] | NDArray[np.int64] | None,
+    ) -> NDArray[np.int64]:
+        """Treated cells of some labels, in a context, among ``indices`` if these are given."""
+        cells = np.arange(adata.n_obs) if indices is None else as_indices(indices, adata.n_obs)
+        own = self._labels(adata)[cells]
+        keep = own != self.control_ if labels is None else np.isin(own.astype(str), labels) & (own != self.control_)
+        if context is not None:
+            contexts = np.asarray(self._field(adata, KEYS.CONTEXT)).ravel()[cells].astype(np.int64)
+            keep &= self._contexts(adata)[contexts].astype(str) == str(context)
+        if not keep.any():
+            where = "" if context is None else f" of context {context!r}"
+            what = "treated cell" if labels is None else f"cell with a label in {list(labels)}"
+            msg = f"There is no {what}{where} to start from."
+            raise ValueError(msg)
+        return cells[keep]
+
+    def _codes_of(self, adata: AnnData | MuData, cells: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Trained condition of cells: of their label, at the nearest dose in logarithms; -1 for none."""
+        trained = self._trained_conditions()
+        spelling = {names: [entry for entry in trained if entry[1] == names] for _, names, _ in trained}
+        found: dict[tuple[str, float], int] = {}
+        labels, doses = self._labels(adata)[cells], self._doses(adata)[cells]
+        for label, dose in set(zip(labels, doses, strict=True)):
+            names = frozenset(np.asarray(self.perturbations_, dtype=object)[self._members(label)])
+            near = sorted((abs(np.log1p(at) - np.log1p(dose)), code) for code, _, at in spelling.get(names, []))
+            found[label, dose] = near[0][1] if near else -1
+        return np.array([found[key] for key in zip(labels, doses, strict=True)], dtype=np.int64)
+
+    def _members(self, label: str) -> NDArray[np.bool_]:
+        """Which perturbations a label holds."""
+        return np.asarray(self.encode_perturbations([label])[0] != 0)
+
+    @torch.inference_mode()
+    def get_latent_representation(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
+        batch_size: int | None = None,
+    ) -> NDArray[np.float32]:
+        """Mean of the posterior of each cell in the space that both arms share.
+
+        Parameters
+        ----------
+        adata
+            Cells; the training data if ``None``. Treated cells of a condition that was not trained on are encoded as if
+            the condition had neither scale nor shift.
+        indices
+            Cells to take; all if ``None``.
+        batch_size
+            Cells at a time.
+
+        Returns
+        -------
+        Array of cells x units.
+        """
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        self.module.eval()
+        cells = np.arange(adata.n_obs) if indices is None else as_indices(indices, adata.n_obs)
+        out = np.empty((len(cells), self.preset_.n_translator), dtype=np.float32)
+        is_control = self._labels(adata)[cells] == self.control_
+        codes = np.full(len(cells), -1)
+        codes[~is_control] = self._codes_of(adata, cells[~is_control])
+        for side, code in {(SIDES[not control], int(code)) for control, code in zip(is_control, codes, strict=True)}:
+            rows = np.flatnonzero((is_control == (side == "control")) & (codes == code))
+            out[rows] = np.concatenate(
+                [self._latent(batch[KEYS.X], side, code) for batch in self._batches(adata, cells[rows], batch_size)]
+            )
+        return out
+
+    def _latent(self, x: Tensor, side: Side, code: int) -> NDArray[np.float32]:
+        """Mean of the posterior of cells of one condition; without one if it is negative."""
+        codes = None if code < 0 else torch.full((len(x),), code, device=x.device)
+        return np.asarray(self.module.posterior(x, side, codes).mean.cpu().numpy())
+
+    def attribution_target(
+        self, kind: Literal["latent", "change"] = "latent", *, perturbation: str | None = None
+    ) -> AttributionTarget:
+        """Differentiable function of the expression of control cells, for attributions.
+
+        Parameters
+        ----------
+        kind
+            ``"latent"`` (mean of the posterior that both arms share) or ``"change"`` (predicted change of expression
+            under ``perturbation``).
+        perturbation
+            Label, for ``"change"``.
+
+        Returns
+        -------
+        The function, the transform of registered expression into its input, and the names of its outputs.
+
+        Raises
+        ------
+        ValueError
+            If the kind does not exist, or the perturbation is missing or unknown.
+        """
+        self._check_if_trained(warn=False)
+        module = self.module.eval()
+        if kind == "latent":
+            units = [f"latent_{index}" for index in range(self.preset_.n_translator)]
+            return AttributionTarget(lambda x: module.posterior(x, "control").mean, _as_it_is, units, kind=kind)
+        if kind != "change" or perturbation is None:
+            msg = f"`kind` must be 'latent', or 'change' with a `perturbation`, got {kind!r}."
+            raise ValueError(msg)
+        plans = self._weights(self.encode_perturbations([self.canonical(perturbation)])[0])
+        return AttributionTarget(lambda x: self._predicted(x, plans) - x, _as_it_is, self.var_names_, kind=kind)
+
+
+def _truncated(x: Tensor) -> Tensor:
+    """Expression without what is below the least, which decoders give in place of none."""
+    return torch.where(x < _LEAST, torch.zeros_like(x), x)
+
+
+def _as_it_is(x: Tensor, size_factor: Tensor | None = None) -> Tensor:
+    """Log-normalised expression needs no transform."""
+    return x

@@ -1,0 +1,198 @@
+"""The network: an autoencoder for each arm and a translator between their embeddings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import torch
+from scvi.module.base import BaseModuleClass, LossOutput
+from torch import nn
+from torch.nn.functional import mse_loss
+
+from scpi.model.base._constants import KEYS
+from scpi.model.scbutterfly._losses import discrimination, kl_to_standard, mixed
+from scpi.model.scbutterfly._networks import Arm, Bridge, Conditions, Discriminator, Normal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from scpi.model.scbutterfly._presets import Preset
+
+Side = Literal["control", "treated"]
+SIDES: tuple[Side, Side] = ("control", "treated")
+
+
+class Joint(NamedTuple):
+    """Outcome of the joint phase for a batch.
+
+    Attributes
+    ----------
+    reconstruction
+        Squared errors of both arms, from either arm, averaged over cells and genes and summed.
+    kl
+        Sum of the divergences of both arms.
+    encoded, translated
+        Embedding of each arm by its encoder, and translated from the other arm.
+    """
+
+    reconstruction: Tensor
+    kl: Tensor
+    encoded: Mapping[Side, Tensor]
+    translated: Mapping[Side, Tensor]
+
+
+class SCButterflyModule(BaseModuleClass):
+    """Autoencoders of control and treated cells, whose embeddings are translated into each other.
+
+    Parameters
+    ----------
+    n_genes
+        Number of genes.
+    n_conditions
+        Codes of conditions. The treated arm depends on the condition only where there are several.
+    preset
+        Sizes.
+    conditional
+        Whether the treated arm depends on the condition.
+    """
+
+    trained: Tensor
+
+    def __init__(self, n_genes: int, n_conditions: int, *, preset: Preset, conditional: bool) -> None:
+        super().__init__()
+        self.n_genes, self.preset = n_genes, preset
+        hidden = {"control": preset.control_hidden, "treated": preset.treated_hidden}
+        self.arms = nn.ModuleDict({side: Arm(n_genes, hidden[side], preset) for side in SIDES})
+        sizes = preset.n_latent, preset.n_translator
+        # Each arm learns by itself first, over a posterior of its own that is not needed later
+        self.own = nn.ModuleDict({side: Bridge((side,), *sizes) for side in SIDES})
+        self.translator = Bridge(SIDES, *sizes)
+        self.discriminators = nn.ModuleDict({side: Discriminator(preset.n_latent) for side in SIDES})
+        self.encoder_conditions = Conditions(n_conditions, preset.n_latent) if conditional else None
+        self.decoder_conditions = Conditions(n_conditions, preset.n_latent) if conditional else None
+        self.register_buffer("trained", torch.zeros(n_conditions, dtype=torch.bool))
+
+    def arm(self, side: Side) -> Arm:
+        """Autoencoder of an arm."""
+        arm = self.arms[side]
+        assert isinstance(arm, Arm)
+        return arm
+
+    @torch.no_grad()
+    def start_from(self, means: Mapping[Side, Tensor]) -> None:
+        """Begin with the mean expression of each arm where decoders end in a linear layer."""
+        for side, mean in means.items():
+            last = self.arm(side).decoder[-1]
+            if isinstance(last, nn.Linear):
+                last.bias.copy_(mean)
+
+    def encode(self, x: Tensor, side: Side, code: Tensor | None) -> Tensor:
+        """Embedding of cells of an arm; that of treated cells is freed of their condition."""
+        h = self.arm(side).encode(x)
+        return h if side == "control" else _under(self.encoder_conditions, h, code)
+
+    def decode(self, h: Tensor, side: Side, code: Tensor | None) -> Tensor:
+        """Expression of cells of an arm, treated ones under a condition."""
+        return self.arm(side).decode(h if side == "control" else _under(self.decoder_conditions, h, code))
+
+    def posterior(self, x: Tensor, side: Side, code: Tensor | None = None) -> Normal:
+        """Posterior of cells of an arm in the space that both arms share."""
+        return self.translator.posterior(self.encode(x, side, code), side)
+
+    def expression(self, z: Tensor, side: Side, code: Tensor | None = None) -> Tensor:
+        """Expression in an arm, from the space that both arms share."""
+        return self.decode(self.translator.embedding(z, side), side, code)
+
+    def translate(self, x: Tensor, source: Side, code: Tensor | None, *, sample: bool = False) -> Tensor:
+        """Expression of cells of one arm in the other.
+
+        Parameters
+        ----------
+        x
+            Expression, cells x genes.
+        source
+            Arm of the cells.
+        code
+            Condition of the treated side, (n_cells,).
+        sample
+            Draw from the posterior, in place of its mean.
+        """
+        posterior = self.posterior(x, source, code)
+        z = posterior.draw() if sample else posterior.mean
+        target = SIDES[source == "control"]
+        translated = self.expression(z, target, code)
+        if not self.preset.keep_residual:
+            return translated
+        return x + translated - self.expression(z, source, code)
+
+    def own_losses(self, batch: Mapping[str, Tensor], side: Side) -> dict[str, Tensor]:
+        """Squared error and divergence of an arm by itself."""
+        x, code = batch[KEYS.X if side == "control" else KEYS.PERTURBED], batch[KEYS.CONDITION]
+        own = self.own[side]
+        assert isinstance(own, Bridge)
+        posterior = own.posterior(self.encode(x, side, code), side)
+        h = own.embedding(posterior.draw() if self.training else posterior.mean, side)
+        return {"reconstruction": mse_loss(self.decode(h, side, code), x), "kl": kl_to_standard(posterior)}
+
+    def joint(self, batch: Mapping[str, Tensor]) -> Joint:
+        """Losses of both arms from either, and the embeddings that the discriminators compare."""
+        code = batch[KEYS.CONDITION]
+        x: dict[Side, Tensor] = {"control": batch[KEYS.X], "treated": batch[KEYS.PERTURBED]}
+        encoded = {side: self.encode(x[side], side, code) for side in SIDES}
+        reconstruction = kl = torch.zeros((), device=code.device)
+        translated: dict[Side, Tensor] = {}
+        for source in SIDES:
+            posterior = self.translator.posterior(encoded[source], source)
+            z = posterior.draw() if self.training else posterior.mean
+            kl = kl + kl_to_standard(posterior)
+            for target in SIDES:
+                h = self.translator.embedding(z, target)
+                if target != source:
+                    translated[target] = h
+                reconstruction = reconstruction + mse_loss(self.decode(h, target, code), x[target])
+        return Joint(reconstruction, kl, encoded, translated)
+
+    def discriminator_loss(
+        self, encoded: Mapping[Side, Tensor], translated: Mapping[Side, Tensor], label: Tensor
+    ) -> Tensor:
+        """Sum over the arms of the loss of the discriminator that is shown one embedding of each cell."""
+        losses = [
+            discrimination(self.discriminators[side](mixed(encoded[side], translated[side], label)), label)
+            for side in SIDES
+        ]
+        return torch.stack(losses).sum()
+
+    def networks(self) -> list[nn.Parameter]:
+        """All parameters but those of the discriminators."""
+        return [value for name, value in self.named_parameters() if not name.startswith("discriminators.")]
+
+    def _get_inference_input(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"x": tensors[KEYS.X]}
+
+    def inference(self, x: Tensor) -> dict[str, Tensor]:
+        """Posterior of control cells."""
+        return {"z": self.posterior(x, "control").mean}
+
+    def _get_generative_input(
+        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        return inference_outputs
+
+    def generative(self, z: Tensor) -> dict[str, Tensor]:
+        """Control cells."""
+        return {"mean": self.expression(z, "control")}
+
+    def loss(self, *args: Any, **kwargs: Any) -> LossOutput:
+        """The objective depends on the phase."""
+        msg = "The training plan takes the losses of its phase."
+        raise NotImplementedError(msg)
+
+
+def _under(conditions: Conditions | None, h: Tensor, code: Tensor | None) -> Tensor:
+    """Embedding under conditions, where it depends on them and they are given."""
+    if conditions is None or code is None:
+        return h
+    under: Tensor = conditions(h, code)
+    return under

@@ -1,0 +1,108 @@
+"""Settings that belong together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scpi.model.base._presets import Rules
+
+if TYPE_CHECKING:
+    from scpi.model.base._transport import Pairing, PlanMethod
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """Architecture, objective and schedule; the defaults are those published.
+
+    Attributes
+    ----------
+    control_hidden, treated_hidden
+        Units of the hidden layers of the encoder of each arm; those of its decoder are the same in reverse.
+    n_latent
+        Units of the embeddings that the encoders give and the decoders read.
+    n_translator
+        Units between encoders and decoders, which have a normal posterior.
+    dropout
+        Share of hidden units that are silenced in training.
+    noise
+        Share of genes that encoders do not see in training.
+    plain_output
+        Decoders end in a linear layer, in place of one with normalisation and a leaky rectifier, as published.
+    data_init
+        The linear layers at the end of the decoders start from the mean expression of their arm.
+    keep_residual
+        A prediction is the cell plus the decoded change, in place of the decoded cell, as published.
+    kl_weight
+        Weight of the Kullback-Leibler term of an arm, over the number of genes; twice that in the joint phase.
+    kl_warmup
+        Epochs of a phase over which that weight rises from 0.
+    adversarial_weight
+        Weight of the loss of the discriminators in that of the networks, which raise it.
+    adversarial_limit
+        The discriminators count while the sum of their losses is below this; at twice the logarithm of 2 they know
+        nothing.
+    pairing
+        Partner of a control cell: the treated cell that gets most of its mass (``"largest"``), one that no other cell
+        has (``"assignment"``), or one drawn from its mass (``"sample"``).
+    transport, n_components, max_cells
+        Optimal transport between the arms of a context: method, principal components, and cells in each arm above
+        which a context is divided.
+    lr, discriminator_lr
+        Learning rates of Adam for the networks and of stochastic gradient descent for the discriminators.
+    batch_size
+        Most pairs in a batch.
+    max_epochs
+        Epochs of the joint phase; the two phases before it take half as many each.
+    patience
+        Epochs without a gain after which a phase ends.
+    """
+
+    control_hidden: tuple[int, ...] = (256,)
+    treated_hidden: tuple[int, ...] = (128,)
+    n_latent: int = 128
+    n_translator: int = 128
+    dropout: float = 0.1
+    noise: float = 0.5
+    plain_output: bool = False
+    data_init: bool = False
+    keep_residual: bool = False
+    kl_weight: float = 20.0
+    kl_warmup: int = 50
+    adversarial_weight: float = 1.0
+    adversarial_limit: float = 1.35
+    pairing: Pairing = "largest"
+    transport: PlanMethod = "exact"
+    n_components: int = 50
+    max_cells: int = 5000
+    lr: float = 1e-3
+    discriminator_lr: float = 5e-3
+    batch_size: int = 64
+    max_epochs: int = 200
+    patience: int = 50
+
+
+PRESETS = {
+    # Chosen by leaving out one training context after the other: what is decoded is the change and not the cell
+    "scpi": Preset(plain_output=True, data_init=True, keep_residual=True, max_epochs=60),
+    "published": Preset(),
+}
+
+RULES = Rules(
+    choices={"pairing": ("largest", "assignment", "sample"), "transport": ("exact", "entropic")},
+    least={
+        "n_latent": 1,
+        "n_translator": 1,
+        "kl_weight": 0,
+        "kl_warmup": 0,
+        "adversarial_weight": 0,
+        "adversarial_limit": 0,
+        "n_components": 1,
+        "max_cells": 1,
+        "batch_size": 2,
+        "max_epochs": 1,
+        "patience": 1,
+    },
+    positive=("lr", "discriminator_lr"),
+    shares=("dropout", "noise"),
+)

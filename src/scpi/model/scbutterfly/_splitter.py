@@ -1,0 +1,166 @@
+"""Batches of control cells beside their partners by optimal transport."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+from scpi.model.base._cell_data import BatchSampler
+from scpi.model.base._cell_splitter import ScreenCells
+from scpi.model.base._constants import KEYS
+from scpi.model.base._screen_splitter import ScreenSplitter
+from scpi.model.base._transport import CellPairs, pair_by_stratum
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from scvi.data import AnnDataManager
+    from torch import Tensor
+
+    from scpi.model.scbutterfly._module import Side
+    from scpi.model.scbutterfly._presets import Preset
+
+
+class PairedCells(Dataset[dict[str, "Tensor"]]):
+    """Pairs of cells, as dense batches.
+
+    Parameters
+    ----------
+    cells
+        Cells of the screen.
+    pairs
+        Positions of the cells of each pair.
+    """
+
+    def __init__(self, cells: ScreenCells, pairs: CellPairs) -> None:
+        self._cells, self.pairs = cells, pairs
+
+    def __getitem__(self, index: NDArray[np.int64]) -> dict[str, Tensor]:
+        control, treated = (self._cells[positions[index]] for positions in self.pairs)
+        return {
+            KEYS.X: control[KEYS.X],
+            KEYS.PERTURBED: treated[KEYS.X],
+            KEYS.CONDITION: treated[KEYS.CONDITION].squeeze(1),
+        }
+
+
+class PairSampler(BatchSampler):
+    """Batches of some of the pairs, others in every epoch.
+
+    Parameters
+    ----------
+    n_pairs
+        Number of pairs.
+    n_drawn
+        Pairs of an epoch.
+    batch_size
+        Most pairs in a batch.
+    seed
+        Seed of the draws.
+    """
+
+    def __init__(self, n_pairs: int, n_drawn: int, *, batch_size: int, seed: int) -> None:
+        super().__init__(np.arange(n_drawn), batch_size=batch_size, shuffle=True, seed=seed)
+        self._n_pairs = n_pairs
+
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        order = np.random.default_rng([self._seed, self._epoch]).permutation(self._n_pairs)
+        self._epoch += 1
+        yield from np.array_split(order[: len(self._cells)], len(self))
+
+
+class PairSplitter(ScreenSplitter):
+    """Splits cells, and pairs the control with the treated cells of each context and condition.
+
+    Training and validation cells are paired among themselves. Batches have the keys of :data:`KEYS`: expression of
+    the control cells (``X``) and of their partners (``PERTURBED``), and the condition of the partners, (n_pairs,).
+    Every control cell has a partner in every condition of its context; an epoch takes as many pairs, at random, as there
+    are paired cells in the larger arm, which with one condition are all of them.
+
+    Parameters
+    ----------
+    adata_manager
+        Manager of the registered data.
+    preset
+        How cells are paired.
+    batch_size
+        Most pairs in a batch.
+    **kwargs
+        As of :class:`ScreenSplitter`.
+    """
+
+    def __init__(self, adata_manager: AnnDataManager, *, preset: Preset, batch_size: int, **kwargs: Any) -> None:
+        super().__init__(adata_manager, **kwargs)
+        self.batch_size, self._preset = batch_size, preset
+        self._x = adata_manager.get_from_registry(KEYS.X)
+        self._context = (
+            np.asarray(adata_manager.get_from_registry(KEYS.CONTEXT)).ravel().astype(np.int64)
+            if KEYS.CONTEXT in adata_manager.data_registry
+            else np.zeros(len(self._codes), dtype=np.int64)
+        )
+        self._cells = ScreenCells(adata_manager, self.design)
+        self.train_pairs = self._pair(self.train_idx)
+        if len(self.train_pairs.source) < 2:
+            msg = (
+                "No context has control and treated cells in the training set, so that none can be paired: "
+                "training needs a context with both."
+            )
+            raise ValueError(msg)
+        self.val_pairs = self._pair(self.val_idx)
+
+    @property
+    def paired_conditions(self) -> NDArray[np.int64]:
+        """Codes of the conditions that have pairs to train on."""
+        return np.unique(self.conditions_of(self.train_pairs.target))
+
+    def _pair(self, cells: NDArray[np.int64]) -> CellPairs:
+        """Pairs of some cells, condition by condition."""
+        rng = np.random.default_rng(self.seed)
+        is_control, codes = self.is_control(cells), self.conditions_of(cells)
+        control, pairs = cells[is_control], []
+        for code in np.unique(codes[~is_control]):
+            treated = cells[codes == code]
+            pairs.append(
+                pair_by_stratum(
+                    self._x,
+                    control,
+                    treated,
+                    self._context[control],
+                    self._context[treated],
+                    n_components=self._preset.n_components,
+                    method=self._preset.transport,
+                    how=self._preset.pairing,
+                    max_cells=self._preset.max_cells,
+                    rng=rng,
+                )
+            )
+        empty = np.zeros(0, dtype=np.int64)
+        sources, targets = ([empty, *(pair[arm] for pair in pairs)] for arm in range(2))
+        return CellPairs(np.concatenate(sources), np.concatenate(targets))
+
+    def mean_expression(self) -> dict[Side, NDArray[np.float32]]:
+        """Mean of the training cells of each arm that have a partner."""
+        means = (self._x[np.unique(cells)].mean(0) for cells in self.train_pairs)
+        control, treated = (np.asarray(mean, dtype=np.float32).ravel() for mean in means)
+        return {"control": control, "treated": treated}
+
+    def _loader_of(self, pairs: CellPairs, *, shuffle: bool) -> DataLoader[dict[str, Tensor]]:
+        n_pairs = len(pairs.source)
+        sampler = BatchSampler(np.arange(n_pairs), batch_size=self.batch_size, shuffle=False, seed=self.seed)
+        if shuffle:
+            largest = max(len(np.unique(positions)) for positions in pairs)
+            sampler = PairSampler(n_pairs, min(n_pairs, largest), batch_size=self.batch_size, seed=self.seed)
+        # The sampler yields whole batches, so the loader must not batch again.
+        dataset = PairedCells(self._cells, pairs)
+        return DataLoader(dataset, sampler=sampler, batch_size=None, **self.data_loader_kwargs)
+
+    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """Batches of pairs of training cells, others in every epoch."""
+        return self._loader_of(self.train_pairs, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[dict[str, Tensor]] | list[Any]:
+        """Batches of pairs of validation cells, the same in every epoch."""
+        return self._loader_of(self.val_pairs, shuffle=False) if len(self.val_pairs.source) > 1 else []
