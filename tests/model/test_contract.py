@@ -26,6 +26,10 @@ CASES = {
     "MeanDelta": ("MeanDelta", {}),
     "NoChange": ("NoChange", {}),
     "TrainMean": ("TrainMean", {}),
+    "SCGEN": ("SCGEN", {"n_hidden": 32, "n_latent": 8}),
+    "SCGEN-published": ("SCGEN", {"preset": "published", "n_hidden": 32}),
+    "SCVIDR": ("SCVIDR", {"n_hidden": 32, "n_latent": 8}),
+    "SCVIDR-published": ("SCVIDR", {"preset": "published", "n_hidden": 32}),
 }
 KEYS = {"context_key": "cell_type", "dose_key": "dose", "batch_key": "batch", "size_factor_key": "depth"}
 
@@ -41,15 +45,29 @@ def case(request):
     return CASES[request.param]
 
 
-@pytest.fixture(scope="module")
-def before(make_screen):
-    return make_screen()
+def logged(adata):
+    """Counts scaled to the median total, as log1p."""
+    total = np.asarray(adata.X.sum(1)).ravel()
+    adata.X = sparse.csr_matrix(adata.X.multiply((np.median(total) / total)[:, None]).log1p(), dtype=np.float32)
+    return adata
 
 
 @pytest.fixture(scope="module")
-def adata(case, make_screen):
+def make_data(case, make_screen):
+    """Maker of screens on the scale that the model reads."""
+    reads_logs = getattr(scpi.model, case[0])._reads_logs
+    return lambda **kwargs: logged(make_screen(**kwargs)) if reads_logs else make_screen(**kwargs)
+
+
+@pytest.fixture(scope="module")
+def before(make_data):
+    return make_data()
+
+
+@pytest.fixture(scope="module")
+def adata(case, make_data):
     # One for each case: a model's keys must not be found by another's tests.
-    return make_screen()
+    return make_data()
 
 
 @pytest.fixture(scope="module")
@@ -136,10 +154,10 @@ class TestContract:
             assert again.obs.equals(predicted.obs)
             np.testing.assert_array_equal(loaded.train_indices, model.train_indices)
 
-    def test_a_model_loaded_without_data_predicts_from_other_cells(self, model, make_screen, predicted, tmp_path):
+    def test_a_model_loaded_without_data_predicts_from_other_cells(self, model, make_data, predicted, tmp_path):
         model.save(tmp_path / "model")
         loaded = type(model).load(tmp_path / "model", adata=False, accelerator="cpu")
-        fresh = make_screen()
+        fresh = make_data()
         del fresh.varm["gene_sets"], fresh.uns["gene_sets"]
         again = loaded.predict(fresh, perturbation=["A", "A+B"], n_cells=12)
         np.testing.assert_array_equal(values(again), values(predicted))
@@ -151,13 +169,13 @@ class TestContract:
         new = before[controls].copy()
         np.testing.assert_allclose(values(model.predict(new, perturbation="A+B")), values(expected), atol=1e-5)
 
-    def test_new_cells_may_be_an_unseen_combination(self, model, make_screen):
-        new = make_screen(conditions={"control": 6, "D+A": 4, "B+D+C": 2}, rng=1)
+    def test_new_cells_may_be_an_unseen_combination(self, model, make_data):
+        new = make_data(conditions={"control": 6, "D+A": 4, "B+D+C": 2}, rng=1)
         assert model.predict(new, perturbation="A+D").n_obs == 6
         assert model.evaluate(new).index.tolist() == ["A+D", "B+C+D"]
 
-    def test_new_cells_with_an_unknown_perturbation_are_refused(self, model, make_screen, assert_unchanged):
-        new = make_screen(conditions={"control": 6, "D+A": 4}, rng=1)
+    def test_new_cells_with_an_unknown_perturbation_are_refused(self, model, make_data, assert_unchanged):
+        new = make_data(conditions={"control": 6, "D+A": 4}, rng=1)
         new.obs["perturbation"] = new.obs["perturbation"].replace({"D+A": "D+X"})
         copy = new.copy()
         with pytest.raises(ValueError, match=r"Unknown perturbation 'X'.*'A', 'B', 'C', 'D'"):
@@ -209,9 +227,13 @@ class TestContract:
         ],
         ids=["csc", "csr_array", "dense", "fortran", "float64", "int64", "csr_int32"],
     )
-    def test_the_format_of_the_matrix_does_not_matter(self, model, make_screen, predicted, convert):
-        new = make_screen()
+    def test_the_format_of_the_matrix_does_not_matter(self, model, make_data, predicted, convert):
+        new = make_data()
         new.X = convert(new.X)
+        if model._reads_logs and np.issubdtype(new.X.dtype, np.integer):
+            with pytest.raises(ValueError, match="log-normalised"):
+                model.predict(new, perturbation="A")
+            return
         again = model.predict(new, perturbation=["A", "A+B"], n_cells=12)
         np.testing.assert_allclose(values(again), values(predicted), atol=1e-5)
 
@@ -232,8 +254,8 @@ class TestContract:
             type(model).load(tmp_path / "model", adata=new, accelerator="cpu")
         assert_unchanged(new, copy)
 
-    def test_words_are_no_expression(self, case, model, make_screen):
-        new = make_screen()
+    def test_words_are_no_expression(self, case, model, make_data):
+        new = make_data()
         new.X = np.full(new.shape, "one", dtype=object)
         with pytest.raises(TypeError, match="must hold numbers"):
             model.predict(new, perturbation="A")
@@ -259,18 +281,18 @@ class TestContract:
         assert table.index.tolist() == ["C+D"]
         assert table["n_cells"].tolist() == [12]
 
-    def test_the_same_seed_gives_the_same_model(self, case, make_screen, predicted, build):
-        again = build(case[0], make_screen(), case[1], train={"held_out": ["C+D"]})
+    def test_the_same_seed_gives_the_same_model(self, case, make_data, predicted, build):
+        again = build(case[0], make_data(), case[1], train={"held_out": ["C+D"]})
         np.testing.assert_array_equal(values(again.predict(perturbation=["A", "A+B"], n_cells=12)), values(predicted))
 
-    def test_the_global_generators_are_left_alone(self, case, make_screen, build):
+    def test_the_global_generators_are_left_alone(self, case, make_data, build):
         before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-        build(case[0], make_screen(), case[1]).predict(perturbation="A")
+        build(case[0], make_data(), case[1]).predict(perturbation="A")
         assert torch.equal(torch.get_rng_state(), before[0])
         np.testing.assert_array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
 
-    def test_context_dose_batch_and_size_factor(self, case, make_screen, build, tmp_path):
-        adata = make_screen()
+    def test_context_dose_batch_and_size_factor(self, case, make_data, build, tmp_path):
+        adata = make_data()
         model = build(case[0], adata, case[1], setup=KEYS)
         predicted = model.predict(perturbation=["A", "C+D"], context="T", dose=0.5, n_cells=7)
         assert set(predicted.obs["context"]) == {"T"}
@@ -282,19 +304,19 @@ class TestContract:
             model.predict(perturbation="A", context="liver")
         model.save(tmp_path / "model")
         loaded = type(model).load(tmp_path / "model", adata=False, accelerator="cpu")
-        again = loaded.predict(make_screen(), perturbation=["A", "C+D"], context="T", dose=0.5, n_cells=7)
+        again = loaded.predict(make_data(), perturbation=["A", "C+D"], context="T", dose=0.5, n_cells=7)
         np.testing.assert_array_equal(values(again), values(predicted))
         assert np.isfinite(model.evaluate()["rmse"]).all()
 
-    def test_a_dose_of_zero_changes_nothing(self, case, make_screen, build):
-        model = build(case[0], make_screen(), case[1], setup={"dose_key": "dose"})
+    def test_a_dose_of_zero_changes_nothing(self, case, make_data, build):
+        model = build(case[0], make_data(), case[1], setup={"dose_key": "dose"})
         # Two baselines know neither doses nor perturbations.
         same = ("A", 1.0) if case[0] in ("MeanDelta", "TrainMean") else ("control", None)
         none, other = (model.predict(perturbation=name, dose=dose) for name, dose in (("A", 0.0), same))
         np.testing.assert_array_equal(values(none), values(other))
 
-    def test_an_untrained_model_predicts_nothing(self, case, make_screen):
-        adata = make_screen()
+    def test_an_untrained_model_predicts_nothing(self, case, make_data):
+        adata = make_data()
         cls = getattr(scpi.model, case[0])
         cls.setup_anndata(adata)
         with pytest.raises(RuntimeError, match="trained"):
