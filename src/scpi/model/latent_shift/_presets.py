@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from scpi.model.base._presets import Rules
 
@@ -25,14 +25,16 @@ class ShiftPreset:
     dropout
         Share of hidden units that are dropped in training.
     kl_weight
-        Weight of the Kullback-Leibler divergence beside the squared error.
+        Weight of the Kullback-Leibler divergence beside the squared error; 1 for the bound of the likelihood under
+        normal errors of variance 1.
     linear_decoder
         A linear map in place of the hidden layers of the decoder.
     residual
         Add the decoded change to the cell, in place of taking the decoded cell, which lacks what the network does not
         reconstruct.
-    lr
-        Learning rate of Adam.
+    lr, eps
+        Learning rate of Adam, and what it adds to the root of the mean squared gradient: the larger, the shorter are
+        the steps where gradients are small.
     batch_size
         Most cells in a batch.
     max_epochs
@@ -43,16 +45,17 @@ class ShiftPreset:
         Return to the epoch with the lowest validation loss.
     """
 
-    n_hidden: int = 800
-    n_layers: int = 2
-    n_latent: int = 100
+    n_hidden: int = 256
+    n_layers: int = 1
+    n_latent: int = 50
     dropout: float = 0.2
-    kl_weight: float = 5e-5
+    kl_weight: float = 1.0
     linear_decoder: bool = False
     residual: bool = True
     lr: float = 1e-3
+    eps: float = 1e-8
     batch_size: int = 128
-    max_epochs: int = 100
+    max_epochs: int = 30
     patience: int = 25
     restore_best: bool = False
 
@@ -88,14 +91,25 @@ class SCVIDRPreset(ShiftPreset):
     dose_response: DoseResponse = "measured"
 
 
+# What both publications have
+_PUBLISHED: dict[str, Any] = {
+    "n_hidden": 800,
+    "n_layers": 2,
+    "n_latent": 100,
+    "kl_weight": 5e-5,
+    "residual": False,
+    "eps": 0.01,
+    "max_epochs": 100,
+}
+
 SCGEN_PRESETS: dict[str, SCGENPreset] = {
     "scpi": SCGENPreset(),
-    "published": SCGENPreset(controls="all", residual=False, batch_size=32),
+    "published": SCGENPreset(controls="all", batch_size=32, **_PUBLISHED),
 }
 
 SCVIDR_PRESETS: dict[str, SCVIDRPreset] = {
     "scpi": SCVIDRPreset(),
-    "published": SCVIDRPreset(regression="ols", dose_response="log", residual=False),
+    "published": SCVIDRPreset(regression="ols", dose_response="log", **_PUBLISHED),
 }
 
 RULES = Rules(
@@ -113,6 +127,6 @@ RULES = Rules(
         "max_epochs": 1,
         "patience": 1,
     },
-    positive=("lr",),
+    positive=("lr", "eps"),
     shares=("dropout",),
 )

@@ -177,7 +177,7 @@ class ShiftModel(NetworkModel):
                 "seed": self.seed_ if seed is None else seed,
             }
             | (datasplitter_kwargs or {}),
-            plan_kwargs={"lr": preset.lr if lr is None else lr} | (plan_kwargs or {}),
+            plan_kwargs={"lr": preset.lr if lr is None else lr, "eps": preset.eps} | (plan_kwargs or {}),
             anneal_end=0,
             # Of the weighted objective: unweighted, the divergence would stop training while reconstruction still gains.
             monitor="elbo_validation",
