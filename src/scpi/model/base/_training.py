@@ -89,7 +89,9 @@ class NetworkModel(PerturbationModel):
         if restore_best and has_validation:
             callbacks.append(BestWeights(monitor, start_epoch=anneal_end))
         defaults: dict[str, Any] = {"check_val_every_n_epoch": 1 if has_validation else None, "log_every_n_steps": 1}
-        if has_validation if early_stopping is None else early_stopping:
+        if early_stopping is None:
+            early_stopping = has_validation
+        if early_stopping:
             if not has_validation:
                 msg = "Early stopping needs validation cells: set `validation_size` above 0."
                 raise ValueError(msg)
