@@ -45,6 +45,8 @@ class Key:
         """Values of the causal factors, cells x factors."""
         PROGRAMS: Final = "programs"
         """True activity of every simulated gene program, cells x programs."""
+        CORRECTED_LATENT: Final = "corrected_latent"
+        """Latent units after the differences between batches were taken away, cells x units."""
 
     class layers:
         """Entries of ``adata.layers``."""

@@ -32,6 +32,10 @@ CASES = {
     "RidgeDelta": ("RidgeDelta", {}),
     "SCButterfly-published": ("SCButterfly", {"preset": "published"}),
     "SCButterfly-scpi": ("SCButterfly", {}),
+    "SCGEN": ("SCGEN", {"n_hidden": 32, "n_latent": 8}),
+    "SCGEN-published": ("SCGEN", {"preset": "published", "n_hidden": 32}),
+    "SCVIDR": ("SCVIDR", {"n_hidden": 32, "n_latent": 8}),
+    "SCVIDR-published": ("SCVIDR", {"preset": "published", "n_hidden": 32}),
     "TrainMean": ("TrainMean", {}),
     "WeightedDelta": ("WeightedDelta", {}),
 }

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from scpi.model.clustering import SCDeepCluster as SCDeepCluster
     from scpi.model.clustering import SCZIDesk as SCZIDesk
     from scpi.model.gene_program import GeneProgramAE as GeneProgramAE
+    from scpi.model.latent_shift import SCGEN as SCGEN
+    from scpi.model.latent_shift import SCVIDR as SCVIDR
     from scpi.model.scbutterfly import SCButterfly as SCButterfly
     from scpi.model.senavae import SENAVAE as SENAVAE
 
@@ -44,6 +46,8 @@ __getattr__, __dir__, __all__ = attach(
         "NoChange": "baselines",
         "SCButterfly": "scbutterfly",
         "SCDeepCluster": "clustering",
+        "SCGEN": "latent_shift",
+        "SCVIDR": "latent_shift",
         "SCZIDesk": "clustering",
         "SENAVAE": "senavae",
         "TrainMean": "baselines",

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import scpi
-from scpi.model.baselines._context_delta import best_setting
-from scpi.model.baselines._ridge_delta import ridge_weights
+from scpi.model.base._regression import best_setting, ridge_weights
 from scpi.model.baselines._weighted_delta import kernel_weights
 
 CONTEXTS = ("B", "Mono", "NK", "T")

@@ -103,7 +103,7 @@ class PredictiveModel(ScreenModel):
         design = self.encode_perturbations(labels, None if dose is None else [dose] * len(labels))
         controls = self._control_cells(adata, context=context, indices=indices)
         generator = as_generator(rng)
-        chosen = [_draw(controls, n_cells, generator) for _ in labels]
+        chosen = [draw_cells(controls, n_cells, generator) for _ in labels]
         expression = [
             self._predict_cells(adata, cells, row, sample=sample, rng=generator)
             for cells, row in zip(chosen, design, strict=True)
@@ -114,14 +114,26 @@ class PredictiveModel(ScreenModel):
         self, adata: AnnData | MuData, *, context: str | None, indices: Sequence[int] | NDArray[np.int64] | None
     ) -> NDArray[np.int64]:
         """Control cells of a context, among ``indices`` if these are given."""
+        return self._labelled_cells(adata, self.control_, context=context, indices=indices)
+
+    def _labelled_cells(
+        self,
+        adata: AnnData | MuData,
+        label: str,
+        *,
+        context: str | None,
+        indices: Sequence[int] | NDArray[np.int64] | None,
+    ) -> NDArray[np.int64]:
+        """Cells of a condition and a context, among ``indices`` if these are given."""
         candidates = np.arange(adata.n_obs) if indices is None else as_indices(indices, adata.n_obs)
-        keep = self._labels(adata)[candidates] == self.control_
+        keep = self._labels(adata)[candidates] == label
         if context is not None:
-            codes = np.asarray(self._field(adata, KEYS.CONTEXT)).ravel()[candidates]
-            keep &= self._contexts(adata)[codes.astype(np.int64)].astype(str) == str(context)
+            codes = self._context_codes(adata)[candidates]
+            keep &= self._contexts(adata)[codes].astype(str) == str(context)
         if not keep.any():
             where = "" if context is None else f" of context {context!r}"
-            msg = f"There is no control cell ({self.control_!r}){where} to start a prediction from."
+            what = f"control cell ({label!r})" if label == self.control_ else f"cell under {label!r}"
+            msg = f"There is no {what}{where} to start a prediction from."
             raise ValueError(msg)
         return candidates[keep]
 
@@ -129,7 +141,7 @@ class PredictiveModel(ScreenModel):
         """A context must be registered, and be one of the data."""
         if context is None:
             return
-        if not self._has_field(KEYS.CONTEXT):
+        if not self.has_contexts:
             msg = "`context` was given, but `setup_anndata` was called without `context_key`."
             raise ValueError(msg)
         known = [str(name) for name in self._contexts(adata)]
@@ -153,6 +165,17 @@ class PredictiveModel(ScreenModel):
                     f"The dose {dose:g} lies outside of the measured range, {least:g} to {most:g}: it is extrapolated."
                 )
                 warnings.warn(msg, UserWarning, stacklevel=3)
+
+    @property
+    def has_contexts(self) -> bool:
+        """Whether contexts are registered."""
+        return self._has_field(KEYS.CONTEXT)
+
+    def _context_codes(self, adata: AnnData | MuData) -> NDArray[np.int64]:
+        """Code of the context of every cell; contexts that were not trained on come last."""
+        if not self.has_contexts:
+            return np.zeros(adata.n_obs, dtype=np.int64)
+        return np.asarray(self._field(adata, KEYS.CONTEXT)).ravel().astype(np.int64)
 
     def _contexts(self, adata: AnnData | MuData) -> NDArray[np.object_]:
         """Names of the contexts of registered data."""
@@ -212,7 +235,7 @@ class PredictiveModel(ScreenModel):
         return np.average(self._expression(adata, unique), axis=0, weights=counts).astype(np.float32)
 
 
-def _draw(cells: NDArray[np.int64], n_cells: int | None, rng: np.random.Generator) -> NDArray[np.int64]:
+def draw_cells(cells: NDArray[np.int64], n_cells: int | None, rng: np.random.Generator) -> NDArray[np.int64]:
     """Cells to start from."""
     if n_cells is None:
         n_cells = min(len(cells), _MAX_CELLS)

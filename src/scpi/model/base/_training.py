@@ -74,14 +74,17 @@ class NetworkModel(PerturbationModel):
         anneal_end: int,
         monitor: str,
         restore_best: bool,
-        early_stopping: bool,
+        early_stopping: bool | None,
         early_stopping_patience: int,
         accelerator: str,
         devices: int | list[int] | str,
         callbacks: Sequence[pl.Callback],
         trainer_kwargs: Mapping[str, Any],
     ) -> Any:
-        """Build splitter, plan and trainer, and run them; returns the splitter."""
+        """Build splitter, plan and trainer, and run them; returns the splitter.
+
+        ``early_stopping=None`` stops where there are validation cells.
+        """
         splitter = self._data_splitter_cls(self.adata_manager, **splitter_kwargs)
         plan = self._training_plan_cls(self.module, **plan_kwargs)
         has_validation = bool(splitter.val_dataloader())
@@ -89,6 +92,8 @@ class NetworkModel(PerturbationModel):
         if restore_best and has_validation:
             callbacks.append(BestWeights(monitor, start_epoch=anneal_end))
         defaults: dict[str, Any] = {"check_val_every_n_epoch": 1 if has_validation else None, "log_every_n_steps": 1}
+        if early_stopping is None:
+            early_stopping = has_validation
         if early_stopping:
             if not has_validation:
                 msg = "Early stopping needs validation cells: set `validation_size` above 0."

@@ -8,8 +8,9 @@ import numpy as np
 
 from scpi.model.base._constants import KEYS
 from scpi.model.base._perturbation_model import PerturbationModel
+from scpi.model.base._profiles import take_profiles
 from scpi.model.base._screen_splitter import ScreenSplitter
-from scpi.model.baselines._profiles import ProfilesModule, take_profiles
+from scpi.model.baselines._profiles_module import ProfilesModule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,17 +121,6 @@ class Baseline(PerturbationModel):
             change = self._change(design, self._control_profile(adata, int(code)))
             predicted[codes == code] += change.astype(np.float32)
         return predicted
-
-    @property
-    def has_contexts(self) -> bool:
-        """Whether contexts are registered."""
-        return self._has_field(KEYS.CONTEXT)
-
-    def _context_codes(self, adata: AnnData | MuData) -> NDArray[np.int64]:
-        """Code of the context of every cell; contexts that were not trained on come last."""
-        if not self.has_contexts:
-            return np.zeros(adata.n_obs, dtype=np.int64)
-        return np.asarray(self._field(adata, KEYS.CONTEXT)).ravel().astype(np.int64)
 
     def _control_profile(self, adata: AnnData | MuData, code: int) -> NDArray[np.float64]:
         """Mean of the controls of a context: of those trained on, or of ``adata`` where there were none."""

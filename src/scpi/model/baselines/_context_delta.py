@@ -10,8 +10,6 @@ import numpy as np
 from scpi.model.baselines._baseline import Baseline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from numpy.typing import NDArray
 
 
@@ -71,33 +69,3 @@ def mean_of_conditions(design: NDArray[np.float64], values: NDArray[np.float64])
 def squared_distances(controls: NDArray[np.float64], control: NDArray[np.float64]) -> NDArray[np.float64]:
     """Squared Euclidean distance of the profile of each context to one profile."""
     return np.asarray(np.square(controls - control).sum(1))
-
-
-def best_setting(
-    settings: Sequence[float],
-    weigh: Callable[[NDArray[np.float64], NDArray[np.float64], float], NDArray[np.float64]],
-    controls: NDArray[np.float64],
-    changes: NDArray[np.float64],
-) -> float:
-    """The setting of a weighting under which training contexts predict each other best.
-
-    Parameters
-    ----------
-    settings
-        What to choose from.
-    weigh
-        Weights of contexts from their controls, those of the context to predict, and a setting.
-    controls, changes
-        Profiles and changes of the training contexts, contexts x genes.
-
-    Returns
-    -------
-    The setting with the least squared error when each context is left out in turn; of equal ones the first.
-    """
-    errors = np.zeros(len(settings))
-    for left_out in range(len(controls)):
-        others = np.delete(np.arange(len(controls)), left_out)
-        for place, setting in enumerate(settings):
-            weights = weigh(controls[others], controls[left_out], setting)
-            errors[place] += np.square(weights @ changes[others] - changes[left_out]).sum()
-    return settings[int(np.argmin(errors))]

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from scpi.model.base._constants import KEYS
 from scpi.model.base._presets import at_least
 from scpi.model.baselines._mean_delta import MeanDelta
-from scpi.model.baselines._profiles import ProfilesModule
+from scpi.model.baselines._profiles_module import ProfilesModule
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -58,5 +58,5 @@ class PCAShift(MeanDelta):
         return super()._learn(splitter, n_contexts=n_contexts) | {"components": pca.components_}
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
-        components = self.module.components.cpu().double().numpy()
+        components = self.module.array("components")
         return np.asarray((super()._change(design, control) @ components.T) @ components)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from scpi.model.baselines._context_delta import ContextDelta, best_setting
+from scpi.model.base._regression import chosen_ridge_weights
+from scpi.model.baselines._context_delta import ContextDelta
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
-
-# Relative to the mean squared distance of the contexts from their centre; the first is nearly the mean change
-_PENALTIES = tuple(float(value) for value in np.logspace(3, -3, 13))
 
 
 class RidgeDelta(ContextDelta):
@@ -34,29 +31,4 @@ class RidgeDelta(ContextDelta):
     def _weights(
         self, controls: NDArray[np.float64], changes: NDArray[np.float64], control: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        n = len(controls)
-        if n < 3:
-            return np.full(n, 1.0 / n)
-        return ridge_weights(controls, control, best_setting(_PENALTIES, ridge_weights, controls, changes))
-
-
-def ridge_weights(controls: NDArray[np.float64], control: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
-    """Weights with which a ridge regression with an intercept combines the values of its training points.
-
-    Parameters
-    ----------
-    controls
-        Training points, one a row.
-    control
-        Point to predict.
-    penalty
-        Penalty of the coefficients, relative to the mean squared norm of the centred training points.
-    """
-    n, centre = len(controls), controls.mean(0)
-    centred = controls - centre
-    gram = centred @ centred.T
-    scale = penalty * np.trace(gram) / n
-    if scale == 0:
-        return np.full(n, 1.0 / n)
-    dual = np.linalg.solve(gram + scale * np.eye(n), centred @ (control - centre))
-    return np.asarray(1.0 / n + dual - dual.mean())
+        return chosen_ridge_weights(controls, changes, control)

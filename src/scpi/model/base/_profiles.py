@@ -5,17 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from scipy import sparse
-from scvi.module.base import BaseModuleClass, LossOutput
-
-from scpi.model.base._constants import KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
-    from torch import Tensor
 
 
 class Profiles(NamedTuple):
@@ -46,6 +41,13 @@ class Profiles(NamedTuple):
         """Mean of the controls of each context; for those without controls, that of the others."""
         missing = np.asarray(np.isnan(self.control).any(axis=1))
         return np.where(missing[:, None], self.control[~missing].mean(0), self.control)
+
+    def balanced_control(self, allowed: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+        """Mean over contexts, those ``allowed`` or all, of the mean of their controls."""
+        there = np.asarray(~np.isnan(self.control).any(axis=1))
+        if allowed is not None and (there & allowed).any():
+            there &= allowed
+        return np.asarray(self.control[there].mean(0))
 
     @property
     def changes(self) -> NDArray[np.float64]:
@@ -128,64 +130,3 @@ def _means(x: Any, rows: NDArray[np.int64], group: NDArray[np.intp], n_groups: i
     weights = sparse.csr_matrix((1.0 / sizes[group], (group, rows)), shape=(n_groups, x.shape[0]))
     means = weights @ x
     return np.asarray(means.toarray() if sparse.issparse(means) else means, dtype=np.float64)
-
-
-class ProfilesModule(BaseModuleClass):
-    """Holds profiles, and what else a baseline learns, as buffers, so that it saves and loads like a network.
-
-    Parameters
-    ----------
-    more
-        Names of what else is kept.
-    """
-
-    def __init__(self, more: Sequence[str] = ()) -> None:
-        super().__init__()
-        self._kept = (*Profiles._fields, *more)
-        for name in self._kept:
-            self.register_buffer(name, torch.empty(0))
-
-    def put(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Keep arrays by their name."""
-        for name, values in arrays.items():
-            # Not all devices know double precision
-            kept = torch.from_numpy(np.ascontiguousarray(values))
-            setattr(self, name, kept.float() if kept.is_floating_point() else kept)
-
-    def profiles(self) -> Profiles:
-        """What is kept."""
-        kept = (getattr(self, name).cpu() for name in Profiles._fields)
-        return Profiles(*((values.double() if values.is_floating_point() else values).numpy() for values in kept))
-
-    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
-        # Which pairs were measured is only known from the training cells, and thus from what was saved.
-        for name in self._kept:
-            setattr(self, name, torch.empty_like(state_dict[prefix + name]))
-        super()._load_from_state_dict(state_dict, prefix, *args)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the profiles are; scvi-tools asks the parameters, of which there are none."""
-        device: torch.device = self.control.device
-        return device
-
-    def _get_inference_input(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {"x": tensors[KEYS.X]}
-
-    def inference(self, x: Tensor) -> dict[str, Tensor]:
-        """The cells themselves."""
-        return {"z": x}
-
-    def _get_generative_input(
-        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        return inference_outputs
-
-    def generative(self, z: Tensor) -> dict[str, Tensor]:
-        """The cells themselves."""
-        return {"mean": z}
-
-    def loss(self, *args: Any, **kwargs: Any) -> LossOutput:
-        """A baseline has no objective."""
-        msg = "A baseline is not trained by gradients."
-        raise NotImplementedError(msg)

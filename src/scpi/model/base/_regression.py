@@ -1,0 +1,102 @@
+"""Weights with which the changes of contexts predict that of another one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+# Relative to the mean squared distance of the contexts from their centre; the first is nearly the mean change
+_PENALTIES = tuple(float(value) for value in np.logspace(3, -3, 13))
+
+
+def best_setting(
+    settings: Sequence[float],
+    weigh: Callable[[NDArray[np.float64], NDArray[np.float64], float], NDArray[np.float64]],
+    controls: NDArray[np.float64],
+    changes: NDArray[np.float64],
+) -> float:
+    """The setting of a weighting under which training contexts predict each other best.
+
+    Parameters
+    ----------
+    settings
+        What to choose from.
+    weigh
+        Weights of contexts from their controls, those of the context to predict, and a setting.
+    controls, changes
+        Controls of each training context and its change, one a row.
+
+    Returns
+    -------
+    The setting with the least squared error when each context is left out in turn; of equal ones the first.
+    """
+    errors = np.zeros(len(settings))
+    for left_out in range(len(controls)):
+        others = np.delete(np.arange(len(controls)), left_out)
+        for place, setting in enumerate(settings):
+            weights = weigh(controls[others], controls[left_out], setting)
+            errors[place] += np.square(weights @ changes[others] - changes[left_out]).sum()
+    return settings[int(np.argmin(errors))]
+
+
+def ridge_weights(controls: NDArray[np.float64], control: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
+    """Weights with which a ridge regression with an intercept combines the values of its training points.
+
+    Parameters
+    ----------
+    controls
+        Training points, one a row.
+    control
+        Point to predict.
+    penalty
+        Penalty of the coefficients, relative to the mean squared norm of the centred training points.
+    """
+    n, centre = len(controls), controls.mean(0)
+    centred = controls - centre
+    gram = centred @ centred.T
+    scale = penalty * np.trace(gram) / n
+    if scale == 0:
+        return np.full(n, 1.0 / n)
+    dual = np.linalg.solve(gram + scale * np.eye(n), centred @ (control - centre))
+    return np.asarray(1.0 / n + dual - dual.mean())
+
+
+def chosen_ridge_weights(
+    controls: NDArray[np.float64], changes: NDArray[np.float64], control: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Weights of :func:`ridge_weights`, with the penalty of 13 under which the training points predict each other best.
+
+    With fewer than three points there is nothing to choose by, and all have the same weight.
+
+    Parameters
+    ----------
+    controls, changes
+        Controls of each context and its change, one a row.
+    control
+        Controls of the context to predict.
+    """
+    n = len(controls)
+    if n < 3:
+        return np.full(n, 1.0 / n)
+    return ridge_weights(controls, control, best_setting(_PENALTIES, ridge_weights, controls, changes))
+
+
+def least_squares_weights(controls: NDArray[np.float64], control: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of the changes of contexts in a regression without penalty, the smallest of its solutions.
+
+    Parameters
+    ----------
+    controls
+        Controls of each context, one a row.
+    control
+        Controls of the context to predict.
+    """
+    centre = controls.mean(0)
+    dual = np.linalg.lstsq((controls - centre).T, control - centre, rcond=None)[0]
+    return np.asarray(1.0 / len(controls) + dual - dual.mean())

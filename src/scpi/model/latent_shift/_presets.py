@@ -1,0 +1,132 @@
+"""Settings that belong together: scpi's own, and those of the publications."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from scpi.model.base._presets import Rules
+
+Controls = Literal["paired", "all"]
+Regression = Literal["ridge", "ols", "none"]
+DoseResponse = Literal["measured", "log"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShiftPreset:
+    """Network, training and arithmetic of a latent shift.
+
+    Attributes
+    ----------
+    n_hidden, n_layers
+        Units of each hidden layer of the encoder and of the decoder, and how many there are.
+    n_latent
+        Latent units.
+    dropout
+        Share of hidden units that are dropped in training.
+    kl_weight
+        Weight of the Kullback-Leibler divergence beside the squared error; 1 for the bound of the likelihood under
+        normal errors of variance 1.
+    linear_decoder
+        A linear map in place of the hidden layers of the decoder.
+    residual
+        Add the decoded change to the cell, in place of taking the decoded cell, which lacks what the network does not
+        reconstruct.
+    lr, eps
+        Learning rate of Adam, and what it adds to the root of the mean squared gradient: the larger, the shorter are
+        the steps where gradients are small.
+    batch_size
+        Most cells in a batch.
+    max_epochs
+        Most epochs.
+    patience
+        Epochs without a lower validation loss before training stops.
+    restore_best
+        Return to the epoch with the lowest validation loss.
+    """
+
+    n_hidden: int = 256
+    n_layers: int = 1
+    n_latent: int = 50
+    dropout: float = 0.2
+    kl_weight: float = 1.0
+    linear_decoder: bool = False
+    residual: bool = True
+    lr: float = 1e-3
+    eps: float = 1e-8
+    batch_size: int = 128
+    max_epochs: int = 30
+    patience: int = 25
+    restore_best: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SCGENPreset(ShiftPreset):
+    """Settings of SCGEN, beside those that all share.
+
+    Attributes
+    ----------
+    controls
+        Whose controls the perturbed cells are compared with: those of the same contexts (``"paired"``) or of all.
+    """
+
+    controls: Controls = "paired"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SCVIDRPreset(ShiftPreset):
+    """Settings of SCVIDR, beside those that all share.
+
+    Attributes
+    ----------
+    regression
+        Of the shift of a context on its controls: ``"ridge"``, with a penalty chosen by leaving contexts out,
+        ``"ols"``, the smallest solution of least squares, or ``"none"``, the mean shift.
+    dose_response
+        ``"measured"``: a regression on the shifts at the dose, between measured ones linear in log1p of the dose; or
+        ``"log"``: on those at the largest dose, in proportion to log1p of the dose.
+    """
+
+    regression: Regression = "ridge"
+    dose_response: DoseResponse = "measured"
+
+
+# What both publications have
+_PUBLISHED: dict[str, Any] = {
+    "n_hidden": 800,
+    "n_layers": 2,
+    "n_latent": 100,
+    "kl_weight": 5e-5,
+    "residual": False,
+    "eps": 0.01,
+    "max_epochs": 100,
+}
+
+SCGEN_PRESETS: dict[str, SCGENPreset] = {
+    "scpi": SCGENPreset(),
+    "published": SCGENPreset(controls="all", batch_size=32, **_PUBLISHED),
+}
+
+SCVIDR_PRESETS: dict[str, SCVIDRPreset] = {
+    "scpi": SCVIDRPreset(),
+    "published": SCVIDRPreset(regression="ols", dose_response="log", **_PUBLISHED),
+}
+
+RULES = Rules(
+    choices={
+        "controls": get_args(Controls),
+        "regression": get_args(Regression),
+        "dose_response": get_args(DoseResponse),
+    },
+    least={
+        "n_hidden": 1,
+        "n_layers": 1,
+        "n_latent": 1,
+        "kl_weight": 0,
+        "batch_size": 2,
+        "max_epochs": 1,
+        "patience": 1,
+    },
+    positive=("lr", "eps"),
+    shares=("dropout",),
+)

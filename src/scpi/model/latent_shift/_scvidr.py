@@ -1,0 +1,86 @@
+"""The shift of a context, by a regression on its controls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from scpi.model.base._regression import chosen_ridge_weights, least_squares_weights
+from scpi.model.latent_shift._arithmetic import largest_dose, measured_shifts
+from scpi.model.latent_shift._model import LatentShiftModel
+from scpi.model.latent_shift._presets import SCVIDR_PRESETS, SCVIDRPreset
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from scpi.model.base._profiles import Profiles
+
+
+class SCVIDR(LatentShiftModel):
+    """scVIDR: a shift in latent space that depends on the context, and grows with the dose.
+
+    A variational autoencoder embeds all cells. The shifts of the contexts are regressed on the latent means of their
+    controls, and the regression gives the shift of another context; added to the latent means of its control cells, it
+    is decoded. After Kana et al. (2023), "Generative modeling of single-cell gene expression for dose-dependent
+    chemical perturbations", Patterns 4.
+
+    Parameters
+    ----------
+    adata
+        Data after :meth:`setup_anndata` or :meth:`setup_mudata`, log-normalised.
+    registry
+        Given by scvi-tools in place of data when a saved model is loaded without.
+    preset
+        ``"scpi"`` (default), or ``"published"`` for the settings and the arithmetic of the publication.
+    restrict_to
+        Contexts to take shifts from; all if ``None``. Can be changed at any time (:attr:`restrict_to`).
+    seed
+        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    **changes
+        Attributes of the preset to change, such as ``n_latent``, ``regression`` or ``dose_response``.
+
+    Raises
+    ------
+    TypeError
+        If the preset has no such attribute.
+    ValueError
+        If a value is out of its range, or a context is unknown.
+
+    Examples
+    --------
+    >>> import scanpy as sc, scpi
+    >>> adata = scpi.datasets.plant_screen(n_cells=20, rng=0)
+    >>> sc.pp.normalize_total(adata, target_sum=1e4)
+    >>> sc.pp.log1p(adata)
+    >>> scpi.model.SCVIDR.setup_anndata(adata)
+    >>> model = scpi.model.SCVIDR(adata, n_hidden=32, n_latent=10)
+    >>> model.train(max_epochs=2, enable_progress_bar=False)
+    >>> model.predict(perturbation=model.perturbations_[0], n_cells=5).n_obs
+    5
+    """
+
+    _presets: ClassVar[dict[str, SCVIDRPreset]] = SCVIDR_PRESETS
+
+    preset_: SCVIDRPreset
+
+    def _measured_shift(
+        self, profiles: Profiles, design: NDArray[np.float64], control: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
+        share = 1.0
+        if self.preset_.dose_response == "log":
+            largest = largest_dose(profiles, design)
+            if largest > 0:
+                share = float(np.log1p(design.max()) / np.log1p(largest))
+                design = np.where(design > 0, largest, 0.0)
+        shifts = measured_shifts(profiles, design, allowed=self._allowed(profiles))
+        if shifts is None:
+            return None
+        if self.preset_.regression == "none":
+            return np.asarray(share * shifts.changes.mean(0))
+        weights = (
+            chosen_ridge_weights(shifts.controls, shifts.changes, control)
+            if self.preset_.regression == "ridge"
+            else least_squares_weights(shifts.controls, control)
+        )
+        return np.asarray(share * (weights @ shifts.changes))

@@ -1,0 +1,436 @@
+"""Training, shifts and predictions of models that shift a latent space."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from scvi.train import TrainingPlan
+
+from scpi._slots import listed
+from scpi.attribution import AttributionTarget, DecoderTarget
+from scpi.model.base._cell_batches import cell_batches
+from scpi.model.base._cell_splitter import CellSplitter
+from scpi.model.base._constants import KEYS
+from scpi.model.base._presets import at_least, choose_preset
+from scpi.model.base._profiles import take_profiles
+from scpi.model.base._seed import resolve_seed, seeded
+from scpi.model.base._training import NetworkModel
+from scpi.model.latent_shift._module import ShiftVAE
+from scpi.model.latent_shift._presets import RULES, ShiftPreset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from scpi.model.base._profiles import Profiles
+
+
+class ShiftModel(NetworkModel):
+    """Base class of models that predict by a shift of the latent units of an autoencoder.
+
+    Subclasses say in ``_measured_shift`` what the shift of a measured condition is. One that was not measured at all is
+    predicted by the sum of the shifts of its members.
+
+    Parameters
+    ----------
+    adata
+        Data after :meth:`setup_anndata` or :meth:`setup_mudata`, log-normalised.
+    registry
+        Given by scvi-tools in place of data when a saved model is loaded without.
+    preset
+        Name of the settings.
+    restrict_to
+        Contexts to take shifts from; all if ``None``.
+    seed
+        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    **changes
+        Attributes of the preset to change.
+    """
+
+    _module_cls = ShiftVAE
+    _data_splitter_cls = CellSplitter
+    _training_plan_cls = TrainingPlan
+    _reads_logs = True
+    _presets: ClassVar[Mapping[str, ShiftPreset]]
+
+    module: ShiftVAE
+    preset_: ShiftPreset
+
+    def __init__(
+        self,
+        adata: AnnData | MuData | None = None,
+        registry: dict[str, Any] | None = None,
+        *,
+        preset: Literal["scpi", "published"] = "scpi",
+        restrict_to: Sequence[str] | None = None,
+        seed: int | None = None,
+        **changes: Any,
+    ) -> None:
+        super().__init__(adata, registry)
+        self.preset_ = choose_preset(self._presets, preset, changes, RULES)
+        self.restrict_to = restrict_to
+        self.seed_ = resolve_seed(seed)
+        with seeded(self.seed_):
+            self.module = self._module_cls(
+                self.registry["field_registries"][KEYS.X]["summary_stats"]["n_vars"], preset=self.preset_
+            )
+        self._model_summary_string = (
+            f"{type(self).__name__} with preset: {preset}, n_latent: {self.preset_.n_latent}, "
+            f"n_hidden: {self.preset_.n_hidden}, residual: {self.preset_.residual}"
+        )
+        self.init_params_ = self._get_init_params(locals())
+
+    @property
+    def restrict_to(self) -> list[str] | None:
+        """Contexts that shifts are taken from; all if ``None``."""
+        return self.restrict_to_
+
+    @restrict_to.setter
+    def restrict_to(self, contexts: Sequence[str] | None) -> None:
+        if contexts is None:
+            self.restrict_to_: list[str] | None = None
+            return
+        if not self.has_contexts:
+            msg = "`restrict_to` was given, but `setup_anndata` was called without `context_key`."
+            raise ValueError(msg)
+        wanted = [contexts] if isinstance(contexts, str) else [str(name) for name in contexts]
+        unknown = sorted(set(wanted) - set(self._known_contexts()))
+        if unknown or not wanted:
+            msg = f"`restrict_to` must name contexts of the data ({listed(self._known_contexts())}), got {wanted}."
+            raise ValueError(msg)
+        self.restrict_to_ = wanted
+
+    def _known_contexts(self) -> list[str]:
+        """Names of the contexts of the data that the model was set up with."""
+        state = self.registry["field_registries"][KEYS.CONTEXT]["state_registry"]
+        return [str(name) for name in state["categorical_mapping"]]
+
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        lr: float | None = None,
+        batch_size: int | None = None,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        train_size: float = 0.9,
+        validation_size: float | None = None,
+        held_out: str | Sequence[str] = (),
+        restore_best: bool | None = None,
+        early_stopping: bool | None = None,
+        early_stopping_patience: int | None = None,
+        datasplitter_kwargs: dict[str, Any] | None = None,
+        plan_kwargs: dict[str, Any] | None = None,
+        seed: int | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Train the autoencoder, and take the latent means of its training cells.
+
+        Parameters
+        ----------
+        max_epochs
+            Most epochs; those of the preset if ``None``.
+        lr, batch_size
+            Learning rate, and most cells in a batch; those of the preset if ``None``.
+        accelerator, devices
+            As in :class:`lightning.pytorch.Trainer`.
+        train_size, validation_size
+            Shares of the cells of every condition, the control included. What is left is the test set.
+        held_out
+            Conditions, such as ``"A+B"``, that are not trained on: all their cells go to the test set.
+        restore_best
+            Return to the epoch with the lowest validation loss; as the preset says if ``None``.
+        early_stopping
+            Stop when the validation loss has not fallen for ``early_stopping_patience`` epochs. If ``None``, where there
+            are validation cells.
+        early_stopping_patience
+            Epochs without an improvement before training stops; those of the preset if ``None``.
+        datasplitter_kwargs
+            More arguments of the data splitter, such as ``external_indexing`` or ``num_workers``.
+        plan_kwargs
+            More arguments of :class:`scvi.train.TrainingPlan`, such as ``weight_decay``.
+        seed
+            Seed of the split and of the batches; that of the model if ``None``.
+        **trainer_kwargs
+            Passed to :class:`scvi.train.Trainer`, such as ``logger`` or ``callbacks``.
+
+        Raises
+        ------
+        ValueError
+            If a held-out condition has no cells, or the shares leave nothing to train on.
+        """
+        preset = self.preset_
+        self._fit(
+            max_epochs=at_least(preset.max_epochs if max_epochs is None else max_epochs, 1, "max_epochs"),
+            splitter_kwargs={
+                "batch_size": at_least(preset.batch_size if batch_size is None else batch_size, 2, "batch_size"),
+                "train_size": train_size,
+                "validation_size": validation_size,
+                "held_out": held_out,
+                "seed": self.seed_ if seed is None else seed,
+            }
+            | (datasplitter_kwargs or {}),
+            plan_kwargs={"lr": preset.lr if lr is None else lr, "eps": preset.eps} | (plan_kwargs or {}),
+            anneal_end=0,
+            # Of the weighted objective: unweighted, the divergence would stop training while reconstruction still gains.
+            monitor="elbo_validation",
+            restore_best=preset.restore_best if restore_best is None else restore_best,
+            early_stopping=early_stopping,
+            early_stopping_patience=preset.patience if early_stopping_patience is None else early_stopping_patience,
+            accelerator=accelerator,
+            devices=devices,
+            callbacks=trainer_kwargs.pop("callbacks", []),
+            trainer_kwargs=trainer_kwargs,
+        )
+        self._keep_profiles()
+
+    def _keep_profiles(self) -> None:
+        """Keep the latent means of the training cells."""
+        cells = np.asarray(self.train_indices)
+        z = self.get_latent_representation(indices=cells)
+        conditions, codes = self._conditions(self.adata)
+        profiles = take_profiles(
+            z,
+            np.arange(len(cells)),
+            condition=codes[cells],
+            context=self._context_codes(self.adata)[cells],
+            is_control=self._labels(self.adata)[cells] == self.control_,
+            design=conditions,
+            n_contexts=len(self._known_contexts()) if self.has_contexts else 1,
+        )
+        self.module.kept.put(profiles._asdict() | {"latent_least": z.min(0), "latent_most": z.max(0)})
+        self.module.kept.to(self.module.device)
+
+    def _conditions(self, adata: AnnData | MuData) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Doses of the single perturbations in every condition, and the condition of every cell."""
+        state = self.get_anndata_manager(adata, required=True).get_state_registry(KEYS.CONDITION)
+        design = self.encode_perturbations(list(state["conditions"]), list(state["doses"]))
+        return design, np.asarray(self._field(adata, KEYS.CONDITION)).ravel().astype(np.int64)
+
+    def _batches(
+        self,
+        adata: AnnData | MuData,
+        indices: Sequence[int] | NDArray[np.int64] | None,
+        *,
+        batch_size: int | None = None,
+    ) -> Iterator[Tensor]:
+        """Expression of cells, a few at a time, for the network in the mode for predictions."""
+        self.module.eval()
+        for tensors in cell_batches(self, adata, indices, batch_size=batch_size, device=self.module.device):
+            yield tensors[KEYS.X]
+
+    @torch.inference_mode()
+    def get_latent_representation(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
+        batch_size: int | None = None,
+    ) -> NDArray[np.float32]:
+        """Mean of the latent units of cells.
+
+        Parameters
+        ----------
+        adata
+            Cells; the training data if ``None``.
+        indices
+            Cells to take; all if ``None``.
+        batch_size
+            Cells at a time.
+
+        Returns
+        -------
+        Array of shape (n_cells, n_latent).
+        """
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        return np.concatenate(
+            [self.module.encode(x).cpu().numpy() for x in self._batches(adata, indices, batch_size=batch_size)]
+        )
+
+    @abstractmethod
+    def _measured_shift(
+        self, profiles: Profiles, design: NDArray[np.float64], control: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
+        """Shift under doses ``design``, for a context with latent mean ``control``; ``None`` without training cells."""
+
+    def _shift(
+        self, profiles: Profiles, doses: NDArray[np.floating[Any]], control: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Shift under any doses: the sum of those of the members where they were not measured together."""
+        design = np.asarray(doses, dtype=np.float64)
+        if not design.any():
+            return np.zeros(len(control))
+        shift = self._measured_shift(profiles, design, control)
+        if shift is not None:
+            return shift
+        members = np.flatnonzero(design)
+        if len(members) == 1:
+            where = "" if self.restrict_to is None else f" of the contexts {self.restrict_to}"
+            msg = f"No training cell{where} has {self.perturbations_[members[0]]!r} alone: there is no shift to add."
+            raise ValueError(msg)
+        alone = np.where(np.eye(len(design), dtype=bool)[members], design, 0.0)
+        return np.sum([self._shift(profiles, member, control) for member in alone], axis=0)
+
+    def _allowed(self, profiles: Profiles) -> NDArray[np.bool_]:
+        """Whether shifts may be taken from a context."""
+        if self.restrict_to is None:
+            return np.ones(len(profiles.control), dtype=bool)
+        return np.isin(self._known_contexts(), self.restrict_to)
+
+    def get_shift(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        perturbation: str,
+        context: str | None = None,
+        dose: float | None = None,
+    ) -> NDArray[np.float64]:
+        """Shift of the latent units under a perturbation.
+
+        Parameters
+        ----------
+        adata
+            Data with control cells of the context; the training data if ``None``.
+        perturbation
+            A label: a perturbation or a combination.
+        context
+            Context that the shift is for. If ``None``, an average one: that with the mean controls of all.
+        dose
+            Dose of the perturbations; 1 if ``None``.
+
+        Returns
+        -------
+        Array of shape (n_latent,).
+
+        Raises
+        ------
+        ValueError
+            If the perturbation or the context is unknown, or there is no shift to take.
+        """
+        self._check_if_trained(warn=False)
+        profiles = self.module.kept.profiles()
+        design = self.encode_perturbations([perturbation], None if dose is None else [dose])[0]
+        if context is None:
+            return self._shift(profiles, design, profiles.balanced_control())
+        adata = self._validate_anndata(adata)
+        self._check_context(adata, context)
+        code = int(np.flatnonzero(self._contexts(adata).astype(str) == str(context))[0])
+        return self._shift(profiles, design, self._latent_control(adata, profiles, code))
+
+    def _latent_control(self, adata: AnnData | MuData, profiles: Profiles, code: int) -> NDArray[np.float64]:
+        """Latent mean of the controls of a context: of those trained on, or of ``adata`` where there were none."""
+        if code < len(profiles.control) and not np.isnan(profiles.control[code]).any():
+            return np.asarray(profiles.control[code])
+        of_context = np.flatnonzero((self._context_codes(adata) == code) & (self._labels(adata) == self.control_))
+        if not len(of_context):
+            msg = f"Context {self._contexts(adata)[code]!r} has no control cell, neither in training nor in the data."
+            raise ValueError(msg)
+        z = self.get_latent_representation(adata, indices=of_context)
+        return np.asarray(z.mean(0, dtype=np.float64))
+
+    def _latent_controls(self, adata: AnnData | MuData, indices: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Latent mean of the controls of the context of each of some cells, (n_cells, n_latent)."""
+        profiles = self.module.kept.profiles()
+        codes, place = np.unique(self._context_codes(adata)[indices], return_inverse=True)
+        return np.stack([self._latent_control(adata, profiles, int(code)) for code in codes])[place]
+
+    def _shifts(
+        self, adata: AnnData | MuData, indices: NDArray[np.int64], designs: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Shift of each of some cells, under doses of its own, (n_cells, n_latent)."""
+        profiles = self.module.kept.profiles()
+        codes = self._context_codes(adata)[indices]
+        rows, place = np.unique(np.column_stack([codes, designs]), axis=0, return_inverse=True)
+        centres = {code: self._latent_control(adata, profiles, int(code)) for code in np.unique(codes)}
+        shifts = [self._shift(profiles, row[1:], centres[int(row[0])]) for row in rows]
+        return np.stack(shifts)[place.reshape(-1)]
+
+    def _predict_cells(
+        self,
+        adata: AnnData | MuData,
+        indices: NDArray[np.int64],
+        design: NDArray[np.float32],
+        *,
+        sample: bool,
+        rng: np.random.Generator,
+    ) -> NDArray[np.float32]:
+        return self._moved(adata, indices, self._shifts(adata, indices, np.tile(design, (len(indices), 1))))
+
+    @torch.inference_mode()
+    def _moved(
+        self, adata: AnnData | MuData, indices: NDArray[np.int64], shifts: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        """What cells become under shifts of their latent units, (n_cells, n_latent)."""
+        out, start = [], 0
+        for x in self._batches(adata, indices):
+            shift = torch.from_numpy(shifts[start : start + len(x)].astype(np.float32)).to(x)
+            out.append(self.module.move(x, shift).cpu().numpy())
+            start += len(x)
+        return np.concatenate(out)
+
+    def attribution_target(
+        self,
+        kind: Literal["latent", "change"] = "latent",
+        *,
+        perturbation: str | None = None,
+        context: str | None = None,
+        dose: float | None = None,
+    ) -> AttributionTarget:
+        """Differentiable function of the expression, for attributions.
+
+        Parameters
+        ----------
+        kind
+            ``"latent"`` (means of the latent units) or ``"change"`` (decoded change under ``perturbation``).
+        perturbation, context, dose
+            Which shift, for ``"change"``, as in :meth:`get_shift`.
+
+        Returns
+        -------
+        The function, the transform of registered expression into its input (none), and the names of its outputs.
+
+        Raises
+        ------
+        ValueError
+            If the kind does not exist, or the perturbation is missing or unknown.
+        """
+        self._check_if_trained(warn=False)
+        module = self.module.eval()
+        if kind == "latent":
+            return AttributionTarget(module.encode, _unchanged, self._units(), kind=kind)
+        if kind != "change" or perturbation is None:
+            msg = f"`kind` must be 'latent', or 'change' with a `perturbation`, got {kind!r}."
+            raise ValueError(msg)
+        shift = self.get_shift(perturbation=perturbation, context=context, dose=dose)
+        moved = torch.from_numpy(shift.astype(np.float32)).to(module.device)
+
+        def change(x: Tensor) -> Tensor:
+            z = module.encode(x)
+            return module.decode(z + moved) - module.decode(z)
+
+        return AttributionTarget(change, _unchanged, self.var_names_, kind=kind)
+
+    def decoder_target(self) -> DecoderTarget:
+        """Differentiable function from latent units to the expression, for effects of units.
+
+        Returns
+        -------
+        The function, whose values are on the scale of the registered expression, log1p, and the names of the units.
+        """
+        self._check_if_trained(warn=False)
+        return DecoderTarget(self.module.eval().decode, self._units())
+
+    def _units(self) -> list[str]:
+        return [f"latent_{index}" for index in range(self.preset_.n_latent)]
+
+
+def _unchanged(x: Tensor) -> Tensor:
+    return x
