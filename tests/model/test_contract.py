@@ -21,6 +21,7 @@ CASES = {
     "SENAVAE-linear-nb": ("SENAVAE", {"encoder": "linear", "n_hidden": 0, "likelihood": "nb", "mechanism": "none"}),
     "SENAVAE-sena": ("SENAVAE", {"preset": "sena", "leak": 0.1}),
     "SENAVAE-zhang": ("SENAVAE", {"preset": "zhang"}),
+    "SCPREGAN-published": ("SCPREGAN", {"n_hidden": (16, 8)}),
     "Additive": ("Additive", {}),
     "Linear": ("Linear", {}),
     "MeanDelta": ("MeanDelta", {}),
@@ -66,7 +67,25 @@ def values(predicted):
     return np.asarray(predicted.X)
 
 
+def reads_logs(case):
+    return getattr(scpi.model, case[0])._reads_logs
+
+
+def logged(adata):
+    """Counts scaled to the median total, and logged."""
+    total = np.asarray(adata.X.sum(1)).ravel()
+    scaled = sparse.csr_matrix(sparse.diags(np.median(total) / total) @ adata.X)
+    adata.X = scaled.log1p().astype(np.float32)
+    return adata
+
+
 class TestContract:
+    @pytest.fixture(scope="module")
+    @classmethod
+    def make_screen(cls, case, make_screen):
+        """Maker of screens that the model reads."""
+        return (lambda **kwargs: logged(make_screen(**kwargs))) if reads_logs(case) else make_screen
+
     def test_training_makes_a_trained_model(self, case, model, capsys):
         assert model.is_trained
         print(model)
@@ -209,9 +228,11 @@ class TestContract:
         ],
         ids=["csc", "csr_array", "dense", "fortran", "float64", "int64", "csr_int32"],
     )
-    def test_the_format_of_the_matrix_does_not_matter(self, model, make_screen, predicted, convert):
+    def test_the_format_of_the_matrix_does_not_matter(self, case, model, make_screen, predicted, convert):
         new = make_screen()
         new.X = convert(new.X)
+        if reads_logs(case) and new.X.dtype.kind == "i":
+            pytest.skip("logarithms are no integers")
         again = model.predict(new, perturbation=["A", "A+B"], n_cells=12)
         np.testing.assert_allclose(values(again), values(predicted), atol=1e-5)
 

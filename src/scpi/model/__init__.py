@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from scpi.model.clustering import SCDeepCluster as SCDeepCluster
     from scpi.model.clustering import SCZIDesk as SCZIDesk
     from scpi.model.gene_program import GeneProgramAE as GeneProgramAE
+    from scpi.model.scpregan import SCPREGAN as SCPREGAN
     from scpi.model.senavae import SENAVAE as SENAVAE
 
 __getattr__, __dir__, __all__ = attach(
@@ -42,6 +43,7 @@ __getattr__, __dir__, __all__ = attach(
         "WeightedDelta": "baselines",
         "NoChange": "baselines",
         "SCDeepCluster": "clustering",
+        "SCPREGAN": "scpregan",
         "SCZIDesk": "clustering",
         "SENAVAE": "senavae",
         "TrainMean": "baselines",
