@@ -201,7 +201,7 @@ class SCPREGAN(NetworkModel):
             "held_out": held_out,
             "seed": self.seed_ if seed is None else seed,
         } | (datasplitter_kwargs or {})
-        n_control, n_treated = self._take_doses(ScreenSplitter(self.adata_manager, **split_kwargs))
+        n_control, n_treated = self._take_from(ScreenSplitter(self.adata_manager, **split_kwargs))
         steps = steps_of_epoch(n_control, n_treated, batch_size)
         n_epochs = math.ceil(self.preset_.n_steps / steps) if max_epochs is None else max_epochs
         self._fit(
@@ -219,13 +219,19 @@ class SCPREGAN(NetworkModel):
             trainer_kwargs=trainer_kwargs,
         )
 
-    def _take_doses(self, splitter: ScreenSplitter) -> tuple[int, int]:
-        """Keep the largest training dose of each perturbation; returns the training cells of each arm."""
-        design = splitter.design[splitter.conditions_of(splitter.train_idx)]
-        largest = np.abs(design).argmax(axis=0)
-        self.module.reference_dose.copy_(torch.from_numpy(design[largest, np.arange(design.shape[1])]))
-        n_treated = int(design.any(1).sum())
-        return len(design) - n_treated, n_treated
+    def _take_from(self, splitter: ScreenSplitter) -> tuple[int, int]:
+        """Keep what the networks need to know of the training cells; returns the number of those in each arm."""
+        cells = splitter.train_idx
+        design = splitter.design[splitter.conditions_of(cells)]
+        is_treated = design.any(1)
+        largest = design[np.abs(design).argmax(axis=0), np.arange(design.shape[1])]
+        self.module.reference_dose.copy_(torch.from_numpy(largest))
+        if self._has_field(KEYS.CONTEXT):
+            context = np.asarray(self._field(self.adata, KEYS.CONTEXT)).ravel()[cells]
+            in_both = np.intersect1d(context[is_treated], context[~is_treated])
+            self.module.in_both_arms.fill_(False)[torch.from_numpy(in_both.astype(np.int64))] = True
+        n_treated = int(is_treated.sum())
+        return len(cells) - n_treated, n_treated
 
     @torch.inference_mode()
     def _predict_cells(

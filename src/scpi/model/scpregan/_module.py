@@ -34,6 +34,8 @@ class Arm(NamedTuple):
     """Scaled doses, (n_cells, n_perturbations)."""
     context: Tensor | None
     """Code of the context of each cell, (n_cells,)."""
+    weight: Tensor | None = None
+    """Weight of each cell, where cells are judged that were made from it, (n_cells,); all count alike if ``None``."""
 
 
 class SCPREGANModule(BaseModuleClass):
@@ -50,6 +52,7 @@ class SCPREGANModule(BaseModuleClass):
     """
 
     reference_dose: Tensor
+    in_both_arms: Tensor
 
     def __init__(self, n_genes: int, n_perturbations: int, *, n_contexts: int, shared: bool, preset: Preset) -> None:
         super().__init__()
@@ -65,7 +68,6 @@ class SCPREGANModule(BaseModuleClass):
                 n_genes,
                 output=preset.output,
                 n_perturbations=n_perturbations,
-                n_embedding=preset.n_embedding,
             )
             self.discriminators = Discriminator(n_genes, hidden, n_contexts=n_contexts, n_perturbations=n_perturbations)
         else:
@@ -73,6 +75,8 @@ class SCPREGANModule(BaseModuleClass):
             self.discriminators = PairedDiscriminators(n_genes, hidden, n_contexts=n_contexts)
         # Largest training dose of each perturbation; 0 for one without training cells
         self.register_buffer("reference_dose", torch.zeros(n_perturbations))
+        # Contexts with training cells in both arms
+        self.register_buffer("in_both_arms", torch.ones(n_contexts, dtype=torch.bool))
 
     def scaled(self, design: Tensor) -> Tensor:
         """Doses as shares of the largest training dose, as logarithms of dose plus 1; beyond it they stay what they are there.
@@ -96,7 +100,7 @@ class SCPREGANModule(BaseModuleClass):
         own, other
             What is generated from their latent units for the condition that they have, and for the other.
         """
-        return (x + other - own).clamp(min=0.0) if self.preset.residual else other
+        return (x + (other - own)).clamp(min=0.0) if self.preset.residual else other
 
     def predict(self, x: Tensor, dose: Tensor) -> Tensor:
         """Control cells at scaled doses (n_cells, n_perturbations)."""
@@ -104,6 +108,17 @@ class SCPREGANModule(BaseModuleClass):
         other = self.generators(z, dose)
         own = self.generators(z, torch.zeros_like(dose)) if self.preset.residual else other
         return self.transfer(x, own=own, other=other)
+
+    def arm(self, x: Tensor, design: Tensor, context: Tensor | None) -> Arm:
+        """Cells of an arm as the losses take them.
+
+        Parameters
+        ----------
+        x, design, context
+            Expression, doses, and codes of contexts, where they are registered.
+        """
+        judged = None if context is None or self.preset.judge_all else self.in_both_arms[context].to(x)
+        return Arm(x, self.scaled(design), context, judged)
 
     def _generate(self, z: Tensor, control: Arm, treated: Arm) -> tuple[Tensor, ...]:
         """Expression generated from the latent units of both arms: controls as controls, treated as controls, and so on."""
@@ -127,9 +142,15 @@ class SCPREGANModule(BaseModuleClass):
         source, context = [], []
         for arm, made, origin in ((control, to_control, treated), (treated, to_treated, control)):
             logits, classes = self._judge([arm.x, made], arm.dose)
-            source += [source_loss(logits[0], measured=True), source_loss(logits[1], measured=False)]
+            source += [
+                source_loss(logits[0], measured=True),
+                source_loss(logits[1], measured=False, weight=origin.weight),
+            ]
             # A generated cell has the context of the cell that it was made from
-            context += [context_loss(*pair) for pair in zip(classes, (arm.context, origin.context), strict=True)]
+            context += [
+                context_loss(classes[0], arm.context),
+                context_loss(classes[1], origin.context, weight=origin.weight),
+            ]
         return {"discriminator": torch.stack(source).sum(), "discriminator_context": torch.stack(context).sum()}
 
     def generator_losses(self, control: Arm, treated: Arm) -> dict[str, Tensor]:
@@ -161,9 +182,10 @@ class SCPREGANModule(BaseModuleClass):
         source, context = [], []
         for dose, cells in ((control.dose, made["control"]), (treated.dose, made["treated"])):
             logits, classes = self._judge([x for x, _ in cells], dose)
-            source += [source_loss(values, measured=True) for values in logits]
-            # A generated cell has the context of the cell that it was made from
-            context += [context_loss(values, arm.context) for values, (_, arm) in zip(classes, cells, strict=True)]
+            for own_logits, own_classes, (_, arm) in zip(logits, classes, cells, strict=True):
+                source.append(source_loss(own_logits, measured=True, weight=arm.weight))
+                # A generated cell has the context of the cell that it was made from
+                context.append(context_loss(own_classes, arm.context, weight=arm.weight))
         return losses | {"adversarial": torch.stack(source).sum(), "context": torch.stack(context).sum()}
 
     def _judge(self, cells: Sequence[Tensor], dose: Tensor) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from scpi.model.scpregan._presets import Output
 
-# Small beside units of the latent space, which vary by about one: perturbations start out alike
-_EMBEDDING_STD = 0.1
-
 
 def _layers(widths: Sequence[int]) -> list[nn.Module]:
     """Linear layers, each with its normalisation over units and a ReLU."""
@@ -87,33 +84,38 @@ class PairedGenerators(nn.Module):
 
 
 class SharedGenerator(nn.Module):
-    """One generator, which reads beside the latent units what is done to a cell: the sum of learned vectors by dose.
+    """One generator for all conditions: perturbations scale and shift the normalised units of every hidden layer.
+
+    What perturbations do adds up, each in proportion to its scaled dose, and is nothing for a control. Vectors that are
+    read beside the latent units would be easier to pass over: the encoder sees what was done to a cell as well.
 
     Parameters
     ----------
     n_latent, n_hidden, n_genes, output
         As in :class:`Decoder`.
-    n_perturbations, n_embedding
-        Number of vectors, and their length.
+    n_perturbations
+        Number of perturbations.
     """
 
     def __init__(
-        self,
-        n_latent: int,
-        n_hidden: Sequence[int],
-        n_genes: int,
-        *,
-        output: Output,
-        n_perturbations: int,
-        n_embedding: int,
+        self, n_latent: int, n_hidden: Sequence[int], n_genes: int, *, output: Output, n_perturbations: int
     ) -> None:
         super().__init__()
-        self.embedding = nn.Parameter(_EMBEDDING_STD * torch.randn(n_perturbations, n_embedding))
-        self.decoder = Decoder(n_latent + n_embedding, n_hidden, n_genes, output=output)
+        self.decoder = Decoder(n_latent, n_hidden, n_genes, output=output)
+        widths = [*reversed(n_hidden)]
+        self.scales = nn.ParameterList([nn.Parameter(torch.zeros(n_perturbations, width)) for width in widths])
+        self.shifts = nn.ParameterList([nn.Parameter(torch.zeros(n_perturbations, width)) for width in widths])
 
     def forward(self, z: Tensor, dose: Tensor) -> Tensor:
         """Expression at scaled doses (n_cells, n_perturbations)."""
-        return self.decoder(torch.cat([z, dose @ self.embedding], dim=1))
+        effects = iter(zip(self.scales, self.shifts, strict=True))
+        for layer in self.decoder:
+            z = layer(z)
+            effect = next(effects, None) if isinstance(layer, nn.LayerNorm) else None
+            if effect is not None:
+                scale, shift = effect
+                z = z * (1.0 + dose @ scale) + dose @ shift
+        return z
 
 
 class Discriminator(nn.Module):

@@ -10,12 +10,11 @@ import torch
 
 from scpi.model.base._constants import KEYS
 from scpi.model.base._epoch_means import EpochMeans
-from scpi.model.scpregan._module import Arm
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from scpi.model.scpregan._module import SCPREGANModule
+    from scpi.model.scpregan._module import Arm, SCPREGANModule
 
 _BETAS = 0.5, 0.9
 _DECAY_STEPS, _DECAY = 10_000, 0.9
@@ -95,11 +94,10 @@ class SCPREGANPlan(pl.LightningModule):
 
     def _arms(self, batch: dict[str, Tensor]) -> list[Arm]:
         """Parts of a training batch: both arms of either half."""
-        dose = self.module.scaled(batch[KEYS.DESIGN])
         context = batch.get(KEYS.CONTEXT)
-        parts = [batch[KEYS.X].chunk(4), dose.chunk(4)]
         contexts: Any = [None] * 4 if context is None else context.squeeze(1).chunk(4)
-        return [Arm(*part) for part in zip(*parts, contexts, strict=True)]
+        parts = zip(batch[KEYS.X].chunk(4), batch[KEYS.DESIGN].chunk(4), contexts, strict=True)
+        return [self.module.arm(*part) for part in parts]
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Reconstruction of cells that are not trained on."""

@@ -26,14 +26,16 @@ class Preset:
         Units of the hidden layers of the encoder and of the discriminators; generators have them in reverse.
     n_latent
         Units of the latent space.
-    n_embedding
-        Length of the vector of a perturbation, in a shared generator.
     output
         Last layer of the generators: ``"layer_norm"`` standardises the genes of each cell before a ReLU, as published;
         ``"relu"`` and ``"softplus"`` are plain.
     residual
         A transferred cell keeps what the generator does not explain of it: it is the cell plus the difference of what is
         generated for both conditions.
+    judge_all
+        Judge what is made from cells of every context, as published. Otherwise contexts with training cells in one arm
+        alone are left out: a discriminator has seen no measured cell of such a context, and takes it for a sign of being
+        generated.
     adversarial_weight, encoding_weight, cycle_weight
         Weights of the terms of the generators and of the encoder; that of the reconstruction is 1.
     n_steps
@@ -49,9 +51,9 @@ class Preset:
     arms: Arms = "auto"
     n_hidden: tuple[int, ...] = (512, 256)
     n_latent: int = 16
-    n_embedding: int = 16
     output: Output = "layer_norm"
     residual: bool = False
+    judge_all: bool = True
     adversarial_weight: float = 1e-3
     encoding_weight: float = 0.1
     cycle_weight: float = 0.0
@@ -69,7 +71,6 @@ RULES = Rules(
     choices={"arms": get_args(Arms), "output": get_args(Output), "decay": get_args(Decay)},
     least={
         "n_latent": 1,
-        "n_embedding": 1,
         "adversarial_weight": 0,
         "encoding_weight": 0,
         "cycle_weight": 0,
