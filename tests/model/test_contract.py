@@ -22,6 +22,7 @@ CASES = {
     "SENAVAE-sena": ("SENAVAE", {"preset": "sena", "leak": 0.1}),
     "SENAVAE-zhang": ("SENAVAE", {"preset": "zhang"}),
     "SCPREGAN-published": ("SCPREGAN", {"n_hidden": (16, 8)}),
+    "SCPREGAN-scpi": ("SCPREGAN", {"preset": "scpi"}),
     "Additive": ("Additive", {}),
     "Linear": ("Linear", {}),
     "MeanDelta": ("MeanDelta", {}),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def source_loss(logits: Tensor, *, measured: bool, weight: Tensor | None = None) -> Tensor:
+def source_loss(logits: Tensor, *, measured: bool) -> Tensor:
     """Mean negative log-likelihood of all cells being measured, or of all being generated.
 
     Parameters
@@ -20,13 +20,11 @@ def source_loss(logits: Tensor, *, measured: bool, weight: Tensor | None = None)
         Logits of being measured, (n_cells,).
     measured
         What they are said to be.
-    weight
-        Weight of each cell; all count alike if ``None``.
     """
-    return _mean(F.softplus(-logits if measured else logits), weight)
+    return F.softplus(-logits if measured else logits).mean()
 
 
-def context_loss(logits: Tensor | None, context: Tensor | None, *, weight: Tensor | None = None) -> Tensor:
+def context_loss(logits: Tensor | None, context: Tensor | None) -> Tensor:
     """Mean negative log-likelihood of the contexts of cells; 0 where there are none.
 
     The published code takes the negative probability in place of its logarithm.
@@ -37,19 +35,10 @@ def context_loss(logits: Tensor | None, context: Tensor | None, *, weight: Tenso
         Logits of the contexts, (n_cells, n_contexts).
     context
         Code of the context of each cell, (n_cells,).
-    weight
-        Weight of each cell; all count alike if ``None``.
     """
     if logits is None or context is None:
         return torch.zeros(())
-    return _mean(F.cross_entropy(logits, context, reduction="none"), weight)
-
-
-def _mean(losses: Tensor, weight: Tensor | None) -> Tensor:
-    """Weighted mean, 0 where nothing has a weight."""
-    if weight is None:
-        return losses.mean()
-    return (weight * losses).sum() / weight.sum().clamp(min=1.0)
+    return F.cross_entropy(logits, context)
 
 
 def encoding_loss(codes: Tensor, targets: Tensor) -> Tensor:

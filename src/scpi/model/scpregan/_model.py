@@ -36,8 +36,8 @@ class SCPREGAN(NetworkModel):
     A shared encoder finds latent units of cells, a generator for each arm turns them into expression, and a cell is
     predicted by the generator of the other arm. Discriminators tell measured from generated cells and their contexts, as
     in an AC-GAN, and keep the generators close to real cells. After Wei et al. (2022), "scPreGAN, a deep generative model
-    for predicting the response of single-cell expression to perturbation", which has one condition; with several, one
-    generator and one discriminator read the doses of the perturbations.
+    for predicting the response of single-cell expression to perturbation", which has one condition; with several,
+    the networks of the treated arm tell the perturbations apart by their doses.
 
     Parameters
     ----------
@@ -47,18 +47,18 @@ class SCPREGAN(NetworkModel):
     registry
         Given by scvi-tools in place of data when a saved model is loaded without.
     preset
-        ``"published"``: the settings of the publication.
+        ``"published"``, the settings of the publication, or ``"scpi"``, with which training takes minutes.
     seed
         Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
     **preset_kwargs
-        Attributes of the preset to change, such as ``n_steps``, ``arms`` or ``adversarial_weight``.
+        Attributes of the preset to change, such as ``n_steps``, ``residual`` or ``adversarial_weight``.
 
     Raises
     ------
     TypeError
         If the preset has no such attribute.
     ValueError
-        If a value is out of its range, expression is negative, or ``arms="pair"`` is to serve several conditions.
+        If a value is out of its range, or expression is negative.
 
     Examples
     --------
@@ -68,7 +68,7 @@ class SCPREGAN(NetworkModel):
     >>> sc.pp.normalize_total(adata)
     >>> sc.pp.log1p(adata)
     >>> scpi.model.SCPREGAN.setup_anndata(adata)
-    >>> model = scpi.model.SCPREGAN(adata)
+    >>> model = scpi.model.SCPREGAN(adata, preset="scpi")
     >>> model.train(max_epochs=1, enable_progress_bar=False)
     >>> model.predict(perturbation=model.perturbations_[0], n_cells=5).n_obs
     5
@@ -86,7 +86,7 @@ class SCPREGAN(NetworkModel):
         adata: AnnData | MuData | None = None,
         registry: dict[str, Any] | None = None,
         *,
-        preset: Literal["published"] = "published",
+        preset: Literal["published", "scpi"] = "published",
         seed: int | None = None,
         **preset_kwargs: Any,
     ) -> None:
@@ -95,17 +95,17 @@ class SCPREGAN(NetworkModel):
         self._check_expression()
         fields = self.registry["field_registries"]
         self.seed_ = resolve_seed(seed)
-        shared = self._is_shared()
+        n_conditions = len(self._conditions())
         with seeded(self.seed_):
             self.module = self._module_cls(
                 fields[KEYS.X]["summary_stats"]["n_vars"],
                 len(self.perturbations_),
                 n_contexts=fields.get(KEYS.CONTEXT, {}).get("summary_stats", {}).get(f"n_{KEYS.CONTEXT}", 0),
-                shared=shared,
+                several=n_conditions != 1,
                 preset=self.preset_,
             )
         self._model_summary_string = (
-            f"{type(self).__name__} with preset: {preset}, arms: {'shared' if shared else 'pair'}, "
+            f"{type(self).__name__} with preset: {preset}, conditions: {n_conditions}, "
             f"n_latent: {self.preset_.n_latent}, output: {self.preset_.output}"
         )
         self.init_params_ = self._get_init_params(locals())
@@ -121,17 +121,6 @@ class SCPREGAN(NetworkModel):
                 "give. Take log-normalised values before they are scaled or centred."
             )
             raise ValueError(msg)
-
-    def _is_shared(self) -> bool:
-        """Whether one generator serves all conditions."""
-        conditions = self._conditions()
-        if self.preset_.arms == "pair" and len(conditions) != 1:
-            msg = (
-                f"`arms='pair'` has one generator for the controls and one for one condition, but the data has "
-                f"{len(conditions)} conditions (labels and doses). Use `arms='shared'` or 'auto'."
-            )
-            raise ValueError(msg)
-        return self.preset_.arms == "shared" or len(conditions) != 1
 
     def _conditions(self) -> NDArray[np.float32]:
         """Doses of the perturbations in each registered condition that is no control."""
@@ -201,7 +190,7 @@ class SCPREGAN(NetworkModel):
             "held_out": held_out,
             "seed": self.seed_ if seed is None else seed,
         } | (datasplitter_kwargs or {})
-        n_control, n_treated = self._take_from(ScreenSplitter(self.adata_manager, **split_kwargs))
+        n_control, n_treated = self._take_doses(ScreenSplitter(self.adata_manager, **split_kwargs))
         steps = steps_of_epoch(n_control, n_treated, batch_size)
         n_epochs = math.ceil(self.preset_.n_steps / steps) if max_epochs is None else max_epochs
         self._fit(
@@ -219,17 +208,13 @@ class SCPREGAN(NetworkModel):
             trainer_kwargs=trainer_kwargs,
         )
 
-    def _take_from(self, splitter: ScreenSplitter) -> tuple[int, int]:
-        """Keep what the networks need to know of the training cells; returns the number of those in each arm."""
+    def _take_doses(self, splitter: ScreenSplitter) -> tuple[int, int]:
+        """Keep the largest training dose of each perturbation; returns the number of training cells in each arm."""
         cells = splitter.train_idx
         design = splitter.design[splitter.conditions_of(cells)]
         is_treated = design.any(1)
         largest = design[np.abs(design).argmax(axis=0), np.arange(design.shape[1])]
         self.module.reference_dose.copy_(torch.from_numpy(largest))
-        if self._has_field(KEYS.CONTEXT):
-            context = np.asarray(self._field(self.adata, KEYS.CONTEXT)).ravel()[cells]
-            in_both = np.intersect1d(context[is_treated], context[~is_treated])
-            self.module.in_both_arms.fill_(False)[torch.from_numpy(in_both.astype(np.int64))] = True
         n_treated = int(is_treated.sum())
         return len(cells) - n_treated, n_treated
 
@@ -263,11 +248,11 @@ class SCPREGAN(NetworkModel):
         if unknown:
             msg = f"No training cell has {unknown}, alone or in a combination: their effect is unknown."
             raise ValueError(msg)
-        if not self.module.shared and design.any() and not (design[known] != 0).all():
+        if not self.module.several and design.any() and not (design[known] != 0).all():
             members = [name for name, is_known in zip(self.perturbations_, known, strict=True) if is_known]
             msg = (
-                f"The only generator of treated cells is that of {self.delimiter_.join(members)!r}; it cannot tell what "
-                "each of its perturbations does. Build the model with `arms='shared'`."
+                f"All treated cells have {self.delimiter_.join(members)!r}: what each of its perturbations does alone "
+                "cannot be told."
             )
             raise ValueError(msg)
         return self.module.scaled(torch.from_numpy(design[None]).to(self.module.device))

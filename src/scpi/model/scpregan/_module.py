@@ -6,18 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from scvi.module.base import BaseModuleClass, LossOutput
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from scpi.model.base._constants import KEYS
 from scpi.model.scpregan._losses import context_loss, encoding_loss, source_loss
-from scpi.model.scpregan._networks import (
-    Discriminator,
-    Encoder,
-    PairedDiscriminators,
-    PairedGenerators,
-    SharedGenerator,
-)
+from scpi.model.scpregan._networks import Discriminators, Encoder, Generators
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,49 +28,33 @@ class Arm(NamedTuple):
     """Scaled doses, (n_cells, n_perturbations)."""
     context: Tensor | None
     """Code of the context of each cell, (n_cells,)."""
-    weight: Tensor | None = None
-    """Weight of each cell, where cells are judged that were made from it, (n_cells,); all count alike if ``None``."""
 
 
 class SCPREGANModule(BaseModuleClass):
-    """Shared encoder, generators of the arms, and the discriminators that judge what they generate.
+    """Shared encoder, generators of both arms, and the discriminators that judge what they generate.
 
     Parameters
     ----------
     n_genes, n_perturbations, n_contexts
         Sizes of the data; without contexts the discriminators have no head for them.
-    shared
-        Whether one generator and one discriminator serve all conditions.
+    several
+        Whether there are several conditions, whose perturbations the networks of treated cells have to tell apart.
     preset
         Architecture and objective.
     """
 
     reference_dose: Tensor
-    in_both_arms: Tensor
 
-    def __init__(self, n_genes: int, n_perturbations: int, *, n_contexts: int, shared: bool, preset: Preset) -> None:
+    def __init__(self, n_genes: int, n_perturbations: int, *, n_contexts: int, several: bool, preset: Preset) -> None:
         super().__init__()
-        self.preset, self.shared = preset, shared
+        self.preset, self.several = preset, several
         hidden, latent = preset.n_hidden, preset.n_latent
+        n_effects = n_perturbations if several else 0
         self.encoder = Encoder(n_genes, hidden, latent)
-        self.generators: nn.Module
-        self.discriminators: nn.Module
-        if shared:
-            self.generators = SharedGenerator(
-                latent,
-                hidden,
-                n_genes,
-                output=preset.output,
-                n_perturbations=n_perturbations,
-            )
-            self.discriminators = Discriminator(n_genes, hidden, n_contexts=n_contexts, n_perturbations=n_perturbations)
-        else:
-            self.generators = PairedGenerators(latent, hidden, n_genes, output=preset.output)
-            self.discriminators = PairedDiscriminators(n_genes, hidden, n_contexts=n_contexts)
+        self.generators = Generators(latent, hidden, n_genes, output=preset.output, n_perturbations=n_effects)
+        self.discriminators = Discriminators(n_genes, hidden, n_contexts=n_contexts, n_perturbations=n_effects)
         # Largest training dose of each perturbation; 0 for one without training cells
         self.register_buffer("reference_dose", torch.zeros(n_perturbations))
-        # Contexts with training cells in both arms
-        self.register_buffer("in_both_arms", torch.ones(n_contexts, dtype=torch.bool))
 
     def scaled(self, design: Tensor) -> Tensor:
         """Doses as shares of the largest training dose, as logarithms of dose plus 1; beyond it they stay what they are there.
@@ -117,8 +95,7 @@ class SCPREGANModule(BaseModuleClass):
         x, design, context
             Expression, doses, and codes of contexts, where they are registered.
         """
-        judged = None if context is None or self.preset.judge_all else self.in_both_arms[context].to(x)
-        return Arm(x, self.scaled(design), context, judged)
+        return Arm(x, self.scaled(design), context)
 
     def _generate(self, z: Tensor, control: Arm, treated: Arm) -> tuple[Tensor, ...]:
         """Expression generated from the latent units of both arms: controls as controls, treated as controls, and so on."""
@@ -142,15 +119,9 @@ class SCPREGANModule(BaseModuleClass):
         source, context = [], []
         for arm, made, origin in ((control, to_control, treated), (treated, to_treated, control)):
             logits, classes = self._judge([arm.x, made], arm.dose)
-            source += [
-                source_loss(logits[0], measured=True),
-                source_loss(logits[1], measured=False, weight=origin.weight),
-            ]
+            source += [source_loss(logits[0], measured=True), source_loss(logits[1], measured=False)]
             # A generated cell has the context of the cell that it was made from
-            context += [
-                context_loss(classes[0], arm.context),
-                context_loss(classes[1], origin.context, weight=origin.weight),
-            ]
+            context += [context_loss(*pair) for pair in zip(classes, (arm.context, origin.context), strict=True)]
         return {"discriminator": torch.stack(source).sum(), "discriminator_context": torch.stack(context).sum()}
 
     def generator_losses(self, control: Arm, treated: Arm) -> dict[str, Tensor]:
@@ -182,10 +153,9 @@ class SCPREGANModule(BaseModuleClass):
         source, context = [], []
         for dose, cells in ((control.dose, made["control"]), (treated.dose, made["treated"])):
             logits, classes = self._judge([x for x, _ in cells], dose)
-            for own_logits, own_classes, (_, arm) in zip(logits, classes, cells, strict=True):
-                source.append(source_loss(own_logits, measured=True, weight=arm.weight))
-                # A generated cell has the context of the cell that it was made from
-                context.append(context_loss(own_classes, arm.context, weight=arm.weight))
+            source += [source_loss(values, measured=True) for values in logits]
+            # A generated cell has the context of the cell that it was made from
+            context += [context_loss(values, arm.context) for values, (_, arm) in zip(classes, cells, strict=True)]
         return losses | {"adversarial": torch.stack(source).sum(), "context": torch.stack(context).sum()}
 
     def _judge(self, cells: Sequence[Tensor], dose: Tensor) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:

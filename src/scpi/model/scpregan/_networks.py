@@ -14,14 +14,6 @@ if TYPE_CHECKING:
     from scpi.model.scpregan._presets import Output
 
 
-def _layers(widths: Sequence[int]) -> list[nn.Module]:
-    """Linear layers, each with its normalisation over units and a ReLU."""
-    found: list[nn.Module] = []
-    for n_in, n_out in zip(widths[:-1], widths[1:], strict=True):
-        found += [nn.Linear(n_in, n_out), nn.LayerNorm(n_out), nn.ReLU()]
-    return found
-
-
 class Encoder(nn.Sequential):
     """Expression to latent units, (n_cells, n_latent).
 
@@ -32,90 +24,89 @@ class Encoder(nn.Sequential):
     """
 
     def __init__(self, n_genes: int, n_hidden: Sequence[int], n_latent: int) -> None:
-        super().__init__(*_layers([n_genes, *n_hidden]), nn.Linear(n_hidden[-1], n_latent))
+        widths = [n_genes, *n_hidden]
+        layers = [
+            layer
+            for n_in, n_out in zip(widths[:-1], widths[1:], strict=True)
+            for layer in (nn.Linear(n_in, n_out), nn.LayerNorm(n_out), nn.ReLU())
+        ]
+        super().__init__(*layers, nn.Linear(widths[-1], n_latent))
 
 
-class Decoder(nn.Sequential):
+class Decoder(nn.Module):
     """Latent units to expression, which is not negative, (n_cells, n_genes).
+
+    Perturbations scale and shift the normalised units of every hidden layer. What they do adds up, each in proportion to
+    its scaled dose, and is nothing at first. Vectors that are read beside the latent units would be easier to pass over,
+    for the encoder sees what was done to a cell as well.
 
     Parameters
     ----------
-    n_in
-        Number of inputs.
+    n_latent
+        Number of latent units.
     n_hidden
         Units of the hidden layers of the encoder, whose order is reversed.
     n_genes
         Number of genes.
     output
         What makes the last layer positive; ``"layer_norm"`` standardises the genes of each cell before a ReLU.
+    n_perturbations
+        Perturbations to tell apart; 0 for a decoder of one condition.
     """
 
-    def __init__(self, n_in: int, n_hidden: Sequence[int], n_genes: int, *, output: Output) -> None:
-        widths = [n_in, *reversed(n_hidden)]
+    def __init__(
+        self, n_latent: int, n_hidden: Sequence[int], n_genes: int, *, output: Output, n_perturbations: int = 0
+    ) -> None:
+        super().__init__()
+        widths = [n_latent, *reversed(n_hidden)]
+        self.linear = nn.ModuleList([nn.Linear(*pair) for pair in zip(widths[:-1], widths[1:], strict=True)])
+        self.norm = nn.ModuleList([nn.LayerNorm(width) for width in widths[1:]])
         last: list[nn.Module] = [nn.Linear(widths[-1], n_genes)]
         if output == "layer_norm":
             last.append(nn.LayerNorm(n_genes))
-        last.append(nn.Softplus() if output == "softplus" else nn.ReLU())
-        super().__init__(*_layers(widths), *last)
-
-
-class PairedGenerators(nn.Module):
-    """A generator for the controls and one for the only condition, as published.
-
-    Parameters
-    ----------
-    n_latent, n_hidden, n_genes, output
-        As in :class:`Decoder`.
-    """
-
-    def __init__(self, n_latent: int, n_hidden: Sequence[int], n_genes: int, *, output: Output) -> None:
-        super().__init__()
-        self.control = Decoder(n_latent, n_hidden, n_genes, output=output)
-        self.treated = Decoder(n_latent, n_hidden, n_genes, output=output)
+        self.last = nn.Sequential(*last, nn.Softplus() if output == "softplus" else nn.ReLU())
+        effects = widths[1:] if n_perturbations else []
+        self.scales = nn.ParameterList([nn.Parameter(torch.zeros(n_perturbations, width)) for width in effects])
+        self.shifts = nn.ParameterList([nn.Parameter(torch.zeros(n_perturbations, width)) for width in effects])
 
     def forward(self, z: Tensor, dose: Tensor) -> Tensor:
-        """Expression at scaled doses (n_cells, n_perturbations): on the line between both generators within 0 and 1."""
-        amount = _amount(dose)
-        if not amount.any():
-            return self.control(z)
-        if (amount == 1).all():
-            return self.treated(z)
-        return torch.lerp(self.control(z), self.treated(z), amount).clamp(min=0.0)
+        """Expression at scaled doses (n_cells, n_perturbations)."""
+        hidden = z
+        for index, (linear, norm) in enumerate(zip(self.linear, self.norm, strict=True)):
+            hidden = norm(linear(hidden))
+            if len(self.scales):
+                hidden = hidden * (1.0 + dose @ self.scales[index]) + dose @ self.shifts[index]
+            hidden = hidden.relu()
+        found: Tensor = self.last(hidden)
+        return found
 
 
-class SharedGenerator(nn.Module):
-    """One generator for all conditions: perturbations scale and shift the normalised units of every hidden layer.
-
-    What perturbations do adds up, each in proportion to its scaled dose, and is nothing for a control. Vectors that are
-    read beside the latent units would be easier to pass over: the encoder sees what was done to a cell as well.
+class Generators(nn.Module):
+    """A generator for controls and one for treated cells.
 
     Parameters
     ----------
     n_latent, n_hidden, n_genes, output
         As in :class:`Decoder`.
     n_perturbations
-        Number of perturbations.
+        Perturbations that the generator of treated cells tells apart; 0 if there is one condition, as published.
     """
 
     def __init__(
         self, n_latent: int, n_hidden: Sequence[int], n_genes: int, *, output: Output, n_perturbations: int
     ) -> None:
         super().__init__()
-        self.decoder = Decoder(n_latent, n_hidden, n_genes, output=output)
-        widths = [*reversed(n_hidden)]
-        self.scales = nn.ParameterList([nn.Parameter(torch.zeros(n_perturbations, width)) for width in widths])
-        self.shifts = nn.ParameterList([nn.Parameter(torch.zeros(n_perturbations, width)) for width in widths])
+        self.control = Decoder(n_latent, n_hidden, n_genes, output=output)
+        self.treated = Decoder(n_latent, n_hidden, n_genes, output=output, n_perturbations=n_perturbations)
 
     def forward(self, z: Tensor, dose: Tensor) -> Tensor:
-        """Expression at scaled doses (n_cells, n_perturbations)."""
-        effects = iter(zip(self.scales, self.shifts, strict=True))
-        for layer in self.decoder:
-            z = layer(z)
-            effect = next(effects, None) if isinstance(layer, nn.LayerNorm) else None
-            if effect is not None:
-                scale, shift = effect
-                z = z * (1.0 + dose @ scale) + dose @ shift
-        return z
+        """Expression at scaled doses (n_cells, n_perturbations): by the largest, between that of both generators."""
+        amount = dose.abs().amax(1, keepdim=True)
+        if not amount.any():
+            return self.control(z, dose)
+        if (amount == 1).all():
+            return self.treated(z, dose)
+        return torch.lerp(self.control(z, dose), self.treated(z, dose), amount)
 
 
 class Discriminator(nn.Module):
@@ -128,8 +119,8 @@ class Discriminator(nn.Module):
     n_contexts
         Number of contexts; 0 for no such head.
     n_perturbations
-        Perturbations that it has to know of, because it judges several conditions: the direction that tells measured
-        from generated cells then moves with the scaled doses; 0 if it judges one.
+        Perturbations to tell apart: the direction that tells measured from generated cells moves with the scaled doses;
+        0 for a discriminator of one condition.
     """
 
     def __init__(self, n_genes: int, n_hidden: Sequence[int], *, n_contexts: int, n_perturbations: int = 0) -> None:
@@ -155,27 +146,24 @@ class Discriminator(nn.Module):
         return logits, None if self.context is None else self.context(hidden)
 
 
-class PairedDiscriminators(nn.Module):
-    """A discriminator for the controls and one for the only condition, as published.
+class Discriminators(nn.Module):
+    """A discriminator for controls and one for treated cells.
 
     Parameters
     ----------
     n_genes, n_hidden, n_contexts
         As in :class:`Discriminator`.
+    n_perturbations
+        Perturbations that the discriminator of treated cells tells apart; 0 if there is one condition, as published.
     """
 
-    def __init__(self, n_genes: int, n_hidden: Sequence[int], *, n_contexts: int) -> None:
+    def __init__(self, n_genes: int, n_hidden: Sequence[int], *, n_contexts: int, n_perturbations: int) -> None:
         super().__init__()
         self.control = Discriminator(n_genes, n_hidden, n_contexts=n_contexts)
-        self.treated = Discriminator(n_genes, n_hidden, n_contexts=n_contexts)
+        self.treated = Discriminator(n_genes, n_hidden, n_contexts=n_contexts, n_perturbations=n_perturbations)
 
     def forward(self, x: Tensor, dose: Tensor) -> tuple[Tensor, Tensor | None]:
         """Logits of cells of one arm."""
         network = self.treated if dose.any() else self.control
         found: tuple[Tensor, Tensor | None] = network(x, dose)
         return found
-
-
-def _amount(dose: Tensor) -> Tensor:
-    """Dose of the only condition, in which all perturbations have the same, (n_cells, 1)."""
-    return dose.mean(1, keepdim=True)

@@ -7,7 +7,6 @@ from typing import Literal, get_args
 
 from scpi.model.base._presets import Rules
 
-Arms = Literal["auto", "pair", "shared"]
 Output = Literal["layer_norm", "relu", "softplus"]
 Decay = Literal["step", "cosine"]
 
@@ -18,10 +17,6 @@ class Preset:
 
     Attributes
     ----------
-    arms
-        ``"pair"`` has a generator and a discriminator for the controls and another for the treated cells, as published,
-        which takes a screen with one condition; ``"shared"`` has one of each, which read the doses of the perturbations.
-        ``"auto"`` is a pair where there is one condition.
     n_hidden
         Units of the hidden layers of the encoder and of the discriminators; generators have them in reverse.
     n_latent
@@ -32,10 +27,6 @@ class Preset:
     residual
         A transferred cell keeps what the generator does not explain of it: it is the cell plus the difference of what is
         generated for both conditions.
-    judge_all
-        Judge what is made from cells of every context, as published. Otherwise contexts with training cells in one arm
-        alone are left out: a discriminator has seen no measured cell of such a context, and takes it for a sign of being
-        generated.
     adversarial_weight, encoding_weight, cycle_weight
         Weights of the terms of the generators and of the encoder; that of the reconstruction is 1.
     n_steps
@@ -48,12 +39,10 @@ class Preset:
         Learning rates fall by a tenth every 10,000 steps (``"step"``, as published), or to 1 % along a half cosine.
     """
 
-    arms: Arms = "auto"
     n_hidden: tuple[int, ...] = (512, 256)
     n_latent: int = 16
     output: Output = "layer_norm"
     residual: bool = False
-    judge_all: bool = True
     adversarial_weight: float = 1e-3
     encoding_weight: float = 0.1
     cycle_weight: float = 0.0
@@ -65,10 +54,21 @@ class Preset:
     decay: Decay = "step"
 
 
-PRESETS: dict[str, Preset] = {"published": Preset()}
+PRESETS: dict[str, Preset] = {
+    "published": Preset(),
+    "scpi": Preset(
+        n_hidden=(128, 64),
+        output="softplus",
+        residual=True,
+        adversarial_weight=0.1,
+        n_steps=600,
+        encoder_lr=1e-3,
+        decay="cosine",
+    ),
+}
 
 RULES = Rules(
-    choices={"arms": get_args(Arms), "output": get_args(Output), "decay": get_args(Decay)},
+    choices={"output": get_args(Output), "decay": get_args(Decay)},
     least={
         "n_latent": 1,
         "adversarial_weight": 0,
