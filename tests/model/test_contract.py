@@ -34,6 +34,8 @@ CASES = {
     "SCButterfly-scpi": ("SCButterfly", {}),
     "SCGEN": ("SCGEN", {"n_hidden": 32, "n_latent": 8}),
     "SCGEN-published": ("SCGEN", {"preset": "published", "n_hidden": 32}),
+    "SCPREGAN-published": ("SCPREGAN", {"n_hidden": (16, 8)}),
+    "SCPREGAN-scpi": ("SCPREGAN", {"preset": "scpi"}),
     "SCVIDR": ("SCVIDR", {"n_hidden": 32, "n_latent": 8}),
     "SCVIDR-published": ("SCVIDR", {"preset": "published", "n_hidden": 32}),
     "TrainMean": ("TrainMean", {}),

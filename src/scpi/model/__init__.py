@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from scpi.model.latent_shift import SCGEN as SCGEN
     from scpi.model.latent_shift import SCVIDR as SCVIDR
     from scpi.model.scbutterfly import SCButterfly as SCButterfly
+    from scpi.model.scpregan import SCPREGAN as SCPREGAN
     from scpi.model.senavae import SENAVAE as SENAVAE
 
 __getattr__, __dir__, __all__ = attach(
@@ -48,6 +49,7 @@ __getattr__, __dir__, __all__ = attach(
         "SCDeepCluster": "clustering",
         "SCGEN": "latent_shift",
         "SCVIDR": "latent_shift",
+        "SCPREGAN": "scpregan",
         "SCZIDesk": "clustering",
         "SENAVAE": "senavae",
         "TrainMean": "baselines",

@@ -1,0 +1,336 @@
+"""Transfer of cells between arms as a model of scvi-tools."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from scpi.attribution import AttributionTarget
+from scpi.model.base._constants import KEYS
+from scpi.model.base._presets import at_least, choose_preset
+from scpi.model.base._screen_splitter import ScreenSplitter
+from scpi.model.base._seed import resolve_seed, seeded
+from scpi.model.base._training import NetworkModel
+from scpi.model.scpregan._module import SCPREGANModule
+from scpi.model.scpregan._plan import SCPREGANPlan
+from scpi.model.scpregan._presets import PRESETS, RULES
+from scpi.model.scpregan._splitter import ArmSplitter, steps_of_epoch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+_BLOCK = 4096
+
+
+class SCPREGAN(NetworkModel):
+    """Adversarial transfer of cells between the control and the treated arm of a screen.
+
+    A shared encoder finds latent units of cells, a generator for each arm turns them into expression, and a cell is
+    predicted by the generator of the other arm. Discriminators tell measured from generated cells and their contexts, as
+    in an AC-GAN, and keep the generators close to real cells. After Wei et al. (2022), "scPreGAN, a deep generative model
+    for predicting the response of single-cell expression to perturbation", which has one condition; with several,
+    the networks of the treated arm tell the perturbations apart by their doses.
+
+    Parameters
+    ----------
+    adata
+        Data after :meth:`setup_anndata` or :meth:`setup_mudata`: log-normalised expression, which is not negative.
+        Contexts are the classes of the discriminators; without a ``context_key`` there are none.
+    registry
+        Given by scvi-tools in place of data when a saved model is loaded without.
+    preset
+        ``"published"``, the settings of the publication, or ``"scpi"``, with which training takes minutes.
+    seed
+        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    **preset_kwargs
+        Attributes of the preset to change, such as ``n_steps``, ``residual`` or ``adversarial_weight``.
+
+    Raises
+    ------
+    TypeError
+        If the preset has no such attribute.
+    ValueError
+        If a value is out of its range, or expression is negative.
+
+    Examples
+    --------
+    >>> import scanpy as sc
+    >>> import scpi
+    >>> adata = scpi.datasets.plant_screen(n_cells=20, rng=0)
+    >>> sc.pp.normalize_total(adata)
+    >>> sc.pp.log1p(adata)
+    >>> scpi.model.SCPREGAN.setup_anndata(adata)
+    >>> model = scpi.model.SCPREGAN(adata, preset="scpi")
+    >>> model.train(max_epochs=1, enable_progress_bar=False)
+    >>> model.predict(perturbation=model.perturbations_[0], n_cells=5).n_obs
+    5
+    """
+
+    _module_cls = SCPREGANModule
+    _data_splitter_cls = ArmSplitter
+    _training_plan_cls = SCPREGANPlan
+    _reads_logs = True
+
+    module: SCPREGANModule
+
+    def __init__(
+        self,
+        adata: AnnData | MuData | None = None,
+        registry: dict[str, Any] | None = None,
+        *,
+        preset: Literal["published", "scpi"] = "published",
+        seed: int | None = None,
+        **preset_kwargs: Any,
+    ) -> None:
+        super().__init__(adata, registry)
+        self.preset_ = choose_preset(PRESETS, preset, preset_kwargs, RULES)
+        self._check_expression()
+        fields = self.registry["field_registries"]
+        self.seed_ = resolve_seed(seed)
+        n_conditions = len(self._conditions())
+        with seeded(self.seed_):
+            self.module = self._module_cls(
+                fields[KEYS.X]["summary_stats"]["n_vars"],
+                len(self.perturbations_),
+                n_contexts=fields.get(KEYS.CONTEXT, {}).get("summary_stats", {}).get(f"n_{KEYS.CONTEXT}", 0),
+                several=n_conditions != 1,
+                preset=self.preset_,
+            )
+        self._model_summary_string = (
+            f"{type(self).__name__} with preset: {preset}, conditions: {n_conditions}, "
+            f"n_latent: {self.preset_.n_latent}, output: {self.preset_.output}"
+        )
+        self.init_params_ = self._get_init_params(locals())
+
+    def _check_expression(self) -> None:
+        """Generators give no negative values."""
+        if self.adata is None:
+            return
+        x = self._field(self.adata, KEYS.X)
+        if x.shape[0] and x.min() < 0:
+            msg = (
+                f"The registered expression has negative values, down to {float(x.min()):.4g}, which generators cannot "
+                "give. Take log-normalised values before they are scaled or centred."
+            )
+            raise ValueError(msg)
+
+    def _conditions(self) -> NDArray[np.float32]:
+        """Doses of the perturbations in each registered condition that is no control."""
+        state = self._perturbation_state()
+        design = self.encode_perturbations(list(state["conditions"]), list(state["doses"]))
+        return np.unique(design[design.any(1)], axis=0)
+
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        lr: float | None = None,
+        batch_size: int | None = None,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        train_size: float = 0.9,
+        validation_size: float | None = None,
+        held_out: str | Sequence[str] = (),
+        early_stopping: bool = False,
+        early_stopping_patience: int = 45,
+        datasplitter_kwargs: dict[str, Any] | None = None,
+        plan_kwargs: dict[str, Any] | None = None,
+        seed: int | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Train the model.
+
+        Parameters
+        ----------
+        max_epochs
+            Number of epochs. If ``None``, as many as have the steps of the preset (``n_steps``). An epoch uses every
+            cell of the larger arm about once, twice ``batch_size`` in a step.
+        lr
+            Learning rate of the generators, with which those of the encoder and of the discriminators change in
+            proportion; those of the preset if ``None``.
+        batch_size
+            Cells of each arm in each half of a step; that of the preset if ``None``.
+        accelerator, devices
+            As in :class:`lightning.pytorch.Trainer`.
+        train_size, validation_size
+            Shares of the cells of every condition, the control included. What is left is the test set.
+        held_out
+            Conditions whose cells all go to the test set.
+        early_stopping
+            Stop when the reconstruction of the validation cells has not improved for ``early_stopping_patience``
+            epochs, and return to the best epoch. It says nothing of the transfer, and is off by default.
+        early_stopping_patience
+            Epochs without an improvement before training stops.
+        datasplitter_kwargs
+            More arguments of the data splitter, such as ``external_indexing`` or ``num_workers``.
+        plan_kwargs
+            More arguments of the training plan.
+        seed
+            Seed of the split and of the batches; that of the model if ``None``.
+        **trainer_kwargs
+            Passed to :class:`scvi.train.Trainer`, such as ``logger`` or ``precision``.
+
+        Raises
+        ------
+        ValueError
+            If a held-out condition has no cells, the shares leave nothing to train on, or all doses are 0.
+        """
+        batch_size = self.preset_.batch_size if batch_size is None else at_least(batch_size, 1, "batch_size")
+        split_kwargs = {
+            "train_size": train_size,
+            "validation_size": validation_size,
+            "held_out": held_out,
+            "seed": self.seed_ if seed is None else seed,
+        } | (datasplitter_kwargs or {})
+        n_control, n_treated = self._take_doses(ScreenSplitter(self.adata_manager, **split_kwargs))
+        steps = steps_of_epoch(n_control, n_treated, batch_size)
+        n_epochs = math.ceil(self.preset_.n_steps / steps) if max_epochs is None else max_epochs
+        self._fit(
+            max_epochs=n_epochs,
+            splitter_kwargs=split_kwargs | {"batch_size": batch_size},
+            plan_kwargs={"n_steps": n_epochs * steps, "lr": lr} | (plan_kwargs or {}),
+            anneal_end=0,
+            monitor="reconstruction_validation",
+            restore_best=early_stopping,
+            early_stopping=early_stopping,
+            early_stopping_patience=early_stopping_patience,
+            accelerator=accelerator,
+            devices=devices,
+            callbacks=trainer_kwargs.pop("callbacks", []),
+            trainer_kwargs=trainer_kwargs,
+        )
+
+    def _take_doses(self, splitter: ScreenSplitter) -> tuple[int, int]:
+        """Keep the largest training dose of each perturbation; returns the number of training cells in each arm."""
+        cells = splitter.train_idx
+        design = splitter.design[splitter.conditions_of(cells)]
+        is_treated = design.any(1)
+        largest = design[np.abs(design).argmax(axis=0), np.arange(design.shape[1])]
+        self.module.reference_dose.copy_(torch.from_numpy(largest))
+        n_treated = int(is_treated.sum())
+        return len(cells) - n_treated, n_treated
+
+    @torch.inference_mode()
+    def _predict_cells(
+        self,
+        adata: AnnData | MuData,
+        indices: NDArray[np.int64],
+        design: NDArray[np.float32],
+        *,
+        sample: bool,
+        rng: np.random.Generator,
+    ) -> NDArray[np.float32]:
+        """Cells that the generators make of control cells. There is no noise to sample."""
+        module = self.module.eval()
+        target = self._target(design)
+        out = []
+        for start in range(0, len(indices), _BLOCK):
+            x = torch.from_numpy(self._expression(adata, indices[start : start + _BLOCK])).to(module.device)
+            out.append(module.predict(x, target.expand(len(x), -1)).cpu().numpy())
+        return np.concatenate(out)
+
+    def _target(self, design: NDArray[np.float32]) -> Tensor:
+        """Scaled doses of a condition, (1, n_perturbations), which the generators must have learned."""
+        known = self.module.reference_dose.cpu().numpy() != 0
+        unknown = [
+            name
+            for name, dose, is_known in zip(self.perturbations_, design, known, strict=True)
+            if dose and not is_known
+        ]
+        if unknown:
+            msg = f"No training cell has {unknown}, alone or in a combination: their effect is unknown."
+            raise ValueError(msg)
+        if not self.module.several and design.any() and not (design[known] != 0).all():
+            members = [name for name, is_known in zip(self.perturbations_, known, strict=True) if is_known]
+            msg = (
+                f"All treated cells have {self.delimiter_.join(members)!r}: what each of its perturbations does alone "
+                "cannot be told."
+            )
+            raise ValueError(msg)
+        return self.module.scaled(torch.from_numpy(design[None]).to(self.module.device))
+
+    @torch.inference_mode()
+    def get_latent_representation(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
+        batch_size: int | None = None,
+    ) -> NDArray[np.float32]:
+        """Latent units of cells, which the encoder of both arms gives.
+
+        Parameters
+        ----------
+        adata
+            Cells; the training data if ``None``.
+        indices
+            Cells to take; all if ``None``.
+        batch_size
+            Cells at a time.
+
+        Returns
+        -------
+        Array of shape (n_cells, n_latent).
+        """
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        module = self.module.eval()
+        return np.concatenate(
+            [module.encoder(x).cpu().numpy() for x in self._batches(adata, indices=indices, batch_size=batch_size)]
+        )
+
+    def _batches(self, adata: AnnData | MuData, *, indices: Any, batch_size: int | None) -> Iterator[Tensor]:
+        """Expression of cells, batch by batch, where the model is."""
+        for tensors in self._make_data_loader(adata, indices=indices, batch_size=batch_size):
+            yield tensors[KEYS.X].to(self.module.device)
+
+    def attribution_target(
+        self, kind: Literal["latent", "change"] = "latent", *, perturbation: str | None = None
+    ) -> AttributionTarget:
+        """Differentiable function of the expression, for attributions.
+
+        Parameters
+        ----------
+        kind
+            ``"latent"`` (latent units) or ``"change"`` (what generators change under ``perturbation``).
+        perturbation
+            Label, for ``"change"``.
+
+        Returns
+        -------
+        The function, the transform of registered expression into its input, and the names of its outputs.
+
+        Raises
+        ------
+        ValueError
+            If the kind does not exist, or the perturbation is missing, unknown or not trained on.
+        """
+        self._check_if_trained(warn=False)
+        module = self.module.eval()
+        if kind == "latent":
+            names = [f"unit_{index}" for index in range(self.preset_.n_latent)]
+            return AttributionTarget(module.encoder, _identity, names, kind=kind)
+        if kind != "change" or perturbation is None:
+            msg = f"`kind` must be 'latent', or 'change' with a `perturbation`, got {kind!r}."
+            raise ValueError(msg)
+        target = self._target(self.encode_perturbations([perturbation])[0])
+
+        def change(x: Tensor) -> Tensor:
+            z, dose = module.encoder(x), target.expand(len(x), -1)
+            found: Tensor = module.generators(z, dose) - module.generators(z, torch.zeros_like(dose))
+            return found
+
+        return AttributionTarget(change, _identity, self.var_names_, kind=kind)
+
+
+def _identity(x: Tensor, size_factor: Tensor | None = None) -> Tensor:
+    """Expression as it is registered."""
+    return x

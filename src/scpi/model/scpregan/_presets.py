@@ -1,0 +1,81 @@
+"""Settings that belong together: the published ones, and scpi's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from scpi.model.base._presets import Rules
+
+Output = Literal["layer_norm", "relu", "softplus"]
+Decay = Literal["step", "cosine"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """Architecture, objective and schedule of an SCPREGAN.
+
+    Attributes
+    ----------
+    n_hidden
+        Units of the hidden layers of the encoder and of the discriminators; generators have them in reverse.
+    n_latent
+        Units of the latent space.
+    output
+        Last layer of the generators: ``"layer_norm"`` standardises the genes of each cell before a ReLU, as published;
+        ``"relu"`` and ``"softplus"`` are plain.
+    residual
+        A transferred cell keeps what the generator does not explain of it: it is the cell plus the difference of what is
+        generated for both conditions.
+    adversarial_weight, encoding_weight, cycle_weight
+        Weights of the terms of the generators and of the encoder; that of the reconstruction is 1.
+    n_steps
+        Steps of training.
+    batch_size
+        Cells of each arm in each half of a step.
+    lr, encoder_lr, discriminator_lr
+        Learning rates of Adam; ``lr`` is that of the generators.
+    decay
+        Learning rates fall by a tenth every 10,000 steps (``"step"``, as published), or to 1 % along a half cosine.
+    """
+
+    n_hidden: tuple[int, ...] = (512, 256)
+    n_latent: int = 16
+    output: Output = "layer_norm"
+    residual: bool = False
+    adversarial_weight: float = 1e-3
+    encoding_weight: float = 0.1
+    cycle_weight: float = 0.0
+    n_steps: int = 20_000
+    batch_size: int = 64
+    lr: float = 1e-3
+    encoder_lr: float = 1e-4
+    discriminator_lr: float = 1e-3
+    decay: Decay = "step"
+
+
+PRESETS: dict[str, Preset] = {
+    "published": Preset(),
+    "scpi": Preset(
+        n_hidden=(128, 64),
+        output="softplus",
+        residual=True,
+        adversarial_weight=0.1,
+        n_steps=600,
+        encoder_lr=1e-3,
+        decay="cosine",
+    ),
+}
+
+RULES = Rules(
+    choices={"output": get_args(Output), "decay": get_args(Decay)},
+    least={
+        "n_latent": 1,
+        "adversarial_weight": 0,
+        "encoding_weight": 0,
+        "cycle_weight": 0,
+        "n_steps": 1,
+        "batch_size": 1,
+    },
+    positive=("lr", "encoder_lr", "discriminator_lr"),
+)
