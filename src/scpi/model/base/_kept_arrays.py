@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -12,7 +13,6 @@ from scpi.model.base._profiles import Profiles
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -35,8 +35,9 @@ class KeptProfiles(nn.Module):
     def put(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep arrays by their name."""
         for name, values in arrays.items():
+            # PyTorch knows no negative strides, which components of scikit-learn may have
             # Not all devices know double precision
-            kept = torch.from_numpy(values)
+            kept = torch.from_numpy(np.ascontiguousarray(values))
             setattr(self, name, kept.float() if kept.is_floating_point() else kept)
 
     def array(self, name: str) -> NDArray[np.float64]:
