@@ -72,7 +72,7 @@ class TestShift:
         expected = np.mean([mean(adata, c, "x") - mean(adata, c, "control") for c in "abcd"], axis=0)
         np.testing.assert_allclose(change(some.predict(perturbation="x", context="e"), adata), expected, atol=1e-4)
 
-    def test_contexts_that_do_not_exist_are_refused(self, model, adata, make_contexts):
+    def test_contexts_that_do_not_exist_are_refused(self, model, make_contexts):
         with pytest.raises(ValueError, match=r"must name contexts of the data \('a', 'b'.*got \['z'\]"):
             model.restrict_to = ["z"]
         with pytest.raises(ValueError, match=r"got \[\]"):
@@ -303,7 +303,9 @@ class TestTraining:
         assert len(model.history["elbo_train"]) == 2
         assert not len(model.validation_indices)
 
-    def test_settings_out_of_range(self, adata):
+    def test_settings_out_of_range(self, make_contexts):
+        adata = make_contexts()
+        scpi.model.SCGEN.setup_anndata(adata)
         with pytest.raises(ValueError, match=r"`preset` must be one of \['published', 'scpi'\]"):
             scpi.model.SCGEN(adata, preset="best")
         with pytest.raises(ValueError, match=r"`controls` must be one of \['paired', 'all'\]"):

@@ -35,6 +35,7 @@ class KeptProfiles(nn.Module):
     def put(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep arrays by their name."""
         for name, values in arrays.items():
+            # PyTorch knows no negative strides, which components of scikit-learn may have
             # Not all devices know double precision
             kept = torch.from_numpy(np.ascontiguousarray(values))
             setattr(self, name, kept.float() if kept.is_floating_point() else kept)
