@@ -69,7 +69,7 @@ def evaluate(
     models
         Models by the name that the table gives them: classes, or :class:`Candidate` where they need arguments.
     splits
-        Divisions of the cells, as :mod:`scpi.benchmark.splits` makes them.
+        Divisions of the cells, as the functions of ``scpi.benchmark.splits`` make them.
     perturbation_key, control, delimiter, context_key, dose_key
         What the labels are, as in the ``setup_anndata`` of the models, which get the same.
     layer
