@@ -40,7 +40,11 @@ def test_a_packed_file_leaves_nothing_behind(tmp_path):
     assert list(packed.parent.iterdir()) == [packed]
 
 
-@pytest.mark.parametrize("packed", [b"<html>", gzip.compress(b"<html>"), gzip.compress(bytes(range(256)) * 99)[:50]])
+@pytest.mark.parametrize(
+    "packed",
+    [b"<html>", gzip.compress(b"<html>"), gzip.compress(bytes(range(256)) * 99)[:50]],
+    ids=["web page", "packed web page", "cut off"],
+)
 def test_a_packed_file_that_is_none(tmp_path, packed):
     path = tmp_path / "a.h5ad.gz"
     path.write_bytes(packed)
