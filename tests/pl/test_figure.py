@@ -50,7 +50,8 @@ def data(graph_data, tested, scored, ranked, explained):
 
 
 def test_every_figure_is_tested_here():
-    assert FIGURES.keys() == set(scpi.pl.__all__)
+    # That of scores of models, which are no AnnData, is tested by itself
+    assert FIGURES.keys() == set(scpi.pl.__all__) - {"benchmark"}
 
 
 @pytest.mark.parametrize(("name", "kind"), FIGURES.items())
