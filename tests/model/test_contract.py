@@ -22,7 +22,7 @@ CASES = {
     "SENAVAE-sena": ("SENAVAE", {"preset": "sena", "leak": 0.1}),
     "SENAVAE-zhang": ("SENAVAE", {"preset": "zhang"}),
     "SCPREGAN-published": ("SCPREGAN", {"n_hidden": (16, 8)}),
-    "SCPREGAN-scpi": ("SCPREGAN", {"preset": "scpi"}),
+    "SCPREGAN-residual": ("SCPREGAN", {"n_hidden": (16, 8), "residual": True, "output": "softplus"}),
     "Additive": ("Additive", {}),
     "Linear": ("Linear", {}),
     "MeanDelta": ("MeanDelta", {}),
