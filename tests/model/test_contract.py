@@ -35,7 +35,7 @@ CASES = {
     "SCGEN": ("SCGEN", {"n_hidden": 32, "n_latent": 8}),
     "SCGEN-published": ("SCGEN", {"preset": "published", "n_hidden": 32}),
     "SCPREGAN-published": ("SCPREGAN", {"n_hidden": (16, 8)}),
-    "SCPREGAN-scpi": ("SCPREGAN", {"preset": "scpi"}),
+    "SCPREGAN-residual": ("SCPREGAN", {"n_hidden": (16, 8), "residual": True, "output": "softplus"}),
     "SCVIDR": ("SCVIDR", {"n_hidden": 32, "n_latent": 8}),
     "SCVIDR-published": ("SCVIDR", {"preset": "published", "n_hidden": 32}),
     "TrainMean": ("TrainMean", {}),

@@ -168,7 +168,8 @@ def test_changes_are_carried_over_to_a_context_whose_treated_cells_are_held_out(
     adata = simulated(shifts)
     in_context, labels = (adata.obs["context"] == "c4").to_numpy(), adata.obs["perturbation"].to_numpy()
     SCPREGAN.setup_anndata(adata, context_key="context")
-    model = SCPREGAN(adata, preset="scpi", n_hidden=(32, 16), n_latent=8, n_steps=400)
+    plain = {"output": "softplus", "residual": True, "decay": "cosine", "adversarial_weight": 0.1, "encoder_lr": 1e-3}
+    model = SCPREGAN(adata, n_hidden=(32, 16), n_latent=8, n_steps=400, **plain)
     cells = np.flatnonzero(~(in_context & (labels != "control")))
     train(model, None, datasplitter_kwargs={"external_indexing": [cells]})
     control = adata.X[in_context & (labels == "control")].mean(0)

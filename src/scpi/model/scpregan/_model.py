@@ -47,7 +47,7 @@ class SCPREGAN(NetworkModel):
     registry
         Given by scvi-tools in place of data when a saved model is loaded without.
     preset
-        ``"published"``, the settings of the publication, or ``"scpi"``, with which training takes minutes.
+        ``"published"``: the settings of the publication.
     seed
         Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
     **preset_kwargs
@@ -68,7 +68,7 @@ class SCPREGAN(NetworkModel):
     >>> sc.pp.normalize_total(adata)
     >>> sc.pp.log1p(adata)
     >>> scpi.model.SCPREGAN.setup_anndata(adata)
-    >>> model = scpi.model.SCPREGAN(adata, preset="scpi")
+    >>> model = scpi.model.SCPREGAN(adata)
     >>> model.train(max_epochs=1, enable_progress_bar=False)
     >>> model.predict(perturbation=model.perturbations_[0], n_cells=5).n_obs
     5
@@ -86,7 +86,7 @@ class SCPREGAN(NetworkModel):
         adata: AnnData | MuData | None = None,
         registry: dict[str, Any] | None = None,
         *,
-        preset: Literal["published", "scpi"] = "published",
+        preset: Literal["published"] = "published",
         seed: int | None = None,
         **preset_kwargs: Any,
     ) -> None:

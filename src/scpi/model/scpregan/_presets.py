@@ -1,4 +1,4 @@
-"""Settings that belong together: the published ones, and scpi's own."""
+"""The published settings, and what else they can be."""
 
 from __future__ import annotations
 
@@ -54,18 +54,7 @@ class Preset:
     decay: Decay = "step"
 
 
-PRESETS: dict[str, Preset] = {
-    "published": Preset(),
-    "scpi": Preset(
-        n_hidden=(128, 64),
-        output="softplus",
-        residual=True,
-        adversarial_weight=0.1,
-        n_steps=600,
-        encoder_lr=1e-3,
-        decay="cosine",
-    ),
-}
+PRESETS: dict[str, Preset] = {"published": Preset()}
 
 RULES = Rules(
     choices={"output": get_args(Output), "decay": get_args(Decay)},
