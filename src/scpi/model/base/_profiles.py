@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from scpi.model.base._doses import weights_of_doses
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -52,7 +54,11 @@ class Profiles(NamedTuple):
     @property
     def changes(self) -> NDArray[np.float64]:
         """Change of each pair against the controls of its context."""
-        return np.asarray(self.treated - self.controls[self.context])
+        return self.changes_of(np.arange(len(self.treated)))
+
+    def changes_of(self, pairs: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Change of some pairs."""
+        return np.asarray(self.treated[pairs] - self.controls[self.context[pairs]])
 
     def of_same_members(self, design: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
         """Pairs with the perturbations of ``design`` (n_perturbations,), at any dose."""
@@ -65,21 +71,12 @@ class Profiles(NamedTuple):
         Between measured doses the change is linear in the logarithm of dose plus 1, with none at dose 0; beyond the
         largest measured dose it stays what it is there.
         """
-        pairs, changes = self.of_same_members(design), self.changes
+        pairs, dose = self.of_same_members(design), float(design.max())
+        changes = dict(zip(pairs.tolist(), self.changes_of(pairs), strict=True))
         for context in np.unique(self.context[pairs]):
-            own = pairs[self.context[pairs] == context]
-            yield int(context), _at_dose(self.design[own].max(1), changes[own], float(design.max()))
-
-
-def _at_dose(doses: NDArray[np.float64], changes: NDArray[np.float64], dose: float) -> NDArray[np.float64]:
-    """Change at a dose, from those at measured doses (n_doses, n_genes)."""
-    order = np.argsort(doses)
-    knots = np.log1p(np.concatenate([[0.0], doses[order]]))
-    values = np.concatenate([np.zeros((1, changes.shape[1])), changes[order]])
-    place = float(np.clip(np.log1p(dose), knots[0], knots[-1]))
-    upper = int(np.clip(np.searchsorted(knots, place), 1, len(knots) - 1))
-    share = (place - knots[upper - 1]) / (knots[upper] - knots[upper - 1])
-    return np.asarray((1.0 - share) * values[upper - 1] + share * values[upper])
+            own = pairs[self.context[pairs] == context].tolist()
+            weights = weights_of_doses({pair: float(self.design[pair].max()) for pair in own}, dose)
+            yield int(context), np.sum([weight * changes[pair] for pair, weight in weights.items()], axis=0)
 
 
 def take_profiles(

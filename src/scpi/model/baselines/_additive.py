@@ -29,7 +29,7 @@ class Additive(Baseline):
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
         profiles = self.module.profiles()
-        changes, total, unseen = profiles.changes, np.zeros(len(control)), []
+        total, unseen = np.zeros(len(control)), []
         for member in np.flatnonzero(design):
             alone = np.zeros_like(design)
             alone[member] = 1.0
@@ -39,7 +39,7 @@ class Additive(Baseline):
                 continue
             doses = profiles.design[pairs, member]
             weights = profiles.n_cells[pairs] * doses
-            total += design[member] * (weights @ changes[pairs]) / (weights @ doses)
+            total += design[member] * (weights @ profiles.changes_of(pairs)) / (weights @ doses)
         if unseen:
             msg = f"No training cell has {unseen} alone: the additive baseline has no effect to add."
             raise ValueError(msg)

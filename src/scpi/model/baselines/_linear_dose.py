@@ -37,4 +37,4 @@ class LinearDose(MeanDelta):
         _, context = np.unique(profiles.context[pairs], return_inverse=True)
         totals = np.bincount(context, weights * logs)
         shares = weights / (totals[context] * len(totals))
-        return np.asarray(np.log1p(design.max()) * (shares @ profiles.changes[pairs]))
+        return np.asarray(np.log1p(design.max()) * (shares @ profiles.changes_of(pairs)))

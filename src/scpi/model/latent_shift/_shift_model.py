@@ -14,6 +14,7 @@ from scpi.attribution import AttributionTarget, DecoderTarget
 from scpi.model.base._cell_batches import cell_batches
 from scpi.model.base._cell_splitter import CellSplitter
 from scpi.model.base._constants import KEYS
+from scpi.model.base._input_transform import as_registered
 from scpi.model.base._presets import at_least, choose_preset
 from scpi.model.base._profiles import take_profiles
 from scpi.model.base._seed import resolve_seed, seeded
@@ -405,7 +406,7 @@ class ShiftModel(NetworkModel):
         self._check_if_trained(warn=False)
         module = self.module.eval()
         if kind == "latent":
-            return AttributionTarget(module.encode, _unchanged, self._units(), kind=kind)
+            return AttributionTarget(module.encode, as_registered, self._units(), kind=kind)
         if kind != "change" or perturbation is None:
             msg = f"`kind` must be 'latent', or 'change' with a `perturbation`, got {kind!r}."
             raise ValueError(msg)
@@ -416,7 +417,7 @@ class ShiftModel(NetworkModel):
             z = module.encode(x)
             return module.decode(z + moved) - module.decode(z)
 
-        return AttributionTarget(change, _unchanged, self.var_names_, kind=kind)
+        return AttributionTarget(change, as_registered, self.var_names_, kind=kind)
 
     def decoder_target(self) -> DecoderTarget:
         """Differentiable function from latent units to the expression, for effects of units.
@@ -430,7 +431,3 @@ class ShiftModel(NetworkModel):
 
     def _units(self) -> list[str]:
         return [f"latent_{index}" for index in range(self.preset_.n_latent)]
-
-
-def _unchanged(x: Tensor) -> Tensor:
-    return x

@@ -16,10 +16,11 @@ from scpi.attribution import AttributionTarget
 from scpi.model.base._cell_batches import cell_batches
 from scpi.model.base._checks import as_indices
 from scpi.model.base._constants import KEYS
+from scpi.model.base._doses import weights_of_doses
+from scpi.model.base._input_transform import as_registered
 from scpi.model.base._presets import at_least, choose_preset
 from scpi.model.base._seed import resolve_seed, seeded
 from scpi.model.base._training import NetworkModel
-from scpi.model.scbutterfly._doses import weights_of_doses
 from scpi.model.scbutterfly._module import SIDES, SCButterflyModule
 from scpi.model.scbutterfly._plan import SCButterflyPlan
 from scpi.model.scbutterfly._presets import PRESETS, RULES
@@ -487,19 +488,14 @@ class SCButterfly(NetworkModel):
         module = self.module.eval()
         if kind == "latent":
             units = [f"latent_{index}" for index in range(self.preset_.n_translator)]
-            return AttributionTarget(lambda x: module.posterior(x, "control").mean, _as_it_is, units, kind=kind)
+            return AttributionTarget(lambda x: module.posterior(x, "control").mean, as_registered, units, kind=kind)
         if kind != "change" or perturbation is None:
             msg = f"`kind` must be 'latent', or 'change' with a `perturbation`, got {kind!r}."
             raise ValueError(msg)
         plans = self._weights(self.encode_perturbations([self.canonical(perturbation)])[0])
-        return AttributionTarget(lambda x: self._predicted(x, plans) - x, _as_it_is, self.var_names_, kind=kind)
+        return AttributionTarget(lambda x: self._predicted(x, plans) - x, as_registered, self.var_names_, kind=kind)
 
 
 def _truncated(x: Tensor) -> Tensor:
     """Expression without what is below the least, which decoders give in place of none."""
     return torch.where(x < _LEAST, torch.zeros_like(x), x)
-
-
-def _as_it_is(x: Tensor, size_factor: Tensor | None = None) -> Tensor:
-    """Log-normalised expression needs no transform."""
-    return x

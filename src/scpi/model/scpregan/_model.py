@@ -10,6 +10,7 @@ import torch
 
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
+from scpi.model.base._input_transform import as_registered
 from scpi.model.base._presets import at_least, choose_preset
 from scpi.model.base._screen_splitter import ScreenSplitter
 from scpi.model.base._seed import resolve_seed, seeded
@@ -317,7 +318,7 @@ class SCPREGAN(NetworkModel):
         module = self.module.eval()
         if kind == "latent":
             names = [f"unit_{index}" for index in range(self.preset_.n_latent)]
-            return AttributionTarget(module.encoder, _identity, names, kind=kind)
+            return AttributionTarget(module.encoder, as_registered, names, kind=kind)
         if kind != "change" or perturbation is None:
             msg = f"`kind` must be 'latent', or 'change' with a `perturbation`, got {kind!r}."
             raise ValueError(msg)
@@ -328,9 +329,4 @@ class SCPREGAN(NetworkModel):
             found: Tensor = module.generators(z, dose) - module.generators(z, torch.zeros_like(dose))
             return found
 
-        return AttributionTarget(change, _identity, self.var_names_, kind=kind)
-
-
-def _identity(x: Tensor, size_factor: Tensor | None = None) -> Tensor:
-    """Expression as it is registered."""
-    return x
+        return AttributionTarget(change, as_registered, self.var_names_, kind=kind)
