@@ -1,0 +1,101 @@
+"""How a condition is told to a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from scpi._slots import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+Coding = Literal["levels", "dose"]
+
+
+class ConditionCoder:
+    """Turns doses of the single perturbations into the numbers that a network is conditioned on.
+
+    With ``"levels"`` there is one number for each condition (label and dose) of the data, 1 for its own. What was not
+    trained on is put together from those that were: a dose between two levels by both, with weights that are linear in
+    the logarithm of dose plus 1, below the least one by that and the control; one above the largest by the largest; a
+    combination by the sum of its members. With ``"dose"`` there is one number for each single perturbation, the
+    logarithm of its dose plus 1, over that of the largest dose in the training cells.
+
+    Parameters
+    ----------
+    kind
+        ``"levels"`` or ``"dose"``.
+    design
+        Doses of the single perturbations in each condition of the data, (n_conditions, n_perturbations).
+    perturbations
+        Names of the single perturbations.
+    trained
+        Whether each condition was trained on; all if ``None``.
+    """
+
+    def __init__(
+        self,
+        kind: Coding,
+        design: NDArray[np.floating[Any]],
+        perturbations: Sequence[str],
+        *,
+        trained: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self.kind, self.perturbations = kind, list(perturbations)
+        self.levels = np.asarray(design, dtype=np.float64)
+        self.trained = self.levels.any(1) & (True if trained is None else trained)
+        self.scale = np.log1p(self.levels[self.trained].max(0, initial=0.0))
+
+    @property
+    def n_codes(self) -> int:
+        """Length of a code."""
+        return len(self.levels) if self.kind == "levels" else len(self.perturbations)
+
+    def __call__(self, design: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """Codes of conditions, (n_conditions, n_codes); that of the control is zero.
+
+        Raises
+        ------
+        ValueError
+            If a perturbation was not trained on, or, for ``"levels"``, not alone where the combination is new.
+        """
+        return np.stack([self._code(row) for row in np.asarray(design, dtype=np.float64)]).astype(np.float32)
+
+    def _code(self, row: NDArray[np.float64]) -> NDArray[np.float64]:
+        used = row != 0
+        if self.kind == "dose":
+            self._check(used & (self.scale == 0), "in the training cells")
+            return np.divide(np.log1p(row), self.scale, out=np.zeros_like(row), where=used)
+        if not used.any():
+            return np.zeros(len(self.levels))
+        same = np.flatnonzero(((self.levels != 0) == used).all(1) & self.trained)
+        if len(same):
+            return self._between(same, float(row.max()))
+        if used.sum() == 1:
+            self._check(used, "alone in the training cells")
+        members = [np.where(np.arange(len(row)) == member, row, 0.0) for member in np.flatnonzero(used)]
+        return np.sum([self._code(member) for member in members], axis=0)
+
+    def _between(self, same: NDArray[np.intp], dose: float) -> NDArray[np.float64]:
+        """Code of a dose between levels of the same perturbations."""
+        doses = self.levels[same].max(1)
+        order = np.argsort(doses)
+        knots = np.log1p(np.concatenate([[0.0], doses[order]]))
+        place = float(np.clip(np.log1p(dose), knots[0], knots[-1]))
+        upper = int(np.clip(np.searchsorted(knots, place), 1, len(knots) - 1))
+        share = (place - knots[upper - 1]) / (knots[upper] - knots[upper - 1])
+        code = np.zeros(len(self.levels))
+        code[same[order[upper - 1]]] = share
+        if upper > 1:
+            code[same[order[upper - 2]]] = 1.0 - share
+        return code
+
+    def _check(self, missing: NDArray[np.bool_], where: str) -> None:
+        if missing.any():
+            names = [name for name, absent in zip(self.perturbations, missing, strict=True) if absent]
+            msg = f"{listed(names)} is not {where}: the network has no code for it."
+            raise ValueError(msg)

@@ -1,0 +1,146 @@
+"""The phases of training the multi-task autoencoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import lightning.pytorch as pl
+import torch
+from torch.nn import functional as F
+
+from scpi.model.base._constants import KEYS
+from scpi.model.base._epoch_means import EpochMeans
+
+if TYPE_CHECKING:
+    from lightning.pytorch.core.optimizer import LightningOptimizer
+    from torch import Tensor, nn
+
+    from scpi.model.multitask._module import MultiTaskModule
+
+Phase = Literal["reconstruct", "discriminate", "mislead"]
+
+# Labels of the discriminator, drawn anew for each cell in every step between these
+_REAL, _OTHER = (0.9, 1.0), (0.0, 0.1)
+
+
+class MultiTaskPlan(pl.LightningModule):
+    """Learns to reconstruct; with an adversary, trains that alone next, and then both against each other.
+
+    Parameters
+    ----------
+    module
+        Network to train.
+    phases
+        Epochs of each phase, in their order.
+    lr
+        Learning rate.
+    """
+
+    def __init__(self, module: MultiTaskModule, *, phases: dict[Phase, int], lr: float) -> None:
+        super().__init__()
+        # The discriminator has an optimiser of its own.
+        self.automatic_optimization = False
+        self.module, self.preset, self.lr = module, module.preset, lr
+        self._ends = [(phase, sum(list(phases.values())[: i + 1])) for i, phase in enumerate(phases)]
+        self._means = EpochMeans()
+        self._phase: Phase | None = None
+        self._steps = 0
+
+    @property
+    def phase(self) -> Phase:
+        """Phase of the epoch."""
+        return next((name for name, end in self._ends if self.current_epoch < end), self._ends[-1][0])
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Optimisers of the autoencoder and, if there is one, of the discriminator."""
+        networks: list[list[nn.Parameter]] = [
+            [p for name, p in self.module.named_parameters() if not name.startswith("discriminator")]
+        ]
+        if self.module.discriminator is not None:
+            networks.append(list(self.module.discriminator.parameters()))
+        return [torch.optim.Adam(own, lr=self.lr, weight_decay=self.preset.weight_decay) for own in networks]
+
+    def on_train_epoch_start(self) -> None:
+        """The learning rate rises anew at the start of each phase."""
+        if self.phase != self._phase:
+            self._phase, self._steps = self.phase, 0
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """One step of the phase."""
+        self._steps += 1
+        self._warm_up()
+        logged: dict[str, Tensor] = {}
+        if self.phase != "discriminate":
+            losses, z = self.module.losses(batch[KEYS.X], batch[KEYS.PERTURBED], batch[KEYS.DESIGN])
+            objective = torch.stack(list(losses.values())).sum()
+            logged |= losses
+            if self.phase == "mislead":
+                weight = self.preset.adversary_weight
+                logged["misleading"] = self._misleading(z, batch[KEYS.LABELS])
+                objective = (1.0 - weight) * objective + weight * logged["misleading"]
+            self._step(0, objective)
+            logged["objective"] = objective
+        if self.phase != "reconstruct":
+            with torch.no_grad():
+                z = self.module.encode(batch[KEYS.X])
+            logged["discriminator"] = self._discrimination(z, batch[KEYS.LABELS])
+            self._step(1, logged["discriminator"])
+        self._means.add(logged)
+
+    def _optimizers(self) -> list[LightningOptimizer]:
+        found = self.optimizers()
+        return found if isinstance(found, list) else [found]
+
+    def _warm_up(self) -> None:
+        share = min(1.0, self._steps / max(self.preset.warmup_steps, 1))
+        for optimizer in self._optimizers():
+            for group in optimizer.param_groups:
+                group["lr"] = self.lr * share
+
+    def _step(self, which: int, loss: Tensor) -> None:
+        optimizer = self._optimizers()[which]
+        self.toggle_optimizer(optimizer)
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+        self.untoggle_optimizer(optimizer)
+
+    def _misleading(self, z: Tensor, is_control: Tensor) -> Tensor:
+        """How far the discriminator is from taking treated cells for controls, or all for draws from the prior."""
+        assert self.module.discriminator is not None
+        logits = self.module.discriminator(z if self.preset.adversary == "prior" else z[~is_control]).squeeze(1)
+        if not len(logits):
+            return z.sum() * 0.0
+        wanted = torch.ones_like(logits) if self.preset.adversary == "prior" else _uniform(logits, _REAL)
+        return F.binary_cross_entropy_with_logits(logits, wanted)
+
+    def _discrimination(self, z: Tensor, is_control: Tensor) -> Tensor:
+        """Error of the discriminator; with conditions, controls and treated cells count alike, however many there are."""
+        assert self.module.discriminator is not None
+        if self.preset.adversary == "prior":
+            sides = [(torch.randn_like(z), 1.0), (z, 0.0)]
+            logits = [(self.module.discriminator(side).squeeze(1), label) for side, label in sides]
+            return 0.5 * sum(
+                F.binary_cross_entropy_with_logits(value, torch.full_like(value, label)) for value, label in logits
+            )
+        parts = []
+        for own, between in ((is_control, _REAL), (~is_control, _OTHER)):
+            if own.any():
+                logit = self.module.discriminator(z[own]).squeeze(1)
+                parts.append(F.binary_cross_entropy_with_logits(logit, _uniform(logit, between)))
+        return torch.stack(parts).mean()
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Reconstruction of cells that are not trained on."""
+        losses, _ = self.module.losses(batch[KEYS.X], batch[KEYS.PERTURBED], batch[KEYS.DESIGN])
+        n_cells = len(batch[KEYS.X])
+        self.log("reconstruction_validation", losses["reconstruction"], on_epoch=True, batch_size=n_cells)
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch."""
+        self.log_dict({f"{name}_train": value for name, value in self._means.take().items()})
+
+
+def _uniform(like: Tensor, between: tuple[float, float]) -> Tensor:
+    low, high = between
+    return low + (high - low) * torch.rand_like(like)
