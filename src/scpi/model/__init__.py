@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from scpi.model.gene_program import GeneProgramAE as GeneProgramAE
     from scpi.model.latent_shift import SCGEN as SCGEN
     from scpi.model.latent_shift import SCVIDR as SCVIDR
+    from scpi.model.multitask import MultiTaskAE as MultiTaskAE
     from scpi.model.scbutterfly import SCButterfly as SCButterfly
     from scpi.model.scpregan import SCPREGAN as SCPREGAN
     from scpi.model.senavae import SENAVAE as SENAVAE
@@ -38,6 +39,7 @@ __getattr__, __dir__, __all__ = attach(
         "Linear": "baselines",
         "MeanDelta": "baselines",
         "LinearDose": "baselines",
+        "MultiTaskAE": "multitask",
         "LogRatioDelta": "baselines",
         "NearestDelta": "baselines",
         "PCAShift": "baselines",

@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scpi.model.base._fold_changes import from_log_level, log_level
 from scpi.model.baselines._mean_delta import MeanDelta
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# Expression, on the linear scale, that is added before a ratio is taken: genes that are hardly seen have no large ones
-_OFFSET = 0.1
 
 
 class LogRatioDelta(MeanDelta):
@@ -40,11 +38,5 @@ class LogRatioDelta(MeanDelta):
             return super()._change(design, control)
         before = profiles.controls[list(measured)]
         after = before + np.stack(list(measured.values()))
-        ratio = np.mean(_log(after) - _log(before), axis=0)
-        linear = np.exp(ratio + _log(control)) - _OFFSET
-        return np.asarray(np.log1p(np.maximum(linear, 0.0)) - control)
-
-
-def _log(expression: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logarithm of expression on the linear scale."""
-    return np.asarray(np.log(np.maximum(np.expm1(expression), 0.0) + _OFFSET))
+        ratio = np.mean(log_level(after) - log_level(before), axis=0)
+        return np.asarray(from_log_level(ratio + log_level(control)) - control)

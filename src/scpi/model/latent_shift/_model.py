@@ -18,7 +18,7 @@ from scpi.model.base._predictive_model import draw_cells
 from scpi.model.base._presets import at_least
 from scpi.model.latent_shift._batches import batch_shifts
 from scpi.model.latent_shift._gene_scores import linear_surrogate
-from scpi.model.latent_shift._shift_model import ShiftModel
+from scpi.model.latent_shift._shift_model import ShiftVAEModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class LatentShiftModel(ShiftModel):
+class LatentShiftModel(ShiftVAEModel):
     """Base class of the public models that shift a latent space.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from scpi.model.latent_shift._arithmetic import measured_shifts
+from scpi.model.base._latent_shifts import measured_shifts
 from scpi.model.latent_shift._model import LatentShiftModel
 from scpi.model.latent_shift._presets import SCGEN_PRESETS, SCGENPreset
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from scpi.model.base._latent_shifts import largest_dose, measured_shifts
 from scpi.model.base._regression import chosen_ridge_weights, least_squares_weights
-from scpi.model.latent_shift._arithmetic import largest_dose, measured_shifts
 from scpi.model.latent_shift._model import LatentShiftModel
 from scpi.model.latent_shift._presets import SCVIDR_PRESETS, SCVIDRPreset
 

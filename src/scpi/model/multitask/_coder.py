@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scpi._slots import listed
+from scpi.model.base._doses import weights_of_doses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,16 +83,9 @@ class ConditionCoder:
 
     def _between(self, same: NDArray[np.intp], dose: float) -> NDArray[np.float64]:
         """Code of a dose between levels of the same perturbations."""
-        doses = self.levels[same].max(1)
-        order = np.argsort(doses)
-        knots = np.log1p(np.concatenate([[0.0], doses[order]]))
-        place = float(np.clip(np.log1p(dose), knots[0], knots[-1]))
-        upper = int(np.clip(np.searchsorted(knots, place), 1, len(knots) - 1))
-        share = (place - knots[upper - 1]) / (knots[upper] - knots[upper - 1])
+        weights = weights_of_doses({int(level): float(self.levels[level].max()) for level in same}, dose)
         code = np.zeros(len(self.levels))
-        code[same[order[upper - 1]]] = share
-        if upper > 1:
-            code[same[order[upper - 2]]] = 1.0 - share
+        code[list(weights)] = list(weights.values())
         return code
 
     def _check(self, missing: NDArray[np.bool_], where: str) -> None:

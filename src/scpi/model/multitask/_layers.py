@@ -18,9 +18,9 @@ _SLOPE = 0.01
 
 
 class Conditioned(nn.Module):
-    """A linear layer, a norm, the condition, LeakyReLU and dropout.
+    r"""A linear layer, a norm, the condition, LeakyReLU and dropout.
 
-    With ``"film"`` the normalised values are scaled by :math:`1 + \\gamma` and shifted by :math:`\\beta`, with ``"mul"``
+    With ``"film"`` the normalised values are scaled by :math:`1 + \gamma` and shifted by :math:`\beta`, with ``"mul"``
     and ``"add"`` one of the two, and with ``"concat"`` the code is put beside the input. Scale and shift are linear in
     the code, or in what hidden layers make of it, and start at zero: at first no condition changes anything. They have no
     intercept, so that the control, whose code is zero, stays without a change of its own if there are no hidden layers.

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
+from scpi.attribution import AttributionTarget, DecoderTarget
 from scpi.model.base._cell_batches import cell_batches
-from scpi.model.base._checks import LOG_ADVICE, check_expression
+from scpi.model.base._checks import check_expression
 from scpi.model.base._constants import KEYS
+from scpi.model.base._fold_changes import from_log_level, log_level
+from scpi.model.base._input_transform import as_registered
+from scpi.model.base._latent_shifts import measured_shifts
 from scpi.model.base._presets import at_least, choose_preset
+from scpi.model.base._profiles import take_profiles
+from scpi.model.base._regression import chosen_ridge_weights
 from scpi.model.base._seed import resolve_seed, seeded
-from scpi.model.base._training import NetworkModel
+from scpi.model.base._shift_model import ShiftModel
 from scpi.model.multitask._coder import ConditionCoder
+from scpi.model.multitask._counts import changed_counts, log_normalised
 from scpi.model.multitask._module import MultiTaskModule
-from scpi.model.multitask._pair_splitter import PairSplitter
 from scpi.model.multitask._plan import MultiTaskPlan
 from scpi.model.multitask._presets import PRESETS, RULES
+from scpi.model.multitask._splitter import TaskSplitter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,36 +34,62 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base._profiles import Profiles
     from scpi.model.multitask._plan import Phase
     from scpi.model.multitask._presets import Preset
 
 
-class MultiTaskAE(NetworkModel):
-    """One autoencoder for all perturbations and doses, whose decoder is told the condition.
+class MultiTaskAE(ShiftModel):
+    """One autoencoder for all perturbations, doses and contexts, whose decoder is told the condition.
+
+    The decoder changes what a cell becomes by a scale and a shift of its hidden units, which depend on perturbation and dose.
+    How a context (cell type, donor, species) differs from the others in its response is told by its controls: the shift
+    of the latent units under a perturbation is regressed on the latent means of the controls of the training contexts.
+    Half of the predicted change, if not set otherwise, is that of the network, and half what the fold changes of the training
+    contexts, weighted by such a regression on their mean expression, do to the mean of the controls.
+
+    The presets that begin with ``"published"`` are the multi-task autoencoders of Katzenberger (2025), with neither shifts
+    nor fold changes: plain, with an adversary, variational, and trained by optimal transport. Their defects are mended.
 
     Parameters
     ----------
     adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`: log-normalised, or counts for ``likelihood="nb"``.
+        Data after :meth:`setup_anndata` or :meth:`setup_mudata`: log-normalised, or counts with ``likelihood="nb"``.
     registry
         Given by scvi-tools in place of data when a saved model is loaded without.
     preset
-        Name of the settings.
+        ``"scpi"``, or one of the publication: ``"published"``, ``"published-adversarial"``, ``"published-gaussian"``,
+        ``"published-ot"``, ``"published-self+ot"``, ``"published-vae"``, ``"published-vae-ot"`` or
+        ``"published-vae-self+ot"``.
+    restrict_to
+        Contexts to take shifts and fold changes from; all if ``None``. Can be changed at any time (:attr:`restrict_to`).
     seed
         Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
     **changes
-        Attributes of the preset to change.
+        Attributes of the preset to change, such as ``n_latent``, ``conditioning``, ``coding`` or ``likelihood``.
 
     Raises
     ------
     TypeError
         If the preset has no such attribute.
     ValueError
-        If a value is out of its range, or the expression is not on the scale that the likelihood needs.
+        If a value is out of its range, does not go with another, or the expression is not on the scale of the likelihood.
+
+    Examples
+    --------
+    >>> import scanpy as sc, scpi
+    >>> adata = scpi.datasets.plant_screen(n_cells=20, rng=0)
+    >>> sc.pp.normalize_total(adata, target_sum=1e4)
+    >>> sc.pp.log1p(adata)
+    >>> scpi.model.MultiTaskAE.setup_anndata(adata)
+    >>> model = scpi.model.MultiTaskAE(adata, n_hidden=(32,), n_latent=10)
+    >>> model.train(max_epochs=2, enable_progress_bar=False)
+    >>> model.predict(perturbation=model.perturbations_[0], n_cells=5).n_obs
+    5
     """
 
     _module_cls = MultiTaskModule
-    _data_splitter_cls = PairSplitter
+    _data_splitter_cls = TaskSplitter
     _training_plan_cls = MultiTaskPlan
 
     module: MultiTaskModule
@@ -68,39 +101,39 @@ class MultiTaskAE(NetworkModel):
         registry: dict[str, Any] | None = None,
         *,
         preset: str = "scpi",
+        restrict_to: Sequence[str] | None = None,
         seed: int | None = None,
         **changes: Any,
     ) -> None:
         super().__init__(adata, registry)
         self.preset_ = choose_preset(PRESETS, preset, changes, RULES)
-        if self.preset_.adversary is not None and self.preset_.target != "self":
-            msg = "An adversary compares treated cells with controls, which only `target='self'` reads."
-            raise ValueError(msg)
-        self.seed_ = resolve_seed(seed)
+        _check(self.preset_)
         if adata is not None:
-            where = "the registered expression"
-            check_expression(
-                self._field(self.adata, KEYS.X), counts=self._reads_counts, logs=self._reads_logs, what=where
-            )
-        self.trained_levels_: NDArray[np.bool_] | None = None
+            expression, counts = self._field(self.adata, KEYS.X), self._reads_counts
+            check_expression(expression, counts=counts, logs=not counts, what="the registered expression")
+        self.restrict_to = restrict_to
+        self.seed_ = resolve_seed(seed)
+        # Conditions that were trained on, which codes of others are put together from
+        self.trained_levels_: list[bool] | None = None
         n_genes = self.registry["field_registries"][KEYS.X]["summary_stats"]["n_vars"]
+        coder = self._coder()
         with seeded(self.seed_):
-            self.module = self._module_cls(n_genes, self._coder().n_codes, preset=self.preset_)
-        self._model_summary_string = f"MultiTaskAE with preset: {preset}, n_latent: {self.preset_.n_latent}"
+            self.module = self._module_cls(n_genes, coder.n_codes, len(coder.levels), preset=self.preset_)
+        self._model_summary_string = (
+            f"MultiTaskAE with preset: {preset}, n_latent: {self.preset_.n_latent}, "
+            f"conditioning: {self.preset_.conditioning}, likelihood: {self.preset_.likelihood}"
+        )
         self.init_params_ = self._get_init_params(locals())
 
     @property
     def _reads_counts(self) -> bool:  # type: ignore[override]
         return self.preset_.likelihood == "nb"
 
-    @property
-    def _reads_logs(self) -> bool:  # type: ignore[override]
-        return self.preset_.likelihood == "normal"
-
     def _coder(self) -> ConditionCoder:
         state = self._perturbation_state()
         design = self.encode_perturbations(list(state["conditions"]), list(state["doses"]))
-        return ConditionCoder(self.preset_.coding, design, self.perturbations_, trained=self.trained_levels_)
+        trained = None if self.trained_levels_ is None else np.asarray(self.trained_levels_)
+        return ConditionCoder(self.preset_.coding, design, self.perturbations_, trained=trained)
 
     def train(
         self,
@@ -113,18 +146,49 @@ class MultiTaskAE(NetworkModel):
         train_size: float = 0.9,
         validation_size: float | None = None,
         held_out: str | Sequence[str] = (),
-        restore_best: bool = True,
+        restore_best: bool = False,
         early_stopping: bool = False,
         early_stopping_patience: int = 25,
         datasplitter_kwargs: dict[str, Any] | None = None,
-        plan_kwargs: dict[str, Any] | None = None,
         seed: int | None = None,
         **trainer_kwargs: Any,
     ) -> None:
-        preset = self.preset_
+        """Train the autoencoder, and take the means of its training cells, latent and expressed.
+
+        Parameters
+        ----------
+        max_epochs
+            Most epochs of a target, those of the preset if ``None``. Those of an adversary are changed in proportion.
+        lr, batch_size
+            Learning rate, and most cells in a batch; those of the preset if ``None``.
+        accelerator, devices
+            As in :class:`lightning.pytorch.Trainer`.
+        train_size, validation_size
+            Shares of the cells of every condition, the control included. What is left is the test set.
+        held_out
+            Conditions, such as ``"A+B"``, that are not trained on: all their cells go to the test set.
+        restore_best
+            Return to the epoch with the lowest error of reconstruction of validation cells.
+        early_stopping, early_stopping_patience
+            Stop when this error has not fallen for so many epochs. Without effect on the epochs of an adversary.
+        datasplitter_kwargs
+            More arguments of the data splitter, such as ``external_indexing`` or ``num_workers``.
+        seed
+            Seed of the split and of the batches; that of the model if ``None``.
+        **trainer_kwargs
+            Passed to :class:`scvi.train.Trainer`, such as ``logger`` or ``callbacks``.
+
+        Raises
+        ------
+        ValueError
+            If a held-out condition has no cells, the shares leave nothing to train on, or optimal transport has no context
+            with control and treated cells.
+        """
+        preset, adversary = self.preset_, self.preset_.adversary is not None
         max_epochs = at_least(preset.max_epochs if max_epochs is None else max_epochs, 1, "max_epochs")
         splitter_kwargs = {
             "counts": self._reads_counts,
+            "pair_each": preset.pair_each,
             "batch_size": at_least(preset.batch_size if batch_size is None else batch_size, 2, "batch_size"),
             "train_size": train_size,
             "validation_size": validation_size,
@@ -132,31 +196,94 @@ class MultiTaskAE(NetworkModel):
             "seed": self.seed_ if seed is None else seed,
         } | (datasplitter_kwargs or {})
         phases: dict[Phase, int] = {"reconstruct": max_epochs}
-        if preset.adversary is not None:
+        if adversary:
             share = max_epochs / preset.max_epochs
-            phases["discriminate"] = max(1, round(share * preset.discriminator_epochs))
+            phases["discriminate"] = round(share * preset.discriminator_epochs)
             phases["mislead"] = max(1, round(share * preset.adversary_epochs))
-        trained = self._data_splitter_cls(self.adata_manager, codes=np.zeros((0, 0), np.float32), **splitter_kwargs)
-        there = np.zeros(len(trained.design), dtype=bool)
-        there[trained.conditions_of(trained.train_idx)] = True
-        self.trained_levels_ = there
-        codes = np.full((len(there), self._coder().n_codes), np.nan, dtype=np.float32)
-        codes[there] = self._coder()(trained.design[there])
-        for target in preset.target.split("+"):
+        targets = preset.target.split("+")
+        self._prepare(self._data_splitter_cls(self.adata_manager, target=targets[-1], **splitter_kwargs))
+        callbacks = trainer_kwargs.pop("callbacks", [])
+        for target in targets:
             self._fit(
                 max_epochs=sum(phases.values()),
-                splitter_kwargs=splitter_kwargs | {"codes": codes, "target": target},
-                plan_kwargs={"phases": phases, "lr": preset.lr if lr is None else lr} | (plan_kwargs or {}),
+                splitter_kwargs=splitter_kwargs | {"target": target},
+                plan_kwargs={"phases": phases, "lr": preset.lr if lr is None else lr},
                 anneal_end=0,
                 monitor="reconstruction_validation",
-                restore_best=restore_best and preset.adversary is None,
-                early_stopping=early_stopping,
+                restore_best=restore_best and not adversary,
+                early_stopping=early_stopping and not adversary,
                 early_stopping_patience=early_stopping_patience,
                 accelerator=accelerator,
                 devices=devices,
-                callbacks=trainer_kwargs.pop("callbacks", []),
+                callbacks=callbacks,
                 trainer_kwargs=trainer_kwargs,
             )
+        self._keep_profiles()
+        self._keep_expression()
+
+    def _prepare(self, splitter: TaskSplitter) -> None:
+        """Codes of the conditions that are trained on, and where the output starts."""
+        trained = splitter.trained_conditions
+        self.trained_levels_ = trained.tolist()
+        codes = np.full(tuple(self.module.codes.shape), np.nan, dtype=np.float32)
+        codes[trained] = self._coder()(splitter.design[trained])
+        self.module.codes.copy_(torch.from_numpy(codes))
+        x = self._field(self.adata, KEYS.X)[splitter.train_idx]
+        mean = np.asarray(x.mean(0), dtype=np.float64).ravel()
+        if self._reads_counts:
+            mean /= mean.sum()
+        self.module.start_from(torch.from_numpy(mean.astype(np.float32)).to(self.module.device))
+
+    def _keep_expression(self) -> None:
+        """Keep the mean expression of the training cells, on the scale of logarithms."""
+        cells = np.asarray(self.train_indices)
+        conditions, codes = self._conditions(self.adata)
+        x = self._field(self.adata, KEYS.X)
+        profiles = take_profiles(
+            log_normalised(x) if self._reads_counts else x,
+            cells,
+            condition=codes[cells],
+            context=self._context_codes(self.adata)[cells],
+            is_control=self._labels(self.adata)[cells] == self.control_,
+            design=conditions,
+            n_contexts=len(self._known_contexts()) if self.has_contexts else 1,
+        )
+        self.module.kept_expression.put(profiles._asdict())
+        self.module.kept_expression.to(self.module.device)
+
+    def _measured_shift(
+        self, profiles: Profiles, design: NDArray[np.float64], control: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
+        if self.preset_.shift == "none":
+            return np.zeros(len(control))
+        shifts = measured_shifts(profiles, design, allowed=self._allowed(profiles))
+        if shifts is None:
+            return None
+        return np.asarray(chosen_ridge_weights(shifts.controls, shifts.changes, control) @ shifts.changes)
+
+    def _log_ratio(
+        self, profiles: Profiles, design: NDArray[np.float64], control: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Logarithm of the fold change of the mean expression; of members that were not measured together, their sum."""
+        if not design.any():
+            return np.zeros(len(control))
+        shifts = measured_shifts(profiles, design, allowed=self._allowed(profiles))
+        if shifts is not None:
+            ratios = log_level(shifts.controls + shifts.changes) - log_level(shifts.controls)
+            return np.asarray(chosen_ridge_weights(shifts.controls, ratios, control) @ ratios)
+        alone = np.diag(design)[np.flatnonzero(design)]
+        if len(alone) == 1:
+            msg = f"No training cell has {self.perturbations_[int(design.argmax())]!r} alone: there is no fold change."
+            raise ValueError(msg)
+        return np.sum([self._log_ratio(profiles, member, control) for member in alone], axis=0)
+
+    def _expressed_control(self, adata: AnnData | MuData, profiles: Profiles, code: int) -> NDArray[np.float64]:
+        """Mean log-normalised expression of the controls of a context."""
+        if code < len(profiles.control) and not np.isnan(profiles.control[code]).any():
+            return np.asarray(profiles.control[code])
+        of_context = np.flatnonzero((self._context_codes(adata) == code) & (self._labels(adata) == self.control_))
+        x = self._expression(adata, of_context)
+        return np.asarray((log_normalised(x) if self._reads_counts else x).mean(0), dtype=np.float64)
 
     @torch.inference_mode()
     def _predict_cells(
@@ -170,15 +297,148 @@ class MultiTaskAE(NetworkModel):
     ) -> NDArray[np.float32]:
         self.module.eval()
         code = torch.from_numpy(self._coder()(design[None])).to(self.module.device)
-        out = []
-        for tensors in cell_batches(self, adata, indices, batch_size=None, device=self.module.device):
-            out.append(self._decoded(tensors[KEYS.X], code).cpu().numpy())
-        return np.concatenate(out).astype(np.float32)
+        doses = design.astype(np.float64)
+        latent, expressed = self.module.kept.profiles(), self.module.kept_expression.profiles()
+        contexts = self._context_codes(adata)[indices]
+        n_genes = self.module.output.out_features
+        predicted = np.empty((len(indices), n_genes), dtype=np.float32)
+        for context in np.unique(contexts):
+            own = np.flatnonzero(contexts == context)
+            shift = self._shift(latent, doses, self._latent_control(adata, latent, int(context)))
+            shift_ = torch.from_numpy(shift.astype(np.float32)).to(self.module.device)
+            control, ratio = np.zeros(n_genes), np.zeros(n_genes)
+            if self.preset_.fold_changes > 0:
+                control = self._expressed_control(adata, expressed, int(context))
+                ratio = self._log_ratio(expressed, doses, control)
+            start = 0
+            for tensors in cell_batches(self, adata, indices[own], batch_size=None, device=self.module.device):
+                x = tensors[KEYS.X]
+                rows, start = own[start : start + len(x)], start + len(x)
+                z = self.module.encode(x)
+                before = self.module.decode(z, torch.zeros_like(code).expand(len(x), -1))
+                after = self.module.decode(z + shift_, code.expand(len(x), -1))
+                finish = self._changed_counts if self._reads_counts else self._changed_expression
+                predicted[rows] = finish(x, before, after, control=control, ratio=ratio, rng=rng if sample else None)
+        return predicted
 
-    def _decoded(self, x: Tensor, code: Tensor) -> Tensor:
-        z = self.module.encode(x)
-        told = code.expand(len(x), -1)
-        decoded = self.module.decode(z, told)
-        if self.preset_.residual:
-            return x + decoded - self.module.decode(z, torch.zeros_like(told))
-        return decoded
+    def _changed_expression(
+        self,
+        x: Tensor,
+        before: Tensor,
+        after: Tensor,
+        *,
+        control: NDArray[np.float64],
+        ratio: NDArray[np.float64],
+        rng: np.random.Generator | None,
+    ) -> NDArray[np.float32]:
+        """Log-normalised expression of cells that are decoded so before and after the change."""
+        if not self.preset_.residual:
+            return np.asarray(after.cpu().numpy())
+        share = self.preset_.fold_changes
+        fold = from_log_level(log_level(control) + ratio) - from_log_level(log_level(control))
+        moved = (x + (1.0 - share) * (after - before)).cpu().numpy()
+        return np.asarray(moved + share * fold.astype(np.float32))
+
+    def _changed_counts(
+        self,
+        x: Tensor,
+        before: Tensor,
+        after: Tensor,
+        *,
+        control: NDArray[np.float64],
+        ratio: NDArray[np.float64],
+        rng: np.random.Generator | None,
+    ) -> NDArray[np.float32]:
+        """Counts of cells whose shares of the genes are decoded so, as logarithms, before and after the change."""
+        depth = x.sum(1, keepdim=True).cpu().numpy()
+        log_theta = self.module.log_theta
+        assert log_theta is not None
+        theta = log_theta.exp().cpu().numpy()
+        if not self.preset_.residual:
+            mean = depth * after.exp().cpu().numpy()
+            if rng is None:
+                return np.asarray(mean)
+            return np.asarray(rng.poisson(rng.gamma(theta, mean / theta)), dtype=np.float32)
+        share = self.preset_.fold_changes
+        change = (1.0 - share) * (after - before).cpu().numpy() + share * ratio
+        return changed_counts(x.cpu().numpy(), change, depth * before.exp().cpu().numpy(), theta, rng=rng)
+
+    def _comparable(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(log_normalised(expression), dtype=np.float32) if self._reads_counts else expression
+
+    def attribution_target(
+        self,
+        kind: Literal["latent", "change"] = "latent",
+        *,
+        perturbation: str | None = None,
+        context: str | None = None,
+        dose: float | None = None,
+    ) -> AttributionTarget:
+        """Differentiable function of the expression, for attributions.
+
+        Parameters
+        ----------
+        kind
+            ``"latent"`` (means of the latent units) or ``"change"`` (what the network's decoded cell changes by under
+            ``perturbation``: expression, or logarithms of shares of counts).
+        perturbation, context, dose
+            Which condition, for ``"change"``, and the context whose shift is taken, as in :meth:`get_shift`.
+
+        Returns
+        -------
+        The function, the transform of registered expression into its input (none), and the names of its outputs.
+
+        Raises
+        ------
+        ValueError
+            If the kind does not exist, or the perturbation is missing or unknown.
+        """
+        self._check_if_trained(warn=False)
+        module = self.module.eval()
+        if kind == "latent":
+            return AttributionTarget(module.encode, as_registered, self._units(), kind=kind)
+        if kind != "change" or perturbation is None:
+            msg = f"`kind` must be 'latent', or 'change' with a `perturbation`, got {kind!r}."
+            raise ValueError(msg)
+        shift = self.get_shift(perturbation=perturbation, context=context, dose=dose)
+        moved = torch.from_numpy(shift.astype(np.float32)).to(module.device)
+        code = self._code(perturbation, dose)
+
+        def change(x: Tensor) -> Tensor:
+            z = module.encode(x)
+            told = code.expand(len(z), -1)
+            return module.decode(z + moved, told) - module.decode(z, torch.zeros_like(told))
+
+        return AttributionTarget(change, as_registered, self.var_names_, kind=kind)
+
+    def decoder_target(self, *, perturbation: str | None = None, dose: float | None = None) -> DecoderTarget:
+        """Differentiable function from latent units to the decoded expression, for effects of units.
+
+        Parameters
+        ----------
+        perturbation, dose
+            Condition that the decoder is told; the control if ``None``.
+
+        Returns
+        -------
+        The function, whose values are log1p-transformed, or logarithms of shares for counts, and the names of the units.
+        """
+        self._check_if_trained(warn=False)
+        module = self.module.eval()
+        code = self._code(self.control_ if perturbation is None else perturbation, dose)
+        return DecoderTarget(lambda z: module.decode(z, code.expand(len(z), -1)), self._units())
+
+    def _code(self, perturbation: str, dose: float | None) -> Tensor:
+        """Code of a condition, (1, n_codes)."""
+        design = self.encode_perturbations([perturbation], None if dose is None else [dose])
+        return torch.from_numpy(self._coder()(design)).to(self.module.device)
+
+
+def _check(preset: Preset) -> None:
+    """Settings that do not go together."""
+    if preset.adversary is not None and preset.target != "self":
+        msg = "An adversary compares treated cells with controls, which only `target='self'` reads."
+        raise ValueError(msg)
+    if preset.fold_changes > 0 and not preset.residual:
+        msg = "`fold_changes` above 0 need `residual=True`: a decoded cell has no part for them."
+        raise ValueError(msg)

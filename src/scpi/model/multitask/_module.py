@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from scpi.model.base._constants import KEYS
 from scpi.model.base._count_likelihoods import negative_binomial_loss
+from scpi.model.base._kept_arrays import KeptProfiles
+from scpi.model.multitask._counts import DEPTH
 from scpi.model.multitask._layers import Conditioned
 
 if TYPE_CHECKING:
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from scpi.model.multitask._presets import Preset
 
 _DISCRIMINATOR_DROPOUT = 0.1
-_DEPTH = 1e4
 
 
 class MultiTaskModule(BaseModuleClass):
@@ -31,32 +32,39 @@ class MultiTaskModule(BaseModuleClass):
         Number of genes.
     n_codes
         Length of the code of a condition.
+    n_conditions
+        Conditions of the data. Training sets their ``codes``, (n_conditions, n_codes).
     preset
         Architecture and objective.
     """
 
-    def __init__(self, n_genes: int, n_codes: int, *, preset: Preset) -> None:
+    codes: Tensor
+
+    def __init__(self, n_genes: int, n_codes: int, n_conditions: int, *, preset: Preset) -> None:
         super().__init__()
         self.preset = preset
-        plain = {"norm": preset.norm, "dropout": preset.dropout}
+        self.register_buffer("codes", torch.zeros(n_conditions, n_codes))
+        plain: dict[str, Any] = {"norm": preset.norm, "dropout": preset.dropout}
         sizes = [n_genes, *preset.n_hidden]
         self.encoder = nn.Sequential(*(Conditioned(a, b, **plain) for a, b in zip(sizes, sizes[1:], strict=False)))
         self.mean = nn.Linear(sizes[-1], preset.n_latent)
         self.log_variance = nn.Linear(sizes[-1], preset.n_latent) if preset.variational else None
         sizes = [preset.n_latent, *preset.n_hidden[::-1]]
-        told = {"n_codes": n_codes, "how": preset.conditioning, "n_trunk": preset.n_trunk}
-        self.decoder = nn.ModuleList(
-            Conditioned(a, b, **told, **plain) for a, b in zip(sizes, sizes[1:], strict=False)
-        )
+        self.embedding = None if preset.n_embedding is None else nn.Linear(n_codes, preset.n_embedding, bias=False)
+        length = n_codes if preset.n_embedding is None else preset.n_embedding
+        told: dict[str, Any] = {"n_codes": length, "how": preset.conditioning, "n_trunk": preset.n_trunk}
+        self.decoder = nn.ModuleList(Conditioned(a, b, **told, **plain) for a, b in zip(sizes, sizes[1:], strict=False))
         self.output = nn.Linear(sizes[-1], n_genes)
         self.log_theta = nn.Parameter(torch.zeros(n_genes)) if preset.likelihood == "nb" else None
         self.discriminator = _discriminator(preset.n_latent, preset.n_discriminator) if preset.adversary else None
+        # Latent means of the training cells, and their mean expression, for each context and condition
+        self.kept, self.kept_expression = KeptProfiles(), KeptProfiles()
 
     def read(self, x: Tensor) -> Tensor:
         """What the encoder reads: the expression, or the logarithm of normalised counts."""
         if self.log_theta is None:
             return x
-        return torch.log1p(x / x.sum(1, keepdim=True).clamp(min=1.0) * _DEPTH)
+        return torch.log1p(x / x.sum(1, keepdim=True).clamp(min=1.0) * DEPTH)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Mean and logarithm of the variance of the latent units."""
@@ -68,12 +76,27 @@ class MultiTaskModule(BaseModuleClass):
         return self.posterior(x)[0]
 
     def decode(self, z: Tensor, code: Tensor) -> Tensor:
-        """Expression, or logarithms of the shares of the genes in the counts."""
+        """Expression, or logarithms of the shares of the genes in the counts.
+
+        Parameters
+        ----------
+        z
+            Latent units, (n_cells, n_latent).
+        code
+            Codes of the conditions, (n_cells, n_codes).
+        """
+        told = code if self.embedding is None else self.embedding(code)
         hidden = z
         for layer in self.decoder:
-            hidden = layer(hidden, code)
-        output = self.output(hidden)
+            hidden = layer(hidden, told)
+        output: Tensor = self.output(hidden)
         return output if self.log_theta is None else torch.log_softmax(output, 1)
+
+    @torch.no_grad()
+    def start_from(self, mean: Tensor) -> None:
+        """Let the output start from the mean expression, or the mean shares of the genes, (n_genes,)."""
+        level = mean if self.log_theta is None else torch.log(mean + 1.0 / len(mean) ** 2)
+        self.output.bias.copy_(level)
 
     def reconstruction_loss(self, decoded: Tensor, target: Tensor) -> Tensor:
         """Mean squared error over genes, or mean negative log-likelihood."""
@@ -83,13 +106,21 @@ class MultiTaskModule(BaseModuleClass):
         return negative_binomial_loss(target, decoded + depth.log(), self.log_theta.exp()).mean()
 
     def losses(self, source: Tensor, target: Tensor, code: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Reconstruction and divergence, and the latent units."""
+        """Reconstruction of cells, divergence of their latent units from the prior, and the latent units.
+
+        Parameters
+        ----------
+        source, target
+            Expression that is read, and that is decoded, (n_cells, n_genes).
+        code
+            Codes of the conditions of the decoded cells, (n_cells, n_codes).
+        """
         mean, log_variance = self.posterior(source)
         z, losses = mean, {}
         if log_variance is not None:
-            z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp() if self.training else mean
-            divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(1).mean()
-            losses["divergence"] = self.preset.beta * divergence
+            if self.training:
+                z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+            losses["divergence"] = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(1).mean()
         losses["reconstruction"] = self.reconstruction_loss(self.decode(z, code), target)
         return losses, z
 
@@ -103,16 +134,18 @@ class MultiTaskModule(BaseModuleClass):
     def _get_generative_input(
         self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor]
     ) -> dict[str, Tensor]:
-        return inference_outputs | {"code": tensors[KEYS.DESIGN]}
+        return inference_outputs | {"code": self.codes[tensors[KEYS.CONDITION]]}
 
     def generative(self, z: Tensor, code: Tensor) -> dict[str, Tensor]:
         """Decoded cells."""
         return {"mean": self.decode(z, code)}
 
-    def loss(self, tensors: dict[str, Tensor], *args: Any, **kwargs: Any) -> LossOutput:
-        """Objective of a batch, without a discriminator."""
-        losses, _ = self.losses(tensors[KEYS.X], tensors[KEYS.PERTURBED], tensors[KEYS.DESIGN])
-        return LossOutput(loss=sum(losses.values()), n_obs_minibatch=len(tensors[KEYS.X]))
+    def loss(
+        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor], generative_outputs: dict[str, Tensor]
+    ) -> LossOutput:
+        """Reconstruction of cells that were decoded; training takes :meth:`losses`."""
+        loss = self.reconstruction_loss(generative_outputs["mean"], tensors[KEYS.PERTURBED])
+        return LossOutput(loss=loss, n_obs_minibatch=len(tensors[KEYS.X]))
 
 
 def _discriminator(n_in: int, n_hidden: Sequence[int]) -> nn.Sequential:

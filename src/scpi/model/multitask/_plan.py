@@ -70,22 +70,33 @@ class MultiTaskPlan(pl.LightningModule):
         self._steps += 1
         self._warm_up()
         logged: dict[str, Tensor] = {}
+        is_control = ~batch[KEYS.DESIGN].any(1)
         if self.phase != "discriminate":
-            losses, z = self.module.losses(batch[KEYS.X], batch[KEYS.PERTURBED], batch[KEYS.DESIGN])
-            objective = torch.stack(list(losses.values())).sum()
+            losses, z = self._losses(batch)
+            objective = losses["reconstruction"] + self._divergence_weight * losses.get("divergence", 0.0)
             logged |= losses
             if self.phase == "mislead":
                 weight = self.preset.adversary_weight
-                logged["misleading"] = self._misleading(z, batch[KEYS.LABELS])
+                logged["misleading"] = self._misleading(z, is_control)
                 objective = (1.0 - weight) * objective + weight * logged["misleading"]
             self._step(0, objective)
             logged["objective"] = objective
         if self.phase != "reconstruct":
             with torch.no_grad():
                 z = self.module.encode(batch[KEYS.X])
-            logged["discriminator"] = self._discrimination(z, batch[KEYS.LABELS])
+            logged["discriminator"] = self._discrimination(z, is_control)
             self._step(1, logged["discriminator"])
         self._means.add(logged)
+
+    def _losses(self, batch: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
+        code = self.module.codes[batch[KEYS.CONDITION]]
+        return self.module.losses(batch[KEYS.X], batch[KEYS.PERTURBED], code)
+
+    @property
+    def _divergence_weight(self) -> float:
+        if self.preset.divergence == "gene":
+            return self.preset.beta / self.module.output.out_features
+        return self.preset.beta / max(int(self.trainer.num_training_batches), 1)
 
     def _optimizers(self) -> list[LightningOptimizer]:
         found = self.optimizers()
@@ -132,7 +143,7 @@ class MultiTaskPlan(pl.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Reconstruction of cells that are not trained on."""
-        losses, _ = self.module.losses(batch[KEYS.X], batch[KEYS.PERTURBED], batch[KEYS.DESIGN])
+        losses, _ = self._losses(batch)
         n_cells = len(batch[KEYS.X])
         self.log("reconstruction_validation", losses["reconstruction"], on_epoch=True, batch_size=n_cells)
 

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 Likelihood = Literal["normal", "nb"]
 Target = Literal["self", "ot", "self+ot"]
 Adversary = Literal["condition", "prior"]
+Divergence = Literal["gene", "batch"]
+PairEach = Literal["control", "treated"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """Architecture, objective and schedule.
+    """Architecture, objective, schedule and prediction.
 
     Attributes
     ----------
@@ -28,89 +30,111 @@ class Preset:
     conditioning
         How the condition enters the hidden layers of the decoder.
     coding
-        Codes of conditions: one for each ``"levels"`` of the training cells, or the logarithm of the ``"dose"`` of each
-        single perturbation.
+        Codes of conditions: one number for each of the ``"levels"`` of the training cells, or the logarithm of the
+        ``"dose"`` of each single perturbation.
+    n_embedding
+        Length of a learned embedding of the code, which all layers share; the code itself if ``None``.
     n_trunk
-        Hidden units between the code and what it does to a layer.
+        Hidden units between the code and what it does to a layer, of each layer for itself.
     norm, dropout
         Normalisation and dropout of the hidden layers.
     mask
         Share of the genes of a cell that are hidden from the encoder in training.
     likelihood
         ``"normal"``: squared error of log-normalised expression. ``"nb"``: negative binomial counts.
-    variational, beta
-        Whether the latent units have a distribution, and the weight of its divergence from the prior.
+    variational, beta, divergence
+        Whether the latent units have a distribution; the weight of its divergence from the prior beside the mean error of
+        a gene; and what that is over: the number of genes, or, as published, that of batches in an epoch.
     target
-        What training cells are decoded into: themselves (``"self"``), the treated cell that optimal transport gives a
-        control cell (``"ot"``, beside controls themselves), or first one and then the other (``"self+ot"``).
+        What training cells are decoded into: themselves (``"self"``), the partner that optimal transport gives them in
+        the other arm, beside controls themselves (``"ot"``), or first one and then the other (``"self+ot"``).
+    pair_each
+        Whether each ``"control"`` gets a treated cell of every condition, as published, or each ``"treated"`` cell a
+        control.
     adversary
         Discriminator of the latent units that the encoder learns to mislead: of controls from treated cells
-        (``"condition"``), or of cells from a normal prior (``"prior"``).
+        (``"condition"``), or of cells from draws of a normal prior (``"prior"``).
     adversary_weight
         Weight of misleading it, that of reconstruction being 1 less.
     n_discriminator
         Its hidden units.
     discriminator_epochs, adversary_epochs
         Epochs in which it learns alone, and in which both learn.
+    shift
+        Shift of the latent units between controls and treated cells, beside the condition that the decoder is told: that
+        of a ``"ridge"`` regression of the shifts of the training contexts on their controls, or ``"none"``.
     residual
         Add what the condition changes in the decoded cell to the cell, in place of taking the decoded cell, which lacks what
         the network does not reconstruct.
+    fold_changes
+        Share of the change that is not the network's, but what the fold changes of the training contexts, weighted by a
+        ridge regression on their controls, do to the mean of the controls. It needs ``residual``.
     lr, warmup_steps, weight_decay
         Learning rate of Adam, steps in which it rises, and weight decay.
     batch_size, max_epochs
         Most cells in a batch, and most epochs of a target.
     """
 
-    n_hidden: tuple[int, ...] = (256, 128)
-    n_latent: int = 64
+    n_hidden: tuple[int, ...] = (256,)
+    n_latent: int = 50
     conditioning: Conditioning = "film"
     coding: Coding = "levels"
+    n_embedding: int | None = None
     n_trunk: tuple[int, ...] = ()
     norm: Norm = "batch"
-    dropout: float = 0.1
-    mask: float = 0.3
+    dropout: float = 0.2
+    mask: float = 0.0
     likelihood: Likelihood = "normal"
-    variational: bool = False
-    beta: float = 0.004
-    target: Target = "ot"
+    variational: bool = True
+    beta: float = 1.0
+    divergence: Divergence = "gene"
+    target: Target = "self"
+    pair_each: PairEach = "treated"
     adversary: Adversary | None = None
     adversary_weight: float = 0.01
     n_discriminator: tuple[int, ...] = (32,)
-    discriminator_epochs: int = 50
-    adversary_epochs: int = 50
+    discriminator_epochs: int = 10
+    adversary_epochs: int = 10
+    shift: Literal["ridge", "none"] = "ridge"
     residual: bool = True
+    fold_changes: float = 0.5
     lr: float = 1e-3
-    warmup_steps: int = 100
+    warmup_steps: int = 0
     weight_decay: float = 0.0
     batch_size: int = 128
-    max_epochs: int = 100
+    max_epochs: int = 30
 
 
-# Hidden layers (256) and 128 latent units are the published [256, 128]
+# One hidden layer of 256 and 128 latent units are the published [256, 128].
 _PUBLISHED = Preset(
     n_hidden=(256,),
     n_latent=128,
     dropout=0.5,
     mask=0.2,
-    target="self",
+    variational=False,
+    pair_each="control",
+    shift="none",
     residual=False,
+    fold_changes=0.0,
     lr=1e-5,
+    warmup_steps=100,
     batch_size=64,
     max_epochs=400,
     discriminator_epochs=400,
     adversary_epochs=100,
 )
+_PUBLISHED_VAE = replace(_PUBLISHED, variational=True, beta=0.004, divergence="batch", lr=6.62e-6, batch_size=32)
 
 PRESETS: Mapping[str, Preset] = {
     "scpi": Preset(),
     "published": _PUBLISHED,
     "published-adversarial": replace(_PUBLISHED, adversary="condition"),
     "published-gaussian": replace(_PUBLISHED, adversary="prior"),
-    "published-vae": replace(_PUBLISHED, variational=True, lr=6.62e-6, batch_size=32),
     "published-ot": replace(_PUBLISHED, target="ot"),
     "published-self+ot": replace(_PUBLISHED, target="self+ot"),
-    "published-vae-ot": replace(_PUBLISHED, variational=True, lr=6.62e-6, batch_size=32, target="ot"),
-    "published-vae-self+ot": replace(_PUBLISHED, variational=True, lr=6.62e-6, batch_size=32, target="self+ot"),
+    "published-vae": _PUBLISHED_VAE,
+    "published-vae-ot": replace(_PUBLISHED_VAE, target="ot"),
+    "published-vae-self+ot": replace(_PUBLISHED_VAE, target="self+ot"),
 }
 
 RULES = Rules(
@@ -119,11 +143,15 @@ RULES = Rules(
         "coding": get_args(Coding),
         "norm": get_args(Norm),
         "likelihood": get_args(Likelihood),
+        "divergence": get_args(Divergence),
         "target": get_args(Target),
+        "pair_each": get_args(PairEach),
         "adversary": (*get_args(Adversary), None),
+        "shift": ("ridge", "none"),
     },
     least={
         "n_latent": 1,
+        "n_embedding": 1,
         "beta": 0,
         "batch_size": 2,
         "max_epochs": 1,
@@ -133,5 +161,5 @@ RULES = Rules(
         "adversary_epochs": 1,
     },
     positive=("lr",),
-    shares=("dropout", "mask", "adversary_weight"),
+    shares=("dropout", "mask", "adversary_weight", "fold_changes"),
 )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from scpi.model.base._cell_data import BatchSampler
 from scpi.model.base._cell_splitter import ScreenCells
 from scpi.model.base._constants import KEYS
+from scpi.model.base._paired_cells import PairedCells, pair_conditions
 from scpi.model.base._screen_splitter import ScreenSplitter
-from scpi.model.base._transport import CellPairs, pair_by_stratum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,31 +20,9 @@ if TYPE_CHECKING:
     from scvi.data import AnnDataManager
     from torch import Tensor
 
+    from scpi.model.base._transport import CellPairs
     from scpi.model.scbutterfly._module import Side
     from scpi.model.scbutterfly._presets import Preset
-
-
-class PairedCells(Dataset[dict[str, "Tensor"]]):
-    """Pairs of cells, as dense batches.
-
-    Parameters
-    ----------
-    cells
-        Cells of the screen.
-    pairs
-        Positions of the cells of each pair.
-    """
-
-    def __init__(self, cells: ScreenCells, pairs: CellPairs) -> None:
-        self._cells, self.pairs = cells, pairs
-
-    def __getitem__(self, index: NDArray[np.int64]) -> dict[str, Tensor]:
-        control, treated = (self._cells[positions[index]] for positions in self.pairs)
-        return {
-            KEYS.X: control[KEYS.X],
-            KEYS.PERTURBED: treated[KEYS.X],
-            KEYS.CONDITION: treated[KEYS.CONDITION].squeeze(1),
-        }
 
 
 class PairSampler(BatchSampler):
@@ -118,28 +96,19 @@ class PairSplitter(ScreenSplitter):
 
     def _pair(self, cells: NDArray[np.int64]) -> CellPairs:
         """Pairs of some cells, condition by condition."""
-        rng = np.random.default_rng(self.seed)
-        is_control, codes = self.is_control(cells), self.conditions_of(cells)
-        control, pairs = cells[is_control], []
-        for code in np.unique(codes[~is_control]):
-            treated = cells[codes == code]
-            pairs.append(
-                pair_by_stratum(
-                    self._x,
-                    control,
-                    treated,
-                    self._context[control],
-                    self._context[treated],
-                    n_components=self._preset.n_components,
-                    method=self._preset.transport,
-                    how=self._preset.pairing,
-                    max_cells=self._preset.max_cells,
-                    rng=rng,
-                )
-            )
-        empty = np.zeros(0, dtype=np.int64)
-        sources, targets = ([empty, *(pair[arm] for pair in pairs)] for arm in range(2))
-        return CellPairs(np.concatenate(sources), np.concatenate(targets))
+        is_control = self.is_control(cells)
+        return pair_conditions(
+            self._x,
+            cells[is_control],
+            cells[~is_control],
+            self.conditions_of(cells[~is_control]),
+            self._context,
+            n_components=self._preset.n_components,
+            method=self._preset.transport,
+            how=self._preset.pairing,
+            max_cells=self._preset.max_cells,
+            rng=np.random.default_rng(self.seed),
+        )
 
     def mean_expression(self) -> dict[Side, NDArray[np.float32]]:
         """Mean of the training cells of each arm that have a partner."""
