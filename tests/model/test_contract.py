@@ -26,6 +26,11 @@ CASES = {
     "LinearDose": ("LinearDose", {}),
     "LogRatioDelta": ("LogRatioDelta", {}),
     "MeanDelta": ("MeanDelta", {}),
+    "MultiTaskAE": ("MultiTaskAE", {"n_hidden": (32,), "n_latent": 8}),
+    "MultiTaskAE-nb": ("MultiTaskAE", {"n_hidden": (32,), "n_latent": 8, "likelihood": "nb"}),
+    "MultiTaskAE-dose": ("MultiTaskAE", {"coding": "dose", "conditioning": "concat", "n_trunk": (8,)}),
+    "MultiTaskAE-published-vae-ot": ("MultiTaskAE", {"preset": "published-vae-ot", "n_hidden": (32,)}),
+    "MultiTaskAE-published-adversarial": ("MultiTaskAE", {"preset": "published-adversarial", "n_hidden": (32,)}),
     "NearestDelta": ("NearestDelta", {}),
     "NoChange": ("NoChange", {}),
     "PCAShift": ("PCAShift", {"n_components": 4}),
@@ -66,6 +71,9 @@ def logged(adata):
 def make_data(case, make_screen):
     """Maker of screens on the scale that the model reads."""
     reads_logs = getattr(scpi.model, case[0])._reads_logs
+    if case[0] == "MultiTaskAE":
+        # Its likelihood decides
+        reads_logs = case[1].get("likelihood") != "nb"
     return lambda **kwargs: logged(make_screen(**kwargs)) if reads_logs else make_screen(**kwargs)
 
 

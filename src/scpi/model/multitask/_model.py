@@ -23,7 +23,7 @@ from scpi.model.multitask._coder import ConditionCoder
 from scpi.model.multitask._counts import changed_counts, log_normalised
 from scpi.model.multitask._module import MultiTaskModule
 from scpi.model.multitask._plan import MultiTaskPlan
-from scpi.model.multitask._presets import PRESETS, RULES
+from scpi.model.multitask._presets import PRESETS, RULES, TARGETS
 from scpi.model.multitask._splitter import TaskSplitter
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class MultiTaskAE(ShiftModel):
     Half of the predicted change, if not set otherwise, is that of the network, and half what the fold changes of the training
     contexts, weighted by such a regression on their mean expression, do to the mean of the controls.
 
-    The presets that begin with ``"published"`` are the multi-task autoencoders of Katzenberger (2025), with neither shifts
+    The presets that begin with ``"published"`` are the multi-task autoencoders of thodkatz/thesis (2025), with neither shifts
     nor fold changes: plain, with an adversary, variational, and trained by optimal transport. Their defects are mended.
 
     Parameters
@@ -108,9 +108,14 @@ class MultiTaskAE(ShiftModel):
         super().__init__(adata, registry)
         self.preset_ = choose_preset(PRESETS, preset, changes, RULES)
         _check(self.preset_)
+        self._reads_logs = not self._reads_counts
         if adata is not None:
-            expression, counts = self._field(self.adata, KEYS.X), self._reads_counts
-            check_expression(expression, counts=counts, logs=not counts, what="the registered expression")
+            check_expression(
+                self._field(self.adata, KEYS.X),
+                counts=self._reads_counts,
+                logs=self._reads_logs,
+                what="the registered expression",
+            )
         self.restrict_to = restrict_to
         self.seed_ = resolve_seed(seed)
         # Conditions that were trained on, which codes of others are put together from
@@ -200,7 +205,7 @@ class MultiTaskAE(ShiftModel):
             share = max_epochs / preset.max_epochs
             phases["discriminate"] = round(share * preset.discriminator_epochs)
             phases["mislead"] = max(1, round(share * preset.adversary_epochs))
-        targets = preset.target.split("+")
+        targets = TARGETS[preset.target]
         self._prepare(self._data_splitter_cls(self.adata_manager, target=targets[-1], **splitter_kwargs))
         callbacks = trainer_kwargs.pop("callbacks", [])
         for target in targets:

@@ -129,11 +129,12 @@ class MultiTaskPlan(pl.LightningModule):
         """Error of the discriminator; with conditions, controls and treated cells count alike, however many there are."""
         assert self.module.discriminator is not None
         if self.preset.adversary == "prior":
-            sides = [(torch.randn_like(z), 1.0), (z, 0.0)]
-            logits = [(self.module.discriminator(side).squeeze(1), label) for side, label in sides]
-            return 0.5 * sum(
-                F.binary_cross_entropy_with_logits(value, torch.full_like(value, label)) for value, label in logits
-            )
+            prior, own = (self.module.discriminator(side).squeeze(1) for side in (torch.randn_like(z), z))
+            losses = [
+                F.binary_cross_entropy_with_logits(prior, torch.ones_like(prior)),
+                F.binary_cross_entropy_with_logits(own, torch.zeros_like(own)),
+            ]
+            return torch.stack(losses).mean()
         parts = []
         for own, between in ((is_control, _REAL), (~is_control, _OTHER)):
             if own.any():

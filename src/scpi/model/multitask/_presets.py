@@ -18,6 +18,13 @@ Adversary = Literal["condition", "prior"]
 Divergence = Literal["gene", "batch"]
 PairEach = Literal["control", "treated"]
 
+# What is decoded into, one after the other
+TARGETS: Mapping[Target, tuple[Literal["self", "ot"], ...]] = {
+    "self": ("self",),
+    "ot": ("ot",),
+    "self+ot": ("self", "ot"),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
@@ -144,7 +151,7 @@ RULES = Rules(
         "norm": get_args(Norm),
         "likelihood": get_args(Likelihood),
         "divergence": get_args(Divergence),
-        "target": get_args(Target),
+        "target": tuple(TARGETS),
         "pair_each": get_args(PairEach),
         "adversary": (*get_args(Adversary), None),
         "shift": ("ridge", "none"),
