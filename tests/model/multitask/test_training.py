@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import scpi
+from scpi.model.base._constants import KEYS
+from scpi.model.multitask._plan import MultiTaskPlan
+from scpi.model.multitask._splitter import TaskSplitter
+
+SEEN: list[tuple[str, float, dict[str, torch.Tensor]]] = []
+
+
+class Watch(MultiTaskPlan):
+    """Notes the phase, the first learning rate, and the weights at the start of every epoch."""
+
+    def on_train_epoch_start(self):
+        super().on_train_epoch_start()
+        SEEN.append((self.phase, {n: p.detach().clone() for n, p in self.module.named_parameters()}))
+
+    def on_train_end(self):
+        SEEN.append(("end", {n: p.detach().clone() for n, p in self.module.named_parameters()}))
+
+
+@pytest.mark.parametrize("adversary", ["condition", "prior"])
+def test_phases_train_what_they_should(adversary, make_contexts, fit, monkeypatch):
+    monkeypatch.setattr(scpi.model.MultiTaskAE, "_training_plan_cls", Watch)
+    SEEN.clear()
+    fit(
+        make_contexts(),
+        epochs=2,
+        preset="published-adversarial",
+        adversary=adversary,
+        lr=1e-3,
+        max_epochs=2,
+        discriminator_epochs=1,
+        adversary_epochs=2,
+        warmup_steps=2,
+    )
+    assert [phase for phase, _ in SEEN] == ["reconstruct"] * 2 + ["discriminate"] + ["mislead"] * 2 + ["end"]
+    for (phase, before), (_, after) in zip(SEEN[:-1], SEEN[1:], strict=True):
+        changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+        assert ("discriminator" in changed) == (phase != "reconstruct")
+        assert ("encoder" in changed) == ("decoder" in changed) == (phase != "discriminate")
+
+
+def test_a_misled_discriminator_tells_controls_less_well(make_contexts, fit):
+    adata = make_contexts()
+    settings = {"preset": "published-adversarial", "lr": 2e-3, "max_epochs": 10, "discriminator_epochs": 15}
+
+    def accuracy(**kwargs):
+        model = fit(adata.copy(), epochs=10, dropout=0.0, mask=0.0, **settings, **kwargs)
+        z, treated = model.get_latent_representation(), (adata.obs["perturbation"] == "drug").to_numpy()
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(max_iter=500).fit(z, treated).score(z, treated)
+
+    assert (
+        accuracy(adversary_weight=0.9, adversary_epochs=15) < accuracy(adversary_weight=0.0, adversary_epochs=15) - 0.05
+    )
+
+
+class TestSplitter:
+    @pytest.fixture
+    def manager(self, make_contexts):
+        adata = make_contexts()
+        scpi.model.MultiTaskAE.setup_anndata(adata, context_key="context")
+        return scpi.model.MultiTaskAE(adata).adata_manager
+
+    def test_cells_are_their_own_targets(self, manager):
+        splitter = TaskSplitter(manager, train_size=0.8, seed=0)
+        np.testing.assert_array_equal(*splitter.train_pairs)
+        np.testing.assert_array_equal(splitter.train_pairs.source, splitter.train_idx)
+        assert splitter.trained_conditions.all()
+
+    @pytest.mark.parametrize("each", ["control", "treated"])
+    def test_partners_are_of_the_same_context(self, manager, each):
+        splitter = TaskSplitter(manager, target="ot", pair_each=each, train_size=0.8, seed=0)
+        obs = manager.adata.obs
+        source, target = (obs.iloc[side] for side in splitter.train_pairs)
+        assert set(source["perturbation"]) == {"control"}
+        assert (source["context"].to_numpy() == target["context"].to_numpy()).all()
+        is_control = (target["perturbation"] == "control").to_numpy()
+        np.testing.assert_array_equal(*(side[is_control] for side in splitter.train_pairs))
+        # The context without treated cells has its controls, for themselves
+        assert set(source.loc[is_control, "context"]) == {"a", "b", "c", "d", "e"}
+        assert set(source.loc[~is_control, "context"]) == {"a", "b", "c", "d"}
+        assert set(np.concatenate(splitter.train_pairs)) <= set(splitter.train_idx)
+
+    def test_a_batch(self, manager):
+        batch = next(iter(TaskSplitter(manager, target="ot", batch_size=16, seed=0).train_dataloader()))
+        assert batch[KEYS.X].shape == batch[KEYS.PERTURBED].shape
+        is_control = ~batch[KEYS.DESIGN].any(1)
+        torch.testing.assert_close(batch[KEYS.X][is_control], batch[KEYS.PERTURBED][is_control])
+
+    def test_no_context_with_both_arms(self, make_contexts, fit):
+        adata = make_contexts()
+        keep = (adata.obs["context"] == "a") & (adata.obs["perturbation"] == "control")
+        keep |= (adata.obs["context"] == "b") & (adata.obs["perturbation"] == "drug")
+        with pytest.raises(ValueError, match="No context has control and treated cells"):
+            fit(adata[keep.to_numpy()].copy(), target="ot")
+
+
+def test_validation_restores_the_best_weights_and_stops_early(make_contexts, fit):
+    model = fit(
+        make_contexts(),
+        epochs=60,
+        lr=0.05,
+        train={"train_size": 0.7, "restore_best": True, "early_stopping": True, "early_stopping_patience": 5},
+    )
+    history = model.history["reconstruction_validation"].to_numpy(float).ravel()
+    assert 5 < len(history) < 60
+    assert history.argmin() == len(history) - 6
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"adversary": "condition", "target": "ot"}, "only `target='self'` reads"),
+        ({"residual": False}, "`fold_changes` above 0 need `residual=True`"),
+        ({"conditioning": "film2"}, "`conditioning` must be one of"),
+        ({"fold_changes": 1.0}, "`fold_changes` must be at least 0 and below 1"),
+        ({"likelihood": "nb"}, "raw counts"),
+        ({"restrict_to": ["z"]}, "`restrict_to` must name contexts"),
+    ],
+)
+def test_settings_that_make_no_model(kwargs, message, make_contexts):
+    adata = make_contexts()
+    scpi.model.MultiTaskAE.setup_anndata(adata, context_key="context")
+    with pytest.raises(ValueError, match=message):
+        scpi.model.MultiTaskAE(adata, **kwargs)
+
+
+def test_counts_where_logarithms_are_expected(make_contexts):
+    adata = make_contexts(counts=True)
+    scpi.model.MultiTaskAE.setup_anndata(adata, context_key="context")
+    with pytest.raises(ValueError, match="log-normalised"):
+        scpi.model.MultiTaskAE(adata)
