@@ -10,7 +10,7 @@ from scipy import sparse
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Depth to which counts are scaled before logarithms are taken
+# Depth to which counts are scaled
 DEPTH = 1e4
 
 
@@ -20,9 +20,10 @@ def log_normalised(counts: Any) -> Any:
     Parameters
     ----------
     counts
-        Counts, dense or sparse. Cells without any stay 0.
+        Counts, or means of counts, dense or sparse. Cells without any stay 0.
     """
-    depth = np.maximum(np.asarray(counts.sum(1), dtype=np.float64).reshape(-1, 1), 1.0)
+    depth = np.asarray(counts.sum(1), dtype=np.float64).reshape(-1, 1)
+    depth[depth == 0] = 1.0
     if sparse.issparse(counts):
         return counts.multiply(DEPTH / depth).tocsr().log1p()
     return np.log1p(counts / depth * DEPTH)
