@@ -30,6 +30,8 @@ _BLACK = "#222222"
 # Least distance between the labels of two doses, as a share of the axis
 _APART = 0.11
 _MARGIN = 0.04
+# Room for an entry of the legend, in inches
+_ENTRY = 1.35
 
 
 @fill
@@ -121,7 +123,8 @@ def dose_response(
     shown = [(str(gene), name) for gene in names for name in contexts]
     n_columns = 3 if len(contexts) == 1 else min(len(contexts), 4)
     with style():
-        figure, panels = panel_grid(len(shown), ax, figsize, size=(2.36, 1.9), n_columns=n_columns)
+        size = (3.4, 2.5) if len(shown) == 1 else (2.36, 1.9)
+        figure, panels = panel_grid(len(shown), ax, figsize, size=size, n_columns=n_columns)
         for panel, (gene, name) in zip(panels, shown, strict=True):
             row = int(adata.var_names.astype(str).get_loc(gene))
             _panel(panel, results, row, label, name, width=width)
@@ -165,17 +168,22 @@ def _one_perturbation(results: Mapping[str, Changes], wanted: str | None) -> str
 
 def _shared_contexts(
     results: Mapping[str, Changes], label: str, wanted: str | Sequence[str] | None
-) -> list[str] | list[None]:
+) -> list[str | None]:
     """Contexts to draw, which all results have; `None` alone where they have none."""
     found = [_rows(changes.conditions, label) for changes in results.values()]
     has_contexts = [Key.obs.CONTEXT in rows for rows in found]
+    undivided: list[str | None] = [None]
     if not any(has_contexts) and wanted is None:
-        return [None]
+        return undivided
     if not all(has_contexts):
         msg = "`context` divides the predictions, but not all of the results have contexts."
         raise ValueError(msg)
     first, *others = (list(dict.fromkeys(rows[Key.obs.CONTEXT])) for rows in found)
-    return among([name for name in first if all(name in other for other in others)], wanted, "context")
+    shared = among([name for name in first if all(name in other for other in others)], wanted, "context")
+    if not shared:
+        msg = f"The results have no context in common: the first has {listed(first)}, the next {listed(others[0])}."
+        raise ValueError(msg)
+    return [*shared]
 
 
 def _rows(table: pd.DataFrame, label: str, context: str | None = None) -> pd.DataFrame:
@@ -202,7 +210,12 @@ def _panel(
     for order, (name, changes) in enumerate(results.items()):
         table = _rows(changes.conditions, label, context)
         dose, change = table[Key.obs.DOSE].to_numpy(), changes.predicted[row, table.index]
-        style_of = {"color": PALETTE[order], "lw": 1.2, "zorder": 2.5 - 0.05 * order, "solid_capstyle": "butt"}
+        style_of: dict[str, Any] = {
+            "color": PALETTE[order],
+            "lw": 1.2,
+            "zorder": 2.5 - 0.05 * order,
+            "solid_capstyle": "butt",
+        }
         for part, dashed in _parts(table["extrapolated"].to_numpy(dtype=bool)):
             ax.plot(dose[part], change[part], ls="--" if dashed else "-", label=name, **style_of)
         if len(dose) == 1:
@@ -263,6 +276,8 @@ def _legend(on: Figure | Axes, panels: Sequence[Axes], names: Sequence[str], con
     if any(panel.containers for panel in panels):
         text = f"measured, {100 * confidence:g} % interval"
         handles.append(Line2D([], [], color=_BLACK, lw=0.8, marker="o", ms=3, mew=0, label=text))
-    outside = isinstance(on, plt.Figure)
-    place = {"loc": "outside upper center", "ncols": min(len(handles), 4)} if outside else {"loc": "best"}
+    place: dict[str, Any] = {"loc": "best"}
+    if isinstance(on, plt.Figure):
+        n_columns = int(np.clip(on.get_figwidth() / _ENTRY, 1, len(handles)))
+        place = {"loc": "outside upper center", "ncols": n_columns}
     on.legend(handles=handles, handlelength=1.6, columnspacing=1.2, borderaxespad=0.2, **place)

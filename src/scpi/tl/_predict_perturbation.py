@@ -11,7 +11,6 @@ from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._rng import as_generator
 from scpi._slots import result_params
-from scpi.model.base._checks import as_indices
 from scpi.model.base._constants import KEYS
 from scpi.model.base._predictive_model import PredictiveModel
 from scpi.tl._measured_change import measured_change
@@ -57,7 +56,7 @@ def predict_perturbation(
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    """Predict how perturbations change the mean expression, in every context and at every dose.
+    r"""Predict how perturbations change the mean expression, in every context and at every dose.
 
     Every perturbation is predicted in every context at every dose. A predicted change is the mean of the predicted
     cells less that of the control cells that they started from; within a context, all conditions start from the same.
@@ -86,7 +85,7 @@ def predict_perturbation(
         Dose or doses, on the scale of `dose_key`. If `None`, those at which a perturbation was measured, in the data or
         else in training, where doses are registered.
     n_between
-        Number of doses to add between each two neighbours, evenly on the scale of :math:`\\log(1 + \\mathrm{dose})`:
+        Number of doses to add between each two neighbours, evenly on the scale of :math:`\log(1 + \mathrm{dose})`:
         for a curve.
     n_cells
         Control cells of a context to start from, drawn at random; all, at most 1,000, if `None`.
@@ -304,7 +303,7 @@ def _measure(
     of_context: NDArray[Any] = np.full(len(of_label), None, dtype=object)
     if model.has_contexts:
         of_context = model._contexts(source).astype(str).astype(object)[model._context_codes(source)]
-    in_context = np.isin(of_context, contexts) if model.has_contexts else np.ones(len(of_label), dtype=bool)
+    in_context = np.isin(of_context, np.asarray(contexts, dtype=object))
     cells = np.flatnonzero(np.isin(of_label, list(labels)) & in_context)
     if not len(cells):
         return None
