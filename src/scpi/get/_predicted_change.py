@@ -131,9 +131,10 @@ def predicted_change(
     rows = adata.var_names.astype(str).get_indexer(pd.Index(chosen))
     keep = np.ones(len(changes.conditions), dtype=bool)
     for column, wanted in ((Key.obs.PERTURBATION, perturbation), (Key.obs.CONTEXT, context)):
-        there = list(dict.fromkeys(changes.conditions.get(column, pd.Series(dtype=object))))
+        there = list(dict.fromkeys(changes.conditions.get(column, ())))
+        names = among(there, wanted, column)
         if wanted is not None:
-            keep &= changes.conditions[column].isin(among(there, wanted, column)).to_numpy()
+            keep &= changes.conditions[column].isin(names).to_numpy()
     kept = np.flatnonzero(keep)
     measured, standard_error, n_measured = _beside(changes)
     table = changes.conditions.iloc[np.repeat(kept, len(rows))].reset_index(drop=True)

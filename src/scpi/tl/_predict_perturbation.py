@@ -115,6 +115,8 @@ def predict_perturbation(
 
     Raises
     ------
+    RuntimeError
+        If the model is not trained.
     TypeError
         If the model predicts no perturbations.
     ValueError
