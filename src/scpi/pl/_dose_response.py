@@ -159,11 +159,11 @@ def _read(adata: AnnData, keys: str | Sequence[str] | Mapping[str, str]) -> dict
 def _one_perturbation(results: Mapping[str, Changes], wanted: str | None) -> str:
     first, *others = (set(changes.conditions[Key.obs.PERTURBATION]) for changes in results.values())
     there = sorted(first.intersection(*others))
-    (chosen,) = among(there, wanted, "predicted perturbation")[:1] or [None]
-    if chosen is None or (wanted is None and len(there) > 1):
+    chosen = among(there, wanted, "predicted perturbation")
+    if len(chosen) != 1:
         msg = f"Choose one `perturbation`: the results have {listed(there)} in common."
         raise ValueError(msg)
-    return chosen
+    return chosen[0]
 
 
 def _shared_contexts(
