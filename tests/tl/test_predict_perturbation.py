@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import warnings
+import weakref
 
 import anndata as ad
 import numpy as np
@@ -166,6 +168,21 @@ def test_all_conditions_of_a_context_start_from_the_same_cells(adata, model, mon
     assert drawn["0"][0] == drawn["0"][1] == drawn["Generator(PCG64)"][0]
     assert drawn["1"][0] != drawn["0"][0]
     assert adata.uns["predicted_change"]["conditions"]["n_cells"].tolist() == [5] * 8
+
+
+def test_cells_of_one_condition_are_held_at_a_time(adata, model, monkeypatch):
+    predict, held = type(model).predict, []
+
+    def record(self, *args, **kwargs):
+        gc.collect()
+        assert not any(ref() is not None for ref in held)
+        predicted = predict(self, *args, **kwargs)
+        held.append(weakref.ref(predicted))
+        return predicted
+
+    monkeypatch.setattr(type(model), "predict", record)
+    scpi.tl.predict_perturbation(adata, model, "A")
+    assert len(held) == 6
 
 
 def test_control_cells_can_be_chosen(adata, model):

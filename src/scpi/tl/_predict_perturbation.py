@@ -110,7 +110,7 @@ def predict_perturbation(
     `adata.uns['predicted_change' | key_added]` : :class:`dict`
         `units`, a name for each condition (`"context: perturbation @ dose"`), `params`, and two tables with one row for
         each column of the above: `conditions` (`perturbation`; `context` and `dose` where they are registered; `status`
-        as in `predict`; `extrapolated`, whether the dose is outside of those that were measured; `n_cells`) and
+        as in `predict`; `extrapolated`, whether the dose is outside of those that were measured; `n_cells`, predicted) and
         `measured` (`perturbation`, `context`, `dose`, `n_cells`).
 
     Raises
@@ -158,31 +158,14 @@ def predict_perturbation(
     conditions = [_Condition(label, name, value) for label in labels for name in contexts for value in doses[label]]
     _warn_of_extrapolation(model, doses)
     seeds = dict(zip(contexts, as_generator(rng).integers(2**31, size=len(contexts)).tolist(), strict=True))
-    change, n_started = np.empty((adata.n_vars, len(conditions)), dtype=np.float32), []
+    change, n_predicted = np.empty((adata.n_vars, len(conditions)), dtype=np.float32), []
     for column, condition in enumerate(conditions):
         # The same seed within a context, so that doses differ by no draw
-        predicted = _predict(model, source, condition, n_cells=n_cells, indices=indices, rng=seeds[condition.context])
-        start = np.asarray(predicted.uns[Key.uns.PREDICTION][Key.uns.CONTROL_MEAN], dtype=np.float64)
-        change[:, column] = np.asarray(predicted.X).mean(axis=0, dtype=np.float64) - start
-        n_started.append(predicted.n_obs)
+        seed = seeds[condition.context]
+        change[:, column], n = _change(model, source, condition, n_cells=n_cells, indices=indices, rng=seed)
+        n_predicted.append(n)
 
-    table = _tabulate(conditions)
-    table["status"] = np.array([model._status(condition.perturbation) for condition in conditions], dtype=object)
-    if model.has_doses:
-        table["extrapolated"] = [model._is_extrapolated(float(condition.dose or 0)) for condition in conditions]
-    table["n_cells"] = np.array(n_started, dtype=np.int64)
-    setup = model.registry["setup_args"]
-    stored: dict[str, Any] = {
-        "units": np.array([condition.name for condition in conditions], dtype=object),
-        "conditions": table,
-        "params": result_params(
-            model=type(model).__name__,
-            control=model.control_,
-            n_between=n_between,
-            n_cells=n_cells,
-            **{name: setup.get(name) for name in ("layer", "perturbation_key", "context_key", "dose_key")},
-        ),
-    }
+    stored = _describe(model, conditions, n_predicted, n_between=n_between, n_cells=n_cells)
     measured = _measure(model, source, labels, contexts)
     result = data.copy() if copy else None
     target = resolve_modality(data if result is None else result, mod)
@@ -196,11 +179,34 @@ def predict_perturbation(
     return result
 
 
-def _predict(model: PredictiveModel, source: AnnData | MuData, condition: _Condition, **options: Any) -> AnnData:
+def _change(
+    model: PredictiveModel, source: AnnData | MuData, condition: _Condition, **options: Any
+) -> tuple[NDArray[np.float64], int]:
+    """Change of the mean under a condition, and from how many cells. The cells are given up before the next."""
     with warnings.catch_warnings():
         # Said once, for all conditions
         warnings.filterwarnings("ignore", message="The dose .* lies outside of the measured range")
-        return model.predict(source, **condition._asdict(), **options)
+        predicted = model.predict(source, **condition._asdict(), **options)
+    start = np.asarray(predicted.uns[Key.uns.PREDICTION][Key.uns.CONTROL_MEAN], dtype=np.float64)
+    return np.asarray(predicted.X).mean(axis=0, dtype=np.float64) - start, predicted.n_obs
+
+
+def _describe(
+    model: PredictiveModel, conditions: Sequence[_Condition], n_predicted: Sequence[int], **params: Any
+) -> dict[str, Any]:
+    """What the columns of the predicted changes are, and how they were made."""
+    table = _tabulate(conditions)
+    table[Key.obs.STATUS] = np.array([model._status(condition.perturbation) for condition in conditions], dtype=object)
+    if model.has_doses:
+        table["extrapolated"] = [model._is_extrapolated(float(condition.dose or 0)) for condition in conditions]
+    table[Key.obs.N_CELLS] = np.array(n_predicted, dtype=np.int64)
+    setup = model.registry["setup_args"]
+    keys = {name: setup.get(name) for name in ("layer", "perturbation_key", "context_key", "dose_key")}
+    return {
+        "units": np.array([condition.name for condition in conditions], dtype=object),
+        "conditions": table,
+        "params": result_params(model=type(model).__name__, control=model.control_, **params, **keys),
+    }
 
 
 def _find_labels(model: PredictiveModel, perturbation: str | Sequence[str]) -> list[str]:
