@@ -93,6 +93,12 @@ class Key:
         """Predicted change of expression against the control, genes x perturbations."""
         CHANGE_REAL: Final = "change_real"
         """Measured change of expression against the control, genes x perturbations."""
+        PREDICTED_CHANGE: Final = "predicted_change"
+        """Predicted change of the mean expression, genes x conditions."""
+        PREDICTED_CHANGE_MEASURED: Final = "predicted_change_measured"
+        """Measured change of the mean expression under the same perturbations, genes x measured conditions."""
+        PREDICTED_CHANGE_MEASURED_SE: Final = "predicted_change_measured_se"
+        """Standard error of the measured change, genes x measured conditions."""
 
     class uns:
         """Entries of ``adata.uns``."""
@@ -125,6 +131,8 @@ class Key:
         """Difference of the impact of gene sets on latent units between two groups of cells."""
         CONSENSUS_PROGRAMS: Final = "consensus_programs"
         """How often the programs in ``varm`` of the same name were found, and from which units."""
+        PREDICTED_CHANGE: Final = "predicted_change"
+        """Conditions of the changes in ``varm`` of the same name: perturbation, context and dose."""
         PREDICTION: Final = "prediction"
         """How cells were predicted, and how well."""
         CONTROL_MEAN: Final = "control_mean"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scpi.get._impact_contrast import impact_contrast as impact_contrast
     from scpi.get._intervention_targets import intervention_targets as intervention_targets
     from scpi.get._pathway_activity import pathway_activity as pathway_activity
+    from scpi.get._predicted_change import predicted_change as predicted_change
     from scpi.get._programs import programs as programs
     from scpi.get._ranking_accuracy import ranking_accuracy as ranking_accuracy
     from scpi.get._ranking_agreement import ranking_agreement as ranking_agreement
@@ -33,6 +34,7 @@ __getattr__, __dir__, __all__ = attach(
         "impact_contrast": "_impact_contrast",
         "intervention_targets": "_intervention_targets",
         "pathway_activity": "_pathway_activity",
+        "predicted_change": "_predicted_change",
         "programs": "_programs",
         "ranking_accuracy": "_ranking_accuracy",
         "ranking_agreement": "_ranking_agreement",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from scpi.pl._benchmark import benchmark as benchmark
     from scpi.pl._causal_graph import causal_graph as causal_graph
     from scpi.pl._differential_activity import differential_activity as differential_activity
+    from scpi.pl._dose_response import dose_response as dose_response
     from scpi.pl._factor_wordcloud import factor_wordcloud as factor_wordcloud
     from scpi.pl._gene_set_impact import gene_set_impact as gene_set_impact
     from scpi.pl._impact_contrast import impact_contrast as impact_contrast
@@ -35,6 +36,7 @@ __getattr__, __dir__, __all__ = attach(
         "benchmark": "_benchmark",
         "causal_graph": "_causal_graph",
         "differential_activity": "_differential_activity",
+        "dose_response": "_dose_response",
         "factor_wordcloud": "_factor_wordcloud",
         "gene_set_impact": "_gene_set_impact",
         "impact_contrast": "_impact_contrast",

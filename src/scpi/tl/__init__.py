@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scpi.tl._gene_sets import gene_sets as gene_sets
     from scpi.tl._impact_contrast import impact_contrast as impact_contrast
     from scpi.tl._pathway_activity import pathway_activity as pathway_activity
+    from scpi.tl._predict_perturbation import predict_perturbation as predict_perturbation
     from scpi.tl._rank_genes_gradients import rank_genes_gradients as rank_genes_gradients
     from scpi.tl._rank_genes_permutation import rank_genes_permutation as rank_genes_permutation
     from scpi.tl._rank_genes_shap import rank_genes_shap as rank_genes_shap
@@ -34,6 +35,7 @@ __getattr__, __dir__, __all__ = attach(
         "gene_sets": "_gene_sets",
         "impact_contrast": "_impact_contrast",
         "pathway_activity": "_pathway_activity",
+        "predict_perturbation": "_predict_perturbation",
         "rank_genes_gradients": "_rank_genes_gradients",
         "rank_genes_permutation": "_rank_genes_permutation",
         "rank_genes_shap": "_rank_genes_shap",

@@ -156,15 +156,29 @@ class PredictiveModel(ScreenModel):
         if not np.isfinite(dose) or dose < 0:
             msg = f"`dose` must be a finite number of at least 0, got {dose}."
             raise ValueError(msg)
+        limits = self._dose_range()
+        if limits is not None and self._is_extrapolated(dose):
+            msg = (
+                f"The dose {dose:g} lies outside of the measured range, {limits[0]:g} to {limits[1]:g}: "
+                "it is extrapolated."
+            )
+            warnings.warn(msg, UserWarning, stacklevel=3)
+
+    @property
+    def has_doses(self) -> bool:
+        """Whether doses are registered."""
+        return self.registry["setup_args"].get("dose_key") is not None
+
+    def _dose_range(self) -> tuple[float, float] | None:
+        """Smallest and largest measured dose above 0; `None` where no dose was registered."""
         measured = np.asarray(self._perturbation_state()["doses"], dtype=np.float64)
         measured = measured[measured > 0]
-        if self.registry["setup_args"].get("dose_key") is not None and dose > 0 and len(measured):
-            least, most = measured.min(), measured.max()
-            if not least <= dose <= most:
-                msg = (
-                    f"The dose {dose:g} lies outside of the measured range, {least:g} to {most:g}: it is extrapolated."
-                )
-                warnings.warn(msg, UserWarning, stacklevel=3)
+        return (float(measured.min()), float(measured.max())) if self.has_doses and len(measured) else None
+
+    def _is_extrapolated(self, dose: float) -> bool:
+        """Whether a dose lies outside of those that were measured; 0 is that of the controls."""
+        limits = self._dose_range()
+        return limits is not None and dose > 0 and not limits[0] <= dose <= limits[1]
 
     @property
     def has_contexts(self) -> bool:

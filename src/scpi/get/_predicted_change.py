@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._slots import listed, read_result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+_WHERE = (Key.obs.PERTURBATION, Key.obs.CONTEXT, Key.obs.DOSE)
+
+
+class Changes(NamedTuple):
+    """Changes as :func:`scpi.tl.predict_perturbation` stored them."""
+
+    conditions: pd.DataFrame
+    """One row for each predicted condition."""
+    predicted: NDArray[np.float64]
+    """Genes x conditions."""
+    measured_conditions: pd.DataFrame
+    """One row for each measured condition."""
+    measured: NDArray[np.float64]
+    """Genes x measured conditions."""
+    standard_error: NDArray[np.float64]
+    """Of the measured changes."""
+    params: Mapping[str, Any]
+    """How they were made."""
+
+
+def read_changes(adata: AnnData, key: str) -> Changes:
+    """Read predicted changes and the measured ones beside them, of which there may be none."""
+    stored = read_result(adata, key, tool="predict_perturbation", part="conditions")
+    conditions = _as_stored(stored["conditions"])
+    measured = stored.get("measured")
+    empty = np.zeros((adata.n_vars, 0))
+    entries = Key.varm.PREDICTED_CHANGE_MEASURED, Key.varm.PREDICTED_CHANGE_MEASURED_SE
+    change, standard_error = (
+        empty if measured is None else adata.varm[key + name.removeprefix(Key.varm.PREDICTED_CHANGE)]
+        for name in entries
+    )
+    return Changes(
+        conditions=conditions,
+        predicted=np.asarray(adata.varm[key], dtype=np.float64),
+        measured_conditions=conditions.iloc[:0] if measured is None else _as_stored(measured),
+        measured=np.asarray(change, dtype=np.float64),
+        standard_error=np.asarray(standard_error, dtype=np.float64),
+        params=stored.get("params", {}),
+    )
+
+
+def _as_stored(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with its labels as strings, which files turn into categories."""
+    labels = [name for name in (*_WHERE[:2], "status") if name in table]
+    return table.assign(**{name: table[name].astype(str).astype(object) for name in labels}).reset_index(drop=True)
+
+
+def among(there: Sequence[str], wanted: str | Sequence[str] | None, what: str) -> list[str]:
+    """What was asked for, all if nothing was; a `ValueError` if it is not there."""
+    if wanted is None:
+        return list(there)
+    names = [wanted] if isinstance(wanted, str) else [str(name) for name in wanted]
+    unknown = [name for name in names if name not in set(there)]
+    if unknown or not names:
+        msg = f"There is no {what} {listed(unknown)}, only {listed(there)}."
+        raise ValueError(msg)
+    return list(dict.fromkeys(names))
+
+
+@fill
+def predicted_change(
+    data: AnnData | MuData,
+    *,
+    genes: str | Sequence[str] | None = None,
+    perturbation: str | Sequence[str] | None = None,
+    context: str | Sequence[str] | None = None,
+    key: str = Key.varm.PREDICTED_CHANGE,
+    mod: str | None = None,
+) -> pd.DataFrame:
+    """List the predicted changes of the mean expression, and the measured ones beside them.
+
+    Parameters
+    ----------
+    %(data)s
+    genes
+        Gene or genes to return; all if `None`.
+    perturbation
+        Perturbation or perturbations to return, in the spelling of the model; all if `None`.
+    context
+        Context or contexts to return; all if `None`.
+    key
+        Entry of `adata.varm` and `adata.uns` that :func:`scpi.tl.predict_perturbation` wrote.
+    %(mod)s
+
+    Returns
+    -------
+    One row for each condition and gene, in the order in which they are stored, with the columns `gene`, `perturbation`,
+    `context` and `dose` (where they are registered), `status`, `extrapolated` (with doses), `n_cells`, `predicted`, and
+    `measured`, `measured_se` and `n_measured`: NaN and 0 where no cell was measured.
+
+    Raises
+    ------
+    KeyError
+        If the data holds no such result.
+    ValueError
+        If there is no such gene, perturbation or context.
+
+    Examples
+    --------
+    >>> import scpi
+    >>> adata = scpi.datasets.plant_screen(n_perturbations=3, n_cells=40)
+    >>> scpi.model.MeanDelta.setup_anndata(adata)
+    >>> model = scpi.model.MeanDelta(adata)
+    >>> model.train()
+    >>> scpi.tl.predict_perturbation(adata, model, model.perturbations_)
+    >>> scpi.get.predicted_change(adata, genes=adata.var_names[0])[["predicted", "n_measured"]].shape
+    (3, 2)
+    """
+    adata = resolve_modality(data, mod)
+    changes = read_changes(adata, key)
+    chosen = among(adata.var_names.astype(str).tolist(), genes, "gene")
+    rows = adata.var_names.astype(str).get_indexer(pd.Index(chosen))
+    keep = np.ones(len(changes.conditions), dtype=bool)
+    for column, wanted in ((Key.obs.PERTURBATION, perturbation), (Key.obs.CONTEXT, context)):
+        there = list(dict.fromkeys(changes.conditions.get(column, ())))
+        names = among(there, wanted, column)
+        if wanted is not None:
+            keep &= changes.conditions[column].isin(names).to_numpy()
+    kept = np.flatnonzero(keep)
+    measured, standard_error, n_measured = _beside(changes)
+    table = changes.conditions.iloc[np.repeat(kept, len(rows))].reset_index(drop=True)
+    table.insert(0, "gene", np.tile(np.array(chosen, dtype=object), len(kept)))
+    at = np.ix_(rows, kept)
+    table["predicted"] = changes.predicted[at].T.ravel()
+    table["measured"] = measured[at].T.ravel()
+    table["measured_se"] = standard_error[at].T.ravel()
+    table["n_measured"] = np.repeat(n_measured[kept], len(rows))
+    return table
+
+
+def _beside(changes: Changes) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Measured changes, their standard errors and numbers of cells, of the predicted conditions."""
+    columns = [name for name in _WHERE if name in changes.conditions]
+    place = {row: i for i, row in enumerate(changes.measured_conditions[columns].itertuples(index=False, name=None))}
+    found = [place.get(row, -1) for row in changes.conditions[columns].itertuples(index=False, name=None)]
+    # One more column, for what was not measured
+    missing = np.full((len(changes.predicted), 1), np.nan)
+    n_cells = np.append(changes.measured_conditions["n_cells"].to_numpy(dtype=np.int64), 0)
+    return (
+        np.hstack([changes.measured, missing])[:, found],
+        np.hstack([changes.standard_error, missing])[:, found],
+        n_cells[found],
+    )

@@ -1,0 +1,56 @@
+"""Measured changes of the mean, beside predicted ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from scpi.de import group_moments
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+class MeasuredChange(NamedTuple):
+    """Changes of the mean of groups of cells, and how sure they are."""
+
+    change: NDArray[np.float64]
+    """Mean of the group less that of its controls, groups x genes."""
+    standard_error: NDArray[np.float64]
+    """Standard error of the change, groups x genes; NaN for a single cell."""
+    n_cells: NDArray[np.int64]
+    """Number of cells of each group."""
+
+
+def measured_change(values: ArrayLike, codes: ArrayLike, control_of: ArrayLike) -> MeasuredChange:
+    """Changes of groups of cells against their controls, from one pass over the cells.
+
+    Parameters
+    ----------
+    values
+        Cells x genes, dense or sparse.
+    codes
+        Group of each cell, those of controls after the others; cells with a negative code are left out.
+    control_of
+        For each group that is no control, the code of its controls.
+
+    Returns
+    -------
+    The changes, with the standard error of a difference of two means of independent cells.
+
+    Examples
+    --------
+    >>> found = measured_change([[1.0], [3.0], [5.0], [5.0]], [1, 1, 0, 0], [1])
+    >>> found.change.tolist(), found.standard_error.tolist()
+    ([[3.0]], [[1.0]])
+    """
+    control = np.asarray(control_of, dtype=np.intp)
+    n_groups = len(control)
+    moments = group_moments(values, codes, n_groups=max(n_groups - 1, int(control.max(initial=-1))) + 1)
+    of_mean = moments.variance / moments.size[:, None]
+    return MeasuredChange(
+        change=moments.mean[:n_groups] - moments.mean[control],
+        standard_error=np.sqrt(of_mean[:n_groups] + of_mean[control]),
+        n_cells=moments.size[:n_groups].astype(np.int64),
+    )

@@ -1,0 +1,349 @@
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._rng import as_generator
+from scpi._slots import result_params
+from scpi.model.base._constants import KEYS
+from scpi.model.base._predictive_model import PredictiveModel
+from scpi.tl._measured_change import measured_change
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import ArrayLike, NDArray
+
+# Endings of the other entries of `varm`
+_MEASURED = Key.varm.PREDICTED_CHANGE_MEASURED.removeprefix(Key.varm.PREDICTED_CHANGE)
+_MEASURED_SE = Key.varm.PREDICTED_CHANGE_MEASURED_SE.removeprefix(Key.varm.PREDICTED_CHANGE)
+
+
+class _Condition(NamedTuple):
+    """A perturbation, and the context and dose where they are registered."""
+
+    perturbation: str
+    context: str | None
+    dose: float | None
+
+    @property
+    def name(self) -> str:
+        start = "" if self.context is None else f"{self.context}: "
+        return f"{start}{self.perturbation}" + ("" if self.dose is None else f" @ {_exact(self.dose)}")
+
+
+@fill
+def predict_perturbation(
+    data: AnnData | MuData,
+    model: PredictiveModel,
+    perturbation: str | Sequence[str],
+    *,
+    context: str | Sequence[str] | None = None,
+    dose: float | ArrayLike | None = None,
+    n_between: int = 0,
+    n_cells: int | None = None,
+    indices: Sequence[int] | NDArray[np.int64] | None = None,
+    rng: int | np.random.Generator | None = 0,
+    key_added: str = Key.varm.PREDICTED_CHANGE,
+    mod: str | None = None,
+    copy: bool = False,
+) -> AnnData | MuData | None:
+    r"""Predict how perturbations change the mean expression, in every context and at every dose.
+
+    Every perturbation is predicted in every context at every dose. A predicted change is the mean of the predicted
+    cells less that of the control cells that they started from; within a context, all conditions start from the same.
+    Cells are predicted a condition at a time and not kept: the `predict` of the model returns them.
+
+    Next to the predicted changes stand the measured ones of the same perturbations and contexts, at all doses, where the
+    data has such cells. They are no test of the model where it was trained on these cells, and share the noise of the
+    controls with the prediction: :func:`score_prediction` and :func:`scpi.benchmark.evaluate` keep them apart.
+
+    The changes can be used like the saliency of latent units: `scpi.tl.gene_set_impact(adata, key="predicted_change")`
+    says which gene sets a perturbation is predicted to move, and :func:`scpi.pl.dose_response` draws the doses.
+
+    Parameters
+    ----------
+    data
+        Annotated data with control cells, cells x genes, or a MuData together with `mod`. It need not be what the model
+        was trained on.
+    model
+        Trained model or baseline of :mod:`scpi.model` that predicts perturbations.
+    perturbation
+        Label or labels: perturbations, seen or not in combination, with members in any order.
+    context
+        Context or contexts, which may be ones that were not trained on. If `None`, each that has control cells, where
+        contexts are registered.
+    dose
+        Dose or doses, on the scale of `dose_key`. If `None`, those at which a perturbation was measured, in the data or
+        else in training, where doses are registered.
+    n_between
+        Number of doses to add between each two neighbours, evenly on the scale of :math:`\log(1 + \mathrm{dose})`:
+        for a curve.
+    n_cells
+        Control cells of a context to start from, drawn at random; all, at most 1,000, if `None`.
+    indices
+        Control cells to start from, by position or as a mask, in place of all.
+    %(rng)s
+    %(key_added)s
+    %(mod)s
+    %(copy)s
+
+    Returns
+    -------
+    Returns `None` if `copy=False`, else the copy. Sets the following fields:
+
+    `adata.varm['predicted_change' | key_added]` : :class:`numpy.ndarray` (dtype `float32`)
+        Predicted change, genes x conditions, on the scale of the registered expression.
+    `adata.varm['predicted_change_measured' | key_added + '_measured']` : :class:`numpy.ndarray` (dtype `float32`)
+        Measured change, genes x measured conditions: the mean of the perturbed less that of all control cells of the
+        context. Only where there are such cells.
+    `adata.varm['predicted_change_measured_se' | key_added + '_measured_se']` : :class:`numpy.ndarray` (dtype `float32`)
+        Its standard error, if cells were drawn independently; NaN for a single cell.
+    `adata.uns['predicted_change' | key_added]` : :class:`dict`
+        `units`, a name for each condition (`"context: perturbation @ dose"`), `params`, and two tables with one row for
+        each column of the above: `conditions` (`perturbation`; `context` and `dose` where they are registered; `status`
+        as in `predict`; `extrapolated`, whether the dose is outside of those that were measured; `n_cells`, predicted) and
+        `measured` (`perturbation`, `context`, `dose`, `n_cells`).
+
+    Raises
+    ------
+    RuntimeError
+        If the model is not trained.
+    TypeError
+        If the model predicts no perturbations.
+    ValueError
+        If a perturbation or context is unknown, repeated or without control cells, a perturbation is the control, a dose
+        is negative, the model knows no contexts or doses where they are given, or has other genes.
+
+    Warns
+    -----
+    UserWarning
+        Once, if doses lie outside of the range of those that were measured.
+
+    Examples
+    --------
+    >>> import scpi
+    >>> adata = scpi.datasets.plant_screen(n_perturbations=3, n_cells=40)
+    >>> scpi.model.Additive.setup_anndata(adata)
+    >>> model = scpi.model.Additive(adata)
+    >>> model.train()
+    >>> single = model.perturbations_[:2]
+    >>> scpi.tl.predict_perturbation(adata, model, single)
+    >>> adata.varm["predicted_change"].shape == (adata.n_vars, 2)
+    True
+    """
+    if not isinstance(model, PredictiveModel):
+        msg = (
+            f"{type(model).__name__} predicts no perturbations: give a model or baseline of `scpi.model` such as "
+            "`scpi.model.MeanDelta`."
+        )
+        raise TypeError(msg)
+    model._check_if_trained(warn=False)
+    adata = resolve_modality(data, mod)
+    source = model._validate_anndata(data if model.registry["setup_method_name"] == "setup_mudata" else adata)
+    if source is data and model._modality(source) is not adata:
+        msg = f"The model reads another modality than `mod={mod!r}`."
+        raise ValueError(msg)
+    labels = _find_labels(model, perturbation)
+    contexts = _find_contexts(model, source, context, indices)
+    doses = _find_doses(model, source, labels, dose, n_between)
+    conditions = [_Condition(label, name, value) for label in labels for name in contexts for value in doses[label]]
+    _warn_of_extrapolation(model, doses)
+    seeds = dict(zip(contexts, as_generator(rng).integers(2**31, size=len(contexts)).tolist(), strict=True))
+    change, n_predicted = np.empty((adata.n_vars, len(conditions)), dtype=np.float32), []
+    for column, condition in enumerate(conditions):
+        # The same seed within a context, so that doses differ by no draw
+        seed = seeds[condition.context]
+        change[:, column], n = _change(model, source, condition, n_cells=n_cells, indices=indices, rng=seed)
+        n_predicted.append(n)
+
+    stored = _describe(model, conditions, n_predicted, n_between=n_between, n_cells=n_cells)
+    measured = _measure(model, source, labels, contexts)
+    result = data.copy() if copy else None
+    target = resolve_modality(data if result is None else result, mod)
+    # What an earlier call left would seem to belong to this one
+    for ending in (_MEASURED, _MEASURED_SE):
+        target.varm.pop(key_added + ending, None)
+    target.varm[key_added] = change
+    if measured is not None:
+        stored["measured"], target.varm[key_added + _MEASURED], target.varm[key_added + _MEASURED_SE] = measured
+    target.uns[key_added] = stored
+    return result
+
+
+def _change(
+    model: PredictiveModel, source: AnnData | MuData, condition: _Condition, **options: Any
+) -> tuple[NDArray[np.float64], int]:
+    """Change of the mean under a condition, and from how many cells. The cells are given up before the next."""
+    with warnings.catch_warnings():
+        # Said once, for all conditions
+        warnings.filterwarnings("ignore", message="The dose .* lies outside of the measured range")
+        predicted = model.predict(source, **condition._asdict(), **options)
+    start = np.asarray(predicted.uns[Key.uns.PREDICTION][Key.uns.CONTROL_MEAN], dtype=np.float64)
+    return np.asarray(predicted.X).mean(axis=0, dtype=np.float64) - start, predicted.n_obs
+
+
+def _describe(
+    model: PredictiveModel, conditions: Sequence[_Condition], n_predicted: Sequence[int], **params: Any
+) -> dict[str, Any]:
+    """What the columns of the predicted changes are, and how they were made."""
+    table = _tabulate(conditions)
+    table[Key.obs.STATUS] = np.array([model._status(condition.perturbation) for condition in conditions], dtype=object)
+    if model.has_doses:
+        table["extrapolated"] = [model._is_extrapolated(float(condition.dose or 0)) for condition in conditions]
+    table[Key.obs.N_CELLS] = np.array(n_predicted, dtype=np.int64)
+    setup = model.registry["setup_args"]
+    keys = {name: setup.get(name) for name in ("layer", "perturbation_key", "context_key", "dose_key")}
+    return {
+        "units": np.array([condition.name for condition in conditions], dtype=object),
+        "conditions": table,
+        "params": result_params(model=type(model).__name__, control=model.control_, **params, **keys),
+    }
+
+
+def _find_labels(model: PredictiveModel, perturbation: str | Sequence[str]) -> list[str]:
+    """Perturbations in the spelling of the model."""
+    given = [perturbation] if isinstance(perturbation, str) else list(perturbation)
+    labels = [model.canonical(str(label)) for label in given]
+    if not labels or len(set(labels)) != len(labels):
+        msg = f"`perturbation` must name at least one perturbation, each once, got {given}."
+        raise ValueError(msg)
+    if model.control_ in labels:
+        msg = f"`perturbation` holds the control, {model.control_!r}, which nothing changes against: leave it out."
+        raise ValueError(msg)
+    model.encode_perturbations(labels)
+    return labels
+
+
+def _find_contexts(
+    model: PredictiveModel,
+    source: AnnData | MuData,
+    context: str | Sequence[str] | None,
+    indices: Sequence[int] | NDArray[np.int64] | None,
+) -> list[str | None]:
+    """Contexts to predict, each of which has control cells; `None` alone where contexts are not registered."""
+    given = [context] if isinstance(context, str) else context
+    if given is None and model.has_contexts:
+        cells = model._control_cells(source, context=None, indices=indices)
+        return [str(model._contexts(source)[code]) for code in np.unique(model._context_codes(source)[cells])]
+    found: list[str | None] = [None] if given is None else [str(name) for name in given]
+    if not found or len(set(found)) != len(found):
+        msg = f"`context` must name at least one context, each once, got {found}."
+        raise ValueError(msg)
+    for name in found:
+        model._check_context(source, name)
+        model._control_cells(source, context=name, indices=indices)
+    return found
+
+
+def _find_doses(
+    model: PredictiveModel,
+    source: AnnData | MuData,
+    labels: Iterable[str],
+    dose: float | ArrayLike | None,
+    n_between: int,
+) -> dict[str, list[Any]]:
+    """Doses of each perturbation in ascending order; `None` alone where doses are not registered."""
+    if n_between < 0:
+        msg = f"`n_between` must be at least 0, got {n_between}."
+        raise ValueError(msg)
+    if not model.has_doses:
+        if dose is not None or n_between:
+            msg = "A dose was asked for, but `setup_anndata` was called without `dose_key`."
+            raise ValueError(msg)
+        return {label: [None] for label in labels}
+    if dose is None:
+        return {label: _with_between(_measured_doses(model, source, label), n_between) for label in labels}
+    given = np.unique(np.atleast_1d(np.asarray(dose, dtype=np.float64)))
+    if not given.size or not np.isfinite(given).all() or given.min() < 0:
+        msg = f"`dose` must hold finite numbers of at least 0, got {dose}."
+        raise ValueError(msg)
+    return {label: _with_between(given, n_between) for label in labels}
+
+
+def _measured_doses(model: PredictiveModel, source: AnnData | MuData, label: str) -> NDArray[np.float64]:
+    """Doses at which a perturbation was measured in the data, or else in training."""
+    here = model.get_anndata_manager(source, required=True).get_state_registry(KEYS.CONDITION)
+    for state in (here, model._perturbation_state()):
+        doses = np.asarray(state["doses"], dtype=np.float64)
+        found = doses[np.asarray(state["conditions"], dtype=object) == label]
+        if len(found):
+            return np.unique(found)
+    msg = f"{label!r} was measured at no dose: say at which to predict it (`dose=`)."
+    raise ValueError(msg)
+
+
+def _with_between(doses: NDArray[np.float64], n_between: int) -> list[float]:
+    """Doses, and others between them at equal distances on the scale of the logarithm of dose plus 1."""
+    logs = np.log1p(doses)
+    shares = np.arange(1, n_between + 1) / (n_between + 1)
+    between = np.expm1(logs[:-1, None] + shares * np.diff(logs)[:, None]).ravel()
+    # Names need no more digits
+    rounded = [float(f"{dose:.6g}") for dose in between]
+    return sorted({*doses.tolist(), *rounded})
+
+
+def _warn_of_extrapolation(model: PredictiveModel, doses: dict[str, list[Any]]) -> None:
+    asked = sorted({dose for found in doses.values() for dose in found if dose is not None})
+    outside = [dose for dose in asked if model._is_extrapolated(dose)]
+    limits = model._dose_range()
+    if outside and limits is not None:
+        msg = (
+            f"{len(outside)} of {len(asked)} doses, such as {outside[-1]:g}, lie outside of the measured range, "
+            f"{limits[0]:g} to {limits[1]:g}: the predictions there are extrapolated."
+        )
+        warnings.warn(msg, UserWarning, stacklevel=3)
+
+
+def _measure(
+    model: PredictiveModel, source: AnnData | MuData, labels: Sequence[str], contexts: Sequence[str | None]
+) -> tuple[pd.DataFrame, NDArray[np.float32], NDArray[np.float32]] | None:
+    """Table of the measured conditions of some perturbations and contexts, their changes and standard errors."""
+    of_label, of_dose = model._labels(source), model._doses(source)
+    of_context: NDArray[Any] = np.full(len(of_label), None, dtype=object)
+    if model.has_contexts:
+        of_context = model._contexts(source).astype(str).astype(object)[model._context_codes(source)]
+    in_context = np.isin(of_context, np.asarray(contexts, dtype=object))
+    cells = np.flatnonzero(np.isin(of_label, list(labels)) & in_context)
+    if not len(cells):
+        return None
+    keys = [
+        _Condition(label, name, float(dose) if model.has_doses else None)
+        for label, name, dose in zip(of_label[cells], of_context[cells], of_dose[cells], strict=True)
+    ]
+    found = sorted(
+        set(keys), key=lambda one: (labels.index(one.perturbation), contexts.index(one.context), one.dose or 0.0)
+    )
+    place = {condition: code for code, condition in enumerate(found)}
+    codes = np.full(len(of_label), -1, dtype=np.intp)
+    codes[cells] = [place[key] for key in keys]
+    for code, name in enumerate(contexts, start=len(found)):
+        codes[(of_label == model.control_) & (of_context == name)] = code
+    control_of = [len(found) + contexts.index(condition.context) for condition in found]
+    measured = measured_change(model._field(source, KEYS.X), codes, control_of)
+    table = _tabulate(found).assign(n_cells=measured.n_cells)
+    return table, measured.change.T.astype(np.float32), measured.standard_error.T.astype(np.float32)
+
+
+def _tabulate(conditions: Sequence[_Condition]) -> pd.DataFrame:
+    """One row for each condition, without what is not registered."""
+    table = pd.DataFrame({Key.obs.PERTURBATION: np.array([one.perturbation for one in conditions], dtype=object)})
+    if conditions[0].context is not None:
+        table[Key.obs.CONTEXT] = np.array([one.context for one in conditions], dtype=object)
+    if conditions[0].dose is not None:
+        table[Key.obs.DOSE] = np.array([one.dose for one in conditions], dtype=np.float64)
+    return table
+
+
+def _exact(dose: float) -> str:
+    """A dose in as few digits as tell it from others."""
+    short = format(dose, "g")
+    return short if float(short) == dose else repr(dose)
