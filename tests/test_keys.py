@@ -32,15 +32,21 @@ def test_the_defaults_that_users_rely_on():
     assert Key.uns.CAUSAL_GRAPH == "causal_graph"
 
 
-@pytest.mark.parametrize("slot", SLOTS)
-def test_no_slot_is_named_by_a_literal_elsewhere(slot, project):
-    """``adata.uns["causal_graph"]`` in the package: the name stands in ``_keys.py`` and nowhere else."""
-    values = set(keys(slot).values())
+@pytest.fixture(scope="module")
+def named(project):
+    """Where the package writes ``adata.uns["causal_graph"]`` and the like: file and line, slot and key."""
     found = []
     for path in (project / "src" / "scpi").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
-                case ast.Subscript(value=ast.Attribute(attr=attribute), slice=ast.Constant(value=value)):
-                    if attribute == slot and value in values:
-                        found.append(f"{path.name}:{node.lineno}: .{slot}[{value!r}]")
-    assert not found
+                case ast.Subscript(value=ast.Attribute(attr=slot), slice=ast.Constant(value=value)):
+                    found.append((f"{path.name}:{node.lineno}", slot, value))
+    return found
+
+
+@pytest.mark.parametrize("slot", SLOTS)
+def test_no_slot_is_named_by_a_literal_elsewhere(slot, named):
+    """``adata.uns["causal_graph"]`` in the package: the name stands in ``_keys.py`` and nowhere else."""
+    values = set(keys(slot).values())
+    assert named
+    assert [(where, value) for where, attribute, value in named if attribute == slot and value in values] == []

@@ -18,15 +18,25 @@ FENCE = re.compile(r"^```python\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 WITH_CODE = [page for page in PAGES if FENCE.search(page.read_text(encoding="utf-8"))]
 
 
+# The models of the pages that take long, and how they are trained here
+BRIEF = {
+    scpi.model.SENAVAE: {"max_epochs": 1},
+    scpi.model.SCZIDesk: {"max_epochs": 2, "max_cluster_epochs": 1},
+}
+
+
+def briefly(train, brief):
+    def train_briefly(model, max_epochs=None, **kwargs):
+        train(model, **(kwargs | brief))
+
+    return train_briefly
+
+
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs(page, monkeypatch, tmp_path):
     # What the calls accept is tested here, not what the models learn.
-    train = scpi.model.SENAVAE.train
-
-    def train_briefly(model, max_epochs=None, **kwargs):
-        train(model, 1, **kwargs)
-
-    monkeypatch.setattr(scpi.model.SENAVAE, "train", train_briefly)
+    for cls, brief in BRIEF.items():
+        monkeypatch.setattr(cls, "train", briefly(cls.train, brief))
     monkeypatch.setattr(scvi.settings, "mlflow_set_tracking_uri", "")
     monkeypatch.chdir(tmp_path)
     variables = {}

@@ -163,12 +163,20 @@ MESSAGES = {
 NAMES = list(SOURCES)
 
 
-@pytest.fixture
-def screens(home, tmp_path):
-    """The home, with tiny screens."""
+@pytest.fixture(scope="module")
+def contents(tmp_path_factory):
+    """Tiny screens, as bytes of their files."""
+    folder = tmp_path_factory.mktemp("screens")
     for name, write in SOURCES.items():
-        write(tmp_path / "screen.h5ad")
-        home.publish(name, (tmp_path / "screen.h5ad").read_bytes())
+        write(folder / name)
+    return {name: (folder / name).read_bytes() for name in SOURCES}
+
+
+@pytest.fixture
+def screens(home, contents):
+    """The home, with tiny screens."""
+    for name, content in contents.items():
+        home.publish(name, content)
     return home
 
 

@@ -100,7 +100,9 @@ def test_properties(x, y, shift, scale):
     # No direction sees more than all dimensions together, and no plan is dearer than moving everything everywhere
     assert value <= wasserstein(x, y) + 1e-6
     assert wasserstein(x, y) <= mean_pairwise_distance(x, y) + 1e-6
-    assert sliced_wasserstein(x, x, n_projections=10) == wasserstein(x, x) == 0
+    assert sliced_wasserstein(x, x, n_projections=10) == 0
+    # The solver does not tell costs of 1e-38 from none
+    assert wasserstein(x, x) == pytest.approx(0, abs=1e-12)
 
 
 def test_bad_input():

@@ -46,6 +46,8 @@ CASES = {
     "TrainMean": ("TrainMean", {}),
     "WeightedDelta": ("WeightedDelta", {}),
 }
+# Zarr takes ten times as long as HDF5, and what they can hold is the same: a network and a baseline do.
+IN_ZARR = [("SENAVAE", {}), ("MeanDelta", {})]
 KEYS = {"context_key": "cell_type", "dose_key": "dose", "batch_key": "batch", "size_factor_key": "depth"}
 
 
@@ -145,12 +147,15 @@ class TestContract:
     def test_more_cells_than_controls_can_be_asked_for(self, model):
         assert model.predict(perturbation="B", n_cells=60).n_obs == 60
 
-    def test_a_prediction_survives_files(self, predicted, tmp_path):
+    def test_a_prediction_survives_files(self, case, predicted, tmp_path):
         # A copy, for anndata turns words into categories when it writes.
         copy = predicted.copy()
         copy.write_h5ad(tmp_path / "p.h5ad")
-        copy.write_zarr(tmp_path / "p.zarr")
-        for read in (ad.read_h5ad(tmp_path / "p.h5ad"), ad.read_zarr(tmp_path / "p.zarr")):
+        again = [ad.read_h5ad(tmp_path / "p.h5ad")]
+        if case in IN_ZARR:
+            copy.write_zarr(tmp_path / "p.zarr")
+            again.append(ad.read_zarr(tmp_path / "p.zarr"))
+        for read in again:
             np.testing.assert_array_equal(values(read), values(predicted))
             assert read.obs["status"].tolist() == predicted.obs["status"].tolist()
             assert read.obs["source_cell"].tolist() == predicted.obs["source_cell"].tolist()

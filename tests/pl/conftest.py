@@ -19,7 +19,7 @@ def _close_figures():
     plt.close("all")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def graph_data():
     """Make an AnnData with a causal graph of `n` factors, as `tl.causal_graph` stores it."""
 
@@ -65,7 +65,7 @@ def graph_data():
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tested():
     """Make an AnnData with tests of many gene sets in a few perturbations."""
 
@@ -84,9 +84,8 @@ def tested():
     return make
 
 
-@pytest.fixture
-def scored():
-    """A prediction of three perturbations, of which the last has no real cells."""
+@pytest.fixture(scope="session")
+def scored_once():
     rng = np.random.default_rng(0)
     effect = {"control": 0.0, "A": np.linspace(-1, 1, 40), "B+C": np.linspace(2, 0, 40)}
     labels = np.repeat(list(effect), [60, 30, 50])
@@ -100,8 +99,13 @@ def scored():
 
 
 @pytest.fixture
-def ranked():
-    """Rankings of 300 genes in three groups, of which B has the most that are changed."""
+def scored(scored_once):
+    """A prediction of three perturbations, of which the last has no real cells."""
+    return scored_once.copy()
+
+
+@pytest.fixture(scope="session")
+def ranked_once():
     rng = np.random.default_rng(0)
     groups, genes = np.array(["A", "B", "C"], dtype=object), np.array([f"G{i}" for i in range(300)], dtype=object)
     adata = ad.AnnData(np.ones((2, 300), dtype=np.float32), var=pd.DataFrame({"mean": np.arange(300.0)}, index=genes))
@@ -132,8 +136,13 @@ def ranked():
 
 
 @pytest.fixture
-def explained():
-    """Eight latent units, each with a gene program, its impacts and names, and a contrast of two groups of cells."""
+def ranked(ranked_once):
+    """Rankings of 300 genes in three groups, of which B has the most that are changed."""
+    return ranked_once.copy()
+
+
+@pytest.fixture(scope="session")
+def explained_once():
     adata = scpi.datasets.gene_programs(150, 400, 8, n_genes_per_program=25, signed=False)
     rng = np.random.default_rng(0)
     units = [f"latent_{i}" for i in range(8)]
@@ -169,3 +178,9 @@ def explained():
         "pval_both_adj": np.where(difference > 0.08, 1e-3, 0.9),
     }
     return adata
+
+
+@pytest.fixture
+def explained(explained_once):
+    """Eight latent units, each with a gene program, its impacts and names, and a contrast of two groups of cells."""
+    return explained_once.copy()

@@ -168,8 +168,9 @@ def test_real_data(test_data, tmp_path, data, sets, kwargs, n_sets, n_genes):
         name, _, *genes = line.split("\t")
         plain[name] = {gene for gene in genes if gene}
     ids = adata.var_names if "id_column" not in kwargs else adata.var[kwargs["id_column"]]
+    columns = adata.varm["gene_sets"].tocsc()
     for column, name in list(enumerate(stored["names"]))[::7]:
-        members = ids[adata.varm["gene_sets"][:, [column]].toarray().ravel()]
+        members = ids[columns[:, [column]].toarray().ravel()]
         assert set(members) == set(ids) & plain[name]
         assert stored["total_sizes"][column] == len(plain[name])
         assert stored["sizes"][column] == len(members)

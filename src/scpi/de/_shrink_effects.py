@@ -86,7 +86,8 @@ def shrink_effects(
     >>> [round(float(value)) for value in shrunken.effect[:, 0]]
     [0, 0, 3]
     """
-    y, s = np.asarray(estimate, dtype=np.float64), np.asarray(std_error, dtype=np.float64)
+    # Each layout in memory is compiled for by itself, which takes seconds
+    y, s = np.ascontiguousarray(estimate, dtype=np.float64), np.ascontiguousarray(std_error, dtype=np.float64)
     tau = np.asarray(scales, dtype=np.float64)
     _check(y, s, tau)
     variance = s**2
@@ -127,7 +128,7 @@ def _learn_weights(
     spread = variance.T[:, None, :, None] + tau**2
     # The points follow the weights; between two choices of points no density has to be computed again
     for _ in range(_N_ROUNDS):
-        points, log_weight = _points(y, variance, tau**2, weights, _GRID[::2], _PEAK[1::2])
+        points, log_weight = _points(y, variance, tau**2, weights, _GRID[::2].copy(), _PEAK[1::2].copy())
         used = np.isfinite(log_weight).any(axis=0)
         points, log_weight = points[:, used], log_weight[:, used]
         squared = (y.T[:, None, :, None] - points[:, :, None, None]) ** 2
