@@ -28,7 +28,7 @@ def _contexts(*, doses: bool = False, missing: str | None = "e", counts: bool = 
                 share = (np.log1p(dose) / np.log1p(DOSES[-1]) if doses else 1.0) * (label == "drug")
                 moved = level + share * (np.arange(30) < 10)
                 rate = np.exp(moved + generator.normal(0, 0.2, (n, 30)))
-                rows.append(generator.poisson(rate * 3) if counts else np.log1p(generator.poisson(rate * 50) / 50))
+                rows.append(generator.poisson(rate * 20) if counts else np.log1p(generator.poisson(rate * 50) / 50))
                 obs += [(label, context, dose if label == "drug" else 0.0)] * n
     x = np.concatenate(rows).astype(np.float32)
     table = pd.DataFrame(obs, columns=["perturbation", "context", "dose"], index=np.arange(len(x)).astype(str))

@@ -20,7 +20,7 @@ def log_normalised(counts: Any) -> Any:
     Parameters
     ----------
     counts
-        Counts, or means of counts, dense or sparse. Cells without any stay 0.
+        Counts, dense or sparse. Cells without any stay 0.
     """
     depth = np.asarray(counts.sum(1), dtype=np.float64).reshape(-1, 1)
     depth[depth == 0] = 1.0

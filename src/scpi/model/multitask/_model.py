@@ -240,11 +240,15 @@ class MultiTaskAE(ShiftModel):
         self.module.start_from(torch.from_numpy(mean.astype(np.float32)).to(self.module.device))
 
     def _keep_expression(self) -> None:
-        """Keep the mean expression of the training cells, log1p-transformed."""
+        """Keep the mean log-normalised expression of the training cells.
+
+        Of counts as well: few cells with many counts decide on a mean of counts, and on the fold change of one.
+        """
         cells = np.asarray(self.train_indices)
         conditions, codes = self._conditions(self.adata)
+        x = self._field(self.adata, KEYS.X)
         profiles = take_profiles(
-            self._field(self.adata, KEYS.X),
+            log_normalised(x) if self._reads_counts else x,
             cells,
             condition=codes[cells],
             context=self._context_codes(self.adata)[cells],
@@ -252,9 +256,6 @@ class MultiTaskAE(ShiftModel):
             design=conditions,
             n_contexts=len(self._known_contexts()) if self.has_contexts else 1,
         )
-        if self._reads_counts:
-            logs = {name: log_normalised(getattr(profiles, name)) for name in ("control", "treated")}
-            profiles = profiles._replace(**logs)
         self.module.kept_expression.put(profiles._asdict())
         self.module.kept_expression.to(self.module.device)
 
@@ -285,12 +286,11 @@ class MultiTaskAE(ShiftModel):
         return np.sum([self._log_ratio(profiles, member, control) for member in alone], axis=0)
 
     def _expressed_control(self, adata: AnnData | MuData, profiles: Profiles, code: int) -> NDArray[np.float64]:
-        """Mean expression of the controls of a context, as it is kept of training cells."""
+        """Mean log-normalised expression of the controls of a context."""
         if code < len(profiles.control) and not np.isnan(profiles.control[code]).any():
             return np.asarray(profiles.control[code])
         of_context = np.flatnonzero((self._context_codes(adata) == code) & (self._labels(adata) == self.control_))
-        mean = self._expression(adata, of_context).mean(0, dtype=np.float64)
-        return np.asarray(log_normalised(mean[None])[0] if self._reads_counts else mean)
+        return np.asarray(self._comparable(self._expression(adata, of_context)).mean(0), dtype=np.float64)
 
     @torch.inference_mode()
     def _predict_cells(
