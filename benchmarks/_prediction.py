@@ -8,9 +8,8 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anndata as ad
 import numpy as np
@@ -22,6 +21,9 @@ import scpi
 from scpi.benchmark import Candidate, evaluate, summarise
 from scpi.benchmark._compare import CEILING
 from scpi.benchmark._scores import LOWER_IS_BETTER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 N_GENES = 2000
 REFERENCE = "WeightedDelta"
