@@ -81,7 +81,9 @@ def main() -> None:
 
     def work(model: str, seed: int, dose: float) -> None:
         context_key = None if model in SINGLE else screen.context_key
-        split = splits.leave_doses_out(screen.adata, dose_key="dose", doses=[dose], context_key=context_key, rng=seed)[0]
+        split = splits.leave_doses_out(screen.adata, dose_key="dose", doses=[dose], context_key=context_key, rng=seed)[
+            0
+        ]
         evaluated(
             screen, {model: MODELS[model]}, split, seed=seed, out=args.out, context_key=context_key, dose_key="dose"
         )
