@@ -208,7 +208,7 @@ def main() -> None:
             return
         environment = os.environ | ({"OMP_NUM_THREADS": words[2]} if words[0] == "training" else {})
         command = [sys.executable, __file__, "--out", str(args.out), "--child", *words]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
         path.write_text(done.stdout.strip().splitlines()[-1] + "\n")
 
     tasks = tasks_of(["training"], args.models, args.threads) if "training" in args.what else []
