@@ -181,6 +181,8 @@ def ranks(table: pd.DataFrame, models: Sequence[str], *, keys: Sequence[str] = (
     """
     metrics = [name for name in HONEST if name in table]
     means = table[table["model"].isin(models)].groupby([*keys, "model"], sort=False)[metrics].mean()
+    # Baselines that move the same cells have the same spread, but for rounding
+    means = means.map(lambda value: float(f"{value:.4g}"))
     of_metric = {
         name: means[name].unstack("model").rank(axis=1, ascending=name in LOWER_IS_BETTER, na_option="bottom")
         for name in metrics

@@ -62,6 +62,7 @@ def collect(out) -> None:
         for name, of in parts.items()
     }
     means = table.groupby(["dose", "model"], sort=False)[["pearson", "error_ratio", "n_cells"]].mean().reset_index()
+    means = in_order(means.sort_values("dose"), list(MODELS))
     result["by_dose"] = records(means)
     out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
     print(means.pivot(index="model", columns="dose", values="pearson").loc[list(result["interpolated"]["models"])])
