@@ -131,11 +131,11 @@ def evaluated(
     split: Any,
     *,
     seed: int,
-    out: Path,
+    out: Path | None,
     context_key: str | None,
     dose_key: str | None = None,
 ) -> pd.DataFrame:
-    """Scores of models on one split with one seed, kept in a file each."""
+    """Scores of models on one split with one seed, kept in a file each if there is a folder."""
     return evaluate(
         screen.adata,
         models,

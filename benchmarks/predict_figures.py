@@ -46,7 +46,7 @@ def contexts(result: dict, name: str) -> plt.Figure:
         metrics=list(CONTEXTS),
         models=order,
         baselines=baselines,
-        ceiling=ceiling,
+        ceiling=ceiling if ceiling in set(summary["model"]) else None,
         labels=CONTEXTS,
         return_fig=True,
         show=False,
@@ -96,7 +96,8 @@ def main() -> None:
     found = {path.stem: json.loads(path.read_text()) for path in args.results.glob("predict_*.json")}
     drawn = {}
     if "predict_contexts" in found:
-        drawn |= {f"predict_{name}": contexts(found["predict_contexts"], name) for name in found["predict_contexts"]}
+        of = found["predict_contexts"]
+        drawn |= {f"predict_{name}": contexts(of, name) for name in of if name != "both"}
     if "predict_combinations" in found:
         for name in ("norman2019", "wessels2023"):
             drawn[f"predict_{name}"] = combinations(found["predict_combinations"], name, "doubles")

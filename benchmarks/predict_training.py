@@ -119,7 +119,7 @@ def simulated(seed: int) -> Screen:
     return Screen(cells, "cell_type")
 
 
-def levels(name: str, mode: str, context: str, seed: int, out: Path) -> dict:
+def levels(name: str, mode: str, context: str, seed: int) -> dict:
     """Predict all doses of a cell type with one model or with one for each."""
     screen, candidate = simulated(seed), MODELS[name]
     adata, key = screen
@@ -127,7 +127,7 @@ def levels(name: str, mode: str, context: str, seed: int, out: Path) -> dict:
     parts = [np.arange(adata.n_obs)] if mode == "one" else [np.flatnonzero(np.isin(doses, (0.0, d))) for d in DOSES]
     tables, parameters = [], 0
     rest, clock, processor = peak(), time.perf_counter(), time.process_time()
-    for number, cells in enumerate(parts):
+    for cells in parts:
         part = Screen(adata[cells].copy(), key)
         split = splits.leave_context_out(part.adata, context_key=key, contexts=context, rng=seed)[0]
         tables.append(
@@ -136,7 +136,7 @@ def levels(name: str, mode: str, context: str, seed: int, out: Path) -> dict:
                 {name: candidate},
                 split,
                 seed=seed,
-                out=out / "scores" / f"{mode}_{number}",
+                out=None,
                 context_key=key,
                 dose_key="dose" if mode == "one" else None,
             )
@@ -193,7 +193,7 @@ def main() -> None:
         else:
             name, mode, context, seed = task
             found = {"what": what, "model": name, "mode": mode, "context": context, "seed": int(seed)}
-            found |= levels(name, mode, context, int(seed), args.out)
+            found |= levels(name, mode, context, int(seed))
         print(json.dumps(found))
         return
     if args.collect:
