@@ -8,8 +8,9 @@ one thread hold on a busy one too.
 
 *Levels*: a screen with eight doses, made of kang_harmony: its 1,000 controls, and 250 cells of each dose. A cell of a dose is a
 control cell and a treated cell of one cell type, drawn with replacement: of its counts a part is drawn from the treated cell,
-the response, and the rest from the control cell. The response rises from 0.02 to 0.98 along the logarithm of the dose. All doses of one cell type are left out. "each" trains a model for each dose on the controls and that dose,
-"one" a single model on all of them::
+the response, and the rest from the control cell. The response rises from 0.02 to 0.98 along the logarithm of the dose.
+All doses of one cell type are left out. "each" trains a model for each dose on the controls and that dose, "one" a single model
+on all of them::
 
     SCPI_TEST_DATA=... python benchmarks/predict_training.py --out benchmarks/results/predict_training
     SCPI_TEST_DATA=... python benchmarks/predict_training.py --out benchmarks/results/predict_training --collect
