@@ -525,6 +525,108 @@ def program_stability(result: Any) -> str:
     return table((*columns, "programs", "share, cosine 0.8", "programs, 0.8"), rows)
 
 
+def with_interval(
+    row: Mapping[str, Any] | None, key: str = "mean", low: str = "mean_low", high: str = "mean_high"
+) -> str:
+    if row is None or row.get(key) is None:
+        return "–"
+    return f"{show(row[key])} ({show(row[low])} to {show(row[high])})"
+
+
+def of_models(result: Any, metrics: Mapping[str, str], *, reference: str) -> str:
+    """Means with intervals of models, the best by its mean rank first, and the difference from a baseline."""
+    found = {(row["model"], row["metric"]): row for row in result["summary"]}
+    rank, among = result["rank"], result["rank_of_networks"]
+    names = [*sorted(rank, key=rank.__getitem__), *(name for name in result["models"] if name not in rank)]
+    first = next(iter(metrics))
+    rows = []
+    for name in names:
+        cells = [with_interval(found.get((name, metric))) for metric in list(metrics)[:2]]
+        difference = with_interval(found.get((name, first)), "difference", "low", "high")
+        others = [(found.get((name, metric)) or {}).get("mean") for metric in list(metrics)[2:]]
+        own = result["models"][name]
+        rows.append((name, rank.get(name), among.get(name), *cells, difference, *others, len(own["seeds"])))
+    columns = ("model", "mean rank", "of networks", *list(metrics.values())[:2], f"{metrics[first]} less {reference}")
+    return table((*columns, *list(metrics.values())[2:], "seeds"), rows)
+
+
+PREDICTED = {
+    "pearson": "Pearson",
+    "error_ratio": "error ratio",
+    "pearson_perturbed": "Pearson over the mean treated",
+    "energy_distance": "energy distance",
+    "de_lfc_error": "fold-change error",
+    "de_pr_auc": "PR-AUC",
+    "variance_error": "variance error",
+    "correlation_error": "correlation error",
+}
+
+
+def predict_contexts(result: Any) -> str:
+    titles = {
+        "kang_harmony": "Interferon in blood cells, 2,000 genes (kang_harmony), five cell types",
+        "kang_muscat": "Interferon in blood cells, 1,267 genes (kang_muscat), five cell types",
+        "both": "Both, ten cell types",
+        "gbm": "Panobinostat in glioblastoma, 300 genes, five patients",
+    }
+    parts = [f"{title}:\n\n{predicted(result, name)}" for name, title in titles.items() if name in result]
+    return "\n\n".join(parts)
+
+
+def predicted(result: Any, name: str) -> str:
+    return of_models(result[name], PREDICTED, reference="WeightedDelta")
+
+
+def predict_doses(result: Any) -> str:
+    metrics = {key: PREDICTED[key] for key in ("pearson", "error_ratio", "energy_distance", "de_lfc_error")}
+    titles = {"interpolated": "Five doses between others", "extrapolated": "The largest dose"}
+    return "\n\n".join(
+        f"{title}:\n\n{of_models(result[name], metrics, reference='LinearDose')}" for name, title in titles.items()
+    )
+
+
+def predict_combinations(result: Any) -> str:
+    parts = []
+    left_out = {"doubles": "doubles left out at random", "genes": "a gene in no training double"}
+    for of in result:
+        found = {(row["model"], row["metric"]): row for row in of["summary"]}
+        rows = [
+            (name, with_interval(found[name, "pearson"]), with_interval(found[name, "error_ratio"]))
+            + (found[name, "pearson_perturbed"]["mean"],)
+            + (with_interval(found[name, "error_ratio"], "difference", "low", "high"),)
+            for name in dict.fromkeys(row["model"] for row in of["summary"])
+        ]
+        columns = ("prediction", "Pearson", "error ratio", "Pearson over the mean double", "error less additive")
+        parts.append(f"{of['data']}, {left_out[of['left_out']]}, {of['doubles']} doubles:\n\n{table(columns, rows)}")
+    return "\n\n".join(parts)
+
+
+def predict_published(result: Any) -> str:
+    columns = ("model", "common of 100 genes", "R²", "Euclidean ratio")
+    published = [(row["model"], row["deg"], row["r2"], row["euclidean"]) for row in result["published"]]
+    parts = ["Published, 18,868 cells x 6,998 genes, seven cell types:", table(columns, published)]
+    more = ("over the distance of the truth", "Pearson", "error ratio", "cell types", "seconds")
+    keys = ("deg", "r2", "euclidean", "euclidean_real", "pearson", "error_ratio", "contexts", "seconds")
+    for name, of in result.items():
+        if name != "published":
+            rows = [(row["model"], *(row[key] for key in keys)) for row in of["means"]]
+            parts += [f"Here, {name}:", table((*columns, *more), rows)]
+    return "\n\n".join(parts)
+
+
+def predict_training(result: Any) -> str:
+    keys = ("threads", "seconds", "processor_seconds", "parameters", "peak_gb_above_data", "epochs")
+    rows = [(row["model"], *(row[key] for key in keys)) for row in result["training"] if row["epochs"]]
+    columns = ("model", "threads", "seconds", "processor seconds", "parameters", "peak memory above the data, GB")
+    parts = [table((*columns, "epochs"), rows)]
+    if result["levels"]:
+        keys = ("models", "parameters", "processor_seconds", "peak_gb_above_data", "pearson", "error_ratio")
+        rows = [(row["model"], *(row[key] for key in keys), row["runs"]) for row in result["levels"]]
+        columns = ("model", "models", "parameters", "processor seconds", "peak memory above the data, GB")
+        parts += ["Eight doses:", table((*columns, "Pearson", "error ratio", "runs"), rows)]
+    return "\n\n".join(parts)
+
+
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "fidelity": fidelity,
     "training_speed": training_speed,
@@ -551,6 +653,11 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "calibration": calibration,
     "double_dipping": double_dipping,
     "replication": replication,
+    "predict_contexts": predict_contexts,
+    "predict_published": predict_published,
+    "predict_doses": predict_doses,
+    "predict_combinations": predict_combinations,
+    "predict_training": predict_training,
 }
 
 

@@ -50,3 +50,22 @@ def test_a_result_of_another_shape_is_still_shown(report, tmp_path):
 def test_the_page_asks_for_every_result(report, project):
     page = (project / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     assert [name for name in report.SECTIONS if f"{{{{ benchmark: {name} }}}}" not in page] == []
+
+
+def test_models_stand_in_the_order_of_their_ranks_and_the_ceiling_last(report, tmp_path):
+    def row(model, mean, difference=None):
+        ends = {"mean_low": mean - 0.1, "mean_high": mean + 0.1}
+        shift = {"difference": difference, "low": None if difference is None else -0.5, "high": 0.25}
+        return {"model": model, "metric": "pearson", "mean": mean} | ends | shift
+
+    result = {
+        "models": {name: {"seeds": [0, 1]} for name in ("WeightedDelta", "ceiling", "Net")},
+        "rank": {"WeightedDelta": 1.75, "Net": 1.25},
+        "rank_of_networks": {"Net": 1.0},
+        "summary": [row("WeightedDelta", 0.5), row("ceiling", 0.75, 0.25), row("Net", 0.25, -0.25)],
+    }
+    (tmp_path / "predict_contexts.json").write_text(json.dumps({"gbm": result}))
+    lines = report.section("predict_contexts", tmp_path).splitlines()
+    assert [line.split("|")[1].strip() for line in lines[4:]] == ["Net", "WeightedDelta", "ceiling"]
+    assert lines[4].startswith("| Net | 1.25 | 1 | 0.25 (0.15 to 0.35) | – | -0.25 (-0.5 to 0.25) |")
+    assert "| WeightedDelta | 1.75 | – | 0.5 (0.4 to 0.6) | – | – |" in lines[5]

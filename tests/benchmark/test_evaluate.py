@@ -135,6 +135,19 @@ def test_a_layer_of_its_own_and_arguments_of_training(adata, divided):
     assert labels.tolist() == [10] * 6 + [5]
 
 
+def test_the_seed_is_that_of_the_first_weights_too(adata, divided):
+    seen = []
+
+    class Watched(scpi.model.MeanDelta):
+        def __init__(self, adata=None, registry=None, *, seed=None):
+            super().__init__(adata, registry)
+            seen.append(seed)
+
+    models = {"own": Watched, "fixed": Candidate(model=Watched, init={"seed": 9})}
+    evaluate(adata, models, divided[:1], context_key="cell_type", metrics=["rmse"], seeds=[5, 6], ceiling=False)
+    assert seen == [5, 9, 6, 9]
+
+
 def test_a_summary_knows_which_way_is_better(table):
     keys = ["split", "seed", "context", "perturbation"]
     summary = summarise(table, baseline="no change", pair_by=keys).set_index(["model", "metric"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import time
@@ -266,7 +267,9 @@ def _train(question: _Question, candidate: Candidate, cells: NDArray[np.int64], 
     layer = question.layer if candidate.layer is None else candidate.layer
     setup = {key: value for key, value in question.setup.items() if value is not None}
     candidate.model.setup_anndata(question.data, layer=layer, **(setup | dict(candidate.setup)))
-    model = candidate.model(question.data, **candidate.init)
+    # Networks start from weights of the seed too; baselines take none
+    own_seed = {"seed": seed} if "seed" in inspect.signature(candidate.model).parameters else {}
+    model = candidate.model(question.data, **(own_seed | dict(candidate.init)))
     part = split_cells(
         question.strata(cells),
         train_size=1.0 - candidate.validation_size,

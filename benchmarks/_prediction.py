@@ -1,0 +1,242 @@
+"""Data, models, tasks and summaries that the benchmarks of perturbation prediction share."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import itertools
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scanpy as sc
+from _quiet import one_quiet_thread
+
+import scpi
+from scpi.benchmark import Candidate, evaluate, summarise
+from scpi.benchmark._compare import CEILING
+from scpi.benchmark._scores import LOWER_IS_BETTER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+N_GENES = 2000
+REFERENCE = "WeightedDelta"
+
+# What no prediction that is of no use is good at by itself, and what a replicate is good at. Left out are scores of earlier
+# studies: the common genes of the first 100 ("de_top"), and squared correlations of mean expression, which are near 1 whatever
+# is predicted. "rmse" orders the models of a condition as "error_ratio" does, and would count twice.
+HONEST = (
+    "pearson",
+    "pearson_perturbed",
+    "cosine",
+    "error_ratio",
+    "mse_normalised",
+    "r2_weighted",
+    "de_jaccard",
+    "de_fidelity",
+    "de_lfc_error",
+    "de_pr_auc",
+    "energy_distance",
+    "mmd",
+    "sliced_wasserstein",
+    "variance_error",
+    "correlation_error",
+)
+
+QUIET = {"enable_progress_bar": False, "accelerator": "cpu"}
+
+
+def network(
+    name: str, *, validation_size: float = 0.0, train: Mapping[str, Any] | None = None, **init: Any
+) -> Candidate:
+    """A network of scpi by the name of its class."""
+    model = getattr(scpi.model, name)
+    return Candidate(model=model, init=init, train=QUIET | dict(train or {}), validation_size=validation_size)
+
+
+def baselines(*names: str) -> dict[str, Candidate]:
+    return {name: Candidate(model=getattr(scpi.model, name)) for name in names}
+
+
+class Screen(NamedTuple):
+    """Log-normalised cells with labels in ``obs["perturbation"]``, and the column of their contexts."""
+
+    adata: ad.AnnData
+    context_key: str
+
+
+def _logged(adata: ad.AnnData) -> ad.AnnData:
+    adata.layers["counts"] = adata.X.copy()
+    sc.pp.normalize_total(adata, target_sum=1e4)
+    sc.pp.log1p(adata)
+    labels = adata.obs["condition"].astype(str)
+    adata.obs["perturbation"] = labels.replace({"ctrl": "control"})
+    return adata
+
+
+@functools.cache
+def read(name: str) -> Screen:
+    """A data set: kang_harmony (2,000 most variable genes), kang_muscat, gbm, sciplex."""
+    files = {"gbm": "gbm_panobinostat_zhao2021_300genes", "sciplex": "sciplex_a549_dex_8doses_198genes"}
+    contexts = {"kang_harmony": "cell_type_pred", "gbm": "patient_id"}
+    adata = _logged(ad.read_h5ad(Path(os.environ["SCPI_TEST_DATA"]) / f"{files.get(name, name)}.h5ad"))
+    if adata.n_vars > N_GENES:
+        sc.pp.highly_variable_genes(adata, n_top_genes=N_GENES)
+        adata = adata[:, adata.var["highly_variable"]].copy()
+    return Screen(adata, contexts.get(name, "cell_type"))
+
+
+def parser(doc: str | None, *, models: Sequence[str], datasets: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The arguments that all of these benchmarks have."""
+    found = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("--out", type=Path, required=True)
+    found.add_argument("--models", nargs="+", default=list(models), choices=list(models))
+    if datasets:
+        found.add_argument("--datasets", nargs="+", default=list(datasets), choices=list(datasets))
+    found.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    found.add_argument("--part", default="0/1", help="which part of the tasks, such as 0/2 and 1/2")
+    found.add_argument("--collect", action="store_true", help="join what is there, and train nothing")
+    return found
+
+
+def part_of(tasks: Sequence[Any], part: str) -> Sequence[Any]:
+    first, step = map(int, part.split("/"))
+    return tasks[first::step]
+
+
+def run(
+    tasks: Sequence[tuple[Any, ...]],
+    work: Callable[..., None],
+    *,
+    part: str = "0/1",
+) -> None:
+    """Do a part of the tasks, one after the other, and say how long each took."""
+    one_quiet_thread()
+    chosen = part_of(tasks, part)
+    for number, task in enumerate(chosen, start=1):
+        start = time.perf_counter()
+        work(*task)
+        print(f"{number}/{len(chosen)} {' '.join(map(str, task))}: {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def evaluated(
+    screen: Screen,
+    models: Mapping[str, Candidate],
+    split: Any,
+    *,
+    seed: int,
+    out: Path | None,
+    context_key: str | None,
+    dose_key: str | None = None,
+) -> pd.DataFrame:
+    """Scores of models on one split with one seed, kept in a file each if there is a folder."""
+    return evaluate(
+        screen.adata,
+        models,
+        [split],
+        context_key=context_key,
+        dose_key=dose_key,
+        seeds=[seed],
+        n_cells=1000,
+        ceiling=CEILING in models,
+        out=out,
+    )
+
+
+def kept(folder: Path) -> pd.DataFrame:
+    """All rows that are in the files of a folder."""
+    tables = [pd.DataFrame(json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
+    if not tables:
+        raise SystemExit(f"There are no results in {folder}.")
+    return pd.concat(tables, ignore_index=True)
+
+
+def in_order(table: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
+    """Rows of the models in this order, those that are in the table."""
+    place = {name: position for position, name in enumerate(models)}
+    known = table[table["model"].isin(models)]
+    return known.sort_values(["model"], key=lambda column: column.map(place), kind="stable").reset_index(drop=True)
+
+
+def complete(table: pd.DataFrame, of: str, *, keys: Sequence[str] = ("split",)) -> list[str]:
+    """Models that have every split that the baseline ``of`` has, whatever their seeds."""
+    wanted = set(table.loc[table["model"] == of, list(keys)].itertuples(index=False))
+    return [
+        name
+        for name, rows in table.groupby("model", sort=False)
+        if wanted <= set(rows[list(keys)].itertuples(index=False))
+    ]
+
+
+def ranks(table: pd.DataFrame, models: Sequence[str], *, keys: Sequence[str] = ("split",)) -> dict[str, float]:
+    """Mean rank of each model: in every condition and honest metric, over seeds, then over all of these.
+
+    1 is the best. A model without a value, such as the correlation of no change, is last.
+    """
+    metrics = [name for name in HONEST if name in table]
+    means = table[table["model"].isin(models)].groupby([*keys, "model"], sort=False)[metrics].mean()
+    # Baselines that move the same cells have the same spread, but for rounding
+    means = means.map(lambda value: float(f"{value:.4g}"))
+    of_metric = {
+        name: means[name].unstack("model").rank(axis=1, ascending=name in LOWER_IS_BETTER, na_option="bottom")
+        for name in metrics
+    }
+    mean = pd.concat(of_metric.values()).mean()
+    return {name: round(float(mean[name]), 3) for name in models}
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows for JSON: four significant digits, nothing where there is no number."""
+    return [{key: tidy(value) for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def tidy(value: Any) -> Any:
+    if isinstance(value, np.bool_ | bool):
+        return bool(value)
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.4g}") if np.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def summary_of(
+    table: pd.DataFrame, *, networks: Sequence[str], reference: str = REFERENCE, pair_by: Sequence[str] = ("split",)
+) -> dict[str, Any]:
+    """Means with intervals over what was left out, differences from a baseline, and mean ranks.
+
+    Seeds are averaged first: the same cells again are no independent evidence.
+    """
+    there = complete(table, reference, keys=pair_by)
+    table = table[table["model"].isin(there)]
+    found = summarise(
+        table,
+        baseline=reference if reference in there else None,
+        ceiling=CEILING if CEILING in there else None,
+        pair_by=list(pair_by),
+        average_over=["seed"],
+    )
+    ranked = [name for name in there if name != CEILING]
+    per = table.groupby(["model", *pair_by], sort=False)[["pearson", "error_ratio"]].mean().reset_index()
+    return {
+        "models": {
+            name: {
+                "seeds": sorted(int(seed) for seed in rows["seed"].unique()),
+                "seconds": tidy(float(rows["seconds"].median())),
+            }
+            for name, rows in table.groupby("model", sort=False)
+        },
+        "honest": list(HONEST),
+        "rank": ranks(table, ranked, keys=pair_by),
+        "rank_of_networks": ranks(table, [name for name in ranked if name in networks], keys=pair_by),
+        "summary": records(found),
+        "each": records(per),
+    }
+
+
+def tasks_of(*axes: Sequence[Any]) -> list[tuple[Any, ...]]:
+    return list(itertools.product(*axes))

@@ -1,0 +1,96 @@
+"""Doses that were never measured: interpolated, and beyond the largest one.
+
+sci-Plex, A549 cells with dexamethasone at seven doses and without, 500 cells x 198 genes. Each dose but the smallest is left
+out in turn: five lie between others, and the largest one is extrapolated from the next. Half of the 56 controls is trained on
+and started from, the other half is what the measured change is taken against, drawn anew for every seed. "interpolation" is the
+measured change of the neighbouring doses, linear in log1p of the dose, and constant beyond the largest (MeanDelta with a column
+of contexts, of which there is one); "mean of all doses" does not ask for the dose; LinearDose is proportional to log1p of it.
+SCVIDR moves latent means between those of the neighbouring doses, with `dose_response="log"` in proportion to log1p of the dose,
+as published. One file a model, dose and seed::
+
+    SCPI_TEST_DATA=... python benchmarks/predict_doses.py --out benchmarks/results/predict_doses
+    SCPI_TEST_DATA=... python benchmarks/predict_doses.py --out benchmarks/results/predict_doses --collect
+
+Intervals are over the doses, from the means of the seeds, and few doses there are. The response is weak in these cells: the
+ceiling says what the measurement of a dose by half of its cells is worth.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+from _prediction import (
+    CEILING,
+    Candidate,
+    baselines,
+    evaluated,
+    in_order,
+    kept,
+    network,
+    parser,
+    read,
+    records,
+    run,
+    summary_of,
+    tasks_of,
+)
+
+import scpi
+from scpi.benchmark import splits
+
+# With a column of contexts and without one: the mean change of all doses knows neither
+SINGLE = {"mean of all doses"}
+BASELINES = baselines("NoChange", "LinearDose") | {
+    "mean of all doses": Candidate(model=scpi.model.MeanDelta),
+    "interpolation": Candidate(model=scpi.model.MeanDelta),
+}
+NETWORKS = {
+    "SCVIDR": network("SCVIDR"),
+    "SCVIDR, log": network("SCVIDR", dose_response="log"),
+}
+MODELS = BASELINES | {CEILING: Candidate(model=scpi.model.Replicate)} | NETWORKS
+
+
+def collect(out) -> None:
+    table = in_order(kept(out), list(MODELS))
+    largest = table["dose"].max()
+    parts = {"interpolated": table[table["dose"] < largest], "extrapolated": table[table["dose"] == largest]}
+    result = {
+        name: summary_of(of, networks=list(NETWORKS), reference="LinearDose", pair_by=("dose",))
+        for name, of in parts.items()
+    }
+    means = table.groupby(["dose", "model"], sort=False)[["pearson", "error_ratio", "n_cells"]].mean().reset_index()
+    means = in_order(means.sort_values("dose"), list(MODELS))
+    result["by_dose"] = records(means)
+    out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    print(means.pivot(index="model", columns="dose", values="pearson").loc[list(result["interpolated"]["models"])])
+    for name in parts:
+        print(name, result[name]["rank"])
+        shown = pd.DataFrame(result[name]["summary"]).query("metric in ('pearson', 'error_ratio', 'energy_distance')")
+        print(shown.pivot(index="model", columns="metric", values="mean").to_string())
+
+
+def main() -> None:
+    args = parser(__doc__, models=list(MODELS)).parse_args()
+    if args.collect:
+        collect(args.out)
+        return
+    screen = read("sciplex")
+    there = np.unique(screen.adata.obs.loc[screen.adata.obs["perturbation"] != "control", "dose"])
+
+    def work(model: str, seed: int, dose: float) -> None:
+        context_key = None if model in SINGLE else screen.context_key
+        split = splits.leave_doses_out(screen.adata, dose_key="dose", doses=[dose], context_key=context_key, rng=seed)[
+            0
+        ]
+        evaluated(
+            screen, {model: MODELS[model]}, split, seed=seed, out=args.out, context_key=context_key, dose_key="dose"
+        )
+
+    run(tasks_of(args.models, args.seeds, there[1:].tolist()), work, part=args.part)
+
+
+if __name__ == "__main__":
+    main()
