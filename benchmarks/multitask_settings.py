@@ -1,0 +1,127 @@
+"""Settings of MultiTaskAE, chosen by contexts that are left out of the training contexts.
+
+Blood cells with interferon beta (kang_muscat and kang_harmony, as in `predict_contexts.py`). For every pair of cell types, the
+treated cells of both are left out, and the model is trained on what remains. To predict one of the pair, the outer cell type, a
+setting may be chosen by what it predicts of the other, the inner one, of all pairs with that outer type: no treated cell of the
+outer type was used. Error ratio: distance of the predicted from the measured change of the mean, over that of no change; all
+controls are used on both sides. Beside the settings stands `WeightedDelta`.
+
+The table has the mean over inner types for every setting; the choice for each outer type; and whether it is the default. One
+file a pair; an interrupted run goes on where it stopped::
+
+    SCPI_TEST_DATA=... python benchmarks/multitask_settings.py --out benchmarks/results/multitask_settings
+    SCPI_TEST_DATA=... python benchmarks/multitask_settings.py --out benchmarks/results/multitask_settings --collect
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from _prediction import QUIET, part_of, read
+from _quiet import one_quiet_thread
+
+import scpi
+from scpi.metrics import pearson_delta
+
+DATASETS = ("kang_muscat", "kang_harmony")
+NETWORKS = {
+    "film, variational": {},
+    "concat, variational": {"conditioning": "concat"},
+    "no condition, variational": {"conditioning": "none"},
+    "film, deterministic": {"variational": False},
+}
+SHARES = (0.0, 0.25, 0.5, 0.75)
+DEFAULT = "film, variational, 0.5"
+
+
+def scores(model, adata, key: str, context: str) -> dict[str, float]:
+    """Correlation and error of the predicted change of the mean of a context."""
+    own, label = adata.obs[key].astype(str) == context, adata.obs["perturbation"]
+    control, treated = (np.flatnonzero(own & (label == name)) for name in ("control", "stim"))
+    predicted = model.predict(perturbation="stim", context=context, indices=control, n_cells=len(control))
+    before = np.asarray(adata.X[control].mean(0), dtype=np.float64).ravel()
+    change = predicted.X.mean(0, dtype=np.float64) - before
+    real = np.asarray(adata.X[treated].mean(0), dtype=np.float64).ravel() - before
+    error = np.linalg.norm(change - real) / np.linalg.norm(real)
+    return {"pearson": float(pearson_delta(real, change)), "error_ratio": float(error)}
+
+
+def run(name: str, pair: tuple[str, str]) -> list[dict]:
+    screen = read(name)
+    adata, key = screen.adata, screen.context_key
+    left_out = adata.obs[key].astype(str).isin(pair) & (adata.obs["perturbation"] != "control")
+    cells = [np.flatnonzero(~left_out)]
+    rows = []
+
+    def add(setting: str, model, seconds: float) -> None:
+        for inner, outer in (pair, pair[::-1]):
+            found = scores(model, adata, key, inner)
+            rows.append({"setting": setting, "inner": inner, "outer": outer, "seconds": round(seconds, 1)} | found)
+
+    scpi.model.WeightedDelta.setup_anndata(adata, context_key=key)
+    baseline = scpi.model.WeightedDelta(adata)
+    baseline.train(datasplitter_kwargs={"external_indexing": cells})
+    add("WeightedDelta", baseline, 0.0)
+    for network, changes in NETWORKS.items():
+        scpi.model.MultiTaskAE.setup_anndata(adata, context_key=key)
+        model = scpi.model.MultiTaskAE(adata, seed=0, **changes)
+        start = time.perf_counter()
+        model.train(datasplitter_kwargs={"external_indexing": cells}, **QUIET)
+        seconds = time.perf_counter() - start
+        for share in SHARES:
+            # The share of the fold changes is read at prediction alone
+            model.preset_ = replace(model.preset_, fold_changes=share)
+            add(f"{network}, {share:g}", model, seconds)
+    return rows
+
+
+def collect(out: Path) -> None:
+    result = {}
+    for name in DATASETS:
+        table = pd.concat([pd.DataFrame(json.loads(path.read_text())) for path in sorted(out.glob(f"{name}_*.json"))])
+        means = table.groupby("setting", sort=False)[["pearson", "error_ratio"]].mean()
+        of_outer = table[table["setting"] != "WeightedDelta"].pivot_table(
+            index="outer", columns="setting", values="error_ratio", aggfunc="mean"
+        )
+        result[name] = {
+            "inner": {setting: {k: round(float(v), 4) for k, v in row.items()} for setting, row in means.iterrows()},
+            "chosen": of_outer.idxmin(axis=1).to_dict(),
+            "default_minus_chosen": (of_outer[DEFAULT] - of_outer.min(axis=1)).round(4).to_dict(),
+        }
+        print(name, means.round(4).to_string(), result[name]["chosen"], sep="\n")
+    out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--part", default="0/1")
+    parser.add_argument("--collect", action="store_true")
+    args = parser.parse_args()
+    if args.collect:
+        collect(args.out)
+        return
+    one_quiet_thread()
+    args.out.mkdir(parents=True, exist_ok=True)
+    tasks = [
+        (name, pair)
+        for name in DATASETS
+        for pair in itertools.combinations(sorted(read(name).adata.obs[read(name).context_key].astype(str).unique()), 2)
+    ]
+    for name, pair in part_of(tasks, args.part):
+        words = "-".join("".join(letter if letter.isalnum() else "" for letter in word) for word in pair)
+        path = args.out / f"{name}_{words}.json"
+        if not path.is_file():
+            path.write_text(json.dumps(run(name, pair)) + "\n")
+            print(name, pair, flush=True)
+
+
+if __name__ == "__main__":
+    main()
