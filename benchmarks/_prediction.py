@@ -53,11 +53,18 @@ QUIET = {"enable_progress_bar": False, "accelerator": "cpu"}
 
 
 def network(
-    name: str, *, validation_size: float = 0.0, train: Mapping[str, Any] | None = None, **init: Any
+    name: str,
+    *,
+    layer: str | None = None,
+    validation_size: float = 0.0,
+    train: Mapping[str, Any] | None = None,
+    **init: Any,
 ) -> Candidate:
     """A network of scpi by the name of its class."""
     model = getattr(scpi.model, name)
-    return Candidate(model=model, init=init, train=QUIET | dict(train or {}), validation_size=validation_size)
+    return Candidate(
+        model=model, layer=layer, init=init, train=QUIET | dict(train or {}), validation_size=validation_size
+    )
 
 
 def baselines(*names: str) -> dict[str, Candidate]:

@@ -6,7 +6,7 @@ patient, are left out in turn; its controls are trained on, but for a random hal
 drawn anew for every seed. Expression is log-normalised to a sum of 10,000. The variable genes are those of all cells, the ones
 that are left out among them, as in the figures that these are compared with; it is the same for all models.
 
-SCGEN, SCVIDR and SCButterfly have the presets of scpi; SCPREGAN has the published
+MultiTaskAE, SCGEN, SCVIDR and SCButterfly have the presets of scpi, the first of logarithms, and of counts that are drawn; SCPREGAN has the published
 one, the only one it has, with 2,000 steps in place of 20,000. Every model, context and seed is a file of its own; an
 interrupted run goes on where it stopped, and can be cut in parts::
 
@@ -53,6 +53,8 @@ BASELINES = baselines(
     "PCAShift",
 )
 NETWORKS = {
+    "MultiTaskAE": network("MultiTaskAE"),
+    "MultiTaskAE, counts": network("MultiTaskAE", layer="counts", likelihood="nb"),
     "SCGEN": network("SCGEN"),
     "SCVIDR": network("SCVIDR"),
     "SCButterfly": network("SCButterfly", validation_size=0.2),

@@ -6,7 +6,7 @@ and started from, the other half is what the measured change is taken against, d
 measured change of the neighbouring doses, linear in log1p of the dose, and constant beyond the largest (MeanDelta with a column
 of contexts, of which there is one); "mean of all doses" does not ask for the dose; LinearDose is proportional to log1p of it.
 SCVIDR moves latent means between those of the neighbouring doses, with `dose_response="log"` in proportion to log1p of the dose,
-as published. One file a model, dose and seed::
+as published. MultiTaskAE interpolates codes between levels of the dose, or, with "dose", has its logarithm as the code. One file a model, dose and seed::
 
     SCPI_TEST_DATA=... python benchmarks/predict_doses.py --out benchmarks/results/predict_doses
     SCPI_TEST_DATA=... python benchmarks/predict_doses.py --out benchmarks/results/predict_doses --collect
@@ -47,6 +47,8 @@ BASELINES = baselines("NoChange", "LinearDose") | {
     "interpolation": Candidate(model=scpi.model.MeanDelta),
 }
 NETWORKS = {
+    "MultiTaskAE": network("MultiTaskAE"),
+    "MultiTaskAE, dose": network("MultiTaskAE", coding="dose"),
     "SCVIDR": network("SCVIDR"),
     "SCVIDR, log": network("SCVIDR", dose_response="log"),
 }

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 DATA = "kang_harmony"
 NETWORKS = {
+    "MultiTaskAE": network("MultiTaskAE"),
+    "MultiTaskAE, counts": network("MultiTaskAE", layer="counts", likelihood="nb"),
     "SCGEN": network("SCGEN"),
     "SCVIDR": network("SCVIDR"),
     "SCButterfly": network("SCButterfly", validation_size=0.2),
@@ -59,8 +61,8 @@ NETWORKS = {
 }
 MODELS = NETWORKS | baselines("WeightedDelta")
 # Of the models that are trained once for each level as well, or that are not
-MODES = dict.fromkeys(("SCGEN", "SCButterfly"), ("one", "each"))
-NOT_IN_LEVELS = {"SCPREGAN"}
+MODES = dict.fromkeys(("MultiTaskAE", "SCGEN", "SCButterfly"), ("one", "each"))
+NOT_IN_LEVELS = {"SCPREGAN", "MultiTaskAE, counts"}
 DOSES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 LEFT_OUT = ("CD14+ Monocytes", "CD4 T cells")
 CELLS_OF_DOSE = 250
@@ -81,7 +83,8 @@ def training(name: str) -> dict:
     """Train on all cells, and measure."""
     screen, candidate = read(DATA), MODELS[name]
     adata = screen.adata
-    candidate.model.setup_anndata(adata, context_key=screen.context_key)
+    layer = {} if candidate.layer is None else {"layer": candidate.layer}
+    candidate.model.setup_anndata(adata, context_key=screen.context_key, **layer)
     model = candidate.model(adata, **candidate.init)
     rest, clock, processor = peak(), time.perf_counter(), time.process_time()
     share = candidate.validation_size
@@ -91,7 +94,7 @@ def training(name: str) -> dict:
         "processor_seconds": round(time.process_time() - processor, 1),
         "peak_gb_above_data": round(peak() - rest, 3),
         "peak_gb": round(peak(), 3),
-        "parameters": n_parameters(candidate, adata, context_key=screen.context_key),
+        "parameters": n_parameters(candidate, adata, context_key=screen.context_key, **layer),
         "epochs": max((len(values) for values in model.history.values()), default=0) if name in NETWORKS else 0,
     }
 
