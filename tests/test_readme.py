@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import partialmethod
+from functools import partial, partialmethod
 
 import matplotlib.pyplot as plt
 import scanpy as sc
@@ -43,12 +43,26 @@ def test_the_model_runs(project, monkeypatch):
     assert adata.obsm["pathway_activity"].shape[0] == adata.n_obs
 
 
+def test_a_cell_type_is_predicted(project, test_data, monkeypatch):
+    counts = sc.read_h5ad(test_data("kang_muscat.h5ad"))[:, ::8]
+    counts = counts[counts.obs["cell_type"].isin(["B cells", "CD14+ Monocytes"])].copy()
+    short = partialmethod(scpi.model.MultiTaskAE.train, max_epochs=1, enable_progress_bar=False)
+    monkeypatch.setattr(scpi.model.MultiTaskAE, "train", short)
+    monkeypatch.setattr(scpi.benchmark, "evaluate", partial(scpi.benchmark.evaluate, metrics=["pearson"], seeds=[0]))
+    variables = {"counts": counts, "sc": sc, "scpi": scpi}
+    exec(compile(snippets(project)[2], "README.md", "exec"), variables)
+    plt.close("all")
+    table = variables["table"].set_index("model")
+    assert set(table["split"]) == set(counts.obs["cell_type"])
+    assert table.loc["no network", "pearson"].mean() > 0.7
+
+
 def test_gene_programs_are_named(project, test_data, monkeypatch, tmp_path):
     counts = sc.read_h5ad(test_data("kang_muscat.h5ad"))[::3].copy()
     monkeypatch.setattr(scpi.model.GeneProgramAE, "train", partialmethod(scpi.model.GeneProgramAE.train, max_epochs=2))
     (tmp_path / "hallmark.gmt").write_bytes(test_data("hallmark_human_v7.0.gmt").read_bytes())
     monkeypatch.chdir(tmp_path)
-    exec(compile(snippets(project)[2], "README.md", "exec"), {"counts": counts, "scpi": scpi})
+    exec(compile(snippets(project)[3], "README.md", "exec"), {"counts": counts, "scpi": scpi})
     plt.close("all")
     assert counts.varm["saliency"].shape == (counts.n_vars, 32)
     assert len(scpi.get.unit_annotation(counts)) > 0
