@@ -530,7 +530,8 @@ def with_interval(
 ) -> str:
     if row is None or row.get(key) is None:
         return "–"
-    return f"{show(row[key])} ({show(row[low])} to {show(row[high])})"
+    # One thing left out has no interval
+    return show(row[key]) if row.get("n") == 1 else f"{show(row[key])} ({show(row[low])} to {show(row[high])})"
 
 
 def of_models(result: Any, metrics: Mapping[str, str], *, reference: str) -> str:
@@ -578,7 +579,7 @@ def predicted(result: Any, name: str) -> str:
 
 
 def predict_doses(result: Any) -> str:
-    metrics = {key: PREDICTED[key] for key in ("pearson", "error_ratio", "energy_distance", "de_lfc_error")}
+    metrics = {key: PREDICTED[key] for key in ("pearson", "error_ratio", "energy_distance", "variance_error")}
     titles = {"interpolated": "Five doses between others", "extrapolated": "The largest dose"}
     return "\n\n".join(
         f"{title}:\n\n{of_models(result[name], metrics, reference='LinearDose')}" for name, title in titles.items()
