@@ -135,6 +135,26 @@ def test_a_layer_of_its_own_and_arguments_of_training(adata, divided):
     assert labels.tolist() == [10] * 6 + [5]
 
 
+def test_predicted_counts_are_compared_on_the_scale_of_the_cells_they_started_from():
+    """Some of the genes, normalised by the sum over all: counts scaled by their own sum would differ from their logarithms."""
+
+    class Counts(scpi.model.NoChange):
+        _reads_counts = True
+
+    rng = np.random.default_rng(0)
+    adata = make()
+    counts = rng.poisson(np.expm1(adata.X.toarray())).astype(np.float32)
+    depth = counts.sum(1, keepdims=True) * rng.uniform(2, 4, (adata.n_obs, 1))
+    adata.layers["counts"] = sparse.csr_matrix(counts)
+    adata.X = sparse.csr_matrix(np.log1p(counts / depth * 1e3).astype(np.float32))
+    divided = splits.leave_context_out(adata, context_key="cell_type", contexts="B")
+    models = {"logarithms": scpi.model.NoChange, "counts": Candidate(model=Counts, layer="counts")}
+    scores = ["error_ratio", "energy_distance", "variance_error"]
+    table = evaluate(adata, models, divided, context_key="cell_type", metrics=scores, seeds=(0,), ceiling=False)
+    both = [table[table["model"] == name].drop(columns=["model", "seconds"]) for name in models]
+    pd.testing.assert_frame_equal(*(part.reset_index(drop=True) for part in both), atol=1e-4)
+
+
 def test_the_seed_is_that_of_the_first_weights_too(adata, divided):
     seen = []
 

@@ -111,6 +111,8 @@ def evaluate(
     labels = read_screen(adata, **setup, cells=None)
     # What models write of their setup is not for the user's data
     own = AnnData(obs=adata.obs.copy(), var=adata.var.copy(), X=adata.X, layers=dict(adata.layers), varm=adata.varm)
+    # Predicted cells name the ones that they started from
+    own.obs_names = [str(place) for place in range(own.n_obs)]
     candidates = {
         name: model if isinstance(model, Candidate) else Candidate(model=model) for name, model in models.items()
     }
@@ -307,12 +309,23 @@ def _predict(
     )
     return Prediction(
         real=question.expression(cells),
-        predicted=model._comparable(np.asarray(predicted.X)),
+        predicted=_on_scale(question, model, predicted),
         start=question.expression(start),
         reference=question.expression(reference),
         perturbed_mean=question.perturbed_mean,
         components=question.components,
     )
+
+
+def _on_scale(question: _Question, model: PerturbationModel, predicted: AnnData) -> NDArray[np.float32]:
+    """Predicted cells on the scale of the evaluation: counts are scaled as those of the cell they started from were."""
+    x = np.asarray(predicted.X, dtype=np.float32)
+    if not model._reads_counts:
+        return x
+    sources = question.data.obs_names.get_indexer(predicted.obs[Key.obs.SOURCE_CELL])
+    counts = model._expression(question.data, sources).sum(1)
+    scaled = np.expm1(question.expression(sources)).sum(1)
+    return np.log1p(x * np.divide(scaled, counts, out=np.zeros_like(scaled), where=counts > 0)[:, None])
 
 
 def _at_most(cells: NDArray[np.int64], n_cells: int, rng: np.random.Generator) -> NDArray[np.int64]:
