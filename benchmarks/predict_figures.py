@@ -24,7 +24,7 @@ CONTEXTS = {
     "variance_error": "variance error",
 }
 COMBINATIONS = {"pearson": "Pearson of change", "error_ratio": "error / change"}
-COLOURS = ("#999999", "#56B4E9", "#E69F00", "#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7")
+COLOURS = ("#999999", "#56B4E9", "#E69F00", "#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#882255")
 
 
 def summary_of(rows: list[dict]) -> pd.DataFrame:
