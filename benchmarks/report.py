@@ -578,6 +578,23 @@ def predicted(result: Any, name: str) -> str:
     return of_models(result[name], PREDICTED, reference="WeightedDelta")
 
 
+def multitask_settings(result: Any) -> str:
+    """Settings by what they predict of cell types that are left out beside the one to predict."""
+    names = list(next(iter(result.values()))["inner"])
+    columns = [f"{name}, {what}" for name in result for what in ("Pearson", "error ratio")]
+    rows = [
+        (name, *(of["inner"][name][key] for of in result.values() for key in ("pearson", "error_ratio")))
+        for name in names
+    ]
+    rows.append(
+        (
+            "error of the default less that of the choice, largest of five",
+            *(cell for of in result.values() for cell in ("", max(of["default_minus_chosen"].values()))),
+        )
+    )
+    return table(("setting, share of fold changes", *columns), rows)
+
+
 def predict_doses(result: Any) -> str:
     metrics = {key: PREDICTED[key] for key in ("pearson", "error_ratio", "energy_distance", "variance_error")}
     titles = {"interpolated": "Five doses between others", "extrapolated": "The largest dose"}
@@ -655,6 +672,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "double_dipping": double_dipping,
     "replication": replication,
     "predict_contexts": predict_contexts,
+    "multitask_settings": multitask_settings,
     "predict_published": predict_published,
     "predict_doses": predict_doses,
     "predict_combinations": predict_combinations,
