@@ -44,7 +44,7 @@ def test_the_model_runs(project, monkeypatch):
 
 
 def test_a_cell_type_is_predicted(project, test_data, monkeypatch):
-    counts = sc.read_h5ad(test_data("kang_muscat.h5ad"))[:, ::8]
+    counts = sc.read_h5ad(test_data("kang_muscat.h5ad"))[:, ::8].copy()
     counts = counts[counts.obs["cell_type"].isin(["B cells", "CD14+ Monocytes"])].copy()
     short = partialmethod(scpi.model.MultiTaskAE.train, max_epochs=1, enable_progress_bar=False)
     monkeypatch.setattr(scpi.model.MultiTaskAE, "train", short)
@@ -54,7 +54,7 @@ def test_a_cell_type_is_predicted(project, test_data, monkeypatch):
     plt.close("all")
     table = variables["table"].set_index("model")
     assert set(table["split"]) == set(counts.obs["cell_type"])
-    assert table.loc["no network", "pearson"].mean() > 0.7
+    assert table.loc["no network", "pearson"].mean() > 0.6
 
 
 def test_gene_programs_are_named(project, test_data, monkeypatch, tmp_path):

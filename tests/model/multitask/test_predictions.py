@@ -116,8 +116,8 @@ class TestCounts:
         share = [np.asarray(truth.X[own & side].sum(0)).ravel() for side in (treated, ~treated)]
         real = np.log((share[0] / share[0].sum()) / (share[1] / share[1].sum()))
         assert np.corrcoef(np.log(ratio), real)[0, 1] > 0.95
-        np.testing.assert_allclose(np.log(ratio)[:10].mean(), real[:10].mean(), rtol=0.25)
-        np.testing.assert_allclose(np.log(ratio)[10:].mean(), real[10:].mean(), rtol=0.25)
+        np.testing.assert_allclose(np.log(ratio)[:10].mean(), real[:10].mean(), rtol=0.35)
+        np.testing.assert_allclose(np.log(ratio)[10:].mean(), real[10:].mean(), rtol=0.35)
 
     def test_draws_are_counts_with_these_expectations(self, counts):
         mean = counts.predict(perturbation="drug", context="e", n_cells=2000).X
