@@ -75,7 +75,7 @@ def predict_perturbation(
         Annotated data with control cells, cells x genes, or a MuData together with `mod`. It need not be what the model
         was trained on.
     model
-        Trained model or baseline of :mod:`scpi.model` that predicts perturbations.
+        Trained model or baseline of ``scpi.model`` that predicts perturbations.
     perturbation
         Label or labels: perturbations, seen or not in combination, with members in any order.
     context
