@@ -136,3 +136,13 @@ def test_counts_where_logarithms_are_expected(make_contexts):
     scpi.model.MultiTaskAE.setup_anndata(adata, context_key="context")
     with pytest.raises(ValueError, match="log-normalised"):
         scpi.model.MultiTaskAE(adata)
+
+
+def test_what_transport_cannot_pair_is_reconstructed_all_the_same(make_contexts, fit):
+    """A condition of a context without controls has no pairs, and a code in the first phase."""
+    adata = make_contexts(missing=None)
+    own, treated = adata.obs["context"] == "e", adata.obs["perturbation"] == "drug"
+    adata.obs.loc[own & treated, "perturbation"] = "other"
+    model = fit(adata[(~own | treated).to_numpy()].copy(), target="self+ot")
+    assert np.isfinite(model.get_latent_representation()).all()
+    assert np.isfinite(model.predict(perturbation="drug", context="a").X).all()

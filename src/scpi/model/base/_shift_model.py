@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
 from scpi._slots import listed
+from scpi.attribution import AttributionTarget
 from scpi.model.base._cell_batches import cell_batches
 from scpi.model.base._constants import KEYS
+from scpi.model.base._input_transform import as_registered
 from scpi.model.base._profiles import take_profiles
 from scpi.model.base._training import NetworkModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from anndata import AnnData
     from mudata import MuData
@@ -65,18 +67,23 @@ class ShiftModel(NetworkModel):
         """Keep the latent means of the training cells."""
         cells = np.asarray(self.train_indices)
         z = self.get_latent_representation(indices=cells)
-        conditions, codes = self._conditions(self.adata)
-        profiles = take_profiles(
-            z,
-            np.arange(len(cells)),
+        profiles = self._profiles_of(z, np.arange(len(cells)))
+        self.module.kept.put(profiles._asdict() | {"latent_least": z.min(0), "latent_most": z.max(0)})
+        self.module.kept.to(self.module.device)
+
+    def _profiles_of(self, values: Any, rows: NDArray[np.int64]) -> Profiles:
+        """Means of values of the training cells, which are these rows of them, for each context and condition."""
+        cells = np.asarray(self.train_indices)
+        design, codes = self._conditions(self.adata)
+        return take_profiles(
+            values,
+            rows,
             condition=codes[cells],
             context=self._context_codes(self.adata)[cells],
             is_control=self._labels(self.adata)[cells] == self.control_,
-            design=conditions,
+            design=design,
             n_contexts=len(self._known_contexts()) if self.has_contexts else 1,
         )
-        self.module.kept.put(profiles._asdict() | {"latent_least": z.min(0), "latent_most": z.max(0)})
-        self.module.kept.to(self.module.device)
 
     def _conditions(self, adata: AnnData | MuData) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Doses of the single perturbations in every condition, and the condition of every cell."""
@@ -135,19 +142,28 @@ class ShiftModel(NetworkModel):
         self, profiles: Profiles, doses: NDArray[np.floating[Any]], control: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Shift under any doses: the sum of those of the members where they were not measured together."""
+        return self._composed(doses, lambda design: self._measured_shift(profiles, design, control), control)
+
+    def _composed(
+        self,
+        doses: NDArray[np.floating[Any]],
+        measured: Callable[[NDArray[np.float64]], NDArray[np.float64] | None],
+        control: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """What is ``measured`` under doses, or the sum over their members where these were not measured together."""
         design = np.asarray(doses, dtype=np.float64)
         if not design.any():
             return np.zeros(len(control))
-        shift = self._measured_shift(profiles, design, control)
-        if shift is not None:
-            return shift
+        found = measured(design)
+        if found is not None:
+            return found
         members = np.flatnonzero(design)
         if len(members) == 1:
             where = "" if self.restrict_to is None else f" of the contexts {self.restrict_to}"
             msg = f"No training cell{where} has {self.perturbations_[members[0]]!r} alone: there is no shift to add."
             raise ValueError(msg)
         alone = np.where(np.eye(len(design), dtype=bool)[members], design, 0.0)
-        return np.sum([self._shift(profiles, member, control) for member in alone], axis=0)
+        return np.sum([self._composed(member, measured, control) for member in alone], axis=0)
 
     def _allowed(self, profiles: Profiles) -> NDArray[np.bool_]:
         """Whether shifts may be taken from a context."""
@@ -196,15 +212,26 @@ class ShiftModel(NetworkModel):
         return self._shift(profiles, design, self._latent_control(adata, profiles, code))
 
     def _latent_control(self, adata: AnnData | MuData, profiles: Profiles, code: int) -> NDArray[np.float64]:
-        """Latent mean of the controls of a context: of those trained on, or of ``adata`` where there were none."""
+        """Latent mean of the controls of a context."""
+        return self._control_of(
+            adata, profiles, code, lambda cells: self.get_latent_representation(adata, indices=cells)
+        )
+
+    def _control_of(
+        self,
+        adata: AnnData | MuData,
+        profiles: Profiles,
+        code: int,
+        values: Callable[[NDArray[np.int64]], NDArray[np.floating[Any]]],
+    ) -> NDArray[np.float64]:
+        """Mean of the controls of a context: of those trained on, or of the values of ``adata`` where there were none."""
         if code < len(profiles.control) and not np.isnan(profiles.control[code]).any():
             return np.asarray(profiles.control[code])
         of_context = np.flatnonzero((self._context_codes(adata) == code) & (self._labels(adata) == self.control_))
         if not len(of_context):
             msg = f"Context {self._contexts(adata)[code]!r} has no control cell, neither in training nor in the data."
             raise ValueError(msg)
-        z = self.get_latent_representation(adata, indices=of_context)
-        return np.asarray(z.mean(0, dtype=np.float64))
+        return np.asarray(values(of_context).mean(0, dtype=np.float64))
 
     def _latent_controls(self, adata: AnnData | MuData, indices: NDArray[np.int64]) -> NDArray[np.float64]:
         """Latent mean of the controls of the context of each of some cells, (n_cells, n_latent)."""
@@ -222,6 +249,49 @@ class ShiftModel(NetworkModel):
         centres = {code: self._latent_control(adata, profiles, int(code)) for code in np.unique(codes)}
         shifts = [self._shift(profiles, row[1:], centres[int(row[0])]) for row in rows]
         return np.stack(shifts)[place.reshape(-1)]
+
+    @abstractmethod
+    def _decoded_change(self, shift: Tensor, perturbation: str, dose: float | None) -> Callable[[Tensor], Tensor]:
+        """Function from expression to what the decoded cell changes by under a shift and a condition."""
+
+    def attribution_target(
+        self,
+        kind: Literal["latent", "change"] = "latent",
+        *,
+        perturbation: str | None = None,
+        context: str | None = None,
+        dose: float | None = None,
+    ) -> AttributionTarget:
+        """Differentiable function of the expression, for attributions.
+
+        Parameters
+        ----------
+        kind
+            ``"latent"`` (means of the latent units) or ``"change"`` (what the decoded cell changes by under
+            ``perturbation``: expression, or logarithms of shares for a likelihood of counts).
+        perturbation, context, dose
+            Which condition, for ``"change"``, and the context whose shift is taken, as in :meth:`get_shift`.
+
+        Returns
+        -------
+        The function, the transform of registered expression into its input (none), and the names of its outputs.
+
+        Raises
+        ------
+        ValueError
+            If the kind does not exist, or the perturbation is missing or unknown.
+        """
+        self._check_if_trained(warn=False)
+        module = self.module.eval()
+        if kind == "latent":
+            return AttributionTarget(module.encode, as_registered, self._units(), kind=kind)
+        if kind != "change" or perturbation is None:
+            msg = f"`kind` must be 'latent', or 'change' with a `perturbation`, got {kind!r}."
+            raise ValueError(msg)
+        shift = self.get_shift(perturbation=perturbation, context=context, dose=dose)
+        moved = torch.from_numpy(shift.astype(np.float32)).to(module.device)
+        change = self._decoded_change(moved, perturbation, dose)
+        return AttributionTarget(change, as_registered, self.var_names_, kind=kind)
 
     def _units(self) -> list[str]:
         return [f"latent_{index}" for index in range(self.preset_.n_latent)]

@@ -14,7 +14,7 @@ from scpi.model.base._perturbation_model import PerturbationModel
 from scpi.model.base._seed import seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -80,12 +80,15 @@ class NetworkModel(PerturbationModel):
         devices: int | list[int] | str,
         callbacks: Sequence[pl.Callback],
         trainer_kwargs: Mapping[str, Any],
+        prepare: Callable[[Any], None] | None = None,
     ) -> Any:
         """Build splitter, plan and trainer, and run them; returns the splitter.
 
-        ``early_stopping=None`` stops where there are validation cells.
+        ``early_stopping=None`` stops where there are validation cells. ``prepare`` is called with the splitter before training.
         """
         splitter = self._data_splitter_cls(self.adata_manager, **splitter_kwargs)
+        if prepare is not None:
+            prepare(splitter)
         plan = self._training_plan_cls(self.module, **plan_kwargs)
         has_validation = bool(splitter.val_dataloader())
         callbacks = list(callbacks)

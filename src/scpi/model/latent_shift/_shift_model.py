@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from scvi.train import TrainingPlan
 
-from scpi.attribution import AttributionTarget, DecoderTarget
+from scpi.attribution import DecoderTarget
 from scpi.model.base._cell_splitter import CellSplitter
 from scpi.model.base._constants import KEYS
-from scpi.model.base._input_transform import as_registered
 from scpi.model.base._presets import at_least, choose_preset
 from scpi.model.base._seed import resolve_seed, seeded
 from scpi.model.base._shift_model import ShiftModel
@@ -19,7 +18,7 @@ from scpi.model.latent_shift._module import ShiftVAE
 from scpi.model.latent_shift._presets import RULES, ShiftPreset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from anndata import AnnData
     from mudata import MuData
@@ -181,47 +180,14 @@ class ShiftVAEModel(ShiftModel):
             start += len(x)
         return np.concatenate(out)
 
-    def attribution_target(
-        self,
-        kind: Literal["latent", "change"] = "latent",
-        *,
-        perturbation: str | None = None,
-        context: str | None = None,
-        dose: float | None = None,
-    ) -> AttributionTarget:
-        """Differentiable function of the expression, for attributions.
-
-        Parameters
-        ----------
-        kind
-            ``"latent"`` (means of the latent units) or ``"change"`` (decoded change under ``perturbation``).
-        perturbation, context, dose
-            Which shift, for ``"change"``, as in :meth:`get_shift`.
-
-        Returns
-        -------
-        The function, the transform of registered expression into its input (none), and the names of its outputs.
-
-        Raises
-        ------
-        ValueError
-            If the kind does not exist, or the perturbation is missing or unknown.
-        """
-        self._check_if_trained(warn=False)
-        module = self.module.eval()
-        if kind == "latent":
-            return AttributionTarget(module.encode, as_registered, self._units(), kind=kind)
-        if kind != "change" or perturbation is None:
-            msg = f"`kind` must be 'latent', or 'change' with a `perturbation`, got {kind!r}."
-            raise ValueError(msg)
-        shift = self.get_shift(perturbation=perturbation, context=context, dose=dose)
-        moved = torch.from_numpy(shift.astype(np.float32)).to(module.device)
+    def _decoded_change(self, shift: Tensor, perturbation: str, dose: float | None) -> Callable[[Tensor], Tensor]:
+        module = self.module
 
         def change(x: Tensor) -> Tensor:
             z = module.encode(x)
-            return module.decode(z + moved) - module.decode(z)
+            return module.decode(z + shift) - module.decode(z)
 
-        return AttributionTarget(change, as_registered, self.var_names_, kind=kind)
+        return change
 
     def decoder_target(self) -> DecoderTarget:
         """Differentiable function from latent units to the expression, for effects of units.

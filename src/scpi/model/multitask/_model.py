@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from scpi.attribution import AttributionTarget, DecoderTarget
+from scpi.attribution import DecoderTarget
 from scpi.model.base._cell_batches import cell_batches
 from scpi.model.base._checks import check_expression
 from scpi.model.base._constants import KEYS
 from scpi.model.base._fold_changes import from_log_level, log_level
-from scpi.model.base._input_transform import as_registered
 from scpi.model.base._latent_shifts import measured_shifts
 from scpi.model.base._presets import at_least, choose_preset
-from scpi.model.base._profiles import take_profiles
 from scpi.model.base._regression import chosen_ridge_weights
 from scpi.model.base._seed import resolve_seed, seeded
 from scpi.model.base._shift_model import ShiftModel
@@ -27,7 +26,7 @@ from scpi.model.multitask._presets import PRESETS, RULES, TARGETS
 from scpi.model.multitask._splitter import TaskSplitter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from anndata import AnnData
     from mudata import MuData
@@ -206,10 +205,10 @@ class MultiTaskAE(ShiftModel):
             phases["discriminate"] = round(share * preset.discriminator_epochs)
             phases["mislead"] = max(1, round(share * preset.adversary_epochs))
         targets = TARGETS[preset.target]
-        self._prepare(self._data_splitter_cls(self.adata_manager, target=targets[-1], **splitter_kwargs))
         callbacks = trainer_kwargs.pop("callbacks", [])
-        for target in targets:
+        for place, target in enumerate(targets):
             self._fit(
+                prepare=partial(self._prepare, start=place == 0),
                 max_epochs=sum(phases.values()),
                 splitter_kwargs=splitter_kwargs | {"target": target},
                 plan_kwargs={"phases": phases, "lr": preset.lr if lr is None else lr},
@@ -226,13 +225,15 @@ class MultiTaskAE(ShiftModel):
         self._keep_profiles()
         self._keep_expression()
 
-    def _prepare(self, splitter: TaskSplitter) -> None:
-        """Codes of the conditions that are trained on, and where the output starts."""
+    def _prepare(self, splitter: TaskSplitter, *, start: bool) -> None:
+        """Codes of the conditions that are trained on, and, at the start, the output of a mean cell."""
         trained = splitter.trained_conditions
         self.trained_levels_ = trained.tolist()
         codes = np.full(tuple(self.module.codes.shape), np.nan, dtype=np.float32)
         codes[trained] = self._coder()(splitter.design[trained])
         self.module.codes.copy_(torch.from_numpy(codes))
+        if not start:
+            return
         x = self._field(self.adata, KEYS.X)[splitter.train_idx]
         mean = np.asarray(x.mean(0), dtype=np.float64).ravel()
         if self._reads_counts:
@@ -244,18 +245,8 @@ class MultiTaskAE(ShiftModel):
 
         Of counts as well: few cells with many counts decide on a mean of counts, and on the fold change of one.
         """
-        cells = np.asarray(self.train_indices)
-        conditions, codes = self._conditions(self.adata)
         x = self._field(self.adata, KEYS.X)
-        profiles = take_profiles(
-            log_normalised(x) if self._reads_counts else x,
-            cells,
-            condition=codes[cells],
-            context=self._context_codes(self.adata)[cells],
-            is_control=self._labels(self.adata)[cells] == self.control_,
-            design=conditions,
-            n_contexts=len(self._known_contexts()) if self.has_contexts else 1,
-        )
+        profiles = self._profiles_of(log_normalised(x) if self._reads_counts else x, np.asarray(self.train_indices))
         self.module.kept_expression.put(profiles._asdict())
         self.module.kept_expression.to(self.module.device)
 
@@ -269,28 +260,19 @@ class MultiTaskAE(ShiftModel):
             return None
         return np.asarray(chosen_ridge_weights(shifts.controls, shifts.changes, control) @ shifts.changes)
 
-    def _log_ratio(
+    def _measured_ratio(
         self, profiles: Profiles, design: NDArray[np.float64], control: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Logarithm of the fold change of the mean expression; of members that were not measured together, their sum."""
-        if not design.any():
-            return np.zeros(len(control))
+    ) -> NDArray[np.float64] | None:
+        """Logarithm of the fold change of the mean expression, where it was measured."""
         shifts = measured_shifts(profiles, design, allowed=self._allowed(profiles))
-        if shifts is not None:
-            ratios = log_level(shifts.controls + shifts.changes) - log_level(shifts.controls)
-            return np.asarray(chosen_ridge_weights(shifts.controls, ratios, control) @ ratios)
-        alone = np.diag(design)[np.flatnonzero(design)]
-        if len(alone) == 1:
-            msg = f"No training cell has {self.perturbations_[int(design.argmax())]!r} alone: there is no fold change."
-            raise ValueError(msg)
-        return np.sum([self._log_ratio(profiles, member, control) for member in alone], axis=0)
+        if shifts is None:
+            return None
+        ratios = log_level(shifts.controls + shifts.changes) - log_level(shifts.controls)
+        return np.asarray(chosen_ridge_weights(shifts.controls, ratios, control) @ ratios)
 
     def _expressed_control(self, adata: AnnData | MuData, profiles: Profiles, code: int) -> NDArray[np.float64]:
         """Mean log-normalised expression of the controls of a context."""
-        if code < len(profiles.control) and not np.isnan(profiles.control[code]).any():
-            return np.asarray(profiles.control[code])
-        of_context = np.flatnonzero((self._context_codes(adata) == code) & (self._labels(adata) == self.control_))
-        return np.asarray(self._comparable(self._expression(adata, of_context)).mean(0), dtype=np.float64)
+        return self._control_of(adata, profiles, code, lambda cells: self._comparable(self._expression(adata, cells)))
 
     @torch.inference_mode()
     def _predict_cells(
@@ -316,7 +298,7 @@ class MultiTaskAE(ShiftModel):
             control, ratio = np.zeros(n_genes), np.zeros(n_genes)
             if self.preset_.fold_changes > 0:
                 control = self._expressed_control(adata, expressed, int(context))
-                ratio = self._log_ratio(expressed, doses, control)
+                ratio = self._composed(doses, partial(self._measured_ratio, expressed, control=control), control)
             start = 0
             for tensors in cell_batches(self, adata, indices[own], batch_size=None, device=self.module.device):
                 x = tensors[KEYS.X]
@@ -373,50 +355,15 @@ class MultiTaskAE(ShiftModel):
     def _comparable(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(log_normalised(expression), dtype=np.float32) if self._reads_counts else expression
 
-    def attribution_target(
-        self,
-        kind: Literal["latent", "change"] = "latent",
-        *,
-        perturbation: str | None = None,
-        context: str | None = None,
-        dose: float | None = None,
-    ) -> AttributionTarget:
-        """Differentiable function of the expression, for attributions.
-
-        Parameters
-        ----------
-        kind
-            ``"latent"`` (means of the latent units) or ``"change"`` (what the network's decoded cell changes by under
-            ``perturbation``: expression, or logarithms of shares of counts).
-        perturbation, context, dose
-            Which condition, for ``"change"``, and the context whose shift is taken, as in :meth:`get_shift`.
-
-        Returns
-        -------
-        The function, the transform of registered expression into its input (none), and the names of its outputs.
-
-        Raises
-        ------
-        ValueError
-            If the kind does not exist, or the perturbation is missing or unknown.
-        """
-        self._check_if_trained(warn=False)
-        module = self.module.eval()
-        if kind == "latent":
-            return AttributionTarget(module.encode, as_registered, self._units(), kind=kind)
-        if kind != "change" or perturbation is None:
-            msg = f"`kind` must be 'latent', or 'change' with a `perturbation`, got {kind!r}."
-            raise ValueError(msg)
-        shift = self.get_shift(perturbation=perturbation, context=context, dose=dose)
-        moved = torch.from_numpy(shift.astype(np.float32)).to(module.device)
-        code = self._code(perturbation, dose)
+    def _decoded_change(self, shift: Tensor, perturbation: str, dose: float | None) -> Callable[[Tensor], Tensor]:
+        module, code = self.module, self._code(perturbation, dose)
 
         def change(x: Tensor) -> Tensor:
             z = module.encode(x)
             told = code.expand(len(z), -1)
-            return module.decode(z + moved, told) - module.decode(z, torch.zeros_like(told))
+            return module.decode(z + shift, told) - module.decode(z, torch.zeros_like(told))
 
-        return AttributionTarget(change, as_registered, self.var_names_, kind=kind)
+        return change
 
     def decoder_target(self, *, perturbation: str | None = None, dose: float | None = None) -> DecoderTarget:
         """Differentiable function from latent units to the decoded expression, for effects of units.
