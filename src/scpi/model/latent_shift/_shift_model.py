@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from scvi.train import TrainingPlan
 
 from scpi.attribution import DecoderTarget
 from scpi.model.base._cell_splitter import CellSplitter
 from scpi.model.base._constants import KEYS
+from scpi.model.base._fused import FusedTrainingPlan
 from scpi.model.base._presets import at_least, choose_preset
 from scpi.model.base._seed import resolve_seed, seeded
 from scpi.model.base._shift_model import ShiftModel
@@ -47,7 +47,7 @@ class ShiftVAEModel(ShiftModel):
 
     _module_cls = ShiftVAE
     _data_splitter_cls = CellSplitter
-    _training_plan_cls = TrainingPlan
+    _training_plan_cls = FusedTrainingPlan
     _reads_logs = True
     _presets: ClassVar[Mapping[str, ShiftPreset]]
 

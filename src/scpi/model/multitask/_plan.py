@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from scpi.model.base._constants import KEYS
 from scpi.model.base._epoch_means import EpochMeans
+from scpi.model.base._fused import fused
 
 if TYPE_CHECKING:
     from lightning.pytorch.core.optimizer import LightningOptimizer
@@ -58,7 +59,8 @@ class MultiTaskPlan(pl.LightningModule):
         ]
         if self.module.discriminator is not None:
             networks.append(list(self.module.discriminator.parameters()))
-        return [torch.optim.Adam(own, lr=self.lr, weight_decay=self.preset.weight_decay) for own in networks]
+        settings = {"lr": self.lr, "weight_decay": self.preset.weight_decay}
+        return [fused(torch.optim.Adam, own, **settings) for own in networks]
 
     def on_train_epoch_start(self) -> None:
         """The learning rate rises anew at the start of each phase."""

@@ -11,6 +11,7 @@ import torch
 
 from scpi.model.base._constants import KEYS
 from scpi.model.base._epoch_means import EpochMeans
+from scpi.model.base._fused import fused
 from scpi.model.scbutterfly._losses import adversarial, soft_labels
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ class SCButterflyPlan(pl.LightningModule):
         """Optimisers of the networks and of the discriminators."""
         # One optimiser for all phases: it leaves alone what the loss of a phase does not depend on.
         return [
-            torch.optim.Adam(self.module.networks(), lr=self.lr),
-            torch.optim.SGD(self.module.discriminators.parameters(), lr=self.preset.discriminator_lr),
+            fused(torch.optim.Adam, self.module.networks(), lr=self.lr),
+            fused(torch.optim.SGD, self.module.discriminators.parameters(), lr=self.preset.discriminator_lr),
         ]
 
     def on_train_start(self) -> None:

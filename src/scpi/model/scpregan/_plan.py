@@ -10,6 +10,7 @@ import torch
 
 from scpi.model.base._constants import KEYS
 from scpi.model.base._epoch_means import EpochMeans
+from scpi.model.base._fused import fused
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +46,7 @@ class SCPREGANPlan(pl.LightningModule):
         """Adam for discriminators, generators and encoder, and how the learning rates fall."""
         module, preset = self.module, self.module.preset
         optimizers = [
-            torch.optim.Adam(network.parameters(), lr=self._scale * lr, betas=betas, fused=True)
+            fused(torch.optim.Adam, network.parameters(), lr=self._scale * lr, betas=betas)
             for network, lr, betas in (
                 (module.discriminators, preset.discriminator_lr, _BETAS),
                 (module.generators, preset.lr, _BETAS),

@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import torch
-from scvi.train import TrainingPlan
 
+from scpi.model.base._fused import FusedTrainingPlan
 from scpi.model.base._schedules import ramp
 from scpi.model.senavae._initial import order_factors
 
@@ -21,7 +21,7 @@ _FINAL_LR = 0.01
 _WARMUP_STEPS = 0.02
 
 
-class SENAVAETrainingPlan(TrainingPlan):
+class SENAVAETrainingPlan(FusedTrainingPlan):
     """Training plan with the rises of the three weights.
 
     Parameters
@@ -91,9 +91,6 @@ class SENAVAETrainingPlan(TrainingPlan):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Adam, with a half-cosine decay of the learning rate where the preset says so."""
-        if "mixed" in str(self.trainer.precision):
-            # Lightning clips no gradients of the fused optimiser, the default of newer scvi-tools, in mixed precision.
-            self.fused_optimizer = False
         config = super().configure_optimizers()
         if self.preset.cosine_decay and "lr_scheduler" not in config:
             scheduler = torch.optim.lr_scheduler.LambdaLR(config["optimizer"], self._lr_factor)
