@@ -135,6 +135,50 @@ class TestCounts:
         np.testing.assert_allclose(drawn.mean(0), expected, rtol=0.15, atol=0.1)
 
 
+class TestSizeFactors:
+    """They take the place of the sums of the counts, on any scale."""
+
+    SETTINGS = {"likelihood": "nb", "target": "self+ot", "epochs": 2, "setup": {"size_factor_key": "size"}}
+
+    @staticmethod
+    def sized(adata, change=1.0):
+        # Powers of 2 leave no difference of rounding
+        adata.obs["size"] = 0.125 * change * np.asarray(adata.X.sum(1)).ravel()
+        return adata
+
+    def test_those_of_the_sums_change_nothing(self, make_contexts, fit):
+        adata = self.sized(make_contexts(counts=True))
+        sized, plain = fit(adata, **self.SETTINGS), fit(adata, **(self.SETTINGS | {"setup": None}))
+        for weights, expected in zip(sized.module.parameters(), plain.module.parameters(), strict=True):
+            torch.testing.assert_close(weights, expected, rtol=0, atol=0)
+        np.testing.assert_array_equal(*(m.predict(perturbation="drug", context="e").X for m in (sized, plain)))
+
+    def test_they_are_the_depth_that_is_decoded(self, make_contexts, fit):
+        change = np.random.default_rng(1).uniform(0.5, 2.0, make_contexts().n_obs)
+        adata = self.sized(make_contexts(counts=True), change)
+        model = fit(adata, **self.SETTINGS, residual=False, fold_changes=0.0)
+        predicted = model.predict(perturbation="drug", context="e")
+        # Counts that a size factor of 1 stands for: those of all training cells over their size factors
+        scale = adata.X.sum() / adata.obs["size"].sum()
+        expected = scale * adata.obs["size"].loc[predicted.obs["source_cell"]]
+        np.testing.assert_allclose(predicted.X.sum(1), expected, rtol=1e-4)
+
+    def test_controls_and_fold_changes_are_at_this_depth(self, make_contexts, fit):
+        change = np.random.default_rng(1).uniform(0.5, 2.0, make_contexts().n_obs)
+        adata = self.sized(make_contexts(counts=True), change)
+        model = fit(adata, **self.SETTINGS)
+        depth = adata.obs["size"].to_numpy() * adata.X.sum() / adata.obs["size"].sum()
+        control = ((adata.obs["perturbation"] == "control") & (adata.obs["context"] == "b")).to_numpy()
+        logs = np.log1p(adata.X.toarray() / depth[:, None] * 1e4)
+        np.testing.assert_allclose(model.module.kept_expression.profiles().control[1], logs[control].mean(0), rtol=1e-4)
+        target = model.attribution_target("latent")
+        size = torch.from_numpy(adata.obs["size"].to_numpy(np.float32))
+        read = target.transform(torch.from_numpy(adata.X.toarray()), size)
+        np.testing.assert_allclose(read, logs, rtol=1e-4)
+        z = target.function(read).detach().numpy()
+        np.testing.assert_allclose(model.get_latent_representation(), z, rtol=1e-4, atol=1e-5)
+
+
 def test_the_published_network_decodes_cells(make_contexts, fit):
     model = fit(make_contexts(), preset="published", n_hidden=(16,), lr=1e-3, epochs=2)
     predicted = model.predict(perturbation="drug", context="e")

@@ -146,3 +146,10 @@ def test_what_transport_cannot_pair_is_reconstructed_all_the_same(make_contexts,
     model = fit(adata[(~own | treated).to_numpy()].copy(), target="self+ot")
     assert np.isfinite(model.get_latent_representation()).all()
     assert np.isfinite(model.predict(perturbation="drug", context="a").X).all()
+
+
+def test_training_goes_on_from_where_it_was(make_contexts, fit):
+    model = fit(make_contexts(), epochs=3, lr=1e-2)
+    before = model.module.output.bias.detach().clone()
+    model.train(1, lr=1e-9, train_size=1.0, accelerator="cpu", enable_progress_bar=False)
+    torch.testing.assert_close(model.module.output.bias.detach(), before)

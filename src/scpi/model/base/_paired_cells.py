@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class PairedCells(Dataset[dict[str, "Tensor"]]):
     """Pairs of cells, as dense batches.
 
-    A batch has the keys of :data:`KEYS`: expression of the source (``X``) and of the target (``PERTURBED``), and of the
-    target the code of its condition, (n_pairs,), and the doses of the single perturbations (``DESIGN``).
+    A batch has the keys of :data:`KEYS`: expression of the source (``X``) and of the target (``PERTURBED``), their size
+    factors where these are registered, (n_pairs, 1), and of the target the code of its condition, (n_pairs,), and the doses
+    of the single perturbations (``DESIGN``).
 
     Parameters
     ----------
@@ -38,12 +39,16 @@ class PairedCells(Dataset[dict[str, "Tensor"]]):
     def __getitem__(self, index: NDArray[np.int64]) -> dict[str, Tensor]:
         target = self._cells[self.pairs.target[index]]
         source = target if self._same else self._cells[self.pairs.source[index]]
-        return {
+        batch = {
             KEYS.X: source[KEYS.X],
             KEYS.PERTURBED: target[KEYS.X],
             KEYS.CONDITION: target[KEYS.CONDITION].squeeze(1),
             KEYS.DESIGN: target[KEYS.DESIGN],
         }
+        if KEYS.SIZE_FACTOR in target:
+            batch[KEYS.SIZE_FACTOR] = source[KEYS.SIZE_FACTOR]
+            batch[KEYS.PERTURBED_SIZE_FACTOR] = target[KEYS.SIZE_FACTOR]
+        return batch
 
 
 def pair_conditions(

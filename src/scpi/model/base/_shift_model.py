@@ -98,10 +98,14 @@ class ShiftModel(NetworkModel):
         *,
         batch_size: int | None = None,
     ) -> Iterator[Tensor]:
-        """Expression of cells, a few at a time, for the network in the mode for predictions."""
+        """What the network reads of cells, a few at a time, in the mode for predictions."""
         self.module.eval()
         for tensors in cell_batches(self, adata, indices, batch_size=batch_size, device=self.module.device):
-            yield tensors[KEYS.X]
+            yield self._read(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR))
+
+    def _read(self, x: Tensor, size_factor: Tensor | None = None) -> Tensor:
+        """What the network reads of registered expression: the same, but for models of counts."""
+        return as_registered(x, size_factor)
 
     @torch.inference_mode()
     def get_latent_representation(
@@ -222,7 +226,7 @@ class ShiftModel(NetworkModel):
         adata: AnnData | MuData,
         profiles: Profiles,
         code: int,
-        values: Callable[[NDArray[np.int64]], NDArray[np.floating[Any]]],
+        values: Callable[[NDArray[np.int64]], Any],
     ) -> NDArray[np.float64]:
         """Mean of the controls of a context: of those trained on, or of the values of ``adata`` where there were none."""
         if code < len(profiles.control) and not np.isnan(profiles.control[code]).any():
@@ -231,7 +235,7 @@ class ShiftModel(NetworkModel):
         if not len(of_context):
             msg = f"Context {self._contexts(adata)[code]!r} has no control cell, neither in training nor in the data."
             raise ValueError(msg)
-        return np.asarray(values(of_context).mean(0, dtype=np.float64))
+        return np.asarray(values(of_context).mean(0, dtype=np.float64)).ravel()
 
     def _latent_controls(self, adata: AnnData | MuData, indices: NDArray[np.int64]) -> NDArray[np.float64]:
         """Latent mean of the controls of the context of each of some cells, (n_cells, n_latent)."""
@@ -262,7 +266,7 @@ class ShiftModel(NetworkModel):
         context: str | None = None,
         dose: float | None = None,
     ) -> AttributionTarget:
-        """Differentiable function of the expression, for attributions.
+        """Differentiable function of what the network reads, for attributions.
 
         Parameters
         ----------
@@ -274,7 +278,8 @@ class ShiftModel(NetworkModel):
 
         Returns
         -------
-        The function, the transform of registered expression into its input (none), and the names of its outputs.
+        The function, the transform of registered expression into its input (log-normalisation for a likelihood of counts, and
+        none for others), and the names of its outputs.
 
         Raises
         ------
@@ -284,14 +289,14 @@ class ShiftModel(NetworkModel):
         self._check_if_trained(warn=False)
         module = self.module.eval()
         if kind == "latent":
-            return AttributionTarget(module.encode, as_registered, self._units(), kind=kind)
+            return AttributionTarget(module.encode, self._read, self._units(), kind=kind)
         if kind != "change" or perturbation is None:
             msg = f"`kind` must be 'latent', or 'change' with a `perturbation`, got {kind!r}."
             raise ValueError(msg)
         shift = self.get_shift(perturbation=perturbation, context=context, dose=dose)
         moved = torch.from_numpy(shift.astype(np.float32)).to(module.device)
         change = self._decoded_change(moved, perturbation, dose)
-        return AttributionTarget(change, as_registered, self.var_names_, kind=kind)
+        return AttributionTarget(change, self._read, self.var_names_, kind=kind)
 
     def _units(self) -> list[str]:
         return [f"latent_{index}" for index in range(self.preset_.n_latent)]

@@ -14,16 +14,31 @@ if TYPE_CHECKING:
 DEPTH = 1e4
 
 
-def log_normalised(counts: Any) -> Any:
-    """log1p of counts scaled to a sum of 10,000, cells x genes; sparse counts stay sparse.
+def depth_per_size(counts: Any, size_factor: NDArray[np.floating[Any]]) -> float:
+    """Counts that a size factor of 1 stands for in these cells.
+
+    Parameters
+    ----------
+    counts
+        Counts, cells x genes, dense or sparse.
+    size_factor
+        Size factor of each cell.
+    """
+    return max(float(counts.sum()), 1.0) / float(np.sum(size_factor, dtype=np.float64))
+
+
+def log_normalised(counts: Any, depth: NDArray[np.floating[Any]] | None = None) -> Any:
+    """log1p of counts scaled to a depth of 10,000, cells x genes; sparse counts stay sparse.
 
     Parameters
     ----------
     counts
         Counts, dense or sparse. Cells without any stay 0.
+    depth
+        Depth of each cell; the sum of its counts if ``None``.
     """
-    depth = np.asarray(counts.sum(1), dtype=np.float64).reshape(-1, 1)
-    depth[depth == 0] = 1.0
+    depth = np.asarray(counts.sum(1) if depth is None else depth, dtype=np.float64).reshape(-1, 1)
+    depth = np.where(depth == 0, 1.0, depth)
     if sparse.issparse(counts):
         return counts.multiply(DEPTH / depth).tocsr().log1p()
     return np.log1p(counts / depth * DEPTH)

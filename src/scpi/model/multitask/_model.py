@@ -19,7 +19,7 @@ from scpi.model.base._regression import chosen_ridge_weights
 from scpi.model.base._seed import resolve_seed, seeded
 from scpi.model.base._shift_model import ShiftModel
 from scpi.model.multitask._coder import ConditionCoder
-from scpi.model.multitask._counts import changed_counts, log_normalised
+from scpi.model.multitask._counts import changed_counts, depth_per_size, log_normalised
 from scpi.model.multitask._module import MultiTaskModule
 from scpi.model.multitask._plan import MultiTaskPlan
 from scpi.model.multitask._presets import PRESETS, RULES, TARGETS
@@ -204,11 +204,10 @@ class MultiTaskAE(ShiftModel):
             share = max_epochs / preset.max_epochs
             phases["discriminate"] = round(share * preset.discriminator_epochs)
             phases["mislead"] = max(1, round(share * preset.adversary_epochs))
-        targets = TARGETS[preset.target]
         callbacks = trainer_kwargs.pop("callbacks", [])
-        for place, target in enumerate(targets):
+        for target in TARGETS[preset.target]:
             self._fit(
-                prepare=partial(self._prepare, start=place == 0),
+                prepare=self._prepare,
                 max_epochs=sum(phases.values()),
                 splitter_kwargs=splitter_kwargs | {"target": target},
                 plan_kwargs={"phases": phases, "lr": preset.lr if lr is None else lr},
@@ -225,16 +224,18 @@ class MultiTaskAE(ShiftModel):
         self._keep_profiles()
         self._keep_expression()
 
-    def _prepare(self, splitter: TaskSplitter, *, start: bool) -> None:
-        """Codes of the conditions that are trained on, and, at the start, the output of a mean cell."""
+    def _prepare(self, splitter: TaskSplitter) -> None:
+        """Codes of the conditions that are trained on, and, in a network that never was, the output of a mean cell."""
         trained = splitter.trained_conditions
         self.trained_levels_ = trained.tolist()
         codes = np.full(tuple(self.module.codes.shape), np.nan, dtype=np.float32)
         codes[trained] = self._coder()(splitter.design[trained])
         self.module.codes.copy_(torch.from_numpy(codes))
-        if not start:
+        if self.is_trained_:
             return
         x = self._field(self.adata, KEYS.X)[splitter.train_idx]
+        if self._has_field(KEYS.SIZE_FACTOR):
+            self.module.depth_per_size.fill_(depth_per_size(x, self._size_factors(self.adata)[splitter.train_idx]))
         mean = np.asarray(x.mean(0), dtype=np.float64).ravel()
         if self._reads_counts:
             mean /= mean.sum()
@@ -245,10 +246,26 @@ class MultiTaskAE(ShiftModel):
 
         Of counts as well: few cells with many counts decide on a mean of counts, and on the fold change of one.
         """
-        x = self._field(self.adata, KEYS.X)
-        profiles = self._profiles_of(log_normalised(x) if self._reads_counts else x, np.asarray(self.train_indices))
+        profiles = self._profiles_of(self._logs(self.adata), np.asarray(self.train_indices))
         self.module.kept_expression.put(profiles._asdict())
         self.module.kept_expression.to(self.module.device)
+
+    def _logs(self, adata: AnnData | MuData, cells: NDArray[np.int64] | None = None) -> Any:
+        """Log-normalised expression of some cells, or of all, as sparse as it is registered."""
+        x = self._field(adata, KEYS.X)
+        x = x if cells is None else x[cells]
+        if not self._reads_counts:
+            return x
+        if not self._has_field(KEYS.SIZE_FACTOR):
+            return log_normalised(x)
+        size = self._size_factors(adata)
+        return log_normalised(x, (size if cells is None else size[cells]) * float(self.module.depth_per_size))
+
+    def _size_factors(self, adata: AnnData | MuData) -> NDArray[np.float64]:
+        return np.asarray(self._field(adata, KEYS.SIZE_FACTOR), dtype=np.float64).ravel()
+
+    def _read(self, x: Tensor, size_factor: Tensor | None = None) -> Tensor:
+        return self.module.read(x, size_factor)
 
     def _measured_shift(
         self, profiles: Profiles, design: NDArray[np.float64], control: NDArray[np.float64]
@@ -272,7 +289,7 @@ class MultiTaskAE(ShiftModel):
 
     def _expressed_control(self, adata: AnnData | MuData, profiles: Profiles, code: int) -> NDArray[np.float64]:
         """Mean log-normalised expression of the controls of a context."""
-        return self._control_of(adata, profiles, code, lambda cells: self._comparable(self._expression(adata, cells)))
+        return self._control_of(adata, profiles, code, lambda cells: self._logs(adata, cells))
 
     @torch.inference_mode()
     def _predict_cells(
@@ -301,13 +318,17 @@ class MultiTaskAE(ShiftModel):
                 ratio = self._composed(doses, partial(self._measured_ratio, expressed, control=control), control)
             start = 0
             for tensors in cell_batches(self, adata, indices[own], batch_size=None, device=self.module.device):
-                x = tensors[KEYS.X]
+                x, size = tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR)
                 rows, start = own[start : start + len(x)], start + len(x)
-                z = self.module.encode(x)
+                z = self.module.encode(self._read(x, size))
                 before = self.module.decode(z, torch.zeros_like(code).expand(len(x), -1))
                 after = self.module.decode(z + shift_, code.expand(len(x), -1))
-                finish = self._changed_counts if self._reads_counts else self._changed_expression
-                predicted[rows] = finish(x, before, after, control=control, ratio=ratio, rng=rng if sample else None)
+                if self._reads_counts:
+                    depth = self.module.depth(x, size)
+                    found = self._changed_counts(x, depth, before, after, ratio=ratio, rng=rng if sample else None)
+                else:
+                    found = self._changed_expression(x, before, after, control=control, ratio=ratio)
+                predicted[rows] = found
         return predicted
 
     def _changed_expression(
@@ -318,7 +339,6 @@ class MultiTaskAE(ShiftModel):
         *,
         control: NDArray[np.float64],
         ratio: NDArray[np.float64],
-        rng: np.random.Generator | None,
     ) -> NDArray[np.float32]:
         """Log-normalised expression of cells that are decoded so before and after the change."""
         if not self.preset_.residual:
@@ -331,26 +351,25 @@ class MultiTaskAE(ShiftModel):
     def _changed_counts(
         self,
         x: Tensor,
+        depth: Tensor,
         before: Tensor,
         after: Tensor,
         *,
-        control: NDArray[np.float64],
         ratio: NDArray[np.float64],
         rng: np.random.Generator | None,
     ) -> NDArray[np.float32]:
         """Counts of cells whose shares of the genes are decoded so, as logarithms, before and after the change."""
-        depth = x.sum(1, keepdim=True).cpu().numpy()
         log_theta = self.module.log_theta
         assert log_theta is not None
         theta = log_theta.exp().cpu().numpy()
         if not self.preset_.residual:
-            mean = depth * after.exp().cpu().numpy()
+            mean = (depth * after.exp()).cpu().numpy()
             if rng is None:
                 return np.asarray(mean)
             return np.asarray(rng.poisson(rng.gamma(theta, mean / theta)), dtype=np.float32)
         share = self.preset_.fold_changes
         change = (1.0 - share) * (after - before).cpu().numpy() + share * ratio
-        return changed_counts(x.cpu().numpy(), change, depth * before.exp().cpu().numpy(), theta, rng=rng)
+        return changed_counts(x.cpu().numpy(), change, (depth * before.exp()).cpu().numpy(), theta, rng=rng)
 
     def _comparable(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(log_normalised(expression), dtype=np.float32) if self._reads_counts else expression

@@ -39,11 +39,14 @@ class MultiTaskModule(BaseModuleClass):
     """
 
     codes: Tensor
+    depth_per_size: Tensor
 
     def __init__(self, n_genes: int, n_codes: int, n_conditions: int, *, preset: Preset) -> None:
         super().__init__()
         self.preset = preset
         self.register_buffer("codes", torch.zeros(n_conditions, n_codes))
+        # Counts that a size factor of 1 stands for, which training finds
+        self.register_buffer("depth_per_size", torch.tensor(1.0))
         plain: dict[str, Any] = {"norm": preset.norm, "dropout": preset.dropout}
         sizes = [n_genes, *preset.n_hidden]
         self.encoder = nn.Sequential(*(Conditioned(a, b, **plain) for a, b in zip(sizes, sizes[1:], strict=False)))
@@ -60,20 +63,24 @@ class MultiTaskModule(BaseModuleClass):
         # Latent means of the training cells, and their mean expression, for each context and condition
         self.kept, self.kept_expression = KeptProfiles(), KeptProfiles()
 
-    def read(self, x: Tensor) -> Tensor:
-        """What the encoder reads: the expression, or the logarithm of normalised counts."""
-        if self.log_theta is None:
-            return x
-        return torch.log1p(x / x.sum(1, keepdim=True).clamp(min=1.0) * DEPTH)
+    def depth(self, counts: Tensor, size_factor: Tensor | None = None) -> Tensor:
+        """Sum of the counts of each cell, or what its size factor stands for; (n_cells, 1)."""
+        if size_factor is None:
+            return counts.sum(1, keepdim=True).clamp(min=1.0)
+        return size_factor.reshape(-1, 1) * self.depth_per_size
 
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    def read(self, x: Tensor, size_factor: Tensor | None = None) -> Tensor:
+        """What the encoder reads: the expression, or the logarithm of normalised counts."""
+        return x if self.log_theta is None else torch.log1p(x / self.depth(x, size_factor) * DEPTH)
+
+    def posterior(self, read: Tensor) -> tuple[Tensor, Tensor | None]:
         """Mean and logarithm of the variance of the latent units."""
-        hidden = self.encoder(F.dropout(self.read(x), self.preset.mask, self.training))
+        hidden = self.encoder(F.dropout(read, self.preset.mask, self.training))
         return self.mean(hidden), None if self.log_variance is None else self.log_variance(hidden)
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, read: Tensor) -> Tensor:
         """Latent units, their mean where they have a distribution."""
-        return self.posterior(x)[0]
+        return self.posterior(read)[0]
 
     def decode(self, z: Tensor, code: Tensor) -> Tensor:
         """Expression, or logarithms of the shares of the genes in the counts.
@@ -98,38 +105,44 @@ class MultiTaskModule(BaseModuleClass):
         level = mean if self.log_theta is None else torch.log(mean + 1.0 / len(mean) ** 2)
         self.output.bias.copy_(level)
 
-    def reconstruction_loss(self, decoded: Tensor, target: Tensor) -> Tensor:
+    def reconstruction_loss(self, decoded: Tensor, target: Tensor, size_factor: Tensor | None = None) -> Tensor:
         """Mean squared error over genes, or mean negative log-likelihood."""
         if self.log_theta is None:
             return F.mse_loss(decoded, target)
-        depth = target.sum(1, keepdim=True).clamp(min=1.0)
-        return negative_binomial_loss(target, decoded + depth.log(), self.log_theta.exp()).mean()
+        log_mean = decoded + self.depth(target, size_factor).log()
+        return negative_binomial_loss(target, log_mean, self.log_theta.exp()).mean()
 
-    def losses(self, source: Tensor, target: Tensor, code: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    def losses(
+        self, read: Tensor, target: Tensor, code: Tensor, size_factor: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], Tensor]:
         """Reconstruction of cells, divergence of their latent units from the prior, and the latent units.
 
         Parameters
         ----------
-        source, target
-            Expression that is read, and that is decoded, (n_cells, n_genes).
+        read
+            What the encoder reads, (n_cells, n_genes).
+        target
+            Expression that is decoded, likewise.
         code
             Codes of the conditions of the decoded cells, (n_cells, n_codes).
+        size_factor
+            Size factors of the decoded cells; the sums of their counts take their place if ``None``.
         """
-        mean, log_variance = self.posterior(source)
+        mean, log_variance = self.posterior(read)
         z, losses = mean, {}
         if log_variance is not None:
             if self.training:
                 z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
             losses["divergence"] = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(1).mean()
-        losses["reconstruction"] = self.reconstruction_loss(self.decode(z, code), target)
+        losses["reconstruction"] = self.reconstruction_loss(self.decode(z, code), target, size_factor)
         return losses, z
 
-    def _get_inference_input(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {"x": tensors[KEYS.X]}
+    def _get_inference_input(self, tensors: dict[str, Tensor]) -> dict[str, Tensor | None]:
+        return {"x": tensors[KEYS.X], "size_factor": tensors.get(KEYS.SIZE_FACTOR)}
 
-    def inference(self, x: Tensor) -> dict[str, Tensor]:
+    def inference(self, x: Tensor, size_factor: Tensor | None = None) -> dict[str, Tensor]:
         """Latent units."""
-        return {"z": self.encode(x)}
+        return {"z": self.encode(self.read(x, size_factor))}
 
     def _get_generative_input(
         self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor]
@@ -144,7 +157,8 @@ class MultiTaskModule(BaseModuleClass):
         self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor], generative_outputs: dict[str, Tensor]
     ) -> LossOutput:
         """Reconstruction of cells that were decoded; training takes :meth:`losses`."""
-        loss = self.reconstruction_loss(generative_outputs["mean"], tensors[KEYS.PERTURBED])
+        size_factor = tensors.get(KEYS.PERTURBED_SIZE_FACTOR)
+        loss = self.reconstruction_loss(generative_outputs["mean"], tensors[KEYS.PERTURBED], size_factor)
         return LossOutput(loss=loss, n_obs_minibatch=len(tensors[KEYS.X]))
 
 

@@ -85,14 +85,18 @@ class MultiTaskPlan(pl.LightningModule):
             logged["objective"] = objective
         if self.phase != "reconstruct":
             with torch.no_grad():
-                z = self.module.encode(batch[KEYS.X])
+                z = self.module.encode(self._read(batch))
             logged["discriminator"] = self._discrimination(z, is_control)
             self._step(1, logged["discriminator"])
         self._means.add(logged)
 
     def _losses(self, batch: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
         code = self.module.codes[batch[KEYS.CONDITION]]
-        return self.module.losses(batch[KEYS.X], batch[KEYS.PERTURBED], code)
+        size_factor = batch.get(KEYS.PERTURBED_SIZE_FACTOR)
+        return self.module.losses(self._read(batch), batch[KEYS.PERTURBED], code, size_factor)
+
+    def _read(self, batch: dict[str, Tensor]) -> Tensor:
+        return self.module.read(batch[KEYS.X], batch.get(KEYS.SIZE_FACTOR))
 
     @property
     def _divergence_weight(self) -> float:

@@ -6,25 +6,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy import sparse
-from torch.utils.data import DataLoader
 
-from scpi.model.base._cell_data import BatchSampler
-from scpi.model.base._cell_splitter import ScreenCells
 from scpi.model.base._constants import KEYS
-from scpi.model.base._paired_cells import PairedCells, pair_conditions
-from scpi.model.base._screen_splitter import ScreenSplitter
+from scpi.model.base._paired_cells import pair_conditions
+from scpi.model.base._paired_splitter import PairedSplitter
 from scpi.model.base._transport import CellPairs
-from scpi.model.multitask._counts import log_normalised
+from scpi.model.multitask._counts import depth_per_size, log_normalised
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scvi.data import AnnDataManager
-    from torch import Tensor
 
     from scpi.model.multitask._presets import PairEach
 
 
-class TaskSplitter(ScreenSplitter):
+class TaskSplitter(PairedSplitter):
     """Splits cells and serves batches of pairs: what is read, and what it is decoded into.
 
     Parameters
@@ -38,10 +34,8 @@ class TaskSplitter(ScreenSplitter):
         Whether each ``"control"`` gets a treated cell of every condition, or each ``"treated"`` cell a control.
     counts
         Whether the expression is counts, of which the logarithms are compared.
-    batch_size
-        Most pairs in a batch.
     **kwargs
-        As of :class:`ScreenSplitter`.
+        As of :class:`PairedSplitter`.
 
     Raises
     ------
@@ -56,26 +50,17 @@ class TaskSplitter(ScreenSplitter):
         target: Literal["self", "ot"] = "self",
         pair_each: PairEach = "treated",
         counts: bool = False,
-        batch_size: int = 128,
         **kwargs: Any,
     ) -> None:
         super().__init__(adata_manager, **kwargs)
-        self.batch_size, self._target, self._pair_each, self._counts = batch_size, target, pair_each, counts
-        self._expression = adata_manager.get_from_registry(KEYS.X)
-        self._cells = ScreenCells(adata_manager, self.design)
-        self.train_pairs = self._pairs(self.train_idx)
-        if self.is_control(self.train_pairs.target).all():
-            msg = (
-                "No context has control and treated cells in the training set, so that none can be paired: "
-                "training by optimal transport needs a context with both."
-            )
-            raise ValueError(msg)
-        self.val_pairs = self._pairs(self.val_idx)
+        self._target, self._pair_each, self._counts = target, pair_each, counts
+        self._depth = self._registered_depth(adata_manager) if KEYS.SIZE_FACTOR in adata_manager.data_registry else None
+        self._check_pairs()
 
-    @property
-    def trained_conditions(self) -> NDArray[np.bool_]:
-        """Whether each condition of the data is decoded in training, (n_conditions,)."""
-        return np.isin(np.arange(len(self.design)), self.conditions_of(self.train_pairs.target))
+    def _registered_depth(self, adata_manager: AnnDataManager) -> NDArray[np.float64]:
+        """Depth of all cells by their size factors."""
+        size_factor = np.asarray(adata_manager.get_from_registry(KEYS.SIZE_FACTOR), dtype=np.float64).ravel()
+        return size_factor * depth_per_size(self._expression[self.train_idx], size_factor[self.train_idx])
 
     def _pairs(self, cells: NDArray[np.int64]) -> CellPairs:
         """What is read and decoded of some cells."""
@@ -86,7 +71,7 @@ class TaskSplitter(ScreenSplitter):
         is_control = self.is_control(cells)
         control, treated = cells[is_control], cells[~is_control]
         source, target = pair_conditions(
-            log_normalised(x) if self._counts else x,
+            log_normalised(x, self._depth) if self._counts else x,
             control,
             treated,
             self.conditions_of(treated),
@@ -95,18 +80,3 @@ class TaskSplitter(ScreenSplitter):
             rng=np.random.default_rng(self.seed),
         )
         return CellPairs(np.concatenate([control, source]), np.concatenate([control, target]))
-
-    def _loader_of(self, pairs: CellPairs, *, shuffle: bool) -> DataLoader[dict[str, Tensor]]:
-        positions = np.arange(len(pairs.source))
-        sampler = BatchSampler(positions, batch_size=self.batch_size, shuffle=shuffle, seed=self.seed)
-        # The sampler yields whole batches, so the loader must not batch again.
-        dataset = PairedCells(self._cells, pairs)
-        return DataLoader(dataset, sampler=sampler, batch_size=None, **self.data_loader_kwargs)
-
-    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """Batches of pairs of training cells, others in every epoch."""
-        return self._loader_of(self.train_pairs, shuffle=True)
-
-    def val_dataloader(self) -> DataLoader[dict[str, Tensor]] | list[Any]:
-        """Batches of pairs of validation cells, the same in every epoch."""
-        return self._loader_of(self.val_pairs, shuffle=False) if len(self.val_pairs.source) > 1 else []

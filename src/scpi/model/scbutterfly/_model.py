@@ -220,8 +220,7 @@ class SCButterfly(NetworkModel):
             callbacks=trainer_kwargs.pop("callbacks", []),
             trainer_kwargs=trainer_kwargs,
         )
-        self.module.trained.zero_()
-        self.module.trained[torch.from_numpy(splitter.paired_conditions)] = True
+        self.module.trained.copy_(torch.from_numpy(splitter.trained_conditions))
 
     def _trained_conditions(self) -> list[tuple[int, frozenset[str], float]]:
         """Code, perturbations and dose of each condition that was trained on."""

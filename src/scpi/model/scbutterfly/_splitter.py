@@ -5,20 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch.utils.data import DataLoader
 
 from scpi.model.base._cell_data import BatchSampler
-from scpi.model.base._cell_splitter import ScreenCells
 from scpi.model.base._constants import KEYS
-from scpi.model.base._paired_cells import PairedCells, pair_conditions
-from scpi.model.base._screen_splitter import ScreenSplitter
+from scpi.model.base._paired_cells import pair_conditions
+from scpi.model.base._paired_splitter import PairedSplitter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
     from scvi.data import AnnDataManager
-    from torch import Tensor
 
     from scpi.model.base._transport import CellPairs
     from scpi.model.scbutterfly._module import Side
@@ -50,11 +47,9 @@ class PairSampler(BatchSampler):
         yield from np.array_split(order[: len(self._cells)], len(self))
 
 
-class PairSplitter(ScreenSplitter):
+class PairSplitter(PairedSplitter):
     """Splits cells, and pairs the control with the treated cells of each context and condition.
 
-    Training and validation cells are paired among themselves. Batches have the keys of :data:`KEYS`: expression of
-    the control cells (``X``) and of their partners (``PERTURBED``), and the condition of the partners, (n_pairs,).
     Every control cell has a partner in every condition of its context; an epoch takes as many pairs, at random, as there
     are paired cells in the larger arm, which with one condition are all of them.
 
@@ -64,41 +59,25 @@ class PairSplitter(ScreenSplitter):
         Manager of the registered data.
     preset
         How cells are paired.
-    batch_size
-        Most pairs in a batch.
     **kwargs
-        As of :class:`ScreenSplitter`.
+        As of :class:`PairedSplitter`.
     """
 
-    def __init__(self, adata_manager: AnnDataManager, *, preset: Preset, batch_size: int, **kwargs: Any) -> None:
+    def __init__(self, adata_manager: AnnDataManager, *, preset: Preset, **kwargs: Any) -> None:
         super().__init__(adata_manager, **kwargs)
-        self.batch_size, self._preset = batch_size, preset
-        self._x = adata_manager.get_from_registry(KEYS.X)
+        self._preset = preset
         self._context = (
             np.asarray(adata_manager.get_from_registry(KEYS.CONTEXT)).ravel().astype(np.int64)
             if KEYS.CONTEXT in adata_manager.data_registry
             else np.zeros(len(self._codes), dtype=np.int64)
         )
-        self._cells = ScreenCells(adata_manager, self.design)
-        self.train_pairs = self._pair(self.train_idx)
-        if len(self.train_pairs.source) < 2:
-            msg = (
-                "No context has control and treated cells in the training set, so that none can be paired: "
-                "training needs a context with both."
-            )
-            raise ValueError(msg)
-        self.val_pairs = self._pair(self.val_idx)
+        self._check_pairs()
 
-    @property
-    def paired_conditions(self) -> NDArray[np.int64]:
-        """Codes of the conditions that have pairs to train on."""
-        return np.unique(self.conditions_of(self.train_pairs.target))
-
-    def _pair(self, cells: NDArray[np.int64]) -> CellPairs:
+    def _pairs(self, cells: NDArray[np.int64]) -> CellPairs:
         """Pairs of some cells, condition by condition."""
         is_control = self.is_control(cells)
         return pair_conditions(
-            self._x,
+            self._expression,
             cells[is_control],
             cells[~is_control],
             self.conditions_of(cells[~is_control]),
@@ -112,24 +91,12 @@ class PairSplitter(ScreenSplitter):
 
     def mean_expression(self) -> dict[Side, NDArray[np.float32]]:
         """Mean of the training cells of each arm that have a partner."""
-        means = (self._x[np.unique(cells)].mean(0) for cells in self.train_pairs)
+        means = (self._expression[np.unique(cells)].mean(0) for cells in self.train_pairs)
         control, treated = (np.asarray(mean, dtype=np.float32).ravel() for mean in means)
         return {"control": control, "treated": treated}
 
-    def _loader_of(self, pairs: CellPairs, *, shuffle: bool) -> DataLoader[dict[str, Tensor]]:
-        n_pairs = len(pairs.source)
-        sampler = BatchSampler(np.arange(n_pairs), batch_size=self.batch_size, shuffle=False, seed=self.seed)
-        if shuffle:
-            largest = max(len(np.unique(positions)) for positions in pairs)
-            sampler = PairSampler(n_pairs, min(n_pairs, largest), batch_size=self.batch_size, seed=self.seed)
-        # The sampler yields whole batches, so the loader must not batch again.
-        dataset = PairedCells(self._cells, pairs)
-        return DataLoader(dataset, sampler=sampler, batch_size=None, **self.data_loader_kwargs)
-
-    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """Batches of pairs of training cells, others in every epoch."""
-        return self._loader_of(self.train_pairs, shuffle=True)
-
-    def val_dataloader(self) -> DataLoader[dict[str, Tensor]] | list[Any]:
-        """Batches of pairs of validation cells, the same in every epoch."""
-        return self._loader_of(self.val_pairs, shuffle=False) if len(self.val_pairs.source) > 1 else []
+    def _sampler(self, pairs: CellPairs, *, shuffle: bool) -> BatchSampler:
+        if not shuffle:
+            return super()._sampler(pairs, shuffle=False)
+        n_pairs, largest = len(pairs.source), max(len(np.unique(positions)) for positions in pairs)
+        return PairSampler(n_pairs, min(n_pairs, largest), batch_size=self.batch_size, seed=self.seed)
