@@ -42,6 +42,22 @@ def test_scale_and_shift(how, trunk):
     torch.testing.assert_close(module(X, CODE), F.leaky_relu(y, 0.01))
 
 
+@pytest.mark.parametrize("how", ["film", "add", "mul"])
+def test_a_random_start_as_published(how):
+    """Scale and shift pass a LeakyReLU, and neither is the identity at first."""
+    module = layer(how, start="random")
+    scale, shift = (
+        F.leaky_relu(CODE @ head.weight.T + head.bias, 0.01) if head is not None else torch.tensor(default)
+        for head, default in ((module.scale, 1.0), (module.shift, 0.0))
+    )
+    y = F.layer_norm(X @ module.linear.weight.T + module.linear.bias, (3,), module.norm.weight, module.norm.bias)
+    torch.testing.assert_close(module(X, CODE), F.leaky_relu(y * scale + shift, 0.01))
+    for head in filter(None, (module.scale, module.shift)):
+        # Uniform, within the limit of Glorot and Bengio
+        assert 0 < head.weight.abs().max() <= np.sqrt(6 / 5)
+    assert not torch.allclose(module(X, CODE), layer("none")(X))
+
+
 def test_the_code_stands_beside_the_input():
     module = layer("concat")
     y = torch.cat([X, CODE], 1) @ module.linear.weight.T + module.linear.bias

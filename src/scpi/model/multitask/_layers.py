@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Conditioning = Literal["film", "concat", "add", "mul", "none"]
 Norm = Literal["batch", "layer", "none"]
+Start = Literal["identity", "random"]
 
 _SLOPE = 0.01
 
@@ -25,6 +26,10 @@ class Conditioned(nn.Module):
     the code, or in what hidden layers make of it, and start at zero: at first no condition changes anything. They have no
     intercept, so that the control, whose code is zero, stays without a change of its own if there are no hidden layers.
 
+    With a ``"random"`` start, as published, the scale is :math:`\mathrm{LeakyReLU}(\gamma)` and the shift
+    :math:`\mathrm{LeakyReLU}(\beta)`, linear in the code with an intercept, from random weights: hidden units that a
+    condition scales by next to nothing are those of others.
+
     Parameters
     ----------
     n_in, n_out
@@ -35,6 +40,8 @@ class Conditioned(nn.Module):
         How the condition enters.
     n_trunk
         Hidden units between the code and scale and shift.
+    start
+        How scale and shift start.
     norm
         What normalises.
     dropout
@@ -49,11 +56,12 @@ class Conditioned(nn.Module):
         n_codes: int = 0,
         how: Conditioning = "none",
         n_trunk: Sequence[int] = (),
+        start: Start = "identity",
         norm: Norm = "batch",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.how, self.dropout = how, dropout
+        self.how, self.start, self.dropout = how, start, dropout
         self.linear = nn.Linear(n_in + (n_codes if how == "concat" else 0), n_out)
         nn.init.xavier_uniform_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
@@ -61,8 +69,8 @@ class Conditioned(nn.Module):
         sizes = [n_codes, *n_trunk]
         layers = [nn.Sequential(nn.Linear(a, b), nn.LeakyReLU(_SLOPE)) for a, b in zip(sizes, sizes[1:], strict=False)]
         self.trunk = nn.Sequential(*layers) if how in ("film", "add", "mul") else None
-        self.scale = _zero(sizes[-1], n_out) if how in ("film", "mul") else None
-        self.shift = _zero(sizes[-1], n_out) if how in ("film", "add") else None
+        self.scale = _head(sizes[-1], n_out, start) if how in ("film", "mul") else None
+        self.shift = _head(sizes[-1], n_out, start) if how in ("film", "add") else None
 
     def forward(self, x: Tensor, code: Tensor | None = None) -> Tensor:
         """Units, (n_cells, n_out)."""
@@ -72,12 +80,21 @@ class Conditioned(nn.Module):
         y = self.norm(self.linear(x))
         if self.trunk is not None:
             told = self.trunk(code)
-            y = y if self.scale is None else y * (1.0 + self.scale(told))
-            y = y if self.shift is None else y + self.shift(told)
+            y = y if self.scale is None else y * self._scale(self.scale(told))
+            y = y if self.shift is None else y + self._shift(self.shift(told))
         return F.dropout(F.leaky_relu(y, _SLOPE), self.dropout, self.training)
 
+    def _scale(self, gamma: Tensor) -> Tensor:
+        return 1.0 + gamma if self.start == "identity" else F.leaky_relu(gamma, _SLOPE)
 
-def _zero(n_in: int, n_out: int) -> nn.Linear:
-    layer = nn.Linear(n_in, n_out, bias=False)
-    nn.init.zeros_(layer.weight)
+    def _shift(self, beta: Tensor) -> Tensor:
+        return beta if self.start == "identity" else F.leaky_relu(beta, _SLOPE)
+
+
+def _head(n_in: int, n_out: int, start: Start) -> nn.Linear:
+    layer = nn.Linear(n_in, n_out, bias=start == "random")
+    if start == "random":
+        nn.init.xavier_uniform_(layer.weight)
+    else:
+        nn.init.zeros_(layer.weight)
     return layer

@@ -56,6 +56,7 @@ class MultiTaskModule(BaseModuleClass):
         self.embedding = None if preset.n_embedding is None else nn.Linear(n_codes, preset.n_embedding, bias=False)
         length = n_codes if preset.n_embedding is None else preset.n_embedding
         told: dict[str, Any] = {"n_codes": length, "how": preset.conditioning, "n_trunk": preset.n_trunk}
+        told["start"] = preset.film_start
         self.decoder = nn.ModuleList(Conditioned(a, b, **told, **plain) for a, b in zip(sizes, sizes[1:], strict=False))
         self.output = nn.Linear(sizes[-1], n_genes)
         self.log_theta = nn.Parameter(torch.zeros(n_genes)) if preset.likelihood == "nb" else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from scpi.model.base._presets import Rules
 from scpi.model.multitask._coder import Coding
-from scpi.model.multitask._layers import Conditioning, Norm
+from scpi.model.multitask._layers import Conditioning, Norm, Start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,9 @@ class Preset:
         Units of the hidden layers of the encoder, which the decoder has in reverse order, and latent units.
     conditioning
         How the condition enters the hidden layers of the decoder.
+    film_start
+        Whether scale and shift of the hidden units start at the ``"identity"``, or at ``"random"`` and pass a LeakyReLU,
+        as published. Of ``conditioning`` other than ``"concat"``.
     coding
         Codes of conditions: one number for each of the ``"levels"`` of the training cells, or the logarithm of the
         ``"dose"`` of each single perturbation.
@@ -85,6 +88,7 @@ class Preset:
     n_hidden: tuple[int, ...] = (256,)
     n_latent: int = 50
     conditioning: Conditioning = "film"
+    film_start: Start = "identity"
     coding: Coding = "levels"
     n_embedding: int | None = None
     n_trunk: tuple[int, ...] = ()
@@ -116,6 +120,7 @@ class Preset:
 _PUBLISHED = Preset(
     n_hidden=(256,),
     n_latent=128,
+    film_start="random",
     dropout=0.5,
     mask=0.2,
     variational=False,
@@ -147,6 +152,7 @@ PRESETS: Mapping[str, Preset] = {
 RULES = Rules(
     choices={
         "conditioning": get_args(Conditioning),
+        "film_start": get_args(Start),
         "coding": get_args(Coding),
         "norm": get_args(Norm),
         "likelihood": get_args(Likelihood),
