@@ -30,9 +30,9 @@ def energy_distance(
 
     .. math:: 2\,E\,d(x, y) - E\,d(x, x') - E\,d(y, y')
 
-    The defaults are those of `pertpy.tools.Distance("edistance")` (its version 1 and later): Euclidean distances, the
-    means within a sample over its distinct pairs. scPerturb (Peidli et al., Nat. Methods 21, 2024) used
-    squared Euclidean distances, for which the result is twice the squared distance between the means.
+    By default distances are Euclidean, and means within a sample are over its distinct pairs. `unbiased=False` gives what
+    `pertpy.tools.Distance("edistance")` of version 1 and cell-eval give. scPerturb (Peidli et al., Nat. Methods 21, 2024)
+    used squared Euclidean distances, for which the result is twice the squared distance between the means.
 
     Parameters
     ----------
