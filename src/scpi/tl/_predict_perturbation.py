@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from scpi._docs import fill
 from scpi._keys import Key
@@ -13,11 +12,13 @@ from scpi._rng import as_generator
 from scpi._slots import result_params
 from scpi.model.base._constants import KEYS
 from scpi.model.base._predictive_model import PredictiveModel
+from scpi.tl._conditions import Condition, find_contexts, find_doses, find_labels, tabulate, warn_of_extrapolation
 from scpi.tl._measured_change import measured_change
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
+    import pandas as pd
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import ArrayLike, NDArray
@@ -25,19 +26,6 @@ if TYPE_CHECKING:
 # Endings of the other entries of `varm`
 _MEASURED = Key.varm.PREDICTED_CHANGE_MEASURED.removeprefix(Key.varm.PREDICTED_CHANGE)
 _MEASURED_SE = Key.varm.PREDICTED_CHANGE_MEASURED_SE.removeprefix(Key.varm.PREDICTED_CHANGE)
-
-
-class _Condition(NamedTuple):
-    """A perturbation, and the context and dose where they are registered."""
-
-    perturbation: str
-    context: str | None
-    dose: float | None
-
-    @property
-    def name(self) -> str:
-        start = "" if self.context is None else f"{self.context}: "
-        return f"{start}{self.perturbation}" + ("" if self.dose is None else f" @ {_exact(self.dose)}")
 
 
 @fill
@@ -152,11 +140,11 @@ def predict_perturbation(
     if source is data and model._modality(source) is not adata:
         msg = f"The model reads another modality than `mod={mod!r}`."
         raise ValueError(msg)
-    labels = _find_labels(model, perturbation)
-    contexts = _find_contexts(model, source, context, indices)
-    doses = _find_doses(model, source, labels, dose, n_between)
-    conditions = [_Condition(label, name, value) for label in labels for name in contexts for value in doses[label]]
-    _warn_of_extrapolation(model, doses)
+    labels = find_labels(model, perturbation)
+    contexts = find_contexts(model, source, context, indices)
+    doses = find_doses(model, source, labels, dose, n_between)
+    conditions = [Condition(label, name, value) for label in labels for name in contexts for value in doses[label]]
+    warn_of_extrapolation(model, doses)
     seeds = dict(zip(contexts, as_generator(rng).integers(2**31, size=len(contexts)).tolist(), strict=True))
     change, n_predicted = np.empty((adata.n_vars, len(conditions)), dtype=np.float32), []
     for column, condition in enumerate(conditions):
@@ -180,7 +168,7 @@ def predict_perturbation(
 
 
 def _change(
-    model: PredictiveModel, source: AnnData | MuData, condition: _Condition, **options: Any
+    model: PredictiveModel, source: AnnData | MuData, condition: Condition, **options: Any
 ) -> tuple[NDArray[np.float64], int]:
     """Change of the mean under a condition, and from how many cells. The cells are given up before the next."""
     with warnings.catch_warnings():
@@ -192,10 +180,10 @@ def _change(
 
 
 def _describe(
-    model: PredictiveModel, conditions: Sequence[_Condition], n_predicted: Sequence[int], **params: Any
+    model: PredictiveModel, conditions: Sequence[Condition], n_predicted: Sequence[int], **params: Any
 ) -> dict[str, Any]:
     """What the columns of the predicted changes are, and how they were made."""
-    table = _tabulate(conditions)
+    table = tabulate(conditions)
     table[Key.obs.STATUS] = np.array([model._status(condition.perturbation) for condition in conditions], dtype=object)
     if model.has_doses:
         table["extrapolated"] = [model._is_extrapolated(float(condition.dose or 0)) for condition in conditions]
@@ -207,100 +195,6 @@ def _describe(
         "conditions": table,
         "params": result_params(model=type(model).__name__, control=model.control_, **params, **keys),
     }
-
-
-def _find_labels(model: PredictiveModel, perturbation: str | Sequence[str]) -> list[str]:
-    """Perturbations in the spelling of the model."""
-    given = [perturbation] if isinstance(perturbation, str) else list(perturbation)
-    labels = [model.canonical(str(label)) for label in given]
-    if not labels or len(set(labels)) != len(labels):
-        msg = f"`perturbation` must name at least one perturbation, each once, got {given}."
-        raise ValueError(msg)
-    if model.control_ in labels:
-        msg = f"`perturbation` holds the control, {model.control_!r}, which nothing changes against: leave it out."
-        raise ValueError(msg)
-    model.encode_perturbations(labels)
-    return labels
-
-
-def _find_contexts(
-    model: PredictiveModel,
-    source: AnnData | MuData,
-    context: str | Sequence[str] | None,
-    indices: Sequence[int] | NDArray[np.int64] | None,
-) -> list[str | None]:
-    """Contexts to predict, each of which has control cells; `None` alone where contexts are not registered."""
-    given = [context] if isinstance(context, str) else context
-    if given is None and model.has_contexts:
-        cells = model._control_cells(source, context=None, indices=indices)
-        return [str(model._contexts(source)[code]) for code in np.unique(model._context_codes(source)[cells])]
-    found: list[str | None] = [None] if given is None else [str(name) for name in given]
-    if not found or len(set(found)) != len(found):
-        msg = f"`context` must name at least one context, each once, got {found}."
-        raise ValueError(msg)
-    for name in found:
-        model._check_context(source, name)
-        model._control_cells(source, context=name, indices=indices)
-    return found
-
-
-def _find_doses(
-    model: PredictiveModel,
-    source: AnnData | MuData,
-    labels: Iterable[str],
-    dose: float | ArrayLike | None,
-    n_between: int,
-) -> dict[str, list[Any]]:
-    """Doses of each perturbation in ascending order; `None` alone where doses are not registered."""
-    if n_between < 0:
-        msg = f"`n_between` must be at least 0, got {n_between}."
-        raise ValueError(msg)
-    if not model.has_doses:
-        if dose is not None or n_between:
-            msg = "A dose was asked for, but `setup_anndata` was called without `dose_key`."
-            raise ValueError(msg)
-        return {label: [None] for label in labels}
-    if dose is None:
-        return {label: _with_between(_measured_doses(model, source, label), n_between) for label in labels}
-    given = np.unique(np.atleast_1d(np.asarray(dose, dtype=np.float64)))
-    if not given.size or not np.isfinite(given).all() or given.min() < 0:
-        msg = f"`dose` must hold finite numbers of at least 0, got {dose}."
-        raise ValueError(msg)
-    return {label: _with_between(given, n_between) for label in labels}
-
-
-def _measured_doses(model: PredictiveModel, source: AnnData | MuData, label: str) -> NDArray[np.float64]:
-    """Doses at which a perturbation was measured in the data, or else in training."""
-    here = model.get_anndata_manager(source, required=True).get_state_registry(KEYS.CONDITION)
-    for state in (here, model._perturbation_state()):
-        doses = np.asarray(state["doses"], dtype=np.float64)
-        found = doses[np.asarray(state["conditions"], dtype=object) == label]
-        if len(found):
-            return np.unique(found)
-    msg = f"{label!r} was measured at no dose: say at which to predict it (`dose=`)."
-    raise ValueError(msg)
-
-
-def _with_between(doses: NDArray[np.float64], n_between: int) -> list[float]:
-    """Doses, and others between them at equal distances on the scale of the logarithm of dose plus 1."""
-    logs = np.log1p(doses)
-    shares = np.arange(1, n_between + 1) / (n_between + 1)
-    between = np.expm1(logs[:-1, None] + shares * np.diff(logs)[:, None]).ravel()
-    # Names need no more digits
-    rounded = [float(f"{dose:.6g}") for dose in between]
-    return sorted({*doses.tolist(), *rounded})
-
-
-def _warn_of_extrapolation(model: PredictiveModel, doses: dict[str, list[Any]]) -> None:
-    asked = sorted({dose for found in doses.values() for dose in found if dose is not None})
-    outside = [dose for dose in asked if model._is_extrapolated(dose)]
-    limits = model._dose_range()
-    if outside and limits is not None:
-        msg = (
-            f"{len(outside)} of {len(asked)} doses, such as {outside[-1]:g}, lie outside of the measured range, "
-            f"{limits[0]:g} to {limits[1]:g}: the predictions there are extrapolated."
-        )
-        warnings.warn(msg, UserWarning, stacklevel=3)
 
 
 def _measure(
@@ -316,7 +210,7 @@ def _measure(
     if not len(cells):
         return None
     keys = [
-        _Condition(label, name, float(dose) if model.has_doses else None)
+        Condition(label, name, float(dose) if model.has_doses else None)
         for label, name, dose in zip(of_label[cells], of_context[cells], of_dose[cells], strict=True)
     ]
     found = sorted(
@@ -329,21 +223,5 @@ def _measure(
         codes[(of_label == model.control_) & (of_context == name)] = code
     control_of = [len(found) + contexts.index(condition.context) for condition in found]
     measured = measured_change(model._field(source, KEYS.X), codes, control_of)
-    table = _tabulate(found).assign(n_cells=measured.n_cells)
+    table = tabulate(found).assign(n_cells=measured.n_cells)
     return table, measured.change.T.astype(np.float32), measured.standard_error.T.astype(np.float32)
-
-
-def _tabulate(conditions: Sequence[_Condition]) -> pd.DataFrame:
-    """One row for each condition, without what is not registered."""
-    table = pd.DataFrame({Key.obs.PERTURBATION: np.array([one.perturbation for one in conditions], dtype=object)})
-    if conditions[0].context is not None:
-        table[Key.obs.CONTEXT] = np.array([one.context for one in conditions], dtype=object)
-    if conditions[0].dose is not None:
-        table[Key.obs.DOSE] = np.array([one.dose for one in conditions], dtype=np.float64)
-    return table
-
-
-def _exact(dose: float) -> str:
-    """A dose in as few digits as tell it from others."""
-    short = format(dose, "g")
-    return short if float(short) == dose else repr(dose)
