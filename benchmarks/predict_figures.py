@@ -79,7 +79,7 @@ def doses(result: dict) -> plt.Figure:
             is_ceiling = model == "split-half ceiling"
             ax.plot(rows["dose"], rows[metric], "--" if is_ceiling else "o-", color=colour, lw=1.2, ms=3.5, label=model)
         ax.set_xscale("log")
-        ax.set_xlabel("dose left out")
+        ax.set_xlabel("dose left out (µM)")
         ax.set_ylabel(title)
         plain(ax)
     figure.legend(*axes[1].get_legend_handles_labels(), frameon=False, ncols=4, loc="outside upper center")
