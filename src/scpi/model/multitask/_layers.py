@@ -27,8 +27,8 @@ class Conditioned(nn.Module):
     intercept, so that the control, whose code is zero, stays without a change of its own if there are no hidden layers.
 
     With a ``"random"`` start, as published, the scale is :math:`\mathrm{LeakyReLU}(\gamma)` and the shift
-    :math:`\mathrm{LeakyReLU}(\beta)`, linear in the code with an intercept, from random weights: hidden units that a
-    condition scales by next to nothing are those of others.
+    :math:`\mathrm{LeakyReLU}(\beta)`, linear in the code with an intercept, from random weights. They start small,
+    so that a step of the optimiser changes them by a larger part than one that starts at 1.
 
     Parameters
     ----------
