@@ -179,11 +179,11 @@ def collect(out) -> None:
         if not (out / name).is_dir():
             continue
         table = in_order(kept(out / name), list(MODELS))
-        means = table.groupby("model", sort=False)[[*COLUMNS, "seconds", "epochs"]].mean()
+        means = table.groupby("model", sort=False)[[*COLUMNS, "epochs"]].mean()
         means.insert(0, "contexts", table.groupby("model", sort=False)["split"].nunique())
         result[name] = {
             "means": records(means.reset_index()),
-            "each": records(table[["model", "split", "seed", *COLUMNS, "seconds", "epochs"]]),
+            "each": records(table[["model", "split", "seed", *COLUMNS, "epochs"]]),
         }
         print(name, means.round(3).to_string(), sep="\n")
     out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")

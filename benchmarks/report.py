@@ -623,8 +623,8 @@ def predict_published(result: Any) -> str:
     columns = ("model", "common of 100 genes", "R²", "Euclidean ratio")
     published = [(row["model"], row["deg"], row["r2"], row["euclidean"]) for row in result["published"]]
     parts = ["Published, 18,868 cells x 6,998 genes, seven cell types:", table(columns, published)]
-    more = ("over the distance of the truth", "Pearson", "error ratio", "cell types", "seconds")
-    keys = ("deg", "r2", "euclidean", "euclidean_real", "pearson", "error_ratio", "contexts", "seconds")
+    more = ("over the distance of the truth", "Pearson", "error ratio", "cell types")
+    keys = ("deg", "r2", "euclidean", "euclidean_real", "pearson", "error_ratio", "contexts")
     for name, of in result.items():
         if name != "published":
             rows = [(row["model"], *(row[key] for key in keys)) for row in of["means"]]
