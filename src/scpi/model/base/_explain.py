@@ -123,7 +123,7 @@ def _of_scvi(model: Any, kind: Kind) -> AttributionTarget:
 
     if kind == "latent":
         return AttributionTarget(
-            latent, transform, _units(module.n_latent), kind=kind, projection=projection, head=head
+            latent, transform, unit_names(module.n_latent), kind=kind, projection=projection, head=head
         )
     names = model.adata_manager.get_state_registry(REGISTRY_KEYS.LABELS_KEY).categorical_mapping
     return AttributionTarget(
@@ -136,8 +136,23 @@ def _of_scvi(model: Any, kind: Kind) -> AttributionTarget:
     )
 
 
-def _units(n: int) -> list[str]:
-    return [f"latent_{i}" for i in range(n)]
+def unit_names(n: int) -> list[str]:
+    """Names of latent units."""
+    return [f"latent_{index}" for index in range(n)]
+
+
+def asked_change(kind: str, perturbation: str | None) -> str:
+    """Perturbation whose change is to be explained.
+
+    Raises
+    ------
+    ValueError
+        If the kind is not ``"change"``, or the perturbation is missing.
+    """
+    if kind != "change" or perturbation is None:
+        msg = f"`kind` must be 'latent', or 'change' with a `perturbation`, got {kind!r}."
+        raise ValueError(msg)
+    return perturbation
 
 
 def _decoder_of_scvi(model: Any) -> DecoderTarget:
@@ -168,7 +183,7 @@ def _decoder_of_scvi(model: Any) -> DecoderTarget:
     def log_mean(z: Tensor) -> Tensor:
         return torch.stack([of_batch(z, code) for code in range(max(module.n_batch, 1))]).mean(0)
 
-    return DecoderTarget(log_mean, _units(module.n_latent))
+    return DecoderTarget(log_mean, unit_names(module.n_latent))
 
 
 def _logits(classifier: Any, latent: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

@@ -12,6 +12,7 @@ from scpi._slots import listed
 from scpi.attribution import AttributionTarget
 from scpi.model.base._cell_batches import cell_batches
 from scpi.model.base._constants import KEYS
+from scpi.model.base._explain import asked_change, unit_names
 from scpi.model.base._input_transform import as_registered
 from scpi.model.base._profiles import take_profiles
 from scpi.model.base._training import NetworkModel
@@ -290,13 +291,11 @@ class ShiftModel(NetworkModel):
         module = self.module.eval()
         if kind == "latent":
             return AttributionTarget(module.encode, self._read, self._units(), kind=kind)
-        if kind != "change" or perturbation is None:
-            msg = f"`kind` must be 'latent', or 'change' with a `perturbation`, got {kind!r}."
-            raise ValueError(msg)
+        perturbation = asked_change(kind, perturbation)
         shift = self.get_shift(perturbation=perturbation, context=context, dose=dose)
         moved = torch.from_numpy(shift.astype(np.float32)).to(module.device)
         change = self._decoded_change(moved, perturbation, dose)
         return AttributionTarget(change, self._read, self.var_names_, kind=kind)
 
     def _units(self) -> list[str]:
-        return [f"latent_{index}" for index in range(self.preset_.n_latent)]
+        return unit_names(self.preset_.n_latent)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from scpi.attribution import DecoderTarget
+from scpi.model.base._explain import unit_names
 from scpi.model.clustering._model import ClusteringModel
 
 if TYPE_CHECKING:
@@ -35,4 +36,4 @@ class AutoencoderModel(ClusteringModel):
             found: Tensor = decoder(z, torch.ones_like(z[:, :1]))[0]
             return found
 
-        return DecoderTarget(log_mean, [f"latent_{index}" for index in range(self.preset_.n_latent)])
+        return DecoderTarget(log_mean, unit_names(self.preset_.n_latent))

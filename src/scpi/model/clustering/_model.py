@@ -20,6 +20,7 @@ from scpi.model.base._cell_data import CellData
 from scpi.model.base._checked_model import CheckedModel, check_modalities
 from scpi.model.base._checks import as_indices, check_annotations, check_expression, check_paired
 from scpi.model.base._constants import KEYS
+from scpi.model.base._explain import unit_names
 from scpi.model.base._field import MuDataSizeFactorField, SizeFactorField
 from scpi.model.base._presets import at_least, choose_preset
 from scpi.model.base._rollback import unchanged_on_failure
@@ -411,7 +412,7 @@ class ClusteringModel(CheckedModel):
             return logits if kind == "logit" else margins(logits)
 
         projection = encoder.first.weight.detach().T
-        names = [f"latent_{index}" for index in range(self.preset_.n_latent)] if kind == "latent" else self.clusters_
+        names = unit_names(self.preset_.n_latent) if kind == "latent" else self.clusters_
         return AttributionTarget(
             lambda x: head(x @ projection), module.transform, names, kind=kind, projection=projection, head=head
         )

@@ -19,7 +19,7 @@ from scpi.model.base._regression import chosen_ridge_weights
 from scpi.model.base._seed import resolve_seed, seeded
 from scpi.model.base._shift_model import ShiftModel
 from scpi.model.multitask._coder import ConditionCoder
-from scpi.model.multitask._counts import changed_counts, depth_per_size, log_normalised
+from scpi.model.multitask._counts import changed_counts, log_normalised
 from scpi.model.multitask._module import MultiTaskModule
 from scpi.model.multitask._plan import MultiTaskPlan
 from scpi.model.multitask._presets import PRESETS, RULES, TARGETS
@@ -233,9 +233,8 @@ class MultiTaskAE(ShiftModel):
         self.module.codes.copy_(torch.from_numpy(codes))
         if self.is_trained_:
             return
+        self.module.depth_per_size.fill_(splitter.depth_per_size)
         x = self._field(self.adata, KEYS.X)[splitter.train_idx]
-        if self._has_field(KEYS.SIZE_FACTOR):
-            self.module.depth_per_size.fill_(depth_per_size(x, self._size_factors(self.adata)[splitter.train_idx]))
         mean = np.asarray(x.mean(0), dtype=np.float64).ravel()
         if self._reads_counts:
             mean /= mean.sum()
@@ -258,11 +257,8 @@ class MultiTaskAE(ShiftModel):
             return x
         if not self._has_field(KEYS.SIZE_FACTOR):
             return log_normalised(x)
-        size = self._size_factors(adata)
+        size = np.asarray(self._field(adata, KEYS.SIZE_FACTOR), dtype=np.float64).ravel()
         return log_normalised(x, (size if cells is None else size[cells]) * float(self.module.depth_per_size))
-
-    def _size_factors(self, adata: AnnData | MuData) -> NDArray[np.float64]:
-        return np.asarray(self._field(adata, KEYS.SIZE_FACTOR), dtype=np.float64).ravel()
 
     def _read(self, x: Tensor, size_factor: Tensor | None = None) -> Tensor:
         return self.module.read(x, size_factor)

@@ -54,13 +54,12 @@ class TaskSplitter(PairedSplitter):
     ) -> None:
         super().__init__(adata_manager, **kwargs)
         self._target, self._pair_each, self._counts = target, pair_each, counts
-        self._depth = self._registered_depth(adata_manager) if KEYS.SIZE_FACTOR in adata_manager.data_registry else None
+        self.depth_per_size, self._depth = 1.0, None
+        if counts and KEYS.SIZE_FACTOR in adata_manager.data_registry:
+            size_factor = np.asarray(adata_manager.get_from_registry(KEYS.SIZE_FACTOR), dtype=np.float64).ravel()
+            self.depth_per_size = depth_per_size(self._expression[self.train_idx], size_factor[self.train_idx])
+            self._depth = size_factor * self.depth_per_size
         self._check_pairs()
-
-    def _registered_depth(self, adata_manager: AnnDataManager) -> NDArray[np.float64]:
-        """Depth of all cells by their size factors."""
-        size_factor = np.asarray(adata_manager.get_from_registry(KEYS.SIZE_FACTOR), dtype=np.float64).ravel()
-        return size_factor * depth_per_size(self._expression[self.train_idx], size_factor[self.train_idx])
 
     def _pairs(self, cells: NDArray[np.int64]) -> CellPairs:
         """What is read and decoded of some cells."""

@@ -17,6 +17,7 @@ from scpi.model.base._cell_batches import cell_batches
 from scpi.model.base._checks import as_indices
 from scpi.model.base._constants import KEYS
 from scpi.model.base._doses import weights_of_doses
+from scpi.model.base._explain import asked_change, unit_names
 from scpi.model.base._input_transform import as_registered
 from scpi.model.base._presets import at_least, choose_preset
 from scpi.model.base._seed import resolve_seed, seeded
@@ -486,12 +487,10 @@ class SCButterfly(NetworkModel):
         self._check_if_trained(warn=False)
         module = self.module.eval()
         if kind == "latent":
-            units = [f"latent_{index}" for index in range(self.preset_.n_translator)]
+            units = unit_names(self.preset_.n_translator)
             return AttributionTarget(lambda x: module.posterior(x, "control").mean, as_registered, units, kind=kind)
-        if kind != "change" or perturbation is None:
-            msg = f"`kind` must be 'latent', or 'change' with a `perturbation`, got {kind!r}."
-            raise ValueError(msg)
-        plans = self._weights(self.encode_perturbations([self.canonical(perturbation)])[0])
+        label = self.canonical(asked_change(kind, perturbation))
+        plans = self._weights(self.encode_perturbations([label])[0])
         return AttributionTarget(lambda x: self._predicted(x, plans) - x, as_registered, self.var_names_, kind=kind)
 
 

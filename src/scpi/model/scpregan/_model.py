@@ -10,6 +10,7 @@ import torch
 
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
+from scpi.model.base._explain import asked_change
 from scpi.model.base._input_transform import as_registered
 from scpi.model.base._presets import at_least, choose_preset
 from scpi.model.base._screen_splitter import ScreenSplitter
@@ -319,10 +320,7 @@ class SCPREGAN(NetworkModel):
         if kind == "latent":
             names = [f"unit_{index}" for index in range(self.preset_.n_latent)]
             return AttributionTarget(module.encoder, as_registered, names, kind=kind)
-        if kind != "change" or perturbation is None:
-            msg = f"`kind` must be 'latent', or 'change' with a `perturbation`, got {kind!r}."
-            raise ValueError(msg)
-        target = self._target(self.encode_perturbations([perturbation])[0])
+        target = self._target(self.encode_perturbations([asked_change(kind, perturbation)])[0])
 
         def change(x: Tensor) -> Tensor:
             z, dose = module.encoder(x), target.expand(len(x), -1)
