@@ -18,7 +18,7 @@ import scanpy as sc
 from _quiet import one_quiet_thread
 
 import scpi
-from scpi.benchmark import Candidate, evaluate, summarise
+from scpi.benchmark import ModelSpec, evaluate, summarise
 from scpi.benchmark._compare import CEILING
 from scpi.benchmark._scores import LOWER_IS_BETTER
 
@@ -59,16 +59,16 @@ def network(
     validation_size: float = 0.0,
     train: Mapping[str, Any] | None = None,
     **init: Any,
-) -> Candidate:
+) -> ModelSpec:
     """A network of scpi by the name of its class."""
     model = getattr(scpi.model, name)
-    return Candidate(
+    return ModelSpec(
         model=model, layer=layer, init=init, train=QUIET | dict(train or {}), validation_size=validation_size
     )
 
 
-def baselines(*names: str) -> dict[str, Candidate]:
-    return {name: Candidate(model=getattr(scpi.model, name)) for name in names}
+def baselines(*names: str) -> dict[str, ModelSpec]:
+    return {name: ModelSpec(model=getattr(scpi.model, name)) for name in names}
 
 
 class Screen(NamedTuple):
@@ -134,7 +134,7 @@ def run(
 
 def evaluated(
     screen: Screen,
-    models: Mapping[str, Candidate],
+    models: Mapping[str, ModelSpec],
     split: Any,
     *,
     seed: int,

@@ -25,7 +25,7 @@ import json
 import pandas as pd
 from _prediction import (
     CEILING,
-    Candidate,
+    ModelSpec,
     baselines,
     evaluated,
     in_order,
@@ -60,7 +60,7 @@ NETWORKS = {
     "SCButterfly": network("SCButterfly", validation_size=0.2),
     "SCPREGAN": network("SCPREGAN", n_steps=2000),
 }
-MODELS = BASELINES | {CEILING: Candidate(model=scpi.model.Replicate)} | NETWORKS
+MODELS = BASELINES | {CEILING: ModelSpec(model=scpi.model.Replicate)} | NETWORKS
 
 
 def collect(out) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from _prediction import (
     CEILING,
-    Candidate,
+    ModelSpec,
     baselines,
     evaluated,
     in_order,
@@ -43,8 +43,8 @@ from scpi.benchmark import splits
 # With a column of contexts and without one: the mean change of all doses knows neither
 SINGLE = {"mean of all doses"}
 BASELINES = baselines("NoChange", "LinearDose") | {
-    "mean of all doses": Candidate(model=scpi.model.MeanDelta),
-    "interpolation": Candidate(model=scpi.model.MeanDelta),
+    "mean of all doses": ModelSpec(model=scpi.model.MeanDelta),
+    "interpolation": ModelSpec(model=scpi.model.MeanDelta),
 }
 NETWORKS = {
     "MultiTaskAE": network("MultiTaskAE"),
@@ -52,7 +52,7 @@ NETWORKS = {
     "SCVIDR": network("SCVIDR"),
     "SCVIDR, log": network("SCVIDR", dose_response="log"),
 }
-MODELS = BASELINES | {CEILING: Candidate(model=scpi.model.Replicate)} | NETWORKS
+MODELS = BASELINES | {CEILING: ModelSpec(model=scpi.model.Replicate)} | NETWORKS
 
 
 def collect(out) -> None:

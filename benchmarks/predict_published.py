@@ -29,13 +29,13 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import scanpy as sc
-from _prediction import QUIET, Candidate, baselines, in_order, kept, network, parser, read, records, run, tasks_of
+from _prediction import QUIET, ModelSpec, baselines, in_order, kept, network, parser, read, records, run, tasks_of
 
 import scpi
 from scpi import metrics
+from scpi._screen._split_cells import split_cells
 from scpi.benchmark import splits
-from scpi.model.base._split import split_cells
-from scpi.model.base._transport import CellPairs
+from scpi.model.base.loading._transport import CellPairs
 from scpi.model.multitask._presets import PRESETS
 
 DATASETS = ("kang_muscat", "kang_harmony")
@@ -67,7 +67,7 @@ NETWORKS = {
     "MTAe, identity start": network("MultiTaskAE", preset="published", film_start="identity", validation_size=0.2),
     "MTAeAdv": network("MultiTaskAE", preset="published-adversarial", validation_size=0.2),
     "MTAeOT": network("MultiTaskAE", preset="published-ot", validation_size=0.2),
-    "MTAeOT, wrong pairs": Candidate(
+    "MTAeOT, wrong pairs": ModelSpec(
         model=WrongPairs, init={"preset": "published-ot"}, train=QUIET, validation_size=0.2
     ),
     "SCGEN": network("SCGEN", preset="published", validation_size=0.1),
@@ -131,7 +131,7 @@ def score(real: np.ndarray, predicted: np.ndarray, control: np.ndarray) -> dict[
     }
 
 
-def initial(candidate: Candidate, n_cells: int) -> dict:
+def initial(candidate: ModelSpec, n_cells: int) -> dict:
     """Settings of a network, with the rate of the multi-task autoencoders as many times higher as there are fewer cells."""
     if not issubclass(candidate.model, scpi.model.MultiTaskAE):
         return dict(candidate.init)

@@ -32,7 +32,7 @@ import pandas as pd
 import scanpy as sc
 import torch
 from _prediction import (
-    Candidate,
+    ModelSpec,
     Screen,
     baselines,
     evaluated,
@@ -73,7 +73,7 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
 
 
-def n_parameters(candidate: Candidate, adata: ad.AnnData, **setup) -> int:
+def n_parameters(candidate: ModelSpec, adata: ad.AnnData, **setup) -> int:
     candidate.model.setup_anndata(adata, **setup)
     module = candidate.model(adata, **candidate.init).module
     return sum(weights.numel() for weights in module.parameters() if weights.requires_grad)

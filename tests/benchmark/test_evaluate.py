@@ -10,7 +10,7 @@ from scipy import sparse
 
 import scpi
 from scpi import metrics
-from scpi.benchmark import Candidate, evaluate, splits, summarise
+from scpi.benchmark import ModelSpec, evaluate, splits, summarise
 from scpi.benchmark._scores import LOWER_IS_BETTER, SCORES
 
 N_GENES = 30
@@ -45,7 +45,7 @@ def divided(adata):
 
 @pytest.fixture(scope="module")
 def table(adata, divided):
-    models = {"mean delta": scpi.model.MeanDelta, "no change": Candidate(model=scpi.model.NoChange)}
+    models = {"mean delta": scpi.model.MeanDelta, "no change": ModelSpec(model=scpi.model.NoChange)}
     return evaluate(adata, models, divided, context_key="cell_type", seeds=(0, 1))
 
 
@@ -125,7 +125,7 @@ def test_a_layer_of_its_own_and_arguments_of_training(adata, divided):
 
     other = adata.copy()
     other.layers["other"] = other.X.copy()
-    candidate = Candidate(model=Watched, layer="other", train={"max_epochs": 7}, validation_size=0.25)
+    candidate = ModelSpec(model=Watched, layer="other", train={"max_epochs": 7}, validation_size=0.25)
     evaluate(other, {"w": candidate}, divided[:1], context_key="cell_type", metrics=["rmse"], seeds=[5], ceiling=False)
     assert seen["max_epochs"] == 7 and seen["seed"] == 5 and seen["setup"]["layer"] == "other"
     train, validation = seen["datasplitter_kwargs"]["external_indexing"]
@@ -148,7 +148,7 @@ def test_predicted_counts_are_compared_on_the_scale_of_the_cells_they_started_fr
     adata.layers["counts"] = sparse.csr_matrix(counts)
     adata.X = sparse.csr_matrix(np.log1p(counts / depth * 1e3).astype(np.float32))
     divided = splits.leave_context_out(adata, context_key="cell_type", contexts="B")
-    models = {"logarithms": scpi.model.NoChange, "counts": Candidate(model=Counts, layer="counts")}
+    models = {"logarithms": scpi.model.NoChange, "counts": ModelSpec(model=Counts, layer="counts")}
     scores = ["error_ratio", "energy_distance", "variance_error"]
     table = evaluate(adata, models, divided, context_key="cell_type", metrics=scores, seeds=(0,), ceiling=False)
     both = [table[table["model"] == name].drop(columns=["model", "seconds"]) for name in models]
@@ -163,7 +163,7 @@ def test_the_seed_is_that_of_the_first_weights_too(adata, divided):
             super().__init__(adata, registry)
             seen.append(seed)
 
-    models = {"own": Watched, "fixed": Candidate(model=Watched, init={"seed": 9})}
+    models = {"own": Watched, "fixed": ModelSpec(model=Watched, init={"seed": 9})}
     evaluate(adata, models, divided[:1], context_key="cell_type", metrics=["rmse"], seeds=[5, 6], ceiling=False)
     assert seen == [5, 9, 6, 9]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpi.model.base._perturbation_model import PerturbationModel
+    from scpi.model.base.prediction._perturbation_model import PerturbationModel
 
 CEILING = "split-half ceiling"
 CEILING_ALL_CELLS = "ceiling, all cells"
@@ -87,14 +87,14 @@ def _check_same_cells(
     """What is compared must be the same cells, on the same scale, and unseen by all or by none."""
     (first_name, first), *others = models.items()
     control = first._control_cells(first.adata, context=None, indices=cells)
-    profile = first._comparable(first._expression(first.adata, control)).mean(0)
+    profile = first._to_log_scale(first._expression(first.adata, control)).mean(0)
     for name, model in others:
         own = model._cells_to_compare(model.adata, None, own=True)
         reference = first._cells_to_compare(first.adata, None, own=True)
         if model.adata.n_obs != first.adata.n_obs or not (indices_given or np.array_equal(own, reference)):
             msg = f"{name!r} and {first_name!r} were tested on different cells: train them on the same split."
             raise ValueError(msg)
-        other = model._comparable(model._expression(model.adata, control)).mean(0)
+        other = model._to_log_scale(model._expression(model.adata, control)).mean(0)
         if other.shape != profile.shape or not np.allclose(other, profile, rtol=1e-3, atol=1e-3):
             msg = (
                 f"{name!r} and {first_name!r} do not read the same expression. Errors are only comparable on one "
@@ -111,11 +111,11 @@ def _ceiling(
     labels = model._labels(adata)
     # The same generator as `evaluate`, so that this is the half of the control that it measures changes against
     _, reference = model._halve_controls(adata, cells, np.random.default_rng(seed))
-    control = model._comparable(model._expression(adata, reference))
+    control = model._to_log_scale(model._expression(adata, reference))
     rows: list[dict[str, Any]] = []
     for label in wanted:
         members = cells[labels[cells] == label]
-        expression = model._comparable(model._expression(adata, members))
+        expression = model._to_log_scale(model._expression(adata, members))
         scores = {
             name: split_half_ceiling(
                 expression, control, metric=_metric(name), n_splits=n_splits, rng=np.random.default_rng(seed)

@@ -18,14 +18,14 @@ from scipy import sparse
 from sklearn.decomposition import PCA
 
 from scpi._keys import Key
+from scpi._screen._checks import check_expression
+from scpi._screen._matrix import dense_rows
+from scpi._screen._split_cells import split_cells
 from scpi._slots import find_layer, layer_name, listed
-from scpi.benchmark._candidate import Candidate
 from scpi.benchmark._compare import CEILING
+from scpi.benchmark._model_spec import ModelSpec
 from scpi.benchmark._scores import ACROSS, SCORES, Prediction
 from scpi.benchmark.splits._split import read_screen
-from scpi.model.base._checks import check_expression
-from scpi.model.base._dense import dense_rows
-from scpi.model.base._split import split_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpi.benchmark.splits._split import Labels, Split
-    from scpi.model.base._perturbation_model import PerturbationModel
+    from scpi.model.base.prediction._perturbation_model import PerturbationModel
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ _COMPONENTS = 30
 
 def evaluate(
     adata: AnnData,
-    models: Mapping[str, Candidate | type[PerturbationModel]],
+    models: Mapping[str, ModelSpec | type[PerturbationModel]],
     splits: Sequence[Split],
     *,
     perturbation_key: str = Key.obs.PERTURBATION,
@@ -68,7 +68,7 @@ def evaluate(
     adata
         Annotated data, cells x genes.
     models
-        Models by the name that the table gives them: classes, or :class:`Candidate` where they need arguments.
+        Models by the name that the table gives them: classes, or :class:`ModelSpec` where they need arguments.
     splits
         Divisions of the cells, as the functions of ``scpi.benchmark.splits`` make them.
     perturbation_key, control, delimiter, context_key, dose_key
@@ -114,12 +114,12 @@ def evaluate(
     # Predicted cells name the ones that they started from
     own.obs_names = [str(place) for place in range(own.n_obs)]
     candidates = {
-        name: model if isinstance(model, Candidate) else Candidate(model=model) for name, model in models.items()
+        name: model if isinstance(model, ModelSpec) else ModelSpec(model=model) for name, model in models.items()
     }
     if ceiling:
         from scpi.model import Replicate
 
-        candidates[CEILING] = Candidate(model=Replicate)
+        candidates[CEILING] = ModelSpec(model=Replicate)
     folder = None if out is None else Path(out)
     tables = []
     for split in splits:
@@ -226,7 +226,7 @@ class _Question:
         return np.asarray(pca.components_.T)
 
 
-def _kept_or_new(path: Path | None, question: _Question, name: str, candidate: Candidate, seed: int) -> pd.DataFrame:
+def _kept_or_new(path: Path | None, question: _Question, name: str, candidate: ModelSpec, seed: int) -> pd.DataFrame:
     if path is not None and path.is_file():
         return pd.DataFrame(json.loads(path.read_text()))
     rows = _run(question, candidate, seed, is_ceiling=name == CEILING)
@@ -238,7 +238,7 @@ def _kept_or_new(path: Path | None, question: _Question, name: str, candidate: C
     return table
 
 
-def _run(question: _Question, candidate: Candidate, seed: int, *, is_ceiling: bool) -> list[dict[str, Any]]:
+def _run(question: _Question, candidate: ModelSpec, seed: int, *, is_ceiling: bool) -> list[dict[str, Any]]:
     """Train a model, and score every condition."""
     rng = np.random.default_rng(seed)
     split = question.split
@@ -265,7 +265,7 @@ def _run(question: _Question, candidate: Candidate, seed: int, *, is_ceiling: bo
     return rows
 
 
-def _train(question: _Question, candidate: Candidate, cells: NDArray[np.int64], seed: int) -> PerturbationModel:
+def _train(question: _Question, candidate: ModelSpec, cells: NDArray[np.int64], seed: int) -> PerturbationModel:
     layer = question.layer if candidate.layer is None else candidate.layer
     setup = {key: value for key, value in question.setup.items() if value is not None}
     candidate.model.setup_anndata(question.data, layer=layer, **(setup | dict(candidate.setup)))

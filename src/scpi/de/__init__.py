@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from scpi._lazy import attach
 
 if TYPE_CHECKING:
-    from scpi.de._comparison import Comparison as Comparison
     from scpi.de._contrasts import contrasts as contrasts
     from scpi.de._ebayes import ModeratedFit as ModeratedFit
     from scpi.de._ebayes import ebayes as ebayes
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from scpi.de._rank_genes import rank_genes as rank_genes
     from scpi.de._shrink_effects import ShrunkenEffects as ShrunkenEffects
     from scpi.de._shrink_effects import shrink_effects as shrink_effects
+    from scpi.de._test_result import TestResult as TestResult
     from scpi.de._tests._logistic import logistic as logistic
     from scpi.de._tests._welch import welch as welch
     from scpi.de._tests._wilcoxon import wilcoxon as wilcoxon
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "Comparison": "_comparison",
+        "TestResult": "_test_result",
         "LinearFit": "_lm_fit",
         "ModeratedFit": "_ebayes",
         "Moments": "_moments",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import sparse
 
-from scpi.de._comparison import check_values
 from scpi.de._counts import check_counts
+from scpi.de._test_result import check_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -92,7 +92,7 @@ def build_model(
     DesignError
         If no group can be compared, the design is not of full rank, or leaves no residual degrees of freedom.
     """
-    compared = _comparable(samples, tested)
+    compared = _to_log_scale(samples, tested)
     if not compared:
         counted = pd.Series(samples.groups).value_counts()
         msg = (
@@ -163,7 +163,7 @@ def require_columns(obs: pd.DataFrame, names: Sequence[str], argument: str) -> N
         raise ValueError(msg)
 
 
-def _comparable(samples: Samples, tested: Sequence[str]) -> dict[str, list[str]]:
+def _to_log_scale(samples: Samples, tested: Sequence[str]) -> dict[str, list[str]]:
     """Tested groups that have samples, by split, in splits that have samples of the reference."""
     compared = {}
     splits, groups = samples.splits, samples.groups

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scpi.model.base._labels import canonical_label, split_label
+from scpi._screen._labels import canonical_label, split_label
 
 
 @dataclass(frozen=True)

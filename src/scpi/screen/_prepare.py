@@ -11,8 +11,8 @@ from scipy import sparse
 from scpi import tl
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
+from scpi._screen._checks import check_annotations, check_expression
 from scpi._slots import layer_name, listed, read_labels
-from scpi.model.base._checks import check_annotations, check_expression
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

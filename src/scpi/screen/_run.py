@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.console import Console
 
-    from scpi.model.base._perturbation_model import PerturbationModel
-    from scpi.model.base._split import Split
+    from scpi._screen._split_cells import Split
+    from scpi.model.base.prediction._perturbation_model import PerturbationModel
 
 MODEL = "SENAVAE"
 ADDITIVE = "additive"
@@ -281,7 +281,7 @@ def _predict(
     predicted = model.predict(perturbation=wanted, indices=controls, rng=seed)
     if model.module.likelihood == "nb":
         predicted.layers[COUNTS] = np.asarray(predicted.X)
-        predicted.X = model._comparable(np.asarray(predicted.X))
+        predicted.X = model._to_log_scale(np.asarray(predicted.X))
         predicted.uns[Key.uns.PREDICTION][Key.uns.CONTROL_MEAN] = np.asarray(adata.X[controls].mean(axis=0)).ravel()
     real = AnnData(
         adata.X[cells], obs=pd.DataFrame({Key.obs.PERTURBATION: labels}), var=pd.DataFrame(index=adata.var_names)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from scpi.model.base._split import Split, split_cells
+from scpi._screen._split_cells import Split, split_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from scpi._screen._matrix import dense_rows
 from scpi.attribution import AttributionTarget
-from scpi.model.base._dense import dense_rows
-from scpi.model.base._input_transform import InputTransform
-from scpi.model.base._seed import seeded
+from scpi.model.base.loading._input_transform import InputTransform
+from scpi.model.base.training._seed import seeded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

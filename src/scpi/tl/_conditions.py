@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import ArrayLike, NDArray
 
-    from scpi.model.base._predictive_model import PredictiveModel
+    from scpi.model.base.prediction._predictive_model import PredictiveModel
 
 
 class Condition(NamedTuple):

@@ -11,7 +11,7 @@ from scpi._groups import choose_groups
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._slots import listed, read_activity, read_labels, result_params
-from scpi.de import Comparison, false_discovery_control, group_moments, welch, wilcoxon
+from scpi.de import TestResult, false_discovery_control, group_moments, welch, wilcoxon
 from scpi.metrics import dar, hits_at_n
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def differential_activity(
     codes = np.where(labels.codes >= 0, translation[labels.codes], -1)
     full = _TESTS[method](activity, codes, reference=0)
     mean = group_moments(activity, codes, n_groups=len(order)).mean
-    comparison = Comparison(effect=mean[1:] - mean[0], score=full.score[1:], log_pval=full.log_pval[1:])
+    comparison = TestResult(effect=mean[1:] - mean[0], score=full.score[1:], log_pval=full.log_pval[1:])
 
     own, targets = _own_sets(adata, gene_sets_key, names, tested, target_genes, delimiter)
     pval_adj = false_discovery_control(comparison.pval)
@@ -207,7 +207,7 @@ def _own_sets(
 
 
 def _tidy(
-    comparison: Comparison, pval_adj: NDArray[np.float64], groups: Sequence[str], names: NDArray[np.object_]
+    comparison: TestResult, pval_adj: NDArray[np.float64], groups: Sequence[str], names: NDArray[np.object_]
 ) -> pd.DataFrame:
     """One row for each group and set, by group and then by rank."""
     order = np.argsort(-np.abs(comparison.score), axis=1, kind="stable")

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 import scpi
-from scpi.model.base._cell_data import BatchSampler
+from scpi.model.base.loading._cell_data import BatchSampler
 from scpi.model.clustering._components import principal_components
 from scpi.model.clustering._networks import Encoder
 from scpi.model.clustering._presets import CONTRASTIVE, SCDEEPCLUSTER, SCZIDESK

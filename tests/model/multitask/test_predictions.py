@@ -7,18 +7,18 @@ import scanpy as sc
 import torch
 
 import scpi
-from scpi.model.base._fold_changes import from_log_level, log_level
-from scpi.model.base._regression import chosen_ridge_weights
+from scpi.model.base.prediction._fold_changes import from_log_level, log_level
+from scpi.model.base.prediction._regression import chosen_ridge_weights
 
 
 def change(model, **kwargs):
     predicted = model.predict(perturbation="drug", **kwargs)
-    return model._comparable(np.asarray(predicted.X)).mean(0) - _start(model, predicted)
+    return model._to_log_scale(np.asarray(predicted.X)).mean(0) - _start(model, predicted)
 
 
 def _start(model, predicted):
     rows = model.adata[predicted.obs["source_cell"].tolist()].X.toarray()
-    return model._comparable(rows).mean(0)
+    return model._to_log_scale(rows).mean(0)
 
 
 def means(adata, context, label):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import scpi
-from scpi.model.base._doses import weights_of_doses
+from scpi._screen._doses import weights_of_doses
 
 SMALL = {"control_hidden": (16,), "treated_hidden": (16,), "n_latent": 8, "n_translator": 8}
 DOSED = [("A", 0.5), ("A", 2.0), ("B", 1.0)]

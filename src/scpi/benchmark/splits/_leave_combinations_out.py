@@ -9,8 +9,8 @@ import numpy as np
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
+from scpi._screen._labels import canonical_label
 from scpi.benchmark.splits._split import choose, read_screen
-from scpi.model.base._labels import canonical_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

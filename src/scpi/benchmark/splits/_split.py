@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scpi._screen._labels import canonical_label
 from scpi._slots import listed, read_labels
-from scpi.model.base._labels import canonical_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

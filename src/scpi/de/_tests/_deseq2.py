@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import special
 
 from scpi._optional import import_extra
-from scpi.de._comparison import Comparison
+from scpi.de._test_result import TestResult
 from scpi.de._tests._method import Method
 from scpi.de._units import contrast, sum_units
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scpi.de._tests._method import Cells
 
 
-def _test(cells: Cells, *, cooks_filter: bool = True) -> Comparison:
+def _test(cells: Cells, *, cooks_filter: bool = True) -> TestResult:
     """Wald test of DESeq2 on sums over samples; genes without counts and, with `cooks_filter`, outliers are NaN."""
     dds = import_extra("pydeseq2.dds", extra="deseq2")
     ds = import_extra("pydeseq2.ds", extra="deseq2")
@@ -53,7 +53,7 @@ def _test(cells: Cells, *, cooks_filter: bool = True) -> Comparison:
         score[group, kept] = table["stat"]
         tested = np.where(table["pvalue"].isna(), np.nan, np.abs(table["stat"]))
         log_pval[group, kept] = np.minimum(np.log(2.0) + special.log_ndtr(-tested), 0.0)
-    return Comparison(effect=effect, score=score, log_pval=log_pval)
+    return TestResult(effect=effect, score=score, log_pval=log_pval)
 
 
 METHOD = Method(

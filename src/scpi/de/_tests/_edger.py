@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from scpi._optional import import_extra
-from scpi.de._comparison import Comparison
 from scpi.de._filter_by_expr import filter_by_expr
+from scpi.de._test_result import TestResult
 from scpi.de._tests._method import Method
 from scpi.de._units import contrast, sum_units
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scpi.de._tests._method import Cells
 
 
-def _test(cells: Cells, *, robust: bool = False, filter_genes: bool = True) -> Comparison:
+def _test(cells: Cells, *, robust: bool = False, filter_genes: bool = True) -> TestResult:
     """Quasi-likelihood F-test of edgeR on sums over samples; genes that are filtered out are NaN."""
     edger = import_extra("pyedger", extra="edger")
     units = sum_units(cells)
@@ -33,7 +33,7 @@ def _test(cells: Cells, *, robust: bool = False, filter_genes: bool = True) -> C
         effect[group, kept] = table["logFC"]
         score[group, kept] = np.sign(table["logFC"]) * np.sqrt(np.maximum(table["F"], 0.0))
         log_pval[group, kept] = np.log(np.maximum(table["PValue"], np.finfo(np.float64).tiny))
-    return Comparison(effect=effect, score=score, log_pval=log_pval)
+    return TestResult(effect=effect, score=score, log_pval=log_pval)
 
 
 METHOD = Method(

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, special
 
-from scpi.de._comparison import Comparison, check_groups, check_values
 from scpi.de._moments import group_moments, other_moments
+from scpi.de._test_result import TestResult, check_groups, check_values
 from scpi.de._tests._method import Cells, Method
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def logistic(
     reference: int | None,
     covariates: ArrayLike | pd.DataFrame | None = None,
     n_jobs: int = 1,
-) -> Comparison:
+) -> TestResult:
     """Logistic regression of the group on each gene: likelihood-ratio test of every group against the reference.
 
     The log odds of a cell being of the group rather than of the reference are a + b x, x being the expression of one
@@ -85,7 +85,7 @@ def logistic(
             rows = np.flatnonzero((groups == group) | others)
             score[group] = _scores(matrix[rows], groups[rows] == group, design[rows], n_jobs)
     log_pval = np.minimum(np.log(2.0) + special.log_ndtr(-np.abs(score)), 0.0)
-    return Comparison(effect=effect, score=score, log_pval=log_pval)
+    return TestResult(effect=effect, score=score, log_pval=log_pval)
 
 
 def _design(covariates: ArrayLike | pd.DataFrame | None, n_rows: int) -> NDArray[np.float64]:
@@ -292,7 +292,7 @@ def _fit(block: _Block, null: NDArray[np.float64]) -> NDArray[np.float64]:
     return score
 
 
-def _test(cells: Cells) -> Comparison:
+def _test(cells: Cells) -> TestResult:
     return logistic(
         cells.values, cells.codes, reference=cells.reference, covariates=cells.covariates, n_jobs=cells.n_jobs
     )

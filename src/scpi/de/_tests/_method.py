@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from scpi.de._comparison import Comparison
+    from scpi.de._test_result import TestResult
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Method:
 
     name: str
     """Name by which :func:`scpi.de.rank_genes` knows it."""
-    test: Callable[..., Comparison]
+    test: Callable[..., TestResult]
     """Takes :class:`Cells` and the options of the test."""
     takes: Literal["expression", "counts"]
     """Log-normalised expression, or counts."""

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scpi.de._comparison import Comparison, check_groups, check_values
 from scpi.de._moments import group_moments, other_moments
+from scpi.de._test_result import TestResult, check_groups, check_values
 from scpi.de._tests._method import Cells, Method
 from scpi.de._tests._welch import compare_means
 
 
-def _test(cells: Cells) -> Comparison:
+def _test(cells: Cells) -> TestResult:
     matrix = check_values(cells.values)
     groups, n_groups = check_groups(matrix.shape[0], cells.codes, cells.reference, 2)
     moments = group_moments(matrix, groups, n_groups=n_groups)

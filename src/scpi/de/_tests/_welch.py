@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpi.de._comparison import Comparison, check_groups, check_values
 from scpi.de._moments import group_moments, other_moments
 from scpi.de._student import two_sided_log_pval
+from scpi.de._test_result import TestResult, check_groups, check_values
 from scpi.de._tests._method import Cells, Method
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scpi.de._moments import Moments
 
 
-def welch(values: ArrayLike, codes: ArrayLike, *, reference: int | None) -> Comparison:
+def welch(values: ArrayLike, codes: ArrayLike, *, reference: int | None) -> TestResult:
     """Welch's t-test of every group against the reference, in every column at once.
 
     The null hypothesis is that group and reference have the same mean; their variances may differ (Welch,
@@ -53,7 +53,7 @@ def welch(values: ArrayLike, codes: ArrayLike, *, reference: int | None) -> Comp
     return compare_means(moments, other_moments(moments, reference), reference)
 
 
-def compare_means(moments: Moments, other: Moments, reference: int | None) -> Comparison:
+def compare_means(moments: Moments, other: Moments, reference: int | None) -> TestResult:
     """Welch's test from the moments of the groups and those of what each is compared with."""
     effect = moments.mean - other.mean
     n, n_other = moments.size[:, None].astype(np.float64), other.size[:, None].astype(np.float64)
@@ -68,10 +68,10 @@ def compare_means(moments: Moments, other: Moments, reference: int | None) -> Co
     inverse_df = (error / scale) ** 2 / (n - 1.0) + (error_other / scale) ** 2 / (n_other - 1.0)
     df = 1.0 / np.where(defined, inverse_df, 1.0)
     log_pval = np.where(defined, two_sided_log_pval(score, df), 0.0)
-    return Comparison(effect=effect, score=score, log_pval=log_pval)
+    return TestResult(effect=effect, score=score, log_pval=log_pval)
 
 
-def _test(cells: Cells) -> Comparison:
+def _test(cells: Cells) -> TestResult:
     return welch(cells.values, cells.codes, reference=cells.reference)
 
 

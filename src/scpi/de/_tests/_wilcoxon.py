@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, special
 
-from scpi.de._comparison import Comparison, check_groups, check_values
+from scpi.de._test_result import TestResult, check_groups, check_values
 from scpi.de._tests._method import Cells, Method
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _SHORT = 50_000_000
 
 def wilcoxon(
     values: ArrayLike, codes: ArrayLike, *, reference: int | None, continuity: bool = True, n_jobs: int = 1
-) -> Comparison:
+) -> TestResult:
     """Rank-sum test (Wilcoxon, Mann-Whitney) of every group against the reference, in every column.
 
     The null hypothesis is that the values of group and reference come from one distribution. The statistic is the
@@ -70,7 +70,7 @@ def wilcoxon(
     if reference is not None:
         effect[reference], score[reference] = 0.0, 0.0
     log_pval = np.minimum(np.log(2.0) + special.log_ndtr(-np.abs(score)), 0.0)
-    return Comparison(effect=effect, score=score, log_pval=log_pval)
+    return TestResult(effect=effect, score=score, log_pval=log_pval)
 
 
 def _as_illico_takes_it(matrix: Any) -> Any:
@@ -117,7 +117,7 @@ def _rank(
     return {name: table[name].to_numpy().reshape(-1, n_columns) for name in ("statistic", "z_score")}
 
 
-def _test(cells: Cells, *, continuity: bool = True) -> Comparison:
+def _test(cells: Cells, *, continuity: bool = True) -> TestResult:
     return wilcoxon(cells.values, cells.codes, reference=cells.reference, continuity=continuity, n_jobs=cells.n_jobs)
 
 

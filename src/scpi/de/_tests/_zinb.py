@@ -9,9 +9,9 @@ from scipy import sparse, special
 
 from scpi._rng import as_generator
 from scpi.de._calibration import calibrate
-from scpi.de._comparison import Comparison, check_groups
 from scpi.de._counts import check_counts
 from scpi.de._overdispersion import check_size_factors
+from scpi.de._test_result import TestResult, check_groups
 from scpi.de._tests._method import Cells, Method
 from scpi.de._zinb import fit, fit_from_counts, tally, tally_width
 
@@ -37,7 +37,7 @@ def zinb(
     n_permutations: int | None = None,
     rng: int | np.random.Generator | None = 0,
     n_jobs: int = 1,
-) -> Comparison:
+) -> TestResult:
     """Zero-inflated negative binomial model: likelihood-ratio test of every group against the reference.
 
     The counts of a gene are zero with a probability pi, and else negative binomial with mean s mu and overdispersion
@@ -116,7 +116,7 @@ def zinb(
         member = groups[pooled.rows] == group
         effect[group], log_pval[group] = _compare(pooled, member, n_permutations, generator, n_jobs)
     score = -np.sign(effect) * special.ndtri_exp(np.minimum(log_pval, 0.0) - np.log(2.0))
-    return Comparison(effect=effect, score=np.where(log_pval < 0, score, 0.0), log_pval=log_pval)
+    return TestResult(effect=effect, score=np.where(log_pval < 0, score, 0.0), log_pval=log_pval)
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def _compare(
     return effect, log_pval
 
 
-def _test(cells: Cells, *, n_permutations: int | None = None, rng: int | np.random.Generator | None = 0) -> Comparison:
+def _test(cells: Cells, *, n_permutations: int | None = None, rng: int | np.random.Generator | None = 0) -> TestResult:
     return zinb(
         cells.values,
         cells.codes,

@@ -11,11 +11,12 @@ from scvi.data import fields as scvi_fields
 from scvi.utils import setup_anndata_dsp
 
 from scpi._keys import Key
+from scpi._screen._checks import check_annotations, check_expression, check_paired
+from scpi._screen._labels import canonical_label, encode_labels
 from scpi._slots import find_layer, layer_name
-from scpi.model.base._checked_model import CheckedModel, check_modalities
-from scpi.model.base._checks import check_annotations, check_expression, check_paired
 from scpi.model.base._constants import KEYS
-from scpi.model.base._field import (
+from scpi.model.base._model_base import ModelBase, check_modalities
+from scpi.model.base.setup._fields import (
     ContextField,
     GeneSetField,
     LabelField,
@@ -27,8 +28,7 @@ from scpi.model.base._field import (
     PerturbationField,
     SizeFactorField,
 )
-from scpi.model.base._labels import canonical_label, encode_labels
-from scpi.model.base._rollback import unchanged_on_failure
+from scpi.model.base.setup._rollback import unchanged_on_failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ _MODALITY_ARGS = (
 )
 
 
-class ScreenModel(CheckedModel):
+class ScreenModel(ModelBase):
     """Base class of models that read a perturbation screen: setup, checks, labels and expression.
 
     Subclasses build themselves in ``__init__``, train in :meth:`train` and say in :meth:`_predict_cells` what control
@@ -223,7 +223,7 @@ class ScreenModel(CheckedModel):
     ) -> NDArray[np.float32]:
         """Expression of control cells ``indices`` under the doses ``design`` (n_perturbations,), cells x genes."""
 
-    def _comparable(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _to_log_scale(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
         """Expression on the scale on which predictions are compared with measured cells."""
         return expression
 

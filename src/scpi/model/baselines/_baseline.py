@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base._perturbation_model import PerturbationModel
-from scpi.model.base._profiles import take_profiles
-from scpi.model.base._screen_splitter import ScreenSplitter
+from scpi.model.base.loading._screen_splitter import ScreenSplitter
+from scpi.model.base.prediction._perturbation_model import PerturbationModel
+from scpi.model.base.prediction._profiles import take_profiles
 from scpi.model.baselines._profiles_module import ProfilesModule
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpi.model.base._fold_changes import from_log_level, log_level
+from scpi.model.base.prediction._fold_changes import from_log_level, log_level
 from scpi.model.baselines._mean_delta import MeanDelta
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.decomposition import PCA
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base._presets import at_least
+from scpi.model.base.training._presets import at_least
 from scpi.model.baselines._mean_delta import MeanDelta
 from scpi.model.baselines._profiles_module import ProfilesModule
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
-    from scpi.model.base._screen_splitter import ScreenSplitter
+    from scpi.model.base.loading._screen_splitter import ScreenSplitter
 
 
 class PCAShift(MeanDelta):

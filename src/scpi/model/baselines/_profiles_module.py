@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from scvi.module.base import BaseModuleClass, LossOutput
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base._kept_arrays import KeptProfiles
+from scpi.model.base.prediction._profile_buffers import ProfileBuffers
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 
-class ProfilesModule(KeptProfiles, BaseModuleClass):
+class ProfilesModule(ProfileBuffers, BaseModuleClass):
     """Holds profiles, and what else a baseline learns, in the place of a network.
 
     Parameters

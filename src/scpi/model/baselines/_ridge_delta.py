@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scpi.model.base._regression import chosen_ridge_weights
+from scpi.model.base.prediction._regression import chosen_ridge_weights
 from scpi.model.baselines._context_delta import ContextDelta
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpi.model.base._regression import best_setting
+from scpi.model.base.prediction._regression import best_setting
 from scpi.model.baselines._context_delta import ContextDelta, squared_distances
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from scpi.attribution import DecoderTarget
-from scpi.model.base._explain import unit_names
+from scpi.model.base.targets import unit_names
 from scpi.model.clustering._model import ClusteringModel
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base._count_likelihoods import negative_binomial_loss, zero_inflated_loss
+from scpi.model.base.losses._count_likelihoods import negative_binomial_loss, zero_inflated_loss
 from scpi.model.clustering._module import ClusteringModule, Losses
 from scpi.model.clustering._networks import CountDecoder, Encoder
 from scpi.model.clustering._self_training import (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from scvi.data.fields import MuDataWrapper
 
-from scpi.model.base._field import LabelField, SizeFactorField
+from scpi.model.base.setup._fields import LabelField, SizeFactorField
 
 if TYPE_CHECKING:
     from anndata import AnnData

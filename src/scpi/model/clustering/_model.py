@@ -13,18 +13,18 @@ from scvi.data import fields as scvi_fields
 from scvi.train import TrainRunner
 from scvi.utils import setup_anndata_dsp
 
+from scpi._screen._checks import as_indices, check_annotations, check_expression, check_paired
 from scpi._slots import find_layer, layer_name
 from scpi.attribution import AttributionTarget
-from scpi.model.base._cell_batches import cell_batches
-from scpi.model.base._cell_data import CellData
-from scpi.model.base._checked_model import CheckedModel, check_modalities
-from scpi.model.base._checks import as_indices, check_annotations, check_expression, check_paired
 from scpi.model.base._constants import KEYS
-from scpi.model.base._explain import unit_names
-from scpi.model.base._field import MuDataSizeFactorField, SizeFactorField
-from scpi.model.base._presets import at_least, choose_preset
-from scpi.model.base._rollback import unchanged_on_failure
-from scpi.model.base._seed import resolve_seed, seeded
+from scpi.model.base._model_base import ModelBase, check_modalities
+from scpi.model.base.loading._cell_batches import cell_batches
+from scpi.model.base.loading._cell_data import CellData
+from scpi.model.base.setup._fields import MuDataSizeFactorField, SizeFactorField
+from scpi.model.base.setup._rollback import unchanged_on_failure
+from scpi.model.base.targets import unit_names
+from scpi.model.base.training._presets import at_least, choose_preset
+from scpi.model.base.training._seed import resolve_seed, seeded
 from scpi.model.clustering._fields import (
     MuDataTrainingLabelField,
     MuDataTrainingWeightField,
@@ -51,7 +51,7 @@ _START_CELLS = 5000
 _MODALITY_ARGS = ("layer", "labels_key", "weight_key", "size_factor_key")
 
 
-class ClusteringModel(CheckedModel):
+class ClusteringModel(ModelBase):
     """Base class of the networks that learn an embedding of cells with clusters in it.
 
     Subclasses name their presets and build their module.

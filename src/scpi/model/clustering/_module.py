@@ -10,7 +10,7 @@ from scvi.module.base import BaseModuleClass, LossOutput
 from torch import Tensor, nn
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base._input_transform import InputTransform
+from scpi.model.base.loading._input_transform import InputTransform
 from scpi.model.clustering._components import principal_components
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base._epoch_means import EpochMeans
+from scpi.model.base.training._epoch_metrics import EpochMetrics
 from scpi.model.clustering._centroids import find_centroids, kmeans
 from scpi.model.clustering._self_training import target_distribution
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from scpi.model.base._cell_data import CellData
+    from scpi.model.base.loading._cell_data import CellData
     from scpi.model.clustering._centroids import FindClusters
     from scpi.model.clustering._module import ClusteringModule, Losses
     from scpi.model.clustering._presets import Optimizer, Preset
@@ -73,7 +73,7 @@ class ClusteringPlan(pl.LightningModule):
         self._clustering_since: int | None = None
         self._target: Tensor | None = None
         self._labels: NDArray[np.intp] | None = None
-        self._means = EpochMeans()
+        self._means = EpochMetrics()
         self._best, self._best_epoch = math.inf, 0
         self._converged = False
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from scpi.model.base._input_transform import Transform
-from scpi.model.base._presets import Rules
+from scpi.model.base.loading._input_transform import Transform
+from scpi.model.base.training._presets import Rules
 
 Optimizer = Literal["adam", "amsgrad", "adadelta"]
 Augmentation = Literal["zero", "value", "noise"]

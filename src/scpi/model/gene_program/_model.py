@@ -16,14 +16,14 @@ from scvi.train import TrainRunner
 from scvi.utils import setup_anndata_dsp
 
 from scpi._keys import Key
+from scpi._screen._checks import check_annotations, check_expression, check_paired
 from scpi._slots import find_layer, layer_name, listed
 from scpi.attribution import AttributionTarget, DecoderTarget
-from scpi.model.base._cell_batches import cell_batches
-from scpi.model.base._cell_data import CellData
-from scpi.model.base._checked_model import CheckedModel, check_modalities
-from scpi.model.base._checks import check_annotations, check_expression, check_paired
 from scpi.model.base._constants import KEYS
-from scpi.model.base._field import (
+from scpi.model.base._model_base import ModelBase, check_modalities
+from scpi.model.base.loading._cell_batches import cell_batches
+from scpi.model.base.loading._cell_data import CellData
+from scpi.model.base.setup._fields import (
     ContextField,
     GeneSetField,
     MuDataContextField,
@@ -31,9 +31,9 @@ from scpi.model.base._field import (
     MuDataSizeFactorField,
     SizeFactorField,
 )
-from scpi.model.base._presets import at_least, choose_preset
-from scpi.model.base._rollback import unchanged_on_failure
-from scpi.model.base._seed import resolve_seed, seeded
+from scpi.model.base.setup._rollback import unchanged_on_failure
+from scpi.model.base.training._presets import at_least, choose_preset
+from scpi.model.base.training._seed import resolve_seed, seeded
 from scpi.model.gene_program._module import GeneProgramModule
 from scpi.model.gene_program._plan import GeneProgramPlan
 from scpi.model.gene_program._presets import PRESETS, RULES
@@ -57,7 +57,7 @@ _UNKNOWN = "unknown"
 _MODALITY_ARGS = ("layer", "batch_key", "size_factor_key", "gene_sets_key")
 
 
-class GeneProgramAE(CheckedModel):
+class GeneProgramAE(ModelBase):
     """Autoencoder of counts whose latent units are gene programs.
 
     Units are not negative and mostly silent, and each changes the logarithm of the expression of few genes, so that a

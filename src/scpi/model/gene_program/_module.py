@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base._count_likelihoods import negative_binomial_loss, zero_inflated_loss
-from scpi.model.base._input_transform import InputTransform
+from scpi.model.base.loading._input_transform import InputTransform
+from scpi.model.base.losses._count_likelihoods import negative_binomial_loss, zero_inflated_loss
 from scpi.model.gene_program._penalties import (
     activation_correlation,
     decoder_overlap,

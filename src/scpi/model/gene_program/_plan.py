@@ -9,7 +9,7 @@ import lightning.pytorch as pl
 import torch
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base._epoch_means import EpochMeans
+from scpi.model.base.training._epoch_metrics import EpochMetrics
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -51,7 +51,7 @@ class GeneProgramPlan(pl.LightningModule):
         self.module, self.preset = module, module.preset
         self.n_cells, self.n_epochs, self.n_batches = n_cells, n_epochs, n_batches
         self._n_known_batches = n_known_batches
-        self._means = EpochMeans()
+        self._means = EpochMetrics()
         self._best, self._n_bad = math.inf, 0
 
     def configure_optimizers(self) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from scpi.model.base._input_transform import Transform
-from scpi.model.base._presets import Rules
+from scpi.model.base.loading._input_transform import Transform
+from scpi.model.base.training._presets import Rules
 
 Likelihood = Literal["nb", "zinb", "poisson", "gaussian"]
 Orthogonality = Literal["none", "weights", "activations", "decoder", "total_correlation"]

@@ -11,11 +11,11 @@ from anndata import AnnData
 
 from scpi._keys import Key
 from scpi._rng import as_generator
+from scpi._screen._checks import as_indices
 from scpi._slots import read_labels
-from scpi.model.base._checks import as_indices
 from scpi.model.base._constants import KEYS
-from scpi.model.base._predictive_model import draw_cells
-from scpi.model.base._presets import at_least
+from scpi.model.base.prediction._predictive_model import draw_cells
+from scpi.model.base.training._presets import at_least
 from scpi.model.latent_shift._batches import batch_shifts
 from scpi.model.latent_shift._gene_scores import linear_surrogate
 from scpi.model.latent_shift._shift_model import ShiftVAEModel

@@ -11,7 +11,7 @@ from torch import nn
 from torch.distributions import Distribution, Normal, kl_divergence
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base._kept_arrays import KeptProfiles
+from scpi.model.base.prediction._profile_buffers import ProfileBuffers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +51,7 @@ class ShiftVAE(BaseModuleClass):
                 FCLayers(preset.n_latent, preset.n_hidden, **layers), nn.Linear(preset.n_hidden, n_genes)
             )
         )
-        self.kept = KeptProfiles(more=["latent_least", "latent_most"])
+        self.kept = ProfileBuffers(more=["latent_least", "latent_most"])
 
     def encode(self, x: Tensor) -> Tensor:
         """Mean of the latent units, (n_cells, n_latent), without a draw."""

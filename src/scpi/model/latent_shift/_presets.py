@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from scpi.model.base._presets import Rules
+from scpi.model.base.training._presets import Rules
 
 Controls = Literal["paired", "all"]
 Regression = Literal["ridge", "ols", "none"]

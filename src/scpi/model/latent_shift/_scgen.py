@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from scpi.model.base._latent_shifts import measured_shifts
+from scpi.model.base.prediction._latent_shifts import measured_shifts
 from scpi.model.latent_shift._model import LatentShiftModel
 from scpi.model.latent_shift._presets import SCGEN_PRESETS, SCGENPreset
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from scpi.model.base._profiles import Profiles
+    from scpi.model.base.prediction._profiles import Profiles
 
 
 class SCGEN(LatentShiftModel):

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from scpi.model.base._latent_shifts import largest_dose, measured_shifts
-from scpi.model.base._regression import chosen_ridge_weights, least_squares_weights
+from scpi.model.base.prediction._latent_shifts import largest_dose, measured_shifts
+from scpi.model.base.prediction._regression import chosen_ridge_weights, least_squares_weights
 from scpi.model.latent_shift._model import LatentShiftModel
 from scpi.model.latent_shift._presets import SCVIDR_PRESETS, SCVIDRPreset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from scpi.model.base._profiles import Profiles
+    from scpi.model.base.prediction._profiles import Profiles
 
 
 class SCVIDR(LatentShiftModel):

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from scpi.attribution import DecoderTarget
-from scpi.model.base._cell_splitter import CellSplitter
 from scpi.model.base._constants import KEYS
-from scpi.model.base._fused import FusedTrainingPlan
-from scpi.model.base._presets import at_least, choose_preset
-from scpi.model.base._seed import resolve_seed, seeded
-from scpi.model.base._shift_model import ShiftModel
+from scpi.model.base.loading._cell_splitter import CellSplitter
+from scpi.model.base.prediction._shift_model import ShiftModel
+from scpi.model.base.training._fused import FusedTrainingPlan
+from scpi.model.base.training._presets import at_least, choose_preset
+from scpi.model.base.training._seed import resolve_seed, seeded
 from scpi.model.latent_shift._module import ShiftVAE
 from scpi.model.latent_shift._presets import RULES, ShiftPreset
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from scpi._screen._doses import weights_of_doses
 from scpi._slots import listed
-from scpi.model.base._doses import weights_of_doses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from scpi._screen._checks import check_expression
 from scpi.attribution import DecoderTarget
-from scpi.model.base._cell_batches import cell_batches
-from scpi.model.base._checks import check_expression
 from scpi.model.base._constants import KEYS
-from scpi.model.base._fold_changes import from_log_level, log_level
-from scpi.model.base._latent_shifts import measured_shifts
-from scpi.model.base._presets import at_least, choose_preset
-from scpi.model.base._regression import chosen_ridge_weights
-from scpi.model.base._seed import resolve_seed, seeded
-from scpi.model.base._shift_model import ShiftModel
+from scpi.model.base.loading._cell_batches import cell_batches
+from scpi.model.base.prediction._fold_changes import from_log_level, log_level
+from scpi.model.base.prediction._latent_shifts import measured_shifts
+from scpi.model.base.prediction._regression import chosen_ridge_weights
+from scpi.model.base.prediction._shift_model import ShiftModel
+from scpi.model.base.training._presets import at_least, choose_preset
+from scpi.model.base.training._seed import resolve_seed, seeded
 from scpi.model.multitask._coder import ConditionCoder
 from scpi.model.multitask._counts import changed_counts, log_normalised
 from scpi.model.multitask._module import MultiTaskModule
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from scpi.model.base._profiles import Profiles
+    from scpi.model.base.prediction._profiles import Profiles
     from scpi.model.multitask._plan import Phase
     from scpi.model.multitask._presets import Preset
 
@@ -367,7 +367,7 @@ class MultiTaskAE(ShiftModel):
         change = (1.0 - share) * (after - before).cpu().numpy() + share * ratio
         return changed_counts(x.cpu().numpy(), change, (depth * before.exp()).cpu().numpy(), theta, rng=rng)
 
-    def _comparable(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _to_log_scale(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(log_normalised(expression), dtype=np.float32) if self._reads_counts else expression
 
     def _decoded_change(self, shift: Tensor, perturbation: str, dose: float | None) -> Callable[[Tensor], Tensor]:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base._count_likelihoods import negative_binomial_loss
-from scpi.model.base._kept_arrays import KeptProfiles
+from scpi.model.base.losses._count_likelihoods import negative_binomial_loss
+from scpi.model.base.prediction._profile_buffers import ProfileBuffers
 from scpi.model.multitask._counts import DEPTH
 from scpi.model.multitask._layers import Conditioned
 
@@ -62,7 +62,7 @@ class MultiTaskModule(BaseModuleClass):
         self.log_theta = nn.Parameter(torch.zeros(n_genes)) if preset.likelihood == "nb" else None
         self.discriminator = _discriminator(preset.n_latent, preset.n_discriminator) if preset.adversary else None
         # Latent means of the training cells, and their mean expression, for each context and condition
-        self.kept, self.kept_expression = KeptProfiles(), KeptProfiles()
+        self.kept, self.kept_expression = ProfileBuffers(), ProfileBuffers()
 
     def depth(self, counts: Tensor, size_factor: Tensor | None = None) -> Tensor:
         """Sum of the counts of each cell, or what its size factor stands for; (n_cells, 1)."""

@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional as F
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base._epoch_means import EpochMeans
-from scpi.model.base._fused import fused
+from scpi.model.base.training._epoch_metrics import EpochMetrics
+from scpi.model.base.training._fused import fused
 
 if TYPE_CHECKING:
     from lightning.pytorch.core.optimizer import LightningOptimizer
@@ -43,7 +43,7 @@ class MultiTaskPlan(pl.LightningModule):
         self.automatic_optimization = False
         self.module, self.preset, self.lr = module, module.preset, lr
         self._ends = [(phase, sum(list(phases.values())[: i + 1])) for i, phase in enumerate(phases)]
-        self._means = EpochMeans()
+        self._means = EpochMetrics()
         self._phase: Phase | None = None
         self._steps = 0
 

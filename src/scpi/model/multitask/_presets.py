@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
-from scpi.model.base._presets import Rules
+from scpi.model.base.training._presets import Rules
 from scpi.model.multitask._coder import Coding
 from scpi.model.multitask._layers import Conditioning, Norm, Start
 

@@ -8,9 +8,9 @@ import numpy as np
 from scipy import sparse
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base._paired_cells import pair_conditions
-from scpi.model.base._paired_splitter import PairedSplitter
-from scpi.model.base._transport import CellPairs
+from scpi.model.base.loading._paired_cells import pair_conditions
+from scpi.model.base.loading._paired_splitter import PairedSplitter
+from scpi.model.base.loading._transport import CellPairs
 from scpi.model.multitask._counts import depth_per_size, log_normalised
 
 if TYPE_CHECKING:

@@ -12,16 +12,16 @@ from anndata import AnnData
 
 from scpi._keys import Key
 from scpi._rng import as_generator
+from scpi._screen._checks import as_indices
+from scpi._screen._doses import weights_of_doses
 from scpi.attribution import AttributionTarget
-from scpi.model.base._cell_batches import cell_batches
-from scpi.model.base._checks import as_indices
 from scpi.model.base._constants import KEYS
-from scpi.model.base._doses import weights_of_doses
-from scpi.model.base._explain import asked_change, unit_names
-from scpi.model.base._input_transform import as_registered
-from scpi.model.base._presets import at_least, choose_preset
-from scpi.model.base._seed import resolve_seed, seeded
-from scpi.model.base._training import NetworkModel
+from scpi.model.base.loading._cell_batches import cell_batches
+from scpi.model.base.loading._input_transform import as_registered
+from scpi.model.base.targets import asked_change, unit_names
+from scpi.model.base.training._presets import at_least, choose_preset
+from scpi.model.base.training._seed import resolve_seed, seeded
+from scpi.model.base.training._training import NetworkModel
 from scpi.model.scbutterfly._module import SIDES, SCButterflyModule
 from scpi.model.scbutterfly._plan import SCButterflyPlan
 from scpi.model.scbutterfly._presets import PRESETS, RULES

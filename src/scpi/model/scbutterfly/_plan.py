@@ -10,8 +10,8 @@ import lightning.pytorch as pl
 import torch
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base._epoch_means import EpochMeans
-from scpi.model.base._fused import fused
+from scpi.model.base.training._epoch_metrics import EpochMetrics
+from scpi.model.base.training._fused import fused
 from scpi.model.scbutterfly._losses import adversarial, soft_labels
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class SCButterflyPlan(pl.LightningModule):
         ]
         self._phase, self._n_epochs = self._left.pop(0)
         self._began = 0
-        self._means = EpochMeans()
+        self._means = EpochMetrics()
         self._best, self._best_epoch = math.inf, 0
         self._state: dict[str, Tensor] | None = None
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scpi.model.base._presets import Rules
+from scpi.model.base.training._presets import Rules
 
 if TYPE_CHECKING:
-    from scpi.model.base._transport import Pairing, PlanMethod
+    from scpi.model.base.loading._transport import Pairing, PlanMethod
 
 
 @dataclass(frozen=True, kw_only=True)

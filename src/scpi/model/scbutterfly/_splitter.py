@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpi.model.base._cell_data import BatchSampler
 from scpi.model.base._constants import KEYS
-from scpi.model.base._paired_cells import pair_conditions
-from scpi.model.base._paired_splitter import PairedSplitter
+from scpi.model.base.loading._cell_data import BatchSampler
+from scpi.model.base.loading._paired_cells import pair_conditions
+from scpi.model.base.loading._paired_splitter import PairedSplitter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scvi.data import AnnDataManager
 
-    from scpi.model.base._transport import CellPairs
+    from scpi.model.base.loading._transport import CellPairs
     from scpi.model.scbutterfly._module import Side
     from scpi.model.scbutterfly._presets import Preset
 

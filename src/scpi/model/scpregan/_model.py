@@ -10,12 +10,12 @@ import torch
 
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
-from scpi.model.base._explain import asked_change
-from scpi.model.base._input_transform import as_registered
-from scpi.model.base._presets import at_least, choose_preset
-from scpi.model.base._screen_splitter import ScreenSplitter
-from scpi.model.base._seed import resolve_seed, seeded
-from scpi.model.base._training import NetworkModel
+from scpi.model.base.loading._input_transform import as_registered
+from scpi.model.base.loading._screen_splitter import ScreenSplitter
+from scpi.model.base.targets import asked_change
+from scpi.model.base.training._presets import at_least, choose_preset
+from scpi.model.base.training._seed import resolve_seed, seeded
+from scpi.model.base.training._training import NetworkModel
 from scpi.model.scpregan._module import SCPREGANModule
 from scpi.model.scpregan._plan import SCPREGANPlan
 from scpi.model.scpregan._presets import PRESETS, RULES

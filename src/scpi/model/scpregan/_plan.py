@@ -9,8 +9,8 @@ import lightning.pytorch as pl
 import torch
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base._epoch_means import EpochMeans
-from scpi.model.base._fused import fused
+from scpi.model.base.training._epoch_metrics import EpochMetrics
+from scpi.model.base.training._fused import fused
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +40,7 @@ class SCPREGANPlan(pl.LightningModule):
         self.automatic_optimization = False
         self.module, self.n_steps = module, n_steps
         self._scale = 1.0 if lr is None else lr / module.preset.lr
-        self._means = EpochMeans()
+        self._means = EpochMetrics()
 
     def configure_optimizers(self) -> Any:
         """Adam for discriminators, generators and encoder, and how the learning rates fall."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from scpi.model.base._presets import Rules
+from scpi.model.base.training._presets import Rules
 
 Output = Literal["layer_norm", "relu", "softplus"]
 Decay = Literal["step", "cosine"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch.utils.data import DataLoader, Sampler
 
-from scpi.model.base._cell_splitter import CellSplitter
+from scpi.model.base.loading._cell_splitter import CellSplitter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

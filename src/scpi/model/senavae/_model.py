@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import torch
 
+from scpi._screen._checks import check_expression
 from scpi.attribution import AttributionTarget
-from scpi.model.base._checks import check_expression
 from scpi.model.base._constants import KEYS
-from scpi.model.base._data_splitter import PerturbationDataSplitter
-from scpi.model.base._mmd import bandwidth_from_cells
-from scpi.model.base._schedules import anneal_end
-from scpi.model.base._seed import resolve_seed, seeded
-from scpi.model.base._training import NetworkModel
+from scpi.model.base.loading._data_splitter import PerturbationDataSplitter
+from scpi.model.base.losses._mmd import bandwidth_from_cells
+from scpi.model.base.training._schedules import anneal_end
+from scpi.model.base.training._seed import resolve_seed, seeded
+from scpi.model.base.training._training import NetworkModel
 from scpi.model.senavae._initial import initialise_interventions, initialise_linear
 from scpi.model.senavae._interpretation import InterpretationMixin
 from scpi.model.senavae._module import SENAVAEModule
@@ -349,7 +349,7 @@ class SENAVAE(InterpretationMixin, NetworkModel):
                 out.append((self.module.sample(expected) if sample else expected).cpu().numpy())
         return np.concatenate(out).astype(np.float32)
 
-    def _comparable(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _to_log_scale(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
         """Counts are compared after normalisation to 10,000 a cell and a logarithm."""
         if self.module.likelihood == "normal":
             return expression

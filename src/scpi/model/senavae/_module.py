@@ -10,7 +10,7 @@ from scvi.module.base import BaseModuleClass, LossOutput, auto_move_data
 from torch import Tensor, nn
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base._mmd import batched_mmd
+from scpi.model.base.losses._mmd import batched_mmd
 from scpi.model.senavae._decoder import Decoder
 from scpi.model.senavae._encoder import Encoder
 from scpi.model.senavae._intervention import InterventionEncoder

@@ -1,0 +1,29 @@
+"""A model to evaluate, and how it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scpi.model.base.prediction._perturbation_model import PerturbationModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """A model to evaluate, and how it is built and trained."""
+
+    model: type[PerturbationModel]
+    """Class of the model or baseline."""
+    layer: str | None = None
+    """Entry of ``adata.layers`` that it reads, such as counts; that of the evaluation if ``None``."""
+    setup: Mapping[str, Any] = field(default_factory=dict)
+    """More arguments of its ``setup_anndata``."""
+    init: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of its constructor, other than the data."""
+    train: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of its ``train``, such as ``max_epochs``."""
+    validation_size: float = 0.0
+    """Share of the training cells of every condition that it may watch while it trains."""

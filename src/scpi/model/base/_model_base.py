@@ -1,0 +1,211 @@
+"""Models that check the data they read, and leave it as it was when they refuse it."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+from anndata import AnnData
+from scvi.data._constants import _SCVI_UUID_KEY
+from scvi.model.base import BaseModelClass
+from scvi.model.base._constants import SAVE_KEYS
+
+from scpi._screen._checks import NORMAL_ADVICE, check_annotations, check_expression, check_paired
+from scpi._screen._matrix import dense_rows
+from scpi._slots import find_layer
+from scpi.model.base._constants import KEYS
+from scpi.model.base.setup._rollback import unchanged_on_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import pandas as pd
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+
+class ModelBase(BaseModelClass):
+    """Base class of all models: loading, checks of new data, and expression of cells."""
+
+    _reads_counts = False
+    """Whether the expression must be counts."""
+    _reads_logs = False
+    """Whether the expression must be log-normalised."""
+    _advice = NORMAL_ADVICE
+    """What to do about expression that is no counts, at the end of the message."""
+
+    def __init__(self, adata: AnnData | MuData | None = None, registry: dict[str, Any] | None = None) -> None:
+        super().__init__(adata, registry)
+        self._checked: AnnData | MuData | None = None
+        self._copy: AnnData | MuData | None = None
+        if adata is not None:
+            self.var_names_: list[str] = self._var(self.adata).index.astype(str).tolist()
+
+    @classmethod
+    def load(cls, dir_path: str, adata: AnnData | MuData | bool | None = None, **kwargs: Any) -> Self:
+        """Load a saved model, as :meth:`scvi.model.base.BaseModelClass.load`.
+
+        A saved model is a Python pickle: load only files that you trust.
+
+        Parameters
+        ----------
+        dir_path
+            Folder of the saved model.
+        adata
+            Data to load it with. If ``None``, the data that was saved with the model; if ``False``, none.
+        **kwargs
+            As in scvi-tools.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged or is not a saved model, or the genes of the data are not those of the model.
+        """
+        path = Path(dir_path) / f"{kwargs.get('prefix') or ''}{SAVE_KEYS.MODEL_FNAME}"
+        if path.is_file():
+            saved = _read_saved(path)
+            if adata is not None and adata is not False and "var_names_" in saved:
+                modality = _modality(adata, saved["registry_"])
+                check_annotations(modality)
+                _check_genes(modality.var_names, saved["var_names_"])
+        try:
+            if adata is None or adata is False:
+                return super().load(dir_path, adata, **kwargs)
+            with unchanged_on_failure(adata):
+                return super().load(dir_path, adata, **kwargs)
+        except RuntimeError as error:
+            if "PytorchStreamReader" not in str(error):
+                raise
+            raise ValueError(_damaged(path, error)) from error
+
+    def _validate_anndata(self, adata: AnnData | MuData | None = None, copy_if_view: bool = True) -> AnnData | MuData:
+        """Check new data before scvi-tools transfers the setup to it; a view is left alone and its copy used."""
+        if adata is None and self.adata is None:
+            msg = "The model was loaded without data: pass the cells as `adata`."
+            raise ValueError(msg)
+        if adata is None or adata is self.adata:
+            return super()._validate_anndata(adata, copy_if_view=copy_if_view)
+        is_copy = adata.is_view
+        if is_copy:
+            adata = adata.copy()
+        if adata is not self._checked:
+            modality = _modality(adata, self.registry)
+            check_annotations(modality)
+            _check_genes(modality.var_names, self.var_names_)
+            layer = self.registry["setup_args"].get("layer")
+            check_expression(
+                find_layer(modality, layer), counts=self._reads_counts, logs=self._reads_logs, advice=self._advice
+            )
+            self._checked = None
+        with unchanged_on_failure(adata):
+            adata = super()._validate_anndata(adata, copy_if_view=copy_if_view)
+        # Copies of views are no one else's: scvi-tools would keep each of them.
+        if self._copy is not None and self._copy is not adata and self._copy is not self.adata:
+            self._per_instance_manager_store[self.id].pop(self._copy.uns[_SCVI_UUID_KEY], None)
+        self._checked, self._copy = adata, adata if is_copy else None
+        return adata
+
+    def _modality(self, adata: AnnData | MuData) -> AnnData:
+        """The AnnData that holds the expression."""
+        return _modality(adata, self.registry)
+
+    def _var(self, adata: AnnData | MuData) -> pd.DataFrame:
+        return self._modality(adata).var
+
+    def _field(self, adata: AnnData | MuData, key: str) -> Any:
+        """Registered values of the cells of ``adata``, after validation."""
+        return self.get_anndata_manager(adata, required=True).get_from_registry(key)
+
+    def _has_field(self, key: str) -> bool:
+        return bool(self.registry["field_registries"].get(key, {}).get("data_registry"))
+
+    def _expression(self, adata: AnnData | MuData, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Dense expression of some cells."""
+        return dense_rows(self._field(adata, KEYS.X), indices)
+
+
+def _read_saved(path: Path) -> dict[str, Any]:
+    """Attributes of a saved model."""
+    try:
+        # Mapped, so that only what is no tensor is read.
+        saved = torch.load(path, map_location="cpu", mmap=True, weights_only=False)
+        attributes: dict[str, Any] = saved[SAVE_KEYS.ATTR_DICT_KEY]
+        attributes["registry_"]
+    except (EOFError, pickle.UnpicklingError, RuntimeError, AttributeError, LookupError, TypeError, OSError) as error:
+        raise ValueError(_damaged(path, error)) from error
+    return attributes
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return f"The model file {str(path)!r} is damaged or is not a model of scpi ({error})."
+
+
+def _modality(adata: AnnData | MuData, registry: dict[str, Any]) -> AnnData:
+    """The AnnData that holds the expression, of data of the kind that the model was set up with."""
+    modality = registry["field_registries"][KEYS.X]["data_registry"].get("mod_key")
+    wanted, given = "AnnData" if modality is None else "MuData", "AnnData" if isinstance(adata, AnnData) else "MuData"
+    if wanted != given:
+        msg = f"The model was set up with {wanted}, but {given} was given."
+        raise TypeError(msg)
+    if modality is None:
+        return adata
+    if modality not in adata.mod:
+        msg = f"The model reads the modality {modality!r}, but the data has {list(adata.mod)}."
+        raise ValueError(msg)
+    check_paired(adata, modality)
+    return adata.mod[modality]
+
+
+def _check_genes(given: pd.Index, wanted: Sequence[str]) -> None:
+    """The genes must be those of the model, in its order."""
+    names = given.astype(str)
+    if names.tolist() == list(wanted):
+        return
+    known = set(names)
+    missing = [name for name in wanted if name not in known]
+    msg = (
+        f"The data lacks {len(missing)} of the {len(wanted)} genes that the model was trained on, "
+        f"for instance {missing[:5]}."
+        if missing
+        else "The genes of the data are not those of the model, in its order. Take `adata[:, model.var_names_].copy()`."
+    )
+    raise ValueError(msg)
+
+
+def check_modalities(mdata: MuData, modalities: dict[str, str] | None, arguments: Sequence[str]) -> dict[str, str]:
+    """Modality of each argument of a setup.
+
+    Parameters
+    ----------
+    mdata
+        Multimodal data.
+    modalities
+        Modality by argument, as the user gave it.
+    arguments
+        Arguments that stand in a modality.
+
+    Returns
+    -------
+    The checked modalities.
+
+    Raises
+    ------
+    ValueError
+        If the modality of the expression is not said, or an argument or a modality does not exist.
+    """
+    there = list(mdata.mod)
+    if not modalities or "layer" not in modalities:
+        msg = f"`modalities` must say where the expression is, such as {{'layer': {there[0]!r}}}. There are {there}."
+        raise ValueError(msg)
+    unknown = sorted(set(modalities) - set(arguments))
+    if unknown:
+        msg = f"`modalities` has no place for {unknown}; it takes {list(arguments)}."
+        raise ValueError(msg)
+    for argument, modality in modalities.items():
+        if modality is not None and modality not in mdata.mod:
+            msg = f"`modalities[{argument!r}]` is {modality!r}, but the modalities are {there}."
+            raise ValueError(msg)
+    return modalities

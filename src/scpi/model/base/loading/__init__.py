@@ -1,0 +1,1 @@
+"""Reading cells, and batches of them."""

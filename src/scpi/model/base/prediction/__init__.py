@@ -1,0 +1,1 @@
+"""Predicted cells, and the profiles and shifts that they are made from."""

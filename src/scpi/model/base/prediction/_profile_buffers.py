@@ -1,0 +1,57 @@
+"""Arrays that a model takes from its training cells and keeps with its weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from scpi.model.base.prediction._profiles import Profiles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+
+class ProfileBuffers(nn.Module):
+    """Holds profiles, and what else a model learns from its training cells, as buffers, so that it saves and loads them.
+
+    Parameters
+    ----------
+    more
+        Names of what else is kept.
+    """
+
+    def __init__(self, more: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._kept = (*Profiles._fields, *more)
+        for name in self._kept:
+            self.register_buffer(name, torch.empty(0))
+
+    def put(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep arrays by their name."""
+        for name, values in arrays.items():
+            # PyTorch knows no negative strides, which components of scikit-learn may have
+            # Not all devices know double precision
+            kept = torch.from_numpy(np.ascontiguousarray(values))
+            setattr(self, name, kept.float() if kept.is_floating_point() else kept)
+
+    def array(self, name: str) -> NDArray[np.float64]:
+        """One of the arrays of numbers, in double precision."""
+        values: Tensor = getattr(self, name)
+        return values.cpu().double().numpy()
+
+    def profiles(self) -> Profiles:
+        """What is kept."""
+        kept = (getattr(self, name).cpu() for name in Profiles._fields)
+        return Profiles(*((values.double() if values.is_floating_point() else values).numpy() for values in kept))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        # Which pairs were measured is only known from the training cells, and thus from what was saved.
+        for name in self._kept:
+            setattr(self, name, torch.empty_like(state_dict[prefix + name]))
+        super()._load_from_state_dict(state_dict, prefix, *args)

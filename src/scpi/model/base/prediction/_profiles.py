@@ -1,0 +1,129 @@
+"""Mean profiles of the training cells: of the controls of every context, and of every condition in every context."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from scpi._screen._doses import weights_of_doses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+
+class Profiles(NamedTuple):
+    """Means over training cells.
+
+    Attributes
+    ----------
+    control
+        Mean of the control cells of each context, contexts x genes; NaN where a context has none.
+    treated
+        Mean of the cells of each measured pair of context and condition, pairs x genes.
+    context
+        Context of each pair.
+    design
+        Doses of the single perturbations in each pair, pairs x perturbations.
+    n_cells
+        Cells of each pair.
+    """
+
+    control: NDArray[np.float64]
+    treated: NDArray[np.float64]
+    context: NDArray[np.int64]
+    design: NDArray[np.float64]
+    n_cells: NDArray[np.int64]
+
+    @property
+    def controls(self) -> NDArray[np.float64]:
+        """Mean of the controls of each context; for those without controls, that of the others."""
+        missing = np.asarray(np.isnan(self.control).any(axis=1))
+        return np.where(missing[:, None], self.control[~missing].mean(0), self.control)
+
+    def balanced_control(self, allowed: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+        """Mean over contexts, those ``allowed`` or all, of the mean of their controls."""
+        there = np.asarray(~np.isnan(self.control).any(axis=1))
+        if allowed is not None and (there & allowed).any():
+            there &= allowed
+        return np.asarray(self.control[there].mean(0))
+
+    @property
+    def changes(self) -> NDArray[np.float64]:
+        """Change of each pair against the controls of its context."""
+        return self.changes_of(np.arange(len(self.treated)))
+
+    def changes_of(self, pairs: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Change of some pairs."""
+        return np.asarray(self.treated[pairs] - self.controls[self.context[pairs]])
+
+    def of_same_members(self, design: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
+        """Pairs with the perturbations of ``design`` (n_perturbations,), at any dose."""
+        differ = np.logical_xor(self.design, design).sum(1)
+        return np.flatnonzero(differ == 0)
+
+    def by_context(self, design: NDArray[np.floating[Any]]) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """Change of each context that was measured under ``design``, at its dose.
+
+        Between measured doses the change is linear in the logarithm of dose plus 1, with none at dose 0; beyond the
+        largest measured dose it stays what it is there.
+        """
+        pairs, dose = self.of_same_members(design), float(design.max())
+        changes = dict(zip(pairs.tolist(), self.changes_of(pairs), strict=True))
+        for context in np.unique(self.context[pairs]):
+            own = pairs[self.context[pairs] == context].tolist()
+            weights = weights_of_doses({pair: float(self.design[pair].max()) for pair in own}, dose)
+            yield int(context), np.sum([weight * changes[pair] for pair, weight in weights.items()], axis=0)
+
+
+def take_profiles(
+    x: Any,
+    cells: NDArray[np.int64],
+    *,
+    condition: NDArray[np.int64],
+    context: NDArray[np.int64],
+    is_control: NDArray[np.bool_],
+    design: NDArray[np.floating[Any]],
+    n_contexts: int,
+) -> Profiles:
+    """Average training cells.
+
+    Parameters
+    ----------
+    x
+        Expression of all cells, dense or sparse.
+    cells
+        The training cells.
+    condition, context, is_control
+        Code of the condition and of the context of each training cell, and whether it is a control.
+    design
+        Doses of the single perturbations in each condition.
+    n_contexts
+        Number of contexts.
+    """
+    control = np.full((n_contexts, x.shape[1]), np.nan)
+    there, first = np.unique(context[is_control], return_inverse=True)
+    control[there] = _means(x, cells[is_control], first, len(there))
+    pairs, second = np.unique(
+        np.stack([context[~is_control], condition[~is_control]], axis=1), axis=0, return_inverse=True
+    )
+    second = second.reshape(-1)
+    return Profiles(
+        control=control,
+        treated=_means(x, cells[~is_control], second, len(pairs)),
+        context=pairs[:, 0],
+        design=np.asarray(design, dtype=np.float64)[pairs[:, 1]],
+        n_cells=np.bincount(second, minlength=len(pairs)),
+    )
+
+
+def _means(x: Any, rows: NDArray[np.int64], group: NDArray[np.intp], n_groups: int) -> NDArray[np.float64]:
+    """Mean of the rows of each group, in double precision, without making a sparse matrix dense."""
+    sizes = np.bincount(group, minlength=n_groups)
+    # Weights of all rows, so that those of a matrix stored by columns need not be taken out of it
+    weights = sparse.csr_matrix((1.0 / sizes[group], (group, rows)), shape=(n_groups, x.shape[0]))
+    means = weights @ x
+    return np.asarray(means.toarray() if sparse.issparse(means) else means, dtype=np.float64)

@@ -1,0 +1,301 @@
+"""Shifts of latent units between controls and perturbed cells."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from scpi._slots import listed
+from scpi.attribution import AttributionTarget
+from scpi.model.base._constants import KEYS
+from scpi.model.base.loading._cell_batches import cell_batches
+from scpi.model.base.loading._input_transform import as_registered
+from scpi.model.base.prediction._profiles import take_profiles
+from scpi.model.base.targets import asked_change, unit_names
+from scpi.model.base.training._training import NetworkModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from scpi.model.base.prediction._profiles import Profiles
+
+
+class ShiftModel(NetworkModel):
+    """Base class of models that shift the latent units of an autoencoder.
+
+    Subclasses set ``restrict_to`` and make a module with ``encode`` and ``kept``
+    (:class:`~scpi.model.base.prediction._profile_buffers.ProfileBuffers`) in ``__init__``, call ``_keep_profiles`` after training, and say in
+    ``_measured_shift`` what the shift of a measured condition is. One that was not measured at all has the sum of the
+    shifts of its members.
+    """
+
+    preset_: Any
+
+    @property
+    def restrict_to(self) -> list[str] | None:
+        """Contexts that shifts are taken from; all if ``None``."""
+        return self.restrict_to_
+
+    @restrict_to.setter
+    def restrict_to(self, contexts: Sequence[str] | None) -> None:
+        if contexts is None:
+            self.restrict_to_: list[str] | None = None
+            return
+        if not self.has_contexts:
+            msg = "`restrict_to` was given, but `setup_anndata` was called without `context_key`."
+            raise ValueError(msg)
+        wanted = [contexts] if isinstance(contexts, str) else [str(name) for name in contexts]
+        unknown = sorted(set(wanted) - set(self._known_contexts()))
+        if unknown or not wanted:
+            msg = f"`restrict_to` must name contexts of the data ({listed(self._known_contexts())}), got {wanted}."
+            raise ValueError(msg)
+        self.restrict_to_ = wanted
+
+    def _known_contexts(self) -> list[str]:
+        """Names of the contexts of the data that the model was set up with."""
+        state = self.registry["field_registries"][KEYS.CONTEXT]["state_registry"]
+        return [str(name) for name in state["categorical_mapping"]]
+
+    def _keep_profiles(self) -> None:
+        """Keep the latent means of the training cells."""
+        cells = np.asarray(self.train_indices)
+        z = self.get_latent_representation(indices=cells)
+        profiles = self._profiles_of(z, np.arange(len(cells)))
+        self.module.kept.put(profiles._asdict() | {"latent_least": z.min(0), "latent_most": z.max(0)})
+        self.module.kept.to(self.module.device)
+
+    def _profiles_of(self, values: Any, rows: NDArray[np.int64]) -> Profiles:
+        """Means of values of the training cells, which are these rows of them, for each context and condition."""
+        cells = np.asarray(self.train_indices)
+        design, codes = self._conditions(self.adata)
+        return take_profiles(
+            values,
+            rows,
+            condition=codes[cells],
+            context=self._context_codes(self.adata)[cells],
+            is_control=self._labels(self.adata)[cells] == self.control_,
+            design=design,
+            n_contexts=len(self._known_contexts()) if self.has_contexts else 1,
+        )
+
+    def _conditions(self, adata: AnnData | MuData) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Doses of the single perturbations in every condition, and the condition of every cell."""
+        state = self.get_anndata_manager(adata, required=True).get_state_registry(KEYS.CONDITION)
+        design = self.encode_perturbations(list(state["conditions"]), list(state["doses"]))
+        return design, np.asarray(self._field(adata, KEYS.CONDITION)).ravel().astype(np.int64)
+
+    def _batches(
+        self,
+        adata: AnnData | MuData,
+        indices: Sequence[int] | NDArray[np.int64] | None,
+        *,
+        batch_size: int | None = None,
+    ) -> Iterator[Tensor]:
+        """What the network reads of cells, a few at a time, in the mode for predictions."""
+        self.module.eval()
+        for tensors in cell_batches(self, adata, indices, batch_size=batch_size, device=self.module.device):
+            yield self._read(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR))
+
+    def _read(self, x: Tensor, size_factor: Tensor | None = None) -> Tensor:
+        """What the network reads of registered expression: the same, but for models of counts."""
+        return as_registered(x, size_factor)
+
+    @torch.inference_mode()
+    def get_latent_representation(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
+        batch_size: int | None = None,
+    ) -> NDArray[np.float32]:
+        """Mean of the latent units of cells.
+
+        Parameters
+        ----------
+        adata
+            Cells; the training data if ``None``.
+        indices
+            Cells to take; all if ``None``.
+        batch_size
+            Cells at a time.
+
+        Returns
+        -------
+        Array of shape (n_cells, n_latent).
+        """
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        return np.concatenate(
+            [self.module.encode(x).cpu().numpy() for x in self._batches(adata, indices, batch_size=batch_size)]
+        )
+
+    @abstractmethod
+    def _measured_shift(
+        self, profiles: Profiles, design: NDArray[np.float64], control: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
+        """Shift under doses ``design``, for a context with latent mean ``control``; ``None`` without training cells."""
+
+    def _shift(
+        self, profiles: Profiles, doses: NDArray[np.floating[Any]], control: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Shift under any doses: the sum of those of the members where they were not measured together."""
+        return self._composed(doses, lambda design: self._measured_shift(profiles, design, control), control)
+
+    def _composed(
+        self,
+        doses: NDArray[np.floating[Any]],
+        measured: Callable[[NDArray[np.float64]], NDArray[np.float64] | None],
+        control: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """What is ``measured`` under doses, or the sum over their members where these were not measured together."""
+        design = np.asarray(doses, dtype=np.float64)
+        if not design.any():
+            return np.zeros(len(control))
+        found = measured(design)
+        if found is not None:
+            return found
+        members = np.flatnonzero(design)
+        if len(members) == 1:
+            where = "" if self.restrict_to is None else f" of the contexts {self.restrict_to}"
+            msg = f"No training cell{where} has {self.perturbations_[members[0]]!r} alone: there is no shift to add."
+            raise ValueError(msg)
+        alone = np.where(np.eye(len(design), dtype=bool)[members], design, 0.0)
+        return np.sum([self._composed(member, measured, control) for member in alone], axis=0)
+
+    def _allowed(self, profiles: Profiles) -> NDArray[np.bool_]:
+        """Whether shifts may be taken from a context."""
+        if self.restrict_to is None:
+            return np.ones(len(profiles.control), dtype=bool)
+        return np.isin(self._known_contexts(), self.restrict_to)
+
+    def get_shift(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        perturbation: str,
+        context: str | None = None,
+        dose: float | None = None,
+    ) -> NDArray[np.float64]:
+        """Shift of the latent units under a perturbation.
+
+        Parameters
+        ----------
+        adata
+            Data with control cells of the context; the training data if ``None``.
+        perturbation
+            A label: a perturbation or a combination.
+        context
+            Context that the shift is for. If ``None``, an average one: that with the mean controls of all.
+        dose
+            Dose of the perturbations; 1 if ``None``.
+
+        Returns
+        -------
+        Array of shape (n_latent,).
+
+        Raises
+        ------
+        ValueError
+            If the perturbation or the context is unknown, or there is no shift to take.
+        """
+        self._check_if_trained(warn=False)
+        profiles = self.module.kept.profiles()
+        design = self.encode_perturbations([perturbation], None if dose is None else [dose])[0]
+        if context is None:
+            return self._shift(profiles, design, profiles.balanced_control())
+        adata = self._validate_anndata(adata)
+        self._check_context(adata, context)
+        code = int(np.flatnonzero(self._contexts(adata).astype(str) == str(context))[0])
+        return self._shift(profiles, design, self._latent_control(adata, profiles, code))
+
+    def _latent_control(self, adata: AnnData | MuData, profiles: Profiles, code: int) -> NDArray[np.float64]:
+        """Latent mean of the controls of a context."""
+        return self._control_of(
+            adata, profiles, code, lambda cells: self.get_latent_representation(adata, indices=cells)
+        )
+
+    def _control_of(
+        self,
+        adata: AnnData | MuData,
+        profiles: Profiles,
+        code: int,
+        values: Callable[[NDArray[np.int64]], Any],
+    ) -> NDArray[np.float64]:
+        """Mean of the controls of a context: of those trained on, or of the values of ``adata`` where there were none."""
+        if code < len(profiles.control) and not np.isnan(profiles.control[code]).any():
+            return np.asarray(profiles.control[code])
+        of_context = np.flatnonzero((self._context_codes(adata) == code) & (self._labels(adata) == self.control_))
+        if not len(of_context):
+            msg = f"Context {self._contexts(adata)[code]!r} has no control cell, neither in training nor in the data."
+            raise ValueError(msg)
+        return np.asarray(values(of_context).mean(0, dtype=np.float64)).ravel()
+
+    def _latent_controls(self, adata: AnnData | MuData, indices: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Latent mean of the controls of the context of each of some cells, (n_cells, n_latent)."""
+        profiles = self.module.kept.profiles()
+        codes, place = np.unique(self._context_codes(adata)[indices], return_inverse=True)
+        return np.stack([self._latent_control(adata, profiles, int(code)) for code in codes])[place]
+
+    def _shifts(
+        self, adata: AnnData | MuData, indices: NDArray[np.int64], designs: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Shift of each of some cells, under doses of its own, (n_cells, n_latent)."""
+        profiles = self.module.kept.profiles()
+        codes = self._context_codes(adata)[indices]
+        rows, place = np.unique(np.column_stack([codes, designs]), axis=0, return_inverse=True)
+        centres = {code: self._latent_control(adata, profiles, int(code)) for code in np.unique(codes)}
+        shifts = [self._shift(profiles, row[1:], centres[int(row[0])]) for row in rows]
+        return np.stack(shifts)[place.reshape(-1)]
+
+    @abstractmethod
+    def _decoded_change(self, shift: Tensor, perturbation: str, dose: float | None) -> Callable[[Tensor], Tensor]:
+        """Function from expression to what the decoded cell changes by under a shift and a condition."""
+
+    def attribution_target(
+        self,
+        kind: Literal["latent", "change"] = "latent",
+        *,
+        perturbation: str | None = None,
+        context: str | None = None,
+        dose: float | None = None,
+    ) -> AttributionTarget:
+        """Differentiable function of what the network reads, for attributions.
+
+        Parameters
+        ----------
+        kind
+            ``"latent"`` (means of the latent units) or ``"change"`` (what the decoded cell changes by under
+            ``perturbation``: expression, or logarithms of shares for a likelihood of counts).
+        perturbation, context, dose
+            Which condition, for ``"change"``, and the context whose shift is taken, as in :meth:`get_shift`.
+
+        Returns
+        -------
+        The function, the transform of registered expression into its input (log-normalisation for a likelihood of counts, and
+        none for others), and the names of its outputs.
+
+        Raises
+        ------
+        ValueError
+            If the kind does not exist, or the perturbation is missing or unknown.
+        """
+        self._check_if_trained(warn=False)
+        module = self.module.eval()
+        if kind == "latent":
+            return AttributionTarget(module.encode, self._read, self._units(), kind=kind)
+        perturbation = asked_change(kind, perturbation)
+        shift = self.get_shift(perturbation=perturbation, context=context, dose=dose)
+        moved = torch.from_numpy(shift.astype(np.float32)).to(module.device)
+        change = self._decoded_change(moved, perturbation, dose)
+        return AttributionTarget(change, self._read, self.var_names_, kind=kind)
+
+    def _units(self) -> list[str]:
+        return unit_names(self.preset_.n_latent)

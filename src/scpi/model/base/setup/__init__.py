@@ -1,0 +1,1 @@
+"""Registration of data: fields and what undoes them."""

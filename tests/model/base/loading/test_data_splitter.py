@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+
+import scpi
+from scpi.model.base._constants import KEYS
+from scpi.model.base.loading._data_splitter import PerturbationDataSplitter
+
+
+@pytest.fixture
+def make_splitter():
+    def make(adata, *, setup=None, **kwargs):
+        scpi.model.NoChange.setup_anndata(adata, **(setup or {}))
+        return PerturbationDataSplitter(scpi.model.NoChange(adata).adata_manager, **kwargs)
+
+    return make
+
+
+def matched(rows, matrix):
+    """Cells of the matrix that equal each row."""
+    matrix = matrix.toarray() if sparse.issparse(matrix) else np.asarray(matrix)
+    return [np.flatnonzero((matrix == row).all(1)) for row in rows.numpy()]
+
+
+@pytest.mark.parametrize("convert", [sparse.csr_matrix, sparse.csc_matrix, lambda x: x.toarray()])
+def test_a_batch_holds_the_cells_of_the_screen(screen, make_splitter, convert):
+    screen.X = convert(screen.X)
+    splitter = make_splitter(screen, n_cells=6, n_parts=3)
+    labels = screen.obs["perturbation"].replace({"B+A": "A+B"}).to_numpy()
+    seen = []
+    for batch in splitter.train_dataloader():
+        n_parts = len(batch[KEYS.DESIGN])
+        assert batch[KEYS.X].shape == batch[KEYS.PERTURBED].shape == (6 * n_parts, screen.n_vars)
+        assert batch[KEYS.X].dtype == batch[KEYS.PERTURBED].dtype == torch.float32
+        for cells in matched(batch[KEYS.X], screen.X):
+            assert (labels[cells] == "control").any()
+            assert np.isin(cells, splitter.train_idx).any()
+        weight = batch[KEYS.WEIGHT].reshape(-1) > 0
+        assert (batch[KEYS.PERTURBED][~weight] == 0).all()
+        names = ["+".join(np.array(list("ABCD"))[row.numpy() > 0]) for row in batch[KEYS.DESIGN]]
+        wanted = np.repeat(names, 6)[weight.numpy()]
+        for name, cells in zip(wanted, matched(batch[KEYS.PERTURBED][weight], screen.X), strict=True):
+            cell = next(cell for cell in cells if labels[cell] == name and cell in splitter.train_idx)
+            seen.append(cell)
+    perturbed = splitter.train_idx[labels[splitter.train_idx] != "control"]
+    assert sorted(seen) == perturbed.tolist()
+
+
+def test_the_same_batches_for_the_same_seed(make_screen, make_splitter):
+    first, again, other = (
+        torch.cat([batch[KEYS.PERTURBED] for batch in make_splitter(make_screen(), seed=seed).train_dataloader()])
+        for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again)
+    assert first.shape != other.shape or not torch.equal(first, other)
+
+
+def test_the_seed_of_scvi_tools_is_taken(make_screen, make_splitter):
+    import scvi
+
+    before = scvi.settings.seed
+    try:
+        scvi.settings.seed = 7
+        expected = make_splitter(make_screen(), seed=7).train_idx
+        np.testing.assert_array_equal(make_splitter(make_screen()).train_idx, expected)
+    finally:
+        scvi.settings.seed = before
+
+
+def test_validation_has_controls_of_its_own(screen, make_splitter):
+    splitter = make_splitter(screen, train_size=0.7, validation_size=0.2)
+    labels = screen.obs["perturbation"].to_numpy()
+    for cells in (splitter.train_idx, splitter.val_idx, splitter.test_idx):
+        assert (labels[cells] == "control").any() and (labels[cells] != "control").any()
+    for loader, cells in (
+        (splitter.val_dataloader(), splitter.val_idx),
+        (splitter.test_dataloader(), splitter.test_idx),
+    ):
+        for batch in loader:
+            for candidates in matched(batch[KEYS.X], screen.X):
+                assert np.isin(candidates, cells).any()
+    first, again = (torch.cat([batch[KEYS.X] for batch in splitter.val_dataloader()]) for _ in range(2))
+    assert torch.equal(first, again)
+
+
+def test_batch_and_size_factor_are_those_of_the_cells(screen, make_splitter):
+    setup = {"batch_key": "batch", "size_factor_key": "depth", "dose_key": "dose"}
+    splitter = make_splitter(screen, setup=setup, n_cells=6, n_parts=3)
+    depth, lane = screen.obs["depth"].to_numpy(np.float32), (screen.obs["batch"] == "b2").to_numpy()
+    for batch in splitter.train_dataloader():
+        # The size factor of this screen is the total count.
+        torch.testing.assert_close(batch[KEYS.SIZE_FACTOR], batch[KEYS.X].sum(1, keepdim=True))
+        weight = batch[KEYS.WEIGHT].reshape(-1, 1)
+        expected = torch.where(weight > 0, batch[KEYS.PERTURBED].sum(1, keepdim=True), 1.0)
+        torch.testing.assert_close(batch[KEYS.PERTURBED_SIZE_FACTOR], expected)
+        assert set(batch[KEYS.DESIGN].unique().tolist()) <= {0.0, 0.5, 1.0}
+        for cells, code in zip(matched(batch[KEYS.X], screen.X), batch[KEYS.BATCH].ravel().tolist(), strict=True):
+            assert (lane[cells] == code).any()
+    assert depth.min() > 0
+
+
+def test_controls_are_of_the_batch_and_context_of_the_perturbed_cells(screen, make_splitter):
+    splitter = make_splitter(screen, setup={"batch_key": "batch", "context_key": "cell_type"}, n_cells=6)
+    strata = (screen.obs["batch"] + screen.obs["cell_type"]).to_numpy()
+    sampler = splitter.train_dataloader().sampler
+    for batch in sampler:
+        real = batch.perturbed >= 0
+        assert (strata[batch.perturbed[real]] == strata[batch.controls[real]]).all()
+
+
+@pytest.mark.parametrize("held_out", ["B+A", ["B+A"], ["A+B", "C+D"]])
+def test_held_out_conditions_are_tested(screen, make_splitter, held_out):
+    splitter = make_splitter(screen, held_out=held_out)
+    labels = screen.obs["perturbation"].replace({"B+A": "A+B"})
+    wanted = {"A+B"} if len(held_out) < 2 or isinstance(held_out, str) else {"A+B", "C+D"}
+    assert set(labels.iloc[splitter.test_idx]) == wanted
+    assert not wanted & set(labels.iloc[np.concatenate([splitter.train_idx, splitter.val_idx])])
+    assert len(splitter.test_idx) == labels.isin(wanted).sum()
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"held_out": ["A+D"]}, r"\['A\+D'\], which no cell is labelled with"),
+        ({"held_out": ["control"]}, "names the control"),
+        ({"held_out": ["A", "B", "C", "D", "A+B", "C+D"]}, "no perturbed cell in the training set"),
+        ({"external_indexing": [[0, 1], [1, 2]]}, "disjoint"),
+        ({"external_indexing": [[0], [1], [2], [3]]}, "disjoint"),
+        ({"external_indexing": [[0, 10_000]]}, "disjoint"),
+        ({"external_indexing": [[0, -1]]}, "disjoint"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused(screen, make_splitter, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        make_splitter(screen, **kwargs)
+
+
+def test_cells_may_be_divided_by_the_user(screen, make_splitter):
+    order = np.random.default_rng(0).permutation(screen.n_obs)
+    splitter = make_splitter(screen, external_indexing=[order[:80], order[80:120]])
+    np.testing.assert_array_equal(splitter.train_idx, order[:80])
+    np.testing.assert_array_equal(splitter.val_idx, order[80:120])
+    assert len(splitter.test_idx) == 0
+    assert splitter.test_dataloader() == []
+
+
+def test_a_training_set_without_controls_is_refused(screen, make_splitter):
+    perturbed = np.flatnonzero(screen.obs["perturbation"] != "control")
+    with pytest.raises(ValueError, match="no control cell in the training set"):
+        make_splitter(screen, external_indexing=[perturbed])
+
+
+def test_doses_of_cells(screen, make_splitter):
+    cells = np.arange(30)
+    perturbed = (screen.obs["perturbation"] != "control").to_numpy()[:30]
+    np.testing.assert_array_equal(make_splitter(screen.copy()).doses_of(cells), perturbed.astype(float))
+    with_doses = make_splitter(screen, setup={"dose_key": "dose"}).doses_of(cells)
+    np.testing.assert_array_equal(with_doses, screen.obs["dose"].to_numpy()[:30])

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scpi.model.base.prediction._fold_changes import from_log_level, log_level
+
+
+def test_a_fold_change_of_expression_on_the_linear_scale():
+    before, after = np.log1p([4.0, 0.0]), np.log1p([9.0, 0.3])
+    np.testing.assert_allclose(log_level(after) - log_level(before), [np.log(9.1 / 4.1), np.log(4.0)])
+    # A tenfold decrease of what is hardly there leaves nothing, not less than nothing
+    np.testing.assert_array_equal(from_log_level(log_level(np.log1p([0.5])) - np.log(10)), [0.0])
+
+
+@given(st.floats(0, 10))
+def test_levels_are_taken_back(value):
+    np.testing.assert_allclose(from_log_level(log_level(np.array([value]))), [value], atol=1e-9)
