@@ -1,21 +1,21 @@
-"""Setting up, checking and reading the data of a perturbation screen."""
+"""The base class of models of perturbation screens."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from scvi.data import AnnDataManager
 from scvi.data import fields as scvi_fields
 from scvi.utils import setup_anndata_dsp
 
 from scpi._keys import Key
 from scpi._screen._checks import check_annotations, check_expression, check_paired
-from scpi._screen._labels import canonical_label, encode_labels
 from scpi._slots import find_layer, layer_name
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import ModelBase, check_modalities
+from scpi.model.base.prediction._evaluate import EvaluationMixin
+from scpi.model.base.prediction._predict import PredictionMixin
+from scpi.model.base.setup._conditions import ConditionsMixin
 from scpi.model.base.setup._fields import (
     ContextField,
     GeneSetField,
@@ -31,11 +31,8 @@ from scpi.model.base.setup._fields import (
 from scpi.model.base.setup._rollback import unchanged_on_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from anndata import AnnData
     from mudata import MuData
-    from numpy.typing import NDArray
 
 _MODALITY_ARGS = (
     "layer",
@@ -48,11 +45,11 @@ _MODALITY_ARGS = (
 )
 
 
-class ScreenModel(ModelBase):
-    """Base class of models that read a perturbation screen: setup, checks, labels and expression.
+class ScreenModel(EvaluationMixin, PredictionMixin, ConditionsMixin, ModelBase):
+    """Base class of models that learn from a perturbation screen, predict it and are compared with it.
 
-    Subclasses build themselves in ``__init__``, train in :meth:`train` and say in :meth:`_predict_cells` what control
-    cells become under perturbations.
+    Subclasses build themselves in ``__init__``, train in ``train`` and say in ``_predict_cells`` what control cells become
+    under perturbations.
     """
 
     def __init__(self, adata: AnnData | MuData | None = None, registry: dict[str, Any] | None = None) -> None:
@@ -210,71 +207,3 @@ class ScreenModel(ModelBase):
         with unchanged_on_failure(mdata):
             manager.register_fields(mdata, **kwargs)
         cls.register_manager(manager)
-
-    @abstractmethod
-    def _predict_cells(
-        self,
-        adata: AnnData | MuData,
-        indices: NDArray[np.int64],
-        design: NDArray[np.float32],
-        *,
-        sample: bool,
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
-        """Expression of control cells ``indices`` under the doses ``design`` (n_perturbations,), cells x genes."""
-
-    def _to_log_scale(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Expression on the scale on which predictions are compared with measured cells."""
-        return expression
-
-    def _perturbation_state(self) -> dict[str, Any]:
-        return self.registry["field_registries"][KEYS.CONDITION]["state_registry"]
-
-    def encode_perturbations(self, labels: Sequence[str], doses: Sequence[float] | None = None) -> NDArray[np.float32]:
-        """Doses of the single perturbations in labels.
-
-        Parameters
-        ----------
-        labels
-            Labels such as ``"A"`` or ``"B+A"``.
-        doses
-            Dose of each label; 1 without.
-
-        Returns
-        -------
-        Array of shape (n_labels, n_perturbations).
-
-        Raises
-        ------
-        ValueError
-            If a label holds a perturbation that the model does not know.
-        """
-        return encode_labels(labels, self.perturbations_, control=self.control_, delimiter=self.delimiter_, doses=doses)
-
-    def canonical(self, label: str) -> str:
-        """The spelling of a label that the model uses.
-
-        Parameters
-        ----------
-        label
-            Label with its members in any order.
-
-        Returns
-        -------
-        Members sorted and joined by the delimiter, without repeats and without the control, or the control.
-        """
-        return canonical_label(label, control=self.control_, delimiter=self.delimiter_)
-
-    def _labels(self, adata: AnnData | MuData) -> NDArray[np.object_]:
-        """Canonical label of every cell."""
-        return self._of_condition(adata, "conditions")
-
-    def _doses(self, adata: AnnData | MuData) -> NDArray[np.float64]:
-        """Dose of every cell: 0 for controls, and 1 without a dose column."""
-        return self._of_condition(adata, "doses").astype(np.float64)
-
-    def _of_condition(self, adata: AnnData | MuData, name: str) -> NDArray[np.object_]:
-        """What is registered of the condition of every cell."""
-        state = self.get_anndata_manager(adata, required=True).get_state_registry(KEYS.CONDITION)
-        codes = np.asarray(self._field(adata, KEYS.CONDITION)).ravel().astype(np.int64)
-        return np.asarray(state[name], dtype=object)[codes]

@@ -16,12 +16,13 @@ from scpi._screen._checks import as_indices
 from scpi._screen._doses import weights_of_doses
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
+from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._cell_batches import cell_batches
 from scpi.model.base.loading._input_transform import as_registered
 from scpi.model.base.targets import asked_change, unit_names
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import resolve_seed, seeded
-from scpi.model.base.training._training import NetworkModel
+from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.scbutterfly._module import SIDES, SCButterflyModule
 from scpi.model.scbutterfly._plan import SCButterflyPlan
 from scpi.model.scbutterfly._presets import PRESETS, RULES
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 _LEAST = 1e-4
 
 
-class SCButterfly(NetworkModel):
+class SCButterfly(NetworkTrainingMixin, ScreenModel):
     """scButterfly: autoencoders of control and of treated cells, and a translator between them.
 
     Each arm has an encoder and a decoder. A translator takes the embeddings of both arms to one normal posterior and from
@@ -393,8 +394,7 @@ class SCButterfly(NetworkModel):
         own = self._labels(adata)[cells]
         keep = own != self.control_ if labels is None else np.isin(own.astype(str), labels) & (own != self.control_)
         if context is not None:
-            contexts = np.asarray(self._field(adata, KEYS.CONTEXT)).ravel()[cells].astype(np.int64)
-            keep &= self._contexts(adata)[contexts].astype(str) == str(context)
+            keep &= self._in_context(adata, cells, context)
         if not keep.any():
             where = "" if context is None else f" of context {context!r}"
             what = "treated cell" if labels is None else f"cell with a label in {list(labels)}"
