@@ -67,7 +67,9 @@ def test_a_public_name_is_what_it_says(room, name):
     assert name in dir(importlib.import_module(f"scpi.{room}"))
 
 
-@pytest.mark.parametrize("room", ["scpi", *(f"scpi.{room}" for room in ROOMS), "scpi.benchmark.splits"])
+@pytest.mark.parametrize(
+    "room", ["scpi", *(f"scpi.{room}" for room in ROOMS), "scpi.benchmark.splits", "scpi.model.base"]
+)
 def test_type_checkers_see_what_is_loaded_lazily(room):
     """The imports under ``if TYPE_CHECKING:`` name the same things as ``attach``."""
     module = importlib.import_module(room)

@@ -8,29 +8,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 import torch
-from scvi.data import AnnDataManager
-from scvi.data import fields as scvi_fields
 from scvi.train import TrainRunner
 from scvi.utils import setup_anndata_dsp
 
-from scpi._screen._checks import as_indices, check_annotations, check_expression, check_paired
-from scpi._slots import find_layer, layer_name
+from scpi._screen._checks import as_indices
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
-from scpi.model.base._model_base import ModelBase, check_modalities
+from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
 from scpi.model.base.loading._cell_batches import cell_batches
 from scpi.model.base.loading._cell_data import CellData
-from scpi.model.base.setup._fields import MuDataSizeFactorField, SizeFactorField
-from scpi.model.base.setup._rollback import unchanged_on_failure
+from scpi.model.base.setup._declaration import Field
+from scpi.model.base.setup._fields import SizeFactorField
 from scpi.model.base.targets import unit_names
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import resolve_seed, seeded
-from scpi.model.clustering._fields import (
-    MuDataTrainingLabelField,
-    MuDataTrainingWeightField,
-    TrainingLabelField,
-    TrainingWeightField,
-)
+from scpi.model.clustering._fields import TrainingLabelField, TrainingWeightField
 from scpi.model.clustering._plan import ClusteringPlan
 from scpi.model.clustering._presets import RULES
 
@@ -46,9 +38,7 @@ if TYPE_CHECKING:
     from scpi.model.clustering._module import ClusteringModule
     from scpi.model.clustering._presets import Preset
 
-_ADVICE = "Name the layer that holds them (`layer=`)."
 _START_CELLS = 5000
-_MODALITY_ARGS = ("layer", "labels_key", "weight_key", "size_factor_key")
 
 
 class ClusteringModel(ModelBase):
@@ -63,7 +53,12 @@ class ClusteringModel(ModelBase):
     _training_plan_cls = ClusteringPlan
     _train_runner_cls = TrainRunner
     _reads_counts = True
-    _advice = _ADVICE
+    _advice = COUNTS_ADVICE
+    _fields = (
+        Field(argument="labels_key", registry_key=KEYS.LABELS, make=TrainingLabelField),
+        Field(argument="weight_key", registry_key=KEYS.WEIGHT, make=TrainingWeightField),
+        Field(argument="size_factor_key", registry_key=KEYS.SIZE_FACTOR, make=SizeFactorField),
+    )
 
     module: ClusteringModule
 
@@ -127,84 +122,14 @@ class ClusteringModel(ModelBase):
 
         Raises
         ------
+        TypeError
+            If ``adata`` is no AnnData; for a MuData there is :meth:`setup_mudata`.
         KeyError
             If a key does not exist.
         ValueError
             If values are no counts, names are repeated, or a cell has no label.
         """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        check_annotations(adata)
-        where = layer_name(layer)
-        check_expression(find_layer(adata, layer), counts=True, what=where, advice=_ADVICE)
-        optional = [
-            (TrainingLabelField, KEYS.LABELS, labels_key),
-            (TrainingWeightField, KEYS.WEIGHT, weight_key),
-            (SizeFactorField, KEYS.SIZE_FACTOR, size_factor_key),
-        ]
-        fields = [
-            scvi_fields.LayerField(KEYS.X, layer, is_count_data=False),
-            *(field(key, column) for field, key, column in optional if column is not None),
-        ]
-        manager = AnnDataManager(fields=fields, setup_method_args=setup_method_args)
-        with unchanged_on_failure(adata):
-            manager.register_fields(adata, **kwargs)
-        cls.register_manager(manager)
-
-    @classmethod
-    @setup_anndata_dsp.dedent
-    def setup_mudata(
-        cls,
-        mdata: MuData,
-        *,
-        layer: str | None = None,
-        labels_key: str | None = None,
-        weight_key: str | None = None,
-        size_factor_key: str | None = None,
-        modalities: dict[str, str] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """%(summary_mdata)s.
-
-        Parameters
-        ----------
-        %(param_mdata)s
-        layer
-            Layer of the expression modality; its ``X`` if ``None``.
-        labels_key, weight_key, size_factor_key
-            As in :meth:`setup_anndata`.
-        %(param_modalities)s ``{"layer": "rna"}`` takes the counts from the modality "rna" and all columns from
-            ``mdata.obs``.
-        **kwargs
-            Used by scvi-tools when a setup is transferred from a saved model.
-
-        Raises
-        ------
-        ValueError
-            As :meth:`setup_anndata`, or if ``modalities`` does not say where the expression is.
-        """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        modality = check_modalities(mdata, modalities, _MODALITY_ARGS)
-        rna, what = mdata.mod[modality["layer"]], f"mdata.mod[{modality['layer']!r}]"
-        check_annotations(rna, what=what)
-        check_paired(mdata, modality["layer"])
-        check_expression(find_layer(rna, layer), counts=True, what=what, advice=_ADVICE)
-        optional = [
-            (MuDataTrainingLabelField, KEYS.LABELS, "labels_key", labels_key),
-            (MuDataTrainingWeightField, KEYS.WEIGHT, "weight_key", weight_key),
-            (MuDataSizeFactorField, KEYS.SIZE_FACTOR, "size_factor_key", size_factor_key),
-        ]
-        fields = [
-            scvi_fields.MuDataLayerField(KEYS.X, layer, mod_key=modality["layer"], is_count_data=False),
-            *(
-                field(key, column, mod_key=modality.get(argument))
-                for field, key, argument, column in optional
-                if column is not None
-            ),
-        ]
-        manager = AnnDataManager(fields=fields, setup_method_args=setup_method_args)
-        with unchanged_on_failure(mdata):
-            manager.register_fields(mdata, **kwargs)
-        cls.register_manager(manager)
+        cls._register(adata, cls._get_setup_method_args(**locals()), **kwargs)
 
     def train(
         self,

@@ -9,29 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import pandas as pd
 import torch
-from scvi.data import AnnDataManager
-from scvi.data import fields as scvi_fields
 from scvi.data._constants import _SETUP_ARGS_KEY
 from scvi.train import TrainRunner
 from scvi.utils import setup_anndata_dsp
 
 from scpi._keys import Key
-from scpi._screen._checks import check_annotations, check_expression, check_paired
-from scpi._slots import find_layer, layer_name, listed
+from scpi._slots import listed
 from scpi.attribution import AttributionTarget, DecoderTarget
 from scpi.model.base._constants import KEYS
-from scpi.model.base._model_base import ModelBase, check_modalities
+from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
 from scpi.model.base.loading._cell_batches import cell_batches
 from scpi.model.base.loading._cell_data import CellData
-from scpi.model.base.setup._fields import (
-    ContextField,
-    GeneSetField,
-    MuDataContextField,
-    MuDataGeneSetField,
-    MuDataSizeFactorField,
-    SizeFactorField,
-)
-from scpi.model.base.setup._rollback import unchanged_on_failure
+from scpi.model.base.setup._declaration import Field
+from scpi.model.base.setup._fields import ContextField, GeneSetField, SizeFactorField
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import resolve_seed, seeded
 from scpi.model.gene_program._module import GeneProgramModule
@@ -49,12 +39,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-_ADVICE = "Name the layer that holds them (`layer=`)."
 # Numbers, cells x genes, of the sample that training starts from
 _START_NUMBERS = 1 << 25
 _MOST_START_CELLS = 5000
 _UNKNOWN = "unknown"
-_MODALITY_ARGS = ("layer", "batch_key", "size_factor_key", "gene_sets_key")
 
 
 class GeneProgramAE(ModelBase):
@@ -114,7 +102,12 @@ class GeneProgramAE(ModelBase):
     _training_plan_cls = GeneProgramPlan
     _train_runner_cls = TrainRunner
     _reads_counts = True
-    _advice = _ADVICE
+    _advice = COUNTS_ADVICE
+    _fields = (
+        Field(argument="gene_sets_key", registry_key=KEYS.GENE_SETS, make=GeneSetField, modality="layer"),
+        Field(argument="batch_key", registry_key=KEYS.BATCH, make=ContextField),
+        Field(argument="size_factor_key", registry_key=KEYS.SIZE_FACTOR, make=SizeFactorField),
+    )
 
     module: GeneProgramModule
 
@@ -209,85 +202,14 @@ class GeneProgramAE(ModelBase):
 
         Raises
         ------
+        TypeError
+            If ``adata`` is no AnnData; for a MuData there is :meth:`setup_mudata`.
         KeyError
             If a key does not exist.
         ValueError
             If values are no counts, names are repeated, or a cell has no batch.
         """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        check_annotations(adata)
-        check_expression(find_layer(adata, layer), counts=True, what=layer_name(layer), advice=_ADVICE)
-        required = gene_sets_key != Key.varm.GENE_SETS and "source_registry" not in kwargs
-        fields = [
-            scvi_fields.LayerField(KEYS.X, layer, is_count_data=False),
-            GeneSetField(gene_sets_key, required=required),
-            *([] if batch_key is None else [ContextField(KEYS.BATCH, batch_key)]),
-            *([] if size_factor_key is None else [SizeFactorField(KEYS.SIZE_FACTOR, size_factor_key)]),
-        ]
-        manager = AnnDataManager(fields=fields, setup_method_args=setup_method_args)
-        with unchanged_on_failure(adata):
-            manager.register_fields(adata, **kwargs)
-        cls.register_manager(manager)
-
-    @classmethod
-    @setup_anndata_dsp.dedent
-    def setup_mudata(
-        cls,
-        mdata: MuData,
-        *,
-        layer: str | None = None,
-        batch_key: str | None = None,
-        size_factor_key: str | None = None,
-        gene_sets_key: str | None = Key.varm.GENE_SETS,
-        modalities: dict[str, str] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """%(summary_mdata)s.
-
-        Parameters
-        ----------
-        %(param_mdata)s
-        layer
-            Layer of the expression modality; its ``X`` if ``None``.
-        batch_key, size_factor_key, gene_sets_key
-            As in :meth:`setup_anndata`.
-        %(param_modalities)s ``{"layer": "rna"}`` takes the counts and, unless it is named, the gene sets from the
-            modality "rna" and all columns from ``mdata.obs``.
-        **kwargs
-            Used by scvi-tools when a setup is transferred from a saved model.
-
-        Raises
-        ------
-        ValueError
-            As :meth:`setup_anndata`, or if ``modalities`` does not say where the expression is.
-        """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        modality = check_modalities(mdata, modalities, _MODALITY_ARGS)
-        rna, what = mdata.mod[modality["layer"]], f"mdata.mod[{modality['layer']!r}]"
-        check_annotations(rna, what=what)
-        check_paired(mdata, modality["layer"])
-        check_expression(find_layer(rna, layer), counts=True, what=what, advice=_ADVICE)
-        optional = [
-            (MuDataContextField, KEYS.BATCH, "batch_key", batch_key),
-            (MuDataSizeFactorField, KEYS.SIZE_FACTOR, "size_factor_key", size_factor_key),
-        ]
-        fields = [
-            scvi_fields.MuDataLayerField(KEYS.X, layer, mod_key=modality["layer"], is_count_data=False),
-            MuDataGeneSetField(
-                gene_sets_key,
-                required=gene_sets_key != Key.varm.GENE_SETS and "source_registry" not in kwargs,
-                mod_key=modality.get("gene_sets_key", modality["layer"]),
-            ),
-            *(
-                field(key, column, mod_key=modality.get(argument))
-                for field, key, argument, column in optional
-                if column is not None
-            ),
-        ]
-        manager = AnnDataManager(fields=fields, setup_method_args=setup_method_args)
-        with unchanged_on_failure(mdata):
-            manager.register_fields(mdata, **kwargs)
-        cls.register_manager(manager)
+        cls._register(adata, cls._get_setup_method_args(**locals()), **kwargs)
 
     def train(
         self,
