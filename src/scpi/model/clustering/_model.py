@@ -11,15 +11,14 @@ import torch
 from scvi.train import TrainRunner
 from scvi.utils import setup_anndata_dsp
 
-from scpi._screen._checks import as_indices
+from scpi._docs import fill
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
-from scpi.model.base.loading._cell_batches import cell_batches
 from scpi.model.base.loading._cell_data import CellData
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.setup._fields import SizeFactorField
-from scpi.model.base.targets import unit_names
+from scpi.model.base.targets._latent import LatentMixin
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import resolve_seed, seeded
 from scpi.model.clustering._fields import TrainingLabelField, TrainingWeightField
@@ -27,7 +26,7 @@ from scpi.model.clustering._plan import ClusteringPlan
 from scpi.model.clustering._presets import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from anndata import AnnData
     from mudata import MuData
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
 _START_CELLS = 5000
 
 
-class ClusteringModel(ModelBase):
+class ClusteringModel(LatentMixin, ModelBase):
     """Base class of the networks that learn an embedding of cells with clusters in it.
 
     Subclasses name their presets and build their module.
@@ -239,33 +238,7 @@ class ClusteringModel(ModelBase):
             with seeded(data.seed):
                 self.module.start(data.sample(_START_CELLS), *data.moments(transform))
 
-    @torch.inference_mode()
-    def get_latent_representation(
-        self,
-        adata: AnnData | MuData | None = None,
-        *,
-        indices: Sequence[int] | NDArray[np.int64] | None = None,
-        batch_size: int | None = None,
-    ) -> NDArray[np.float32]:
-        """Embedding of cells, without noise.
-
-        Parameters
-        ----------
-        adata
-            Cells; the training data if ``None``.
-        indices
-            Cells to take; all if ``None``.
-        batch_size
-            Cells at a time.
-
-        Returns
-        -------
-        Array of shape (n_cells, n_latent).
-        """
-        return np.concatenate(
-            [z.cpu().numpy() for z in self._embeddings(adata, indices=indices, batch_size=batch_size)]
-        )
-
+    @fill
     @torch.inference_mode()
     def predict(
         self,
@@ -279,30 +252,27 @@ class ClusteringModel(ModelBase):
 
         Parameters
         ----------
-        adata
-            Cells, of the training data or others; the training data if ``None``.
+        %(cells_adata)s
         soft
-            Return the probability of every cluster in place of the likeliest.
-        indices
-            Cells to take; all if ``None``.
-        batch_size
-            Cells at a time.
+            Return the probability of every cluster instead of the likeliest.
+        %(indices)s
+        %(batch_size)s
 
         Returns
         -------
         Name of the cluster of each cell, or a table of cells x clusters whose rows sum to 1.
         """
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        cells = self._chosen(adata, indices)
         soft_assignments = [
-            torch.softmax(self.module.logits(z).double(), 1).cpu().numpy()
-            for z in self._embeddings(adata, indices=indices, batch_size=batch_size)
+            torch.softmax(self.module.logits(self._encode(x)).double(), 1).cpu().numpy()
+            for x in self._inputs(adata, cells, batch_size=batch_size)
         ]
         probability = np.concatenate(soft_assignments)
         if not soft:
             return np.asarray(self.clusters_, dtype=object)[probability.argmax(1)]
-        adata = self._validate_anndata(adata)
-        names = self._modality(adata).obs_names
-        chosen = names if indices is None else names[as_indices(indices, len(names))]
-        return pd.DataFrame(probability, index=chosen, columns=self.clusters_)
+        return pd.DataFrame(probability, index=self._modality(adata).obs_names[cells], columns=self.clusters_)
 
     def attribution_target(self, kind: Literal["margin", "logit", "latent"] = "margin") -> AttributionTarget:
         """Differentiable function of the expression, for attributions.
@@ -337,18 +307,13 @@ class ClusteringModel(ModelBase):
             return logits if kind == "logit" else margins(logits)
 
         projection = encoder.first.weight.detach().T
-        names = unit_names(self.preset_.n_latent) if kind == "latent" else self.clusters_
+        names = self._units() if kind == "latent" else self.clusters_
         return AttributionTarget(
             lambda x: head(x @ projection), module.transform, names, kind=kind, projection=projection, head=head
         )
 
-    def _embeddings(self, adata: AnnData | MuData | None, *, indices: Any, batch_size: int | None) -> Iterator[Tensor]:
-        """Embedding of cells, batch by batch."""
-        self._check_if_trained(warn=False)
-        adata = self._validate_anndata(adata)
-        module, device = self.module.eval(), self.module.centroids.device
-        for cells in cell_batches(self, adata, indices, batch_size=batch_size, device=device):
-            yield module.encode(module.transform(cells[KEYS.X], cells.get(KEYS.SIZE_FACTOR)))
+    def _read(self, x: Tensor, size_factor: Tensor | None = None) -> Tensor:
+        return self.module.transform(x, size_factor)
 
 
 def margins(logits: Tensor) -> Tensor:

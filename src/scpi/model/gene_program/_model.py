@@ -13,15 +13,16 @@ from scvi.data._constants import _SETUP_ARGS_KEY
 from scvi.train import TrainRunner
 from scvi.utils import setup_anndata_dsp
 
+from scpi._docs import fill
 from scpi._keys import Key
 from scpi._slots import listed
 from scpi.attribution import AttributionTarget, DecoderTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
-from scpi.model.base.loading._cell_batches import cell_batches
 from scpi.model.base.loading._cell_data import CellData
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.setup._fields import ContextField, GeneSetField, SizeFactorField
+from scpi.model.base.targets._latent import LatentMixin
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import resolve_seed, seeded
 from scpi.model.gene_program._module import GeneProgramModule
@@ -45,7 +46,7 @@ _MOST_START_CELLS = 5000
 _UNKNOWN = "unknown"
 
 
-class GeneProgramAE(ModelBase):
+class GeneProgramAE(LatentMixin, ModelBase):
     """Autoencoder of counts whose latent units are gene programs.
 
     Units are not negative and mostly silent, and each changes the logarithm of the expression of few genes, so that a
@@ -399,32 +400,7 @@ class GeneProgramAE(ModelBase):
         effects = self._effects().detach().cpu().numpy()
         return pd.Series(found_weight(effects, missing_genes(adata)), index=pd.Index(self.units_, name="unit"))
 
-    @torch.inference_mode()
-    def get_latent_representation(
-        self,
-        adata: AnnData | MuData | None = None,
-        *,
-        indices: Sequence[int] | NDArray[np.int64] | None = None,
-        batch_size: int | None = None,
-    ) -> NDArray[np.float32]:
-        """Units of cells.
-
-        Parameters
-        ----------
-        adata
-            Cells; the training data if ``None``.
-        indices
-            Cells to take; all if ``None``.
-        batch_size
-            Cells at a time.
-
-        Returns
-        -------
-        Array of shape (n_cells, n_units), not negative, in the order of ``units_``.
-        """
-        batches = self._batches(adata, indices=indices, batch_size=batch_size)
-        return np.concatenate([self.module.encode(batch[KEYS.INPUT]).cpu().numpy() for batch in batches])
-
+    @fill
     @torch.inference_mode()
     def get_normalized_expression(
         self,
@@ -440,17 +416,14 @@ class GeneProgramAE(ModelBase):
 
         Parameters
         ----------
-        adata
-            Cells; the training data if ``None``.
-        indices
-            Cells to take; all if ``None``.
+        %(cells_adata)s
+        %(indices)s
         gene_list
             Genes to return; all if ``None``.
         library_size
             Total of a cell. A model that gives rates, as those of the published presets, or the Gaussian input itself
             has no such total and returns what it decodes.
-        batch_size
-            Cells at a time.
+        %(batch_size)s
         return_numpy
             Return an array in place of a table.
 
@@ -464,21 +437,19 @@ class GeneProgramAE(ModelBase):
             If a gene is not one of the model.
         """
         chosen = np.arange(len(self.var_names_)) if gene_list is None else self._places(gene_list)
+        self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
+        cells = self._chosen(adata, indices)
         blocks = []
         gaussian, shares = self.preset_.likelihood == "gaussian", self.preset_.depth
-        for batch in self._batches(adata, indices=indices, batch_size=batch_size):
-            found = self.module.decode(self.module.encode(batch[KEYS.INPUT]), self.module.mean_level())[:, chosen]
+        for x in self._inputs(adata, cells, batch_size=batch_size):
+            found = self.module.decode(self.module.encode(x), self.module.mean_level())[:, chosen]
             blocks.append(found if gaussian else found.exp() * (library_size if shares else 1.0))
         values = torch.cat(blocks).cpu().numpy()
         if return_numpy:
             return values
-        names = self._modality(adata).obs_names
-        return pd.DataFrame(
-            values,
-            index=names if indices is None else names[np.asarray(indices)],
-            columns=np.array(self.var_names_)[chosen],
-        )
+        names = self._modality(adata).obs_names[cells]
+        return pd.DataFrame(values, index=names, columns=np.array(self.var_names_)[chosen])
 
     def _places(self, genes: Sequence[str]) -> NDArray[np.intp]:
         found = pd.Index(self.var_names_).get_indexer(pd.Index(genes))
@@ -487,6 +458,7 @@ class GeneProgramAE(ModelBase):
             raise KeyError(msg)
         return found
 
+    @fill
     @torch.inference_mode()
     def unit_statistics(
         self,
@@ -499,12 +471,9 @@ class GeneProgramAE(ModelBase):
 
         Parameters
         ----------
-        adata
-            Cells; the training data if ``None``.
-        indices
-            Cells to take; all if ``None``.
-        batch_size
-            Cells at a time.
+        %(cells_adata)s
+        %(indices)s
+        %(batch_size)s
 
         Returns
         -------
@@ -513,7 +482,8 @@ class GeneProgramAE(ModelBase):
         ``fraction_on``, the share of cells in which it is above 0; and ``vanished``, whether it nowhere changes the
         logarithm of the expression of any gene by 0.05.
         """
-        batches = self._batches(adata, indices=indices, batch_size=batch_size)
+        self._check_if_trained(warn=False)
+        batches = self._batches(self._validate_anndata(adata), indices, batch_size=batch_size)
         return UnitStatistics(self.module, self.units_).add(batches).table()
 
     @torch.no_grad()
@@ -586,26 +556,35 @@ class GeneProgramAE(ModelBase):
         self._check_if_trained(warn=False)
         return self.module.unit_effects(torch.zeros(len(self.units_), device=self.module.weight.device))
 
+    def _units(self) -> list[str]:
+        return self.units_
+
     def _batches(
         self,
-        adata: AnnData | MuData | None,
+        adata: AnnData | MuData,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
         *,
-        indices: Sequence[int] | NDArray[np.int64] | None,
-        batch_size: int | None,
+        batch_size: int | None = None,
     ) -> Iterator[dict[str, Tensor]]:
-        """Counts and input of cells, batch by batch."""
-        self._check_if_trained(warn=False)
-        adata = self._validate_anndata(adata)
-        module = self.module.eval()
-        missing = torch.from_numpy(missing_genes(self._modality(adata))).to(module.weight.device)
-        for batch in cell_batches(self, adata, indices, batch_size=batch_size, device=module.weight.device):
+        """Counts and input of cells; genes that are missing are read at their mean."""
+        transform = self.module.transform
+        missing = torch.from_numpy(missing_genes(self._modality(adata))).to(transform.rate.device)
+        # Genes that are missing take their part of the depth with them
+        found = 1.0 - transform.rate[missing].sum() / transform.rate.sum()
+        for batch in super()._batches(adata, indices, batch_size=batch_size):
             size = batch.get(KEYS.SIZE_FACTOR)
-            if len(missing):
-                # Genes that are missing take their part of the depth with them
-                rate = module.transform.rate
-                found = 1.0 - rate[missing].sum() / rate.sum()
-                size = batch[KEYS.X].sum(1) / found if size is None else size
-            x = module.transform(batch[KEYS.X], size)
-            if len(missing):
-                x[:, missing] = 0.0
+            if len(missing) and size is None:
+                size = batch[KEYS.X].sum(1) / found
+            x = transform(batch[KEYS.X], size)
+            x[:, missing] = 0.0
             yield batch | {KEYS.INPUT: x}
+
+    def _inputs(
+        self,
+        adata: AnnData | MuData,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
+        *,
+        batch_size: int | None = None,
+    ) -> Iterator[Tensor]:
+        for batch in self._batches(adata, indices, batch_size=batch_size):
+            yield batch[KEYS.INPUT]

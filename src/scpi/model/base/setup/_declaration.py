@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from scvi.data.fields import MuDataWrapper
@@ -79,8 +78,7 @@ class Field:
                 yield argument, arguments[argument]
 
 
-@cache
-def _in_mudata(make: type[BaseAnnDataField]) -> Any:
+def _in_mudata(make: Any) -> Any:
     """Class of a field of a MuData."""
 
     class InMuData(MuDataWrapper(make)):  # type: ignore[misc]

@@ -113,4 +113,5 @@ def _finished(
     method.__signature__ = signature.replace(parameters=[*before, *new, last])
     method.__doc__, method.__module__ = documented, cls.__module__
     method.__qualname__ = f"{cls.__qualname__}.{method.__name__}"
-    return method  # type: ignore[no-any-return]
+    finished: Callable[..., None] = method
+    return finished
