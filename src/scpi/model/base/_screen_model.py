@@ -12,7 +12,8 @@ from scvi.utils import setup_anndata_dsp
 
 from scpi._keys import Key
 from scpi._screen._checks import check_annotations, check_expression, check_paired
-from scpi._screen._labels import canonical_label, encode_labels
+from scpi._screen._conditions import encode_conditions
+from scpi._screen._labels import Labelling
 from scpi._slots import find_layer, layer_name
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import ModelBase, check_modalities
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
+    from scpi._screen._conditions import Dose
+    from scpi._screen._labels import Control
+
 _MODALITY_ARGS = (
     "layer",
     "perturbation_key",
@@ -59,8 +63,8 @@ class ScreenModel(ModelBase):
         super().__init__(adata, registry)
         state = self._perturbation_state()
         self.perturbations_: list[str] = list(state["vocabulary"])
-        self.control_: str = state["control"]
-        self.delimiter_: str = state["delimiter"]
+        self.control_: str = state["controls"][0]
+        self.delimiter_: str | None = state["delimiter"]
         self.trained_conditions_: list[str] = []
 
     @classmethod
@@ -71,8 +75,8 @@ class ScreenModel(ModelBase):
         *,
         layer: str | None = None,
         perturbation_key: str = Key.obs.PERTURBATION,
-        control: str = "control",
-        delimiter: str = "+",
+        control: Control | Sequence[Control] = "control",
+        delimiter: str | None = "+",
         context_key: str | None = None,
         dose_key: str | None = None,
         batch_key: str | None = None,
@@ -89,16 +93,17 @@ class ScreenModel(ModelBase):
             Entry of ``adata.layers`` with the expression; ``adata.X`` if ``None``.
         perturbation_key
             Column of ``adata.obs`` with the label of each cell: a perturbation, several joined by ``delimiter`` in any
-            order, or the control.
+            order, or the control. A control beside perturbations is left out: ``"A+control"`` is ``"A"``.
         control
-            Label of the unperturbed cells.
+            Label of the unperturbed cells, or a list of such labels.
         delimiter
-            What separates the perturbations of a combination.
+            What separates the perturbations of a combination; ``None`` if no label is one.
         context_key
             Column of ``adata.obs`` with what a prediction transfers across, such as a cell type. Perturbed cells are
             compared with controls of their own context.
         dose_key
-            Numeric column of ``adata.obs``: the dose of each perturbed cell, which multiplies its intervention.
+            Column of ``adata.obs`` with the dose of each perturbed cell: a number for all members of its label, or
+            text with one number for each, in their order and joined as they are (``"10+0.5"``).
         %(param_batch_key)s
         %(param_size_factor_key)s
         gene_sets_key
@@ -111,8 +116,8 @@ class ScreenModel(ModelBase):
         KeyError
             If a key does not exist.
         ValueError
-            If values are NaN or infinite, names are repeated, labels are missing, no cell is a control, or the model
-            reads log-normalised expression and counts are given.
+            If values are NaN or infinite, names are repeated, labels are missing or not assigned, no cell is a control,
+            a dose is not a number, or the model reads log-normalised expression and counts are given.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         check_annotations(adata)
@@ -142,8 +147,8 @@ class ScreenModel(ModelBase):
         *,
         layer: str | None = None,
         perturbation_key: str = Key.obs.PERTURBATION,
-        control: str = "control",
-        delimiter: str = "+",
+        control: Control | Sequence[Control] = "control",
+        delimiter: str | None = "+",
         context_key: str | None = None,
         dose_key: str | None = None,
         batch_key: str | None = None,
@@ -230,7 +235,15 @@ class ScreenModel(ModelBase):
     def _perturbation_state(self) -> dict[str, Any]:
         return self.registry["field_registries"][KEYS.CONDITION]["state_registry"]
 
-    def encode_perturbations(self, labels: Sequence[str], doses: Sequence[float] | None = None) -> NDArray[np.float32]:
+    @property
+    def labelling(self) -> Labelling:
+        """How the labels of the screen are written."""
+        state = self._perturbation_state()
+        return Labelling(tuple(state["controls"]), state["delimiter"])
+
+    def encode_perturbations(
+        self, labels: Sequence[str], doses: Sequence[Dose | Sequence[float] | None] | None = None
+    ) -> NDArray[np.float32]:
         """Doses of the single perturbations in labels.
 
         Parameters
@@ -238,7 +251,7 @@ class ScreenModel(ModelBase):
         labels
             Labels such as ``"A"`` or ``"B+A"``.
         doses
-            Dose of each label; 1 without.
+            Dose of each label: one for all of its members, or one for each, by name. 1 without.
 
         Returns
         -------
@@ -249,7 +262,7 @@ class ScreenModel(ModelBase):
         ValueError
             If a label holds a perturbation that the model does not know.
         """
-        return encode_labels(labels, self.perturbations_, control=self.control_, delimiter=self.delimiter_, doses=doses)
+        return encode_conditions(labels, self.perturbations_, self.labelling, doses)
 
     def canonical(self, label: str) -> str:
         """The spelling of a label that the model uses.
@@ -263,18 +276,19 @@ class ScreenModel(ModelBase):
         -------
         Members sorted and joined by the delimiter, without repeats and without the control, or the control.
         """
-        return canonical_label(label, control=self.control_, delimiter=self.delimiter_)
+        return self.labelling.canonical(label)
 
     def _labels(self, adata: AnnData | MuData) -> NDArray[np.object_]:
         """Canonical label of every cell."""
-        return self._of_condition(adata, "conditions")
+        state = self.get_anndata_manager(adata, required=True).get_state_registry(KEYS.CONDITION)
+        return np.asarray(state["conditions"], dtype=object)[self._codes(adata)]
 
     def _doses(self, adata: AnnData | MuData) -> NDArray[np.float64]:
-        """Dose of every cell: 0 for controls, and 1 without a dose column."""
-        return self._of_condition(adata, "doses").astype(np.float64)
-
-    def _of_condition(self, adata: AnnData | MuData, name: str) -> NDArray[np.object_]:
-        """What is registered of the condition of every cell."""
+        """Dose of every cell, the largest one of its members where they differ; 0 for controls, and 1 without doses."""
         state = self.get_anndata_manager(adata, required=True).get_state_registry(KEYS.CONDITION)
-        codes = np.asarray(self._field(adata, KEYS.CONDITION)).ravel().astype(np.int64)
-        return np.asarray(state[name], dtype=object)[codes]
+        largest = [max(doses, default=0.0) for doses in state["doses"]]
+        return np.asarray(largest, dtype=np.float64)[self._codes(adata)]
+
+    def _codes(self, adata: AnnData | MuData) -> NDArray[np.int64]:
+        """Code of the condition of every cell."""
+        return np.asarray(self._field(adata, KEYS.CONDITION)).ravel().astype(np.int64)

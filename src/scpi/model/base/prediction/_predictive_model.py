@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from anndata import AnnData
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._screen._checks import as_indices
-from scpi._screen._labels import split_label
+from scpi._screen._conditions import Condition, member_doses
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from mudata import MuData
     from numpy.typing import NDArray
+
+    from scpi._screen._conditions import Dose
 
 _MAX_CELLS = 1000
 
@@ -34,7 +37,7 @@ class PredictiveModel(ScreenModel):
         *,
         perturbation: str | Sequence[str],
         context: str | None = None,
-        dose: float | None = None,
+        dose: Dose | None = None,
         n_cells: int | None = None,
         indices: Sequence[int] | NDArray[np.int64] | None = None,
         sample: bool = False,
@@ -51,7 +54,8 @@ class PredictiveModel(ScreenModel):
         context
             Start from control cells of this context, which may be one that was not trained on.
         dose
-            Dose of the perturbations, on the scale of ``dose_key``; 1 if ``None``. It need not have been measured.
+            Dose of the perturbations, on the scale of ``dose_key``; 1 if ``None``. It need not have been measured. For a
+            combination, one for all members, or one for each by its name, such as ``{"A": 10, "B": 0.5}``.
         n_cells
             Cells to predict for each perturbation, from as many control cells drawn at random: without replacement
             while there are enough. If ``None``, from all control cells, at most 1,000.
@@ -149,17 +153,19 @@ class PredictiveModel(ScreenModel):
             msg = f"Unknown context {context!r}; the data has {known}."
             raise ValueError(msg)
 
-    def _check_dose(self, dose: float | None) -> None:
+    def _check_dose(self, dose: Dose | None) -> None:
         """A dose must be a number from 0; one that lies beyond those of the training data is worth a warning."""
         if dose is None:
             return
-        if not np.isfinite(dose) or dose < 0:
+        given = list(dose.values()) if isinstance(dose, Mapping) else [dose]
+        if not all(np.isfinite(value) and value >= 0 for value in given):
             msg = f"`dose` must be a finite number of at least 0, got {dose}."
             raise ValueError(msg)
         limits = self._dose_range()
-        if limits is not None and self._is_extrapolated(dose):
+        outside = [value for value in given if self._is_extrapolated(value)]
+        if limits is not None and outside:
             msg = (
-                f"The dose {dose:g} lies outside of the measured range, {limits[0]:g} to {limits[1]:g}: "
+                f"The dose {outside[0]:g} lies outside of the measured range, {limits[0]:g} to {limits[1]:g}: "
                 "it is extrapolated."
             )
             warnings.warn(msg, UserWarning, stacklevel=3)
@@ -171,7 +177,7 @@ class PredictiveModel(ScreenModel):
 
     def _dose_range(self) -> tuple[float, float] | None:
         """Smallest and largest measured dose above 0; `None` where no dose was registered."""
-        measured = np.asarray(self._perturbation_state()["doses"], dtype=np.float64)
+        measured = np.array([dose for doses in self._perturbation_state()["doses"] for dose in doses])
         measured = measured[measured > 0]
         return (float(measured.min()), float(measured.max())) if self.has_doses and len(measured) else None
 
@@ -202,8 +208,7 @@ class PredictiveModel(ScreenModel):
             return "control"
         if label in self.trained_conditions_:
             return "trained"
-        members = split_label(label, control=self.control_, delimiter=self.delimiter_)
-        return "unseen combination" if len(members) > 1 else "unseen"
+        return "unseen combination" if self.labelling.is_combination(label) else "unseen"
 
     def _assemble(
         self,
@@ -213,7 +218,7 @@ class PredictiveModel(ScreenModel):
         expression: Sequence[NDArray[np.float32]],
         *,
         context: str | None,
-        dose: float | None,
+        dose: Dose | None,
     ) -> AnnData:
         """Put predicted cells together with where they came from."""
         sizes = [len(cells) for cells in chosen]
@@ -229,7 +234,7 @@ class PredictiveModel(ScreenModel):
         if context is not None:
             obs[Key.obs.CONTEXT] = pd.Categorical([str(context)] * len(obs))
         if dose is not None:
-            obs[Key.obs.DOSE] = float(dose)
+            obs[Key.obs.DOSE] = self._dose_name(labels[0], dose) if isinstance(dose, Mapping) else float(dose)
         obs.index = pd.Index(
             [f"{label}_{index}" for label, size in zip(labels, sizes, strict=True) for index in range(size)]
         )
@@ -242,6 +247,10 @@ class PredictiveModel(ScreenModel):
             Key.uns.CONTROL_MEAN: self._mean_expression(adata, sources),
         }
         return predicted
+
+    def _dose_name(self, label: str, dose: Mapping[str, float]) -> float | str:
+        """Doses of the members of a label, for a table."""
+        return Condition(label, member_doses(self.labelling.members(label), dose)).dose_name(self.labelling)
 
     def _mean_expression(self, adata: AnnData | MuData, cells: NDArray[np.int64]) -> NDArray[np.float32]:
         """Mean over cells, each as often as it occurs: predictions that start from it again count again."""
