@@ -219,18 +219,22 @@ def test_activity_must_be_finite(adata):
         run(adata)
 
 
-def test_a_large_screen_takes_seconds():
+def test_a_large_screen_is_not_tested_pair_by_pair():
     rng = np.random.default_rng(0)
     adata = ad.AnnData(np.zeros((50_000, 1), dtype=np.float32))
     adata.obs["perturbation"] = pd.Categorical(
         np.array(["control", *(f"g{i}" for i in range(105))])[rng.integers(0, 106, 50_000)]
     )
     adata.obsm["pathway_activity"] = rng.random((50_000, 400), dtype=np.float32)
-    start = time.perf_counter()
+    start = time.process_time()
     scpi.tl.differential_activity(adata)
-    # Far above what it takes, which is a fraction of a second; a test for every pair takes minutes
-    assert time.perf_counter() - start < 10
+    together = time.process_time() - start
     assert len(adata.uns["differential_activity"]["results"]) == 105 * 400
+    label, x = adata.obs["perturbation"].to_numpy(), adata.obsm["pathway_activity"]
+    start = time.process_time()
+    for set_ in range(20):
+        stats.ttest_ind(x[label == "g0", set_], x[label == "control", set_], equal_var=False)
+    assert together < (time.process_time() - start) / 20 * 105 * 400 / 5
 
 
 IFNG = "HALLMARK_INTERFERON_GAMMA_RESPONSE"

@@ -19,20 +19,21 @@ from sklearn.decomposition import PCA
 
 from scpi._keys import Key
 from scpi._screen._checks import check_expression
+from scpi._screen._conditions import read_screen
 from scpi._screen._matrix import dense_rows
 from scpi._screen._split_cells import split_cells
 from scpi._slots import find_layer, layer_name, listed
 from scpi.benchmark._compare import CEILING
 from scpi.benchmark._model_spec import ModelSpec
 from scpi.benchmark._scores import ACROSS, SCORES, Prediction
-from scpi.benchmark.splits._split import read_screen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from scpi.benchmark.splits._split import Labels, Split
+    from scpi._screen._conditions import ScreenLabels
+    from scpi.benchmark.splits._split import Split
     from scpi.model.base._screen_model import ScreenModel
 
 logger = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ def evaluate(
         "context_key": context_key,
         "dose_key": dose_key,
     }
-    labels = read_screen(adata, **setup, cells=None)
+    labels = read_screen(adata, **setup)
     # What models write of their setup is not for the user's data
     own = AnnData(obs=adata.obs.copy(), var=adata.var.copy(), X=adata.X, layers=dict(adata.layers), varm=adata.varm)
     # Predicted cells name the ones that they started from
@@ -163,7 +164,7 @@ class _Question:
     """What all models are asked of a split."""
 
     data: AnnData
-    labels: Labels
+    labels: ScreenLabels
     setup: Mapping[str, Any]
     layer: str | None
     metrics: Sequence[str]

@@ -98,9 +98,12 @@ def _measured_doses(model: ScreenModel, source: AnnData | MuData, label: str) ->
     """Doses at which a perturbation was measured in the data, or else in training."""
     here = model.get_anndata_manager(source, required=True).get_state_registry(KEYS.CONDITION)
     for state in (here, model._perturbation_state()):
-        doses = np.asarray(state["doses"], dtype=np.float64)
-        found = doses[np.asarray(state["conditions"], dtype=object) == label]
-        if len(found):
+        found = [
+            max(doses)
+            for name, doses in zip(state["conditions"], state["doses"], strict=True)
+            if name == label and len(set(doses)) == 1
+        ]
+        if found:
             return np.unique(found)
     msg = f"{label!r} was measured at no dose: say at which to predict it (`dose=`)."
     raise ValueError(msg)

@@ -16,8 +16,12 @@ from scpi.model.base.setup._declaration import Field
 from scpi.model.base.setup._fields import ContextField, GeneSetField, LabelField, PerturbationField, SizeFactorField
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anndata import AnnData
     from mudata import MuData
+
+    from scpi._screen._labels import Control
 
 
 class ScreenModel(EvaluationMixin, PredictionMixin, ConditionsMixin, ModelBase):
@@ -46,8 +50,8 @@ class ScreenModel(EvaluationMixin, PredictionMixin, ConditionsMixin, ModelBase):
         super().__init__(adata, registry)
         state = self._perturbation_state()
         self.perturbations_: list[str] = list(state["vocabulary"])
-        self.control_: str = state["control"]
-        self.delimiter_: str = state["delimiter"]
+        self.control_: str = state["controls"][0]
+        self.delimiter_: str | None = state["delimiter"]
         self.trained_conditions_: list[str] = []
 
     @classmethod
@@ -58,8 +62,8 @@ class ScreenModel(EvaluationMixin, PredictionMixin, ConditionsMixin, ModelBase):
         *,
         layer: str | None = None,
         perturbation_key: str = Key.obs.PERTURBATION,
-        control: str = "control",
-        delimiter: str = "+",
+        control: Control | Sequence[Control] = "control",
+        delimiter: str | None = "+",
         context_key: str | None = None,
         dose_key: str | None = None,
         batch_key: str | None = None,
@@ -76,16 +80,17 @@ class ScreenModel(EvaluationMixin, PredictionMixin, ConditionsMixin, ModelBase):
             Entry of ``adata.layers`` with the expression; ``adata.X`` if ``None``.
         perturbation_key
             Column of ``adata.obs`` with the label of each cell: a perturbation, several joined by ``delimiter`` in any
-            order, or the control.
+            order, or the control. A control beside perturbations is left out: ``"A+control"`` is ``"A"``.
         control
-            Label of the unperturbed cells.
+            Label of the unperturbed cells, or a list of such labels.
         delimiter
-            What separates the perturbations of a combination.
+            What separates the perturbations of a combination; ``None`` if no label is one.
         context_key
             Column of ``adata.obs`` with what a prediction transfers across, such as a cell type. Perturbed cells are
             compared with controls of their own context.
         dose_key
-            Numeric column of ``adata.obs``: the dose of each perturbed cell, which multiplies its intervention.
+            Column of ``adata.obs`` with the dose of each perturbed cell: a number for all members of its label, or
+            text with one number for each, in their order and joined as they are (``"10+0.5"``).
         %(param_batch_key)s
         %(param_size_factor_key)s
         gene_sets_key
@@ -100,7 +105,7 @@ class ScreenModel(EvaluationMixin, PredictionMixin, ConditionsMixin, ModelBase):
         KeyError
             If a key does not exist.
         ValueError
-            If values are NaN or infinite, names are repeated, labels are missing, no cell is a control, or the model
-            reads log-normalised expression and counts are given.
+            If values are NaN or infinite, names are repeated, labels are missing or not assigned, no cell is a control,
+            a dose is not a number, or the model reads log-normalised expression and counts are given.
         """
         cls._register(adata, cls._get_setup_method_args(**locals()), **kwargs)

@@ -13,7 +13,7 @@ from anndata import AnnData
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._screen._checks import as_indices
-from scpi._screen._doses import weights_of_doses
+from scpi._screen._composition import composed_weights, same_members
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.targets._change import ChangeTargetMixin
@@ -225,63 +225,48 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         )
         self.module.trained.copy_(torch.from_numpy(splitter.trained_conditions))
 
-    def _trained_conditions(self) -> list[tuple[int, frozenset[str], float]]:
-        """Code, perturbations and dose of each condition that was trained on."""
-        state = self._perturbation_state()
-        design = self.encode_perturbations(state["conditions"])
-        names = np.asarray(self.perturbations_, dtype=object)
-        return [
-            (code, frozenset(names[design[code] != 0]), float(state["doses"][code]))
-            for code in np.flatnonzero(self.module.trained.cpu().numpy()).tolist()
-            if state["doses"][code] > 0
-        ]
+    def _trained_levels(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Codes of the conditions that were trained on, and the doses of the single perturbations in each."""
+        design = self._designs().astype(np.float64)
+        codes = np.flatnonzero(self.module.trained.cpu().numpy() & design.any(axis=1))
+        return codes, design[codes]
 
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
         if not asked.design.any():
             return self._expression(asked.adata, asked.cells)
-        plans = self._weights(asked.design)
+        weights = self._weights(asked.design)
         with torch.inference_mode(), seeded(int(asked.rng.integers(2**31)) if asked.sample else 0):
-            predicted = [self._predicted(x, plans, sample=asked.sample) for x in self._inputs(asked.adata, asked.cells)]
+            predicted = [
+                self._predicted(x, weights, sample=asked.sample) for x in self._inputs(asked.adata, asked.cells)
+            ]
             return np.concatenate([x.cpu().numpy() for x in predicted])
 
-    def _predicted(self, x: Tensor, plans: list[dict[int, float]], *, sample: bool = False) -> Tensor:
-        """Expression of control cells under conditions: their change by each member, weighted by dose, is summed.
+    def _predicted(self, x: Tensor, weights: dict[int, float], *, sample: bool = False) -> Tensor:
+        """Expression of control cells under a condition: their changes under trained ones, weighted and summed.
 
         Parameters
         ----------
         x
             Expression of control cells.
-        plans
-            For each member, weights of the trained conditions. What they lack to 1 is the weight of the cell itself.
+        weights
+            Weights of the trained conditions, by their code. What they lack to 1 is the weight of the cell itself.
         sample
             Draw from the posterior.
         """
         total = torch.zeros_like(x)
-        for plan in plans:
-            for code, weight in plan.items():
-                codes = torch.full((len(x),), code, device=x.device)
-                total = total + weight * self.module.translate(x, "control", codes, sample=sample)
-        kept = 1.0 - sum(sum(plan.values()) for plan in plans)
+        for code, weight in weights.items():
+            codes = torch.full((len(x),), code, device=x.device)
+            total = total + weight * self.module.translate(x, "control", codes, sample=sample)
+        kept = 1.0 - sum(weights.values())
         # A measured condition is the decoded cell alone.
         return _truncated(total if abs(kept) < 1e-9 else total + kept * x)
 
-    def _weights(self, design: NDArray[np.float32]) -> list[dict[int, float]]:
-        """Weights of trained conditions: of one with all perturbations of a design, or of each perturbation by itself."""
-        members = frozenset(np.asarray(self.perturbations_, dtype=object)[design != 0])
-        dose = float(design.max())
-        trained = self._trained_conditions()
-        together = {code: at for code, names, at in trained if names == members}
-        if together:
-            return [weights_of_doses(together, dose)]
-        alone = {name: {code: at for code, names, at in trained if names == {name}} for name in sorted(members)}
-        missing = [name for name, doses in alone.items() if not doses]
-        if missing:
-            msg = (
-                f"No cell of {missing} in a context with controls was trained on. A combination that was not trained on "
-                "is the sum of its members, each of which must be."
-            )
-            raise ValueError(msg)
-        return [weights_of_doses(doses, dose) for doses in alone.values()]
+    def _weights(self, design: NDArray[np.float32]) -> dict[int, float]:
+        """Weights of the trained conditions that make up one, by their code."""
+        codes, levels = self._trained_levels()
+        where = " of a context with controls"
+        weights = composed_weights(levels, design, names=self.perturbations_, where=where)
+        return {int(codes[row]): float(weights[row]) for row in np.flatnonzero(weights)}
 
     def predict_control(
         self,
@@ -382,19 +367,17 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
 
     def _codes_of(self, adata: AnnData | MuData, cells: NDArray[np.int64]) -> NDArray[np.int64]:
         """Trained condition of cells: of their label, at the nearest dose in logarithms; -1 for none."""
-        trained = self._trained_conditions()
-        spelling = {names: [entry for entry in trained if entry[1] == names] for _, names, _ in trained}
-        found: dict[tuple[str, float], int] = {}
-        labels, doses = self._labels(adata)[cells], self._doses(adata)[cells]
-        for label, dose in set(zip(labels, doses, strict=True)):
-            names = frozenset(np.asarray(self.perturbations_, dtype=object)[self._members(label)])
-            near = sorted((abs(np.log1p(at) - np.log1p(dose)), code) for code, _, at in spelling.get(names, []))
-            found[label, dose] = near[0][1] if near else -1
-        return np.array([found[key] for key in zip(labels, doses, strict=True)], dtype=np.int64)
-
-    def _members(self, label: str) -> NDArray[np.bool_]:
-        """Which perturbations a label holds."""
-        return np.asarray(self.encode_perturbations([label])[0] != 0)
+        codes, levels = self._trained_levels()
+        design, conditions = self._conditions(adata)
+        # Without doses: a cell under a perturbation at dose 0 is one of that perturbation
+        members = self.encode_perturbations(self._state_of(adata, KEYS.CONDITION)["conditions"])
+        nearest = np.full(len(design), -1, dtype=np.int64)
+        for condition, used in enumerate(members):
+            same = same_members(levels, used)
+            if len(same):
+                distance = np.abs(np.log1p(levels[same]) - np.log1p(design[condition])).max(axis=1)
+                nearest[condition] = codes[same[np.argmin(distance)]]
+        return nearest[conditions[cells]]
 
     def _latent_means(
         self, adata: AnnData | MuData, cells: NDArray[np.int64], batch_size: int | None
@@ -423,8 +406,8 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         return unit_names(self.preset_.n_translator)
 
     def _change_of(self, perturbation: str, *, context: str | None, dose: float | None) -> Callable[[Tensor], Tensor]:
-        plans = self._weights(self.encode_perturbations([perturbation], None if dose is None else [dose])[0])
-        return lambda x: self._predicted(x, plans) - x
+        weights = self._weights(self.encode_perturbations([perturbation], None if dose is None else [dose])[0])
+        return lambda x: self._predicted(x, weights) - x
 
 
 def _truncated(x: Tensor) -> Tensor:

@@ -234,8 +234,9 @@ class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
             raise ValueError(msg)
         if not self.module.several and design.any() and not (design[known] != 0).all():
             members = [name for name, is_known in zip(self.perturbations_, known, strict=True) if is_known]
+            label = (self.delimiter_ or "").join(members)
             msg = (
-                f"All treated cells have {self.delimiter_.join(members)!r}: what each of its perturbations does alone "
+                f"All treated cells have {label!r}: what each of its perturbations does alone "
                 "cannot be told."
             )
             raise ValueError(msg)

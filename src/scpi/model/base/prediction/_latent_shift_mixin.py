@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from scpi._screen._composition import compose
 from scpi._slots import listed
 from scpi.model.base.prediction._profiles import take_profiles
 
@@ -100,19 +101,9 @@ class LatentShiftMixin(Host):
         control: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """What is ``measured`` under doses, or the sum over their members where these were not measured together."""
-        design = np.asarray(doses, dtype=np.float64)
-        if not design.any():
-            return np.zeros(len(control))
-        found = measured(design)
-        if found is not None:
-            return found
-        members = np.flatnonzero(design)
-        if len(members) == 1:
-            where = "" if self.restrict_to is None else f" of the contexts {self.restrict_to}"
-            msg = f"No training cell{where} has {self.perturbations_[members[0]]!r} alone: there is no shift to add."
-            raise ValueError(msg)
-        alone = np.where(np.eye(len(design), dtype=bool)[members], design, 0.0)
-        return np.sum([self._composed(member, measured, control) for member in alone], axis=0)
+        where = "" if self.restrict_to is None else f" of the contexts {self.restrict_to}"
+        found = compose(doses, measured, names=self.perturbations_, where=where)
+        return np.zeros(len(control)) if found is None else found
 
     def _allowed(self, profiles: Profiles) -> NDArray[np.bool_]:
         """Whether shifts may be taken from a context."""

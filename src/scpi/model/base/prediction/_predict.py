@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from anndata import AnnData
 
 from scpi._keys import Key
 from scpi._rng import as_generator
-from scpi._screen._labels import split_label
+from scpi._screen._conditions import Condition, member_doses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
+    from scpi._screen._conditions import Dose
     from scpi.model.base.setup._conditions import ConditionsMixin as Host
 else:
     Host = object
@@ -63,7 +65,7 @@ class PredictionMixin(Host):
         *,
         perturbation: str | Sequence[str],
         context: str | None = None,
-        dose: float | None = None,
+        dose: Dose | None = None,
         n_cells: int | None = None,
         indices: Sequence[int] | NDArray[np.int64] | None = None,
         sample: bool = False,
@@ -80,7 +82,8 @@ class PredictionMixin(Host):
         context
             Start from control cells of this context, which may be one that was not trained on.
         dose
-            Dose of the perturbations, on the scale of ``dose_key``; 1 if ``None``. It need not have been measured.
+            Dose of the perturbations, on the scale of ``dose_key``; 1 if ``None``. It need not have been measured. For a
+            combination, one for all members, or one for each by its name, such as ``{"A": 10, "B": 0.5}``.
         n_cells
             Cells to predict for each perturbation, from as many control cells drawn at random: without replacement
             while there are enough. If ``None``, from all control cells, at most 1,000.
@@ -145,8 +148,7 @@ class PredictionMixin(Host):
             return "control"
         if label in self.trained_conditions_:
             return "trained"
-        members = split_label(label, control=self.control_, delimiter=self.delimiter_)
-        return "unseen combination" if len(members) > 1 else "unseen"
+        return "unseen combination" if self.labelling.is_combination(label) else "unseen"
 
     def _assemble(
         self,
@@ -156,7 +158,7 @@ class PredictionMixin(Host):
         expression: Sequence[NDArray[np.float32]],
         *,
         context: str | None,
-        dose: float | None,
+        dose: Dose | None,
     ) -> AnnData:
         """Put predicted cells together with where they came from."""
         sizes = [len(cells) for cells in chosen]
@@ -172,7 +174,7 @@ class PredictionMixin(Host):
         if context is not None:
             obs[Key.obs.CONTEXT] = pd.Categorical([str(context)] * len(obs))
         if dose is not None:
-            obs[Key.obs.DOSE] = float(dose)
+            obs[Key.obs.DOSE] = self._dose_name(labels[0], dose) if isinstance(dose, Mapping) else float(dose)
         obs.index = pd.Index(
             [f"{label}_{index}" for label, size in zip(labels, sizes, strict=True) for index in range(size)]
         )
@@ -185,6 +187,10 @@ class PredictionMixin(Host):
             Key.uns.CONTROL_MEAN: self._mean_expression(adata, sources),
         }
         return predicted
+
+    def _dose_name(self, label: str, dose: Mapping[str, float]) -> float | str:
+        """Doses of the members of a label, for a table."""
+        return Condition(label, member_doses(self.labelling.members(label), dose)).dose_name(self.labelling)
 
     def _mean_expression(self, adata: AnnData | MuData, cells: NDArray[np.int64]) -> NDArray[np.float32]:
         """Mean over cells, each as often as it occurs: predictions that start from it again count again."""

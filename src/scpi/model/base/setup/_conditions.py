@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scpi._screen._checks import as_indices
-from scpi._screen._labels import canonical_label, encode_labels
+from scpi._screen._conditions import encode_conditions
+from scpi._screen._labels import Labelling
+from scpi._warn import warn_user
 from scpi.model.base._constants import KEYS
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
+    from scpi._screen._conditions import Dose
     from scpi.model.base._model_base import ModelBase as Host
 else:
     Host = object
@@ -28,12 +31,20 @@ class ConditionsMixin(Host):
 
     perturbations_: list[str]
     control_: str
-    delimiter_: str
+    delimiter_: str | None
 
     def _perturbation_state(self) -> dict[str, Any]:
         return self.registry["field_registries"][KEYS.CONDITION]["state_registry"]
 
-    def encode_perturbations(self, labels: Sequence[str], doses: Sequence[float] | None = None) -> NDArray[np.float32]:
+    @property
+    def labelling(self) -> Labelling:
+        """How the labels of the screen are written."""
+        state = self._perturbation_state()
+        return Labelling(tuple(state["controls"]), state["delimiter"])
+
+    def encode_perturbations(
+        self, labels: Sequence[str], doses: Sequence[Dose | Sequence[float] | None] | None = None
+    ) -> NDArray[np.float32]:
         """Doses of the single perturbations in labels.
 
         Parameters
@@ -41,7 +52,7 @@ class ConditionsMixin(Host):
         labels
             Labels such as ``"A"`` or ``"B+A"``.
         doses
-            Dose of each label; 1 without.
+            Dose of each label: one for all of its members, or one for each, by name. 1 without.
 
         Returns
         -------
@@ -52,7 +63,7 @@ class ConditionsMixin(Host):
         ValueError
             If a label holds a perturbation that the model does not know.
         """
-        return encode_labels(labels, self.perturbations_, control=self.control_, delimiter=self.delimiter_, doses=doses)
+        return encode_conditions(labels, self.perturbations_, self.labelling, doses)
 
     def canonical(self, label: str) -> str:
         """The spelling of a label that the model uses.
@@ -66,7 +77,7 @@ class ConditionsMixin(Host):
         -------
         Members sorted and joined by the delimiter, without repeats and without the control, or the control.
         """
-        return canonical_label(label, control=self.control_, delimiter=self.delimiter_)
+        return self.labelling.canonical(label)
 
     def _designs(self) -> NDArray[np.float32]:
         """Doses of the single perturbations in every condition of the data that the model was set up with."""
@@ -85,15 +96,13 @@ class ConditionsMixin(Host):
 
     def _labels(self, adata: AnnData | MuData) -> NDArray[np.object_]:
         """Canonical label of every cell."""
-        return self._of_condition(adata, "conditions")
+        conditions = self._state_of(adata, KEYS.CONDITION)["conditions"]
+        return np.asarray(conditions, dtype=object)[self._condition_codes(adata)]
 
     def _doses(self, adata: AnnData | MuData) -> NDArray[np.float64]:
-        """Dose of every cell: 0 for controls, and 1 without a dose column."""
-        return self._of_condition(adata, "doses").astype(np.float64)
-
-    def _of_condition(self, adata: AnnData | MuData, name: str) -> NDArray[np.object_]:
-        """What is registered of the condition of every cell."""
-        return np.asarray(self._state_of(adata, KEYS.CONDITION)[name], dtype=object)[self._condition_codes(adata)]
+        """Dose of every cell, the largest one of its members where they differ; 0 for controls, and 1 without doses."""
+        largest = [max(doses, default=0.0) for doses in self._state_of(adata, KEYS.CONDITION)["doses"]]
+        return np.asarray(largest, dtype=np.float64)[self._condition_codes(adata)]
 
     @property
     def has_doses(self) -> bool:
@@ -102,7 +111,7 @@ class ConditionsMixin(Host):
 
     def _dose_range(self) -> tuple[float, float] | None:
         """Smallest and largest measured dose above 0; `None` where no dose was registered."""
-        measured = np.asarray(self._perturbation_state()["doses"], dtype=np.float64)
+        measured = np.array([dose for doses in self._perturbation_state()["doses"] for dose in doses])
         measured = measured[measured > 0]
         return (float(measured.min()), float(measured.max())) if self.has_doses and len(measured) else None
 
@@ -111,20 +120,21 @@ class ConditionsMixin(Host):
         limits = self._dose_range()
         return limits is not None and dose > 0 and not limits[0] <= dose <= limits[1]
 
-    def _check_dose(self, dose: float | None) -> None:
+    def _check_dose(self, dose: Dose | None) -> None:
         """A dose must be a number from 0; one that lies beyond those of the training data is worth a warning."""
         if dose is None:
             return
-        if not np.isfinite(dose) or dose < 0:
+        given = list(dose.values()) if isinstance(dose, Mapping) else [dose]
+        if not all(np.isfinite(value) and value >= 0 for value in given):
             msg = f"`dose` must be a finite number of at least 0, got {dose}."
             raise ValueError(msg)
         limits = self._dose_range()
-        if limits is not None and self._is_extrapolated(dose):
-            msg = (
-                f"The dose {dose:g} lies outside of the measured range, {limits[0]:g} to {limits[1]:g}: "
+        outside = [value for value in given if self._is_extrapolated(value)]
+        if limits is not None and outside:
+            warn_user(
+                f"The dose {outside[0]:g} lies outside of the measured range, {limits[0]:g} to {limits[1]:g}: "
                 "it is extrapolated."
             )
-            warnings.warn(msg, UserWarning, stacklevel=3)
 
     @property
     def has_contexts(self) -> bool:

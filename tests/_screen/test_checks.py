@@ -6,8 +6,8 @@ import pytest
 from mudata import MuData
 from scipy import sparse
 
+from scpi._screen import _checks
 from scpi._screen._checks import as_indices, check_annotations, check_expression, check_paired
-from scpi.model.base import _checks
 from scpi.model.base.setup._rollback import unchanged_on_failure
 
 
