@@ -19,21 +19,22 @@ from sklearn.decomposition import PCA
 
 from scpi._keys import Key
 from scpi._screen._checks import check_expression
+from scpi._screen._conditions import read_screen
 from scpi._screen._matrix import dense_rows
 from scpi._screen._split_cells import split_cells
 from scpi._slots import find_layer, layer_name, listed
 from scpi.benchmark._compare import CEILING
 from scpi.benchmark._model_spec import ModelSpec
 from scpi.benchmark._scores import ACROSS, SCORES, Prediction
-from scpi.benchmark.splits._split import read_screen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from scpi.benchmark.splits._split import Labels, Split
-    from scpi.model.base.prediction._perturbation_model import PerturbationModel
+    from scpi._screen._conditions import ScreenLabels
+    from scpi.benchmark.splits._split import Split
+    from scpi.model.base._screen_model import ScreenModel
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ _COMPONENTS = 30
 
 def evaluate(
     adata: AnnData,
-    models: Mapping[str, ModelSpec | type[PerturbationModel]],
+    models: Mapping[str, ModelSpec | type[ScreenModel]],
     splits: Sequence[Split],
     *,
     perturbation_key: str = Key.obs.PERTURBATION,
@@ -108,7 +109,7 @@ def evaluate(
         "context_key": context_key,
         "dose_key": dose_key,
     }
-    labels = read_screen(adata, **setup, cells=None)
+    labels = read_screen(adata, **setup)
     # What models write of their setup is not for the user's data
     own = AnnData(obs=adata.obs.copy(), var=adata.var.copy(), X=adata.X, layers=dict(adata.layers), varm=adata.varm)
     # Predicted cells name the ones that they started from
@@ -163,7 +164,7 @@ class _Question:
     """What all models are asked of a split."""
 
     data: AnnData
-    labels: Labels
+    labels: ScreenLabels
     setup: Mapping[str, Any]
     layer: str | None
     metrics: Sequence[str]
@@ -265,7 +266,7 @@ def _run(question: _Question, candidate: ModelSpec, seed: int, *, is_ceiling: bo
     return rows
 
 
-def _train(question: _Question, candidate: ModelSpec, cells: NDArray[np.int64], seed: int) -> PerturbationModel:
+def _train(question: _Question, candidate: ModelSpec, cells: NDArray[np.int64], seed: int) -> ScreenModel:
     layer = question.layer if candidate.layer is None else candidate.layer
     setup = {key: value for key, value in question.setup.items() if value is not None}
     candidate.model.setup_anndata(question.data, layer=layer, **(setup | dict(candidate.setup)))
@@ -285,7 +286,7 @@ def _train(question: _Question, candidate: ModelSpec, cells: NDArray[np.int64], 
 
 def _predict(
     question: _Question,
-    model: PerturbationModel,
+    model: ScreenModel,
     condition: Mapping[str, Any],
     cells: NDArray[np.int64],
     seed: int,
@@ -317,7 +318,7 @@ def _predict(
     )
 
 
-def _on_scale(question: _Question, model: PerturbationModel, predicted: AnnData) -> NDArray[np.float32]:
+def _on_scale(question: _Question, model: ScreenModel, predicted: AnnData) -> NDArray[np.float32]:
     """Predicted cells on the scale of the evaluation: counts are scaled as those of the cell they started from were."""
     x = np.asarray(predicted.X, dtype=np.float32)
     if not model._reads_counts:

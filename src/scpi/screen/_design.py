@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scpi._screen._labels import canonical_label, split_label
+from scpi._screen._labels import Labelling
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,11 @@ class Design:
 
     def members(self, label: str) -> tuple[str, ...]:
         """Single perturbations of a label, without the control."""
-        return split_label(label, control=self.control, delimiter=self.delimiter)
+        return Labelling.of(self.control, self.delimiter).members(label)
 
     def canonical(self, label: str) -> str:
         """Label with its members in one order."""
-        return canonical_label(label, control=self.control, delimiter=self.delimiter)
+        return Labelling.of(self.control, self.delimiter).canonical(label)
 
     def setup(self) -> dict[str, str]:
         """Arguments of ``setup_anndata``."""

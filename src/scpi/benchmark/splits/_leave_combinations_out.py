@@ -9,8 +9,8 @@ import numpy as np
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
-from scpi._screen._labels import canonical_label
-from scpi.benchmark.splits._split import choose, read_screen
+from scpi._screen._conditions import read_screen
+from scpi.benchmark.splits._split import choose, make_split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import ArrayLike
 
+    from scpi._screen._labels import Control
     from scpi.benchmark.splits._split import Split
 
 
@@ -28,8 +29,8 @@ def leave_combinations_out(
     combinations: Sequence[str] | None = None,
     n_splits: int = 5,
     perturbation_key: str = Key.obs.PERTURBATION,
-    control: str = "control",
-    delimiter: str = "+",
+    control: Control | Sequence[Control] = "control",
+    delimiter: str | None = "+",
     context_key: str | None = None,
     reference_share: float = 0.5,
     cells: ArrayLike | None = None,
@@ -74,13 +75,14 @@ def leave_combinations_out(
         control=control,
         delimiter=delimiter,
         context_key=context_key,
-        dose_key=None,
         cells=cells,
     )
-    there = sorted({label for label in screen.perturbation[~screen.is_control] if delimiter in label})
+    there = sorted(
+        {label for label in screen.perturbation[~screen.is_control] if screen.labelling.is_combination(label)}
+    )
     generator = as_generator(rng)
     if combinations is not None:
-        wanted = [canonical_label(label, control=control, delimiter=delimiter) for label in combinations]
+        wanted = [screen.labelling.canonical(label) for label in combinations]
         parts = [choose(wanted, there, "combination")]
     else:
         if not 1 <= n_splits <= len(there):
@@ -89,7 +91,8 @@ def leave_combinations_out(
         shuffled = generator.permutation(np.array(there, dtype=object))
         parts = [sorted(part) for part in np.array_split(shuffled, n_splits)]
     return [
-        screen.split(
+        make_split(
+            screen,
             ", ".join(part) if len(parts) == 1 else f"part {number} of {len(parts)}",
             np.isin(screen.perturbation.astype(str), part),
             reference_share=reference_share,

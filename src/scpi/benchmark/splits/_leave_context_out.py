@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
-from scpi.benchmark.splits._split import choose, read_screen
+from scpi._screen._conditions import read_screen
+from scpi.benchmark.splits._split import choose, make_split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import ArrayLike
 
+    from scpi._screen._labels import Control
     from scpi.benchmark.splits._split import Split
 
 
@@ -26,8 +28,8 @@ def leave_context_out(
     context_key: str,
     contexts: Sequence[str] | str | None = None,
     perturbation_key: str = Key.obs.PERTURBATION,
-    control: str = "control",
-    delimiter: str = "+",
+    control: Control | Sequence[Control] = "control",
+    delimiter: str | None = "+",
     reference_share: float = 0.5,
     cells: ArrayLike | None = None,
     rng: int | np.random.Generator | None = 0,
@@ -69,7 +71,6 @@ def leave_context_out(
         control=control,
         delimiter=delimiter,
         context_key=context_key,
-        dose_key=None,
         cells=cells,
     )
     perturbed = sorted(set(screen.context[~screen.is_control]))
@@ -83,7 +84,8 @@ def leave_context_out(
     enough = [name for name in perturbed if (screen.is_control & (screen.context == name)).sum() >= least]
     generator = as_generator(rng)
     return [
-        screen.split(
+        make_split(
+            screen,
             name,
             ~screen.is_control & (screen.context == name),
             reference_share=reference_share,

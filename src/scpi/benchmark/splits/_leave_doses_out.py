@@ -9,7 +9,8 @@ import numpy as np
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
-from scpi.benchmark.splits._split import read_screen
+from scpi._screen._conditions import read_screen
+from scpi.benchmark.splits._split import make_split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import ArrayLike
 
+    from scpi._screen._labels import Control
     from scpi.benchmark.splits._split import Split
 
 
@@ -27,8 +29,8 @@ def leave_doses_out(
     dose_key: str,
     doses: Sequence[float] | None = None,
     perturbation_key: str = Key.obs.PERTURBATION,
-    control: str = "control",
-    delimiter: str = "+",
+    control: Control | Sequence[Control] = "control",
+    delimiter: str | None = "+",
     context_key: str | None = None,
     reference_share: float = 0.5,
     cells: ArrayLike | None = None,
@@ -85,7 +87,8 @@ def leave_doses_out(
         raise ValueError(msg)
     generator = as_generator(rng)
     return [
-        screen.split(
+        make_split(
+            screen,
             f"{dose:g}",
             ~screen.is_control & (screen.dose == dose),
             reference_share=reference_share,

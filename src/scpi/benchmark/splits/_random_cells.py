@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
-from scpi.benchmark.splits._split import draw, read_screen
+from scpi._screen._conditions import read_screen
+from scpi.benchmark.splits._split import draw, make_split
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
     from anndata import AnnData
     from numpy.typing import ArrayLike
 
+    from scpi._screen._labels import Control
     from scpi.benchmark.splits._split import Split
 
 
@@ -25,8 +28,8 @@ def random_cells(
     test_size: float = 0.2,
     n_splits: int = 5,
     perturbation_key: str = Key.obs.PERTURBATION,
-    control: str = "control",
-    delimiter: str = "+",
+    control: Control | Sequence[Control] = "control",
+    delimiter: str | None = "+",
     context_key: str | None = None,
     dose_key: str | None = None,
     cells: ArrayLike | None = None,
@@ -73,13 +76,12 @@ def random_cells(
         dose_key=dose_key,
         cells=cells,
     )
-    columns = (screen.perturbation, screen.dose.astype(str), screen.context)
-    strata = np.array(["\n".join(values) for values in zip(*columns, strict=True)], dtype=object)
     generator = as_generator(rng)
     return [
-        screen.split(
+        make_split(
+            screen,
             f"draw {number}",
-            draw(~screen.is_control, strata, test_size, generator),
+            draw(~screen.is_control, screen.stratum, test_size, generator),
             reference_share=test_size,
             rng=generator,
         )

@@ -1,21 +1,21 @@
-"""Setting up, checking and reading the data of a perturbation screen."""
+"""The base class of models of perturbation screens."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from scvi.data import AnnDataManager
 from scvi.data import fields as scvi_fields
 from scvi.utils import setup_anndata_dsp
 
 from scpi._keys import Key
 from scpi._screen._checks import check_annotations, check_expression, check_paired
-from scpi._screen._labels import canonical_label, encode_labels
 from scpi._slots import find_layer, layer_name
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import ModelBase, check_modalities
+from scpi.model.base.prediction._evaluate import EvaluationMixin
+from scpi.model.base.prediction._predict import PredictionMixin
+from scpi.model.base.setup._conditions import ConditionsMixin
 from scpi.model.base.setup._fields import (
     ContextField,
     GeneSetField,
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from mudata import MuData
-    from numpy.typing import NDArray
+
+    from scpi._screen._labels import Control
 
 _MODALITY_ARGS = (
     "layer",
@@ -48,19 +49,19 @@ _MODALITY_ARGS = (
 )
 
 
-class ScreenModel(ModelBase):
-    """Base class of models that read a perturbation screen: setup, checks, labels and expression.
+class ScreenModel(EvaluationMixin, PredictionMixin, ConditionsMixin, ModelBase):
+    """Base class of models that learn from a perturbation screen, predict it and are compared with it.
 
-    Subclasses build themselves in ``__init__``, train in :meth:`train` and say in :meth:`_predict_cells` what control
-    cells become under perturbations.
+    Subclasses build themselves in ``__init__``, train in ``train`` and say in ``_predict_cells`` what control cells become
+    under perturbations.
     """
 
     def __init__(self, adata: AnnData | MuData | None = None, registry: dict[str, Any] | None = None) -> None:
         super().__init__(adata, registry)
         state = self._perturbation_state()
         self.perturbations_: list[str] = list(state["vocabulary"])
-        self.control_: str = state["control"]
-        self.delimiter_: str = state["delimiter"]
+        self.control_: str = state["controls"][0]
+        self.delimiter_: str | None = state["delimiter"]
         self.trained_conditions_: list[str] = []
 
     @classmethod
@@ -71,8 +72,8 @@ class ScreenModel(ModelBase):
         *,
         layer: str | None = None,
         perturbation_key: str = Key.obs.PERTURBATION,
-        control: str = "control",
-        delimiter: str = "+",
+        control: Control | Sequence[Control] = "control",
+        delimiter: str | None = "+",
         context_key: str | None = None,
         dose_key: str | None = None,
         batch_key: str | None = None,
@@ -89,16 +90,17 @@ class ScreenModel(ModelBase):
             Entry of ``adata.layers`` with the expression; ``adata.X`` if ``None``.
         perturbation_key
             Column of ``adata.obs`` with the label of each cell: a perturbation, several joined by ``delimiter`` in any
-            order, or the control.
+            order, or the control. A control beside perturbations is left out: ``"A+control"`` is ``"A"``.
         control
-            Label of the unperturbed cells.
+            Label of the unperturbed cells, or a list of such labels.
         delimiter
-            What separates the perturbations of a combination.
+            What separates the perturbations of a combination; ``None`` if no label is one.
         context_key
             Column of ``adata.obs`` with what a prediction transfers across, such as a cell type. Perturbed cells are
             compared with controls of their own context.
         dose_key
-            Numeric column of ``adata.obs``: the dose of each perturbed cell, which multiplies its intervention.
+            Column of ``adata.obs`` with the dose of each perturbed cell: a number for all members of its label, or
+            text with one number for each, in their order and joined as they are (``"10+0.5"``).
         %(param_batch_key)s
         %(param_size_factor_key)s
         gene_sets_key
@@ -111,8 +113,8 @@ class ScreenModel(ModelBase):
         KeyError
             If a key does not exist.
         ValueError
-            If values are NaN or infinite, names are repeated, labels are missing, no cell is a control, or the model
-            reads log-normalised expression and counts are given.
+            If values are NaN or infinite, names are repeated, labels are missing or not assigned, no cell is a control,
+            a dose is not a number, or the model reads log-normalised expression and counts are given.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         check_annotations(adata)
@@ -142,8 +144,8 @@ class ScreenModel(ModelBase):
         *,
         layer: str | None = None,
         perturbation_key: str = Key.obs.PERTURBATION,
-        control: str = "control",
-        delimiter: str = "+",
+        control: Control | Sequence[Control] = "control",
+        delimiter: str | None = "+",
         context_key: str | None = None,
         dose_key: str | None = None,
         batch_key: str | None = None,
@@ -210,71 +212,3 @@ class ScreenModel(ModelBase):
         with unchanged_on_failure(mdata):
             manager.register_fields(mdata, **kwargs)
         cls.register_manager(manager)
-
-    @abstractmethod
-    def _predict_cells(
-        self,
-        adata: AnnData | MuData,
-        indices: NDArray[np.int64],
-        design: NDArray[np.float32],
-        *,
-        sample: bool,
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
-        """Expression of control cells ``indices`` under the doses ``design`` (n_perturbations,), cells x genes."""
-
-    def _to_log_scale(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Expression on the scale on which predictions are compared with measured cells."""
-        return expression
-
-    def _perturbation_state(self) -> dict[str, Any]:
-        return self.registry["field_registries"][KEYS.CONDITION]["state_registry"]
-
-    def encode_perturbations(self, labels: Sequence[str], doses: Sequence[float] | None = None) -> NDArray[np.float32]:
-        """Doses of the single perturbations in labels.
-
-        Parameters
-        ----------
-        labels
-            Labels such as ``"A"`` or ``"B+A"``.
-        doses
-            Dose of each label; 1 without.
-
-        Returns
-        -------
-        Array of shape (n_labels, n_perturbations).
-
-        Raises
-        ------
-        ValueError
-            If a label holds a perturbation that the model does not know.
-        """
-        return encode_labels(labels, self.perturbations_, control=self.control_, delimiter=self.delimiter_, doses=doses)
-
-    def canonical(self, label: str) -> str:
-        """The spelling of a label that the model uses.
-
-        Parameters
-        ----------
-        label
-            Label with its members in any order.
-
-        Returns
-        -------
-        Members sorted and joined by the delimiter, without repeats and without the control, or the control.
-        """
-        return canonical_label(label, control=self.control_, delimiter=self.delimiter_)
-
-    def _labels(self, adata: AnnData | MuData) -> NDArray[np.object_]:
-        """Canonical label of every cell."""
-        return self._of_condition(adata, "conditions")
-
-    def _doses(self, adata: AnnData | MuData) -> NDArray[np.float64]:
-        """Dose of every cell: 0 for controls, and 1 without a dose column."""
-        return self._of_condition(adata, "doses").astype(np.float64)
-
-    def _of_condition(self, adata: AnnData | MuData, name: str) -> NDArray[np.object_]:
-        """What is registered of the condition of every cell."""
-        state = self.get_anndata_manager(adata, required=True).get_state_registry(KEYS.CONDITION)
-        codes = np.asarray(self._field(adata, KEYS.CONDITION)).ravel().astype(np.int64)
-        return np.asarray(state[name], dtype=object)[codes]

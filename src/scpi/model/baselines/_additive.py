@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scpi._screen._composition import composed_weights
 from scpi.model.baselines._baseline import Baseline
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ class Additive(Baseline):
     """Adds the changes under the single perturbations of a combination to control cells.
 
     The change under a perturbation is the mean of its training cells minus that of the control cells of their context,
-    on the scale of the registered expression. Where doses are registered it is proportional to the dose, by least
-    squares.
+    on the scale of the registered expression. Between measured doses it is linear in the logarithm of dose plus 1, from
+    no change at dose 0, and beyond the largest one it stays.
 
     Parameters
     ----------
@@ -29,18 +30,10 @@ class Additive(Baseline):
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
         profiles = self.module.profiles()
-        total, unseen = np.zeros(len(control)), []
-        for member in np.flatnonzero(design):
-            alone = np.zeros_like(design)
-            alone[member] = 1.0
-            pairs = profiles.of_same_members(alone)
-            if not len(pairs):
-                unseen.append(self.perturbations_[member])
-                continue
-            doses = profiles.design[pairs, member]
-            weights = profiles.n_cells[pairs] * doses
-            total += design[member] * (weights @ profiles.changes_of(pairs)) / (weights @ doses)
-        if unseen:
-            msg = f"No training cell has {unseen} alone: the additive baseline has no effect to add."
-            raise ValueError(msg)
-        return total
+        alone = np.flatnonzero((profiles.design != 0).sum(axis=1) == 1)
+        # Over contexts, with as much weight as each has cells
+        levels, level = np.unique(profiles.design[alone], axis=0, return_inverse=True)
+        level, n_cells = level.reshape(-1), profiles.n_cells[alone]
+        weights = composed_weights(levels, design, names=self.perturbations_)
+        of_pair = weights[level] * n_cells / np.bincount(level, n_cells)[level]
+        return np.asarray(of_pair @ profiles.changes_of(alone))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scpi._screen._doses import weights_of_doses
+from scpi._screen._composition import composed_weights
 from scpi._slots import listed
 
 if TYPE_CHECKING:
@@ -69,27 +69,12 @@ class ConditionCoder:
     def _code(self, row: NDArray[np.float64]) -> NDArray[np.float64]:
         used = row != 0
         if self.kind == "dose":
-            self._check(used & (self.scale == 0), "in the training cells")
+            missing = np.flatnonzero(used & (self.scale == 0))
+            if len(missing):
+                names = listed(self.perturbations[member] for member in missing)
+                msg = f"{names} is not in the training cells: the network has no code for it."
+                raise ValueError(msg)
             return np.divide(np.log1p(row), self.scale, out=np.zeros_like(row), where=used)
-        if not used.any():
-            return np.zeros(len(self.levels))
-        same = np.flatnonzero(((self.levels != 0) == used).all(1) & self.trained)
-        if len(same):
-            return self._between(same, float(row.max()))
-        if used.sum() == 1:
-            self._check(used, "alone in the training cells")
-        members = [np.where(np.arange(len(row)) == member, row, 0.0) for member in np.flatnonzero(used)]
-        return np.sum([self._code(member) for member in members], axis=0)
-
-    def _between(self, same: NDArray[np.intp], dose: float) -> NDArray[np.float64]:
-        """Code of a dose between levels of the same perturbations."""
-        weights = weights_of_doses({int(level): float(self.levels[level].max()) for level in same}, dose)
         code = np.zeros(len(self.levels))
-        code[list(weights)] = list(weights.values())
+        code[self.trained] = composed_weights(self.levels[self.trained], row, names=self.perturbations)
         return code
-
-    def _check(self, missing: NDArray[np.bool_], where: str) -> None:
-        if missing.any():
-            names = [name for name, absent in zip(self.perturbations, missing, strict=True) if absent]
-            msg = f"{listed(names)} is not {where}: the network has no code for it."
-            raise ValueError(msg)

@@ -13,15 +13,16 @@ from anndata import AnnData
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._screen._checks import as_indices
-from scpi._screen._doses import weights_of_doses
+from scpi._screen._composition import composed_weights, same_members
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
+from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._cell_batches import cell_batches
 from scpi.model.base.loading._input_transform import as_registered
 from scpi.model.base.targets import asked_change, unit_names
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import resolve_seed, seeded
-from scpi.model.base.training._training import NetworkModel
+from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.scbutterfly._module import SIDES, SCButterflyModule
 from scpi.model.scbutterfly._plan import SCButterflyPlan
 from scpi.model.scbutterfly._presets import PRESETS, RULES
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 _LEAST = 1e-4
 
 
-class SCButterfly(NetworkModel):
+class SCButterfly(NetworkTrainingMixin, ScreenModel):
     """scButterfly: autoencoders of control and of treated cells, and a translator between them.
 
     Each arm has an encoder and a decoder. A translator takes the embeddings of both arms to one normal posterior and from
@@ -223,16 +224,11 @@ class SCButterfly(NetworkModel):
         )
         self.module.trained.copy_(torch.from_numpy(splitter.trained_conditions))
 
-    def _trained_conditions(self) -> list[tuple[int, frozenset[str], float]]:
-        """Code, perturbations and dose of each condition that was trained on."""
-        state = self._perturbation_state()
-        design = self.encode_perturbations(state["conditions"])
-        names = np.asarray(self.perturbations_, dtype=object)
-        return [
-            (code, frozenset(names[design[code] != 0]), float(state["doses"][code]))
-            for code in np.flatnonzero(self.module.trained.cpu().numpy()).tolist()
-            if state["doses"][code] > 0
-        ]
+    def _trained_levels(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Codes of the conditions that were trained on, and the doses of the single perturbations in each."""
+        design = self._designs().astype(np.float64)
+        codes = np.flatnonzero(self.module.trained.cpu().numpy() & design.any(axis=1))
+        return codes, design[codes]
 
     def _predict_cells(
         self,
@@ -245,54 +241,42 @@ class SCButterfly(NetworkModel):
     ) -> NDArray[np.float32]:
         if not design.any():
             return self._expression(adata, indices)
-        plans = self._weights(design)
+        weights = self._weights(design)
         self.module.eval()
         with torch.inference_mode(), seeded(int(rng.integers(2**31)) if sample else 0):
             return np.concatenate(
                 [
-                    self._predicted(batch[KEYS.X], plans, sample=sample).cpu().numpy()
+                    self._predicted(batch[KEYS.X], weights, sample=sample).cpu().numpy()
                     for batch in self._batches(adata, indices)
                 ]
             )
 
-    def _predicted(self, x: Tensor, plans: list[dict[int, float]], *, sample: bool = False) -> Tensor:
-        """Expression of control cells under conditions: their change by each member, weighted by dose, is summed.
+    def _predicted(self, x: Tensor, weights: dict[int, float], *, sample: bool = False) -> Tensor:
+        """Expression of control cells under a condition: their changes under trained ones, weighted and summed.
 
         Parameters
         ----------
         x
             Expression of control cells.
-        plans
-            For each member, weights of the trained conditions. What they lack to 1 is the weight of the cell itself.
+        weights
+            Weights of the trained conditions, by their code. What they lack to 1 is the weight of the cell itself.
         sample
             Draw from the posterior.
         """
         total = torch.zeros_like(x)
-        for plan in plans:
-            for code, weight in plan.items():
-                codes = torch.full((len(x),), code, device=x.device)
-                total = total + weight * self.module.translate(x, "control", codes, sample=sample)
-        kept = 1.0 - sum(sum(plan.values()) for plan in plans)
+        for code, weight in weights.items():
+            codes = torch.full((len(x),), code, device=x.device)
+            total = total + weight * self.module.translate(x, "control", codes, sample=sample)
+        kept = 1.0 - sum(weights.values())
         # A measured condition is the decoded cell alone.
         return _truncated(total if abs(kept) < 1e-9 else total + kept * x)
 
-    def _weights(self, design: NDArray[np.float32]) -> list[dict[int, float]]:
-        """Weights of trained conditions: of one with all perturbations of a design, or of each perturbation by itself."""
-        members = frozenset(np.asarray(self.perturbations_, dtype=object)[design != 0])
-        dose = float(design.max())
-        trained = self._trained_conditions()
-        together = {code: at for code, names, at in trained if names == members}
-        if together:
-            return [weights_of_doses(together, dose)]
-        alone = {name: {code: at for code, names, at in trained if names == {name}} for name in sorted(members)}
-        missing = [name for name, doses in alone.items() if not doses]
-        if missing:
-            msg = (
-                f"No cell of {missing} in a context with controls was trained on. A combination that was not trained on "
-                "is the sum of its members, each of which must be."
-            )
-            raise ValueError(msg)
-        return [weights_of_doses(doses, dose) for doses in alone.values()]
+    def _weights(self, design: NDArray[np.float32]) -> dict[int, float]:
+        """Weights of the trained conditions that make up one, by their code."""
+        codes, levels = self._trained_levels()
+        where = " of a context with controls"
+        weights = composed_weights(levels, design, names=self.perturbations_, where=where)
+        return {int(codes[row]): float(weights[row]) for row in np.flatnonzero(weights)}
 
     def _batches(
         self,
@@ -393,8 +377,7 @@ class SCButterfly(NetworkModel):
         own = self._labels(adata)[cells]
         keep = own != self.control_ if labels is None else np.isin(own.astype(str), labels) & (own != self.control_)
         if context is not None:
-            contexts = np.asarray(self._field(adata, KEYS.CONTEXT)).ravel()[cells].astype(np.int64)
-            keep &= self._contexts(adata)[contexts].astype(str) == str(context)
+            keep &= self._in_context(adata, cells, context)
         if not keep.any():
             where = "" if context is None else f" of context {context!r}"
             what = "treated cell" if labels is None else f"cell with a label in {list(labels)}"
@@ -404,19 +387,17 @@ class SCButterfly(NetworkModel):
 
     def _codes_of(self, adata: AnnData | MuData, cells: NDArray[np.int64]) -> NDArray[np.int64]:
         """Trained condition of cells: of their label, at the nearest dose in logarithms; -1 for none."""
-        trained = self._trained_conditions()
-        spelling = {names: [entry for entry in trained if entry[1] == names] for _, names, _ in trained}
-        found: dict[tuple[str, float], int] = {}
-        labels, doses = self._labels(adata)[cells], self._doses(adata)[cells]
-        for label, dose in set(zip(labels, doses, strict=True)):
-            names = frozenset(np.asarray(self.perturbations_, dtype=object)[self._members(label)])
-            near = sorted((abs(np.log1p(at) - np.log1p(dose)), code) for code, _, at in spelling.get(names, []))
-            found[label, dose] = near[0][1] if near else -1
-        return np.array([found[key] for key in zip(labels, doses, strict=True)], dtype=np.int64)
-
-    def _members(self, label: str) -> NDArray[np.bool_]:
-        """Which perturbations a label holds."""
-        return np.asarray(self.encode_perturbations([label])[0] != 0)
+        codes, levels = self._trained_levels()
+        design, conditions = self._conditions(adata)
+        # Without doses: a cell under a perturbation at dose 0 is one of that perturbation
+        members = self.encode_perturbations(self._state_of(adata, KEYS.CONDITION)["conditions"])
+        nearest = np.full(len(design), -1, dtype=np.int64)
+        for condition, used in enumerate(members):
+            same = same_members(levels, used)
+            if len(same):
+                distance = np.abs(np.log1p(levels[same]) - np.log1p(design[condition])).max(axis=1)
+                nearest[condition] = codes[same[np.argmin(distance)]]
+        return nearest[conditions[cells]]
 
     @torch.inference_mode()
     def get_latent_representation(
@@ -490,8 +471,8 @@ class SCButterfly(NetworkModel):
             units = unit_names(self.preset_.n_translator)
             return AttributionTarget(lambda x: module.posterior(x, "control").mean, as_registered, units, kind=kind)
         label = self.canonical(asked_change(kind, perturbation))
-        plans = self._weights(self.encode_perturbations([label])[0])
-        return AttributionTarget(lambda x: self._predicted(x, plans) - x, as_registered, self.var_names_, kind=kind)
+        weights = self._weights(self.encode_perturbations([label])[0])
+        return AttributionTarget(lambda x: self._predicted(x, weights) - x, as_registered, self.var_names_, kind=kind)
 
 
 def _truncated(x: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ def test_a_perturbation_seen_in_combinations_only_is_unseen(make_screen, build):
     model = build("SENAVAE", adata, {"encoder": "mlp"})
     assert model.predict(perturbation="B", n_cells=2).obs["status"].tolist() == ["unseen"] * 2
     model = build("Additive", make_screen(conditions={"control": 20, "A": 10, "A+B": 10}))
-    with pytest.raises(ValueError, match=r"No training cell has \['B'\] alone"):
+    with pytest.raises(ValueError, match=r"No training cell has 'B' alone"):
         model.predict(perturbation="A+B")
 
 

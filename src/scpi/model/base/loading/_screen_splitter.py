@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import lightning.pytorch as pl
 import numpy as np
 
-from scpi._screen._labels import canonical_label, encode_labels
+from scpi._screen._conditions import encode_conditions
+from scpi._screen._labels import Labelling
 from scpi._screen._split_cells import Split, split_cells
 from scpi.model.base._constants import KEYS
 from scpi.model.base.training._seed import resolve_seed
@@ -56,17 +57,12 @@ class ScreenSplitter(pl.LightningDataModule):
         self.data_loader_kwargs, self.train_size, self.validation_size = loader_kwargs, train_size, validation_size
         self.seed = resolve_seed(seed)
         state = adata_manager.get_state_registry(KEYS.CONDITION)
-        self.design = encode_labels(
-            state["conditions"],
-            state["vocabulary"],
-            control=state["control"],
-            delimiter=state["delimiter"],
-            doses=state["doses"],
-        )
+        self._labelling = Labelling(tuple(state["controls"]), state["delimiter"])
+        self.design = encode_conditions(state["conditions"], state["vocabulary"], self._labelling, state["doses"])
         self._conditions = list(state["conditions"])
-        self._doses = np.asarray(state["doses"], dtype=np.float64)
+        self._doses = np.array([max(doses, default=0.0) for doses in state["doses"]], dtype=np.float64)
         self._codes = np.asarray(adata_manager.get_from_registry(KEYS.CONDITION)).ravel()
-        self._is_control = np.array([label == state["control"] for label in state["conditions"]])[self._codes]
+        self._is_control = np.array([label == self._labelling.control for label in state["conditions"]])[self._codes]
         self._strata = _strata(adata_manager)
         self.split = (
             split_cells(
@@ -85,15 +81,14 @@ class ScreenSplitter(pl.LightningDataModule):
 
     def _held_out_cells(self, state: dict[str, Any], held_out: str | Sequence[str]) -> NDArray[np.bool_]:
         """Cells whose label is held out."""
-        spelling = {"control": state["control"], "delimiter": state["delimiter"]}
         held_out = [held_out] if isinstance(held_out, str) else held_out
-        labels = {canonical_label(label, **spelling) for label in held_out}
+        labels = {self._labelling.canonical(label) for label in held_out}
         unknown = sorted(labels - set(state["conditions"]))
         if unknown:
             msg = f"`held_out` names {unknown}, which no cell is labelled with."
             raise ValueError(msg)
-        if state["control"] in labels:
-            msg = f"`held_out` names the control {state['control']!r}, which training needs."
+        if self._labelling.control in labels:
+            msg = f"`held_out` names the control {self._labelling.control!r}, which training needs."
             raise ValueError(msg)
         return np.isin(np.asarray(state["conditions"], dtype=object)[self._codes].astype(str), sorted(labels))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from scpi._screen._doses import weights_of_doses
+from scpi._screen._composition import dose_weights, same_members
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,21 +62,16 @@ class Profiles(NamedTuple):
 
     def of_same_members(self, design: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
         """Pairs with the perturbations of ``design`` (n_perturbations,), at any dose."""
-        differ = np.logical_xor(self.design, design).sum(1)
-        return np.flatnonzero(differ == 0)
+        return same_members(self.design, design)
 
     def by_context(self, design: NDArray[np.floating[Any]]) -> Iterator[tuple[int, NDArray[np.float64]]]:
-        """Change of each context that was measured under ``design``, at its dose.
-
-        Between measured doses the change is linear in the logarithm of dose plus 1, with none at dose 0; beyond the
-        largest measured dose it stays what it is there.
-        """
-        pairs, dose = self.of_same_members(design), float(design.max())
-        changes = dict(zip(pairs.tolist(), self.changes_of(pairs), strict=True))
+        """Change of each context that was measured under ``design``, at its doses or between measured ones."""
+        pairs, used = self.of_same_members(design), design != 0
         for context in np.unique(self.context[pairs]):
-            own = pairs[self.context[pairs] == context].tolist()
-            weights = weights_of_doses({pair: float(self.design[pair].max()) for pair in own}, dose)
-            yield int(context), np.sum([weight * changes[pair] for pair, weight in weights.items()], axis=0)
+            own = pairs[self.context[pairs] == context]
+            weights = dose_weights(self.design[own][:, used], design[used]) if used.any() else None
+            if weights is not None:
+                yield int(context), weights @ self.changes_of(own)
 
 
 def take_profiles(

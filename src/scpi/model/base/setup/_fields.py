@@ -10,18 +10,25 @@ from scvi.data.fields import BaseAnnDataField, CategoricalObsField, MuDataWrappe
 
 from scpi._gene_sets import read_gene_sets
 from scpi._keys import Key
-from scpi._screen._labels import canonical_label, encode_labels, vocabulary_of
+from scpi._screen._conditions import encode_conditions, read_conditions
+from scpi._screen._labels import Labelling, quoted
 from scpi.model.base._constants import KEYS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from scpi._screen._conditions import Condition
+    from scpi._screen._labels import Control
 
 
 class PerturbationField(BaseAnnDataField):
     """Reads labels such as ``"A+B"`` as doses of single perturbations over a frozen vocabulary.
 
-    Each cell stores the integer code of its condition, a pair of canonical label and dose. The vocabulary of single
-    perturbations is kept when the setup is transferred to other cells, so that unseen combinations of known
+    Each cell stores the integer code of its condition: a canonical label and the dose of each member. The vocabulary of
+    single perturbations is kept when the setup is transferred to other cells, so that unseen combinations of known
     perturbations are encoded there, and unknown perturbations raise an error.
 
     Parameters
@@ -31,21 +38,26 @@ class PerturbationField(BaseAnnDataField):
     attr_key
         Column of ``obs`` with the labels.
     control
-        Label of the unperturbed cells.
+        Label or labels of the unperturbed cells.
     delimiter
-        What separates the single perturbations of a combination.
+        What separates the single perturbations of a combination; ``None`` if there are no combinations.
     dose_key
-        Column of ``obs`` with a dose, which multiplies the code of every member of the label.
+        Column of ``obs`` with a dose, which multiplies the code of every member of the label, or with one for each.
     """
 
     def __init__(
-        self, registry_key: str, attr_key: str, *, control: str, delimiter: str, dose_key: str | None = None
+        self,
+        registry_key: str,
+        attr_key: str,
+        *,
+        control: Control | Sequence[Control],
+        delimiter: str | None,
+        dose_key: str | None = None,
     ) -> None:
         super().__init__()
         self._registry_key = registry_key
         self.label_key = attr_key
-        self.control = control
-        self.delimiter = delimiter
+        self.labelling = Labelling.of(control, delimiter)
         self.dose_key = dose_key
 
     @property
@@ -73,68 +85,64 @@ class PerturbationField(BaseAnnDataField):
         super().validate_field(adata)
         for key in [self.label_key, *([self.dose_key] if self.dose_key else [])]:
             _check_column(adata, key)
-        missing = int(adata.obs[self.label_key].isna().sum())
-        if missing:
-            msg = f"`adata.obs[{self.label_key!r}]` has no label for {missing} cells. Remove or label them."
-            raise ValueError(msg)
 
     def register_field(self, adata: AnnData) -> dict[str, Any]:
         """Learn the vocabulary and write the codes."""
         self.validate_field(adata)
-        labels = self._labels(adata)
-        vocabulary = vocabulary_of(labels.unique(), control=self.control, delimiter=self.delimiter)
+        conditions, codes = self._read(adata)
+        labels = [condition.label for condition in conditions]
+        vocabulary = self.labelling.vocabulary(labels)
+        self.labelling.warn_of_lone_members(labels)
         if not vocabulary:
-            msg = f"`adata.obs[{self.label_key!r}]` holds no perturbation, only {self.control!r}."
+            msg = f"`adata.obs[{self.label_key!r}]` holds no perturbation, only {self.labelling.control!r}."
             raise ValueError(msg)
-        if not (labels == self.control).any():
+        if self.labelling.control not in labels:
+            there = [str(label) for label in adata.obs[self.label_key].unique()]
             msg = (
-                f"No cell of `adata.obs[{self.label_key!r}]` is labelled {self.control!r} (`control`). "
-                f"It holds {labels.unique().tolist()[:12]}."
+                f"No cell of `adata.obs[{self.label_key!r}]` is labelled {quoted(self.labelling.controls)} (`control`). "
+                f"It holds {quoted(there)}."
             )
             raise ValueError(msg)
-        return self._write(adata, labels, vocabulary)
+        return self._write(adata, conditions, codes, vocabulary)
 
     def transfer_field(self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any) -> dict[str, Any]:
         """Write the codes of other cells over the vocabulary of ``state_registry``."""
         super().transfer_field(state_registry, adata_target, **kwargs)
         self.validate_field(adata_target)
-        return self._write(adata_target, self._labels(adata_target), list(state_registry["vocabulary"]))
+        return self._write(adata_target, *self._read(adata_target), list(state_registry["vocabulary"]))
 
-    def _labels(self, adata: AnnData) -> pd.Series:
-        """Canonical label of every cell."""
-        raw = adata.obs[self.label_key].astype(str)
-        spelling = {
-            label: canonical_label(label, control=self.control, delimiter=self.delimiter) for label in raw.unique()
-        }
-        return raw.map(spelling)
-
-    def _doses(self, adata: AnnData, labels: pd.Series) -> np.ndarray:
-        """Dose of every cell: 1 without a dose column, 0 for controls."""
-        perturbed = (labels != self.control).to_numpy()
-        if self.dose_key is None:
-            return perturbed.astype(np.float64)
-        doses = pd.to_numeric(adata.obs[self.dose_key], errors="coerce").to_numpy(dtype=np.float64)
-        if not np.isfinite(doses[perturbed]).all():
-            msg = f"`adata.obs[{self.dose_key!r}]` must be a finite number for every perturbed cell."
+    def _read(self, adata: AnnData) -> tuple[list[Condition], NDArray[np.int64]]:
+        """Conditions of the cells; every cell must have one."""
+        conditions, codes = read_conditions(
+            adata.obs[self.label_key],
+            self.labelling,
+            None if self.dose_key is None else adata.obs[self.dose_key],
+            where=(self.label_key, self.dose_key),
+        )
+        missing = codes < 0
+        if missing.any():
+            there = [str(label) for label in adata.obs[self.label_key][missing].unique()]
+            msg = (
+                f"`adata.obs[{self.label_key!r}]` has no label for {int(missing.sum())} cells, which hold {quoted(there)}. "
+                "Remove or label them."
+            )
             raise ValueError(msg)
-        if (doses[perturbed] < 0).any():
-            msg = f"`adata.obs[{self.dose_key!r}]` holds negative doses such as {doses[perturbed].min():g}."
-            raise ValueError(msg)
-        return np.where(perturbed, doses, 0.0)
+        return conditions, codes
 
-    def _write(self, adata: AnnData, labels: pd.Series, vocabulary: list[str]) -> dict[str, Any]:
+    def _write(
+        self, adata: AnnData, conditions: Sequence[Condition], codes: NDArray[np.int64], vocabulary: list[str]
+    ) -> dict[str, Any]:
         """Write the code of every cell; nothing is written if a label is unknown."""
-        conditions = pd.MultiIndex.from_arrays([labels.to_numpy(), self._doses(adata, labels)])
-        codes, unique = pd.factorize(conditions, sort=True)
-        names, doses = list(unique.get_level_values(0)), unique.get_level_values(1).to_numpy(dtype=np.float64)
-        encode_labels(names, vocabulary, control=self.control, delimiter=self.delimiter)
-        adata.obs[self.attr_key] = codes.astype(np.int64)
+        labels = [condition.label for condition in conditions]
+        encode_conditions(labels, vocabulary, self.labelling)
+        adata.obs[self.attr_key] = codes
+        # Plain containers: what a saved model holds
         return {
             "vocabulary": vocabulary,
-            "conditions": names,
-            "doses": doses,
-            "control": self.control,
-            "delimiter": self.delimiter,
+            "conditions": labels,
+            "doses": [condition.doses for condition in conditions],
+            "controls": list(self.labelling.controls),
+            "delimiter": self.labelling.delimiter,
         }
 
     def get_summary_stats(self, state_registry: dict[str, Any]) -> dict[str, int]:

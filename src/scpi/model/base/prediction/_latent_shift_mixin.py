@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
+from scpi._screen._composition import compose
 from scpi._slots import listed
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
@@ -15,7 +16,6 @@ from scpi.model.base.loading._cell_batches import cell_batches
 from scpi.model.base.loading._input_transform import as_registered
 from scpi.model.base.prediction._profiles import take_profiles
 from scpi.model.base.targets import asked_change, unit_names
-from scpi.model.base.training._training import NetworkModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base._screen_model import ScreenModel as Host
     from scpi.model.base.prediction._profiles import Profiles
+else:
+    Host = object
 
 
-class ShiftModel(NetworkModel):
-    """Base class of models that shift the latent units of an autoencoder.
+class LatentShiftMixin(Host):
+    """Predictions by shifts of the latent units of an autoencoder.
 
     Subclasses set ``restrict_to`` and make a module with ``encode`` and ``kept``
     (:class:`~scpi.model.base.prediction._profile_buffers.ProfileBuffers`) in ``__init__``, call ``_keep_profiles`` after training, and say in
@@ -59,11 +62,6 @@ class ShiftModel(NetworkModel):
             raise ValueError(msg)
         self.restrict_to_ = wanted
 
-    def _known_contexts(self) -> list[str]:
-        """Names of the contexts of the data that the model was set up with."""
-        state = self.registry["field_registries"][KEYS.CONTEXT]["state_registry"]
-        return [str(name) for name in state["categorical_mapping"]]
-
     def _keep_profiles(self) -> None:
         """Keep the latent means of the training cells."""
         cells = np.asarray(self.train_indices)
@@ -85,12 +83,6 @@ class ShiftModel(NetworkModel):
             design=design,
             n_contexts=len(self._known_contexts()) if self.has_contexts else 1,
         )
-
-    def _conditions(self, adata: AnnData | MuData) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Doses of the single perturbations in every condition, and the condition of every cell."""
-        state = self.get_anndata_manager(adata, required=True).get_state_registry(KEYS.CONDITION)
-        design = self.encode_perturbations(list(state["conditions"]), list(state["doses"]))
-        return design, np.asarray(self._field(adata, KEYS.CONDITION)).ravel().astype(np.int64)
 
     def _batches(
         self,
@@ -156,19 +148,9 @@ class ShiftModel(NetworkModel):
         control: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """What is ``measured`` under doses, or the sum over their members where these were not measured together."""
-        design = np.asarray(doses, dtype=np.float64)
-        if not design.any():
-            return np.zeros(len(control))
-        found = measured(design)
-        if found is not None:
-            return found
-        members = np.flatnonzero(design)
-        if len(members) == 1:
-            where = "" if self.restrict_to is None else f" of the contexts {self.restrict_to}"
-            msg = f"No training cell{where} has {self.perturbations_[members[0]]!r} alone: there is no shift to add."
-            raise ValueError(msg)
-        alone = np.where(np.eye(len(design), dtype=bool)[members], design, 0.0)
-        return np.sum([self._composed(member, measured, control) for member in alone], axis=0)
+        where = "" if self.restrict_to is None else f" of the contexts {self.restrict_to}"
+        found = compose(doses, measured, names=self.perturbations_, where=where)
+        return np.zeros(len(control)) if found is None else found
 
     def _allowed(self, profiles: Profiles) -> NDArray[np.bool_]:
         """Whether shifts may be taken from a context."""
