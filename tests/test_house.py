@@ -108,11 +108,18 @@ class Class(NamedTuple):
 @cache
 def names_of(module):
     """What a module defines or imports from the package: name to class, or to module and name to look on for."""
-    found = {}
-    for node in ast.walk(tree(MODULES[module])):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "scpi":
-            found |= {alias.asname or alias.name: (node.module, alias.name) for alias in node.names}
-    return found | {node.name: node for node in tree(MODULES[module]).body if isinstance(node, ast.ClassDef)}
+    path, found = MODULES[module], {}
+    stub = path.with_suffix(".pyi")
+    # The stub of a lazy package says what it exports
+    for node in chain.from_iterable(ast.walk(tree(file)) for file in (path, stub) if file.is_file()):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+        above = package[: len(package) + 1 - node.level] if node.level else []
+        source = ".".join([*above, *filter(None, [node.module])])
+        if source.partition(".")[0] == "scpi":
+            found |= {alias.asname or alias.name: (source, alias.name) for alias in node.names}
+    return found | {node.name: node for node in tree(path).body if isinstance(node, ast.ClassDef)}
 
 
 def resolve(module, name):
@@ -132,7 +139,7 @@ def longest_chain(cls):
 
 
 def public_names(package):
-    """Public names of a lazy package with where they are defined, as its imports for type checkers say it."""
+    """Public names of a package with where they are defined."""
     return {name: found for name, found in names_of(package).items() if isinstance(found, tuple) and name != "attach"}
 
 
