@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpi.model.base.prediction._perturbation_model import PerturbationModel
+    from scpi.model.base._screen_model import ScreenModel
 
 CEILING = "split-half ceiling"
 CEILING_ALL_CELLS = "ceiling, all cells"
@@ -25,7 +25,7 @@ _OF_CHANGE = ("pearson", "pearson_top", "rmse", "r2", "sign_accuracy")
 
 
 def compare_predictions(
-    models: Mapping[str, PerturbationModel],
+    models: Mapping[str, ScreenModel],
     *,
     perturbation: str | Sequence[str] | None = None,
     indices: Sequence[int] | NDArray[np.int64] | None = None,
@@ -81,9 +81,7 @@ def compare_predictions(
     return table[["model", *(name for name in columns if name != "model")]]
 
 
-def _check_same_cells(
-    models: Mapping[str, PerturbationModel], cells: NDArray[np.int64], *, indices_given: bool
-) -> None:
+def _check_same_cells(models: Mapping[str, ScreenModel], cells: NDArray[np.int64], *, indices_given: bool) -> None:
     """What is compared must be the same cells, on the same scale, and unseen by all or by none."""
     (first_name, first), *others = models.items()
     control = first._control_cells(first.adata, context=None, indices=cells)
@@ -104,7 +102,7 @@ def _check_same_cells(
 
 
 def _ceiling(
-    model: PerturbationModel, cells: NDArray[np.int64], wanted: Sequence[str], *, n_splits: int, seed: int
+    model: ScreenModel, cells: NDArray[np.int64], wanted: Sequence[str], *, n_splits: int, seed: int
 ) -> pd.DataFrame:
     """Rows of the ceiling, from the measured cells that the evaluation compares with."""
     adata = model.adata

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from scpi._screen._conditions import ScreenLabels
     from scpi.benchmark.splits._split import Split
-    from scpi.model.base.prediction._perturbation_model import PerturbationModel
+    from scpi.model.base._screen_model import ScreenModel
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ _COMPONENTS = 30
 
 def evaluate(
     adata: AnnData,
-    models: Mapping[str, ModelSpec | type[PerturbationModel]],
+    models: Mapping[str, ModelSpec | type[ScreenModel]],
     splits: Sequence[Split],
     *,
     perturbation_key: str = Key.obs.PERTURBATION,
@@ -266,7 +266,7 @@ def _run(question: _Question, candidate: ModelSpec, seed: int, *, is_ceiling: bo
     return rows
 
 
-def _train(question: _Question, candidate: ModelSpec, cells: NDArray[np.int64], seed: int) -> PerturbationModel:
+def _train(question: _Question, candidate: ModelSpec, cells: NDArray[np.int64], seed: int) -> ScreenModel:
     layer = question.layer if candidate.layer is None else candidate.layer
     setup = {key: value for key, value in question.setup.items() if value is not None}
     candidate.model.setup_anndata(question.data, layer=layer, **(setup | dict(candidate.setup)))
@@ -286,7 +286,7 @@ def _train(question: _Question, candidate: ModelSpec, cells: NDArray[np.int64], 
 
 def _predict(
     question: _Question,
-    model: PerturbationModel,
+    model: ScreenModel,
     condition: Mapping[str, Any],
     cells: NDArray[np.int64],
     seed: int,
@@ -318,7 +318,7 @@ def _predict(
     )
 
 
-def _on_scale(question: _Question, model: PerturbationModel, predicted: AnnData) -> NDArray[np.float32]:
+def _on_scale(question: _Question, model: ScreenModel, predicted: AnnData) -> NDArray[np.float32]:
     """Predicted cells on the scale of the evaluation: counts are scaled as those of the cell they started from were."""
     x = np.asarray(predicted.X, dtype=np.float32)
     if not model._reads_counts:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scpi.model.base.prediction._perturbation_model import PerturbationModel
+    from scpi.model.base._screen_model import ScreenModel
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """A model to evaluate, and how it is built and trained."""
 
-    model: type[PerturbationModel]
+    model: type[ScreenModel]
     """Class of the model or baseline."""
     layer: str | None = None
     """Entry of ``adata.layers`` that it reads, such as counts; that of the evaluation if ``None``."""

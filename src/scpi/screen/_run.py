@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from scpi._screen._split_cells import Split
-    from scpi.model.base.prediction._perturbation_model import PerturbationModel
+    from scpi.model.base._screen_model import ScreenModel
 
 MODEL = "SENAVAE"
 ADDITIVE = "additive"
@@ -253,9 +253,9 @@ def _train(
 
 def _train_baselines(
     adata: AnnData, split: Split, tested: Sequence[str], design: Design, notes: list[str]
-) -> dict[str, PerturbationModel]:
+) -> dict[str, ScreenModel]:
     """Baselines on the same cells, of those that can predict what is tested."""
-    trained: dict[str, PerturbationModel] = {}
+    trained: dict[str, ScreenModel] = {}
     for name, class_name in _BASELINES.items():
         cls = getattr(models, class_name)
         cls.setup_anndata(adata, **design.setup())

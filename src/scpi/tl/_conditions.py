@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import ArrayLike, NDArray
 
-    from scpi.model.base.prediction._predictive_model import PredictiveModel
+    from scpi.model.base._screen_model import ScreenModel
 
 
 class Condition(NamedTuple):
@@ -34,7 +34,7 @@ class Condition(NamedTuple):
         return f"{start}{self.perturbation}" + ("" if self.dose is None else f" @ {_exact(self.dose)}")
 
 
-def find_labels(model: PredictiveModel, perturbation: str | Sequence[str]) -> list[str]:
+def find_labels(model: ScreenModel, perturbation: str | Sequence[str]) -> list[str]:
     """Perturbations in the spelling of the model."""
     given = [perturbation] if isinstance(perturbation, str) else list(perturbation)
     labels = [model.canonical(str(label)) for label in given]
@@ -49,7 +49,7 @@ def find_labels(model: PredictiveModel, perturbation: str | Sequence[str]) -> li
 
 
 def find_contexts(
-    model: PredictiveModel,
+    model: ScreenModel,
     source: AnnData | MuData,
     context: str | Sequence[str] | None,
     indices: Sequence[int] | NDArray[np.int64] | None,
@@ -70,7 +70,7 @@ def find_contexts(
 
 
 def find_doses(
-    model: PredictiveModel,
+    model: ScreenModel,
     source: AnnData | MuData,
     labels: Iterable[str],
     dose: float | ArrayLike | None,
@@ -94,7 +94,7 @@ def find_doses(
     return {label: _with_between(given, n_between) for label in labels}
 
 
-def _measured_doses(model: PredictiveModel, source: AnnData | MuData, label: str) -> NDArray[np.float64]:
+def _measured_doses(model: ScreenModel, source: AnnData | MuData, label: str) -> NDArray[np.float64]:
     """Doses at which a perturbation was measured in the data, or else in training."""
     here = model.get_anndata_manager(source, required=True).get_state_registry(KEYS.CONDITION)
     for state in (here, model._perturbation_state()):
@@ -119,7 +119,7 @@ def _with_between(doses: NDArray[np.float64], n_between: int) -> list[float]:
     return sorted({*doses.tolist(), *rounded})
 
 
-def warn_of_extrapolation(model: PredictiveModel, doses: dict[str, list[Any]]) -> None:
+def warn_of_extrapolation(model: ScreenModel, doses: dict[str, list[Any]]) -> None:
     asked = sorted({dose for found in doses.values() for dose in found if dose is not None})
     outside = [dose for dose in asked if model._is_extrapolated(dose)]
     limits = model._dose_range()

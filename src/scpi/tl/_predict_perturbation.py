@@ -11,7 +11,7 @@ from scpi._mudata import resolve_modality
 from scpi._rng import as_generator
 from scpi._slots import result_params
 from scpi.model.base._constants import KEYS
-from scpi.model.base.prediction._predictive_model import PredictiveModel
+from scpi.model.base._screen_model import ScreenModel
 from scpi.tl._conditions import Condition, find_contexts, find_doses, find_labels, tabulate, warn_of_extrapolation
 from scpi.tl._measured_change import measured_change
 
@@ -31,7 +31,7 @@ _MEASURED_SE = Key.varm.PREDICTED_CHANGE_MEASURED_SE.removeprefix(Key.varm.PREDI
 @fill
 def predict_perturbation(
     data: AnnData | MuData,
-    model: PredictiveModel,
+    model: ScreenModel,
     perturbation: str | Sequence[str],
     *,
     context: str | Sequence[str] | None = None,
@@ -128,7 +128,7 @@ def predict_perturbation(
     >>> adata.varm["predicted_change"].shape == (adata.n_vars, 2)
     True
     """
-    if not isinstance(model, PredictiveModel):
+    if not isinstance(model, ScreenModel):
         msg = (
             f"{type(model).__name__} predicts no perturbations: give a model or baseline of `scpi.model` such as "
             "`scpi.model.MeanDelta`."
@@ -168,7 +168,7 @@ def predict_perturbation(
 
 
 def _change(
-    model: PredictiveModel, source: AnnData | MuData, condition: Condition, **options: Any
+    model: ScreenModel, source: AnnData | MuData, condition: Condition, **options: Any
 ) -> tuple[NDArray[np.float64], int]:
     """Change of the mean under a condition, and from how many cells. The cells are given up before the next."""
     with warnings.catch_warnings():
@@ -180,7 +180,7 @@ def _change(
 
 
 def _describe(
-    model: PredictiveModel, conditions: Sequence[Condition], n_predicted: Sequence[int], **params: Any
+    model: ScreenModel, conditions: Sequence[Condition], n_predicted: Sequence[int], **params: Any
 ) -> dict[str, Any]:
     """What the columns of the predicted changes are, and how they were made."""
     table = tabulate(conditions)
@@ -198,7 +198,7 @@ def _describe(
 
 
 def _measure(
-    model: PredictiveModel, source: AnnData | MuData, labels: Sequence[str], contexts: Sequence[str | None]
+    model: ScreenModel, source: AnnData | MuData, labels: Sequence[str], contexts: Sequence[str | None]
 ) -> tuple[pd.DataFrame, NDArray[np.float32], NDArray[np.float32]] | None:
     """Table of the measured conditions of some perturbations and contexts, their changes and standard errors."""
     of_label, of_dose = model._labels(source), model._doses(source)

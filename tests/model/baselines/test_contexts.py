@@ -12,7 +12,7 @@ from scipy import sparse
 
 import scpi
 from scpi.model.base.prediction._regression import best_setting, ridge_weights
-from scpi.model.baselines._weighted_delta import kernel_weights
+from scpi.model.baselines._contexts import kernel_weights
 
 CONTEXTS = ("B", "Mono", "NK", "T")
 N_GENES = 12

@@ -119,6 +119,10 @@ class ModelBase(BaseModelClass):
         """Registered values of the cells of ``adata``, after validation."""
         return self.get_anndata_manager(adata, required=True).get_from_registry(key)
 
+    def _state_of(self, adata: AnnData | MuData, key: str) -> Any:
+        """What is registered about a field of ``adata``, after validation."""
+        return self.get_anndata_manager(adata, required=True).get_state_registry(key)
+
     def _has_field(self, key: str) -> bool:
         return bool(self.registry["field_registries"].get(key, {}).get("data_registry"))
 

@@ -1,22 +1,21 @@
-"""Setting up, checking and reading the data of a perturbation screen."""
+"""The base class of models of perturbation screens."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from scvi.data import AnnDataManager
 from scvi.data import fields as scvi_fields
 from scvi.utils import setup_anndata_dsp
 
 from scpi._keys import Key
 from scpi._screen._checks import check_annotations, check_expression, check_paired
-from scpi._screen._conditions import encode_conditions
-from scpi._screen._labels import Labelling
 from scpi._slots import find_layer, layer_name
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import ModelBase, check_modalities
+from scpi.model.base.prediction._evaluate import EvaluationMixin
+from scpi.model.base.prediction._predict import PredictionMixin
+from scpi.model.base.setup._conditions import ConditionsMixin
 from scpi.model.base.setup._fields import (
     ContextField,
     GeneSetField,
@@ -36,9 +35,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from mudata import MuData
-    from numpy.typing import NDArray
 
-    from scpi._screen._conditions import Dose
     from scpi._screen._labels import Control
 
 _MODALITY_ARGS = (
@@ -52,11 +49,11 @@ _MODALITY_ARGS = (
 )
 
 
-class ScreenModel(ModelBase):
-    """Base class of models that read a perturbation screen: setup, checks, labels and expression.
+class ScreenModel(EvaluationMixin, PredictionMixin, ConditionsMixin, ModelBase):
+    """Base class of models that learn from a perturbation screen, predict it and are compared with it.
 
-    Subclasses build themselves in ``__init__``, train in :meth:`train` and say in :meth:`_predict_cells` what control
-    cells become under perturbations.
+    Subclasses build themselves in ``__init__``, train in ``train`` and say in ``_predict_cells`` what control cells become
+    under perturbations.
     """
 
     def __init__(self, adata: AnnData | MuData | None = None, registry: dict[str, Any] | None = None) -> None:
@@ -215,80 +212,3 @@ class ScreenModel(ModelBase):
         with unchanged_on_failure(mdata):
             manager.register_fields(mdata, **kwargs)
         cls.register_manager(manager)
-
-    @abstractmethod
-    def _predict_cells(
-        self,
-        adata: AnnData | MuData,
-        indices: NDArray[np.int64],
-        design: NDArray[np.float32],
-        *,
-        sample: bool,
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
-        """Expression of control cells ``indices`` under the doses ``design`` (n_perturbations,), cells x genes."""
-
-    def _to_log_scale(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Expression on the scale on which predictions are compared with measured cells."""
-        return expression
-
-    def _perturbation_state(self) -> dict[str, Any]:
-        return self.registry["field_registries"][KEYS.CONDITION]["state_registry"]
-
-    @property
-    def labelling(self) -> Labelling:
-        """How the labels of the screen are written."""
-        state = self._perturbation_state()
-        return Labelling(tuple(state["controls"]), state["delimiter"])
-
-    def encode_perturbations(
-        self, labels: Sequence[str], doses: Sequence[Dose | Sequence[float] | None] | None = None
-    ) -> NDArray[np.float32]:
-        """Doses of the single perturbations in labels.
-
-        Parameters
-        ----------
-        labels
-            Labels such as ``"A"`` or ``"B+A"``.
-        doses
-            Dose of each label: one for all of its members, or one for each, by name. 1 without.
-
-        Returns
-        -------
-        Array of shape (n_labels, n_perturbations).
-
-        Raises
-        ------
-        ValueError
-            If a label holds a perturbation that the model does not know.
-        """
-        return encode_conditions(labels, self.perturbations_, self.labelling, doses)
-
-    def canonical(self, label: str) -> str:
-        """The spelling of a label that the model uses.
-
-        Parameters
-        ----------
-        label
-            Label with its members in any order.
-
-        Returns
-        -------
-        Members sorted and joined by the delimiter, without repeats and without the control, or the control.
-        """
-        return self.labelling.canonical(label)
-
-    def _labels(self, adata: AnnData | MuData) -> NDArray[np.object_]:
-        """Canonical label of every cell."""
-        state = self.get_anndata_manager(adata, required=True).get_state_registry(KEYS.CONDITION)
-        return np.asarray(state["conditions"], dtype=object)[self._codes(adata)]
-
-    def _doses(self, adata: AnnData | MuData) -> NDArray[np.float64]:
-        """Dose of every cell, the largest one of its members where they differ; 0 for controls, and 1 without doses."""
-        state = self.get_anndata_manager(adata, required=True).get_state_registry(KEYS.CONDITION)
-        largest = [max(doses, default=0.0) for doses in state["doses"]]
-        return np.asarray(largest, dtype=np.float64)[self._codes(adata)]
-
-    def _codes(self, adata: AnnData | MuData) -> NDArray[np.int64]:
-        """Code of the condition of every cell."""
-        return np.asarray(self._field(adata, KEYS.CONDITION)).ravel().astype(np.int64)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpi.model.base._constants import KEYS
+from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._screen_splitter import ScreenSplitter
-from scpi.model.base.prediction._perturbation_model import PerturbationModel
 from scpi.model.base.prediction._profiles import take_profiles
 from scpi.model.baselines._profiles_module import ProfilesModule
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Baseline(PerturbationModel):
+class Baseline(ScreenModel):
     """Base class of baselines: ``train`` takes means, ``predict`` moves control cells by them.
 
     Parameters
@@ -99,6 +99,10 @@ class Baseline(PerturbationModel):
             n_contexts=n_contexts,
         )
         return profiles._asdict()
+
+    def _measured(self, design: NDArray[np.float32]) -> dict[int, NDArray[np.float64]]:
+        """Change of each training context that was measured under the doses ``design``; none where none are registered."""
+        return dict(self.module.profiles().by_context(design)) if self.has_contexts else {}
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
         """Change of the mean under the doses ``design`` (n_perturbations,) in a context with mean ``control``."""

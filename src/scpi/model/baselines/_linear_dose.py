@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpi.model.baselines._mean_delta import MeanDelta
+from scpi.model.baselines._baseline import Baseline
+from scpi.model.baselines._contexts import mean_of_conditions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class LinearDose(MeanDelta):
+class LinearDose(Baseline):
     """Adds a change that is proportional to the logarithm of the dose plus 1.
 
     The slope of every training context is that of least squares over its doses, each with as much weight as it has
@@ -31,7 +32,7 @@ class LinearDose(MeanDelta):
         profiles = self.module.profiles()
         pairs = profiles.of_same_members(design)
         if not len(pairs):
-            return super()._change(design, control)
+            return mean_of_conditions(profiles.design, profiles.changes)
         logs = np.log1p(profiles.design[pairs].max(1))
         weights = profiles.n_cells[pairs] * logs
         _, context = np.unique(profiles.context[pairs], return_inverse=True)

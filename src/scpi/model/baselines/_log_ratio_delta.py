@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scpi.model.base.prediction._fold_changes import from_log_level, log_level
-from scpi.model.baselines._mean_delta import MeanDelta
+from scpi.model.baselines._baseline import Baseline
+from scpi.model.baselines._contexts import mean_of_conditions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class LogRatioDelta(MeanDelta):
+class LogRatioDelta(Baseline):
     """Multiplies the mean expression of the controls by the mean fold change of the training contexts.
 
     The registered expression must be log1p-transformed. Means of logarithms are taken back to the linear scale, the
@@ -33,9 +34,9 @@ class LogRatioDelta(MeanDelta):
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
         profiles = self.module.profiles()
-        measured = dict(profiles.by_context(design)) if self.has_contexts else {}
+        measured = self._measured(design)
         if not measured:
-            return super()._change(design, control)
+            return mean_of_conditions(profiles.design, profiles.changes)
         before = profiles.controls[list(measured)]
         after = before + np.stack(list(measured.values()))
         ratio = np.mean(log_level(after) - log_level(before), axis=0)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from scpi.model.baselines._context_delta import ContextDelta
+from scpi.model.baselines._baseline import Baseline
+from scpi.model.baselines._contexts import equal_weights, weighted_change
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
-class MeanDelta(ContextDelta):
+class MeanDelta(Baseline):
     """Adds a mean change to control cells.
 
     With a ``context_key`` it is the mean, over the training contexts, of their change under the same perturbations at
@@ -27,7 +27,5 @@ class MeanDelta(ContextDelta):
         Given by scvi-tools in place of data when a saved model is loaded without.
     """
 
-    def _weights(
-        self, controls: NDArray[np.float64], changes: NDArray[np.float64], control: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        return np.full(len(controls), 1.0 / len(controls))
+    def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
+        return weighted_change(self.module.profiles(), self._measured(design), control, equal_weights)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from scpi.model.baselines._context_delta import ContextDelta, squared_distances
+from scpi.model.baselines._baseline import Baseline
+from scpi.model.baselines._contexts import nearest_weights, weighted_change
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
-class NearestDelta(ContextDelta):
+class NearestDelta(Baseline):
     """Adds the change of the training context whose controls are most like those of the context to predict.
 
     Contexts are compared by the Euclidean distance of the mean expression of their controls. Where no training context
@@ -26,9 +26,5 @@ class NearestDelta(ContextDelta):
         Given by scvi-tools in place of data when a saved model is loaded without.
     """
 
-    def _weights(
-        self, controls: NDArray[np.float64], changes: NDArray[np.float64], control: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        weights = np.zeros(len(controls))
-        weights[np.argmin(squared_distances(controls, control))] = 1.0
-        return weights
+    def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
+        return weighted_change(self.module.profiles(), self._measured(design), control, nearest_weights)

@@ -10,7 +10,8 @@ from sklearn.decomposition import PCA
 
 from scpi.model.base._constants import KEYS
 from scpi.model.base.training._presets import at_least
-from scpi.model.baselines._mean_delta import MeanDelta
+from scpi.model.baselines._baseline import Baseline
+from scpi.model.baselines._contexts import equal_weights, weighted_change
 from scpi.model.baselines._profiles_module import ProfilesModule
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from scpi.model.base.loading._screen_splitter import ScreenSplitter
 
 
-class PCAShift(MeanDelta):
+class PCAShift(Baseline):
     """Moves control cells along principal components, by the mean change of other contexts.
 
     The change is that of :class:`MeanDelta`, projected on the principal components of the training cells: the vector
@@ -59,4 +60,5 @@ class PCAShift(MeanDelta):
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
         components = self.module.array("components")
-        return np.asarray((super()._change(design, control) @ components.T) @ components)
+        change = weighted_change(self.module.profiles(), self._measured(design), control, equal_weights)
+        return np.asarray((change @ components.T) @ components)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpi.model.base._constants import KEYS
 from scpi.model.baselines._baseline import Baseline
 
 if TYPE_CHECKING:
@@ -39,7 +38,8 @@ class Replicate(Baseline):
         rng: np.random.Generator,
     ) -> NDArray[np.float32]:
         cells = self.train_indices if adata is self.adata else np.arange(adata.n_obs)
-        measured = cells[(self._designs(adata)[cells] == design).all(1)]
+        doses, codes = self._conditions(adata)
+        measured = cells[(doses[codes[cells]] == design).all(1)]
         contexts = self._context_codes(adata)
         drawn = np.empty_like(indices)
         for code in np.unique(contexts[indices]):
@@ -52,9 +52,3 @@ class Replicate(Baseline):
             repeats, rest = divmod(len(places), len(pool))
             drawn[places] = np.concatenate([np.tile(pool, repeats), rng.permutation(pool)[:rest]])
         return self._expression(adata, drawn)
-
-    def _designs(self, adata: AnnData | MuData) -> NDArray[np.float32]:
-        """Doses of the single perturbations in every cell."""
-        state = self.get_anndata_manager(adata, required=True).get_state_registry(KEYS.CONDITION)
-        codes = np.asarray(self._field(adata, KEYS.CONDITION)).ravel().astype(np.int64)
-        return self.encode_perturbations(list(state["conditions"]), list(state["doses"]))[codes]

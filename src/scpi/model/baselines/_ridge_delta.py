@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scpi.model.base.prediction._regression import chosen_ridge_weights
-from scpi.model.baselines._context_delta import ContextDelta
+from scpi.model.baselines._baseline import Baseline
+from scpi.model.baselines._contexts import weighted_change
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-class RidgeDelta(ContextDelta):
+class RidgeDelta(Baseline):
     """Adds the change that a ridge regression on the mean expression of the controls predicts.
 
     Every gene's change is a linear function of all genes' mean expression in the controls of a context, with an
@@ -28,7 +29,5 @@ class RidgeDelta(ContextDelta):
         Given by scvi-tools in place of data when a saved model is loaded without.
     """
 
-    def _weights(
-        self, controls: NDArray[np.float64], changes: NDArray[np.float64], control: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        return chosen_ridge_weights(controls, changes, control)
+    def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
+        return weighted_change(self.module.profiles(), self._measured(design), control, chosen_ridge_weights)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scpi.model.baselines._baseline import Baseline
-from scpi.model.baselines._context_delta import mean_of_conditions
+from scpi.model.baselines._contexts import mean_of_conditions
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -45,7 +45,7 @@ class TrainMean(Baseline):
         profiles = self.module.profiles()
         if not design.any():
             return np.asarray(np.nanmean(profiles.control, axis=0))
-        measured = dict(profiles.by_context(design)) if self.has_contexts else {}
+        measured = self._measured(design)
         if not measured:
             return mean_of_conditions(profiles.design, profiles.treated)
         return np.mean([profiles.controls[context] + change for context, change in measured.items()], axis=0)

@@ -8,8 +8,8 @@ import numpy as np
 
 from scpi.model.base.prediction._latent_shifts import largest_dose, measured_shifts
 from scpi.model.base.prediction._regression import chosen_ridge_weights, least_squares_weights
-from scpi.model.latent_shift._model import LatentShiftModel
 from scpi.model.latent_shift._presets import SCVIDR_PRESETS, SCVIDRPreset
+from scpi.model.latent_shift._shift_model import LatentShiftModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

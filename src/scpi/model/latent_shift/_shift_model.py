@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import torch
 
 from scpi.attribution import DecoderTarget
 from scpi.model.base._constants import KEYS
+from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._cell_splitter import CellSplitter
-from scpi.model.base.prediction._shift_model import ShiftModel
+from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
 from scpi.model.base.training._fused import FusedTrainingPlan
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import resolve_seed, seeded
+from scpi.model.base.training._training import NetworkTrainingMixin
+from scpi.model.latent_shift._analysis import ShiftAnalysisMixin
 from scpi.model.latent_shift._module import ShiftVAE
 from scpi.model.latent_shift._presets import RULES, ShiftPreset
 
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class ShiftVAEModel(ShiftModel):
-    """Base class of models that predict by a shift of the latent units of a variational autoencoder.
+class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, NetworkTrainingMixin, ScreenModel):
+    """Base class of the public models that shift the latent units of a variational autoencoder.
 
     Parameters
     ----------
@@ -167,18 +169,6 @@ class ShiftVAEModel(ShiftModel):
         rng: np.random.Generator,
     ) -> NDArray[np.float32]:
         return self._moved(adata, indices, self._shifts(adata, indices, np.tile(design, (len(indices), 1))))
-
-    @torch.inference_mode()
-    def _moved(
-        self, adata: AnnData | MuData, indices: NDArray[np.int64], shifts: NDArray[np.float64]
-    ) -> NDArray[np.float32]:
-        """What cells become under shifts of their latent units, (n_cells, n_latent)."""
-        out, start = [], 0
-        for x in self._batches(adata, indices):
-            shift = torch.from_numpy(shifts[start : start + len(x)].astype(np.float32)).to(x)
-            out.append(self.module.move(x, shift).cpu().numpy())
-            start += len(x)
-        return np.concatenate(out)
 
     def _decoded_change(self, shift: Tensor, perturbation: str, dose: float | None) -> Callable[[Tensor], Tensor]:
         module = self.module

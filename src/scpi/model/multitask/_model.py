@@ -11,13 +11,15 @@ import torch
 from scpi._screen._checks import check_expression
 from scpi.attribution import DecoderTarget
 from scpi.model.base._constants import KEYS
+from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._cell_batches import cell_batches
 from scpi.model.base.prediction._fold_changes import from_log_level, log_level
+from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
 from scpi.model.base.prediction._latent_shifts import measured_shifts
 from scpi.model.base.prediction._regression import chosen_ridge_weights
-from scpi.model.base.prediction._shift_model import ShiftModel
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import resolve_seed, seeded
+from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.multitask._coder import ConditionCoder
 from scpi.model.multitask._counts import changed_counts, log_normalised
 from scpi.model.multitask._module import MultiTaskModule
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from scpi.model.multitask._presets import Preset
 
 
-class MultiTaskAE(ShiftModel):
+class MultiTaskAE(LatentShiftMixin, NetworkTrainingMixin, ScreenModel):
     """One autoencoder for all perturbations, doses and contexts, whose decoder is told the condition.
 
     The decoder changes what a cell becomes by a scale and a shift of its hidden units, which depend on perturbation and dose.
@@ -134,10 +136,8 @@ class MultiTaskAE(ShiftModel):
         return self.preset_.likelihood == "nb"
 
     def _coder(self) -> ConditionCoder:
-        state = self._perturbation_state()
-        design = self.encode_perturbations(list(state["conditions"]), list(state["doses"]))
         trained = None if self.trained_levels_ is None else np.asarray(self.trained_levels_)
-        return ConditionCoder(self.preset_.coding, design, self.perturbations_, trained=trained)
+        return ConditionCoder(self.preset_.coding, self._designs(), self.perturbations_, trained=trained)
 
     def train(
         self,

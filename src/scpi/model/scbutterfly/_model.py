@@ -16,12 +16,13 @@ from scpi._screen._checks import as_indices
 from scpi._screen._composition import composed_weights, same_members
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
+from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._cell_batches import cell_batches
 from scpi.model.base.loading._input_transform import as_registered
 from scpi.model.base.targets import asked_change, unit_names
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import resolve_seed, seeded
-from scpi.model.base.training._training import NetworkModel
+from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.scbutterfly._module import SIDES, SCButterflyModule
 from scpi.model.scbutterfly._plan import SCButterflyPlan
 from scpi.model.scbutterfly._presets import PRESETS, RULES
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 _LEAST = 1e-4
 
 
-class SCButterfly(NetworkModel):
+class SCButterfly(NetworkTrainingMixin, ScreenModel):
     """scButterfly: autoencoders of control and of treated cells, and a translator between them.
 
     Each arm has an encoder and a decoder. A translator takes the embeddings of both arms to one normal posterior and from
@@ -225,8 +226,7 @@ class SCButterfly(NetworkModel):
 
     def _trained_levels(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Codes of the conditions that were trained on, and the doses of the single perturbations in each."""
-        state = self._perturbation_state()
-        design = self.encode_perturbations(state["conditions"], state["doses"]).astype(np.float64)
+        design = self._designs().astype(np.float64)
         codes = np.flatnonzero(self.module.trained.cpu().numpy() & design.any(axis=1))
         return codes, design[codes]
 
@@ -377,8 +377,7 @@ class SCButterfly(NetworkModel):
         own = self._labels(adata)[cells]
         keep = own != self.control_ if labels is None else np.isin(own.astype(str), labels) & (own != self.control_)
         if context is not None:
-            contexts = np.asarray(self._field(adata, KEYS.CONTEXT)).ravel()[cells].astype(np.int64)
-            keep &= self._contexts(adata)[contexts].astype(str) == str(context)
+            keep &= self._in_context(adata, cells, context)
         if not keep.any():
             where = "" if context is None else f" of context {context!r}"
             what = "treated cell" if labels is None else f"cell with a label in {list(labels)}"
@@ -389,15 +388,16 @@ class SCButterfly(NetworkModel):
     def _codes_of(self, adata: AnnData | MuData, cells: NDArray[np.int64]) -> NDArray[np.int64]:
         """Trained condition of cells: of their label, at the nearest dose in logarithms; -1 for none."""
         codes, levels = self._trained_levels()
-        state = self.get_anndata_manager(adata, required=True).get_state_registry(KEYS.CONDITION)
-        design = self.encode_perturbations(state["conditions"], state["doses"]).astype(np.float64)
+        design, conditions = self._conditions(adata)
+        # Without doses: a cell under a perturbation at dose 0 is one of that perturbation
+        members = self.encode_perturbations(self._state_of(adata, KEYS.CONDITION)["conditions"])
         nearest = np.full(len(design), -1, dtype=np.int64)
-        for condition, members in enumerate(self.encode_perturbations(state["conditions"])):
-            same = same_members(levels, members)
-            if len(same) and members.any():
+        for condition, used in enumerate(members):
+            same = same_members(levels, used)
+            if len(same):
                 distance = np.abs(np.log1p(levels[same]) - np.log1p(design[condition])).max(axis=1)
                 nearest[condition] = codes[same[np.argmin(distance)]]
-        return nearest[self._codes(adata)[cells]]
+        return nearest[conditions[cells]]
 
     @torch.inference_mode()
     def get_latent_representation(

@@ -10,12 +10,13 @@ import torch
 
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
+from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._input_transform import as_registered
 from scpi.model.base.loading._screen_splitter import ScreenSplitter
 from scpi.model.base.targets import asked_change
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import resolve_seed, seeded
-from scpi.model.base.training._training import NetworkModel
+from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.scpregan._module import SCPREGANModule
 from scpi.model.scpregan._plan import SCPREGANPlan
 from scpi.model.scpregan._presets import PRESETS, RULES
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _BLOCK = 4096
 
 
-class SCPREGAN(NetworkModel):
+class SCPREGAN(NetworkTrainingMixin, ScreenModel):
     """Adversarial transfer of cells between the control and the treated arm of a screen.
 
     A shared encoder finds latent units of cells, a generator for each arm turns them into expression, and a cell is
@@ -97,7 +98,8 @@ class SCPREGAN(NetworkModel):
         self._check_expression()
         fields = self.registry["field_registries"]
         self.seed_ = resolve_seed(seed)
-        n_conditions = len(self._conditions())
+        design = self._designs()
+        n_conditions = len(np.unique(design[design.any(1)], axis=0))
         with seeded(self.seed_):
             self.module = self._module_cls(
                 fields[KEYS.X]["summary_stats"]["n_vars"],
@@ -123,12 +125,6 @@ class SCPREGAN(NetworkModel):
                 "give. Take log-normalised values before they are scaled or centred."
             )
             raise ValueError(msg)
-
-    def _conditions(self) -> NDArray[np.float32]:
-        """Doses of the perturbations in each registered condition that is no control."""
-        state = self._perturbation_state()
-        design = self.encode_perturbations(list(state["conditions"]), list(state["doses"]))
-        return np.unique(design[design.any(1)], axis=0)
 
     def train(
         self,

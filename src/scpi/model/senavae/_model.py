@@ -12,11 +12,12 @@ import torch
 from scpi._screen._checks import check_expression
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
+from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._data_splitter import PerturbationDataSplitter
 from scpi.model.base.losses._mmd import bandwidth_from_cells
 from scpi.model.base.training._schedules import anneal_end
 from scpi.model.base.training._seed import resolve_seed, seeded
-from scpi.model.base.training._training import NetworkModel
+from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.senavae._initial import initialise_interventions, initialise_linear
 from scpi.model.senavae._interpretation import InterpretationMixin
 from scpi.model.senavae._module import SENAVAEModule
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 _SAMPLE = 4000
 
 
-class SENAVAE(InterpretationMixin, NetworkModel):
+class SENAVAE(InterpretationMixin, NetworkTrainingMixin, ScreenModel):
     """SENA-discrepancy-VAE: causal factors made of pathways, and unseen combinations of perturbations.
 
     A variational autoencoder encodes control cells through a layer of gene sets into exogenous noise. A perturbation

@@ -10,7 +10,6 @@ import numpy as np
 from scvi.train import TrainRunner
 from torch import nn
 
-from scpi.model.base.prediction._perturbation_model import PerturbationModel
 from scpi.model.base.training._seed import seeded
 
 if TYPE_CHECKING:
@@ -18,7 +17,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from scpi.model.base._screen_model import ScreenModel as Host
     from scpi.model.base.loading._screen_splitter import ScreenSplitter
+else:
+    Host = object
 
 
 class BestWeights(pl.Callback):
@@ -55,8 +57,8 @@ class BestWeights(pl.Callback):
             _module(pl_module).load_state_dict(self._state)
 
 
-class NetworkModel(PerturbationModel):
-    """Perturbation model that is trained by gradients.
+class NetworkTrainingMixin(Host):
+    """Training by gradients, for models of screens.
 
     Subclasses name the splitter that makes their batches and the plan that trains their module.
     """

@@ -1,4 +1,4 @@
-"""The base class of perturbation models and baselines, which adds the comparison with measured cells."""
+"""Comparison of predicted with measured cells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._screen._checks import as_indices
 from scpi.metrics import energy_distance, mmd, score_change
-from scpi.model.base.prediction._predictive_model import PredictiveModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,15 +19,15 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
+    from scpi.model.base.prediction._predict import PredictionMixin as Host
+else:
+    Host = object
+
 _MAX_CELLS = 1000
 
 
-class PerturbationModel(PredictiveModel):
-    """Base class of models that learn from a perturbation screen, predict it and are compared with it.
-
-    Subclasses build themselves in ``__init__``, train in ``train`` and say in ``_predict_cells`` what control cells
-    become under perturbations.
-    """
+class EvaluationMixin(Host):
+    """Scores of predictions against measured cells."""
 
     def evaluate(
         self,

@@ -14,11 +14,10 @@ from scpi._rng import as_generator
 from scpi._screen._checks import as_indices
 from scpi._slots import read_labels
 from scpi.model.base._constants import KEYS
-from scpi.model.base.prediction._predictive_model import draw_cells
+from scpi.model.base.prediction._predict import draw_cells
 from scpi.model.base.training._presets import at_least
 from scpi.model.latent_shift._batches import batch_shifts
 from scpi.model.latent_shift._gene_scores import linear_surrogate
-from scpi.model.latent_shift._shift_model import ShiftVAEModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,25 +25,13 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
+    from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin as Host
+else:
+    Host = object
 
-class LatentShiftModel(ShiftVAEModel):
-    """Base class of the public models that shift a latent space.
 
-    Parameters
-    ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`, log-normalised.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
-    preset
-        Name of the settings.
-    restrict_to
-        Contexts to take shifts from; all if ``None``.
-    seed
-        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
-    **changes
-        Attributes of the preset to change.
-    """
+class ShiftAnalysisMixin(Host):
+    """Uses of a trained latent shift: other doses, scores of cells and genes, removal of batches."""
 
     def predict_dose(
         self,
@@ -284,3 +271,15 @@ class LatentShiftModel(ShiftVAEModel):
         )
         corrected.obsm[Key.obsm.CORRECTED_LATENT] = (z + shifts).astype(np.float32)
         return corrected
+
+    @torch.inference_mode()
+    def _moved(
+        self, adata: AnnData | MuData, indices: NDArray[np.int64], shifts: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        """What cells become under shifts of their latent units, (n_cells, n_latent)."""
+        out, start = [], 0
+        for x in self._batches(adata, indices):
+            shift = torch.from_numpy(shifts[start : start + len(x)].astype(np.float32)).to(x)
+            out.append(self.module.move(x, shift).cpu().numpy())
+            start += len(x)
+        return np.concatenate(out)

@@ -16,7 +16,6 @@ from scpi.model.base.loading._cell_batches import cell_batches
 from scpi.model.base.loading._input_transform import as_registered
 from scpi.model.base.prediction._profiles import take_profiles
 from scpi.model.base.targets import asked_change, unit_names
-from scpi.model.base.training._training import NetworkModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,11 +25,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base._screen_model import ScreenModel as Host
     from scpi.model.base.prediction._profiles import Profiles
+else:
+    Host = object
 
 
-class ShiftModel(NetworkModel):
-    """Base class of models that shift the latent units of an autoencoder.
+class LatentShiftMixin(Host):
+    """Predictions by shifts of the latent units of an autoencoder.
 
     Subclasses set ``restrict_to`` and make a module with ``encode`` and ``kept``
     (:class:`~scpi.model.base.prediction._profile_buffers.ProfileBuffers`) in ``__init__``, call ``_keep_profiles`` after training, and say in
@@ -60,11 +62,6 @@ class ShiftModel(NetworkModel):
             raise ValueError(msg)
         self.restrict_to_ = wanted
 
-    def _known_contexts(self) -> list[str]:
-        """Names of the contexts of the data that the model was set up with."""
-        state = self.registry["field_registries"][KEYS.CONTEXT]["state_registry"]
-        return [str(name) for name in state["categorical_mapping"]]
-
     def _keep_profiles(self) -> None:
         """Keep the latent means of the training cells."""
         cells = np.asarray(self.train_indices)
@@ -86,12 +83,6 @@ class ShiftModel(NetworkModel):
             design=design,
             n_contexts=len(self._known_contexts()) if self.has_contexts else 1,
         )
-
-    def _conditions(self, adata: AnnData | MuData) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Doses of the single perturbations in every condition, and the condition of every cell."""
-        state = self.get_anndata_manager(adata, required=True).get_state_registry(KEYS.CONDITION)
-        design = self.encode_perturbations(list(state["conditions"]), list(state["doses"]))
-        return design, np.asarray(self._field(adata, KEYS.CONDITION)).ravel().astype(np.int64)
 
     def _batches(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,7 @@ from anndata import AnnData
 
 from scpi._keys import Key
 from scpi._rng import as_generator
-from scpi._screen._checks import as_indices
 from scpi._screen._conditions import Condition, member_doses
-from scpi.model.base._constants import KEYS
-from scpi.model.base._screen_model import ScreenModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,12 +21,36 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpi._screen._conditions import Dose
+    from scpi.model.base.setup._conditions import ConditionsMixin as Host
+else:
+    Host = object
 
 _MAX_CELLS = 1000
 
 
-class PredictiveModel(ScreenModel):
-    """The prediction hook: every model and baseline predicts through it."""
+class PredictionMixin(Host):
+    """The prediction hook: every model and baseline predicts through it.
+
+    Subclasses say in ``_predict_cells`` what control cells become under perturbations.
+    """
+
+    trained_conditions_: list[str]
+
+    @abstractmethod
+    def _predict_cells(
+        self,
+        adata: AnnData | MuData,
+        indices: NDArray[np.int64],
+        design: NDArray[np.float32],
+        *,
+        sample: bool,
+        rng: np.random.Generator,
+    ) -> NDArray[np.float32]:
+        """Expression of control cells ``indices`` under the doses ``design`` (n_perturbations,), cells x genes."""
+
+    def _to_log_scale(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Expression on the scale on which predictions are compared with measured cells."""
+        return expression
 
     def predict(
         self,
@@ -113,94 +134,6 @@ class PredictiveModel(ScreenModel):
             for cells, row in zip(chosen, design, strict=True)
         ]
         return self._assemble(adata, labels, chosen, expression, context=context, dose=dose)
-
-    def _control_cells(
-        self, adata: AnnData | MuData, *, context: str | None, indices: Sequence[int] | NDArray[np.int64] | None
-    ) -> NDArray[np.int64]:
-        """Control cells of a context, among ``indices`` if these are given."""
-        return self._labelled_cells(adata, self.control_, context=context, indices=indices)
-
-    def _labelled_cells(
-        self,
-        adata: AnnData | MuData,
-        label: str,
-        *,
-        context: str | None,
-        indices: Sequence[int] | NDArray[np.int64] | None,
-    ) -> NDArray[np.int64]:
-        """Cells of a condition and a context, among ``indices`` if these are given."""
-        candidates = np.arange(adata.n_obs) if indices is None else as_indices(indices, adata.n_obs)
-        keep = self._labels(adata)[candidates] == label
-        if context is not None:
-            codes = self._context_codes(adata)[candidates]
-            keep &= self._contexts(adata)[codes].astype(str) == str(context)
-        if not keep.any():
-            where = "" if context is None else f" of context {context!r}"
-            what = f"control cell ({label!r})" if label == self.control_ else f"cell under {label!r}"
-            msg = f"There is no {what}{where} to start a prediction from."
-            raise ValueError(msg)
-        return candidates[keep]
-
-    def _check_context(self, adata: AnnData | MuData, context: str | None) -> None:
-        """A context must be registered, and be one of the data."""
-        if context is None:
-            return
-        if not self.has_contexts:
-            msg = "`context` was given, but `setup_anndata` was called without `context_key`."
-            raise ValueError(msg)
-        known = [str(name) for name in self._contexts(adata)]
-        if str(context) not in known:
-            msg = f"Unknown context {context!r}; the data has {known}."
-            raise ValueError(msg)
-
-    def _check_dose(self, dose: Dose | None) -> None:
-        """A dose must be a number from 0; one that lies beyond those of the training data is worth a warning."""
-        if dose is None:
-            return
-        given = list(dose.values()) if isinstance(dose, Mapping) else [dose]
-        if not all(np.isfinite(value) and value >= 0 for value in given):
-            msg = f"`dose` must be a finite number of at least 0, got {dose}."
-            raise ValueError(msg)
-        limits = self._dose_range()
-        outside = [value for value in given if self._is_extrapolated(value)]
-        if limits is not None and outside:
-            msg = (
-                f"The dose {outside[0]:g} lies outside of the measured range, {limits[0]:g} to {limits[1]:g}: "
-                "it is extrapolated."
-            )
-            warnings.warn(msg, UserWarning, stacklevel=3)
-
-    @property
-    def has_doses(self) -> bool:
-        """Whether doses are registered."""
-        return self.registry["setup_args"].get("dose_key") is not None
-
-    def _dose_range(self) -> tuple[float, float] | None:
-        """Smallest and largest measured dose above 0; `None` where no dose was registered."""
-        measured = np.array([dose for doses in self._perturbation_state()["doses"] for dose in doses])
-        measured = measured[measured > 0]
-        return (float(measured.min()), float(measured.max())) if self.has_doses and len(measured) else None
-
-    def _is_extrapolated(self, dose: float) -> bool:
-        """Whether a dose lies outside of those that were measured; 0 is that of the controls."""
-        limits = self._dose_range()
-        return limits is not None and dose > 0 and not limits[0] <= dose <= limits[1]
-
-    @property
-    def has_contexts(self) -> bool:
-        """Whether contexts are registered."""
-        return self._has_field(KEYS.CONTEXT)
-
-    def _context_codes(self, adata: AnnData | MuData) -> NDArray[np.int64]:
-        """Code of the context of every cell; contexts that were not trained on come last."""
-        if not self.has_contexts:
-            return np.zeros(adata.n_obs, dtype=np.int64)
-        return np.asarray(self._field(adata, KEYS.CONTEXT)).ravel().astype(np.int64)
-
-    def _contexts(self, adata: AnnData | MuData) -> NDArray[np.object_]:
-        """Names of the contexts of registered data."""
-        state = self.get_anndata_manager(adata, required=True).get_state_registry(KEYS.CONTEXT)
-        return np.asarray(state.categorical_mapping)
 
     def _status(self, label: str) -> str:
         """How a label relates to the training data."""

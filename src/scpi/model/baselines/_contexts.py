@@ -1,0 +1,109 @@
+"""Changes of the training contexts, and how they are combined for another one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scpi.model.base.prediction._regression import best_setting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from scpi.model.base.prediction._profiles import Profiles
+
+    Weigh = Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+
+# Relative to the median squared distance of the training contexts; the first is nearly the mean change
+_BANDWIDTHS = tuple(float(value) for value in np.logspace(1, -1.5, 11))
+
+
+def weighted_change(
+    profiles: Profiles, measured: dict[int, NDArray[np.float64]], control: NDArray[np.float64], weigh: Weigh
+) -> NDArray[np.float64]:
+    """Weighted mean of the changes of the training contexts under a condition.
+
+    Parameters
+    ----------
+    profiles
+        Means of the training cells.
+    measured
+        Change of each training context that was measured under the condition, by its code. Where there is none, the
+        result is the mean change of all conditions.
+    control
+        Mean of the controls of the context to predict, (n_genes,).
+    weigh
+        Weights of contexts, which sum to 1, from the means of their controls and their changes, contexts x genes, and
+        ``control``.
+    """
+    if not measured:
+        return mean_of_conditions(profiles.design, profiles.changes)
+    changes = np.stack(list(measured.values()))
+    return np.asarray(weigh(profiles.controls[list(measured)], changes, control) @ changes)
+
+
+def mean_of_conditions(design: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over conditions of their mean over contexts.
+
+    Parameters
+    ----------
+    design
+        Doses of the single perturbations in each pair of context and condition.
+    values
+        Values of each pair, pairs x genes.
+    """
+    _, condition = np.unique(design, axis=0, return_inverse=True)
+    condition = condition.reshape(-1)
+    weights = 1.0 / np.bincount(condition)[condition]
+    return np.asarray(weights @ values / weights.sum())
+
+
+def equal_weights(
+    controls: NDArray[np.float64], changes: NDArray[np.float64], control: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The same weight for every context."""
+    return np.full(len(controls), 1.0 / len(controls))
+
+
+def nearest_weights(
+    controls: NDArray[np.float64], changes: NDArray[np.float64], control: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """All the weight on the context with the most similar controls."""
+    weights = np.zeros(len(controls))
+    weights[np.argmin(_squared_distances(controls, control))] = 1.0
+    return weights
+
+
+def chosen_kernel_weights(
+    controls: NDArray[np.float64], changes: NDArray[np.float64], control: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Weights of :func:`kernel_weights`, with the bandwidth of 11 under which the contexts predict each other best.
+
+    With fewer than three contexts there is nothing to choose by, and all have the same weight.
+    """
+    n = len(controls)
+    if n < 3:
+        return equal_weights(controls, changes, control)
+    between = [_squared_distances(controls[i + 1 :], controls[i]) for i in range(n - 1)]
+    scale = float(np.median(np.concatenate(between)))
+    settings = [scale * bandwidth for bandwidth in _BANDWIDTHS]
+    return kernel_weights(controls, control, best_setting(settings, kernel_weights, controls, changes))
+
+
+def kernel_weights(
+    controls: NDArray[np.float64], control: NDArray[np.float64], bandwidth: float
+) -> NDArray[np.float64]:
+    """Weights that sum to 1 and fall with the squared distance to one point, in units of the bandwidth."""
+    if bandwidth == 0:
+        return np.full(len(controls), 1.0 / len(controls))
+    squared = _squared_distances(controls, control)
+    weights = np.exp(-(squared - squared.min()) / bandwidth)
+    return np.asarray(weights / weights.sum())
+
+
+def _squared_distances(controls: NDArray[np.float64], control: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Squared Euclidean distance of the profile of each context to one profile."""
+    return np.asarray(np.square(controls - control).sum(1))
