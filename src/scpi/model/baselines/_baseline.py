@@ -84,7 +84,7 @@ class Baseline(ScreenModel):
         self.module.put(self._learn(splitter, n_contexts=n_contexts))
         labels = self._labels(self.adata)[splitter.train_idx]
         self.trained_conditions_ = sorted(set(labels) - {self.control_})
-        self.train_indices, self.validation_indices, self.test_indices = splitter.split
+        self.train_indices, self.validation_indices, self.test_indices = splitter.split.sets
         self.history_: dict[str, Any] = {}
         self.is_trained_ = True
 
