@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpi.model.base._screen_model import ScreenModel
+    from scpi.model.base import ScreenModel
 
 CEILING = "split-half ceiling"
 CEILING_ALL_CELLS = "ceiling, all cells"

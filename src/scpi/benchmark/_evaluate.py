@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from scpi._screen._conditions import ScreenLabels
     from scpi.benchmark.splits._split import Split
-    from scpi.model.base._screen_model import ScreenModel
+    from scpi.model.base import ScreenModel
 
 logger = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scpi._docs import fill
 from scpi.model.baselines._baseline import Baseline
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from scpi.model.base.prediction._predict import Counterfactual
 
 
+@fill
 class Replicate(Baseline):
     """Draws measured cells of the condition and context to predict: the ceiling of any prediction.
 
@@ -22,10 +24,8 @@ class Replicate(Baseline):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+    %(registry)s
     """
 
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
