@@ -23,7 +23,8 @@ def attach(
     package
         Name of the calling package: its ``__name__``.
     attributes
-        Public name to the module that defines it, relative to ``package``, such as ``{"gene_sets": "_gene_sets"}``.
+        Public name to the module that defines it, relative to ``package``, such as ``{"gene_sets": "_gene_sets"}``. A dot
+        before the module goes up by one package.
     submodules
         Public modules of the package, such as ``"tl"``.
 
@@ -40,7 +41,7 @@ def attach(
         if name not in attributes:
             msg = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(msg)
-        value = getattr(import_module(f"{package}.{attributes[name]}"), name)
+        value = getattr(import_module(f".{attributes[name]}", package), name)
         # The next look-up finds the object itself and never comes here.
         setattr(sys.modules[package], name, value)
         return value

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from scpi.model.baselines import NearestDelta as NearestDelta
     from scpi.model.baselines import NoChange as NoChange
     from scpi.model.baselines import PCAShift as PCAShift
-    from scpi.model.baselines import Replicate as Replicate
     from scpi.model.baselines import RidgeDelta as RidgeDelta
     from scpi.model.baselines import TrainMean as TrainMean
     from scpi.model.baselines import WeightedDelta as WeightedDelta
@@ -43,7 +42,6 @@ __getattr__, __dir__, __all__ = attach(
         "LogRatioDelta": "baselines",
         "NearestDelta": "baselines",
         "PCAShift": "baselines",
-        "Replicate": "baselines",
         "RidgeDelta": "baselines",
         "WeightedDelta": "baselines",
         "NoChange": "baselines",
