@@ -63,7 +63,8 @@ def test_the_ceiling_is_that_of_the_cells_compared_with(models, screen):
     seed = int(np.random.default_rng(0).integers(2**31))
     labels = model._labels(screen)
     cells = model._cells_to_compare(screen, None, own=True)
-    control = model._halve_controls(screen, cells, np.random.default_rng(seed))[1]
+    controls = model._control_cells(screen, context=None, indices=cells)
+    control = np.random.default_rng(seed).permutation(controls)[len(controls) // 2 :]
     x = screen.X.toarray()
     rng, values = np.random.default_rng(5), []
     for _ in range(n_splits):

@@ -72,7 +72,8 @@ def test_a_change_that_contexts_share_is_predicted(table):
     assert means.loc["mean delta", "de_jaccard"] > 0.9
     assert means.loc["no change", "error_ratio"] == pytest.approx(1.0)
     assert means.loc["no change", "discrimination"] == 0.5
-    assert means.loc["split-half ceiling", "pearson"] > 0.95
+    assert means.loc["split-half ceiling", "pearson"] > 0.94
+    assert means.loc["perfect prediction", "pearson"] > 0.97
 
 
 def test_scores_are_those_of_the_means_of_the_cells(table, adata, divided):
