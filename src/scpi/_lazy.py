@@ -1,4 +1,4 @@
-"""Namespaces that import what they hold only when it is asked for."""
+"""Namespaces that import their contents on first use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def attach(
     package
         Name of the calling package: its ``__name__``.
     attributes
-        Public name to the module that defines it, relative to ``package``, such as ``{"gene_sets": "_gene_sets"}``.
+        Mapping from public name to the module that defines it, relative to ``package``, such as ``{"gene_sets":
+        "_gene_sets"}``.
     submodules
         Public modules of the package, such as ``"tl"``.
 
@@ -41,7 +42,7 @@ def attach(
             msg = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(msg)
         value = getattr(import_module(f"{package}.{attributes[name]}"), name)
-        # The next look-up finds the object itself and never comes here.
+        # The next look-up finds the object itself and does not call this function.
         setattr(sys.modules[package], name, value)
         return value
 
