@@ -64,6 +64,59 @@ FRAGMENTS: dict[str, str] = {
         gene_sets_key
             Entry of ``adata.varm`` that holds the gene sets, as :func:`scpi.tl.gene_sets` writes it.
         """,
+    "setup_adata": """
+        adata
+            Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
+        """,
+    "registry": """
+        registry
+            Given by scvi-tools instead of data when a saved model is loaded without.
+        """,
+    "preset": """
+        preset
+            ``"scpi"`` (default), or the ``"published"`` settings.
+        """,
+    "restrict_to": """
+        restrict_to
+            Contexts to take shifts from; all if ``None``. Can be changed at any time (:attr:`restrict_to`).
+        """,
+    "model_seed": """
+        seed
+            Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+        """,
+    "n_clusters": """
+        n_clusters
+            Number of clusters; found on the embedding if ``None``.
+        """,
+    "find_clusters": """
+        find_clusters
+            How it is found: ``"stability"`` by the agreement of two halves of the cells, ``"leiden"`` as the communities of
+            a graph of neighbours, which needs the package igraph.
+        """,
+    "resolution": """
+        resolution
+            Resolution of Leiden.
+        """,
+    "n_latent": """
+        n_latent
+            Dimensions of the embedding; those of the preset if ``None``.
+        """,
+    "cells_adata": """
+        adata
+            Cells; the training data if ``None``.
+        """,
+    "indices": """
+        indices
+            Cells to take; all if ``None``.
+        """,
+    "batch_size": """
+        batch_size
+            Cells at a time.
+        """,
+    "draws_rng": """
+        rng
+            Seed or generator of the draws.
+        """,
     "ax": """
         ax
             Axes to draw on; a new figure is made if ``None``.
@@ -81,7 +134,7 @@ FRAGMENTS: dict[str, str] = {
             Return the figure.
         """,
 }
-"""Fragments by name, in the indentation of this file."""
+"""Fragments by name, in the indentation of this file. The name is that of the parameter, or ends in it."""
 
 
 def fill(function: F) -> F:
@@ -90,11 +143,11 @@ def fill(function: F) -> F:
     Parameters
     ----------
     function
-        Function whose docstring names fragments.
+        Function, method or class whose docstring names fragments.
 
     Returns
     -------
-    The same function, its docstring filled.
+    The same object, its docstring filled.
 
     Raises
     ------

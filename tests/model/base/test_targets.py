@@ -9,7 +9,7 @@ import torch
 
 import scpi
 from scpi.attribution import attribute_cells, decoder_effect
-from scpi.model.base.targets import attribution_target, decoder_target
+from scpi.model import attribution_target, decoder_target
 
 DRVI = getattr(scvi.external, "DRVI", None)
 OF_SCVI = ["SCVI", "LinearSCVI", "SCANVI", *(["DRVI"] if DRVI is not None else [])]

@@ -9,9 +9,9 @@ import numpy as np
 from scpi.model.baselines._baseline import Baseline
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
     from numpy.typing import NDArray
+
+    from scpi.model.base.prediction._predict import Counterfactual
 
 
 class Replicate(Baseline):
@@ -28,27 +28,19 @@ class Replicate(Baseline):
         Given by scvi-tools in place of data when a saved model is loaded without.
     """
 
-    def _predict_cells(
-        self,
-        adata: AnnData | MuData,
-        indices: NDArray[np.int64],
-        design: NDArray[np.float32],
-        *,
-        sample: bool,
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
-        cells = self.train_indices if adata is self.adata else np.arange(adata.n_obs)
-        doses, codes = self._conditions(adata)
-        measured = cells[(doses[codes[cells]] == design).all(1)]
-        contexts = self._context_codes(adata)
-        drawn = np.empty_like(indices)
-        for code in np.unique(contexts[indices]):
-            places = np.flatnonzero(contexts[indices] == code)
+    def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
+        cells = self.train_indices if asked.adata is self.adata else np.arange(asked.adata.n_obs)
+        doses, codes = self._conditions(asked.adata)
+        measured = cells[(doses[codes[cells]] == asked.design).all(1)]
+        contexts = self._context_codes(asked.adata)
+        drawn = np.empty_like(asked.cells)
+        for code in np.unique(contexts[asked.cells]):
+            places = np.flatnonzero(contexts[asked.cells] == code)
             pool = measured[contexts[measured] == code]
             if not len(pool):
                 msg = "No measured cell has this condition in this context: there is no replicate to draw from."
                 raise ValueError(msg)
             # Every cell as often as any other, but for what is left over
             repeats, rest = divmod(len(places), len(pool))
-            drawn[places] = np.concatenate([np.tile(pool, repeats), rng.permutation(pool)[:rest]])
-        return self._expression(adata, drawn)
+            drawn[places] = np.concatenate([np.tile(pool, repeats), asked.rng.permutation(pool)[:rest]])
+        return self._expression(asked.adata, drawn)

@@ -10,9 +10,9 @@ from scpi.model.baselines._baseline import Baseline
 from scpi.model.baselines._contexts import mean_of_conditions
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
     from numpy.typing import NDArray
+
+    from scpi.model.base.prediction._predict import Counterfactual
 
 
 class TrainMean(Baseline):
@@ -29,16 +29,8 @@ class TrainMean(Baseline):
         Given by scvi-tools in place of data when a saved model is loaded without.
     """
 
-    def _predict_cells(
-        self,
-        adata: AnnData | MuData,
-        indices: NDArray[np.int64],
-        design: NDArray[np.float32],
-        *,
-        sample: bool,
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
-        return np.tile(self._profile(design).astype(np.float32), (len(indices), 1))
+    def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
+        return np.tile(self._profile(asked.design).astype(np.float32), (len(asked.cells), 1))
 
     def _profile(self, design: NDArray[np.float32]) -> NDArray[np.float64]:
         """The cell of a condition."""

@@ -11,6 +11,7 @@ from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._cell_splitter import CellSplitter
 from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
+from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.training._fused import FusedTrainingPlan
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import resolve_seed, seeded
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base.prediction._predict import Counterfactual
 
-class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, NetworkTrainingMixin, ScreenModel):
+
+class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     """Base class of the public models that shift the latent units of a variational autoencoder.
 
     Parameters
@@ -159,16 +162,12 @@ class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, NetworkTrainingMixi
         )
         self._keep_profiles()
 
-    def _predict_cells(
-        self,
-        adata: AnnData | MuData,
-        indices: NDArray[np.int64],
-        design: NDArray[np.float32],
-        *,
-        sample: bool,
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
-        return self._moved(adata, indices, self._shifts(adata, indices, np.tile(design, (len(indices), 1))))
+    def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
+        return self._moved(
+            asked.adata,
+            asked.cells,
+            self._shifts(asked.adata, asked.cells, np.tile(asked.design, (len(asked.cells), 1))),
+        )
 
     def _decoded_change(self, shift: Tensor, perturbation: str, dose: float | None) -> Callable[[Tensor], Tensor]:
         module = self.module

@@ -12,11 +12,11 @@ from scpi._screen._checks import check_expression
 from scpi.attribution import DecoderTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
-from scpi.model.base.loading._cell_batches import cell_batches
 from scpi.model.base.prediction._fold_changes import from_log_level, log_level
 from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
 from scpi.model.base.prediction._latent_shifts import measured_shifts
 from scpi.model.base.prediction._regression import chosen_ridge_weights
+from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import resolve_seed, seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
@@ -35,12 +35,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.base.prediction._profiles import Profiles
     from scpi.model.multitask._plan import Phase
     from scpi.model.multitask._presets import Preset
 
 
-class MultiTaskAE(LatentShiftMixin, NetworkTrainingMixin, ScreenModel):
+class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     """One autoencoder for all perturbations, doses and contexts, whose decoder is told the condition.
 
     The decoder changes what a cell becomes by a scale and a shift of its hidden units, which depend on perturbation and dose.
@@ -288,32 +289,23 @@ class MultiTaskAE(LatentShiftMixin, NetworkTrainingMixin, ScreenModel):
         return self._control_of(adata, profiles, code, lambda cells: self._logs(adata, cells))
 
     @torch.inference_mode()
-    def _predict_cells(
-        self,
-        adata: AnnData | MuData,
-        indices: NDArray[np.int64],
-        design: NDArray[np.float32],
-        *,
-        sample: bool,
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
-        self.module.eval()
-        code = torch.from_numpy(self._coder()(design[None])).to(self.module.device)
-        doses = design.astype(np.float64)
+    def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
+        code = torch.from_numpy(self._coder()(asked.design[None])).to(self.module.device)
+        doses = asked.design.astype(np.float64)
         latent, expressed = self.module.kept.profiles(), self.module.kept_expression.profiles()
-        contexts = self._context_codes(adata)[indices]
+        contexts = self._context_codes(asked.adata)[asked.cells]
         n_genes = self.module.output.out_features
-        predicted = np.empty((len(indices), n_genes), dtype=np.float32)
+        predicted = np.empty((len(asked.cells), n_genes), dtype=np.float32)
         for context in np.unique(contexts):
             own = np.flatnonzero(contexts == context)
-            shift = self._shift(latent, doses, self._latent_control(adata, latent, int(context)))
+            shift = self._shift(latent, doses, self._latent_control(asked.adata, latent, int(context)))
             shift_ = torch.from_numpy(shift.astype(np.float32)).to(self.module.device)
             control, ratio = np.zeros(n_genes), np.zeros(n_genes)
             if self.preset_.fold_changes > 0:
-                control = self._expressed_control(adata, expressed, int(context))
+                control = self._expressed_control(asked.adata, expressed, int(context))
                 ratio = self._composed(doses, partial(self._measured_ratio, expressed, control=control), control)
             start = 0
-            for tensors in cell_batches(self, adata, indices[own], batch_size=None, device=self.module.device):
+            for tensors in self._batches(asked.adata, asked.cells[own]):
                 x, size = tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR)
                 rows, start = own[start : start + len(x)], start + len(x)
                 z = self.module.encode(self._read(x, size))
@@ -321,7 +313,9 @@ class MultiTaskAE(LatentShiftMixin, NetworkTrainingMixin, ScreenModel):
                 after = self.module.decode(z + shift_, code.expand(len(x), -1))
                 if self._reads_counts:
                     depth = self.module.depth(x, size)
-                    found = self._changed_counts(x, depth, before, after, ratio=ratio, rng=rng if sample else None)
+                    found = self._changed_counts(
+                        x, depth, before, after, ratio=ratio, rng=asked.rng if asked.sample else None
+                    )
                 else:
                     found = self._changed_expression(x, before, after, control=control, ratio=ratio)
                 predicted[rows] = found

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
-from scpi.model.base.loading._input_transform import as_registered
 from scpi.model.base.loading._screen_splitter import ScreenSplitter
-from scpi.model.base.targets import asked_change
+from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import resolve_seed, seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
@@ -23,17 +21,17 @@ from scpi.model.scpregan._presets import PRESETS, RULES
 from scpi.model.scpregan._splitter import ArmSplitter, steps_of_epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import NDArray
     from torch import Tensor
 
-_BLOCK = 4096
+    from scpi.model.base.prediction._predict import Counterfactual
 
 
-class SCPREGAN(NetworkTrainingMixin, ScreenModel):
+class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     """Adversarial transfer of cells between the control and the treated arm of a screen.
 
     A shared encoder finds latent units of cells, a generator for each arm turns them into expression, and a cell is
@@ -217,23 +215,11 @@ class SCPREGAN(NetworkTrainingMixin, ScreenModel):
         return len(cells) - n_treated, n_treated
 
     @torch.inference_mode()
-    def _predict_cells(
-        self,
-        adata: AnnData | MuData,
-        indices: NDArray[np.int64],
-        design: NDArray[np.float32],
-        *,
-        sample: bool,
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
+    def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
         """Cells that the generators make of control cells. There is no noise to sample."""
-        module = self.module.eval()
-        target = self._target(design)
-        out = []
-        for start in range(0, len(indices), _BLOCK):
-            x = torch.from_numpy(self._expression(adata, indices[start : start + _BLOCK])).to(module.device)
-            out.append(module.predict(x, target.expand(len(x), -1)).cpu().numpy())
-        return np.concatenate(out)
+        target = self._target(asked.design)
+        predicted = [self.module.predict(x, target.expand(len(x), -1)) for x in self._inputs(asked.adata, asked.cells)]
+        return np.concatenate([x.cpu().numpy() for x in predicted])
 
     def _target(self, design: NDArray[np.float32]) -> Tensor:
         """Scaled doses of a condition, (1, n_perturbations), which the generators must have learned."""
@@ -255,72 +241,16 @@ class SCPREGAN(NetworkTrainingMixin, ScreenModel):
             raise ValueError(msg)
         return self.module.scaled(torch.from_numpy(design[None]).to(self.module.device))
 
-    @torch.inference_mode()
-    def get_latent_representation(
-        self,
-        adata: AnnData | MuData | None = None,
-        *,
-        indices: Sequence[int] | NDArray[np.int64] | None = None,
-        batch_size: int | None = None,
-    ) -> NDArray[np.float32]:
-        """Latent units of cells, which the encoder of both arms gives.
+    def _encode(self, x: Tensor) -> Tensor:
+        return self.module.encoder(x)
 
-        Parameters
-        ----------
-        adata
-            Cells; the training data if ``None``.
-        indices
-            Cells to take; all if ``None``.
-        batch_size
-            Cells at a time.
-
-        Returns
-        -------
-        Array of shape (n_cells, n_latent).
-        """
-        self._check_if_trained(warn=False)
-        adata = self._validate_anndata(adata)
-        module = self.module.eval()
-        return np.concatenate(
-            [module.encoder(x).cpu().numpy() for x in self._batches(adata, indices=indices, batch_size=batch_size)]
-        )
-
-    def _batches(self, adata: AnnData | MuData, *, indices: Any, batch_size: int | None) -> Iterator[Tensor]:
-        """Expression of cells, batch by batch, where the model is."""
-        for tensors in self._make_data_loader(adata, indices=indices, batch_size=batch_size):
-            yield tensors[KEYS.X].to(self.module.device)
-
-    def attribution_target(
-        self, kind: Literal["latent", "change"] = "latent", *, perturbation: str | None = None
-    ) -> AttributionTarget:
-        """Differentiable function of the expression, for attributions.
-
-        Parameters
-        ----------
-        kind
-            ``"latent"`` (latent units) or ``"change"`` (what generators change under ``perturbation``).
-        perturbation
-            Label, for ``"change"``.
-
-        Returns
-        -------
-        The function, the transform of registered expression into its input, and the names of its outputs.
-
-        Raises
-        ------
-        ValueError
-            If the kind does not exist, or the perturbation is missing, unknown or not trained on.
-        """
-        self._check_if_trained(warn=False)
-        module = self.module.eval()
-        if kind == "latent":
-            names = [f"unit_{index}" for index in range(self.preset_.n_latent)]
-            return AttributionTarget(module.encoder, as_registered, names, kind=kind)
-        target = self._target(self.encode_perturbations([asked_change(kind, perturbation)])[0])
+    def _change_of(self, perturbation: str, *, context: str | None, dose: float | None) -> Callable[[Tensor], Tensor]:
+        module = self.module
+        target = self._target(self.encode_perturbations([perturbation], None if dose is None else [dose])[0])
 
         def change(x: Tensor) -> Tensor:
-            z, dose = module.encoder(x), target.expand(len(x), -1)
-            found: Tensor = module.generators(z, dose) - module.generators(z, torch.zeros_like(dose))
+            z, scaled = module.encoder(x), target.expand(len(x), -1)
+            found: Tensor = module.generators(z, scaled) - module.generators(z, torch.zeros_like(scaled))
             return found
 
-        return AttributionTarget(change, as_registered, self.var_names_, kind=kind)
+        return change

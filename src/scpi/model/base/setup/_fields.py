@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scvi.data.fields import BaseAnnDataField, CategoricalObsField, MuDataWrapper, NumericalObsField
+from scvi.data.fields import BaseAnnDataField, CategoricalObsField, NumericalObsField
 
 from scpi._gene_sets import read_gene_sets
 from scpi._keys import Key
 from scpi._screen._conditions import encode_conditions, read_conditions
 from scpi._screen._labels import Labelling, quoted
-from scpi.model.base._constants import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,21 +161,21 @@ class GeneSetField(BaseAnnDataField):
 
     Parameters
     ----------
+    registry_key
+        Name of the field in the registry.
     attr_key
-        Entry of ``varm`` with the membership, genes x sets. ``None`` for a model without gene sets.
-    required
-        Whether a missing entry is an error.
+        Entry of ``varm`` with the membership, genes x sets. It may be missing where it has its usual name.
     """
 
-    def __init__(self, attr_key: str | None, *, required: bool) -> None:
+    def __init__(self, registry_key: str, attr_key: str) -> None:
         super().__init__()
-        self._attr_key = attr_key
-        self.required = required
+        self._registry_key, self._attr_key = registry_key, attr_key
+        self.required = attr_key != Key.varm.GENE_SETS
 
     @property
     def registry_key(self) -> str:
         """Name of the field in the registry."""
-        return KEYS.GENE_SETS
+        return self._registry_key
 
     @property
     def attr_name(self) -> str:
@@ -184,14 +183,14 @@ class GeneSetField(BaseAnnDataField):
         return "varm"
 
     @property
-    def attr_key(self) -> str | None:
+    def attr_key(self) -> str:
         """Entry that holds the membership."""
         return self._attr_key
 
     @property
     def is_empty(self) -> bool:
-        """Whether the model was set up without gene sets."""
-        return self._attr_key is None
+        """Without sets there is no field."""
+        return False
 
     def get_data_registry(self) -> dict[str, Any]:
         """Nothing to load with a batch of cells: the field describes genes."""
@@ -209,14 +208,15 @@ class GeneSetField(BaseAnnDataField):
     def register_field(self, adata: AnnData) -> dict[str, Any]:
         """Store the members of every set; none where there is no such entry and it is not required."""
         self.validate_field(adata)
-        if self._attr_key is None or self._attr_key not in adata.varm:
+        if self._attr_key not in adata.varm:
             return {"names": [], "genes": np.zeros(0, np.int64), "sets": np.zeros(0, np.int64)}
         membership, names = read_gene_sets(adata, self._attr_key)
         genes, sets = membership.nonzero()
         return {"names": list(names), "genes": genes.astype(np.int64), "sets": sets.astype(np.int64)}
 
     def transfer_field(self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any) -> dict[str, Any]:
-        """Keep the sets of the model; the target needs none."""
+        """Keep the sets of the model; the target needs none, now or later."""
+        self.required = False
         return state_registry
 
     def get_summary_stats(self, state_registry: dict[str, Any]) -> dict[str, int]:
@@ -268,17 +268,3 @@ def _check_column(adata: AnnData, key: str) -> None:
     if key not in adata.obs:
         msg = f"{key!r} is not a column of `adata.obs`, which has {list(adata.obs.columns)}."
         raise KeyError(msg)
-
-
-MuDataPerturbationField = MuDataWrapper(PerturbationField)
-MuDataLabelField = MuDataWrapper(LabelField)
-MuDataContextField = MuDataWrapper(ContextField)
-MuDataSizeFactorField = MuDataWrapper(SizeFactorField)
-
-
-class MuDataGeneSetField(MuDataWrapper(GeneSetField)):  # type: ignore[misc]
-    """:class:`GeneSetField` in a modality of a MuData."""
-
-    def get_data_registry(self) -> dict[str, Any]:
-        """Nothing to load with a batch of cells: the field describes genes."""
-        return {}
