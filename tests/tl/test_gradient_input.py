@@ -64,7 +64,7 @@ def test_counts_are_taken_from_the_layer_of_that_name_where_x_holds_none(adata):
     adata.X = np.log1p(adata.X)
     found = read(adata)
     assert found.layer == "counts"
-    np.testing.assert_array_equal(found.counts.toarray(), adata.layers["counts"])
+    np.testing.assert_array_equal(found.counts, adata.layers["counts"])
     assert (found.tested_layer, found.is_held_out) == ("counts", False)
     del adata.layers["counts"]
     with pytest.raises(ValueError, match="X"):
