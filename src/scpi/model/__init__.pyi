@@ -1,5 +1,5 @@
-from .base.targets._targets import attribution_target as attribution_target
-from .base.targets._targets import decoder_target as decoder_target
+from .base import attribution_target as attribution_target
+from .base import decoder_target as decoder_target
 from .baselines import Additive as Additive
 from .baselines import Linear as Linear
 from .baselines import LinearDose as LinearDose

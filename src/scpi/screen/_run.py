@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from scpi._screen._split_cells import Split
-    from scpi.model.base._screen_model import ScreenModel
+    from scpi.model.base import ScreenModel
 
 MODEL = "SENAVAE"
 ADDITIVE = "additive"

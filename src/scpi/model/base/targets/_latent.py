@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -31,8 +31,6 @@ class LatentMixin(Host):
     Subclasses make a ``module`` with ``encode``, or say in ``_encode`` what the units of cells are, and in ``_read`` what the
     network reads where that is not the registered expression.
     """
-
-    preset_: Any
 
     @fill
     @torch.inference_mode()
