@@ -8,7 +8,6 @@ from .baselines import MeanDelta as MeanDelta
 from .baselines import NearestDelta as NearestDelta
 from .baselines import NoChange as NoChange
 from .baselines import PCAShift as PCAShift
-from .baselines import Replicate as Replicate
 from .baselines import RidgeDelta as RidgeDelta
 from .baselines import TrainMean as TrainMean
 from .baselines import WeightedDelta as WeightedDelta
