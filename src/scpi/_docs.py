@@ -120,34 +120,36 @@ FRAGMENTS: dict[str, str] = {
         registry
             Given by scvi-tools instead of data when a saved model is loaded without.
         """,
-    "preset": """
-        preset
-            ``"scpi"`` (default), or the ``"published"`` settings.
-        """,
-    "restrict_to": """
-        restrict_to
-            Contexts to take shifts from; all if ``None``. Can be changed at any time (:attr:`restrict_to`).
-        """,
     "model_seed": """
         seed
             Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
         """,
-    "n_clusters": """
+    "clustering_preset": """
+        preset
+            ``"scpi"`` (default), or the ``"published"`` settings.
         n_clusters
             Number of clusters; found on the embedding if ``None``.
-        """,
-    "find_clusters": """
         find_clusters
             How it is found: ``"stability"`` by the agreement of two halves of the cells, ``"leiden"`` as the communities of
             a graph of neighbours, which needs the package igraph.
-        """,
-    "resolution": """
         resolution
             Resolution of Leiden.
-        """,
-    "n_latent": """
         n_latent
             Dimensions of the embedding; those of the preset if ``None``.
+        seed
+            Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+        """,
+    "shift_preset": """
+        preset
+            ``"scpi"`` (default), or ``"published"`` for the settings and the arithmetic of the publication.
+        restrict_to
+            Contexts to take shifts from; all if ``None``. Can be changed at any time (:attr:`restrict_to`).
+        seed
+            Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+        """,
+    "preset_TypeError": """
+        TypeError
+            If the preset has no such attribute.
         """,
     "cells_adata": """
         adata
@@ -182,7 +184,7 @@ FRAGMENTS: dict[str, str] = {
             Whether to return the figure.
         """,
 }
-"""Fragments by name, with the indentation of this file. The name is that of the parameter, or ends in it."""
+"""Fragments by name, with the indentation of this file. The name is that of the first parameter, or ends in it."""
 
 
 def fill(function: F) -> F:

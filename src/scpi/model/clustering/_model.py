@@ -124,7 +124,7 @@ class ClusteringModel(LatentMixin, ModelBase):
         TypeError
             If ``adata`` is no AnnData; for a MuData there is :meth:`setup_mudata`.
         KeyError
-            If a key does not exist.
+            If a layer or a column does not exist.
         ValueError
             If values are no counts, names are repeated, or a cell has no label.
         """

@@ -21,12 +21,7 @@ class SCZIDesk(AutoencoderModel):
     ----------
     %(setup_adata)s
     %(registry)s
-    %(preset)s
-    %(n_clusters)s
-    %(find_clusters)s
-    %(resolution)s
-    %(n_latent)s
-    %(model_seed)s
+    %(clustering_preset)s
     **preset_kwargs
         Other attributes of the preset to change, such as ``noise``, ``likelihood`` or ``ridge``.
 

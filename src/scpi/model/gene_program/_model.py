@@ -80,8 +80,7 @@ class GeneProgramAE(LatentMixin, ModelBase):
 
     Raises
     ------
-    TypeError
-        If the preset has no such attribute.
+    %(preset_TypeError)s
     ValueError
         If a value is out of its range, or there are no gene sets for ``mask``.
 
@@ -175,9 +174,9 @@ class GeneProgramAE(LatentMixin, ModelBase):
         adata: AnnData,
         *,
         layer: str | None = None,
-        batch_key: str | None = None,
-        size_factor_key: str | None = None,
         gene_sets_key: str | None = Key.varm.GENE_SETS,
+        size_factor_key: str | None = None,
+        batch_key: str | None = None,
         **kwargs: Any,
     ) -> None:
         """%(summary)s.
@@ -187,13 +186,13 @@ class GeneProgramAE(LatentMixin, ModelBase):
         %(param_adata)s
         layer
             Entry of ``adata.layers`` with the counts; ``adata.X`` if ``None``.
+        gene_sets_key
+            Entry of ``adata.varm`` with gene sets for ``mask``, as :func:`scpi.tl.gene_sets` writes it.
+        size_factor_key
+            Column of ``adata.obs`` with the depth of each cell; its total count if ``None``.
         batch_key
             Column of ``adata.obs`` with the batch of each cell. Every gene has a level of its own in each batch; the
             encoder does not read it. Cells of batches that were not trained on have the mean level.
-        size_factor_key
-            Column of ``adata.obs`` with the depth of each cell; its total count if ``None``.
-        gene_sets_key
-            Entry of ``adata.varm`` with gene sets for ``mask``, as :func:`scpi.tl.gene_sets` writes it.
         **kwargs
             Used by scvi-tools when a setup is transferred from a saved model.
 
@@ -202,7 +201,7 @@ class GeneProgramAE(LatentMixin, ModelBase):
         TypeError
             If ``adata`` is no AnnData; for a MuData there is :meth:`setup_mudata`.
         KeyError
-            If a key does not exist.
+            If a layer, a column or an entry of ``adata.varm`` does not exist.
         ValueError
             If values are no counts, names are repeated, or a cell has no batch.
         """
@@ -555,6 +554,9 @@ class GeneProgramAE(LatentMixin, ModelBase):
     def _units(self) -> list[str]:
         return self.units_
 
+    def _read(self, x: Tensor, size_factor: Tensor | None = None) -> Tensor:
+        return self.module.transform(x, size_factor)
+
     def _batches(
         self,
         adata: AnnData | MuData,
@@ -568,19 +570,8 @@ class GeneProgramAE(LatentMixin, ModelBase):
         # Genes that are missing take their part of the depth with them
         found = 1.0 - transform.rate[missing].sum() / transform.rate.sum()
         for batch in super()._batches(adata, indices, batch_size=batch_size):
-            size = batch.get(KEYS.SIZE_FACTOR)
-            if len(missing) and size is None:
-                size = batch[KEYS.X].sum(1) / found
-            x = transform(batch[KEYS.X], size)
-            x[:, missing] = 0.0
-            yield batch | {KEYS.INPUT: x}
-
-    def _inputs(
-        self,
-        adata: AnnData | MuData,
-        indices: Sequence[int] | NDArray[np.int64] | None = None,
-        *,
-        batch_size: int | None = None,
-    ) -> Iterator[Tensor]:
-        for batch in self._batches(adata, indices, batch_size=batch_size):
-            yield batch[KEYS.INPUT]
+            if len(missing):
+                size = batch.get(KEYS.SIZE_FACTOR, batch[KEYS.X].sum(1) / found)
+                batch[KEYS.INPUT] = transform(batch[KEYS.X], size)
+                batch[KEYS.INPUT][:, missing] = 0.0
+            yield batch

@@ -30,17 +30,13 @@ class SCGEN(LatentShiftModel):
     %(setup_adata)s
         The expression must be log-normalised.
     %(registry)s
-    preset
-        ``"scpi"`` (default), or ``"published"`` for the settings and the arithmetic of the publication.
-    %(restrict_to)s
-    %(model_seed)s
+    %(shift_preset)s
     **changes
         Attributes of the preset to change, such as ``n_latent``, ``controls`` or ``residual``.
 
     Raises
     ------
-    TypeError
-        If the preset has no such attribute.
+    %(preset_TypeError)s
     ValueError
         If a value is out of its range, or a context is unknown.
 

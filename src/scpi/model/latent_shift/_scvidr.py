@@ -32,24 +32,20 @@ class SCVIDR(LatentShiftModel):
     %(setup_adata)s
         The expression must be log-normalised.
     %(registry)s
-    preset
-        ``"scpi"`` (default), or ``"published"`` for the settings and the arithmetic of the publication.
-    %(restrict_to)s
-    %(model_seed)s
+    %(shift_preset)s
     **changes
         Attributes of the preset to change, such as ``n_latent``, ``regression`` or ``dose_response``.
 
     Raises
     ------
-    TypeError
-        If the preset has no such attribute.
+    %(preset_TypeError)s
     ValueError
         If a value is out of its range, or a context is unknown.
 
     Examples
     --------
     >>> import scanpy as sc, scpi
-    >>> adata = scpi.datasets.plant_screen(n_cells=20, rng=0)
+    >>> adata = scpi.datasets.plant_screen(n_perturbations=3, n_cells=20, rng=0)
     >>> sc.pp.normalize_total(adata, target_sum=1e4)
     >>> sc.pp.log1p(adata)
     >>> scpi.model.SCVIDR.setup_anndata(adata)

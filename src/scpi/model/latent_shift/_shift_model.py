@@ -39,11 +39,7 @@ class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, 
     %(setup_adata)s
         The expression must be log-normalised.
     %(registry)s
-    preset
-        Name of the settings.
-    restrict_to
-        Contexts to take shifts from; all if ``None``.
-    %(model_seed)s
+    %(shift_preset)s
     **changes
         Attributes of the preset to change.
     """

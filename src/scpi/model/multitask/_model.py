@@ -71,8 +71,7 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
 
     Raises
     ------
-    TypeError
-        If the preset has no such attribute.
+    %(preset_TypeError)s
     ValueError
         If a value is out of its range, does not go with another, or the expression is not on the scale of the likelihood.
 
@@ -305,7 +304,7 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
             for tensors in self._batches(asked.adata, asked.cells[own]):
                 x, size = tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR)
                 rows, start = own[start : start + len(x)], start + len(x)
-                z = self.module.encode(self._read(x, size))
+                z = self.module.encode(tensors[KEYS.INPUT])
                 before = self.module.decode(z, torch.zeros_like(code).expand(len(x), -1))
                 after = self.module.decode(z + shift_, code.expand(len(x), -1))
                 if self._reads_counts:

@@ -71,8 +71,7 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
 
     Raises
     ------
-    TypeError
-        If the preset has no such attribute.
+    %(preset_TypeError)s
     ValueError
         If there is no such preset, or a value is out of its range.
 

@@ -55,8 +55,7 @@ class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
 
     Raises
     ------
-    TypeError
-        If the preset has no such attribute.
+    %(preset_TypeError)s
     ValueError
         If a value is out of its range, or expression is negative.
 
