@@ -97,20 +97,27 @@ def screen(
     perturbation_key: Annotated[
         str, typer.Option(help="Column of obs with the labels: 'A', 'A+B', or the control.")
     ] = "perturbation",
-    control: Annotated[str, typer.Option(help="Label of the unperturbed cells.")] = "control",
-    delimiter: Annotated[str, typer.Option(help="What separates the members of a combination.")] = "+",
+    control: Annotated[
+        list[str] | None,
+        typer.Option(help="Label of the unperturbed cells; may be repeated.", show_default="control"),
+    ] = None,
+    delimiter: Annotated[
+        str, typer.Option(help="What separates the members of a combination; '' if there are no combinations.")
+    ] = "+",
     gene_sets: Annotated[
         Path | None, typer.Option(help="GMT file; without it, the file of cells must hold gene sets.")
     ] = None,
     layer: Annotated[str | None, typer.Option(help="Layer with counts or log-normalised values.")] = None,
     mod: Annotated[str | None, typer.Option(help="Modality of an .h5mu file that holds the expression.")] = None,
-    min_set_size: Annotated[int, typer.Option(min=1, help="Fewest measured genes of a gene set.")] = 5,
-    n_top_genes: Annotated[int, typer.Option(min=0, help="Most genes to use, those that vary most; 0 for all.")] = 5000,
+    min_set_size: Annotated[int, typer.Option(min=1, help="Minimum number of measured genes of a gene set.")] = 5,
+    n_top_genes: Annotated[
+        int, typer.Option(min=0, help="Maximum number of genes to use, those that vary most; 0 for all.")
+    ] = 5000,
     hold_out: Annotated[
         list[str] | None,
-        typer.Option(help="Condition to hold out; may be repeated. Without it, a share of the combinations."),
+        typer.Option(help="Condition to hold out; may be repeated. Without it, a fraction of the combinations."),
     ] = None,
-    hold_out_share: Annotated[float, typer.Option(help="That share.")] = 0.25,
+    hold_out_share: Annotated[float, typer.Option(help="That fraction.")] = 0.25,
     predict: Annotated[
         list[str] | None, typer.Option(help="Further condition to predict, measured or not; may be repeated.")
     ] = None,
@@ -134,8 +141,8 @@ def screen(
             out=out,
             debug=debug,
             perturbation_key=perturbation_key,
-            control=control,
-            delimiter=delimiter,
+            control=control or "control",
+            delimiter=delimiter or None,
             layer=layer,
             mod=mod,
             min_set_size=min_set_size,
