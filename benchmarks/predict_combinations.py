@@ -64,7 +64,7 @@ class Combinations(NamedTuple):
     """Rows of ``singles`` of both members of each double, doubles x 2."""
     names: list[str]
     is_scored: NDArray[np.bool_]
-    """Genes that nobody perturbs."""
+    """Genes that are not perturbed in any condition."""
     halves: tuple[NDArray[np.float64], NDArray[np.float64]] | None
 
     def subset(self, chosen: NDArray[np.int64]) -> Combinations:

@@ -5,14 +5,11 @@ with its 1,267 genes), and slices of glioblastoma with panobinostat (gbm, 300 ge
 type, or of one patient, are held out in turn; its controls are used for training, except for a random half relative to
 which the measured change is computed, drawn again for every seed. Expression is log-normalised to a sum of 10,000. The
 variable genes are those of all cells, including the held-out ones, as in the published figures with which these are
-compared; this is the same for all models. MultiTaskAE, SCGEN, SCVIDR and SCButterfly have the presets of scpi, the
-first for logarithms, and for counts that are drawn; SCPREGAN has the published one, its only preset, with 2,000 steps
-instead of 20,000. Every model, context and seed has a file of its own; an interrupted run resumes where it stopped, and
-can be divided into parts::
+compared; this is the same for all models.
 
-MultiTaskAE, SCGEN, SCVIDR and SCButterfly have the presets of scpi, the first of logarithms, and of counts that are drawn; SCPREGAN has the published
-one, the only one it has, with 2,000 steps in place of 20,000. Every model, context and seed is a file of its own; an
-interrupted run goes on where it stopped, and can be cut in parts::
+MultiTaskAE, SCGEN, SCVIDR and SCButterfly have the presets of scpi, the first for logarithms, and for counts that are
+drawn; SCPREGAN has the published one, its only preset, with 2,000 steps instead of 20,000. Every model, context and
+seed has a file of its own; an interrupted run resumes where it stopped, and can be divided into parts::
 
     SCPI_TEST_DATA=... python benchmarks/predict_contexts.py --out benchmarks/results/predict_contexts --part 0/2
     SCPI_TEST_DATA=... python benchmarks/predict_contexts.py --out benchmarks/results/predict_contexts --collect
