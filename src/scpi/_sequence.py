@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterable
+from typing import Any, TypeVar, cast
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 T = TypeVar("T")
 
@@ -27,6 +25,6 @@ def as_list(value: T | Iterable[T]) -> list[T]:
     >>> as_list("A+B"), as_list(["A", "B"]), as_list(0)
     (['A+B'], ['A', 'B'], [0])
     """
-    if isinstance(value, str) or np.ndim(value) == 0 and not hasattr(value, "__iter__"):  # type: ignore[call-overload]
-        return [value]  # type: ignore[list-item]
-    return list(value)  # type: ignore[arg-type]
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return [cast("T", value)]
+    return list(cast("Iterable[Any]", np.atleast_1d(value) if isinstance(value, np.ndarray) else value))

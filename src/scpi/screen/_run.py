@@ -14,13 +14,13 @@ from scpi import benchmark, tl
 from scpi import model as models
 from scpi._keys import Key
 from scpi._rng import as_generator
+from scpi._versions import versions
 from scpi.screen._design import Design
 from scpi.screen._prepare import COUNTS, prepare_screen
 from scpi.screen._progress import RunProgress
 from scpi.screen._result import ScreenResult
 from scpi.screen._split import choose_held_out, split_screen
 from scpi.screen._truth import compare_with_truth
-from scpi.screen._versions import versions
 from scpi.screen._write import write_results
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from scpi._screen._split_cells import Split
-    from scpi.model.base._screen_model import ScreenModel
+    from scpi.model.base import ScreenModel
 
 MODEL = "SENAVAE"
 ADDITIVE = "additive"

@@ -8,6 +8,7 @@ from .loading._paired_splitter import PairedSplitter as PairedSplitter
 from .loading._screen_splitter import ScreenSplitter as ScreenSplitter
 from .prediction._evaluate import EvaluationMixin as EvaluationMixin
 from .prediction._latent_shift_mixin import LatentShiftMixin as LatentShiftMixin
+from .prediction._predict import Counterfactual as Counterfactual
 from .prediction._predict import PredictionMixin as PredictionMixin
 from .prediction._profile_buffers import ProfileBuffers as ProfileBuffers
 from .prediction._profiles import Profiles as Profiles
@@ -19,7 +20,15 @@ from .setup._fields import GeneSetField as GeneSetField
 from .setup._fields import LabelField as LabelField
 from .setup._fields import PerturbationField as PerturbationField
 from .setup._fields import SizeFactorField as SizeFactorField
+from .targets._change import ChangeTargetMixin as ChangeTargetMixin
+from .targets._latent import LatentMixin as LatentMixin
+from .targets._latent import unit_names as unit_names
+from .targets._of_scvi import has_logits as has_logits
+from .targets._targets import attribution_target as attribution_target
+from .targets._targets import decoder_target as decoder_target
+from .training._epoch_metrics import EpochMetrics as EpochMetrics
 from .training._fused import FusedTrainingPlan as FusedTrainingPlan
+from .training._fused import fused as fused
 from .training._presets import Rules as Rules
 from .training._presets import at_least as at_least
 from .training._presets import choose_preset as choose_preset

@@ -19,9 +19,10 @@ from scpi.model.base._constants import KEYS
 from scpi.model.base.setup._methods import complete_setup
 from scpi.model.base.setup._register import register
 from scpi.model.base.setup._rollback import unchanged_on_failure
+from scpi.model.base.training._seed import resolve_seed, seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     import pandas as pd
@@ -47,6 +48,9 @@ class ModelBase(BaseModelClass):
 
     _fields: ClassVar[tuple[Field, ...]] = ()
     """What is registered beside the expression: arguments of `setup_anndata` and `setup_mudata`."""
+
+    preset_: Any
+    """Settings of the network."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -160,6 +164,26 @@ class ModelBase(BaseModelClass):
     def _state_of(self, adata: AnnData | MuData, key: str) -> Any:
         """What is registered about a field of ``adata``, after validation."""
         return self.get_anndata_manager(adata, required=True).get_state_registry(key)
+
+    def _statistic(self, key: str, name: str, default: int = 0) -> int:
+        """A number that is registered about a field, such as that of its categories."""
+        found = self.registry["field_registries"].get(key, {}).get("summary_stats", {})
+        return int(found.get(name, default))
+
+    @property
+    def _n_genes(self) -> int:
+        return self._statistic(KEYS.X, "n_vars")
+
+    def _build(
+        self, make: Callable[[], Any], *, seed: int | None, of_preset: Sequence[str] = (), **settings: Any
+    ) -> None:
+        """Make the network from a seed, and describe the model by settings and by attributes of its preset."""
+        self.seed_ = resolve_seed(seed)
+        with seeded(self.seed_):
+            self.module = make()
+        settings |= {name: getattr(self.preset_, name) for name in of_preset}
+        described = ", ".join(f"{name}: {value}" for name, value in settings.items())
+        self._model_summary_string = f"{type(self).__name__} with {described}"
 
     def _has_field(self, key: str) -> bool:
         return bool(self.registry["field_registries"].get(key, {}).get("data_registry"))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scpi._docs import fill
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._screen_splitter import ScreenSplitter
@@ -22,15 +23,14 @@ if TYPE_CHECKING:
     from scpi.model.base.prediction._predict import Counterfactual
 
 
+@fill
 class Baseline(ScreenModel):
     """Base class of baselines: ``train`` takes means, ``predict`` moves control cells by them.
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+    %(registry)s
     """
 
     _module_cls = ProfilesModule

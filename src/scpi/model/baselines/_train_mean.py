@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scpi._docs import fill
 from scpi.model.baselines._baseline import Baseline
 from scpi.model.baselines._contexts import mean_of_conditions
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from scpi.model.base.prediction._predict import Counterfactual
 
 
+@fill
 class TrainMean(Baseline):
     """Predicts the mean expression of perturbed training cells for every cell.
 
@@ -23,10 +25,8 @@ class TrainMean(Baseline):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+    %(registry)s
     """
 
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ from scpi.model.base.setup._declaration import Field
 from scpi.model.base.setup._fields import SizeFactorField
 from scpi.model.base.targets._latent import LatentMixin
 from scpi.model.base.training._presets import at_least, choose_preset
-from scpi.model.base.training._seed import resolve_seed, seeded
+from scpi.model.base.training._seed import seeded
 from scpi.model.clustering._fields import TrainingLabelField, TrainingWeightField
 from scpi.model.clustering._plan import ClusteringPlan
 from scpi.model.clustering._presets import RULES
@@ -66,7 +66,7 @@ class ClusteringModel(LatentMixin, ModelBase):
         adata: AnnData | MuData | None = None,
         registry: dict[str, Any] | None = None,
         *,
-        preset: str = "scpi",
+        preset: Literal["scpi", "published"] = "scpi",
         n_clusters: int | None = None,
         find_clusters: FindClusters = "stability",
         resolution: float = 1.0,
@@ -77,18 +77,18 @@ class ClusteringModel(LatentMixin, ModelBase):
         super().__init__(adata, registry)
         changes = preset_kwargs | ({} if n_latent is None else {"n_latent": n_latent})
         self.preset_ = choose_preset(self._presets, preset, changes, RULES)
-        stats = self.registry["field_registries"][KEYS.X]["summary_stats"]
-        _check_clusters(n_clusters, stats["n_cells"] if adata is not None else None, find_clusters)
+        _check_clusters(n_clusters, None if adata is None else self._statistic(KEYS.X, "n_cells"), find_clusters)
         self.find_clusters_, self.resolution_, self._n_clusters = find_clusters, resolution, n_clusters
         self.n_clusters_: int | None = n_clusters
         self.clusters_: list[str] = []
-        self.seed_ = resolve_seed(seed)
-        with seeded(self.seed_):
-            self.module = self._module_cls(stats["n_vars"], preset=self.preset_, n_clusters=n_clusters or 0)
-        self._model_summary_string = (
-            f"{type(self).__name__} with preset: {preset}, n_latent: {self.preset_.n_latent}, "
-            f"n_clusters: {'to be found' if n_clusters is None else n_clusters}"
+        self._build(
+            lambda: self._module_cls(self._n_genes, preset=self.preset_, n_clusters=n_clusters or 0),
+            seed=seed,
+            preset=preset,
+            n_clusters="to be found" if n_clusters is None else n_clusters,
+            of_preset=("n_latent",),
         )
+        self.init_params_ = self._get_init_params(locals())
 
     @classmethod
     @setup_anndata_dsp.dedent
@@ -124,7 +124,7 @@ class ClusteringModel(LatentMixin, ModelBase):
         TypeError
             If ``adata`` is no AnnData; for a MuData there is :meth:`setup_mudata`.
         KeyError
-            If a key does not exist.
+            If a layer or a column does not exist.
         ValueError
             If values are no counts, names are repeated, or a cell has no label.
         """

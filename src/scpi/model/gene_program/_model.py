@@ -24,7 +24,7 @@ from scpi.model.base.setup._declaration import Field
 from scpi.model.base.setup._fields import ContextField, GeneSetField, SizeFactorField
 from scpi.model.base.targets._latent import LatentMixin
 from scpi.model.base.training._presets import at_least, choose_preset
-from scpi.model.base.training._seed import resolve_seed, seeded
+from scpi.model.base.training._seed import seeded
 from scpi.model.gene_program._module import GeneProgramModule
 from scpi.model.gene_program._plan import GeneProgramPlan
 from scpi.model.gene_program._presets import PRESETS, RULES
@@ -46,6 +46,7 @@ _MOST_START_CELLS = 5000
 _UNKNOWN = "unknown"
 
 
+@fill
 class GeneProgramAE(LatentMixin, ModelBase):
     """Autoencoder of counts whose latent units are gene programs.
 
@@ -61,10 +62,8 @@ class GeneProgramAE(LatentMixin, ModelBase):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+    %(registry)s
     preset
         ``"scpi"`` (default), or published settings: ``"paul"``, ``"pbmc"`` or ``"velten"``.
     n_units
@@ -75,15 +74,13 @@ class GeneProgramAE(LatentMixin, ModelBase):
         ``"soft"``, weights for other genes are possible but dear; with ``None``, nothing.
     outside
         How many times dearer a weight outside the set of a unit is, with ``mask="soft"``.
-    seed
-        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    %(model_seed)s
     **preset_kwargs
         Other attributes of the preset to change, such as ``likelihood``, ``orthogonality`` or ``n_hidden``.
 
     Raises
     ------
-    TypeError
-        If the preset has no such attribute.
+    %(preset_TypeError)s
     ValueError
         If a value is out of its range, or there are no gene sets for ``mask``.
 
@@ -125,8 +122,7 @@ class GeneProgramAE(LatentMixin, ModelBase):
         **preset_kwargs: Any,
     ) -> None:
         super().__init__(adata, registry)
-        stats = self.registry["field_registries"][KEYS.X]["summary_stats"]
-        allowed, sets = self._mask(mask, stats["n_vars"])
+        allowed, sets = self._mask(mask, self._n_genes)
         n_free = (0 if sets else None) if n_units is None else n_units
         changes = preset_kwargs | ({} if n_free is None else {"n_units": len(sets) + n_free})
         self.preset_ = choose_preset(PRESETS, preset, changes, RULES)
@@ -137,21 +133,20 @@ class GeneProgramAE(LatentMixin, ModelBase):
         if n_free and allowed is not None:
             allowed = torch.cat([allowed, torch.ones(n_free, allowed.shape[1], dtype=torch.bool)])
         self.units_ = [*sets, *(f"unit_{index}" for index in range(n_free))]
-        self.seed_ = resolve_seed(seed)
-        batches = self.registry["field_registries"].get(KEYS.BATCH, {}).get("summary_stats", {})
-        with seeded(self.seed_):
-            self.module = GeneProgramModule(
-                stats["n_vars"],
-                n_batch=batches.get(f"n_{KEYS.BATCH}", 1),
+        self._build(
+            lambda: GeneProgramModule(
+                self._n_genes,
+                n_batch=self._statistic(KEYS.BATCH, f"n_{KEYS.BATCH}", default=1),
                 preset=self.preset_,
                 allowed=allowed,
                 outside=outside if mask == "soft" else None,
-            )
-        self.n_known_batches_: int | None = None
-        self._model_summary_string = (
-            f"{type(self).__name__} with preset: {preset}, n_units: {self.preset_.n_units}, "
-            f"likelihood: {self.preset_.likelihood}, gene sets: {len(sets)}"
+            ),
+            seed=seed,
+            preset=preset,
+            gene_sets=len(sets),
+            of_preset=("n_units", "likelihood"),
         )
+        self.n_known_batches_: int | None = None
         self.init_params_ = self._get_init_params(locals())
 
     def _mask(self, mask: str | None, n_genes: int) -> tuple[Tensor | None, list[str]]:
@@ -179,9 +174,9 @@ class GeneProgramAE(LatentMixin, ModelBase):
         adata: AnnData,
         *,
         layer: str | None = None,
-        batch_key: str | None = None,
-        size_factor_key: str | None = None,
         gene_sets_key: str | None = Key.varm.GENE_SETS,
+        size_factor_key: str | None = None,
+        batch_key: str | None = None,
         **kwargs: Any,
     ) -> None:
         """%(summary)s.
@@ -191,13 +186,13 @@ class GeneProgramAE(LatentMixin, ModelBase):
         %(param_adata)s
         layer
             Entry of ``adata.layers`` with the counts; ``adata.X`` if ``None``.
+        gene_sets_key
+            Entry of ``adata.varm`` with gene sets for ``mask``, as :func:`scpi.tl.gene_sets` writes it.
+        size_factor_key
+            Column of ``adata.obs`` with the depth of each cell; its total count if ``None``.
         batch_key
             Column of ``adata.obs`` with the batch of each cell. Every gene has a level of its own in each batch; the
             encoder does not read it. Cells of batches that were not trained on have the mean level.
-        size_factor_key
-            Column of ``adata.obs`` with the depth of each cell; its total count if ``None``.
-        gene_sets_key
-            Entry of ``adata.varm`` with gene sets for ``mask``, as :func:`scpi.tl.gene_sets` writes it.
         **kwargs
             Used by scvi-tools when a setup is transferred from a saved model.
 
@@ -206,7 +201,7 @@ class GeneProgramAE(LatentMixin, ModelBase):
         TypeError
             If ``adata`` is no AnnData; for a MuData there is :meth:`setup_mudata`.
         KeyError
-            If a key does not exist.
+            If a layer, a column or an entry of ``adata.varm`` does not exist.
         ValueError
             If values are no counts, names are repeated, or a cell has no batch.
         """
@@ -559,6 +554,9 @@ class GeneProgramAE(LatentMixin, ModelBase):
     def _units(self) -> list[str]:
         return self.units_
 
+    def _read(self, x: Tensor, size_factor: Tensor | None = None) -> Tensor:
+        return self.module.transform(x, size_factor)
+
     def _batches(
         self,
         adata: AnnData | MuData,
@@ -572,19 +570,8 @@ class GeneProgramAE(LatentMixin, ModelBase):
         # Genes that are missing take their part of the depth with them
         found = 1.0 - transform.rate[missing].sum() / transform.rate.sum()
         for batch in super()._batches(adata, indices, batch_size=batch_size):
-            size = batch.get(KEYS.SIZE_FACTOR)
-            if len(missing) and size is None:
-                size = batch[KEYS.X].sum(1) / found
-            x = transform(batch[KEYS.X], size)
-            x[:, missing] = 0.0
-            yield batch | {KEYS.INPUT: x}
-
-    def _inputs(
-        self,
-        adata: AnnData | MuData,
-        indices: Sequence[int] | NDArray[np.int64] | None = None,
-        *,
-        batch_size: int | None = None,
-    ) -> Iterator[Tensor]:
-        for batch in self._batches(adata, indices, batch_size=batch_size):
-            yield batch[KEYS.INPUT]
+            if len(missing):
+                size = batch.get(KEYS.SIZE_FACTOR, batch[KEYS.X].sum(1) / found)
+                batch[KEYS.INPUT] = transform(batch[KEYS.X], size)
+                batch[KEYS.INPUT][:, missing] = 0.0
+            yield batch

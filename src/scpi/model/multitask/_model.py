@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from scpi._docs import fill
 from scpi._screen._checks import check_expression
 from scpi.attribution import DecoderTarget
 from scpi.model.base._constants import KEYS
@@ -18,7 +19,6 @@ from scpi.model.base.prediction._latent_shifts import measured_shifts
 from scpi.model.base.prediction._regression import chosen_ridge_weights
 from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.training._presets import at_least, choose_preset
-from scpi.model.base.training._seed import resolve_seed, seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.multitask._coder import ConditionCoder
 from scpi.model.multitask._counts import changed_counts, log_normalised
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from scpi.model.multitask._presets import Preset
 
 
+@fill
 class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     """One autoencoder for all perturbations, doses and contexts, whose decoder is told the condition.
 
@@ -55,25 +56,22 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`: log-normalised, or counts with ``likelihood="nb"``.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+        Log-normalised, or counts with ``likelihood="nb"``.
+    %(registry)s
     preset
         ``"scpi"``, or one of the publication: ``"published"``, ``"published-adversarial"``, ``"published-gaussian"``,
         ``"published-ot"``, ``"published-self+ot"``, ``"published-vae"``, ``"published-vae-ot"`` or
         ``"published-vae-self+ot"``.
     restrict_to
         Contexts to take shifts and fold changes from; all if ``None``. Can be changed at any time (:attr:`restrict_to`).
-    seed
-        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    %(model_seed)s
     **changes
         Attributes of the preset to change, such as ``n_latent``, ``conditioning``, ``coding`` or ``likelihood``.
 
     Raises
     ------
-    TypeError
-        If the preset has no such attribute.
+    %(preset_TypeError)s
     ValueError
         If a value is out of its range, does not go with another, or the expression is not on the scale of the likelihood.
 
@@ -119,16 +117,14 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
                 what="the registered expression",
             )
         self.restrict_to = restrict_to
-        self.seed_ = resolve_seed(seed)
         # Conditions that were trained on, which codes of others are put together from
         self.trained_levels_: list[bool] | None = None
-        n_genes = self.registry["field_registries"][KEYS.X]["summary_stats"]["n_vars"]
         coder = self._coder()
-        with seeded(self.seed_):
-            self.module = self._module_cls(n_genes, coder.n_codes, len(coder.levels), preset=self.preset_)
-        self._model_summary_string = (
-            f"MultiTaskAE with preset: {preset}, n_latent: {self.preset_.n_latent}, "
-            f"conditioning: {self.preset_.conditioning}, likelihood: {self.preset_.likelihood}"
+        self._build(
+            lambda: self._module_cls(self._n_genes, coder.n_codes, len(coder.levels), preset=self.preset_),
+            seed=seed,
+            preset=preset,
+            of_preset=("n_latent", "conditioning", "likelihood"),
         )
         self.init_params_ = self._get_init_params(locals())
 
@@ -308,7 +304,7 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
             for tensors in self._batches(asked.adata, asked.cells[own]):
                 x, size = tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR)
                 rows, start = own[start : start + len(x)], start + len(x)
-                z = self.module.encode(self._read(x, size))
+                z = self.module.encode(tensors[KEYS.INPUT])
                 before = self.module.decode(z, torch.zeros_like(code).expand(len(x), -1))
                 after = self.module.decode(z + shift_, code.expand(len(x), -1))
                 if self._reads_counts:

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from anndata import AnnData
 
+from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._screen._checks import as_indices
@@ -19,7 +20,7 @@ from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.targets._latent import unit_names
 from scpi.model.base.training._presets import at_least, choose_preset
-from scpi.model.base.training._seed import resolve_seed, seeded
+from scpi.model.base.training._seed import seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.scbutterfly._module import SIDES, SCButterflyModule
 from scpi.model.scbutterfly._plan import SCButterflyPlan
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _LEAST = 1e-4
 
 
+@fill
 class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     """scButterfly: autoencoders of control and of treated cells, and a translator between them.
 
@@ -57,22 +59,19 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`, log-normalised.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+        The expression must be log-normalised.
+    %(registry)s
     preset
         ``"published"``, or ``"scpi"`` (default), which differs in that decoders end in a linear layer that starts from the
         mean of each gene, that a prediction is the cell plus the decoded change, and in fewer epochs.
-    seed
-        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    %(model_seed)s
     **preset_kwargs
         Attributes of the preset to change, such as ``pairing`` or ``n_latent``.
 
     Raises
     ------
-    TypeError
-        If the preset has no such attribute.
+    %(preset_TypeError)s
     ValueError
         If there is no such preset, or a value is out of its range.
 
@@ -108,18 +107,17 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     ) -> None:
         super().__init__(adata, registry)
         self.preset_ = choose_preset(PRESETS, preset, preset_kwargs, RULES)
-        state = self._perturbation_state()
-        self.seed_ = resolve_seed(seed)
-        with seeded(self.seed_):
-            self.module = self._module_cls(
-                self.registry["field_registries"][KEYS.X]["summary_stats"]["n_vars"],
-                len(state["conditions"]),
+        conditions = self._perturbation_state()["conditions"]
+        self._build(
+            lambda: self._module_cls(
+                self._n_genes,
+                len(conditions),
                 preset=self.preset_,
-                conditional=sum(label != self.control_ for label in state["conditions"]) > 1,
-            )
-        self._model_summary_string = (
-            f"{type(self).__name__} with preset: {preset}, n_latent: {self.preset_.n_latent}, "
-            f"pairing: {self.preset_.pairing}"
+                conditional=sum(label != self.control_ for label in conditions) > 1,
+            ),
+            seed=seed,
+            preset=preset,
+            of_preset=("n_latent", "pairing"),
         )
         self.init_params_ = self._get_init_params(locals())
 

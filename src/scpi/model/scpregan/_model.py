@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
+from scpi._docs import fill
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._screen_splitter import ScreenSplitter
 from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.training._presets import at_least, choose_preset
-from scpi.model.base.training._seed import resolve_seed, seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.scpregan._module import SCPREGANModule
 from scpi.model.scpregan._plan import SCPREGANPlan
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from scpi.model.base.prediction._predict import Counterfactual
 
 
+@fill
 class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     """Adversarial transfer of cells between the control and the treated arm of a screen.
 
@@ -42,22 +43,19 @@ class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`: log-normalised expression, which is not negative.
+    %(setup_adata)s
+        Log-normalised expression, which is not negative.
         Contexts are the classes of the discriminators; without a ``context_key`` there are none.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(registry)s
     preset
         ``"published"``: the settings of the publication.
-    seed
-        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    %(model_seed)s
     **preset_kwargs
         Attributes of the preset to change, such as ``n_steps``, ``residual`` or ``adversarial_weight``.
 
     Raises
     ------
-    TypeError
-        If the preset has no such attribute.
+    %(preset_TypeError)s
     ValueError
         If a value is out of its range, or expression is negative.
 
@@ -94,21 +92,20 @@ class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         super().__init__(adata, registry)
         self.preset_ = choose_preset(PRESETS, preset, preset_kwargs, RULES)
         self._check_expression()
-        fields = self.registry["field_registries"]
-        self.seed_ = resolve_seed(seed)
         design = self._designs()
         n_conditions = len(np.unique(design[design.any(1)], axis=0))
-        with seeded(self.seed_):
-            self.module = self._module_cls(
-                fields[KEYS.X]["summary_stats"]["n_vars"],
+        self._build(
+            lambda: self._module_cls(
+                self._n_genes,
                 len(self.perturbations_),
-                n_contexts=fields.get(KEYS.CONTEXT, {}).get("summary_stats", {}).get(f"n_{KEYS.CONTEXT}", 0),
+                n_contexts=self._statistic(KEYS.CONTEXT, f"n_{KEYS.CONTEXT}"),
                 several=n_conditions != 1,
                 preset=self.preset_,
-            )
-        self._model_summary_string = (
-            f"{type(self).__name__} with preset: {preset}, conditions: {n_conditions}, "
-            f"n_latent: {self.preset_.n_latent}, output: {self.preset_.output}"
+            ),
+            seed=seed,
+            preset=preset,
+            conditions=n_conditions,
+            of_preset=("n_latent", "output"),
         )
         self.init_params_ = self._get_init_params(locals())
 
@@ -234,10 +231,8 @@ class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
             raise ValueError(msg)
         if not self.module.several and design.any() and not (design[known] != 0).all():
             members = [name for name, is_known in zip(self.perturbations_, known, strict=True) if is_known]
-            msg = (
-                f"All treated cells have {self.delimiter_.join(members)!r}: what each of its perturbations does alone "
-                "cannot be told."
-            )
+            label = (self.delimiter_ or "").join(members)
+            msg = f"All treated cells have {label!r}: what each of its perturbations does alone cannot be told."
             raise ValueError(msg)
         return self.module.scaled(torch.from_numpy(design[None]).to(self.module.device))
 

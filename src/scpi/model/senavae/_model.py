@@ -18,7 +18,7 @@ from scpi.model.base.loading._data_splitter import PerturbationDataSplitter
 from scpi.model.base.losses._mmd import bandwidth_from_cells
 from scpi.model.base.targets._latent import LatentMixin
 from scpi.model.base.training._schedules import anneal_end
-from scpi.model.base.training._seed import resolve_seed, seeded
+from scpi.model.base.training._seed import seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.senavae._initial import initialise_interventions, initialise_linear
 from scpi.model.senavae._interpretation import InterpretationMixin
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _SAMPLE = 4000
 
 
+@fill
 class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenModel):
     """SENA-discrepancy-VAE: causal factors made of pathways, and unseen combinations of perturbations.
 
@@ -53,10 +54,8 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+    %(registry)s
     preset
         ``"scpi"`` (default), or the published settings ``"sena"`` and ``"zhang"`` (the discrepancy-VAE, with a plain
         encoder). What other arguments leave at ``None`` is taken from the preset.
@@ -72,8 +71,7 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
         ``"normal"`` for expression on a log scale, or ``"nb"`` for counts.
     n_hidden
         Units of the hidden layers; 0 for a linear decoder.
-    seed
-        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    %(model_seed)s
     **preset_kwargs
         Other attributes of the preset to change, such as ``bandwidth`` or ``graph_penalty``.
 
@@ -114,26 +112,27 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
         }
         self.preset_ = dataclasses.replace(get_preset(preset), **changes, **preset_kwargs)
         self._check_arguments(likelihood, n_factors)
-        stats = self.registry["field_registries"]
         self.n_factors_ = len(self.perturbations_) if n_factors is None else n_factors
         self.gene_set_names_: list[str] = self._gene_sets()["names"] if self.preset_.encoder == "gene_sets" else []
-        n_genes = stats[KEYS.X]["summary_stats"]["n_vars"]
-        self.seed_ = resolve_seed(seed)
-        with seeded(self.seed_):
-            self.module = self._module_cls(
-                n_genes,
+        self._build(
+            lambda: self._module_cls(
+                self._n_genes,
                 len(self.perturbations_),
                 self.n_factors_,
                 preset=self.preset_,
-                membership=self._membership(n_genes),
+                membership=self._membership(self._n_genes),
                 leak=leak,
                 mechanism=mechanism,
                 likelihood=likelihood,
-                n_batch=stats.get(KEYS.BATCH, {}).get("summary_stats", {}).get(f"n_{KEYS.BATCH}", 0),
-            )
-        self._model_summary_string = (
-            f"SENAVAE with preset: {preset}, encoder: {self.preset_.encoder}, n_factors: {self.n_factors_}, "
-            f"mechanism: {mechanism}, likelihood: {likelihood}, leak: {leak}"
+                n_batch=self._statistic(KEYS.BATCH, f"n_{KEYS.BATCH}"),
+            ),
+            seed=seed,
+            preset=preset,
+            n_factors=self.n_factors_,
+            mechanism=mechanism,
+            likelihood=likelihood,
+            leak=leak,
+            of_preset=("encoder",),
         )
         self.init_params_ = self._get_init_params(locals())
 

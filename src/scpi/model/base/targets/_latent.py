@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -31,8 +31,6 @@ class LatentMixin(Host):
     Subclasses make a ``module`` with ``encode``, or say in ``_encode`` what the units of cells are, and in ``_read`` what the
     network reads where that is not the registered expression.
     """
-
-    preset_: Any
 
     @fill
     @torch.inference_mode()
@@ -86,9 +84,10 @@ class LatentMixin(Host):
         *,
         batch_size: int | None = None,
     ) -> Iterator[dict[str, Tensor]]:
-        """Registered values of cells, a few at a time, for the network in its mode for predictions."""
+        """Registered values of cells and what the network reads of them, a few at a time, in its mode for predictions."""
         self.module.eval()
-        return cell_batches(self, adata, indices, batch_size=batch_size, device=self.module.device)
+        for tensors in cell_batches(self, adata, indices, batch_size=batch_size, device=self.module.device):
+            yield tensors | {KEYS.INPUT: self._read(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR))}
 
     def _inputs(
         self,
@@ -99,7 +98,7 @@ class LatentMixin(Host):
     ) -> Iterator[Tensor]:
         """What the network reads of cells, a few at a time."""
         for tensors in self._batches(adata, indices, batch_size=batch_size):
-            yield self._read(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR))
+            yield tensors[KEYS.INPUT]
 
     def _chosen(self, adata: AnnData | MuData, indices: Sequence[int] | NDArray[np.int64] | None) -> NDArray[np.int64]:
         """Positions of the cells that are asked for."""
