@@ -1,4 +1,4 @@
-"""Which groups are tested against a reference."""
+"""Selection of the groups that are tested against a reference."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 def choose_groups(
     sizes: Mapping[str, int], groupby: str, groups: Sequence[str] | Literal["all"], reference: str, min_size: int
 ) -> list[str]:
-    """Groups that are asked for and large enough: small ones are left out of "all" with a warning, or are an error.
+    """Select the requested groups; those that are too small are dropped from "all" with a warning, or are an error.
 
-    The warning points at the caller of the function that calls the caller.
+    The warning refers to the caller of the caller of the calling function.
     """
     if isinstance(groups, str) and groups == "all":
         others = [label for label in sizes if label != reference]
         small = [label for label in others if sizes[label] < min_size]
         if small:
-            msg = f"Not tested, as they have fewer than {min_size} cells: {listed(small)}."
+            msg = f"Groups with fewer than {min_size} cells are not tested: {listed(small)}."
             warnings.warn(msg, UserWarning, stacklevel=4)
         chosen = [label for label in others if sizes[label] >= min_size]
         if not chosen:
@@ -38,7 +38,7 @@ def choose_groups(
 
 
 def named_groups(known: Iterable[str], groupby: str, groups: Sequence[str] | str, reference: str) -> list[str]:
-    """Groups by their names, each once, or an error that says which of them cannot be tested."""
+    """Groups by name, each once; an error names those that cannot be tested."""
     known = dict.fromkeys(known)
     chosen = list(dict.fromkeys([groups] if isinstance(groups, str) else map(str, groups)))
     unknown = [label for label in chosen if label not in known]

@@ -219,18 +219,25 @@ def test_activity_must_be_finite(adata):
         run(adata)
 
 
-def test_a_large_screen_takes_seconds():
+def test_a_large_screen_is_not_tested_pair_by_pair():
     rng = np.random.default_rng(0)
     adata = ad.AnnData(np.zeros((50_000, 1), dtype=np.float32))
     adata.obs["perturbation"] = pd.Categorical(
         np.array(["control", *(f"g{i}" for i in range(105))])[rng.integers(0, 106, 50_000)]
     )
     adata.obsm["pathway_activity"] = rng.random((50_000, 400), dtype=np.float32)
-    start = time.perf_counter()
+    start = time.process_time()
     scpi.tl.differential_activity(adata)
-    # Far above what it takes, which is a fraction of a second; a test for every pair takes minutes
-    assert time.perf_counter() - start < 10
+    together = time.process_time() - start
     assert len(adata.uns["differential_activity"]["results"]) == 105 * 400
+    x = adata.obsm["pathway_activity"]
+    group, control = ((adata.obs["perturbation"] == name).to_numpy() for name in ("g0", "control"))
+    start = time.process_time()
+    for column in range(50):
+        stats.ttest_ind(x[group, column], x[control, column], equal_var=False)
+    of_a_pair = (time.process_time() - start) / 50
+    # All pairs take as long as a few hundred of them one by one
+    assert together < 105 * 400 / 10 * of_a_pair
 
 
 IFNG = "HALLMARK_INTERFERON_GAMMA_RESPONSE"

@@ -68,16 +68,27 @@ def test_the_score_is_the_importance_above_zero_with_a_sign(adata):
     assert (np.sign(ranking.scores) == np.sign(ranking.logfoldchanges))[mirrored].mean() > 0.9
 
 
+@pytest.fixture
+def converged(monkeypatch):
+    """Logistic regression that goes on to its minimum: where it stops by itself differs with rounding."""
+
+    def to_the_end(**settings):
+        return LogisticRegression(**settings | {"tol": 1e-10, "max_iter": 10_000})
+
+    monkeypatch.setattr("sklearn.linear_model.LogisticRegression", to_the_end)
+    return to_the_end
+
+
 @pytest.mark.parametrize("reference", ["rest", "Group2"])
-def test_all_genes_at_once_are_as_one_at_a_time(adata, reference):
+def test_all_genes_at_once_are_as_one_at_a_time(adata, reference, converged):
     """The same classifier, asked again for every shuffled gene."""
     x = adata.X.toarray() if sparse.issparse(adata.X) else adata.X
     dense = adata.copy()
     dense.X = np.log1p(np.asarray(x, dtype=np.float64) / 100)
-    estimator = make_pipeline(StandardScaler(with_mean=False), LogisticRegression(C=1e-2, max_iter=300))
+    estimator = make_pipeline(StandardScaler(with_mean=False), converged(C=1e-2))
     at_once = rank(dense, reference=reference, n_repeats=2)
     one_by_one = rank(dense, reference=reference, n_repeats=2, estimator=estimator)
-    np.testing.assert_allclose(at_once.extra["importance"], one_by_one.extra["importance"], atol=3e-5)
+    np.testing.assert_allclose(at_once.extra["importance"], one_by_one.extra["importance"], atol=1e-5)
 
 
 def test_a_gene_that_is_constant_is_of_no_use():
@@ -129,12 +140,12 @@ def test_scanpy_reads_it(adata):
     assert table["pvals"].isna().all()
 
 
-def test_the_form_of_the_matrix_makes_no_difference(adata):
+def test_the_form_of_the_matrix_makes_no_difference(adata, converged):
     expected = rank(adata).scores
     for form in (sparse.csc_matrix(adata.X), sparse.csr_matrix(adata.X), sparse.csr_matrix(adata.X).toarray()):
         other = adata.copy()
         other.X = form
-        np.testing.assert_allclose(rank(other).scores, expected, atol=3e-5)
+        np.testing.assert_allclose(rank(other).scores, expected, atol=1e-5)
 
 
 def test_the_seed_decides(adata):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from scpi._scoring._controls import ReferenceCells
-    from scpi.model.base._screen_model import ScreenModel
+    from scpi.model.base import ScreenModel
 
 
 @fill

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scpi.model.base._screen_model import ScreenModel
+    from scpi.model.base import ScreenModel
 
 
 @dataclass(frozen=True, kw_only=True)

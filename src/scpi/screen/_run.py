@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from scpi._screen._labels import Control
     from scpi._screen._split import Split
-    from scpi.model.base._screen_model import ScreenModel
+    from scpi.model.base import ScreenModel
 
 MODEL = "SENAVAE"
 ADDITIVE = "additive"

@@ -3,7 +3,6 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-import ot
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,14 +26,20 @@ def cheapest(cost):
     return linprog(cost.ravel(), A_eq=equal, b_eq=np.repeat([1 / n, 1 / m], [n, m])).fun
 
 
+def double_centred(table):
+    return table - table.mean(0) - table.mean(1, keepdims=True) + table.mean()
+
+
 class TestTransportPlan:
     @pytest.mark.parametrize(("squared", "metric"), [(False, "euclidean"), (True, "sqeuclidean")])
     def test_the_exact_plan_is_the_optimum_of_the_linear_programme(self, arms, squared, metric):
         plan = transport_plan(*arms, squared=squared)
+        assert plan.min() >= 0
         np.testing.assert_allclose(plan.sum(1), 1 / 6)
         np.testing.assert_allclose(plan.sum(0), 1 / 8)
         cost = cdist(*arms, metric)
-        assert (plan * cost).sum() == pytest.approx(cheapest(cost), rel=1e-9)
+        # No plan with these sums is cheaper than the optimum, which the solver may miss by its tolerance
+        assert (plan * cost).sum() <= cheapest(cost) * (1 + 1e-6)
 
     def test_as_many_cells_in_both_arms_make_an_assignment(self, arms):
         source, target = arms[0], arms[1][:6]
@@ -51,13 +56,14 @@ class TestTransportPlan:
         np.testing.assert_allclose(plan, np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]]) / 3, atol=1e-12)
 
     @pytest.mark.parametrize("regularisation", [0.05, 0.5])
-    def test_the_entropic_plan_is_that_of_plain_sinkhorn_iterations(self, arms, regularisation):
+    def test_the_entropic_plan_is_a_scaled_kernel_with_the_right_sums(self, arms, regularisation):
         plan = transport_plan(*arms, method="entropic", regularisation=regularisation)
+        np.testing.assert_allclose(plan.sum(1), 1 / 6, atol=1e-6)
+        np.testing.assert_allclose(plan.sum(0), 1 / 8, atol=1e-6)
         cost = cdist(*arms)
-        expected = ot.bregman.sinkhorn_knopp(
-            np.full(6, 1 / 6), np.full(8, 1 / 8), cost, regularisation * cost.mean(), numItermax=100_000, stopThr=1e-12
-        )
-        np.testing.assert_allclose(plan, expected, atol=1e-6)
+        # One plan alone is exp(-cost / weight) times a factor of each row and one of each column (Sinkhorn 1967)
+        potential = np.log(plan) + cost / (regularisation * cost.mean())
+        np.testing.assert_allclose(double_centred(potential), 0, atol=1e-9)
 
     def test_the_entropic_plan_goes_from_the_optimum_to_independence(self, arms):
         cost = cdist(*arms)
