@@ -83,7 +83,7 @@ def score_prediction(
     %(metrics)s
     n_cells
         Maximum number of cells of a kind in metrics that compare cells, drawn at random.
-    %(score_n_components)s
+    %(n_components)s
     %(delimiter)s
     %(rng)s
     mod
