@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 import scanpy as sc
 from _quiet import one_quiet_thread
+from scpi.benchmark._scores import LOWER_IS_BETTER
 
 import scpi
 from scpi.benchmark import ModelSpec, evaluate, summarise
 from scpi.benchmark._compare import CEILING
-from scpi.benchmark._scores import LOWER_IS_BETTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

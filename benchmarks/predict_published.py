@@ -34,7 +34,7 @@ from _prediction import QUIET, ModelSpec, baselines, in_order, kept, network, pa
 
 import scpi
 from scpi import metrics
-from scpi._screen._split_cells import split_cells
+from scpi._screen._split import split_cells
 from scpi.benchmark import splits
 from scpi.model.base.loading._transport import CellPairs
 from scpi.model.multitask._presets import PRESETS

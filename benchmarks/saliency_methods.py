@@ -32,7 +32,7 @@ from scpi.attribution import (
     insertion_deletion,
     parameter_randomisation,
 )
-from scpi.model.base.targets import attribution_target
+from scpi.model import attribution_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import metadata
 from importlib.util import module_from_spec, spec_from_file_location
 from itertools import pairwise
@@ -36,6 +37,25 @@ for _notebook in sorted((HERE.parent / "tutorials").glob("*.ipynb")):
     _text = _notebook.read_text(encoding="utf-8").replace("](../docs/", "](../../")
     (_notebooks / _notebook.name).write_text(_text, encoding="utf-8")
 
+# --- API pages
+# A public name that the page of its room does not list comes at the end of the page, so that a new one needs no entry.
+
+_rest = HERE / "api" / "_rest"
+shutil.rmtree(_rest, ignore_errors=True)
+_rest.mkdir()
+for _page in sorted((HERE / "api").glob("*.md")):
+    _room = _page.stem
+    if f"_rest/{_room}.md" in (_text := _page.read_text(encoding="utf-8")):
+        _listed = set(re.findall(rf"^ +{_room}\.(\w+)$", _text, flags=re.MULTILINE))
+        _names = [name for name in import_module(f"scpi.{_room}").__all__ if name not in _listed]
+        _entries = "".join(f"    {_room}.{name}\n" for name in _names)
+        _directive = (
+            f".. currentmodule:: scpi\n\n.. autosummary::\n    :toctree: generated\n    :nosignatures:\n\n{_entries}"
+        )
+        (_rest / _page.name).write_text(
+            f"## More\n\n```{{eval-rst}}\n{_directive}```\n" if _names else "", encoding="utf-8"
+        )
+
 # --- Sphinx
 
 extensions = [
@@ -50,7 +70,7 @@ extensions = [
     "sphinxcontrib.bibtex",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "**.ipynb_checkpoints"]
+exclude_patterns = ["_build", "api/_rest", "**.ipynb_checkpoints"]
 # The first one is what autosummary writes its pages in.
 source_suffix = {".rst": "restructuredtext", ".md": "myst-nb", ".ipynb": "myst-nb"}
 default_role = "literal"
@@ -77,7 +97,7 @@ if os.environ.get("READTHEDOCS") or os.environ.get("SCPI_DOCS_ONLINE"):
 
 # --- API reference
 
-autosummary_generate = True
+autosummary_generate = [str(page) for page in sorted(HERE.glob("api/**/*.md"))]
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 napoleon_use_rtype = True

@@ -60,6 +60,40 @@ FRAGMENTS: dict[str, str] = {
         delimiter
             String that separates the single perturbations in the label of a combination.
         """,
+    "metrics": """
+        metrics
+            Names of metrics, or one name, of :func:`scpi.benchmark.list_metrics`; all if ``None``.
+        """,
+    "reference_cells": """
+        reference_cells
+            Control cells that the measured change is taken against: with ``"apart"`` a random half, and predictions start
+            from the other, so that the noise of a shared control does not pass for skill; with ``"all"`` all controls
+            serve for both; or the positions of these cells, and predictions start from the other controls.
+        """,
+    "score_n_cells": """
+        n_cells
+            Maximum number of cells to predict per condition, and of cells of a kind, measured, predicted or control, in
+            metrics that compare cells; more are drawn from. Means of measured cells are those of all.
+        """,
+    "score_n_components": """
+        n_components
+            Number of principal components in which distances between cells are taken, those of the training cells;
+            distances are taken in genes if ``None``.
+        """,
+    "reference_share": """
+        reference_share
+            Fraction of the controls that is set aside, so that the measured change is taken against cells that no
+            prediction started from. With 0 all of them serve for both.
+        """,
+    "split_cells": """
+        cells
+            Positions of the cells to divide, such as the training cells of another split, for settings that are chosen
+            without a look at its test cells; all if ``None``.
+        """,
+    "split_context_key": """
+        context_key
+            Column of ``adata.obs`` with the contexts: controls are set aside within each.
+        """,
     "gene_sets_key": """
         gene_sets_key
             Entry of ``adata.varm`` that contains the gene sets, as written by :func:`scpi.tl.gene_sets`.
@@ -78,6 +112,61 @@ FRAGMENTS: dict[str, str] = {
         ValueError
             If the file is damaged or not the published one.
         """,
+    "setup_adata": """
+        adata
+            Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
+        """,
+    "registry": """
+        registry
+            Given by scvi-tools instead of data when a saved model is loaded without.
+        """,
+    "model_seed": """
+        seed
+            Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+        """,
+    "clustering_preset": """
+        preset
+            ``"scpi"`` (default), or the ``"published"`` settings.
+        n_clusters
+            Number of clusters; found on the embedding if ``None``.
+        find_clusters
+            How it is found: ``"stability"`` by the agreement of two halves of the cells, ``"leiden"`` as the communities of
+            a graph of neighbours, which needs the package igraph.
+        resolution
+            Resolution of Leiden.
+        n_latent
+            Dimensions of the embedding; those of the preset if ``None``.
+        seed
+            Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+        """,
+    "shift_preset": """
+        preset
+            ``"scpi"`` (default), or ``"published"`` for the settings and the arithmetic of the publication.
+        restrict_to
+            Contexts to take shifts from; all if ``None``. Can be changed at any time (:attr:`restrict_to`).
+        seed
+            Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+        """,
+    "preset_TypeError": """
+        TypeError
+            If the preset has no such attribute.
+        """,
+    "cells_adata": """
+        adata
+            Cells; the training data if ``None``.
+        """,
+    "indices": """
+        indices
+            Cells to take; all if ``None``.
+        """,
+    "batch_size": """
+        batch_size
+            Cells at a time.
+        """,
+    "draws_rng": """
+        rng
+            Seed or generator of the draws.
+        """,
     "ax": """
         ax
             Axes to draw on; if ``None``, a new figure is created.
@@ -95,7 +184,7 @@ FRAGMENTS: dict[str, str] = {
             Whether to return the figure.
         """,
 }
-"""Fragments by name, with the indentation of this file."""
+"""Fragments by name, with the indentation of this file. The name is that of the first parameter, or ends in it."""
 
 
 def fill(function: F) -> F:
@@ -104,11 +193,11 @@ def fill(function: F) -> F:
     Parameters
     ----------
     function
-        Function whose docstring contains placeholders of fragments.
+        Function, method or class whose docstring contains placeholders of fragments.
 
     Returns
     -------
-    The same function with the filled docstring.
+    The same object with the filled docstring.
 
     Raises
     ------

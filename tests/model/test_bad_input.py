@@ -368,7 +368,7 @@ def test_arguments_of_the_model(kwargs, message, screen):
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"train_size": 1.5}, "must be shares"),
+        ({"train_size": 1.5}, "must be fractions"),
         ({"held_out": ["A+D"]}, "no cell is labelled with"),
         ({"held_out": "control"}, "names the control"),
         ({"train_size": 1.0, "early_stopping": True}, "Early stopping needs validation cells"),

@@ -13,7 +13,8 @@ from scvi import REGISTRY_KEYS
 from scpi._mudata import resolve_modality
 from scpi._slots import layer_name, listed, read_labels, read_layer, tested_layers
 from scpi.de._counts import check_counts
-from scpi.model.base.targets import attribution_target, has_logits
+from scpi.model import attribution_target
+from scpi.model.base import has_logits
 
 if TYPE_CHECKING:
     from anndata import AnnData

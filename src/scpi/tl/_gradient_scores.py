@@ -11,7 +11,7 @@ from scipy import sparse
 from scpi.attribution import attribute_cells, attribute_groups, centroid_logits, contrast
 from scpi.de import log_means, shrink_effects
 from scpi.de._fold_change import other_mean
-from scpi.model.base.targets import attribution_target
+from scpi.model import attribution_target
 from scpi.tl._classifier import train_classifier
 
 if TYPE_CHECKING:

@@ -1,0 +1,17 @@
+from ._attribute_cells import CellAttributions as CellAttributions
+from ._attribute_cells import attribute_cells as attribute_cells
+from ._attribute_groups import GroupAttributions as GroupAttributions
+from ._attribute_groups import attribute_groups as attribute_groups
+from ._attribute_units import UnitAttributions as UnitAttributions
+from ._attribute_units import attribute_units as attribute_units
+from ._centroid_logits import centroid_logits as centroid_logits
+from ._contrast import contrast as contrast
+from ._decoder_effect import decoder_effect as decoder_effect
+from ._decoder_target import DecoderTarget as DecoderTarget
+from ._insertion_deletion import InsertionDeletion as InsertionDeletion
+from ._insertion_deletion import insertion_deletion as insertion_deletion
+from ._latent_traversal import latent_traversal as latent_traversal
+from ._list_methods import methods as methods
+from ._parameter_randomisation import parameter_randomisation as parameter_randomisation
+from ._seed_agreement import seed_agreement as seed_agreement
+from ._target import AttributionTarget as AttributionTarget

@@ -1,0 +1,14 @@
+from ._causal_screen import causal_screen as causal_screen
+from ._gene_programs import gene_programs as gene_programs
+from ._hagai_2018 import hagai_2018 as hagai_2018
+from ._kang_2018 import kang_2018 as kang_2018
+from ._nault_2021 import nault_2021 as nault_2021
+from ._norman_2019 import norman_2019 as norman_2019
+from ._papalexi_2021 import papalexi_2021 as papalexi_2021
+from ._plant_screen import plant_screen as plant_screen
+from ._splat import splat as splat
+from ._splat_benchmark import splat_benchmark as splat_benchmark
+from ._splat_configurations import splat_configurations as splat_configurations
+from ._srivatsan_2020 import srivatsan_2020 as srivatsan_2020
+from ._wessels_2023 import wessels_2023 as wessels_2023
+from ._xor import xor as xor

@@ -1,0 +1,15 @@
+from ._annotate_units import annotate_units as annotate_units
+from ._causal_graph import causal_graph as causal_graph
+from ._cluster import cluster as cluster
+from ._consensus_programs import consensus_programs as consensus_programs
+from ._differential_activity import differential_activity as differential_activity
+from ._gene_set_impact import gene_set_impact as gene_set_impact
+from ._gene_sets import gene_sets as gene_sets
+from ._impact_contrast import impact_contrast as impact_contrast
+from ._pathway_activity import pathway_activity as pathway_activity
+from ._predict_perturbation import predict_perturbation as predict_perturbation
+from ._rank_genes_gradients import rank_genes_gradients as rank_genes_gradients
+from ._rank_genes_permutation import rank_genes_permutation as rank_genes_permutation
+from ._rank_genes_shap import rank_genes_shap as rank_genes_shap
+from ._saliency import saliency as saliency
+from ._score_prediction import score_prediction as score_prediction
