@@ -1,7 +1,7 @@
 """Largest difference between scpi and the published formulas, in float64, part by part.
 
-The formulas of ``_published.py`` and plain loops stand on one side, the module that users train on the other, with the
-same parameters, cells and noise::
+The formulas of ``_published.py`` and plain loops are compared with the module that users train, with the same
+parameters, cells and noise::
 
     python benchmarks/fidelity.py --out benchmarks/results/fidelity.json
 """
@@ -63,7 +63,7 @@ def networks(preset_name: str) -> tuple[PublishedNetwork, SENAVAEModule]:
 
 
 def compare_preset(name: str) -> dict[str, float]:
-    """Parts of the objective, and its gradient by the graph and the decoder."""
+    """Terms of the objective, and its gradient with respect to the graph and the decoder."""
     published, module = networks(name)
     preset = module.preset
     x, y = torch.rand(2, BATCH, N_GENES, dtype=torch.float64)
@@ -116,7 +116,7 @@ def compare_preset(name: str) -> dict[str, float]:
 
 
 def compare_parts() -> dict[str, float]:
-    """Causal layers, discrepancy and divergence against loops."""
+    """Compare causal layers, discrepancy and divergence with loops."""
     rng = np.random.default_rng(0)
     graph = np.triu(rng.normal(size=(N_FACTORS, N_FACTORS)), 1)
     z = rng.normal(size=(BATCH, N_FACTORS))
@@ -143,7 +143,7 @@ def compare_parts() -> dict[str, float]:
 
 
 def compare_schedules() -> dict[str, float]:
-    """Weights of all epochs against the published tables."""
+    """Compare the weights of all epochs with the published tables."""
     worst = {}
     for name in ("sena", "zhang"):
         preset, n = PRESETS[name], 100

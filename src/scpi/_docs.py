@@ -70,12 +70,12 @@ FRAGMENTS: dict[str, str] = {
             from the other, so that the noise of a shared control does not pass for skill; with ``"all"`` all controls
             serve for both; or the positions of these cells, and predictions start from the other controls.
         """,
-    "score_n_cells": """
+    "n_cells": """
         n_cells
             Maximum number of cells to predict per condition, and of cells of a kind, measured, predicted or control, in
             metrics that compare cells; more are drawn from. Means of measured cells are those of all.
         """,
-    "score_n_components": """
+    "n_components": """
         n_components
             Number of principal components in which distances between cells are taken, those of the training cells;
             distances are taken in genes if ``None``.
@@ -85,14 +85,10 @@ FRAGMENTS: dict[str, str] = {
             Fraction of the controls that is set aside, so that the measured change is taken against cells that no
             prediction started from. With 0 all of them serve for both.
         """,
-    "split_cells": """
+    "cells": """
         cells
             Positions of the cells to divide, such as the training cells of another split, for settings that are chosen
             without a look at its test cells; all if ``None``.
-        """,
-    "split_context_key": """
-        context_key
-            Column of ``adata.obs`` with the contexts: controls are set aside within each.
         """,
     "gene_sets_key": """
         gene_sets_key
@@ -182,6 +178,40 @@ FRAGMENTS: dict[str, str] = {
     "return_fig": """
         return_fig
             Whether to return the figure.
+        """,
+    "target": """
+        target
+            What is explained.
+        """,
+    "x": """
+        x
+            Registered expression, cells x genes, dense or sparse.
+        """,
+    "codes": """
+        codes
+            Group of each cell, from 0 on; a cell with a negative one is left out. One group if `None`.
+        """,
+    "outputs": """
+        outputs
+            Outputs to explain, by name or place; all if `None`.
+        """,
+    "attribution_method": """
+        method
+            Name of the method, as :func:`scpi.attribution.methods` lists them.
+        """,
+    "attribution_baseline": """
+        baseline
+            What cells are compared with, as for :func:`scpi.attribution.attribute_groups`.
+        """,
+    "attribution_batches": """
+        batch_size
+            Cells at a time; as many as make good use of memory if `None`. It changes no result.
+        device
+            Where to compute, and where the network is; where the projection is, or the CPU, if `None`.
+        rng
+            Seed or generator of the random numbers, for the methods that draw some.
+        **options
+            Options of the method, as :func:`scpi.attribution.methods` lists them.
         """,
 }
 """Fragments by name, with the indentation of this file. The name is that of the first parameter, or ends in it."""

@@ -99,8 +99,14 @@ def screen(
     perturbation_key: Annotated[
         str, typer.Option(help="Column of obs with the labels: 'A', 'A+B', or the control.")
     ] = "perturbation",
-    control: Annotated[str, typer.Option(help="Label of the unperturbed cells.")] = "control",
-    delimiter: Annotated[str, typer.Option(help="String that separates the members of a combination.")] = "+",
+    control: Annotated[
+        list[str] | None,
+        typer.Option(help="Label of the unperturbed cells; may be repeated.", show_default="control"),
+    ] = None,
+    delimiter: Annotated[
+        str,
+        typer.Option(help="String that separates the members of a combination; '' if there are no combinations."),
+    ] = "+",
     gene_sets: Annotated[
         Path | None, typer.Option(help="GMT file; by default, the gene sets stored with the cells.")
     ] = None,
@@ -138,8 +144,8 @@ def screen(
             out=out,
             debug=debug,
             perturbation_key=perturbation_key,
-            control=control,
-            delimiter=delimiter,
+            control=control or "control",
+            delimiter=delimiter or None,
             layer=layer,
             mod=mod,
             min_set_size=min_set_size,

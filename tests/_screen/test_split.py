@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scpi._screen._split import split_cells
+from scpi._screen._split import draw_fraction, split_cells
 
 
 def counts(strata, cells):
@@ -53,3 +53,19 @@ def test_sizes_must_be_fractions(train_size, validation_size):
         split_cells(
             np.zeros(4, int), train_size=train_size, validation_size=validation_size, rng=np.random.default_rng()
         )
+
+
+STRATA = np.array(["a"] * 10 + ["b"] * 4 + ["c"] * 3, dtype=object)
+
+
+@pytest.mark.parametrize(("fraction", "expected"), [(0.5, [5, 2]), (0.26, [3, 1]), (0.0, [0, 0]), (1.0, [10, 4])])
+def test_each_stratum_gives_its_fraction(fraction, expected):
+    drawn = draw_fraction(STRATA != "c", STRATA, fraction, np.random.default_rng(0))
+    assert [int(drawn[name == STRATA].sum()) for name in "abc"] == [*expected, 0]
+
+
+def test_every_cell_is_drawn_as_often_as_any_other():
+    rng = np.random.default_rng(1)
+    often = sum(draw_fraction(STRATA == "a", STRATA, 0.3, rng).astype(int) for _ in range(2000))[:10]
+    # Of 2,000 draws of 3 of 10, five standard errors around 600
+    assert np.abs(often - 600).max() < 5 * np.sqrt(2000 * 0.3 * 0.7)

@@ -73,30 +73,35 @@ class Prediction:
         """Number of cells of the rarest kind: metrics that compare cells need two."""
         return min(cells.shape[0] for cells in (self.real, self.predicted, self.reference))
 
-    @cached_property
-    def means(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean of the measured and of the predicted cells."""
-        return mean_of(self.real), mean_of(self.predicted)
-
-    @cached_property
+    @property
     def change(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Measured and predicted change against the control."""
-        real, predicted = self.means
-        return real - mean_of(self.reference), predicted - mean_of(self.start)
+        return self.real_change, self.predicted_change
+
+    @cached_property
+    def real_change(self) -> NDArray[np.float64]:
+        """Mean of the measured cells less that of the reference."""
+        return mean_of(self.real) - mean_of(self.reference)
+
+    @cached_property
+    def predicted_change(self) -> NDArray[np.float64]:
+        """Mean of the predicted cells less that of the cells that they started from."""
+        # Summed in one order, so that cells that were not moved have a change of exactly 0
+        predicted, start = (_as_array(cells) for cells in (self.predicted, self.start))
+        return mean_of(predicted) - mean_of(start)
 
     @cached_property
     def deviation(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Measured and predicted mean against that of the perturbed training conditions."""
         assert self.perturbed_mean is not None
-        real, predicted = self.means
-        return real - self.perturbed_mean, predicted - self.perturbed_mean
+        return mean_of(self.real) - self.perturbed_mean, mean_of(self.predicted) - self.perturbed_mean
 
     @cached_property
     def cells(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Measured, predicted and reference cells, at most ``n_cells`` of each."""
         rng = np.random.default_rng(self.seed)
         real, predicted, reference = (
-            _dense(cells[draw_places(cells.shape[0], self.n_cells, rng)])
+            np.asarray(_as_array(cells[draw_places(cells.shape[0], self.n_cells, rng)]), dtype=np.float32)
             for cells in (self.real, self.predicted, self.reference)
         )
         return real, predicted, reference
@@ -167,5 +172,5 @@ def mean_of(cells: Any) -> NDArray[np.float64]:
     return np.asarray(np.asarray(cells).mean(0, dtype=np.float64))
 
 
-def _dense(cells: Any) -> NDArray[np.float32]:
-    return np.asarray(cells.toarray() if sparse.issparse(cells) else cells, dtype=np.float32)
+def _as_array(cells: Any) -> NDArray[Any]:
+    return np.ascontiguousarray(cells.toarray() if sparse.issparse(cells) else cells)

@@ -52,8 +52,8 @@ def compare_predictions(
         the test set, or all cells where there is none.
     %(metrics)s
     %(reference_cells)s
-    %(score_n_cells)s
-    %(score_n_components)s
+    %(n_cells)s
+    %(n_components)s
     n_splits_ceiling
         Random halves of the cells that the ceiling is averaged over.
     rng

@@ -78,8 +78,8 @@ def evaluate(
     %(metrics)s
     seeds
         Seeds, or one; each model is trained once per seed.
-    %(score_n_cells)s
-    %(score_n_components)s
+    %(n_cells)s
+    %(n_components)s
     ceiling
         Whether to add the rows of the noise ceiling.
     out

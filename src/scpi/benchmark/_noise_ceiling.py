@@ -66,8 +66,8 @@ def noise_ceiling(
         Seeds of the halves, or one.
     n_splits
         Random halves to average over, per seed.
-    %(score_n_cells)s
-    %(score_n_components)s
+    %(n_cells)s
+    %(n_components)s
 
     Returns
     -------

@@ -13,7 +13,7 @@ from scpi._mudata import resolve_modality
 from scpi._rng import as_generator
 from scpi._scoring._metrics import LOWER_IS_BETTER, METRICS, check_metrics
 from scpi._scoring._noise_ceiling import noise_ceiling
-from scpi._scoring._prediction import N_CELLS, Prediction, mean_of
+from scpi._scoring._prediction import N_CELLS, Prediction
 from scpi._scoring._score import score
 from scpi._scoring._training_cells import N_COMPONENTS, components_of, perturbed_mean_of
 from scpi._screen._checks import as_indices
@@ -77,12 +77,13 @@ def score_prediction(
         control does not pass for skill; all of them where the prediction started from cells that are not in `real`. With
         `"all"` all of them; or the positions of these cells, or a mask.
     train_cells
-        Cells of `real` that the model learned from, by position or as a mask; all if `None`. Principal components and
-        the mean of the perturbed conditions are those of these cells, as in :func:`scpi.benchmark.evaluate`.
+        Cells of `real` that the model learned from, by position or as a mask. The perturbed ones are not compared with,
+        and principal components and the mean of the perturbed conditions are those of these cells, as in
+        :func:`scpi.benchmark.evaluate`. If `None`, all cells serve for both.
     %(metrics)s
     n_cells
         Maximum number of cells of a kind in metrics that compare cells, drawn at random.
-    %(score_n_components)s
+    %(n_components)s
     %(delimiter)s
     %(rng)s
     mod
@@ -119,7 +120,9 @@ def score_prediction(
     predicted_labels = _labels(read_labels(adata, groupby), labelling)
     real_labels = _labels(read_labels(real, groupby, mod=mod), labelling)
     perturbations = [label for label in dict.fromkeys(predicted_labels) if label and label != labelling.control]
-    rows = {label: np.flatnonzero(real_labels == label) for label in perturbations}
+    train = np.arange(0) if train_cells is None else as_indices(np.asarray(train_cells), len(real_labels))
+    is_measured = np.isin(np.arange(len(real_labels)), train, invert=True)
+    rows = {label: np.flatnonzero((real_labels == label) & is_measured) for label in perturbations}
     if not any(len(found) for found in rows.values()):
         msg = (
             f"None of the predicted perturbations is in `real`: predicted are {listed(perturbations)}, "
@@ -246,9 +249,9 @@ def _table(
             "n_real": one.real.shape[0],
         }
         if one.predicted.shape[0]:
-            changes[1, :, column] = mean_of(one.predicted) - mean_of(one.start)
+            changes[1, :, column] = one.predicted_change
         if one.real.shape[0]:
-            changes[0, :, column] = mean_of(one.real) - mean_of(one.reference)
+            changes[0, :, column] = one.real_change
         for name in metrics:
             record[name] = found[label][name] if label in found else np.nan
             if name in errors:

@@ -48,7 +48,7 @@ def leave_context_out(
     %(control)s
     %(delimiter)s
     %(reference_share)s
-    %(split_cells)s
+    %(cells)s
     %(rng)s
 
     Returns

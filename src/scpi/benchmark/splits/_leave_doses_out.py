@@ -50,9 +50,10 @@ def leave_doses_out(
     %(perturbation_key)s
     %(control)s
     %(delimiter)s
-    %(split_context_key)s
+    context_key
+        Column of ``adata.obs`` with the contexts: controls are set aside within each.
     %(reference_share)s
-    %(split_cells)s
+    %(cells)s
     %(rng)s
 
     Returns

@@ -49,7 +49,7 @@ def random_cells(
     %(delimiter)s
     context_key, dose_key
         Columns of ``adata.obs`` with contexts and doses, within which the cells are drawn.
-    %(split_cells)s
+    %(cells)s
     %(rng)s
 
     Returns

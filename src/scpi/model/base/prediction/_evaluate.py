@@ -67,7 +67,7 @@ class EvaluationMixin(Host):
             set, that test set.
         %(metrics)s
         %(reference_cells)s
-        %(score_n_cells)s
+        %(n_cells)s
         n_components
             Number of principal components in which distances between cells are taken, those of the training cells, or of
             all cells of other data; distances are taken in genes if ``None``.

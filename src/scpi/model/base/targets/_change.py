@@ -39,10 +39,12 @@ class ChangeTargetMixin(LatentMixin):
         kind
             ``"latent"`` (means of the latent units) or ``"change"`` (what the decoded cell changes by under
             ``perturbation``: expression, or logarithms of fractions for a likelihood of counts).
-        perturbation, dose
-            Condition of the change: a label, and its dose, 1 if ``None``.
+        perturbation
+            Label of the condition of the change.
         context
             Context whose shift of latent units is taken; an average one if ``None``. Other networks do not depend on it.
+        dose
+            Dose of the condition; 1 if ``None``.
 
         Returns
         -------

@@ -4,9 +4,9 @@ import platform
 
 import numpy as np
 import torch
-from scpi.screen._versions import versions
 
 import scpi
+from scpi._versions import versions
 
 
 def test_versions_are_those_that_are_imported():
