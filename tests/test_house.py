@@ -34,7 +34,6 @@ WRITTEN = {
     "stand-ins?",
     "dearer",
     "lets? go of|letting go of",
-    "puts? down to",
     "far out",
     "mend(s|ed|ing)?",
     "misle(ad|ads|ading|d)",
