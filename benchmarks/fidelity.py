@@ -21,7 +21,7 @@ from scpi.model.base._constants import KEYS
 from scpi.model.base.losses._mmd import batched_mmd
 from scpi.model.base.training._schedules import ramp
 from scpi.model.senavae._module import SENAVAEModule, normal_kl
-from scpi.model.senavae._presets import get_preset
+from scpi.model.senavae._presets import PRESETS
 from scpi.model.senavae._scm import solve_linear, solve_relu
 
 N_GENES, N_SETS, N_TARGETS, N_FACTORS, BATCH = 60, 12, 7, 6, 16
@@ -31,7 +31,7 @@ def networks(preset_name: str) -> tuple[PublishedNetwork, SENAVAEModule]:
     """Both networks with the same parameters."""
     torch.manual_seed(0)
     mask = torch.rand(N_GENES, N_SETS) < 0.3
-    preset = get_preset(preset_name)
+    preset = PRESETS[preset_name]
     is_sena = preset.encoder == "gene_sets"
     module = SENAVAEModule(
         N_GENES, N_TARGETS, N_FACTORS, preset=preset, membership=mask.to_sparse() if is_sena else None
@@ -146,7 +146,7 @@ def compare_schedules() -> dict[str, float]:
     """Compare the weights of all epochs with the published tables."""
     worst = {}
     for name in ("sena", "zhang"):
-        preset, n = get_preset(name), 100
+        preset, n = PRESETS[name], 100
         error = 0.0
         for start, low, high, published_start in (
             (preset.mmd_start, 0.0, preset.max_mmd, 5),

@@ -25,8 +25,7 @@ import json
 
 import pandas as pd
 from _prediction import (
-    CEILING,
-    ModelSpec,
+    CEILINGS,
     baselines,
     evaluated,
     in_order,
@@ -39,7 +38,6 @@ from _prediction import (
     tasks_of,
 )
 
-import scpi
 from scpi.benchmark import splits
 
 DATASETS = ("kang_muscat", "kang_harmony", "gbm")
@@ -61,14 +59,15 @@ NETWORKS = {
     "SCButterfly": network("SCButterfly", validation_size=0.2),
     "SCPREGAN": network("SCPREGAN", n_steps=2000),
 }
-MODELS = BASELINES | {CEILING: ModelSpec(model=scpi.model.Replicate)} | NETWORKS
+MODELS = BASELINES | NETWORKS
+NAMES = [*BASELINES, *CEILINGS, *NETWORKS]
 
 
 def collect(out) -> None:
-    tables = {name: in_order(kept(out / name), list(MODELS)) for name in DATASETS if (out / name).is_dir()}
+    tables = {name: in_order(kept(out / name), NAMES) for name in DATASETS if (out / name).is_dir()}
     result = {name: summary_of(table, networks=list(NETWORKS)) for name, table in tables.items()}
     kang = [table.assign(data=name) for name, table in tables.items() if name.startswith("kang")]
-    both = in_order(pd.concat(kang, ignore_index=True), list(MODELS))
+    both = in_order(pd.concat(kang, ignore_index=True), NAMES)
     result["both"] = summary_of(both, networks=list(NETWORKS), pair_by=("data", "split"))
     out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
     for name, of in result.items():

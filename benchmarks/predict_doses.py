@@ -23,7 +23,7 @@ import json
 import numpy as np
 import pandas as pd
 from _prediction import (
-    CEILING,
+    CEILINGS,
     ModelSpec,
     baselines,
     evaluated,
@@ -53,11 +53,12 @@ NETWORKS = {
     "SCVIDR": network("SCVIDR"),
     "SCVIDR, log": network("SCVIDR", dose_response="log"),
 }
-MODELS = BASELINES | {CEILING: ModelSpec(model=scpi.model.Replicate)} | NETWORKS
+MODELS = BASELINES | NETWORKS
+NAMES = [*BASELINES, *CEILINGS, *NETWORKS]
 
 
 def collect(out) -> None:
-    table = in_order(kept(out), list(MODELS))
+    table = in_order(kept(out), NAMES)
     largest = table["dose"].max()
     parts = {"interpolated": table[table["dose"] < largest], "extrapolated": table[table["dose"] == largest]}
     result = {
@@ -65,7 +66,7 @@ def collect(out) -> None:
         for name, of in parts.items()
     }
     means = table.groupby(["dose", "model"], sort=False)[["pearson", "error_ratio", "n_cells"]].mean().reset_index()
-    means = in_order(means.sort_values("dose"), list(MODELS))
+    means = in_order(means.sort_values("dose"), NAMES)
     result["by_dose"] = records(means)
     out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
     print(means.pivot(index="model", columns="dose", values="pearson").loc[list(result["interpolated"]["models"])])

@@ -179,6 +179,40 @@ FRAGMENTS: dict[str, str] = {
         return_fig
             Whether to return the figure.
         """,
+    "target": """
+        target
+            What is explained.
+        """,
+    "x": """
+        x
+            Registered expression, cells x genes, dense or sparse.
+        """,
+    "codes": """
+        codes
+            Group of each cell, from 0 on; a cell with a negative one is left out. One group if `None`.
+        """,
+    "outputs": """
+        outputs
+            Outputs to explain, by name or place; all if `None`.
+        """,
+    "attribution_method": """
+        method
+            Name of the method, as :func:`scpi.attribution.methods` lists them.
+        """,
+    "attribution_baseline": """
+        baseline
+            What cells are compared with, as for :func:`scpi.attribution.attribute_groups`.
+        """,
+    "attribution_batches": """
+        batch_size
+            Cells at a time; as many as make good use of memory if `None`. It changes no result.
+        device
+            Where to compute, and where the network is; where the projection is, or the CPU, if `None`.
+        rng
+            Seed or generator of the random numbers, for the methods that draw some.
+        **options
+            Options of the method, as :func:`scpi.attribution.methods` lists them.
+        """,
 }
 """Fragments by name, with the indentation of this file. The name is that of the first parameter, or ends in it."""
 

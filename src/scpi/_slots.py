@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from scpi._mudata import resolve_modality
+from scpi._screen._labels import text_labels
+from scpi._screen._matrix import as_dense, as_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,6 +26,38 @@ def listed(names: Iterable[Any], n: int = 20) -> str:
     if not names:
         return "nothing"
     return ", ".join(names[:n]) + (f", ... ({len(names)} in all)" if len(names) > n else "")
+
+
+def find_column(
+    data: AnnData | MuData, column: str, *, mod: str | None = None, argument: str | None = None
+) -> pd.Series:
+    """Find a column of `obs`, that of a modality or, for its cells, that of all modalities.
+
+    Parameters
+    ----------
+    data
+        Annotated data.
+    column
+        Name of the column.
+    mod
+        Modality of a MuData.
+    argument
+        Argument that names the column, for the error message.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    """
+    adata = resolve_modality(data, mod)
+    if column in adata.obs:
+        return adata.obs[column]
+    if data is not adata and column in data.obs:
+        return data.obs[column].reindex(adata.obs_names)
+    columns = [*adata.obs.columns, *([] if data is adata else data.obs.columns)]
+    named = "" if argument is None else f"`{argument}` names {column!r}, but "
+    msg = f"{named}`obs` has no column {column!r}, only {listed(dict.fromkeys(columns))}."
+    raise KeyError(msg)
 
 
 def read_labels(data: AnnData | MuData, column: str, *, mod: str | None = None) -> pd.Categorical:
@@ -49,23 +82,7 @@ def read_labels(data: AnnData | MuData, column: str, *, mod: str | None = None) 
     KeyError
         If there is no such column.
     """
-    adata = resolve_modality(data, mod)
-    if column in adata.obs:
-        values = adata.obs[column]
-    elif data is not adata and column in data.obs:
-        values = data.obs[column].reindex(adata.obs_names)
-    else:
-        msg = f"`obs` has no column {column!r}, only {listed(adata.obs.columns)}."
-        raise KeyError(msg)
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        order = [str(category) for category in values.cat.remove_unused_categories().cat.categories]
-        codes = values.cat.remove_unused_categories().cat.codes.to_numpy()
-    else:
-        text = [None if missing else str(value) for value, missing in zip(values, values.isna(), strict=True)]
-        found = np.array(text, dtype=object)
-        order = sorted({value for value in text if value is not None})
-        codes = pd.Index(order, dtype=object).get_indexer(found)
-    return pd.Categorical.from_codes(codes, categories=pd.Index(order, dtype=object))
+    return text_labels(find_column(data, column, mod=mod))
 
 
 def find_layer(adata: AnnData, layer: str | None) -> Any:
@@ -77,15 +94,8 @@ def find_layer(adata: AnnData, layer: str | None) -> Any:
 
 
 def read_layer(adata: AnnData, layer: str | None) -> Any:
-    """Matrix of a layer, or `X`, which has to be in memory."""
-    values = find_layer(adata, layer)
-    if values is None:
-        msg = "`adata.X` is empty: name the layer to use with `layer=`."
-        raise ValueError(msg)
-    if adata.isbacked or not hasattr(values, "dtype") or type(values).__module__.startswith("dask"):
-        msg = f"The values must be in memory, but are {type(values).__name__}: load them with `adata.to_memory()`."
-        raise NotImplementedError(msg)
-    return values
+    """Matrix of a layer, or `X`, in memory: CSR or an array."""
+    return as_matrix(find_layer(adata, layer), name=layer_name(layer))
 
 
 def layer_name(layer: str | None) -> str:
@@ -119,7 +129,7 @@ def read_activity(adata: AnnData, key: str) -> tuple[NDArray[Any], NDArray[np.ob
     value = adata.obsm[key]
     if isinstance(value, pd.DataFrame):
         return value.to_numpy(), np.array([str(name) for name in value.columns], dtype=object)
-    values = value.toarray() if sparse.issparse(value) else np.asarray(value)
+    values = as_dense(value)
     names = adata.uns[key].get("names") if key in adata.uns and hasattr(adata.uns[key], "get") else None
     if names is None:
         names = range(values.shape[1])

@@ -76,7 +76,7 @@ def test_the_result_survives_a_file(adata, tmp_path):
 def test_layers_and_modalities(adata):
     adata.layers["counts"] = adata.X.copy()
     adata.X = adata.X.multiply(0.37).tocsr()
-    with pytest.raises(ValueError, match="`X` must be counts"):
+    with pytest.raises(ValueError, match="`adata.X` must be counts"):
         de.pseudobulk(adata, sample_key="donor")
     samples = de.pseudobulk(MuData({"rna": adata}), sample_key="donor", layer="counts", mod="rna")
     assert samples.X.sum() == adata.layers["counts"].sum()

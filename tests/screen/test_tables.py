@@ -32,7 +32,7 @@ TRUTH = {
 }
 
 
-def make(difference=0.02, low=0.01, high=0.03, *, held_out=("A+B",), truth=None):
+def make(difference=0.02, low=0.01, high=0.03, *, held_out=("A+B",), truth=None, baseline="additive"):
     """Scores of two models for two combinations."""
     scores = pd.DataFrame(
         {
@@ -50,7 +50,7 @@ def make(difference=0.02, low=0.01, high=0.03, *, held_out=("A+B",), truth=None)
         ],
         columns=["model", "metric", "mean", "difference", "low", "high"],
     )
-    return SimpleNamespace(scores=scores, summary=summary, held_out=list(held_out), truth=truth)
+    return SimpleNamespace(scores=scores, summary=summary, held_out=list(held_out), truth=truth, baseline=baseline)
 
 
 def shown(table):
@@ -72,10 +72,10 @@ def test_a_row_has_the_means_and_the_difference_with_its_interval():
     assert additive.difference == ""
 
 
-def test_without_an_additive_baseline_there_is_no_difference():
-    result = make()
+def test_without_a_baseline_there_is_no_difference():
+    result = make(baseline=None)
     result.summary = result.summary.drop(columns=["difference", "low", "high"])
-    assert "r against additive" not in score_header(result)
+    assert not any("against" in word for word in score_header(result))
     assert score_rows(result)[0].difference == ""
     assert verdict(result).endswith("r = 0.800 on average.")
 
@@ -83,13 +83,29 @@ def test_without_an_additive_baseline_there_is_no_difference():
 @pytest.mark.parametrize(
     ("difference", "low", "high", "expected"),
     [
-        (0.02, 0.01, 0.03, "better than adding single effects (+0.020, 95 % interval +0.010 to +0.030)."),
-        (-0.02, -0.03, -0.01, "worse than adding single effects"),
-        (0.02, -0.01, 0.05, "not distinguishable from adding single effects"),
+        (
+            0.02,
+            0.01,
+            0.03,
+            "better than the best baseline, adding single effects (+0.020, 95 % interval +0.010 to +0.030).",
+        ),
+        (-0.02, -0.03, -0.01, "worse than the best baseline, adding"),
+        (0.02, -0.01, 0.05, "not distinguishable from the best baseline, adding"),
     ],
 )
 def test_the_verdict_follows_the_interval(difference, low, high, expected):
     assert expected in verdict(make(difference, low, high))
+
+
+def test_the_verdict_says_what_the_best_baseline_does():
+    assert "than the best baseline, a linear model of the effects (" in verdict(make(baseline="linear"))
+    # Of perturbations that were trained on, the additive baseline adds nothing
+    assert "than the best baseline, the mean of the training cells (" in verdict(make(held_out=()))
+
+
+def test_the_report_has_room_for_more_than_the_terminal():
+    brief, all_columns = (score_header(make(), brief=brief) for brief in (True, False))
+    assert len(brief) < len(all_columns) and set(brief) < set(all_columns)
 
 
 def test_every_perturbation_has_the_correlation_of_every_model():

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scpi._screen._labels import Labelling
 from scpi.screen._truth import compare_with_truth
 
 # Three perturbations on the factors 2, 0 and 1 of a graph with the edges 0 -> 1 and 1 -> 2
@@ -32,7 +33,7 @@ def make(found=("f2", "f0", "f1"), edges=(("f0", "f1", 0.9), ("f1", "f2", -0.5),
 
 
 def run(adata, held_out=()):
-    return compare_with_truth(adata, list(held_out), delimiter="+")
+    return compare_with_truth(adata, list(held_out), labelling=Labelling.of("control", "+"))
 
 
 def test_what_is_found_as_it_was_planted_has_the_best_scores():

@@ -1,20 +1,26 @@
-"""What expression must be before a model reads it."""
+"""What expression must be before a computation reads it: numbers, counts, or logarithms."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy import sparse
+
+from scpi._screen._matrix import as_matrix, is_stored, stored_values
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from anndata import AnnData
     from mudata import MuData
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 _CHUNK = 4_000_000
+# exp(20) is more than any count of a gene: what is fractional and stays below is on a log scale
+_LARGEST_LOG = 20.0
+
+Scale = Literal["counts", "logs", "normalised", "scaled"]
+"""What values are: whole numbers; logarithms; fractional but too large for logarithms; or some are negative."""
 
 LOG_ADVICE = (
     "Call `scanpy.pp.normalize_total` and `scanpy.pp.log1p`, or name the layer that holds the result (`layer=`)."
@@ -23,6 +29,208 @@ LOG_ADVICE = (
 
 NORMAL_ADVICE = "Name the layer that holds them (`layer=`), or use `likelihood='normal'`."
 """What to do without counts, where a model can do without."""
+
+COUNTS_ADVICE = "Give raw counts, such as `layer='counts'`."
+"""What to do without counts, where nothing else will do."""
+
+
+def value_range(matrix: Any) -> tuple[float, float]:
+    """Smallest and largest of the stored values, NaN if a value is; 0 and 0 where there are none."""
+    values = stored_values(matrix)
+    return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+
+
+def are_whole(matrix: Any) -> bool:
+    """Whether all values are whole numbers."""
+    values = stored_values(matrix)
+    return values.dtype.kind in "iub" or all(bool((chunk == np.rint(chunk)).all()) for chunk in _chunks(values))
+
+
+def scale_of(matrix: Any) -> Scale:
+    """What the values of a matrix look like.
+
+    Parameters
+    ----------
+    matrix
+        Finite values, dense or sparse.
+
+    Returns
+    -------
+    ``"scaled"`` if a value is negative, ``"counts"`` if all are whole, ``"logs"`` if all are below 20, else
+    ``"normalised"``.
+    """
+    lowest, largest = value_range(matrix)
+    if lowest < 0:
+        return "scaled"
+    if are_whole(matrix):
+        return "counts"
+    return "logs" if largest < _LARGEST_LOG else "normalised"
+
+
+def is_counts(matrix: Any, *, what: str = "The expression") -> bool:
+    """Whether values are counts rather than logarithms; refuses what is neither.
+
+    Parameters
+    ----------
+    matrix
+        Finite values, dense or sparse.
+    what
+        How messages call it, at the start of a sentence.
+
+    Raises
+    ------
+    ValueError
+        If all values are zero, some are negative, or they are fractional and too large for logarithms.
+    """
+    lowest, largest = value_range(matrix)
+    if lowest == 0 == largest:
+        msg = f"{what} is zero everywhere."
+        raise ValueError(msg)
+    scale = scale_of(matrix)
+    if scale in ("counts", "logs"):
+        return scale == "counts"
+    found = (
+        f"has negative values such as {lowest:.4g}: it seems to be scaled"
+        if scale == "scaled"
+        else f"is neither counts nor on a log scale: it has fractions, and a maximum of {largest:.4g}"
+    )
+    msg = f"{what} {found}. Name the layer that holds counts or log-normalised values."
+    raise ValueError(msg)
+
+
+def check_values(values: ArrayLike, *, name: str = "values", columns: str = "columns") -> Any:
+    """Read a finite matrix of numbers.
+
+    Parameters
+    ----------
+    values
+        Rows x columns, of any kind that :func:`scpi._screen._matrix.as_matrix` reads.
+    name
+        What an error message calls it.
+    columns
+        What an error message calls its columns.
+
+    Returns
+    -------
+    The matrix in memory, CSR or dense.
+
+    Raises
+    ------
+    ValueError
+        If this is not a matrix of finite numbers.
+    """
+    matrix = _numeric_matrix(values, name, columns)
+    if not np.isfinite(value_range(matrix)).all():
+        msg = f"`{name}` must be finite numbers, but has NaN or infinite values."
+        raise ValueError(msg)
+    return matrix
+
+
+def check_counts(values: ArrayLike, *, name: str = "counts", advice: str = COUNTS_ADVICE) -> Any:
+    """Read a matrix of counts, or say what it is instead.
+
+    Parameters
+    ----------
+    values
+        Rows x genes, of any kind that :func:`scpi._screen._matrix.as_matrix` reads.
+    name
+        What an error message calls it.
+    advice
+        What to do, at the end of the message.
+
+    Returns
+    -------
+    The matrix in memory, CSR or dense, not copied where it has that form.
+
+    Raises
+    ------
+    ValueError
+        If this is not a matrix, or a value is missing, infinite, negative or fractional. Fractional values that are all
+        small are named as what they are: the logarithm of normalised counts.
+    """
+    matrix = _numeric_matrix(values, name, "genes")
+    lowest, largest = value_range(matrix)
+    faults = {
+        "missing or infinite": (not np.isfinite([lowest, largest]).all(), lambda chunk: ~np.isfinite(chunk)),
+        "negative": (lowest < 0, lambda chunk: chunk < 0),
+    }
+    for kind, (found, where) in faults.items():
+        if found:
+            n, _ = _count(matrix, where)
+            msg = f"`{name}` must be counts, but {n} of {stored_values(matrix).size} values are {kind}. {advice}"
+            raise ValueError(msg)
+    if not are_whole(matrix):
+        n, examples = _count(matrix, lambda chunk: chunk != np.rint(chunk))
+        looks = (
+            "It looks like log-normalised data"
+            if largest < _LARGEST_LOG
+            else "It looks like normalised counts, or estimated ones, which can be rounded"
+        )
+        shown = ", ".join(f"{value:.4g}" for value in examples)
+        msg = (
+            f"`{name}` must be counts, but has {n} fractional values, such as {shown}; the largest value is "
+            f"{largest:.4g}. {looks}. {advice}"
+        )
+        raise ValueError(msg)
+    return matrix
+
+
+def check_expression(
+    matrix: Any, *, counts: bool = False, logs: bool = False, what: str = "adata.X", advice: str = NORMAL_ADVICE
+) -> None:
+    """Refuse values that no model can read.
+
+    Parameters
+    ----------
+    matrix
+        Expression, cells x genes, dense or sparse.
+    counts
+        Whether the values must be counts: whole and not negative.
+    logs
+        Whether they must be log-normalised: not whole, all of them, as those of counts are.
+    what
+        How messages call it.
+    advice
+        What to do about fractional values, at the end of the message.
+
+    Raises
+    ------
+    NotImplementedError
+        If the values are not in memory.
+    TypeError
+        If the values are not numbers.
+    ValueError
+        If there is no expression, a value is NaN or infinite, if ``counts`` and a value is negative or fractional, or if
+        ``logs`` and all values are whole and some are above 1.
+    """
+    if is_stored(matrix):
+        msg = f"`{what}` is not in memory. Load the data with `adata.to_memory()` first."
+        raise NotImplementedError(msg)
+    matrix = as_matrix(matrix, name=what)
+    if matrix.dtype.kind not in "fiub":
+        msg = f"`{what}` must hold numbers, but has dtype {matrix.dtype}."
+        raise TypeError(msg)
+    lowest, largest = value_range(matrix)
+    if not np.isfinite([lowest, largest]).all():
+        msg = f"`{what}` holds NaN or infinite values."
+        raise ValueError(msg)
+    if counts and lowest < 0:
+        msg = f"`{what}` holds negative values, but the likelihood of counts needs raw counts."
+        raise ValueError(msg)
+    whole = are_whole(matrix) if counts or (logs and largest > 1) else False
+    if counts and not whole:
+        _, (example, *_) = _count(matrix, lambda chunk: chunk != np.rint(chunk))
+        msg = (
+            f"`{what}` holds fractional values such as {example:.4g}, but the likelihood of counts needs raw counts. "
+            f"{advice}"
+        )
+        raise ValueError(msg)
+    if logs and whole and largest > 1:
+        msg = (
+            f"`{what}` holds whole numbers only, up to {largest:.4g}, which look like raw counts, but log-normalised "
+            f"expression is needed. {LOG_ADVICE}"
+        )
+        raise ValueError(msg)
 
 
 def check_annotations(adata: AnnData, *, what: str = "adata") -> None:
@@ -53,64 +261,6 @@ def check_annotations(adata: AnnData, *, what: str = "adata") -> None:
                 f"Call `{what}.{axis}_names_make_unique()` first."
             )
             raise ValueError(msg)
-
-
-def check_expression(
-    matrix: Any, *, counts: bool = False, logs: bool = False, what: str = "adata.X", advice: str = NORMAL_ADVICE
-) -> None:
-    """Refuse values that no model can read.
-
-    Parameters
-    ----------
-    matrix
-        Expression, cells x genes, dense or sparse.
-    counts
-        Whether the values must be counts: whole and not negative.
-    logs
-        Whether they must be log-normalised: not whole, all of them, as those of counts are.
-    what
-        How messages call it.
-    advice
-        What to do about fractional values, at the end of the message.
-
-    Raises
-    ------
-    TypeError
-        If the values are not numbers.
-    ValueError
-        If a value is NaN or infinite, if ``counts`` and a value is negative or fractional, or if ``logs`` and all
-        values are whole and some are above 1.
-    """
-    values = matrix.data if sparse.issparse(matrix) else np.asarray(matrix)
-    if values.dtype.kind not in "fiub":
-        msg = f"`{what}` must hold numbers, but has dtype {values.dtype}."
-        raise TypeError(msg)
-    flat = values.reshape(-1)
-    whole, largest = logs, 0.0
-    # In chunks: a boolean copy of a large matrix is itself large.
-    for start in range(0, flat.size, _CHUNK):
-        chunk = flat[start : start + _CHUNK]
-        if not np.isfinite(chunk).all():
-            msg = f"`{what}` holds NaN or infinite values."
-            raise ValueError(msg)
-        if whole:
-            whole, largest = bool((chunk == np.rint(chunk)).all()), max(largest, float(chunk.max()))
-        if counts and (chunk < 0).any():
-            msg = f"`{what}` holds negative values, but the likelihood of counts needs raw counts."
-            raise ValueError(msg)
-        if counts and (chunk != np.rint(chunk)).any():
-            example = float(chunk[chunk != np.rint(chunk)][0])
-            msg = (
-                f"`{what}` holds fractional values such as {example:.4g}, but the likelihood of counts needs raw "
-                f"counts. {advice}"
-            )
-            raise ValueError(msg)
-    if whole and largest > 1:
-        msg = (
-            f"`{what}` holds whole numbers only, up to {largest:.4g}, which look like raw counts, but log-normalised "
-            f"expression is needed. {LOG_ADVICE}"
-        )
-        raise ValueError(msg)
 
 
 def check_paired(mdata: MuData, modality: str) -> None:
@@ -164,3 +314,27 @@ def as_indices(cells: Sequence[int] | NDArray[Any], n_obs: int) -> NDArray[np.in
         msg = f"`indices` must be between 0 and {n_obs - 1}, but go from {positions.min()} to {positions.max()}."
         raise ValueError(msg)
     return positions
+
+
+def _numeric_matrix(values: ArrayLike, name: str, columns: str) -> Any:
+    matrix = as_matrix(values, name=name)
+    if matrix.ndim != 2:
+        msg = f"`{name}` must be rows x {columns}, but has shape {matrix.shape}."
+        raise ValueError(msg)
+    if matrix.dtype.kind not in "fiub":
+        msg = f"`{name}` must be numbers, but has dtype {matrix.dtype}."
+        raise ValueError(msg)
+    return matrix
+
+
+def _chunks(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Parts of an array: a mask of a large one is itself large."""
+    n_rows = max(1, _CHUNK // max(1, values.size // max(1, len(values)))) if values.ndim else 1
+    for start in range(0, len(values), n_rows):
+        yield values[start : start + n_rows]
+
+
+def _count(matrix: Any, where: Callable[[NDArray[Any]], NDArray[np.bool_]]) -> tuple[int, list[float]]:
+    """Number of the stored values that a question is true of, and the first three of them."""
+    found = [chunk[where(chunk)] for chunk in _chunks(stored_values(matrix))]
+    return sum(len(part) for part in found), [float(value) for part in found for value in part[:3]][:3]

@@ -57,7 +57,7 @@ class Labelling:
             If there is no control, a control is empty, or the delimiter is empty.
         """
         given = [control] if isinstance(control, Control) or not hasattr(control, "__iter__") else list(control)
-        controls = tuple(dict.fromkeys(text for value in given for text in _spellings(value)))
+        controls = tuple(dict.fromkeys(text for value in given for text in spellings(value)))
         if not controls or "" in controls:
             msg = f"`control` must name at least one label of unperturbed cells, got {control!r}."
             raise ValueError(msg)
@@ -219,8 +219,8 @@ def quoted(names: Sequence[str], *, n_max: int = 12) -> str:
     return shown if len(names) <= n_max else f"{shown} and {len(names) - n_max} more"
 
 
-def _spellings(value: Any) -> list[str]:
-    """Text of a control; a whole number is also written with a fraction of 0."""
+def spellings(value: Any) -> list[str]:
+    """Text of a label; a whole number is also written with a fraction of 0."""
     text = str(value).strip()
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating) or value != value // 1:
         return [text]

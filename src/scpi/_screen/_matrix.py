@@ -1,4 +1,4 @@
-"""Dense rows of a matrix."""
+"""How a matrix of any kind becomes what a computation reads: a canonical CSR matrix or an array, in memory."""
 
 from __future__ import annotations
 
@@ -8,10 +8,119 @@ import numpy as np
 from scipy import sparse
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Iterator
+
+    from numpy.typing import DTypeLike, NDArray
+
+_STORED = frozenset({"dask", "h5py", "zarr"})
 
 
-def dense_rows(matrix: Any, index: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-    """Some rows of a dense or sparse matrix, contiguous."""
-    rows = matrix[index]
-    return np.ascontiguousarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float32)
+def is_stored(values: Any) -> bool:
+    """Whether a matrix is not in memory: in an HDF5 file or a zarr store, or a dask array that is yet to be computed."""
+    # A sparse matrix in a file is a class of anndata's own; a view of a dask array is a subclass
+    roots = {base.__module__.partition(".")[0] for base in type(values).__mro__}
+    return bool(roots & _STORED) or (hasattr(values, "to_memory") and hasattr(values, "shape"))
+
+
+def as_matrix(values: Any, *, name: str = "values") -> Any:
+    """Read a matrix of any kind into memory.
+
+    Libraries such as illico, numba and torch take the classes of NumPy and SciPy alone, not the subclasses that anndata
+    makes for its views, and a computation on the stored values of a sparse matrix is wrong where an entry is stored
+    twice.
+
+    Parameters
+    ----------
+    values
+        Rows x columns: anything that NumPy reads, a sparse matrix or array of any format, a view of anndata, or a matrix
+        that is not in memory.
+    name
+        What an error message calls it.
+
+    Returns
+    -------
+    A :class:`scipy.sparse.csr_matrix` with sorted indices and no entry twice, or a :class:`numpy.ndarray`. It is the
+    object that was given, or shares its numbers, where it has that form; what was given is never changed.
+
+    Raises
+    ------
+    ValueError
+        If there is no matrix.
+    """
+    if values is None:
+        msg = f"`{name}` is empty: name the layer to use with `layer=`."
+        raise ValueError(msg)
+    if is_stored(values):
+        values = _loaded(values)
+    return _canonical(values) if sparse.issparse(values) else _native(np.asarray(values))
+
+
+def row_blocks(values: Any, n_rows: int) -> Iterator[tuple[slice, Any]]:
+    """Read a matrix of any kind a few rows at a time.
+
+    Parameters
+    ----------
+    values
+        Rows x columns, as for :func:`as_matrix`.
+    n_rows
+        Maximum number of rows of a block.
+
+    Yields
+    ------
+    The rows, and their values as :func:`as_matrix` gives them.
+    """
+    # Rows of other sparse formats are slow to take, and some have none
+    source = values if is_stored(values) else as_matrix(values)
+    for start in range(0, source.shape[0], n_rows):
+        rows = slice(start, min(start + n_rows, source.shape[0]))
+        yield rows, as_matrix(source[rows])
+
+
+def stored_values(matrix: Any) -> NDArray[Any]:
+    """Values that a matrix in memory stores: those of a sparse one without the zeros between them."""
+    return np.asarray(matrix.data if sparse.issparse(matrix) else matrix)
+
+
+def as_dense(matrix: Any, dtype: DTypeLike = None) -> NDArray[Any]:
+    """A matrix in memory as an array."""
+    return np.asarray(matrix.toarray() if sparse.issparse(matrix) else matrix, dtype=dtype)
+
+
+def dense_rows(matrix: Any, index: Any, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """Some rows of a matrix in memory as an array, contiguous."""
+    return np.ascontiguousarray(as_dense(matrix[index]), dtype=dtype)
+
+
+def sums(matrix: Any, axis: int) -> NDArray[np.float64]:
+    """Sums of the columns (``axis=0``) or rows (``axis=1``) of a matrix in memory, in double precision."""
+    return np.asarray(matrix.sum(axis=axis, dtype=np.float64)).ravel()
+
+
+def means(matrix: Any, axis: int = 0) -> NDArray[np.float64]:
+    """Means of the columns (``axis=0``) or rows (``axis=1``) of a matrix in memory, in double precision."""
+    return np.asarray(matrix.mean(axis=axis, dtype=np.float64)).ravel()
+
+
+def _loaded(values: Any) -> Any:
+    for method in ("compute", "to_memory"):
+        if hasattr(values, method):
+            return getattr(values, method)()
+    return values[...]
+
+
+def _native(array: NDArray[Any]) -> NDArray[Any]:
+    """Numbers in the byte order of the machine, which compiled code asks for."""
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _canonical(matrix: Any) -> Any:
+    if type(matrix) is not sparse.csr_matrix or not matrix.data.dtype.isnative:
+        if matrix.ndim != 2:
+            return matrix.toarray()
+        rows = matrix.tocsr()
+        parts = (_native(np.asarray(part)) for part in (rows.data, rows.indices, rows.indptr))
+        matrix = sparse.csr_matrix(tuple(parts), shape=rows.shape)
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    return matrix

@@ -1,3 +1,5 @@
+from ._attribute_batches import BatchAttributions as BatchAttributions
+from ._attribute_batches import attribute_batches as attribute_batches
 from ._attribute_cells import CellAttributions as CellAttributions
 from ._attribute_cells import attribute_cells as attribute_cells
 from ._attribute_groups import GroupAttributions as GroupAttributions

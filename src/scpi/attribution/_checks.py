@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
+from scpi._screen._checks import check_values
 from scpi._slots import listed
 
 if TYPE_CHECKING:
@@ -25,17 +25,9 @@ def check_positive(**numbers: float) -> None:
 
 def check_expression(x: Any) -> Any:
     """Cells x genes, dense or CSR, of finite numbers."""
-    matrix = x.tocsr() if sparse.issparse(x) else np.asarray(x)
-    if matrix.ndim != 2 or matrix.dtype.kind not in "fiub":
-        msg = f"`x` must be a matrix of numbers, cells x genes, but is of shape {matrix.shape} and {matrix.dtype}."
-        raise ValueError(msg)
+    matrix = check_values(x, name="x", columns="genes")
     if matrix.shape[0] == 0:
         msg = "`x` has no cells."
-        raise ValueError(msg)
-    values: NDArray[Any] = np.asarray(matrix.data) if sparse.issparse(matrix) else matrix
-    # NaN is the smallest of all; a mask would take a byte for each number
-    if values.size and not np.isfinite([values.min(), values.max()]).all():
-        msg = "`x` has NaN or infinite values."
         raise ValueError(msg)
     return matrix
 

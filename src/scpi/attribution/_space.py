@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from scipy import sparse
+
+from scpi._screen._matrix import as_dense
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,8 +63,7 @@ class Space:
 
     def read(self, x: Any) -> Tensor:
         """Rows of registered expression, dense or sparse, as the input of the function."""
-        rows = x.toarray() if sparse.issparse(x) else np.asarray(x)
-        tensor = torch.from_numpy(np.ascontiguousarray(rows)).to(device=self.device, dtype=self.dtype)
+        tensor = torch.from_numpy(np.ascontiguousarray(as_dense(x))).to(device=self.device, dtype=self.dtype)
         with torch.no_grad():
             read = self._transform(tensor).to(self.dtype)
         if self._projection is not None and read.shape[1] != len(self._projection):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from scpi._screen._conditions import Condition, ScreenLabels
     from scpi._screen._split import Split
     from scpi.benchmark._model_spec import ModelSpec
-    from scpi.model.base._screen_model import ScreenModel
+    from scpi.model.base import ScreenModel
 
 
 class Asked(NamedTuple):

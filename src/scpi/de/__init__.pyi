@@ -3,6 +3,7 @@ from ._ebayes import ModeratedFit as ModeratedFit
 from ._ebayes import ebayes as ebayes
 from ._fdr import false_discovery_control as false_discovery_control
 from ._filter_by_expr import filter_by_expr as filter_by_expr
+from ._fold_change import fold_changes as fold_changes
 from ._limma import limma as limma
 from ._lm_fit import LinearFit as LinearFit
 from ._lm_fit import lm_fit as lm_fit

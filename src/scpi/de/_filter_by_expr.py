@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpi.de._counts import check_counts
+from scpi._screen._checks import check_counts
+from scpi._screen._matrix import dense_rows
 from scpi.de._design import as_design
-from scpi.de._library import dense_rows, library_sizes
+from scpi.de._library import library_sizes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +87,7 @@ def filter_by_expr(
     cutoff = min_count / np.median(sizes) * 1e6
     n_expressed, total = np.zeros(n_genes), np.zeros(n_genes)
     for row in range(n_samples):
-        counted = dense_rows(matrix, slice(row, row + 1))[0]
+        counted = dense_rows(matrix, [row], np.float64)[0]
         n_expressed += counted / (1e-6 * sizes[row]) >= cutoff
         total += counted
     return np.asarray((n_expressed >= smallest - _TOLERANCE) & (total >= min_total_count - _TOLERANCE))

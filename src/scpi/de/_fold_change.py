@@ -6,13 +6,62 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from scpi._groups import other_mean
+from scpi._screen._matrix import as_matrix
 from scpi.de._sums import sum_rows
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 # Rows of a block of dense values
 _BLOCK_ROWS = 1 << 13
+
+
+def fold_changes(
+    values: ArrayLike,
+    codes: ArrayLike,
+    *,
+    reference: int | None,
+    log_base: float | None = None,
+    pseudocount: float = 0.01,
+    n_jobs: int = 1,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Log2 ratios of the mean counts of groups of cells to those of the reference.
+
+    The means are taken on the scale of counts also where the values are logarithms: a mean of logarithms is that of
+    another quantity.
+
+    Parameters
+    ----------
+    values
+        Cells x genes, dense or sparse, not negative: normalised counts, or their logarithm.
+    codes
+        Group of each cell: 0, 1, ...; cells with a negative code are left out.
+    reference
+        Code of the reference; each group is compared with all other cells if `None`.
+    log_base
+        Base of the logarithm of one plus the counts, or `None` where the values are no logarithms.
+    pseudocount
+        Added to both means, so that a gene that is absent on one side has a finite fold change.
+    n_jobs
+        Threads to use.
+
+    Returns
+    -------
+    Log2 fold changes, and the averages of the two logarithms whose difference they are, groups x genes.
+
+    Examples
+    --------
+    >>> from scpi.de import fold_changes
+    >>> fold, average = fold_changes([[2.0, 0.0], [2.0, 4.0], [8.0, 1.0]], [0, 0, 1], reference=0, pseudocount=0)
+    >>> fold[1].tolist()
+    [2.0, -1.0]
+    """
+    groups = np.asarray(codes, dtype=np.intp)
+    n_groups = int(groups.max(initial=-1)) + 1
+    mean = mean_counts(as_matrix(values), groups, n_groups, log_base=log_base, n_jobs=n_jobs)
+    size = np.bincount(groups[groups >= 0], minlength=n_groups)
+    return log2_fold_changes(mean, size, reference=reference, pseudocount=pseudocount)
 
 
 def mean_counts(
@@ -55,16 +104,6 @@ def log2_fold_changes(
     with np.errstate(divide="ignore", invalid="ignore"):
         of_group, of_other = np.log2(mean + pseudocount), np.log2(other + pseudocount)
         return of_group - of_other, (of_group + of_other) / 2.0
-
-
-def other_mean(mean: NDArray[np.float64], size: NDArray[np.intp], reference: int | None) -> NDArray[np.float64]:
-    """Mean of what each group is compared with: the reference, or all other groups together if `None`."""
-    if reference is not None:
-        return np.broadcast_to(mean[reference], mean.shape)
-    total = size[:, None] * mean
-    # Summed over the others one by one: a total less a group of most of it would keep nothing
-    others = np.stack([np.delete(total, k, axis=0).sum(axis=0) for k in range(len(mean))])
-    return np.asarray(others / (size.sum() - size)[:, None])
 
 
 def _expm1(data: NDArray[Any], base: float) -> NDArray[Any]:

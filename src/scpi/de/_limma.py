@@ -1,25 +1,27 @@
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from scipy import sparse, special
+from scipy import special
 
 from scpi._docs import fill
-from scpi._groups import named_groups
+from scpi._groups import as_items, named_groups
 from scpi._keys import Key
-from scpi._mudata import resolve_modality
 from scpi._ranking import Ranking, write_ranking
-from scpi._slots import listed, read_labels, read_layer, result_params
+from scpi._screen._matrix import stored_values
+from scpi._screen._spellings import find_label, merge_spellings
+from scpi._slots import listed, result_params
+from scpi._view import View
+from scpi._warn import warn_user
 from scpi.de._contrasts import StandardError
-from scpi.de._counts import check_counts
+from scpi.de._covariates import read_covariates
 from scpi.de._design import DesignError
 from scpi.de._fdr import false_discovery_control
-from scpi.de._limma_design import ALL, Samples, build_model, check_formula, require_columns
+from scpi.de._limma_design import ALL, Samples, Terms, build_model
 from scpi.de._limma_fit import FittedModel, Options, fit_model
-from scpi.de._pseudobulk import pseudobulk
+from scpi.de._pseudobulk import sum_samples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
+    from scpi._groups import Label
     from scpi.de._ebayes import ModeratedFit
     from scpi.de._limma_design import SplitContrasts
 
@@ -42,10 +45,10 @@ def limma(
     data: AnnData | MuData,
     groupby: str,
     *,
-    reference: str,
-    groups: Sequence[str] | Literal["all"] = "all",
+    reference: Label,
+    groups: Label | Sequence[Label] | Literal["all"] = "all",
     sample_key: str | Sequence[str] | None = None,
-    covariates: Sequence[str] = (),
+    covariates: str | Sequence[str] = (),
     formula: str | None = None,
     split_by: str | None = None,
     joint: bool = False,
@@ -148,32 +151,42 @@ def limma(
     >>> str(adata.uns["limma"]["names"]["stim"][0])
     '7'
     """
-    adata = resolve_modality(data, mod)
-    _check_arguments(adata, formula, covariates, split_by, joint, standard_error, corr_scope)
-    tested = _tested_groups(read_labels(data, groupby, mod=mod), groupby, reference, groups)
-    samples, counts = _gather(data, groupby, reference, sample_key, split_by, layer, min_cells, mod)
-    tested = _present_groups(samples, tested, groups, min_cells if sample_key is not None else None)
-    covariates = [covariates] if isinstance(covariates, str) else list(covariates)
-    _require_constant(adata, samples.obs, covariates, sample_key)
-    require_columns(samples.obs, covariates, "covariates")
-    if formula is not None:
-        check_formula(formula, [groupby, split_by] if joint and split_by else [groupby], samples.obs)
+    view = View.of(data, mod, layer)
+    covariates = as_items(covariates)
+    _check_arguments(formula, covariates, split_by, joint, standard_error, corr_scope)
+    genes = view.genes
+    labels = view.labels(groupby)
+    reference = find_label(reference, labels.categories)
+    labels = merge_spellings(labels, reference)
+    tested = _tested_groups(labels, groupby, reference, groups)
+    keys = {groupby: labels} | ({} if split_by is None else {split_by: view.labels(split_by)})
+    terms = None if formula is None else Terms.of(formula, needed=list(keys) if joint else [groupby], view=view)
+    used = covariates if terms is None else terms.columns
+    adjusted = view.columns(used, "covariates" if terms is None else "formula").drop(
+        columns=list(keys), errors="ignore"
+    )
+    if sample_key is None:
+        samples, counts = _rows_as_samples(view, keys, adjusted)
+    else:
+        samples, counts = _sum_samples(view, keys, adjusted, as_items(sample_key), min_cells)
+    adjusted = read_covariates(samples[list(adjusted)], slopes=None if terms is None else terms.slopes)
+    described = Samples(samples.assign(**dict(adjusted.items())), groupby, reference, split_by)
+    tested = _present_groups(described, tested, groups, min_cells if sample_key is not None else None)
 
     options = Options(filter_genes, span, trend, robust, standard_error)
     fitted = []
-    for name, rows in _models(samples, joint):
+    for name, rows in _models(described, joint):
         try:
-            design, splits = build_model(samples.rows(rows), tested, covariates=covariates, formula=formula)
+            design, splits = build_model(described.rows(rows), tested, covariates=covariates, formula=formula)
             fitted.append((name, design.df_residual, splits, fit_model(counts[rows], design, splits, options)))
         except DesignError as error:
             if name is None:
                 raise
-            msg = f"Left out {name!r} of {split_by!r}. {error}"
-            warnings.warn(msg, UserWarning, stacklevel=2)
+            warn_user(f"Left out {name!r} of {split_by!r}. {error}")
     if not fitted:
         msg = f"In no {split_by!r} can a group be compared with {reference!r}: see the warnings for the reasons."
         raise ValueError(msg)
-    _warn_of_missing(samples, tested, fitted)
+    _warn_of_missing(described, tested, fitted)
 
     params = result_params(
         groupby=groupby,
@@ -195,17 +208,10 @@ def limma(
         robust=robust,
         standard_error=standard_error,
     )
-    genes = adata.var_names.to_numpy(dtype=object)
     ranking, table = _collect(fitted, genes, split_by is not None, corr_scope, params)
-    result = data.copy() if copy else None
-    write_ranking(
-        resolve_modality(data if result is None else result, mod),
-        key_added,
-        ranking,
-        groups=table,
-        voom=_trends(fitted, genes),
-        F=_joint_tests(fitted, genes),
-    )
+    result, target = view.output(copy)
+    tables = {"groups": table, "voom": _trends(fitted, genes), "F": _joint_tests(fitted, genes)}
+    write_ranking(target, key_added, ranking, **tables)
     return result
 
 
@@ -213,7 +219,6 @@ _Fitted = list[tuple[str | None, int, "list[SplitContrasts]", FittedModel]]
 
 
 def _check_arguments(
-    adata: AnnData,
     formula: str | None,
     covariates: Sequence[str],
     split_by: str | None,
@@ -234,13 +239,10 @@ def _check_arguments(
     if joint and split_by is None:
         msg = "`joint` is about the splits of `split_by`, which is missing."
         raise ValueError(msg)
-    if not adata.var_names.is_unique:
-        msg = "Gene names must be unique in a ranking: call `adata.var_names_make_unique()` first."
-        raise ValueError(msg)
 
 
 def _tested_groups(
-    labels: pd.Categorical, groupby: str, reference: str, groups: Sequence[str] | Literal["all"]
+    labels: pd.Categorical, groupby: str, reference: str, groups: Label | Sequence[Label] | Literal["all"]
 ) -> list[str]:
     known = [str(label) for label in labels.categories]
     if reference not in known:
@@ -251,38 +253,38 @@ def _tested_groups(
     return named_groups(known, groupby, groups, reference)
 
 
-def _gather(
-    data: AnnData | MuData,
-    groupby: str,
-    reference: str,
-    sample_key: str | Sequence[str] | None,
-    split_by: str | None,
-    layer: str | None,
-    min_cells: int,
-    mod: str | None,
-) -> tuple[Samples, Any]:
-    """Samples with their labels, and their counts."""
-    keys = [groupby] if split_by is None else [groupby, split_by]
-    if sample_key is not None:
-        summed = pseudobulk(data, sample_key=sample_key, groupby=keys, layer=layer, min_cells=min_cells, mod=mod)
-        return Samples(summed.obs, groupby, reference, split_by), summed.X
-    adata = resolve_modality(data, mod)
-    counts = check_counts(read_layer(adata, layer), name="X" if layer is None else f"layers[{layer!r}]")
-    labels = {key: read_labels(data, key, mod=mod) for key in keys}
-    rows = np.flatnonzero(np.all([label.codes >= 0 for label in labels.values()], axis=0))
-    obs = adata.obs.assign(**labels)
-    zeros = 1.0 - (counts.nnz if sparse.issparse(counts) else np.count_nonzero(counts)) / max(1, np.prod(counts.shape))
-    if zeros > _ZEROS_OF_CELLS and Key.obs.N_CELLS not in obs:
+def _sum_samples(
+    view: View, keys: dict[str, pd.Categorical], adjusted: pd.DataFrame, sample_key: list[str], min_cells: int
+) -> tuple[pd.DataFrame, Any]:
+    """Labels and covariates of samples, and their summed counts."""
+    labels = {name: view.labels(name) for name in sample_key} | keys
+    summed = sum_samples(view, labels, min_cells, more=adjusted)
+    varied = [name for name in adjusted if name not in summed.obs]
+    if varied:
         msg = (
+            f"`covariates` must be the same in all cells of a sample, but {listed(varied)} differ within samples of "
+            f"{' x '.join(map(repr, sample_key))}. Add them to `sample_key`, or leave them out."
+        )
+        raise ValueError(msg)
+    return summed.obs, summed.counts
+
+
+def _rows_as_samples(view: View, keys: dict[str, pd.Categorical], adjusted: pd.DataFrame) -> tuple[pd.DataFrame, Any]:
+    """Labels and covariates of rows that are samples, and their counts."""
+    counts = view.counts
+    rows = np.flatnonzero(np.all([label.codes >= 0 for label in keys.values()], axis=0))
+    obs = view.adata.obs.assign(**dict(adjusted.items()), **keys)
+    zeros = 1.0 - np.count_nonzero(stored_values(counts)) / max(1, np.prod(counts.shape))
+    if zeros > _ZEROS_OF_CELLS and Key.obs.N_CELLS not in obs:
+        warn_user(
             f"Every row counts as a sample, but {zeros:.0%} of the counts are zero, as in single cells, which are no "
             "replicates: name the column with the sample of each cell, `sample_key=`."
         )
-        warnings.warn(msg, UserWarning, stacklevel=3)
-    return Samples(obs.iloc[rows], groupby, reference, split_by), counts[rows]
+    return obs.iloc[rows], counts[rows]
 
 
 def _present_groups(
-    samples: Samples, tested: list[str], groups: Sequence[str] | Literal["all"], min_cells: int | None
+    samples: Samples, tested: list[str], groups: Label | Sequence[Label] | Literal["all"], min_cells: int | None
 ) -> list[str]:
     """Tested groups of which there are samples."""
     present = set(samples.groups)
@@ -299,20 +301,8 @@ def _present_groups(
         msg = f"There is no group other than the reference {samples.reference!r}."
         raise ValueError(msg)
     if absent:
-        warnings.warn(f"Not tested. {msg}", UserWarning, stacklevel=3)
+        warn_user(f"Not tested. {msg}")
     return left
-
-
-def _require_constant(
-    adata: AnnData, obs: pd.DataFrame, covariates: Sequence[str], sample_key: str | Sequence[str] | None
-) -> None:
-    varied = [name for name in covariates if name in adata.obs and name not in obs]
-    if varied:
-        msg = (
-            f"`covariates` must be the same in all cells of a sample, but {listed(varied)} differ within samples of "
-            f"{sample_key!r}. Add them to `sample_key`, or leave them out."
-        )
-        raise ValueError(msg)
 
 
 def _models(samples: Samples, joint: bool) -> list[tuple[str | None, NDArray[np.intp]]]:
@@ -338,8 +328,7 @@ def _warn_of_missing(samples: Samples, tested: Sequence[str], fitted: _Fitted) -
     compared = {split.split for _, _, splits, _ in fitted for split in splits}
     missing += [f"any group in {split}" for split in sorted(modelled - compared)]
     if missing:
-        msg = f"Not tested, as group or reference has no samples there: {listed(missing, 10)}."
-        warnings.warn(msg, UserWarning, stacklevel=3)
+        warn_user(f"Not tested, as group or reference has no samples there: {listed(missing, 10)}.")
 
 
 def _collect(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 from scipy import sparse
 
 from scpi._slots import listed
+from scpi.de._covariates import is_number
 from scpi.de._design import DesignError, as_design, group_design, require_residuals
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from scpi._view import View
     from scpi.de._design import Design
 
 ALL = "all"
@@ -82,6 +85,59 @@ class SplitContrasts:
     """Samples of the reference."""
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What a formula names."""
+
+    columns: list[str]
+    """Columns of `obs`."""
+    slopes: list[str]
+    """Columns that stand in it as they are, so that numbers are slopes."""
+
+    @classmethod
+    def of(cls, formula: str, *, needed: Sequence[str], view: View) -> Terms:
+        """Read a formula.
+
+        Parameters
+        ----------
+        formula
+            Right side of a formula. The name of a column may hold dots, and other characters within backticks.
+        needed
+            Columns that it must name.
+        view
+            Data with the columns.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be read, has a left side, or lacks a column that is needed.
+        """
+        from formulaic import Formula
+        from formulaic.errors import FormulaicError
+
+        try:
+            parsed = Formula(formula)
+            variables = {str(name) for name in parsed.required_variables}
+            sided = hasattr(parsed, "lhs")
+        except FormulaicError as error:
+            msg = f"`formula` cannot be read: {formula!r}. {_plain(error)}"
+            raise ValueError(msg) from error
+        if sided:
+            msg = f"`formula` describes the design only, as in '~ condition + donor', but is {formula!r}."
+            raise ValueError(msg)
+        factors = {str(factor.expr) for term in parsed for factor in term.factors}
+        there = [str(name) for name in dict.fromkeys([*view.adata.obs, *view.data.obs])]
+        columns = [name for name in there if any(_names_column(factor, name) for factor in factors)]
+        # To a parser, "orig.ident" is an attribute of "orig"
+        dotted = {name.partition(".")[0] for name in columns if "." in name}
+        columns += sorted(variables - set(columns) - dotted)
+        missing = [name for name in needed if name not in columns]
+        if missing:
+            msg = f"`formula` is {formula!r}, without {listed(missing)}, so it cannot tell the groups apart."
+            raise ValueError(msg)
+        return cls(columns, [name for name in columns if name in factors])
+
+
 def build_model(
     samples: Samples, tested: Sequence[str], *, covariates: Sequence[str], formula: str | None
 ) -> tuple[Design, list[SplitContrasts]]:
@@ -129,40 +185,6 @@ def build_model(
     ]
 
 
-def check_formula(formula: str, needed: Sequence[str], obs: pd.DataFrame) -> None:
-    """Refuse a formula that is none, lacks what is tested, or names columns that are not there."""
-    from formulaic import Formula
-    from formulaic.errors import FormulaicError
-
-    try:
-        parsed = Formula(formula)
-        variables = {str(name) for name in parsed.required_variables}
-        sided = hasattr(parsed, "lhs")
-    except FormulaicError as error:
-        msg = f"`formula` cannot be read: {formula!r}. {error}"
-        raise ValueError(msg) from error
-    if sided:
-        msg = f"`formula` describes the design only, as in '~ condition + donor', but is {formula!r}."
-        raise ValueError(msg)
-    missing = [name for name in needed if name not in variables]
-    if missing:
-        msg = f"`formula` is {formula!r}, without {listed(missing)}, so it cannot tell the groups apart."
-        raise ValueError(msg)
-    require_columns(obs, sorted(variables), "formula")
-
-
-def require_columns(obs: pd.DataFrame, names: Sequence[str], argument: str) -> None:
-    """Refuse columns of samples that are not there or have missing values."""
-    unknown = [name for name in names if name not in obs]
-    if unknown:
-        msg = f"`{argument}` names {listed(unknown)}, but the columns of the samples are {listed(obs.columns)}."
-        raise KeyError(msg)
-    missing = [name for name in names if obs[name].isna().any()]
-    if missing:
-        msg = f"`{argument}` names columns with missing values: {listed(missing)}. Leave those samples out."
-        raise ValueError(msg)
-
-
 def _to_log_scale(samples: Samples, tested: Sequence[str]) -> dict[str, list[str]]:
     """Tested groups that have samples, by split, in splits that have samples of the reference."""
     compared = {}
@@ -182,15 +204,13 @@ def _covariate_columns(obs: pd.DataFrame, covariates: Sequence[str]) -> tuple[ND
     names: list[str] = []
     for name in covariates:
         values = obs[name]
-        if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+        if is_number(values):
             if values.nunique() > 1:
                 columns.append(values.to_numpy(dtype=np.float64))
                 names.append(name)
             continue
-        text = values.astype(str).to_numpy()
-        levels = [str(level) for level in values.cat.categories] if hasattr(values, "cat") else sorted(set(text))
-        for level in [level for level in levels if (text == level).any()][1:]:
-            columns.append((text == level).astype(np.float64))
+        for level in values.cat.remove_unused_categories().cat.categories[1:]:
+            columns.append((values == level).to_numpy(dtype=np.float64))
             names.append(f"{name}={level}")
     return np.array(columns).reshape(len(names), len(obs)).T, names
 
@@ -209,7 +229,7 @@ def _formula_matrix(formula: str, obs: pd.DataFrame) -> tuple[pd.DataFrame, Any]
     try:
         matrix = model_matrix(formula, obs, na_action="raise")
     except FormulaicError as error:
-        msg = f"The design of {formula!r} cannot be built from these samples: {error}"
+        msg = f"The design of {formula!r} cannot be built from these samples: {_plain(error)}"
         raise DesignError(msg) from error
     return pd.DataFrame(matrix).astype(np.float64), matrix.model_spec
 
@@ -226,3 +246,13 @@ def _formula_contrasts(spec: Any, samples: Samples, split: str, groups: Sequence
 
     reference = mean_row(samples.reference)
     return sparse.csc_array(np.stack([mean_row(group) - reference for group in groups], axis=1))
+
+
+def _names_column(factor: str, column: str) -> bool:
+    """Whether a factor such as `np.log(age)` holds the name of a column, and not as that of a function or argument."""
+    return factor == column or re.search(rf"(?<![\w.]){re.escape(column)}(?![\w.]|\s*\(|\s*=[^=])", factor) is not None
+
+
+def _plain(error: Exception) -> str:
+    """Text of an error without the codes that color a terminal."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", str(error))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from scpi._screen._matrix import sums
 from scpi.de._contrasts import contrasts
 from scpi.de._design import DesignError
 from scpi.de._ebayes import ebayes
@@ -58,7 +59,7 @@ def fit_model(counts: Any, design: Design, splits: Sequence[SplitContrasts], opt
     DesignError
         If fewer than two genes have enough counts.
     """
-    kept = np.asarray(counts.sum(axis=0)).ravel() > 0
+    kept = sums(counts, axis=0) > 0
     if options.filter_genes:
         kept &= filter_by_expr(counts, design)
     genes = np.flatnonzero(kept)
@@ -67,7 +68,7 @@ def fit_model(counts: Any, design: Design, splits: Sequence[SplitContrasts], opt
         msg = f"{len(genes)} of {len(kept)} genes have {rule}."
         raise DesignError(msg)
     chosen = counts[:, genes]
-    empty = int((np.asarray(chosen.sum(axis=1)).ravel() == 0).sum())
+    empty = int((sums(chosen, axis=1) == 0).sum())
     if empty:
         msg = f"{empty} sample(s) have no counts in the {len(genes)} genes that are tested: leave them out."
         raise DesignError(msg)

@@ -3,10 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
-from scpi.de._counts import check_counts
-from scpi.de._expression import normalise
+from scpi._screen._checks import check_counts
+from scpi._screen._expression import normalise
 from scpi.de._moments import group_moments
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def log_means(counts: ArrayLike, codes: ArrayLike) -> tuple[NDArray[np.float64],
     [-1.22, 0.53]
     """
     matrix = check_counts(counts)
-    scaled = normalise(sparse.csr_matrix(matrix) if sparse.issparse(matrix) else matrix)
+    scaled = normalise(matrix)
     moments = group_moments(scaled, codes)
     n = moments.size[:, None].astype(np.float64)
     if (n == 0).any():

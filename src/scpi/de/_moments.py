@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from scpi._screen._checks import check_values
 from scpi.de._sums import sum_rows
-from scpi.de._test_result import check_values
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -9,6 +9,8 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, svds
 
+from scpi._screen._matrix import means
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -64,8 +66,8 @@ def neighbourhoods(
 
 
 def _mean_and_variance(matrix: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    mean = np.asarray(matrix.mean(axis=0)).ravel()
-    return mean, np.asarray(matrix.multiply(matrix).mean(axis=0)).ravel() - mean**2
+    mean = means(matrix)
+    return mean, means(matrix.multiply(matrix)) - mean**2
 
 
 def _principal_components(

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpi.de._counts import check_counts
-from scpi.de._library import dense_rows, library_sizes
+from scpi._screen._checks import check_counts
+from scpi._screen._matrix import dense_rows, sums
+from scpi.de._library import library_sizes
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -56,19 +57,18 @@ def norm_factors(
     matrix = check_counts(counts)
     sizes = library_sizes(matrix, lib_size)
     n_samples = matrix.shape[0]
-    total = np.asarray(matrix.sum(axis=0)).ravel()
-    matrix = matrix[:, total > 0]
+    matrix = matrix[:, sums(matrix, axis=0) > 0]
     if n_samples < 2 or matrix.shape[1] < 2:
         return np.ones(n_samples)
     reference = _reference_sample(matrix, sizes) if ref_sample is None else ref_sample
     if not 0 <= reference < n_samples:
         msg = f"`ref_sample` is {reference}, but the samples are 0 to {n_samples - 1}."
         raise ValueError(msg)
-    against = dense_rows(matrix, slice(reference, reference + 1))[0]
+    against = dense_rows(matrix, [reference], np.float64)[0]
     log_factors = np.array(
         [
             _log_factor(
-                dense_rows(matrix, slice(row, row + 1))[0],
+                dense_rows(matrix, [row], np.float64)[0],
                 against,
                 (sizes[row], sizes[reference]),
                 (log_ratio_trim, sum_trim),
@@ -83,7 +83,7 @@ def norm_factors(
 def _reference_sample(matrix: Any, sizes: NDArray[np.float64]) -> int:
     quartile, depth = np.empty(len(sizes)), np.empty(len(sizes))
     for row, size in enumerate(sizes):
-        counted = dense_rows(matrix, slice(row, row + 1))[0]
+        counted = dense_rows(matrix, [row], np.float64)[0]
         quartile[row] = np.quantile(counted / size, 0.75)
         depth[row] = np.sqrt(counted).sum()
     if np.median(quartile) < 1e-20:

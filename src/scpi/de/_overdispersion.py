@@ -8,7 +8,8 @@ import pandas as pd
 from scipy import sparse
 
 from scpi._rng import as_generator
-from scpi.de._counts import check_counts
+from scpi._screen._checks import check_counts
+from scpi._screen._matrix import sums
 from scpi.de._dispersion_trend import shrink_to_trend
 from scpi.de._neighbourhoods import neighbourhoods
 
@@ -98,7 +99,7 @@ def estimate_overdispersion(
         rows = np.sort(generator.choice(rows, _MAX_CELLS, replace=False))
     cells = sparse.csc_matrix(matrix[rows]).astype(np.float64)
     depth = depth[rows] / depth[rows].mean()
-    mean = np.asarray(cells.sum(axis=0)).ravel() / depth.sum()
+    mean = sums(cells, axis=0) / depth.sum()
     pooled = _Pooled.empty(n_genes)
     if given is not None:
         pooled.add(np.arange(n_genes), cells, depth, given[rows])
@@ -116,7 +117,7 @@ def estimate_overdispersion(
 def check_size_factors(size_factors: ArrayLike | None, matrix: Any) -> NDArray[np.float64]:
     """Give the depth of each cell: as given, or the sum of its counts."""
     if size_factors is None:
-        return np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
+        return sums(matrix, axis=1)
     values = np.asarray(size_factors, dtype=np.float64)
     if values.shape != (matrix.shape[0],):
         msg = (

@@ -1,20 +1,22 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 
 from scpi._docs import fill
+from scpi._groups import as_items
 from scpi._keys import Key
-from scpi._mudata import resolve_modality
-from scpi._slots import read_labels, read_layer
-from scpi.de._counts import check_counts
+from scpi._screen._spellings import merge_spellings
+from scpi._view import View
+from scpi.de._covariates import is_number
 from scpi.de._sums import sum_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mudata import MuData
     from numpy.typing import NDArray
@@ -57,7 +59,7 @@ def pseudobulk(
     KeyError
         If a column or the layer is not there.
     ValueError
-        If the values are no counts, or no sample has enough cells.
+        If the values are not counts, or no sample has enough cells.
 
     Examples
     --------
@@ -69,45 +71,80 @@ def pseudobulk(
     >>> samples.X.tolist(), samples.obs["sex"].tolist()
     ([[2.0, 2.0], [3.0, 3.0]], ['f', 'm'])
     """
-    adata = resolve_modality(data, mod)
-    columns = list(dict.fromkeys([*_listed_names(sample_key), *_listed_names(groupby)]))
-    if not columns:
+    view = View.of(data, mod, layer)
+    of_samples, divided = as_items(sample_key), [] if groupby is None else as_items(groupby)
+    if not of_samples:
         msg = "`sample_key` is empty: name the column with the sample of each cell."
         raise ValueError(msg)
-    counts = check_counts(read_layer(adata, layer), name="X" if layer is None else f"layers[{layer!r}]")
-    labels = [read_labels(data, column, mod=mod) for column in columns]
-    cells = np.flatnonzero(np.all([label.codes >= 0 for label in labels], axis=0))
-    pairs = np.stack([label.codes[cells] for label in labels], axis=1)
+    labels = {name: view.labels(name) for name in dict.fromkeys([*of_samples, *divided])}
+    labels |= {name: merge_spellings(labels[name]) for name in divided if name not in of_samples}
+    # What is a number among the cells is one among their samples
+    columns = view.columns(list(labels), "sample_key")
+    numbers = [name for name in columns if is_number(columns[name])]
+    summed = sum_samples(view, labels, min_cells, more=columns[numbers])
+    result = AnnData(summed.counts, obs=summed.obs, var=view.adata.var.copy())
+    result.obs_names_make_unique()
+    return result
+
+
+@dataclass(frozen=True)
+class SampleSums:
+    """Summed counts of samples."""
+
+    counts: Any
+    """Samples x genes."""
+    obs: pd.DataFrame
+    """The labels of each sample, its number of cells, and what is the same in all of these."""
+
+
+def sum_samples(view: View, labels: Mapping[str, pd.Categorical], min_cells: int, *, more: pd.DataFrame) -> SampleSums:
+    """Sum the counts of the cells of each sample, block by block where they are in a file.
+
+    Parameters
+    ----------
+    view
+        Cells.
+    labels
+        Labels that make a sample, by the name of their column.
+    min_cells
+        Fewest cells of a sample.
+    more
+        Columns that stand in the result as they are, where the cells of each sample agree.
+
+    Raises
+    ------
+    ValueError
+        If the values are not counts, or no sample has enough cells.
+    """
+    cells = np.flatnonzero(np.all([label.codes >= 0 for label in labels.values()], axis=0))
+    pairs = np.stack([label.codes[cells] for label in labels.values()], axis=1)
     units, unit = np.unique(pairs, axis=0, return_inverse=True)
     sizes = np.bincount(unit.ravel(), minlength=len(units))
     kept = np.flatnonzero(sizes >= min_cells)
     if not len(kept):
         msg = (
-            f"None of the {len(units)} samples of {' x '.join(map(repr, columns))} has {min_cells} cells or more; the "
+            f"None of the {len(units)} samples of {' x '.join(map(repr, labels))} has {min_cells} cells or more; the "
             f"largest has {sizes.max(initial=0)}. Lower `min_cells`."
         )
         raise ValueError(msg)
     renumbered = np.full(len(units), -1)
     renumbered[kept] = np.arange(len(kept))
-    sample = renumbered[unit.ravel()]
-    cells, sample = cells[sample >= 0], sample[sample >= 0]
+    codes = np.full(view.adata.n_obs, -1)
+    codes[cells] = renumbered[unit.ravel()]
+    counts = sum_cells(view.source, codes, len(kept), check=view.check_counts)
 
     keys = {
-        column: pd.Categorical.from_codes(units[kept, i], categories=label.categories)
-        for i, (column, label) in enumerate(zip(columns, labels, strict=True))
+        name: pd.Categorical.from_codes(units[kept, i], categories=label.categories).remove_unused_categories()
+        for i, (name, label) in enumerate(labels.items())
     }
-    obs = pd.DataFrame({column: key.remove_unused_categories() for column, key in keys.items()})
+    obs = pd.DataFrame(keys)
     obs[Key.obs.N_CELLS] = sizes[kept]
-    constant = _constant_columns(adata.obs.drop(columns=obs.columns, errors="ignore").iloc[cells], sample)
-    obs = pd.concat([obs, constant], axis=1)
+    included = np.flatnonzero(codes >= 0)
+    others = view.adata.obs.drop(columns=obs.columns, errors="ignore").assign(**dict(more.items()))
+    for name, values in _constant_columns(others.iloc[included], codes[included]).items():
+        obs[name] = values
     obs.index = pd.Index(["_".join(row) for row in zip(*(key.astype(str) for key in keys.values()), strict=True)])
-    result = AnnData(sum_cells(counts, cells, sample), obs=obs, var=adata.var.copy())
-    result.obs_names_make_unique()
-    return result
-
-
-def _listed_names(names: str | Sequence[str] | None) -> list[str]:
-    return [] if names is None else [names] if isinstance(names, str) else list(names)
+    return SampleSums(counts, obs)
 
 
 def _constant_columns(frame: pd.DataFrame, sample: NDArray[np.intp]) -> pd.DataFrame:

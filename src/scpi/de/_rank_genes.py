@@ -1,22 +1,21 @@
 from __future__ import annotations
 
 import re
-import warnings
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from scpi._docs import fill
+from scpi._groups import REST, as_items, other_mean, plan_comparisons
 from scpi._keys import Key
-from scpi._mudata import resolve_modality
 from scpi._ranking import Ranking, write_ranking
 from scpi._settings import settings
-from scpi._slots import listed, read_labels, read_layer, result_params, tested_layers
-from scpi.de._expression import Expression, prepare_expression
+from scpi._slots import listed, result_params, tested_layers
+from scpi._view import View
+from scpi._warn import warn_user
 from scpi.de._fdr import false_discovery_control
-from scpi.de._fold_change import log2_fold_changes, mean_counts, other_mean
-from scpi.de._plan import REST, plan_comparisons
+from scpi.de._fold_change import fold_changes, mean_counts
 from scpi.de._registry import find, registered
 from scpi.de._tests._method import Cells
 
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
-    from scpi.de._plan import Plan
+    from scpi._groups import Label, Plan
+    from scpi._screen._expression import Expression
     from scpi.de._tests._method import Method
 
 CorrMethod = Literal["benjamini-hochberg", "bonferroni"]
@@ -42,12 +42,12 @@ def rank_genes(
     groupby: str,
     *,
     method: str = "wilcoxon",
-    groups: Sequence[str] | Literal["all"] = "all",
-    reference: str = REST,
+    groups: Label | Sequence[Label] | Literal["all"] = "all",
+    reference: Label = REST,
     layer: str | None = None,
     transform: Transform = "auto",
     sample_key: str | None = None,
-    covariates: Sequence[str] = (),
+    covariates: str | Sequence[str] = (),
     pseudocount: float = 0.01,
     rankby_abs: bool = False,
     corr_method: CorrMethod = "benjamini-hochberg",
@@ -138,31 +138,24 @@ def rank_genes(
     >>> sc.get.rank_genes_groups_df(adata, "CD14+ Monocyte")["names"][:2].tolist()
     ['FCGR3A', 'TMEM176B']
     """
-    adata = resolve_modality(data, mod)
+    view = View.of(data, mod, layer)
     test = find(method)
+    covariates = as_items(covariates)
     _check_arguments(test, corr_method, corr_scope, transform, pseudocount, sample_key, covariates, options)
-    if not adata.var_names.is_unique:
-        msg = "Gene names must be unique in a ranking: call `adata.var_names_make_unique()` first."
-        raise ValueError(msg)
-    labels = read_labels(data, groupby, mod=mod)
-    plan = plan_comparisons(labels, groupby, groups, reference, test.min_size if test.unit == "cell" else 1)
-    _warn_of_clusters(adata, groupby, layer)
-    log_base = adata.uns.get("log1p", {}).get("base") if "log1p" in adata.uns else None
-    expression = prepare_expression(read_layer(adata, layer), takes=test.takes, transform=transform, log_base=log_base)
-    n_jobs = settings.n_jobs if n_jobs is None else n_jobs
-    cells = Cells(
-        values=expression.tested,
-        codes=plan.codes,
-        reference=plan.reference,
-        samples=None if sample_key is None else read_labels(data, sample_key, mod=mod).codes.astype(np.intp),
-        covariates=adata.obs[list(covariates)] if covariates else None,
-        n_jobs=n_jobs,
+    genes = view.genes
+    plan = plan_comparisons(
+        view.labels(groupby), groupby, groups, reference, test.min_size if test.unit == "cell" else 1
     )
+    _warn_of_clusters(view.adata, groupby, layer)
+    adjusted = view.columns(covariates, "covariates") if covariates else None
+    samples = None if sample_key is None else view.labels(sample_key).codes.astype(np.intp)
+    expression = view.expression(test.takes, transform)
+    n_jobs = settings.n_jobs if n_jobs is None else n_jobs
+    cells = Cells(expression.tested, plan.codes, plan.reference, samples=samples, covariates=adjusted, n_jobs=n_jobs)
     comparison = test.test(cells, **options)
     n_tested = len(plan.tested)
     log_pval = comparison.log_pval[:n_tested]
-    genes = adata.var_names.to_numpy(dtype=object)
-    fold, average = _fold_changes(expression, plan, pseudocount, n_jobs)
+    fold, average = _fold_changes(view, expression, plan, pseudocount, n_jobs)
     ranking = Ranking(
         groups=np.array(plan.tested, dtype=object),
         genes=genes,
@@ -173,7 +166,7 @@ def rank_genes(
         extra={"effect": comparison.effect[:n_tested], "ave_expr": average},
         params=result_params(
             groupby=groupby,
-            reference=reference,
+            reference=plan.reference_name,
             method=method,
             use_raw=False,
             layer=layer,
@@ -183,13 +176,13 @@ def rank_genes(
             transform=expression.transform,
             pseudocount=pseudocount,
             sample_key=sample_key,
-            covariates=list(covariates) or None,
+            covariates=covariates or None,
             **options,
         ),
     )
     tables = _fractions(expression.tested, plan, genes) if pts else {}
-    result = data.copy() if copy else None
-    write_ranking(resolve_modality(data if result is None else result, mod), key_added, ranking, **tables)
+    result, target = view.output(copy)
+    write_ranking(target, key_added, ranking, **tables)
     return result
 
 
@@ -244,28 +237,31 @@ def _warn_of_clusters(adata: AnnData, groupby: str, layer: str | None) -> None:
     marked = hasattr(params, "get") and ("resolution" in params or "clustering" in params)
     clustered = bool(_CLUSTERING.match(groupby)) or marked
     if clustered and layer not in tested_layers(adata).values():
-        msg = (
+        warn_user(
             f"obs[{groupby!r}] looks like clusters of these cells: p-values of groups that were found in the same "
             "counts are too small. `scpi.de.thin_counts` gives some that hold."
         )
-        warnings.warn(msg, UserWarning, stacklevel=3)
 
 
 def _fold_changes(
-    expression: Expression, plan: Plan, pseudocount: float, n_jobs: int
+    view: View, expression: Expression, plan: Plan, pseudocount: float, n_jobs: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Log2 fold changes and average log2 expression, groups x genes."""
     if expression.scaled is None:
-        warnings.warn(
+        warn_user(
             "The values have negative numbers, as scaled data do: log fold changes are left out. Normalised counts or "
-            "their logarithm give both.",
-            UserWarning,
-            stacklevel=3,
+            f"their logarithm give both.{view.raw_advice}"
         )
         missing = np.full((len(plan.tested), expression.tested.shape[1]), np.nan)
         return missing, missing
-    mean = mean_counts(expression.scaled, plan.codes, plan.n_groups, log_base=expression.log_base, n_jobs=n_jobs)
-    fold, average = log2_fold_changes(mean, plan.sizes, reference=plan.reference, pseudocount=pseudocount)
+    fold, average = fold_changes(
+        expression.scaled,
+        plan.codes,
+        reference=plan.reference,
+        log_base=expression.log_base,
+        pseudocount=pseudocount,
+        n_jobs=n_jobs,
+    )
     return fold[: len(plan.tested)], average[: len(plan.tested)]
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from numba import njit
 from scipy import sparse
 
+from scpi._screen._matrix import row_blocks
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -89,19 +91,35 @@ def sum_rows(
     return total
 
 
-def sum_cells(counts: Any, cells: NDArray[np.intp], sample: NDArray[np.intp]) -> Any:
-    """Sums of the cells of each sample, block by block, as a product takes a copy of what it multiplies."""
-    order = np.argsort(sample, kind="stable")
-    cells, sample = cells[order], sample[order]
-    n_samples = int(sample[-1]) + 1
-    starts = np.searchsorted(sample, np.arange(n_samples + 1))
-    parts: list[Any] = []
-    first = 0
-    while first < n_samples:
-        last = max(first + 1, int(np.searchsorted(starts, starts[first] + _CELLS, side="right")) - 1)
-        block = slice(starts[first], starts[last])
-        n_cells = starts[last] - starts[first]
-        entries = (np.ones(n_cells), (sample[block] - first, np.arange(n_cells)))
-        parts.append(sparse.csr_matrix(entries, shape=(last - first, n_cells)) @ counts[cells[block]])
-        first = last
-    return sparse.vstack(parts, format="csr") if sparse.issparse(parts[0]) else np.concatenate(parts)
+def sum_cells(
+    counts: Any, codes: NDArray[np.intp], n_samples: int, *, check: Callable[[Any], Any] = lambda block: block
+) -> Any:
+    """Sums of the cells of each sample, samples x genes, as sparse as the counts.
+
+    Parameters
+    ----------
+    counts
+        Cells x genes, of any kind, in memory or not. They are read block by block.
+    codes
+        Sample of each cell; cells with a negative one are left out.
+    n_samples
+        Number of samples.
+    check
+        Given each block of cells; what it returns is summed.
+    """
+    total: Any = None
+    for rows, block in row_blocks(counts, _CELLS):
+        used = np.flatnonzero(codes[rows] >= 0)
+        # Few samples have cells in a block, and a dense product has a row for each
+        present, sample = np.unique(codes[rows][used], return_inverse=True)
+        member = sparse.csr_matrix((np.ones(len(used)), (sample, used)), shape=(len(present), block.shape[0]))
+        part = member @ check(block)
+        if sparse.issparse(part):
+            whole = sparse.csr_matrix(
+                (np.ones(len(present)), (present, np.arange(len(present)))), (n_samples, len(present))
+            )
+            total = whole @ part if total is None else total + whole @ part
+        else:
+            total = np.zeros((n_samples, block.shape[1])) if total is None else total
+            total[present] += part
+    return total

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -60,18 +59,3 @@ def check_groups(n_rows: int, codes: ArrayLike, reference: int | None, min_size:
         msg = f"Every group needs at least {min_size} row(s), but {named}."
         raise ValueError(msg)
     return array.astype(np.intp), len(sizes)
-
-
-def check_values(values: ArrayLike) -> Any:
-    """Give a finite matrix, dense or CSR, of rows x columns."""
-    matrix: Any = values if sparse.issparse(values) else np.asarray(values)
-    if sparse.issparse(values):
-        matrix = matrix.tocsr()
-    data = matrix.data if sparse.issparse(values) else matrix
-    if matrix.ndim != 2:
-        msg = f"`values` must be rows x columns, but has shape {matrix.shape}."
-        raise ValueError(msg)
-    if data.dtype.kind not in "fiub" or not np.isfinite(data).all():
-        msg = "`values` must be finite numbers, but has NaN, infinite or other values."
-        raise ValueError(msg)
-    return matrix

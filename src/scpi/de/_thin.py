@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from scpi._rng import as_generator
-from scpi.de._counts import check_counts
+from scpi._screen._checks import check_counts
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -47,7 +47,7 @@ def thin(
 
     Returns
     -------
-    The train and the test part, of the type of `counts` (sparse ones as CSR).
+    The train and the test part, dense where `counts` are and else in CSR format.
 
     Raises
     ------
@@ -78,8 +78,6 @@ def thin(
         train = np.zeros_like(matrix)
         train[rows, genes] = _draw(matrix[rows, genes], dispersion[genes], fraction, generator)
         return train, matrix - train
-    # One entry a cell and gene: two halves of a count, split apart, would not be a split of the count
-    matrix = matrix if matrix.has_canonical_format else _summed(matrix)
     drawn = _draw(matrix.data, dispersion[matrix.indices], fraction, generator)
     rest = matrix.data - drawn
     return _without_zeros(matrix, drawn), _without_zeros(matrix, rest)
@@ -121,13 +119,7 @@ def _draw(
     return train
 
 
-def _summed(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
-    matrix = matrix.copy()
-    matrix.sum_duplicates()
-    return matrix
-
-
 def _without_zeros(matrix: Any, data: NDArray[Any]) -> Any:
-    part = type(matrix)((data, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
+    part = sparse.csr_matrix((data, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
     part.eliminate_zeros()
     return part

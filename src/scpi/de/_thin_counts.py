@@ -6,10 +6,9 @@ import numpy as np
 
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._mudata import resolve_modality
 from scpi._rng import as_generator
-from scpi._slots import layer_name, read_layer, result_params
-from scpi.de._counts import check_counts
+from scpi._slots import result_params
+from scpi._view import View
 from scpi.de._overdispersion import estimate_overdispersion
 from scpi.de._thin import check_fraction, check_overdispersion, thin
 
@@ -91,8 +90,8 @@ def thin_counts(
     >>> bool((adata.layers["thinned_train"] + adata.layers["thinned_test"] == adata.X).all())
     True
     """
-    adata = resolve_modality(data, mod)
-    counts = check_counts(read_layer(adata, layer), name=layer_name(layer))
+    view = View.of(data, mod, layer)
+    counts = view.counts
     check_fraction(fraction)
     generator = as_generator(rng)
     estimated = isinstance(overdispersion, str)
@@ -102,11 +101,10 @@ def thin_counts(
             raise ValueError(msg)
         used = estimate_overdispersion(counts, rng=generator)
     else:
-        used = check_overdispersion(overdispersion, adata.n_vars)
+        used = check_overdispersion(overdispersion, view.adata.n_vars)
     train, test = thin(counts, fraction=fraction, overdispersion=used, rng=generator)
 
-    result = data.copy() if copy else None
-    target = resolve_modality(data if result is None else result, mod)
+    result, target = view.output(copy)
     target.layers[f"{key_added}_{Key.layers.TRAIN}"] = train
     target.layers[f"{key_added}_{Key.layers.TEST}"] = test
     target.var[f"{key_added}_{Key.var.OVERDISPERSION}"] = np.array(used)

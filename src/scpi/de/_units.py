@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
+from scpi._screen._matrix import as_dense
 from scpi._slots import listed
+from scpi.de._covariates import read_covariates
 from scpi.de._sums import sum_cells
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def sum_units(cells: Cells) -> Units:
     rows = np.flatnonzero((cells.codes >= 0) & (cells.samples >= 0))
     pairs = np.stack([cells.codes[rows], cells.samples[rows]], axis=1)
     units, unit = np.unique(pairs, axis=0, return_inverse=True)
-    summed: Any = sum_cells(cells.values, rows, unit.ravel())
+    unit_of_cell = np.full(len(cells.codes), -1)
+    unit_of_cell[rows] = unit.ravel()
+    summed = sum_cells(cells.values, unit_of_cell, len(units))
     codes = units[:, 0]
     few = np.flatnonzero(np.bincount(codes, minlength=int(cells.codes.max()) + 1) < 2)
     if len(few):
@@ -56,7 +59,7 @@ def sum_units(cells: Cells) -> Units:
     design = pd.DataFrame({f"group{code}": (codes == code).astype(float) for code in np.unique(codes)})
     if cells.covariates is not None:
         design = pd.concat([design, _covariates(cells.covariates.iloc[rows], unit.ravel(), len(units))], axis=1)
-    return Units(counts=summed.toarray() if sparse.issparse(summed) else summed, codes=codes, design=design)
+    return Units(counts=as_dense(summed), codes=codes, design=design)
 
 
 def contrast(units: Units, group: int, reference: int | None) -> NDArray[np.float64]:
@@ -79,12 +82,7 @@ def _covariates(covariates: pd.DataFrame, unit: NDArray[np.intp], n_units: int) 
         msg = f"The covariates of a sample must be the same in all of its cells, but {listed(varied)} differ."
         raise ValueError(msg)
     first = np.unique(unit, return_index=True)[1]
-    of_units = frame.iloc[first].reset_index(drop=True)
-    if of_units.isna().any(axis=None):
-        msg = f"The covariates have missing values: {listed(of_units.columns[of_units.isna().any()])}."
-        raise ValueError(msg)
-    for name in of_units:
-        if isinstance(of_units[name].dtype, pd.CategoricalDtype):
-            of_units[name] = of_units[name].cat.remove_unused_categories()
+    of_units = read_covariates(frame.iloc[first].reset_index(drop=True))
+    varied_between = of_units.loc[:, of_units.nunique() > 1]  # a constant says nothing
     assert len(of_units) == n_units  # every unit has a cell
-    return pd.get_dummies(of_units, drop_first=True, dtype=float)
+    return pd.get_dummies(varied_between, drop_first=True, dtype=float)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy import sparse
 
-from scpi.de._counts import check_counts
+from scpi._screen._checks import check_counts
+from scpi._screen._matrix import as_dense, sums
 from scpi.de._design import as_design, require_residuals
 from scpi.de._library import library_sizes
 from scpi.de._lowess import lowess_curve
@@ -94,8 +94,8 @@ def voom(
     model = as_design(design, n_samples=n_samples)
     require_residuals(model)
 
-    expression = np.asarray(matrix.toarray() if sparse.issparse(matrix) else matrix, dtype=np.float64) + 0.5
-    counted = np.asarray(matrix.sum(axis=0)).ravel() > 0
+    expression = as_dense(matrix, np.float64) + 0.5
+    counted = sums(matrix, axis=0) > 0
     if counted.sum() < 2:
         msg = f"A trend of the variance needs at least two genes with counts, but {int(counted.sum())} has any."
         raise ValueError(msg)

@@ -7,25 +7,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from scpi._screen._matrix import as_matrix, means, stored_values
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
 def as_cells(values: ArrayLike, name: str, *, min_cells: int = 1) -> Any:
     """Give finite float64 cells x genes: CSR where it was sparse, otherwise an array."""
-    matrix: Any = values
-    if sparse.issparse(matrix):
-        matrix = matrix.tocsr().astype(np.float64)
-        matrix.sum_duplicates()  # of a copy, which `astype` makes
-    else:
-        matrix = np.asarray(matrix, dtype=np.float64)
+    matrix = as_matrix(values, name=name).astype(np.float64, copy=False)
     if matrix.ndim != 2 or matrix.shape[1] == 0:
         msg = f"`{name}` must be cells x genes, but has shape {matrix.shape}."
         raise ValueError(msg)
     if matrix.shape[0] < min_cells:
         msg = f"`{name}` has {matrix.shape[0]} cell(s), but at least {min_cells} are needed."
         raise ValueError(msg)
-    if not np.isfinite(matrix.data if sparse.issparse(matrix) else matrix).all():
+    if not np.isfinite(stored_values(matrix)).all():
         msg = f"`{name}` has NaN or infinite values."
         raise ValueError(msg)
     return matrix
@@ -51,7 +48,7 @@ def select_genes(cells: Any, genes: ArrayLike | None) -> Any:
 
 def mean_of(cells: Any) -> NDArray[np.float64]:
     """Mean of each gene."""
-    return np.asarray(cells.mean(axis=0)).ravel()
+    return means(cells)
 
 
 def mean_and_variance(cells: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -3,13 +3,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-from scipy import sparse
 
 from scpi import get
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._ranking import read_ranking
+from scpi._screen._matrix import as_dense
 from scpi._slots import listed, read_labels
 from scpi.get._de_df import choose_groups
 from scpi.pl._figure import DIVERGING, PAGE_WIDTH, SMALL, finish, new_axes, shorten, style, symmetric_limit
@@ -213,7 +213,7 @@ def _of_cells(
             raise ValueError(msg)
         cells.append(of_group[np.arange(n_cells) * len(of_group) // n_cells])
     values = adata[np.concatenate(cells), genes].layers[layer]
-    dense = values.toarray() if sparse.issparse(values) else np.asarray(values)
+    dense = as_dense(values)
     return dense.T.astype(np.float64)
 
 

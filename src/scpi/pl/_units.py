@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._saliency import find_units
+from scpi._screen._matrix import as_dense
 from scpi._slots import listed
 from scpi.pl._figure import PAGE_WIDTH, finish, panel_grid, style
 from scpi.pl._unit_titles import unit_titles
@@ -146,7 +146,7 @@ def _activity(adata: AnnData, use_rep: str, key: str) -> tuple[NDArray[np.float6
         )
         raise KeyError(msg)
     value: Any = adata.obsm[use_rep]
-    values = value.toarray() if sparse.issparse(value) else np.asarray(value, dtype=np.float64)
+    values = as_dense(value, np.float64)
     names: Any = value.columns if isinstance(value, pd.DataFrame) else None
     stored = adata.uns.get(key)
     if names is None and hasattr(stored, "get") and len(stored.get("units", ())) == values.shape[1]:

@@ -8,9 +8,9 @@ from scipy.optimize import linear_sum_assignment
 from scpi._docs import fill
 from scpi._gene_sets import read_gene_sets
 from scpi._keys import Key
-from scpi._mudata import resolve_modality
 from scpi._saliency import read_saliency
 from scpi._slots import listed, read_result, result_params
+from scpi._view import View
 from scpi.tl._gene_set_impact import check_numbers
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ def annotate_units(
     >>> adata.uns["unit_annotation"]["sets"].tolist() == adata.varm["programs"].columns.tolist()
     True
     """
-    adata = resolve_modality(data, mod)
+    view = View.of(data, mod)
+    adata = view.adata
     for name, value, known in (("how", how, get_args(How)), ("by", by, get_args(By))):
         if value not in known:
             msg = f"`{name}` must be one of {listed(known)}, but is {value!r}."
@@ -117,8 +118,8 @@ def annotate_units(
         "margin": _margins(score, shown),
         "genes": _driving_genes(adata, stored, units, z[rows, shown], np.where(found >= 0, names[found], ""), n_genes),
     }
-    result = data.copy() if copy else None
-    resolve_modality(data if result is None else result, mod).uns[key_added] = annotation
+    result, target = view.output(copy)
+    target.uns[key_added] = annotation
     return result
 
 

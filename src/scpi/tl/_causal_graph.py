@@ -7,8 +7,8 @@ import pandas as pd
 
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._mudata import resolve_modality
 from scpi._slots import result_params
+from scpi._view import View
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -62,7 +62,7 @@ def causal_graph(
     ValueError
         If `n_sets` is negative.
     """
-    adata = resolve_modality(data, mod)
+    view = View.of(data, mod)
     if n_sets < 0:
         msg = f"`n_sets` must not be negative, but is {n_sets}."
         raise ValueError(msg)
@@ -89,8 +89,7 @@ def causal_graph(
         "targets": _plain(targets, "perturbation", "factor"),
         "assignment": assignment.to_numpy(dtype=np.float64),
     }
-    result = data.copy() if copy else None
-    target = adata if result is None else resolve_modality(result, mod)
+    result, target = view.output(copy)
     target.uns[key_added] = stored
     return result
 

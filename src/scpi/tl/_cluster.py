@@ -8,9 +8,9 @@ from anndata import AnnData
 from scpi import model as models
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._mudata import resolve_modality
 from scpi._rng import as_generator
-from scpi._slots import find_layer, listed, result_params
+from scpi._slots import result_params
+from scpi._view import View
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,13 +94,13 @@ def cluster(
     >>> adata.obs["cluster"].cat.categories.tolist(), adata.obsm["X_cluster"].shape
     (['0', '1'], (100, 16))
     """
-    adata = resolve_modality(data, mod)
+    view = View.of(data, mod, layer)
     if isinstance(model, str):
         columns = {"labels_key": labels_key, "size_factor_key": size_factor_key}
         setup = {name: column for name, column in columns.items() if column is not None}
         seed = _seed(rng)
         trained = _train(
-            _cells(adata, layer, setup),
+            _cells(view, setup),
             model,
             setup,
             n_clusters=n_clusters,
@@ -113,11 +113,14 @@ def cluster(
         params = setup | {"layer": layer, "seed": seed} | model_kwargs
     else:
         _check_given(model, n_clusters, layer, model_kwargs)
-        trained, source, params = model, data if model.registry["setup_method_name"] == "setup_mudata" else adata, {}
+        trained, source, params = (
+            model,
+            data if model.registry["setup_method_name"] == "setup_mudata" else view.adata,
+            {},
+        )
     labels = trained.predict(source)
     embedding = trained.get_latent_representation(source)
-    result = data.copy() if copy else None
-    target = adata if result is None else resolve_modality(result, mod)
+    result, target = view.output(copy)
     occurring = set(labels)
     target.obs[key_added] = pd.Categorical(labels, categories=[name for name in trained.clusters_ if name in occurring])
     target.obsm[f"X_{key_added}"] = embedding
@@ -133,14 +136,13 @@ def _seed(rng: int | np.random.Generator | None) -> int:
     return rng if isinstance(rng, int) else int(generator.integers(2**31))
 
 
-def _cells(adata: AnnData, layer: str | None, setup: dict[str, str]) -> AnnData:
+def _cells(view: View, setup: dict[str, str]) -> AnnData:
     """The counts and what the setup names, so that the setup leaves the data as they are."""
-    missing = [column for column in setup.values() if column not in adata.obs]
-    if missing:
-        msg = f"`adata.obs` has no column {missing[0]!r}, only {listed(adata.obs)}."
-        raise KeyError(msg)
-    obs = pd.DataFrame({column: adata.obs[column] for column in setup.values()}, index=adata.obs_names)
-    return AnnData(find_layer(adata, layer), obs=obs, var=pd.DataFrame(index=adata.var_names))
+    obs = pd.concat(
+        [pd.DataFrame(index=view.adata.obs_names), *(view.columns(column, key) for key, column in setup.items())],
+        axis=1,
+    )
+    return AnnData(view.matrix, obs=obs, var=view.adata.var[[]])
 
 
 def _train(

@@ -7,9 +7,9 @@ import pandas as pd
 
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._mudata import resolve_modality
 from scpi._saliency import read_saliency
 from scpi._slots import result_params
+from scpi._view import View
 from scpi.tl._impact._consensus import consensus
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ def consensus_programs(
     >>> adata.uns["consensus_programs"]["n_found"].tolist()
     [4, 4, 4]
     """
-    adata = resolve_modality(data, mod)
+    view = View.of(data, mod)
+    adata = view.adata
     runs = [runs] if isinstance(runs, str) else list(runs)
     min_runs = max(2, -(-len(runs) // 2)) if min_runs is None else min_runs
     _check_arguments(len(runs), min_similarity, min_runs)
@@ -116,8 +117,7 @@ def consensus_programs(
         )
         raise ValueError(msg)
     names = np.array([f"program_{i}" for i in range(n_programs)], dtype=object)
-    result = data.copy() if copy else None
-    target = resolve_modality(data if result is None else result, mod)
+    result, target = view.output(copy)
     target.varm[key_added] = pd.DataFrame(found.programs.astype(np.float32), index=target.var_names, columns=names)
     target.uns[key_added] = {
         "params": result_params(

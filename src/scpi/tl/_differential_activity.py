@@ -7,10 +7,13 @@ import pandas as pd
 
 from scpi._docs import fill
 from scpi._gene_sets import read_gene_sets
-from scpi._groups import choose_groups
+from scpi._groups import as_items, choose_groups, group_sizes
 from scpi._keys import Key
-from scpi._mudata import resolve_modality
-from scpi._slots import listed, read_activity, read_labels, result_params
+from scpi._screen._labels import Labelling
+from scpi._screen._matrix import sums
+from scpi._screen._spellings import merged_spellings
+from scpi._slots import listed, read_activity, result_params
+from scpi._view import View
 from scpi.de import TestResult, false_discovery_control, group_moments, welch, wilcoxon
 from scpi.metrics import dar, hits_at_n
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import NDArray
+
+    from scpi._groups import Label
 
 Method = Literal["welch", "wilcoxon"]
 _TESTS = {"welch": welch, "wilcoxon": wilcoxon}
@@ -31,13 +36,13 @@ def differential_activity(
     *,
     activity_key: str = Key.obsm.PATHWAY_ACTIVITY,
     groupby: str = Key.obs.PERTURBATION,
-    reference: str = "control",
-    groups: Sequence[str] | Literal["all"] = "all",
+    reference: Label | Sequence[Label] = "control",
+    groups: Label | Sequence[Label] | Literal["all"] = "all",
     method: Method = "welch",
     gene_sets_key: str = Key.varm.GENE_SETS,
     target_genes: Mapping[str, str | Sequence[str]] | None = None,
-    n_top: Sequence[int] = (25, 100),
-    delimiter: str = "+",
+    n_top: int | Sequence[int] = (25, 100),
+    delimiter: str | None = "+",
     min_cells: int = 2,
     key_added: str = Key.uns.DIFFERENTIAL_ACTIVITY,
     mod: str | None = None,
@@ -112,7 +117,8 @@ def differential_activity(
     >>> adata.uns["differential_activity"]["results"][["group", "set", "effect"]].values.tolist()
     [['A', '0', 4.0]]
     """
-    adata = resolve_modality(data, mod)
+    view = View.of(data, mod)
+    adata, n_top = view.adata, as_items(n_top)
     if method not in get_args(Method):
         msg = f"`method` must be one of {listed(get_args(Method))}, but is {method!r}."
         raise ValueError(msg)
@@ -123,8 +129,16 @@ def differential_activity(
     if not np.isfinite(activity).all():
         msg = f"The activity `adata.obsm[{activity_key!r}]` has NaN or infinite values."
         raise ValueError(msg)
-    labels = read_labels(data, groupby, mod=mod)
-    tested = _choose_groups(labels, groupby, reference, groups, min_cells)
+    labelling = Labelling.of(reference, delimiter or None)
+    written = view.labels(groupby)
+    merged_spellings(written.categories, map(labelling.canonical, written.categories))
+    labels, reference = labelling.read(written), labelling.control
+    named = (
+        groups
+        if isinstance(groups, str) and groups == "all"
+        else [_canonical(one, labelling) for one in as_items(groups)]
+    )
+    tested = _choose_groups(labels, groupby, reference, named, min_cells)
 
     # Code 0 is the reference, and cells of groups that are not tested have a negative one
     order = pd.Index([reference, *tested])
@@ -134,7 +148,7 @@ def differential_activity(
     mean = group_moments(activity, codes, n_groups=len(order)).mean
     comparison = TestResult(effect=mean[1:] - mean[0], score=full.score[1:], log_pval=full.log_pval[1:])
 
-    own, targets = _own_sets(adata, gene_sets_key, names, tested, target_genes, delimiter)
+    own, targets = _own_sets(adata, gene_sets_key, names, tested, target_genes, labelling)
     pval_adj = false_discovery_control(comparison.pval)
     sizes = np.bincount(codes[codes >= 0], minlength=len(order))
     summary = pd.DataFrame(
@@ -163,15 +177,19 @@ def differential_activity(
         "results": _tidy(comparison, pval_adj, tested, names),
         "summary": summary,
     }
-    result = data.copy() if copy else None
-    resolve_modality(data if result is None else result, mod).uns[key_added] = stored
+    result, target = view.output(copy)
+    target.uns[key_added] = stored
     return result
+
+
+def _canonical(label: Label, labelling: Labelling) -> str:
+    return labelling.canonical(label) or str(label)
 
 
 def _choose_groups(
     labels: pd.Categorical, groupby: str, reference: str, groups: Sequence[str] | Literal["all"], min_cells: int
 ) -> list[str]:
-    counts = dict(zip(labels.categories, np.bincount(labels.codes[labels.codes >= 0]), strict=True))
+    counts = group_sizes(labels)
     if counts.get(reference, 0) < min_cells:
         msg = (
             f"`obs[{groupby!r}]` has {counts.get(reference, 0)} cell(s) of the reference {reference!r}, but at least "
@@ -187,21 +205,21 @@ def _own_sets(
     names: NDArray[np.object_],
     groups: Sequence[str],
     target_genes: Mapping[str, str | Sequence[str]] | None,
-    delimiter: str,
+    labelling: Labelling,
 ) -> tuple[NDArray[np.bool_], list[str]]:
     """Whether a perturbed gene is in a set, groups x sets, and the measured genes that each group hits."""
     own = np.zeros((len(groups), len(names)), dtype=bool)
+    given = {labelling.canonical(label): genes for label, genes in (target_genes or {}).items()}
     hit: list[list[str]] = []
     for group in groups:
-        genes = (target_genes or {}).get(group, group.split(delimiter) if delimiter else [group])
-        genes = [genes] if isinstance(genes, str) else list(genes)
+        genes = as_items(given.get(group, labelling.members(group)))
         hit.append([gene for gene in (str(gene).strip() for gene in genes) if gene in adata.var_names])
     if gene_sets_key in adata.varm:
         membership, set_names = read_gene_sets(adata, gene_sets_key)
         column = pd.Index(set_names).get_indexer(names)
         for row, genes in enumerate(hit):
             if genes:
-                member = np.asarray(membership[adata.var_names.isin(genes)].sum(axis=0)).ravel() > 0
+                member = sums(membership[adata.var_names.isin(genes)], axis=0) > 0
                 own[row] = (column >= 0) & member[column]
     return own, [";".join(genes) for genes in hit]
 

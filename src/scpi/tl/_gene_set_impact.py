@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -9,11 +8,14 @@ import numpy as np
 from scpi._docs import fill
 from scpi._gene_sets import read_gene_sets
 from scpi._keys import Key
-from scpi._mudata import resolve_modality
 from scpi._rng import as_generator
 from scpi._saliency import read_saliency
+from scpi._screen._checks import check_values
+from scpi._screen._matrix import means
 from scpi._settings import settings
-from scpi._slots import listed, read_layer, result_params
+from scpi._slots import layer_name, listed, read_layer, result_params
+from scpi._view import View
+from scpi._warn import warn_user
 from scpi.de import false_discovery_control
 from scpi.tl._impact._bins import expression_bins
 from scpi.tl._impact._median import MedianImpact
@@ -156,7 +158,8 @@ def gene_set_impact(
     >>> (adata.uns["gene_set_impact"]["zscore"] > 3).tolist()
     [[True, False], [False, True]]
     """
-    adata = resolve_modality(data, mod)
+    view = View.of(data, mod)
+    adata = view.adata
     if statistic not in get_args(Statistic):
         msg = f"`statistic` must be one of {listed(get_args(Statistic))}, but is {statistic!r}."
         raise ValueError(msg)
@@ -174,13 +177,13 @@ def gene_set_impact(
     chosen = choose_sets(adata, sets, layer=layer, n_bins=n_bins, min_size=min_size, max_size=max_size)
     draws = _N_PERM.get(statistic) if n_perm is None else n_perm
     if read is None:
-        impact, z, pval, units = _median(data, model, chosen, method, draws, n_cells, generator, mod)
+        impact, z, pval, units = _median(view, model, chosen, method, draws, n_cells, generator)
     else:
         scores, units = read
         impact, z, pval = _of_scores(scores, chosen, statistic, draws, generator)
         _warn_of_silence(scores, units)
-    result = data.copy() if copy else None
-    resolve_modality(data if result is None else result, mod).uns[key_added] = {
+    result, target = view.output(copy)
+    target.uns[key_added] = {
         "params": result_params(
             statistic=statistic,
             key=None if statistic == "median" else key,
@@ -226,10 +229,7 @@ def choose_sets(
         limits = f"min_size={min_size}" + ("" if max_size is None else f" and max_size={max_size}")
         msg = f"None of the {len(names)} gene sets is within {limits}: they have {sizes.min()} to {sizes.max()} genes."
         raise ValueError(msg)
-    mean = np.asarray(read_layer(adata, layer).mean(axis=0), dtype=np.float64).ravel()
-    if not np.isfinite(mean).all():
-        msg = "The expression by which genes are matched has NaN or infinite values."
-        raise ValueError(msg)
+    mean = means(check_values(read_layer(adata, layer), name=layer_name(layer), columns="genes"))
     return SetsOfGenes(membership[:, np.flatnonzero(kept)].tocsr(), names[kept], expression_bins(mean, n_bins))
 
 
@@ -280,36 +280,32 @@ def _of_scores(
 
 
 def _median(
-    data: AnnData | MuData,
+    view: View,
     model: Any,
     chosen: SetsOfGenes,
     method: str,
     n_perm: int | None,
     n_cells: int | None,
     rng: np.random.Generator,
-    mod: str | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.object_]]:
     """Mean over cells of the median over the set, z-score and p-value, units x sets; and the units."""
     if model is None:
         msg = "The statistic 'median' is taken in single cells: give the `model` whose units are explained."
         raise ValueError(msg)
     # Needs torch, which the other statistics do without
-    from scpi.attribution._stream import Question, stream
+    from scpi.attribution import attribute_batches
     from scpi.model import attribution_target
     from scpi.tl._gradient_input import expression_of_model
 
     target = attribution_target(model, "latent")
-    x, _ = expression_of_model(data, model, mod=mod)
+    x, _ = expression_of_model(view, model)
     if n_cells is not None and n_cells < x.shape[0]:
         x = x[np.sort(rng.choice(x.shape[0], n_cells, replace=False))]
-    codes = np.zeros(x.shape[0], dtype=np.intp)
     units = list(range(len(target.names)))
-    question = Question(
-        target, x, codes, [units], method, None, None, getattr(model, "device", None), int(rng.integers(2**31)), {}
-    )
+    device, seed = getattr(model, "device", None), int(rng.integers(2**31))
     found = MedianImpact(len(units), chosen.membership, chosen.bins, n_perm=int(n_perm or 1), rng=rng)
-    for _, _, explained in stream(question):
-        found.add(explained.of_genes(unit).cpu().numpy() for unit in units)
+    for batch in attribute_batches(target, x, method=method, device=device, rng=seed):
+        found.add(batch.of_output(unit) for unit in units)
     impact, null = found.result()
     names = np.array([str(name) for name in target.names], dtype=object)
     return impact, null.zscore(impact), null.pval(impact), names
@@ -318,9 +314,7 @@ def _median(
 def _warn_of_silence(scores: NDArray[np.float64], units: NDArray[np.object_]) -> None:
     silent = units[np.ptp(scores, axis=0) == 0]
     if len(silent):
-        warnings.warn(
+        warn_user(
             f"These units have the same saliency for all genes, as units that have vanished have: {listed(silent)}. No "
-            "gene set can have an impact on them (z = 0, p = 1).",
-            UserWarning,
-            stacklevel=3,
+            "gene set can have an impact on them (z = 0, p = 1)."
         )

@@ -11,7 +11,7 @@ import pandas as pd
 from scpi._docs import fill
 from scpi._gene_sets import match_gene_sets, parse_gene_sets, write_gene_sets
 from scpi._keys import Key
-from scpi._mudata import resolve_modality
+from scpi._view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -140,7 +140,8 @@ def gene_sets(
     >>> adata.varm["gene_sets"].toarray().ravel()
     array([ True,  True, False])
     """
-    adata = resolve_modality(data, mod)
+    view = View.of(data, mod)
+    adata = view.adata
     match = match_gene_sets(
         _measured_ids(adata, id_column),
         parse_gene_sets(sets, source=source, target=target),
@@ -168,6 +169,6 @@ def gene_sets(
         "mapped": id_map is not None,
         "file": Path(sets).name if isinstance(sets, str | os.PathLike) else None,
     }
-    result = data.copy() if copy else None
-    write_gene_sets(resolve_modality(data if result is None else result, mod), match, params=params, key=key_added)
+    result, written = view.output(copy)
+    write_gene_sets(written, match, params=params, key=key_added)
     return result

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scvi import REGISTRY_KEYS
 
-from scpi._mudata import resolve_modality
-from scpi._slots import layer_name, listed, read_labels, read_layer, tested_layers
-from scpi.de._counts import check_counts
+from scpi._slots import listed, tested_layers
 from scpi.model import attribution_target
 from scpi.model.base import has_logits
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from mudata import MuData
+
+    from scpi._view import View
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +30,10 @@ _CUSTOMARY = ("cell_type", "celltype", "cell_types", "leiden", "louvain", "clust
 class GradientInput:
     """Counts and groups of cells."""
 
+    view: View
+    """The data, with the layer of the counts."""
     counts: Any
     """Cells x genes, as the network reads them."""
-    layer: str | None
-    """Layer of the counts."""
     labels: pd.Categorical
     """Group of each cell."""
     groupby: str
@@ -47,72 +46,52 @@ class GradientInput:
     @property
     def is_held_out(self) -> bool:
         """Whether the counts for the tests were held out from the network."""
-        return self.tested_layer != self.layer
+        return self.tested_layer != self.view.layer
 
 
-def read_input(
-    data: AnnData | MuData,
-    adata: AnnData,
-    groupby: str | None,
-    *,
-    model: Any,
-    layer: str | None,
-    mod: str | None,
-    predicted: str,
-) -> GradientInput:
+def read_input(view: View, groupby: str | None, *, model: Any, predicted: str) -> GradientInput:
     """Find counts and groups.
 
     Parameters
     ----------
-    data
-        What was given.
-    adata
-        The modality of it that is ranked.
-    groupby, layer, mod
+    view
+        Cells, and the layer that was named.
+    groupby
         As for the tool.
     model
         Trained model, or `None`.
     predicted
         Column for the groups that the model assigns.
     """
-    if not adata.var_names.is_unique:
-        msg = "Gene names must be unique in a ranking: call `adata.var_names_make_unique()` first."
-        raise ValueError(msg)
     if model is None:
-        layer = _layer_of_counts(adata, layer)
-        counts = read_layer(adata, layer)
+        view = _view_of_counts(view)
+        counts = view.counts
     else:
-        counts, layer = expression_of_model(data, model, mod=mod, layer=layer)
+        counts, layer = expression_of_model(view, model, layer=view.layer)
+        view = replace(view, layer=layer)
+        counts = view.check_counts(counts)
     from_model = groupby is None and model is not None and has_logits(model)
     if from_model:
         labels = pd.Categorical(
-            np.asarray(model.predict(data), dtype=object), categories=attribution_target(model, "logit").names
+            np.asarray(model.predict(view.data), dtype=object), categories=attribution_target(model, "logit").names
         )
         groupby = predicted
     else:
-        groupby = _find_groups(adata) if groupby is None else groupby
-        labels = read_labels(data, groupby, mod=mod)
-    name = layer_name(layer)
-    return GradientInput(
-        counts=check_counts(counts, name=name),
-        layer=layer,
-        labels=labels,
-        groupby=groupby,
-        from_model=from_model,
-        tested_layer=layer if layer is None else tested_layers(adata).get(layer, layer),
-    )
+        groupby = _find_groups(view.adata) if groupby is None else groupby
+        labels = view.labels(groupby)
+    layer = view.layer
+    tested = layer if layer is None else tested_layers(view.adata).get(layer, layer)
+    return GradientInput(view, counts, labels, groupby, from_model, tested)
 
 
-def expression_of_model(
-    data: AnnData | MuData, model: Any, *, mod: str | None, layer: str | None = None
-) -> tuple[Any, str | None]:
+def expression_of_model(view: View, model: Any, *, layer: str | None = None) -> tuple[Any, str | None]:
     """Expression that the model reads, once the data has been checked against it, and its layer."""
     registered = model.registry["setup_args"].get("layer")
     if layer is not None and layer != registered:
         msg = f"The model reads the layer {registered!r}, but `layer` is {layer!r}: leave it out."
         raise ValueError(msg)
-    _check_genes(model, resolve_modality(data, mod), mod)
-    checked = model._validate_anndata(data)
+    _check_genes(model, view.adata, view.mod)
+    checked = model._validate_anndata(view.data)
     return model.get_anndata_manager(checked, required=True).get_from_registry(REGISTRY_KEYS.X_KEY), registered
 
 
@@ -133,16 +112,16 @@ def _check_genes(model: Any, adata: AnnData, mod: str | None) -> None:
         raise ValueError(msg)
 
 
-def _layer_of_counts(adata: AnnData, layer: str | None) -> str | None:
+def _view_of_counts(view: View) -> View:
     """The layer that was named, or `X` if it holds counts, or the layer that is called so."""
-    if layer is not None or _COUNTS not in adata.layers:
-        return layer
+    if view.layer is not None or _COUNTS not in view.adata.layers:
+        return view
     try:
-        check_counts(read_layer(adata, None))
+        view.counts  # noqa: B018 - read to see whether they are
     except ValueError:
-        logger.info("`adata.X` holds no counts: those in `adata.layers['counts']` are used.")
-        return _COUNTS
-    return None
+        logger.info("`adata.X` does not hold counts: those in `adata.layers['counts']` are used.")
+        return replace(view, layer=_COUNTS)
+    return view
 
 
 def _find_groups(adata: AnnData) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from scpi._groups import other_mean
+from scpi._screen._matrix import sums
 from scpi.attribution import attribute_cells, attribute_groups, centroid_logits, contrast
 from scpi.de import log_means, shrink_effects
-from scpi.de._fold_change import other_mean
 from scpi.model import attribution_target
 from scpi.tl._classifier import train_classifier
 
@@ -86,7 +87,6 @@ def network_scores(
     reference: str,
     *,
     model: Any,
-    data: Any,
     method: str,
     seed: int,
     options: dict[str, Any],
@@ -99,8 +99,6 @@ def network_scores(
         As for the decoder.
     model
         Trained model; a classifier of the groups is trained if `None`.
-    data
-        The cells, as the model takes them.
     method
         Name of the attribution.
     seed
@@ -108,7 +106,7 @@ def network_scores(
     options
         Of the method, and `spread`.
     """
-    logits = _logits(given, codes, names, model=model, data=data, seed=seed)
+    logits = _logits(given, codes, names, model=model, seed=seed)
     kept = [name for name in names if name != reference]
     target = contrast(logits, kept, reference=reference)
     place = np.array([kept.index(name) if name in kept else -1 for name in names])
@@ -118,7 +116,7 @@ def network_scores(
     blank = np.full((len(names), given.counts.shape[1]), np.nan)
 
     # Weights of a gene without counts are as they were drawn
-    unseen = np.asarray(given.counts.sum(axis=0)).ravel() == 0
+    unseen = sums(given.counts, axis=0) == 0
 
     def widen(values: NDArray[np.float64]) -> NDArray[np.float64]:
         table = blank.copy()
@@ -137,12 +135,12 @@ def network_scores(
 
 
 def _logits(
-    given: GradientInput, codes: NDArray[np.intp], names: list[str], *, model: Any, data: Any, seed: int
+    given: GradientInput, codes: NDArray[np.intp], names: list[str], *, model: Any, seed: int
 ) -> AttributionTarget:
     """Logits of the groups: of the model's own, of distances from their centroids, or of a classifier."""
     if model is None:
         return train_classifier(given.counts, codes, names, seed=seed)
     if given.from_model:
         return attribution_target(model, "logit")
-    latent = model.get_latent_representation(data)
+    latent = model.get_latent_representation(given.view.data)
     return centroid_logits(attribution_target(model, "latent"), latent, codes, names=names)

@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scpi._mudata import resolve_modality
+from scpi._groups import plan_comparisons
 from scpi._ranking import Ranking, write_ranking
-from scpi._slots import read_labels, read_layer
-from scpi.de._expression import prepare_expression
-from scpi.de._fold_change import log2_fold_changes, mean_counts
-from scpi.de._plan import plan_comparisons
+from scpi.de import fold_changes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,23 +18,22 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
-    from scpi.de._expression import Expression
-    from scpi.de._plan import Plan
+    from scpi._groups import Label, Plan
+    from scpi._screen._expression import Expression
+    from scpi._view import View
 
 # Two cells to train on and two to be held out
 _MIN_SIZE = 4
-# Of the fold change, as in `scpi.de.rank_genes`
-_PSEUDOCOUNT = 0.01
 
 
 @dataclass(frozen=True)
 class Task:
     """Cells of groups that a classifier is to tell apart."""
 
-    expression: Expression
+    view: View
     plan: Plan
-    groupby: str
-    layer: str | None
+    genes: NDArray[np.object_]
+    expression: Expression
 
     @property
     def values(self) -> Any:
@@ -62,24 +58,20 @@ class Task:
         return codes != group
 
 
-def read_task(
-    data: AnnData | MuData,
-    groupby: str,
-    *,
-    groups: Sequence[str] | Literal["all"],
-    reference: str,
-    layer: str | None,
-    mod: str | None,
-) -> Task:
-    """Read expression and groups, as `scpi.de.rank_genes` does."""
-    adata = resolve_modality(data, mod)
-    if not adata.var_names.is_unique:
-        msg = "Gene names must be unique in a ranking: call `adata.var_names_make_unique()` first."
-        raise ValueError(msg)
-    plan = plan_comparisons(read_labels(data, groupby, mod=mod), groupby, groups, reference, _MIN_SIZE)
-    log_base = adata.uns.get("log1p", {}).get("base") if "log1p" in adata.uns else None
-    expression = prepare_expression(read_layer(adata, layer), takes="expression", transform="auto", log_base=log_base)
-    return Task(expression, plan, groupby, layer)
+def read_task(view: View, groupby: str, groups: Label | Sequence[Label] | Literal["all"], reference: Label) -> Task:
+    """Read expression and groups, as `scpi.de.rank_genes` does.
+
+    Parameters
+    ----------
+    view
+        Cells.
+    groupby
+        Column of the groups.
+    groups, reference
+        As users name them.
+    """
+    plan = plan_comparisons(view.labels(groupby), groupby, groups, reference, _MIN_SIZE)
+    return Task(view, plan, view.genes, view.expression())
 
 
 def split(
@@ -116,14 +108,12 @@ def split(
 
 
 def write_importance(
-    data: AnnData | MuData,
     task: Task,
     scores: NDArray[np.float64],
     *,
     importance: NDArray[np.float64],
     params: Mapping[str, Any],
     key_added: str,
-    mod: str | None,
     copy: bool,
 ) -> AnnData | MuData | None:
     """Store signed scores and what they are made of, groups x genes; there are no p-values."""
@@ -131,13 +121,11 @@ def write_importance(
     missing = np.full(scores.shape, np.nan)
     fold = missing
     if scaled is not None:
-        mean = mean_counts(scaled, plan.codes, plan.n_groups, log_base=task.expression.log_base)
-        fold, _ = log2_fold_changes(mean, plan.sizes, reference=plan.reference, pseudocount=_PSEUDOCOUNT)
-    result = data.copy() if copy else None
-    adata = resolve_modality(data if result is None else result, mod)
+        log_base = task.expression.log_base
+        fold, _ = fold_changes(scaled, plan.codes, reference=plan.reference, log_base=log_base)
     ranking = Ranking(
         groups=np.array(plan.tested, dtype=object),
-        genes=adata.var_names.to_numpy(dtype=object),
+        genes=task.genes,
         scores=scores,
         logfoldchanges=fold[: len(plan.tested)],
         log10_pvals=missing,
@@ -145,5 +133,6 @@ def write_importance(
         extra={"importance": importance},
         params=params,
     )
-    write_ranking(adata, key_added, ranking)
+    result, target = task.view.output(copy)
+    write_ranking(target, key_added, ranking)
     return result

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +8,12 @@ import numpy as np
 
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._mudata import resolve_modality
 from scpi._rng import as_generator
 from scpi._saliency import find_units
-from scpi._slots import listed, read_labels, result_params
-from scpi.attribution._stream import Question
+from scpi._slots import listed, result_params
+from scpi._view import View
+from scpi._warn import warn_user
+from scpi.attribution import attribute_batches
 from scpi.de import false_discovery_control
 from scpi.model import attribution_target
 from scpi.tl._gene_set_impact import check_numbers, choose_sets
@@ -178,7 +178,7 @@ def impact_contrast(
     >>> adata.uns["impact_contrast"]["difference"].shape
     (2, 2)
     """
-    adata = resolve_modality(data, mod)
+    view = View.of(data, mod)
     check_numbers(n_bins=n_bins, min_size=min_size, min_cells=min_cells, n_cells=n_cells)
     if n_boot < 0:
         msg = f"`n_boot` must be at least 0, but is {n_boot}."
@@ -187,32 +187,34 @@ def impact_contrast(
         msg = "The baseline of a contrast must be the same for both groups: 'mean', 'zero', 'cells' or an array."
         raise ValueError(msg)
     generator = as_generator(rng)
-    side = _sides(read_labels(data, groupby, mod=mod), groupby, target, reference, min_cells)
+    side = _sides(view.labels(groupby), groupby, target, reference, min_cells)
     if donor_key is None:
         samples = _Samples(side, np.array([True, False]), None)
     else:
-        samples = _of_donors(side, read_labels(data, donor_key, mod=mod), donor_key, min_cells)
-    chosen = choose_sets(adata, sets, layer=layer, n_bins=n_bins, min_size=min_size, max_size=max_size)
+        samples = _of_donors(side, view.labels(donor_key), donor_key, min_cells)
+    chosen = choose_sets(view.adata, sets, layer=layer, n_bins=n_bins, min_size=min_size, max_size=max_size)
     explained = attribution_target(model, "latent")
     names = np.array([str(name) for name in explained.names], dtype=object)
     places = find_units(units, names)
-    x, _ = expression_of_model(data, model, mod=mod)
+    x, _ = expression_of_model(view, model)
     if donor_key is None:
-        _warn_of_cells()
-    codes = _capped(samples.codes, n_cells, generator)
-    question = Question(
+        warn_user(
+            "Without `donor_key` every cell counts as a replicate, but cells of one donor are alike: `pval_groups` and "
+            "the interval say whether these cells differ, not whether other donors would. Name the column of the donors."
+        )
+    batches = attribute_batches(
         explained,
         x,
-        codes,
-        [places] * len(samples.is_target),
-        method,
-        baseline,
-        None,
-        getattr(model, "device", None),
-        int(generator.integers(2**31)),
-        options,
+        _capped(samples.codes, n_cells, generator),
+        outputs=places.tolist(),
+        method=method,
+        baseline=baseline,
+        device=getattr(model, "device", None),
+        rng=int(generator.integers(2**31)),
+        **options,
     )
-    means = sample_means(question, chosen.membership, n_boot=0 if donor_key is not None else n_boot, rng=generator)
+    shape = (len(samples.is_target), len(places))
+    means = sample_means(batches, shape, chosen.membership, n_boot=0 if donor_key else n_boot, rng=generator)
     if donor_key is None:
         test = between_cells(means)
     else:
@@ -221,8 +223,8 @@ def impact_contrast(
     null, impact = matched_null(of_genes, chosen.membership, chosen.bins), set_means(of_genes, chosen.membership)
     pval = null.pval(impact)
     both = np.maximum(pval, test.pval)
-    result = data.copy() if copy else None
-    resolve_modality(data if result is None else result, mod).uns[key_added] = {
+    result, written = view.output(copy)
+    written.uns[key_added] = {
         "params": result_params(
             groupby=groupby,
             target=target,
@@ -319,12 +321,3 @@ def _capped(codes: NDArray[np.intp], n: int | None, rng: np.random.Generator) ->
         cells = np.flatnonzero(codes == sample)
         kept[cells if len(cells) <= n else rng.choice(cells, n, replace=False)] = sample
     return kept
-
-
-def _warn_of_cells() -> None:
-    warnings.warn(
-        "Without `donor_key` every cell counts as a replicate, but cells of one donor are alike: `pval_groups` and the "
-        "interval say whether these cells differ, not whether other donors would. Name the column of the donors.",
-        UserWarning,
-        stacklevel=3,
-    )

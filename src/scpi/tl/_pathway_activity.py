@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -8,8 +8,10 @@ from scipy import sparse
 from scpi._docs import fill
 from scpi._gene_sets import read_gene_sets
 from scpi._keys import Key
-from scpi._mudata import resolve_modality
+from scpi._screen._checks import check_values
+from scpi._screen._matrix import as_dense, row_blocks, sums
 from scpi._slots import listed, result_params
+from scpi._view import View
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -85,61 +87,49 @@ def pathway_activity(
     >>> adata.obsm["pathway_activity"]
     array([[2.]], dtype=float32)
     """
-    adata = resolve_modality(data, mod)
+    view = View.of(data, mod, layer)
     if model is None:
         if rectified or batch_size is not None:
             msg = "`rectified` and `batch_size` are options of a model: give one, or leave them out."
             raise ValueError(msg)
-        activity, names = _mean_of_members(adata, layer, gene_sets_key)
+        activity, names = _mean_of_members(view, gene_sets_key)
         params = result_params(method="mean", layer=layer, gene_sets_key=gene_sets_key)
     else:
         if layer is not None:
             msg = "`layer` goes with the plain mean. A model uses the layer that it was set up with."
             raise ValueError(msg)
-        activity, names = _of_model(data, adata, model, rectified=rectified, batch_size=batch_size)
+        activity, names = _of_model(view, model, rectified=rectified, batch_size=batch_size)
         params = result_params(method=type(model).__name__, rectified=rectified)
 
-    result = data.copy() if copy else None
-    target = resolve_modality(data if result is None else result, mod)
+    result, target = view.output(copy)
     target.obsm[key_added] = activity
     target.uns[key_added] = {"names": names, "params": params}
     return result
 
 
-def _mean_of_members(
-    adata: AnnData, layer: str | None, gene_sets_key: str
-) -> tuple[NDArray[np.float32], NDArray[np.object_]]:
-    membership, names = read_gene_sets(adata, gene_sets_key)
-    if layer is not None and layer not in adata.layers:
-        msg = f"`adata.layers` has no {layer!r}, only {listed(adata.layers)}."
-        raise KeyError(msg)
-    sizes = np.asarray(membership.sum(axis=0)).ravel()
+def _mean_of_members(view: View, gene_sets_key: str) -> tuple[NDArray[np.float32], NDArray[np.object_]]:
+    membership, names = read_gene_sets(view.adata, gene_sets_key)
+    sizes = sums(membership, axis=0)
     if not sizes.all():
         msg = f"These gene sets have no measured gene: {listed(names[sizes == 0], 5)}. Leave them out."
         raise ValueError(msg)
     weights = sparse.csr_matrix(membership.astype(np.float64) @ sparse.diags(1.0 / sizes))
-    values = adata.X if layer is None else adata.layers[layer]
-    activity = np.empty((adata.n_obs, len(names)), dtype=np.float32)
+    activity = np.empty((view.adata.n_obs, len(names)), dtype=np.float32)
     # By blocks of cells, so that neither a backed file nor a copy in float64 is ever whole in memory
-    for start in range(0, adata.n_obs, _BLOCK_CELLS):
-        block: Any = values[start : start + _BLOCK_CELLS]
-        if not np.isfinite(block.data if sparse.issparse(block) else np.asarray(block)).all():
-            msg = f"{'`adata.X`' if layer is None else f'Layer {layer!r}'} has NaN or infinite values."
-            raise ValueError(msg)
-        product = (
-            block.astype(np.float64) if sparse.issparse(block) else np.asarray(block, dtype=np.float64)
-        ) @ weights
-        activity[start : start + _BLOCK_CELLS] = product.toarray() if sparse.issparse(product) else product
+    for rows, block in row_blocks(view.source, _BLOCK_CELLS):
+        activity[rows] = as_dense(check_values(block, name=view.name).astype(np.float64) @ weights)
     return activity, names
 
 
 def _of_model(
-    data: AnnData | MuData, adata: AnnData, model: SENAVAE, *, rectified: bool, batch_size: int | None
+    view: View, model: SENAVAE, *, rectified: bool, batch_size: int | None
 ) -> tuple[NDArray[np.float32], NDArray[np.object_]]:
     # A model that was set up with a MuData reads a MuData
-    source = data if type(getattr(model, "adata", None)) is type(data) else adata
+    source = view.data if type(getattr(model, "adata", None)) is type(view.data) else view.adata
     frame = model.get_pathway_activity(source, rectified=rectified, batch_size=batch_size)
-    if not frame.index.equals(adata.obs_names):
-        msg = f"The model gave {len(frame)} cells that are not the {adata.n_obs} cells of the data, in their order."
+    if not frame.index.equals(view.adata.obs_names):
+        msg = (
+            f"The model gave {len(frame)} cells that are not the {view.adata.n_obs} cells of the data, in their order."
+        )
         raise ValueError(msg)
     return frame.to_numpy(dtype=np.float32), np.array([str(name) for name in frame.columns], dtype=object)

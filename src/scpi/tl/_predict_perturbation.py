@@ -7,9 +7,9 @@ import numpy as np
 
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._mudata import resolve_modality
 from scpi._rng import as_generator
 from scpi._slots import result_params
+from scpi._view import View
 from scpi.model.base import KEYS, ScreenModel
 from scpi.tl._conditions import Condition, find_contexts, find_doses, find_labels, tabulate, warn_of_extrapolation
 from scpi.tl._measured_change import measured_change
@@ -134,7 +134,8 @@ def predict_perturbation(
         )
         raise TypeError(msg)
     model._check_if_trained(warn=False)
-    adata = resolve_modality(data, mod)
+    view = View.of(data, mod)
+    adata = view.adata
     source = model._validate_anndata(data if model.registry["setup_method_name"] == "setup_mudata" else adata)
     if source is data and model._modality(source) is not adata:
         msg = f"The model reads another modality than `mod={mod!r}`."
@@ -154,8 +155,7 @@ def predict_perturbation(
 
     stored = _describe(model, conditions, n_predicted, n_between=n_between, n_cells=n_cells)
     measured = _measure(model, source, labels, contexts)
-    result = data.copy() if copy else None
-    target = resolve_modality(data if result is None else result, mod)
+    result, target = view.output(copy)
     # What an earlier call left would seem to belong to this one
     for ending in (_MEASURED, _MEASURED_SE):
         target.varm.pop(key_added + ending, None)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -8,12 +7,14 @@ import numpy as np
 from anndata import AnnData
 
 from scpi._docs import fill
-from scpi._groups import choose_groups
+from scpi._groups import choose_groups, group_sizes
 from scpi._keys import Key
-from scpi._mudata import resolve_modality
 from scpi._ranking import Ranking, read_ranking, write_ranking
 from scpi._rng import as_generator
+from scpi._screen._spellings import find_label, merge_spellings
 from scpi._slots import listed, result_params
+from scpi._view import View
+from scpi._warn import warn_user
 from scpi.attribution import methods
 from scpi.de import rank_genes
 from scpi.tl._gradient_input import read_input
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
+    from scpi._groups import Label
     from scpi.tl._gradient_input import GradientInput
 
 DECODER = "sparse_decoder"
@@ -38,8 +40,8 @@ def rank_genes_gradients(
     *,
     model: Any = None,
     method: str = DECODER,
-    groups: Sequence[str] | Literal["all"] = "all",
-    reference: str = MEDIAN,
+    groups: Label | Sequence[Label] | Literal["all"] = "all",
+    reference: Label = MEDIAN,
     layer: str | None = None,
     test: str | None = "wilcoxon",
     rankby_abs: bool = False,
@@ -143,27 +145,27 @@ def rank_genes_gradients(
     >>> bool(adata.varm["de_factor"].loc[first, "Group1"] > 1)
     True
     """
-    adata = resolve_modality(data, mod)
+    view = View.of(data, mod, layer)
     _check_arguments(method, options)
-    given = read_input(data, adata, groupby, model=model, layer=layer, mod=mod, predicted=key_added)
+    genes = view.genes
+    given = read_input(view, groupby, model=model, predicted=key_added)
+    reference = find_label(reference, [MEDIAN, REST, *given.labels.categories])
+    given = replace(given, labels=merge_spellings(given.labels, reference))
     names, codes = _groups_of_network(given, keep_all=given.from_model and method != DECODER)
-    sizes = dict(zip(given.labels.categories, np.bincount(given.labels.codes[given.labels.codes >= 0]), strict=False))
     if reference not in (MEDIAN, REST) and reference not in names:
         msg = f"`reference` must be {MEDIAN!r}, {REST!r} or a group of {_FEWEST} cells, {listed(names)}, but is {reference!r}."
         raise ValueError(msg)
-    chosen = choose_groups(sizes, given.groupby, groups, reference, _FEWEST)
+    chosen = choose_groups(group_sizes(given.labels), given.groupby, groups, reference, _FEWEST)
     if method == DECODER:
         found = decoder_scores(given, codes, names, reference)
     else:
         seed = int(as_generator(rng).integers(2**31))
-        found = network_scores(
-            given, codes, names, reference, model=model, data=data, method=method, seed=seed, options=options
-        )
-    tested = _test(adata, given, chosen, reference, test=test, n_jobs=n_jobs)
+        found = network_scores(given, codes, names, reference, model=model, method=method, seed=seed, options=options)
+    tested = _test(given, chosen, reference, test=test, n_jobs=n_jobs)
     rows = [names.index(name) for name in chosen]
     ranking = Ranking(
         groups=np.array(chosen, dtype=object),
-        genes=adata.var_names.to_numpy(dtype=object),
+        genes=genes,
         scores=found.scores[rows],
         logfoldchanges=tested.logfoldchanges,
         log10_pvals=tested.log10_pvals,
@@ -175,7 +177,7 @@ def rank_genes_gradients(
             method=method,
             model=None if model is None else type(model).__name__,
             use_raw=False,
-            layer=given.layer,
+            layer=given.view.layer,
             test=test,
             test_layer=given.tested_layer if test is not None else None,
             test_reference=tested.params["reference"] if test is not None else None,
@@ -185,8 +187,7 @@ def rank_genes_gradients(
         ),
     )
     of_cells = None if layer_added is None else found.of_cells()
-    result = data.copy() if copy else None
-    target = resolve_modality(data if result is None else result, mod)
+    result, target = view.output(copy)
     if layer_added is not None:
         target.layers[layer_added] = of_cells
     if given.from_model:
@@ -221,19 +222,15 @@ def _groups_of_network(given: GradientInput, *, keep_all: bool) -> tuple[list[st
     return [str(labels.categories[i]) for i in kept], translation[labels.codes].astype(np.intp)
 
 
-def _test(
-    adata: AnnData, given: GradientInput, groups: list[str], reference: str, *, test: str | None, n_jobs: int | None
-) -> Ranking:
-    """P-values and fold changes of the groups, in the order of the genes of `adata`."""
+def _test(given: GradientInput, groups: list[str], reference: str, *, test: str | None, n_jobs: int | None) -> Ranking:
+    """P-values and fold changes of the groups, in the order of the genes of the data."""
     if test is not None and given.from_model and not given.is_held_out:
-        warnings.warn(
+        warn_user(
             "The groups were found by the model in the counts that are tested: p-values are too small. Train it on the "
-            "train part of `scpi.de.thin_counts`, and the test part is tested.",
-            UserWarning,
-            stacklevel=3,
+            "train part of `scpi.de.thin_counts`, and the test part is tested."
         )
-    layer = given.tested_layer
-    values = given.counts if layer == given.layer else adata.layers[layer]
+    adata, layer = given.view.adata, given.tested_layer
+    values = given.counts if layer == given.view.layer else adata.layers[layer]
     cells = AnnData(
         X=values if layer is None else None,
         layers=None if layer is None else {layer: values},

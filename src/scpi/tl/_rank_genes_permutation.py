@@ -6,10 +6,12 @@ import numpy as np
 from scipy import sparse
 
 from scpi._docs import fill
+from scpi._groups import REST
 from scpi._keys import Key
 from scpi._rng import as_generator
+from scpi._screen._matrix import as_dense, dense_rows, means
 from scpi._slots import result_params
-from scpi.de._plan import REST
+from scpi._view import View
 from scpi.tl._held_out import read_task, split, write_importance
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
+    from scpi._groups import Label
     from scpi.tl._held_out import Task
 
     Scores = NDArray[np.float64]
@@ -30,8 +33,8 @@ def rank_genes_permutation(
     groupby: str,
     *,
     estimator: Any = None,
-    groups: Sequence[str] | Literal["all"] = "all",
-    reference: str = REST,
+    groups: Label | Sequence[Label] | Literal["all"] = "all",
+    reference: Label = REST,
     layer: str | None = None,
     n_repeats: int = 5,
     test_size: float = 0.25,
@@ -118,7 +121,7 @@ def rank_genes_permutation(
     if estimator is not None and not hasattr(estimator, "predict_proba"):
         msg = f"`estimator` must give probabilities, but {type(estimator).__name__} has no `predict_proba`."
         raise TypeError(msg)
-    task = read_task(data, groupby, groups=groups, reference=reference, layer=layer, mod=mod)
+    task = read_task(View.of(data, mod, layer), groupby, groups, reference)
     generator = as_generator(rng)
     train, test = split(task.plan.codes, test_size, max_cells, generator)
     fit = _fit_linear if estimator is None else _fit_estimator
@@ -135,7 +138,7 @@ def rank_genes_permutation(
                 importance[:, gene] += (before - log_likelihood(shuffled)) / n_repeats
     params = result_params(
         groupby=groupby,
-        reference=reference,
+        reference=task.plan.reference_name,
         method="permutation",
         use_raw=False,
         layer=layer,
@@ -148,9 +151,7 @@ def rank_genes_permutation(
         accuracy=float((classifier.scores.argmax(axis=1) == codes).mean()),
     )
     scores = np.maximum(importance, 0.0) * _sign(task, test)
-    return write_importance(
-        data, task, scores, importance=importance, params=params, key_added=key_added, mod=mod, copy=copy
-    )
+    return write_importance(task, scores, importance=importance, params=params, key_added=key_added, copy=copy)
 
 
 class _LogLikelihood:
@@ -230,12 +231,12 @@ def _fit_estimator(
     model = clone(estimator)
     if "random_state" in model.get_params():
         model.set_params(random_state=int(rng.integers(1 << 31)))
-    model.fit(_dense(task.values[train]), task.plan.codes[train])
+    model.fit(dense_rows(task.values, train, np.float64), task.plan.codes[train])
 
     def log_probabilities(x: NDArray[np.float64]) -> Scores:
         return np.log(np.maximum(model.predict_proba(x), np.finfo(np.float64).tiny))
 
-    return _Any(_dense(task.values[test]), log_probabilities)
+    return _Any(dense_rows(task.values, test, np.float64), log_probabilities)
 
 
 def _sign(task: Task, cells: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -244,15 +245,11 @@ def _sign(task: Task, cells: NDArray[np.intp]) -> NDArray[np.float64]:
     values = task.values[cells]
 
     def mean(which: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return np.asarray(values[which].mean(axis=0)).ravel()
+        return means(values[which])
 
     differences = [mean(codes == k) - mean(task.others(codes, k)) for k in range(len(task.plan.tested))]
     return np.sign(differences)
 
 
 def _column(x: Any, gene: int) -> NDArray[np.float64]:
-    return x[:, [gene]].toarray().ravel() if sparse.issparse(x) else x[:, gene]
-
-
-def _dense(rows: Any) -> NDArray[np.float64]:
-    return np.array(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float64)
+    return as_dense(x[:, [gene]]).ravel()

@@ -3,13 +3,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy import sparse
 
 from scpi._docs import fill
+from scpi._groups import REST
 from scpi._keys import Key
 from scpi._rng import as_generator
+from scpi._screen._matrix import dense_rows
 from scpi._slots import listed, result_params
-from scpi.de._plan import REST
+from scpi._view import View
 from scpi.tl._held_out import read_task, split, write_importance
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
+    from scpi._groups import Label
     from scpi.tl._held_out import Task
 
 # Bytes of the attributions of some cells, cells x genes x groups
@@ -33,8 +35,8 @@ def rank_genes_shap(
     groupby: str,
     *,
     model: Any = None,
-    groups: Sequence[str] | Literal["all"] = "all",
-    reference: str = REST,
+    groups: Label | Sequence[Label] | Literal["all"] = "all",
+    reference: Label = REST,
     layer: str | None = None,
     n_trees: int = 100,
     test_size: float = 0.25,
@@ -125,7 +127,7 @@ def rank_genes_shap(
     if n_trees < 1:
         msg = f"`n_trees` must be positive, but is {n_trees}."
         raise ValueError(msg)
-    task = read_task(data, groupby, groups=groups, reference=reference, layer=layer, mod=mod)
+    task = read_task(View.of(data, mod, layer), groupby, groups, reference)
     generator = as_generator(rng)
     train, test = split(task.plan.codes, test_size, max_cells, generator)
     found: dict[str, Any] = {}
@@ -133,10 +135,10 @@ def rank_genes_shap(
         importance, sign, found["accuracy"] = _of_trees(task, train, test, n_trees, generator)
     else:
         cells = np.sort(np.concatenate([train, test]))
-        importance, sign = _of_model(task, model, data, cells, reference, generator)
+        importance, sign = _of_model(task, model, cells, generator)
     params = result_params(
         groupby=groupby,
-        reference=reference,
+        reference=task.plan.reference_name,
         method="tree_shap" if model is None else "expected_gradients",
         use_raw=False,
         layer=layer,
@@ -149,9 +151,7 @@ def rank_genes_shap(
         **found,
     )
     scores = importance * sign
-    return write_importance(
-        data, task, scores, importance=importance, params=params, key_added=key_added, mod=mod, copy=copy
-    )
+    return write_importance(task, scores, importance=importance, params=params, key_added=key_added, copy=copy)
 
 
 def _of_trees(
@@ -167,7 +167,7 @@ def _of_trees(
         max_features=1.0 / np.sqrt(n_genes),
         early_stopping=False,
         random_state=int(rng.integers(1 << 31)),
-    ).fit(_dense(task.values[train]), codes[train])
+    ).fit(dense_rows(task.values, train), codes[train])
     sums = _Sums(task, n_genes)
     n_right = 0
     for rows, x, shares in _shapley_values(trees, task, test):
@@ -186,7 +186,7 @@ def _shapley_values(
     size = max(_BYTES // (8 * task.values.shape[1] * task.plan.n_groups), 1)
     for start in range(0, len(cells), size):
         rows = cells[start : start + size]
-        x = _dense(task.values[rows])
+        x = dense_rows(task.values, rows)
         values = np.asarray(explainer.shap_values(x))
         if values.ndim == 2:  # two groups have one score, the log odds of the second
             values = np.stack([-values / 2, values / 2], axis=-1)
@@ -218,7 +218,7 @@ class _Sums:
 
 
 def _of_model(
-    task: Task, model: Any, data: AnnData | MuData, cells: NDArray[np.intp], reference: str, rng: np.random.Generator
+    task: Task, model: Any, cells: NDArray[np.intp], rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Importance and sign, groups x genes, by expected gradients and gradients of the logits of a network."""
     import torch
@@ -228,7 +228,7 @@ def _of_model(
     from scpi.model import attribution_target
 
     target = attribution_target(model, "logit")
-    tested = task.plan.tested
+    tested, reference = task.plan.tested, task.plan.reference_name
     needed = [*tested, *([] if reference == REST else [reference])]
     unknown = [name for name in needed if name not in set(target.names)]
     if unknown:
@@ -237,7 +237,7 @@ def _of_model(
             "that it predicts."
         )
         raise ValueError(msg)
-    adata = model._validate_anndata(data)
+    adata = model._validate_anndata(task.view.data)
     x = model.get_anndata_manager(adata, required=True).get_from_registry(REGISTRY_KEYS.X_KEY)
     margin = contrast(target, tested, reference=reference)
     rows, codes = x[cells], task.plan.codes[cells]
@@ -249,13 +249,9 @@ def _of_model(
     else:
         drawn = rng.permutation(np.flatnonzero(codes == task.plan.reference))[:_POOL]
         with torch.no_grad():
-            baseline = target.transform(torch.from_numpy(_dense(rows[drawn])).to(model.device)).cpu().numpy()
+            baseline = target.transform(torch.from_numpy(dense_rows(rows, drawn)).to(model.device)).cpu().numpy()
         outputs = tested
     settings: dict[str, Any] = {"outputs": outputs, "spread": False, "device": model.device, "rng": rng}
     importance = attribute_groups(margin, rows, own, method="expected_gradients", baseline=baseline, **settings).mean
     gradient = attribute_groups(margin, rows, own, **settings).mean
     return importance[: len(tested)], np.sign(gradient[: len(tested)])
-
-
-def _dense(rows: Any) -> NDArray[np.float32]:
-    return np.asarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float32)

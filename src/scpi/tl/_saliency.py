@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,9 +7,10 @@ import pandas as pd
 
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._mudata import resolve_modality
 from scpi._rng import as_generator
-from scpi._slots import listed, read_labels, result_params
+from scpi._slots import listed, result_params
+from scpi._view import View
+from scpi._warn import warn_user
 from scpi.attribution import attribute_units, decoder_effect, latent_traversal, methods
 from scpi.model import attribution_target, decoder_target
 from scpi.tl._cell_store import CellStore, cells_at_a_time
@@ -139,18 +139,17 @@ def saliency(
     """
     _check_arguments(method, options, n_cells)
     if groupby is None and not absolute and store is None and _cancels(method, options.get("baseline")):
-        warnings.warn(
+        warn_user(
             f"Contributions by {method!r} against the mean of the cells cancel in the mean over these cells. Give "
-            "`groupby`, `absolute=True` or another `baseline`, or take a slope such as 'gradient'.",
-            UserWarning,
-            stacklevel=2,
+            "`groupby`, `absolute=True` or another `baseline`, or take a slope such as 'gradient'."
         )
-    adata = resolve_modality(data, mod)
-    labels = None if groupby is None else read_labels(data, groupby, mod=mod)
+    view = View.of(data, mod)
+    adata = view.adata
+    labels = None if groupby is None else view.labels(groupby)
     generator = as_generator(rng)
     codes = _codes(labels, adata.n_obs, n_cells, generator)
     # Expression is read first: it sees whether the model fits the data
-    expression, layer = expression_of_model(data, model, mod=mod)
+    expression, layer = expression_of_model(view, model)
     decodes = method in _OF_DECODERS
     target: Any = decoder_target(model) if decodes else attribution_target(model, "latent")
     names = [str(name) for name in target.names]
@@ -181,9 +180,9 @@ def saliency(
         completeness_error=_relative(found),
         **{name: value for name, value in options.items() if isinstance(value, str | int | float)},
     )
-    result = data.copy() if copy else None
+    result, written = view.output(copy)
     _write(
-        resolve_modality(data if result is None else result, mod),
+        written,
         found,
         key=key_added,
         units=chosen,

@@ -178,7 +178,7 @@ def test_bad_input_is_named():
         logistic(np.full((4, 1), np.nan), [0, 0, 1, 1], reference=0)
     with pytest.raises(ValueError, match="each of the 4 rows, but has 2"):
         logistic(values, [0, 0, 1, 1], reference=0, covariates=[[1.0], [2.0]])
-    with pytest.raises(ValueError, match="in donor"):
+    with pytest.raises(ValueError, match="missing values: 'donor'"):
         logistic(values, [0, 0, 1, 1], reference=0, covariates=pd.DataFrame({"donor": ["a", None, "b", "b"]}))
     with pytest.raises(ValueError, match="finite, but age"):
         logistic(values, [0, 0, 1, 1], reference=0, covariates=pd.DataFrame({"age": [1.0, np.inf, 2.0, 3.0]}))

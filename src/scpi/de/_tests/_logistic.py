@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, special
 
+from scpi._screen._checks import check_values
+from scpi.de._covariates import is_number, read_covariates
 from scpi.de._moments import group_moments, other_moments
-from scpi.de._test_result import TestResult, check_groups, check_values
+from scpi.de._test_result import TestResult, check_groups
 from scpi.de._tests._method import Cells, Method
 
 if TYPE_CHECKING:
@@ -96,23 +98,17 @@ def _design(covariates: ArrayLike | pd.DataFrame | None, n_rows: int) -> NDArray
     if len(frame) != n_rows:
         msg = f"`covariates` must have one row for each of the {n_rows} rows, but has {len(frame)}."
         raise ValueError(msg)
-    missing = [str(name) for name in frame if frame[name].isna().any()]
-    if missing:
-        msg = f"Covariates must not be missing, but are in {', '.join(missing)}."
-        raise ValueError(msg)
+    read = read_covariates(frame)
     columns = [np.ones(n_rows)]
-    for name in frame:
-        column = frame[name]
-        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
-            number = column.to_numpy(dtype=np.float64)
-            if not np.isfinite(number).all():
-                msg = f"Covariates must be finite, but {name} is not."
-                raise ValueError(msg)
+    for name in read:
+        column = read[name]
+        if is_number(column):
+            number = column.to_numpy()
             spread = number.std()
             columns += [(number - number.mean()) / spread] if spread > 0 else []
         else:
-            found = pd.factorize(column)[0]
-            columns += [(found == level).astype(np.float64) for level in range(1, found.max() + 1)]
+            codes = column.cat.codes.to_numpy()
+            columns += [(codes == level).astype(np.float64) for level in range(1, codes.max() + 1)]
     return np.column_stack(columns)
 
 

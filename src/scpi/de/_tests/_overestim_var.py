@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from scpi._screen._checks import check_values
 from scpi.de._moments import group_moments, other_moments
-from scpi.de._test_result import TestResult, check_groups, check_values
+from scpi.de._test_result import TestResult, check_groups
 from scpi.de._tests._method import Cells, Method
 from scpi.de._tests._welch import compare_means
 

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scpi._screen._checks import check_values
 from scpi.de._moments import group_moments, other_moments
 from scpi.de._student import two_sided_log_pval
-from scpi.de._test_result import TestResult, check_groups, check_values
+from scpi.de._test_result import TestResult, check_groups
 from scpi.de._tests._method import Cells, Method
 
 if TYPE_CHECKING:

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, special
 
-from scpi.de._test_result import TestResult, check_groups, check_values
+from scpi._screen._checks import check_values
+from scpi._screen._matrix import stored_values
+from scpi.de._test_result import TestResult, check_groups
 from scpi.de._tests._method import Cells, Method
 
 if TYPE_CHECKING:
@@ -74,15 +76,13 @@ def wilcoxon(
 
 
 def _as_illico_takes_it(matrix: Any) -> Any:
-    """Floats; of sparse matrices sorted indices and no stored zeros, which would not tie with the others."""
+    """Floats; of sparse matrices no stored zeros, which would not tie with the others."""
     if matrix.dtype not in (np.float32, np.float64):
         matrix = matrix.astype(np.float32 if matrix.dtype.itemsize <= 2 else np.float64)
     if sparse.issparse(matrix) and np.count_nonzero(matrix.data) < matrix.nnz:
         matrix = matrix.copy()
         matrix.eliminate_zeros()
-    if sparse.issparse(matrix) and not matrix.has_sorted_indices:
-        matrix = matrix.sorted_indices()
-    return sparse.csr_matrix(matrix) if isinstance(matrix, sparse.csr_array) else matrix
+    return matrix
 
 
 def _rank(
@@ -98,7 +98,7 @@ def _rank(
     obs = pd.DataFrame({"group": groups}, index=pd.RangeIndex(n_rows).astype(str))
     left_out = bool((groups < 0).any())
     used = list(range(int(groups.max()) + 1)) if left_out and reference is not None else None
-    stored = matrix.nnz if sparse.issparse(matrix) else matrix.size
+    stored = stored_values(matrix).size
     quiet = contextlib.redirect_stderr(io.StringIO()) if stored < _SHORT else contextlib.nullcontext()
     with quiet:
         table = asymptotic_wilcoxon(

@@ -8,8 +8,8 @@ import numpy as np
 from scipy import sparse, special
 
 from scpi._rng import as_generator
+from scpi._screen._checks import check_counts
 from scpi.de._calibration import calibrate
-from scpi.de._counts import check_counts
 from scpi.de._overdispersion import check_size_factors
 from scpi.de._test_result import TestResult, check_groups
 from scpi.de._tests._method import Cells, Method

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,13 +16,14 @@ from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._data_splitter import PerturbationDataSplitter
 from scpi.model.base.losses._mmd import bandwidth_from_cells
 from scpi.model.base.targets._latent import LatentMixin
+from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._schedules import anneal_end
 from scpi.model.base.training._seed import seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.senavae._initial import initialise_interventions, initialise_linear
 from scpi.model.senavae._interpretation import InterpretationMixin
 from scpi.model.senavae._module import SENAVAEModule
-from scpi.model.senavae._presets import get_preset
+from scpi.model.senavae._presets import PRESETS, RULES
 from scpi.model.senavae._training_plan import SENAVAETrainingPlan
 
 if TYPE_CHECKING:
@@ -75,6 +75,13 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
     **preset_kwargs
         Other attributes of the preset to change, such as ``bandwidth`` or ``graph_penalty``.
 
+    Raises
+    ------
+    %(preset_TypeError)s
+    ValueError
+        If a value is out of its range, there are no gene sets for the encoder, or values are not counts with
+        ``likelihood="nb"``.
+
     Examples
     --------
     >>> import scpi
@@ -110,7 +117,7 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
         changes: dict[str, Any] = {
             key: value for key, value in {"encoder": encoder, "n_hidden": n_hidden}.items() if value is not None
         }
-        self.preset_ = dataclasses.replace(get_preset(preset), **changes, **preset_kwargs)
+        self.preset_ = choose_preset(PRESETS, preset, changes | preset_kwargs, RULES)
         self._check_arguments(likelihood, n_factors)
         self.n_factors_ = len(self.perturbations_) if n_factors is None else n_factors
         self.gene_set_names_: list[str] = self._gene_sets()["names"] if self.preset_.encoder == "gene_sets" else []
@@ -145,12 +152,8 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
         if likelihood not in ("normal", "nb"):
             msg = f"`likelihood` must be 'normal' or 'nb', got {likelihood!r}."
             raise ValueError(msg)
-        if self.preset_.encoder not in ("gene_sets", "mlp", "linear"):
-            msg = f"`encoder` must be 'gene_sets', 'mlp' or 'linear', got {self.preset_.encoder!r}."
-            raise ValueError(msg)
-        if n_factors is not None and n_factors < 1:
-            msg = f"`n_factors` must be at least 1, got {n_factors}."
-            raise ValueError(msg)
+        if n_factors is not None:
+            at_least(n_factors, 1, "n_factors")
         if self.preset_.encoder == "gene_sets" and not self._gene_sets()["names"]:
             msg = (
                 "The encoder needs gene sets, but the data was set up without. Call "

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from scpi.attribution._stream import stream
-
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from scpi.attribution._stream import Question
+    from scpi.attribution import BatchAttributions
 
 
 @dataclass(frozen=True)
@@ -34,25 +34,43 @@ class SampleMeans:
 
 
 def sample_means(
-    question: Question, membership: sparse.csr_matrix, *, n_boot: int, rng: np.random.Generator
+    batches: Iterable[BatchAttributions],
+    shape: tuple[int, int],
+    membership: sparse.csr_matrix,
+    *,
+    n_boot: int,
+    rng: np.random.Generator,
 ) -> SampleMeans:
-    """Average the attributions of all units over the cells of each sample, the groups of the question.
+    """Average the attributions of all units over the cells of each sample, the groups of the batches.
 
     Impacts of single cells are made a batch at a time and not kept. In a bootstrap sample, each cell comes a number of
     times that is Poisson distributed, which needs no second pass over the cells.
+
+    Parameters
+    ----------
+    batches
+        Attributions of the units in some cells of one sample after another.
+    shape
+        Number of samples and of units.
+    membership
+        Genes x sets.
+    n_boot
+        Number of bootstrap samples.
+    rng
+        Draws them.
     """
     sizes = np.asarray(membership.sum(axis=0), dtype=np.float32).ravel()
     weights = torch.from_numpy(membership.toarray().astype(np.float32) / sizes)
-    units = question.outputs[0]
-    n_samples = len(question.outputs)
-    shape = (n_samples, len(units), len(sizes))
-    genes = np.zeros((n_samples, len(units), len(weights)))
+    n_samples, n_units = shape
+    genes = np.zeros((*shape, len(weights)))
+    shape = (*shape, len(sizes))
     means, squares, n_cells = np.zeros(shape), np.zeros(shape), np.zeros(n_samples, dtype=np.int64)
     drawn, n_drawn = np.zeros((n_boot, *shape), dtype=np.float32), np.zeros((n_boot, n_samples), dtype=np.float32)
-    for sample, rows, explained in stream(question):
+    for batch in batches:
+        sample, rows = batch.group, batch.cells
         impact = np.empty((len(rows), *shape[1:]), dtype=np.float32)
-        for j in range(len(units)):
-            values = explained.of_genes(j).cpu().float()
+        for j in range(n_units):
+            values = torch.from_numpy(batch.of_output(j)).float()
             genes[sample, j] += values.sum(0, dtype=torch.float64).numpy()
             impact[:, j] = (values @ weights).numpy()
         mean = impact.mean(axis=0, dtype=np.float64)

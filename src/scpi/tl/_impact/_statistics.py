@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import special, stats
 
 from scpi._optional import import_extra
+from scpi._screen._matrix import sums
 from scpi.tl._impact._null import set_means
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def ulm(scores: NDArray[np.float64], membership: sparse.csr_matrix) -> tuple[NDA
     """Student's t of the regression of the scores on membership, over all genes, and its two-sided p-value."""
     n = len(scores)
     centred = scores - scores.mean(axis=0)
-    share = np.asarray(membership.sum(axis=0)).ravel() / n
+    share = sums(membership, axis=0) / n
     spread = np.sqrt(n * share * (1.0 - share))
     length = np.sqrt((centred**2).sum(axis=0))[:, None]
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -25,7 +25,7 @@ class Field:
     argument: str
     """Keyword argument of the setup that names the column or entry."""
     registry_key: str
-    """Name of the field in the registry, and of its values in batches of cells."""
+    """Name of the field in the registry."""
     make: type[BaseAnnDataField]
     """Class of the field, called with ``registry_key``, the column or entry, and the ``options`` as keywords."""
     options: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ import scanpy as sc
 from anndata import AnnData
 from scipy import sparse
 
-from scpi.de._expression import normalise, prepare_expression
+from scpi._screen._expression import normalise, prepare_expression
 
 COUNTS = np.array([[0.0, 2.0, 4.0], [1.0, 0.0, 2.0], [0.0, 0.0, 0.0], [5.0, 5.0, 2.0]], dtype=np.float32)
 

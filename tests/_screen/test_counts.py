@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scpi.de._counts import check_counts
+from scpi._screen._checks import check_counts
 
 COUNTS = np.random.default_rng(0).poisson(2.0, size=(30, 20))
 
@@ -62,7 +62,7 @@ def test_nothing_is_counts():
 
 
 def test_a_fraction_in_the_last_block(monkeypatch):
-    monkeypatch.setattr("scpi.de._counts._BLOCK", 40)
+    monkeypatch.setattr("scpi._screen._checks._CHUNK", 40)
     values = COUNTS.astype(float)
     values[29, 19] = 0.5
     with pytest.raises(ValueError, match=r"1 fractional values, such as 0.5"):

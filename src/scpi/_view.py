@@ -1,0 +1,186 @@
+"""What a public function is given, resolved once: the modality, the layer, the labels, and counts or logarithms."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from scpi._groups import as_items
+from scpi._mudata import resolve_modality
+from scpi._screen._checks import check_counts, scale_of
+from scpi._screen._expression import Expression, prepare_expression
+from scpi._screen._matrix import as_matrix
+from scpi._slots import find_column, find_layer, layer_name, listed, read_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class View:
+    """Data as a public function was given them. Each part is read when it is first asked for, and then kept."""
+
+    data: AnnData | MuData
+    """What was given."""
+    adata: AnnData
+    """The modality that the function works on, or what was given."""
+    mod: str | None = None
+    """Name of the modality."""
+    layer: str | None = None
+    """Layer of the expression; `X` if `None`."""
+
+    @classmethod
+    def of(cls, data: AnnData | MuData, mod: str | None = None, layer: str | None = None) -> View:
+        """Resolve the modality.
+
+        Parameters
+        ----------
+        data
+            Annotated data, or multimodal data together with ``mod``.
+        mod
+            Modality of a MuData.
+        layer
+            Layer of the expression.
+        """
+        return cls(data, resolve_modality(data, mod), mod, layer)
+
+    @property
+    def name(self) -> str:
+        """What messages call the expression."""
+        return layer_name(self.layer)
+
+    @cached_property
+    def source(self) -> Any:
+        """Expression as it is stored, in memory or not; a `KeyError` if there is no such layer."""
+        source = find_layer(self.adata, self.layer)
+        if source is None:
+            msg = f"`{self.name}` is empty: name the layer to use with `layer=`."
+            raise ValueError(msg)
+        return source
+
+    @cached_property
+    def matrix(self) -> Any:
+        """Expression in memory, CSR or dense."""
+        return as_matrix(self.source, name=self.name)
+
+    @cached_property
+    def counts(self) -> Any:
+        """Counts in memory, CSR or dense; a `ValueError` if the expression is something else."""
+        return self.check_counts(self.matrix)
+
+    def check_counts(self, values: Any) -> Any:
+        """Read cells of the expression that have to be counts.
+
+        Parameters
+        ----------
+        values
+            Some or all cells of the expression.
+        """
+        with self._pointing_to_raw():
+            return check_counts(values, name=self.name)
+
+    def expression(
+        self, takes: Literal["expression", "counts"] = "expression", transform: Literal["auto", "none"] = "auto"
+    ) -> Expression:
+        """Expression for a test or a classifier.
+
+        Parameters
+        ----------
+        takes, transform
+            As for :func:`scpi._screen._expression.prepare_expression`.
+        """
+        log_base = self.adata.uns["log1p"].get("base") if "log1p" in self.adata.uns else None
+        with self._pointing_to_raw():
+            return prepare_expression(self.matrix, takes=takes, transform=transform, log_base=log_base, name=self.name)
+
+    @contextmanager
+    def _pointing_to_raw(self) -> Iterator[None]:
+        """Add to an error about the expression where there is something better."""
+        try:
+            yield
+        except ValueError as error:
+            if advice := self.raw_advice:
+                msg = f"{error}{advice}"
+                raise ValueError(msg) from None
+            raise
+
+    @property
+    def raw_advice(self) -> str:
+        """Sentence that names `adata.raw`, where `X` is given and `raw` holds counts or logarithms; else empty."""
+        raw = self.adata.raw
+        scale = None if raw is None or self.layer is not None else scale_of(as_matrix(raw.X))
+        kinds = {"counts": "counts", "logs": "log-normalised expression"}
+        return f" `adata.raw` holds {kinds[scale]}: give `adata.raw.to_adata()`." if scale in kinds else ""
+
+    @cached_property
+    def genes(self) -> NDArray[np.object_]:
+        """Names of the genes; a `ValueError` if they are not unique."""
+        if not self.adata.var_names.is_unique:
+            msg = "Gene names must be unique in a ranking: call `adata.var_names_make_unique()` first."
+            raise ValueError(msg)
+        return self.adata.var_names.to_numpy(dtype=object)
+
+    def labels(self, column: str) -> pd.Categorical:
+        """Label of each cell, as text.
+
+        Parameters
+        ----------
+        column
+            Column of `obs`, of the modality or of all.
+        """
+        return read_labels(self.data, column, mod=self.mod)
+
+    def columns(self, names: str | Sequence[str], argument: str) -> pd.DataFrame:
+        """Columns of `obs`, of the modality or of all.
+
+        Parameters
+        ----------
+        names
+            One column or several.
+        argument
+            Argument that names them, for the error message.
+        """
+        columns = as_items(names)
+        missing = [name for name in columns if not self.has_column(name)]
+        if missing:
+            there = dict.fromkeys([*self.adata.obs.columns, *self.data.obs.columns])
+            msg = f"`{argument}` names {listed(missing)}, but the columns of `obs` are {listed(there)}."
+            raise KeyError(msg)
+        found = {name: find_column(self.data, name, mod=self.mod) for name in columns}
+        return pd.DataFrame(found, index=self.adata.obs_names)
+
+    def has_column(self, name: str) -> bool:
+        """Whether there is a column of `obs`.
+
+        Parameters
+        ----------
+        name
+            Column of the modality or of all.
+        """
+        return name in self.adata.obs or name in self.data.obs
+
+    def output(self, copy: bool) -> tuple[AnnData | MuData | None, AnnData]:
+        """What a tool returns, and where it writes.
+
+        Parameters
+        ----------
+        copy
+            Write to a copy, which is returned.
+
+        Returns
+        -------
+        The copy, or `None`; and the modality of it, or of what was given, to write to.
+        """
+        if not copy:
+            return None, self.adata
+        copied = self.data.copy()
+        return copied, resolve_modality(copied, self.mod)
