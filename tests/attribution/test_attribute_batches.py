@@ -17,7 +17,7 @@ def test_batches_hold_each_cell_once_with_its_attributions(target, counts, codes
             assert np.isnan(kept[place, batch.cells]).all()
             kept[place, batch.cells] = batch.of_output(place)
     for place, name in enumerate(["class_2", "class_0"]):
-        expected = attribute_cells(target, counts, name, codes=codes, **settings).values
+        expected = attribute_cells(target, counts, [name] * 4, codes=codes, **settings).values
         np.testing.assert_allclose(kept[place][codes >= 0], expected[codes >= 0], rtol=1e-4, atol=1e-5)
     assert np.isnan(kept[:, codes < 0]).all()
 
