@@ -1,4 +1,4 @@
-"""Figures of means with their intervals: a row a method, a colour a setting."""
+"""Figures of means with their intervals: one row per method, one colour per setting."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 
 def dots(ax: Axes, places: np.ndarray, values: Sequence[float], halves: Sequence[float], **style: Any) -> None:
-    """Means with half their intervals to either side, cut at 0 and 1."""
+    """Means with their intervals, clipped to 0 and 1."""
     ends = np.clip([np.subtract(values, halves), np.add(values, halves)], 0, 1)
     ax.hlines(places, *ends, color=style["color"], linewidth=1.2)
     ax.plot(values, places, "o", markersize=3.5, **style)
 
 
 def name_rows(ax: Axes, names: Sequence[str]) -> None:
-    """Names from top to bottom."""
+    """Label the rows from top to bottom."""
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.4, -0.6)
 
 
 def plain(ax: Axes) -> None:
-    """Lines behind the rows, and no frame."""
+    """Draw grid lines behind the rows and remove the frame."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis="y", color="0.93", linewidth=0.5)
     ax.set_axisbelow(True)
 
 
 def save(description: str | None, draw: Callable[[dict[str, Any]], Figure]) -> None:
-    """Draw the results that the command line names."""
+    """Draw the results given on the command line."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)

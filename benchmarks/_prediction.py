@@ -1,4 +1,4 @@
-"""Data, models, tasks and summaries that the benchmarks of perturbation prediction share."""
+"""Data, models, tasks and summaries shared by the benchmarks of perturbation prediction."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ import scanpy as sc
 from _quiet import one_quiet_thread
 
 import scpi
-from scpi.benchmark import ModelSpec, evaluate, summarise
-from scpi.benchmark._compare import CEILING
-from scpi.benchmark._scores import LOWER_IS_BETTER
+from scpi.benchmark import ModelSpec, evaluate, list_metrics, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 N_GENES = 2000
 REFERENCE = "WeightedDelta"
+CEILINGS = ("split-half ceiling", "perfect prediction")
+CEILING = CEILINGS[0]
 
-# What no prediction that is of no use is good at by itself, and what a replicate is good at. Left out are scores of earlier
-# studies: the common genes of the first 100 ("de_top"), and squared correlations of mean expression, which are near 1 whatever
-# is predicted. "rmse" orders the models of a condition as "error_ratio" does, and would count twice.
+# Metrics in which no uninformative prediction does well, but a replicate does. Scores of earlier studies are excluded:
+# the common genes of the first 100 ("de_top"), and squared correlations of mean expression, which are near 1 for any
+# prediction. "rmse" ranks the models of a condition as "error_ratio" does, and would count twice.
 HONEST = (
     "pearson",
     "pearson_perturbed",
@@ -60,7 +60,7 @@ def network(
     train: Mapping[str, Any] | None = None,
     **init: Any,
 ) -> ModelSpec:
-    """A network of scpi by the name of its class."""
+    """Network of scpi by the name of its class."""
     model = getattr(scpi.model, name)
     return ModelSpec(
         model=model, layer=layer, init=init, train=QUIET | dict(train or {}), validation_size=validation_size
@@ -89,7 +89,7 @@ def _logged(adata: ad.AnnData) -> ad.AnnData:
 
 @functools.cache
 def read(name: str) -> Screen:
-    """A data set: kang_harmony (2,000 most variable genes), kang_muscat, gbm, sciplex."""
+    """Read a data set: kang_harmony (2,000 most variable genes), kang_muscat, gbm or sciplex."""
     files = {"gbm": "gbm_panobinostat_zhao2021_300genes", "sciplex": "sciplex_a549_dex_8doses_198genes"}
     contexts = {"kang_harmony": "cell_type_pred", "gbm": "patient_id"}
     adata = _logged(ad.read_h5ad(Path(os.environ["SCPI_TEST_DATA"]) / f"{files.get(name, name)}.h5ad"))
@@ -100,7 +100,7 @@ def read(name: str) -> Screen:
 
 
 def parser(doc: str | None, *, models: Sequence[str], datasets: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """The arguments that all of these benchmarks have."""
+    """Parser with the arguments that all of these benchmarks share."""
     found = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     found.add_argument("--out", type=Path, required=True)
     found.add_argument("--models", nargs="+", default=list(models), choices=list(models))
@@ -108,7 +108,7 @@ def parser(doc: str | None, *, models: Sequence[str], datasets: Sequence[str] = 
         found.add_argument("--datasets", nargs="+", default=list(datasets), choices=list(datasets))
     found.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     found.add_argument("--part", default="0/1", help="which part of the tasks, such as 0/2 and 1/2")
-    found.add_argument("--collect", action="store_true", help="join what is there, and train nothing")
+    found.add_argument("--collect", action="store_true", help="collect existing results without training")
     return found
 
 
@@ -123,7 +123,7 @@ def run(
     *,
     part: str = "0/1",
 ) -> None:
-    """Do a part of the tasks, one after the other, and say how long each took."""
+    """Run a part of the tasks one after the other, and report the time of each."""
     one_quiet_thread()
     chosen = part_of(tasks, part)
     for number, task in enumerate(chosen, start=1):
@@ -142,7 +142,7 @@ def evaluated(
     context_key: str | None,
     dose_key: str | None = None,
 ) -> pd.DataFrame:
-    """Scores of models on one split with one seed, kept in a file each if there is a folder."""
+    """Scores of models on one split with one seed, stored in one file each if a folder is given."""
     return evaluate(
         screen.adata,
         models,
@@ -151,28 +151,32 @@ def evaluated(
         dose_key=dose_key,
         seeds=[seed],
         n_cells=1000,
-        ceiling=CEILING in models,
+        # Once per split: no model has a part in it
+        ceiling="NoChange" in models,
         out=out,
+        progress=False,
     )
 
 
 def kept(folder: Path) -> pd.DataFrame:
-    """All rows that are in the files of a folder."""
-    tables = [pd.DataFrame(json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
+    """All rows stored in the files of a folder."""
+    contents = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    # Results of 2026-11-22 and before are scores alone, which do not name what made them
+    tables = [pd.DataFrame(content.get("scores", content)) for content in contents]
     if not tables:
         raise SystemExit(f"There are no results in {folder}.")
     return pd.concat(tables, ignore_index=True)
 
 
 def in_order(table: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
-    """Rows of the models in this order, those that are in the table."""
+    """Rows of those models that are in the table, in the given order."""
     place = {name: position for position, name in enumerate(models)}
     known = table[table["model"].isin(models)]
     return known.sort_values(["model"], key=lambda column: column.map(place), kind="stable").reset_index(drop=True)
 
 
 def complete(table: pd.DataFrame, of: str, *, keys: Sequence[str] = ("split",)) -> list[str]:
-    """Models that have every split that the baseline ``of`` has, whatever their seeds."""
+    """Models that were run on every split of the baseline ``of``, regardless of their seeds."""
     wanted = set(table.loc[table["model"] == of, list(keys)].itertuples(index=False))
     return [
         name
@@ -182,16 +186,17 @@ def complete(table: pd.DataFrame, of: str, *, keys: Sequence[str] = ("split",)) 
 
 
 def ranks(table: pd.DataFrame, models: Sequence[str], *, keys: Sequence[str] = ("split",)) -> dict[str, float]:
-    """Mean rank of each model: in every condition and honest metric, over seeds, then over all of these.
+    """Mean rank of each model over all conditions and honest metrics, of means over seeds; 1 is the best.
 
-    1 is the best. A model without a value, such as the correlation of no change, is last.
+    1 is the best. A model without a value, such as the correlation of no change, is ranked last.
     """
     metrics = [name for name in HONEST if name in table]
+    is_better = list_metrics().set_index("metric")["higher_is_better"]
     means = table[table["model"].isin(models)].groupby([*keys, "model"], sort=False)[metrics].mean()
-    # Baselines that move the same cells have the same spread, but for rounding
+    # Baselines that shift the same cells have the same variance, except for rounding
     means = means.map(lambda value: float(f"{value:.4g}"))
     of_metric = {
-        name: means[name].unstack("model").rank(axis=1, ascending=name in LOWER_IS_BETTER, na_option="bottom")
+        name: means[name].unstack("model").rank(axis=1, ascending=not is_better[name], na_option="bottom")
         for name in metrics
     }
     mean = pd.concat(of_metric.values()).mean()
@@ -199,7 +204,7 @@ def ranks(table: pd.DataFrame, models: Sequence[str], *, keys: Sequence[str] = (
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows for JSON: four significant digits, nothing where there is no number."""
+    """Rows for JSON: four significant digits, and null for missing numbers."""
     return [{key: tidy(value) for key, value in row.items()} for row in table.to_dict("records")]
 
 
@@ -214,9 +219,9 @@ def tidy(value: Any) -> Any:
 def summary_of(
     table: pd.DataFrame, *, networks: Sequence[str], reference: str = REFERENCE, pair_by: Sequence[str] = ("split",)
 ) -> dict[str, Any]:
-    """Means with intervals over what was left out, differences from a baseline, and mean ranks.
+    """Means with intervals over held-out contexts or conditions, differences from a baseline, and mean ranks.
 
-    Seeds are averaged first: the same cells again are no independent evidence.
+    Seeds are averaged first, because repeated use of the same cells is not independent evidence.
     """
     there = complete(table, reference, keys=pair_by)
     table = table[table["model"].isin(there)]
@@ -227,7 +232,7 @@ def summary_of(
         pair_by=list(pair_by),
         average_over=["seed"],
     )
-    ranked = [name for name in there if name != CEILING]
+    ranked = [name for name in there if name not in CEILINGS]
     per = table.groupby(["model", *pair_by], sort=False)[["pearson", "error_ratio"]].mean().reset_index()
     return {
         "models": {

@@ -1,7 +1,7 @@
 """The training step of the SENA-discrepancy-VAE as its publication formulates it, from the formulas.
 
 Dense float64 layers with a mask multiplied at every step, the discrepancy through an explicit (2B)² x N array of
-differences, and the causal layer through a matrix inverse, twice. It serves as the reference of speed and of numbers.
+differences, and the causal layer through a matrix inverse, twice. It is the reference for speed and for numbers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What long benchmarks begin with."""
+"""Common setup of long benchmarks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 def one_quiet_thread() -> None:
-    """Use one thread, so that tasks side by side do not wait for each other, and print nothing at each training."""
+    """Use one thread, so that parallel tasks do not compete, and silence the messages of training runs."""
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)

@@ -1,11 +1,11 @@
-"""Processor seconds of `scpi.attribution.attribute_groups` beside captum called in a loop over the same outputs and cells.
+"""CPU seconds of `scpi.attribution.attribute_groups` and of captum in a loop over the same outputs and cells.
 
-Random sparse counts, an encoder of 2000-256-64-32 units with batch normalisation, and the logits of 20 centroids. captum
-gets batches that are dense and transformed already, reads each once for all its outputs, and its attributions are
-averaged as they come. Two questions: every output in every cell, averaged over all cells, and the output of its own
-group in every cell, with the mean absolute value and the standard deviation as well. Methods that take many passes are
-asked about fewer cells, the same ones on both sides. Both run on one thread, in turns; seconds are those of the
-processor, and the medians over the rounds are compared::
+Random sparse counts, an encoder of 2000-256-64-32 units with batch normalisation, and the logits of 20 centroids.
+captum receives batches that are dense and already transformed, reads each once for all its outputs, and its
+attributions are averaged as they are computed. There are two questions: every output in every cell, averaged over all
+cells; and the output of its own group in every cell, with the mean absolute value and the standard deviation. Methods
+that take many passes are run on fewer cells, the same ones on both sides. Both run on one thread, in turns; times are
+CPU times, and the medians over the rounds are compared::
 
     OMP_NUM_THREADS=1 python benchmarks/attribution_speed.py --out benchmarks/results/attribution_speed.json
 """
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 N_CELLS, N_GENES, N_GROUPS, DENSITY, N_THREADS = 20_000, 2_000, 20, 0.1, 1
 N_STEPS, BATCH = 32, 1024
-# Question, method, and the number of cells about which it is asked
+# Question, method, and number of cells
 TASKS = (
     ("all", "gradient", N_CELLS),
     ("all", "integrated_gradients", 512),

@@ -1,4 +1,4 @@
-"""Share of genes with p < 0.05 where no gene differs: every test of `scpi.de`, cells against samples.
+"""Fraction of genes with p < 0.05 when no gene differs: every test of `scpi.de`, cells against samples.
 
 Four cases without a difference between the groups:
 
@@ -7,10 +7,10 @@ Four cases without a difference between the groups:
 - *simulated donors*: ten donors that differ, five in each group;
 - *swapped donors*: kang_muscat, where stimulation is exchanged in one of the two donors, and gbm_panobinostat, where
   treatment is exchanged in some of the five patients (all fifteen ways), so that each group has treated and untreated
-  samples. Tests that can adjust do so for the true condition, and for the patient where there are samples enough.
+  samples. Tests that can adjust do so for the true condition, and for the patient if there are enough samples.
 
-The interval is that of the mean over repetitions. One result for each case and test is written, and a run goes on where
-the last one stopped::
+The interval is that of the mean over repetitions. One result is written per case and test; an interrupted run resumes
+where it stopped::
 
     SCPI_TEST_DATA=... python benchmarks/calibration.py --out benchmarks/results/calibration.json
 """
@@ -41,7 +41,7 @@ OF_SAMPLES = ("limma", "limma robust", "edger", "deseq2")
 
 
 def p_values(adata: ad.AnnData, method: str, covariates: tuple[str, ...] = ()) -> np.ndarray:
-    """P-values of group "x" against "y" in `obs["group"]`; NaN where a gene was not tested."""
+    """P-values of group "x" against "y" in `obs["group"]`; NaN if a gene was not tested."""
     shared: dict[str, Any] = {"reference": "y", "groups": ["x"], "key_added": "test"}
     if method.startswith("limma"):
         scpi.de.limma(

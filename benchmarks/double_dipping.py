@@ -1,17 +1,17 @@
-"""Tests between clusters of one population: rejections where nothing differs, naive and after count thinning.
+"""Tests between clusters of one population: rejections under the null, naive and after count thinning.
 
-Cells of one population are cut in two by k-means on principal components of log-normalised counts. Naive: clusters and
-tests see the same counts. Thinned: clusters are found on the train part of the counts and tested on the test part
-(:func:`scpi.de.thin`), at the true overdispersion, at half and at twice that, as if the counts were Poisson, and at the
-overdispersion that :func:`scpi.de.estimate_overdispersion` gives. Two populations show the power that is left. One
-result a task; an interrupted run goes on where it stopped::
+Cells of one population are split in two by k-means on principal components of log-normalised counts. Naive: clusters
+and tests use the same counts. Thinned: clusters are found on the train part of the counts and tested on the test part
+(:func:`scpi.de.thin`), at the true overdispersion, at half and at twice that, with Poisson counts assumed, and at the
+overdispersion estimated by :func:`scpi.de.estimate_overdispersion`. Two populations show the remaining power. One
+result per task; an interrupted run resumes where it stopped::
 
     python benchmarks/double_dipping.py --out benchmarks/results/double_dipping --real pbmc3k_labelled.h5ad
     python benchmarks/double_dipping.py --out benchmarks/results/double_dipping --collect
 
 Genes of one data set share a clustering, so the intervals are over data sets (Student's t over seeds). Settings were
-chosen on seeds 1000 and above; seeds 40 to 79 are reported. The cells of the real example are labelled as one type; how
-far they are one population nobody knows.
+chosen on seeds 1000 and above; seeds 40 to 79 are reported. The cells of the real example are labelled as one type; to
+what extent they are one population is unknown.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from scpi.de import estimate_overdispersion, logistic, thin, welch, wilcoxon, zi
 N_CELLS, N_GENES = 1000, 100
 N_COMPONENTS = 10
 LEVEL = 0.05
-# Splits of the real cells, which are the same in all of them
+# Number of splits of the real cells
 N_REAL = 5
-# Fewest counts of a gene in the cells that are tested
+# Minimum number of counts of a gene in the tested cells
 MIN_TOTAL = 50
 WORLDS = {
     "poisson": {"overdispersion": 0.0, "depth_sd": 0.3},
@@ -55,7 +55,7 @@ def simulate(rng: np.random.Generator, *, overdispersion: float, depth_sd: float
     differs = np.zeros(N_GENES, dtype=bool)
     if change:
         differs = rng.random(N_GENES) < 0.2
-        # Up in one population as much as down in the other, so that neither has more RNA
+        # As many genes are up in one population as in the other, so that neither has more RNA
         half = change / 2.0 * rng.choice([-1.0, 1.0], size=differs.sum())
         rate[: N_CELLS // 2, differs] *= np.exp(-half)
         rate[N_CELLS // 2 :, differs] *= np.exp(half)
@@ -77,7 +77,7 @@ def two_clusters(counts: sparse.csr_matrix, seed: int) -> np.ndarray:
 
 
 def rejections(counts: sparse.csr_matrix, codes: np.ndarray, differs: np.ndarray, *, zero_inflated: bool) -> dict:
-    """Share of p below 5 % of each test, over genes that differ and over those that do not."""
+    """Fraction of p-values below 5 % of each test, over genes that differ and over those that do not."""
     told = np.asarray(counts.sum(axis=0)).ravel() >= MIN_TOTAL
     expression = log_normalised(counts)[:, told]
     pvals = {name: test(expression, codes, reference=0).pval[1] for name, test in EXPRESSION_TESTS.items()}
@@ -105,7 +105,7 @@ def run(counts: sparse.csr_matrix, overdispersions: dict, differs: np.ndarray, s
 
     result = {"naive": describe(two_clusters(counts, seed), counts, zero_inflated=True)}
     for name, overdispersion in overdispersions.items():
-        # A stream of its own: that of the simulation would tie the split to the counts
+        # An independent random stream: that of the simulation would make the split depend on the counts
         train, test = thin(counts, overdispersion=overdispersion, rng=np.random.default_rng([seed, 1]))
         result[name] = describe(two_clusters(train, seed), test, zero_inflated=name == "thinned, estimated")
     return result

@@ -1,7 +1,7 @@
 """Largest difference between scpi and the published formulas, in float64, part by part.
 
-The formulas of ``_published.py`` and plain loops stand on one side, the module that users train on the other, with the
-same parameters, cells and noise::
+The formulas of ``_published.py`` and plain loops are compared with the module that users train, with the same
+parameters, cells and noise::
 
     python benchmarks/fidelity.py --out benchmarks/results/fidelity.json
 """
@@ -21,7 +21,7 @@ from scpi.model.base._constants import KEYS
 from scpi.model.base.losses._mmd import batched_mmd
 from scpi.model.base.training._schedules import ramp
 from scpi.model.senavae._module import SENAVAEModule, normal_kl
-from scpi.model.senavae._presets import get_preset
+from scpi.model.senavae._presets import PRESETS
 from scpi.model.senavae._scm import solve_linear, solve_relu
 
 N_GENES, N_SETS, N_TARGETS, N_FACTORS, BATCH = 60, 12, 7, 6, 16
@@ -31,7 +31,7 @@ def networks(preset_name: str) -> tuple[PublishedNetwork, SENAVAEModule]:
     """Both networks with the same parameters."""
     torch.manual_seed(0)
     mask = torch.rand(N_GENES, N_SETS) < 0.3
-    preset = get_preset(preset_name)
+    preset = PRESETS[preset_name]
     is_sena = preset.encoder == "gene_sets"
     module = SENAVAEModule(
         N_GENES, N_TARGETS, N_FACTORS, preset=preset, membership=mask.to_sparse() if is_sena else None
@@ -63,7 +63,7 @@ def networks(preset_name: str) -> tuple[PublishedNetwork, SENAVAEModule]:
 
 
 def compare_preset(name: str) -> dict[str, float]:
-    """Parts of the objective, and its gradient by the graph and the decoder."""
+    """Terms of the objective, and its gradient with respect to the graph and the decoder."""
     published, module = networks(name)
     preset = module.preset
     x, y = torch.rand(2, BATCH, N_GENES, dtype=torch.float64)
@@ -116,7 +116,7 @@ def compare_preset(name: str) -> dict[str, float]:
 
 
 def compare_parts() -> dict[str, float]:
-    """Causal layers, discrepancy and divergence against loops."""
+    """Compare causal layers, discrepancy and divergence with loops."""
     rng = np.random.default_rng(0)
     graph = np.triu(rng.normal(size=(N_FACTORS, N_FACTORS)), 1)
     z = rng.normal(size=(BATCH, N_FACTORS))
@@ -143,10 +143,10 @@ def compare_parts() -> dict[str, float]:
 
 
 def compare_schedules() -> dict[str, float]:
-    """Weights of all epochs against the published tables."""
+    """Compare the weights of all epochs with the published tables."""
     worst = {}
     for name in ("sena", "zhang"):
-        preset, n = get_preset(name), 100
+        preset, n = PRESETS[name], 100
         error = 0.0
         for start, low, high, published_start in (
             (preset.mmd_start, 0.0, preset.max_mmd, 5),

@@ -1,20 +1,21 @@
 """Units against known gene programs: GeneProgramAE, other autoencoders, and matrix factorisations.
 
-Every task simulates cells with eight known programs (:func:`scpi.datasets.gene_programs`), trains each method with one,
-two or eight times as many units as there are programs, and asks of the training cells how well units stand for programs
-(LMS, MSAS and MSGS of absolute Spearman correlations and of scaled mutual information, DCI, MIG), and how well the genes
-of the unit matched to a program are those of the program (AUROC). The counts of further cells are split in halves: a
-method reads one and predicts the shares of the genes in the other, whose log-likelihood per count is given. One result a
-task; an interrupted run goes on where it stopped, adds the methods that are missing, and can be cut in parts::
+Every task simulates cells with eight known programs (:func:`scpi.datasets.gene_programs`) and trains each method with
+one, two or eight times as many units as there are programs. It measures in the training cells how well units correspond
+to programs (LMS, MSAS and MSGS of absolute Spearman correlations and of scaled mutual information, DCI, MIG), and how
+well the genes of the unit matched to a program are those of the program (AUROC). The counts of further cells are split
+in halves: a method reads one and predicts the proportions of the genes in the other, whose log-likelihood per count is
+reported. One result per task; an interrupted run resumes where it stopped, adds missing methods, and can be divided
+into parts::
 
     python benchmarks/gene_programs.py --out benchmarks/results/gene_programs --part 0/2
     python benchmarks/gene_programs.py --out benchmarks/results/gene_programs --collect
 
 Gene scores are the effects of units on genes (loadings, components, or `decoder_effect`); for the published autoencoder
 they are its guided saliency, as published. It trains in batches of 16 cells at the published learning rate, and on some
-tasks cell by cell, as published, which takes several times as long. Ablations and scvi-tools' models can be run on part of
-the settings with `--methods`, `--overlaps` and `--correlations`; differences are those on the tasks that both methods have.
-Settings were chosen on seeds 1000 and above; seeds 100 to 104 are reported.
+tasks with single cells, as published, which takes several times as long. Ablations and models of scvi-tools can be run
+on part of the settings with `--methods`, `--overlaps` and `--correlations`; differences use the tasks that both methods
+have. Settings were chosen on seeds 1000 and above; seeds 100 to 104 are reported.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ OWN = "GeneProgramAE"
 OVERLAPS, CORRELATIONS, TIMES, SEEDS = (0.0, 0.25, 0.5), (0.0, 0.5), (1, 2, 8), (100, 101, 102, 103, 104)
 PUBLISHED_BATCH = 16
 COMPARED = ("lms", "msgs", "auroc")
-# Mixed into predicted shares, so that a gene predicted to be absent costs no infinity
+# Mixed into predicted proportions, so that the loss stays finite for a gene predicted to be absent
 SMOOTHING = 1e-3
 
 
 class Result:
-    """Units of the training cells, scores of genes x units, and a prediction of shares from counts."""
+    """Units of the training cells, scores of genes x units, and a prediction of proportions from counts."""
 
     def __init__(self, units, genes, predict) -> None:
         self.units, self.genes, self.predict = np.asarray(units), np.asarray(genes), predict
@@ -107,7 +108,7 @@ def scpi_cells(counts, like):
 
 
 def known_sets(adata, *, wrong: float, seed: int) -> dict[str, list[str]]:
-    """Genes of the programs, a share of them replaced by others."""
+    """Genes of the programs, with a fraction of them replaced by others."""
     rng = np.random.default_rng([seed, 1])
     sets = {}
     for name, weights in adata.varm["programs"].items():
@@ -163,7 +164,7 @@ INFORMED = ("GeneProgramAE, true sets", "GeneProgramAE, half-wrong sets")
 
 
 def halves(counts, rng):
-    """Counts of cells in two halves that add up to them, drawn count by count."""
+    """Counts of cells split at random into two halves that sum to them."""
     first = sparse.csr_matrix(counts, dtype=np.float32, copy=True)
     first.data = rng.binomial(first.data.astype(np.int64), 0.5).astype(np.float32)
     return first, sparse.csr_matrix(counts - first)
@@ -264,9 +265,9 @@ def with_intervals(table: pd.DataFrame, rows: list[dict[str, object]]) -> list[d
 
 
 def compare(table: pd.DataFrame, measure: str) -> list[dict[str, object]]:
-    """Mean over tasks of the measure of scpi's default less that of each other method, with its 95 % interval.
+    """Mean over tasks of the measure of scpi's default minus that of each other method, with its 95 % interval.
 
-    The seeds are what repeats: the interval is that of the means of the seeds, by Student's t.
+    Seeds are the replicates: the interval is that of the means of the seeds, by Student's t.
     """
     wide = table.pivot_table(index=["seed", "overlap", "correlation", "times"], columns="method", values=measure)
     rows = []

@@ -1,4 +1,4 @@
-"""Figure of ``gene_programs.py``: how well units stand for known programs, by method and number of units::
+"""Figure of ``gene_programs.py``: how well units correspond to known programs, by method and number of units::
 
 python benchmarks/gene_programs_figure.py --results benchmarks/results/gene_programs.json --out docs/_static/gene_programs.png
 """
@@ -19,7 +19,7 @@ def draw(result: dict[str, Any]) -> plt.Figure:
     rows = result["by_times"]
     times = sorted({row["times"] for row in rows})
     order = {row["method"]: row["lms"] for row in result["means"]}
-    # Methods that ran on part of the settings stand below those that ran on all of them
+    # Methods that ran on part of the settings are below those that ran on all of them
     tasks = {row["method"]: row["tasks"] for row in result["means"]}
     names = sorted(order, key=lambda name: (tasks[name] < result["n_tasks"], -order[name]))
     figure, axes = plt.subplots(

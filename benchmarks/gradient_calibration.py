@@ -1,15 +1,16 @@
-"""P-values of rankings by gradients where nothing differs: one population of cells, clustered by a network.
+"""P-values of rankings by gradients under the null: one population of cells, clustered by a network.
 
-Counts of one population (:func:`scpi.datasets.splat` with one group, no differential expression) are thinned, a clustering
-network is trained on the train part with two clusters, which are not there, and :func:`scpi.tl.rank_genes_gradients` ranks
-the genes of its clusters: order from the train part, p-values from the test part. Naive: network, order and p-values from
-all counts. Per data set, the share of p-values below 0.05, a Kolmogorov-Smirnov test against uniform ones, and the number
-of genes at a false discovery rate of 5 %. One result a task; an interrupted run goes on where it stopped::
+Counts of one population (:func:`scpi.datasets.splat` with one group, no differential expression) are thinned, a
+clustering network is trained on the train part with two clusters, which do not exist, and
+:func:`scpi.tl.rank_genes_gradients` ranks the genes of its clusters: order from the train part, p-values from the test
+part. Naive: network, order and p-values from all counts. The results per data set are the fraction of p-values below
+0.05, a Kolmogorov-Smirnov test of uniformity, and the number of genes at a false discovery rate of 5 %. One result per
+task; an interrupted run resumes where it stopped::
 
     python benchmarks/gradient_calibration.py --out benchmarks/results/gradient_calibration
     python benchmarks/gradient_calibration.py --out benchmarks/results/gradient_calibration --collect
 
-Genes with fewer than 50 counts in the part that is tested are left out: they have few possible p-values.
+Genes with fewer than 50 counts in the tested part are excluded: they have few possible p-values.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ KEY = "rank_genes_gradients"
 
 
 def run(network: str, seed: int) -> dict[str, object]:
-    # About three counts a gene; with one group there is no fold change
+    # About three counts per gene; with one group there is no fold change
     adata = scpi.datasets.splat(N_CELLS, n_genes=N_GENES, group_prob=(1.0,), de_prob=0.0, lib_loc=7.3, rng=seed)
     scpi.de.thin_counts(adata, rng=seed)
     result: dict[str, object] = {"network": network, "seed": seed}

@@ -1,8 +1,8 @@
-"""Ranks of canonical markers among the genes of their cell type: gradients beside the rank-sum test and the t-test.
+"""Ranks of canonical markers among the genes of their cell type: gradients, the rank-sum test and the t-test.
 
 Blood cells (10x PBMC 3k with published labels) and haematopoietic progenitors of the mouse (Paul et al., 2015), whose
-labels come from clusterings: the p-values of these rankings would not hold, their order is what is asked for. The markers
-were written down from the literature before the rankings were seen. Data are those of `SCPI_TEST_DATA`::
+labels come from clusterings: the p-values of these rankings are not valid, only their order is used. The markers were
+taken from the literature before the rankings were inspected. Data are those of `SCPI_TEST_DATA`::
 
     python benchmarks/gradient_markers.py --out benchmarks/results/gradient_markers.json
 """

@@ -1,7 +1,7 @@
-"""Time of rankings by gradients beside scanpy's t-test, and of training the clustering networks.
+"""Time of rankings by gradients and of scanpy's t-test, and of training the clustering networks.
 
-20 groups of 20,000 cells and 2,000 genes, sparse counts; all calls on the same cells in turn, medians of five. The training
-is that of 3,000 simulated cells with 2,500 genes, for as many clusters as there are groups::
+20 groups of 20,000 cells and 2,000 genes, sparse counts; all calls on the same cells in turn, medians of five. The
+training time is that of 3,000 simulated cells with 2,500 genes, with as many clusters as there are groups::
 
     OMP_NUM_THREADS=1 python benchmarks/gradient_speed.py --out benchmarks/results/gradient_speed.json
 """
@@ -28,7 +28,7 @@ QUIET = {"enable_progress_bar": False, "accelerator": "cpu"}
 
 
 def ranking() -> list[dict[str, object]]:
-    # About one count a gene and cell, most of them zero
+    # About one count per gene and cell, most of them zero
     adata = scpi.datasets.splat(
         N_CELLS, n_genes=N_GENES, group_prob=(1 / N_GROUPS,) * N_GROUPS, de_prob=0.1, lib_loc=7.0, rng=0
     )

@@ -1,20 +1,20 @@
-"""Genes that drive clusters: 36 simulated sets, three clustering networks and the true labels, gradients beside tests.
+"""Genes that drive clusters: 36 simulated data sets, three networks and the true labels, gradients and tests.
 
-Every task simulates a configuration of :func:`scpi.datasets.splat_configurations`, trains a network on the counts of all
-2,500 genes (or takes the true groups), and ranks the genes of every cluster by each method, all two-sided: the genes with
-the largest absolute score come first. The first 30, 100, or as many genes as there are true ones are compared with the
-true ones, per cluster, against two truths: "factor", the factor of the matched group, which is 1 where the gene does not
-differ from the base that the simulation starts from, and "rest", the ratio of the group to the other groups. Accuracies
-are found among all genes, and among the 500 most variable ones, with the truth restricted to them. One result a task; an
-interrupted run goes on where it stopped, and several can run at once, each a part::
+Every task simulates a configuration of :func:`scpi.datasets.splat_configurations`, trains a network on the counts of
+all 2,500 genes (or uses the true groups), and ranks the genes of every cluster by each method, all two-sided: the genes
+with the largest absolute score come first. The first 30, 100, or as many genes as there are true ones are compared with
+the true ones, per cluster, for two truths: "factor", the factor of the matched group, which is 1 if the gene does not
+differ from the base of the simulation, and "rest", the ratio of the group to the other groups. Accuracies are computed
+among all genes, and among the 500 most variable ones, with the truth restricted to them. One result per task; an
+interrupted run resumes where it stopped, and several runs can work in parallel, each on a part::
 
     python benchmarks/gradient_study.py --out benchmarks/results/gradient_study --seeds 100 101 102 --part 0/2
     python benchmarks/gradient_study.py --out benchmarks/results/gradient_study --seeds 100 --slow
     python benchmarks/gradient_study.py --out benchmarks/results/gradient_study --collect
 
-`--slow` adds Shapley values, permutation and the zero-inflated test on the labels of tasks that are done, `--published`
-trains with the published settings. edgeR takes each cell for a sample, as the study did. Settings of networks and methods
-were chosen on seeds 1000 and above; seeds 100 to 102 are reported.
+`--slow` adds Shapley values, permutation and the zero-inflated test on the labels of finished tasks, `--published`
+trains with the published settings. edgeR treats each cell as a sample, as the study did. Settings of networks and
+methods were chosen on seeds 1000 and above; seeds 100 to 102 are reported.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ import scpi
 from scpi._ranking import read_ranking
 
 NETWORKS = {"contrastive-sc": "ContrastiveSC", "scDeepCluster": "SCDeepCluster", "scziDesk": "SCZIDesk"}
-# Most variable genes that the study gave each network; all of them to scDeepCluster
+# Number of most variable genes that the study used for each network; all genes for scDeepCluster
 PUBLISHED_GENES = {"contrastive-sc": 1500, "scDeepCluster": None, "scziDesk": 500}
 TRUTH = "true labels"
 # Clusterings without a network: k-means on principal components of Pearson residuals, or of logarithms
@@ -52,9 +52,9 @@ SLOW = ("zinb", "shap", "permutation")
 KEY = "ranking"
 DECODER = "sparse decoder"
 FIRST_SEED = 100
-# Sets on which all attributions are compared, with the first seed
+# Data sets on which all attributions are compared, with the first seed
 ABLATED = "de0.1_mid0"
-# Counts that are added to means before their logarithm
+# Pseudocounts that are added to means before their logarithm
 OFFSET = 0.1
 
 
@@ -63,7 +63,7 @@ def task_path(out: Path, name: str, seed: int, labels: str) -> Path:
 
 
 def embed(adata, network: str, *, preset: str, seed: int) -> tuple[object, dict[str, float]]:
-    """Trained network, and what training took and gave."""
+    """Trained network, with the cost and the results of training."""
     model_cls = getattr(scpi.model, NETWORKS[network])
     model_cls.setup_anndata(adata)
     model = model_cls(adata, preset=preset, n_clusters=adata.obs["group"].nunique(), seed=seed)
@@ -87,7 +87,7 @@ def variable_genes(adata, n_genes: int) -> np.ndarray:
 
 
 def simple_clusters(adata, name: str, *, seed: int) -> tuple[np.ndarray, dict[str, float]]:
-    """Clusters of k-means, and what they are like."""
+    """Clusters of k-means, and their properties."""
     start = time.perf_counter()
     cells = adata.copy()
     sc.pp.filter_genes(cells, min_counts=1)
@@ -109,7 +109,7 @@ def simple_clusters(adata, name: str, *, seed: int) -> tuple[np.ndarray, dict[st
 
 
 def rankings(adata, model, *, slow: bool, gradient: bool, attributions: bool, first_seed: bool):
-    """Names of methods, scores (groups x genes) and seconds; what fails is left out and said."""
+    """Names of methods, scores (groups x genes) and seconds; methods that fail are skipped with a message."""
     calls = {}
     if slow:
         calls["zinb"] = lambda: scpi.de.rank_genes(adata, "label", method="zinb", key_added=KEY)
@@ -120,7 +120,7 @@ def rankings(adata, model, *, slow: bool, gradient: bool, attributions: bool, fi
             calls["sparse decoder" if reference == "median" else "sparse decoder, rest"] = lambda reference=reference: (
                 scpi.tl.rank_genes_gradients(adata, "label", reference=reference, test=None, key_added=KEY)
             )
-        # edgeR on thousands of samples takes longer than all others together: once is enough
+        # edgeR on thousands of samples takes longer than all other methods together: it runs once
         for test in TESTS if first_seed else [test for test in TESTS if test != "edger"]:
             options = {"sample_key": "cell"} if test == "edger" else {}
             calls[test] = lambda test=test, options=options: scpi.de.rank_genes(
@@ -146,7 +146,7 @@ def rankings(adata, model, *, slow: bool, gradient: bool, attributions: bool, fi
 
 
 def simple_rankings(adata, groups) -> dict[str, np.ndarray]:
-    """Fold changes by plain means, which need no model: scores of groups x genes."""
+    """Fold changes of means, which need no model: scores of groups x genes."""
     scaled = sc.pp.normalize_total(adata, inplace=False)["X"]
     member = [(adata.obs["label"] == name).to_numpy() for name in groups]
     mean, rest = (
@@ -171,7 +171,7 @@ def simple_rankings(adata, groups) -> dict[str, np.ndarray]:
 
 
 def probability_of_change(effect: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Posterior under a spike at zero and one normal, both learned by expectation and maximisation."""
+    """Posterior under a mixture of a spike at zero and a normal, fitted by expectation maximisation."""
     share, spread = 0.1, 0.1
     for _ in range(50):
         slab = share * stats.norm.pdf(effect, scale=np.sqrt(variance + spread))
@@ -265,7 +265,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(".cache/gradient_study"), help="labels of the networks")
     parser.add_argument("--seeds", type=int, nargs="+", default=[100])
     parser.add_argument("--labels", nargs="+", default=[TRUTH, *NETWORKS], choices=[TRUTH, *NETWORKS, *SIMPLE])
-    parser.add_argument("--datasets", nargs="+", help="names of configurations; all if left out")
+    parser.add_argument("--datasets", nargs="+", help="names of configurations; all by default")
     parser.add_argument("--part", default="0/1", help="which part of the tasks, such as 0/2 and 1/2")
     parser.add_argument("--slow", action="store_true")
     parser.add_argument("--published", action="store_true")
@@ -298,7 +298,7 @@ def main() -> None:
 
 
 def collect(out: Path) -> None:
-    """Tables of all tasks: clusterings, mean accuracies, and the decoder beside each method, set by set."""
+    """Tables of all tasks: clusterings, mean accuracies, and the decoder against each method, paired by data set."""
     tasks = [json.loads(path.read_text()) for path in sorted(out.glob("*.json"))]
     table = pd.DataFrame(
         {
@@ -365,7 +365,7 @@ def accuracies(table: pd.DataFrame) -> list[dict[str, object]]:
 
 
 def comparisons(table: pd.DataFrame) -> list[dict[str, object]]:
-    """Mean accuracy of the decoder less that of each method, set by set, on the same labels and on all three networks."""
+    """Mean accuracy of the decoder minus that of each method, paired by data set, on the same labels."""
     rows = []
     keys = ["universe", "truth", "labels", "method", "dataset", "seed"]
     per_task = table.groupby(keys)["accuracy"].mean()
@@ -380,7 +380,7 @@ def comparisons(table: pd.DataFrame) -> list[dict[str, object]]:
         rivals = {name: wide[name] for name in wide if name not in (own.name, "oracle")}
         best = wide[[name for name in (*TESTS, *SLOW) if name in wide]].max(axis=1)
         for name, rival in {**rivals, "best test of each task": best}.items():
-            # On the same tasks, and one value a set
+            # On the same tasks, with one value per data set
             difference = (own - rival).dropna().groupby("dataset").mean()
             if len(difference) >= 5:
                 rows.append(

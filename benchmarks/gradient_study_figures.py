@@ -62,7 +62,7 @@ _PUBLISHED_ARI = {"scziDesk": 0.965, "scDeepCluster": 0.825, "contrastive-sc": 0
 
 
 def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Accuracies, one row a task, method, universe, truth and depth; and the scores of the clusterings."""
+    """Accuracies, one row per task, method, universe, truth and depth; and the scores of the clusterings."""
     tasks = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     accuracies = pd.DataFrame(
         {
@@ -96,7 +96,7 @@ def published() -> pd.DataFrame:
 
 
 def correlations(accuracies: pd.DataFrame) -> pd.DataFrame:
-    """Pearson correlations of the accuracy on the labels of the networks, methods x what a data set is like."""
+    """Pearson correlations of the accuracy on the labels of the networks, methods x properties of the data sets."""
     found = accuracies[accuracies["labels"] != "true labels"].join(splat_configurations(), on="dataset")
     found["cells"] = np.log(found["n_cells"])
     found = found.rename(columns={"n_groups": "groups", "de_prob": "DE share", "dropout_mid": "dropout"})
@@ -138,7 +138,7 @@ def main() -> None:
     for universe in ("all", "hvg"):
         for truth in ("factor", "rest"):
             chosen = accuracies[(accuracies["universe"] == universe) & (accuracies["truth"] == truth)]
-            # The study has the genes of each network for a universe, and the factors for a truth
+            # The universe of the study is the genes of each network, and its truth is the factors
             marks = {"published": published()} if truth == "factor" else None
             figure = accuracy_boxplots(chosen, column="k", hue="labels", marks=marks, label="Accuracy", return_fig=True)
             figure.savefig(args.out / f"gradient_accuracy_{universe}_{truth}.png", dpi=130)

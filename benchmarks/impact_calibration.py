@@ -1,13 +1,13 @@
-"""Is the p-value of a gene set's impact one, and does it find and name what is there?
+"""Calibration and power of the p-values of gene-set impact, and accuracy of the names of units.
 
 Every task simulates cells with eight known programs (:func:`scpi.datasets.gene_programs`), trains GeneProgramAE with
-sixteen units, and takes the effect of each unit on the genes or its saliency by three methods. Random sets, of 10 to 200
-genes drawn among all, say whether p-values are uniform: the share below 0.05, the Kolmogorov-Smirnov test in each unit,
-and how many are significant at an FDR of 5 %, though programs are there. The sets of the programs, whole or with half of
-their genes replaced by others, stand among 200 random sets of the same sizes: how many are significant on the unit that
-follows the program best, how many have the largest absolute z-score there, and how many give their name to it
-(`tl.annotate_units`). The unit of a program is matched by activities (Spearman), one to one, without looking at genes.
-One result a task; an interrupted run goes on where it stopped::
+sixteen units, and computes the effect of each unit on the genes or its saliency by three methods. Random sets of 10 to
+200 genes, drawn among all genes, show whether p-values are uniform: the fraction below 0.05, the Kolmogorov-Smirnov
+test in each unit, and the number of significant sets at an FDR of 5 %, although programs are present. The sets of the
+programs, complete or with half of their genes replaced by others, are mixed with 200 random sets of the same sizes: how
+many are significant on the unit that correlates best with the program, how many have the largest absolute z-score
+there, and how many name it (`tl.annotate_units`). The unit of a program is matched by activities (Spearman), one to
+one, without using genes. One result per task; an interrupted run resumes where it stopped::
 
     python benchmarks/impact_calibration.py --out benchmarks/results/impact_calibration
     python benchmarks/impact_calibration.py --out benchmarks/results/impact_calibration --collect
@@ -108,7 +108,7 @@ def run(seed: int, overlap: float) -> dict[str, object]:
 
 
 def replaced(genes: np.ndarray, share: float, rng) -> np.ndarray:
-    """The genes with a share of them replaced by others, at random."""
+    """The genes with a random fraction of them replaced by others."""
     n_wrong = int(share * len(genes))
     kept = rng.choice(genes, len(genes) - n_wrong, replace=False)
     return np.concatenate([kept, rng.choice(np.setdiff1d(np.arange(N_GENES), genes), n_wrong, replace=False)])

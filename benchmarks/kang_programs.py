@@ -1,15 +1,15 @@
-"""Interferon in blood cells: which Hallmark sets the contrast of gene-program units names, seed by seed.
+"""Interferon in blood cells: Hallmark sets found by the contrast of gene-program units, for several seeds.
 
-Blood cells of Kang et al. (2018), stimulated with interferon beta or not: 1,267 genes with the cell types and two donors
-of the source (kang_muscat), and 9,015 genes without donors, with cell types predicted from the former (kang_harmony).
-GeneProgramAE is trained with its defaults, and with the donors as batches where there are any; it is told neither
-condition nor cell type. `scpi.tl.impact_contrast` compares stimulated with control cells among monocytes and among T
-cells, over all cells, within each donor, and between donors. Sets are ranked by the smallest p-value over the units that
-answers both of its questions, `pval_both`: against random sets of genes of similar expression, and between the groups.
-The FDR is that of this unit, over all units and sets. The rank by the largest absolute z-score against random sets, which
-does not ask whether the groups differ in that unit, is given as well; it was the only one until seed 0 had been seen.
-The same test of the differences of the mean logarithms of the genes, without a model, stands beside it. One result a
-task; an interrupted run goes on where it stopped::
+Blood cells of Kang et al. (2018), stimulated with interferon beta or not: 1,267 genes with the cell types and two
+donors of the source (kang_muscat), and 9,015 genes without donors, with cell types predicted from the former
+(kang_harmony). GeneProgramAE is trained with its defaults, with the donors as batches if available, and without access
+to condition or cell type. `scpi.tl.impact_contrast` compares stimulated with control cells among monocytes and among T
+cells, over all cells, within each donor, and between donors. Sets are ranked by the smallest p-value over the units
+that answers both questions of the contrast, `pval_both`: against random sets of genes of similar expression, and
+between the groups. The FDR is that of this unit, over all units and sets. The rank by the largest absolute z-score
+against random sets, which does not test whether the groups differ in that unit, is reported as well; it was the only
+one until seed 0 had been inspected. The same test of the differences of the mean logarithms of the genes, without a
+model, is the comparison. One result per task; an interrupted run resumes where it stopped::
 
     SCPI_TEST_DATA=... python benchmarks/kang_programs.py --out benchmarks/results/kang_programs
 """
@@ -43,7 +43,7 @@ N_SHOWN = 5
 
 
 def read(name: str) -> ad.AnnData:
-    """Counts with Hallmark sets, and class, condition and donor of each cell in columns to compare by."""
+    """Counts with Hallmark sets, and class, condition and donor of each cell in columns."""
     data = Path(os.environ["SCPI_TEST_DATA"])
     adata = ad.read_h5ad(data / f"{name}.h5ad")
     scpi.tl.gene_sets(adata, data / SETS)
@@ -55,7 +55,7 @@ def read(name: str) -> ad.AnnData:
 
 
 def contrasts(adata: ad.AnnData):
-    """Class and scope of every contrast, column and groups, and the column of the donors for that between them."""
+    """Class, scope, column and groups of every contrast, and the column of the donors for contrasts between them."""
     for kind in ("monocytes", "T cells"):
         groups = (f"{kind}: stim", f"{kind}: ctrl")
         yield kind, "all cells", "state", groups, None
@@ -67,7 +67,7 @@ def contrasts(adata: ad.AnnData):
 
 
 def ranked(result: dict, n_first: int) -> dict:
-    """Rank, unit and p-values of the expected sets and of the first ones, each at the unit of its smallest p-value."""
+    """Rank, unit and p-values of the expected sets and of the first sets, each at the unit of its smallest p-value."""
     z, by = np.asarray(result["zscore"]), "pval_both" if "pval_both" in result else "pval"
     best, columns = np.asarray(result[by]).argmin(axis=0), np.arange(z.shape[1])
     table = pd.DataFrame({"unit": np.asarray(result["units"])[best], "z": z[best, columns]}, index=result["sets"])
@@ -87,7 +87,7 @@ def ranked(result: dict, n_first: int) -> dict:
 
 
 def most_changed(adata: ad.AnnData, units: np.ndarray, names: list[str], column: str, groups, result: dict) -> dict:
-    """The unit whose activity differs most, in standard deviations, and the first sets of its contrast."""
+    """Unit whose activity differs most, in standard deviations, and the first sets of its contrast."""
     first, second = (units[(adata.obs[column] == group).to_numpy()] for group in groups)
     spread = np.sqrt((first.var(axis=0) + second.var(axis=0)) / 2)
     effect = np.where(spread > 0, (first.mean(axis=0) - second.mean(axis=0)) / np.where(spread > 0, spread, 1.0), 0.0)
@@ -97,7 +97,7 @@ def most_changed(adata: ad.AnnData, units: np.ndarray, names: list[str], column:
 
 
 def without_model(adata: ad.AnnData, column: str, groups) -> dict:
-    """The same test of sets, of the differences of the mean logarithms of the genes."""
+    """The same test of sets for the differences of the mean logarithms of the genes."""
     cells = adata[adata.obs[column].isin(groups)].copy()
     counts = cells.X.toarray()
     totals = counts.sum(axis=1, keepdims=True)

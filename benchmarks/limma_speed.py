@@ -3,7 +3,7 @@
 Both sides do voom, the linear model, the contrasts of all groups against one, and moderated tests (plain and robust),
 on 3,000 genes x 105 samples in 31 groups, with one covariate, in one thread each. The large screen has 2,000 samples
 of 600 groups, 10,000 genes and one covariate of 4 levels: all 599 contrasts, in a process of its own with two
-threads. R is left out where there is no ``Rscript`` with limma::
+threads. R is skipped if there is no ``Rscript`` with limma::
 
     python benchmarks/limma_speed.py --out benchmarks/results/limma_speed.json
 """
@@ -130,7 +130,7 @@ def compare(*, robust: bool) -> dict[str, object]:
 
 
 def large(front: bool) -> dict[str, object]:
-    """The large screen, by the steps or through AnnData."""
+    """The large screen, by single steps or through AnnData."""
     counts, obs = simulate(2_000, 600, 10_000, 4)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if front:

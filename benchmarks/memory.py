@@ -1,7 +1,7 @@
 """Peak memory of one training epoch on 100,000 x 5,000 cells (CSR, a tenth of the entries present).
 
-The data are written to a temporary file by one process; another loads them, trains for one epoch and reports the highest
-resident memory it ever had::
+The data are written to a temporary file by one process; another loads them, trains for one epoch and reports its peak
+resident memory::
 
     python benchmarks/memory.py --out benchmarks/results/memory.json
 """

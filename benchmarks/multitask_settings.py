@@ -1,13 +1,14 @@
-"""Settings of MultiTaskAE, chosen by contexts that are left out of the training contexts.
+"""Settings of MultiTaskAE, chosen on held-out training contexts.
 
-Blood cells with interferon beta (kang_muscat and kang_harmony, as in `predict_contexts.py`). For every pair of cell types, the
-treated cells of both are left out, and the model is trained on what remains. To predict one of the pair, the outer cell type, a
-setting may be chosen by what it predicts of the other, the inner one, of all pairs with that outer type: no treated cell of the
-outer type was used. Error ratio: distance of the predicted from the measured change of the mean, over that of no change; all
-controls are used on both sides. Beside the settings stands `WeightedDelta`.
+Blood cells with interferon beta (kang_muscat and kang_harmony, as in `predict_contexts.py`). For every pair of cell
+types, the treated cells of both are held out, and the model is trained on the remaining cells. To predict one of the
+pair, the outer cell type, a setting may be chosen by its predictions of the other, the inner one, over all pairs with
+that outer type: no treated cell of the outer type is used. The error ratio is the distance of the predicted from the
+measured change of the mean, divided by that of no change; all controls are used on both sides. `WeightedDelta` is the
+comparison.
 
-The table has the mean over inner types for every setting; the choice for each outer type; and whether it is the default. One
-file a pair; an interrupted run goes on where it stopped::
+The table has the mean over inner types for every setting, the choice for each outer type, and whether it is the
+default. One file per pair; an interrupted run resumes where it stopped::
 
     SCPI_TEST_DATA=... python benchmarks/multitask_settings.py --out benchmarks/results/multitask_settings
     SCPI_TEST_DATA=... python benchmarks/multitask_settings.py --out benchmarks/results/multitask_settings --collect
@@ -57,7 +58,7 @@ def scores(model, adata, key: str, context: str) -> dict[str, float]:
 
 
 def run(name: str, pair: tuple[str, str], rows: list[dict]) -> list[dict]:
-    """Rows of all settings, of which some may be there."""
+    """Rows of all settings, of which some may exist already."""
     screen, known = read(name), {row["setting"] for row in rows}
     adata, key = screen.adata, screen.context_key
     left_out = adata.obs[key].astype(str).isin(pair) & (adata.obs["perturbation"] != "control")
@@ -82,7 +83,7 @@ def run(name: str, pair: tuple[str, str], rows: list[dict]) -> list[dict]:
         model.train(datasplitter_kwargs={"external_indexing": cells}, **QUIET)
         seconds = time.perf_counter() - start
         for share in SHARES:
-            # The share of the fold changes is read at prediction alone
+            # The weight of the fold changes is used only in predictions
             model.preset_ = replace(model.preset_, fold_changes=share)
             add(f"{network}, {share:g}", model, seconds)
     return rows

@@ -1,7 +1,8 @@
 """SENAVAE on a real screen: Papalexi et al. (2021), 25 knock-outs in three replicates, with Hallmark sets.
 
-Two questions. Which gene sets does each knock-out change, by the learned activities and by the plain mean of the members?
-And how well are held-out cells predicted, beside the baselines and the split-half ceiling?::
+There are two questions. Which gene sets does each knock-out change, by the learned activities and by the unweighted
+mean of the members? And how well are held-out cells predicted, compared with the baselines and the split-half
+ceiling?::
 
     SCPI_TEST_DATA=... python benchmarks/papalexi.py --out benchmarks/results/papalexi.json
 

@@ -1,12 +1,12 @@
 """Units of mouse blood progenitors against cell types, and the gene set of the unit that marks the erythroid branch.
 
 Progenitors of Paul et al. (2015), 2,730 cells x 3,451 genes, with the ten lineages and nineteen clusters of the source.
-Units of GeneProgramAE with its defaults, and of PCA, ICA, NMF and SCVI with as many units, are compared with these labels by
-scaled mutual information: LMS (one unit for each label), MSAS (the best unit for each label) and MSGS (how far it is ahead
-of the next). For GeneProgramAE and the factorisations, `tl.gene_set_impact` and `tl.annotate_units` name the units by mouse
-Hallmark sets, from their effects on genes; the erythroid unit is the one that tells most of the erythroid label.
-`tl.impact_contrast` compares erythroid cells with the rest. Nothing was chosen on these data. One result a task; an
-interrupted run goes on where it stopped::
+Units of GeneProgramAE with its defaults, and of PCA, ICA, NMF and SCVI with as many units, are compared with these
+labels by scaled mutual information: LMS (one unit for each label), MSAS (the best unit for each label) and MSGS (its
+lead over the next one). For GeneProgramAE and the factorisations, `tl.gene_set_impact` and `tl.annotate_units` name the
+units by mouse Hallmark sets, from their effects on genes; the erythroid unit is the one that is most informative about
+the erythroid label. `tl.impact_contrast` compares erythroid cells with the rest. Nothing was chosen on these data. One
+result per task; an interrupted run resumes where it stopped::
 
     SCPI_TEST_DATA=... python benchmarks/paul15_programs.py --out benchmarks/results/paul15_programs
 """
@@ -90,7 +90,7 @@ METHODS = {
 
 
 def labelled(units: np.ndarray, adata: ad.AnnData) -> dict:
-    """Scores of units for each kind of labels, and the unit that tells most of the erythroid label."""
+    """Scores of units for each kind of labels, and the unit most informative about the erythroid label."""
     scores = {}
     for column in LABELS:
         found = scpi.metrics.association(units, adata.obs[column], how="smi")
@@ -104,7 +104,7 @@ def labelled(units: np.ndarray, adata: ad.AnnData) -> dict:
 
 
 def named(adata: ad.AnnData, units: np.ndarray, genes: np.ndarray, unit: int) -> dict:
-    """Hallmark sets of the erythroid unit, turned so that it is higher in the branch, and of all units."""
+    """Hallmark sets of the erythroid unit, with the sign that makes it higher in the branch, and of all units."""
     names = [f"unit_{i}" for i in range(genes.shape[1])]
     adata.varm["saliency"] = pd.DataFrame(genes, index=adata.var_names, columns=names)
     scpi.tl.gene_set_impact(adata)
@@ -132,7 +132,7 @@ def first_sets(z: np.ndarray, fdr: np.ndarray, sets: np.ndarray) -> dict:
 
 
 def contrasted(adata: ad.AnnData, model) -> dict:
-    """Sets of the contrast of erythroid cells with the rest, each at the unit where it differs most surely."""
+    """Sets of the contrast of erythroid cells with the rest, each at the unit of its smallest p-value."""
     scpi.tl.impact_contrast(adata, model, "branch", target="erythroid", n_boot=0)
     result = adata.uns["impact_contrast"]
     best, columns = result["pval_both"].argmin(axis=0), np.arange(len(result["sets"]))

@@ -1,7 +1,7 @@
 """Unseen doubles of a planted screen: SENAVAE against the additive baseline, paired over seeds.
 
 Screens with known truth are planted into real cells (:func:`scpi.datasets.plant_screen`). A quarter of the doubles is
-held out. One result a task; an interrupted run goes on where it stopped::
+held out. One result per task; an interrupted run resumes where it stopped::
 
     python benchmarks/planted_screen.py --out benchmarks/results/planted_screen
     python benchmarks/planted_screen.py --out benchmarks/results/planted_screen --collect
@@ -77,7 +77,7 @@ def run(task: dict) -> dict:
 
 
 def own_set_ranks(adata, model) -> dict:
-    """Share of single perturbations whose own program is the first set, by learned and by plain activities."""
+    """Fraction of single perturbations whose own program is the first set, by learned and by unweighted activities."""
     truth = adata.uns["truth"]["targets"]
     result = {}
     for name, source in {"learned": model, "plain_mean": None}.items():

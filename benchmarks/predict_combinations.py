@@ -1,24 +1,27 @@
-"""Two perturbations at once, from each alone: what models of combinations have to beat.
+"""Two perturbations at once, predicted from each alone: baselines for models of combinations.
 
-Norman et al. (2019, activation in K562 cells) and Wessels et al. (2023, knock-down in THP-1 cells), mean profiles of
-conditions over 2,000 genes, not cells: so these are regressions on changes against the control and no networks. Doubles are
-left out by folds: at random ("doubles"), so that partners of a double are trained on in others; or by genes ("genes"), so
-that one member at least of each double is in no training double. Single effects are always known. Genes that anybody
-perturbs are left out of the scores. It takes a few minutes; seeds are other folds::
+Norman et al. (2019, activation in K562 cells) and Wessels et al. (2023, knock-down in THP-1 cells): mean profiles of
+conditions over 2,000 genes, not cells, so these are regressions on changes relative to the control, not networks.
+Doubles are held out by folds: at random ("doubles"), so that the partners of a double occur in training doubles with
+others; or by genes ("genes"), so that at least one member of each double occurs in no training double. Single effects
+are always known. Genes that are perturbed in any condition are excluded from the scores. It takes a few minutes; seeds
+are different folds::
 
     SCPI_TEST_DATA=... python benchmarks/predict_combinations.py --out benchmarks/results/predict_combinations.json
 
 - no change; mean double: the mean change of the training doubles, whatever the pair.
 - additive: a + b. Scaled: c (a + b), one number c. Shifted: a + b and the mean residual of the training doubles.
-- linear: one effect a perturbation, least squares over singles and training doubles (:class:`scpi.model.Linear`).
-- overlap: least squares over genes and training doubles on a + b, what both change alike, the larger of both, and the product.
+- linear: one effect per perturbation, least squares over singles and training doubles (:class:`scpi.model.Linear`).
+- overlap: least squares over genes and training doubles on a + b, the change that both share, the larger of both, and
+  the product.
 - pairwise: the residual of the additive prediction by kernel ridge over pairs of single effects: the product of the cosines of
   the members, over both orders. Overlap + pairwise: the same on the residual of the former.
-- half of the cells (Wessels): one half of the cells of a double in place of a prediction of the other. Both halves are less
-  the same control.
+- half of the cells (Wessels): one half of the cells of a double as the prediction of the other. The same control is
+  subtracted from both halves.
 
-The penalty is the one that predicts best when training doubles are left out in the same way once more. Intervals are over doubles,
-from means over seeds and folds; doubles that share a gene are not independent, so that they are too narrow.
+The penalty is the one that predicts best when training doubles are held out in the same way once more. Intervals are
+over doubles, from means over seeds and folds; doubles that share a gene are not independent, so that the intervals are
+too narrow.
 """
 
 from __future__ import annotations
@@ -53,7 +56,7 @@ CEILING = "half of the cells"
 
 
 class Combinations(NamedTuple):
-    """Changes of singles and doubles against the control, conditions x genes."""
+    """Changes of singles and doubles relative to the control, conditions x genes."""
 
     singles: NDArray[np.float64]
     doubles: NDArray[np.float64]
@@ -61,7 +64,7 @@ class Combinations(NamedTuple):
     """Rows of ``singles`` of both members of each double, doubles x 2."""
     names: list[str]
     is_scored: NDArray[np.bool_]
-    """Genes that nobody perturbs."""
+    """Genes that are not perturbed in any condition."""
     halves: tuple[NDArray[np.float64], NDArray[np.float64]] | None
 
     def subset(self, chosen: NDArray[np.int64]) -> Combinations:
@@ -96,7 +99,7 @@ def read(name: str) -> Combinations:
 
 
 def folds_of(data: Combinations, kind: str, rng: np.random.Generator) -> Iterator[tuple[NDArray, NDArray]]:
-    """Doubles to learn from and to predict."""
+    """Doubles for training and for prediction."""
     if kind == "doubles":
         for test in np.array_split(rng.permutation(len(data.members)), N_FOLDS):
             yield np.setdiff1d(np.arange(len(data.members)), test), np.sort(test)
@@ -108,7 +111,7 @@ def folds_of(data: Combinations, kind: str, rng: np.random.Generator) -> Iterato
             yield np.flatnonzero(~concerned), np.flatnonzero(concerned)
 
 
-# Each takes training doubles and those to predict, and gives changes, doubles x genes
+# Each takes training doubles and those to predict, and returns changes, doubles x genes
 
 
 def no_change(_: Combinations, test: Combinations, __: str) -> NDArray[np.float64]:
@@ -147,7 +150,7 @@ def linear(train: Combinations, test: Combinations, _: str) -> NDArray[np.float6
 
 
 def _shapes(data: Combinations) -> NDArray[np.float64]:
-    """What the pair does to each gene: doubles x genes x features, the same in either order."""
+    """Features of the pair for each gene: doubles x genes x features, invariant to the order of the pair."""
     a, b = data.pair
     small, large = np.minimum(np.abs(a), np.abs(b)), np.where(np.abs(a) > np.abs(b), a, b)
     agree = np.sign(a) == np.sign(b)
@@ -157,13 +160,13 @@ def _shapes(data: Combinations) -> NDArray[np.float64]:
 def overlap(train: Combinations, test: Combinations, _: str) -> NDArray[np.float64]:
     x = _shapes(train).reshape(-1, N_SHAPES)
     residual = (train.doubles - additive(train, train)).ravel()
-    # Four weights of hundreds of thousands of values: there is nothing to penalise
+    # Four weights for hundreds of thousands of values need no penalty
     weights = np.linalg.lstsq(x, residual, rcond=None)[0]
     return additive(train, test) + _shapes(test) @ weights
 
 
 def _kernel(one: Combinations, other: Combinations) -> NDArray[np.float64]:
-    """Likeness of pairs, doubles x doubles: the product of that of the members, over both orders."""
+    """Similarity of pairs, doubles x doubles: the product of the similarities of the members, over both orders."""
     unit = one.singles / np.linalg.norm(one.singles, axis=1, keepdims=True)
     cosine = unit @ unit.T
     (a, b), (c, d) = one.members.T, other.members.T
@@ -183,7 +186,7 @@ def _on_residual(start: Callable[..., NDArray[np.float64]]) -> Callable[..., NDA
             yield begun + mean + weights @ (residual - mean)
 
     def predict(train: Combinations, test: Combinations, kind: str) -> NDArray[np.float64]:
-        # The penalty with the smallest squared error when training doubles are left out in the same way
+        # The penalty with the smallest squared error when training doubles are held out in the same way
         errors = np.zeros(len(PENALTIES))
         for learn, asked in folds_of(train, kind, np.random.default_rng(0)):
             real = train.doubles[asked]
@@ -208,7 +211,7 @@ METHODS: dict[str, Callable[..., NDArray[np.float64]]] = {
 
 
 def score(real: NDArray[np.float64], predicted: NDArray[np.float64], mean: NDArray[np.float64]) -> dict[str, object]:
-    """Of each double: change against the control, and against the mean of the training doubles."""
+    """Scores of each double: change relative to the control, and to the mean of the training doubles."""
     return {
         "pearson": metrics.pearson_delta(real, predicted),
         "pearson_perturbed": metrics.pearson_delta(real - mean, predicted - mean),

@@ -1,21 +1,22 @@
-"""The response of a context that was never seen treated: baselines, networks and the ceiling.
+"""The response of a context without treated training cells: baselines, networks and the ceiling.
 
-Blood cells with interferon beta (kang_harmony with its 2,000 most variable genes and predicted cell types, kang_muscat with
-its 1,267 genes), and slices of glioblastoma with panobinostat (gbm, 300 genes). All treated cells of one cell type, or of one
-patient, are left out in turn; its controls are trained on, but for a random half against which the measured change is taken,
-drawn anew for every seed. Expression is log-normalised to a sum of 10,000. The variable genes are those of all cells, the ones
-that are left out among them, as in the figures that these are compared with; it is the same for all models.
+Blood cells with interferon beta (kang_harmony with its 2,000 most variable genes and predicted cell types, kang_muscat
+with its 1,267 genes), and slices of glioblastoma with panobinostat (gbm, 300 genes). All treated cells of one cell
+type, or of one patient, are held out in turn; its controls are used for training, except for a random half relative to
+which the measured change is computed, drawn again for every seed. Expression is log-normalised to a sum of 10,000. The
+variable genes are those of all cells, including the held-out ones, as in the published figures with which these are
+compared; this is the same for all models.
 
-MultiTaskAE, SCGEN, SCVIDR and SCButterfly have the presets of scpi, the first of logarithms, and of counts that are drawn; SCPREGAN has the published
-one, the only one it has, with 2,000 steps in place of 20,000. Every model, context and seed is a file of its own; an
-interrupted run goes on where it stopped, and can be cut in parts::
+MultiTaskAE, SCGEN, SCVIDR and SCButterfly have the presets of scpi, the first for logarithms, and for counts that are
+drawn; SCPREGAN has the published one, its only preset, with 2,000 steps instead of 20,000. Every model, context and
+seed has a file of its own; an interrupted run resumes where it stopped, and can be divided into parts::
 
     SCPI_TEST_DATA=... python benchmarks/predict_contexts.py --out benchmarks/results/predict_contexts --part 0/2
     SCPI_TEST_DATA=... python benchmarks/predict_contexts.py --out benchmarks/results/predict_contexts --collect
 
-Intervals are over contexts, from the means of the seeds. A mean rank is taken in every context over the honest metrics
-(`_prediction.HONEST`): of the networks among themselves, and of all models. "Both" has the cell types of the two data sets of
-blood cells, which come from the same experiment, as ten contexts.
+Intervals are over contexts, from the means of the seeds. The mean rank is computed in every context over the honest
+metrics (`_prediction.HONEST`): among the networks, and among all models. "Both" has the cell types of the two data sets
+of blood cells, which come from the same experiment, as ten contexts.
 """
 
 from __future__ import annotations
@@ -24,8 +25,7 @@ import json
 
 import pandas as pd
 from _prediction import (
-    CEILING,
-    ModelSpec,
+    CEILINGS,
     baselines,
     evaluated,
     in_order,
@@ -38,7 +38,6 @@ from _prediction import (
     tasks_of,
 )
 
-import scpi
 from scpi.benchmark import splits
 
 DATASETS = ("kang_muscat", "kang_harmony", "gbm")
@@ -60,14 +59,15 @@ NETWORKS = {
     "SCButterfly": network("SCButterfly", validation_size=0.2),
     "SCPREGAN": network("SCPREGAN", n_steps=2000),
 }
-MODELS = BASELINES | {CEILING: ModelSpec(model=scpi.model.Replicate)} | NETWORKS
+MODELS = BASELINES | NETWORKS
+NAMES = [*BASELINES, *CEILINGS, *NETWORKS]
 
 
 def collect(out) -> None:
-    tables = {name: in_order(kept(out / name), list(MODELS)) for name in DATASETS if (out / name).is_dir()}
+    tables = {name: in_order(kept(out / name), NAMES) for name in DATASETS if (out / name).is_dir()}
     result = {name: summary_of(table, networks=list(NETWORKS)) for name, table in tables.items()}
     kang = [table.assign(data=name) for name, table in tables.items() if name.startswith("kang")]
-    both = in_order(pd.concat(kang, ignore_index=True), list(MODELS))
+    both = in_order(pd.concat(kang, ignore_index=True), NAMES)
     result["both"] = summary_of(both, networks=list(NETWORKS), pair_by=("data", "split"))
     out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
     for name, of in result.items():
@@ -86,7 +86,7 @@ def main() -> None:
 
     def work(name: str, model: str, seed: int, context: str) -> None:
         screen = read(name)
-        # Other halves of the controls with every seed
+        # Different halves of the controls for every seed
         split = splits.leave_context_out(screen.adata, context_key=screen.context_key, contexts=context, rng=seed)[0]
         evaluated(screen, {model: MODELS[model]}, split, seed=seed, out=args.out / name, context_key=screen.context_key)
 

@@ -1,18 +1,19 @@
-"""Doses that were never measured: interpolated, and beyond the largest one.
+"""Unmeasured doses: interpolation, and extrapolation beyond the largest dose.
 
-sci-Plex, A549 cells with dexamethasone at seven doses and without, 500 cells x 198 genes. Each dose but the smallest is left
-out in turn: five lie between others, and the largest one is extrapolated from the next. Half of the 56 controls is trained on
-and started from, the other half is what the measured change is taken against, drawn anew for every seed. "interpolation" is the
-measured change of the neighbouring doses, linear in log1p of the dose, and constant beyond the largest (MeanDelta with a column
-of contexts, of which there is one); "mean of all doses" does not ask for the dose; LinearDose is proportional to log1p of it.
-SCVIDR moves latent means between those of the neighbouring doses, with `dose_response="log"` in proportion to log1p of the dose,
-as published. MultiTaskAE interpolates codes between levels of the dose, or, with "dose", has its logarithm as the code. One file a model, dose and seed::
+sci-Plex, A549 cells with dexamethasone at seven doses and without, 500 cells x 198 genes. Each dose but the smallest is
+held out in turn: five lie between others, and the largest one is extrapolated from the next. Half of the 56 controls is
+used for training and as the start of predictions; the measured change is computed relative to the other half, drawn
+again for every seed. "interpolation" is the measured change of the neighbouring doses, linear in log1p of the dose, and
+constant beyond the largest (MeanDelta with a column of contexts, of which there is one); "mean of all doses" ignores
+the dose; LinearDose is proportional to log1p of it. SCVIDR shifts latent means between those of the neighbouring doses,
+with `dose_response="log"` in proportion to log1p of the dose, as published. MultiTaskAE interpolates codes between
+levels of the dose, or, with "dose", uses its logarithm as the code. One file per model, dose and seed::
 
     SCPI_TEST_DATA=... python benchmarks/predict_doses.py --out benchmarks/results/predict_doses
     SCPI_TEST_DATA=... python benchmarks/predict_doses.py --out benchmarks/results/predict_doses --collect
 
-Intervals are over the doses, from the means of the seeds, and few doses there are. The response is weak in these cells: the
-ceiling says what the measurement of a dose by half of its cells is worth.
+Intervals are over the doses, of which there are few, from the means of the seeds. The response is weak in these cells:
+the ceiling shows how well half of the cells measure the response to a dose.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import json
 import numpy as np
 import pandas as pd
 from _prediction import (
-    CEILING,
+    CEILINGS,
     ModelSpec,
     baselines,
     evaluated,
@@ -40,7 +41,7 @@ from _prediction import (
 import scpi
 from scpi.benchmark import splits
 
-# With a column of contexts and without one: the mean change of all doses knows neither
+# With and without a column of contexts: the mean change of all doses uses neither
 SINGLE = {"mean of all doses"}
 BASELINES = baselines("NoChange", "LinearDose") | {
     "mean of all doses": ModelSpec(model=scpi.model.MeanDelta),
@@ -52,11 +53,12 @@ NETWORKS = {
     "SCVIDR": network("SCVIDR"),
     "SCVIDR, log": network("SCVIDR", dose_response="log"),
 }
-MODELS = BASELINES | {CEILING: ModelSpec(model=scpi.model.Replicate)} | NETWORKS
+MODELS = BASELINES | NETWORKS
+NAMES = [*BASELINES, *CEILINGS, *NETWORKS]
 
 
 def collect(out) -> None:
-    table = in_order(kept(out), list(MODELS))
+    table = in_order(kept(out), NAMES)
     largest = table["dose"].max()
     parts = {"interpolated": table[table["dose"] < largest], "extrapolated": table[table["dose"] == largest]}
     result = {
@@ -64,7 +66,7 @@ def collect(out) -> None:
         for name, of in parts.items()
     }
     means = table.groupby(["dose", "model"], sort=False)[["pearson", "error_ratio", "n_cells"]].mean().reset_index()
-    means = in_order(means.sort_values("dose"), list(MODELS))
+    means = in_order(means.sort_values("dose"), NAMES)
     result["by_dose"] = records(means)
     out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
     print(means.pivot(index="model", columns="dose", values="pearson").loc[list(result["interpolated"]["models"])])

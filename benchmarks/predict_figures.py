@@ -28,7 +28,7 @@ COLOURS = ("#999999", "#56B4E9", "#E69F00", "#000000", "#D55E00", "#0072B2", "#0
 
 
 def summary_of(rows: list[dict]) -> pd.DataFrame:
-    """The summary with its numbers as numbers: what is not there is null in JSON."""
+    """The summary with numeric columns: missing values are null in JSON."""
     table = pd.DataFrame(rows)
     numeric = table.columns.difference(["model", "metric", "higher_is_better"])
     return table.astype(dict.fromkeys(numeric, float))
@@ -79,7 +79,7 @@ def doses(result: dict) -> plt.Figure:
             is_ceiling = model == "split-half ceiling"
             ax.plot(rows["dose"], rows[metric], "--" if is_ceiling else "o-", color=colour, lw=1.2, ms=3.5, label=model)
         ax.set_xscale("log")
-        ax.set_xlabel("dose left out (µM)")
+        ax.set_xlabel("held-out dose (µM)")
         ax.set_ylabel(title)
         plain(ax)
     figure.legend(*axes[1].get_legend_handles_labels(), frameon=False, ncols=4, loc="outside upper center")

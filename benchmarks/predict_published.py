@@ -1,20 +1,21 @@
-"""The metrics and settings of the published comparison, on the blood cells that are at hand.
+"""The metrics and settings of the published comparison, on the available blood cells.
 
-Each network with its published preset predicts each cell type of kang_harmony (2,000 most variable genes) and kang_muscat (1,267
-genes) from all of its controls, once. Three metrics as they were published: DEG, how many of the first 100 genes of a t-test
-of the measured treated cells against the controls are among those of the predicted cells (genes that rise only); R², the squared
-correlation of the mean expression; and the Euclidean distance of the means of measured and predicted cells over that of control
-and predicted cells, in 50 principal components of the three kinds of cells together, fitted anew for each model. Beside them
-stand the change's own correlation and error. All controls serve for everything here, as published, so that the noise of the
-control mean counts for every model; `predict_contexts.py` is the fair comparison.
+Each network with its published preset predicts each cell type of kang_harmony (2,000 most variable genes) and
+kang_muscat (1,267 genes) from all of its controls, once. Three metrics follow the publication: DEG, how many of the
+first 100 genes of a t-test of the measured treated cells against the controls are among those of the predicted cells
+(genes that rise only); R², the squared correlation of the mean expression; and the Euclidean distance of the means of
+measured and predicted cells divided by that of control and predicted cells, in 50 joint principal components of the
+three kinds of cells, fitted for each model. In addition, the correlation and the error of the change are reported. All
+controls are used for everything here, as published, so that the noise of the control mean counts for every model;
+`predict_contexts.py` is the fair comparison.
 
-What the published figures (`PUBLISHED`, means over seven cell types and three seeds) come from is 18,868 cells of the same
-experiment and 6,998 genes, about nine times the cells; chance gives 1.4 common genes there, 5 of 2,000 genes and 8 of 1,267.
-The multi-task autoencoders learn at a rate of 1e-5 as published, which in the steps that 400 epochs have here leaves them where
-they began: their rate is higher by the ratio of the cells, so that rate times steps is the published. Among them stand one whose
-conditioned layers start at the identity, and the one by optimal transport with the pairs of the published code, which joins cells
-of different types. SCPREGAN takes 20,000 steps as
-published, about an hour a cell type; it and others are chosen with `--models`::
+The published figures (`PUBLISHED`, means over seven cell types and three seeds) come from 18,868 cells of the same
+experiment and 6,998 genes, about nine times the cells; chance gives 1.4 common genes there, 5 of 2,000 genes and 8 of
+1,267. The multi-task autoencoders have a published learning rate of 1e-5, which in the steps of 400 epochs here leaves
+them where they started: their rate is multiplied by the ratio of the numbers of cells, so that rate times steps is as
+published. They include one whose conditioned layers start at the identity, and the one by optimal transport with the
+pairs of the published code, which combines cells of different types. SCPREGAN takes 20,000 steps as published, about an
+hour per cell type; it and others are selected with `--models`::
 
     SCPI_TEST_DATA=... python benchmarks/predict_published.py --out benchmarks/results/predict_published --models SCVIDR
     SCPI_TEST_DATA=... python benchmarks/predict_published.py --out benchmarks/results/predict_published --collect
@@ -33,7 +34,7 @@ from _prediction import QUIET, ModelSpec, baselines, in_order, kept, network, pa
 
 import scpi
 from scpi import metrics
-from scpi._screen._split_cells import split_cells
+from scpi._screen._split import split_cells
 from scpi.benchmark import splits
 from scpi.model.base.loading._transport import CellPairs
 from scpi.model.multitask._presets import PRESETS
@@ -42,7 +43,7 @@ DATASETS = ("kang_muscat", "kang_harmony")
 
 
 class WrongSplitter(scpi.model.MultiTaskAE._data_splitter_cls):
-    """Pairs as published: the place of the partner in its context is read as one among all treated cells."""
+    """Pairs as published: the index of the partner within its context is used as an index of all treated cells."""
 
     def _pairs(self, cells):
         source, target = super()._pairs(cells)
@@ -55,7 +56,7 @@ class WrongSplitter(scpi.model.MultiTaskAE._data_splitter_cls):
 
 
 class WrongPairs(scpi.model.MultiTaskAE):
-    """The published defect, to show what it costs."""
+    """The defect of the published code, to show its effect."""
 
     _data_splitter_cls = WrongSplitter
 
@@ -112,7 +113,7 @@ def score(real: np.ndarray, predicted: np.ndarray, control: np.ndarray) -> dict[
         for denominator in ("predicted", "real")
     }
     change, moved = (cells.mean(0, dtype=np.float64) - control.mean(0, dtype=np.float64) for cells in (real, predicted))
-    # The control predicted as it is has no ranking
+    # An unchanged control has no ranking
     is_same = np.allclose(moved, 0.0)
     common = (
         np.nan
@@ -132,7 +133,7 @@ def score(real: np.ndarray, predicted: np.ndarray, control: np.ndarray) -> dict[
 
 
 def initial(candidate: ModelSpec, n_cells: int) -> dict:
-    """Settings of a network, with the rate of the multi-task autoencoders as many times higher as there are fewer cells."""
+    """Settings of a network; the rate of the multi-task autoencoders is multiplied by the ratio of cells."""
     if not issubclass(candidate.model, scpi.model.MultiTaskAE):
         return dict(candidate.init)
     return candidate.init | {"lr": PRESETS[candidate.init["preset"]].lr * PUBLISHED_CELLS / n_cells}

@@ -1,16 +1,16 @@
-"""What it costs to train the networks that predict perturbations, and one model for eight doses beside eight models.
+"""Cost of training the networks that predict perturbations, and one model for eight doses against eight models.
 
-*Training*: kang_harmony, all 2,000 cells and its 2,000 most variable genes, each network with its default preset in a process
-of its own, with one and with two threads: seconds on the clock and of the processors, trainable parameters, and the highest
-resident memory above what the process had with the data in it. SCPREGAN has 2,000 steps in place of the published 20,000, and
-its time is proportional to them. Seconds on the clock are those of a machine with nothing else to do; processor seconds on
-one thread hold on a busy one too.
+*Training*: kang_harmony, all 2,000 cells and its 2,000 most variable genes, each network with its default preset in a
+separate process, with one and with two threads: wall-clock and CPU seconds, trainable parameters, and the peak resident
+memory above that of the process with the loaded data. SCPREGAN has 2,000 steps instead of the published 20,000, and its
+time is proportional to them. Wall-clock seconds require a machine without other load; CPU seconds on one thread are
+valid on a busy one too.
 
-*Levels*: a screen with eight doses, made of kang_harmony: its 1,000 controls, and 250 cells of each dose. A cell of a dose is a
-control cell and a treated cell of one cell type, drawn with replacement: of its counts a part is drawn from the treated cell,
-the response, and the rest from the control cell. The response rises from 0.02 to 0.98 along the logarithm of the dose.
-All doses of one cell type are left out. "each" trains a model for each dose on the controls and that dose, "one" a single model
-on all of them::
+*Levels*: a screen with eight doses, made of kang_harmony: its 1,000 controls, and 250 cells of each dose. A cell of a
+dose combines a control cell and a treated cell of one cell type, drawn with replacement: a part of its counts, the
+response, is drawn from the treated cell, and the rest from the control cell. The response rises from 0.02 to 0.98 along
+the logarithm of the dose. All doses of one cell type are held out. "each" trains a model for each dose on the controls
+and that dose, "one" a single model on all of them::
 
     SCPI_TEST_DATA=... python benchmarks/predict_training.py --out benchmarks/results/predict_training
     SCPI_TEST_DATA=... python benchmarks/predict_training.py --out benchmarks/results/predict_training --collect
@@ -80,7 +80,7 @@ def n_parameters(candidate: ModelSpec, adata: ad.AnnData, **setup) -> int:
 
 
 def training(name: str) -> dict:
-    """Train on all cells, and measure."""
+    """Train on all cells, and measure the cost."""
     screen, candidate = read(DATA), MODELS[name]
     adata = screen.adata
     layer = {} if candidate.layer is None else {"layer": candidate.layer}
@@ -186,7 +186,7 @@ def main() -> None:
     arguments = parser(__doc__, models=list(MODELS))
     arguments.add_argument("--what", nargs="+", default=["training", "levels"], choices=["training", "levels"])
     arguments.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    arguments.add_argument("--child", nargs="+", help="a task of its own process: not to be given by hand")
+    arguments.add_argument("--child", nargs="+", help="task of a subprocess: internal option")
     args = arguments.parse_args()
     if args.child:
         one_quiet_thread()

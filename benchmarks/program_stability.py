@@ -1,14 +1,17 @@
-"""Which gene programs come back when a model is trained again: GeneProgramAE beside NMF and ICA.
+"""Reproducibility of gene programs between training runs: GeneProgramAE, NMF and ICA.
 
-Ten runs of each method on the 1,000 most variable genes of the progenitors of Paul et al. (2015), in two forms: on the same cells, where the seed changes
-initial weights and batches alone, and on 80 % of the cells, others for each seed. GeneProgramAE has its defaults, of which the
-start from non-negative factors does not depend on the seed: on the same cells it has little room to differ, and so has NMF
-from its own start, so that 80 % of the cells are the harder question. NMF and ICA have as many units as GeneProgramAE, and as many as it has left in
-its first run. Units are the same program by the cosine of their effects on genes (`tl.consensus_programs`), at least 0.5, which is the default
-of that function, or at least 0.8; given is the share of the units of a run, without those that vanished, that belong to a
-program of at least 8 of the 10 runs. NMF of logarithms puts the mean expression into all of its components, which makes them alike: the
-median of the largest cosine of each unit with another one of its own run says how much a cosine is worth. Nothing was
-chosen on these data. Runs are kept in a cache, and an interrupted run goes on where it stopped::
+Ten runs of each method on the 1,000 most variable genes of the progenitors of Paul et al. (2015), in two forms: on the
+same cells, where the seed changes only initial weights and batches, and on a different 80 % of the cells for each seed.
+GeneProgramAE has its defaults, whose initialisation with non-negative factors does not depend on the seed: on the same
+cells it can hardly differ, and neither can NMF with its own initialisation, so that 80 % of the cells are the harder
+test. NMF and ICA have as many units as GeneProgramAE, and as many as remain in its first run.
+
+Units are the same program by the cosine of their effects on genes (`tl.consensus_programs`), at least 0.5, which is the
+default of that function, or at least 0.8. The result is the fraction of the units of a run, without those that
+vanished, that belong to a program found in at least 8 of the 10 runs. NMF of logarithms puts the mean expression into
+all of its components, which makes them similar: the median of the largest cosine of each unit with another one of its
+own run shows how informative a cosine is. Nothing was chosen on these data. Runs are cached, and an interrupted run
+resumes where it stopped::
 
     SCPI_TEST_DATA=... python benchmarks/program_stability.py --cache CACHE --out benchmarks/results/program_stability.json
 """
@@ -38,7 +41,7 @@ N_GENES = 1000
 
 
 def variable_genes(adata, n_genes: int):
-    """The genes of the largest dispersion for their mean, as scanpy finds them."""
+    """Genes with the largest dispersion given their mean, as computed by scanpy."""
     scaled = sc.pp.log1p(sc.pp.normalize_total(adata, copy=True), copy=True)
     sc.pp.highly_variable_genes(scaled, n_top_genes=n_genes, flavor="seurat")
     return adata[:, scaled.var["highly_variable"].to_numpy()].copy()

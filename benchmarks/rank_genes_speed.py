@@ -1,9 +1,9 @@
-"""Seconds of `scpi.de.rank_genes` beside illico called directly and scanpy, one after the other in the same rounds.
+"""Seconds of `scpi.de.rank_genes`, of illico called directly and of scanpy, in the same rounds.
 
-Random sparse log-normalised counts, an eighth of them not zero, and 50 groups, the first of which, a tenth of the cells,
-is the control. illico is called with two threads, once for its data frame and once for the structure of scanpy, which
-is what scpi writes as well; scanpy uses what threads it wants. illico and scpi correct for ties, scanpy does so if it is
-asked to. The medians over the rounds are compared; scanpy's rank-sum test, the slowest, runs once::
+Random sparse log-normalised counts, an eighth of them not zero, and 50 groups, the first of which, a tenth of the
+cells, is the control. illico is called with two threads, once for its data frame and once for the structure of scanpy,
+which scpi writes as well; scanpy uses its default number of threads. illico and scpi correct for ties, scanpy does so
+on request. The medians over the rounds are compared; scanpy's rank-sum test, the slowest, runs once::
 
     python benchmarks/rank_genes_speed.py --out benchmarks/results/rank_genes_speed.json
 """
@@ -57,7 +57,7 @@ def random_cells(n_cells: int, n_genes: int, seed: int = 0) -> ad.AnnData:
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Wall time of a call whose progress bars go nowhere."""
+    """Wall time of a call with its progress bars silenced."""
     start = time.perf_counter()
     with contextlib.redirect_stderr(io.StringIO()):
         call()

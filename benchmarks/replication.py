@@ -1,9 +1,9 @@
-"""Are the genes that a test ranks first found again by another protocol? Three cell lines, CEL-seq2 and Drop-seq.
+"""Replication of the top genes of a test in another protocol: three cell lines, CEL-seq2 and Drop-seq.
 
-Each line is compared with the other two in both data sets, on the genes that both measured. The share of the first k
-genes of one protocol that are among the first k of the other, both ways the same; by absolute score, so that genes that
-go down count as well. The interval is over the three lines. There are no replicates, so that tests of samples have
-nothing to test. Chance finds k of the number of genes again::
+Each line is compared with the other two in both data sets, on the genes that both measured. The result is the fraction
+of the first k genes of one protocol that are among the first k of the other, which is the same in both directions, by
+absolute score, so that downregulated genes count as well. The interval is over the three lines. There are no
+replicates, so tests of samples cannot be used. The fraction expected by chance is k divided by the number of genes::
 
     SCPI_TEST_DATA=... python benchmarks/replication.py --out benchmarks/results/replication.json
 """
@@ -37,7 +37,7 @@ def read(protocol: str) -> ad.AnnData:
 
 
 def log_fold_changes(adata: ad.AnnData, line: str) -> NDArray[np.float64]:
-    """The ranking that uses no test."""
+    """Ranking by fold change, without a test."""
     scpi.de.rank_genes(adata, "cell_line", groups=[line], method="t-test", key_added="lfc", pseudocount=1.0)
     return scpi.get.de_df(adata, key="lfc").set_index("gene")["log2fc"].reindex(adata.var_names).to_numpy()
 

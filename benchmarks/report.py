@@ -1,6 +1,6 @@
 """Tables of the results in ``benchmarks/results``, as Markdown.
 
-The documentation puts them into the page ``docs/benchmarks.md`` when it is built; this prints them::
+The documentation inserts them into the page ``docs/benchmarks.md`` when it is built; this command prints them::
 
     python benchmarks/report.py
 """
@@ -21,7 +21,7 @@ METRICS = ("pearson", "pearson_top", "rmse", "r2", "sign_accuracy", "mmd", "ener
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Markdown table; numbers are right-aligned where a whole column has them."""
+    """Markdown table; a column is right-aligned if all of its cells are numbers."""
     cells = [[show(value) for value in row] for row in rows]
     raw = [[is_number(text) for text in row] for row in cells]
     numeric = [all(row[i] for row in raw) for i in range(len(columns))]
@@ -30,7 +30,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def show(value: Any) -> str:
-    """A value with three significant digits, or four where it is large."""
+    """A value with three significant digits, or more if it is large."""
     if value is None or value != value:
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -41,7 +41,7 @@ def show(value: Any) -> str:
 
 
 def is_number(text: str) -> bool:
-    """Whether a shown cell is a number, or a missing one."""
+    """Whether a formatted cell is a number, or missing."""
     return text == "–" or text.replace(",", "").replace("e-", "").replace("-", "").replace(".", "").isdigit()
 
 
@@ -106,7 +106,7 @@ def planted_screen(result: Any) -> str:
         (row["interaction"], row["n_seeds"], *(row["pearson"][name] for name in models)) for row in result["summary"]
     ]
     differences = [
-        (row["interaction"], key.replace(" minus ", " less "), *(value[k] for k in ("mean", "low", "high")))
+        (row["interaction"], key, *(value[k] for k in ("mean", "low", "high")))
         + (f"{value['seeds_above']} of {row['n_seeds']}",)
         for row in result["summary"]
         for key, value in row.items()
@@ -122,8 +122,8 @@ def planted_screen(result: Any) -> str:
             table(("interaction", "seeds", *models), scores),
             "Differences, paired over seeds, with a 95 % bootstrap interval:",
             table(("interaction", "models", "difference", "low", "high", "seeds above"), differences),
-            "Share of single perturbations whose own program is the first of the sets in the differential activity:",
-            table(("interaction", "learned activity", "plain mean"), first),
+            "Fraction of single perturbations whose own program ranks first among the sets by differential activity:",
+            table(("interaction", "learned activity", "unweighted mean"), first),
         )
     )
 
@@ -138,7 +138,7 @@ def by_interaction(tasks: Iterable[Mapping[str, Any]]) -> dict[float, list[Mappi
 def papalexi(result: Any) -> str:
     return "\n\n".join(
         (
-            "Rank of the interferon-gamma response among the sets, and Welch's t in brackets:",
+            "Rank of the interferon-gamma response among the sets, with Welch's t in brackets:",
             activities(result),
             "Held-out cells, mean over knock-outs and seeds:",
             scores_of(result["held_out_cells"]),
@@ -149,7 +149,7 @@ def papalexi(result: Any) -> str:
 def activities(result: Any) -> str:
     """Rows of activity and cells, columns of knock-outs."""
     learned = result["learned"]
-    sources = {"plain mean": result["plain_mean"]} | {
+    sources = {"unweighted mean": result["plain_mean"]} | {
         f"learned, seed {seed}": [row for row in learned if row.get("seed") == seed]
         for seed in sorted({row.get("seed", 0) for row in learned})
     }
@@ -186,7 +186,7 @@ def scores_of(models: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def generic(result: Any) -> str:
-    """Tables of whatever shape: records, numbers by name, or these under titles."""
+    """Tables of results of any shape: records, numbers by name, or these under titles."""
     if isinstance(result, list) and result and all(isinstance(row, dict) for row in result):
         columns = list(dict.fromkeys(key for row in result for key, value in row.items() if is_plain(value)))
         return table(columns, [[row.get(key) for key in columns] for row in result])
@@ -317,12 +317,12 @@ def gradient_study(result: Any) -> str:
         for row in result["comparisons"]
         if row["labels"] in ("networks", "true labels")
     ]
-    columns = ("genes, truth", "labels", "rival", "difference", "sets above", "signed-rank p")
-    return "\n\n".join((*parts, "The decoder less each rival, set by set:", table(columns, compared)))
+    columns = ("genes, truth", "labels", "other method", "difference", "sets above", "signed-rank p")
+    return "\n\n".join((*parts, "The decoder minus each other method, paired by data set:", table(columns, compared)))
 
 
 def gradient_study_published(result: Any) -> str:
-    """Clusterings with the published settings, and what the rankings of their clusters are worth."""
+    """Clusterings with the published settings, and the accuracy of the rankings of their clusters."""
     clusterings = [
         (row["labels"], row["tasks"], row["ari_median"], row["ari_q1"], row["ari_min"], row["seconds"])
         for row in result["clusterings"]
@@ -339,12 +339,12 @@ def gradient_study_published(result: Any) -> str:
         for row in result["comparisons"]
         if (row["universe"], row["truth"]) == ("all", "factor") and "decoder" not in row["rival"]
     ]
-    header = ("labels", "rival", "difference", "sets above", "signed-rank p")
+    header = ("labels", "other method", "difference", "sets above", "signed-rank p")
     return "\n\n".join(
         (
             "Agreement of the clusters with the groups (adjusted Rand index):",
             table(columns, clusterings),
-            "The decoder less each rival on these clusters, over all genes, by the factor of the group:",
+            "The decoder minus each other method on these clusters, over all genes, by the factor of the group:",
             table(header, compared),
         )
     )
@@ -380,7 +380,7 @@ def gradient_speed(result: Any) -> str:
     return "\n\n".join(
         (
             f"Ranking, {size}, {result['threads']} thread(s):",
-            table(("call", "seconds", "over scanpy's t-test"), rows),
+            table(("call", "seconds", "ratio to scanpy's t-test"), rows),
             f"Training, 3,000 cells x 2,500 genes, {result['training_threads']} threads:",
             table(("network", "seconds", "adjusted Rand index"), trained),
         )
@@ -422,7 +422,7 @@ def saliency_speed(result: Any) -> str:
     )
     parts.append(table(columns, rows))
     rows = [(run["what"], run["n_cells"], run["mib"]) for run in result["memory"]]
-    parts.append(table(("memory beside the counts", "cells", "MiB"), rows))
+    parts.append(table(("memory in addition to the counts", "cells", "MiB"), rows))
     return "\n\n".join(parts)
 
 
@@ -452,12 +452,12 @@ def gene_programs(result: Any) -> str:
         + (f"{row['above']} of {row['tasks']}",)
         for row in result["comparisons"]
     ]
-    columns = ("measure", "rival", "difference", "95 % interval", "tasks above")
-    return "\n\n".join((*parts, "GeneProgramAE less each rival:", table(columns, rows)))
+    columns = ("measure", "other method", "difference", "95 % interval", "tasks above")
+    return "\n\n".join((*parts, "GeneProgramAE minus each other method:", table(columns, rows)))
 
 
 def impact_calibration(result: Any) -> str:
-    """Shares of p-values and of programs that are found, by the score of the genes and the statistic of the set."""
+    """Fractions of p-values and of recovered programs, by the score of the genes and the statistic of the set."""
     rows = [
         (row["method"].replace("_", " "), row["statistic"])
         + tuple(row[f"null.{key}"] for key in ("share", "ks_rejected", "discoveries"))
@@ -495,7 +495,7 @@ def kang_programs(result: Any) -> str:
 
 
 def paul15_programs(result: Any) -> str:
-    """Information of units on labels, and the rank of haem metabolism."""
+    """Mutual information of units and labels, and the rank of haem metabolism."""
     scores = [f"{label}_{score}" for label in ("cell_type", "paul15_clusters") for score in ("lms", "msas", "msgs")]
     rows = [
         (row["method"], row["alive"], *(row[key] for key in scores))
@@ -518,11 +518,11 @@ def paul15_programs(result: Any) -> str:
 
 
 def program_stability(result: Any) -> str:
-    """Shares of units that come back."""
+    """Fractions of units that are found again in other runs."""
     keys = ("units", "cosine_within_run", "share_0.5", "programs_0.5", "share_0.8", "programs_0.8")
     rows = [(row["form"], row["method"], row["runs"], *(row[key] for key in keys)) for row in result["summary"]]
-    columns = ("form", "method", "runs", "units", "cosine to the nearest unit of the run", "share, cosine 0.5")
-    return table((*columns, "programs", "share, cosine 0.8", "programs, 0.8"), rows)
+    columns = ("form", "method", "runs", "units", "cosine to the nearest unit of the run", "fraction, cosine 0.5")
+    return table((*columns, "programs", "fraction, cosine 0.8", "programs, 0.8"), rows)
 
 
 def with_interval(
@@ -530,12 +530,12 @@ def with_interval(
 ) -> str:
     if row is None or row.get(key) is None:
         return "–"
-    # One thing left out has no interval
+    # A single held-out context has no interval
     return show(row[key]) if row.get("n") == 1 else f"{show(row[key])} ({show(row[low])} to {show(row[high])})"
 
 
 def of_models(result: Any, metrics: Mapping[str, str], *, reference: str) -> str:
-    """Means with intervals of models, the best by its mean rank first, and the difference from a baseline."""
+    """Means of models with intervals, ordered by mean rank, and the difference from a baseline."""
     found = {(row["model"], row["metric"]): row for row in result["summary"]}
     rank, among = result["rank"], result["rank_of_networks"]
     names = [*sorted(rank, key=rank.__getitem__), *(name for name in result["models"] if name not in rank)]
@@ -547,14 +547,14 @@ def of_models(result: Any, metrics: Mapping[str, str], *, reference: str) -> str
         others = [(found.get((name, metric)) or {}).get("mean") for metric in list(metrics)[2:]]
         own = result["models"][name]
         rows.append((name, rank.get(name), among.get(name), *cells, difference, *others, len(own["seeds"])))
-    columns = ("model", "mean rank", "of networks", *list(metrics.values())[:2], f"{metrics[first]} less {reference}")
+    columns = ("model", "mean rank", "of networks", *list(metrics.values())[:2], f"{metrics[first]} minus {reference}")
     return table((*columns, *list(metrics.values())[2:], "seeds"), rows)
 
 
 PREDICTED = {
     "pearson": "Pearson",
     "error_ratio": "error ratio",
-    "pearson_perturbed": "Pearson over the mean treated",
+    "pearson_perturbed": "Pearson relative to the mean treated",
     "energy_distance": "energy distance",
     "de_lfc_error": "fold-change error",
     "de_pr_auc": "PR-AUC",
@@ -579,7 +579,7 @@ def predicted(result: Any, name: str) -> str:
 
 
 def multitask_settings(result: Any) -> str:
-    """Settings by what they predict of cell types that are left out beside the one to predict."""
+    """Settings by their predictions of cell types that are held out in addition to the one to predict."""
     names = list(next(iter(result.values()))["inner"])
     columns = [f"{name}, {what}" for name in result for what in ("Pearson", "error ratio")]
     rows = [
@@ -588,11 +588,11 @@ def multitask_settings(result: Any) -> str:
     ]
     rows.append(
         (
-            "error of the default less that of the choice, largest of five",
+            "error of the default minus that of the choice, largest of five",
             *(cell for of in result.values() for cell in ("", max(of["default_minus_chosen"].values()))),
         )
     )
-    return table(("setting, share of fold changes", *columns), rows)
+    return table(("setting, weight of fold changes", *columns), rows)
 
 
 def predict_doses(result: Any) -> str:
@@ -605,7 +605,7 @@ def predict_doses(result: Any) -> str:
 
 def predict_combinations(result: Any) -> str:
     parts = []
-    left_out = {"doubles": "doubles left out at random", "genes": "a gene in no training double"}
+    left_out = {"doubles": "doubles held out at random", "genes": "a gene in no training double"}
     for of in result:
         found = {(row["model"], row["metric"]): row for row in of["summary"]}
         rows = [
@@ -614,7 +614,13 @@ def predict_combinations(result: Any) -> str:
             + (with_interval(found[name, "error_ratio"], "difference", "low", "high"),)
             for name in dict.fromkeys(row["model"] for row in of["summary"])
         ]
-        columns = ("prediction", "Pearson", "error ratio", "Pearson over the mean double", "error less additive")
+        columns = (
+            "prediction",
+            "Pearson",
+            "error ratio",
+            "Pearson relative to the mean double",
+            "error minus additive",
+        )
         parts.append(f"{of['data']}, {left_out[of['left_out']]}, {of['doubles']} doubles:\n\n{table(columns, rows)}")
     return "\n\n".join(parts)
 
@@ -623,7 +629,7 @@ def predict_published(result: Any) -> str:
     columns = ("model", "common of 100 genes", "R²", "Euclidean ratio")
     published = [(row["model"], row["deg"], row["r2"], row["euclidean"]) for row in result["published"]]
     parts = ["Published, 18,868 cells x 6,998 genes, seven cell types:", table(columns, published)]
-    more = ("over the distance of the truth", "Pearson", "error ratio", "cell types")
+    more = ("relative to the distance of the truth", "Pearson", "error ratio", "cell types")
     keys = ("deg", "r2", "euclidean", "euclidean_real", "pearson", "error_ratio", "contexts")
     for name, of in result.items():
         if name != "published":
@@ -635,12 +641,12 @@ def predict_published(result: Any) -> str:
 def predict_training(result: Any) -> str:
     keys = ("threads", "seconds", "processor_seconds", "parameters", "peak_gb_above_data", "epochs")
     rows = [(row["model"], *(row[key] for key in keys)) for row in result["training"] if row["epochs"]]
-    columns = ("model", "threads", "seconds", "processor seconds", "parameters", "peak memory above the data, GB")
+    columns = ("model", "threads", "seconds", "CPU seconds", "parameters", "peak memory above the data, GB")
     parts = [table((*columns, "epochs"), rows)]
     if result["levels"]:
         keys = ("models", "parameters", "processor_seconds", "peak_gb_above_data", "pearson", "error_ratio")
         rows = [(row["model"], *(row[key] for key in keys), row["runs"]) for row in result["levels"]]
-        columns = ("model", "models", "parameters", "processor seconds", "peak memory above the data, GB")
+        columns = ("model", "models", "parameters", "CPU seconds", "peak memory above the data, GB")
         parts += ["Eight doses:", table((*columns, "Pearson", "error ratio", "runs"), rows)]
     return "\n\n".join(parts)
 
@@ -681,7 +687,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
 
 
 def section(name: str, results: Path = RESULTS) -> str:
-    """Table of one result, or a line that says that it is missing."""
+    """Table of one result, or a line that reports it as missing."""
     path = results / f"{name}.json"
     if not path.is_file():
         return f"*No result in this checkout: there is no `benchmarks/results/{name}.json`.*"
@@ -689,7 +695,7 @@ def section(name: str, results: Path = RESULTS) -> str:
     try:
         return SECTIONS[name](result)
     except (KeyError, IndexError, TypeError):
-        # Written by another version of the script: the numbers, in the shape that they have
+        # Written by another version of the script: show the numbers in whatever shape they have
         return generic(result)
 
 

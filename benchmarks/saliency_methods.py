@@ -1,10 +1,11 @@
-"""Which saliency finds the genes of known programs, and which depends on the network: methods beside each other.
+"""Comparison of saliency methods: which recover the genes of known programs, and which depend on the network.
 
 Counts of 1,000 cells and 300 genes with six programs of 30 genes, a fifth of them shared, and models of six units. The
-unit of a program is the one whose activity in the cells follows that of the program, one to one; of its saliency, the
-area under the curve with which it tells the genes of the program from the others is taken. Attributions of encoders are
-also asked in which order genes bring a unit from the mean cell to where it is (insertion, in 200 cells), and how
-much of the ranking is left once the last layer of the encoder is shuffled. One row a seed, model and method::
+unit of a program is the one whose activity correlates with that of the program, matched one to one; its saliency is
+scored by the area under the curve with which it separates the genes of the program from the others. For attributions of
+encoders, the order in which genes move a unit from the mean cell to its value is also scored (insertion, in 200 cells),
+and the rank correlation that remains once the last layer of the encoder is shuffled. One row per seed, model and
+method::
 
     OMP_NUM_THREADS=1 python benchmarks/saliency_methods.py --out benchmarks/results/saliency_methods.json
 """
@@ -31,7 +32,7 @@ from scpi.attribution import (
     insertion_deletion,
     parameter_randomisation,
 )
-from scpi.model.base.targets import attribution_target
+from scpi.model import attribution_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 N_CELLS, N_GENES, N_PROGRAMS, N_TRIED = 1000, 300, 6, 200
 OF_ENCODERS = ("gradient", "integrated_gradients", "deeplift", "guided")
-# Signed contributions against the mean cell cancel in the mean over the cells
+# Signed contributions relative to the mean cell cancel in the mean over the cells
 OF_SIZES = ("integrated_gradients", "deeplift", "guided")
 OF_DECODERS = ("decoder_effect", "latent_traversal")
 COUNTS = {"n_genes_per_program": 30, "overlap": 0.2}
@@ -77,7 +78,7 @@ MODELS: dict[str, Callable[[AnnData, int], Any]] = {
 
 
 def means(target: AttributionTarget, x: Any, method: str) -> np.ndarray:
-    """Means over the cells, of sizes where signs cancel, units x genes."""
+    """Means over the cells, of absolute values if signs cancel, units x genes."""
     absolute = method in OF_SIZES
     found = attribute_units(target, x, method=method, absolute=absolute)
     values = found.mean_abs if absolute else found.mean

@@ -1,13 +1,13 @@
 """Processor seconds and memory of `scpi.attribution.attribute_units` beside captum in a loop over the units, and beside
 back-propagation with hooks of all cells at once, a unit at a time, as Kinalis et al. (2019) have it.
 
-Random sparse counts of 10,000 cells and 5,000 genes, an encoder of 5000-128-64 units with a softplus behind both layers,
-and the mean over cells of the attributions of all 64 units. captum gets batches that are dense and transformed already,
-reads each once for all units, and its attributions are averaged as they come. The loop with hooks runs forward and
-backward once a unit; the lean variant of it neither computes gradients of parameters nor registers its hooks anew.
-Methods that take more passes are asked about fewer cells, the same ones on both sides. All run on one thread, in turns;
-seconds are those of the processor, and the medians over the rounds are compared. What the file has already is not
-measured again::
+Random sparse counts of 10,000 cells and 5,000 genes, an encoder of 5000-128-64 units with a softplus after both layers,
+and the mean over cells of the attributions of all 64 units. captum receives batches that are dense and already
+transformed, reads each once for all units, and its attributions are averaged as they are computed. The loop with hooks
+runs forward and backward once per unit; its lean variant neither computes gradients of parameters nor registers its
+hooks again. Methods that take more passes are run on fewer cells, the same ones on both sides. All run on one thread,
+in turns; times are CPU times, and the medians over the rounds are compared. Results that the file contains already are
+not measured again::
 
     OMP_NUM_THREADS=1 python benchmarks/saliency_speed.py --out benchmarks/results/saliency_speed.json
 """
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
 N_CELLS, N_GENES, N_HIDDEN, N_UNITS, DENSITY, N_THREADS = 10_000, 5_000, 128, 64, 0.1, 1
 N_STEPS, BATCH = 32, 512
-# Methods, and the number of cells about which they are asked
+# Methods, and the number of cells on which they run
 TASKS = (("gradient", N_CELLS), ("input_x_gradient", 2_000), ("integrated_gradients", 128))
-# Cells of which the memory is measured
+# Number of cells for which the memory is measured
 SIZES = (2_500, 10_000, 40_000)
 
 
@@ -66,7 +66,7 @@ def as_target(network: nn.Sequential) -> AttributionTarget:
 
 
 def random_counts(n_cells: int, seed: int = 0) -> sparse.csr_matrix:
-    """One gene in every ten of each cell has counts; made in place, so that the peak of memory is that of the counts."""
+    """Counts in one of ten genes of each cell, created in place, so that the peak memory is that of the counts."""
     rng, step = np.random.default_rng(seed), round(1 / DENSITY)
     size = N_GENES // step
     data, indices = np.empty((n_cells, size), dtype=np.float32), np.empty((n_cells, size), dtype=np.int32)
@@ -122,7 +122,7 @@ def by_hooks(network: nn.Sequential, cells: Tensor, *, lean: bool) -> np.ndarray
 
 
 def measure(contenders: dict[str, Callable[[], np.ndarray]], n_rounds: int) -> tuple[dict[str, float], dict[str, Any]]:
-    """Median processor seconds of each, and what they found."""
+    """Median CPU seconds of each method, and its result."""
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     found = {}
     for _ in range(n_rounds):
@@ -212,12 +212,12 @@ def against_hooks(network: nn.Sequential, counts: Any, n_rounds: int) -> dict[st
 
 
 def peak() -> float:
-    """Largest memory of this process so far, in MiB."""
+    """Peak memory of this process so far, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def memory_of(contender: str, n_cells: int) -> float:
-    """MiB that a contender takes beside the counts and the libraries."""
+    """Memory of a method in addition to the counts and the libraries, in MiB."""
     network, counts = encoder(), random_counts(n_cells)
     attribute_units(as_target(network), counts[:64])  # what is loaded at first use is no working memory
     before = peak()
@@ -229,7 +229,7 @@ def memory_of(contender: str, n_cells: int) -> float:
 
 
 def memory() -> list[dict[str, Any]]:
-    """Each in a process of its own, whose peak is its own; the loop holds all cells, and is asked about fewer."""
+    """Memory of each method in a separate process; the loop keeps all cells in memory, and runs on fewer."""
     runs = []
     for contender, sizes in (("gradient", SIZES), ("guided", SIZES), ("loop", SIZES[:1])):
         for n_cells in sizes:

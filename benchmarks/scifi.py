@@ -1,8 +1,8 @@
 """Unseen guide x stimulation combinations: CROP-seq of Jurkat cells with and without T cell receptor stimulation.
 
-Datlinger et al. (2021), 20 target genes x 2 guides, 2,000 genes, about 59 counts a cell: a very sparse screen. Stimulation
-counts as a perturbation of its own, "TCR", so that a knock-out in a stimulated cell is the combination "GENE+TCR". A
-quarter of these combinations is held out in each of several splits::
+Datlinger et al. (2021), 20 target genes x 2 guides, 2,000 genes, about 59 counts per cell: a very sparse screen.
+Stimulation counts as a perturbation of its own, "TCR", so that a knock-out in a stimulated cell is the combination
+"GENE+TCR". A quarter of these combinations is held out in each of several splits::
 
     SCPI_TEST_DATA=... python benchmarks/scifi.py --out benchmarks/results/scifi.json
 

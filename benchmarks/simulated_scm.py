@@ -1,6 +1,6 @@
-"""Does SENAVAE recover targets, graph and unseen doubles of a simulated causal screen?
+"""Recovery of targets, graph and unseen doubles of a simulated causal screen by SENAVAE.
 
-One result a task is written to the results folder, so that an interrupted run goes on where it stopped::
+One result per task is written to the results folder, so that an interrupted run resumes where it stopped::
 
     python benchmarks/simulated_scm.py --out benchmarks/results/simulated_scm
     python benchmarks/simulated_scm.py --out benchmarks/results/simulated_scm --collect
@@ -38,7 +38,7 @@ SETTINGS = {
 
 
 def simulate(task: dict) -> tuple:
-    """The screen, with its doubles apart, and fresh doubles for the floor."""
+    """The screen, its doubles separately, and independent doubles for the floor."""
     adata = scpi.datasets.causal_screen(
         task["n_factors"],
         n_genes=task["n_genes"],

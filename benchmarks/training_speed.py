@@ -1,4 +1,4 @@
-"""Cells a second of training: scpi against the published formulation, side by side, at the same objective.
+"""Cells per second of training: scpi and the published formulation, side by side, with the same objective.
 
 5,000 genes, 1,424 sets of 30 genes, 105 targets, as in the application to Norman et al. (2019); the data are random
 sparse counts on a log scale. Both sides minimise the "sena" objective on parts of 32 cells of one condition. scpi is
@@ -56,7 +56,7 @@ def random_screen(
 
 
 def time_published(adata: ad.AnnData, *, n_steps: int, batch: int = 32) -> float:
-    """Cells a second of the published step."""
+    """Cells per second of the published step."""
     torch.manual_seed(0)
     network = PublishedNetwork(torch.from_numpy(adata.varm["gene_sets"].toarray()), N_TARGETS, N_TARGETS)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
@@ -74,7 +74,7 @@ def time_published(adata: ad.AnnData, *, n_steps: int, batch: int = 32) -> float
 
 
 def time_scpi(adata: ad.AnnData, *, n_epochs: int, n_conditions: int) -> float:
-    """Perturbed cells a second through ``train``, set-up of the trainer excluded by differencing."""
+    """Perturbed cells per second through ``train``; the set-up of the trainer is excluded by differencing."""
     scpi.model.SENAVAE.setup_anndata(adata)
     n_perturbed = int((adata.obs["perturbation"] != "control").sum())
     seconds = {}

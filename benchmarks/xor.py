@@ -1,13 +1,12 @@
-"""Genes that set two groups apart only together: what saliency finds, and what tests and linear weights do not.
+"""Genes that separate two groups only in combination: found by saliency, but not by tests and linear weights.
 
-Cells of ``scpi.datasets.xor``: two modules of ten genes make the group, by whether they agree, and six decoy modules of the
-same kind do not. Every ranking is asked how many of the twenty drivers it has among its first twenty genes, where chance
-has 0.04 of them. The networks are the small classifier that ``scpi.tl.rank_genes_gradients`` trains where it is given no
-model, and that of Kinalis et al. (2019) for the same question: one hidden layer of 200 units on counts that are scaled to
-between 0 and 1, guided gradients, and their absolute values summed over the cells of one group; trained with batches of 32
-cells for 100 epochs, rather than with single cells for 1,000. Accuracies are those of a quarter of the cells that a
-classifier was not trained on, where the true modules have the accuracy of "modules known". Settings were looked at with
-the seeds 100 and 101. With one thread::
+Cells of ``scpi.datasets.xor``: the group depends on whether two modules of ten genes agree, and six decoy modules of
+the same kind are irrelevant. For every ranking, the result is how many of the twenty drivers are among its first twenty
+genes; chance gives 0.04 of them. The networks are the small classifier that ``scpi.tl.rank_genes_gradients`` trains if
+no model is given, and that of Kinalis et al. (2019) for the same question: one hidden layer of 200 units on counts that
+are scaled to between 0 and 1, guided gradients, and their absolute values summed over the cells of one group; trained
+with batches of 32 cells for 100 epochs, rather than with single cells for 1,000. Accuracies are computed in a held-out
+quarter of the cells; "modules known" is the accuracy of the true modules.
 
     OMP_NUM_THREADS=1 python benchmarks/xor.py --out benchmarks/results/xor.json
 """
@@ -120,7 +119,7 @@ def rankings(adata, seed: int):
 
 
 def accuracies(adata, seed: int) -> dict[str, float]:
-    """Accuracy in held-out cells of the network, of a linear classifier, and of the modules where they are known."""
+    """Accuracy in held-out cells of the network, of a linear classifier, and of the known modules."""
     codes = adata.obs["group"].cat.codes.to_numpy().astype(np.intp)
     held = np.random.default_rng(seed).random(adata.n_obs) < 0.25
     target = train_classifier(adata.X, np.where(held, -1, codes), ["same", "different"], seed=seed)

@@ -1,4 +1,4 @@
-"""Figure of ``xor.py``: the share of the drivers that each ranking has among its first genes, by setting::
+"""Figure of ``xor.py``: the fraction of the drivers that each ranking has among its first genes, by setting::
 
 python benchmarks/xor_figure.py --results benchmarks/results/xor.json --out docs/_static/xor.png
 """
@@ -28,7 +28,7 @@ def draw(result: dict[str, Any]) -> plt.Figure:
     ax.axvline(result["chance"], color="0.6", linewidth=0.8, linestyle="--", zorder=0)
     name_rows(ax, [name.replace("_", " ") for name in names])
     ax.set_xlim(-0.03, 1.03)
-    ax.set_xlabel(f"Share of the {result['n_drivers']} drivers among the first {result['n_drivers']} genes")
+    ax.set_xlabel(f"Fraction of the {result['n_drivers']} drivers among the first {result['n_drivers']} genes")
     ax.legend(frameon=False, fontsize=7, loc="lower right")
     plain(ax)
     return figure

@@ -63,7 +63,7 @@ def test_screen(tmp_path):
         (["--gene-sets", "nothing.gmt"], "no file 'nothing.gmt'"),
         (["--hold-out", "A+wrong"], "A+wrong"),
         (["--layer", "wrong"], "'wrong'"),
-        (["--mod", "rna"], "leave mod out"),
+        (["--mod", "rna"], "omit mod"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, options, message):

@@ -41,26 +41,51 @@ def test_combinations_in_both_orders_are_one_group():
         assert plan_comparisons(labels, "perturbation", "B+A", "control", 1).tested == ["A+B"]
 
 
-def test_small_groups():
-    sizes = group_sizes(LABELS)
-    assert sizes == {"0": 2, "1": 2, "2": 2}
-    sizes["2"] = 1
-    with pytest.warns(UserWarning, match="fewer than 2 cells: '2'"):
-        assert choose_groups(sizes, "group", "all", "0", 2) == ["1"]
-    with pytest.raises(ValueError, match=r"fewer than 2 cells and cannot be tested: '2' \(1\)"):
-        choose_groups(sizes, "group", [2], "0", 2)
-
-
-def test_groups_that_cannot_be_tested():
-    with pytest.raises(ValueError, match="'9' that is no label"):
-        named_groups(["0", "1"], "group", [9], "0")
-    with pytest.raises(ValueError, match="is empty"):
-        named_groups(["0", "1"], "group", [], "0")
-    with pytest.raises(ValueError, match="itself"):
-        named_groups(["0", "1"], "group", [0], "0")
-
-
 def test_the_mean_of_the_others():
     mean, size = np.array([[1.0], [3.0], [5.0]]), np.array([1, 1, 2])
     np.testing.assert_allclose(other_mean(mean, size, None).ravel(), [13 / 3, 11 / 3, 2.0])
     np.testing.assert_allclose(other_mean(mean, size, 1).ravel(), [3.0] * 3)
+
+
+def test_sizes_of_groups():
+    assert group_sizes(LABELS) == {"0": 2, "1": 2, "2": 2}
+
+
+# --- which groups are tested
+
+
+SIZES = {"a": 5, "b": 2, "control": 9, "c": 3}
+
+
+def test_all_groups_are_those_of_enough_cells_but_the_reference():
+    with pytest.warns(UserWarning, match=r"fewer than 3 cells: 'b'\."):
+        assert choose_groups(SIZES, "group", "all", "control", 3) == ["a", "c"]
+    assert choose_groups(SIZES, "group", "all", "rest", 2) == ["a", "b", "control", "c"]
+
+
+def test_named_groups_keep_their_order_and_count_once():
+    assert choose_groups(SIZES, "group", ["c", "a", "c"], "control", 3) == ["c", "a"]
+    assert named_groups(SIZES, "group", "b", "control") == ["b"]
+    assert named_groups(["1", "2"], "group", [2, 1], "rest") == ["2", "1"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "reference", "message"),
+    [
+        (["a", "b"], "control", r"fewer than 3 cells and cannot be tested: 'b' \(2\)"),
+        (["a", "z"], "control", r"'z' that is no label in `obs\['group'\]`"),
+        ([], "control", "`groups` is empty"),
+        (["control", "a"], "control", "tested against itself"),
+    ],
+)
+def test_what_cannot_be_tested_is_named(groups, reference, message):
+    with pytest.raises(ValueError, match=message):
+        choose_groups(SIZES, "group", groups, reference, 3)
+
+
+def test_nothing_large_enough_is_an_error():
+    with (
+        pytest.warns(UserWarning, match="'a', 'b', 'c'"),
+        pytest.raises(ValueError, match="no group of at least 6 cells other than 'control'"),
+    ):
+        choose_groups(SIZES, "group", "all", "control", 6)

@@ -201,9 +201,9 @@ def test_genes_of_raw(adata):
 def test_names_must_be_unique(adata):
     ranking = make()
     ranking.genes[[4, 5]] = "MATR3"
-    with pytest.raises(ValueError, match="genes are there more than once: 'MATR3'. Call `adata.var_names_make_unique"):
+    with pytest.raises(ValueError, match="genes occur more than once: 'MATR3'. Call `adata.var_names_make_unique"):
         write_ranking(adata, "key", ranking)
-    with pytest.raises(ValueError, match="groups are there more than once: '1'"):
+    with pytest.raises(ValueError, match="groups occur more than once: '1'"):
         write_ranking(adata, "key", make((1, "1")))
     assert "key" not in adata.uns
     write_ranking(adata, "key", make())

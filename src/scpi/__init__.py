@@ -1,6 +1,6 @@
 """scpi: perturbation prediction and interpretability for single-cell data.
 
-Every namespace is imported when it is first used, so ``import scpi`` itself is cheap.
+Every namespace is imported on first use, so that ``import scpi`` is fast.
 """
 
 import logging
@@ -11,5 +11,5 @@ __version__ = "0.1.0"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
-# A library stays silent until the user asks for more (`scpi.settings.verbosity`) or configures logging.
+# A library is silent until the user raises the verbosity (`scpi.settings.verbosity`) or configures logging.
 logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -1,7 +1,7 @@
-"""Parts of docstrings that several functions share, written once.
+"""Fragments of docstrings that several functions share.
 
-A docstring holds ``%(name)s`` alone on a line, such as ``%(adata)s`` under ``Parameters``, and the decorator :func:`fill`
-puts the fragment of that name in its place, in the indentation of the line.
+If a line of a docstring consists of ``%(name)s``, such as ``%(adata)s`` under ``Parameters``, the decorator :func:`fill`
+replaces it by the fragment of that name, with the indentation of the line.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ FRAGMENTS: dict[str, str] = {
         """,
     "mod": """
         mod
-            Modality to use, where a MuData is given.
+            Modality to use if a MuData is given.
         """,
     "layer": """
         layer
-            Entry of ``adata.layers`` to use in place of ``adata.X``.
+            Entry of ``adata.layers`` to use instead of ``adata.X``.
         """,
     "key_added": """
         key_added
-            Name under which the result is stored.
+            Name of the entry in which the result is stored.
         """,
     "copy": """
         copy
-            Work on a copy and return it, rather than writing to the given object.
+            Whether to work on a copy and return it instead of modifying the given object.
         """,
     "rng": """
         rng
@@ -50,7 +50,7 @@ FRAGMENTS: dict[str, str] = {
         """,
     "perturbation_key": """
         perturbation_key
-            Column of ``adata.obs`` that holds the label of the perturbation of each cell.
+            Column of ``adata.obs`` that contains the perturbation label of each cell.
         """,
     "control": """
         control
@@ -58,15 +58,114 @@ FRAGMENTS: dict[str, str] = {
         """,
     "delimiter": """
         delimiter
-            What separates the single perturbations in the label of a combination.
+            String that separates the single perturbations in the label of a combination.
+        """,
+    "metrics": """
+        metrics
+            Names of metrics, or one name, of :func:`scpi.benchmark.list_metrics`; all if ``None``.
+        """,
+    "reference_cells": """
+        reference_cells
+            Control cells that the measured change is taken against: with ``"apart"`` a random half, and predictions start
+            from the other, so that the noise of a shared control does not pass for skill; with ``"all"`` all controls
+            serve for both; or the positions of these cells, and predictions start from the other controls.
+        """,
+    "n_cells": """
+        n_cells
+            Maximum number of cells to predict per condition, and of cells of a kind, measured, predicted or control, in
+            metrics that compare cells; more are drawn from. Means of measured cells are those of all.
+        """,
+    "n_components": """
+        n_components
+            Number of principal components in which distances between cells are taken, those of the training cells;
+            distances are taken in genes if ``None``.
+        """,
+    "reference_share": """
+        reference_share
+            Fraction of the controls that is set aside, so that the measured change is taken against cells that no
+            prediction started from. With 0 all of them serve for both.
+        """,
+    "cells": """
+        cells
+            Positions of the cells to divide, such as the training cells of another split, for settings that are chosen
+            without a look at its test cells; all if ``None``.
         """,
     "gene_sets_key": """
         gene_sets_key
-            Entry of ``adata.varm`` that holds the gene sets, as :func:`scpi.tl.gene_sets` writes it.
+            Entry of ``adata.varm`` that contains the gene sets, as written by :func:`scpi.tl.gene_sets`.
+        """,
+    "base_url": """
+        base_url
+            URL of another folder that contains the file, such as a mirror.
+        """,
+    "progressbar": """
+        progressbar
+            Whether to show the progress of the download.
+        """,
+    "ConnectionError": """
+        ConnectionError
+            If the file cannot be downloaded.
+        ValueError
+            If the file is damaged or not the published one.
+        """,
+    "setup_adata": """
+        adata
+            Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
+        """,
+    "registry": """
+        registry
+            Given by scvi-tools instead of data when a saved model is loaded without.
+        """,
+    "model_seed": """
+        seed
+            Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+        """,
+    "clustering_preset": """
+        preset
+            ``"scpi"`` (default), or the ``"published"`` settings.
+        n_clusters
+            Number of clusters; found on the embedding if ``None``.
+        find_clusters
+            How it is found: ``"stability"`` by the agreement of two halves of the cells, ``"leiden"`` as the communities of
+            a graph of neighbours, which needs the package igraph.
+        resolution
+            Resolution of Leiden.
+        n_latent
+            Dimensions of the embedding; those of the preset if ``None``.
+        seed
+            Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+        """,
+    "shift_preset": """
+        preset
+            ``"scpi"`` (default), or ``"published"`` for the settings and the arithmetic of the publication.
+        restrict_to
+            Contexts to take shifts from; all if ``None``. Can be changed at any time (:attr:`restrict_to`).
+        seed
+            Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+        """,
+    "preset_TypeError": """
+        TypeError
+            If the preset has no such attribute.
+        """,
+    "cells_adata": """
+        adata
+            Cells; the training data if ``None``.
+        """,
+    "indices": """
+        indices
+            Cells to take; all if ``None``.
+        """,
+    "batch_size": """
+        batch_size
+            Cells at a time.
+        """,
+    "draws_rng": """
+        rng
+            Seed or generator of the draws.
         """,
     "ax": """
         ax
-            Axes to draw on; a new figure is made if ``None``.
+            Axes to draw on; if ``None``, a new figure is created.
         """,
     "figsize": """
         figsize
@@ -74,11 +173,11 @@ FRAGMENTS: dict[str, str] = {
         """,
     "show": """
         show
-            Show the figure. If ``None``, it is shown unless it is returned or ``ax`` was given.
+            Whether to show the figure. If ``None``, it is shown unless it is returned or ``ax`` is given.
         """,
     "return_fig": """
         return_fig
-            Return the figure.
+            Whether to return the figure.
         """,
     "target": """
         target
@@ -115,20 +214,20 @@ FRAGMENTS: dict[str, str] = {
             Options of the method, as :func:`scpi.attribution.methods` lists them.
         """,
 }
-"""Fragments by name, in the indentation of this file."""
+"""Fragments by name, with the indentation of this file. The name is that of the first parameter, or ends in it."""
 
 
 def fill(function: F) -> F:
-    """Put the shared fragments into a docstring.
+    """Insert the shared fragments into a docstring.
 
     Parameters
     ----------
     function
-        Function whose docstring names fragments.
+        Function, method or class whose docstring contains placeholders of fragments.
 
     Returns
     -------
-    The same function, its docstring filled.
+    The same object with the filled docstring.
 
     Raises
     ------

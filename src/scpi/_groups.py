@@ -113,12 +113,12 @@ def choose_groups(
     reference: str,
     min_size: int,
 ) -> list[str]:
-    """Groups that are asked for and large enough: small ones are left out of "all" with a warning, or are an error."""
+    """Select the requested groups; those that are too small are dropped from "all" with a warning, or are an error."""
     if isinstance(groups, str) and groups == "all":
         others = [label for label in sizes if label != reference]
         small = [label for label in others if sizes[label] < min_size]
         if small:
-            warn_user(f"Not tested, as they have fewer than {min_size} cells: {listed(small)}.")
+            warn_user(f"Groups with fewer than {min_size} cells are not tested: {listed(small)}.")
         chosen = [label for label in others if sizes[label] >= min_size]
         if not chosen:
             msg = f"`obs[{groupby!r}]` has no group of at least {min_size} cells other than {reference!r}."
@@ -133,7 +133,7 @@ def choose_groups(
 
 
 def named_groups(known: Iterable[str], groupby: str, groups: Label | Sequence[Label], reference: str) -> list[str]:
-    """Groups by their names, each once, or an error that says which of them cannot be tested."""
+    """Groups by name, each once; an error names those that cannot be tested."""
     known = dict.fromkeys(known)
     chosen = list(dict.fromkeys(find_label(group, known, reference) for group in as_items(groups)))
     unknown = [label for label in chosen if label not in known]

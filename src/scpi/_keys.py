@@ -1,4 +1,4 @@
-"""Every name under which scpi stores something in an AnnData, written once."""
+"""Names of all entries that scpi stores in an AnnData."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 
 class Key:
-    """Names of AnnData slots, one nested class for each slot."""
+    """Names of entries of an AnnData, with one nested class per attribute."""
 
     class obs:
         """Columns of ``adata.obs``."""
@@ -14,7 +14,7 @@ class Key:
         PERTURBATION: Final = "perturbation"
         """Label of the perturbation of a cell: ``"A"``, a combination ``"A+B"``, or the control."""
         CONTEXT: Final = "context"
-        """Cell type, donor, species or condition: what a prediction transfers across."""
+        """Cell type, donor or species: predictions transfer a response from some contexts to another."""
         GROUP: Final = "group"
         """Group of a simulated cell."""
         BATCH: Final = "batch"
@@ -24,11 +24,11 @@ class Key:
         DOSE: Final = "dose"
         """Dose of the perturbation."""
         SOURCE_CELL: Final = "source_cell"
-        """Name of the control cell that a predicted cell started from."""
+        """Name of the control cell from which a cell was predicted."""
         STATUS: Final = "status"
         """How a predicted perturbation relates to the training data: trained, unseen combination, held out."""
         N_CELLS: Final = "n_cells"
-        """Number of cells whose counts a sample sums."""
+        """Number of cells whose counts were summed to a sample."""
         CLUSTER: Final = "cluster"
         """Cluster of a cell, found by a network; the embedding is ``obsm["X_cluster"]``."""
         CONDITION: Final = "_scpi_condition"
@@ -46,27 +46,27 @@ class Key:
         PROGRAMS: Final = "programs"
         """True activity of every simulated gene program, cells x programs."""
         CORRECTED_LATENT: Final = "corrected_latent"
-        """Latent units after the differences between batches were taken away, cells x units."""
+        """Latent units after batch correction, cells x units."""
 
     class layers:
         """Entries of ``adata.layers``."""
 
         TRAIN: Final = "train"
-        """Ending of the part of thinned counts to find groups or train models on."""
+        """Suffix of the part of thinned counts for finding groups or training models."""
         TEST: Final = "test"
-        """Ending of the part of thinned counts to test on."""
+        """Suffix of the part of thinned counts for testing."""
 
     class var:
         """Columns of ``adata.var``."""
 
         OVERDISPERSION: Final = "overdispersion"
-        """Ending of the overdispersion at which counts were thinned."""
+        """Suffix of the overdispersion at which counts were thinned."""
         MISSING: Final = "missing"
         """Whether a gene of a model is missing in data that was prepared for it."""
         BASE_MEAN: Final = "base_mean"
         """Mean of a simulated gene before groups, programs, batches and depth."""
         IS_DRIVER: Final = "is_driver"
-        """Whether a simulated gene has a part in what sets the groups apart."""
+        """Whether a simulated gene contributes to the difference between the groups."""
 
     class varm:
         """Entries of ``adata.varm``."""
@@ -88,7 +88,7 @@ class Key:
         SALIENCY_GROUPS: Final = "saliency_groups"
         """Mean attributions within groups of cells, genes x units x groups."""
         CONSENSUS_PROGRAMS: Final = "consensus_programs"
-        """Gene programs that several runs agree on, genes x programs."""
+        """Gene programs that were found in several runs, genes x programs."""
         CHANGE_PREDICTED: Final = "change_predicted"
         """Predicted change of expression against the control, genes x perturbations."""
         CHANGE_REAL: Final = "change_real"
@@ -116,17 +116,17 @@ class Key:
         RANK_GENES_SHAP: Final = "rank_genes_shap"
         """Genes of every group by their Shapley values in a classifier, in the same structure."""
         RANK_GENES_PERMUTATION: Final = "rank_genes_permutation"
-        """Genes of every group by what a classifier loses when they are shuffled, in the same structure."""
+        """Genes of every group by their permutation importance for a classifier, in the same structure."""
         LIMMA: Final = "limma"
         """Tests of limma-voom in the same structure, with the trend of voom."""
         CAUSAL_GRAPH: Final = "causal_graph"
         """Edges, factors and targets of a causal model."""
         SALIENCY: Final = "saliency"
-        """Latent units and groups of the attributions in ``varm``, and how they were found."""
+        """Latent units and groups of the attributions in ``varm``, and how these were computed."""
         GENE_SET_IMPACT: Final = "gene_set_impact"
         """Impact of every gene set on every latent unit, and whether it is more than chance."""
         UNIT_ANNOTATION: Final = "unit_annotation"
-        """Gene set that each latent unit stands for."""
+        """Gene set that names each latent unit."""
         IMPACT_CONTRAST: Final = "impact_contrast"
         """Difference of the impact of gene sets on latent units between two groups of cells."""
         CONSENSUS_PROGRAMS: Final = "consensus_programs"
@@ -134,12 +134,12 @@ class Key:
         PREDICTED_CHANGE: Final = "predicted_change"
         """Conditions of the changes in ``varm`` of the same name: perturbation, context and dose."""
         PREDICTION: Final = "prediction"
-        """How cells were predicted, and how well."""
+        """How cells were predicted, and the scores of the prediction."""
         CONTROL_MEAN: Final = "control_mean"
-        """Entry of ``uns["prediction"]``: mean expression of the control cells that predictions started from."""
+        """Entry of ``uns["prediction"]``: mean expression of the control cells from which cells were predicted."""
         TRUTH: Final = "truth"
-        """What a simulator planted."""
+        """True parameters and effects of a simulation."""
         GENE_OVERLAP: Final = "gene_overlap"
-        """Which genes of a model are in data that was prepared for it."""
+        """Which genes of a model are present in data that was prepared for it."""
         THINNED: Final = "thinned"
         """How counts were split into a train and a test part."""

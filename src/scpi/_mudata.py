@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def resolve_modality(data: AnnData | MuData, mod: str | None) -> AnnData:
-    """Pick the AnnData that a function works on.
+    """Select the AnnData on which a function operates.
 
     Parameters
     ----------
@@ -20,18 +20,18 @@ def resolve_modality(data: AnnData | MuData, mod: str | None) -> AnnData:
 
     Returns
     -------
-    The AnnData itself, not a copy: what is written to it is written to ``data``.
+    The AnnData itself, not a copy: changes to it are changes to ``data``.
 
     Raises
     ------
     TypeError
         If ``data`` is neither an AnnData nor a MuData.
     ValueError
-        If ``mod`` is given for an AnnData, is missing for a MuData, or is no modality of it.
+        If ``mod`` is given for an AnnData, is missing for a MuData, or is not one of its modalities.
     """
     if isinstance(data, AnnData):
         if mod is not None:
-            msg = f"mod={mod!r} names a modality of a MuData, but an AnnData was given: leave mod out."
+            msg = f"mod={mod!r} names a modality of a MuData, but an AnnData was given: omit mod."
             raise ValueError(msg)
         return data
 

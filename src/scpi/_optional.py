@@ -8,14 +8,14 @@ if TYPE_CHECKING:
 
 
 def import_extra(module: str, *, extra: str) -> ModuleType:
-    """Import a module that only an extra of scpi installs.
+    """Import a module that an extra of scpi installs.
 
     Parameters
     ----------
     module
         Dotted name of the module.
     extra
-        Extra of scpi that brings it.
+        Extra of scpi that installs it.
 
     Returns
     -------
@@ -24,12 +24,12 @@ def import_extra(module: str, *, extra: str) -> ModuleType:
     Raises
     ------
     ImportError
-        If the module is not installed; the message says what to install.
+        If the module is not installed; the message names the extra to install.
     """
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        # A dependency of the module that is missing is another fault, with another cure.
+        # A missing dependency of the module is a different error with a different fix
         if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
             raise
         msg = f"This needs the package {error.name!r}, which is not installed: pip install 'scpi[{extra}]'"

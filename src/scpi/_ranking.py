@@ -25,7 +25,7 @@ _NOT_MATRICES = {"params", "names", "pts", "pts_rest"}
 
 @dataclass(frozen=True)
 class Ranking:
-    """Tests of every gene in every group; NaN where a gene was not tested."""
+    """Tests of every gene in every group; NaN if a gene was not tested."""
 
     groups: NDArray[np.object_]
     """Names of the groups."""
@@ -38,19 +38,19 @@ class Ranking:
     log10_pvals: NDArray[np.float64]
     """Decimal logarithms of the p-values, groups x genes."""
     pvals_adj: NDArray[np.float64]
-    """P-values adjusted for their number, groups x genes."""
+    """P-values adjusted for multiple testing, groups x genes."""
     extra: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    """What else a test gives, by name, groups x genes."""
+    """Further results of a test, by name, groups x genes."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """How the genes were tested."""
 
     @property
     def pvals(self) -> NDArray[np.float64]:
-        """P-values, groups x genes; zero where they are below the smallest float."""
+        """P-values, groups x genes; zero if they are below the smallest float."""
         return np.asarray(10.0**self.log10_pvals)
 
     def order(self, rows: NDArray[np.intp] | None = None) -> NDArray[np.intp]:
-        """Genes of each group from the first to the last: by score, in the order of the genes among equal scores."""
+        """Genes of each group ordered by score; ties keep the order of the genes."""
         scores = self.scores if rows is None else self.scores[rows]
         by = np.abs(scores) if self.params.get("rankby_abs", False) else scores
         # NaN sorts last in ascending order of the negative, and the sort is stable in the genes
@@ -61,12 +61,12 @@ def write_ranking(adata: AnnData, key: str, ranking: Ranking, **tables: Any) -> 
     """Store a ranking under `adata.uns[key]`.
 
     The structure is that of `scanpy.tl.rank_genes_groups`: `params`, and record arrays `names`, `scores`,
-    `logfoldchanges`, `pvals` and `pvals_adj` with one field for each group, sorted within it. To these come
-    `log10_pvals`, one record array for each of `ranking.extra`, and the given `tables` as they are.
+    `logfoldchanges`, `pvals` and `pvals_adj` with one field per group, sorted within it. In addition, there are
+    `log10_pvals`, one record array for each of `ranking.extra`, and the given `tables`.
 
-    An h5ad file cannot hold record arrays of very many fields, about a thousand with short names. Where there are more
-    groups than that, the ranking is stored as matrices of groups x genes, in the order of `group_names` and
-    `gene_names`, which scanpy does not read. A zarr store takes any number of groups, but no name with a colon.
+    An h5ad file cannot store record arrays with very many fields; the limit is about a thousand with short names. If
+    there are more groups, the ranking is stored as matrices of groups x genes, in the order of `group_names` and
+    `gene_names`, which scanpy does not read. A zarr store accepts any number of groups, but no name with a colon.
 
     Raises
     ------
@@ -107,8 +107,8 @@ def is_ranking(stored: Any) -> bool:
 def read_ranking(adata: AnnData, key: str) -> Ranking:
     """Read a ranking that scpi or scanpy stored.
 
-    Genes come in the order of `adata.var_names`, followed by names that are not in it, such as those of `adata.raw`.
-    Genes that a group does not list are NaN.
+    Genes are in the order of `adata.var_names`, followed by names that are not in it, such as those of `adata.raw`.
+    Values of genes that a group does not list are NaN.
 
     Raises
     ------
@@ -148,9 +148,9 @@ def read_ranking(adata: AnnData, key: str) -> Ranking:
 
 
 def fits_fields(groups: NDArray[np.object_]) -> bool:
-    """Whether a table with a field for each group can be written to a file."""
+    """Whether a table with one field per group can be written to a file."""
     lengths = [len(str(group).encode()) for group in groups]
-    # A name ends with a zero byte; NumPy gives a field without a name one of its own
+    # A name ends with a zero byte; NumPy assigns a name to a field without one
     size = sum(_FIELD + (length // _PADDING + 1) * _PADDING for length in lengths)
     return size <= _HEADER and min(lengths, default=0) > 0
 
@@ -158,7 +158,7 @@ def fits_fields(groups: NDArray[np.object_]) -> bool:
 def _check_unique(names: NDArray[np.object_], what: str, advice: str) -> None:
     index = pd.Index(names, dtype=object)
     if index.has_duplicates:
-        msg = f"These {what} are there more than once: {listed(index[index.duplicated()].unique(), 5)}. {advice}"
+        msg = f"These {what} occur more than once: {listed(index[index.duplicated()].unique(), 5)}. {advice}"
         raise ValueError(msg)
 
 
@@ -176,7 +176,7 @@ def _unsort(
     """Groups, genes, and matrices of groups x genes, from record arrays sorted within each group."""
     names = stored["names"]
     groups = np.array(names.dtype.names, dtype=object)
-    # scanpy puts NaN in the place of a gene that it has filtered out
+    # scanpy replaces genes that it has filtered out by NaN
     rows = [~pd.isna(names[group]) for group in groups]
     ranked = [np.asarray(names[group], dtype=object)[row] for group, row in zip(groups, rows, strict=True)]
     for group, of_group in zip(groups, ranked, strict=True):

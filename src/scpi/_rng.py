@@ -4,12 +4,12 @@ import numpy as np
 
 
 def as_generator(rng: int | np.integer | np.random.Generator | None) -> np.random.Generator:
-    """Turn what users pass as ``rng`` into a generator.
+    """Convert the argument ``rng`` to a generator.
 
     Parameters
     ----------
     rng
-        A seed, a generator (used as it is, so its state advances), or ``None`` for fresh entropy.
+        A seed, a generator (which is used directly, so that its state advances), or ``None`` for fresh entropy.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Reading attributions of latent units, and programs of genes in the same form."""
+"""Reading attributions of latent units, and gene programs in the same form."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def read_saliency(adata: AnnData, key: str = Key.varm.SALIENCY) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
-    """Read a score of every gene in every unit, as `scpi.tl.saliency`, `scpi.tl.consensus_programs` or a user stored it.
+    """Read scores of genes in units that `scpi.tl.saliency`, `scpi.tl.consensus_programs` or a user stored.
 
     Parameters
     ----------
     adata
         Annotated data.
     key
-        Entry of `adata.varm`: a DataFrame, or an array whose columns are named in `adata.uns[key]["units"]` or else
+        Entry of `adata.varm`: a DataFrame, or an array whose columns are named in `adata.uns[key]["units"]`, otherwise
         numbered.
 
     Returns
@@ -37,7 +37,7 @@ def read_saliency(adata: AnnData, key: str = Key.varm.SALIENCY) -> tuple[NDArray
     KeyError
         If there is no such entry.
     ValueError
-        If it is not a matrix of finite numbers, or the names are repeated or do not fit.
+        If it is not a matrix of finite numbers, or the names are repeated or their number is wrong.
     """
     if key not in adata.varm:
         msg = (
@@ -65,7 +65,7 @@ def read_saliency(adata: AnnData, key: str = Key.varm.SALIENCY) -> tuple[NDArray
 
 
 def find_units(wanted: Sequence[str] | str | None, units: NDArray[np.object_]) -> list[int]:
-    """Places of units by name; all of them if `None`."""
+    """Positions of units by name; all of them if `None`."""
     if wanted is None:
         return list(range(len(units)))
     wanted = [wanted] if isinstance(wanted, str) else [str(name) for name in wanted]

@@ -9,7 +9,7 @@ _DATASETDIR_VARIABLE = "SCPI_DATASETDIR"
 
 
 class Settings:
-    """Settings of a session, held by the one object ``scpi.settings``.
+    """Settings of a session, in the object ``scpi.settings``.
 
     Examples
     --------
@@ -25,10 +25,10 @@ class Settings:
 
     @property
     def datasetdir(self) -> Path:
-        """Folder that downloaded data sets are kept in.
+        """Folder in which downloaded data sets are cached.
 
-        Defaults to the environment variable ``SCPI_DATASETDIR``, or else to the cache folder of the platform. The folder is
-        made by the first download.
+        Defaults to the environment variable ``SCPI_DATASETDIR``, or else to the cache folder of the platform. The
+        folder is created by the first download.
         """
         if self._datasetdir is not None:
             return self._datasetdir
@@ -51,9 +51,10 @@ class Settings:
 
     @property
     def verbosity(self) -> str:
-        """How much scpi says.
+        """Minimum level of the messages that scpi shows.
 
-        One of ``"error"``, ``"warning"``, ``"info"`` and ``"debug"``. Setting it also sends the messages to standard error, unless the program has configured logging itself.
+        One of ``"error"``, ``"warning"``, ``"info"`` and ``"debug"``. Setting it also sends the messages to standard
+        error, unless the program has configured logging itself.
         """
         return self._verbosity
 
@@ -73,7 +74,7 @@ class Settings:
 
     @property
     def n_jobs(self) -> int:
-        """Number of processes or threads that a function may use; setting ``-1`` takes all cores."""
+        """Maximum number of processes or threads per function; ``-1`` uses all cores."""
         return self._n_jobs
 
     @n_jobs.setter
@@ -89,7 +90,7 @@ class Settings:
 
 
 def _n_cores() -> int:
-    """Cores that this process may run on, which a scheduler can make fewer than the machine has."""
+    """Number of cores available to this process, which a scheduler may limit."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

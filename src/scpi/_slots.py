@@ -1,4 +1,4 @@
-"""Reading what scpi's tools and their users store in an AnnData, with errors that say what is there."""
+"""Reading results and inputs that are stored in an AnnData, with errors that list the available entries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def listed(names: Iterable[Any], n: int = 20) -> str:
-    """Names for an error message, the first few where there are many."""
+    """Names for an error message, shortened if there are many."""
     # anndata 0.13 lists X among the layers, without a name
     names = [repr(str(name)) for name in names if name is not None]
     if not names:
@@ -66,7 +66,7 @@ def read_labels(data: AnnData | MuData, column: str, *, mod: str | None = None) 
     Parameters
     ----------
     data
-        Annotated data. The labels of a MuData may stand with its modality or with all modalities.
+        Annotated data. The labels of a MuData may be in its modality or in the MuData itself.
     column
         Column of `obs`.
     mod
@@ -75,7 +75,7 @@ def read_labels(data: AnnData | MuData, column: str, *, mod: str | None = None) 
     Returns
     -------
     The labels of the cells in `data`, or in its modality. The categories are those that occur, in the order of a
-    categorical column or else sorted; a missing label has the code -1.
+    categorical column, otherwise sorted; a missing label has the code -1.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def read_labels(data: AnnData | MuData, column: str, *, mod: str | None = None) 
 
 
 def find_layer(adata: AnnData, layer: str | None) -> Any:
-    """Matrix of a layer, or `X`, in memory or not; a `KeyError` if there is no such layer."""
+    """Matrix of a layer, or `X`, in memory or backed; a `KeyError` if there is no such layer."""
     if layer is not None and layer not in adata.layers:
         msg = f"`adata.layers` has no {layer!r}, only {listed(adata.layers)}."
         raise KeyError(msg)
@@ -99,12 +99,12 @@ def read_layer(adata: AnnData, layer: str | None) -> Any:
 
 
 def layer_name(layer: str | None) -> str:
-    """What to call a layer, or `X`, in a message."""
+    """Name of a layer, or of `X`, in a message."""
     return "adata.X" if layer is None else f"adata.layers[{layer!r}]"
 
 
 def tested_layers(adata: AnnData) -> dict[str, str]:
-    """Layer that is kept for tests, by the layer that models are trained on, of all counts that were thinned."""
+    """For all thinned counts, the test layer by the layer on which models are trained."""
     entries = (entry.get("params", {}) for entry in adata.uns.values() if hasattr(entry, "get"))
     return {
         str(params["train_layer"]): str(params["test_layer"])
@@ -114,7 +114,7 @@ def tested_layers(adata: AnnData) -> dict[str, str]:
 
 
 def read_activity(adata: AnnData, key: str) -> tuple[NDArray[Any], NDArray[np.object_]]:
-    """Read the activity of gene sets as `scpi.tl.pathway_activity` or a user stored it.
+    """Read the activity of gene sets that `scpi.tl.pathway_activity` or a user stored.
 
     Returns
     -------
@@ -140,7 +140,7 @@ def read_activity(adata: AnnData, key: str) -> tuple[NDArray[Any], NDArray[np.ob
 
 
 def read_result(adata: AnnData, key: str, *, tool: str, part: str) -> Mapping[str, Any]:
-    """Read what a tool stored in `uns`, or say which tool to call."""
+    """Read the result of a tool from `uns`, or raise an error that names the tool."""
     value = adata.uns.get(key)
     if not hasattr(value, "get") or part not in value:
         msg = f"`adata.uns` has no result of `scpi.tl.{tool}` under {key!r}, only {listed(adata.uns)}. Call it first."
@@ -149,7 +149,7 @@ def read_result(adata: AnnData, key: str, *, tool: str, part: str) -> Mapping[st
 
 
 def result_params(**params: Any) -> dict[str, Any]:
-    """Parameters in a form that files can hold: without those that are `None`, and tuples as arrays."""
+    """Parameters in a form that can be written to files: without `None`, and with tuples as arrays."""
     return {
         name: np.asarray(value) if isinstance(value, tuple | list) else value
         for name, value in params.items()

@@ -8,12 +8,12 @@ _PACKAGE = str(Path(__file__).parent)
 
 
 def warn_user(message: str) -> None:
-    """Warn of something in the user's data, at the line that called scpi.
+    """Warn about the user's data, with the location of the call to scpi.
 
     Parameters
     ----------
     message
-        What is to be known.
+        Text of the warning.
     """
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):

@@ -34,8 +34,10 @@ class Likelihood(StrEnum):
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the report and the files.", show_default=False)]
 Seed = Annotated[int, typer.Option(help="Seed of the split, the weights and the training.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error, and all warnings.")]
-MaxEpochs = Annotated[int | None, typer.Option(min=1, help="Epochs of the training.", show_default="of the model")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show full tracebacks and all warnings.")]
+MaxEpochs = Annotated[
+    int | None, typer.Option(min=1, help="Maximum number of training epochs.", show_default="of the model")
+]
 LikelihoodOption = Annotated[Likelihood, typer.Option(help="'normal' on log-normalised expression, or 'nb' on counts.")]
 
 
@@ -51,31 +53,31 @@ def main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Predict what cells do under perturbations, and say why."""
+    """Predict how cells respond to perturbations, and explain the predictions."""
 
 
 @app.command()
 def demo(
     out: Out,
     interaction: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="0: effects add up. 1: they interact fully.")
+        float, typer.Option(min=0.0, max=1.0, help="0: effects are additive. 1: they interact fully.")
     ] = 0.5,
     effect_size: Annotated[float, typer.Option(min=0.0, help="Log2 fold change of the strongest effect.")] = 1.5,
-    n_cells: Annotated[int, typer.Option(min=10, help="Cells of each perturbation and pair.")] = 150,
-    max_epochs: Annotated[int, typer.Option(min=1, help="Epochs of the training.")] = 30,
+    n_cells: Annotated[int, typer.Option(min=10, help="Number of cells per perturbation and pair.")] = 150,
+    max_epochs: Annotated[int, typer.Option(min=1, help="Maximum number of training epochs.")] = 30,
     likelihood: LikelihoodOption = Likelihood.normal,
     seed: Seed = 0,
     debug: Debug = False,
 ) -> None:
-    """Plant a screen with known truth into real blood cells, and find it again. Needs no network.
+    """Plant a screen with known truth into real blood cells, and recover it. Needs no internet connection.
 
-    Pairs of perturbations are held out, predicted by a SENAVAE and by simple baselines, and compared with the cells that
-    were held out.
+    Pairs of perturbations are held out, predicted by a SENAVAE and by simple baselines, and compared with the held-out
+    cells.
     """
     with _clear_errors(debug=debug):
         from scpi.datasets import plant_screen
 
-        # Every change is measured against control cells: many of them keep the noise down, and cost little
+        # Every change is relative to control cells: a large number of them reduces the noise at little cost
         adata = plant_screen(
             n_cells=n_cells, n_control=10 * n_cells, interaction=interaction, effect_size=effect_size, rng=seed
         )
@@ -86,7 +88,7 @@ def demo(
             likelihood=likelihood.value,
             max_epochs=max_epochs,
             seed=seed,
-            title="A planted screen, found again",
+            title="Recovery of a planted screen",
         )
 
 
@@ -97,20 +99,28 @@ def screen(
     perturbation_key: Annotated[
         str, typer.Option(help="Column of obs with the labels: 'A', 'A+B', or the control.")
     ] = "perturbation",
-    control: Annotated[str, typer.Option(help="Label of the unperturbed cells.")] = "control",
-    delimiter: Annotated[str, typer.Option(help="What separates the members of a combination.")] = "+",
+    control: Annotated[
+        list[str] | None,
+        typer.Option(help="Label of the unperturbed cells; may be repeated.", show_default="control"),
+    ] = None,
+    delimiter: Annotated[
+        str,
+        typer.Option(help="String that separates the members of a combination; '' if there are no combinations."),
+    ] = "+",
     gene_sets: Annotated[
-        Path | None, typer.Option(help="GMT file; without it, the file of cells must hold gene sets.")
+        Path | None, typer.Option(help="GMT file; by default, the gene sets stored with the cells.")
     ] = None,
     layer: Annotated[str | None, typer.Option(help="Layer with counts or log-normalised values.")] = None,
-    mod: Annotated[str | None, typer.Option(help="Modality of an .h5mu file that holds the expression.")] = None,
-    min_set_size: Annotated[int, typer.Option(min=1, help="Fewest measured genes of a gene set.")] = 5,
-    n_top_genes: Annotated[int, typer.Option(min=0, help="Most genes to use, those that vary most; 0 for all.")] = 5000,
+    mod: Annotated[str | None, typer.Option(help="Modality of an .h5mu file that contains the expression.")] = None,
+    min_set_size: Annotated[int, typer.Option(min=1, help="Minimum number of measured genes per gene set.")] = 5,
+    n_top_genes: Annotated[
+        int, typer.Option(min=0, help="Maximum number of most variable genes to use; 0 for all.")
+    ] = 5000,
     hold_out: Annotated[
         list[str] | None,
-        typer.Option(help="Condition to hold out; may be repeated. Without it, a share of the combinations."),
+        typer.Option(help="Condition to hold out; may be repeated. By default, a fraction of the combinations."),
     ] = None,
-    hold_out_share: Annotated[float, typer.Option(help="That share.")] = 0.25,
+    hold_out_share: Annotated[float, typer.Option(help="Fraction of the combinations to hold out by default.")] = 0.25,
     predict: Annotated[
         list[str] | None, typer.Option(help="Further condition to predict, measured or not; may be repeated.")
     ] = None,
@@ -120,7 +130,7 @@ def screen(
     seed: Seed = 0,
     debug: Debug = False,
 ) -> None:
-    """Train on a screen, score predictions against baselines, explain them, and write a report."""
+    """Train on a screen, compare predictions with baselines, explain them, and write a report."""
     with _clear_errors(debug=debug):
         if gene_sets is not None and not gene_sets.expanduser().is_file():
             msg = f"There is no file {str(gene_sets)!r} (--gene-sets)."
@@ -134,8 +144,8 @@ def screen(
             out=out,
             debug=debug,
             perturbation_key=perturbation_key,
-            control=control,
-            delimiter=delimiter,
+            control=control or "control",
+            delimiter=delimiter or None,
             layer=layer,
             mod=mod,
             min_set_size=min_set_size,
@@ -151,7 +161,7 @@ def screen(
 
 
 def _run(data: Any, gene_sets: Path | None = None, *, out: Path, debug: bool, **arguments: Any) -> None:
-    """Run the pipeline and show what it found."""
+    """Run the pipeline and show its results."""
     from rich.console import Console
 
     from scpi.screen import run_screen
@@ -181,7 +191,7 @@ def _show(result: ScreenResult) -> None:
 
 @contextmanager
 def _clear_errors(*, debug: bool) -> Iterator[None]:
-    """Turn an error into one line and exit code 2, and keep the stack below quiet."""
+    """Report an error in one line with exit code 2, and silence warnings of dependencies."""
     if debug:
         yield
         return
@@ -198,10 +208,10 @@ def _clear_errors(*, debug: bool) -> Iterator[None]:
 
 
 def _quiet_training() -> None:
-    """Keep what Lightning says about itself off the screen."""
+    """Silence the messages of Lightning about itself."""
     import logging
 
-    # It sets its level when it is imported
+    # Lightning sets its logging level when it is imported
     import lightning.pytorch  # noqa: F401
 
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):

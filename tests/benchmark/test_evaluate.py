@@ -1,6 +1,13 @@
 """Evaluations of models over splits and seeds, on a screen whose truth is known."""
 
+# tests: scpi.benchmark._check_models, scpi.benchmark._run, scpi.benchmark._task
+
 from __future__ import annotations
+
+import importlib.util
+import json
+import linecache
+import sys
 
 import anndata as ad
 import numpy as np
@@ -10,8 +17,8 @@ from scipy import sparse
 
 import scpi
 from scpi import metrics
-from scpi.benchmark import ModelSpec, evaluate, splits, summarise
-from scpi.benchmark._scores import LOWER_IS_BETTER, SCORES
+from scpi._scoring._metrics import LOWER_IS_BETTER, NAMES
+from scpi.benchmark import ModelSpec, evaluate, noise_ceiling, splits, summarise
 
 N_GENES = 30
 
@@ -51,10 +58,10 @@ def table(adata, divided):
 
 def test_a_row_for_every_model_split_seed_and_condition(table):
     keys = ["model", "split", "seed", "context", "perturbation", "dose"]
-    assert len(table) == 3 * 3 * 2 * 2 and not table.duplicated(keys).any()
-    assert set(table["model"]) == {"mean delta", "no change", "split-half ceiling"}
+    assert len(table) == 4 * 3 * 2 * 2 and not table.duplicated(keys).any()
+    assert set(table["model"]) == {"mean delta", "no change", "split-half ceiling", "perfect prediction"}
     assert (table["split"] == table["context"]).all()
-    assert set(SCORES) | {"discrimination", "centroid_accuracy"} <= set(table)
+    assert set(NAMES) <= set(table)
     assert table.loc[table["model"] == "mean delta", "n_cells"].eq(40).all()
     assert table.loc[table["model"] == "split-half ceiling", "n_cells"].eq(20).all()
 
@@ -67,7 +74,8 @@ def test_a_change_that_contexts_share_is_predicted(table):
     assert means.loc["mean delta", "de_jaccard"] > 0.9
     assert means.loc["no change", "error_ratio"] == pytest.approx(1.0)
     assert means.loc["no change", "discrimination"] == 0.5
-    assert means.loc["split-half ceiling", "pearson"] > 0.95
+    assert means.loc["split-half ceiling", "pearson"] > 0.94
+    assert means.loc["perfect prediction", "pearson"] > 0.97
 
 
 def test_scores_are_those_of_the_means_of_the_cells(table, adata, divided):
@@ -102,17 +110,207 @@ def test_the_data_is_left_alone(adata, table):
     assert list(adata.obs) == ["perturbation", "cell_type"] and not adata.uns
 
 
+NOTHING_MORE = {"context_key": "cell_type", "metrics": ["rmse"], "seeds": 0, "ceiling": False, "progress": False}
+
+
 def test_what_is_kept_is_not_computed_again(adata, divided, tmp_path, monkeypatch):
-    def run():
-        models = {"mean / delta": scpi.model.MeanDelta}
+    def run(**changes):
         return evaluate(
-            adata, models, divided[:1], context_key="cell_type", metrics=["pearson"], seeds=[3], out=tmp_path
+            adata, {"mean / delta": scpi.model.MeanDelta}, divided[0], out=tmp_path, **(NOTHING_MORE | changes)
         )
 
-    first = run()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mean---delta_B_3.json", "split-half-ceiling_B_3.json"]
+    first = run(ceiling=True)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert [name.rpartition("_")[0] for name in names] == ["mean---delta_B_0", "split-half-ceiling_B_0"]
     monkeypatch.setattr(scpi.model.MeanDelta, "train", None)
-    pd.testing.assert_frame_equal(run(), first)
+    pd.testing.assert_frame_equal(run(ceiling=True), first)
+    with pytest.raises(ValueError, match="MeanDelta has no `train`"):
+        run(seeds=1)
+
+
+class TestWhatIsKeptIsFoundByAllThatItDependsOn:
+    """Each pair of calls shares a folder; the second result must be what it is without one."""
+
+    @staticmethod
+    def check(tmp_path, adata, models, split, **changes):
+        arguments = NOTHING_MORE | changes
+        kept = evaluate(adata, models, split, out=tmp_path, **arguments)
+        fresh = evaluate(adata, models, split, **arguments)
+        pd.testing.assert_frame_equal(kept.drop(columns="seconds"), fresh.drop(columns="seconds"))
+        return kept
+
+    def test_another_model_under_the_same_name(self, adata, divided, tmp_path):
+        first, second = (
+            self.check(tmp_path, adata, {"m": model}, divided[0])
+            for model in (scpi.model.NoChange, scpi.model.MeanDelta)
+        )
+        assert (first["rmse"] > 2 * second["rmse"]).all()
+
+    def test_another_setting(self, adata, divided, tmp_path):
+        specs = [ModelSpec(model=scpi.model.MeanDelta, validation_size=size) for size in (0.0, 0.5)]
+        first, second = (self.check(tmp_path, adata, {"m": spec}, divided[0]) for spec in specs)
+        assert (first["rmse"] != second["rmse"]).all()
+
+    def test_other_data(self, adata, divided, tmp_path):
+        first, second = (
+            self.check(tmp_path, data, {"m": scpi.model.MeanDelta}, divided[0]) for data in (adata, make(rng=1))
+        )
+        assert (first["rmse"] != second["rmse"]).all()
+
+    def test_one_label_that_differs(self, adata, divided, tmp_path):
+        other = adata.copy()
+        swapped = other.obs["perturbation"].to_numpy().copy()
+        train = divided[0].train
+        place = train[swapped[train] == "P"][0]
+        swapped[place] = "Q"
+        other.obs["perturbation"] = swapped
+        first, second = (self.check(tmp_path, data, {"m": scpi.model.MeanDelta}, divided[0]) for data in (adata, other))
+        assert (first["rmse"] != second["rmse"]).all()
+
+    def test_other_cells_under_the_same_name_of_the_split(self, adata, divided, tmp_path):
+        again = splits.leave_context_out(adata, context_key="cell_type", rng=5)[0]
+        first, second = (self.check(tmp_path, adata, {"m": scpi.model.MeanDelta}, s) for s in (divided[0], again))
+        assert (first["rmse"] != second["rmse"]).all()
+
+    def test_names_that_are_written_alike(self, adata, divided, tmp_path):
+        models = {"a b": scpi.model.NoChange, "a-b": scpi.model.MeanDelta}
+        table = self.check(tmp_path, adata, models, divided[0]).set_index("model")["rmse"]
+        assert table["a b"].min() > 2 * table["a-b"].max()
+
+    def test_other_metrics(self, adata, divided, tmp_path):
+        first = self.check(tmp_path, adata, {"m": scpi.model.MeanDelta}, divided[0])
+        second = self.check(tmp_path, adata, {"m": scpi.model.MeanDelta}, divided[0], metrics=["cosine", "rmse"])
+        assert list(first.columns[-1:]) == ["rmse"] and list(second.columns[-2:]) == ["cosine", "rmse"]
+
+    def test_a_class_that_was_written_anew(self, adata, divided, tmp_path):
+        """As in a notebook: the same name in the same place, and other code."""
+        code = """class Shifted(scpi.model.MeanDelta):
+    def _predict_cells(self, *args, **kwargs):
+        return super()._predict_cells(*args, **kwargs) + {shift}
+"""
+        tables = []
+        for shift in (0.0, 1.0):
+            path = tmp_path / "mine.py"
+            path.write_text("import scpi\n\n\n" + code.format(shift=shift))
+            spec = importlib.util.spec_from_file_location("mine", path)
+            module = importlib.util.module_from_spec(spec)
+            sys.modules["mine"] = module
+            spec.loader.exec_module(module)
+            linecache.checkcache()
+            tables.append(self.check(tmp_path / "out", adata, {"m": module.Shifted}, divided[0]))
+        assert (tables[0]["rmse"] < tables[1]["rmse"]).all()
+
+    def test_an_equal_model_under_another_name_has_the_name_that_is_asked_for(self, adata, divided, tmp_path):
+        for name in ("first", "first", "second"):
+            table = self.check(tmp_path, adata, {name: scpi.model.MeanDelta}, divided[0])
+            assert set(table["model"]) == {name}
+
+
+def test_a_file_names_what_made_it(adata, divided, tmp_path):
+    spec = ModelSpec(model=scpi.model.MeanDelta, train={"max_epochs": 7})
+    evaluate(adata, {"a" * 400: spec}, divided[0], out=tmp_path, **NOTHING_MORE)
+    (path,) = tmp_path.iterdir()
+    assert len(path.name) < 120
+    made_by = json.loads(path.read_text())["made_by"]
+    assert made_by["name"] == "a" * 400 and made_by["versions"]["scpi"] == scpi.__version__
+    assert {"torch", "scvi-tools", "numpy"} <= set(made_by["versions"])
+    assert made_by["depends_on"]["model"]["model"] == ["scpi.model.baselines._mean_delta.MeanDelta"]
+    assert made_by["depends_on"]["model"]["train"] == {"max_epochs": 7}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"scores": {}, "made_by": {}}', ""])
+def test_a_damaged_file_is_computed_again_with_a_warning_that_names_it(adata, divided, tmp_path, content):
+    models = {"m": scpi.model.MeanDelta}
+    first = evaluate(adata, models, divided[0], out=tmp_path, **NOTHING_MORE)
+    (path,) = tmp_path.iterdir()
+    path.write_text(content)
+    with pytest.warns(UserWarning, match=f"{path.name}.*is damaged"):
+        again = evaluate(adata, models, divided[0], out=tmp_path, **NOTHING_MORE)
+    pd.testing.assert_frame_equal(again.drop(columns="seconds"), first.drop(columns="seconds"))
+    assert list(tmp_path.iterdir()) == [path] and json.loads(path.read_text())["scores"]
+
+
+def test_predictions_can_be_kept(adata, divided, tmp_path):
+    models = {"m": scpi.model.MeanDelta}
+    table = evaluate(adata, models, divided[0], out=tmp_path, **NOTHING_MORE)
+    with pytest.raises(ValueError, match="in the folder `out`"):
+        evaluate(adata, models, divided[0], keep_predictions=True, **NOTHING_MORE)
+    evaluate(adata, models, divided[0], out=tmp_path, keep_predictions=True, **NOTHING_MORE)
+    scores, cells = (next(tmp_path.glob(f"*.{ending}")) for ending in ("json", "h5ad"))
+    assert cells.stem == scores.stem
+    predicted = ad.read_h5ad(cells)
+    labels = adata.obs["perturbation"].to_numpy()
+    test = divided[0].test
+    x = adata.X.toarray()
+    assert predicted.obs[["context", "perturbation"]].drop_duplicates().to_numpy().tolist() == [["B", "P"], ["B", "Q"]]
+    for label, rmse in table.set_index("perturbation")["rmse"].items():
+        change = x[test[labels[test] == label]].mean(0) - x[divided[0].reference].mean(0)
+        made = predicted.X[(predicted.obs["perturbation"] == label).to_numpy()].mean(0) - x[divided[0].start].mean(0)
+        assert np.sqrt(np.mean((made - change) ** 2)) == pytest.approx(rmse, rel=1e-5)
+
+
+def test_every_wrong_model_is_named_before_anything_is_trained(adata, divided, monkeypatch):
+    def fail(*args, **kwargs):
+        raise AssertionError
+
+    monkeypatch.setattr(scpi.model.MeanDelta, "train", fail)
+    models = {
+        "right": scpi.model.MeanDelta,
+        "class": ModelSpec(model=dict),
+        "init": ModelSpec(model=scpi.model.MultiTaskAE, init={"n_latents": 3}),
+        "setup": ModelSpec(model=scpi.model.NoChange, setup={"batch_key": "nowhere"}),
+        "train": ModelSpec(model=scpi.model.SCGEN, train={"seed": 3, "max_epochs": 1, "train_sizes": 0.1}),
+        "size": ModelSpec(model=scpi.model.NoChange, validation_size=1.0),
+    }
+    with pytest.raises(ValueError, match="models cannot be evaluated; nothing was trained") as error:
+        evaluate(adata, models, divided[0], **NOTHING_MORE)
+    message = str(error.value)
+    assert "'class': dict has no `setup_anndata`, `train`, `predict`" in message
+    assert all(f"'{name}': " in message for name in ("init", "setup", "size"))
+    assert "'right'" not in message
+
+
+def test_a_model_that_fails_does_not_end_the_others(adata, divided, tmp_path):
+    class Fails(scpi.model.MeanDelta):
+        def train(self, *args, **kwargs):
+            msg = "it diverged"
+            raise FloatingPointError(msg)
+
+    models = {"bad": Fails, "good": scpi.model.MeanDelta}
+    with pytest.raises(RuntimeError, match="1 of 2 runs failed.*bad, B, seed 0: FloatingPointError: it diverged"):
+        evaluate(adata, models, divided[0], out=tmp_path, **NOTHING_MORE)
+    assert [path.name.partition("_")[0] for path in tmp_path.iterdir()] == ["good"]
+
+
+def test_lightning_is_quiet_and_filters_are_as_they_were(adata, divided, capsys):
+    import logging
+    import warnings
+
+    before = list(warnings.filters), logging.getLogger("lightning.pytorch").level
+    spec = ModelSpec(model=scpi.model.SCGEN, train={"max_epochs": 1, "accelerator": "cpu"})
+    evaluate(adata, {"net": spec}, divided[0], **(NOTHING_MORE | {"progress": True}))
+    assert (list(warnings.filters), logging.getLogger("lightning.pytorch").level) == before
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "GPU" not in shown.err and "Trainer" not in shown.err and "Evaluated" in shown.err
+
+
+def test_a_perfect_prediction_is_above_the_halves_and_below_one(table):
+    wide = table.pivot_table(index="model", values=["pearson", "cosine", "rmse"], aggfunc="mean", dropna=False)
+    for name in ("pearson", "cosine"):
+        assert wide.loc["split-half ceiling", name] < wide.loc["perfect prediction", name] < 1
+    rows = table[table["model"] == "perfect prediction"]
+    halves = table[table["model"] == "split-half ceiling"]
+    np.testing.assert_allclose(
+        rows["pearson"], np.sqrt(2 * halves["pearson"].to_numpy() / (1 + halves["pearson"].to_numpy()))
+    )
+    assert rows[["rmse", "mmd", "de_jaccard", "discrimination"]].isna().all(axis=None)
+
+
+def test_the_ceiling_without_models(adata, divided, table):
+    found = noise_ceiling(adata, divided, context_key="cell_type", seeds=(0, 1))
+    both = table[table["model"].isin(["split-half ceiling", "perfect prediction"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, both)
 
 
 def test_a_layer_of_its_own_and_arguments_of_training(adata, divided):
@@ -165,7 +363,7 @@ def test_the_seed_is_that_of_the_first_weights_too(adata, divided):
 
     models = {"own": Watched, "fixed": ModelSpec(model=Watched, init={"seed": 9})}
     evaluate(adata, models, divided[:1], context_key="cell_type", metrics=["rmse"], seeds=[5, 6], ceiling=False)
-    assert seen == [5, 9, 6, 9]
+    assert seen == [5, 9, 5, 9, 6, 9]  # built once to be checked
 
 
 def test_a_summary_knows_which_way_is_better(table):
@@ -196,7 +394,8 @@ def test_the_control_of_the_measured_change_is_not_started_from():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"models": {}}, "There are 0 models and 3 splits"),
+        ({"models": {}}, "There are 0 models and 3 seeds"),
+        ({"splits": []}, "There are 0 splits"),
         ({"metrics": ["r3"]}, "Unknown metrics 'r3': choose from 'pearson'"),
         ({"layer": "counts"}, "whole numbers only, up to 9, which look like raw counts"),
     ],
@@ -206,4 +405,4 @@ def test_bad_arguments(adata, divided, change, message):
     other.layers["counts"] = np.full(other.shape, 9.0, dtype=np.float32)
     arguments = {"models": {"mean": scpi.model.MeanDelta}, "context_key": "cell_type"} | change
     with pytest.raises(ValueError, match=message):
-        evaluate(other, splits=divided, **arguments)
+        evaluate(other, **({"splits": divided} | arguments))

@@ -155,10 +155,10 @@ EXPECTED = {
     },
 }
 MESSAGES = {
-    "kang_2018": ["1 of 5 cells have no label and are left out", "1 of 5 cells have no cell_type and are left out"],
-    "nault_2021": ["1 of 5 cells have no cell_type and are left out"],
+    "kang_2018": ["1 of 5 cells have no label and are removed", "1 of 5 cells have no cell_type and are removed"],
+    "nault_2021": ["1 of 5 cells have no cell_type and are removed"],
     "hagai_2018": [],
-    "srivatsan_2020": ["1 of 5 cells have no label and are left out"],
+    "srivatsan_2020": ["1 of 5 cells have no label and are removed"],
 }
 NAMES = list(SOURCES)
 
@@ -198,8 +198,8 @@ def test_columns_and_counts(screens, caplog, name):
     assert adata.X.dtype == np.float32
     np.testing.assert_array_equal(adata.X.toarray(), COUNTS[KEPT[name]])
     assert adata.var_names.tolist() == GENES
-    assert [message for message in caplog.messages if "left out" in message] == MESSAGES[name]
-    assert not any("no counts" in message for message in caplog.messages)
+    assert [message for message in caplog.messages if "are removed" in message] == MESSAGES[name]
+    assert not any("not counts" in message for message in caplog.messages)
     # One file is kept, and nothing that was unpacked
     assert [path.name for path in scpi.settings.datasetdir.iterdir()] == [screens.files[name].name]
 
@@ -232,7 +232,7 @@ def test_kept_damaged_and_offline(screens, caplog, name):
 def test_a_wrong_hash_is_an_error_and_nothing_is_kept(screens, name):
     algorithm, digest = screens.files[name].known_hash.split(":")
     screens.files[name] = replace(screens.files[name], known_hash=f"{algorithm}:{'0' * len(digest)}")
-    with pytest.raises(ValueError, match=f"not the published file, whose hash is {algorithm}:0000"):
+    with pytest.raises(ValueError, match=f"not the published one, whose hash is {algorithm}:0000"):
         load(name, screens)
     assert not any(scpi.settings.datasetdir.iterdir())
 
@@ -274,7 +274,7 @@ def test_values_that_are_no_counts_are_said(screens, tmp_path, caplog, value):
     adata.write_h5ad(tmp_path / "screen.h5ad")
     screens.publish("nault_2021", (tmp_path / "screen.h5ad").read_bytes())
     load("nault_2021", screens)
-    assert "TCDD.h5ad.gz holds values that are no counts" in caplog.text
+    assert "TCDD.h5ad.gz contains values that are not counts" in caplog.text
 
 
 def test_texts_for_missing_values_and_doses(screens, tmp_path, caplog):

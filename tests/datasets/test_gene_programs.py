@@ -161,7 +161,7 @@ def test_memory_is_that_of_a_block_and_of_the_counts():
         ({"n_cells": 0}, "`n_cells` must be at least 1, but is 0"),
         ({"n_programs": 0}, "`n_programs` must be at least 1"),
         ({"overlap": 0.6}, "`overlap` must be between 0 and 0.5, but is 0.6"),
-        ({"overlap": 0.3, "n_programs": 2}, "give at least 3, not 2"),
+        ({"overlap": 0.3, "n_programs": 2}, "use at least 3, not 2"),
         ({"correlation": 1.0}, "`correlation` must be at least 0 and below 1"),
         ({"probability": 0.0}, "`probability` must be above 0 and at most 1"),
         ({"dispersion": -1.0}, "`dispersion` must be at least 0"),

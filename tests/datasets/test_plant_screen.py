@@ -233,7 +233,7 @@ def test_bad_numbers(change, match):
 def test_bad_counts(value):
     x = np.ones((5, 60))
     x[2, 3] = value
-    with pytest.raises(ValueError, match="must hold counts"):
+    with pytest.raises(ValueError, match="must contain counts"):
         plant_screen(ad.AnnData(x), n_perturbations=2, set_size=5)
 
 

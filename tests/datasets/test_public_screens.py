@@ -81,7 +81,7 @@ def test_a_damaged_file_is_downloaded_again(screens, caplog):
 def test_a_wrong_hash_is_an_error_and_nothing_is_kept(screens, monkeypatch):
     file = replace(_public_screens.FILES["norman_2019"], known_hash="md5:" + "0" * 32)
     monkeypatch.setitem(_public_screens.FILES, "norman_2019", file)
-    with pytest.raises(ValueError, match="not the published file, whose hash is md5:00000"):
+    with pytest.raises(ValueError, match="not the published one, whose hash is md5:00000"):
         scpi.datasets.norman_2019(base_url=screens.url)
     assert not (scpi.settings.datasetdir / file.name).exists()
 

@@ -42,7 +42,7 @@ def test_pbmc_counts_are_the_published_ones(pbmc):
 
 def test_other_values_are_refused(pbmc):
     rng = np.random.default_rng(1)
-    with pytest.raises(ValueError, match="no log-normalised counts"):
+    with pytest.raises(ValueError, match="not log-normalised counts"):
         recover_counts(sparse.csr_matrix(rng.gamma(2.0, size=(20, 30))))
-    with pytest.raises(ValueError, match="not negative"):
+    with pytest.raises(ValueError, match="non-negative"):
         recover_counts(sparse.csr_matrix(pbmc.X[:5]))

@@ -139,7 +139,7 @@ def test_round_trip(format, tmp_path):
     [
         ({"n_cells": 0}, "`n_cells` must be at least 1, but is 0"),
         ({"n_drivers": 18}, "must be a multiple of 4, but is 18"),
-        ({"n_decoys": 15}, "one of half of it, but is 15"),
+        ({"n_decoys": 15}, "a multiple of 10, but is 15"),
         ({"fold": 1.0}, "`fold` must be above 1"),
         ({"depth": 0.0}, "`depth` must be above 0"),
         ({"dispersion": -0.1}, "`dispersion` must be at least 0"),

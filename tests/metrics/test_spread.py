@@ -23,7 +23,7 @@ def test_variance_by_hand():
 @pytest.mark.parametrize("convert", [sparse.csr_array, sparse.csc_matrix])
 def test_variance_of_sparse_cells(convert):
     real, predicted = np.random.default_rng(0).poisson(0.5, size=(2, 40, 9)).astype(np.float32)
-    expected = np.median(predicted.var(0, ddof=1) / real.var(0, ddof=1))
+    expected = np.median(predicted.var(0, ddof=1, dtype=float) / real.var(0, ddof=1, dtype=float))
     assert variance_ratio(convert(real), convert(predicted)) == pytest.approx(expected, rel=1e-6)
     assert variance_ratio(real, convert(predicted)) == pytest.approx(expected, rel=1e-6)
 

@@ -351,7 +351,8 @@ def test_data_that_does_not_fit_the_model_is_not_called_damage(saved, screen, as
     ("kwargs", "message"),
     [
         ({"preset": "other"}, r"`preset` must be one of \['scpi', 'sena', 'zhang'\], got 'other'"),
-        ({"encoder": "cnn"}, "`encoder` must be"),
+        ({"encoder": "cnn"}, r"`encoder` must be one of \['gene_sets', 'mlp', 'linear'\], got 'cnn'"),
+        ({"lr": 0.0}, "`lr` must be above 0"),
         ({"likelihood": "poisson"}, "`likelihood` must be 'normal' or 'nb'"),
         ({"mechanism": "cubic"}, "`mechanism` must be"),
         ({"n_factors": 0}, "`n_factors` must be at least 1"),
@@ -368,7 +369,7 @@ def test_arguments_of_the_model(kwargs, message, screen):
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"train_size": 1.5}, "must be shares"),
+        ({"train_size": 1.5}, "must be fractions"),
         ({"held_out": ["A+D"]}, "no cell is labelled with"),
         ({"held_out": "control"}, "names the control"),
         ({"train_size": 1.0, "early_stopping": True}, "Early stopping needs validation cells"),

@@ -6,11 +6,11 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from scpi.screen._design import Design
+from scpi._screen._labels import Labelling
 from scpi.screen._prepare import prepare_screen
 
 SETS = {"one": ["g0", "g1"], "two": ["g2", "g3"]}
-DESIGN = Design("guide", "ctrl", "|")
+LABELLING = Labelling.of("ctrl", "|")
 
 
 def cells(values=None, *, labels=None):
@@ -23,7 +23,15 @@ def cells(values=None, *, labels=None):
 
 def prepare(data, sets=SETS, **kwargs):
     notes = []
-    settings = {"design": DESIGN, "layer": None, "mod": None, "min_set_size": 1, "n_top_genes": None, **kwargs}
+    settings = {
+        "perturbation_key": "guide",
+        "labelling": LABELLING,
+        "layer": None,
+        "mod": None,
+        "min_set_size": 1,
+        "n_top_genes": None,
+        **kwargs,
+    }
     return prepare_screen(data, sets, notes=notes, **settings), notes
 
 
@@ -56,9 +64,16 @@ def test_cells_without_label_or_expression_are_left_out():
     data = cells()
     data.X[0] = 0
     data.obs.loc["c1", "guide"] = None
+    data.obs.loc["c2", "guide"] = "unassigned"
     adata, notes = prepare(data)
-    assert adata.n_obs == 58
-    assert [note.split()[0] for note in notes] == ["1", "1"]
+    assert adata.n_obs == 57
+    assert [note.split()[0] for note in notes] == ["2", "1"]
+
+
+def test_several_controls_and_no_combinations():
+    data = cells(labels=["ctrl"] * 20 + ["NT"] * 20 + ["g0|g1"] * 20)
+    adata, _ = prepare(data, labelling=Labelling.of(["ctrl", "NT"], None))
+    assert adata.obs["guide"].value_counts().to_dict() == {"ctrl": 40, "g0|g1": 20}
 
 
 def test_the_genes_that_vary_most_and_those_perturbed_are_used():

@@ -12,6 +12,7 @@ import pytest
 import scpi
 from scpi.datasets import plant_screen
 from scpi.screen import read_screen, run_screen
+from scpi.screen._tables import verdict
 
 FILES = {
     "causal_graph.csv",
@@ -67,7 +68,7 @@ def test_what_is_held_out_was_in_no_training(planted):
 
 
 def test_the_table_has_the_model_the_baselines_and_the_ceilings(planted):
-    names = ["SENAVAE", "additive", "linear", "mean change", "no change", "split-half ceiling", "ceiling, all cells"]
+    names = ["SENAVAE", "additive", "linear", "mean change", "no change", "split-half ceiling", "perfect prediction"]
     assert list(planted.scores["model"].unique()) == names
     means = planted.summary.set_index(["model", "metric"])["mean"]
     own = planted.scores[planted.scores["model"] == "additive"]
@@ -130,7 +131,7 @@ def test_without_combinations_cells_are_held_out():
     assert result.held_out == []
     assert result.out is None
     assert result.scores["perturbation"].nunique() == 3
-    assert any("cells of every perturbation" in note for note in result.notes)
+    assert any("the cells of every perturbation" in note for note in result.notes)
     # A fifth of the 30 cells of each
     assert set(result.scores["n_cells"]) == {6}
 
@@ -170,7 +171,34 @@ def test_an_additive_baseline_that_does_not_apply_is_left_out(screen):
     result = run_screen(adata, held_out=[pair], max_epochs=1)
     assert "additive" not in set(result.scores["model"])
     assert any(names[0] in note for note in result.notes)
-    assert "difference" not in result.summary
+    assert result.baseline in {"linear", "mean change"}
+
+
+def test_the_verdict_names_the_best_baseline(planted):
+    means = planted.summary.set_index(["model", "metric"])["mean"].xs("pearson", level="metric")
+    best = means[["additive", "linear", "mean change"]].idxmax()
+    assert planted.baseline == best
+    words = {"additive": "adding single effects", "linear": "a linear model", "mean change": "the mean change"}
+    assert f"the best baseline, {words[best]}" in verdict(planted)
+    assert f"r against {best}" in (planted.out / "report.html").read_text(encoding="utf-8")
+
+
+def test_cells_without_a_perturbation_and_several_controls(screen):
+    adata = screen.copy()
+    labels = adata.obs["perturbation"].astype(str).to_numpy().astype(object)
+    controls = np.flatnonzero(labels == "control")
+    labels[controls[:50]], labels[controls[50:53]] = "NT", "unassigned"
+    adata.obs["perturbation"] = labels
+    result = run_screen(adata, control=["control", "NT"], max_epochs=1)
+    assert result.adata.n_obs == screen.n_obs - 3
+    assert (result.adata.obs["perturbation"] == "control").sum() == 117
+    assert any(note.startswith("3 cells without a label, or unassigned") for note in result.notes)
+
+
+def test_without_a_delimiter_no_label_is_a_combination(screen):
+    result = run_screen(screen, delimiter=None, max_epochs=1)
+    assert result.held_out == []
+    assert set(result.model.perturbations_) == set(screen.obs["perturbation"].astype(str)) - {"control"}
 
 
 def test_a_modality_of_a_mudata(screen):

@@ -200,6 +200,6 @@ def test_mouse_data_with_human_sets(test_data, caplog):
     hallmark = test_data("hallmark_human_v7.0.gmt")
     scpi.tl.gene_sets(adata, hallmark)
     assert adata.uns["gene_sets"]["params"]["case"] == "upper"
-    assert "compared in upper case" in caplog.text
+    assert "so upper case is used" in caplog.text
     with pytest.raises(ValueError, match="mouse gene symbols"):
         scpi.tl.gene_sets(adata, hallmark, case="exact")

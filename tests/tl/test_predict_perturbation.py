@@ -127,7 +127,9 @@ def test_doses_between_and_beyond_are_on_the_line():
     assert table.loc[[0, 4, 8], "dose"].tolist() == [0, 100, 300]
     # 0 is the dose of the controls
     assert table["extrapolated"].tolist() == [False] * 5 + [True] * 4
-    np.testing.assert_allclose(adata.varm["predicted_change"], np.outer(SLOPE["A"], np.log1p(table["dose"])), atol=1e-5)
+    np.testing.assert_allclose(
+        adata.varm["predicted_change"], np.outer(SLOPE["A"], np.log1p(table["dose"])), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_without_contexts_and_doses():
@@ -143,9 +145,11 @@ def test_without_contexts_and_doses():
         label: adata.X[(adata.obs["perturbation"] == label).to_numpy()].mean(0)
         for label in ("A", "B", "A+B", "control")
     }
-    np.testing.assert_allclose(adata.varm["added"][:, 0], mean["A"] - mean["control"], atol=1e-5)
-    np.testing.assert_allclose(adata.varm["added"][:, 1], mean["A"] + mean["B"] - 2 * mean["control"], atol=1e-5)
-    np.testing.assert_allclose(adata.varm["added_measured"][:, 1], mean["A+B"] - mean["control"], atol=1e-5)
+    np.testing.assert_allclose(adata.varm["added"][:, 0], mean["A"] - mean["control"], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        adata.varm["added"][:, 1], mean["A"] + mean["B"] - 2 * mean["control"], rtol=1e-5, atol=1e-5
+    )
+    np.testing.assert_allclose(adata.varm["added_measured"][:, 1], mean["A+B"] - mean["control"], rtol=1e-5, atol=1e-5)
 
 
 def test_all_conditions_of_a_context_start_from_the_same_cells(adata, model, monkeypatch):

@@ -14,7 +14,7 @@ from mudata import MuData
 
 import scpi
 from scpi.attribution import attribute_cells, decoder_effect, latent_traversal
-from scpi.model.base.targets import attribution_target, decoder_target
+from scpi.model import attribution_target, decoder_target
 
 N_CELLS, N_GENES, N_UNITS = 80, 40, 3
 

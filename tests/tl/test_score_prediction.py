@@ -43,7 +43,7 @@ def mean(adata, label):
 
 
 def test_changes_are_differences_of_means(predicted, real):
-    assert scpi.tl.score_prediction(predicted, real) is None
+    assert scpi.tl.score_prediction(predicted, real, reference_cells="all") is None
     stored = predicted.uns["prediction"]
     assert stored["model"] == "Fake"
     assert stored["perturbations"].tolist() == ["A", "A+B", "unseen", "C"]
@@ -56,7 +56,7 @@ def test_changes_are_differences_of_means(predicted, real):
 
 
 def test_scores_are_those_of_the_metrics(predicted, real):
-    scpi.tl.score_prediction(predicted, real)
+    scpi.tl.score_prediction(predicted, real, reference_cells="all", n_components=None)
     scores = predicted.uns["prediction"]["scores"].set_index("perturbation")
     assert scores["status"].tolist() == ["trained", "trained", "held out", "held out"]
     assert scores["n_predicted"].tolist() == [25] * 4
@@ -75,12 +75,12 @@ def test_scores_are_those_of_the_metrics(predicted, real):
     # The right prediction is better than none, and close to what the noise allows
     assert scores.loc["A+B", "mmd"] < 0.2 * scores.loc["A+B", "mmd_no_change"]
     assert scores.loc["A+B", "rmse"] < 0.3 * scores.loc["A+B", "rmse_no_change"]
-    assert 0.9 < scores.loc["A+B", "pearson_ceiling"] <= 1
+    assert 0.9 < scores.loc["A+B", "pearson_ceiling"] < scores.loc["A+B", "pearson_perfect"] <= 1
     metrics = [name for name in scores if name not in {"status", "n_predicted", "n_real"}]
     assert scores.loc["unseen", metrics].isna().all()
     # One real cell has a change, but neither a spread nor two halves
     assert np.isfinite(scores.loc["C", "rmse"])
-    assert scores.loc["C", ["mmd", "energy_distance", "pearson_ceiling"]].isna().all()
+    assert scores.loc["C", ["mmd", "energy_distance", "pearson_ceiling", "pearson_perfect"]].isna().all()
 
 
 def test_the_prediction_counts_from_where_it_started(predicted, real):
@@ -95,15 +95,68 @@ def test_the_prediction_counts_from_where_it_started(predicted, real):
 
 def test_control_cells_can_be_chosen(predicted, real):
     chosen = np.flatnonzero(real.obs["perturbation"] == "control")[:10]
-    scpi.tl.score_prediction(predicted, real, control_indices=chosen)
+    scpi.tl.score_prediction(predicted, real, reference_cells=chosen)
     np.testing.assert_allclose(
         predicted.varm["change_real"][:, 0], mean(real, "A") - mean(real[chosen], "control"), rtol=1e-9
     )
     mask = np.isin(np.arange(real.n_obs), chosen)
-    again = scpi.tl.score_prediction(predicted, real, control_indices=mask, copy=True)
+    again = scpi.tl.score_prediction(predicted, real, reference_cells=mask, copy=True)
     np.testing.assert_array_equal(again.varm["change_real"], predicted.varm["change_real"])
     with pytest.raises(ValueError, match="not labelled 'control'"):
-        scpi.tl.score_prediction(predicted, real, control_indices=[0, 85])
+        scpi.tl.score_prediction(predicted, real, reference_cells=[0, 85])
+
+
+def with_sources(predicted, real, cells):
+    """Cells that started from control cells of the real data, in turn."""
+    predicted.obs["source_cell"] = real.obs_names[np.resize(cells, predicted.n_obs)].to_numpy()
+    return predicted
+
+
+def test_the_real_change_is_taken_against_cells_that_no_prediction_started_from(predicted, real):
+    predicted = with_sources(predicted, real, np.arange(30))
+    scpi.tl.score_prediction(predicted, real)
+    # Of 80 controls, 40 are set aside, all of them among the 50 that nothing started from
+    assert predicted.uns["prediction"]["score_params"]["n_reference"] == 40
+    assert predicted.uns["prediction"]["scores"]["n_predicted"].tolist() == [25] * 4
+    start = real.X[np.arange(25)].astype(np.float64).mean(0)
+    np.testing.assert_allclose(predicted.varm["change_predicted"][:, 0], mean(predicted, "A") - start, rtol=1e-9)
+    chosen = np.setdiff1d(np.arange(80), np.arange(30))
+    limits = [
+        np.sort(real.X[chosen], axis=0)[part].astype(np.float64).mean(0) for part in (slice(40), slice(-40, None))
+    ]
+    reference = mean(real, "A") - predicted.varm["change_real"][:, 0]
+    assert (limits[0] <= reference + 1e-6).all() and (reference <= limits[1] + 1e-6).all()
+
+
+def test_predicted_cells_that_started_from_the_reference_are_left_out(predicted, real):
+    predicted = with_sources(predicted, real, np.arange(80))
+    scpi.tl.score_prediction(predicted, real, reference_cells=np.arange(10))
+    expected = predicted.X[10:25].astype(np.float64).mean(0) - real.X[10:25].astype(np.float64).mean(0)
+    np.testing.assert_allclose(predicted.varm["change_predicted"][:, 0], expected, rtol=1e-6)
+    assert predicted.uns["prediction"]["scores"]["n_predicted"].iloc[0] == 15
+
+
+def test_cells_that_are_elsewhere_are_apart(predicted, real):
+    predicted.obs["source_cell"] = [f"elsewhere{i}" for i in range(predicted.n_obs)]
+    predicted.uns["prediction"]["control_mean"] = np.full(12, 4.0)
+    scpi.tl.score_prediction(predicted, real)
+    assert predicted.uns["prediction"]["score_params"]["n_reference"] == 80
+    np.testing.assert_allclose(predicted.varm["change_predicted"][:, 0], mean(predicted, "A") - 4.0, rtol=1e-9)
+
+
+@pytest.mark.parametrize("label", ["A+control", "control+A", " A ", "A+A", "A+NT"])
+def test_labels_are_those_of_the_models(predicted, real, label):
+    predicted.obs["perturbation"] = predicted.obs["perturbation"].replace({"A": label})
+    scpi.tl.score_prediction(predicted, real, reference=["control", "NT"], metrics="rmse")
+    scores = predicted.uns["prediction"]["scores"].set_index("perturbation")
+    assert scores.loc["A", "n_real"] == 40 and np.isfinite(scores.loc["A", "rmse"])
+
+
+def test_cells_that_are_not_assigned_are_left_out(predicted, real):
+    real.obs["perturbation"] = real.obs["perturbation"].astype(object)
+    real.obs.iloc[80:90, 0] = "unassigned"
+    scpi.tl.score_prediction(predicted, real, metrics="rmse")
+    assert predicted.uns["prediction"]["scores"].set_index("perturbation").loc["A", "n_real"] == 30
 
 
 @pytest.mark.parametrize("convert", [sparse.csr_matrix, sparse.csc_matrix])
@@ -134,7 +187,7 @@ def test_a_layer_and_a_modality(predicted, real):
 
 def test_the_seed_decides_and_samples_are_limited(predicted, real):
     def score(rng):
-        return scpi.tl.score_prediction(predicted, real, n_cells_max=15, rng=rng, copy=True).uns["prediction"]["scores"]
+        return scpi.tl.score_prediction(predicted, real, n_cells=15, rng=rng, copy=True).uns["prediction"]["scores"]
 
     pd.testing.assert_frame_equal(score(1), score(1))
     assert score(1).loc[0, "mmd"] != score(2).loc[0, "mmd"]
@@ -180,6 +233,9 @@ def test_it_survives_a_file(predicted, real, tmp_path):
         ({"layer": "x"}, KeyError, "no 'x', only nothing"),
         ({"reference": "NT"}, ValueError, "no control cells 'NT'"),
         ({"metrics": ["r3"]}, ValueError, "Unknown metrics 'r3'"),
+        ({"metrics": "rms"}, ValueError, "Unknown metrics 'rms'"),
+        ({"reference_cells": "half"}, ValueError, "must be 'apart', 'all', or positions"),
+        ({"n_components": 0}, ValueError, "`n_components` must be at least 1"),
     ],
 )
 def test_bad_options_are_explained(predicted, real, kwargs, error, message):

@@ -1,4 +1,4 @@
-"""Gene sets: reading them, matching them to measured genes, and the slot of an AnnData that holds them."""
+"""Gene sets: reading them, matching them to measured genes, and storing them in an AnnData."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kind of gene ids a collection holds."""
+"""Detection of the kind of gene ids."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SPECIES = {"": "human Ensembl ids", "MUS": "mouse Ensembl ids"}
 
 
 def without_version(identifier: str) -> str:
-    """Take the version off an Ensembl id; other ids stay as they are."""
+    """Remove the version of an Ensembl id; other ids are unchanged."""
     if identifier.startswith("ENS") and _ENSEMBL.match(identifier):
         return _VERSION.sub("", identifier)
     return identifier
@@ -34,7 +34,7 @@ def _kind(identifier: str) -> str:
 
 
 def describe_ids(ids: Iterable[str]) -> str:
-    """Name the most frequent kind of ids, with an example."""
+    """Describe the most frequent kind of ids, with an example."""
     unique = list(dict.fromkeys(ids))
     if not unique:
         return "no ids"

@@ -31,7 +31,7 @@ class Match:
     total_sizes: NDArray[np.int64]
     """Number of distinct genes of each set in its source."""
     case: str
-    """How letters were compared: "exact" or "upper"."""
+    """How ids were compared: "exact" or "upper"."""
     coverage: dict[str, int | float]
 
     @property
@@ -50,11 +50,11 @@ def _choose_case(genes: Sequence[str], sets: Mapping[str, Sequence[str]], case: 
         return case
     exact = _n_matched(genes, sets)
     upper = _n_matched([gene.upper() for gene in genes], {k: [i.upper() for i in v] for k, v in sets.items()})
-    # Comparing in upper case takes genes of two species for the same, so it has to be what makes the match
+    # Comparing in upper case equates genes of two species, so it is used only if it is necessary for a match
     if upper > 2 * exact:
         logger.warning(
-            "Gene sets match %d genes as they are and %d in upper case: compared in upper case. The genes are %s, "
-            "those of the sets %s. Sets of the right species are better than the same names in another one.",
+            "Gene sets match %d genes as they are and %d in upper case, so upper case is used. The genes are %s, "
+            "those of the sets %s. Gene sets of the same species are preferable to names from another species.",
             exact,
             upper,
             describe_ids(genes),
@@ -73,7 +73,7 @@ def match_gene_sets(
     id_map: Mapping[str, str] | None = None,
     case: Case = "auto",
 ) -> Match:
-    """Match measured genes to the ids of gene sets and keep the sets within the limits of size.
+    """Match measured genes to the ids of gene sets and keep the sets within the size limits.
 
     Versions of Ensembl ids are ignored on both sides. Several genes may have the same id; all are then members.
     """
@@ -106,7 +106,7 @@ def match_gene_sets(
     if not sizes.any():
         msg = (
             f"No gene of the data is in any gene set. {seen} Use sets with the ids of the data, name the column of "
-            "`var` that holds the ids of the sets with `id_column`, or translate with `id_map`."
+            "`var` that contains the ids of the sets with `id_column`, or translate with `id_map`."
         )
         raise ValueError(msg)
     small, large = sizes < min_size, sizes > (np.inf if max_size is None else max_size)
@@ -114,7 +114,7 @@ def match_gene_sets(
     if len(kept) == 0:
         too_large = "" if max_size is None else f" and {large.sum()} more than max_size={max_size}"
         msg = (
-            f"None of the {len(sizes)} gene sets is within the limits of size: the largest has {sizes.max()} measured "
+            f"None of the {len(sizes)} gene sets is within the size limits: the largest has {sizes.max()} measured "
             f"genes, {small.sum()} have fewer than min_size={min_size}{too_large}. {seen}"
         )
         raise ValueError(msg)

@@ -1,4 +1,4 @@
-"""Gene sets from the forms that they come in."""
+"""Parsing of gene sets in all supported formats."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 GeneSets: TypeAlias = "str | os.PathLike[str] | Mapping[str, Iterable[str]] | pd.DataFrame"
 
-# Some Enrichr libraries write a weight behind each gene
+# Some Enrichr libraries append a weight to each gene
 _WEIGHT = re.compile(r",-?\d+(\.\d+)?$")
 
 
 def parse_gene_sets(sets: GeneSets, *, source: str = "source", target: str = "target") -> dict[str, list[str]]:
-    """Give the distinct ids of each set, in the order in which they come; sets may be empty."""
+    """Return the distinct ids of each set in their original order; sets may be empty."""
     if isinstance(sets, str | os.PathLike):
         parsed = _read_gmt(Path(sets).expanduser())
     elif isinstance(sets, pd.DataFrame):
@@ -72,12 +72,12 @@ def _read_gmt(path: Path) -> dict[str, list[str]]:
         name = fields[0].strip()
         if len(fields) < 2 or not name:
             msg = (
-                f"Line {number} of {str(path)!r} is not GMT: a line holds a name, a description and genes, "
-                "with a tab between each."
+                f"Line {number} of {str(path)!r} is not GMT: a line consists of a name, a description and genes, "
+                "separated by tabs."
             )
             raise ValueError(msg)
         genes = [_WEIGHT.sub("", field.strip()) for field in fields[2:]]
-        # A name that comes twice adds to its set
+        # The genes of repeated names are merged
         sets[name] = _distinct([*sets.get(name, []), *genes])
     return sets
 

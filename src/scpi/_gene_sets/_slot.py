@@ -1,4 +1,4 @@
-"""Where an AnnData keeps its gene sets."""
+"""Storage of gene sets in an AnnData."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def write_gene_sets(adata: AnnData, match: Match, *, params: dict[str, Any], key: str = Key.varm.GENE_SETS) -> None:
-    """Store the membership in `varm` and all that is known of the sets in `uns`, under the same key."""
+    """Store the membership in `varm` and the description of the sets in `uns`, under the same key."""
     if adata.is_view:
-        # What is written to a view makes it a copy in any case; here it is meant
+        # Writing to a view makes it a copy in any case; here this is intended
         adata._init_as_actual(adata.copy())
     adata.varm[key] = match.membership
     adata.uns[key] = {
@@ -28,13 +28,13 @@ def write_gene_sets(adata: AnnData, match: Match, *, params: dict[str, Any], key
         "sizes": match.sizes,
         "total_sizes": match.total_sizes,
         "coverage": dict(match.coverage),
-        # Files have no place for None
+        # Files cannot store None
         "params": {name: value for name, value in params.items() if value is not None},
     }
 
 
 def read_gene_sets(adata: AnnData, key: str = Key.varm.GENE_SETS) -> tuple[sparse.csr_matrix, NDArray[np.object_]]:
-    """Read gene sets as :func:`scpi.tl.gene_sets` or a user stored them.
+    """Read gene sets that :func:`scpi.tl.gene_sets` or a user stored.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def read_gene_sets(adata: AnnData, key: str = Key.varm.GENE_SETS) -> tuple[spars
         Annotated data.
     key
         Entry of `adata.varm`: a sparse or dense matrix or a DataFrame of zeros and ones, genes x sets. The names are
-        the columns of a DataFrame, or `adata.uns[key]["names"]`, or else numbers.
+        the columns of a DataFrame, or `adata.uns[key]["names"]`, otherwise numbers.
 
     Returns
     -------
@@ -53,11 +53,11 @@ def read_gene_sets(adata: AnnData, key: str = Key.varm.GENE_SETS) -> tuple[spars
     KeyError
         If there is no such entry.
     ValueError
-        If it has no sets, values other than zero and one, or names that are repeated or do not fit.
+        If it has no sets, values other than zero and one, or names that are repeated or whose number is wrong.
     """
     if key not in adata.varm:
         there = ", ".join(map(repr, adata.varm)) or "nothing"
-        msg = f"`adata.varm` has no gene sets {key!r}, only {there}. Make them with `scpi.tl.gene_sets(adata, ...)`."
+        msg = f"`adata.varm` has no gene sets {key!r}, only {there}. Add them with `scpi.tl.gene_sets(adata, ...)`."
         raise KeyError(msg)
     value = adata.varm[key]
     names: list[str] | None = None
@@ -72,7 +72,7 @@ def read_gene_sets(adata: AnnData, key: str = Key.varm.GENE_SETS) -> tuple[spars
         msg = f"`adata.varm[{key!r}]` must be genes x sets with at least one set, but has shape {matrix.shape}."
         raise ValueError(msg)
     if values.dtype != bool and (values.dtype == object or not np.isin(values, (0, 1)).all()):
-        msg = f"`adata.varm[{key!r}]` must say whether a gene is in a set: boolean, or zeros and ones."
+        msg = f"`adata.varm[{key!r}]` must indicate whether a gene is in a set: boolean, or zeros and ones."
         raise ValueError(msg)
     membership = sparse.csr_matrix(matrix, dtype=bool, copy=True)
     membership.eliminate_zeros()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scpi.model.base._screen_model import ScreenModel
+    from scpi.model.base import ScreenModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,4 +26,4 @@ class ModelSpec:
     train: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of its ``train``, such as ``max_epochs``."""
     validation_size: float = 0.0
-    """Share of the training cells of every condition that it may watch while it trains."""
+    """Fraction of the training cells of every condition that it may watch while it trains."""

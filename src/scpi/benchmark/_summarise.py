@@ -9,7 +9,8 @@ import pandas as pd
 
 from scpi._keys import Key
 from scpi._rng import as_generator
-from scpi.benchmark._scores import ACROSS, LOWER_IS_BETTER, SCORES
+from scpi._scoring._metrics import LOWER_IS_BETTER, NAMES
+from scpi._sequence import as_list
 from scpi.metrics import scaled
 
 if TYPE_CHECKING:
@@ -17,17 +18,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_METRICS = (*dict.fromkeys((*SCORES, "pearson_top", "r2", "sign_accuracy", *ACROSS)),)
-
 
 def summarise(
     table: pd.DataFrame,
     *,
     baseline: str | None = None,
     ceiling: str | None = None,
-    metrics: Sequence[str] | None = None,
-    pair_by: Sequence[str] = (Key.obs.PERTURBATION,),
-    average_over: Sequence[str] = (),
+    metrics: Sequence[str] | str | None = None,
+    pair_by: Sequence[str] | str = (Key.obs.PERTURBATION,),
+    average_over: Sequence[str] | str = (),
     n_bootstrap: int = 2000,
     rng: int | np.random.Generator | None = 0,
 ) -> pd.DataFrame:
@@ -41,10 +40,10 @@ def summarise(
     baseline
         Model that the others are compared with; no comparison if ``None``.
     ceiling
-        Model that says how good a prediction can be, such as ``"split-half ceiling"``: with both, means are also given
+        Model that says how good a prediction can be, such as ``"split-half ceiling"`` or ``"perfect prediction"``: with both, means are also given
         on the scale on which the baseline is 0 and the ceiling 1.
     metrics
-        Columns to summarise; all known ones if ``None``.
+        Columns to summarise, or one; all metrics of :func:`scpi.benchmark.list_metrics` if ``None``.
     pair_by
         Columns whose values tell which rows of two models belong together, such as ``["context", "perturbation"]``.
         The pairs are what the bootstrap draws.
@@ -58,7 +57,7 @@ def summarise(
 
     Returns
     -------
-    Table with one row a model and metric, the models in the order of ``table``: ``model``, ``metric``,
+    Table with one row per model and metric, the models in the order of ``table``: ``model``, ``metric``,
     ``higher_is_better``, ``n`` (pairs with a value), ``mean`` with ``mean_low`` and ``mean_high`` (its 95 % percentile interval); with a baseline also
     ``difference`` (mean of the paired differences, model less baseline), ``low`` and ``high`` (its interval), and
     ``share_better`` (of the pairs in which the model is better than the baseline; errors and distances are better if
@@ -71,7 +70,8 @@ def summarise(
     ValueError
         If the baseline is not in the table, or two rows of a model have the same ``pair_by``.
     """
-    chosen = [name for name in _METRICS if name in table] if metrics is None else list(metrics)
+    pair_by, average_over = as_list(pair_by), as_list(average_over)
+    chosen = [name for name in NAMES if name in table] if metrics is None else as_list(metrics)
     missing = [name for name in ("model", *pair_by, *average_over, *chosen) if name not in table]
     if missing:
         msg = f"The table has no column {missing}, only {list(table.columns)}."

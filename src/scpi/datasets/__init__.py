@@ -1,4 +1,4 @@
-"""Public screens, downloaded and checked, and simulated ones whose truth is known."""
+"""Public screens, which are downloaded and verified, and simulators with known truth."""
 
 import lazy_loader
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi.datasets._labels import conditions
@@ -25,7 +26,7 @@ def _check_sizes(n_factors: int, n_genes: int, n_cells: int, n_control: int) -> 
             msg = f"`{name}` must be at least 1, but is {value}."
             raise ValueError(msg)
     if n_genes < n_factors:
-        msg = f"`n_genes` ({n_genes}) must be at least `n_factors` ({n_factors}), or the factors cannot be told apart."
+        msg = f"`n_genes` ({n_genes}) must be at least `n_factors` ({n_factors}), or the factors cannot be identified."
         raise ValueError(msg)
 
 
@@ -36,6 +37,7 @@ def _draw_mixing(kind: Mixing, n_factors: int, n_genes: int, rng: np.random.Gene
     return rng.standard_normal((n_factors, n_genes))
 
 
+@fill
 def causal_screen(
     n_factors: int = 5,
     *,
@@ -53,54 +55,53 @@ def causal_screen(
 ) -> AnnData:
     r"""Simulate a perturbation screen whose causal graph is known.
 
-    Exogenous variables :math:`z \sim N(0, I)` go through a structural causal model, and its causal variables `u`
+    Exogenous variables :math:`z \sim N(0, I)` pass through a structural causal model, and its causal variables `u`
     through a linear mixing to the genes:
 
     .. math:: u_j = z_j + \sum_i f(u_i)\, G_{ij}, \qquad x = u A,
 
-    with :math:`f(u) = u` (then :math:`u = z (I - G)^{-1}`) or :math:`f(u) = \max(u, 0)`. Each perturbation adds
-    `shift` to the exogenous variable of one factor, each pair of perturbations to two. Every condition has cells of
-    its own. The recipe is the one with which the discrepancy VAE was shown, with random graphs and mixings added.
+    with :math:`f(u) = u` (then :math:`u = z (I - G)^{-1}`) or :math:`f(u) = \max(u, 0)`. Each perturbation adds `shift`
+    to the exogenous variable of one factor, and each pair of perturbations to those of two. Every condition has cells
+    of its own. The simulation follows that of the discrepancy VAE, extended by random graphs and mixings.
 
     Parameters
     ----------
     n_factors
-        Number of causal factors, and of perturbations: one hits each factor.
+        Number of causal factors and of perturbations: each factor is the target of one perturbation.
     n_genes
         Number of genes, at least `n_factors`.
     n_cells
-        Cells of each perturbation and of each pair.
+        Number of cells of each perturbation and of each pair.
     n_control
-        Cells of the control. By default twice `n_cells`.
+        Number of control cells. By default twice `n_cells`.
     mechanism
-        How causes act: in proportion to their value, or only where they are above zero.
+        How causes act: in proportion to their value, or only where they are positive.
     graph
-        A chain with weights 1, or a random graph in which every pair of factors is joined with `edge_probability`
+        A chain with weights 1, or a random graph in which every pair of factors is connected with `edge_probability`
         (at least one pair is). The causal order of the factors is random in both.
     edge_probability
-        Share of joined pairs of a random graph.
+        Fraction of connected pairs of a random graph.
     weight_range
         Smallest and largest absolute weight of a random graph. Signs are random.
     mixing
-        The first genes are the factors and the others zero, or every gene is a standard normal combination of all
-        factors.
+        With `"identity"`, the first genes are the factors and the others are zero; with `"random"`, every gene is a
+        standard normal combination of all factors.
     shift
-        What a perturbation adds to the exogenous variable of its target.
+        Shift of the exogenous variable of the target of a perturbation.
     doubles
         Whether to simulate all pairs of perturbations.
-    rng
-        Seed or generator.
+    %(rng)s
 
     Returns
     -------
     Cells x genes, with the fields:
 
     `adata.X` : :class:`numpy.ndarray` (dtype `float32`)
-        The genes, real values without noise of measurement.
+        Expression: real values without measurement noise.
     `adata.obs['perturbation']` : :class:`pandas.Series` (dtype `category`)
         `control`, `P0`, ... and `P0+P1`, ...
     `adata.obsm['exogenous']`, `adata.obsm['causal']` : :class:`numpy.ndarray` (dtype `float64`)
-        The exogenous variables before the perturbation, and the causal ones after it (cells x factors).
+        The exogenous variables before the perturbation, and the causal variables after it (cells x factors).
     `adata.uns['truth']` : :class:`dict`
         `graph` (factors x factors, the effect of row on column), `mixing` (factors x genes), `order` (factors from
         cause to effect), `targets` (`perturbation` and the index of its `factor`) and `params`.
@@ -108,7 +109,7 @@ def causal_screen(
     Raises
     ------
     ValueError
-        If a number is out of its range or a word is unknown.
+        If a number is out of range or an option is unknown.
 
     Examples
     --------

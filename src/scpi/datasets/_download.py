@@ -1,4 +1,4 @@
-"""Files from their public homes, checked and kept."""
+"""Download of public files, which are verified and cached."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file and where it lives."""
+    """A file and its public location."""
 
     name: str
     home: str
-    """Address of the folder."""
+    """URL of the folder that contains the file."""
     known_hash: str
-    """Algorithm and digest as its home publishes them, such as "md5:...", or "sha256:..."."""
+    """Algorithm and published digest, such as "md5:..." or "sha256:..."."""
 
 
 @contextmanager
 def _quiet_pooch() -> Iterator[None]:
-    """Leave it to scpi's own logger to say what is downloaded."""
+    """Silence pooch, because the logger of scpi already reports downloads."""
     import pooch
 
     pooch_logger = pooch.get_logger()
@@ -42,16 +42,16 @@ def _quiet_pooch() -> Iterator[None]:
 
 
 def fetch(file: RemoteFile, *, base_url: str | None = None, progressbar: bool = False) -> Path:
-    """Give the path of a file, downloading it where it is not kept already.
+    """Return the path of a file, and download it if it is not cached.
 
-    A kept file whose hash is wrong is downloaded again.
+    A cached file with a wrong hash is downloaded again.
 
     Raises
     ------
     ConnectionError
-        If it cannot be downloaded.
+        If the file cannot be downloaded.
     ValueError
-        If what was downloaded is not the published file. It is not kept.
+        If the downloaded file is not the published one. It is then not cached.
     """
     import pooch
 
@@ -60,7 +60,7 @@ def fetch(file: RemoteFile, *, base_url: str | None = None, progressbar: bool = 
     path = folder / file.name
     damaged = path.exists() and not pooch.hashes.hash_matches(path, file.known_hash)
     if damaged:
-        logger.warning("%s is not the published file, perhaps cut off: downloading it again", path)
+        logger.warning("%s is not the published file, perhaps incomplete: downloading it again", path)
     elif not path.exists():
         logger.info("Downloading %s%s to %s", home, file.name, folder)
     registry = pooch.create(path=folder, base_url=home, registry={file.name: file.known_hash})
@@ -70,15 +70,15 @@ def fetch(file: RemoteFile, *, base_url: str | None = None, progressbar: bool = 
     except PermissionError:
         raise
     except OSError as error:
-        kept = f" The file that is kept in {str(folder)!r} is damaged." if damaged else ""
+        kept = f" The cached file in {str(folder)!r} is damaged." if damaged else ""
         msg = (
-            f"{file.name} could not be downloaded from {home} ({error}).{kept} Without a connection, put the file into "
-            f"{str(folder)!r} by hand, or set `scpi.settings.datasetdir` to the folder that holds it."
+            f"{file.name} could not be downloaded from {home} ({error}).{kept} Without a connection, place the file in "
+            f"{str(folder)!r} by hand, or set `scpi.settings.datasetdir` to the folder that contains it."
         )
         raise ConnectionError(msg) from error
     except ValueError as error:
         msg = (
-            f"What {home}{file.name} gave is not the published file, whose hash is {file.known_hash}. It was not kept. "
-            "The download was cut off or changed on the way, or the file was replaced."
+            f"The file downloaded from {home}{file.name} is not the published one, whose hash is {file.known_hash}. "
+            "It was not kept. The download was interrupted or modified, or the file was replaced."
         )
         raise ValueError(msg) from error

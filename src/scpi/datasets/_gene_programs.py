@@ -11,7 +11,7 @@ from scpi._slots import result_params
 from scpi.datasets._program_draw import draw_activities, draw_programs, shares_of_total
 from scpi.datasets._splat_draw import check_numbers
 
-# Values that are drawn at once
+# Number of values that are drawn at once
 _BLOCK = 1 << 20
 
 
@@ -35,9 +35,10 @@ def gene_programs(
     dispersion: float = 0.1,
     rng: int | np.random.Generator | None = 0,
 ) -> AnnData:
-    r"""Simulate counts of cells in which known gene programs are on or off, each to a degree of its own.
+    r"""Simulate counts of cells in which known gene programs are on or off, with different activities.
 
-    The logarithm of the mean of a gene is linear in the activities of the programs, up to the total of the cell:
+    The logarithm of the mean of a gene is linear in the activities of the programs, up to the normalisation by the
+    total of the cell:
 
     .. math::
 
@@ -47,50 +48,51 @@ def gene_programs(
         y_{cg} &\sim \mathrm{Poisson}(\mu_{cg} \epsilon_{cg}), \qquad
         \epsilon_{cg} \sim \mathrm{Gamma}(1 / \phi,\, \phi),
 
-    so that an active program has a mean activity of 1, and the variance of a count is
-    :math:`\mu + \phi \mu^2`. With a correlation, the activities of a cell are joined by a Gaussian copula: each keeps
-    its distribution. The genes of the programs lie anywhere among all genes. With an overlap, the programs stand in a
-    circle and each shares genes with the one before and the one after it: a gene is in two programs at most.
+    so that an active program has a mean activity of 1, and the variance of a count is :math:`\mu + \phi \mu^2`. If a
+    correlation is given, the activities of a cell are coupled by a Gaussian copula, which keeps their marginal
+    distributions. The genes of the programs are at random positions. If an overlap is given, the programs form a circle
+    and each shares genes with the previous and the next one: a gene is in at most two programs.
 
     Parameters
     ----------
     n_cells
         Number of cells.
     n_genes
-        Number of genes. Those that are in no program are only as high as the base, the batch and the depth make them.
+        Number of genes. The mean of a gene in no program depends only on the base, the batch and the depth.
     n_programs
         Number of programs.
     n_genes_per_program
         Number of genes of each program.
     overlap
-        Share of the genes of a program that it has in common with the next, between 0 and 0.5: twice this share of
-        its genes are also in another program, with a weight of their own in each.
+        Fraction of the genes of a program that it shares with the next one, between 0 and 0.5: twice this fraction of
+        its genes are also in another program, with a separate weight in each.
     correlation
-        Correlation of the normal variables behind the activities of any two programs, from 0 to below 1. That of the
-        activities themselves is lower.
+        Correlation of the normal variables that determine the activities of any two programs, from 0 to below 1. The
+        correlation of the activities themselves is lower.
     probability
         Probability that a program is on in a cell, :math:`p`.
     activity_shape
         Shape of the Gamma distribution of activities that are on, :math:`a`.
     strength
-        Mean size of a weight :math:`M_{kg}`: the change of the logarithm of a mean with one unit of activity, before
-        the total is kept. Weights are uniform between half of it and one and a half.
+        Mean absolute weight :math:`M_{kg}`: the change of the logarithm of a mean per unit of activity, before
+        normalisation by the total. Weights are uniform between half of it and one and a half of it.
     signed
-        Let programs repress, too: every weight is negative with probability 1/2.
+        Whether programs also repress genes: every weight is then negative with probability 1/2.
     n_batches
-        Number of batches; each cell draws its own, with equal probability.
+        Number of batches; the batch of each cell is drawn with equal probabilities.
     batch_scale
-        Standard deviation of the shifts :math:`s` of the genes in each batch, where there are several.
+        Standard deviation of the shifts :math:`s` of the genes in each batch, if there are several.
     depth
         Median over cells of the expected total count, :math:`L`.
     depth_scale
-        Standard deviation of its logarithm.
+        Standard deviation of the logarithm of the depth.
     base_scale
         Standard deviation of :math:`b`, the logarithms of the base means.
     dispersion
-        Overdispersion :math:`\phi` of the counts; they are Poisson at 0.
+        Overdispersion :math:`\phi` of the counts; 0 gives Poisson counts.
     rng
-        Seed or generator. Sets of the same seed that differ only in their number of cells have the same programs.
+        Seed or generator of the random numbers; ``None`` draws fresh entropy. Data sets that differ only in the number
+        of cells have the same programs for the same seed.
 
     Returns
     -------
@@ -101,21 +103,21 @@ def gene_programs(
     `adata.obs['batch']` : :class:`pandas.Series` (dtype `category`)
         `Batch1`, ...
     `adata.obs['depth']`, `adata.var['base_mean']` : :class:`pandas.Series` (dtype `float64`)
-        Expected total count of the cell, and the mean of the gene in a cell without programs, up to a factor.
+        Expected total count of the cell, and the mean of the gene in a cell without active programs, up to a factor.
     `adata.obsm['programs']` : :class:`pandas.DataFrame` (dtype `float64`)
         Cells x programs: activities, exactly 0 where the program is off.
     `adata.varm['programs']` : :class:`pandas.DataFrame` (dtype `float64`)
         Genes x programs: weights, exactly 0 where the gene is not in the program.
     `adata.varm['batch_factor']` : :class:`pandas.DataFrame` (dtype `float64`)
-        Genes x batches: the factor of the gene in the batch, where there are several.
+        Genes x batches: the factor of the gene in the batch, if there are several batches.
     `adata.uns['truth']` : :class:`dict`
         `params`.
 
     Raises
     ------
     ValueError
-        If a number is out of its range, there are too few genes for the programs, or fewer than three programs are to
-        overlap.
+        If a number is out of range, there are too few genes for the programs, or an overlap is given for fewer than
+        three programs.
 
     Examples
     --------
@@ -133,7 +135,7 @@ def gene_programs(
     check_numbers("above 0 and at most 1", lambda x: (x > 0) & (x <= 1), probability=probability)
     check_numbers("at least 0 and below 1", lambda x: (x >= 0) & (x < 1), correlation=correlation)
     generator = as_generator(rng)
-    # Genes before cells: as many cells as one likes share them at a seed
+    # Genes are drawn before cells, so that for a given seed they do not depend on the number of cells
     weights = draw_programs(n_genes, n_programs, n_genes_per_program, overlap=overlap, rng=generator)
     weights *= strength
     if signed:

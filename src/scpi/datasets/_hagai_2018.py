@@ -5,39 +5,39 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from scpi._docs import fill
 from scpi.datasets._public_screens import harmonise_label, load_screen
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
+@fill
 def hagai_2018(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
-    """Load the phagocytes of four species with lipopolysaccharide of Hagai et al., Nature 563 (2018).
+    """Load the LPS-stimulated phagocytes of four species of Hagai et al., Nature 563 (2018).
 
-    Phagocytes from the bone marrow of mice, rats, rabbits and pigs, 2, 4 and 6 hours with lipopolysaccharide (LPS) or
-    without. The file is that of scPerturBench (CC BY 4.0), 0.36 GB packed. It is downloaded once and kept in
-    ``scpi.settings.datasetdir``, where every loading takes another 3.6 GB for the time that it lasts. It holds more hours
-    and other genes than the file of scGen, whose 6,619 genes have log-normalised values only.
+    Bone-marrow phagocytes of mice, rats, rabbits and pigs, without stimulation and after 2, 4 and 6 hours with
+    lipopolysaccharide (LPS). The file is that of scPerturBench (CC BY 4.0), 0.36 GB compressed. It is downloaded once
+    and cached in ``scpi.settings.datasetdir``; each call temporarily needs another 3.6 GB there. It contains more time
+    points and other genes than the file of scGen, which has only log-normalised values of 6,619 genes.
 
     Parameters
     ----------
-    base_url
-        Another home of the file, such as a mirror.
-    progressbar
-        Whether to show the progress of the download.
+    %(base_url)s
+    %(progressbar)s
 
     Returns
     -------
-    About 112,900 cells x 5,000 highly variable genes that the species share, with the fields:
+    About 112,900 cells x 5,000 highly variable genes that all species share, with the fields:
 
     `adata.X` : :class:`scipy.sparse.csr_matrix` (dtype `float32`)
-        Counts. ``adata.obs['total_counts']`` are those of all genes that the species share.
+        Counts. ``adata.obs['total_counts']`` are sums over all genes that all species share.
     `adata.obs['perturbation']` : :class:`pandas.Series` (dtype `category`)
-        `control`, `LPS2`, `LPS4` and `LPS6`. Cells without a label are left out.
+        `control`, `LPS2`, `LPS4` and `LPS6`. Cells without a label are removed.
     `adata.obs['time']` : :class:`pandas.Series` (dtype `float64`)
-        Hours with LPS, and 0 in the control. There is one dose.
+        Hours with LPS, 0 in the control. There is one dose.
     `adata.obs['species']` : :class:`pandas.Series` (dtype `category`)
-        `mouse`, `pig`, `rabbit` and `rat`, the contexts to predict across.
+        `mouse`, `pig`, `rabbit` and `rat`: the contexts of predictions.
     `adata.obs['species_original']`
         The animal, such as `mouse1`.
     `adata.obs['perturbation_original']`
@@ -45,10 +45,7 @@ def hagai_2018(*, base_url: str | None = None, progressbar: bool = False) -> Ann
 
     Raises
     ------
-    ConnectionError
-        If the file cannot be downloaded.
-    ValueError
-        If the file is damaged or not the published one.
+    %(ConnectionError)s
     """
     return load_screen(
         "hagai_2018",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scpi._docs import fill
 from scpi.datasets._public_screens import harmonise_label, load_screen
 
 if TYPE_CHECKING:
@@ -14,19 +15,18 @@ def _label(label: str) -> str:
     return "IFNB" if label == "stim" else harmonise_label(label)
 
 
+@fill
 def kang_2018(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
-    """Load the blood cells with interferon of Kang et al., Nat. Biotechnol. 36 (2018).
+    """Load the interferon-stimulated blood cells of Kang et al., Nat. Biotechnol. 36 (2018).
 
-    Peripheral blood cells of 8 patients with lupus, 6 hours with interferon beta or without (GSE96583). The file is that
-    of pertpy, kept by scverse, which states no licence, 38 MB; it is downloaded once and kept in
+    Peripheral blood cells of 8 patients with lupus, after 6 hours with or without interferon beta (GSE96583). The file
+    is that of pertpy, hosted by scverse, which states no licence, 38 MB. It is downloaded once and cached in
     ``scpi.settings.datasetdir``.
 
     Parameters
     ----------
-    base_url
-        Another home of the file, such as a mirror.
-    progressbar
-        Whether to show the progress of the download.
+    %(base_url)s
+    %(progressbar)s
 
     Returns
     -------
@@ -35,18 +35,15 @@ def kang_2018(*, base_url: str | None = None, progressbar: bool = False) -> AnnD
     `adata.X` : :class:`scipy.sparse.csr_matrix` (dtype `float32`)
         Counts.
     `adata.obs['perturbation']` : :class:`pandas.Series` (dtype `category`)
-        `control` and `IFNB`. Cells without a label are left out.
+        `control` and `IFNB`. Cells without a label are removed.
     `adata.obs['cell_type']` : :class:`pandas.Series` (dtype `category`)
-        8 types of cells, the contexts to predict across. Those without a type are left out.
+        8 cell types: the contexts of predictions. Cells without a type are removed.
     `adata.obs['perturbation_original']`
         The labels of the file, `ctrl` and `stim`. Its other columns are kept, among them `replicate`, the donor.
 
     Raises
     ------
-    ConnectionError
-        If the file cannot be downloaded.
-    ValueError
-        If the file is damaged or not the published one.
+    %(ConnectionError)s
     """
     return load_screen(
         "kang_2018",

@@ -1,4 +1,4 @@
-"""Names that simulators and loaders give to conditions."""
+"""Labels of conditions in simulated and public data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DELIMITER = "+"
 
 
 def conditions(names: Sequence[str], *, doubles: bool) -> tuple[list[str], NDArray[np.bool_]]:
-    """Labels of the control, all singles and (on demand) all pairs, with their membership (conditions x names)."""
+    """Labels of the control, all singles and optionally all pairs, with their membership (conditions x names)."""
     n = len(names)
     members: list[tuple[int, ...]] = [(), *((i,) for i in range(n))]
     if doubles:

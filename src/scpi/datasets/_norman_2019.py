@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scpi._docs import fill
 from scpi.datasets._public_screens import load_screen
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
+@fill
 def norman_2019(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
     """Load the screen of gene pairs of Norman et al., Science 365 (2019).
 
-    105 genes of K562 cells were activated (CRISPRa) alone and in 131 pairs. The file is that of scPerturb, 0.7 GB; it
-    is downloaded once and kept in ``scpi.settings.datasetdir``.
+    105 genes of K562 cells were activated (CRISPRa) alone and in 131 pairs. The file is that of scPerturb, 0.7 GB. It
+    is downloaded once and cached in ``scpi.settings.datasetdir``.
 
     Parameters
     ----------
-    base_url
-        Another home of the file, such as a mirror.
-    progressbar
-        Whether to show the progress of the download.
+    %(base_url)s
+    %(progressbar)s
 
     Returns
     -------
@@ -30,15 +30,12 @@ def norman_2019(*, base_url: str | None = None, progressbar: bool = False) -> An
     `adata.X` : :class:`scipy.sparse.csr_matrix` (dtype `float32`)
         Counts.
     `adata.obs['perturbation']` : :class:`pandas.Series` (dtype `category`)
-        `control`, genes, and pairs such as `CEBPE+KLF1` in alphabetic order. Cells without a label are left out.
+        `control`, genes, and pairs such as `CEBPE+KLF1` in alphabetical order. Cells without a label are removed.
     `adata.obs['perturbation_original']`
         The labels of the file. Its other columns are kept.
 
     Raises
     ------
-    ConnectionError
-        If the file cannot be downloaded.
-    ValueError
-        If the file is damaged or not the published one.
+    %(ConnectionError)s
     """
     return load_screen("norman_2019", base_url=base_url, progressbar=progressbar)

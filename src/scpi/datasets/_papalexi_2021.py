@@ -5,25 +5,25 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from scpi._docs import fill
 from scpi.datasets._public_screens import harmonise_label, load_screen, without_guide
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
+@fill
 def papalexi_2021(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
     """Load the ECCITE-seq screen of Papalexi et al., Nat. Genet. 53 (2021).
 
     25 regulators of immune checkpoints were knocked out (CRISPR) in stimulated THP-1 cells, with several guides each.
-    The file is that of scPerturb (the RNA of the pooled screen), 0.15 GB; it is downloaded once and kept in
+    The file is that of scPerturb (the RNA of the pooled screen), 0.15 GB. It is downloaded once and cached in
     ``scpi.settings.datasetdir``.
 
     Parameters
     ----------
-    base_url
-        Another home of the file, such as a mirror.
-    progressbar
-        Whether to show the progress of the download.
+    %(base_url)s
+    %(progressbar)s
 
     Returns
     -------
@@ -32,16 +32,13 @@ def papalexi_2021(*, base_url: str | None = None, progressbar: bool = False) -> 
     `adata.X` : :class:`scipy.sparse.csr_matrix` (dtype `float32`)
         Counts.
     `adata.obs['perturbation']` : :class:`pandas.Series` (dtype `category`)
-        `control` and genes: the guides of a gene are put together. Cells without a label are left out.
+        `control` and genes: the guides of a gene are merged. Cells without a label are removed.
     `adata.obs['perturbation_original']`
-        The labels of the file, one for each guide, such as `STAT1g2`. Its other columns are kept.
+        The labels of the file, one per guide, such as `STAT1g2`. Its other columns are kept.
 
     Raises
     ------
-    ConnectionError
-        If the file cannot be downloaded.
-    ValueError
-        If the file is damaged or not the published one.
+    %(ConnectionError)s
     """
     return load_screen(
         "papalexi_2021",

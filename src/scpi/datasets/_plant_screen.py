@@ -9,6 +9,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
+from scpi._docs import fill
 from scpi._gene_sets import match_gene_sets, write_gene_sets
 from scpi._keys import Key
 from scpi._rng import as_generator
@@ -35,10 +36,10 @@ def _as_counts(adata: AnnData) -> sparse.csr_matrix:
     counts = sparse.csr_matrix(adata.to_memory().X if adata.isbacked else adata.X)
     values = counts.data
     if len(values) == 0:
-        msg = "`adata.X` holds no counts."
+        msg = "`adata.X` contains no counts: all entries are zero."
         raise ValueError(msg)
     if not np.isfinite(values).all() or values.min() < 0 or (values != np.round(values)).any():
-        msg = "`adata.X` must hold counts: whole numbers that are not negative. Effects cannot be planted otherwise."
+        msg = "`adata.X` must contain counts, which are non-negative integers. Effects cannot be planted otherwise."
         raise ValueError(msg)
     return counts
 
@@ -46,14 +47,14 @@ def _as_counts(adata: AnnData) -> sparse.csr_matrix:
 def _choose_programs(
     counts: sparse.csr_matrix, genes: pd.Index, n_programs: int, set_size: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draw distinct genes for each program (programs x genes), the first of which names it, and give all others.
+    """Draw distinct genes for each program (programs x genes), the first of which names it, and return all others.
 
-    They come from the better detected half, where an effect can be seen.
+    They are drawn from the half of the genes that is detected in most cells, where effects are visible.
     """
     needed = n_programs * set_size
     if needed + set_size > len(genes):
         msg = (
-            f"{n_programs} programs of {set_size} genes, and as many genes again as in one of them for the decoys, "
+            f"{n_programs} programs of {set_size} genes, and at least {set_size} more genes for the decoys, "
             f"need {needed + set_size} genes, but there are {len(genes)}."
         )
         raise ValueError(msg)
@@ -87,6 +88,7 @@ def _thin(
     return thinned.astype(np.float32)
 
 
+@fill
 def plant_screen(
     adata: AnnData | None = None,
     *,
@@ -103,21 +105,21 @@ def plant_screen(
 ) -> AnnData:
     r"""Plant a perturbation screen with known truth into the counts of real cells.
 
-    Each perturbation acts on one factor, factors act on each other along an acyclic graph, and each factor moves the
-    genes of its program. Half of the perturbations switch on a factor that is off in the control, the others switch
-    off one that is on. A factor with the input
+    Each perturbation acts on one factor, factors act on each other along an acyclic graph, and each factor changes the
+    genes of its program. Half of the perturbations switch on a factor that is off in the control, the others switch off
+    one that is on. A factor with the input
 
     .. math:: u_j = s_j + \sum_i v_i\, G_{ij}
 
     has the level :math:`v_j = (1 - \alpha)\, u_j + \alpha\, f_j(u_j)`, where :math:`\alpha` is `interaction` and
-    :math:`f_j` responds to inputs beyond a threshold only, saturates, and cannot push a factor below off or above on.
-    At `interaction=0` the log fold change of a pair of perturbations is the sum of those of the single ones. Above,
-    it is not: effects of both on a factor saturate, mask each other, or pass the threshold only together.
+    :math:`f_j` responds only to inputs beyond a threshold, saturates, and cannot push a factor below off or above on.
+    At `interaction=0`, the log fold change of a pair of perturbations is the sum of those of the single perturbations.
+    Otherwise it is not: effects of both on a factor saturate, mask each other, or exceed the threshold only together.
 
-    Every cell is a real cell, drawn with replacement, of which each count is kept with the probability
+    Every simulated cell is a real cell, drawn with replacement, in which each count is kept with the probability
     :math:`k_g 2^{l_{cg}}` for the log2 fold change :math:`l_{cg}` of its condition and gene. :math:`k_g` is `keep`, or
-    less for genes that go up so much that the probability would be above one. Fold changes are thereby exact, and
-    everything else about the cells is real.
+    less for genes whose fold change is so large that the probability would exceed one. Fold changes are therefore
+    exact, and everything else about the cells is real.
 
     Parameters
     ----------
@@ -127,23 +129,22 @@ def plant_screen(
     n_perturbations
         Number of perturbations, factors and programs.
     n_cells
-        Cells of each perturbation and of each pair.
+        Number of cells of each perturbation and of each pair.
     n_control
-        Cells of the control. By default five times `n_cells`.
+        Number of control cells. By default five times `n_cells`.
     set_size
-        Genes of a program, and of a decoy set. No gene is in two programs.
+        Number of genes of a program and of a decoy set. No gene is in two programs.
     n_decoy_sets
         Number of gene sets without any effect, drawn from the genes that are in no program.
     interaction
-        From 0, where log fold changes add up, to 1, where all of the response is non-linear.
+        From 0, where log fold changes are additive, to 1, where the whole response is non-linear.
     effect_size
-        Log2 fold change of a gene with the largest loading where its factor is fully switched.
+        Log2 fold change of a gene with the largest loading if its factor is fully switched.
     keep
-        Share of the counts that is kept where nothing changes.
+        Fraction of the counts that is kept without a change of expression.
     doubles
         Whether to plant all pairs of perturbations.
-    rng
-        Seed or generator.
+    %(rng)s
 
     Returns
     -------
@@ -167,7 +168,7 @@ def plant_screen(
     Raises
     ------
     ValueError
-        If `X` does not hold counts, there are too few genes, or a number is out of its range.
+        If `X` does not contain counts, there are too few genes, or a number is out of range.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The log fold changes that are planted into a screen."""
+"""Log fold changes that are planted into a screen."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# How the graph is drawn. With these, about half of the pairs at interaction 1 differ from the sum of their single
-# effects by more than a fifth, and additivity still explains most of the change, as in real screens.
+# Parameters of the random graph. With these, about half of the pairs at interaction 1 differ from the sum of their
+# single effects by more than a fifth, and additivity still explains most of the change, as in real screens.
 _EDGE_PROBABILITY = 0.7
 _WEIGHT_RANGE = (0.5, 1.0)
 _LARGEST_INDIRECT_EFFECT = 0.8
@@ -35,9 +35,10 @@ class Effects:
 
 
 def respond(inputs: NDArray[np.float64], direction: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Level of a factor as far as it is not linear: none up to a threshold, then rising, and full at an input of one.
+    """Non-linear part of the level of a factor: zero up to a threshold, then rising to one at an input of one.
 
-    A factor that is off can only go on (direction 1), one that is on can only go off (direction -1).
+    A factor that is off can only be switched on (direction 1), and one that is on can only be switched off (direction
+    -1).
     """
     return direction * np.clip((direction * inputs - _THRESHOLD) / (1.0 - _THRESHOLD), 0.0, 1.0)
 
@@ -49,7 +50,7 @@ def propagate_levels(
     direction: NDArray[np.float64],
     interaction: float,
 ) -> NDArray[np.float64]:
-    """Levels of the factors (conditions x factors) for what is done to each of them."""
+    """Levels of the factors (conditions x factors) for given shifts of each factor."""
     levels = np.zeros_like(shifts)
     for factor in order:
         inputs = shifts[:, factor] + levels @ graph[:, factor]
@@ -65,10 +66,12 @@ def _draw_graph(
     for position, effect in enumerate(order):
         for cause in order[:position]:
             if rng.random() < _EDGE_PROBABILITY:
-                # Most edges push a factor to where it can go; the others show only where it is switched already
+                # Most edges push a factor in the direction in which it can be switched; the others are visible only if
+                # it is already switched
                 visible = 1.0 if rng.random() < _SHARE_VISIBLE else -1.0
                 graph[cause, effect] = visible * direction[cause] * direction[effect] * rng.uniform(*_WEIGHT_RANGE)
-        # Paths add up along the order: keep the linear effect of any other factor below that of the own perturbation
+        # Effects accumulate along paths: keep the linear effect of any other factor below that of the perturbation of
+        # the factor
         total = np.linalg.inv(np.eye(n) - graph)[:, effect]
         largest = np.abs(np.delete(total, effect)).max(initial=0.0)
         if largest > _LARGEST_INDIRECT_EFFECT:
@@ -84,19 +87,19 @@ def plan_effects(
     interaction: float,
     rng: np.random.Generator,
 ) -> Effects:
-    """Draw a graph and loadings, and give the log fold changes of all conditions.
+    """Draw a graph and loadings, and compute the log fold changes of all conditions.
 
     Parameters
     ----------
     design
-        Which perturbation is part of which condition. The first condition is the control, the single perturbations
-        follow in their order.
+        Conditions x perturbations: which perturbation is part of which condition. The first condition is the control,
+        followed by the single perturbations in their order.
     programs
         Indices of the genes of each factor, programs x genes. The first has the largest loading.
     n_genes
-        Number of all genes.
+        Total number of genes.
     interaction
-        Share of the response that is not linear.
+        Fraction of the response that is not linear.
     rng
         Generator.
     """

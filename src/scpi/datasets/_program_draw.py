@@ -1,4 +1,4 @@
-"""Programs of genes: which genes they have, how active they are, and what they make of the means."""
+"""Gene programs: their genes, their activities, and the resulting means."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 def draw_programs(
     n_genes: int, n_programs: int, n_members: int, *, overlap: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Draw weights of programs x genes, uniform between a half and one and a half.
+    """Draw weights of programs x genes, uniform between 0.5 and 1.5.
 
-    The programs are windows on a circle of genes, each of which starts before the last has ended.
+    The programs are windows on a circle of genes; each starts before the previous one ends.
     """
     shared = round(overlap * n_members)
     if shared and n_programs < 3:
-        msg = f"Programs overlap with the one before and the one after them: give at least 3, not {n_programs}."
+        msg = f"Overlapping programs share genes with the previous and the next one: use at least 3, not {n_programs}."
         raise ValueError(msg)
     stride = n_members - shared
     n_used = n_programs * stride
@@ -37,11 +37,11 @@ def draw_programs(
 def draw_activities(
     shape: tuple[int, int], values: tuple[float, float, float], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Draw activities of cells x programs that are zero or Gamma distributed, joined by a Gaussian copula."""
+    """Draw activities of cells x programs that are zero or Gamma distributed, coupled by a Gaussian copula."""
     probability, gamma_shape, correlation = values
     normal = np.sqrt(1.0 - correlation) * rng.standard_normal(shape)
     normal += np.sqrt(correlation) * rng.standard_normal((shape[0], 1))
-    # The upper tails: quantiles near 1 would lose digits
+    # Use upper tails, because quantiles near 1 would lose digits
     above = special.ndtr(-normal)
     on = above < probability
     activity = np.zeros(shape)
@@ -50,5 +50,5 @@ def draw_activities(
 
 
 def shares_of_total(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of each gene in the total of its cell."""
+    """Expected fraction of each gene in the total count of its cell."""
     return np.asarray(special.softmax(logits, axis=1), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What the loaders of public screens share."""
+"""Common parts of the loaders of public screens."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ORIGINAL = "_original"
-"""Ending of the columns that keep what the file had under a name of scpi."""
+"""Suffix of columns of the file whose name scpi uses for a column of its own."""
 
 # scPerturb (Peidli et al., Nat. Methods 21, 2024), version 1.4 on Zenodo, which publishes the MD5 sums
 _SCPERTURB = "https://zenodo.org/records/13350497/files"
-# scPerturBench (Wei et al. 2025), contexts of cells, on Zenodo, which publishes the MD5 sums
+# scPerturBench (Wei et al. 2025), cellular contexts, on Zenodo, which publishes the MD5 sums
 _SCPERTURBENCH = "https://zenodo.org/records/14607156/files"
 # scverse, whose registries (that of liana) publish the SHA-256 sum
 _SCVERSE = "https://exampledata.scverse.org/pertpy"
@@ -51,16 +51,16 @@ _SEPARATORS = re.compile(r"[_+,]")
 _CONTROLS = re.compile(r"(control|ctrl|nt|negctrl\d*|non-?targeting|)$", flags=re.IGNORECASE)
 _GUIDE = re.compile(r"g\d+$")
 _UNKNOWN = ("nan", "None")
-"""Texts that some files have for a missing value."""
+"""Strings that some files contain for a missing value."""
 
 
 def without_guide(target: str) -> str:
-    """Take the number of the guide off a target, as in `STAT1g2`."""
+    """Remove the number of the guide from a target, as in `STAT1g2`."""
     return _GUIDE.sub("", target)
 
 
 def harmonise_label(label: str, clean: Callable[[str], str] = str) -> str:
-    """Write a label as scpi does: `A`, `A+B` in alphabetic order, or `control`."""
+    """Convert a label to the form of scpi: `A`, `A+B` in alphabetical order, or `control`."""
     targets = {clean(part.strip()) for part in _SEPARATORS.split(label)}
     return DELIMITER.join(sorted(target for target in targets if not _CONTROLS.match(target))) or CONTROL
 
@@ -73,7 +73,7 @@ def _texts(column: pd.Series) -> pd.Series:
 def _described(
     obs: pd.DataFrame, label: str, names: Mapping[str, str], amounts: Mapping[str, str], harmonise: Callable[[str], str]
 ) -> pd.DataFrame:
-    """Columns of scpi from those of a file, missing where the file does not say."""
+    """Compute the columns of scpi from those of a file; unknown values are missing."""
     original = _texts(obs[label])
     known = {text: harmonise(text) for text in original.dropna().unique()}
     found = pd.DataFrame({Key.obs.PERTURBATION: original.map(known)}, index=obs.index)
@@ -86,13 +86,13 @@ def _described(
 
 
 def _complete(found: pd.DataFrame) -> pd.Series:
-    """Whether everything is known of a cell."""
+    """Whether no value of a cell is missing."""
     complete = pd.Series(True, index=found.index)
     for name in found:
         missing = complete & found[name].isna()
         if missing.any():
             what = "label" if name == Key.obs.PERTURBATION else name
-            logger.info("%d of %d cells have no %s and are left out", missing.sum(), len(found), what)
+            logger.info("%d of %d cells have no %s and are removed", missing.sum(), len(found), what)
         complete &= ~missing
     return complete
 
@@ -114,10 +114,10 @@ def _add(obs: pd.DataFrame, found: pd.DataFrame, sources: Mapping[str, str]) -> 
 
 
 def _warn_unless_counts(adata: AnnData, name: str) -> None:
-    # The first million values are as good as all of them, and do not fill the memory
+    # The first million values suffice and need little memory
     some = adata.X.data[:1_000_000]
     if (some < 0).any() or (some != np.rint(some)).any():
-        logger.warning("%s holds values that are no counts", name)
+        logger.warning("%s contains values that are not counts", name)
 
 
 def load_screen(
@@ -131,7 +131,7 @@ def load_screen(
     amounts: Mapping[str, str] | None = None,
     layer: str | None = None,
 ) -> AnnData:
-    """Download a screen, and bring its labels and its matrix into the form that scpi takes.
+    """Download a screen, and convert its labels and its matrix to the form that scpi uses.
 
     Parameters
     ----------
@@ -140,14 +140,14 @@ def load_screen(
     base_url, progressbar
         As in the loaders.
     harmonise
-        Gives the label of scpi for one of the file.
+        Converts a label of the file to the label of scpi.
     label
-        Column of the labels in the file.
+        Column of the file that contains the labels.
     names, amounts
-        Columns to write, and the columns of the file that they come from: texts, and numbers that are 0 in the control.
-        Cells that lack one of them are left out.
+        Columns to write, with the columns of the file from which they are read: strings, and numbers that are 0 in the
+        control. Cells for which one of them is missing are removed.
     layer
-        Layer of the counts, if they are not in ``X``.
+        Layer that contains the counts, if they are not in ``X``.
     """
     from anndata import AnnData
 

@@ -1,4 +1,4 @@
-"""Some cells of an h5ad file, read without the others."""
+"""Reading a subset of the cells of an h5ad file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK = 20_000
-"""Cells that are read at a time."""
+"""Number of cells that are read at a time."""
 
 
 def _unpack(path: Path, folder: Path) -> Path:
@@ -33,12 +33,12 @@ def _unpack(path: Path, folder: Path) -> Path:
 
 @contextmanager
 def open_h5ad(path: Path) -> Iterator[AnnData]:
-    """Open an h5ad file with its matrix on disk. A packed one (`.gz`) is unpacked beside itself for that time.
+    """Open an h5ad file in backed mode. A compressed file (`.gz`) is unpacked temporarily into its folder.
 
     Raises
     ------
     ValueError
-        If it is no h5ad file.
+        If the file is not an h5ad file.
     """
     from anndata import OldFormatWarning, read_h5ad
 
@@ -48,11 +48,11 @@ def open_h5ad(path: Path) -> Iterator[AnnData]:
             if path.suffix == ".gz":
                 whole = _unpack(path, Path(stack.enter_context(TemporaryDirectory(dir=path.parent))))
             with warnings.catch_warnings():
-                # That a published file is old is nothing that its reader can mend
+                # The user cannot fix the old format of a published file
                 warnings.simplefilter("ignore", OldFormatWarning)
                 adata = read_h5ad(whole, backed="r")
         except (OSError, EOFError, zlib.error, KeyError, ValueError) as error:
-            # Those of the system, such as a full disk, are no fault of the file
+            # Errors of the operating system, such as a full disk, are not caused by the file
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             msg = f"{str(path)!r} is not a readable h5ad file ({error}). Delete it to have it downloaded again."
@@ -75,14 +75,14 @@ def _read_csr(stored: Any, rows: NDArray[np.bool_]) -> sparse.csr_matrix:
 
 
 def read_rows(matrix: Any, rows: NDArray[np.bool_]) -> sparse.csr_matrix:
-    """Read rows of a matrix as sparse float32, in blocks: other rows and other number types do not fill the memory.
+    """Read rows of a matrix as sparse float32, in blocks, so that other rows and data types need little memory.
 
     Parameters
     ----------
     matrix
         Cells x genes, dense or sparse, in memory or on disk.
     rows
-        Which of its rows.
+        Mask of the rows to read.
     """
     form = getattr(matrix, "format", "dense")
     if form == "csr" and hasattr(matrix, "group"):

@@ -1,4 +1,4 @@
-"""Counts out of log-normalised values."""
+"""Recovery of counts from log-normalised values."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from scipy import sparse
 def recover_counts(matrix: sparse.csr_matrix, *, tolerance: float = 0.25) -> sparse.csr_matrix:
     """Undo `log1p` and the normalisation of each cell to a common total.
 
-    The smallest value of a cell is taken for one count. The unit is then fitted to all values of the cell, because a
-    value that was rounded when it was stored makes large counts miss an integer.
+    The smallest value of a cell is assumed to be one count. The unit is then fitted to all values of the cell, because
+    rounding of the stored values would otherwise make large counts miss an integer.
 
     Parameters
     ----------
     matrix
         Log-normalised expression, cells x genes.
     tolerance
-        Largest distance to an integer that is put down to rounding.
+        Largest distance from an integer that is attributed to rounding.
 
     Returns
     -------
@@ -26,7 +26,7 @@ def recover_counts(matrix: sparse.csr_matrix, *, tolerance: float = 0.25) -> spa
     Raises
     ------
     ValueError
-        If the values are no log-normalised counts, or no count in a cell is one.
+        If the values are not log-normalised counts, or no count in a cell is one.
     """
     matrix = sparse.csr_matrix(matrix, dtype=np.float64, copy=True)
     matrix.eliminate_zeros()
@@ -35,7 +35,7 @@ def recover_counts(matrix: sparse.csr_matrix, *, tolerance: float = 0.25) -> spa
     cell = np.repeat(np.arange(matrix.shape[0]), n_values)
     filled = n_values > 0
     if not (np.isfinite(values).all() and (values > 0).all()):
-        msg = "Counts can only be recovered from finite values that are not negative."
+        msg = "Counts can only be recovered from finite, non-negative values."
         raise ValueError(msg)
     unit = np.ones(matrix.shape[0])
     unit[filled] = np.minimum.reduceat(values, starts[filled]) if len(values) else 1.0
@@ -44,7 +44,7 @@ def recover_counts(matrix: sparse.csr_matrix, *, tolerance: float = 0.25) -> spa
     fitted = np.bincount(cell, values * counts, len(unit)) / np.maximum(np.bincount(cell, counts**2, len(unit)), 1.0)
     deviation = np.abs(values / fitted[cell] - counts)
     if len(values) and deviation.max() > tolerance:
-        msg = f"These are no log-normalised counts: a value is {deviation.max():.2g} of a count away from an integer."
+        msg = f"These are not log-normalised counts: a value is {deviation.max():.2g} of a count away from an integer."
         raise ValueError(msg)
     matrix.data = counts.astype(np.float32)
     return matrix.astype(np.float32)

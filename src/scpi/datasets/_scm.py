@@ -14,7 +14,7 @@ GraphKind = Literal["chain", "erdos_renyi"]
 
 
 def check_choice(value: str, choices: object, name: str) -> None:
-    """Complain about a word that is none of the members of a `Literal`."""
+    """Raise an error for a value that is not a member of a `Literal`."""
     known = get_args(choices)
     if value not in known:
         msg = f"`{name}` must be one of {', '.join(map(repr, known))}, but is {value!r}."
@@ -33,8 +33,8 @@ def draw_graph(
 
     Returns
     -------
-    The weights (from x to) and the factors from cause to effect. The order is random, so that the index of a factor
-    says nothing of its place.
+    The weights (source x target) and the factors from cause to effect. The order is random, so that the index of a
+    factor contains no information about its position.
     """
     check_choice(kind, GraphKind, "graph")
     order = rng.permutation(n_factors)
@@ -45,7 +45,7 @@ def draw_graph(
         upper = np.triu_indices(n_factors, k=1)
         present = rng.random(len(upper[0])) < edge_probability
         if edge_probability > 0 and len(present) and not present.any():
-            # A graph without edges has no edges to find: every score of it would be undefined
+            # Every score of a graph without edges would be undefined
             present[rng.integers(len(present))] = True
         weights = rng.uniform(*weight_range, size=len(present)) * rng.choice([-1.0, 1.0], size=len(present))
         ordered[upper] = present * weights
@@ -57,7 +57,7 @@ def draw_graph(
 def propagate(
     exogenous: NDArray[np.float64], graph: NDArray[np.float64], order: NDArray[np.int64], mechanism: Mechanism
 ) -> NDArray[np.float64]:
-    """Causal variables (observations x factors) of exogenous ones: each cause acts linearly, or above zero only."""
+    """Causal variables (observations x factors) of exogenous ones; causes act linearly, or only where positive."""
     causal = exogenous.copy()
     for position, factor in enumerate(order):
         parents = order[:position]

@@ -7,6 +7,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
+from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._slots import result_params
@@ -23,10 +24,11 @@ from scpi.datasets._splat_draw import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Values that are drawn at once
+# Number of values that are drawn at once
 _BLOCK = 1 << 20
 
 
+@fill
 def splat(
     n_cells: int = 500,
     *,
@@ -54,9 +56,9 @@ def splat(
 ) -> AnnData:
     r"""Simulate counts of groups of cells with the Splat model, with known differentially expressed genes.
 
-    Base means are Gamma distributed, a few of them outliers. Each group multiplies the means of a share of the genes by
-    log-normal factors. The means of a cell are scaled to its log-normal library size, spread by a biological
-    coefficient of variation that falls with the mean, and drawn from a Poisson distribution:
+    Base means are Gamma distributed, and some of them are outliers. In each group, the means of a fraction of the genes
+    are multiplied by log-normal factors. The means of a cell are scaled to its log-normal library size, varied by a
+    biological coefficient of variation that decreases with the mean, and passed to a Poisson distribution:
 
     .. math::
 
@@ -65,9 +67,9 @@ def splat(
         \mu_{ig} &\sim \mathrm{Gamma}\left(B_{ig}^{-2},\; \lambda_{ig} B_{ig}^2\right), \qquad
         y_{ig} \sim \mathrm{Poisson}(\mu_{ig}),
 
-    with one :math:`\chi^2` variable for each gene. With dropout, a count is lost with probability
-    :math:`1 / (1 + \exp(-s (\log \mu_{ig} - x_0)))` (Zappia et al., Genome Biol. 18, 2017). The random numbers are
-    NumPy's, so that the counts are not those of the R package at the same seed.
+    with one :math:`\chi^2` variable per gene. With dropout, a count is lost with probability :math:`1 / (1 + \exp(-s
+    (\log \mu_{ig} - x_0)))` (Zappia et al., Genome Biol. 18, 2017). The random numbers are those of NumPy, so the
+    counts differ from those of the R package with the same seed.
 
     Parameters
     ----------
@@ -76,11 +78,11 @@ def splat(
     n_genes
         Number of genes.
     group_prob
-        Probability of each group; each cell draws its own.
+        Probability of each group; the group of each cell is drawn from these.
     de_prob
-        Share of the genes that differ from the base in a group; one value, or one for each group.
+        Fraction of the genes that differ from the base in a group; one value, or one per group.
     de_down_prob
-        Share of these that are below the base.
+        Fraction of these genes that are below the base.
     de_fac_loc, de_fac_scale
         Location and scale of the log-normal factors of these genes.
     mean_shape, mean_rate
@@ -88,23 +90,22 @@ def splat(
     lib_loc, lib_scale
         Location and scale of the log-normal library sizes.
     out_prob
-        Share of the genes whose base mean is an outlier.
+        Fraction of the genes whose base mean is an outlier.
     out_fac_loc, out_fac_scale
-        Location and scale of the log-normal factors by which outliers are above the median.
+        Location and scale of the log-normal factors by which outliers exceed the median.
     bcv_common
         Biological coefficient of variation of highly expressed genes, :math:`\beta`.
     bcv_df
         Degrees of freedom of its variation between genes, :math:`\nu`.
     dropout_mid
-        Logarithm of the mean at which half of the counts are lost, :math:`x_0`; none are if `None`.
+        Logarithm of the mean at which half of the counts are lost, :math:`x_0`; no dropout if `None`.
     dropout_shape
-        Slope of the dropout, :math:`s`; negative, for less of it at higher means.
+        Slope of the dropout, :math:`s`; negative for less dropout at higher means.
     batch_prob
         Probability of each batch.
     batch_fac_loc, batch_fac_scale
-        Location and scale of the log-normal factors of all genes in each batch, where there are several.
-    rng
-        Seed or generator.
+        Location and scale of the log-normal factors of all genes in each batch, if there are several.
+    %(rng)s
 
     Returns
     -------
@@ -117,18 +118,18 @@ def splat(
     `adata.var['base_mean']`, `adata.var['is_outlier']` : :class:`pandas.Series`
         Mean of the gene before groups, batches and depth, and whether it is an outlier.
     `adata.varm['de_factor']`, `adata.varm['log2fc_rest']` : :class:`pandas.DataFrame` (dtype `float64`)
-        Genes x groups: the factor of the gene in the group, 1 where it does not differ from the base, and the log2 ratio
-        of it to the mean factor of the other groups, weighted by their probabilities: exactly zero where all
-        are the same, and NaN with one group.
+        Genes x groups: the factor of the gene in the group, which is 1 if it does not differ from the base, and the
+        log2 ratio of this factor to the mean factor of the other groups, weighted by their probabilities, which is
+        exactly zero if all are equal, and NaN with one group.
     `adata.varm['batch_factor']` : :class:`pandas.DataFrame` (dtype `float64`)
-        Genes x batches: the factor of the gene in the batch, where there are several.
+        Genes x batches: the factor of the gene in the batch, if there are several batches.
     `adata.uns['truth']` : :class:`dict`
-        `dropout_rate` (share of the counts above zero that were lost) and `params`.
+        `dropout_rate` (fraction of the positive counts that were lost) and `params`.
 
     Raises
     ------
     ValueError
-        If a number is out of its range, or there are not as many values as groups.
+        If a number is out of range, or the number of values differs from the number of groups.
 
     Examples
     --------
@@ -154,7 +155,7 @@ def splat(
     dropout = {"dropout_mid": 0.0 if dropout_mid is None else dropout_mid, "dropout_shape": dropout_shape}
     check_numbers("finite", np.isfinite, de_fac_loc=de_fac_loc, **locations, **dropout)
     generator = as_generator(rng)
-    # Genes before cells: as many cells as one likes share them at a seed
+    # Genes are drawn before cells, so that for a given seed they do not depend on the number of cells
     base = generator.gamma(mean_shape, 1.0 / mean_rate, n_genes)
     outlier = draw_factors(n_genes, (out_prob, 0.0, out_fac_loc, out_fac_scale), generator)
     base = np.where(outlier != 1.0, np.median(base) * outlier, base)

@@ -18,15 +18,15 @@ _SETTINGS = ("n_cells", "group_prob", "de_prob", "de_fac_scale", "dropout_mid")
 def splat_benchmark(name: str, *, rng: int | np.random.Generator | None = 0) -> AnnData:
     """Simulate one of the 36 configurations of :func:`scpi.datasets.splat_configurations`.
 
-    The same seed gives every configuration random numbers of its own: no two sets share genes, factors or cells, so
-    that what a method does on them can be taken for independent.
+    For the same seed, every configuration has independent random numbers: no two data sets share genes, factors or
+    cells, so that results on them can be treated as independent.
 
     Parameters
     ----------
     name
         Name of the configuration.
     rng
-        Seed or generator. A generator is used as it is: its state decides, not the name.
+        Seed or generator. A generator is used as it is: the random numbers then depend on its state, not on the name.
 
     Returns
     -------

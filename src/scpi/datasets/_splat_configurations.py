@@ -18,19 +18,19 @@ _DESIGNS = {
 def splat_configurations() -> pd.DataFrame:
     """List the 36 configurations of simulated cells on which gradients of clustering networks were studied.
 
-    They cross two designs with two and three groups, three shares of differentially expressed genes and three levels
-    of dropout: balanced sets of 250 cells a group, and imbalanced ones of 3000 cells with weaker effects. All have 2500
-    genes. :func:`scpi.datasets.splat_benchmark` simulates one of them.
+    They combine two designs with two and three groups, three proportions of differentially expressed genes and three
+    levels of dropout: balanced data sets with 250 cells per group, and imbalanced ones with 3000 cells and weaker
+    effects. All have 2500 genes. :func:`scpi.datasets.splat_benchmark` simulates one of them.
 
     Returns
     -------
-    Table with one row a configuration, by its name: `design`, `n_groups`, `de_prob`, `dropout_mid`, `n_cells`,
-    `group_prob` (a tuple) and `de_fac_scale`; what these do is said by :func:`scpi.datasets.splat`.
+    Table with one row per configuration, indexed by its name: `design`, `n_groups`, `de_prob`, `dropout_mid`,
+    `n_cells`, `group_prob` (a tuple) and `de_fac_scale`, which are arguments of :func:`scpi.datasets.splat`.
 
     Notes
     -----
-    The configurations are those of M. Ciortan and M. Defrance, whose repository `sc-interpretability` has them for the
-    R package Splatter.
+    The configurations are those of M. Ciortan and M. Defrance, who use them with the R package Splatter in their
+    repository `sc-interpretability`.
 
     Examples
     --------

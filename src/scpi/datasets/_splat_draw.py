@@ -1,4 +1,4 @@
-"""Numbers of the Splat model: what is drawn, and what may be asked for."""
+"""Random draws of the Splat model, and checks of its parameters."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def draw_factors(n: int, values: tuple[float, float, float, float], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Draw factors: 1 for most genes, and for a share of them log-normal ones or the inverse of such.
+    """Draw factors: 1 for most genes, and log-normal factors or their inverse for a fraction of them.
 
-    Which way a factor goes is decided by the share of those that go down, whatever side of 1 the draw is on.
+    The direction of a factor depends on the proportion of downregulated genes, whatever the sign of the normal draw.
     """
     share, down, loc, scale = values
     selected, up = rng.random(n) < share, rng.random(n) >= down
@@ -29,7 +29,7 @@ def draw_counts(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Draw the mean of each gene in each cell, and its count.
 
-    The scale of the Gamma distribution is written so that it does not divide by a mean of zero.
+    The scale of the Gamma distribution is computed without dividing by a mean of zero.
     """
     scale = ((bcv_common * np.sqrt(expected) + 1.0) * spread) ** 2
     mean = rng.gamma(expected / scale, scale)
@@ -37,9 +37,9 @@ def draw_counts(
 
 
 def log2_against_others(factor: NDArray[np.float64], prob: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logarithm of each group's factor over the mean of the others, weighted by their probabilities.
+    """Log2 ratio of each group's factor to the mean factor of the others, weighted by their probabilities.
 
-    It is exactly zero where all factors are the same, and NaN where there is one group.
+    It is exactly zero if all factors are equal, and NaN if there is one group.
     """
     if len(prob) == 1:
         return np.full_like(factor, np.nan)
@@ -52,14 +52,14 @@ def log2_against_others(factor: NDArray[np.float64], prob: NDArray[np.float64]) 
 def drop_counts(
     counts: NDArray[np.int64], mean: NDArray[np.float64], mid: float, shape: float, rng: np.random.Generator
 ) -> None:
-    """Set counts to zero, in place, with a probability that depends on the mean behind each."""
+    """Set counts to zero, in place, with a probability that depends on the mean of each."""
     with np.errstate(divide="ignore"):
         lost = special.expit(shape * (np.log(mean) - mid))
     counts[rng.random(counts.shape) < lost] = 0
 
 
 def probabilities(values: Sequence[float], name: str) -> NDArray[np.float64]:
-    """Check probabilities, and make them sum to 1 exactly."""
+    """Check probabilities, and normalise them to sum to exactly 1."""
     prob = np.asarray(values, dtype=np.float64)
     if prob.ndim != 1 or not (prob > 0).all() or not np.isclose(prob.sum(), 1.0):
         msg = f"`{name}` must be probabilities above 0 that sum to 1, but is {values!r}."
@@ -68,7 +68,7 @@ def probabilities(values: Sequence[float], name: str) -> NDArray[np.float64]:
 
 
 def of_groups(values: float | Sequence[float], n_groups: int, name: str) -> NDArray[np.float64]:
-    """Give one value for each group."""
+    """Return one value per group."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim > 0 and array.shape != (n_groups,):
         msg = f"`{name}` must be one number or one for each of the {n_groups} groups, but is {values!r}."
@@ -77,7 +77,7 @@ def of_groups(values: float | Sequence[float], n_groups: int, name: str) -> NDAr
 
 
 def check_numbers(requirement: str, passes: Callable[[Any], Any], **values: float | Sequence[float]) -> None:
-    """Refuse numbers that do not pass, by name."""
+    """Raise an error that names the first parameter that violates a requirement."""
     for name, value in values.items():
         if not np.all(passes(np.asarray(value, dtype=np.float64))):
             msg = f"`{name}` must be {requirement}, but is {value!r}."

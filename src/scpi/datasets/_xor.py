@@ -5,16 +5,18 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
+from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._slots import result_params
 from scpi.datasets._program_draw import shares_of_total
 from scpi.datasets._splat_draw import check_numbers
 
-# A module has genes that go up and as many that go down
+# Two modules, each with as many upregulated as downregulated genes
 _MODULES, _SIGNS = 2, 2
 
 
+@fill
 def xor(
     n_cells: int = 2000,
     n_genes: int = 500,
@@ -28,24 +30,24 @@ def xor(
     dispersion: float = 0.1,
     rng: int | np.random.Generator | None = 0,
 ) -> AnnData:
-    r"""Simulate two groups of cells that differ in no single gene: what sets them apart is whether two modules agree.
+    r"""Simulate two groups of cells that differ in no single gene, but in whether two gene modules agree.
 
-    Two modules of genes are each in one of two states, :math:`a_{ck} \in \{-1, 1\}`, and a cell belongs to the group
-    `different` if one is up and the other down, to `same` otherwise: the exclusive or of the two. Half of the genes of
-    a module go up with it and half go down, in pairs of the same base mean :math:`\exp(b_g)`, so that the total does
-    not depend on the state:
+    Two modules of genes are each in one of two states, :math:`a_{ck} \in \{-1, 1\}`. A cell belongs to the group
+    `different` if one module is up and the other down, and to `same` otherwise: the exclusive or of the two states.
+    Half of the genes of a module increase with its state and half decrease, in pairs with the same base mean
+    :math:`\exp(b_g)`, so that the total does not depend on the state:
 
     .. math::
 
         \mu_{cg} = L_c \, \frac{\exp(b_g + \sum_k a_{ck} M_{kg})}{\sum_h \exp(b_h + \sum_k a_{ck} M_{kh})}, \qquad
         M_{kg} \in \{-\tfrac{1}{2} \log f,\, 0,\, \tfrac{1}{2} \log f\}.
 
-    Every module draws its states with equal probability, independently of the others. Hence every gene, every set of
-    genes of one module and the total have the same distribution in both groups: no test of single genes and no linear
-    classifier can find the drivers, but a network with a hidden layer can, and attributions of it should. Decoys are
-    modules of the same kind which have nothing to do with the groups, so that neither variance nor what differs by
-    chance gives the drivers away. That saliency should recover what such tests miss is the check of Kinalis et al. (BMC
-    Bioinformatics 20, 2019).
+    The states of every module are drawn with equal probabilities, independently of the other modules. Hence every gene,
+    every set of genes of one module and the total have the same distribution in both groups: no test of single genes
+    and no linear classifier can find the drivers, but a network with a hidden layer can, and its attributions should.
+    Decoys are modules of the same kind that are unrelated to the groups, so that neither variance nor chance
+    differences reveal the drivers. Kinalis et al. (BMC Bioinformatics 20, 2019) use the same check: saliency should
+    recover genes that such tests miss.
 
     Parameters
     ----------
@@ -54,21 +56,20 @@ def xor(
     n_genes
         Number of genes.
     n_drivers
-        Number of genes of the two modules together, a multiple of 4.
+        Total number of genes of the two modules, a multiple of 4.
     n_decoys
-        Number of genes of decoy modules, each as large as one of the two.
+        Total number of genes of the decoy modules, each as large as one of the two.
     fold
-        Factor between the two states of a gene, :math:`f`.
+        Fold change between the two states of a gene, :math:`f`.
     depth
         Median over cells of the expected total count, :math:`L`.
     depth_scale
-        Standard deviation of its logarithm.
+        Standard deviation of the logarithm of the depth.
     base_scale
         Standard deviation of :math:`b`, the logarithms of the base means.
     dispersion
-        Overdispersion of the counts; they are Poisson at 0.
-    rng
-        Seed or generator.
+        Overdispersion of the counts; 0 gives Poisson counts.
+    %(rng)s
 
     Returns
     -------
@@ -79,11 +80,11 @@ def xor(
     `adata.obs['group']` : :class:`pandas.Series` (dtype `category`)
         `same` or `different`.
     `adata.obs['depth']`, `adata.var['base_mean']` : :class:`pandas.Series` (dtype `float64`)
-        Expected total count of the cell, and the mean of the gene between its two states, up to a factor.
+        Expected total count of the cell, and the geometric mean of the two states of the gene, up to a factor.
     `adata.var['is_driver']` : :class:`pandas.Series` (dtype `bool`)
         Whether the gene is in one of the two modules.
     `adata.obsm['programs']` : :class:`pandas.DataFrame` (dtype `float64`)
-        Cells x modules: the states; the first two modules are `A` and `B`, then come the decoys.
+        Cells x modules: the states; the first two modules are `A` and `B`, followed by the decoys.
     `adata.varm['programs']` : :class:`pandas.DataFrame` (dtype `float64`)
         Genes x modules: the weights :math:`M`.
     `adata.uns['truth']` : :class:`dict`
@@ -92,7 +93,7 @@ def xor(
     Raises
     ------
     ValueError
-        If a number is out of its range, or the numbers of genes do not fit.
+        If a number is out of range, or the numbers of genes are not compatible.
 
     Examples
     --------
@@ -110,7 +111,7 @@ def xor(
     if n_drivers % (_MODULES * _SIGNS) or n_decoys % n_members:
         msg = (
             f"`n_drivers` must be a multiple of {_MODULES * _SIGNS}, but is {n_drivers}, "
-            f"and `n_decoys` one of half of it, but is {n_decoys}."
+            f"and `n_decoys` a multiple of {n_members}, but is {n_decoys}."
         )
         raise ValueError(msg)
     if n_drivers + n_decoys > n_genes:

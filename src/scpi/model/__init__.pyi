@@ -1,3 +1,5 @@
+from .base import attribution_target as attribution_target
+from .base import decoder_target as decoder_target
 from .baselines import Additive as Additive
 from .baselines import Linear as Linear
 from .baselines import LinearDose as LinearDose
@@ -6,7 +8,6 @@ from .baselines import MeanDelta as MeanDelta
 from .baselines import NearestDelta as NearestDelta
 from .baselines import NoChange as NoChange
 from .baselines import PCAShift as PCAShift
-from .baselines import Replicate as Replicate
 from .baselines import RidgeDelta as RidgeDelta
 from .baselines import TrainMean as TrainMean
 from .baselines import WeightedDelta as WeightedDelta

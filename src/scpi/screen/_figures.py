@@ -11,7 +11,7 @@ import numpy as np
 
 from scpi import pl
 from scpi._keys import Key
-from scpi.benchmark._compare import CEILING, CEILING_ALL_CELLS
+from scpi._scoring._noise_ceiling import CEILING, PERFECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ def draw_figures(result: ScreenResult) -> list[ReportFigure]:
     figures: list[tuple[str, str, Callable[[], Any]]] = [
         (
             "Prediction and baselines",
-            "Correlation of predicted and measured change, one dot a perturbation. Bars are means. On grey what the "
+            "Correlation of predicted and measured change, one dot per perturbation. Bars are means. On grey what the "
             "noise of the measurement allows: one half of the cells against the other.",
             lambda: comparison_figure(result),
         ),
@@ -89,7 +89,7 @@ def draw_figures(result: ScreenResult) -> list[ReportFigure]:
 
 
 def comparison_figure(result: ScreenResult, *, metric: str = "pearson") -> Figure:
-    """Draw the scores of the models, one dot a perturbation.
+    """Draw the scores of the models, one dot per perturbation.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def comparison_figure(result: ScreenResult, *, metric: str = "pearson") -> Figur
     metric
         Column of the scores.
     """
-    names = [name for name in result.scores["model"].unique() if name != CEILING_ALL_CELLS]
+    names = [name for name in result.scores["model"].unique() if name != PERFECT]
     wide = result.scores.pivot(index="perturbation", columns="model", values=metric)[names]
     names = [name for name in names if wide[name].notna().any()]
     figure, ax = plt.subplots(figsize=(1.6 + 1.25 * len(names), 3.6), layout="constrained")

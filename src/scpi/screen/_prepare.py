@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-    from scpi.screen._design import Design
+    from scpi._screen._labels import Labelling
 
 COUNTS = "counts"
 _TARGET_SUM = 1e4
@@ -32,7 +32,8 @@ def prepare_screen(
     data: AnnData | MuData,
     gene_sets: str | Any | Mapping[str, Iterable[str]] | None,
     *,
-    design: Design,
+    perturbation_key: str,
+    labelling: Labelling,
     layer: str | None,
     mod: str | None,
     min_set_size: int,
@@ -47,16 +48,18 @@ def prepare_screen(
         Screen with counts, or with log-normalised values.
     gene_sets
         What :func:`scpi.tl.gene_sets` takes, or ``None`` for those that the screen has.
-    design
-        How the screen is labelled.
+    perturbation_key
+        Column of ``obs`` with the label of each cell.
+    labelling
+        How labels are written.
     layer
         Layer with the expression; ``X`` if ``None``.
     mod
         Modality of a MuData.
     min_set_size
-        Fewest measured genes of a set.
+        Minimum number of measured genes of a set.
     n_top_genes
-        Most genes to keep, those that vary most and those that are perturbed; all if ``None``.
+        Maximum number of genes to keep, those that vary most and those that are perturbed; all if ``None``.
     notes
         Receives a sentence on whatever is left out.
 
@@ -66,7 +69,7 @@ def prepare_screen(
     ``layers["counts"]``.
     """
     source = resolve_modality(data, mod)
-    labels = read_labels(data, design.key, mod=mod)
+    labels = read_labels(data, perturbation_key, mod=mod)
     adata = source.to_memory() if source.isbacked else source.copy()
     check_annotations(adata)
     if layer is not None:
@@ -77,10 +80,11 @@ def prepare_screen(
     check_expression(adata.X, what=layer_name(layer))
     is_counts = _is_counts(adata.X)
     adata.X = sparse.csr_matrix(adata.X, dtype=np.float32)
-    adata.obs[design.key] = _canonical(labels, design)
-    adata = _drop_cells(adata, design.key, notes)
-    _check_labels(adata.obs[design.key], design)
-    perturbed = {name for label in adata.obs[design.key].cat.categories for name in design.members(label)}
+    adata.obs[perturbation_key] = labelling.read(labels)
+    labelling.warn_of_lone_members(adata.obs[perturbation_key].cat.categories)
+    adata = _drop_cells(adata, perturbation_key, notes)
+    _check_labels(adata.obs[perturbation_key], labelling)
+    perturbed = set(labelling.vocabulary(adata.obs[perturbation_key].cat.categories))
     adata = _most_variable(adata, n_top_genes, perturbed, is_counts=is_counts, notes=notes)
     if is_counts:
         adata.layers[COUNTS] = adata.X.copy()
@@ -116,20 +120,14 @@ def _is_counts(matrix: Any) -> bool:
     return False
 
 
-def _canonical(labels: pd.Categorical, design: Design) -> pd.Categorical:
-    """Labels with the members of a combination in one order."""
-    spelling = [design.canonical(label) for label in labels.categories]
-    categories = sorted(set(spelling), key=lambda label: (label != design.control, len(design.members(label)), label))
-    codes = np.append(pd.Index(categories).get_indexer(pd.Index(spelling)), -1)
-    return pd.Categorical.from_codes(codes[labels.codes], categories=categories)
-
-
 def _drop_cells(adata: AnnData, perturbation_key: str, notes: list[str]) -> AnnData:
-    """Leave out cells without a label or without any count."""
+    """Leave out cells that are not assigned to a perturbation, and those without any count."""
     unlabelled = adata.obs[perturbation_key].isna().to_numpy()
     empty = np.asarray(adata.X.sum(axis=1)).ravel() <= 0
     if unlabelled.any():
-        notes.append(f"{int(unlabelled.sum()):,} cells without a label in '{perturbation_key}' were left out.")
+        notes.append(
+            f"{int(unlabelled.sum()):,} cells without a label, or unassigned, in '{perturbation_key}' were left out."
+        )
     if (empty & ~unlabelled).any():
         notes.append(f"{int((empty & ~unlabelled).sum()):,} cells without any expression were left out.")
     keep = ~(unlabelled | empty)
@@ -140,13 +138,13 @@ def _drop_cells(adata: AnnData, perturbation_key: str, notes: list[str]) -> AnnD
     return adata
 
 
-def _check_labels(labels: pd.Series, design: Design) -> None:
-    control = design.control
+def _check_labels(labels: pd.Series, labelling: Labelling) -> None:
+    control = labelling.control
     counts = labels.value_counts()
     n_control = int(counts.get(control, 0))
     if n_control == 0:
         msg = (
-            f"No cell of `obs[{design.key!r}]` is labelled {control!r} (`control`), only "
+            f"No cell of `obs[{labels.name!r}]` is labelled {listed(labelling.controls)} (`control`), only "
             f"{listed(labels.cat.categories, 12)}."
         )
         raise ValueError(msg)
@@ -154,7 +152,7 @@ def _check_labels(labels: pd.Series, design: Design) -> None:
         msg = f"There are {n_control} control cells {control!r}; at least 20 are needed to train, validate and test."
         raise ValueError(msg)
     if len(counts) < 2:
-        msg = f"`obs[{design.key!r}]` holds no perturbation, only {control!r}."
+        msg = f"`obs[{labels.name!r}]` holds no perturbation, only {control!r}."
         raise ValueError(msg)
 
 

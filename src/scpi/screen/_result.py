@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
+    from scpi._screen._split import Split
     from scpi.model import SENAVAE
 
 
@@ -27,9 +28,13 @@ class ScreenResult:
     scores: pd.DataFrame
     """Scores of each model and perturbation, see :func:`scpi.benchmark.compare_predictions`."""
     summary: pd.DataFrame
-    """Means and paired differences against the additive baseline, see :func:`scpi.benchmark.summarise`."""
+    """Means, and paired differences from the best baseline, see :func:`scpi.benchmark.summarise`."""
+    baseline: str | None
+    """Baseline with the largest mean correlation."""
     held_out: list[str]
     """Conditions that no model was trained on; none if single cells were held out."""
+    split: Split
+    """Cells of ``adata`` that models learned from and were tested on."""
     truth: dict[str, Any] | None = None
     """What was planted beside what was found, where the screen holds a planted truth."""
     notes: list[str] = field(default_factory=list)

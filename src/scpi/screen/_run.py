@@ -8,36 +8,50 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from scpi import benchmark, tl
 from scpi import model as models
 from scpi._keys import Key
 from scpi._rng import as_generator
-from scpi.screen._design import Design
+from scpi._screen._labels import Labelling
+from scpi._sequence import as_list
+from scpi._versions import versions
 from scpi.screen._prepare import COUNTS, prepare_screen
 from scpi.screen._progress import RunProgress
 from scpi.screen._result import ScreenResult
 from scpi.screen._split import choose_held_out, split_screen
 from scpi.screen._truth import compare_with_truth
-from scpi.screen._versions import versions
 from scpi.screen._write import write_results
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping, Sequence
 
+    import pandas as pd
     from anndata import AnnData
     from mudata import MuData
-    from numpy.typing import NDArray
     from rich.console import Console
 
-    from scpi._screen._split_cells import Split
-    from scpi.model.base._screen_model import ScreenModel
+    from scpi._screen._labels import Control
+    from scpi._screen._split import Split
+    from scpi.model.base import ScreenModel
 
 MODEL = "SENAVAE"
 ADDITIVE = "additive"
 _BASELINES = {ADDITIVE: "Additive", "linear": "Linear", "mean change": "MeanDelta", "no change": "NoChange"}
+METRICS = (
+    "pearson",
+    "pearson_top",
+    "pearson_perturbed",
+    "rmse",
+    "error_ratio",
+    "r2_weighted",
+    "de_jaccard",
+    "energy_distance",
+    "mmd",
+    "discrimination",
+)
+"""Scores of a run."""
 _STAGES = ("Check the data", "Train SENAVAE", "Train baselines", "Compare", "Predict", "Explain", "Write")
 
 
@@ -47,16 +61,16 @@ def run_screen(
     *,
     out: str | os.PathLike[str] | None = None,
     perturbation_key: str = Key.obs.PERTURBATION,
-    control: str = "control",
-    delimiter: str = "+",
+    control: Control | Sequence[Control] = "control",
+    delimiter: str | None = "+",
     layer: str | None = None,
     mod: str | None = None,
     min_set_size: int = 5,
     n_top_genes: int | None = 5000,
     likelihood: Literal["normal", "nb"] = "normal",
-    held_out: Sequence[str] | Literal["auto"] = "auto",
+    held_out: Sequence[str] | str = "auto",
     held_out_share: float = 0.25,
-    predict: Sequence[str] = (),
+    predict: Sequence[str] | str = (),
     max_epochs: int | None = None,
     model_kwargs: Mapping[str, Any] | None = None,
     train_kwargs: Mapping[str, Any] | None = None,
@@ -83,23 +97,23 @@ def run_screen(
         Column of ``obs`` with the label of each cell: a perturbation, several joined by ``delimiter`` in any order, or
         the control.
     control
-        Label of the unperturbed cells.
+        Label or labels of the unperturbed cells.
     delimiter
-        What separates the perturbations of a combination.
+        What separates the perturbations of a combination; ``None`` if there are no combinations.
     layer
         Layer with the expression; ``X`` if ``None``.
     mod
         Modality of a MuData that holds the expression.
     min_set_size
-        Fewest measured genes of a gene set.
+        Minimum number of measured genes of a gene set.
     n_top_genes
-        Most genes to use, those that vary most and those that are perturbed; all if ``None``.
+        Maximum number of genes to use, those that vary most and those that are perturbed; all if ``None``.
     likelihood
         ``"normal"`` on log-normalised expression or ``"nb"`` on counts. Both are scored on the log scale.
     held_out
-        Conditions that no model sees in training. ``"auto"`` draws a share of the combinations, if there are any.
+        Conditions that no model sees in training. ``"auto"`` draws a fraction of the combinations, if there are any.
     held_out_share
-        That share.
+        That fraction.
     predict
         Further conditions to predict, measured or not.
     max_epochs
@@ -127,14 +141,15 @@ def run_screen(
     """
     arguments = {name: value for name, value in locals().items() if name not in {"data", "gene_sets", "out", "console"}}
     started = time.perf_counter()
-    design = Design(perturbation_key, control, delimiter)
+    labelling = Labelling.of(control, delimiter)
     notes: list[str] = []
     with RunProgress(_STAGES, console=console) as progress:
         progress.next_stage()
         adata = prepare_screen(
             data,
             gene_sets,
-            design=design,
+            perturbation_key=perturbation_key,
+            labelling=labelling,
             layer=layer,
             mod=mod,
             min_set_size=min_set_size,
@@ -144,20 +159,22 @@ def run_screen(
         if likelihood == "nb" and COUNTS not in adata.layers:
             msg = "`likelihood='nb'` needs counts, but the expression has fractions. Name the layer that holds counts."
             raise ValueError(msg)
+        labels = adata.obs[perturbation_key]
         generator = as_generator(seed)
-        held = choose_held_out(adata.obs[design.key], held_out, share=held_out_share, design=design, rng=generator)
-        split = split_screen(adata.obs[design.key], held, design=design, rng=generator)
-        cells, tested = _test_cells(adata, split, design), _tested(adata, split, held, design)
+        held = choose_held_out(labels, held_out, share=held_out_share, labelling=labelling, rng=generator)
+        split = split_screen(labels, held, labelling=labelling, rng=generator)
+        tested = _tested(labels, split, held, labelling)
         if not held:
-            notes.append("No combination was held out: a share of the cells of every perturbation was, instead.")
-        wanted = list(dict.fromkeys([*tested, *map(design.canonical, predict)]))
-        _check_known(adata, wanted, design)
+            notes.append("No combination was held out, but a fraction of the cells of every perturbation.")
+        wanted = list(dict.fromkeys([*tested, *map(labelling.canonical, as_list(predict))]))
+        _check_known(labels, wanted, labelling)
+        setup = {"perturbation_key": perturbation_key, "control": labelling.control, "delimiter": delimiter}
 
         progress.next_stage()
         model = _train(
             adata,
             split,
-            design,
+            setup,
             progress,
             likelihood=likelihood,
             max_epochs=max_epochs,
@@ -167,27 +184,36 @@ def run_screen(
         )
 
         progress.next_stage()
-        baselines = _train_baselines(adata, split, tested, design, notes)
+        baselines = _train_baselines(adata, split, setup, tested, labelling, notes)
 
         progress.next_stage()
+        cells = np.union1d(split.test, np.union1d(split.start, split.reference))
         scores = benchmark.compare_predictions(
-            {MODEL: model, **baselines}, perturbation=tested, indices=cells, rng=seed
+            {MODEL: model, **baselines},
+            perturbation=tested,
+            indices=cells,
+            reference_cells=split.reference,
+            metrics=METRICS,
+            rng=seed,
         )
-        summary = benchmark.summarise(scores, baseline=ADDITIVE if ADDITIVE in baselines else None, rng=seed)
+        baseline = best_baseline(scores, list(baselines))
+        summary = benchmark.summarise(scores, baseline=baseline, rng=seed)
 
         progress.next_stage()
-        predicted = _predict(adata, model, wanted, cells, design, seed=seed)
+        predicted = _predict(adata, model, wanted, split, setup, seed=seed)
 
         progress.next_stage()
-        _explain(adata, model, design)
+        _explain(adata, model, setup)
         result = ScreenResult(
             adata=adata,
             predicted=predicted,
             model=model,
             scores=scores,
             summary=summary,
+            baseline=baseline,
             held_out=held,
-            truth=compare_with_truth(adata, held, delimiter=delimiter),
+            split=split,
+            truth=compare_with_truth(adata, held, labelling=labelling),
             notes=notes,
             settings={**_plain(arguments), "versions": versions()},
         )
@@ -200,20 +226,13 @@ def run_screen(
     return result
 
 
-def _test_cells(adata: AnnData, split: Split, design: Design) -> NDArray[np.int64]:
-    """Test cells, with the control cells that no model was fitted to."""
-    is_control = (adata.obs[design.key] == design.control).to_numpy()
-    return np.union1d(split.test, split.validation[is_control[split.validation]])
-
-
-def _tested(adata: AnnData, split: Split, held_out: Sequence[str], design: Design) -> list[str]:
+def _tested(labels: pd.Series, split: Split, held_out: Sequence[str], labelling: Labelling) -> list[str]:
     """Conditions to score: those held out, or all with enough cells in the test set."""
-    labels = adata.obs[design.key]
     counts = labels.iloc[split.test].value_counts()
     tested = [
         str(label)
         for label in labels.cat.categories
-        if label != design.control and counts.get(label, 0) >= 2 and (not held_out or label in held_out)
+        if label != labelling.control and counts.get(label, 0) >= 2 and (not held_out or label in held_out)
     ]
     if not tested:
         msg = "No perturbation has two test cells or more: there is nothing to score a prediction with."
@@ -221,19 +240,37 @@ def _tested(adata: AnnData, split: Split, held_out: Sequence[str], design: Desig
     return tested
 
 
-def _check_known(adata: AnnData, wanted: Sequence[str], design: Design) -> None:
+def _check_known(labels: pd.Series, wanted: Sequence[str], labelling: Labelling) -> None:
     """Refuse unknown perturbations before minutes of training."""
-    known = {part for label in adata.obs[design.key].cat.categories for part in design.members(str(label))}
-    unknown = sorted({part for label in wanted for part in design.members(label)} - known)
+    known = labelling.vocabulary(labels.cat.categories)
+    unknown = sorted(set(labelling.vocabulary(wanted)) - set(known))
     if unknown:
-        msg = f"Unknown perturbation {unknown[0]!r} in `predict`; the screen has {sorted(known)[:12]}."
+        msg = f"Unknown perturbation {unknown[0]!r} in `predict`; the screen has {known[:12]}."
         raise ValueError(msg)
+
+
+def best_baseline(scores: pd.DataFrame, names: Sequence[str]) -> str | None:
+    """Baseline with the largest mean correlation, which a model has to beat.
+
+    Parameters
+    ----------
+    scores
+        Scores of models and perturbations.
+    names
+        Names of the baselines.
+
+    Returns
+    -------
+    Its name; ``None`` if no baseline has a correlation.
+    """
+    means = scores[scores["model"].isin(names)].groupby("model", sort=False)["pearson"].mean().dropna()
+    return str(means.idxmax()) if len(means) else None
 
 
 def _train(
     adata: AnnData,
     split: Split,
-    design: Design,
+    setup: Mapping[str, Any],
     progress: RunProgress,
     *,
     likelihood: Literal["normal", "nb"],
@@ -242,26 +279,31 @@ def _train(
     train_kwargs: Mapping[str, Any],
     seed: int,
 ) -> models.SENAVAE:
-    models.SENAVAE.setup_anndata(adata, layer=COUNTS if likelihood == "nb" else None, **design.setup())
+    models.SENAVAE.setup_anndata(adata, layer=COUNTS if likelihood == "nb" else None, **setup)
     model = models.SENAVAE(adata, likelihood=likelihood, seed=seed, **model_kwargs)
     epochs = model.preset_.max_epochs if max_epochs is None else max_epochs
     # An epoch's numbers are in the history of the model; files of a logger are for those who ask for one
     arguments: dict[str, Any] = {"enable_progress_bar": False, "callbacks": [progress.epochs(epochs)]}
-    model.train(epochs, datasplitter_kwargs={"external_indexing": list(split)}, **arguments | dict(train_kwargs))
+    model.train(epochs, datasplitter_kwargs={"external_indexing": list(split.sets)}, **arguments | dict(train_kwargs))
     return model
 
 
 def _train_baselines(
-    adata: AnnData, split: Split, tested: Sequence[str], design: Design, notes: list[str]
+    adata: AnnData,
+    split: Split,
+    setup: Mapping[str, Any],
+    tested: Sequence[str],
+    labelling: Labelling,
+    notes: list[str],
 ) -> dict[str, ScreenModel]:
     """Baselines on the same cells, of those that can predict what is tested."""
     trained: dict[str, ScreenModel] = {}
     for name, class_name in _BASELINES.items():
         cls = getattr(models, class_name)
-        cls.setup_anndata(adata, **design.setup())
+        cls.setup_anndata(adata, **setup)
         baseline = cls(adata)
-        baseline.train(datasplitter_kwargs={"external_indexing": list(split)})
-        missing = {part for label in tested for part in design.members(label)} - set(baseline.trained_conditions_)
+        baseline.train(datasplitter_kwargs={"external_indexing": list(split.sets)})
+        missing = set(labelling.vocabulary(tested)) - set(baseline.trained_conditions_)
         if name == ADDITIVE and missing:
             few = ", ".join(sorted(missing)[:5])
             notes.append(f"The additive baseline does not apply, as single effects were not measured: {few}.")
@@ -271,36 +313,41 @@ def _train_baselines(
 
 
 def _predict(
-    adata: AnnData, model: models.SENAVAE, wanted: Sequence[str], cells: NDArray[np.int64], design: Design, *, seed: int
+    adata: AnnData, model: models.SENAVAE, wanted: Sequence[str], split: Split, setup: Mapping[str, Any], *, seed: int
 ) -> AnnData:
     """Predicted cells on the log scale, scored with the measured ones."""
-    from anndata import AnnData
-
-    labels = adata.obs[design.key].iloc[cells].astype(str)
-    controls = cells[(labels == design.control).to_numpy()]
+    controls = np.union1d(split.start, split.reference)
     predicted = model.predict(perturbation=wanted, indices=controls, rng=seed)
     if model.module.likelihood == "nb":
         predicted.layers[COUNTS] = np.asarray(predicted.X)
         predicted.X = model._to_log_scale(np.asarray(predicted.X))
         predicted.uns[Key.uns.PREDICTION][Key.uns.CONTROL_MEAN] = np.asarray(adata.X[controls].mean(axis=0)).ravel()
-    real = AnnData(
-        adata.X[cells], obs=pd.DataFrame({Key.obs.PERTURBATION: labels}), var=pd.DataFrame(index=adata.var_names)
+    real = adata.copy()
+    real.obs[Key.obs.PERTURBATION] = adata.obs[setup["perturbation_key"]]
+    tl.score_prediction(
+        predicted,
+        real,
+        reference=setup["control"],
+        reference_cells=split.reference,
+        train_cells=np.union1d(split.train, split.validation),
+        delimiter=setup["delimiter"],
+        metrics=METRICS,
+        rng=seed,
     )
-    tl.score_prediction(predicted, real, reference=design.control, delimiter=design.delimiter, rng=seed)
     return predicted
 
 
-def _explain(adata: AnnData, model: models.SENAVAE, design: Design) -> None:
+def _explain(adata: AnnData, model: models.SENAVAE, setup: Mapping[str, Any]) -> None:
     """Activities, tests, graph and targets."""
     has_sets = bool(model.gene_set_names_)
-    counts = adata.obs[design.key].value_counts()
+    counts = adata.obs[setup["perturbation_key"]].value_counts()
     tl.pathway_activity(adata, model if has_sets else None)
     tl.differential_activity(
         adata,
-        groupby=design.key,
-        reference=design.control,
-        groups=[str(label) for label in counts.index[counts >= 2] if label != design.control],
-        delimiter=design.delimiter,
+        groupby=setup["perturbation_key"],
+        reference=setup["control"],
+        groups=[str(label) for label in counts.index[counts >= 2] if label != setup["control"]],
+        delimiter=setup["delimiter"],
     )
     tl.causal_graph(adata, model, n_sets=10 if has_sets else 0)
 

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpi._screen._split_cells import Split, split_cells
+from scpi._screen._split import Split, split_cells
+from scpi._sequence import as_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
-    from scpi.screen._design import Design
+    from scpi._screen._labels import Labelling
 
-# Shares for training and validation; the rest is the test set. Every measured change is taken against test controls, so
-# that these need be many, and where whole conditions are tested no other cells need be.
-_SHARES_CONTROL = (0.6, 0.1)
-_SHARES_CONDITIONS = (0.9, 0.1)
-_SHARES_CELLS = (0.7, 0.1)
+# Fractions for training and validation; the rest is the test set. Every measured change is taken against test controls,
+# so that these need be many, and where whole conditions are tested no other cells need be.
+_OF_CONTROLS = (0.6, 0.1)
+_OF_CONDITIONS = (0.9, 0.1)
+_OF_CELLS = (0.7, 0.1)
 _MIN_CELLS = 10
 
 
 def choose_held_out(
     labels: pd.Series,
-    held_out: Sequence[str] | Literal["auto"],
+    held_out: Sequence[str] | str,
     *,
     share: float,
-    design: Design,
+    labelling: Labelling,
     rng: np.random.Generator,
 ) -> list[str]:
     """Conditions to hold out.
@@ -38,12 +39,12 @@ def choose_held_out(
     labels
         Canonical label of each cell.
     held_out
-        Conditions, or ``"auto"`` for a share of the combinations, of those whose members were also measured alone where
-        there are any.
+        Conditions, or ``"auto"`` for a fraction of the combinations, of those whose members were also measured alone
+        where there are any.
     share
-        Share of the combinations for ``"auto"``.
-    design
-        How the screen is labelled.
+        Fraction of the combinations for ``"auto"``.
+    labelling
+        How labels are written.
     rng
         Generator of the choice.
 
@@ -54,21 +55,22 @@ def choose_held_out(
     counts = labels.value_counts()
     measured = {str(label) for label in counts.index[counts > 0]}
     if held_out != "auto":
-        wanted = sorted({design.canonical(label) for label in held_out})
+        wanted = sorted({labelling.canonical(label) for label in as_list(held_out)})
         unknown = [label for label in wanted if label not in measured]
         if unknown:
             msg = f"`held_out` names {unknown}, which no cell is labelled with."
             raise ValueError(msg)
-        if design.control in wanted:
-            msg = f"`held_out` names the control {design.control!r}, which training needs."
+        if labelling.control in wanted:
+            msg = f"`held_out` names the control {labelling.control!r}, which training needs."
             raise ValueError(msg)
         return wanted
     if not 0 < share < 1:
         msg = f"`held_out_share` must be above 0 and below 1, got {share}."
         raise ValueError(msg)
-    members = {label: design.members(label) for label in sorted(measured)}
-    combinations = [label for label, parts in members.items() if len(parts) > 1 and counts[label] >= _MIN_CELLS]
-    additive = [label for label in combinations if all(part in measured for part in members[label])]
+    combinations = [
+        label for label in sorted(measured) if labelling.is_combination(label) and counts[label] >= _MIN_CELLS
+    ]
+    additive = [label for label in combinations if measured.issuperset(labelling.members(label))]
     candidates = additive or combinations
     if not candidates:
         return []
@@ -76,27 +78,37 @@ def choose_held_out(
     return sorted(str(label) for label in rng.choice(candidates, size=n_held_out, replace=False))
 
 
-def split_screen(labels: pd.Series, held_out: Sequence[str], *, design: Design, rng: np.random.Generator) -> Split:
-    """Divide cells into training, validation and test sets.
+def split_screen(
+    labels: pd.Series, held_out: Sequence[str], *, labelling: Labelling, rng: np.random.Generator
+) -> Split:
+    """Divide cells into training, validation and test sets, and the controls that no model was fitted to into halves.
 
     Parameters
     ----------
     labels
         Canonical label of each cell.
     held_out
-        Conditions that are in the test set as a whole. Without any, a share of the cells of every condition is.
-    design
-        How the screen is labelled.
+        Conditions that are in the test set as a whole. Without any, a fraction of the cells of every condition is.
+    labelling
+        How labels are written.
     rng
         Generator of the permutations.
+
+    Returns
+    -------
+    The sets. Predictions start from one half of the controls in the validation and the test set (``start``), and the
+    measured change is taken against the other (``reference``).
     """
     codes = labels.cat.codes.to_numpy().astype(np.int64)
-    is_control = (labels == design.control).to_numpy()
+    is_control = (labels == labelling.control).to_numpy()
     tested = labels.isin(held_out).to_numpy()
-    shares = _SHARES_CONDITIONS if held_out else _SHARES_CELLS
+    fractions = _OF_CONDITIONS if held_out else _OF_CELLS
     parts = []
-    for rows, (train, validation) in ((is_control, _SHARES_CONTROL), (~is_control, shares)):
+    for rows, (train, validation) in ((is_control, _OF_CONTROLS), (~is_control, fractions)):
         cells = np.flatnonzero(rows)
         split = split_cells(codes[cells], train_size=train, validation_size=validation, held_out=tested[cells], rng=rng)
-        parts.append([cells[part] for part in split])
-    return Split(*(np.sort(np.concatenate(pair)) for pair in zip(*parts, strict=True)))
+        parts.append([cells[part] for part in split.sets])
+    train, validation, test = (np.sort(np.concatenate(pair)) for pair in zip(*parts, strict=True))
+    unseen = rng.permutation(np.concatenate([cells[is_control[cells]] for cells in (validation, test)]))
+    start, reference = (np.sort(half) for half in np.array_split(unseen, 2))
+    return Split(train=train, validation=validation, test=test, start=start, reference=reference)

@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from scpi.screen._result import ScreenResult
 
 _COLUMNS = {"pearson": "r", "pearson_top": "r top20", "rmse": "RMSE", "energy_distance": "energy"}
-_DIFFERENCE = "r against additive"
+# The report has room for more
+_OF_REPORT = _COLUMNS | {
+    "pearson_perturbed": "r, perturbed",
+    "r2_weighted": "weighted R²",
+    "de_jaccard": "DE genes",
+    "discrimination": "discrimination",
+}
+_WORDS = {
+    "additive": "adding single effects",
+    "linear": "a linear model of the effects",
+    "mean change": "the mean change of all conditions",
+}
 # Without edges, the table of scores fits into 80 columns
 _STYLE: dict[str, Any] = {
     "title_justify": "left",
@@ -33,20 +44,31 @@ class ScoreRow(NamedTuple):
     difference: str
 
 
-def score_header(result: ScreenResult) -> list[str]:
-    """Names of the columns of :func:`score_rows`."""
-    header = ["model", *_COLUMNS.values()]
-    return [*header, _DIFFERENCE] if "difference" in result.summary else header
+def score_header(result: ScreenResult, *, brief: bool = False) -> list[str]:
+    """Names of the columns of :func:`score_rows`.
+
+    Parameters
+    ----------
+    result
+        Results of a run.
+    brief
+        Whether there is room for the first columns only.
+    """
+    header = ["model", *(_COLUMNS if brief else _OF_REPORT).values()]
+    return [*header, f"r against {result.baseline}"] if "difference" in result.summary else header
 
 
-def score_rows(result: ScreenResult) -> list[ScoreRow]:
+def score_rows(result: ScreenResult, *, brief: bool = False) -> list[ScoreRow]:
     """Mean scores of each model, and the paired difference of the correlation with its interval.
 
     Parameters
     ----------
     result
         Results of a run.
+    brief
+        Whether there is room for the first columns only.
     """
+    columns = _COLUMNS if brief else _OF_REPORT
     rows = []
     for name in result.summary["model"].unique():
         own = result.summary[result.summary["model"] == name].set_index("metric")
@@ -54,7 +76,7 @@ def score_rows(result: ScreenResult) -> list[ScoreRow]:
         if "difference" in own and math.isfinite(own.loc["pearson", "difference"]):
             at = own.loc["pearson"]
             difference = f"{at['difference']:+.3f} [{at['low']:+.3f}, {at['high']:+.3f}]"
-        rows.append(ScoreRow(str(name), [_number(own["mean"].get(metric)) for metric in _COLUMNS], difference))
+        rows.append(ScoreRow(str(name), [_number(own["mean"].get(metric)) for metric in columns], difference))
     return rows
 
 
@@ -69,22 +91,23 @@ def score_table(result: ScreenResult) -> Table:
     n = result.scores["perturbation"].nunique()
     what = f"{n} combinations that no model was trained on" if result.held_out else f"{n} perturbations, unseen cells"
     table = Table(title=f"Predicted change of {what}", **_STYLE)
-    for position, name in enumerate(score_header(result)):
+    for position, name in enumerate(score_header(result, brief=True)):
         table.add_column(name, justify="left" if position == 0 else "right", no_wrap=True)
     with_difference = "difference" in result.summary
-    for position, row in enumerate(score_rows(result)):
+    for position, row in enumerate(score_rows(result, brief=True)):
         cells = [row.model, *row.values, *([row.difference] if with_difference else [])]
         table.add_row(*cells, style="bold" if position == 0 else None)
     table.caption = (
         "Means over perturbations: correlation of the change, of all genes and of the 20 that change most; its error; "
-        "energy distance of predicted and measured cells; paired difference with 95 % interval. Split-half ceiling: one "
-        "half of the measured cells against the other. Ceiling, all cells: the same after Spearman and Brown."
+        "energy distance of predicted and measured cells; paired difference from the best baseline with 95 % interval. "
+        "Split-half ceiling: one half of the measured cells against the other. Perfect prediction: the largest correlation "
+        "that the noise of the measured cells allows."
     )
     return table
 
 
 def verdict(result: ScreenResult) -> str:
-    """Say in a sentence whether the model predicts better than adding effects.
+    """Say in a sentence whether the model predicts better than the best baseline.
 
     Parameters
     ----------
@@ -94,14 +117,15 @@ def verdict(result: ScreenResult) -> str:
     own = result.summary[(result.summary["model"] == result.summary["model"].iloc[0])].set_index("metric")
     at = own.loc["pearson"]
     score = f"The predicted change correlates with the measured one at r = {at['mean']:.3f} on average"
-    if "difference" not in at or not math.isfinite(at["difference"]):
+    if result.baseline is None or not math.isfinite(at["difference"]):
         return f"{score}."
     interval = f"{at['difference']:+.3f}, 95 % interval {at['low']:+.3f} to {at['high']:+.3f}"
-    if at["low"] > 0:
-        return f"{score}, better than adding single effects ({interval})."
-    if at["high"] < 0:
-        return f"{score}, worse than adding single effects ({interval})."
-    return f"{score}, not distinguishable from adding single effects ({interval})."
+    how = "better than" if at["low"] > 0 else "worse than" if at["high"] < 0 else "not distinguishable from"
+    words = _WORDS.get(result.baseline, result.baseline)
+    if not result.held_out and result.baseline == "additive":
+        # There is nothing to add where the same perturbation was trained on
+        words = "the mean of the training cells"
+    return f"{score}, {how} the best baseline, {words} ({interval})."
 
 
 def truth_lines(result: ScreenResult) -> list[tuple[str, str]]:

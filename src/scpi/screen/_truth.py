@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from scpi._screen._labels import Labelling
+
 _PARTS = ("conditions", "lfc", "additive_lfc", "graph", "targets")
 _PROGRAM = "program_"
 
 
-def compare_with_truth(adata: AnnData, held_out: Sequence[str], *, delimiter: str) -> dict[str, Any] | None:
+def compare_with_truth(adata: AnnData, held_out: Sequence[str], *, labelling: Labelling) -> dict[str, Any] | None:
     """Compare targets, graph and gene sets with those that :func:`scpi.datasets.plant_screen` planted.
 
     Parameters
@@ -30,8 +32,8 @@ def compare_with_truth(adata: AnnData, held_out: Sequence[str], *, delimiter: st
         Screen with a truth, the results of ``tl.causal_graph`` and of ``tl.differential_activity``.
     held_out
         Combinations for which to say how wrong it is to add effects; all combinations if empty.
-    delimiter
-        What separates the members of a combination.
+    labelling
+        How the labels of the screen are written.
 
     Returns
     -------
@@ -46,7 +48,7 @@ def compare_with_truth(adata: AnnData, held_out: Sequence[str], *, delimiter: st
     graph = np.asarray(truth["graph"])
     estimated = _graph_of_perturbations(adata, list(found["factor"]))[np.ix_(np.argsort(factors), np.argsort(factors))]
     return {
-        **_error_of_adding(truth, held_out, delimiter=delimiter),
+        **_error_of_adding(truth, held_out, labelling=labelling),
         "n_perturbations": len(names),
         "targets_recovered": target_recovery(factors, np.unique(found["factor"], return_inverse=True)[1]),
         "n_factors_used": int(found["factor"].nunique()),
@@ -57,10 +59,10 @@ def compare_with_truth(adata: AnnData, held_out: Sequence[str], *, delimiter: st
     }
 
 
-def _error_of_adding(truth: Any, held_out: Sequence[str], *, delimiter: str) -> dict[str, float]:
+def _error_of_adding(truth: Any, held_out: Sequence[str], *, labelling: Labelling) -> dict[str, float]:
     """How far the sum of the single log fold changes is from the planted ones."""
     members = [frozenset(str(label).split(DELIMITER)) for label in truth["conditions"]]
-    wanted = {frozenset(label.split(delimiter)) for label in held_out}
+    wanted = {frozenset(labelling.members(label)) for label in held_out}
     rows = [index for index, label in enumerate(members) if len(label) > 1 and (not wanted or label in wanted)]
     if not rows:
         return {"additive_error": float("nan"), "additive_pearson": float("nan")}

@@ -10,8 +10,7 @@ from torch import nn
 
 from scpi._screen._matrix import dense_rows
 from scpi.attribution import AttributionTarget
-from scpi.model.base.loading._input_transform import InputTransform
-from scpi.model.base.training._seed import seeded
+from scpi.model.base import InputTransform, seeded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

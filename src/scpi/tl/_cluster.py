@@ -168,7 +168,7 @@ def _train(
 
 def _check_given(model: Any, n_clusters: int | None, layer: str | None, model_kwargs: dict[str, Any]) -> None:
     """A trained model brings its own clusters and settings."""
-    from scpi.model.clustering._model import ClusteringModel
+    from scpi.model.clustering import ClusteringModel
 
     if not isinstance(model, ClusteringModel):
         msg = f"`model` must be one of {list(NETWORKS)} or a clustering network of scpi, not {type(model).__name__}."

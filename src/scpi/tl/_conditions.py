@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scpi._keys import Key
-from scpi.model.base._constants import KEYS
+from scpi.model.base import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import ArrayLike, NDArray
 
-    from scpi.model.base._screen_model import ScreenModel
+    from scpi.model.base import ScreenModel
 
 
 class Condition(NamedTuple):

@@ -294,7 +294,7 @@ def _median(
         raise ValueError(msg)
     # Needs torch, which the other statistics do without
     from scpi.attribution import attribute_batches
-    from scpi.model.base.targets import attribution_target
+    from scpi.model import attribution_target
     from scpi.tl._gradient_input import expression_of_model
 
     target = attribution_target(model, "latent")

@@ -11,7 +11,8 @@ import pandas as pd
 from scvi import REGISTRY_KEYS
 
 from scpi._slots import listed, tested_layers
-from scpi.model.base.targets import attribution_target, has_logits
+from scpi.model import attribution_target
+from scpi.model.base import has_logits
 
 if TYPE_CHECKING:
     from anndata import AnnData

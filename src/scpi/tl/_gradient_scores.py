@@ -12,7 +12,7 @@ from scpi._groups import other_mean
 from scpi._screen._matrix import sums
 from scpi.attribution import attribute_cells, attribute_groups, centroid_logits, contrast
 from scpi.de import log_means, shrink_effects
-from scpi.model.base.targets import attribution_target
+from scpi.model import attribution_target
 from scpi.tl._classifier import train_classifier
 
 if TYPE_CHECKING:

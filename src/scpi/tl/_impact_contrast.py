@@ -15,7 +15,7 @@ from scpi._view import View
 from scpi._warn import warn_user
 from scpi.attribution import attribute_batches
 from scpi.de import false_discovery_control
-from scpi.model.base.targets import attribution_target
+from scpi.model import attribution_target
 from scpi.tl._gene_set_impact import check_numbers, choose_sets
 from scpi.tl._gradient_input import expression_of_model
 from scpi.tl._impact._cells import sample_means

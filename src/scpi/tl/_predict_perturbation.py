@@ -10,8 +10,7 @@ from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._slots import result_params
 from scpi._view import View
-from scpi.model.base._constants import KEYS
-from scpi.model.base._screen_model import ScreenModel
+from scpi.model.base import KEYS, ScreenModel
 from scpi.tl._conditions import Condition, find_contexts, find_doses, find_labels, tabulate, warn_of_extrapolation
 from scpi.tl._measured_change import measured_change
 

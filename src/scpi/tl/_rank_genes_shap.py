@@ -225,7 +225,7 @@ def _of_model(
     from scvi import REGISTRY_KEYS
 
     from scpi.attribution import attribute_groups, contrast
-    from scpi.model.base.targets import attribution_target
+    from scpi.model import attribution_target
 
     target = attribution_target(model, "logit")
     tested, reference = task.plan.tested, task.plan.reference_name

@@ -12,7 +12,7 @@ from scpi._slots import listed, result_params
 from scpi._view import View
 from scpi._warn import warn_user
 from scpi.attribution import attribute_units, decoder_effect, latent_traversal, methods
-from scpi.model.base.targets import attribution_target, decoder_target
+from scpi.model import attribution_target, decoder_target
 from scpi.tl._cell_store import CellStore, cells_at_a_time
 from scpi.tl._gradient_input import expression_of_model
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,18 +11,24 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._rng import as_generator
+from scpi._scoring._metrics import LOWER_IS_BETTER, METRICS, check_metrics
+from scpi._scoring._noise_ceiling import noise_ceiling
+from scpi._scoring._prediction import N_CELLS, Prediction
+from scpi._scoring._score import score
+from scpi._scoring._training_cells import N_COMPONENTS, components_of, perturbed_mean_of
+from scpi._screen._checks import as_indices
+from scpi._screen._labels import Labelling
 from scpi._slots import listed, read_labels, result_params
-from scpi.metrics import energy_distance, mmd, score_change, split_half_ceiling
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import ArrayLike, NDArray
 
-_OF_CHANGE = ("pearson", "pearson_top", "rmse", "r2", "sign_accuracy")
-_OF_CELLS = ("mmd", "energy_distance")
+    from scpi._scoring._controls import ReferenceCells
+    from scpi._screen._labels import Control
 
 
 @fill
@@ -31,13 +37,14 @@ def score_prediction(
     real: AnnData | MuData,
     *,
     groupby: str = Key.obs.PERTURBATION,
-    reference: str = "control",
+    reference: Control | Sequence[Control] = "control",
     layer: str | None = None,
-    control_indices: ArrayLike | None = None,
-    metrics: Sequence[str] | None = None,
-    top_k: int = 20,
-    n_cells_max: int = 1000,
-    delimiter: str = "+",
+    reference_cells: ReferenceCells | ArrayLike = "apart",
+    train_cells: ArrayLike | None = None,
+    metrics: Sequence[str] | str | None = None,
+    n_cells: int = N_CELLS,
+    n_components: int | None = N_COMPONENTS,
+    delimiter: str | None = "+",
     rng: int | np.random.Generator | None = 0,
     mod: str | None = None,
     copy: bool = False,
@@ -46,33 +53,37 @@ def score_prediction(
 
     The real change is the mean of the real cells of a perturbation less that of the real control cells. The predicted
     change is the mean of the predicted cells less that of the control cells that the prediction started from. Next to
-    the scores stand what no change would score, and the ceiling that the noise of the measurement sets. To be fair
-    to what was learned, give real cells that the model has not seen.
+    the scores stand what no change would score, and what the noise of the measurement leaves to be predicted. To be fair
+    to what was learned, give real cells that the model has not seen, of the context that was predicted.
 
     Parameters
     ----------
     adata
-        Predicted cells x genes, as the `predict` of a model returns them. The mean of the control cells that they
-        started from is `adata.uns["prediction"]["control_mean"]`; without it that of the real control cells is taken.
+        Predicted cells x genes, as the `predict` of a model returns them. `adata.obs["source_cell"]` names the control
+        cell that each started from. Where it does not, or these cells are not in `real`, the mean of the control cells is
+        that of `adata.uns["prediction"]["control_mean"]`, or else of the real control cells.
     real
         Real cells, with at least the genes of the prediction, on the same scale.
     groupby
-        Column of `obs` with the perturbation, in both. The order within a combination does not matter.
+        Column of `obs` with the perturbation, in both. Labels are read as in the models: the order within a combination
+        does not matter, and "A" combined with the control is "A".
     reference
-        Label of the control cells in `real`.
+        Label or labels of the control cells in `real`.
     layer
-        Entry of `layers` of `real` to compare with, in place of its `X`.
-    control_indices
-        Which cells of `real` to take as control (indices or a boolean mask), such as those that a model has not
-        seen; all with the label `reference` if `None`.
-    metrics
-        Which of `"pearson"`, `"pearson_top"`, `"rmse"`, `"r2"`, `"sign_accuracy"` (of the change, see
-        :func:`scpi.metrics.score_change`), `"mmd"` (squared, without bias, one set of bandwidths for all
-        perturbations) and `"energy_distance"` (of the cells) to compute; all if `None`.
-    top_k
-        Number of genes of `"pearson_top"`: those whose real change is largest.
-    n_cells_max
-        Most cells of a kind that the metrics of cells use, drawn at random.
+        Entry of `layers` of `real` to compare with; its `X` if `None`.
+    reference_cells
+        Control cells of `real` that the real change is taken against. With `"apart"` half of them, first those that no
+        prediction started from, and predicted cells that started from this half are left out, so that the noise of a shared
+        control does not pass for skill; all of them where the prediction started from cells that are not in `real`. With
+        `"all"` all of them; or the positions of these cells, or a mask.
+    train_cells
+        Cells of `real` that the model learned from, by position or as a mask. The perturbed ones are not compared with,
+        and principal components and the mean of the perturbed conditions are those of these cells, as in
+        :func:`scpi.benchmark.evaluate`. If `None`, all cells serve for both.
+    %(metrics)s
+    n_cells
+        Maximum number of cells of a kind in metrics that compare cells, drawn at random.
+    %(n_components)s
     %(delimiter)s
     %(rng)s
     mod
@@ -88,10 +99,11 @@ def score_prediction(
     `adata.uns['prediction']['perturbations']` : :class:`numpy.ndarray`
         The perturbations, as the columns of the changes.
     `adata.uns['prediction']['scores']` : :class:`pandas.DataFrame`
-        One row for each perturbation: `perturbation`, `status` (if the prediction has it), `n_predicted`, `n_real`,
-        the metrics, `rmse_no_change`, `mmd_no_change` and `energy_distance_no_change` (of the control cells in place
-        of predicted ones), and `pearson_ceiling` (one half of the real cells against the other). NaN where there are
-        no real cells, or too few.
+        One row for each perturbation: `perturbation`, `status` (if the prediction has it), `n_predicted`, `n_real`, and
+        the metrics. After each error and distance stands what no change would score (such as `rmse_no_change`), after
+        each correlation the score of one half of the real cells against the other (`pearson_ceiling`) and that of a perfect
+        prediction (`pearson_perfect`), see :func:`scpi.benchmark.noise_ceiling`. NaN where there are no real cells, or
+        too few.
 
     Raises
     ------
@@ -102,46 +114,50 @@ def score_prediction(
         value is not finite.
     """
     measured = resolve_modality(real, mod)
-    chosen = [*_OF_CHANGE, *_OF_CELLS] if metrics is None else list(metrics)
-    unknown = [name for name in chosen if name not in (*_OF_CHANGE, *_OF_CELLS)]
-    if unknown:
-        msg = f"Unknown metrics {listed(unknown)}: choose from {listed((*_OF_CHANGE, *_OF_CELLS))}."
-        raise ValueError(msg)
+    chosen = check_metrics(metrics)
     values = _real_values(adata, measured, layer)
-    predicted_labels = _canonical(read_labels(adata, groupby), delimiter)
-    real_labels = _canonical(read_labels(real, groupby, mod=mod), delimiter)
-    control = _control_rows(real_labels, reference, control_indices)
-    perturbations = [label for label in dict.fromkeys(predicted_labels) if label and label != reference]
-    rows = {label: np.flatnonzero(real_labels == label) for label in perturbations}
+    labelling = Labelling.of(reference, delimiter)
+    predicted_labels = _labels(read_labels(adata, groupby), labelling)
+    real_labels = _labels(read_labels(real, groupby, mod=mod), labelling)
+    perturbations = [label for label in dict.fromkeys(predicted_labels) if label and label != labelling.control]
+    train = np.arange(0) if train_cells is None else as_indices(np.asarray(train_cells), len(real_labels))
+    is_measured = np.isin(np.arange(len(real_labels)), train, invert=True)
+    rows = {label: np.flatnonzero((real_labels == label) & is_measured) for label in perturbations}
     if not any(len(found) for found in rows.values()):
         msg = (
             f"None of the predicted perturbations is in `real`: predicted are {listed(perturbations)}, "
             f"real are {listed(sorted(set(real_labels) - {''}))}."
         )
         raise ValueError(msg)
-
-    cells = _Cells(values=values, control=control, n_max=n_cells_max, generator=as_generator(rng))
-    control_mean = _mean(values[control])
-    start_mean = _start_mean(adata, control_mean)
-    n_genes = adata.n_vars
-    change_predicted, change_real = np.full((2, n_genes, len(perturbations)), np.nan)
-    records = []
-    for column, label in enumerate(perturbations):
-        made = adata.X[np.flatnonzero(predicted_labels == label)]
-        change_predicted[:, column] = _mean(made) - start_mean
-        record: dict[str, Any] = {"perturbation": label}
-        if Key.obs.STATUS in adata.obs:
-            record["status"] = str(adata.obs[Key.obs.STATUS].iloc[np.flatnonzero(predicted_labels == label)[0]])
-        record |= {"n_predicted": made.shape[0], "n_real": len(rows[label])}
-        if len(rows[label]):
-            change_real[:, column] = _mean(values[rows[label]]) - control_mean
-            record |= _scores(change_real[:, column], change_predicted[:, column], chosen, top_k)
-            record |= cells.scores(made, rows[label], chosen)
-        records.append(record)
-    scores = pd.DataFrame(records)
-    for name in ("perturbation", "status"):
-        if name in scores:
-            scores[name] = scores[name].astype(object)
+    generator = as_generator(rng)
+    controls = _find_controls(adata, measured.obs_names, real_labels, labelling, reference_cells, generator)
+    train = (
+        np.arange(len(real_labels)) if train_cells is None else as_indices(np.asarray(train_cells), len(real_labels))
+    )
+    perturbed = train[~np.isin(real_labels[train], ["", labelling.control])]
+    shared: dict[str, Any] = {
+        "reference": values[controls.reference],
+        "perturbed_mean": perturbed_mean_of(
+            values.__getitem__, perturbed, np.unique(real_labels[perturbed], return_inverse=True)[1], chosen
+        ),
+        "components": components_of(values.__getitem__, train, n_components, chosen),
+        "n_cells": n_cells,
+        "seed": int(generator.integers(2**31)),
+    }
+    made = adata.X.tocsr() if sparse.issparse(adata.X) else np.asarray(adata.X)
+    start_mean = _start_mean(adata)
+    predictions = {}
+    for label in perturbations:
+        cells = np.flatnonzero((predicted_labels == label) & controls.is_apart)
+        start = values[controls.start[cells] if controls.start is not None else controls.others]
+        if controls.start is None and start_mean is not None:
+            start = start_mean[None]
+        predictions[label] = Prediction(real=values[rows[label]], predicted=made[cells], start=start, **shared)
+    scores, changes = _table(adata, predictions, chosen, generator)
+    if Key.obs.STATUS in adata.obs:
+        first = {label: np.flatnonzero(predicted_labels == label)[0] for label in perturbations}
+        status = [str(adata.obs[Key.obs.STATUS].iloc[first[label]]) for label in perturbations]
+        scores.insert(1, "status", np.array(status, dtype=object))
 
     result = adata.copy() if copy else None
     target = adata if result is None else result
@@ -149,79 +165,114 @@ def score_prediction(
     stored["perturbations"] = np.array(perturbations, dtype=object)
     stored["scores"] = scores
     stored["score_params"] = result_params(
-        groupby=groupby, reference=reference, layer=layer, top_k=top_k, n_cells_max=n_cells_max, n_control=len(control)
+        groupby=groupby,
+        reference=list(labelling.controls),
+        layer=layer,
+        n_cells=n_cells,
+        n_components=n_components,
+        n_reference=len(controls.reference),
     )
-    target.varm[Key.varm.CHANGE_PREDICTED] = change_predicted
-    target.varm[Key.varm.CHANGE_REAL] = change_real
+    target.varm[Key.varm.CHANGE_REAL], target.varm[Key.varm.CHANGE_PREDICTED] = changes
     target.uns[Key.uns.PREDICTION] = stored
     return result
 
 
-@dataclass
-class _Cells:
-    """Real cells, for the metrics that compare samples of cells."""
+class _Controls(NamedTuple):
+    """Control cells of the real data, by position."""
 
-    values: Any
-    control: NDArray[np.intp]
-    n_max: int
-    generator: np.random.Generator
-
-    def __post_init__(self) -> None:
-        self.some_control = self.sample(self.values, self.control)
-        # The same bandwidths for all perturbations, so that their discrepancies can be compared
-        spread = 2.0 * float(self.some_control.var(axis=0, ddof=1).sum()) if len(self.some_control) > 1 else 0.0
-        self.bandwidth = spread if spread > 0 else None
-
-    def sample(self, values: Any, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        if len(rows) > self.n_max:
-            rows = np.sort(self.generator.choice(rows, self.n_max, replace=False))
-        return _dense(values[rows])
-
-    def scores(self, made: Any, rows: NDArray[np.intp], chosen: Sequence[str]) -> dict[str, float]:
-        """Metrics of the cells, what the control scores in their place, and the ceiling of the correlation."""
-        scores: dict[str, float] = {}
-        enough = min(len(rows), made.shape[0], len(self.some_control)) > 1
-        if enough and set(chosen) & set(_OF_CELLS):
-            truth = self.sample(self.values, rows)
-            guess = self.sample(made, np.arange(made.shape[0]))
-            if "mmd" in chosen:
-                scores["mmd"] = mmd(truth, guess, base_bandwidth=self.bandwidth)
-                scores["mmd_no_change"] = mmd(truth, self.some_control, base_bandwidth=self.bandwidth)
-            if "energy_distance" in chosen:
-                scores["energy_distance"] = energy_distance(truth, guess)
-                scores["energy_distance_no_change"] = energy_distance(truth, self.some_control)
-        if "pearson" in chosen and min(len(rows), len(self.control)) > 1:
-            ceiling = split_half_ceiling(self.values[rows], self.values[self.control], rng=self.generator)
-            scores["pearson_ceiling"] = ceiling.mean
-        return scores
+    reference: NDArray[np.int64]
+    """Cells that the real change is taken against."""
+    others: NDArray[np.int64]
+    """Cells to take for those that a prediction started from, where it does not say."""
+    start: NDArray[np.int64] | None
+    """Cell that each predicted cell started from; ``None`` where these are not known."""
+    is_apart: NDArray[np.bool_]
+    """Whether each predicted cell started from others than the reference."""
 
 
-def _scores(
-    real: NDArray[np.float64], predicted: NDArray[np.float64], chosen: Sequence[str], top_k: int
-) -> dict[str, Any]:
-    scores: dict[str, Any] = dict(
-        score_change(real, predicted, metrics=[name for name in chosen if name in _OF_CHANGE], top_k=top_k)
+def _find_controls(
+    adata: AnnData,
+    names: pd.Index,
+    labels: NDArray[np.object_],
+    labelling: Labelling,
+    reference_cells: ReferenceCells | ArrayLike,
+    rng: np.random.Generator,
+) -> _Controls:
+    """Choose the reference, and find the predicted cells that started from other cells."""
+    controls = np.flatnonzero(labels == labelling.control)
+    if not len(controls):
+        msg = f"`real` has no control cells {labelling.control!r}: its labels are {listed(sorted(set(labels) - {''}))}."
+        raise ValueError(msg)
+    start = None
+    if Key.obs.SOURCE_CELL in adata.obs and names.is_unique:
+        start = names.astype(str).get_indexer(adata.obs[Key.obs.SOURCE_CELL].astype(str))
+        start = None if (start < 0).any() else start.astype(np.int64)
+    all_cells = np.ones(adata.n_obs, dtype=bool)
+    if not isinstance(reference_cells, str):
+        chosen = np.unique(as_indices(np.asarray(reference_cells), len(labels)))
+        if len(wrong := np.setdiff1d(chosen, controls)) or not len(chosen):
+            msg = f"`reference_cells` has {len(wrong)} cell(s) that are not labelled {labelling.control!r}."
+            raise ValueError(msg)
+    elif reference_cells == "all" or (start is None and _start_mean(adata) is not None):
+        return _Controls(controls, controls, start, all_cells)
+    elif reference_cells == "apart":
+        # Half of the controls, first those that no prediction started from
+        shuffled = rng.permutation(controls)
+        is_used = np.isin(shuffled, [] if start is None else start)
+        chosen = np.sort(shuffled[np.argsort(is_used, kind="stable")][: max(1, len(controls) - len(controls) // 2)])
+    else:
+        msg = f"`reference_cells` must be 'apart', 'all', or positions of control cells, but is {reference_cells!r}."
+        raise ValueError(msg)
+    others = np.setdiff1d(controls, chosen)
+    is_apart = all_cells if start is None else ~np.isin(start, chosen)
+    return _Controls(chosen, others if len(others) else controls, start, is_apart if is_apart.any() else all_cells)
+
+
+def _table(
+    adata: AnnData, predictions: Mapping[str, Prediction], metrics: Sequence[str], rng: np.random.Generator
+) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+    """Scores, one row per perturbation, and the real and predicted changes, genes x perturbations."""
+    measured = {label: one for label, one in predictions.items() if one.real.shape[0] and one.predicted.shape[0]}
+    errors = [name for name in metrics if name in METRICS and name in LOWER_IS_BETTER]
+    correlations = [name for name in metrics if name in METRICS and METRICS[name].is_correlation]
+    found = dict(zip(measured, score(measured.values(), metrics), strict=True))
+    unchanged = dict(zip(measured, score(map(_no_change, measured.values()), errors), strict=True))
+    halves, perfect = (
+        dict(zip(measured, rows, strict=True)) for rows in noise_ceiling(measured.values(), correlations, rng=rng)
     )
-    if "rmse" in scores:
-        scores["rmse_no_change"] = score_change(real, np.zeros_like(real), metrics=["rmse"])["rmse"]
-    return scores
+    records = []
+    changes = np.full((2, adata.n_vars, len(predictions)), np.nan)
+    for column, (label, one) in enumerate(predictions.items()):
+        record: dict[str, Any] = {
+            "perturbation": label,
+            "n_predicted": one.predicted.shape[0],
+            "n_real": one.real.shape[0],
+        }
+        if one.predicted.shape[0]:
+            changes[1, :, column] = one.predicted_change
+        if one.real.shape[0]:
+            changes[0, :, column] = one.real_change
+        for name in metrics:
+            record[name] = found[label][name] if label in found else np.nan
+            if name in errors:
+                record[f"{name}_no_change"] = unchanged[label][name] if label in found else np.nan
+            if name in correlations:
+                record[f"{name}_ceiling"] = halves[label][name] if label in found else np.nan
+                record[f"{name}_perfect"] = perfect[label][name] if label in found else np.nan
+        records.append(record)
+    return pd.DataFrame(records).astype({"perturbation": object}), changes
 
 
-def _dense(values: Any) -> NDArray[np.float64]:
-    return np.asarray(values.toarray() if sparse.issparse(values) else values, dtype=np.float64)
+def _no_change(one: Prediction) -> Prediction:
+    """The control cells as a prediction of themselves."""
+    cells = one.start if one.start.shape[0] > 1 else one.reference
+    return replace(one, predicted=cells, start=cells)
 
 
-def _mean(values: Any) -> NDArray[np.float64]:
-    # Weights in float64, as the mean of a sparse matrix sums in the precision of the matrix
-    return np.asarray(np.full(values.shape[0], 1.0 / values.shape[0]) @ values, dtype=np.float64)
-
-
-def _canonical(labels: pd.Categorical, delimiter: str) -> NDArray[np.object_]:
-    """Label of each cell with the parts of a combination sorted; empty where it is missing."""
-    sorted_parts = [
-        delimiter.join(sorted(part.strip() for part in label.split(delimiter))) for label in labels.categories
-    ]
-    return np.array([*sorted_parts, ""], dtype=object)[labels.codes]
+def _labels(labels: pd.Categorical, labelling: Labelling) -> NDArray[np.object_]:
+    """Canonical label of each cell; empty where it is missing or not assigned."""
+    read = labelling.read(labels)
+    return np.array([*read.categories, ""], dtype=object)[read.codes]
 
 
 def _real_values(adata: AnnData, measured: AnnData, layer: str | None) -> Any:
@@ -249,28 +300,13 @@ def _real_values(adata: AnnData, measured: AnnData, layer: str | None) -> Any:
     return values
 
 
-def _control_rows(labels: NDArray[np.object_], reference: str, indices: ArrayLike | None) -> NDArray[np.intp]:
-    is_control = labels == reference
-    if indices is not None:
-        chosen = np.zeros(len(labels), dtype=bool)
-        chosen[np.asarray(indices)] = True
-        if (chosen & ~is_control).any():
-            msg = f"`control_indices` has {(chosen & ~is_control).sum()} cell(s) that are not labelled {reference!r}."
-            raise ValueError(msg)
-        is_control = chosen
-    rows = np.flatnonzero(is_control)
-    if len(rows) == 0:
-        msg = f"`real` has no control cells {reference!r}: its labels are {listed(sorted(set(labels) - {''}))}."
-        raise ValueError(msg)
-    return rows
-
-
-def _start_mean(adata: AnnData, control_mean: NDArray[np.float64]) -> NDArray[np.float64]:
+def _start_mean(adata: AnnData) -> NDArray[np.float64] | None:
+    """Mean of the control cells that the prediction started from, where it is stored."""
     stored = adata.uns.get(Key.uns.PREDICTION, {})
     if Key.uns.CONTROL_MEAN not in stored:
-        return control_mean
+        return None
     mean = np.asarray(stored[Key.uns.CONTROL_MEAN], dtype=np.float64)
-    if mean.shape != control_mean.shape:
+    if mean.shape != (adata.n_vars,):
         msg = (
             f"`adata.uns['prediction']['control_mean']` has shape {mean.shape}, but there are {adata.n_vars} genes. "
             "Score the prediction before genes are taken from it."

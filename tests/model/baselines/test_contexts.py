@@ -213,31 +213,6 @@ class TestDoses:
         np.testing.assert_allclose(change(model, dosed, "P", dose=2.0), np.log1p(2.0) * slope.mean(0), atol=1e-5)
 
 
-class TestReplicate:
-    def test_measured_cells_of_the_condition_and_context_are_drawn(self, adata):
-        model = trained("Replicate", adata)
-        predicted = model.predict(perturbation=["P", "Q+P"], context="NK", n_cells=5)
-        own = adata[(adata.obs["cell_type"] == "NK") & (adata.obs["perturbation"] == "P")].X.toarray()
-        np.testing.assert_array_equal(np.sort(predicted.X[:5], axis=0), np.sort(own, axis=0))
-        # Twelve of five: each twice, and two of them once more
-        more = model.predict(perturbation="P", context="NK", n_cells=12).X
-        repeats = [int((more == cell).all(1).sum()) for cell in own]
-        assert sorted(repeats) == [2, 2, 2, 3, 3]
-
-    def test_cells_that_were_not_trained_on_are_not_drawn(self, adata):
-        own = np.flatnonzero((adata.obs["cell_type"] == "NK") & (adata.obs["perturbation"] == "P"))
-        rest = np.setdiff1d(np.arange(adata.n_obs), own[2:])
-        scpi.model.Replicate.setup_anndata(adata, context_key="cell_type")
-        model = scpi.model.Replicate(adata)
-        model.train(datasplitter_kwargs={"external_indexing": [rest]})
-        predicted = model.predict(perturbation="P", context="NK", n_cells=4).X
-        np.testing.assert_array_equal(np.unique(predicted, axis=0), np.unique(adata.X[own[:2]].toarray(), axis=0))
-
-    def test_without_measured_cells_there_is_no_replicate(self, adata):
-        with pytest.raises(ValueError, match="No measured cell has this condition in this context"):
-            trained("Replicate", adata).predict(perturbation="P", context="T")
-
-
 def test_the_mean_cell_of_the_contexts(adata):
     predicted = trained("TrainMean", adata).predict(perturbation="Q", context="T").X
     expected = np.mean([mean(adata, c, "Q") for c in CONTEXTS[:3]], axis=0)

@@ -14,7 +14,7 @@ from scpi.model.gene_program._penalties import (
 
 def test_orthonormal_weights_cost_nothing():
     weight = torch.linalg.qr(torch.randn(8, 3, generator=torch.Generator().manual_seed(0))).Q.T
-    assert float(weight_orthogonality(weight)) == pytest.approx(0.0, abs=1e-6)
+    assert float(weight_orthogonality(weight)) == pytest.approx(0.0, abs=1e-5)
     assert float(weight_orthogonality(2.0 * weight)) == pytest.approx(3.0 * 3**0.5, rel=1e-5)
 
 
@@ -56,7 +56,7 @@ def test_units_of_different_genes_do_not_overlap():
     assert float(decoder_overlap(effect)) == 0.0
     # The size of the effect counts, not its sign
     same = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
-    assert float(decoder_overlap(same)) == pytest.approx(1.0)
+    assert float(decoder_overlap(same)) == pytest.approx(1.0, rel=1e-5)
 
 
 @pytest.mark.parametrize("term", [activation_correlation, total_correlation, decoder_overlap])

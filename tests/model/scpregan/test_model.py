@@ -89,7 +89,7 @@ class TestPredictions:
     def test_attribution_targets(self, model):
         x = torch.from_numpy(model.adata.X[:5])
         latent, change = model.attribution_target("latent"), model.attribution_target("change", perturbation="A")
-        assert latent.names == ["unit_0", "unit_1", "unit_2", "unit_3"]
+        assert latent.names == ["latent_0", "latent_1", "latent_2", "latent_3"]
         assert list(change.names) == model.var_names_
         with torch.inference_mode():
             z = model.module.encoder(x)

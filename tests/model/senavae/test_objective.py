@@ -11,7 +11,7 @@ from scipy import stats
 
 from scpi.model.base._constants import KEYS
 from scpi.model.senavae._module import SENAVAEModule, normal_kl, sample_counts
-from scpi.model.senavae._presets import PRESETS, get_preset
+from scpi.model.senavae._presets import PRESETS
 
 N_GENES, N_SETS, N_PERTURBATIONS, D, B = 11, 4, 3, 5, 6
 
@@ -185,8 +185,6 @@ def test_settings_of_the_presets():
         assert not preset.cosine_decay and preset.gradient_clip_algorithm is None
         assert (preset.mmd_start, preset.kl_start, preset.temperature_start) == (5, 10, 5)
         assert not preset.abduct and not preset.causal_posterior and not preset.data_init
-    with pytest.raises(ValueError, match="preset"):
-        get_preset("SENA")
 
 
 def test_plain_layers_start_small():

@@ -10,7 +10,9 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._screen._conditions import read_screen
-from scpi.benchmark.splits._split import choose, make_split
+from scpi._screen._split import leave_out
+from scpi._sequence import as_list
+from scpi.benchmark.splits._choose import choose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,14 +21,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from scpi._screen._labels import Control
-    from scpi.benchmark.splits._split import Split
+    from scpi._screen._split import Split
 
 
 @fill
 def leave_combinations_out(
     adata: AnnData,
     *,
-    combinations: Sequence[str] | None = None,
+    combinations: Sequence[str] | str | None = None,
     n_splits: int = 5,
     perturbation_key: str = Key.obs.PERTURBATION,
     control: Control | Sequence[Control] = "control",
@@ -51,16 +53,13 @@ def leave_combinations_out(
     %(delimiter)s
     context_key
         Column of ``adata.obs`` with the contexts: controls are set aside within each.
-    reference_share
-        Share of the controls that is set aside, so that the measured change is taken against cells that no prediction
-        started from. With 0 all of them serve for both.
-    cells
-        Positions of the cells to divide; all if ``None``.
+    %(reference_share)s
+    %(cells)s
     %(rng)s
 
     Returns
     -------
-    One split a part.
+    One split per part.
 
     Raises
     ------
@@ -82,7 +81,7 @@ def leave_combinations_out(
     )
     generator = as_generator(rng)
     if combinations is not None:
-        wanted = [screen.labelling.canonical(label) for label in combinations]
+        wanted = [screen.labelling.canonical(label) for label in as_list(combinations)]
         parts = [choose(wanted, there, "combination")]
     else:
         if not 1 <= n_splits <= len(there):
@@ -91,7 +90,7 @@ def leave_combinations_out(
         shuffled = generator.permutation(np.array(there, dtype=object))
         parts = [sorted(part) for part in np.array_split(shuffled, n_splits)]
     return [
-        make_split(
+        leave_out(
             screen,
             ", ".join(part) if len(parts) == 1 else f"part {number} of {len(parts)}",
             np.isin(screen.perturbation.astype(str), part),

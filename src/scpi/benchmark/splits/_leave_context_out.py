@@ -8,7 +8,8 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._screen._conditions import read_screen
-from scpi.benchmark.splits._split import choose, make_split
+from scpi._screen._split import leave_out
+from scpi.benchmark.splits._choose import choose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from scpi._screen._labels import Control
-    from scpi.benchmark.splits._split import Split
+    from scpi._screen._split import Split
 
 
 @fill
@@ -46,17 +47,13 @@ def leave_context_out(
     %(perturbation_key)s
     %(control)s
     %(delimiter)s
-    reference_share
-        Share of the controls of the context that is set aside, so that the measured change is taken against cells that
-        no prediction started from. With 0 all of them serve for both.
-    cells
-        Positions of the cells to divide, such as the training cells of another split, for settings that are chosen
-        without a look at its test cells; all if ``None``.
+    %(reference_share)s
+    %(cells)s
     %(rng)s
 
     Returns
     -------
-    One split a context, in alphabetic order.
+    One split per context, in alphabetic order.
 
     Raises
     ------
@@ -84,7 +81,7 @@ def leave_context_out(
     enough = [name for name in perturbed if (screen.is_control & (screen.context == name)).sum() >= least]
     generator = as_generator(rng)
     return [
-        make_split(
+        leave_out(
             screen,
             name,
             ~screen.is_control & (screen.context == name),

@@ -10,7 +10,8 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._screen._conditions import read_screen
-from scpi.benchmark.splits._split import make_split
+from scpi._screen._split import leave_out
+from scpi._sequence import as_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from scpi._screen._labels import Control
-    from scpi.benchmark.splits._split import Split
+    from scpi._screen._split import Split
 
 
 @fill
@@ -27,7 +28,7 @@ def leave_doses_out(
     adata: AnnData,
     *,
     dose_key: str,
-    doses: Sequence[float] | None = None,
+    doses: Sequence[float] | float | None = None,
     perturbation_key: str = Key.obs.PERTURBATION,
     control: Control | Sequence[Control] = "control",
     delimiter: str | None = "+",
@@ -51,16 +52,13 @@ def leave_doses_out(
     %(delimiter)s
     context_key
         Column of ``adata.obs`` with the contexts: controls are set aside within each.
-    reference_share
-        Share of the controls that is set aside, so that the measured change is taken against cells that no prediction
-        started from. With 0 all of them serve for both.
-    cells
-        Positions of the cells to divide; all if ``None``.
+    %(reference_share)s
+    %(cells)s
     %(rng)s
 
     Returns
     -------
-    One split a dose, in ascending order.
+    One split per dose, in ascending order.
 
     Raises
     ------
@@ -79,7 +77,7 @@ def leave_doses_out(
         cells=cells,
     )
     there = np.unique(screen.dose[~screen.is_control & (screen.dose > 0)])
-    wanted = there[1:-1] if doses is None else np.unique(np.asarray(doses, dtype=np.float64))
+    wanted = there[1:-1] if doses is None else np.unique(np.asarray(as_list(doses), dtype=np.float64))
     unknown = np.setdiff1d(wanted, there)
     if len(unknown) or not len(wanted):
         what = f"no dose {unknown.tolist()}" if len(unknown) else "no dose between two others"
@@ -87,7 +85,7 @@ def leave_doses_out(
         raise ValueError(msg)
     generator = as_generator(rng)
     return [
-        make_split(
+        leave_out(
             screen,
             f"{dose:g}",
             ~screen.is_control & (screen.dose == dose),

@@ -8,7 +8,7 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._screen._conditions import read_screen
-from scpi.benchmark.splits._split import draw, make_split
+from scpi._screen._split import draw_fraction, leave_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from scpi._screen._labels import Control
-    from scpi.benchmark.splits._split import Split
+    from scpi._screen._split import Split
 
 
 @fill
@@ -35,13 +35,13 @@ def random_cells(
     cells: ArrayLike | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> list[Split]:
-    """Leave a random share of the cells of every condition out, controls included: the easiest question.
+    """Leave a random fraction of the cells of every condition out, controls included: the easiest question.
 
     Parameters
     ----------
     %(adata)s
     test_size
-        Share of the cells of a condition in a context that is left out, of the controls for reference.
+        Fraction of the cells of a condition in a context that is left out; as many of the controls are the reference.
     n_splits
         Number of independent draws.
     %(perturbation_key)s
@@ -49,13 +49,12 @@ def random_cells(
     %(delimiter)s
     context_key, dose_key
         Columns of ``adata.obs`` with contexts and doses, within which the cells are drawn.
-    cells
-        Positions of the cells to divide; all if ``None``.
+    %(cells)s
     %(rng)s
 
     Returns
     -------
-    One split a draw.
+    One split per draw.
 
     Raises
     ------
@@ -78,10 +77,10 @@ def random_cells(
     )
     generator = as_generator(rng)
     return [
-        make_split(
+        leave_out(
             screen,
             f"draw {number}",
-            draw(~screen.is_control, screen.stratum, test_size, generator),
+            draw_fraction(~screen.is_control, screen.stratum, test_size, generator),
             reference_share=test_size,
             rng=generator,
         )

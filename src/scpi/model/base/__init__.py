@@ -1,1 +1,5 @@
-"""What the families of models share."""
+"""What a new family of models is built from."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

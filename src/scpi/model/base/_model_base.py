@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from anndata import AnnData
@@ -16,15 +16,24 @@ from scpi._screen._checks import NORMAL_ADVICE, check_annotations, check_express
 from scpi._screen._matrix import dense_rows
 from scpi._slots import find_layer
 from scpi.model.base._constants import KEYS
+from scpi.model.base.setup._methods import complete_setup
+from scpi.model.base.setup._register import register
 from scpi.model.base.setup._rollback import unchanged_on_failure
+from scpi.model.base.training._seed import resolve_seed, seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     import pandas as pd
     from mudata import MuData
     from numpy.typing import NDArray
+
+    from scpi.model.base.setup._declaration import Field
+
+
+# What a model of counts alone advises
+COUNTS_ADVICE = "Name the layer that holds them (`layer=`)."
 
 
 class ModelBase(BaseModelClass):
@@ -37,12 +46,45 @@ class ModelBase(BaseModelClass):
     _advice = NORMAL_ADVICE
     """What to do about expression that is no counts, at the end of the message."""
 
+    _fields: ClassVar[tuple[Field, ...]] = ()
+    """What is registered beside the expression: arguments of `setup_anndata` and `setup_mudata`."""
+
+    preset_: Any
+    """Settings of the network."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        complete_setup(cls)
+
     def __init__(self, adata: AnnData | MuData | None = None, registry: dict[str, Any] | None = None) -> None:
         super().__init__(adata, registry)
         self._checked: AnnData | MuData | None = None
         self._copy: AnnData | MuData | None = None
         if adata is not None:
             self.var_names_: list[str] = self._var(self.adata).index.astype(str).tolist()
+
+    @classmethod
+    def setup_mudata(cls, mdata: MuData, *, modalities: dict[str, str] | None = None, **kwargs: Any) -> None:
+        """Set up a MuData. Every family has its own, made from its :meth:`setup_anndata`.
+
+        Parameters
+        ----------
+        mdata
+            Cells in several modalities.
+        modalities
+            Modality of the expression, as ``"layer"``, and of what else is not in ``mdata.obs``.
+        **kwargs
+            As in :meth:`setup_anndata`.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def _register(cls, data: AnnData | MuData, method: dict[str, Any], **kwargs: Any) -> None:
+        """Register the expression and the fields of the class, with the name and the arguments of a setup."""
+        # Where the likelihood decides, which the constructor is given, these are properties
+        counts, logs = (flag is True for flag in (cls._reads_counts, cls._reads_logs))
+        checks = {"counts": counts, "logs": logs, "advice": cls._advice}
+        cls.register_manager(register(data, method, cls._fields, checks=checks, **kwargs))
 
     @classmethod
     def load(cls, dir_path: str, adata: AnnData | MuData | bool | None = None, **kwargs: Any) -> Self:
@@ -123,6 +165,26 @@ class ModelBase(BaseModelClass):
         """What is registered about a field of ``adata``, after validation."""
         return self.get_anndata_manager(adata, required=True).get_state_registry(key)
 
+    def _statistic(self, key: str, name: str, default: int = 0) -> int:
+        """A number that is registered about a field, such as that of its categories."""
+        found = self.registry["field_registries"].get(key, {}).get("summary_stats", {})
+        return int(found.get(name, default))
+
+    @property
+    def _n_genes(self) -> int:
+        return self._statistic(KEYS.X, "n_vars")
+
+    def _build(
+        self, make: Callable[[], Any], *, seed: int | None, of_preset: Sequence[str] = (), **settings: Any
+    ) -> None:
+        """Make the network from a seed, and describe the model by settings and by attributes of its preset."""
+        self.seed_ = resolve_seed(seed)
+        with seeded(self.seed_):
+            self.module = make()
+        settings |= {name: getattr(self.preset_, name) for name in of_preset}
+        described = ", ".join(f"{name}: {value}" for name, value in settings.items())
+        self._model_summary_string = f"{type(self).__name__} with {described}"
+
     def _has_field(self, key: str) -> bool:
         return bool(self.registry["field_registries"].get(key, {}).get("data_registry"))
 
@@ -177,39 +239,3 @@ def _check_genes(given: pd.Index, wanted: Sequence[str]) -> None:
         else "The genes of the data are not those of the model, in its order. Take `adata[:, model.var_names_].copy()`."
     )
     raise ValueError(msg)
-
-
-def check_modalities(mdata: MuData, modalities: dict[str, str] | None, arguments: Sequence[str]) -> dict[str, str]:
-    """Modality of each argument of a setup.
-
-    Parameters
-    ----------
-    mdata
-        Multimodal data.
-    modalities
-        Modality by argument, as the user gave it.
-    arguments
-        Arguments that stand in a modality.
-
-    Returns
-    -------
-    The checked modalities.
-
-    Raises
-    ------
-    ValueError
-        If the modality of the expression is not said, or an argument or a modality does not exist.
-    """
-    there = list(mdata.mod)
-    if not modalities or "layer" not in modalities:
-        msg = f"`modalities` must say where the expression is, such as {{'layer': {there[0]!r}}}. There are {there}."
-        raise ValueError(msg)
-    unknown = sorted(set(modalities) - set(arguments))
-    if unknown:
-        msg = f"`modalities` has no place for {unknown}; it takes {list(arguments)}."
-        raise ValueError(msg)
-    for argument, modality in modalities.items():
-        if modality is not None and modality not in mdata.mod:
-            msg = f"`modalities[{argument!r}]` is {modality!r}, but the modalities are {there}."
-            raise ValueError(msg)
-    return modalities

@@ -8,7 +8,6 @@ from scpi.model.baselines._mean_delta import MeanDelta
 from scpi.model.baselines._nearest_delta import NearestDelta
 from scpi.model.baselines._no_change import NoChange
 from scpi.model.baselines._pca_shift import PCAShift
-from scpi.model.baselines._replicate import Replicate
 from scpi.model.baselines._ridge_delta import RidgeDelta
 from scpi.model.baselines._train_mean import TrainMean
 from scpi.model.baselines._weighted_delta import WeightedDelta
@@ -22,7 +21,6 @@ __all__ = [
     "NearestDelta",
     "NoChange",
     "PCAShift",
-    "Replicate",
     "RidgeDelta",
     "TrainMean",
     "WeightedDelta",

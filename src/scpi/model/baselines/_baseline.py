@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scpi._docs import fill
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._screen_splitter import ScreenSplitter
@@ -19,16 +20,17 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
+    from scpi.model.base.prediction._predict import Counterfactual
 
+
+@fill
 class Baseline(ScreenModel):
     """Base class of baselines: ``train`` takes means, ``predict`` moves control cells by them.
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+    %(registry)s
     """
 
     _module_cls = ProfilesModule
@@ -82,7 +84,7 @@ class Baseline(ScreenModel):
         self.module.put(self._learn(splitter, n_contexts=n_contexts))
         labels = self._labels(self.adata)[splitter.train_idx]
         self.trained_conditions_ = sorted(set(labels) - {self.control_})
-        self.train_indices, self.validation_indices, self.test_indices = splitter.split
+        self.train_indices, self.validation_indices, self.test_indices = splitter.split.sets
         self.history_: dict[str, Any] = {}
         self.is_trained_ = True
 
@@ -108,21 +110,13 @@ class Baseline(ScreenModel):
         """Change of the mean under the doses ``design`` (n_perturbations,) in a context with mean ``control``."""
         raise NotImplementedError
 
-    def _predict_cells(
-        self,
-        adata: AnnData | MuData,
-        indices: NDArray[np.int64],
-        design: NDArray[np.float32],
-        *,
-        sample: bool,
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
-        predicted = self._expression(adata, indices)
-        if not design.any():
+    def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
+        predicted = self._expression(asked.adata, asked.cells)
+        if not asked.design.any():
             return predicted
-        codes = self._context_codes(adata)[indices]
+        codes = self._context_codes(asked.adata)[asked.cells]
         for code in np.unique(codes):
-            change = self._change(design, self._control_profile(adata, int(code)))
+            change = self._change(asked.design, self._control_profile(asked.adata, int(code)))
             predicted[codes == code] += change.astype(np.float32)
         return predicted
 

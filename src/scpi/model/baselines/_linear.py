@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scpi._docs import fill
 from scpi.model.baselines._baseline import Baseline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@fill
 class Linear(Baseline):
     """Adds effects that are fitted to all training conditions, combinations included, to control cells.
 
@@ -22,10 +24,8 @@ class Linear(Baseline):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+    %(registry)s
     """
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:

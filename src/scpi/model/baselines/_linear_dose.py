@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scpi._docs import fill
 from scpi.model.baselines._baseline import Baseline
 from scpi.model.baselines._contexts import mean_of_conditions
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@fill
 class LinearDose(Baseline):
     """Adds a change that is proportional to the logarithm of the dose plus 1.
 
@@ -22,10 +24,9 @@ class LinearDose(Baseline):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`, with a ``dose_key``.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+        The setup needs a ``dose_key``.
+    %(registry)s
     """
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:

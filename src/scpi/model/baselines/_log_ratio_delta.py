@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scpi._docs import fill
 from scpi.model.base.prediction._fold_changes import from_log_level, log_level
 from scpi.model.baselines._baseline import Baseline
 from scpi.model.baselines._contexts import mean_of_conditions
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@fill
 class LogRatioDelta(Baseline):
     """Multiplies the mean expression of the controls by the mean fold change of the training contexts.
 
@@ -24,10 +26,9 @@ class LogRatioDelta(Baseline):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`, with a ``context_key``.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+        The setup needs a ``context_key``.
+    %(registry)s
     """
 
     _reads_logs = True

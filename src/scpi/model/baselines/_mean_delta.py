@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scpi._docs import fill
 from scpi.model.baselines._baseline import Baseline
 from scpi.model.baselines._contexts import equal_weights, weighted_change
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@fill
 class MeanDelta(Baseline):
     """Adds a mean change to control cells.
 
@@ -21,10 +23,8 @@ class MeanDelta(Baseline):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+    %(registry)s
     """
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:

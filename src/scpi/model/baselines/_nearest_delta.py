@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scpi._docs import fill
 from scpi.model.baselines._baseline import Baseline
 from scpi.model.baselines._contexts import nearest_weights, weighted_change
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@fill
 class NearestDelta(Baseline):
     """Adds the change of the training context whose controls are most like those of the context to predict.
 
@@ -20,10 +22,9 @@ class NearestDelta(Baseline):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`, with a ``context_key``.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+        The setup needs a ``context_key``.
+    %(registry)s
     """
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:

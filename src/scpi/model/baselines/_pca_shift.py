@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.decomposition import PCA
 
+from scpi._docs import fill
 from scpi.model.base._constants import KEYS
 from scpi.model.base.training._presets import at_least
 from scpi.model.baselines._baseline import Baseline
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from scpi.model.base.loading._screen_splitter import ScreenSplitter
 
 
+@fill
 class PCAShift(Baseline):
     """Moves control cells along principal components, by the mean change of other contexts.
 
@@ -30,10 +32,8 @@ class PCAShift(Baseline):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+    %(registry)s
     n_components
         Most components; fewer where there are not as many cells or genes.
     """

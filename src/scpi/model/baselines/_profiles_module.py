@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from scvi.module.base import BaseModuleClass, LossOutput
-
-from scpi.model.base._constants import KEYS
 from scpi.model.base.prediction._profile_buffers import ProfileBuffers
+from scpi.model.base.training._plan_module import PlanModule
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 
-class ProfilesModule(ProfileBuffers, BaseModuleClass):
+class ProfilesModule(ProfileBuffers, PlanModule):
     """Holds profiles, and what else a baseline learns, in the place of a network.
 
     Parameters
@@ -28,23 +26,6 @@ class ProfilesModule(ProfileBuffers, BaseModuleClass):
         """Where the profiles are; scvi-tools asks the parameters, of which there are none."""
         return self.get_buffer("control").device
 
-    def _get_inference_input(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {"x": tensors[KEYS.X]}
-
-    def inference(self, x: Tensor) -> dict[str, Tensor]:
+    def encode(self, x: Tensor) -> Tensor:
         """The cells themselves."""
-        return {"z": x}
-
-    def _get_generative_input(
-        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        return inference_outputs
-
-    def generative(self, z: Tensor) -> dict[str, Tensor]:
-        """The cells themselves."""
-        return {"mean": z}
-
-    def loss(self, *args: Any, **kwargs: Any) -> LossOutput:
-        """A baseline has no objective."""
-        msg = "A baseline is not trained by gradients."
-        raise NotImplementedError(msg)
+        return x

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scpi._docs import fill
 from scpi.model.base.prediction._regression import chosen_ridge_weights
 from scpi.model.baselines._baseline import Baseline
 from scpi.model.baselines._contexts import weighted_change
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@fill
 class RidgeDelta(Baseline):
     """Adds the change that a ridge regression on the mean expression of the controls predicts.
 
@@ -23,10 +25,9 @@ class RidgeDelta(Baseline):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`, with a ``context_key``.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+        The setup needs a ``context_key``.
+    %(registry)s
     """
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:

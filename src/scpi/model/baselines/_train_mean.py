@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scpi._docs import fill
 from scpi.model.baselines._baseline import Baseline
 from scpi.model.baselines._contexts import mean_of_conditions
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
     from numpy.typing import NDArray
 
+    from scpi.model.base.prediction._predict import Counterfactual
 
+
+@fill
 class TrainMean(Baseline):
     """Predicts the mean expression of perturbed training cells for every cell.
 
@@ -23,22 +25,12 @@ class TrainMean(Baseline):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+    %(registry)s
     """
 
-    def _predict_cells(
-        self,
-        adata: AnnData | MuData,
-        indices: NDArray[np.int64],
-        design: NDArray[np.float32],
-        *,
-        sample: bool,
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
-        return np.tile(self._profile(design).astype(np.float32), (len(indices), 1))
+    def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
+        return np.tile(self._profile(asked.design).astype(np.float32), (len(asked.cells), 1))
 
     def _profile(self, design: NDArray[np.float32]) -> NDArray[np.float64]:
         """The cell of a condition."""

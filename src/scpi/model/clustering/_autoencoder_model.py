@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from scpi.attribution import DecoderTarget
-from scpi.model.base.targets import unit_names
 from scpi.model.clustering._model import ClusteringModel
 
 if TYPE_CHECKING:
@@ -36,4 +35,4 @@ class AutoencoderModel(ClusteringModel):
             found: Tensor = decoder(z, torch.ones_like(z[:, :1]))[0]
             return found
 
-        return DecoderTarget(log_mean, unit_names(self.preset_.n_latent))
+        return DecoderTarget(log_mean, self._units())

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
-
+from scpi._docs import fill
 from scpi.model.clustering._contrastive_module import ContrastiveModule
 from scpi.model.clustering._model import ClusteringModel
 from scpi.model.clustering._presets import CONTRASTIVE
 
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
 
-    from scpi.model.clustering._centroids import FindClusters
-
-
+@fill
 class ContrastiveSC(ClusteringModel):
     """Contrastive clustering: an embedding in which two views of a cell are close, and those of others apart.
 
@@ -26,23 +20,9 @@ class ContrastiveSC(ClusteringModel):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
-    preset
-        ``"scpi"`` (default), or the ``"published"`` settings.
-    n_clusters
-        Number of clusters; found on the embedding if ``None``.
-    find_clusters
-        How it is found: ``"stability"`` by the agreement of two halves of the cells, ``"leiden"`` as the communities of
-        a graph of neighbours, which needs the package igraph.
-    resolution
-        Resolution of Leiden.
-    n_latent
-        Dimensions of the embedding; those of the preset if ``None``.
-    seed
-        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    %(setup_adata)s
+    %(registry)s
+    %(clustering_preset)s
     **preset_kwargs
         Other attributes of the preset to change, such as ``temperature``, ``dropout``, ``noise`` or ``augmentation``.
 
@@ -59,29 +39,3 @@ class ContrastiveSC(ClusteringModel):
 
     _presets = CONTRASTIVE
     _module_cls = ContrastiveModule
-
-    def __init__(
-        self,
-        adata: AnnData | MuData | None = None,
-        registry: dict[str, Any] | None = None,
-        *,
-        preset: Literal["scpi", "published"] = "scpi",
-        n_clusters: int | None = None,
-        find_clusters: FindClusters = "stability",
-        resolution: float = 1.0,
-        n_latent: int | None = None,
-        seed: int | None = None,
-        **preset_kwargs: Any,
-    ) -> None:
-        super().__init__(
-            adata,
-            registry,
-            preset=preset,
-            n_clusters=n_clusters,
-            find_clusters=find_clusters,
-            resolution=resolution,
-            n_latent=n_latent,
-            seed=seed,
-            **preset_kwargs,
-        )
-        self.init_params_ = self._get_init_params(locals())

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scvi.data.fields import MuDataWrapper
-
 from scpi.model.base.setup._fields import LabelField, SizeFactorField
 
 if TYPE_CHECKING:
@@ -28,7 +26,3 @@ class TrainingWeightField(SizeFactorField):
     def transfer_field(self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any) -> dict[str, Any]:
         """Other cells need no weight."""
         return state_registry
-
-
-MuDataTrainingLabelField = MuDataWrapper(TrainingLabelField)
-MuDataTrainingWeightField = MuDataWrapper(TrainingWeightField)

@@ -8,34 +8,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 import torch
-from scvi.data import AnnDataManager
-from scvi.data import fields as scvi_fields
 from scvi.train import TrainRunner
 from scvi.utils import setup_anndata_dsp
 
-from scpi._screen._checks import as_indices, check_annotations, check_expression, check_paired
-from scpi._slots import find_layer, layer_name
+from scpi._docs import fill
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
-from scpi.model.base._model_base import ModelBase, check_modalities
-from scpi.model.base.loading._cell_batches import cell_batches
+from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
 from scpi.model.base.loading._cell_data import CellData
-from scpi.model.base.setup._fields import MuDataSizeFactorField, SizeFactorField
-from scpi.model.base.setup._rollback import unchanged_on_failure
-from scpi.model.base.targets import unit_names
+from scpi.model.base.setup._declaration import Field
+from scpi.model.base.setup._fields import SizeFactorField
+from scpi.model.base.targets._latent import LatentMixin
 from scpi.model.base.training._presets import at_least, choose_preset
-from scpi.model.base.training._seed import resolve_seed, seeded
-from scpi.model.clustering._fields import (
-    MuDataTrainingLabelField,
-    MuDataTrainingWeightField,
-    TrainingLabelField,
-    TrainingWeightField,
-)
+from scpi.model.base.training._seed import seeded
+from scpi.model.clustering._fields import TrainingLabelField, TrainingWeightField
 from scpi.model.clustering._plan import ClusteringPlan
 from scpi.model.clustering._presets import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from anndata import AnnData
     from mudata import MuData
@@ -46,12 +37,10 @@ if TYPE_CHECKING:
     from scpi.model.clustering._module import ClusteringModule
     from scpi.model.clustering._presets import Preset
 
-_ADVICE = "Name the layer that holds them (`layer=`)."
 _START_CELLS = 5000
-_MODALITY_ARGS = ("layer", "labels_key", "weight_key", "size_factor_key")
 
 
-class ClusteringModel(ModelBase):
+class ClusteringModel(LatentMixin, ModelBase):
     """Base class of the networks that learn an embedding of cells with clusters in it.
 
     Subclasses name their presets and build their module.
@@ -63,7 +52,12 @@ class ClusteringModel(ModelBase):
     _training_plan_cls = ClusteringPlan
     _train_runner_cls = TrainRunner
     _reads_counts = True
-    _advice = _ADVICE
+    _advice = COUNTS_ADVICE
+    _fields = (
+        Field(argument="labels_key", registry_key=KEYS.LABELS, make=TrainingLabelField),
+        Field(argument="weight_key", registry_key=KEYS.WEIGHT, make=TrainingWeightField),
+        Field(argument="size_factor_key", registry_key=KEYS.SIZE_FACTOR, make=SizeFactorField),
+    )
 
     module: ClusteringModule
 
@@ -72,7 +66,7 @@ class ClusteringModel(ModelBase):
         adata: AnnData | MuData | None = None,
         registry: dict[str, Any] | None = None,
         *,
-        preset: str = "scpi",
+        preset: Literal["scpi", "published"] = "scpi",
         n_clusters: int | None = None,
         find_clusters: FindClusters = "stability",
         resolution: float = 1.0,
@@ -83,18 +77,18 @@ class ClusteringModel(ModelBase):
         super().__init__(adata, registry)
         changes = preset_kwargs | ({} if n_latent is None else {"n_latent": n_latent})
         self.preset_ = choose_preset(self._presets, preset, changes, RULES)
-        stats = self.registry["field_registries"][KEYS.X]["summary_stats"]
-        _check_clusters(n_clusters, stats["n_cells"] if adata is not None else None, find_clusters)
+        _check_clusters(n_clusters, None if adata is None else self._statistic(KEYS.X, "n_cells"), find_clusters)
         self.find_clusters_, self.resolution_, self._n_clusters = find_clusters, resolution, n_clusters
         self.n_clusters_: int | None = n_clusters
         self.clusters_: list[str] = []
-        self.seed_ = resolve_seed(seed)
-        with seeded(self.seed_):
-            self.module = self._module_cls(stats["n_vars"], preset=self.preset_, n_clusters=n_clusters or 0)
-        self._model_summary_string = (
-            f"{type(self).__name__} with preset: {preset}, n_latent: {self.preset_.n_latent}, "
-            f"n_clusters: {'to be found' if n_clusters is None else n_clusters}"
+        self._build(
+            lambda: self._module_cls(self._n_genes, preset=self.preset_, n_clusters=n_clusters or 0),
+            seed=seed,
+            preset=preset,
+            n_clusters="to be found" if n_clusters is None else n_clusters,
+            of_preset=("n_latent",),
         )
+        self.init_params_ = self._get_init_params(locals())
 
     @classmethod
     @setup_anndata_dsp.dedent
@@ -127,84 +121,14 @@ class ClusteringModel(ModelBase):
 
         Raises
         ------
+        TypeError
+            If ``adata`` is no AnnData; for a MuData there is :meth:`setup_mudata`.
         KeyError
-            If a key does not exist.
+            If a layer or a column does not exist.
         ValueError
             If values are no counts, names are repeated, or a cell has no label.
         """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        check_annotations(adata)
-        where = layer_name(layer)
-        check_expression(find_layer(adata, layer), counts=True, what=where, advice=_ADVICE)
-        optional = [
-            (TrainingLabelField, KEYS.LABELS, labels_key),
-            (TrainingWeightField, KEYS.WEIGHT, weight_key),
-            (SizeFactorField, KEYS.SIZE_FACTOR, size_factor_key),
-        ]
-        fields = [
-            scvi_fields.LayerField(KEYS.X, layer, is_count_data=False),
-            *(field(key, column) for field, key, column in optional if column is not None),
-        ]
-        manager = AnnDataManager(fields=fields, setup_method_args=setup_method_args)
-        with unchanged_on_failure(adata):
-            manager.register_fields(adata, **kwargs)
-        cls.register_manager(manager)
-
-    @classmethod
-    @setup_anndata_dsp.dedent
-    def setup_mudata(
-        cls,
-        mdata: MuData,
-        *,
-        layer: str | None = None,
-        labels_key: str | None = None,
-        weight_key: str | None = None,
-        size_factor_key: str | None = None,
-        modalities: dict[str, str] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """%(summary_mdata)s.
-
-        Parameters
-        ----------
-        %(param_mdata)s
-        layer
-            Layer of the expression modality; its ``X`` if ``None``.
-        labels_key, weight_key, size_factor_key
-            As in :meth:`setup_anndata`.
-        %(param_modalities)s ``{"layer": "rna"}`` takes the counts from the modality "rna" and all columns from
-            ``mdata.obs``.
-        **kwargs
-            Used by scvi-tools when a setup is transferred from a saved model.
-
-        Raises
-        ------
-        ValueError
-            As :meth:`setup_anndata`, or if ``modalities`` does not say where the expression is.
-        """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        modality = check_modalities(mdata, modalities, _MODALITY_ARGS)
-        rna, what = mdata.mod[modality["layer"]], f"mdata.mod[{modality['layer']!r}]"
-        check_annotations(rna, what=what)
-        check_paired(mdata, modality["layer"])
-        check_expression(find_layer(rna, layer), counts=True, what=what, advice=_ADVICE)
-        optional = [
-            (MuDataTrainingLabelField, KEYS.LABELS, "labels_key", labels_key),
-            (MuDataTrainingWeightField, KEYS.WEIGHT, "weight_key", weight_key),
-            (MuDataSizeFactorField, KEYS.SIZE_FACTOR, "size_factor_key", size_factor_key),
-        ]
-        fields = [
-            scvi_fields.MuDataLayerField(KEYS.X, layer, mod_key=modality["layer"], is_count_data=False),
-            *(
-                field(key, column, mod_key=modality.get(argument))
-                for field, key, argument, column in optional
-                if column is not None
-            ),
-        ]
-        manager = AnnDataManager(fields=fields, setup_method_args=setup_method_args)
-        with unchanged_on_failure(mdata):
-            manager.register_fields(mdata, **kwargs)
-        cls.register_manager(manager)
+        cls._register(adata, cls._get_setup_method_args(**locals()), **kwargs)
 
     def train(
         self,
@@ -314,33 +238,7 @@ class ClusteringModel(ModelBase):
             with seeded(data.seed):
                 self.module.start(data.sample(_START_CELLS), *data.moments(transform))
 
-    @torch.inference_mode()
-    def get_latent_representation(
-        self,
-        adata: AnnData | MuData | None = None,
-        *,
-        indices: Sequence[int] | NDArray[np.int64] | None = None,
-        batch_size: int | None = None,
-    ) -> NDArray[np.float32]:
-        """Embedding of cells, without noise.
-
-        Parameters
-        ----------
-        adata
-            Cells; the training data if ``None``.
-        indices
-            Cells to take; all if ``None``.
-        batch_size
-            Cells at a time.
-
-        Returns
-        -------
-        Array of shape (n_cells, n_latent).
-        """
-        return np.concatenate(
-            [z.cpu().numpy() for z in self._embeddings(adata, indices=indices, batch_size=batch_size)]
-        )
-
+    @fill
     @torch.inference_mode()
     def predict(
         self,
@@ -354,30 +252,27 @@ class ClusteringModel(ModelBase):
 
         Parameters
         ----------
-        adata
-            Cells, of the training data or others; the training data if ``None``.
+        %(cells_adata)s
         soft
-            Return the probability of every cluster in place of the likeliest.
-        indices
-            Cells to take; all if ``None``.
-        batch_size
-            Cells at a time.
+            Return the probability of every cluster instead of the likeliest.
+        %(indices)s
+        %(batch_size)s
 
         Returns
         -------
         Name of the cluster of each cell, or a table of cells x clusters whose rows sum to 1.
         """
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        cells = self._chosen(adata, indices)
         soft_assignments = [
-            torch.softmax(self.module.logits(z).double(), 1).cpu().numpy()
-            for z in self._embeddings(adata, indices=indices, batch_size=batch_size)
+            torch.softmax(self.module.logits(self._encode(x)).double(), 1).cpu().numpy()
+            for x in self._inputs(adata, cells, batch_size=batch_size)
         ]
         probability = np.concatenate(soft_assignments)
         if not soft:
             return np.asarray(self.clusters_, dtype=object)[probability.argmax(1)]
-        adata = self._validate_anndata(adata)
-        names = self._modality(adata).obs_names
-        chosen = names if indices is None else names[as_indices(indices, len(names))]
-        return pd.DataFrame(probability, index=chosen, columns=self.clusters_)
+        return pd.DataFrame(probability, index=self._modality(adata).obs_names[cells], columns=self.clusters_)
 
     def attribution_target(self, kind: Literal["margin", "logit", "latent"] = "margin") -> AttributionTarget:
         """Differentiable function of the expression, for attributions.
@@ -412,18 +307,13 @@ class ClusteringModel(ModelBase):
             return logits if kind == "logit" else margins(logits)
 
         projection = encoder.first.weight.detach().T
-        names = unit_names(self.preset_.n_latent) if kind == "latent" else self.clusters_
+        names = self._units() if kind == "latent" else self.clusters_
         return AttributionTarget(
             lambda x: head(x @ projection), module.transform, names, kind=kind, projection=projection, head=head
         )
 
-    def _embeddings(self, adata: AnnData | MuData | None, *, indices: Any, batch_size: int | None) -> Iterator[Tensor]:
-        """Embedding of cells, batch by batch."""
-        self._check_if_trained(warn=False)
-        adata = self._validate_anndata(adata)
-        module, device = self.module.eval(), self.module.centroids.device
-        for cells in cell_batches(self, adata, indices, batch_size=batch_size, device=device):
-            yield module.encode(module.transform(cells[KEYS.X], cells.get(KEYS.SIZE_FACTOR)))
+    def _read(self, x: Tensor, size_factor: Tensor | None = None) -> Tensor:
+        return self.module.transform(x, size_factor)
 
 
 def margins(logits: Tensor) -> Tensor:

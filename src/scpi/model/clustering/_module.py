@@ -6,11 +6,10 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import torch
-from scvi.module.base import BaseModuleClass, LossOutput
 from torch import Tensor, nn
 
-from scpi.model.base._constants import KEYS
 from scpi.model.base.loading._input_transform import InputTransform
+from scpi.model.base.training._plan_module import PlanModule
 from scpi.model.clustering._components import principal_components
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ Losses = dict[str, Tensor]
 _LEAST_SCALE = 1e-3
 
 
-class ClusteringModule(BaseModuleClass):
+class ClusteringModule(PlanModule):
     """Network with an encoder and with centroids in its latent space.
 
     Parameters
@@ -89,24 +88,3 @@ class ClusteringModule(BaseModuleClass):
     @abstractmethod
     def clustering_losses(self, tensors: dict[str, Tensor], target: Tensor | None) -> Losses:
         """Terms of the objective of the second phase, weighted."""
-
-    def _get_inference_input(self, tensors: dict[str, Tensor], **kwargs: Any) -> dict[str, Tensor]:
-        return {"x": tensors[KEYS.INPUT]}
-
-    def inference(self, x: Tensor) -> dict[str, Tensor]:
-        """Embedding of cells."""
-        return {"z": self.encode(x)}
-
-    def _get_generative_input(
-        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor], **kwargs: Any
-    ) -> dict[str, Tensor]:
-        return {"z": inference_outputs["z"]}
-
-    def generative(self, z: Tensor) -> dict[str, Tensor]:
-        """Logits of the clusters."""
-        return {"logits": self.logits(z)}
-
-    def loss(self, tensors: dict[str, Tensor], *args: Any, **kwargs: Any) -> LossOutput:
-        """Objective of the first phase."""
-        losses = self.representation_losses(tensors)
-        return LossOutput(torch.stack(list(losses.values())).sum(), n_obs_minibatch=len(tensors[KEYS.INPUT]))

@@ -9,31 +9,22 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import pandas as pd
 import torch
-from scvi.data import AnnDataManager
-from scvi.data import fields as scvi_fields
 from scvi.data._constants import _SETUP_ARGS_KEY
 from scvi.train import TrainRunner
 from scvi.utils import setup_anndata_dsp
 
+from scpi._docs import fill
 from scpi._keys import Key
-from scpi._screen._checks import check_annotations, check_expression, check_paired
-from scpi._slots import find_layer, layer_name, listed
+from scpi._slots import listed
 from scpi.attribution import AttributionTarget, DecoderTarget
 from scpi.model.base._constants import KEYS
-from scpi.model.base._model_base import ModelBase, check_modalities
-from scpi.model.base.loading._cell_batches import cell_batches
+from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
 from scpi.model.base.loading._cell_data import CellData
-from scpi.model.base.setup._fields import (
-    ContextField,
-    GeneSetField,
-    MuDataContextField,
-    MuDataGeneSetField,
-    MuDataSizeFactorField,
-    SizeFactorField,
-)
-from scpi.model.base.setup._rollback import unchanged_on_failure
+from scpi.model.base.setup._declaration import Field
+from scpi.model.base.setup._fields import ContextField, GeneSetField, SizeFactorField
+from scpi.model.base.targets._latent import LatentMixin
 from scpi.model.base.training._presets import at_least, choose_preset
-from scpi.model.base.training._seed import resolve_seed, seeded
+from scpi.model.base.training._seed import seeded
 from scpi.model.gene_program._module import GeneProgramModule
 from scpi.model.gene_program._plan import GeneProgramPlan
 from scpi.model.gene_program._presets import PRESETS, RULES
@@ -49,15 +40,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-_ADVICE = "Name the layer that holds them (`layer=`)."
 # Numbers, cells x genes, of the sample that training starts from
 _START_NUMBERS = 1 << 25
 _MOST_START_CELLS = 5000
 _UNKNOWN = "unknown"
-_MODALITY_ARGS = ("layer", "batch_key", "size_factor_key", "gene_sets_key")
 
 
-class GeneProgramAE(ModelBase):
+@fill
+class GeneProgramAE(LatentMixin, ModelBase):
     """Autoencoder of counts whose latent units are gene programs.
 
     Units are not negative and mostly silent, and each changes the logarithm of the expression of few genes, so that a
@@ -72,10 +62,8 @@ class GeneProgramAE(ModelBase):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+    %(registry)s
     preset
         ``"scpi"`` (default), or published settings: ``"paul"``, ``"pbmc"`` or ``"velten"``.
     n_units
@@ -86,15 +74,13 @@ class GeneProgramAE(ModelBase):
         ``"soft"``, weights for other genes are possible but dear; with ``None``, nothing.
     outside
         How many times dearer a weight outside the set of a unit is, with ``mask="soft"``.
-    seed
-        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    %(model_seed)s
     **preset_kwargs
         Other attributes of the preset to change, such as ``likelihood``, ``orthogonality`` or ``n_hidden``.
 
     Raises
     ------
-    TypeError
-        If the preset has no such attribute.
+    %(preset_TypeError)s
     ValueError
         If a value is out of its range, or there are no gene sets for ``mask``.
 
@@ -114,7 +100,12 @@ class GeneProgramAE(ModelBase):
     _training_plan_cls = GeneProgramPlan
     _train_runner_cls = TrainRunner
     _reads_counts = True
-    _advice = _ADVICE
+    _advice = COUNTS_ADVICE
+    _fields = (
+        Field(argument="gene_sets_key", registry_key=KEYS.GENE_SETS, make=GeneSetField, modality="layer"),
+        Field(argument="batch_key", registry_key=KEYS.BATCH, make=ContextField),
+        Field(argument="size_factor_key", registry_key=KEYS.SIZE_FACTOR, make=SizeFactorField),
+    )
 
     module: GeneProgramModule
 
@@ -131,8 +122,7 @@ class GeneProgramAE(ModelBase):
         **preset_kwargs: Any,
     ) -> None:
         super().__init__(adata, registry)
-        stats = self.registry["field_registries"][KEYS.X]["summary_stats"]
-        allowed, sets = self._mask(mask, stats["n_vars"])
+        allowed, sets = self._mask(mask, self._n_genes)
         n_free = (0 if sets else None) if n_units is None else n_units
         changes = preset_kwargs | ({} if n_free is None else {"n_units": len(sets) + n_free})
         self.preset_ = choose_preset(PRESETS, preset, changes, RULES)
@@ -143,21 +133,20 @@ class GeneProgramAE(ModelBase):
         if n_free and allowed is not None:
             allowed = torch.cat([allowed, torch.ones(n_free, allowed.shape[1], dtype=torch.bool)])
         self.units_ = [*sets, *(f"unit_{index}" for index in range(n_free))]
-        self.seed_ = resolve_seed(seed)
-        batches = self.registry["field_registries"].get(KEYS.BATCH, {}).get("summary_stats", {})
-        with seeded(self.seed_):
-            self.module = GeneProgramModule(
-                stats["n_vars"],
-                n_batch=batches.get(f"n_{KEYS.BATCH}", 1),
+        self._build(
+            lambda: GeneProgramModule(
+                self._n_genes,
+                n_batch=self._statistic(KEYS.BATCH, f"n_{KEYS.BATCH}", default=1),
                 preset=self.preset_,
                 allowed=allowed,
                 outside=outside if mask == "soft" else None,
-            )
-        self.n_known_batches_: int | None = None
-        self._model_summary_string = (
-            f"{type(self).__name__} with preset: {preset}, n_units: {self.preset_.n_units}, "
-            f"likelihood: {self.preset_.likelihood}, gene sets: {len(sets)}"
+            ),
+            seed=seed,
+            preset=preset,
+            gene_sets=len(sets),
+            of_preset=("n_units", "likelihood"),
         )
+        self.n_known_batches_: int | None = None
         self.init_params_ = self._get_init_params(locals())
 
     def _mask(self, mask: str | None, n_genes: int) -> tuple[Tensor | None, list[str]]:
@@ -185,9 +174,9 @@ class GeneProgramAE(ModelBase):
         adata: AnnData,
         *,
         layer: str | None = None,
-        batch_key: str | None = None,
-        size_factor_key: str | None = None,
         gene_sets_key: str | None = Key.varm.GENE_SETS,
+        size_factor_key: str | None = None,
+        batch_key: str | None = None,
         **kwargs: Any,
     ) -> None:
         """%(summary)s.
@@ -197,97 +186,26 @@ class GeneProgramAE(ModelBase):
         %(param_adata)s
         layer
             Entry of ``adata.layers`` with the counts; ``adata.X`` if ``None``.
+        gene_sets_key
+            Entry of ``adata.varm`` with gene sets for ``mask``, as :func:`scpi.tl.gene_sets` writes it.
+        size_factor_key
+            Column of ``adata.obs`` with the depth of each cell; its total count if ``None``.
         batch_key
             Column of ``adata.obs`` with the batch of each cell. Every gene has a level of its own in each batch; the
             encoder does not read it. Cells of batches that were not trained on have the mean level.
-        size_factor_key
-            Column of ``adata.obs`` with the depth of each cell; its total count if ``None``.
-        gene_sets_key
-            Entry of ``adata.varm`` with gene sets for ``mask``, as :func:`scpi.tl.gene_sets` writes it.
         **kwargs
             Used by scvi-tools when a setup is transferred from a saved model.
 
         Raises
         ------
+        TypeError
+            If ``adata`` is no AnnData; for a MuData there is :meth:`setup_mudata`.
         KeyError
-            If a key does not exist.
+            If a layer, a column or an entry of ``adata.varm`` does not exist.
         ValueError
             If values are no counts, names are repeated, or a cell has no batch.
         """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        check_annotations(adata)
-        check_expression(find_layer(adata, layer), counts=True, what=layer_name(layer), advice=_ADVICE)
-        required = gene_sets_key != Key.varm.GENE_SETS and "source_registry" not in kwargs
-        fields = [
-            scvi_fields.LayerField(KEYS.X, layer, is_count_data=False),
-            GeneSetField(gene_sets_key, required=required),
-            *([] if batch_key is None else [ContextField(KEYS.BATCH, batch_key)]),
-            *([] if size_factor_key is None else [SizeFactorField(KEYS.SIZE_FACTOR, size_factor_key)]),
-        ]
-        manager = AnnDataManager(fields=fields, setup_method_args=setup_method_args)
-        with unchanged_on_failure(adata):
-            manager.register_fields(adata, **kwargs)
-        cls.register_manager(manager)
-
-    @classmethod
-    @setup_anndata_dsp.dedent
-    def setup_mudata(
-        cls,
-        mdata: MuData,
-        *,
-        layer: str | None = None,
-        batch_key: str | None = None,
-        size_factor_key: str | None = None,
-        gene_sets_key: str | None = Key.varm.GENE_SETS,
-        modalities: dict[str, str] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """%(summary_mdata)s.
-
-        Parameters
-        ----------
-        %(param_mdata)s
-        layer
-            Layer of the expression modality; its ``X`` if ``None``.
-        batch_key, size_factor_key, gene_sets_key
-            As in :meth:`setup_anndata`.
-        %(param_modalities)s ``{"layer": "rna"}`` takes the counts and, unless it is named, the gene sets from the
-            modality "rna" and all columns from ``mdata.obs``.
-        **kwargs
-            Used by scvi-tools when a setup is transferred from a saved model.
-
-        Raises
-        ------
-        ValueError
-            As :meth:`setup_anndata`, or if ``modalities`` does not say where the expression is.
-        """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        modality = check_modalities(mdata, modalities, _MODALITY_ARGS)
-        rna, what = mdata.mod[modality["layer"]], f"mdata.mod[{modality['layer']!r}]"
-        check_annotations(rna, what=what)
-        check_paired(mdata, modality["layer"])
-        check_expression(find_layer(rna, layer), counts=True, what=what, advice=_ADVICE)
-        optional = [
-            (MuDataContextField, KEYS.BATCH, "batch_key", batch_key),
-            (MuDataSizeFactorField, KEYS.SIZE_FACTOR, "size_factor_key", size_factor_key),
-        ]
-        fields = [
-            scvi_fields.MuDataLayerField(KEYS.X, layer, mod_key=modality["layer"], is_count_data=False),
-            MuDataGeneSetField(
-                gene_sets_key,
-                required=gene_sets_key != Key.varm.GENE_SETS and "source_registry" not in kwargs,
-                mod_key=modality.get("gene_sets_key", modality["layer"]),
-            ),
-            *(
-                field(key, column, mod_key=modality.get(argument))
-                for field, key, argument, column in optional
-                if column is not None
-            ),
-        ]
-        manager = AnnDataManager(fields=fields, setup_method_args=setup_method_args)
-        with unchanged_on_failure(mdata):
-            manager.register_fields(mdata, **kwargs)
-        cls.register_manager(manager)
+        cls._register(adata, cls._get_setup_method_args(**locals()), **kwargs)
 
     def train(
         self,
@@ -477,32 +395,7 @@ class GeneProgramAE(ModelBase):
         effects = self._effects().detach().cpu().numpy()
         return pd.Series(found_weight(effects, missing_genes(adata)), index=pd.Index(self.units_, name="unit"))
 
-    @torch.inference_mode()
-    def get_latent_representation(
-        self,
-        adata: AnnData | MuData | None = None,
-        *,
-        indices: Sequence[int] | NDArray[np.int64] | None = None,
-        batch_size: int | None = None,
-    ) -> NDArray[np.float32]:
-        """Units of cells.
-
-        Parameters
-        ----------
-        adata
-            Cells; the training data if ``None``.
-        indices
-            Cells to take; all if ``None``.
-        batch_size
-            Cells at a time.
-
-        Returns
-        -------
-        Array of shape (n_cells, n_units), not negative, in the order of ``units_``.
-        """
-        batches = self._batches(adata, indices=indices, batch_size=batch_size)
-        return np.concatenate([self.module.encode(batch[KEYS.INPUT]).cpu().numpy() for batch in batches])
-
+    @fill
     @torch.inference_mode()
     def get_normalized_expression(
         self,
@@ -518,17 +411,14 @@ class GeneProgramAE(ModelBase):
 
         Parameters
         ----------
-        adata
-            Cells; the training data if ``None``.
-        indices
-            Cells to take; all if ``None``.
+        %(cells_adata)s
+        %(indices)s
         gene_list
             Genes to return; all if ``None``.
         library_size
             Total of a cell. A model that gives rates, as those of the published presets, or the Gaussian input itself
             has no such total and returns what it decodes.
-        batch_size
-            Cells at a time.
+        %(batch_size)s
         return_numpy
             Return an array in place of a table.
 
@@ -542,21 +432,19 @@ class GeneProgramAE(ModelBase):
             If a gene is not one of the model.
         """
         chosen = np.arange(len(self.var_names_)) if gene_list is None else self._places(gene_list)
+        self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
+        cells = self._chosen(adata, indices)
         blocks = []
         gaussian, shares = self.preset_.likelihood == "gaussian", self.preset_.depth
-        for batch in self._batches(adata, indices=indices, batch_size=batch_size):
-            found = self.module.decode(self.module.encode(batch[KEYS.INPUT]), self.module.mean_level())[:, chosen]
+        for x in self._inputs(adata, cells, batch_size=batch_size):
+            found = self.module.decode(self.module.encode(x), self.module.mean_level())[:, chosen]
             blocks.append(found if gaussian else found.exp() * (library_size if shares else 1.0))
         values = torch.cat(blocks).cpu().numpy()
         if return_numpy:
             return values
-        names = self._modality(adata).obs_names
-        return pd.DataFrame(
-            values,
-            index=names if indices is None else names[np.asarray(indices)],
-            columns=np.array(self.var_names_)[chosen],
-        )
+        names = self._modality(adata).obs_names[cells]
+        return pd.DataFrame(values, index=names, columns=np.array(self.var_names_)[chosen])
 
     def _places(self, genes: Sequence[str]) -> NDArray[np.intp]:
         found = pd.Index(self.var_names_).get_indexer(pd.Index(genes))
@@ -565,6 +453,7 @@ class GeneProgramAE(ModelBase):
             raise KeyError(msg)
         return found
 
+    @fill
     @torch.inference_mode()
     def unit_statistics(
         self,
@@ -577,12 +466,9 @@ class GeneProgramAE(ModelBase):
 
         Parameters
         ----------
-        adata
-            Cells; the training data if ``None``.
-        indices
-            Cells to take; all if ``None``.
-        batch_size
-            Cells at a time.
+        %(cells_adata)s
+        %(indices)s
+        %(batch_size)s
 
         Returns
         -------
@@ -591,7 +477,8 @@ class GeneProgramAE(ModelBase):
         ``fraction_on``, the share of cells in which it is above 0; and ``vanished``, whether it nowhere changes the
         logarithm of the expression of any gene by 0.05.
         """
-        batches = self._batches(adata, indices=indices, batch_size=batch_size)
+        self._check_if_trained(warn=False)
+        batches = self._batches(self._validate_anndata(adata), indices, batch_size=batch_size)
         return UnitStatistics(self.module, self.units_).add(batches).table()
 
     @torch.no_grad()
@@ -664,26 +551,27 @@ class GeneProgramAE(ModelBase):
         self._check_if_trained(warn=False)
         return self.module.unit_effects(torch.zeros(len(self.units_), device=self.module.weight.device))
 
+    def _units(self) -> list[str]:
+        return self.units_
+
+    def _read(self, x: Tensor, size_factor: Tensor | None = None) -> Tensor:
+        return self.module.transform(x, size_factor)
+
     def _batches(
         self,
-        adata: AnnData | MuData | None,
+        adata: AnnData | MuData,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
         *,
-        indices: Sequence[int] | NDArray[np.int64] | None,
-        batch_size: int | None,
+        batch_size: int | None = None,
     ) -> Iterator[dict[str, Tensor]]:
-        """Counts and input of cells, batch by batch."""
-        self._check_if_trained(warn=False)
-        adata = self._validate_anndata(adata)
-        module = self.module.eval()
-        missing = torch.from_numpy(missing_genes(self._modality(adata))).to(module.weight.device)
-        for batch in cell_batches(self, adata, indices, batch_size=batch_size, device=module.weight.device):
-            size = batch.get(KEYS.SIZE_FACTOR)
+        """Counts and input of cells; genes that are missing are read at their mean."""
+        transform = self.module.transform
+        missing = torch.from_numpy(missing_genes(self._modality(adata))).to(transform.rate.device)
+        # Genes that are missing take their part of the depth with them
+        found = 1.0 - transform.rate[missing].sum() / transform.rate.sum()
+        for batch in super()._batches(adata, indices, batch_size=batch_size):
             if len(missing):
-                # Genes that are missing take their part of the depth with them
-                rate = module.transform.rate
-                found = 1.0 - rate[missing].sum() / rate.sum()
-                size = batch[KEYS.X].sum(1) / found if size is None else size
-            x = module.transform(batch[KEYS.X], size)
-            if len(missing):
-                x[:, missing] = 0.0
-            yield batch | {KEYS.INPUT: x}
+                size = batch.get(KEYS.SIZE_FACTOR, batch[KEYS.X].sum(1) / found)
+                batch[KEYS.INPUT] = transform(batch[KEYS.X], size)
+                batch[KEYS.INPUT][:, missing] = 0.0
+            yield batch

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from scvi.module.base import BaseModuleClass, LossOutput
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scpi.model.base._constants import KEYS
 from scpi.model.base.loading._input_transform import InputTransform
 from scpi.model.base.losses._count_likelihoods import negative_binomial_loss, zero_inflated_loss
+from scpi.model.base.training._plan_module import PlanModule
 from scpi.model.gene_program._penalties import (
     activation_correlation,
     decoder_overlap,
@@ -30,7 +30,7 @@ _START_DROPOUT = -3.0
 _LEAST_RATE = 1e-8
 
 
-class GeneProgramModule(BaseModuleClass):
+class GeneProgramModule(PlanModule):
     """Encoder, non-negative units, and a decoder that is linear in the logarithm of the expression by default.
 
     Parameters
@@ -226,28 +226,6 @@ class GeneProgramModule(BaseModuleClass):
     def _softplus(self, x: Tensor) -> Tensor:
         beta = self.preset.softplus_beta
         return F.softplus(x, beta=float(x.shape[1]) if beta is None else beta)
-
-    def _get_inference_input(self, tensors: dict[str, Tensor], **kwargs: Any) -> dict[str, Tensor]:
-        return {"x": tensors[KEYS.INPUT]}
-
-    def inference(self, x: Tensor) -> dict[str, Tensor]:
-        """Units of cells."""
-        return {"z": self.encode(x)}
-
-    def _get_generative_input(
-        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor], **kwargs: Any
-    ) -> dict[str, Tensor]:
-        return {"z": inference_outputs["z"], "level": self.levels(tensors.get(KEYS.BATCH))}
-
-    def generative(self, z: Tensor, level: Tensor) -> dict[str, Tensor]:
-        """Expression of genes."""
-        return {"log_mean": self.decode(z, level)}
-
-    def loss(self, tensors: dict[str, Tensor], *args: Any, **kwargs: Any) -> LossOutput:
-        """Objective of a batch."""
-        n_cells = len(tensors[KEYS.INPUT])
-        losses = self.losses(tensors, n_cells=n_cells)
-        return LossOutput(torch.stack(list(losses.values())).sum(), n_obs_minibatch=n_cells)
 
 
 def _layers(widths: Sequence[int]) -> nn.ModuleList:

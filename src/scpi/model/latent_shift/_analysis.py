@@ -278,7 +278,7 @@ class ShiftAnalysisMixin(Host):
     ) -> NDArray[np.float32]:
         """What cells become under shifts of their latent units, (n_cells, n_latent)."""
         out, start = [], 0
-        for x in self._batches(adata, indices):
+        for x in self._inputs(adata, indices):
             shift = torch.from_numpy(shifts[start : start + len(x)].astype(np.float32)).to(x)
             out.append(self.module.move(x, shift).cpu().numpy())
             start += len(x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from scpi._docs import fill
 from scpi.model.base.prediction._latent_shifts import measured_shifts
 from scpi.model.latent_shift._presets import SCGEN_PRESETS, SCGENPreset
 from scpi.model.latent_shift._shift_model import LatentShiftModel
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from scpi.model.base.prediction._profiles import Profiles
 
 
+@fill
 class SCGEN(LatentShiftModel):
     """scGen: the mean shift of other contexts in the latent space of an autoencoder.
 
@@ -25,23 +27,16 @@ class SCGEN(LatentShiftModel):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`, log-normalised.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
-    preset
-        ``"scpi"`` (default), or ``"published"`` for the settings and the arithmetic of the publication.
-    restrict_to
-        Contexts to take shifts from; all if ``None``. Can be changed at any time (:attr:`restrict_to`).
-    seed
-        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    %(setup_adata)s
+        The expression must be log-normalised.
+    %(registry)s
+    %(shift_preset)s
     **changes
         Attributes of the preset to change, such as ``n_latent``, ``controls`` or ``residual``.
 
     Raises
     ------
-    TypeError
-        If the preset has no such attribute.
+    %(preset_TypeError)s
     ValueError
         If a value is out of its range, or a context is unknown.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from scpi._docs import fill
 from scpi.model.base.prediction._latent_shifts import largest_dose, measured_shifts
 from scpi.model.base.prediction._regression import chosen_ridge_weights, least_squares_weights
 from scpi.model.latent_shift._presets import SCVIDR_PRESETS, SCVIDRPreset
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from scpi.model.base.prediction._profiles import Profiles
 
 
+@fill
 class SCVIDR(LatentShiftModel):
     """scVIDR: a shift in latent space that depends on the context, and grows with the dose.
 
@@ -27,30 +29,23 @@ class SCVIDR(LatentShiftModel):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`, log-normalised.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
-    preset
-        ``"scpi"`` (default), or ``"published"`` for the settings and the arithmetic of the publication.
-    restrict_to
-        Contexts to take shifts from; all if ``None``. Can be changed at any time (:attr:`restrict_to`).
-    seed
-        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    %(setup_adata)s
+        The expression must be log-normalised.
+    %(registry)s
+    %(shift_preset)s
     **changes
         Attributes of the preset to change, such as ``n_latent``, ``regression`` or ``dose_response``.
 
     Raises
     ------
-    TypeError
-        If the preset has no such attribute.
+    %(preset_TypeError)s
     ValueError
         If a value is out of its range, or a context is unknown.
 
     Examples
     --------
     >>> import scanpy as sc, scpi
-    >>> adata = scpi.datasets.plant_screen(n_cells=20, rng=0)
+    >>> adata = scpi.datasets.plant_screen(n_perturbations=3, n_cells=20, rng=0)
     >>> sc.pp.normalize_total(adata, target_sum=1e4)
     >>> sc.pp.log1p(adata)
     >>> scpi.model.SCVIDR.setup_anndata(adata)

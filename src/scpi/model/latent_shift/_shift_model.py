@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from scpi._docs import fill
 from scpi.attribution import DecoderTarget
-from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._cell_splitter import CellSplitter
 from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
+from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.training._fused import FusedTrainingPlan
 from scpi.model.base.training._presets import at_least, choose_preset
-from scpi.model.base.training._seed import resolve_seed, seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.latent_shift._analysis import ShiftAnalysisMixin
 from scpi.model.latent_shift._module import ShiftVAE
@@ -27,22 +27,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base.prediction._predict import Counterfactual
 
-class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, NetworkTrainingMixin, ScreenModel):
+
+@fill
+class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     """Base class of the public models that shift the latent units of a variational autoencoder.
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`, log-normalised.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
-    preset
-        Name of the settings.
-    restrict_to
-        Contexts to take shifts from; all if ``None``.
-    seed
-        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    %(setup_adata)s
+        The expression must be log-normalised.
+    %(registry)s
+    %(shift_preset)s
     **changes
         Attributes of the preset to change.
     """
@@ -69,14 +66,11 @@ class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, NetworkTrainingMixi
         super().__init__(adata, registry)
         self.preset_ = choose_preset(self._presets, preset, changes, RULES)
         self.restrict_to = restrict_to
-        self.seed_ = resolve_seed(seed)
-        with seeded(self.seed_):
-            self.module = self._module_cls(
-                self.registry["field_registries"][KEYS.X]["summary_stats"]["n_vars"], preset=self.preset_
-            )
-        self._model_summary_string = (
-            f"{type(self).__name__} with preset: {preset}, n_latent: {self.preset_.n_latent}, "
-            f"n_hidden: {self.preset_.n_hidden}, residual: {self.preset_.residual}"
+        self._build(
+            lambda: self._module_cls(self._n_genes, preset=self.preset_),
+            seed=seed,
+            preset=preset,
+            of_preset=("n_latent", "n_hidden", "residual"),
         )
         self.init_params_ = self._get_init_params(locals())
 
@@ -159,16 +153,12 @@ class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, NetworkTrainingMixi
         )
         self._keep_profiles()
 
-    def _predict_cells(
-        self,
-        adata: AnnData | MuData,
-        indices: NDArray[np.int64],
-        design: NDArray[np.float32],
-        *,
-        sample: bool,
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
-        return self._moved(adata, indices, self._shifts(adata, indices, np.tile(design, (len(indices), 1))))
+    def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
+        return self._moved(
+            asked.adata,
+            asked.cells,
+            self._shifts(asked.adata, asked.cells, np.tile(asked.design, (len(asked.cells), 1))),
+        )
 
     def _decoded_change(self, shift: Tensor, perturbation: str, dose: float | None) -> Callable[[Tensor], Tensor]:
         module = self.module

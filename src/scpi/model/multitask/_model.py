@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from scpi._docs import fill
 from scpi._screen._checks import check_expression
 from scpi.attribution import DecoderTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
-from scpi.model.base.loading._cell_batches import cell_batches
 from scpi.model.base.prediction._fold_changes import from_log_level, log_level
 from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
 from scpi.model.base.prediction._latent_shifts import measured_shifts
 from scpi.model.base.prediction._regression import chosen_ridge_weights
+from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.training._presets import at_least, choose_preset
-from scpi.model.base.training._seed import resolve_seed, seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.multitask._coder import ConditionCoder
 from scpi.model.multitask._counts import changed_counts, log_normalised
@@ -35,12 +35,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.base.prediction._profiles import Profiles
     from scpi.model.multitask._plan import Phase
     from scpi.model.multitask._presets import Preset
 
 
-class MultiTaskAE(LatentShiftMixin, NetworkTrainingMixin, ScreenModel):
+@fill
+class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     """One autoencoder for all perturbations, doses and contexts, whose decoder is told the condition.
 
     The decoder changes what a cell becomes by a scale and a shift of its hidden units, which depend on perturbation and dose.
@@ -54,25 +56,22 @@ class MultiTaskAE(LatentShiftMixin, NetworkTrainingMixin, ScreenModel):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`: log-normalised, or counts with ``likelihood="nb"``.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+        Log-normalised, or counts with ``likelihood="nb"``.
+    %(registry)s
     preset
         ``"scpi"``, or one of the publication: ``"published"``, ``"published-adversarial"``, ``"published-gaussian"``,
         ``"published-ot"``, ``"published-self+ot"``, ``"published-vae"``, ``"published-vae-ot"`` or
         ``"published-vae-self+ot"``.
     restrict_to
         Contexts to take shifts and fold changes from; all if ``None``. Can be changed at any time (:attr:`restrict_to`).
-    seed
-        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    %(model_seed)s
     **changes
         Attributes of the preset to change, such as ``n_latent``, ``conditioning``, ``coding`` or ``likelihood``.
 
     Raises
     ------
-    TypeError
-        If the preset has no such attribute.
+    %(preset_TypeError)s
     ValueError
         If a value is out of its range, does not go with another, or the expression is not on the scale of the likelihood.
 
@@ -118,16 +117,14 @@ class MultiTaskAE(LatentShiftMixin, NetworkTrainingMixin, ScreenModel):
                 what="the registered expression",
             )
         self.restrict_to = restrict_to
-        self.seed_ = resolve_seed(seed)
         # Conditions that were trained on, which codes of others are put together from
         self.trained_levels_: list[bool] | None = None
-        n_genes = self.registry["field_registries"][KEYS.X]["summary_stats"]["n_vars"]
         coder = self._coder()
-        with seeded(self.seed_):
-            self.module = self._module_cls(n_genes, coder.n_codes, len(coder.levels), preset=self.preset_)
-        self._model_summary_string = (
-            f"MultiTaskAE with preset: {preset}, n_latent: {self.preset_.n_latent}, "
-            f"conditioning: {self.preset_.conditioning}, likelihood: {self.preset_.likelihood}"
+        self._build(
+            lambda: self._module_cls(self._n_genes, coder.n_codes, len(coder.levels), preset=self.preset_),
+            seed=seed,
+            preset=preset,
+            of_preset=("n_latent", "conditioning", "likelihood"),
         )
         self.init_params_ = self._get_init_params(locals())
 
@@ -288,40 +285,33 @@ class MultiTaskAE(LatentShiftMixin, NetworkTrainingMixin, ScreenModel):
         return self._control_of(adata, profiles, code, lambda cells: self._logs(adata, cells))
 
     @torch.inference_mode()
-    def _predict_cells(
-        self,
-        adata: AnnData | MuData,
-        indices: NDArray[np.int64],
-        design: NDArray[np.float32],
-        *,
-        sample: bool,
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
-        self.module.eval()
-        code = torch.from_numpy(self._coder()(design[None])).to(self.module.device)
-        doses = design.astype(np.float64)
+    def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
+        code = torch.from_numpy(self._coder()(asked.design[None])).to(self.module.device)
+        doses = asked.design.astype(np.float64)
         latent, expressed = self.module.kept.profiles(), self.module.kept_expression.profiles()
-        contexts = self._context_codes(adata)[indices]
+        contexts = self._context_codes(asked.adata)[asked.cells]
         n_genes = self.module.output.out_features
-        predicted = np.empty((len(indices), n_genes), dtype=np.float32)
+        predicted = np.empty((len(asked.cells), n_genes), dtype=np.float32)
         for context in np.unique(contexts):
             own = np.flatnonzero(contexts == context)
-            shift = self._shift(latent, doses, self._latent_control(adata, latent, int(context)))
+            shift = self._shift(latent, doses, self._latent_control(asked.adata, latent, int(context)))
             shift_ = torch.from_numpy(shift.astype(np.float32)).to(self.module.device)
             control, ratio = np.zeros(n_genes), np.zeros(n_genes)
             if self.preset_.fold_changes > 0:
-                control = self._expressed_control(adata, expressed, int(context))
+                control = self._expressed_control(asked.adata, expressed, int(context))
                 ratio = self._composed(doses, partial(self._measured_ratio, expressed, control=control), control)
             start = 0
-            for tensors in cell_batches(self, adata, indices[own], batch_size=None, device=self.module.device):
+            for tensors in self._batches(asked.adata, asked.cells[own]):
                 x, size = tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR)
                 rows, start = own[start : start + len(x)], start + len(x)
-                z = self.module.encode(self._read(x, size))
+                z = self.module.encode(tensors[KEYS.INPUT])
                 before = self.module.decode(z, torch.zeros_like(code).expand(len(x), -1))
                 after = self.module.decode(z + shift_, code.expand(len(x), -1))
                 if self._reads_counts:
                     depth = self.module.depth(x, size)
-                    found = self._changed_counts(x, depth, before, after, ratio=ratio, rng=rng if sample else None)
+                    found = self._changed_counts(
+                        x, depth, before, after, ratio=ratio, rng=asked.rng if asked.sample else None
+                    )
                 else:
                     found = self._changed_expression(x, before, after, control=control, ratio=ratio)
                 predicted[rows] = found

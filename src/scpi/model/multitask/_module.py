@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from scvi.module.base import BaseModuleClass, LossOutput
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scpi.model.base._constants import KEYS
 from scpi.model.base.losses._count_likelihoods import negative_binomial_loss
 from scpi.model.base.prediction._profile_buffers import ProfileBuffers
+from scpi.model.base.training._plan_module import PlanModule
 from scpi.model.multitask._counts import DEPTH
 from scpi.model.multitask._layers import Conditioned
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 _DISCRIMINATOR_DROPOUT = 0.1
 
 
-class MultiTaskModule(BaseModuleClass):
+class MultiTaskModule(PlanModule):
     """Encoder, decoder that is told the condition, and discriminator.
 
     Parameters
@@ -137,30 +136,6 @@ class MultiTaskModule(BaseModuleClass):
             losses["divergence"] = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(1).mean()
         losses["reconstruction"] = self.reconstruction_loss(self.decode(z, code), target, size_factor)
         return losses, z
-
-    def _get_inference_input(self, tensors: dict[str, Tensor]) -> dict[str, Tensor | None]:
-        return {"x": tensors[KEYS.X], "size_factor": tensors.get(KEYS.SIZE_FACTOR)}
-
-    def inference(self, x: Tensor, size_factor: Tensor | None = None) -> dict[str, Tensor]:
-        """Latent units."""
-        return {"z": self.encode(self.read(x, size_factor))}
-
-    def _get_generative_input(
-        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        return inference_outputs | {"code": self.codes[tensors[KEYS.CONDITION]]}
-
-    def generative(self, z: Tensor, code: Tensor) -> dict[str, Tensor]:
-        """Decoded cells."""
-        return {"mean": self.decode(z, code)}
-
-    def loss(
-        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor], generative_outputs: dict[str, Tensor]
-    ) -> LossOutput:
-        """Reconstruction of cells that were decoded; training takes :meth:`losses`."""
-        size_factor = tensors.get(KEYS.PERTURBED_SIZE_FACTOR)
-        loss = self.reconstruction_loss(generative_outputs["mean"], tensors[KEYS.PERTURBED], size_factor)
-        return LossOutput(loss=loss, n_obs_minibatch=len(tensors[KEYS.X]))
 
 
 def _discriminator(n_in: int, n_hidden: Sequence[int]) -> nn.Sequential:

@@ -10,18 +10,17 @@ import pandas as pd
 import torch
 from anndata import AnnData
 
+from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._screen._checks import as_indices
 from scpi._screen._composition import composed_weights, same_members
-from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
-from scpi.model.base.loading._cell_batches import cell_batches
-from scpi.model.base.loading._input_transform import as_registered
-from scpi.model.base.targets import asked_change, unit_names
+from scpi.model.base.targets._change import ChangeTargetMixin
+from scpi.model.base.targets._latent import unit_names
 from scpi.model.base.training._presets import at_least, choose_preset
-from scpi.model.base.training._seed import resolve_seed, seeded
+from scpi.model.base.training._seed import seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.scbutterfly._module import SIDES, SCButterflyModule
 from scpi.model.scbutterfly._plan import SCButterflyPlan
@@ -29,19 +28,21 @@ from scpi.model.scbutterfly._presets import PRESETS, RULES
 from scpi.model.scbutterfly._splitter import PairSplitter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from mudata import MuData
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.scbutterfly._module import Side
 
 # Predicted expression below this is none, as published
 _LEAST = 1e-4
 
 
-class SCButterfly(NetworkTrainingMixin, ScreenModel):
+@fill
+class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     """scButterfly: autoencoders of control and of treated cells, and a translator between them.
 
     Each arm has an encoder and a decoder. A translator takes the embeddings of both arms to one normal posterior and from
@@ -52,26 +53,25 @@ class SCButterfly(NetworkTrainingMixin, ScreenModel):
     variational autoencoders", in its mode for perturbations.
 
     The published model has one condition. With several labels or doses, a scale and a shift of its own frees the embedding
-    of treated cells of each condition and puts it back; with one there are none.
+    of treated cells of each condition and puts it back; with one there are none. The latent representation of a cell is the
+    mean of its posterior in the space that both arms share; treated cells of a condition that was not trained on are
+    encoded as if the condition had neither scale nor shift.
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`, log-normalised.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+        The expression must be log-normalised.
+    %(registry)s
     preset
         ``"published"``, or ``"scpi"`` (default), which differs in that decoders end in a linear layer that starts from the
         mean of each gene, that a prediction is the cell plus the decoded change, and in fewer epochs.
-    seed
-        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    %(model_seed)s
     **preset_kwargs
         Attributes of the preset to change, such as ``pairing`` or ``n_latent``.
 
     Raises
     ------
-    TypeError
-        If the preset has no such attribute.
+    %(preset_TypeError)s
     ValueError
         If there is no such preset, or a value is out of its range.
 
@@ -107,18 +107,17 @@ class SCButterfly(NetworkTrainingMixin, ScreenModel):
     ) -> None:
         super().__init__(adata, registry)
         self.preset_ = choose_preset(PRESETS, preset, preset_kwargs, RULES)
-        state = self._perturbation_state()
-        self.seed_ = resolve_seed(seed)
-        with seeded(self.seed_):
-            self.module = self._module_cls(
-                self.registry["field_registries"][KEYS.X]["summary_stats"]["n_vars"],
-                len(state["conditions"]),
+        conditions = self._perturbation_state()["conditions"]
+        self._build(
+            lambda: self._module_cls(
+                self._n_genes,
+                len(conditions),
                 preset=self.preset_,
-                conditional=sum(label != self.control_ for label in state["conditions"]) > 1,
-            )
-        self._model_summary_string = (
-            f"{type(self).__name__} with preset: {preset}, n_latent: {self.preset_.n_latent}, "
-            f"pairing: {self.preset_.pairing}"
+                conditional=sum(label != self.control_ for label in conditions) > 1,
+            ),
+            seed=seed,
+            preset=preset,
+            of_preset=("n_latent", "pairing"),
         )
         self.init_params_ = self._get_init_params(locals())
 
@@ -230,26 +229,15 @@ class SCButterfly(NetworkTrainingMixin, ScreenModel):
         codes = np.flatnonzero(self.module.trained.cpu().numpy() & design.any(axis=1))
         return codes, design[codes]
 
-    def _predict_cells(
-        self,
-        adata: AnnData | MuData,
-        indices: NDArray[np.int64],
-        design: NDArray[np.float32],
-        *,
-        sample: bool,
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
-        if not design.any():
-            return self._expression(adata, indices)
-        weights = self._weights(design)
-        self.module.eval()
-        with torch.inference_mode(), seeded(int(rng.integers(2**31)) if sample else 0):
-            return np.concatenate(
-                [
-                    self._predicted(batch[KEYS.X], weights, sample=sample).cpu().numpy()
-                    for batch in self._batches(adata, indices)
-                ]
-            )
+    def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
+        if not asked.design.any():
+            return self._expression(asked.adata, asked.cells)
+        weights = self._weights(asked.design)
+        with torch.inference_mode(), seeded(int(asked.rng.integers(2**31)) if asked.sample else 0):
+            predicted = [
+                self._predicted(x, weights, sample=asked.sample) for x in self._inputs(asked.adata, asked.cells)
+            ]
+            return np.concatenate([x.cpu().numpy() for x in predicted])
 
     def _predicted(self, x: Tensor, weights: dict[int, float], *, sample: bool = False) -> Tensor:
         """Expression of control cells under a condition: their changes under trained ones, weighted and summed.
@@ -277,14 +265,6 @@ class SCButterfly(NetworkTrainingMixin, ScreenModel):
         where = " of a context with controls"
         weights = composed_weights(levels, design, names=self.perturbations_, where=where)
         return {int(codes[row]): float(weights[row]) for row in np.flatnonzero(weights)}
-
-    def _batches(
-        self,
-        adata: AnnData | MuData,
-        indices: Sequence[int] | NDArray[np.int64] | None,
-        batch_size: int | None = None,
-    ) -> Iterator[dict[str, Tensor]]:
-        return cell_batches(self, adata, indices, batch_size=batch_size, device=self.module.device)
 
     def predict_control(
         self,
@@ -342,11 +322,9 @@ class SCButterfly(NetworkTrainingMixin, ScreenModel):
             missing = sorted(set(own[codes < 0]))
             msg = f"The condition of {missing} was not trained on: the model does not know what it does to a cell."
             raise ValueError(msg)
-        self.module.eval()
         out, place = [], 0
         with torch.inference_mode(), seeded(int(generator.integers(2**31)) if sample else 0):
-            for batch in self._batches(adata, cells):
-                x = batch[KEYS.X]
+            for x in self._inputs(adata, cells):
                 code = torch.from_numpy(codes[place : place + len(x)]).to(x.device)
                 out.append(_truncated(self.module.translate(x, "treated", code, sample=sample)).cpu().numpy())
                 place += len(x)
@@ -399,43 +377,18 @@ class SCButterfly(NetworkTrainingMixin, ScreenModel):
                 nearest[condition] = codes[same[np.argmin(distance)]]
         return nearest[conditions[cells]]
 
-    @torch.inference_mode()
-    def get_latent_representation(
-        self,
-        adata: AnnData | MuData | None = None,
-        *,
-        indices: Sequence[int] | NDArray[np.int64] | None = None,
-        batch_size: int | None = None,
+    def _latent_means(
+        self, adata: AnnData | MuData, cells: NDArray[np.int64], batch_size: int | None
     ) -> NDArray[np.float32]:
-        """Mean of the posterior of each cell in the space that both arms share.
-
-        Parameters
-        ----------
-        adata
-            Cells; the training data if ``None``. Treated cells of a condition that was not trained on are encoded as if
-            the condition had neither scale nor shift.
-        indices
-            Cells to take; all if ``None``.
-        batch_size
-            Cells at a time.
-
-        Returns
-        -------
-        Array of cells x units.
-        """
-        self._check_if_trained(warn=False)
-        adata = self._validate_anndata(adata)
-        self.module.eval()
-        cells = np.arange(adata.n_obs) if indices is None else as_indices(indices, adata.n_obs)
+        """Mean of the posterior of each cell in the space that both arms share, encoded in its arm and condition."""
         out = np.empty((len(cells), self.preset_.n_translator), dtype=np.float32)
         is_control = self._labels(adata)[cells] == self.control_
         codes = np.full(len(cells), -1)
         codes[~is_control] = self._codes_of(adata, cells[~is_control])
         for side, code in {(SIDES[not control], int(code)) for control, code in zip(is_control, codes, strict=True)}:
             rows = np.flatnonzero((is_control == (side == "control")) & (codes == code))
-            out[rows] = np.concatenate(
-                [self._latent(batch[KEYS.X], side, code) for batch in self._batches(adata, cells[rows], batch_size)]
-            )
+            inputs = self._inputs(adata, cells[rows], batch_size=batch_size)
+            out[rows] = np.concatenate([self._latent(x, side, code) for x in inputs])
         return out
 
     def _latent(self, x: Tensor, side: Side, code: int) -> NDArray[np.float32]:
@@ -443,36 +396,16 @@ class SCButterfly(NetworkTrainingMixin, ScreenModel):
         codes = None if code < 0 else torch.full((len(x),), code, device=x.device)
         return np.asarray(self.module.posterior(x, side, codes).mean.cpu().numpy())
 
-    def attribution_target(
-        self, kind: Literal["latent", "change"] = "latent", *, perturbation: str | None = None
-    ) -> AttributionTarget:
-        """Differentiable function of the expression of control cells, for attributions.
+    def _encode(self, x: Tensor) -> Tensor:
+        """Mean of the posterior of control cells in the space that both domains share."""
+        return self.module.posterior(x, "control").mean
 
-        Parameters
-        ----------
-        kind
-            ``"latent"`` (mean of the posterior that both arms share) or ``"change"`` (predicted change of expression
-            under ``perturbation``).
-        perturbation
-            Label, for ``"change"``.
+    def _units(self) -> list[str]:
+        return unit_names(self.preset_.n_translator)
 
-        Returns
-        -------
-        The function, the transform of registered expression into its input, and the names of its outputs.
-
-        Raises
-        ------
-        ValueError
-            If the kind does not exist, or the perturbation is missing or unknown.
-        """
-        self._check_if_trained(warn=False)
-        module = self.module.eval()
-        if kind == "latent":
-            units = unit_names(self.preset_.n_translator)
-            return AttributionTarget(lambda x: module.posterior(x, "control").mean, as_registered, units, kind=kind)
-        label = self.canonical(asked_change(kind, perturbation))
-        weights = self._weights(self.encode_perturbations([label])[0])
-        return AttributionTarget(lambda x: self._predicted(x, weights) - x, as_registered, self.var_names_, kind=kind)
+    def _change_of(self, perturbation: str, *, context: str | None, dose: float | None) -> Callable[[Tensor], Tensor]:
+        weights = self._weights(self.encode_perturbations([perturbation], None if dose is None else [dose])[0])
+        return lambda x: self._predicted(x, weights) - x
 
 
 def _truncated(x: Tensor) -> Tensor:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
-from scvi.module.base import BaseModuleClass, LossOutput
 from torch import nn
 from torch.nn.functional import mse_loss
 
 from scpi.model.base._constants import KEYS
+from scpi.model.base.training._plan_module import PlanModule
 from scpi.model.scbutterfly._losses import discrimination, kl_to_standard, mixed
 from scpi.model.scbutterfly._networks import Arm, Bridge, Conditions, Discriminator, Normal
 
@@ -43,7 +43,7 @@ class Joint(NamedTuple):
     translated: Mapping[Side, Tensor]
 
 
-class SCButterflyModule(BaseModuleClass):
+class SCButterflyModule(PlanModule):
     """Autoencoders of control and treated cells, whose embeddings are translated into each other.
 
     Parameters
@@ -168,26 +168,9 @@ class SCButterflyModule(BaseModuleClass):
         """All parameters but those of the discriminators."""
         return [value for name, value in self.named_parameters() if not name.startswith("discriminators.")]
 
-    def _get_inference_input(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {"x": tensors[KEYS.X]}
-
     def inference(self, x: Tensor) -> dict[str, Tensor]:
-        """Posterior of control cells."""
+        """Posterior means of control cells."""
         return {"z": self.posterior(x, "control").mean}
-
-    def _get_generative_input(
-        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        return inference_outputs
-
-    def generative(self, z: Tensor) -> dict[str, Tensor]:
-        """Control cells."""
-        return {"mean": self.expression(z, "control")}
-
-    def loss(self, *args: Any, **kwargs: Any) -> LossOutput:
-        """The objective depends on the phase."""
-        msg = "The training plan takes the losses of its phase."
-        raise NotImplementedError(msg)
 
 
 def _under(conditions: Conditions | None, h: Tensor, code: Tensor | None) -> Tensor:

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from scpi.attribution import AttributionTarget
+from scpi._docs import fill
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
-from scpi.model.base.loading._input_transform import as_registered
 from scpi.model.base.loading._screen_splitter import ScreenSplitter
-from scpi.model.base.targets import asked_change
+from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.training._presets import at_least, choose_preset
-from scpi.model.base.training._seed import resolve_seed, seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.scpregan._module import SCPREGANModule
 from scpi.model.scpregan._plan import SCPREGANPlan
@@ -23,17 +21,18 @@ from scpi.model.scpregan._presets import PRESETS, RULES
 from scpi.model.scpregan._splitter import ArmSplitter, steps_of_epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import NDArray
     from torch import Tensor
 
-_BLOCK = 4096
+    from scpi.model.base.prediction._predict import Counterfactual
 
 
-class SCPREGAN(NetworkTrainingMixin, ScreenModel):
+@fill
+class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     """Adversarial transfer of cells between the control and the treated arm of a screen.
 
     A shared encoder finds latent units of cells, a generator for each arm turns them into expression, and a cell is
@@ -44,22 +43,19 @@ class SCPREGAN(NetworkTrainingMixin, ScreenModel):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`: log-normalised expression, which is not negative.
+    %(setup_adata)s
+        Log-normalised expression, which is not negative.
         Contexts are the classes of the discriminators; without a ``context_key`` there are none.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(registry)s
     preset
         ``"published"``: the settings of the publication.
-    seed
-        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    %(model_seed)s
     **preset_kwargs
         Attributes of the preset to change, such as ``n_steps``, ``residual`` or ``adversarial_weight``.
 
     Raises
     ------
-    TypeError
-        If the preset has no such attribute.
+    %(preset_TypeError)s
     ValueError
         If a value is out of its range, or expression is negative.
 
@@ -96,21 +92,20 @@ class SCPREGAN(NetworkTrainingMixin, ScreenModel):
         super().__init__(adata, registry)
         self.preset_ = choose_preset(PRESETS, preset, preset_kwargs, RULES)
         self._check_expression()
-        fields = self.registry["field_registries"]
-        self.seed_ = resolve_seed(seed)
         design = self._designs()
         n_conditions = len(np.unique(design[design.any(1)], axis=0))
-        with seeded(self.seed_):
-            self.module = self._module_cls(
-                fields[KEYS.X]["summary_stats"]["n_vars"],
+        self._build(
+            lambda: self._module_cls(
+                self._n_genes,
                 len(self.perturbations_),
-                n_contexts=fields.get(KEYS.CONTEXT, {}).get("summary_stats", {}).get(f"n_{KEYS.CONTEXT}", 0),
+                n_contexts=self._statistic(KEYS.CONTEXT, f"n_{KEYS.CONTEXT}"),
                 several=n_conditions != 1,
                 preset=self.preset_,
-            )
-        self._model_summary_string = (
-            f"{type(self).__name__} with preset: {preset}, conditions: {n_conditions}, "
-            f"n_latent: {self.preset_.n_latent}, output: {self.preset_.output}"
+            ),
+            seed=seed,
+            preset=preset,
+            conditions=n_conditions,
+            of_preset=("n_latent", "output"),
         )
         self.init_params_ = self._get_init_params(locals())
 
@@ -217,23 +212,11 @@ class SCPREGAN(NetworkTrainingMixin, ScreenModel):
         return len(cells) - n_treated, n_treated
 
     @torch.inference_mode()
-    def _predict_cells(
-        self,
-        adata: AnnData | MuData,
-        indices: NDArray[np.int64],
-        design: NDArray[np.float32],
-        *,
-        sample: bool,
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
+    def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
         """Cells that the generators make of control cells. There is no noise to sample."""
-        module = self.module.eval()
-        target = self._target(design)
-        out = []
-        for start in range(0, len(indices), _BLOCK):
-            x = torch.from_numpy(self._expression(adata, indices[start : start + _BLOCK])).to(module.device)
-            out.append(module.predict(x, target.expand(len(x), -1)).cpu().numpy())
-        return np.concatenate(out)
+        target = self._target(asked.design)
+        predicted = [self.module.predict(x, target.expand(len(x), -1)) for x in self._inputs(asked.adata, asked.cells)]
+        return np.concatenate([x.cpu().numpy() for x in predicted])
 
     def _target(self, design: NDArray[np.float32]) -> Tensor:
         """Scaled doses of a condition, (1, n_perturbations), which the generators must have learned."""
@@ -248,79 +231,21 @@ class SCPREGAN(NetworkTrainingMixin, ScreenModel):
             raise ValueError(msg)
         if not self.module.several and design.any() and not (design[known] != 0).all():
             members = [name for name, is_known in zip(self.perturbations_, known, strict=True) if is_known]
-            msg = (
-                f"All treated cells have {self.delimiter_.join(members)!r}: what each of its perturbations does alone "
-                "cannot be told."
-            )
+            label = (self.delimiter_ or "").join(members)
+            msg = f"All treated cells have {label!r}: what each of its perturbations does alone cannot be told."
             raise ValueError(msg)
         return self.module.scaled(torch.from_numpy(design[None]).to(self.module.device))
 
-    @torch.inference_mode()
-    def get_latent_representation(
-        self,
-        adata: AnnData | MuData | None = None,
-        *,
-        indices: Sequence[int] | NDArray[np.int64] | None = None,
-        batch_size: int | None = None,
-    ) -> NDArray[np.float32]:
-        """Latent units of cells, which the encoder of both arms gives.
+    def _encode(self, x: Tensor) -> Tensor:
+        return self.module.encoder(x)
 
-        Parameters
-        ----------
-        adata
-            Cells; the training data if ``None``.
-        indices
-            Cells to take; all if ``None``.
-        batch_size
-            Cells at a time.
-
-        Returns
-        -------
-        Array of shape (n_cells, n_latent).
-        """
-        self._check_if_trained(warn=False)
-        adata = self._validate_anndata(adata)
-        module = self.module.eval()
-        return np.concatenate(
-            [module.encoder(x).cpu().numpy() for x in self._batches(adata, indices=indices, batch_size=batch_size)]
-        )
-
-    def _batches(self, adata: AnnData | MuData, *, indices: Any, batch_size: int | None) -> Iterator[Tensor]:
-        """Expression of cells, batch by batch, where the model is."""
-        for tensors in self._make_data_loader(adata, indices=indices, batch_size=batch_size):
-            yield tensors[KEYS.X].to(self.module.device)
-
-    def attribution_target(
-        self, kind: Literal["latent", "change"] = "latent", *, perturbation: str | None = None
-    ) -> AttributionTarget:
-        """Differentiable function of the expression, for attributions.
-
-        Parameters
-        ----------
-        kind
-            ``"latent"`` (latent units) or ``"change"`` (what generators change under ``perturbation``).
-        perturbation
-            Label, for ``"change"``.
-
-        Returns
-        -------
-        The function, the transform of registered expression into its input, and the names of its outputs.
-
-        Raises
-        ------
-        ValueError
-            If the kind does not exist, or the perturbation is missing, unknown or not trained on.
-        """
-        self._check_if_trained(warn=False)
-        module = self.module.eval()
-        if kind == "latent":
-            names = [f"unit_{index}" for index in range(self.preset_.n_latent)]
-            return AttributionTarget(module.encoder, as_registered, names, kind=kind)
-        target = self._target(self.encode_perturbations([asked_change(kind, perturbation)])[0])
+    def _change_of(self, perturbation: str, *, context: str | None, dose: float | None) -> Callable[[Tensor], Tensor]:
+        module = self.module
+        target = self._target(self.encode_perturbations([perturbation], None if dose is None else [dose])[0])
 
         def change(x: Tensor) -> Tensor:
-            z, dose = module.encoder(x), target.expand(len(x), -1)
-            found: Tensor = module.generators(z, dose) - module.generators(z, torch.zeros_like(dose))
+            z, scaled = module.encoder(x), target.expand(len(x), -1)
+            found: Tensor = module.generators(z, scaled) - module.generators(z, torch.zeros_like(scaled))
             return found
 
-        return AttributionTarget(change, as_registered, self.var_names_, kind=kind)
+        return change

@@ -2,43 +2,47 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 
+from scpi._docs import fill
 from scpi._screen._checks import check_expression
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._data_splitter import PerturbationDataSplitter
 from scpi.model.base.losses._mmd import bandwidth_from_cells
+from scpi.model.base.targets._latent import LatentMixin
+from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._schedules import anneal_end
-from scpi.model.base.training._seed import resolve_seed, seeded
+from scpi.model.base.training._seed import seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.senavae._initial import initialise_interventions, initialise_linear
 from scpi.model.senavae._interpretation import InterpretationMixin
 from scpi.model.senavae._module import SENAVAEModule
-from scpi.model.senavae._presets import get_preset
+from scpi.model.senavae._presets import PRESETS, RULES
 from scpi.model.senavae._training_plan import SENAVAETrainingPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.senavae._presets import Encoder, Likelihood
     from scpi.model.senavae._scm import Mechanism
 
 _SAMPLE = 4000
 
 
-class SENAVAE(InterpretationMixin, NetworkTrainingMixin, ScreenModel):
+@fill
+class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenModel):
     """SENA-discrepancy-VAE: causal factors made of pathways, and unseen combinations of perturbations.
 
     A variational autoencoder encodes control cells through a layer of gene sets into exogenous noise. A perturbation
@@ -50,10 +54,8 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, ScreenModel):
 
     Parameters
     ----------
-    adata
-        Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
-    registry
-        Given by scvi-tools in place of data when a saved model is loaded without.
+    %(setup_adata)s
+    %(registry)s
     preset
         ``"scpi"`` (default), or the published settings ``"sena"`` and ``"zhang"`` (the discrepancy-VAE, with a plain
         encoder). What other arguments leave at ``None`` is taken from the preset.
@@ -69,10 +71,16 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, ScreenModel):
         ``"normal"`` for expression on a log scale, or ``"nb"`` for counts.
     n_hidden
         Units of the hidden layers; 0 for a linear decoder.
-    seed
-        Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+    %(model_seed)s
     **preset_kwargs
         Other attributes of the preset to change, such as ``bandwidth`` or ``graph_penalty``.
+
+    Raises
+    ------
+    %(preset_TypeError)s
+    ValueError
+        If a value is out of its range, there are no gene sets for the encoder, or values are not counts with
+        ``likelihood="nb"``.
 
     Examples
     --------
@@ -109,28 +117,29 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, ScreenModel):
         changes: dict[str, Any] = {
             key: value for key, value in {"encoder": encoder, "n_hidden": n_hidden}.items() if value is not None
         }
-        self.preset_ = dataclasses.replace(get_preset(preset), **changes, **preset_kwargs)
+        self.preset_ = choose_preset(PRESETS, preset, changes | preset_kwargs, RULES)
         self._check_arguments(likelihood, n_factors)
-        stats = self.registry["field_registries"]
         self.n_factors_ = len(self.perturbations_) if n_factors is None else n_factors
         self.gene_set_names_: list[str] = self._gene_sets()["names"] if self.preset_.encoder == "gene_sets" else []
-        n_genes = stats[KEYS.X]["summary_stats"]["n_vars"]
-        self.seed_ = resolve_seed(seed)
-        with seeded(self.seed_):
-            self.module = self._module_cls(
-                n_genes,
+        self._build(
+            lambda: self._module_cls(
+                self._n_genes,
                 len(self.perturbations_),
                 self.n_factors_,
                 preset=self.preset_,
-                membership=self._membership(n_genes),
+                membership=self._membership(self._n_genes),
                 leak=leak,
                 mechanism=mechanism,
                 likelihood=likelihood,
-                n_batch=stats.get(KEYS.BATCH, {}).get("summary_stats", {}).get(f"n_{KEYS.BATCH}", 0),
-            )
-        self._model_summary_string = (
-            f"SENAVAE with preset: {preset}, encoder: {self.preset_.encoder}, n_factors: {self.n_factors_}, "
-            f"mechanism: {mechanism}, likelihood: {likelihood}, leak: {leak}"
+                n_batch=self._statistic(KEYS.BATCH, f"n_{KEYS.BATCH}"),
+            ),
+            seed=seed,
+            preset=preset,
+            n_factors=self.n_factors_,
+            mechanism=mechanism,
+            likelihood=likelihood,
+            leak=leak,
+            of_preset=("encoder",),
         )
         self.init_params_ = self._get_init_params(locals())
 
@@ -143,12 +152,8 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, ScreenModel):
         if likelihood not in ("normal", "nb"):
             msg = f"`likelihood` must be 'normal' or 'nb', got {likelihood!r}."
             raise ValueError(msg)
-        if self.preset_.encoder not in ("gene_sets", "mlp", "linear"):
-            msg = f"`encoder` must be 'gene_sets', 'mlp' or 'linear', got {self.preset_.encoder!r}."
-            raise ValueError(msg)
-        if n_factors is not None and n_factors < 1:
-            msg = f"`n_factors` must be at least 1, got {n_factors}."
-            raise ValueError(msg)
+        if n_factors is not None:
+            at_least(n_factors, 1, "n_factors")
         if self.preset_.encoder == "gene_sets" and not self._gene_sets()["names"]:
             msg = (
                 "The encoder needs gene sets, but the data was set up without. Call "
@@ -329,25 +334,18 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, ScreenModel):
         return self.module.transform(x, size)
 
     @torch.inference_mode()
-    def _predict_cells(
-        self,
-        adata: AnnData | MuData,
-        indices: NDArray[np.int64],
-        design: NDArray[np.float32],
-        *,
-        sample: bool,
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
+    def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
         """Decode the counterfactual twins of control cells, from one draw of their noise each."""
         self.module.eval()
-        row = torch.from_numpy(design[None]).to(self.module.device)
+        row = torch.from_numpy(asked.design[None]).to(self.module.device)
         out = []
-        with seeded(int(rng.integers(2**31))):
-            for tensors in self._tensors(adata, indices=indices, batch_size=_SAMPLE):
+        with seeded(int(asked.rng.integers(2**31))):
+            for loaded in self._make_data_loader(asked.adata, indices=asked.cells, batch_size=_SAMPLE):
+                tensors = {key: value.to(row.device) for key, value in loaded.items()}
                 inference = self.module.inference(**self.module._get_inference_input(tensors))
                 inputs = self.module._get_generative_input(tensors, inference)
                 expected = self.module.generative(**{**inputs, "design": row})["perturbed"]
-                out.append((self.module.sample(expected) if sample else expected).cpu().numpy())
+                out.append((self.module.sample(expected) if asked.sample else expected).cpu().numpy())
         return np.concatenate(out).astype(np.float32)
 
     def _to_log_scale(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -357,11 +355,7 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, ScreenModel):
         total = np.maximum(expression.sum(1, keepdims=True), 1.0)
         return np.log1p(expression / total * 1e4)
 
-    def _tensors(self, adata: AnnData | MuData, *, indices: Any, batch_size: int | None) -> Iterator[dict[str, Tensor]]:
-        """Registered tensors of cells, batch by batch, where the model is."""
-        for tensors in self._make_data_loader(adata, indices=indices, batch_size=batch_size):
-            yield {key: value.to(self.module.device) for key, value in tensors.items()}
-
+    @fill
     @torch.inference_mode()
     def get_latent_representation(
         self,
@@ -376,15 +370,12 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, ScreenModel):
 
         Parameters
         ----------
-        adata
-            Cells; the training data if ``None``.
+        %(cells_adata)s
         kind
             ``"mean"`` is the posterior mean of the exogenous noise, ``"exogenous"`` one sample from its posterior, and
             ``"causal"`` the causal variables that follow from the mean, without an intervention.
-        indices
-            Cells to take; all if ``None``.
-        batch_size
-            Cells at a time.
+        %(indices)s
+        %(batch_size)s
         seed
             Seed of the sample.
 
@@ -397,25 +388,23 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, ScreenModel):
             raise ValueError(msg)
         # A generator whose stream does not depend on how it is cut into batches.
         generator = np.random.default_rng(seed)
+        self._check_if_trained(warn=False)
         out = []
-        for mean, variance in self._posterior(adata, indices=indices, batch_size=batch_size):
+        for x in self._inputs(self._validate_anndata(adata), indices, batch_size=batch_size):
+            mean, variance = self.module.encode(x)
             if kind == "exogenous":
                 noise = torch.from_numpy(generator.standard_normal(mean.shape, dtype=np.float32))
                 mean = mean + variance.sqrt() * noise.to(mean)
             out.append((self.module.causal(mean) if kind == "causal" else mean).cpu().numpy())
         return np.concatenate(out)
 
-    def _posterior(
-        self, adata: AnnData | MuData | None, *, indices: Any, batch_size: int | None
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Mean and variance of the noise, batch by batch."""
-        self._check_if_trained(warn=False)
-        adata = self._validate_anndata(adata)
-        self.module.eval()
-        for tensors in self._tensors(adata, indices=indices, batch_size=batch_size):
-            outputs = self.module.inference(**self.module._get_inference_input(tensors))
-            yield outputs["mean"], outputs["variance"]
+    def _encode(self, x: Tensor) -> Tensor:
+        return self.module.encode(x)[0]
 
+    def _read(self, x: Tensor, size_factor: Tensor | None = None) -> Tensor:
+        return self.module.transform(x, size_factor)
+
+    @fill
     @torch.inference_mode()
     def get_pathway_activity(
         self,
@@ -429,14 +418,11 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, ScreenModel):
 
         Parameters
         ----------
-        adata
-            Cells; the training data if ``None``.
-        indices
-            Cells to take; all if ``None``.
+        %(cells_adata)s
+        %(indices)s
         rectified
             What the next layer reads: the activities standardised by control cells, through a LeakyReLU.
-        batch_size
-            Cells at a time.
+        %(batch_size)s
 
         Returns
         -------
@@ -452,14 +438,11 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, ScreenModel):
             raise ValueError(msg)
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
-        encoder, out = self.module.eval().encoder, []
-        for tensors in self._tensors(adata, indices=indices, batch_size=batch_size):
-            x = self.module.transform(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR))
-            out.append((encoder.rectified(x) if rectified else encoder.activity(x)).cpu().numpy())
-        names = self._modality(adata).obs_names
-        return pd.DataFrame(
-            np.concatenate(out), index=names if indices is None else names[indices], columns=self.gene_set_names_
-        )
+        cells, encoder = self._chosen(adata, indices), self.module.encoder
+        activity = encoder.rectified if rectified else encoder.activity
+        out = [activity(x).cpu().numpy() for x in self._inputs(adata, cells, batch_size=batch_size)]
+        names = self._modality(adata).obs_names[cells]
+        return pd.DataFrame(np.concatenate(out), index=names, columns=self.gene_set_names_)
 
     def attribution_target(
         self, kind: Literal["latent", "factor", "causal", "pathway", "change"], *, perturbation: str | None = None
@@ -485,16 +468,16 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, ScreenModel):
             If the kind does not exist, or the perturbation is missing or unknown.
         """
         module = self.module.eval()
-        factors = [f"factor_{index}" for index in range(self.n_factors_)]
+        factors = self._factor_names()
         if kind == "pathway":
             if not self.gene_set_names_:
                 msg = f"The encoder is {self.preset_.encoder!r}: it has no gene sets."
                 raise ValueError(msg)
             return AttributionTarget(module.encoder.activity, module.transform, self.gene_set_names_, kind=kind)
         if kind in ("latent", "factor"):
-            return AttributionTarget(lambda x: module.encode(x)[0], module.transform, factors, kind=kind)
+            return AttributionTarget(self._encode, module.transform, factors, kind=kind)
         if kind == "causal":
-            return AttributionTarget(lambda x: module.causal(module.encode(x)[0]), module.transform, factors, kind=kind)
+            return AttributionTarget(lambda x: module.causal(self._encode(x)), module.transform, factors, kind=kind)
         if kind != "change" or perturbation is None:
             msg = f"`kind` must be 'latent', 'factor', 'causal', 'pathway', or 'change' with a `perturbation`, got {kind!r}."
             raise ValueError(msg)

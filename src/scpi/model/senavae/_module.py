@@ -100,9 +100,9 @@ class SENAVAEModule(BaseModuleClass):
 
     def _depth(self, x: Tensor, size_factor: Tensor | None) -> Tensor:
         """Size factor of each cell, by default its total count; cells without counts have 1."""
-        return (x.sum(1, keepdim=True) if size_factor is None else size_factor).clamp(
-            min=1e-8 if size_factor is not None else 1.0
-        )
+        if size_factor is None:
+            return x.sum(1, keepdim=True).clamp(min=1.0)
+        return size_factor.reshape(-1, 1).clamp(min=1e-8)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and variance of the exogenous noise for transformed expression."""

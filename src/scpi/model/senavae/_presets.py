@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
+
+from scpi.model.base.training._presets import Rules
+from scpi.model.senavae._intervention import InterventionEncoding
+from scpi.model.senavae._layers import Init
 
 Encoder = Literal["gene_sets", "mlp", "linear"]
 Likelihood = Literal["normal", "nb"]
 KlReduction = Literal["sum", "mean_over_cells_twice"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Preset:
     """Architecture, objective and schedule of a SENAVAE.
 
@@ -71,9 +75,9 @@ class Preset:
 
     encoder: Encoder = "gene_sets"
     n_hidden: int = 128
-    init: Literal["set_mean", "set_size", "n_genes"] = "set_mean"
+    init: Init = "set_mean"
     max_weight_ratio: float = 2.0
-    intervention: Literal["mlp", "table"] = "table"
+    intervention: InterventionEncoding = "table"
     positive_output: bool = False
     learn_variance: bool = True
     abduct: bool = True
@@ -146,16 +150,14 @@ PRESETS: dict[str, Preset] = {
     ),
 }
 
-
-def get_preset(name: str) -> Preset:
-    """Preset by name.
-
-    Raises
-    ------
-    ValueError
-        If there is no such preset.
-    """
-    if name not in PRESETS:
-        msg = f"`preset` must be one of {sorted(PRESETS)}, got {name!r}."
-        raise ValueError(msg)
-    return PRESETS[name]
+RULES = Rules(
+    choices={
+        "encoder": get_args(Encoder),
+        "init": get_args(Init),
+        "intervention": get_args(InterventionEncoding),
+        "kl": get_args(KlReduction),
+        "gradient_clip_algorithm": ("norm", "value", None),
+    },
+    least={"n_hidden": 0, "n_kernels": 1, "max_epochs": 1, "n_cells": 1, "n_conditions": 1},
+    positive=("lr",),
+)

@@ -87,7 +87,7 @@ def gene_sets():
 
 
 def test_gene_sets_are_kept_as_pairs():
-    state = GeneSetField("sets", required=True).register_field(gene_sets())
+    state = GeneSetField("gene_sets", "sets").register_field(gene_sets())
     assert list(state["names"]) == ["s", "t"]
     pairs = sparse.coo_matrix((np.ones(3), (state["genes"], state["sets"])), shape=(2, 2)).toarray()
     assert pairs.tolist() == [[1, 1], [0, 1]]
@@ -95,14 +95,14 @@ def test_gene_sets_are_kept_as_pairs():
 
 def test_gene_sets_may_be_missing_only_by_default():
     adata = data(["control", "A"])
-    assert GeneSetField("gene_sets", required=False).register_field(adata)["names"] == []
+    assert GeneSetField("gene_sets", "gene_sets").register_field(adata)["names"] == []
     with pytest.raises(KeyError, match=r"scpi\.tl\.gene_sets"):
-        GeneSetField("mine", required=True).register_field(adata)
+        GeneSetField("gene_sets", "mine").register_field(adata)
 
 
 def test_gene_sets_stay_with_the_model():
-    state = GeneSetField("sets", required=True).register_field(gene_sets())
-    assert GeneSetField("sets", required=False).transfer_field(state, data(["A"])) is state
+    state = GeneSetField("gene_sets", "sets").register_field(gene_sets())
+    assert GeneSetField("gene_sets", "sets").transfer_field(state, data(["A"])) is state
 
 
 @pytest.mark.parametrize("cls", [LabelField, ContextField])

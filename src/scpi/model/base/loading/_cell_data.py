@@ -11,7 +11,7 @@ from scipy import sparse
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from scpi._screen._matrix import dense_rows
-from scpi._screen._split_cells import split_cells
+from scpi._screen._split import split_cells
 from scpi.model.base._constants import KEYS
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class CellData(pl.LightningDataModule):
             validation_size=validation_size,
             rng=np.random.default_rng(seed),
         )
-        self.train_idx, self.val_idx, self.test_idx = split
+        self.train_idx, self.val_idx, self.test_idx = split.sets
         self.n_train, self.n_val = len(self.train_idx), len(self.val_idx)
 
     def training_rows(self) -> Iterator[tuple[Tensor, Tensor | None]]:

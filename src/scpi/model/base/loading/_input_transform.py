@@ -99,8 +99,3 @@ class InputTransform(nn.Module):
 
 def _size(counts: Tensor, size_factor: Tensor | None) -> Tensor:
     return counts.sum(1).clamp(min=1.0) if size_factor is None else size_factor.reshape(-1)
-
-
-def as_registered(x: Tensor, size_factor: Tensor | None = None) -> Tensor:
-    """The transform of models that read the registered expression as it is."""
-    return x

@@ -9,7 +9,7 @@ import numpy as np
 
 from scpi._screen._conditions import encode_conditions
 from scpi._screen._labels import Labelling
-from scpi._screen._split_cells import Split, split_cells
+from scpi._screen._split import Split, split_cells
 from scpi.model.base._constants import KEYS
 from scpi.model.base.training._seed import resolve_seed
 
@@ -75,7 +75,7 @@ class ScreenSplitter(pl.LightningDataModule):
             if external_indexing is None
             else _check_indexing(external_indexing, len(self._codes))
         )
-        self.train_idx, self.val_idx, self.test_idx = self.split
+        self.train_idx, self.val_idx, self.test_idx = self.split.sets
         self.n_train, self.n_val = len(self.train_idx), len(self.val_idx)
         self._check_training_cells()
 
@@ -170,4 +170,4 @@ def _check_indexing(indexing: Sequence[NDArray[np.int64]], n_obs: int) -> Split:
     ):
         msg = "`external_indexing` must hold up to three disjoint sets of cell indices: training, validation, test."
         raise ValueError(msg)
-    return Split(*sets)
+    return Split(train=sets[0], validation=sets[1], test=sets[2])

@@ -2,47 +2,59 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
+from scpi._scoring._controls import divide_controls
+from scpi._scoring._metrics import check_metrics
+from scpi._scoring._prediction import N_CELLS, Prediction, draw_places
+from scpi._scoring._score import score
+from scpi._scoring._training_cells import N_COMPONENTS, components_of, perturbed_mean_of
 from scpi._screen._checks import as_indices
-from scpi.metrics import energy_distance, mmd, score_change
+from scpi._screen._conditions import Condition
+from scpi._sequence import as_list
+from scpi.model.base._constants import KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from anndata import AnnData
     from mudata import MuData
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
+    from scpi._scoring._controls import ReferenceCells
+    from scpi._screen._conditions import Dose
     from scpi.model.base.prediction._predict import PredictionMixin as Host
 else:
     Host = object
-
-_MAX_CELLS = 1000
 
 
 class EvaluationMixin(Host):
     """Scores of predictions against measured cells."""
 
+    @fill
     def evaluate(
         self,
         adata: AnnData | MuData | None = None,
         *,
         perturbation: str | Sequence[str] | None = None,
         indices: Sequence[int] | NDArray[np.int64] | None = None,
-        n_cells: int | None = None,
+        metrics: Sequence[str] | str | None = None,
+        reference_cells: ReferenceCells | ArrayLike = "apart",
+        n_cells: int = N_CELLS,
+        n_components: int | None = N_COMPONENTS,
         rng: int | np.random.Generator | None = 0,
     ) -> pd.DataFrame:
         """Compare predicted with measured cells, perturbation by perturbation.
 
-        The controls are divided at random: predictions start from one half, and the measured change is taken against
-        the other, so that the noise of a shared control mean does not pass for skill. Where doses are registered, the
-        measured ones are predicted in their shares.
+        Where doses are registered, the measured ones are predicted in the fractions in which they were measured. Cells of
+        all contexts are compared together; :func:`scpi.benchmark.evaluate` keeps contexts and doses apart.
 
         Parameters
         ----------
@@ -53,68 +65,126 @@ class EvaluationMixin(Host):
         indices
             Cells to compare with. If ``None``, all cells of ``adata``, or, for the training data of a model with a test
             set, that test set.
-        n_cells
-            Most cells of a perturbation, predicted or measured, in the distances; 1,000 if ``None``.
+        %(metrics)s
+        %(reference_cells)s
+        %(n_cells)s
+        n_components
+            Number of principal components in which distances between cells are taken, those of the training cells, or of
+            all cells of other data; distances are taken in genes if ``None``.
         rng
             Seed or generator of the draws.
 
         Returns
         -------
-        Table with one row a perturbation: ``status``, ``n_cells``, then ``pearson``, ``pearson_top`` (on the 20 most
-        changed genes), ``rmse``, ``r2`` and ``sign_accuracy`` of the change of the mean, and ``mmd`` (squared, unbiased)
-        and ``energy_distance`` between predicted and measured cells.
+        Table with one row per perturbation: ``status``, ``n_cells`` and the metrics.
 
         Raises
         ------
         ValueError
-            If a perturbation has fewer than two measured cells, or there are fewer than four control cells.
+            If a perturbation has fewer than two measured cells, there are fewer than four control cells, or a metric is
+            unknown.
         """
         generator = as_generator(rng)
+        chosen = check_metrics(metrics)
         own = adata is None
         adata = self._validate_anndata(adata)
         cells = self._cells_to_compare(adata, indices, own=own)
         labels = self._labels(adata)
         wanted = self._conditions_to_compare(labels[cells], perturbation)
-        start, reference = self._halve_controls(adata, cells, generator)
-        reference_mean = self._to_log_scale(self._expression(adata, reference)).mean(0)
-        start_mean = self._to_log_scale(self._expression(adata, start)).mean(0)
-        rows = []
-        for label in wanted:
-            members = cells[labels[cells] == label]
-            predicted = np.concatenate(
-                [
-                    self.predict(
-                        adata,
-                        perturbation=label,
-                        dose=dose,
-                        indices=start,
-                        n_cells=max(1, round(share * len(start))),
-                        # Counts have the noise of measured cells only when they are drawn.
-                        sample=self._reads_counts,
-                        rng=generator,
-                    ).X
-                    for dose, share in self._shares_of_doses(adata, members)
-                ]
-            )
-            rows.append(
-                {Key.obs.PERTURBATION: label, Key.obs.STATUS: self._status(label), "n_cells": len(members)}
-                | _compare(
-                    self._to_log_scale(self._expression(adata, members)),
-                    self._to_log_scale(predicted),
-                    real_control=reference_mean,
-                    predicted_control=start_mean,
-                    n_cells=n_cells or _MAX_CELLS,
-                    rng=generator,
-                )
-            )
+        controls = self._control_cells(adata, context=None, indices=cells)
+        start, reference = divide_controls(controls, reference_cells, generator)
+        start = start[draw_places(len(start), n_cells, generator)]
+        seed = int(generator.integers(2**31))
+        measured = self._measured_conditions(
+            cells, wanted, reference, adata=adata, metrics=chosen, n_cells=n_cells, n_components=n_components, seed=seed
+        )
+        members = {label: cells[labels[cells] == label] for label in wanted}
+        predictions = (
+            replace(one, **self._predict_measured(adata, label, members[label], start, generator))
+            for label, one in zip(wanted, measured, strict=True)
+        )
+        rows = [
+            {Key.obs.PERTURBATION: label, Key.obs.STATUS: self._status(label), Key.obs.N_CELLS: len(members[label])}
+            | row
+            for label, row in zip(wanted, score(predictions, chosen), strict=True)
+        ]
         return pd.DataFrame(rows).set_index(Key.obs.PERTURBATION)
 
-    def _shares_of_doses(self, adata: AnnData | MuData, cells: NDArray[np.int64]) -> list[tuple[float | None, float]]:
-        """Doses of measured cells and the share of each, so that the same are predicted."""
-        if self.registry["setup_args"].get("dose_key") is None:
-            return [(None, 1.0)]
-        doses, counts = np.unique(self._doses(adata)[cells], return_counts=True)
-        return list(zip(doses.tolist(), (counts / counts.sum()).tolist(), strict=True))
+    def _measured_conditions(
+        self,
+        cells: NDArray[np.int64],
+        wanted: Sequence[str],
+        reference: NDArray[np.int64],
+        *,
+        adata: AnnData | MuData | None = None,
+        metrics: Sequence[str],
+        n_cells: int,
+        n_components: int | None,
+        seed: int,
+    ) -> Iterator[Prediction]:
+        """Measured cells of labels, and the controls that their change is taken against, without a prediction."""
+        adata = self.adata if adata is None else adata
+        labels = self._labels(adata)
+
+        def read(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+            return self._to_log_scale(self._expression(adata, rows))
+
+        train = self._training_cells(adata)
+        perturbed = train[labels[train] != self.control_]
+        strata = self._condition_codes(adata)[perturbed] + self._context_codes(adata)[perturbed] * adata.n_obs
+        shared: dict[str, Any] = {
+            "reference": read(reference),
+            "perturbed_mean": perturbed_mean_of(read, perturbed, strata, metrics),
+            "components": components_of(read, train, n_components, metrics),
+            "n_cells": n_cells,
+            "seed": seed,
+        }
+        nothing = shared["reference"][:0]
+        for label in wanted:
+            real = read(cells[labels[cells] == label])
+            yield Prediction(real=real, predicted=nothing, start=nothing, **shared)
+
+    def _training_cells(self, adata: AnnData | MuData) -> NDArray[np.int64]:
+        """Cells that the model learned from, or all cells of other data."""
+        if adata is not self.adata:
+            return np.arange(adata.n_obs)
+        sets = (getattr(self, name, None) for name in ("train_indices", "validation_indices"))
+        return np.unique(np.concatenate([cells for cells in sets if cells is not None])).astype(np.int64)
+
+    def _predict_measured(
+        self,
+        adata: AnnData | MuData,
+        label: str,
+        cells: NDArray[np.int64],
+        start: NDArray[np.int64],
+        rng: np.random.Generator,
+    ) -> dict[str, NDArray[np.float32]]:
+        """Predicted cells of a label at the doses of measured cells, and the controls that each started from."""
+        doses: list[tuple[Dose | None, float]] = [(None, 1.0)]
+        if self.has_doses:
+            state = self._state_of(adata, KEYS.CONDITION)
+            codes, counts = np.unique(self._condition_codes(adata)[cells], return_counts=True)
+            measured = [Condition(label, tuple(state["doses"][code])).dose(self.labelling) for code in codes]
+            doses = list(zip(measured, (counts / len(cells)).tolist(), strict=True))
+        predicted = [
+            self.predict(
+                adata,
+                perturbation=label,
+                dose=dose,
+                indices=start,
+                n_cells=max(1, round(fraction * len(start))),
+                # Counts have the noise of measured cells only when they are drawn.
+                sample=self._reads_counts,
+                rng=rng,
+            )
+            for dose, fraction in doses
+        ]
+        names = np.concatenate([part.obs[Key.obs.SOURCE_CELL].to_numpy() for part in predicted])
+        sources = self._modality(adata).obs_names.astype(str).get_indexer(names)
+        return {
+            "predicted": self._to_log_scale(np.concatenate([part.X for part in predicted])),
+            "start": self._to_log_scale(self._expression(adata, sources)),
+        }
 
     def _cells_to_compare(
         self, adata: AnnData | MuData, indices: Sequence[int] | NDArray[np.int64] | None, *, own: bool
@@ -146,44 +216,9 @@ class EvaluationMixin(Host):
                 )
                 raise ValueError(msg)
             return enough
-        wanted = [
-            self.canonical(label) for label in ([perturbation] if isinstance(perturbation, str) else perturbation)
-        ]
+        wanted = [self.canonical(label) for label in as_list(perturbation)]
         few = [label for label in wanted if counts.get(label, 0) < 2]
         if few:
             msg = f"An evaluation needs two measured cells or more, which {few} do not have among the given cells."
             raise ValueError(msg)
         return wanted
-
-    def _halve_controls(
-        self, adata: AnnData | MuData, cells: NDArray[np.int64], rng: np.random.Generator
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Two disjoint halves of the control cells."""
-        controls = rng.permutation(self._control_cells(adata, context=None, indices=cells))
-        if len(controls) < 4:
-            msg = f"An evaluation needs at least four control cells, got {len(controls)}."
-            raise ValueError(msg)
-        return controls[: len(controls) // 2], controls[len(controls) // 2 :]
-
-
-def _compare(
-    real: NDArray[np.float32],
-    predicted: NDArray[np.float32],
-    *,
-    real_control: NDArray[np.float32],
-    predicted_control: NDArray[np.float32],
-    n_cells: int,
-    rng: np.random.Generator,
-) -> dict[str, float]:
-    """Scores of one perturbation."""
-    scores = score_change(real.mean(0) - real_control, predicted.mean(0) - predicted_control)
-    real, predicted = _subsample(real, n_cells, rng), _subsample(predicted, n_cells, rng)
-    return {
-        **{name: float(value) for name, value in scores.items()},
-        "mmd": float(mmd(predicted, real)) if len(predicted) > 1 else np.nan,
-        "energy_distance": float(energy_distance(predicted, real)),
-    }
-
-
-def _subsample(cells: NDArray[np.float32], n_cells: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    return cells if len(cells) <= n_cells else cells[rng.choice(len(cells), n_cells, replace=False)]

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from scpi._screen._composition import compose
 from scpi._slots import listed
-from scpi.attribution import AttributionTarget
-from scpi.model.base._constants import KEYS
-from scpi.model.base.loading._cell_batches import cell_batches
-from scpi.model.base.loading._input_transform import as_registered
 from scpi.model.base.prediction._profiles import take_profiles
-from scpi.model.base.targets import asked_change, unit_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from scpi.model.base._screen_model import ScreenModel as Host
+    from scpi.model.base._screen_model import ScreenModel
     from scpi.model.base.prediction._profiles import Profiles
+    from scpi.model.base.targets._change import ChangeTargetMixin
+
+    class Host(ChangeTargetMixin, ScreenModel):
+        """What the mixin is mixed into."""
+
 else:
     Host = object
 
@@ -39,8 +39,6 @@ class LatentShiftMixin(Host):
     ``_measured_shift`` what the shift of a measured condition is. One that was not measured at all has the sum of the
     shifts of its members.
     """
-
-    preset_: Any
 
     @property
     def restrict_to(self) -> list[str] | None:
@@ -82,51 +80,6 @@ class LatentShiftMixin(Host):
             is_control=self._labels(self.adata)[cells] == self.control_,
             design=design,
             n_contexts=len(self._known_contexts()) if self.has_contexts else 1,
-        )
-
-    def _batches(
-        self,
-        adata: AnnData | MuData,
-        indices: Sequence[int] | NDArray[np.int64] | None,
-        *,
-        batch_size: int | None = None,
-    ) -> Iterator[Tensor]:
-        """What the network reads of cells, a few at a time, in the mode for predictions."""
-        self.module.eval()
-        for tensors in cell_batches(self, adata, indices, batch_size=batch_size, device=self.module.device):
-            yield self._read(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR))
-
-    def _read(self, x: Tensor, size_factor: Tensor | None = None) -> Tensor:
-        """What the network reads of registered expression: the same, but for models of counts."""
-        return as_registered(x, size_factor)
-
-    @torch.inference_mode()
-    def get_latent_representation(
-        self,
-        adata: AnnData | MuData | None = None,
-        *,
-        indices: Sequence[int] | NDArray[np.int64] | None = None,
-        batch_size: int | None = None,
-    ) -> NDArray[np.float32]:
-        """Mean of the latent units of cells.
-
-        Parameters
-        ----------
-        adata
-            Cells; the training data if ``None``.
-        indices
-            Cells to take; all if ``None``.
-        batch_size
-            Cells at a time.
-
-        Returns
-        -------
-        Array of shape (n_cells, n_latent).
-        """
-        self._check_if_trained(warn=False)
-        adata = self._validate_anndata(adata)
-        return np.concatenate(
-            [self.module.encode(x).cpu().numpy() for x in self._batches(adata, indices, batch_size=batch_size)]
         )
 
     @abstractmethod
@@ -241,43 +194,7 @@ class LatentShiftMixin(Host):
     def _decoded_change(self, shift: Tensor, perturbation: str, dose: float | None) -> Callable[[Tensor], Tensor]:
         """Function from expression to what the decoded cell changes by under a shift and a condition."""
 
-    def attribution_target(
-        self,
-        kind: Literal["latent", "change"] = "latent",
-        *,
-        perturbation: str | None = None,
-        context: str | None = None,
-        dose: float | None = None,
-    ) -> AttributionTarget:
-        """Differentiable function of what the network reads, for attributions.
-
-        Parameters
-        ----------
-        kind
-            ``"latent"`` (means of the latent units) or ``"change"`` (what the decoded cell changes by under
-            ``perturbation``: expression, or logarithms of shares for a likelihood of counts).
-        perturbation, context, dose
-            Which condition, for ``"change"``, and the context whose shift is taken, as in :meth:`get_shift`.
-
-        Returns
-        -------
-        The function, the transform of registered expression into its input (log-normalisation for a likelihood of counts, and
-        none for others), and the names of its outputs.
-
-        Raises
-        ------
-        ValueError
-            If the kind does not exist, or the perturbation is missing or unknown.
-        """
-        self._check_if_trained(warn=False)
-        module = self.module.eval()
-        if kind == "latent":
-            return AttributionTarget(module.encode, self._read, self._units(), kind=kind)
-        perturbation = asked_change(kind, perturbation)
+    def _change_of(self, perturbation: str, *, context: str | None, dose: float | None) -> Callable[[Tensor], Tensor]:
         shift = self.get_shift(perturbation=perturbation, context=context, dose=dose)
-        moved = torch.from_numpy(shift.astype(np.float32)).to(module.device)
-        change = self._decoded_change(moved, perturbation, dose)
-        return AttributionTarget(change, self._read, self.var_names_, kind=kind)
-
-    def _units(self) -> list[str]:
-        return unit_names(self.preset_.n_latent)
+        moved = torch.from_numpy(shift.astype(np.float32)).to(self.module.device)
+        return self._decoded_change(moved, perturbation, dose)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,21 @@ else:
 _MAX_CELLS = 1000
 
 
+class Counterfactual(NamedTuple):
+    """Control cells, and the condition under which they are predicted."""
+
+    adata: AnnData | MuData
+    """Registered data."""
+    cells: NDArray[np.int64]
+    """Positions of the control cells."""
+    design: NDArray[np.float32]
+    """Doses of the single perturbations, (n_perturbations,)."""
+    sample: bool
+    """Whether to draw from the likelihood of the model, or to take its expectation."""
+    rng: np.random.Generator
+    """Generator of the draws."""
+
+
 class PredictionMixin(Host):
     """The prediction hook: every model and baseline predicts through it.
 
@@ -37,16 +52,8 @@ class PredictionMixin(Host):
     trained_conditions_: list[str]
 
     @abstractmethod
-    def _predict_cells(
-        self,
-        adata: AnnData | MuData,
-        indices: NDArray[np.int64],
-        design: NDArray[np.float32],
-        *,
-        sample: bool,
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
-        """Expression of control cells ``indices`` under the doses ``design`` (n_perturbations,), cells x genes."""
+    def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
+        """Expression of control cells under a condition, cells x genes."""
 
     def _to_log_scale(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
         """Expression on the scale on which predictions are compared with measured cells."""
@@ -130,7 +137,7 @@ class PredictionMixin(Host):
         generator = as_generator(rng)
         chosen = [draw_cells(controls, n_cells, generator) for _ in labels]
         expression = [
-            self._predict_cells(adata, cells, row, sample=sample, rng=generator)
+            self._predict_cells(Counterfactual(adata, cells, row, sample, generator))
             for cells, row in zip(chosen, design, strict=True)
         ]
         return self._assemble(adata, labels, chosen, expression, context=context, dose=dose)

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scvi.data.fields import BaseAnnDataField, CategoricalObsField, MuDataWrapper, NumericalObsField
+from scvi.data.fields import BaseAnnDataField, CategoricalObsField, NumericalObsField
 
 from scpi._gene_sets import read_gene_sets
 from scpi._keys import Key
 from scpi._screen._conditions import encode_conditions, read_conditions
 from scpi._screen._labels import Labelling, quoted
-from scpi.model.base._constants import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +23,47 @@ if TYPE_CHECKING:
     from scpi._screen._labels import Control
 
 
-class PerturbationField(BaseAnnDataField):
+class _StoredField(BaseAnnDataField):
+    """A field with values of its own kind, which scvi-tools finds under an attribute and a key.
+
+    Parameters
+    ----------
+    registry_key
+        Name of the field in the registry.
+    attr_name, attr_key
+        Where the values are, such as ``"obs"`` and the name of a column.
+    """
+
+    def __init__(self, registry_key: str, attr_name: str, attr_key: str) -> None:
+        super().__init__()
+        self._names = registry_key, attr_name, attr_key
+
+    @property
+    def registry_key(self) -> str:
+        """Name of the field in the registry."""
+        return self._names[0]
+
+    @property
+    def attr_name(self) -> str:
+        """Attribute that holds the values."""
+        return self._names[1]
+
+    @property
+    def attr_key(self) -> str:
+        """Key of the values."""
+        return self._names[2]
+
+    @property
+    def is_empty(self) -> bool:
+        """A field that is registered has values."""
+        return False
+
+    def view_state_registry(self, state_registry: dict[str, Any]) -> None:
+        """No table: the values are in the data."""
+        return None
+
+
+class PerturbationField(_StoredField):
     """Reads labels such as ``"A+B"`` as doses of single perturbations over a frozen vocabulary.
 
     Each cell stores the integer code of its condition: a canonical label and the dose of each member. The vocabulary of
@@ -54,31 +93,10 @@ class PerturbationField(BaseAnnDataField):
         delimiter: str | None,
         dose_key: str | None = None,
     ) -> None:
-        super().__init__()
-        self._registry_key = registry_key
+        super().__init__(registry_key, "obs", Key.obs.CONDITION)
         self.label_key = attr_key
         self.labelling = Labelling.of(control, delimiter)
         self.dose_key = dose_key
-
-    @property
-    def registry_key(self) -> str:
-        """Name of the field in the registry."""
-        return self._registry_key
-
-    @property
-    def attr_name(self) -> str:
-        """Attribute that holds the codes."""
-        return "obs"
-
-    @property
-    def attr_key(self) -> str:
-        """Column that holds the codes."""
-        return Key.obs.CONDITION
-
-    @property
-    def is_empty(self) -> bool:
-        """A model of perturbations always has labels."""
-        return False
 
     def validate_field(self, adata: AnnData) -> None:
         """Check the labels and the doses."""
@@ -152,46 +170,21 @@ class PerturbationField(BaseAnnDataField):
             "n_conditions": len(state_registry["conditions"]),
         }
 
-    def view_state_registry(self, state_registry: dict[str, Any]) -> None:
-        """No table: the labels are in the data."""
-        return None
 
-
-class GeneSetField(BaseAnnDataField):
+class GeneSetField(_StoredField):
     """Keeps the membership of genes in sets with the model, so that a saved model needs no gene sets in new data.
 
     Parameters
     ----------
+    registry_key
+        Name of the field in the registry.
     attr_key
-        Entry of ``varm`` with the membership, genes x sets. ``None`` for a model without gene sets.
-    required
-        Whether a missing entry is an error.
+        Entry of ``varm`` with the membership, genes x sets. It may be missing where it has its usual name.
     """
 
-    def __init__(self, attr_key: str | None, *, required: bool) -> None:
-        super().__init__()
-        self._attr_key = attr_key
-        self.required = required
-
-    @property
-    def registry_key(self) -> str:
-        """Name of the field in the registry."""
-        return KEYS.GENE_SETS
-
-    @property
-    def attr_name(self) -> str:
-        """Attribute that holds the membership."""
-        return "varm"
-
-    @property
-    def attr_key(self) -> str | None:
-        """Entry that holds the membership."""
-        return self._attr_key
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the model was set up without gene sets."""
-        return self._attr_key is None
+    def __init__(self, registry_key: str, attr_key: str) -> None:
+        super().__init__(registry_key, "varm", attr_key)
+        self.required = attr_key != Key.varm.GENE_SETS
 
     def get_data_registry(self) -> dict[str, Any]:
         """Nothing to load with a batch of cells: the field describes genes."""
@@ -199,9 +192,9 @@ class GeneSetField(BaseAnnDataField):
 
     def validate_field(self, adata: AnnData) -> None:
         """Check that the membership is there if it must be."""
-        if self.required and self._attr_key not in adata.varm:
+        if self.required and self.attr_key not in adata.varm:
             msg = (
-                f"`adata.varm[{self._attr_key!r}]` does not exist. Add gene sets with "
+                f"`adata.varm[{self.attr_key!r}]` does not exist. Add gene sets with "
                 "`scpi.tl.gene_sets(adata, 'sets.gmt')`."
             )
             raise KeyError(msg)
@@ -209,23 +202,20 @@ class GeneSetField(BaseAnnDataField):
     def register_field(self, adata: AnnData) -> dict[str, Any]:
         """Store the members of every set; none where there is no such entry and it is not required."""
         self.validate_field(adata)
-        if self._attr_key is None or self._attr_key not in adata.varm:
+        if self.attr_key not in adata.varm:
             return {"names": [], "genes": np.zeros(0, np.int64), "sets": np.zeros(0, np.int64)}
-        membership, names = read_gene_sets(adata, self._attr_key)
+        membership, names = read_gene_sets(adata, self.attr_key)
         genes, sets = membership.nonzero()
         return {"names": list(names), "genes": genes.astype(np.int64), "sets": sets.astype(np.int64)}
 
     def transfer_field(self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any) -> dict[str, Any]:
-        """Keep the sets of the model; the target needs none."""
+        """Keep the sets of the model; the target needs none, now or later."""
+        self.required = False
         return state_registry
 
     def get_summary_stats(self, state_registry: dict[str, Any]) -> dict[str, int]:
         """Number of gene sets."""
         return {"n_gene_sets": len(state_registry.get("names", []))}
-
-    def view_state_registry(self, state_registry: dict[str, Any]) -> None:
-        """No table: the sets are in the data."""
-        return None
 
 
 class LabelField(CategoricalObsField):
@@ -268,17 +258,3 @@ def _check_column(adata: AnnData, key: str) -> None:
     if key not in adata.obs:
         msg = f"{key!r} is not a column of `adata.obs`, which has {list(adata.obs.columns)}."
         raise KeyError(msg)
-
-
-MuDataPerturbationField = MuDataWrapper(PerturbationField)
-MuDataLabelField = MuDataWrapper(LabelField)
-MuDataContextField = MuDataWrapper(ContextField)
-MuDataSizeFactorField = MuDataWrapper(SizeFactorField)
-
-
-class MuDataGeneSetField(MuDataWrapper(GeneSetField)):  # type: ignore[misc]
-    """:class:`GeneSetField` in a modality of a MuData."""
-
-    def get_data_registry(self) -> dict[str, Any]:
-        """Nothing to load with a batch of cells: the field describes genes."""
-        return {}

@@ -1,82 +1,19 @@
-"""Attribution targets of models, those of scvi-tools included."""
+"""Attribution targets of the models of scvi-tools."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from scvi import REGISTRY_KEYS
 
 from scpi.attribution import AttributionTarget, DecoderTarget
+from scpi.model.base.targets._latent import unit_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
-
-Kind = Literal["latent", "logit"]
-
-
-def attribution_target(model: Any, kind: Kind) -> AttributionTarget:
-    """Differentiable function of the expression that a model registers.
-
-    Parameters
-    ----------
-    model
-        A model of scpi that has the hook, or an SCVI, LinearSCVI, SCANVI or DRVI model of scvi-tools, trained.
-    kind
-        `"latent"`: the mean of the latent units. `"logit"`: the logits of the clusters of a clustering network, or of
-        the classes of SCANVI.
-
-    Returns
-    -------
-    The target. The functions of scvi-tools' models are those of their encoders in evaluation mode.
-
-    Raises
-    ------
-    TypeError
-        If the model has no such target.
-    NotImplementedError
-        If the encoder reads batches or covariates beside the genes.
-    """
-    model._check_if_trained(warn=False)
-    if hasattr(model, "attribution_target"):
-        target: AttributionTarget = model.attribution_target(kind)
-        return target
-    if not _is_of_scvi(model) or (kind == "logit" and not has_logits(model)):
-        msg = f"{type(model).__name__} gives no {kind!r} of the expression that genes could be held responsible for."
-        raise TypeError(msg)
-    return _of_scvi(model, kind)
-
-
-def decoder_target(model: Any) -> DecoderTarget:
-    """Differentiable function from the latent units of a model to the logarithm of the mean expression.
-
-    Parameters
-    ----------
-    model
-        A model of scpi that has the hook, or an SCVI, LinearSCVI, SCANVI or DRVI model of scvi-tools, trained.
-
-    Returns
-    -------
-    The target, for the units that `model.get_latent_representation()` gives. A decoder of scvi-tools that reads batches
-    gives the mean over them.
-
-    Raises
-    ------
-    TypeError
-        If the model has no decoder of its units.
-    NotImplementedError
-        If the decoder reads covariates beside the batch.
-    """
-    model._check_if_trained(warn=False)
-    if hasattr(model, "decoder_target"):
-        target: DecoderTarget = model.decoder_target()
-        return target
-    if not _is_of_scvi(model):
-        msg = f"{type(model).__name__} has no decoder from its latent units to the expression of genes."
-        raise TypeError(msg)
-    return _decoder_of_scvi(model)
 
 
 def has_logits(model: Any) -> bool:
@@ -86,7 +23,7 @@ def has_logits(model: Any) -> bool:
     return hasattr(model, "clusters_") or isinstance(model, SCANVI)
 
 
-def _is_of_scvi(model: Any) -> bool:
+def is_of_scvi(model: Any) -> bool:
     """Whether it is one of the models of scvi-tools whose networks are known."""
     from scvi import external
     from scvi.model import SCANVI, SCVI, LinearSCVI
@@ -95,7 +32,8 @@ def _is_of_scvi(model: Any) -> bool:
     return isinstance(model, (SCVI, LinearSCVI, SCANVI, *filter(None, [getattr(external, "DRVI", None)])))
 
 
-def _of_scvi(model: Any, kind: Kind) -> AttributionTarget:
+def target_of_scvi(model: Any, kind: str) -> AttributionTarget:
+    """Latent units or logits of a model of scvi-tools."""
     module = model.module.eval()
     if getattr(module, "encode_covariates", False):
         msg = (
@@ -136,26 +74,8 @@ def _of_scvi(model: Any, kind: Kind) -> AttributionTarget:
     )
 
 
-def unit_names(n: int) -> list[str]:
-    """Names of latent units."""
-    return [f"latent_{index}" for index in range(n)]
-
-
-def asked_change(kind: str, perturbation: str | None) -> str:
-    """Perturbation whose change is to be explained.
-
-    Raises
-    ------
-    ValueError
-        If the kind is not ``"change"``, or the perturbation is missing.
-    """
-    if kind != "change" or perturbation is None:
-        msg = f"`kind` must be 'latent', or 'change' with a `perturbation`, got {kind!r}."
-        raise ValueError(msg)
-    return perturbation
-
-
-def _decoder_of_scvi(model: Any) -> DecoderTarget:
+def decoder_of_scvi(model: Any) -> DecoderTarget:
+    """Logarithm of the mean expression that a model of scvi-tools decodes, averaged over batches."""
     module = model.module.eval()
     name = type(model).__name__
     if module.gene_likelihood.startswith("normal"):

@@ -9,7 +9,7 @@ import torch
 
 import scpi
 from scpi.attribution import attribute_cells, decoder_effect
-from scpi.model.base.targets import attribution_target, decoder_target
+from scpi.model import attribution_target, decoder_target
 
 DRVI = getattr(scvi.external, "DRVI", None)
 OF_SCVI = ["SCVI", "LinearSCVI", "SCANVI", *(["DRVI"] if DRVI is not None else [])]
@@ -126,3 +126,32 @@ def test_covariates_and_normal_decoders_are_refused(cells):
         decoder_target(build("SCVI", cells, setup={"continuous_covariate_keys": ["number"]}))
     with pytest.raises(TypeError, match="has no logarithm"):
         decoder_target(build("SCVI", cells, gene_likelihood="normal"))
+
+
+def test_arguments_reach_the_hook_of_a_model_of_scpi(make_screen, build):
+    model = build_screen(make_screen, build)
+    change = attribution_target(model, "change", perturbation="A", dose=0.5)
+    expected = model.attribution_target("change", perturbation="A", dose=0.5)
+    x = torch.from_numpy(model.adata.X[:5].toarray())
+    with torch.no_grad():
+        np.testing.assert_array_equal(change.function(x), expected.function(x))
+    assert list(change.names) == model.var_names_
+    assert attribution_target(model).kind == "latent"
+
+
+def build_screen(make_screen, build):
+    adata = make_screen()
+    adata.X = adata.X.log1p()
+    return build("SCGEN", adata, {"n_hidden": 8, "n_latent": 3})
+
+
+def test_models_of_scvi_have_no_other_kinds_or_arguments(cells):
+    model = build("SCVI", cells)
+    with pytest.raises(TypeError, match="SCVI gives no 'change'"):
+        attribution_target(model, "change", perturbation="A")
+    with pytest.raises(TypeError, match="SCVI gives no 'logit'"):
+        attribution_target(model, "logit")
+    with pytest.raises(TypeError, match=r"takes no \['perturbation'\]"):
+        attribution_target(model, "latent", perturbation="A")
+    with pytest.raises(TypeError, match=r"that takes \['perturbation'\]"):
+        decoder_target(model, perturbation="A")

@@ -18,7 +18,7 @@ def model(adata, build):
 
 def test_scores_are_those_of_the_two_halves_of_the_controls(model, adata):
     everything = np.arange(adata.n_obs)
-    table = model.evaluate(indices=everything, perturbation="A", rng=3)
+    table = model.evaluate(indices=everything, perturbation="A", n_components=None, rng=3)
     x, labels = adata.X.toarray(), adata.obs["perturbation"].to_numpy()
     controls = np.random.default_rng(3).permutation(np.flatnonzero(labels == "control"))
     start, reference = controls[:24], controls[24:]
@@ -29,7 +29,8 @@ def test_scores_are_those_of_the_two_halves_of_the_controls(model, adata):
     assert table.loc["A", "pearson"] == pytest.approx(np.corrcoef(change, measured)[0, 1], abs=1e-5)
     assert table.loc["A", "rmse"] == pytest.approx(np.sqrt(np.mean((change - measured) ** 2)), abs=1e-5)
     predicted = x[start] + change
-    assert table.loc["A", "mmd"] == pytest.approx(mmd(predicted, real), abs=1e-4)
+    base = 2 * x[reference].astype(np.float64).var(axis=0, ddof=1).sum()
+    assert table.loc["A", "mmd"] == pytest.approx(mmd(predicted, real, base_bandwidth=base), abs=1e-4)
     assert table.loc["A", "energy_distance"] == pytest.approx(energy_distance(predicted, real), abs=1e-4)
 
 
@@ -76,15 +77,36 @@ def test_an_evaluation_needs_four_controls(model, adata):
 
 def test_cells_are_drawn_for_the_distances(model, adata):
     everything = np.arange(adata.n_obs)
-    few, all_cells = (model.evaluate(indices=everything, perturbation="A", n_cells=n).loc["A"] for n in (8, None))
-    assert few["pearson"] == all_cells["pearson"]
+    few, all_cells = (model.evaluate(indices=everything, perturbation="A", n_cells=n).loc["A"] for n in (8, 1000))
+    assert few["pearson"] == pytest.approx(all_cells["pearson"], rel=1e-5)
     assert few["mmd"] != all_cells["mmd"]
 
 
 def test_no_change_has_the_distances_of_two_halves_of_the_controls_from_the_cells(make_screen, build):
     adata = make_screen()
     model = build("NoChange", adata)
-    table = model.evaluate(perturbation=["A"], rng=0)
+    table = model.evaluate(perturbation=["A"], metrics="energy_distance", n_components=None, rng=0)
     labels, x = adata.obs["perturbation"].to_numpy(), adata.X.toarray()
     start = np.random.default_rng(0).permutation(np.flatnonzero(labels == "control"))[:24]
-    assert table.loc["A", "mmd"] == pytest.approx(mmd(x[start], x[labels == "A"]), abs=1e-6)
+    expected = energy_distance(x[start], x[labels == "A"])
+    assert table.loc["A", "energy_distance"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_controls_of_the_measured_change_can_be_chosen(make_screen, build):
+    adata = make_screen()
+    model = build("NoChange", adata)
+    controls = np.flatnonzero(adata.obs["perturbation"] == "control")
+    x = adata.X.toarray()
+    real = x[(adata.obs["perturbation"] == "A").to_numpy()].mean(0)
+    for given, cells in {"all": controls, "some": controls[:5]}.items():
+        table = model.evaluate(
+            perturbation="A",
+            metrics="rmse",
+            reference_cells="all" if given == "all" else cells,
+            indices=range(adata.n_obs),
+        )
+        expected = np.sqrt(np.mean((real - x[cells].mean(0)) ** 2))
+        assert table.loc["A", "rmse"] == pytest.approx(expected, rel=1e-5)
+    for wrong in (np.arange(3), controls[:1], controls[1:], "half"):
+        with pytest.raises(ValueError, match="`reference_cells` must"):
+            model.evaluate(reference_cells=wrong, indices=range(adata.n_obs))

@@ -1,0 +1,63 @@
+"""Which control cells a prediction starts from, and which the measured change is taken against."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+ReferenceCells = Literal["apart", "all"]
+_LEAST = 4
+
+
+def divide_controls(
+    controls: NDArray[np.int64], reference_cells: ReferenceCells | ArrayLike, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Controls to start from, and those for the measured change.
+
+    Parameters
+    ----------
+    controls
+        Positions of the control cells.
+    reference_cells
+        ``"apart"`` for a random half for each purpose, ``"all"`` for all cells for both, or the positions of the control
+        cells for the measured change: predictions then start from the others.
+    rng
+        Generator of the halves.
+
+    Returns
+    -------
+    Both, as positions.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than four controls, or fewer than two for one of the purposes, or a position is that of no
+        control cell.
+    """
+    if len(controls) < _LEAST:
+        msg = f"An evaluation needs at least four control cells, got {len(controls)}."
+        raise ValueError(msg)
+    if isinstance(reference_cells, str):
+        if reference_cells == "all":
+            return controls, controls
+        if reference_cells != "apart":
+            msg = (
+                f"`reference_cells` must be 'apart', 'all', or positions of control cells, but is {reference_cells!r}."
+            )
+            raise ValueError(msg)
+        shuffled = rng.permutation(controls)
+        return shuffled[: len(controls) // 2], shuffled[len(controls) // 2 :]
+    chosen = np.unique(np.asarray(reference_cells))
+    start = np.setdiff1d(controls, chosen)
+    if len(np.setdiff1d(chosen, controls)) or min(len(start), len(chosen)) < 2:
+        msg = (
+            "`reference_cells` must name control cells among those that are compared, two or more, and leave two or more "
+            f"to start from, but of {len(chosen)} cells {len(np.intersect1d(chosen, controls))} are controls, and "
+            f"{len(start)} controls are left."
+        )
+        raise ValueError(msg)
+    return start, chosen.astype(np.int64)

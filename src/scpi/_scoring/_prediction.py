@@ -1,0 +1,176 @@
+"""Predicted cells of one condition, and all that they are compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from scpi import de
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+N_CELLS = 1000
+"""Maximum number of cells of a kind, measured, predicted or control, in metrics that compare cells."""
+
+_LEVEL = 0.05
+# Mean expression on the linear scale, of a sum of 10,000, that is added before a fold change is taken
+_OFFSET = 0.1
+
+
+class Calls(NamedTuple):
+    """Differential expression of genes: statistic, whether it is significant, and log2 fold change."""
+
+    score: NDArray[np.float64]
+    significant: NDArray[np.bool_]
+    lfc: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Prediction:
+    """Predicted cells of a condition beside measured ones, cells x genes, log-normalised, dense or sparse.
+
+    Means are those of all cells. Metrics that compare cells take at most ``n_cells`` of a kind, drawn with ``seed``.
+
+    Attributes
+    ----------
+    real, predicted
+        Measured and predicted perturbed cells.
+    start
+        Control cells that the prediction started from, or one row with their mean.
+    reference
+        Control cells that the measured change is taken against: others than ``start``, so that the noise of a shared
+        control does not pass for skill.
+    context
+        Context of the condition. Conditions of a context are told from each other.
+    perturbed_mean
+        Mean over the perturbed conditions of the training cells, against which changes are free of what all of them
+        share.
+    components
+        Directions, genes x components, in which distances are taken; genes if ``None``.
+    n_cells
+        Maximum number of cells of a kind in metrics that compare cells.
+    seed
+        Seed of the draws.
+    """
+
+    real: Any
+    predicted: Any
+    start: Any
+    reference: Any
+    context: str = ""
+    perturbed_mean: NDArray[np.float64] | None = None
+    components: NDArray[np.float64] | None = None
+    n_cells: int = N_CELLS
+    seed: int = 0
+
+    @property
+    def n_least(self) -> int:
+        """Number of cells of the rarest kind: metrics that compare cells need two."""
+        return min(cells.shape[0] for cells in (self.real, self.predicted, self.reference))
+
+    @property
+    def change(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Measured and predicted change against the control."""
+        return self.real_change, self.predicted_change
+
+    @cached_property
+    def real_change(self) -> NDArray[np.float64]:
+        """Mean of the measured cells less that of the reference."""
+        return mean_of(self.real) - mean_of(self.reference)
+
+    @cached_property
+    def predicted_change(self) -> NDArray[np.float64]:
+        """Mean of the predicted cells less that of the cells that they started from."""
+        # Summed in one order, so that cells that were not moved have a change of exactly 0
+        predicted, start = (_as_array(cells) for cells in (self.predicted, self.start))
+        return mean_of(predicted) - mean_of(start)
+
+    @cached_property
+    def deviation(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Measured and predicted mean against that of the perturbed training conditions."""
+        assert self.perturbed_mean is not None
+        return mean_of(self.real) - self.perturbed_mean, mean_of(self.predicted) - self.perturbed_mean
+
+    @cached_property
+    def cells(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Measured, predicted and reference cells, at most ``n_cells`` of each."""
+        rng = np.random.default_rng(self.seed)
+        real, predicted, reference = (
+            np.asarray(_as_array(cells[draw_places(cells.shape[0], self.n_cells, rng)]), dtype=np.float32)
+            for cells in (self.real, self.predicted, self.reference)
+        )
+        return real, predicted, reference
+
+    @cached_property
+    def projected(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Measured, predicted and reference cells in the components, or as they are without these."""
+        real, predicted, reference = (
+            np.asarray(cells if self.components is None else cells @ self.components, dtype=np.float64)
+            for cells in self.cells
+        )
+        return real, predicted, reference
+
+    @cached_property
+    def bandwidth(self) -> float | None:
+        """Twice the variance of the reference, the same for all models; ``None`` where it has none."""
+        spread = 2.0 * float(self.projected[2].var(axis=0, ddof=1).sum())
+        return spread if spread > 0 else None
+
+    @cached_property
+    def calls(self) -> tuple[Calls, Calls]:
+        """Differential expression of the measured and of the predicted cells, both against the reference."""
+        real, predicted, reference = self.cells
+        cells = np.concatenate([reference, real, predicted])
+        sizes = [len(reference), len(real), len(predicted)]
+        tested = de.wilcoxon(cells, np.repeat([0, 1, 2], sizes), reference=0)
+        levels = [
+            np.log(np.maximum(np.expm1(part), 0.0).mean(0, dtype=np.float64) + _OFFSET)
+            for part in (reference, real, predicted)
+        ]
+        of_real, of_predicted = (
+            Calls(
+                tested.score[row],
+                de.false_discovery_control(tested.pval[row]) < _LEVEL,
+                (levels[row] - levels[0]) / np.log(2.0),
+            )
+            for row in (1, 2)
+        )
+        return of_real, of_predicted
+
+
+def draw_places(n: int, n_cells: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Places of at most ``n_cells`` of ``n`` cells, in ascending order.
+
+    Parameters
+    ----------
+    n
+        Number of cells.
+    n_cells
+        Maximum number to draw; all are taken where there are fewer.
+    rng
+        Generator of the choice.
+    """
+    return np.arange(n) if n <= n_cells else np.sort(rng.choice(n, n_cells, replace=False))
+
+
+def mean_of(cells: Any) -> NDArray[np.float64]:
+    """Mean over cells, in double precision.
+
+    Parameters
+    ----------
+    cells
+        Cells x genes, dense or sparse.
+    """
+    if sparse.issparse(cells):
+        # Weights in float64, as the mean of a sparse matrix sums in the precision of the matrix
+        return np.asarray(np.full(cells.shape[0], 1.0 / cells.shape[0]) @ cells, dtype=np.float64).ravel()
+    return np.asarray(np.asarray(cells).mean(0, dtype=np.float64))
+
+
+def _as_array(cells: Any) -> NDArray[Any]:
+    return np.ascontiguousarray(cells.toarray() if sparse.issparse(cells) else cells)

@@ -1,0 +1,87 @@
+"""What a score takes from the cells that models learn from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.decomposition import PCA
+
+from scpi._scoring._metrics import METRICS
+from scpi._scoring._prediction import draw_places, mean_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    Read = Callable[[NDArray[np.int64]], Any]
+    """Expression of cells, given by position: log-normalised cells x genes, dense or sparse."""
+
+N_COMPONENTS = 30
+"""Number of principal components in which distances between cells are taken."""
+_MAX_CELLS = 20_000
+
+
+def components_of(
+    read: Read, cells: NDArray[np.int64], n_components: int | None, metrics: Sequence[str]
+) -> NDArray[np.float64] | None:
+    """Directions of the principal components of cells.
+
+    Parameters
+    ----------
+    read
+        Gives the expression of cells.
+    cells
+        Positions of the cells; at most 20,000 of them, drawn with a fixed seed, are looked at.
+    n_components
+        Number of components; distances are taken in genes if ``None``.
+    metrics
+        Names of metrics, of which some may need components.
+
+    Returns
+    -------
+    Genes x components, or ``None`` where distances are taken in genes, or no metric takes one.
+
+    Raises
+    ------
+    ValueError
+        If ``n_components`` is below 1.
+    """
+    if n_components is not None and n_components < 1:
+        msg = f"`n_components` must be at least 1, or `None` for distances in genes, but is {n_components}."
+        raise ValueError(msg)
+    if n_components is None or not any(name in METRICS and METRICS[name].space == "components" for name in metrics):
+        return None
+    x = read(cells[draw_places(len(cells), _MAX_CELLS, np.random.default_rng(0))]).astype(np.float64)
+    n_components = min(n_components, min(x.shape) - 1)
+    if n_components < 1:
+        return None
+    solver = "arpack" if sparse.issparse(x) else "auto"
+    return np.asarray(PCA(n_components, svd_solver=solver, random_state=0).fit(x).components_.T)
+
+
+def perturbed_mean_of(
+    read: Read, cells: NDArray[np.int64], strata: NDArray[np.integer], metrics: Sequence[str]
+) -> NDArray[np.float64] | None:
+    """Mean over perturbed conditions, each with the same weight.
+
+    Parameters
+    ----------
+    read
+        Gives the expression of cells.
+    cells
+        Positions of the perturbed cells.
+    strata
+        Code of the condition and context of each.
+    metrics
+        Names of metrics, of which some may need this mean.
+
+    Returns
+    -------
+    One value per gene, or ``None`` where there is no cell, or no metric needs it.
+    """
+    if not len(cells) or not any(name in METRICS and METRICS[name].needs_perturbed_mean for name in metrics):
+        return None
+    return np.mean([mean_of(read(cells[strata == code])) for code in np.unique(strata)], axis=0)

@@ -1,0 +1,56 @@
+"""Mistakes in what is to be evaluated, found before anything is trained."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scpi.benchmark._model_spec import ModelSpec
+    from scpi.benchmark._task import Task
+
+_HOOKS = ("setup_anndata", "train", "predict")
+
+
+def check_models(task: Task, models: Mapping[str, ModelSpec], *, seed: int) -> None:
+    """Set up and build every model once, and see whether its ``train`` takes its arguments.
+
+    Parameters
+    ----------
+    task
+        The screen, and how models are set up.
+    models
+        Models by name.
+    seed
+        Seed of networks.
+
+    Raises
+    ------
+    ValueError
+        If a model cannot be trained; the message names all such models.
+    """
+    problems = {name: _problem(task, spec, seed) for name, spec in models.items()}
+    found = [f"{name!r}: {problem}" for name, problem in problems.items() if problem]
+    if found:
+        msg = f"{len(found)} of {len(models)} models cannot be evaluated; nothing was trained. " + "; ".join(found)
+        raise ValueError(msg)
+
+
+def _problem(task: Task, spec: ModelSpec, seed: int) -> str:
+    """What is wrong with a model; empty if nothing is."""
+    if not inspect.isclass(spec.model):
+        return f"`model` must be a class, but is of type {type(spec.model).__name__}"
+    missing = [name for name in _HOOKS if not callable(getattr(spec.model, name, None))]
+    if missing:
+        return f"{spec.model.__name__} has no {', '.join(f'`{name}`' for name in missing)}"
+    if not 0 <= spec.validation_size < 1:
+        return f"`validation_size` must be from 0 to below 1, but is {spec.validation_size}"
+    try:
+        model = task.build(spec, seed)
+        inspect.signature(model.train).bind(**dict(spec.train))
+    except Exception as error:  # noqa: BLE001 - whatever a class raises is what is wrong with it
+        words = error.args[0] if isinstance(error, KeyError) and error.args else error
+        return f"{type(error).__name__}: {' '.join(str(words).split())}"
+    return ""

@@ -1,0 +1,58 @@
+"""What the numbers of a benchmark depend on in the data, as hashes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scpi._keys import Key
+from scpi._slots import find_layer
+from scpi.benchmark._fingerprint import describe
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from scpi.benchmark._model_spec import ModelSpec
+
+
+class DataWords:
+    """Hashes of the parts of the data that models read, each taken once.
+
+    Parameters
+    ----------
+    data
+        The screen, before models are set up with it.
+    setup
+        Arguments of ``setup_anndata`` that all models get.
+    layer
+        Layer that predictions are compared on.
+    """
+
+    def __init__(self, data: AnnData, setup: dict[str, Any], layer: str | None) -> None:
+        self._data, self._setup, self._layer = data, setup, layer
+        self._known: dict[tuple[str, str | None], Any] = {}
+
+    def of(self, spec: ModelSpec | None) -> dict[str, Any]:
+        """Hashes of what a model reads and is compared with.
+
+        Parameters
+        ----------
+        spec
+            The model, and how it is set up; ``None`` for what all models share.
+        """
+        own = {} if spec is None else dict(spec.setup)
+        named = {value for value in (self._setup | own).values() if isinstance(value, str)} | {Key.varm.GENE_SETS}
+        layers = {self._layer} if spec is None else {self._layer, spec.layer or self._layer}
+        words = {f"layer {layer}": self._word("layer", layer) for layer in sorted(layers, key=str)}
+        for kind in ("obs", "layers", "varm", "obsm"):
+            there = getattr(self._data, kind)
+            words |= {f"{kind} {name}": self._word(kind, name) for name in sorted(named) if name in there}
+        return words | {"genes": self._word("genes", None)}
+
+    def _word(self, kind: str, name: str | None) -> Any:
+        if (kind, name) not in self._known:
+            if kind == "genes":
+                value = self._data.var_names
+            else:
+                value = find_layer(self._data, name) if kind == "layer" else getattr(self._data, kind)[name]
+            self._known[kind, name] = describe(value)
+        return self._known[kind, name]

@@ -1,0 +1,100 @@
+"""What the noise of the measured cells leaves to be predicted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._scoring._metrics import check_metrics
+from scpi._scoring._noise_ceiling import CEILING, N_SPLITS
+from scpi._scoring._prediction import N_CELLS
+from scpi._scoring._training_cells import N_COMPONENTS
+from scpi._sequence import as_list
+from scpi.benchmark._run import Run
+from scpi.benchmark._task import make_tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+
+    from scpi._screen._labels import Control
+    from scpi._screen._split import Split
+
+
+@fill
+def noise_ceiling(
+    adata: AnnData,
+    splits: Sequence[Split] | Split,
+    *,
+    perturbation_key: str = Key.obs.PERTURBATION,
+    control: Control | Sequence[Control] = "control",
+    delimiter: str | None = "+",
+    context_key: str | None = None,
+    dose_key: str | None = None,
+    layer: str | None = None,
+    metrics: Sequence[str] | str | None = None,
+    seeds: Sequence[int] | int = (0, 1, 2),
+    n_splits: int = N_SPLITS,
+    n_cells: int = N_CELLS,
+    n_components: int | None = N_COMPONENTS,
+) -> pd.DataFrame:
+    r"""Score one half of the measured cells as a prediction of the other, and say what a perfect prediction would score.
+
+    Both the test cells of a condition and the reference controls are halved at random. The halves have fewer cells than
+    what a model is compared with, and are noisier: a good prediction can exceed ``"split-half ceiling"``.
+    ``"perfect prediction"`` is what a prediction of the expected change, without noise of its own, would score against all
+    measured cells. With the correlation :math:`r` of the halves, two measurements of all cells would correlate at
+    :math:`2 r / (1 + r)` (Spearman and Brown), and a perfect prediction correlates with one of them at
+
+    .. math:: \sqrt{\frac{2 r}{1 + r}}
+
+    Parameters
+    ----------
+    %(adata)s
+    splits
+        Divisions of the cells, as the functions of ``scpi.benchmark.splits`` make them. No model is trained.
+    perturbation_key, control, delimiter, context_key, dose_key
+        What the labels are, as in :func:`scpi.benchmark.evaluate`.
+    layer
+        Entry of ``adata.layers`` with log-normalised expression; ``adata.X`` if ``None``.
+    %(metrics)s
+    seeds
+        Seeds of the halves, or one.
+    n_splits
+        Random halves to average over, per seed.
+    %(n_cells)s
+    %(n_components)s
+
+    Returns
+    -------
+    Table with the rows that :func:`scpi.benchmark.evaluate` adds to those of models. The scores of a perfect prediction are
+    NaN for metrics other than correlations, for which there is no such formula.
+
+    Raises
+    ------
+    KeyError
+        If a column or layer does not exist.
+    ValueError
+        If there is no split, a metric is unknown, ``n_splits`` is below 1, or the expression is not log-normalised.
+    """
+    tasks = make_tasks(
+        adata,
+        splits,
+        setup={
+            "perturbation_key": perturbation_key,
+            "control": control,
+            "delimiter": delimiter,
+            "context_key": context_key,
+            "dose_key": dose_key,
+        },
+        layer=layer,
+        metrics=check_metrics(metrics),
+        n_cells=n_cells,
+        n_components=n_components,
+    )
+    runs = [Run(name=CEILING, spec=None, task=task, seed=seed) for task in tasks for seed in as_list(seeds)]
+    return pd.concat([run.ceiling(n_splits) for run in runs], ignore_index=True)

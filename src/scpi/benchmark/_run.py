@@ -1,0 +1,179 @@
+"""One training and its scores, computed or found among those that were kept."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from scpi._keys import Key
+from scpi._scoring._noise_ceiling import CEILING, N_SPLITS, PERFECT, noise_ceiling
+from scpi._scoring._score import score
+from scpi._versions import versions
+from scpi.benchmark._fingerprint import describe, fingerprint
+from scpi.benchmark._store import file_stem, read_result, replaced, write_result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from anndata import AnnData
+
+    from scpi._scoring._prediction import Prediction
+    from scpi.benchmark._model_spec import ModelSpec
+    from scpi.benchmark._task import Asked, Task
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Run:
+    """A model on a split with a seed, or the noise ceiling of the split where there is no model.
+
+    Attributes
+    ----------
+    name
+        Name of the model in the table.
+    spec
+        The model, and how it is trained; ``None`` for the noise ceiling.
+    task
+        The split, and what is asked of it.
+    seed
+        Seed of the training.
+    out, predictions
+        Folders for the scores and the predicted cells; neither is kept if ``None``.
+    """
+
+    name: str
+    spec: ModelSpec | None
+    task: Task
+    seed: int
+    out: Path | None = None
+    predictions: Path | None = None
+
+    @property
+    def title(self) -> str:
+        """Name for the progress and for errors."""
+        return f"{self.name}, {self.task.split.name}, seed {self.seed}"
+
+    def kept(self) -> pd.DataFrame | None:
+        """Its scores, if they were kept, and its predictions were as well where these are wanted."""
+        if self.out is None or (
+            self.predictions is not None and self.spec is not None and not self._cells_file.is_file()
+        ):
+            return None
+        table = read_result(self._scores_file, self._word)
+        # The same result may have been kept under another name
+        return table if table is None or self.spec is None else table.assign(model=self.name)
+
+    def do(self) -> pd.DataFrame:
+        """Train and score, and keep what is to be kept."""
+        table = self.ceiling() if self.spec is None else self._scores(self.spec)
+        if self.out is not None:
+            made_by = {
+                "name": self.name,
+                "split": self.task.split.name,
+                "seed": self.seed,
+                "fingerprint": self._word,
+                "versions": versions(),
+                "depends_on": self._depends_on,
+            }
+            write_result(self._scores_file, table, made_by)
+        return table
+
+    def _scores(self, spec: ModelSpec) -> pd.DataFrame:
+        """Rows of the conditions that a trained model predicts."""
+        start = time.perf_counter()
+        model = self.task.train(spec, self.seed)
+        seconds = time.perf_counter() - start
+        asked, cells = self.task.asked(), []
+
+        def predictions() -> Iterator[Prediction]:
+            for one in asked:
+                predicted = self.task.predict(model, one, seed=self.seed)
+                if self.predictions is not None:
+                    cells.append(predicted)
+                yield self.task.prediction(predicted, one, seed=self.seed)
+
+        rows = score(predictions(), self.task.metrics)
+        if self.predictions is not None:
+            self._keep_cells(asked, cells)
+        return self._table(self.name, [len(one.cells) for one in asked], rows, seconds)
+
+    def ceiling(self, n_splits: int = N_SPLITS) -> pd.DataFrame:
+        """Rows of the halves of the measured cells, and of a perfect prediction."""
+        asked = self.task.asked()
+        measured = (self.task.measured(one, seed=self.seed) for one in asked)
+        halves, perfect = noise_ceiling(
+            measured, self.task.metrics, n_splits=n_splits, rng=np.random.default_rng(self.seed)
+        )
+        sizes = [len(one.cells) for one in asked]
+        tables = [
+            self._table(CEILING, [size // 2 for size in sizes], halves, 0.0),
+            self._table(PERFECT, sizes, perfect, 0.0),
+        ]
+        return pd.concat(tables, ignore_index=True)
+
+    def _table(self, name: str, sizes: list[int], rows: list[dict[str, float]], seconds: float) -> pd.DataFrame:
+        shared = {"model": name, "split": self.task.split.name, "seed": self.seed}
+        return pd.DataFrame(
+            [
+                shared | self.task.columns(one) | {Key.obs.N_CELLS: size, "seconds": seconds} | row
+                for one, size, row in zip(self.task.asked(), sizes, rows, strict=True)
+            ]
+        )
+
+    def _keep_cells(self, asked: list[Asked], cells: list[AnnData]) -> None:
+        """Write the predicted cells of all conditions into one file."""
+        for one, predicted in zip(asked, cells, strict=True):
+            for column, value in self.task.columns(one).items():
+                predicted.obs[column] = value
+        joined = ad.concat(cells, merge="same", index_unique="_") if cells else ad.AnnData()
+        joined.uns["made_by"] = {"model": self.name, "split": self.task.split.name, "seed": self.seed}
+        with replaced(self._cells_file) as scratch:
+            joined.write_h5ad(scratch, compression="gzip")
+
+    @cached_property
+    def _depends_on(self) -> dict[str, Any]:
+        """All that the numbers depend on, as JSON can hold it."""
+        task, spec = self.task, self.spec
+        split = {
+            name: describe(getattr(task.split, name)) for name in ("train", "validation", "test", "start", "reference")
+        }
+        settings = None
+        if spec is not None:
+            names = ("model", "layer", "setup", "init", "train", "validation_size")
+            settings = {name: describe(getattr(spec, name)) for name in names}
+        return {
+            "scpi": versions()["scpi"],
+            "model": settings,
+            "data": task.words.of(spec),
+            "labels": describe(task.setup),
+            "split": split,
+            "layer": task.layer,
+            "metrics": list(task.metrics),
+            "n_cells": task.n_cells,
+            "n_components": task.n_components,
+            "seed": self.seed,
+        }
+
+    @cached_property
+    def _word(self) -> str:
+        return fingerprint(self._depends_on)
+
+    @property
+    def _stem(self) -> str:
+        return file_stem(self.name, self.task.split.name, self.seed, fingerprint=self._word)
+
+    @property
+    def _scores_file(self) -> Path:
+        assert self.out is not None
+        return self.out / f"{self._stem}.json"
+
+    @property
+    def _cells_file(self) -> Path:
+        assert self.predictions is not None
+        return self.predictions / f"{self._stem}.h5ad"

@@ -1,0 +1,103 @@
+"""Results in files that appear under their names only when they are complete."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from scpi._warn import warn_user
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_LONGEST = 60
+
+
+def file_stem(*words: object, fingerprint: str) -> str:
+    """A name for a file that tells a reader what it is, and is that of one fingerprint alone.
+
+    Parameters
+    ----------
+    words
+        What to show of the result.
+    fingerprint
+        Word for all that the result depends on.
+    """
+    readable = "_".join(
+        "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in str(w)) for w in words
+    )
+    return f"{readable[:_LONGEST]}_{fingerprint}"
+
+
+def read_result(path: Path, fingerprint: str) -> pd.DataFrame | None:
+    """A table of scores that was kept, or ``None`` if there is none that can be read.
+
+    Parameters
+    ----------
+    path
+        File of the result.
+    fingerprint
+        Word for all that the result depends on, which the file repeats.
+
+    Warns
+    -----
+    UserWarning
+        If there is a file, but not a result with this fingerprint: the result is then computed again.
+    """
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["made_by"]["fingerprint"] == fingerprint:
+            return pd.DataFrame(content["scores"])
+        problem = "it is the result of something else"
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    warn_user(f"{str(path)!r} is damaged ({problem}): the result is computed again.")
+    return None
+
+
+def write_result(path: Path, table: pd.DataFrame, made_by: Mapping[str, Any]) -> None:
+    """Keep a table of scores, and what it comes from.
+
+    Parameters
+    ----------
+    path
+        File of the result.
+    table
+        Scores.
+    made_by
+        Model, settings and versions, as JSON can hold them.
+    """
+    content = {"made_by": dict(made_by), "scores": table.to_dict(orient="list")}
+    with replaced(path) as scratch:
+        scratch.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Give a scratch file that takes the place of ``path`` if the block succeeds, and is deleted if it does not.
+
+    Parameters
+    ----------
+    path
+        File to write; its folder is made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, where a move is a rename
+    handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    scratch = Path(name)
+    try:
+        yield scratch
+        with scratch.open("rb") as file:
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)

@@ -1,0 +1,254 @@
+"""What models are asked of a split: conditions to predict, and the cells to compare with."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import anndata as ad
+import numpy as np
+from scipy import sparse
+
+from scpi._keys import Key
+from scpi._scoring._prediction import Prediction, draw_places
+from scpi._scoring._training_cells import components_of, perturbed_mean_of
+from scpi._screen._checks import check_expression
+from scpi._screen._conditions import read_screen
+from scpi._screen._matrix import dense_rows
+from scpi._screen._split import split_cells
+from scpi._sequence import as_list
+from scpi._slots import find_layer, layer_name
+from scpi.benchmark._data_words import DataWords
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from scpi._screen._conditions import Condition, ScreenLabels
+    from scpi._screen._split import Split
+    from scpi.benchmark._model_spec import ModelSpec
+    from scpi.model.base import ScreenModel
+
+
+class Asked(NamedTuple):
+    """A condition to predict in a context, and its measured cells."""
+
+    context: str
+    condition: Condition
+    cells: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Task:
+    """A split of a screen, and how predictions of it are scored.
+
+    Attributes
+    ----------
+    data
+        The screen; its cells are named by their position.
+    words
+        Hashes of the parts of the screen.
+    labels
+        Labels of its cells.
+    setup
+        Arguments of ``setup_anndata`` that all models get.
+    layer
+        Entry of ``layers`` on which predictions are compared.
+    metrics
+        Names of metrics.
+    n_cells, n_components
+        How predictions are compared.
+    split
+        Cells to learn from and to predict.
+    """
+
+    data: AnnData
+    words: DataWords
+    labels: ScreenLabels
+    setup: Mapping[str, Any]
+    layer: str | None
+    metrics: Sequence[str]
+    n_cells: int
+    n_components: int | None
+    split: Split
+
+    def asked(self) -> list[Asked]:
+        """Every condition of the test cells, by context, label and dose."""
+        at = self.labels.where(self.split.test)
+        strata = self.labels.stratum[at]
+        order = np.argsort(strata, kind="stable")
+        found = [
+            Asked(
+                str(self.labels.context[at[rows[0]]]),
+                self.labels.conditions[self.labels.condition[at[rows[0]]]],
+                self.split.test[rows],
+            )
+            for rows in np.split(order, np.flatnonzero(np.diff(strata[order])) + 1)
+        ]
+        return sorted(found, key=lambda one: (one.context, one.condition.label, one.condition.doses))
+
+    def columns(self, one: Asked) -> dict[str, Any]:
+        """Columns of a table that say which condition a row is of."""
+        return {
+            "context": one.context,
+            "perturbation": one.condition.label,
+            "dose": one.condition.dose_name(self.labels.labelling),
+        }
+
+    def measured(self, one: Asked, *, seed: int) -> Prediction:
+        """Measured cells of a condition without a prediction."""
+        reference = self._x[self._of_context(self.split.reference, one.context)]
+        return Prediction(
+            real=self._x[one.cells],
+            predicted=reference[:0],
+            start=reference[:0],
+            reference=reference,
+            context=one.context,
+            perturbed_mean=self._perturbed_mean,
+            components=self._components,
+            n_cells=self.n_cells,
+            seed=seed,
+        )
+
+    def build(self, spec: ModelSpec, seed: int) -> ScreenModel:
+        """Set a model up, and build it."""
+        # Without combinations the delimiter is `None`; other arguments that are not given are left to the model
+        setup = {key: value for key, value in self.setup.items() if value is not None or key == "delimiter"}
+        layer = self.layer if spec.layer is None else spec.layer
+        spec.model.setup_anndata(self.data, layer=layer, **(setup | dict(spec.setup)))
+        # Networks start from weights of the seed too; baselines take none
+        own_seed = {"seed": seed} if "seed" in inspect.signature(spec.model).parameters else {}
+        return spec.model(self.data, **(own_seed | dict(spec.init)))
+
+    def train(self, spec: ModelSpec, seed: int) -> ScreenModel:
+        """Train a model on the training cells."""
+        model = self.build(spec, seed)
+        cells = self.split.train
+        part = split_cells(
+            self.labels.stratum[self.labels.where(cells)],
+            train_size=1.0 - spec.validation_size,
+            validation_size=spec.validation_size,
+            rng=np.random.default_rng(seed),
+        )
+        indexing = [cells[part.train], np.concatenate([cells[part.validation], self.split.validation])]
+        arguments = {"seed": seed, "datasplitter_kwargs": {"external_indexing": indexing}, "enable_progress_bar": False}
+        model.train(**(arguments | dict(spec.train)))
+        return model
+
+    def predict(self, model: ScreenModel, one: Asked, *, seed: int) -> AnnData:
+        """Predict a condition from the controls of its context, on the scale of the comparison."""
+        start = self._of_context(self.split.start, one.context)
+        start = start[draw_places(len(start), self.n_cells, np.random.default_rng(seed))]
+        predicted = model.predict(
+            perturbation=one.condition.label,
+            context=None if self.setup["context_key"] is None else one.context,
+            dose=None if self.setup["dose_key"] is None else one.condition.dose(self.labels.labelling),
+            indices=start,
+            n_cells=len(start),
+            # Counts have the noise of measured cells only when they are drawn
+            sample=model._reads_counts,
+            rng=seed,
+        )
+        if model._reads_counts:
+            predicted.layers["counts"] = predicted.X
+            predicted.X = self._scaled(model, predicted)
+        return predicted
+
+    def prediction(self, predicted: AnnData, one: Asked, *, seed: int) -> Prediction:
+        """Predicted beside measured cells."""
+        start = self._x[self._sources(predicted)]
+        return replace(self.measured(one, seed=seed), predicted=np.asarray(predicted.X), start=start)
+
+    @cached_property
+    def _x(self) -> Any:
+        x = find_layer(self.data, self.layer)
+        return x.tocsr() if sparse.issparse(x) else x
+
+    @cached_property
+    def _perturbed_mean(self) -> NDArray[np.float64] | None:
+        """Mean over the perturbed training conditions."""
+        at = self.labels.where(self.split.train)
+        perturbed = ~self.labels.is_control[at]
+        strata = self.labels.stratum[at][perturbed]
+        return perturbed_mean_of(self._read, self.split.train[perturbed], strata, self.metrics)
+
+    @cached_property
+    def _components(self) -> NDArray[np.float64] | None:
+        """Directions of the principal components of the training cells."""
+        return components_of(self._read, self.split.train, self.n_components, self.metrics)
+
+    def _read(self, cells: NDArray[np.int64]) -> Any:
+        return self._x[cells]
+
+    def _of_context(self, cells: NDArray[np.int64], context: str) -> NDArray[np.int64]:
+        return cells[self.labels.context[self.labels.where(cells)] == context]
+
+    def _sources(self, predicted: AnnData) -> NDArray[np.intp]:
+        """Control cell that each predicted cell started from."""
+        return self.data.obs_names.get_indexer(predicted.obs[Key.obs.SOURCE_CELL])
+
+    def _scaled(self, model: ScreenModel, predicted: AnnData) -> NDArray[np.float32]:
+        """Logarithms of predicted counts, which are scaled as those of the cell that they started from were."""
+        sources = self._sources(predicted)
+        counts = model._expression(self.data, sources).sum(1)
+        scaled = np.expm1(dense_rows(self._x, sources)).sum(1)
+        factor = np.divide(scaled, counts, out=np.zeros_like(scaled), where=counts > 0)
+        return np.log1p(np.asarray(predicted.X, dtype=np.float32) * factor[:, None])
+
+
+def make_tasks(
+    adata: AnnData,
+    splits: Sequence[Split] | Split,
+    *,
+    setup: Mapping[str, Any],
+    layer: str | None,
+    metrics: Sequence[str],
+    n_cells: int,
+    n_components: int | None,
+) -> list[Task]:
+    """Read and check a screen, and say what is asked of its splits.
+
+    Parameters
+    ----------
+    adata
+        The screen, which is not written to.
+    splits
+        Divisions of its cells, or one.
+    setup, layer, metrics, n_cells, n_components
+        As in :class:`Task`.
+
+    Raises
+    ------
+    KeyError
+        If a column or layer does not exist.
+    ValueError
+        If there is no split, or the expression is not log-normalised.
+    """
+    given = as_list(splits)
+    if not given:
+        msg = "There are 0 splits: give at least one, as the functions of `scpi.benchmark.splits` make them."
+        raise ValueError(msg)
+    check_expression(find_layer(adata, layer), logs=True, what=layer_name(layer))
+    # What models write of their setup is not for the user's data, and predicted cells name the ones they started from
+    data = ad.AnnData(
+        X=adata.X,
+        obs=adata.obs.set_axis([str(place) for place in range(adata.n_obs)]),
+        var=adata.var.copy(),
+        layers={name: values for name, values in adata.layers.items() if name is not None},
+        varm=dict(adata.varm),
+    )
+    shared: dict[str, Any] = {
+        "data": data,
+        "words": DataWords(data, setup, layer),
+        "labels": read_screen(data, **setup),
+        "setup": setup,
+        "layer": layer,
+        "metrics": metrics,
+        "n_cells": n_cells,
+        "n_components": n_components,
+    }
+    return [Task(split=split, **shared) for split in given]

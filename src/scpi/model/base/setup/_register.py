@@ -1,0 +1,125 @@
+"""One way from the declared fields of a model to registered data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from anndata import AnnData
+from scvi.data import AnnDataManager
+from scvi.data import fields as scvi_fields
+from scvi.data._constants import _SETUP_ARGS_KEY, _SETUP_METHOD_NAME
+
+from scpi._screen._checks import check_annotations, check_expression, check_paired
+from scpi._slots import find_layer, layer_name
+from scpi.model.base._constants import KEYS
+from scpi.model.base.setup._rollback import unchanged_on_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mudata import MuData
+
+    from scpi.model.base.setup._declaration import Field
+
+
+def register(
+    data: AnnData | MuData, method: dict[str, Any], declared: Sequence[Field], *, checks: dict[str, Any], **kwargs: Any
+) -> AnnDataManager:
+    """Check data and register what a model reads of them; they are left as they were if that fails.
+
+    Parameters
+    ----------
+    data
+        Cells.
+    method
+        Name and arguments of the setup, as scvi-tools keeps them.
+    declared
+        Fields beside the expression. Arguments of theirs that the setup does not have are taken from ``kwargs``.
+    checks
+        What the expression must be, as arguments of :func:`scpi._screen._checks.check_expression`.
+    **kwargs
+        Passed to :meth:`scvi.data.AnnDataManager.register_fields`.
+
+    Returns
+    -------
+    The manager of the registered data.
+
+    Raises
+    ------
+    TypeError
+        If the setup is that of another kind of data.
+    KeyError
+        If a key does not exist.
+    ValueError
+        If values, names, labels or modalities are wrong.
+    """
+    arguments = method[_SETUP_ARGS_KEY]
+    arguments |= {
+        field.argument: kwargs.pop(field.argument, field.default)
+        for field in declared
+        if field.argument not in arguments
+    }
+    layer, modalities = arguments["layer"], None
+    _check_kind(data, method[_SETUP_METHOD_NAME])
+    if isinstance(data, AnnData):
+        check_annotations(data)
+        expression, what = data, layer_name(layer)
+    else:
+        modalities = _check_modalities(data, arguments["modalities"], declared)
+        expression, what = data.mod[modalities["layer"]], f"mdata.mod[{modalities['layer']!r}]"
+        check_annotations(expression, what=what)
+        check_paired(data, modalities["layer"])
+    check_expression(find_layer(expression, layer), what=what, **checks)
+    used = [field for field in declared if field.required or arguments[field.argument] is not None]
+    if modalities is None:
+        fields = [scvi_fields.LayerField(KEYS.X, layer, is_count_data=False)]
+    else:
+        fields = [scvi_fields.MuDataLayerField(KEYS.X, layer, mod_key=modalities["layer"], is_count_data=False)]
+    for field in used:
+        built = field.build(arguments, modalities)
+        if modalities is not None and built.attr_name == "obs" and built.mod_key is None:
+            _check_columns(data, dict(field.named(arguments)))
+        fields.append(built)
+    manager = AnnDataManager(fields=fields, setup_method_args=method)
+    with unchanged_on_failure(data):
+        manager.register_fields(data, **kwargs)
+    return manager
+
+
+def _check_kind(data: AnnData | MuData, method: str) -> None:
+    """Each kind of data has a setup of its own."""
+    given, wanted = ("AnnData", "setup_anndata") if isinstance(data, AnnData) else ("MuData", "setup_mudata")
+    if method != wanted:
+        call = f"{wanted}(mdata, modalities={{'layer': ...}})" if given == "MuData" else f"{wanted}(adata)"
+        msg = f"`{method}` was given {type(data).__name__}: call `{call}`."
+        raise TypeError(msg)
+
+
+def _check_columns(mdata: MuData, columns: Mapping[str, str]) -> None:
+    """A column that is in a modality alone is not found in the MuData."""
+    for argument, column in columns.items():
+        there = [name for name, adata in mdata.mod.items() if column in adata.obs]
+        if column not in mdata.obs and there:
+            msg = (
+                f"{column!r} is not a column of `mdata.obs`, but of `mdata.mod[{there[0]!r}].obs`: "
+                f"say so by `modalities={{'layer': ..., {argument!r}: {there[0]!r}}}`."
+            )
+            raise KeyError(msg)
+
+
+def _check_modalities(mdata: MuData, modalities: dict[str, str] | None, declared: Sequence[Field]) -> dict[str, str]:
+    """Modality of each argument of a setup, as the user gave it."""
+    known = ["layer", *(argument for field in declared for argument in field.places)]
+    there = list(mdata.mod)
+    if not modalities or "layer" not in modalities:
+        msg = f"`modalities` must say where the expression is, such as {{'layer': {there[0]!r}}}. There are {there}."
+        raise ValueError(msg)
+    unknown = sorted(set(modalities) - set(known))
+    if unknown:
+        msg = f"`modalities` has no place for {unknown}; it takes {known}."
+        raise ValueError(msg)
+    for argument, modality in modalities.items():
+        if modality is not None and modality not in mdata.mod:
+            msg = f"`modalities[{argument!r}]` is {modality!r}, but the modalities are {there}."
+            raise ValueError(msg)
+    return modalities

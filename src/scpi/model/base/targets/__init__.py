@@ -1,0 +1,1 @@
+"""Latent units and attribution targets of models, those of scvi-tools included."""

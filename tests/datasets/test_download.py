@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import hashlib
+import logging
+
+import pytest
+
+import scpi
+from scpi.datasets._download import RemoteFile, fetch
+
+CONTENT = b"numbers\n" * 100
+
+
+@pytest.fixture
+def file(home):
+    (home.folder / "table.txt").write_bytes(CONTENT)
+    return RemoteFile("table.txt", home.url + "/", f"sha256:{hashlib.sha256(CONTENT).hexdigest()}")
+
+
+def test_a_file_is_fetched_once_and_said_to_be(file, home, caplog):
+    with caplog.at_level(logging.INFO, logger="scpi"):
+        path = fetch(file)
+    assert path == scpi.settings.datasetdir / "table.txt"
+    assert path.read_bytes() == CONTENT
+    assert f"Downloading {home.url}/table.txt to" in caplog.text
+    assert fetch(file) == path
+    assert home.requests == ["/files/table.txt"]
+
+
+def test_another_home_can_be_named(file, home):
+    elsewhere = RemoteFile(file.name, "http://127.0.0.1:9/nowhere", file.known_hash)
+    with pytest.raises(ConnectionError, match=r"could not be downloaded from http://127\.0\.0\.1:9/nowhere/"):
+        fetch(elsewhere)
+    assert fetch(elsewhere, base_url=home.url).read_bytes() == CONTENT
+
+
+def test_what_is_not_the_published_file_is_not_kept(file, home):
+    (home.folder / "table.txt").write_bytes(b"something else")
+    with pytest.raises(ValueError, match="not the published file, whose hash is sha256"):
+        fetch(file)
+    assert not (scpi.settings.datasetdir / "table.txt").exists()

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from scpi.screen._tables import (
+    perturbation_scores,
+    score_header,
+    score_rows,
+    score_table,
+    truth_lines,
+    truth_table,
+    verdict,
+)
+
+TRUTH = {
+    "additive_error": 0.25,
+    "additive_pearson": 0.9,
+    "targets_recovered": 2 / 3,
+    "n_perturbations": 3,
+    "n_factors_used": 2,
+    "edge_average_precision": 0.5,
+    "n_edges": 2,
+    "edge_chance": 1 / 3,
+    "programs_first": 1,
+    "programs_tested": 3,
+}
+
+
+def make(difference=0.02, low=0.01, high=0.03, *, held_out=("A+B",), truth=None, baseline="additive"):
+    """Scores of two models for two combinations."""
+    scores = pd.DataFrame(
+        {
+            "model": ["SENAVAE", "SENAVAE", "additive", "additive"],
+            "perturbation": ["B+C", "A+B"] * 2,
+            "n_cells": [5, 7] * 2,
+            "pearson": [0.9, 0.7, 0.8, np.nan],
+        }
+    )
+    summary = pd.DataFrame(
+        [
+            ("SENAVAE", "pearson", 0.8, difference, low, high),
+            ("SENAVAE", "rmse", 0.1234, np.nan, np.nan, np.nan),
+            ("additive", "pearson", 0.8, np.nan, np.nan, np.nan),
+        ],
+        columns=["model", "metric", "mean", "difference", "low", "high"],
+    )
+    return SimpleNamespace(scores=scores, summary=summary, held_out=list(held_out), truth=truth, baseline=baseline)
+
+
+def shown(table):
+    console = Console(file=io.StringIO(), width=200)
+    console.print(table)
+    return console.file.getvalue()
+
+
+def test_a_row_has_the_means_and_the_difference_with_its_interval():
+    result = make()
+    own, additive = score_rows(result)
+    header = score_header(result)
+    assert header[0] == "model" and header[-1] == "r against additive"
+    values = dict(zip(header[1:-1], own.values, strict=True))
+    assert values["r"] == "0.800" and values["RMSE"] == "0.123"
+    # What was not scored is a dash
+    assert values["energy"] == "–"
+    assert own.difference == "+0.020 [+0.010, +0.030]"
+    assert additive.difference == ""
+
+
+def test_without_a_baseline_there_is_no_difference():
+    result = make(baseline=None)
+    result.summary = result.summary.drop(columns=["difference", "low", "high"])
+    assert not any("against" in word for word in score_header(result))
+    assert score_rows(result)[0].difference == ""
+    assert verdict(result).endswith("r = 0.800 on average.")
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "high", "expected"),
+    [
+        (
+            0.02,
+            0.01,
+            0.03,
+            "better than the best baseline, adding single effects (+0.020, 95 % interval +0.010 to +0.030).",
+        ),
+        (-0.02, -0.03, -0.01, "worse than the best baseline, adding"),
+        (0.02, -0.01, 0.05, "not distinguishable from the best baseline, adding"),
+    ],
+)
+def test_the_verdict_follows_the_interval(difference, low, high, expected):
+    assert expected in verdict(make(difference, low, high))
+
+
+def test_the_verdict_says_what_the_best_baseline_does():
+    assert "than the best baseline, a linear model of the effects (" in verdict(make(baseline="linear"))
+    # Of perturbations that were trained on, the additive baseline adds nothing
+    assert "than the best baseline, the mean of the training cells (" in verdict(make(held_out=()))
+
+
+def test_the_report_has_room_for_more_than_the_terminal():
+    brief, all_columns = (score_header(make(), brief=brief) for brief in (True, False))
+    assert len(brief) < len(all_columns) and set(brief) < set(all_columns)
+
+
+def test_every_perturbation_has_the_correlation_of_every_model():
+    table = perturbation_scores(make())
+    assert table.columns.tolist() == ["perturbation", "cells", "SENAVAE", "additive"]
+    assert table["perturbation"].tolist() == ["A+B", "B+C"]
+    assert table["cells"].tolist() == [7, 5]
+    np.testing.assert_array_equal(table["additive"], [np.nan, 0.8])
+
+
+@pytest.mark.parametrize(
+    ("held_out", "title"), [(["A+B", "B+C"], "2 combinations that no"), ([], "2 perturbations, unseen cells")]
+)
+def test_the_terminal_says_what_was_predicted(held_out, title):
+    text = shown(score_table(make(held_out=held_out)))
+    assert title in text
+    assert "+0.020 [+0.010, +0.030]" in text
+
+
+def test_what_was_planted_is_set_beside_what_was_found():
+    lines = dict(truth_lines(make(truth=TRUTH)))
+    assert [answer.split()[0] for answer in lines.values()] == ["25%", "67%", "average", "for"]
+    assert "0.50 for 2 edges, chance is 0.33" in lines["Causal edges"]
+    assert "for 1 of 3 perturbations" in shown(truth_table(make(truth=TRUTH)))
+    assert truth_lines(make()) == []
+    # Without combinations, edges or programs, these have no line
+    less = TRUTH | {"additive_error": np.nan, "edge_average_precision": np.nan, "programs_tested": 0}
+    assert len(truth_lines(make(truth=less))) == 1
