@@ -59,5 +59,6 @@ def test_an_unknown_fragment_is_an_error():
 @pytest.mark.parametrize("name", sorted(FRAGMENTS))
 def test_a_fragment_describes_the_parameter_of_its_name(name):
     first, second = FRAGMENTS[name].splitlines()[1:3]
-    assert name.endswith(first.strip())
+    # A name may stand for several parameters; it is then that of the last one
+    assert name.endswith(first.split(",")[-1].strip().lstrip("*"))
     assert len(second) - len(second.lstrip()) == len(first) - len(first.lstrip()) + 4

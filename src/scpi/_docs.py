@@ -163,6 +163,59 @@ FRAGMENTS: dict[str, str] = {
         rng
             Seed or generator of the draws.
         """,
+    "max_epochs": """
+        max_epochs
+            Maximum number of epochs; that of the preset if ``None``.
+        """,
+    "lr": """
+        lr
+            Learning rate; that of the preset if ``None``.
+        """,
+    "train_batch_size": """
+        batch_size
+            Maximum number of cells, or of pairs, in a batch; that of the preset if ``None``.
+        """,
+    "devices": """
+        accelerator, devices
+            As in :class:`lightning.pytorch.Trainer`.
+        """,
+    "validation_size": """
+        train_size, validation_size
+            Fractions of the cells, of those of every condition if there are conditions, the control included. What is left
+            is the test set; all that is not for training is for validation if ``validation_size`` is ``None``.
+        """,
+    "held_out": """
+        held_out
+            Conditions, such as ``"A+B"``, that are not trained on: all their cells go to the test set.
+        """,
+    "restore_best": """
+        restore_best
+            Whether to return to the epoch with the lowest validation loss.
+        """,
+    "early_stopping": """
+        early_stopping
+            Whether to stop when the validation loss has not fallen for ``early_stopping_patience`` epochs.
+        """,
+    "early_stopping_patience": """
+        early_stopping_patience
+            Number of epochs without an improvement before training stops.
+        """,
+    "datasplitter_kwargs": """
+        datasplitter_kwargs
+            More arguments of the data splitter, such as ``external_indexing`` or ``num_workers``.
+        """,
+    "plan_kwargs": """
+        plan_kwargs
+            More arguments of the training plan.
+        """,
+    "train_seed": """
+        seed
+            Seed of the split and of the batches; that of the model if ``None``.
+        """,
+    "trainer_kwargs": """
+        **trainer_kwargs
+            Passed to :class:`scvi.train.Trainer`, such as ``logger``, ``callbacks`` or ``precision``.
+        """,
     "ax": """
         ax
             Axes to draw on; if ``None``, a new figure is created.
@@ -214,7 +267,7 @@ FRAGMENTS: dict[str, str] = {
             Options of the method, as :func:`scpi.attribution.methods` lists them.
         """,
 }
-"""Fragments by name, with the indentation of this file. The name is that of the first parameter, or ends in it."""
+"""Fragments by name, with the indentation of this file. The name is that of the first or last parameter, or ends in it."""
 
 
 def fill(function: F) -> F:
