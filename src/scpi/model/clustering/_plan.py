@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from scpi.model.base._constants import KEYS
+from scpi.model.base.losses._schedules import half_cosine
 from scpi.model.base.training._best import Best
 from scpi.model.base.training._plan import NetworkPlan
-from scpi.model.base.training._schedules import half_cosine
 from scpi.model.clustering._centroids import find_centroids, kmeans
 from scpi.model.clustering._self_training import target_distribution
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from scpi.model.base._constants import KEYS
+from scpi.model.base.losses._schedules import half_cosine
 from scpi.model.base.training._fused import fused
 from scpi.model.base.training._plan import NetworkPlan
-from scpi.model.base.training._schedules import half_cosine
 
 if TYPE_CHECKING:
     from torch import Tensor

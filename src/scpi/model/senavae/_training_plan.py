@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from scpi.model.base.losses._schedules import half_cosine, ramp
 from scpi.model.base.training._fused import FusedTrainingPlan
-from scpi.model.base.training._schedules import half_cosine, ramp
 from scpi.model.senavae._initial import order_factors
 
 if TYPE_CHECKING:
