@@ -61,7 +61,7 @@ class ClusteringPlan(NetworkPlan):
     ) -> None:
         # Each phase has an optimiser of its own.
         super().__init__(module)
-        self.data, self.n_epochs, self.n_cluster_epochs = n_epochs, n_cluster_epochs
+        self.data, self.n_epochs, self.n_cluster_epochs = data, n_epochs, n_cluster_epochs
         self.n_clusters, self.find_clusters, self.resolution = n_clusters, find_clusters, resolution
         self.seed = seed
         self._clustering_since: int | None = None
@@ -142,7 +142,7 @@ class ClusteringPlan(NetworkPlan):
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Objective of the first phase on cells that are not trained on."""
         loss = torch.stack(list(self.module.representation_losses(batch).values())).sum()
-        self._log_validation(loss, len(batch[KEYS.INPUT]), "objective_validation")
+        self._log_validation(loss, len(batch[KEYS.INPUT]), "objective")
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch, and stop where the clusters have settled."""

@@ -121,20 +121,18 @@ class SCButterflyPlan(NetworkPlan):
             loss = self.module.joint(batch).reconstruction
         else:
             loss = self.module.own_losses(batch, self.phase)["reconstruction"]
-        self.log(self._monitor, loss, on_epoch=True, prog_bar=True, batch_size=len(batch[KEYS.X]))
+        self._log_validation(loss, len(batch[KEYS.X]), prog_bar=True)
 
-    @property
-    def _monitor(self) -> str:
-        """Name of the validation error of the phase."""
-        return self._named("reconstruction", "validation")
-
-    def _named(self, name: str, what: str) -> str:
-        return f"{name}_{what}" if self.phase == _JOINT else f"{self.phase}_{name}_{what}"
+    def _metric(self, loss: str, cells: str) -> str:
+        return super()._metric(loss if self.phase == _JOINT else f"{self.phase}_{loss}", cells)
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch, and continue with the next phase, or stop, where it is due."""
         super().on_train_epoch_end()
-        epoch, error = self.current_epoch, self.trainer.callback_metrics.get(self._monitor)
+        epoch, error = (
+            self.current_epoch,
+            self.trainer.callback_metrics.get(self._metric("reconstruction", "validation")),
+        )
         stalled = False
         if error is not None:
             self._best.update(float(error), epoch, self.module if self.restore_best else None)

@@ -47,13 +47,17 @@ class NetworkPlan(pl.LightningModule):
         for optimizer in optimizers:
             optimizer.step()
 
-    def _log_validation(self, loss: Tensor, n_cells: int, name: str = "reconstruction_validation") -> None:
+    def _log_validation(self, loss: Tensor, n_cells: int, name: str = "reconstruction", **kwargs: Any) -> None:
         """Log a loss of cells that are not trained on."""
-        self.log(name, loss, on_epoch=True, batch_size=n_cells)
+        self.log(self._metric(name, "validation"), loss, on_epoch=True, batch_size=n_cells, **kwargs)
+
+    def _metric(self, loss: str, cells: str) -> str:
+        """Name under which a loss of the ``"train"`` or ``"validation"`` cells is logged."""
+        return f"{loss}_{cells}"
 
     def on_train_epoch_end(self) -> None:
         """Log the mean losses of the epoch."""
-        self.log_dict({f"{name}_train": value for name, value in self._metrics.take().items()})
+        self.log_dict({self._metric(name, "train"): value for name, value in self._metrics.take().items()})
 
 
 class Phases:
