@@ -1,7 +1,7 @@
 """Fragments of docstrings that several functions share.
 
 If a line of a docstring consists of ``%(name)s``, such as ``%(adata)s`` under ``Parameters``, the decorator :func:`fill`
-replaces it by the fragment of that name, with the indentation of the line.
+replaces it by the fragment of that name, with the indentation of the line. A fragment may contain such lines itself.
 """
 
 from __future__ import annotations
@@ -163,6 +163,7 @@ FRAGMENTS: dict[str, str] = {
         rng
             Seed or generator of the draws.
         """,
+<<<<<<< HEAD
     "max_epochs": """
         max_epochs
             Maximum number of epochs; that of the preset if ``None``.
@@ -220,6 +221,8 @@ FRAGMENTS: dict[str, str] = {
         ax
             Axes to draw on; if ``None``, a new figure is created.
         """,
+=======
+>>>>>>> plroom
     "figsize": """
         figsize
             Width and height of the figure in inches.
@@ -232,6 +235,7 @@ FRAGMENTS: dict[str, str] = {
         return_fig
             Whether to return the figure.
         """,
+<<<<<<< HEAD
     "target": """
         target
             What is explained.
@@ -268,6 +272,112 @@ FRAGMENTS: dict[str, str] = {
         """,
 }
 """Fragments by name, with the indentation of this file. The name is that of the first or last parameter, or ends in it."""
+=======
+    "figure_ax": """
+        ax
+            Axes to draw on; if ``None``, a new figure is created.
+        %(figsize)s
+        %(show)s
+        %(return_fig)s
+        """,
+    "panels_ax": """
+        ax
+            Axes to draw a single panel on; if ``None``, a new figure is created.
+        %(figsize)s
+        %(show)s
+        %(return_fig)s
+        """,
+    "axes_Returns": """
+        Returns
+        -------
+        The axes if the figure is not shown, or the figure if ``return_fig=True``.
+        """,
+    "panels_Returns": """
+        Returns
+        -------
+        The axes (a list if there are several panels) if the figure is not shown, or the figure if ``return_fig=True``.
+        """,
+    "result_key": """
+        key
+            Entry of ``adata.uns`` to draw.
+        """,
+    "result_KeyError": """
+        KeyError
+            If the data has no such result.
+        """,
+    "ranking_KeyError": """
+        KeyError
+            If the data has no such ranking.
+        """,
+    "significant_pval_cutoff": """
+        pval_cutoff
+            Largest adjusted p-value that counts as significant.
+        """,
+    "ranking_keys": """
+        keys
+            Entries of ``adata.uns`` with rankings of genes, or a mapping from names to entries; all rankings if ``None``.
+        """,
+    "ranking_absolute": """
+        absolute
+            Whether to rank by the absolute value of the score, or by the score itself; if ``None``, as each ranking was
+            computed.
+        """,
+    "tested_key": """
+        key
+            Entry of ``adata.uns`` with a ranking of genes, as written by :func:`scpi.de.rank_genes`, :func:`scpi.de.limma`
+            or :func:`scanpy.tl.rank_genes_groups`.
+        groups
+            Groups to draw, in this order; if ``None``, those with the most genes with an adjusted p-value of at most 0.05.
+        n_panels
+            Maximum number of groups to draw if ``groups=None``.
+        """,
+    "changed_genes": """
+        genes
+            Genes to label; if ``None``, those with the smallest p-values among the changed genes.
+        n_genes
+            Number of genes to label if ``genes=None``.
+        pval_cutoff
+            Largest adjusted p-value of a gene that counts as changed.
+        log2fc_min
+            Smallest absolute log2 fold change of a gene that counts as changed.
+        log2fc_limit
+            Genes with a larger absolute log2 fold change, for example those that one group does not express, are drawn as
+            triangles at the edge.
+        """,
+    "activity_groups": """
+        groups
+            Perturbations to draw, in this order; if ``None``, those with the most significant gene sets.
+        n_groups
+            Maximum number of perturbations to draw if ``groups=None``.
+        """,
+    "impact_units": """
+        units
+            Units to draw, in this order; if ``None``, those with the largest absolute values.
+        sets
+            Gene sets to draw, in this order; if ``None``, the first of each unit, then the second of each, and so on.
+        n_units
+            Maximum number of units to draw if ``units=None``.
+        n_sets
+            Maximum number of gene sets to draw if ``sets=None``.
+        """,
+    "strongest_units": """
+        units
+            Unit or units to draw, in this order; if ``None``, those with the largest absolute scores.
+        n_units
+            Maximum number of units to draw if ``units=None``.
+        """,
+    "saliency_key": """
+        key
+            Entry of ``adata.varm`` with a score of each gene in each unit.
+        """,
+    "annotation_key": """
+        annotation_key
+            Entry of ``adata.uns`` written by :func:`scpi.tl.annotate_units`. If it exists, the gene set of each unit is
+            appended to its name, with a minus sign if the unit lowers the genes of the set.
+        """,
+}
+"""Fragments by name, with the indentation of this file. The name is that of the first parameter, or ends in it."""
+>>>>>>> plroom
 
 
 def fill(function: F) -> F:
@@ -293,4 +403,5 @@ def fill(function: F) -> F:
 
 
 def _fragment(match: re.Match[str]) -> str:
-    return textwrap.indent(inspect.cleandoc(FRAGMENTS[match["name"]]), match["indent"])
+    text = _PLACEHOLDER.sub(_fragment, inspect.cleandoc(FRAGMENTS[match["name"]]))
+    return textwrap.indent(text, match["indent"])
