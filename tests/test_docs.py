@@ -72,12 +72,8 @@ def test_an_unknown_fragment_is_an_error():
 @pytest.mark.parametrize("name", sorted(FRAGMENTS))
 def test_a_fragment_describes_the_parameter_of_its_name(name):
     first, second = FRAGMENTS[name].splitlines()[1:3]
-<<<<<<< HEAD
     # A name may stand for several parameters; it is then that of the last one
     assert name.endswith(first.split(",")[-1].strip().lstrip("*"))
-=======
-    assert name.endswith(first.strip())
     if set(second.strip()) == {"-"}:  # a whole section
         return
->>>>>>> plroom
     assert len(second) - len(second.lstrip()) == len(first) - len(first.lstrip()) + 4

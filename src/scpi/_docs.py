@@ -163,7 +163,6 @@ FRAGMENTS: dict[str, str] = {
         rng
             Seed or generator of the draws.
         """,
-<<<<<<< HEAD
     "max_epochs": """
         max_epochs
             Maximum number of epochs; that of the preset if ``None``.
@@ -221,8 +220,6 @@ FRAGMENTS: dict[str, str] = {
         ax
             Axes to draw on; if ``None``, a new figure is created.
         """,
-=======
->>>>>>> plroom
     "figsize": """
         figsize
             Width and height of the figure in inches.
@@ -235,7 +232,6 @@ FRAGMENTS: dict[str, str] = {
         return_fig
             Whether to return the figure.
         """,
-<<<<<<< HEAD
     "target": """
         target
             What is explained.
@@ -270,9 +266,6 @@ FRAGMENTS: dict[str, str] = {
         **options
             Options of the method, as :func:`scpi.attribution.methods` lists them.
         """,
-}
-"""Fragments by name, with the indentation of this file. The name is that of the first or last parameter, or ends in it."""
-=======
     "figure_ax": """
         ax
             Axes to draw on; if ``None``, a new figure is created.
@@ -376,8 +369,7 @@ FRAGMENTS: dict[str, str] = {
             appended to its name, with a minus sign if the unit lowers the genes of the set.
         """,
 }
-"""Fragments by name, with the indentation of this file. The name is that of the first parameter, or ends in it."""
->>>>>>> plroom
+"""Fragments by name, with the indentation of this file. The name is that of the first or last parameter, or ends in it."""
 
 
 def fill(function: F) -> F:

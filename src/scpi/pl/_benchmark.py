@@ -51,12 +51,8 @@ def benchmark(
     baselines
         Models to draw in grey.
     ceiling
-<<<<<<< HEAD
         Model or models to draw as lines with their intervals: how good a prediction can be, such as
         `"split-half ceiling"` (dashed) and `"perfect prediction"` (dotted). A line is left out where it has no value.
-=======
-        Model to draw as a line with its interval, as an upper limit of the scores.
->>>>>>> plroom
     labels
         Labels of the panels, by the names of the metrics.
     %(figsize)s
@@ -87,38 +83,22 @@ def benchmark(
     if missing:
         msg = f"The table has no column {listed(missing)}: use the result of `scpi.benchmark.summarise`."
         raise KeyError(msg)
-<<<<<<< HEAD
-    wanted = None if metrics is None else as_list(metrics)
     baselines, ceilings = as_list(baselines), [] if ceiling is None else as_list(ceiling)
-    drawn = _among(list(dict.fromkeys(summary["metric"])), wanted, "metric")
-    there = [name for name in dict.fromkeys(summary["model"]) if name not in ceilings]
-    named = [*baselines, *ceilings]
-    _among(list(dict.fromkeys(summary["model"])), named, "model")
-    cells = summary.set_index(["model", "metric"])
-    is_score = {metric: bool(cells.xs(metric, level="metric")["higher_is_better"].iloc[0]) for metric in drawn}
-    means = summary.pivot(index="model", columns="metric", values="mean").loc[there]
-    order = _ranked(means, is_score) if models is None else _among(there, as_list(models), "model")
-=======
-    drawn = among(list(dict.fromkeys(summary["metric"])), metrics, "metric")
+    drawn = among(list(dict.fromkeys(summary["metric"])), None if metrics is None else as_list(metrics), "metric")
     known = list(dict.fromkeys(summary["model"]))
-    among(known, [*baselines, *([] if ceiling is None else [ceiling])] or None, "model")
-    others = [name for name in known if name != ceiling]
+    among(known, [*baselines, *ceilings] or None, "model")
+    others = [name for name in known if name not in ceilings]
     cells = summary.set_index(["model", "metric"])
     is_score = {metric: bool(cells.xs(metric, level="metric")["higher_is_better"].iloc[0]) for metric in drawn}
     means = summary.pivot(index="model", columns="metric", values="mean").loc[others]
-    order = _ranked(means, is_score) if models is None else among(others, models, "model")
->>>>>>> plroom
+    order = _ranked(means, is_score) if models is None else among(others, as_list(models), "model")
     if figsize is None:
         figsize = min(PAGE_WIDTH, 1.6 + 1.6 * len(drawn)), 0.22 * len(order) + 0.7
     with style():
         figure, grid = plt.subplots(1, len(drawn), figsize=figsize, squeeze=False, sharey=True, layout="constrained")
         for axes, metric in zip(grid[0], drawn, strict=True):
-<<<<<<< HEAD
-            _panel(axes, cells.xs(metric, level="metric"), order=order, baselines=baselines, ceilings=ceilings)
-=======
             format_rows(axes, order)
-            _panel(axes, cells.xs(metric, level="metric"), order=order, baselines=baselines, ceiling=ceiling)
->>>>>>> plroom
+            _panel(axes, cells.xs(metric, level="metric"), order=order, baselines=baselines, ceilings=ceilings)
             arrow = "\N{UPWARDS ARROW}" if is_score[metric] else "\N{DOWNWARDS ARROW}"
             axes.set_xlabel(f"{(labels or {}).get(metric, metric.replace('_', ' '))} {arrow}")
         return finish(figure, list(grid[0]), ax=None, show=show, return_fig=return_fig)
@@ -133,22 +113,13 @@ def _ranked(means: pd.DataFrame, is_score: dict[str, bool]) -> list[str]:
 def _panel(
     ax: Axes, rows: pd.DataFrame, *, order: Sequence[str], baselines: Sequence[str], ceilings: Sequence[str]
 ) -> None:
-<<<<<<< HEAD
-    """One metric."""
+    """Draw the models of one metric."""
     for name, line in zip(ceilings, itertools.cycle(("--", ":")), strict=False):
         top = rows.loc[name]
         if np.isfinite(top["mean"]):
             ax.axvspan(top["mean_low"], top["mean_high"], color=VERMILLION, alpha=0.15, lw=0, zorder=0)
             ax.axvline(top["mean"], color=VERMILLION, lw=0.8, ls=line, zorder=1, label=name)
-    for place, name in enumerate(order):
-=======
-    """Draw the models of one metric."""
-    if ceiling is not None and np.isfinite(rows.loc[ceiling, "mean"]):
-        top = rows.loc[ceiling]
-        ax.axvspan(top["mean_low"], top["mean_high"], color=VERMILLION, alpha=0.15, lw=0, zorder=0)
-        ax.axvline(top["mean"], color=VERMILLION, lw=0.8, ls="--", zorder=1, label=ceiling)
     for y, name in enumerate(order):
->>>>>>> plroom
         row = rows.loc[name]
         color = GREY if name in baselines else BLUE
         ax.plot([row["mean_low"], row["mean_high"]], [y, y], color=color, lw=1.2, solid_capstyle="butt")

@@ -7,11 +7,7 @@ import pandas as pd
 
 from scpi._docs import fill
 from scpi._keys import Key
-<<<<<<< HEAD
-from scpi._saliency import find_units
 from scpi._screen._matrix import as_dense
-=======
->>>>>>> plroom
 from scpi._slots import listed
 from scpi.pl._figure import PAGE_WIDTH, finish_panels, panel_grid, style
 from scpi.pl._unit_titles import choose_units, unit_titles
