@@ -178,6 +178,7 @@ def list_metrics() -> pd.DataFrame:
     >>> list_metrics().set_index("metric").loc["pearson", "compares"]
     'means'
     """
+    rows: list[tuple[str, bool, str, bool]]
     rows = [(name, one.higher_is_better, one.space, one.is_correlation) for name, one in METRICS.items()]
     rows += [(name, one.higher_is_better, "conditions", False) for name, one in CONTRASTS.items()]
     return pd.DataFrame(rows, columns=["metric", "higher_is_better", "compares", "perfect"])

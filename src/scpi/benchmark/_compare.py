@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -85,7 +85,7 @@ def compare_predictions(
     wanted = first._conditions_to_compare(first._labels(first.adata)[cells], perturbation)
     # The half that `evaluate` of the models draws with the same seed
     _, reference = divide_controls(controls, reference_cells, np.random.default_rng(seed))
-    options = {"metrics": chosen, "n_cells": n_cells, "n_components": n_components}
+    options: dict[str, Any] = {"metrics": chosen, "n_cells": n_cells, "n_components": n_components}
     tables = [
         model.evaluate(
             perturbation=wanted,

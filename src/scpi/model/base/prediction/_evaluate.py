@@ -158,7 +158,7 @@ class EvaluationMixin(Host):
         cells: NDArray[np.int64],
         start: NDArray[np.int64],
         rng: np.random.Generator,
-    ) -> dict[str, NDArray[np.float32]]:
+    ) -> dict[str, Any]:
         """Predicted cells of a label at the doses of measured cells, and the controls that each started from."""
         doses: list[tuple[Dose | None, float]] = [(None, 1.0)]
         if self.has_doses:
