@@ -462,3 +462,49 @@ def test_a_modality(adata):
     mdata = MuData({"rna": adata})
     assert de.limma(mdata, "group", reference="ctrl", mod="rna") is None
     assert "limma" in mdata["rna"].uns
+
+
+# --- what a formula names
+
+
+def test_a_column_with_a_dot_is_a_covariate(adata):
+    expected = run(adata, formula="~ group + plate").scores
+    adata.obs["orig.ident"] = adata.obs["plate"]
+    for formula in ("~ group + orig.ident", "~ group + `orig.ident`"):
+        np.testing.assert_array_equal(run(adata, formula=formula).scores, expected)
+    adata.obs["my plate"] = adata.obs["plate"]
+    np.testing.assert_array_equal(run(adata, formula="~ group + `my plate`").scores, expected)
+    with pytest.raises(KeyError, match="`formula` names 'batch'"):
+        run(adata, formula="~ group + batch.number")
+
+
+def test_an_error_of_a_formula_is_plain_text(adata):
+    with pytest.raises(ValueError, match="cannot be read") as error:
+        run(adata, formula="~ group + (plate")
+    assert "\x1b" not in str(error.value)
+
+
+def test_groups_that_are_numbers(adata):
+    expected = run(adata, reference="ctrl").scores
+    adata.obs["code"] = adata.obs["group"].map({"ctrl": 0, "A": 1, "B": 2, "C": 3}).astype(int)
+    de.limma(adata, "code", reference=0, groups=[1, 2, 3])
+    assert adata.uns["limma"]["groups"]["label"].tolist() == ["1", "2", "3"]
+    assert adata.uns["limma"]["params"]["reference"] == "0"
+    np.testing.assert_array_equal(
+        np.sort(adata.uns["limma"]["scores"]["1"])[::-1], np.sort(expected[0].astype("f4"))[::-1]
+    )
+
+
+def test_combinations_in_both_orders_are_one_group(adata):
+    labels = adata.obs["group"].astype(str).to_numpy(dtype=object)
+    adata.obs["perturbation"] = np.where(labels == "A", "X+Y", labels)
+    de.limma(adata, "perturbation", reference="ctrl")
+    expected = adata.uns["limma"]["scores"]["X+Y"]
+    first = np.flatnonzero(labels == "A")[0]
+    written = adata.obs["perturbation"].to_numpy(dtype=object).copy()
+    written[first] = "Y + X"
+    adata.obs["perturbation"] = written
+    with pytest.warns(UserWarning, match=r"'X\+Y', 'Y \+ X' as 'X\+Y'"):
+        de.limma(adata, "perturbation", reference="ctrl", groups="Y+X")
+    assert adata.uns["limma"]["names"].dtype.names == ("X+Y",)
+    np.testing.assert_array_equal(adata.uns["limma"]["scores"]["X+Y"], expected)

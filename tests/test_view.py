@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pytest
+from mudata import MuData
+
+from scpi._view import View
+
+
+@pytest.fixture
+def adata():
+    counts = np.random.default_rng(0).poisson(2.0, (6, 4)).astype(float)
+    adata = ad.AnnData(np.log1p(counts), layers={"counts": counts})
+    adata.obs["group"] = ["a", "b", "c"] * 2
+    return adata
+
+
+def test_each_part_is_read_once(adata):
+    view = View.of(adata, layer="counts")
+    assert view.adata is view.data is adata
+    assert view.counts is view.counts
+    np.testing.assert_array_equal(view.matrix, adata.layers["counts"])
+    assert view.name == "adata.layers['counts']"
+    assert view.genes.tolist() == ["0", "1", "2", "3"]
+    assert view.labels("group").categories.tolist() == ["a", "b", "c"]
+
+
+def test_what_is_not_there_is_named_when_it_is_asked_for(adata):
+    view = View.of(adata, layer="raw")
+    with pytest.raises(KeyError, match="has no 'raw'"):
+        view.source  # noqa: B018
+    with pytest.raises(KeyError, match="`covariates` names 'x', 'y', but the columns of `obs` are 'group'"):
+        view.columns(["x", "group", "y"], "covariates")
+    del adata.X
+    with pytest.raises(ValueError, match=r"`adata.X` is empty: name the layer"):
+        View.of(adata).counts  # noqa: B018
+
+
+def test_expression_is_made_for_a_test(adata):
+    adata.uns["log1p"] = {"base": 2}
+    assert View.of(adata).expression().log_base == 2
+    assert View.of(adata, layer="counts").expression().transform == "log1p_norm"
+    assert View.of(adata, layer="counts").expression("counts").log_base is None
+
+
+def test_raw_is_named_where_it_holds_something_better(adata):
+    adata.raw = adata
+    adata.X = adata.X - adata.X.mean(0)
+    with pytest.raises(
+        ValueError, match=r"negative.*`adata.raw` holds log-normalised expression: give `adata.raw.to_adata"
+    ):
+        View.of(adata).counts  # noqa: B018
+    with pytest.raises(ValueError, match="negative") as error:
+        View.of(adata, layer="counts").check_counts(np.array([[-1.0]]))
+    assert "raw.to_adata" not in str(error.value)
+
+
+def test_columns_and_results_of_a_modality(adata):
+    mdata = MuData({"rna": adata})
+    mdata.obs["batch"] = list("xyxyxy")
+    view = View.of(mdata, "rna")
+    assert view.columns(["batch", "group"], "covariates").columns.tolist() == ["batch", "group"]
+    assert view.has_column("batch") and not view.has_column("well")
+    nothing, target = view.output(copy=False)
+    assert nothing is None and target is mdata["rna"]
+    copied, target = view.output(copy=True)
+    assert target is copied["rna"] and target is not adata
