@@ -44,7 +44,7 @@ class Prediction:
         Control cells that the measured change is taken against: others than ``start``, so that the noise of a shared
         control does not pass for skill.
     context
-        Context of the condition. Conditions of a context are told from each other.
+        Context of the condition: discrimination is between conditions of a context.
     perturbed_mean
         Mean over the perturbed conditions of the training cells, against which changes are free of what all of them
         share.
