@@ -298,10 +298,6 @@ FRAGMENTS: dict[str, str] = {
         KeyError
             If the data has no such result.
         """,
-    "ranking_KeyError": """
-        KeyError
-            If the data has no such ranking.
-        """,
     "significant_pval_cutoff": """
         pval_cutoff
             Largest adjusted p-value that counts as significant.
@@ -358,10 +354,6 @@ FRAGMENTS: dict[str, str] = {
             Unit or units to draw, in this order; if ``None``, those with the largest absolute scores.
         n_units
             Maximum number of units to draw if ``units=None``.
-        """,
-    "saliency_key": """
-        key
-            Entry of ``adata.varm`` with a score of each gene in each unit.
         """,
     "annotation_key": """
         annotation_key

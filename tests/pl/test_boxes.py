@@ -6,7 +6,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
-from scpi.pl._boxes import by_median, draw_boxes, draw_marks
+from scpi.pl._boxes import by_median, draw_boxes, draw_marks, format_rows
 from scpi.pl._figure import PALETTE
 
 TABLE = pd.DataFrame(
@@ -73,3 +73,10 @@ def test_marks_lie_at_their_boxes():
 
 def test_the_highest_median_comes_first():
     assert by_median(TABLE, value="score", by="method") == ["b", "a"]
+
+
+def test_there_is_one_row_per_name_with_the_first_on_top():
+    _, ax = plt.subplots()
+    format_rows(ax, ["a", "b" * 40])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b" * 31 + "\N{HORIZONTAL ELLIPSIS}"]
+    assert ax.get_ylim() == (1.5, -0.5)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from scpi.pl._de_panels import directions, draw_genes, genes_to_name, name_genes, within_axis
+from scpi.pl._de_panels import directions, draw_genes, draw_tests, genes_to_name, name_genes, within_axis
 from scpi.pl._de_panels import tests_of_groups as read_tests
 
 FRAME = pd.DataFrame(
@@ -79,3 +79,14 @@ def test_genes_to_name_are_in_a_panel(ranked):
     few = {group: frame[frame["gene"] != gene] for group, frame in tests.items()}
     with pytest.raises(ValueError, match="not tested here"):
         genes_to_name(ranked, few, [gene], key="k", mod=None)
+
+
+def test_each_panel_has_the_counts_of_its_group_and_the_outer_ones_labels():
+    _, panels = plt.subplots(1, 2)
+    frames = {"A": FRAME[:5], "B": FRAME[:2]}
+    points = [(np.arange(n) * 1.0, np.arange(n) * 1.0, np.zeros(n, dtype=bool)) for n in (5, 2)]
+    draw_tests(panels, frames, points, xlabel="x", ylabel="y", pval_cutoff=0.05, log2fc_min=1.0, genes=["w"], n_genes=0)
+    assert [panel.get_title() for panel in panels] == ["A\n1 up, 1 down", "B\n1 up, 1 down"]
+    assert [panel.get_xlabel() for panel in panels] == ["x", "x"]
+    assert [panel.get_ylabel() for panel in panels] == ["y", ""]
+    assert [[text.get_text() for text in panel.texts] for panel in panels] == [["w"], []]

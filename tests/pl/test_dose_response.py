@@ -137,7 +137,7 @@ def test_given_axes_take_one_panel_and_nothing_is_said(stored):
         assert scpi.pl.dose_response(stored, "G1", context="T", keys="LinearDose", ax=ax) is ax
         figure.canvas.draw()
     assert ax.get_legend() is not None
-    with pytest.raises(ValueError, match="`ax` holds one panel, but there are 2"):
+    with pytest.raises(ValueError, match="`ax` can hold one panel, but there are 2"):
         scpi.pl.dose_response(stored, "G1", keys="LinearDose", ax=ax)
 
 

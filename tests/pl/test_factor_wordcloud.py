@@ -38,7 +38,7 @@ def test_a_panel_for_each_factor(graph_data, monkeypatch):
 
 def test_bad_choices_are_explained(graph_data):
     adata = graph_data(3)
-    with pytest.raises(ValueError, match="No words of the factors 'x'"):
+    with pytest.raises(ValueError, match="no factor with gene sets 'x', only"):
         scpi.pl.factor_wordcloud(adata, factors="x")
     adata.uns["causal_graph"]["factors"]["top_sets"] = ""
     with pytest.raises(ValueError, match="No factor"):

@@ -8,7 +8,17 @@ import pytest
 from matplotlib import pyplot as plt
 
 import scpi
-from scpi.pl._figure import place_labels, set_labels, shorten, some_names, symmetric_limit
+from scpi.pl._figure import (
+    colour_bar,
+    finish_panels,
+    label_panels,
+    panel_grid,
+    place_labels,
+    set_labels,
+    shorten,
+    some_names,
+    symmetric_limit,
+)
 
 FIGURES = {
     "causal_graph": "graph",
@@ -137,8 +147,32 @@ def test_what_is_missing_is_said(name):
 
 @pytest.mark.parametrize(("name", "kind"), [(name, FIGURES[name]) for name in ONE_PANEL])
 def test_one_pair_of_axes_takes_one_panel(name, data):
-    with pytest.raises(ValueError, match="`ax` holds one panel"):
+    with pytest.raises(ValueError, match="`ax` can hold one panel"):
         getattr(scpi.pl, name)(data, ax=plt.figure().add_subplot())
+
+
+def test_the_outer_panels_have_labels():
+    _, panels = panel_grid(5, None, None, size=(1.0, 1.0), n_columns=3)
+    label_panels(panels, 3, x="x", y="y")
+    assert [panel.get_xlabel() for panel in panels] == ["", "", "x", "x", "x"]
+    assert [panel.get_ylabel() for panel in panels] == ["y", "", "", "y", ""]
+    label_panels(panels[:2], 3, x="z")
+    assert [panel.get_xlabel() for panel in panels[:2]] == ["z", "z"]
+
+
+def test_a_single_panel_is_no_list():
+    figure, panels = panel_grid(2, None, None, size=(1.0, 1.0), n_columns=3)
+    assert finish_panels(figure, panels, ax=None, show=False, return_fig=False) is panels
+    assert finish_panels(figure, panels[:1], ax=None, show=False, return_fig=False) is panels[0]
+    assert finish_panels(figure, panels, ax=None, show=False, return_fig=True) is figure
+
+
+def test_a_colour_bar_has_a_label_and_no_outline():
+    figure, ax = plt.subplots()
+    colour_bar(figure, ax.imshow(np.eye(2)), ax, "Values", shrink=0.5)
+    (bar,) = [other for other in figure.axes if other is not ax]
+    assert bar.get_ylabel() == "Values"
+    assert not bar.spines["outline"].get_visible()
 
 
 def test_names_of_sets():

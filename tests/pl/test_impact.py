@@ -65,7 +65,7 @@ def test_what_is_chosen_keeps_its_order(explained):
     _, sets, units = parts(scpi.pl.gene_set_impact(explained, units=["latent_5", "latent_2"], sets=chosen, show=False))
     assert sets == ["OTHER 3", "OTHER 1"]
     assert units == ["latent_5", "latent_2"]
-    with pytest.raises(ValueError, match="not tested: 'nothing'"):
+    with pytest.raises(ValueError, match="no gene set 'nothing', only"):
         scpi.pl.gene_set_impact(explained, sets=["nothing"])
     with pytest.raises(ValueError, match="no unit 'nothing'"):
         scpi.pl.gene_set_impact(explained, units=["nothing"])

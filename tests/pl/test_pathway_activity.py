@@ -72,7 +72,7 @@ def test_bad_choices_are_explained(tested):
     adata = tested()
     with pytest.raises(ValueError, match="'Z'"):
         parts(adata, groups=["Z"])
-    with pytest.raises(ValueError, match="not tested: 'nothing'"):
+    with pytest.raises(ValueError, match="no gene set 'nothing', only"):
         parts(adata, sets=["nothing"])
     with pytest.raises(ValueError, match="'effect', 'score'"):
         parts(adata, values="t")

@@ -36,7 +36,7 @@ def test_the_genes_that_change_most_are_named(scored):
 def test_perturbations_can_be_chosen(scored):
     panels = scpi.pl.prediction(scored, perturbations=["A", "B+C"], show=False)
     assert [panel.get_title().split()[0] for panel in panels] == ["A", "B+C"]
-    with pytest.raises(ValueError, match="No real cells of 'unseen': there are some of 'A', 'B\\+C'"):
+    with pytest.raises(ValueError, match="no measured perturbation 'unseen', only 'A', 'B\\+C'"):
         scpi.pl.prediction(scored, perturbations=["unseen"])
     assert scpi.pl.prediction(scored, n_panels=1, show=False).get_title().startswith("B+C")
 

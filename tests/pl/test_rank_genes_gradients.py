@@ -57,7 +57,7 @@ def test_sizes_of_a_ranking_in_either_direction(ranked):
     for rank, (gene, score) in enumerate(zip(frame["gene"], frame["score"], strict=True)):
         assert found[gene] == (rank, pytest.approx(abs(score)), VERMILLION if score > 0 else BLUE)
     assert panel.get_title() == "B vs. C"
-    assert panel.get_ylabel() == "Size of the score"
+    assert panel.get_ylabel() == "Absolute score"
     legend = panel.get_figure().legends[0]
     assert [text.get_text() for text in legend.get_texts()] == ["higher in the group", "lower in the group"]
 

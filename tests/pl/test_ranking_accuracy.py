@@ -20,7 +20,7 @@ def boxes(panel):
 def test_the_numbers_are_those_of_the_getter(ranked, absolute):
     panels = scpi.pl.ranking_accuracy(ranked, KEYS, k=(10, None), absolute=absolute, show=False)
     table = scpi.get.ranking_accuracy(ranked, KEYS, k=(10, None), absolute=absolute)
-    assert [panel.get_title() for panel in panels] == ["First 10 genes", "All that truly change"]
+    assert [panel.get_title() for panel in panels] == ["First 10 genes", "All truly changed genes"]
     names = [label.get_text() for label in panels[0].get_yticklabels()]
     medians = table.groupby("ranking")["accuracy"].median()
     assert set(names) == set(KEYS)

@@ -4,7 +4,7 @@ import anndata as ad
 import numpy as np
 import pytest
 
-from scpi.pl._unit_titles import unit_titles
+from scpi.pl._unit_titles import choose_units, unit_titles
 
 SETS = ["HALLMARK_INTERFERON_GAMMA_RESPONSE", "", "HALLMARK_APOPTOSIS"]
 
@@ -35,3 +35,11 @@ def test_names_are_cut_wrapped_and_signed(adata, n, width, first):
 
 def test_without_annotation_units_have_their_names(adata):
     assert unit_titles(adata, ["a", "a long name"], "nothing", 6) == ["a", "a lon\N{HORIZONTAL ELLIPSIS}"]
+
+
+def test_the_largest_units_are_chosen_in_their_order():
+    names = np.array(["a", "b", "c"], dtype=object)
+    assert choose_units(None, names, np.array([2.0, 1.0, 3.0]), 2) == [0, 2]
+    assert choose_units(["c", "b"], names, np.zeros(3), 1) == [2, 1]
+    with pytest.raises(ValueError, match="no unit 'd'"):
+        choose_units("d", names, np.zeros(3), 1)

@@ -19,7 +19,7 @@ def test_a_panel_shows_the_genes_and_the_trend_of_a_model(ranked):
 def test_models_can_be_chosen(ranked):
     panel = scpi.pl.voom(ranked, splits="T cells", show=False)
     assert panel.get_title().startswith("T cells")
-    with pytest.raises(ValueError, match="no model of 'NK', only of 'B cells', 'T cells'"):
+    with pytest.raises(ValueError, match="no model 'NK', only 'B cells', 'T cells'"):
         scpi.pl.voom(ranked, splits=["NK"])
     with pytest.raises(KeyError, match=r"Call `scpi.de.limma` first"):
         scpi.pl.voom(ranked, key="other")

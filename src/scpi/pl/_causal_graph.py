@@ -236,22 +236,21 @@ def _draw_edges(
 
 def _ports(graph: nx.DiGraph, nodes: dict[str, _Node], layout: Layout) -> dict[tuple[str, str], tuple[float, float]]:
     """Coordinates at which each edge leaves its source and enters its target, ordered so that edges do not cross there."""
-    start, end = {}, {}
+    start: dict[tuple[str, str], float] = {}
+    end: dict[tuple[str, str], float] = {}
+    path = {
+        (source, target): [layout.x[source], *(x for _, x in layout.routes[source, target]), layout.x[target]]
+        for source, target in graph.edges
+    }
     for name in graph:
-        leaving = sorted(
-            graph.successors(name),
-            key=lambda other: layout.routes[name, other][0][1] if layout.routes[name, other] else layout.x[other],
-        )
-        arriving = sorted(
-            graph.predecessors(name),
-            key=lambda other: layout.routes[other, name][-1][1] if layout.routes[other, name] else layout.x[other],
-        )
-        for i, other in enumerate(leaving):
-            step = min(0.1, 0.5 / max(1, len(leaving) - 1))
-            start[name, other] = layout.x[name] + step * (i - (len(leaving) - 1) / 2)
-        for i, other in enumerate(arriving):
-            step = min(0.12, 1.7 * nodes[name].radius / max(1, len(arriving) - 1))
-            end[other, name] = layout.x[name] + step * (i - (len(arriving) - 1) / 2)
+        leaving = sorted(graph.out_edges(name), key=lambda edge: path[edge][1])
+        arriving = sorted(graph.in_edges(name), key=lambda edge: path[edge][-2])
+        for ports, edges, step, room in (
+            (start, leaving, 0.1, 0.5),
+            (end, arriving, 0.12, 1.7 * nodes[name].radius),
+        ):
+            step = min(step, room / max(1, len(edges) - 1))
+            ports |= {edge: layout.x[name] + step * (i - (len(edges) - 1) / 2) for i, edge in enumerate(edges)}
     return {edge: (start[edge], end[edge]) for edge in graph.edges}
 
 

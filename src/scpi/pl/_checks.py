@@ -19,7 +19,7 @@ def check_choice(name: str, value: str | None, choices: Iterable[str], *, option
 
 
 def check_at_least_one(**numbers: int | None) -> None:
-    """Raise a `ValueError` if a number is below 1; `None` is a number that is not given."""
+    """Raise a `ValueError` if a number is below 1; `None` stands for a number that is not given."""
     for name, value in numbers.items():
         if value is not None and value < 1:
             msg = f"`{name}` must be at least 1, but is {value}."

@@ -73,7 +73,7 @@ def genes_to_name(
     unknown = [gene for gene in wanted if gene not in tested]
     if unknown:
         kind = "not measured" if not set(unknown) & set(resolve_modality(data, mod).var_names) else "not tested here"
-        msg = f"These genes are {kind}: {listed(unknown)}. The ranking {key!r} has, among others, {listed(tested, 5)}."
+        msg = f"These genes are {kind}: {listed(unknown)}. The ranking {key!r} has, for example, {listed(tested, 5)}."
         raise ValueError(msg)
     return wanted
 

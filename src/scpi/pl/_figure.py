@@ -98,7 +98,7 @@ def colour_bar(figure: Figure, mappable: ScalarMappable, ax: Axes | Sequence[Axe
     """Add a colour bar without an outline beside the axes; `options` are those of `Figure.colorbar`."""
     bar = figure.colorbar(mappable, ax=ax, **options)
     bar.set_label(label)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
 
 
 def finish(figure: Figure, axes: Any, *, ax: Axes | None, show: bool | None, return_fig: bool) -> Any:
@@ -115,7 +115,7 @@ def finish_panels(
     figure: Figure, panels: list[Axes], *, ax: Axes | None, show: bool | None, return_fig: bool
 ) -> Axes | list[Axes] | Figure | None:
     """Show the figure, or return it or its panels; a single panel is not returned as a list."""
-    return finish(figure, panels[0] if len(panels) == 1 else panels, ax=ax, show=show, return_fig=return_fig)  # type: ignore[no-any-return]
+    return finish(figure, panels[0] if len(panels) == 1 else panels, ax=ax, show=show, return_fig=return_fig)
 
 
 def shorten(text: str, n: int) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LABEL = {
     "zscore": "z against sets of the same expression",
-    "specificity": "z, less means of unit and set",
+    "specificity": "z, minus means of unit and set",
     "impact": "Impact",
 }
 

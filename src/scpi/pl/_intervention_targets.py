@@ -96,7 +96,7 @@ def intervention_targets(
         entropy.barh(y, targets["entropy"], height=0.7, color=GREY)
         entropy.axvline(1.0, color="black", lw=0.8, ls=":")
         entropy.set_xlim(0, 1.08)
-        entropy.set_xlabel("Entropy (share)")
+        entropy.set_xlabel("Entropy (0 to 1)")
         counts.bar(range(len(factors)), np.bincount(probability.argmax(axis=1), minlength=len(factors)), color=GREY)
         counts.set_ylabel("Perturbations", fontsize=SMALL, rotation=0, ha="right", va="center")
         for margin in (strength, entropy):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LABEL = {"effect": "Mean activity less that of {}", "score": "Test statistic against {}"}
+_LABEL = {"effect": "Mean activity minus that of {}", "score": "Test statistic against {}"}
 
 
 @fill

@@ -86,7 +86,7 @@ def prediction(
         for panel, label in zip(panels, chosen, strict=True):
             column = labels.index(label)
             _panel(panel, real[:, column], predicted[:, column], label, scores.loc[label])
-        label_panels(panels, 3, x="Real change", y="Predicted change")
+        label_panels(panels, 3, x="Measured change", y="Predicted change")
         # Names are placed last, because their positions depend on the final layout of all panels
         for panel, label in zip(panels, chosen, strict=True):
             x, y = real[:, labels.index(label)], predicted[:, labels.index(label)]

@@ -49,7 +49,8 @@ def program(
         Number of genes per unit.
     sign
         `"both"` for the genes with the largest absolute scores, `"positive"` or `"negative"` for those of one sign.
-    %(saliency_key)s
+    key
+        Entry of `adata.varm` with a score of each gene in each unit.
     %(annotation_key)s
     %(panels_ax)s
 

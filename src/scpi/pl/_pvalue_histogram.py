@@ -52,7 +52,8 @@ def pvalue_histogram(
 
     Raises
     ------
-    %(ranking_KeyError)s
+    KeyError
+        If the data has no such ranking.
     ValueError
         If a group was not tested, the ranking has no p-values, or `ax` is given for several groups.
 

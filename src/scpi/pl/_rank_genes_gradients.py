@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -82,7 +82,8 @@ def rank_genes_gradients(
 
     Raises
     ------
-    %(ranking_KeyError)s
+    KeyError
+        If the data has no such ranking.
     ValueError
         If a group was not ranked, `n_genes` or `ncols` is below 1, or `ax` is given for several groups.
 
@@ -117,7 +118,7 @@ def rank_genes_gradients(
             panel.set_xlim(-0.8, n_genes - 0.2)
             if sharey and i % n_columns:
                 panel.tick_params(axis="y", labelleft=False)
-        label_panels(panels, n_columns, x="Rank", y="Size of the score" if by_size else "Score")
+        label_panels(panels, n_columns, x="Rank", y="Absolute score" if by_size else "Score")
         _legend(figure if ax is None else ax, pd.concat(tables.values()))
         # Sizes in pixels are correct only after the layout has been computed
         figure.draw_without_rendering()
@@ -132,24 +133,19 @@ def _panel(ax: Axes, table: pd.DataFrame, by_size: bool) -> list[Annotation]:
     rank, fold = np.arange(len(table)), table["log2fc"].to_numpy()
     score = np.abs(table["score"].to_numpy()) if by_size else table["score"].to_numpy()
     names = []
+    upright: dict[str, Any] = {
+        "textcoords": "offset points",
+        "rotation": 90,
+        "ha": "center",
+        "va": "bottom",
+        "fontsize": SMALL,
+    }
     for sign, colour in ((1, VERMILLION), (-1, BLUE), (0, "black")):
         rows = np.sign(np.nan_to_num(fold)) == sign
         ax.scatter(rank[rows], score[rows], s=6, c=colour, linewidths=0)
         for i in np.flatnonzero(rows):
             gene = shorten(str(table["gene"].iloc[i]), 16)
-            names.append(
-                ax.annotate(
-                    gene,
-                    (rank[i], score[i]),
-                    xytext=(0, 3),
-                    textcoords="offset points",
-                    rotation=90,
-                    ha="center",
-                    va="bottom",
-                    fontsize=SMALL,
-                    color=colour,
-                )
-            )
+            names.append(ax.annotate(gene, (rank[i], score[i]), xytext=(0, 3), color=colour, **upright))
     ticks = [i for i in range(len(table)) if len(table) < 10 or i == 0 or (i + 1) % 5 == 0]
     ax.set_xticks(ticks, [str(i + 1) for i in ticks])
     ax.margins(y=0.05)

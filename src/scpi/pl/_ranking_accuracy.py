@@ -80,8 +80,8 @@ def ranking_accuracy(
             draw_boxes(panel, scores, value="accuracy", by="ranking", order=order)
             panel.axvline(scores["chance"].mean(), color=GREY, ls="--", lw=0.8, zorder=1)
             panel.set_xlim(-0.02, 1.02)
-            panel.set_title("All that truly change" if depth == "all" else f"First {depth} genes")
-            panel.set_xlabel("Share found (dashed: by chance)")
+            panel.set_title("All truly changed genes" if depth == "all" else f"First {depth} genes")
+            panel.set_xlabel("Accuracy (dashed: chance)")
             if i % 3 > 0:
                 panel.tick_params(axis="y", labelleft=False)
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scpi.get._ranking_agreement import Metric
 
 _TITLES = {
-    "top_k_overlap": "Share of the top {k} of the row",
+    "top_k_overlap": "Fraction of the top {k} of the row",
     "top_k_jaccard": "Jaccard index of the top {k}",
     "rank_biased_overlap": "Rank-biased overlap, p = {p:g}",
     "overlap_log_pval": r"$-\log_{{10}}$ p of the overlap of the top {k}",

@@ -64,7 +64,8 @@ def saliency(
     scale
         Divide by the largest absolute value of each unit, because the scales of units differ, or of each gene; not scaled
         if `None`.
-    %(saliency_key)s
+    key
+        Entry of `adata.varm` with a score of each gene in each unit.
     %(annotation_key)s
     %(mod)s
     %(figure_ax)s

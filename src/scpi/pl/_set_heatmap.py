@@ -32,28 +32,10 @@ def choose(
     n_sets: int,
     by: NDArray[np.float64],
 ) -> tuple[list[int], list[int]]:
-    """Positions of the units and gene sets to draw.
+    """Positions of the given units and gene sets, or of those with the largest absolute values of `by`, units x sets.
 
-    Parameters
-    ----------
-    stored
-        Result with the names of the `units` and `sets`.
-    units, sets
-        Names to draw, in this order; if `None`, those with the largest absolute values, similar ones next to each other.
-    n_units, n_sets
-        Maximum number of each if they are not given.
-    by
-        Values, units x sets. The first set of each unit is chosen before the second set of any unit, so that the sets of
-        one unit do not fill the figure.
-
-    Returns
-    -------
-    Positions of the units and of the sets.
-
-    Raises
-    ------
-    ValueError
-        If there is no such unit or set.
+    The first set of each unit is chosen before the second set of any unit, so that the sets of one unit do not fill the
+    figure. Units and sets that are not given are ordered so that similar ones are next to each other.
     """
     names = [str(name) for name in stored["sets"]]
     size = np.abs(by)

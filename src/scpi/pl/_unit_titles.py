@@ -29,24 +29,10 @@ def choose_units(
 
 
 def unit_titles(adata: AnnData, units: Sequence[str], key: str, n: int, *, width: int | None = None) -> list[str]:
-    """Names of units, each with the name of its gene set below if `scpi.tl.annotate_units` assigned one.
+    """Names of units, each with its gene set below if `scpi.tl.annotate_units` stored one under `key`.
 
-    Parameters
-    ----------
-    adata
-        Annotated data.
-    units
-        Names of the units.
-    key
-        Entry of `adata.uns` that `scpi.tl.annotate_units` wrote; without it, titles are the names of the units.
-    n
-        Maximum number of characters of the name of a unit, and of a gene set.
-    width
-        Number of characters at which the name of a gene set is wrapped; one line if `None`.
-
-    Returns
-    -------
-    One title per unit. A minus sign precedes the gene sets that a unit lowers.
+    Names of units and of sets have at most `n` characters; those of sets are wrapped at `width` if it is given. A minus
+    sign precedes a set that the unit lowers.
     """
     plain = [shorten(unit, n) for unit in units]
     stored = adata.uns.get(key)

@@ -107,17 +107,8 @@ def _draw_unit(
     low, high = np.quantile(values, [0.01, 0.99])
     if low == high:
         low, high = values.min(), values.max()
-    dots = panel.scatter(
-        embedding[order, 0],
-        embedding[order, 1],
-        c=values[order],
-        s=size,
-        cmap="viridis",
-        vmin=low,
-        vmax=high,
-        lw=0,
-        rasterized=True,
-    )
+    x, y = embedding[order].T
+    dots = panel.scatter(x, y, c=values[order], s=size, cmap="viridis", vmin=low, vmax=high, lw=0, rasterized=True)
     panel.set_xticks([])
     panel.set_yticks([])
     panel.spines[:].set_visible(False)

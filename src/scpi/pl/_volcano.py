@@ -54,7 +54,8 @@ def volcano(
 
     Raises
     ------
-    %(ranking_KeyError)s
+    KeyError
+        If the data has no such ranking.
     ValueError
         If a group or a gene was not tested, the ranking has no p-values, or `ax` is given for several groups.
 
