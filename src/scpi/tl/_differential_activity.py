@@ -11,7 +11,7 @@ from scpi._groups import as_items, choose_groups, group_sizes
 from scpi._keys import Key
 from scpi._screen._labels import Labelling
 from scpi._screen._matrix import sums
-from scpi._screen._spellings import merged_spellings
+from scpi._screen._spellings import merged_spellings, rename_labels
 from scpi._slots import listed, read_activity, result_params
 from scpi._view import View
 from scpi.de import TestResult, false_discovery_control, group_moments, welch, wilcoxon
@@ -129,10 +129,11 @@ def differential_activity(
     if not np.isfinite(activity).all():
         msg = f"The activity `adata.obsm[{activity_key!r}]` has NaN or infinite values."
         raise ValueError(msg)
-    labelling = Labelling.of(reference, delimiter or None)
+    labelling = Labelling.of(reference, delimiter)
     written = view.labels(groupby)
-    merged_spellings(written.categories, map(labelling.canonical, written.categories))
-    labels, reference = labelling.read(written), labelling.control
+    names_of = [labelling.canonical(label) for label in written.categories]
+    merged_spellings(written.categories, names_of)
+    labels, reference = rename_labels(written, names_of), labelling.control
     named = (
         groups
         if isinstance(groups, str) and groups == "all"

@@ -229,7 +229,7 @@ def choose_sets(
         limits = f"min_size={min_size}" + ("" if max_size is None else f" and max_size={max_size}")
         msg = f"None of the {len(names)} gene sets is within {limits}: they have {sizes.min()} to {sizes.max()} genes."
         raise ValueError(msg)
-    mean = means(check_values(read_layer(adata, layer), name=layer_name(layer), columns="genes"))
+    mean = means(check_values(read_layer(adata, layer), name=layer_name(layer), shape="cells x genes"))
     return SetsOfGenes(membership[:, np.flatnonzero(kept)].tocsr(), names[kept], expression_bins(mean, n_bins))
 
 

@@ -206,7 +206,7 @@ def impact_contrast(
         explained,
         x,
         _capped(samples.codes, n_cells, generator),
-        outputs=places.tolist(),
+        outputs=list(places),
         method=method,
         baseline=baseline,
         device=getattr(model, "device", None),
