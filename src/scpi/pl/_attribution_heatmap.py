@@ -8,10 +8,9 @@ from scpi import get
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
-from scpi._ranking import read_ranking
+from scpi._ranking import read_ranking, rows_of_groups
 from scpi._screen._matrix import as_dense
 from scpi._slots import listed, read_labels
-from scpi.get._de_df import choose_groups
 from scpi.pl._figure import DIVERGING, PAGE_WIDTH, SMALL, finish, new_axes, shorten, style, symmetric_limit
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ def attribution_heatmap(
     names = [
         str(name) for name in (ranking.groups if groups is None else [groups] if isinstance(groups, str) else groups)
     ]
-    choose_groups(ranking, names)
+    rows_of_groups(ranking, names)
     if genes is None:
         rows, starts = _first_genes(data, key, names, min(n_genes, max(1, _ROWS // len(names))), mod)
     else:
