@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import metadata
 from importlib.util import module_from_spec, spec_from_file_location
+from inspect import ismodule
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,21 +41,18 @@ for _notebook in sorted((HERE.parent / "tutorials").glob("*.ipynb")):
 # --- API pages
 # A public name that the page of its room does not list comes at the end of the page, so that a new one needs no entry.
 
-_rest = HERE / "api" / "_rest"
-shutil.rmtree(_rest, ignore_errors=True)
-_rest.mkdir()
-for _page in sorted((HERE / "api").glob("*.md")):
+for _page in sorted((HERE / "api").glob("[!_]*.md")):
     _room = _page.stem
-    if f"_rest/{_room}.md" in (_text := _page.read_text(encoding="utf-8")):
+    if f"_rest_{_room}.md" in (_text := _page.read_text(encoding="utf-8")):
         _listed = set(re.findall(rf"^ +{_room}\.(\w+)$", _text, flags=re.MULTILINE))
-        _names = [name for name in import_module(f"scpi.{_room}").__all__ if name not in _listed]
+        _module = import_module(f"scpi.{_room}")
+        _names = [name for name in _module.__all__ if name not in _listed and not ismodule(getattr(_module, name))]
         _entries = "".join(f"    {_room}.{name}\n" for name in _names)
         _directive = (
             f".. currentmodule:: scpi\n\n.. autosummary::\n    :toctree: generated\n    :nosignatures:\n\n{_entries}"
         )
-        (_rest / _page.name).write_text(
-            f"## More\n\n```{{eval-rst}}\n{_directive}```\n" if _names else "", encoding="utf-8"
-        )
+        _more = f"## More\n\n```{{eval-rst}}\n{_directive}```\n" if _names else ""
+        _page.with_name(f"_rest_{_room}.md").write_text(_more, encoding="utf-8")
 
 # --- Sphinx
 
@@ -70,7 +68,7 @@ extensions = [
     "sphinxcontrib.bibtex",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "api/_rest", "**.ipynb_checkpoints"]
+exclude_patterns = ["_build", "api/_rest_*", "**.ipynb_checkpoints"]
 # The first one is what autosummary writes its pages in.
 source_suffix = {".rst": "restructuredtext", ".md": "myst-nb", ".ipynb": "myst-nb"}
 default_role = "literal"

@@ -58,7 +58,7 @@ SIZES = {"a": 5, "b": 2, "control": 9, "c": 3}
 
 
 def test_all_groups_are_those_of_enough_cells_but_the_reference():
-    with pytest.warns(UserWarning, match=r"fewer than 3 cells: 'b'\."):
+    with pytest.warns(UserWarning, match=r"fewer than 3 cells.*: 'b'\."):
         assert choose_groups(SIZES, "group", "all", "control", 3) == ["a", "c"]
     assert choose_groups(SIZES, "group", "all", "rest", 2) == ["a", "b", "control", "c"]
 
@@ -91,40 +91,40 @@ def test_nothing_large_enough_is_an_error():
         choose_groups(SIZES, "group", "all", "control", 6)
 
 
-# --- which cells are compared
+# --- plans
 
 
-LETTERS = pd.Categorical(["b", "a", "c", None, "a", "b", "c", "a"], categories=["a", "b", "c"])
+TYPES = pd.Categorical(["b", "a", "c", None, "a", "b", "c", "a"], categories=["a", "b", "c"])
 
 
-def planned(groups="all", reference="rest", min_size=2, labels=LETTERS):
+def plan(groups="all", reference="rest", min_size=2, labels=TYPES):
     return plan_comparisons(labels, "group", groups, reference, min_size)
 
 
 def test_all_groups_against_the_rest():
-    found = planned()
+    found = plan()
     assert (found.tested, found.reference, found.n_groups) == (["a", "b", "c"], None, 3)
     assert found.codes.tolist() == [1, 0, 2, -1, 0, 1, 2, 0]
     assert found.sizes.tolist() == [3, 2, 2]
 
 
 def test_groups_that_are_not_asked_for_are_one_rest():
-    found = planned(["c"])
+    found = plan(["c"])
     assert found.codes.tolist() == [1, 1, 0, -1, 1, 1, 0, 1]
     assert (found.n_groups, found.reference) == (2, None)
 
 
 def test_a_reference_comes_after_the_tested_groups_and_others_are_left_out():
-    found = planned(["c"], "a")
+    found = plan(["c"], "a")
     assert found.codes.tolist() == [-1, 1, 0, -1, 1, -1, 0, 1]
     assert (found.tested, found.reference, found.n_groups) == (["c"], 1, 2)
-    assert planned(reference="a").tested == ["b", "c"]
+    assert plan(reference="a").tested == ["b", "c"]
 
 
 def test_a_rest_of_few_cells_is_left_out():
     labels = pd.Categorical([*"aabb", "c"])
     with pytest.warns(UserWarning, match="'c'"):
-        found = planned(labels=labels)
+        found = plan(labels=labels)
     assert found.codes.tolist() == [0, 0, 1, 1, -1]
     assert found.n_groups == 2
 
@@ -140,12 +140,12 @@ def test_a_rest_of_few_cells_is_left_out():
 )
 def test_comparisons_that_cannot_be_made_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
-        planned(**arguments)
+        plan(**arguments)
 
 
 def test_every_cell_with_a_label_counts_once():
     rng = np.random.default_rng(0)
     labels = pd.Categorical.from_codes(rng.integers(-1, 6, 200), list("uvwxyz"))
-    found = planned(labels=labels)
+    found = plan(labels=labels)
     np.testing.assert_array_equal(found.codes, labels.codes)
     assert found.sizes.sum() == (labels.codes >= 0).sum()

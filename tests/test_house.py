@@ -155,7 +155,6 @@ def private_imports():
                     yield module, target
 
 
-@pytest.mark.xfail(strict=True, reason="the rooms do not export enough yet")
 def test_rooms_keep_to_what_others_show():
     found = Counter(private_imports())
     lines = [

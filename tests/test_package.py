@@ -178,7 +178,7 @@ def test_every_public_name_is_in_the_api_reference():
     """Named on the page of its room, or left to the file that lists the rest of the room."""
     pages = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "api").glob("*.md")}
     entries = {line.strip() for page in pages.values() for line in page.splitlines()}
-    rest = {room for room in ROOMS if f"{{include}} _rest/{room}.md" in pages[room]}
+    rest = {room for room in ROOMS if f"{{include}} _rest_{room}.md" in pages[room]}
     missing = {f"{room}.{name}" for room, name in PUBLIC if room not in rest} - entries
     assert not missing
     assert rest >= {"datasets", "get", "metrics", "model", "pl", "tl"}

@@ -203,7 +203,7 @@ FRAGMENTS: dict[str, str] = {
         baseline
             What cells are compared with, as for :func:`scpi.attribution.attribute_groups`.
         """,
-    "attribution_batches": """
+    "attribution_batch_size": """
         batch_size
             Cells at a time; as many as make good use of memory if `None`. It changes no result.
         device

@@ -3,49 +3,45 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scpi._scoring._metrics import CONTRASTS, METRICS
+from scpi._scoring._metrics import METRICS, NAMES
 from scpi._scoring._prediction import Prediction
 from scpi._scoring._score import score
-
-RNG = np.random.default_rng(0)
-NAMES = [*METRICS, *CONTRASTS]
+from scpi.metrics import perturbation_discrimination
 
 
-def make(shift=0.0, context="", n=12, **changes):
-    start, reference = RNG.random((2, 12, 5))
-    cells = {"real": RNG.random((n, 5)) + shift, "predicted": RNG.random((n, 5)) + shift}
-    return Prediction(**cells, start=start, reference=reference, context=context, **changes)
+def make(seed, *, context="", n=10):
+    rng = np.random.default_rng(seed)
+    change = rng.normal(0, 1, 8)
+    x = rng.normal(3, 0.3, (4, n, 8)).astype(np.float32)
+    x[:2] += change.astype(np.float32)
+    return Prediction(real=x[0], predicted=x[1], start=x[2], reference=x[3], context=context)
 
 
-def test_values_come_by_name_in_the_order_that_is_asked_for():
-    one = make(np.arange(5.0))
-    names = ["rmse", "pearson"]
-    (row,) = score([one], names)
-    assert list(row) == names
-    real, predicted = one.change
-    assert row["rmse"] == pytest.approx(np.sqrt(np.mean((real - predicted) ** 2)))
-    assert row["pearson"] == pytest.approx(np.corrcoef(real, predicted)[0, 1])
+def test_rows_are_in_the_order_of_conditions_and_metrics():
+    rows = score((make(seed) for seed in range(3)), ["rmse", "discrimination", "pearson"])
+    assert [list(row) for row in rows] == [["rmse", "discrimination", "pearson"]] * 3
+    alone = [score([make(seed)], ["rmse"])[0]["rmse"] for seed in range(3)]
+    assert [row["rmse"] for row in rows] == alone
 
 
-def test_conditions_are_contrasted_within_their_context():
-    shifts = 3.0 * np.eye(5)
-    right = [make(shifts[i], "T") for i in range(3)] + [make(shifts[3], "B")]
-    for name in CONTRASTS:
-        values = [row[name] for row in score(right, [name])]
-        # One condition of a context has none to be told from
-        assert np.isfinite(values[:3]).all() and np.isnan(values[3])
-        exchanged = [
-            Prediction(real=a.real, predicted=b.predicted, start=a.start, reference=a.reference, context="T")
-            for a, b in zip(right[:3], [right[1], right[2], right[0]], strict=True)
-        ]
-        assert np.mean([row[name] for row in score(exchanged, [name])]) < np.mean(values[:3])
+def test_conditions_are_told_from_others_of_their_context():
+    made = [
+        make(0, context="a"),
+        make(1, context="b"),
+        make(2, context="a"),
+        make(3, context="a"),
+        make(4, context="c"),
+    ]
+    found = [row["discrimination"] for row in score(made, ["discrimination"])]
+    own = [made[place] for place in (0, 2, 3)]
+    expected = perturbation_discrimination(*(np.stack([one.change[side] for one in own]) for side in (0, 1)))
+    assert [found[place] for place in (0, 2, 3)] == pytest.approx(list(expected))
+    # One condition alone has none to be told from
+    assert np.isnan([found[1], found[4]]).all()
 
 
-def test_what_cannot_be_scored_is_missing():
-    (row,) = score([make(n=1)], NAMES)
-    for name, metric in METRICS.items():
-        if metric.space != "means" or metric.needs_perturbed_mean:
-            assert np.isnan(row[name]), name
-    assert np.isfinite(row["rmse"])
-    (row,) = score([make(n=1, perturbed_mean=np.zeros(5))], NAMES)
-    assert all(np.isfinite(row[name]) for name, metric in METRICS.items() if metric.space == "means")
+def test_what_is_not_there_has_no_value():
+    row = score([make(0, n=1)], list(NAMES))[0]
+    for name, value in row.items():
+        of_means = name in METRICS and METRICS[name].space == "means" and name != "pearson_perturbed"
+        assert np.isfinite(value) is np.bool_(of_means), name

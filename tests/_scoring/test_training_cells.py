@@ -4,37 +4,46 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scpi._scoring._metrics import METRICS
+from scpi._scoring import _training_cells
 from scpi._scoring._training_cells import components_of, perturbed_mean_of
 
-X = np.random.default_rng(0).normal(size=(60, 8)) * np.arange(8, 0, -1)
+X = np.random.default_rng(0).normal(size=(50, 12)) @ np.diag(np.linspace(3, 0.1, 12))
 CELLS = np.arange(10, 50)
-OF_CELLS = [name for name, metric in METRICS.items() if metric.space == "components"][:1]
-OF_MEANS = [name for name, metric in METRICS.items() if metric.needs_perturbed_mean][:1]
 
 
-@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_matrix])
-def test_components_are_the_directions_of_the_largest_variance(convert):
-    x = convert(X)
-    found = components_of(lambda cells: x[cells], CELLS, 3, OF_CELLS)
-    centred = X[CELLS] - X[CELLS].mean(axis=0)
-    expected = np.linalg.svd(centred, full_matrices=False)[2][:3]
-    np.testing.assert_allclose(np.abs(np.sum(found.T * expected, axis=1)), 1.0, atol=1e-6)
+@pytest.mark.parametrize("x", [X, sparse.csr_matrix(X)])
+def test_components_are_those_of_the_cells(x):
+    found = components_of(x.__getitem__, CELLS, 3, ["mmd"])
+    expected = np.linalg.svd(X[CELLS] - X[CELLS].mean(0), full_matrices=False)[2][:3]
+    np.testing.assert_allclose(np.abs(np.einsum("gc,cg->c", found, expected)), 1.0, rtol=1e-6)
 
 
-def test_components_are_as_many_as_there_can_be():
-    assert components_of(lambda cells: X[cells], CELLS[:4], 30, OF_CELLS).shape == (8, 3)
-    assert components_of(lambda cells: X[cells], CELLS[:1], 30, OF_CELLS) is None
-    assert components_of(lambda cells: X[cells], CELLS, None, OF_CELLS) is None
-    assert components_of(lambda cells: X[cells], CELLS, 3, ["rmse"]) is None
+def test_there_are_none_where_none_are_needed():
+    assert components_of(X.__getitem__, CELLS, 3, ["pearson", "discrimination"]) is None
+    assert components_of(X.__getitem__, CELLS, None, ["mmd"]) is None
+    assert components_of(X.__getitem__, CELLS[:1], 3, ["mmd"]) is None
+    assert components_of(X.__getitem__, CELLS, 99, ["mmd"]).shape == (12, 11)
     with pytest.raises(ValueError, match="`n_components` must be at least 1"):
-        components_of(lambda cells: X[cells], CELLS, 0, OF_CELLS)
+        components_of(X.__getitem__, CELLS, 0, ["mmd"])
 
 
-def test_each_condition_has_the_same_weight_in_the_mean():
-    strata = np.repeat([3, 1, 7], [30, 9, 1])
-    found = perturbed_mean_of(lambda cells: X[cells], CELLS, strata, OF_MEANS)
-    parts = [X[CELLS[strata == code]].mean(axis=0) for code in (1, 3, 7)]
-    np.testing.assert_allclose(found, np.mean(parts, axis=0))
-    assert perturbed_mean_of(lambda cells: X[cells], CELLS, strata, ["rmse"]) is None
-    assert perturbed_mean_of(lambda cells: X[cells], CELLS[:0], strata[:0], OF_MEANS) is None
+def test_of_many_cells_some_are_looked_at(monkeypatch):
+    monkeypatch.setattr(_training_cells, "_MAX_CELLS", 20)
+    read = []
+
+    def rows(cells):
+        read.append(cells)
+        return X[cells]
+
+    first, again = (components_of(rows, CELLS, 2, ["mmd"]) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert len(read[0]) == 20 and set(read[0]) <= set(CELLS)
+
+
+@pytest.mark.parametrize("x", [X, sparse.csr_matrix(X)])
+def test_conditions_weigh_the_same(x):
+    strata = np.repeat([3, 7], [30, 10])
+    found = perturbed_mean_of(x.__getitem__, CELLS, strata, ["pearson_perturbed"])
+    np.testing.assert_allclose(found, (X[10:40].mean(0) + X[40:].mean(0)) / 2, atol=1e-12)
+    assert perturbed_mean_of(x.__getitem__, CELLS, strata, ["pearson"]) is None
+    assert perturbed_mean_of(x.__getitem__, CELLS[:0], strata[:0], ["pearson_perturbed"]) is None

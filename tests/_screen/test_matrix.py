@@ -3,7 +3,6 @@ from __future__ import annotations
 import importlib.util
 
 import anndata as ad
-import h5py
 import numpy as np
 import pytest
 from anndata.io import sparse_dataset, write_elem
@@ -12,6 +11,8 @@ from scipy import sparse
 
 import scpi
 from scpi._screen._matrix import as_dense, as_matrix, dense_rows, is_stored, means, row_blocks, stored_values, sums
+
+h5py = pytest.importorskip("h5py")
 
 RNG = np.random.default_rng(0)
 COUNTS = RNG.poisson(RNG.gamma(1.0, 2.0, (1, 24)), (60, 24)).astype(np.float32)

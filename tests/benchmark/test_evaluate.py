@@ -1,7 +1,5 @@
 """Evaluations of models over splits and seeds, on a screen whose truth is known."""
 
-# tests: scpi.benchmark._check_models, scpi.benchmark._run, scpi.benchmark._task
-
 from __future__ import annotations
 
 import importlib.util

@@ -7,30 +7,17 @@ import pytest
 
 from scpi.benchmark._quiet import quiet_lightning
 
-LOGGER = "lightning.pytorch"
+
+def test_levels_and_filters_come_back_after_an_error():
+    logger = logging.getLogger("lightning.pytorch")
+    before = logger.level, list(warnings.filters)
+    with pytest.raises(RuntimeError), quiet_lightning():
+        assert logger.level == logging.ERROR
+        raise RuntimeError
+    assert (logger.level, list(warnings.filters)) == before
 
 
-def level():
-    return logging.getLogger(LOGGER).level
-
-
-def test_lightning_is_silent_within_and_as_before_after():
-    import lightning.pytorch  # noqa: F401
-
-    logging.getLogger(LOGGER).setLevel(logging.INFO)
-    filters = list(warnings.filters)
-    with quiet_lightning():
-        assert level() == logging.ERROR
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.warn_explicit("noise", UserWarning, "x.py", 1, module="lightning.pytorch.trainer")
-            warnings.warn_explicit("news", UserWarning, "x.py", 1, module="elsewhere")
-        assert [str(warning.message) for warning in caught] == ["news"]
-    assert level() == logging.INFO
-    assert warnings.filters == filters
-
-
-def test_levels_come_back_after_a_failure():
-    before = level()
-    with pytest.raises(RuntimeError, match="broken"), quiet_lightning():
-        raise RuntimeError("broken")
-    assert level() == before
+def test_warnings_of_others_are_shown():
+    with pytest.warns(UserWarning, match="of mine"), quiet_lightning():
+        warnings.warn("of mine", stacklevel=1)
+        warnings.warn_explicit("of Lightning", UserWarning, "x.py", 1, module="lightning.pytorch.trainer")

@@ -24,7 +24,7 @@ def test_programs_that_do_not_fit_are_refused():
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="need 40 genes, but `n_genes` is 30"):
         draw_programs(30, 4, 10, overlap=0.0, rng=rng)
-    with pytest.raises(ValueError, match="give at least 3, not 2"):
+    with pytest.raises(ValueError, match="at least 3, not 2"):
         draw_programs(30, 2, 10, overlap=0.5, rng=rng)
 
 

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import sparse
 
 from scpi.de._test_result import TestResult as Result
-from scpi.de._test_result import check_groups, check_values
+from scpi.de._test_result import check_groups
 
 
 def test_p_values_on_three_scales():
@@ -34,16 +33,3 @@ def test_groups_are_codes_from_zero():
 def test_groups_that_cannot_be_tested_are_named(codes, reference, message):
     with pytest.raises(ValueError, match=message):
         check_groups(4, codes, reference, 2)
-
-
-def test_values_are_a_finite_matrix():
-    assert check_values(sparse.csc_matrix(np.eye(2))).format == "csr"
-    assert check_values([[True, False]]).shape == (1, 2)
-    for wrong, message in (
-        ([1.0, 2.0], r"shape \(2,\)"),
-        ([[1.0, np.nan]], "finite numbers"),
-        (sparse.csr_matrix([[0.0, np.inf]]), "finite numbers"),
-        ([["a"]], "finite numbers"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            check_values(wrong)

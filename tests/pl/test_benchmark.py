@@ -39,6 +39,19 @@ def test_models_are_ranked_and_what_has_no_value_comes_last(summary):
     assert list(ceiling.get_xdata()) == pytest.approx([0.95, 0.95])
 
 
+def test_several_ceilings_are_lines_of_their_own(summary):
+    summary = pd.concat([summary, summary[summary["model"] == "top"].assign(model="perfect")])
+    summary.loc[(summary["model"] == "perfect") & (summary["metric"] == "rmse"), ["mean", "mean_low", "mean_high"]] = (
+        np.nan
+    )
+    axes = pl.benchmark(summary, ceiling=["top", "perfect"], show=False)
+    assert names(axes) == ["net", "mean", "none"]
+    styles = [
+        {line.get_label(): line.get_linestyle() for line in ax.lines if line.get_label()[0] != "_"} for ax in axes
+    ]
+    assert styles == [{"top": "--", "perfect": ":"}, {"top": "--"}]
+
+
 def test_the_order_metrics_and_words_can_be_chosen(summary):
     axes = pl.benchmark(summary, metrics="rmse", models=["none", "net"], labels={"rmse": "error"}, show=False)
     assert len(axes) == 1 and names(axes) == ["none", "net"]

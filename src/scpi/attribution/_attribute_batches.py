@@ -56,7 +56,7 @@ def attribute_batches(
     %(outputs)s
     %(attribution_method)s
     %(attribution_baseline)s
-    %(attribution_batches)s
+    %(attribution_batch_size)s
 
     Returns
     -------

@@ -59,7 +59,8 @@ def describe(value: Any) -> Any:
     if isinstance(value, np.generic):
         return describe(value.item())
     if isinstance(value, np.ndarray | pd.DataFrame | pd.Series | pd.Index) or sparse.issparse(value):
-        return f"{type(value).__name__} {_of_array(value)}"
+        kind = "sparse" if sparse.issparse(value) else type(value).__name__
+        return f"{kind} {_of_array(value)}"
     if isinstance(value, Path | Enum):
         return str(value)
     if inspect.isclass(value) or inspect.isroutine(value):

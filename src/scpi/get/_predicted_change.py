@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
+    from scpi._changes import Changes
+
 
 @fill
 def predicted_change(

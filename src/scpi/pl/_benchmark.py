@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import pyplot as plt
 
 from scpi._docs import fill
+from scpi._sequence import as_list
 from scpi._slots import listed
 from scpi.pl._figure import BLUE, GREY, PAGE_WIDTH, SMALL, VERMILLION, finish, shorten, style
 
@@ -24,9 +26,9 @@ def benchmark(
     summary: pd.DataFrame,
     *,
     metrics: Sequence[str] | str | None = None,
-    models: Sequence[str] | None = None,
-    baselines: Sequence[str] = (),
-    ceiling: str | None = None,
+    models: Sequence[str] | str | None = None,
+    baselines: Sequence[str] | str = (),
+    ceiling: Sequence[str] | str | None = None,
     labels: dict[str, str] | None = None,
     figsize: tuple[float, float] | None = None,
     show: bool | None = None,
@@ -47,7 +49,8 @@ def benchmark(
     baselines
         Models to draw in grey, as what the others have to beat.
     ceiling
-        Model to draw as a line with its interval: how good a prediction can be.
+        Model or models to draw as lines with their intervals: how good a prediction can be, such as
+        `"split-half ceiling"` (dashed) and `"perfect prediction"` (dotted). A line is left out where it has no value.
     labels
         What to write under the panels in place of the names of the metrics.
     %(figsize)s
@@ -78,21 +81,22 @@ def benchmark(
     if missing:
         msg = f"The table has no column {listed(missing)}: give what `scpi.benchmark.summarise` returns."
         raise KeyError(msg)
-    wanted = [metrics] if isinstance(metrics, str) else metrics
+    wanted = None if metrics is None else as_list(metrics)
+    baselines, ceilings = as_list(baselines), [] if ceiling is None else as_list(ceiling)
     drawn = _among(list(dict.fromkeys(summary["metric"])), wanted, "metric")
-    there = [name for name in dict.fromkeys(summary["model"]) if name != ceiling]
-    named = [*baselines, *([] if ceiling is None else [ceiling])]
+    there = [name for name in dict.fromkeys(summary["model"]) if name not in ceilings]
+    named = [*baselines, *ceilings]
     _among(list(dict.fromkeys(summary["model"])), named, "model")
     cells = summary.set_index(["model", "metric"])
     is_score = {metric: bool(cells.xs(metric, level="metric")["higher_is_better"].iloc[0]) for metric in drawn}
     means = summary.pivot(index="model", columns="metric", values="mean").loc[there]
-    order = _ranked(means, is_score) if models is None else _among(there, models, "model")
+    order = _ranked(means, is_score) if models is None else _among(there, as_list(models), "model")
     if figsize is None:
         figsize = min(PAGE_WIDTH, 1.6 + 1.6 * len(drawn)), 0.22 * len(order) + 0.7
     with style():
         figure, grid = plt.subplots(1, len(drawn), figsize=figsize, squeeze=False, sharey=True, layout="constrained")
         for axes, metric in zip(grid[0], drawn, strict=True):
-            _panel(axes, cells.xs(metric, level="metric"), order=order, baselines=baselines, ceiling=ceiling)
+            _panel(axes, cells.xs(metric, level="metric"), order=order, baselines=baselines, ceilings=ceilings)
             arrow = "\N{UPWARDS ARROW}" if is_score[metric] else "\N{DOWNWARDS ARROW}"
             axes.set_xlabel(f"{(labels or {}).get(metric, metric.replace('_', ' '))} {arrow}")
         grid[0, 0].set_yticks(range(len(order)), [shorten(str(name), 32) for name in order])
@@ -116,13 +120,14 @@ def _ranked(means: pd.DataFrame, is_score: dict[str, bool]) -> list[str]:
 
 
 def _panel(
-    ax: Axes, rows: pd.DataFrame, *, order: Sequence[str], baselines: Sequence[str], ceiling: str | None
+    ax: Axes, rows: pd.DataFrame, *, order: Sequence[str], baselines: Sequence[str], ceilings: Sequence[str]
 ) -> None:
     """One metric."""
-    if ceiling is not None and np.isfinite(rows.loc[ceiling, "mean"]):
-        top = rows.loc[ceiling]
-        ax.axvspan(top["mean_low"], top["mean_high"], color=VERMILLION, alpha=0.15, lw=0, zorder=0)
-        ax.axvline(top["mean"], color=VERMILLION, lw=0.8, ls="--", zorder=1, label=ceiling)
+    for name, line in zip(ceilings, itertools.cycle(("--", ":")), strict=False):
+        top = rows.loc[name]
+        if np.isfinite(top["mean"]):
+            ax.axvspan(top["mean_low"], top["mean_high"], color=VERMILLION, alpha=0.15, lw=0, zorder=0)
+            ax.axvline(top["mean"], color=VERMILLION, lw=0.8, ls=line, zorder=1, label=name)
     for place, name in enumerate(order):
         row = rows.loc[name]
         color = GREY if name in baselines else BLUE

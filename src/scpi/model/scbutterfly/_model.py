@@ -54,7 +54,7 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
 
     The published model has one condition. With several labels or doses, a scale and a shift of its own frees the embedding
     of treated cells of each condition and puts it back; with one there are none. The latent representation of a cell is the
-    mean of its posterior in the space that both arms share; treated cells of a condition that was not trained on are
+    mean of its posterior in the space that controls and treated cells share; treated cells of a condition that was not trained on are
     encoded as if the condition had neither scale nor shift.
 
     Parameters
@@ -380,7 +380,7 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     def _latent_means(
         self, adata: AnnData | MuData, cells: NDArray[np.int64], batch_size: int | None
     ) -> NDArray[np.float32]:
-        """Mean of the posterior of each cell in the space that both arms share, encoded in its arm and condition."""
+        """Mean of the posterior of each cell in the space that controls and treated cells share."""
         out = np.empty((len(cells), self.preset_.n_translator), dtype=np.float32)
         is_control = self._labels(adata)[cells] == self.control_
         codes = np.full(len(cells), -1)

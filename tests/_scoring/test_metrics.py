@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scpi import metrics
+from scpi._scoring._metrics import CONTRASTS, METRICS, NAMES, check_metrics, list_metrics
+from scpi._scoring._prediction import Prediction
+from scpi._scoring._score import score
+
+
+@pytest.fixture(scope="module")
+def prediction():
+    rng = np.random.default_rng(0)
+    up = np.repeat([0.0, 1.0], [20, 10])
+    return Prediction(
+        real=(rng.normal(2, 0.5, (40, 30)) + up).astype(np.float32),
+        predicted=(rng.normal(2, 0.4, (35, 30)) + 0.8 * up).astype(np.float32),
+        start=rng.normal(2, 0.5, (35, 30)).astype(np.float32),
+        reference=rng.normal(2, 0.5, (50, 30)).astype(np.float32),
+        perturbed_mean=np.full(30, 2.2),
+    )
+
+
+def test_every_metric_is_that_of_the_public_function(prediction):
+    p = prediction
+    real, predicted = p.change
+    found = score([p], list(METRICS))[0]
+    weights = metrics.change_weights(p.real, p.reference)
+    called, guessed = p.calls
+    error = metrics.mse_unbiased(p.real, p.predicted)
+    expected = {
+        "pearson": metrics.pearson_delta(real, predicted),
+        "pearson_top": metrics.score_change(real, predicted)["pearson_top"],
+        "pearson_perturbed": metrics.pearson_delta(p.real.mean(0) - 2.2, p.predicted.mean(0) - 2.2),
+        "cosine": metrics.cosine(real, predicted),
+        "rmse": metrics.rmse(real, predicted),
+        "mae": metrics.mae(real, predicted),
+        "error_ratio": np.linalg.norm(predicted - real) / np.linalg.norm(real),
+        "mse_normalised": error / metrics.mse_unbiased(p.real, p.reference, correct_predicted=True),
+        "r2": metrics.r2(real, predicted),
+        "r2_weighted": metrics.weighted_r2(real, predicted, weights),
+        "sign_accuracy": metrics.sign_accuracy(real, predicted),
+        "de_jaccard": metrics.significant_jaccard(called.significant, guessed.significant),
+        "de_fidelity": metrics.direction_fidelity(
+            called.lfc, guessed.lfc, called.significant, predicted_significant=guessed.significant
+        ),
+        "de_lfc_error": metrics.lfc_nmae(called.lfc, guessed.lfc, called.significant),
+        "de_pr_auc": metrics.pr_auc(called.lfc, guessed.score, called.significant),
+        "de_top": metrics.top_k_overlap(called.score, guessed.score, k=100, absolute=False),
+        "energy_distance": metrics.energy_distance(p.real, p.predicted),
+        "mmd": metrics.mmd(p.real, p.predicted, base_bandwidth=2 * p.reference.astype(float).var(0, ddof=1).sum()),
+        "sliced_wasserstein": metrics.sliced_wasserstein(p.real, p.predicted),
+        "variance_error": abs(np.log2(metrics.variance_ratio(p.real, p.predicted))),
+        "correlation_error": metrics.correlation_error(p.real, p.predicted),
+    }
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, rel=1e-5), name
+
+
+def test_better_is_what_the_table_says(prediction):
+    """The right prediction beats none in every metric that has a value for both."""
+    right, none = (
+        score(
+            [
+                Prediction(
+                    **{name: getattr(prediction, name) for name in ("real", "reference", "perturbed_mean")} | made
+                )
+            ],
+            list(METRICS),
+        )[0]
+        for made in (
+            {"predicted": prediction.start + np.repeat([0.0, 1.0], [20, 10]), "start": prediction.start},
+            {"predicted": prediction.start, "start": prediction.start},
+        )
+    )
+    # Cells that are shifted, or not, have the same spread, and the first 100 of 30 genes are all of them
+    for name in METRICS.keys() - {"variance_error", "correlation_error", "de_top"}:
+        if np.isfinite(none[name]):
+            assert (right[name] > none[name]) is METRICS[name].higher_is_better, name
+
+
+def test_names_are_checked():
+    assert check_metrics(None) == list(NAMES) == [*METRICS, *CONTRASTS]
+    assert check_metrics("rmse") == ["rmse"]
+    assert check_metrics(["mmd", "rmse", "mmd"]) == ["mmd", "rmse"]
+    for given, message in ((["rsme"], "Unknown metrics 'rsme': choose from 'pearson'"), ([], "`metrics` is empty")):
+        with pytest.raises(ValueError, match=message):
+            check_metrics(given)
+
+
+def test_the_table_lists_all():
+    table = list_metrics().set_index("metric")
+    assert tuple(table.index) == NAMES
+    assert set(table.index[table["perfect"]]) == {"pearson", "pearson_perturbed", "cosine"}
+    assert not table.loc["rmse", "higher_is_better"] and table.loc["discrimination", "higher_is_better"]
