@@ -213,6 +213,75 @@ FRAGMENTS: dict[str, str] = {
         **options
             Options of the method, as :func:`scpi.attribution.methods` lists them.
         """,
+    "covariates": """
+        covariates
+            Column or columns of `obs` to adjust for. Numbers are slopes; text, categories and booleans are categories, with one
+            coefficient per level but the first. Turn numbers that are names, such as those of donors, into text.
+        """,
+    "stored_key_added": """
+        key_added
+            Name of the entry in which the result is stored.
+        mod
+            Modality to use if a MuData is given.
+        copy
+            Whether to work on a copy and return it instead of modifying the given object.
+        """,
+    "written_key_added": """
+        key_added
+            Name of the entry in which the result is stored.
+        mod
+            Modality to use if a MuData is given.
+        copy
+            Whether to work on a copy and return it instead of modifying the given object.
+
+        Returns
+        -------
+        Returns `None` if `copy=False`, else the copy. Sets the following fields:
+        """,
+    "written_mod": """
+        mod
+            Modality to use if a MuData is given.
+        copy
+            Whether to work on a copy and return it instead of modifying the given object.
+
+        Returns
+        -------
+        Returns `None` if `copy=False`, else the copy. Sets the following fields:
+        """,
+    "panel_ax": """
+        ax
+            Axes to draw on; if ``None``, a new figure is created.
+        figsize
+            Width and height of the figure in inches.
+        show
+            Whether to show the figure. If ``None``, it is shown unless it is returned or ``ax`` is given.
+        return_fig
+            Whether to return the figure.
+
+        Returns
+        -------
+        The axes if the figure is not shown, or the figure if `return_fig=True`.
+        """,
+    "panels_figsize": """
+        figsize
+            Width and height of the figure in inches.
+        show
+            Whether to show the figure. If ``None``, it is shown unless it is returned or ``ax`` is given.
+        return_fig
+            Whether to return the figure.
+
+        Returns
+        -------
+        The axes, a list of them if there are several, if the figure is not shown; or the figure if `return_fig=True`.
+        """,
+    "rows_values": """
+        values
+            Rows x columns, dense or sparse.
+        codes
+            Group of each row: 0, 1, ...; rows with a negative code are left out.
+        reference
+            Code of the reference; each group is compared with all other rows if `None`.
+        """,
 }
 """Fragments by name, with the indentation of this file. The name is that of the first parameter, or ends in it."""
 

@@ -75,14 +75,7 @@ def attribution_heatmap(
     scale
         Divide by the largest size within a group, or within a gene; with cells, within those of a group.
     %(mod)s
-    %(ax)s
-    %(figsize)s
-    %(show)s
-    %(return_fig)s
-
-    Returns
-    -------
-    The axes if the figure is not shown, or the figure if `return_fig=True`.
+    %(panel_ax)s
 
     Raises
     ------

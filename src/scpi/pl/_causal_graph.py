@@ -99,14 +99,7 @@ def causal_graph(
         perturbation acts on, are left out.
     key
         Entry of `adata.uns` to draw.
-    %(ax)s
-    %(figsize)s
-    %(show)s
-    %(return_fig)s
-
-    Returns
-    -------
-    The axes if the figure is not shown, or the figure if `return_fig=True`.
+    %(panel_ax)s
 
     Raises
     ------

@@ -56,13 +56,7 @@ def differential_activity(
         Entry of `adata.uns` to draw.
     %(ax)s
         Takes a single perturbation.
-    %(figsize)s
-    %(show)s
-    %(return_fig)s
-
-    Returns
-    -------
-    The axes, a list of them if there are several, if the figure is not shown; or the figure if `return_fig=True`.
+    %(panels_figsize)s
 
     Raises
     ------

@@ -131,13 +131,7 @@ def factor_wordcloud(
         Entry of `adata.uns` to draw.
     %(ax)s
         Takes a single factor.
-    %(figsize)s
-    %(show)s
-    %(return_fig)s
-
-    Returns
-    -------
-    The axes, a list of them if there are several, if the figure is not shown; or the figure if `return_fig=True`.
+    %(panels_figsize)s
 
     Raises
     ------

@@ -67,14 +67,7 @@ def gene_set_impact(
         Largest adjusted p-value that is marked.
     key
         Entry of `adata.uns` to draw.
-    %(ax)s
-    %(figsize)s
-    %(show)s
-    %(return_fig)s
-
-    Returns
-    -------
-    The axes if the figure is not shown, or the figure if `return_fig=True`.
+    %(panel_ax)s
 
     Raises
     ------

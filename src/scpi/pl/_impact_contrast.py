@@ -68,14 +68,7 @@ def impact_contrast(
         Entry of `adata.uns` to draw.
     impact_key
         Entry of `adata.uns` that :func:`scpi.tl.gene_set_impact` wrote, for `style="paper"`.
-    %(ax)s
-    %(figsize)s
-    %(show)s
-    %(return_fig)s
-
-    Returns
-    -------
-    The axes if the figure is not shown, or the figure if `return_fig=True`.
+    %(panel_ax)s
 
     Raises
     ------

@@ -2,13 +2,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from scpi import get
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._slots import listed, read_result
-from scpi.pl._figure import DIVERGING, PAGE_WIDTH, finish, new_axes, set_labels, style, symmetric_limit
+from scpi.pl._impact_heatmap import draw
 from scpi.pl._order import similar
 
 if TYPE_CHECKING:
@@ -60,14 +58,7 @@ def pathway_activity(
         Largest adjusted p-value that is marked.
     key
         Entry of `adata.uns` to draw.
-    %(ax)s
-    %(figsize)s
-    %(show)s
-    %(return_fig)s
-
-    Returns
-    -------
-    The axes if the figure is not shown, or the figure if `return_fig=True`.
+    %(panel_ax)s
 
     Raises
     ------
@@ -95,24 +86,18 @@ def pathway_activity(
         matrix = matrix.iloc[:, similar(matrix.to_numpy().T)]
     adjusted = results.pivot(index="set", columns="group", values="pval_adj").loc[matrix.index, matrix.columns]
 
-    if figsize is None:
-        figsize = (min(PAGE_WIDTH, 3.2 + 0.16 * matrix.shape[1]), max(1.8, 0.9 + 0.155 * matrix.shape[0]))
-    with style():
-        figure, axes = new_axes(ax, figsize)
-        limit = symmetric_limit(matrix.to_numpy())
-        image = axes.imshow(matrix.to_numpy(), cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
-        y, x = np.nonzero(adjusted.to_numpy() <= pval_cutoff)
-        axes.scatter(x, y, s=5, c="black", edgecolors="white", linewidths=0.4, zorder=3)
-        axes.set_xticks(range(matrix.shape[1]), matrix.columns, rotation=90)
-        axes.set_yticks(range(matrix.shape[0]), set_labels(matrix.index, 38))
-        axes.tick_params(length=2)
-        axes.spines[:].set_visible(False)
-        reference = str(stored["params"].get("reference", "control"))
-        bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=25, pad=0.02, extend="both")
-        bar.set_label(_LABEL[values].format(reference))
-        bar.outline.set_visible(False)
-        axes.set_xlabel(f"Perturbation (dot: adjusted p \N{LESS-THAN OR EQUAL TO} {pval_cutoff:g})")
-        return finish(figure, axes, ax=ax, show=show, return_fig=return_fig)
+    return draw(
+        matrix.to_numpy(),
+        matrix.columns,
+        matrix.index,
+        marks=adjusted.to_numpy() <= pval_cutoff,
+        label=_LABEL[values].format(stored["params"].get("reference", "control")),
+        xlabel=f"Perturbation (dot: adjusted p \N{LESS-THAN OR EQUAL TO} {pval_cutoff:g})",
+        ax=ax,
+        figsize=figsize,
+        show=show,
+        return_fig=return_fig,
+    )
 
 
 def _choose_groups(stored: object, n: int) -> list[str]:

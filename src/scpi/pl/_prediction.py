@@ -48,13 +48,7 @@ def prediction(
         Number of genes to name, those whose real change is largest.
     %(ax)s
         Takes a single perturbation.
-    %(figsize)s
-    %(show)s
-    %(return_fig)s
-
-    Returns
-    -------
-    The axes, a list of them if there are several, if the figure is not shown; or the figure if `return_fig=True`.
+    %(panels_figsize)s
 
     Raises
     ------

@@ -59,13 +59,7 @@ def program(
         where they are there, with a minus before those that the unit lowers.
     %(ax)s
         Takes a single unit.
-    %(figsize)s
-    %(show)s
-    %(return_fig)s
-
-    Returns
-    -------
-    The axes, a list of them if there are several, if the figure is not shown; or the figure if `return_fig=True`.
+    %(panels_figsize)s
 
     Raises
     ------

@@ -65,13 +65,7 @@ def rank_genes_gradients(
     %(mod)s
     %(ax)s
         Takes a single group.
-    %(figsize)s
-    %(show)s
-    %(return_fig)s
-
-    Returns
-    -------
-    The axes, a list of them if there are several, if the figure is not shown; or the figure if `return_fig=True`.
+    %(panels_figsize)s
 
     Raises
     ------

@@ -64,14 +64,7 @@ def ranking_agreement(
         Rank by the size of the score in either direction, or with `False` by the largest score; if `None`, as each
         ranking was made.
     %(mod)s
-    %(ax)s
-    %(figsize)s
-    %(show)s
-    %(return_fig)s
-
-    Returns
-    -------
-    The axes if the figure is not shown, or the figure if `return_fig=True`.
+    %(panel_ax)s
 
     Raises
     ------

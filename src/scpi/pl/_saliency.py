@@ -70,14 +70,7 @@ def saliency(
         Entry of `adata.uns` that :func:`scpi.tl.annotate_units` wrote: the sets that units stand for join their names,
         where they are there, with a minus before those that the unit lowers.
     %(mod)s
-    %(ax)s
-    %(figsize)s
-    %(show)s
-    %(return_fig)s
-
-    Returns
-    -------
-    The axes if the figure is not shown, or the figure if `return_fig=True`.
+    %(panel_ax)s
 
     Raises
     ------

@@ -65,13 +65,7 @@ def units(
         Area of a dot in square points; less for more cells if `None`.
     %(ax)s
         Takes a single unit.
-    %(figsize)s
-    %(show)s
-    %(return_fig)s
-
-    Returns
-    -------
-    The axes, a list of them if there are several, if the figure is not shown; or the figure if `return_fig=True`.
+    %(panels_figsize)s
 
     Raises
     ------

@@ -51,13 +51,7 @@ def voom(
     %(mod)s
     %(ax)s
         Takes a single model.
-    %(figsize)s
-    %(show)s
-    %(return_fig)s
-
-    Returns
-    -------
-    The axes, a list of them if there are several, if the figure is not shown; or the figure if `return_fig=True`.
+    %(panels_figsize)s
 
     Raises
     ------

@@ -82,13 +82,7 @@ def differential_activity(
     min_cells
         Fewest cells of a group that is tested, at least 2. Smaller groups are left out with a warning, or are an
         error if they were named in `groups`.
-    %(key_added)s
-    %(mod)s
-    %(copy)s
-
-    Returns
-    -------
-    Returns `None` if `copy=False`, else the copy. Sets the following field:
+    %(written_key_added)s
 
     `adata.uns['differential_activity' | key_added]` : :class:`dict`
         `results`, a DataFrame of groups and sets, best first within a group: `group`, `set`, `effect` (mean activity

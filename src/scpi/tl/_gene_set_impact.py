@@ -124,13 +124,7 @@ def gene_set_impact(
         a collection of sets; all if `None`.
     rng
         Seed or generator of what is drawn at random.
-    %(key_added)s
-    %(mod)s
-    %(copy)s
-
-    Returns
-    -------
-    Returns `None` if `copy=False`, else the copy. Sets the following field:
+    %(written_key_added)s
 
     `adata.uns['gene_set_impact' | key_added]` : :class:`dict`
         `units` and `sets`, their names; `size`, genes of each set; and units x sets `impact`, the statistic; `zscore`,
