@@ -179,11 +179,9 @@ FRAGMENTS: dict[str, str] = {
         return_fig
             Whether to return the figure.
         """,
-    "target": """
+    "attribution_target": """
         target
             What is explained.
-        """,
-    "x": """
         x
             Registered expression, cells x genes, dense or sparse.
         """,
@@ -281,6 +279,31 @@ FRAGMENTS: dict[str, str] = {
             Group of each row: 0, 1, ...; rows with a negative code are left out.
         reference
             Code of the reference; each group is compared with all other rows if `None`.
+        """,
+    "decoder_target": """
+        target
+            The decoder.
+        z
+            Latent units of cells, cells x units.
+        codes
+            Group of each cell, from 0 on; a cell with a negative one is left out. One group if `None`.
+        """,
+    "decoder_units": """
+        units
+            Units, by name or place; all if `None`.
+        absolute
+            Average the absolute values too.
+        write
+            Called with the place of a unit in `units`, the places of some cells, and their attributions, cells x genes, as they
+            are found.
+        batch_size
+            Cells at a time. It changes no result.
+        device
+            Where the decoder is; the CPU if `None`.
+
+        Returns
+        -------
+        Means over the cells of each group, groups x units x genes.
         """,
 }
 """Fragments by name, with the indentation of this file. The name is that of the first parameter, or ends in it."""
