@@ -118,7 +118,7 @@ def choose_groups(
         others = [label for label in sizes if label != reference]
         small = [label for label in others if sizes[label] < min_size]
         if small:
-            warn_user(f"Groups with fewer than {min_size} cells are not tested: {listed(small)}.")
+            warn_user(f"Not tested, as they have fewer than {min_size} cells: {listed(small)}.")
         chosen = [label for label in others if sizes[label] >= min_size]
         if not chosen:
             msg = f"`obs[{groupby!r}]` has no group of at least {min_size} cells other than {reference!r}."

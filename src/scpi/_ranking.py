@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,13 +11,16 @@ import pandas as pd
 from scpi._slots import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
 
 # The header of a table in an HDF5 file has 64 KiB: each field takes 52 bytes and its name, padded to eight bytes
 _HEADER, _FIELD, _PADDING = 65_000, 52, 8
+AgreementMetric = Literal["top_k_overlap", "top_k_jaccard", "rank_biased_overlap", "overlap_log_pval"]
+"""How two rankings are compared: the functions of `scpi.metrics` of these names."""
+
 _MAIN = {"scores": "f4", "logfoldchanges": "f4", "pvals": "f8", "pvals_adj": "f8"}
 _LOG = "log10_pvals"
 _NOT_MATRICES = {"params", "names", "pts", "pts_rest"}
@@ -145,6 +148,18 @@ def read_ranking(adata: AnnData, key: str) -> Ranking:
         extra=matrices,
         params=stored["params"],
     )
+
+
+def rows_of_groups(ranking: Ranking, group: str | Sequence[str] | None) -> NDArray[np.intp]:
+    """Rows of a ranking that hold the given groups, in the order of the ranking."""
+    if group is None:
+        return np.arange(len(ranking.groups))
+    asked = {str(name) for name in ([group] if isinstance(group, str) else group)}
+    unknown = asked - set(ranking.groups)
+    if unknown or not asked:
+        msg = f"These groups were not tested: {listed(sorted(unknown))}. Tested were {listed(ranking.groups)}."
+        raise ValueError(msg)
+    return np.flatnonzero([name in asked for name in ranking.groups])
 
 
 def fits_fields(groups: NDArray[np.object_]) -> bool:

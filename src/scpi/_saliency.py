@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from numpy.typing import NDArray
+
+Sign = Literal["both", "positive", "negative"]
+"""Which genes a program lists: by absolute score, or those of one sign."""
 
 
 def read_saliency(adata: AnnData, key: str = Key.varm.SALIENCY) -> tuple[NDArray[np.float64], NDArray[np.object_]]:

@@ -14,7 +14,7 @@ from scpi._mudata import resolve_modality
 from scpi._screen._checks import check_counts, scale_of
 from scpi._screen._expression import Expression, prepare_expression
 from scpi._screen._matrix import as_matrix
-from scpi._slots import find_column, find_layer, layer_name, listed, read_labels
+from scpi._slots import find_column, find_layer, layer_name, read_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -149,24 +149,8 @@ class View:
         argument
             Argument that names them, for the error message.
         """
-        columns = as_items(names)
-        missing = [name for name in columns if not self.has_column(name)]
-        if missing:
-            there = dict.fromkeys([*self.adata.obs.columns, *self.data.obs.columns])
-            msg = f"`{argument}` names {listed(missing)}, but the columns of `obs` are {listed(there)}."
-            raise KeyError(msg)
-        found = {name: find_column(self.data, name, mod=self.mod) for name in columns}
+        found = {name: find_column(self.data, name, mod=self.mod, argument=argument) for name in as_items(names)}
         return pd.DataFrame(found, index=self.adata.obs_names)
-
-    def has_column(self, name: str) -> bool:
-        """Whether there is a column of `obs`.
-
-        Parameters
-        ----------
-        name
-            Column of the modality or of all.
-        """
-        return name in self.adata.obs or name in self.data.obs
 
     def output(self, copy: bool) -> tuple[AnnData | MuData | None, AnnData]:
         """What a tool returns, and where it writes.

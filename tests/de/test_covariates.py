@@ -118,7 +118,9 @@ def test_categories_in_a_formula_are_not_doubted(screen):
 @pytest.mark.parametrize("function", ["rank_genes", "limma"])
 def test_a_missing_covariate_is_named(screen, function):
     options = {"method": "logistic"} if function == "rank_genes" else {"sample_key": "sample"}
-    with pytest.raises(KeyError, match="`covariates` names 'well', but the columns of `obs` are 'sample', 'condition'"):
+    with pytest.raises(
+        KeyError, match="`covariates` names 'well', but `obs` has no column 'well', only 'sample', 'condition'"
+    ):
         getattr(scpi.de, function)(screen, "condition", reference="ctrl", covariates="well", **options)
 
 

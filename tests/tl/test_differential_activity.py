@@ -271,3 +271,26 @@ def test_interferon_response_answers_to_its_own_pathway(papalexi, replicate):
     summary = adata.uns["differential_activity"]["summary"].set_index("group")
     assert summary.loc["CAV1", "n_significant"] == 0
     assert summary.loc["STAT1", "dar"] > 2
+
+
+def test_spellings_of_a_combination_are_one_group(adata):
+    labels = adata.obs["perturbation"].astype(str).to_numpy(dtype=object)
+    scpi.tl.differential_activity(adata, groups=["B+A"])
+    expected = adata.uns["differential_activity"]["results"]
+    assert expected["group"].unique().tolist() == ["A+B"]
+    doubles = np.flatnonzero(labels == "A+B")
+    labels[doubles[::2]] = "B + A"
+    labels[np.flatnonzero(labels == "control")[0]] = "control+control"
+    adata.obs["perturbation"] = labels
+    with pytest.warns(UserWarning, match=r"'A\+B', 'B \+ A' as 'A\+B'; 'control', 'control\+control' as 'control'"):
+        scpi.tl.differential_activity(adata, groups="B+A")
+    pd.testing.assert_frame_equal(adata.uns["differential_activity"]["results"], expected)
+
+
+def test_several_controls_and_one_number_of_sets(adata):
+    adata.obs["perturbation"] = adata.obs["perturbation"].astype(str).replace({"B": "NT"})
+    scpi.tl.differential_activity(adata, reference=["control", "NT"], n_top=2)
+    summary = adata.uns["differential_activity"]["summary"]
+    assert "NT" not in set(summary["group"]) and "hits_at_2" in summary
+    with pytest.raises(ValueError, match="`delimiter` must not be empty"):
+        scpi.tl.differential_activity(adata, delimiter="")

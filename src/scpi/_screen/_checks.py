@@ -98,7 +98,7 @@ def is_counts(matrix: Any, *, what: str = "The expression") -> bool:
     raise ValueError(msg)
 
 
-def check_values(values: ArrayLike, *, name: str = "values", columns: str = "columns") -> Any:
+def check_values(values: ArrayLike, *, name: str = "values", shape: str = "rows x columns") -> Any:
     """Read a finite matrix of numbers.
 
     Parameters
@@ -107,8 +107,8 @@ def check_values(values: ArrayLike, *, name: str = "values", columns: str = "col
         Rows x columns, of any kind that :func:`scpi._screen._matrix.as_matrix` reads.
     name
         What an error message calls it.
-    columns
-        What an error message calls its columns.
+    shape
+        What an error message calls its rows and columns.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def check_values(values: ArrayLike, *, name: str = "values", columns: str = "col
     ValueError
         If this is not a matrix of finite numbers.
     """
-    matrix = _numeric_matrix(values, name, columns)
+    matrix = _numeric_matrix(values, name, shape)
     if not np.isfinite(value_range(matrix)).all():
         msg = f"`{name}` must be finite numbers, but has NaN or infinite values."
         raise ValueError(msg)
@@ -148,7 +148,7 @@ def check_counts(values: ArrayLike, *, name: str = "counts", advice: str = COUNT
         If this is not a matrix, or a value is missing, infinite, negative or fractional. Fractional values that are all
         small are named as what they are: the logarithm of normalised counts.
     """
-    matrix = _numeric_matrix(values, name, "genes")
+    matrix = _numeric_matrix(values, name, "rows x genes")
     lowest, largest = value_range(matrix)
     faults = {
         "missing or infinite": (not np.isfinite([lowest, largest]).all(), lambda chunk: ~np.isfinite(chunk)),
@@ -316,13 +316,13 @@ def as_indices(cells: Sequence[int] | NDArray[Any], n_obs: int) -> NDArray[np.in
     return positions
 
 
-def _numeric_matrix(values: ArrayLike, name: str, columns: str) -> Any:
+def _numeric_matrix(values: ArrayLike, name: str, shape: str) -> Any:
     matrix = as_matrix(values, name=name)
     if matrix.ndim != 2:
-        msg = f"`{name}` must be rows x {columns}, but has shape {matrix.shape}."
+        msg = f"`{name}` must be {shape}, but has shape {matrix.shape}."
         raise ValueError(msg)
     if matrix.dtype.kind not in "fiub":
-        msg = f"`{name}` must be numbers, but has dtype {matrix.dtype}."
+        msg = f"`{name}` must be a matrix of numbers, {shape}, but has dtype {matrix.dtype}."
         raise ValueError(msg)
     return matrix
 

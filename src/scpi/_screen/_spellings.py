@@ -12,7 +12,7 @@ from scpi._screen._labels import Labelling, spellings
 from scpi._warn import warn_user
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 _DELIMITER = "+"
 # A perturbation may be a reference too, and "A+B" against "A" is another question than "B" against "A"
@@ -67,8 +67,22 @@ def merge_spellings(labels: pd.Categorical, reference: str | None = None) -> pd.
     several = merged_spellings(labels.categories, found)
     if not several:
         return labels
-    names = [new if new in several else old for new, old in zip(found, labels.categories, strict=True)]
-    order = pd.Index(dict.fromkeys(names), dtype=object)
+    return rename_labels(
+        labels, [new if new in several else old for new, old in zip(found, labels.categories, strict=True)]
+    )
+
+
+def rename_labels(labels: pd.Categorical, names: Sequence[str]) -> pd.Categorical:
+    """Give labels other names, of which several may be the same.
+
+    Parameters
+    ----------
+    labels
+        Label of each cell.
+    names
+        New name of each category, "" where its cells have no label.
+    """
+    order = pd.Index([name for name in dict.fromkeys(names) if name], dtype=object)
     codes = np.append(order.get_indexer(pd.Index(names, dtype=object)), -1)
     return pd.Categorical.from_codes(codes[labels.codes], categories=order)
 

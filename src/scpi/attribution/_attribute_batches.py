@@ -50,8 +50,7 @@ def attribute_batches(
 
     Parameters
     ----------
-    %(target)s
-    %(x)s
+    %(attribution_target)s
     %(codes)s
     %(outputs)s
     %(attribution_method)s

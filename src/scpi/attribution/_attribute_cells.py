@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scpi._docs import fill
 from scpi.attribution._checks import check_codes, check_expression, find_outputs
 from scpi.attribution._stream import Baseline, Question, stream
 
@@ -30,6 +31,7 @@ class CellAttributions:
     """Difference of the output from that of the baseline, outputs x cells, to compare the error with."""
 
 
+@fill
 def attribute_cells(
     target: AttributionTarget,
     x: Any,
@@ -50,28 +52,16 @@ def attribute_cells(
 
     Parameters
     ----------
-    target
-        What is explained.
-    x
-        Registered expression, cells x genes, dense or sparse.
+    %(attribution_target)s
     outputs
         Output to explain, by name or place, or several of them; all if `None`. With `codes`, the output of each group;
         the groups are those of the outputs if `None`.
     codes
         Group of each cell, from 0 on, if cells of different groups have different outputs explained; a cell with a
         negative one is left out.
-    method
-        Name of the method, as :func:`scpi.attribution.methods` lists them.
-    baseline
-        What cells are compared with, as for :func:`scpi.attribution.attribute_groups`.
-    batch_size
-        Cells at a time; as many as make good use of memory if `None`. It changes no result.
-    device
-        Where to compute, and where the network is; where the projection is, or the CPU, if `None`.
-    rng
-        Seed or generator of the random numbers, for the methods that draw some.
-    **options
-        Options of the method, as :func:`scpi.attribution.methods` lists them.
+    %(attribution_method)s
+    %(attribution_baseline)s
+    %(attribution_batch_size)s
 
     Returns
     -------

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from scpi._docs import fill
 from scpi.attribution._checks import check_codes, check_expression, find_outputs
 from scpi.attribution._methods._method import Slopes
 from scpi.attribution._stream import Baseline, Question, stream
@@ -39,6 +40,7 @@ class GroupAttributions:
     """Mean absolute difference of the output from that of the baseline, to compare the error with."""
 
 
+@fill
 def attribute_groups(
     target: AttributionTarget,
     x: Any,
@@ -61,17 +63,13 @@ def attribute_groups(
 
     Parameters
     ----------
-    target
-        What is explained.
-    x
-        Registered expression, cells x genes, dense or sparse.
+    %(attribution_target)s
     codes
         Group of each cell, from 0 on; a cell with a negative one is left out.
     outputs
         Output to explain in each group, by name or place, or `"all"` outputs in every group. If `None`, the groups are
         those of the outputs: group 0 has the first.
-    method
-        Name of the method, as :func:`scpi.attribution.methods` lists them.
+    %(attribution_method)s
     baseline
         What cells are compared with: `"zero"`, zeros; `"mean"`, the mean of all cells; `"rest"`, the mean of the cells
         of all other groups; or an array of genes, or groups x genes. Expected gradients draw from the `"cells"`, from
@@ -80,14 +78,7 @@ def attribute_groups(
     spread
         Compute the mean of absolute values and the standard deviation as well. Without them, gradients are averaged
         before they are turned into those of genes, which is faster for a target with a projection.
-    batch_size
-        Cells at a time; as many as make good use of memory if `None`. It changes no result.
-    device
-        Where to compute, and where the network is; where the projection is, or the CPU, if `None`.
-    rng
-        Seed or generator of the random numbers, for the methods that draw some.
-    **options
-        Options of the method, as :func:`scpi.attribution.methods` lists them.
+    %(attribution_batch_size)s
 
     Returns
     -------

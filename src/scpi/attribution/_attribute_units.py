@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scpi._docs import fill
 from scpi.attribution._checks import check_codes, check_expression, find_outputs
 from scpi.attribution._group_sums import GroupSums, members
 from scpi.attribution._methods._method import Slopes
@@ -43,6 +44,7 @@ class UnitAttributions:
     """Mean absolute difference of each output from that of the baseline, to compare the error with."""
 
 
+@fill
 def attribute_units(
     target: AttributionTarget,
     x: Any,
@@ -66,16 +68,10 @@ def attribute_units(
 
     Parameters
     ----------
-    target
-        What is explained, such as the latent units of a model.
-    x
-        Registered expression, cells x genes, dense or sparse.
-    codes
-        Group of each cell, from 0 on; a cell with a negative one is left out. One group if `None`.
-    outputs
-        Outputs to explain, by name or place; all if `None`.
-    method
-        Name of the method, as :func:`scpi.attribution.methods` lists them.
+    %(attribution_target)s
+    %(codes)s
+    %(outputs)s
+    %(attribution_method)s
     baseline
         What cells are compared with, as for :func:`scpi.attribution.attribute_groups`, but for `"rest"`.
     absolute
@@ -83,14 +79,7 @@ def attribute_units(
     write
         Called with the place of an output in `outputs`, the places of some cells, and their attributions, cells x
         genes, as they are found.
-    batch_size
-        Cells at a time; as many as make good use of memory if `None`. It changes no result.
-    device
-        Where to compute, and where the network is; where the projection is, or the CPU, if `None`.
-    rng
-        Seed or generator of the random numbers, for the methods that draw some.
-    **options
-        Options of the method.
+    %(attribution_batch_size)s
 
     Returns
     -------

@@ -25,7 +25,7 @@ def check_positive(**numbers: float) -> None:
 
 def check_expression(x: Any) -> Any:
     """Cells x genes, dense or CSR, of finite numbers."""
-    matrix = check_values(x, name="x", columns="genes")
+    matrix = check_values(x, name="x", shape="cells x genes")
     if matrix.shape[0] == 0:
         msg = "`x` has no cells."
         raise ValueError(msg)

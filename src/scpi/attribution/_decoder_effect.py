@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from scpi._docs import fill
 from scpi.attribution._decode import average_effects, check_latent
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from scpi.attribution._decoder_target import DecoderTarget
 
 
+@fill
 def decoder_effect(
     target: DecoderTarget,
     z: Any,
@@ -36,27 +38,8 @@ def decoder_effect(
 
     Parameters
     ----------
-    target
-        The decoder.
-    z
-        Latent units of cells, cells x units.
-    codes
-        Group of each cell, from 0 on; a cell with a negative one is left out. One group if `None`.
-    units
-        Units, by name or place; all if `None`.
-    absolute
-        Average the absolute values too.
-    write
-        Called with the place of a unit in `units`, the places of some cells, and their slopes, cells x genes, as they
-        are found.
-    batch_size
-        Cells at a time. It changes no result.
-    device
-        Where the decoder is; the CPU if `None`.
-
-    Returns
-    -------
-    Means over the cells of each group, groups x units x genes.
+    %(decoder_target)s
+    %(decoder_units)s
 
     Raises
     ------

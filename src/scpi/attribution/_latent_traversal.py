@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from scpi._docs import fill
 from scpi.attribution._checks import check_codes
 from scpi.attribution._decode import average_effects, check_latent
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from scpi.attribution._decoder_target import DecoderTarget
 
 
+@fill
 def latent_traversal(
     target: DecoderTarget,
     z: Any,
@@ -41,30 +43,11 @@ def latent_traversal(
 
     Parameters
     ----------
-    target
-        The decoder.
-    z
-        Latent units of cells, cells x units.
-    codes
-        Group of each cell, from 0 on; a cell with a negative one is left out. One group if `None`. The quantiles are
-        those of all cells.
+    %(decoder_target)s
+        The quantiles are those of all cells.
     low, high
         Quantiles of the unit between which it goes.
-    units
-        Units, by name or place; all if `None`.
-    absolute
-        Average the absolute values too.
-    write
-        Called with the place of a unit in `units`, the places of some cells, and their changes, cells x genes, as they
-        are found.
-    batch_size
-        Cells at a time. It changes no result.
-    device
-        Where the decoder is; the CPU if `None`.
-
-    Returns
-    -------
-    Means over the cells of each group, groups x units x genes.
+    %(decoder_units)s
 
     Raises
     ------

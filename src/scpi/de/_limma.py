@@ -83,9 +83,8 @@ def limma(
     sample_key
         Column or columns with the sample (donor, culture) of each cell. One sample may have cells of several groups
         and cell types: the sums are those of each sample x group x split. If `None`, each row of `adata` is a sample.
-    covariates
-        Columns to adjust for: numbers as they are, others as categories. They have to be the same in all cells of a
-        sample. A covariate with a single value changes nothing.
+    %(covariates)s
+        They have to be the same in all cells of a sample. A covariate with a single value changes nothing.
     formula
         Design in place of `covariates`, such as `"~ condition * age + donor"`, with columns that are the same in all
         cells of a sample; it has to name `groupby`. The contrast of a group is the mean row of the design with all
@@ -110,13 +109,7 @@ def limma(
         That of limma, or the exact one: see :func:`contrasts`.
     corr_scope
         Adjust p-values over the genes of each group and split, or over all of them as one family.
-    %(key_added)s
-    %(mod)s
-    %(copy)s
-
-    Returns
-    -------
-    Returns `None` if `copy=False`, else the copy. Sets the following field:
+    %(written_key_added)s
 
     `adata.uns['limma' | key_added]` : :class:`dict`
         The structure that :func:`scanpy.tl.rank_genes_groups` writes, with one field for each group, called

@@ -83,8 +83,8 @@ def rank_genes(
         with "none" the values are tested as they are.
     sample_key
         Column of `adata.obs` with the sample (donor, culture, well) of each cell, for tests of samples.
-    covariates
-        Columns of `adata.obs` to adjust for, for tests that can.
+    %(covariates)s
+        For tests that can.
     pseudocount
         Added to both means of the fold change, in normalised counts, so that a gene that is absent on one side has a
         finite one.
@@ -99,9 +99,7 @@ def rank_genes(
         Also store the fraction of cells of the group and of the reference in which a gene is found.
     n_jobs
         Threads to use; `scpi.settings.n_jobs` if `None`.
-    %(key_added)s
-    %(mod)s
-    %(copy)s
+    %(stored_key_added)s
     **options
         Options of the test, such as `continuity` of "wilcoxon", as :func:`scpi.de.methods` lists them.
 

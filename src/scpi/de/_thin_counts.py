@@ -56,12 +56,7 @@ def thin_counts(
         Entry of ``adata.layers`` that holds the counts, in place of ``adata.X``.
     %(key_added)s
     %(rng)s
-    %(mod)s
-    %(copy)s
-
-    Returns
-    -------
-    Returns `None` if `copy=False`, else the copy. Sets the following fields:
+    %(written_mod)s
 
     `adata.layers['thinned_train' | key_added + '_train']`
         Counts to find groups or to train models on.

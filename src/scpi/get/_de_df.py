@@ -8,8 +8,7 @@ import pandas as pd
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
-from scpi._ranking import read_ranking
-from scpi._slots import listed
+from scpi._ranking import read_ranking, rows_of_groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
-    from scpi._ranking import Ranking
 
 _EXTRA = ("effect", "ave_expr", "lods", "std_error", "ci_low", "ci_high", "df")
 
@@ -78,7 +76,7 @@ def de_df(
     """
     adata = resolve_modality(data, mod)
     ranking = read_ranking(adata, key)
-    rows = choose_groups(ranking, group)
+    rows = rows_of_groups(ranking, group)
     order = ranking.order(rows)
     n_groups, n_genes = order.shape
 
@@ -120,15 +118,3 @@ def de_df(
 def _place(name: str) -> tuple[int, str]:
     """Place of a column: files do not keep the order."""
     return (_EXTRA.index(name) if name in _EXTRA else len(_EXTRA), name)
-
-
-def choose_groups(ranking: Ranking, group: str | Sequence[str] | None) -> NDArray[np.intp]:
-    """Rows of a ranking that hold the given groups, in the order of the ranking."""
-    if group is None:
-        return np.arange(len(ranking.groups))
-    asked = {str(name) for name in ([group] if isinstance(group, str) else group)}
-    unknown = asked - set(ranking.groups)
-    if unknown or not asked:
-        msg = f"These groups were not tested: {listed(sorted(unknown))}. Tested were {listed(ranking.groups)}."
-        raise ValueError(msg)
-    return np.flatnonzero([name in asked for name in ranking.groups])

@@ -1,79 +1,23 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from scpi._changes import WHERE, among, read_changes
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
-from scpi._slots import listed, read_result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import NDArray
 
-_WHERE = (Key.obs.PERTURBATION, Key.obs.CONTEXT, Key.obs.DOSE)
-
-
-class Changes(NamedTuple):
-    """Changes as :func:`scpi.tl.predict_perturbation` stored them."""
-
-    conditions: pd.DataFrame
-    """One row for each predicted condition."""
-    predicted: NDArray[np.float64]
-    """Genes x conditions."""
-    measured_conditions: pd.DataFrame
-    """One row for each measured condition."""
-    measured: NDArray[np.float64]
-    """Genes x measured conditions."""
-    standard_error: NDArray[np.float64]
-    """Of the measured changes."""
-    params: Mapping[str, Any]
-    """How they were made."""
-
-
-def read_changes(adata: AnnData, key: str) -> Changes:
-    """Read predicted changes and the measured ones beside them, of which there may be none."""
-    stored = read_result(adata, key, tool="predict_perturbation", part="conditions")
-    conditions = _as_stored(stored["conditions"])
-    measured = stored.get("measured")
-    empty = np.zeros((adata.n_vars, 0))
-    entries = Key.varm.PREDICTED_CHANGE_MEASURED, Key.varm.PREDICTED_CHANGE_MEASURED_SE
-    change, standard_error = (
-        empty if measured is None else adata.varm[key + name.removeprefix(Key.varm.PREDICTED_CHANGE)]
-        for name in entries
-    )
-    return Changes(
-        conditions=conditions,
-        predicted=np.asarray(adata.varm[key], dtype=np.float64),
-        measured_conditions=conditions.iloc[:0] if measured is None else _as_stored(measured),
-        measured=np.asarray(change, dtype=np.float64),
-        standard_error=np.asarray(standard_error, dtype=np.float64),
-        params=stored.get("params", {}),
-    )
-
-
-def _as_stored(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with its labels as strings, which files turn into categories."""
-    labels = [name for name in (*_WHERE[:2], "status") if name in table]
-    return table.assign(**{name: table[name].astype(str).astype(object) for name in labels}).reset_index(drop=True)
-
-
-def among(there: Sequence[str], wanted: str | Sequence[str] | None, what: str) -> list[str]:
-    """What was asked for, all if nothing was; a `ValueError` if it is not there."""
-    if wanted is None:
-        return list(there)
-    names = [wanted] if isinstance(wanted, str) else [str(name) for name in wanted]
-    unknown = [name for name in names if name not in set(there)]
-    if unknown or not names:
-        msg = f"There is no {what} {listed(unknown)}, only {listed(there)}."
-        raise ValueError(msg)
-    return list(dict.fromkeys(names))
+    from scpi._changes import Changes
 
 
 @fill
@@ -149,7 +93,7 @@ def predicted_change(
 
 def _beside(changes: Changes) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """Measured changes, their standard errors and numbers of cells, of the predicted conditions."""
-    columns = [name for name in _WHERE if name in changes.conditions]
+    columns = [name for name in WHERE if name in changes.conditions]
     place = {row: i for i, row in enumerate(changes.measured_conditions[columns].itertuples(index=False, name=None))}
     found = [place.get(row, -1) for row in changes.conditions[columns].itertuples(index=False, name=None)]
     # One more column, for what was not measured

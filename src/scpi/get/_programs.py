@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ import pandas as pd
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
-from scpi._saliency import find_units, read_saliency
+from scpi._saliency import Sign, find_units, read_saliency
 from scpi._slots import listed
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from mudata import MuData
-
-Sign = Literal["both", "positive", "negative"]
 
 
 @fill

@@ -7,8 +7,8 @@ import pandas as pd
 
 from scpi._docs import fill
 from scpi._mudata import resolve_modality
+from scpi._ranking import rows_of_groups
 from scpi._slots import listed
-from scpi.get._de_df import choose_groups
 from scpi.get._rankings import read_rankings, scores_of_group
 from scpi.metrics import agreement_matrix
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-    from scpi._ranking import Ranking
-    from scpi.metrics._agreement_matrix import Metric as Metric
+    from scpi._ranking import AgreementMetric, Ranking
 
 
 @fill
@@ -28,7 +27,7 @@ def ranking_agreement(
     keys: Sequence[str] | Mapping[str, str] | None = None,
     *,
     group: str | Sequence[str] | None = None,
-    metric: Metric = "top_k_overlap",
+    metric: AgreementMetric = "top_k_overlap",
     k: int = 100,
     p: float = 0.98,
     absolute: bool | None = None,
@@ -94,7 +93,7 @@ def ranking_agreement(
 def _shared_groups(rankings: Mapping[str, Ranking], group: str | Sequence[str] | None) -> list[str]:
     if group is not None:
         for ranking in rankings.values():
-            choose_groups(ranking, group)
+            rows_of_groups(ranking, group)
         return [group] if isinstance(group, str) else [str(name) for name in group]
     first, *others = (list(ranking.groups) for ranking in rankings.values())
     shared = [name for name in first if all(name in other for other in others)]

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scpi._ranking import is_ranking, read_ranking
-from scpi.get._de_df import choose_groups
+from scpi._ranking import is_ranking, read_ranking, rows_of_groups
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -38,7 +37,7 @@ def read_rankings(
 
 def scores_of_group(ranking: Ranking, group: str, absolute: bool | None) -> pd.Series:
     """Scores of the genes in one group, the larger the better if `absolute` is not given."""
-    (row,) = choose_groups(ranking, group)
+    (row,) = rows_of_groups(ranking, group)
     scores = np.asarray(ranking.scores[row], dtype=np.float64)
     if absolute is None and ranking.params.get("rankby_abs", False):
         scores = np.abs(scores)

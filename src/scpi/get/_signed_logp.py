@@ -9,9 +9,8 @@ from anndata import AnnData
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
-from scpi._ranking import read_ranking
+from scpi._ranking import read_ranking, rows_of_groups
 from scpi._slots import result_params
-from scpi.get._de_df import choose_groups
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,7 +76,7 @@ def signed_logp(
     """
     adata = resolve_modality(data, mod)
     ranking = read_ranking(adata, key)
-    rows = choose_groups(ranking, group)
+    rows = rows_of_groups(ranking, group)
     fold, log10_pvals, adjusted = (
         np.asarray(values, dtype=np.float64)[rows]
         for values in (ranking.logfoldchanges, ranking.log10_pvals, ranking.pvals_adj)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
 
+from scpi._ranking import AgreementMetric
 from scpi.metrics._overlap import overlap_log_pval, top_k_jaccard, top_k_overlap
 from scpi.metrics._rank_biased_overlap import rank_biased_overlap
 from scpi.metrics._strength import check_k, strength, top
@@ -14,13 +15,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-Metric = Literal["top_k_overlap", "top_k_jaccard", "rank_biased_overlap", "overlap_log_pval"]
-
 
 def agreement_matrix(
     rankings: Mapping[str, ArrayLike],
     *,
-    metric: Metric = "top_k_overlap",
+    metric: AgreementMetric = "top_k_overlap",
     k: int = 100,
     p: float = 0.98,
     absolute: bool = True,
@@ -64,8 +63,8 @@ def agreement_matrix(
     >>> agreement_matrix({"t": ["g1", "g2", "g3"], "wilcoxon": ["g3", "g1", "g2"]}, k=2).values.tolist()
     [[1.0, 0.5], [0.5, 1.0]]
     """
-    if metric not in get_args(Metric):
-        msg = f"`metric` must be one of {', '.join(map(repr, get_args(Metric)))}, but is {metric!r}."
+    if metric not in get_args(AgreementMetric):
+        msg = f"`metric` must be one of {', '.join(map(repr, get_args(AgreementMetric)))}, but is {metric!r}."
         raise ValueError(msg)
     check_k(k)
     if metric == "overlap_log_pval" and n_genes is None and any(map(_is_list, rankings.values())):

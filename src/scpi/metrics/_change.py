@@ -6,6 +6,7 @@ two vectors or one value for each condition.
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,25 +14,48 @@ import numpy as np
 from scpi.metrics._arrays import as_changes, as_result, ratio
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
 
-def cosine(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
-    """Cosine of the angle between the real and the predicted change.
+_PARAMETERS = """Parameters
+----------
+real, predicted
+    Changes against the control: a vector of genes, or conditions x genes.
 
-    Parameters
-    ----------
-    real, predicted
-        Changes against the control: a vector of genes, or conditions x genes.
+"""
+_RAISES = """Raises
+------
+ValueError
+    If the shapes differ or a value is NaN or infinite.
+
+"""
+
+
+def _of_changes(
+    kernel: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]],
+) -> Callable[[ArrayLike, ArrayLike], float | NDArray[np.float64]]:
+    """Turn a function of two checked arrays into a metric, and describe what it takes as that of all metrics here."""
+
+    def metric(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
+        return as_result(np.asarray(kernel(*as_changes(real, predicted))))
+
+    for name in ("__module__", "__name__", "__qualname__"):
+        setattr(metric, name, getattr(kernel, name))
+    if kernel.__doc__ is not None:  # under `python -OO` there is none
+        documented = inspect.cleandoc(kernel.__doc__).replace("Returns\n---", f"{_PARAMETERS}Returns\n---")
+        metric.__doc__ = documented.replace("Examples\n---", f"{_RAISES}Examples\n---")
+    return metric
+
+
+@_of_changes
+def cosine(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cosine of the angle between the real and the predicted change.
 
     Returns
     -------
     Values between -1 and 1. NaN where all of a change is zero.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ or a value is NaN or infinite.
 
     Examples
     --------
@@ -39,30 +63,20 @@ def cosine(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]
     >>> cosine([1.0, 1.0], [1.0, -1.0])
     0.0
     """
-    x, y = as_changes(real, predicted)
     norms = np.sqrt((x * x).sum(axis=-1)) * np.sqrt((y * y).sum(axis=-1))
-    return as_result(np.clip(ratio((x * y).sum(axis=-1), norms), -1.0, 1.0))
+    return np.clip(ratio((x * y).sum(axis=-1), norms), -1.0, 1.0)
 
 
-def pearson_delta(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
+@_of_changes
+def pearson_delta(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Pearson correlation across genes of the real and the predicted change.
 
     It is computed on changes, not on expression: profiles of expression correlate at 0.9 and more whatever is
     predicted, because the differences between genes outweigh those between conditions.
 
-    Parameters
-    ----------
-    real, predicted
-        Changes against the control: a vector of genes, or conditions x genes.
-
     Returns
     -------
     Values between -1 and 1. NaN where a change is the same for all genes, as that of a prediction of no change.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ or a value is NaN or infinite.
 
     Examples
     --------
@@ -70,32 +84,22 @@ def pearson_delta(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.f
     >>> round(pearson_delta([0.0, 1.0, 2.0], [1.0, 3.0, 5.0]), 6)
     1.0
     """
-    x, y = as_changes(real, predicted)
     # A constant row less its rounded mean need not be zero to the last bit
     constant = (np.ptp(x, axis=-1) == 0) | (np.ptp(y, axis=-1) == 0)
     x, y = x - x.mean(axis=-1, keepdims=True), y - y.mean(axis=-1, keepdims=True)
     norms = np.sqrt((x * x).sum(axis=-1)) * np.sqrt((y * y).sum(axis=-1))
     values = np.clip(ratio((x * y).sum(axis=-1), np.where(constant, 0.0, norms)), -1.0, 1.0)
-    return as_result(values)
+    return values
 
 
-def r2(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
+@_of_changes
+def r2(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Share of the variance across genes of the real change that the prediction explains.
-
-    Parameters
-    ----------
-    real, predicted
-        Changes against the control: a vector of genes, or conditions x genes.
 
     Returns
     -------
     Values up to 1, not cut off at 0: negative where predicting the mean over genes would have been better. NaN where
     the real change is the same for all genes.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ or a value is NaN or infinite.
 
     Examples
     --------
@@ -103,28 +107,18 @@ def r2(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
     >>> r2([0.0, 2.0], [0.0, 1.0])
     0.5
     """
-    x, y = as_changes(real, predicted)
     constant = np.ptp(x, axis=-1) == 0
     total = ((x - x.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
-    return as_result(1.0 - ratio(((x - y) ** 2).sum(axis=-1), np.where(constant, 0.0, total)))
+    return 1.0 - ratio(((x - y) ** 2).sum(axis=-1), np.where(constant, 0.0, total))
 
 
-def rmse(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
+@_of_changes
+def rmse(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Root of the mean squared error over genes, in the units of the change.
-
-    Parameters
-    ----------
-    real, predicted
-        Changes against the control: a vector of genes, or conditions x genes.
 
     Returns
     -------
     Values from 0.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ or a value is NaN or infinite.
 
     Examples
     --------
@@ -132,26 +126,16 @@ def rmse(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
     >>> rmse([0.0, 0.0], [1.0, -1.0])
     1.0
     """
-    x, y = as_changes(real, predicted)
-    return as_result(np.sqrt(((x - y) ** 2).mean(axis=-1)))
+    return np.sqrt(((x - y) ** 2).mean(axis=-1))
 
 
-def mae(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
+@_of_changes
+def mae(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean absolute error over genes, in the units of the change.
-
-    Parameters
-    ----------
-    real, predicted
-        Changes against the control: a vector of genes, or conditions x genes.
 
     Returns
     -------
     Values from 0.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ or a value is NaN or infinite.
 
     Examples
     --------
@@ -159,27 +143,17 @@ def mae(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
     >>> mae([0.0, 0.0], [1.0, -3.0])
     2.0
     """
-    x, y = as_changes(real, predicted)
-    return as_result(np.abs(x - y).mean(axis=-1))
+    return np.abs(x - y).mean(axis=-1)
 
 
-def sign_accuracy(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
+@_of_changes
+def sign_accuracy(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Share of the genes that change whose direction is predicted.
-
-    Parameters
-    ----------
-    real, predicted
-        Changes against the control: a vector of genes, or conditions x genes.
 
     Returns
     -------
     Values between 0 and 1. Genes whose real change is exactly zero are left out, genes predicted not to change count
     as wrong. NaN where no gene changes.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ or a value is NaN or infinite.
 
     Examples
     --------
@@ -187,7 +161,6 @@ def sign_accuracy(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.f
     >>> sign_accuracy([1.0, -1.0, 0.0], [0.5, 2.0, 1.0])
     0.5
     """
-    x, y = as_changes(real, predicted)
     changes = x != 0
     right = changes & (np.sign(x) == np.sign(y))
-    return as_result(ratio(right.sum(axis=-1, dtype=np.float64), changes.sum(axis=-1, dtype=np.float64)))
+    return ratio(right.sum(axis=-1, dtype=np.float64), changes.sum(axis=-1, dtype=np.float64))

@@ -56,13 +56,7 @@ def annotate_units(
         Most genes to list for each unit.
     key
         Entry of `adata.uns` with the impacts.
-    %(key_added)s
-    %(mod)s
-    %(copy)s
-
-    Returns
-    -------
-    Returns `None` if `copy=False`, else the copy. Sets the following field:
+    %(written_key_added)s
 
     `adata.uns['unit_annotation' | key_added]` : :class:`dict`
         For each of the `units`: `sets`, the name of its set, empty where there is none; `zscore` and `pval_adj` of that

@@ -43,13 +43,7 @@ def causal_graph(
         Keep this many edges with the largest absolute weights; all if `None`.
     n_sets
         Number of gene sets that each factor is described by; none if the model has no gene sets.
-    %(key_added)s
-    %(mod)s
-    %(copy)s
-
-    Returns
-    -------
-    Returns `None` if `copy=False`, else the copy. Sets the following field:
+    %(written_key_added)s
 
     `adata.uns['causal_graph' | key_added]` : :class:`dict`
         `edges`, a DataFrame of `source`, `target` and `weight`; `factors`, a DataFrame of `factor`, `n_targets`,

@@ -52,9 +52,7 @@ def consensus_programs(
         Fewest runs that have a program; half of them, and at least two, if `None`.
     method
         Method of :func:`scpi.tl.saliency`, where models are given.
-    %(key_added)s
-    %(mod)s
-    %(copy)s
+    %(stored_key_added)s
     **options
         Other options of :func:`scpi.tl.saliency`, where models are given.
 

@@ -11,7 +11,7 @@ from scpi._groups import as_items, choose_groups, group_sizes
 from scpi._keys import Key
 from scpi._screen._labels import Labelling
 from scpi._screen._matrix import sums
-from scpi._screen._spellings import merged_spellings
+from scpi._screen._spellings import merged_spellings, rename_labels
 from scpi._slots import listed, read_activity, result_params
 from scpi._view import View
 from scpi.de import TestResult, false_discovery_control, group_moments, welch, wilcoxon
@@ -82,13 +82,7 @@ def differential_activity(
     min_cells
         Fewest cells of a group that is tested, at least 2. Smaller groups are left out with a warning, or are an
         error if they were named in `groups`.
-    %(key_added)s
-    %(mod)s
-    %(copy)s
-
-    Returns
-    -------
-    Returns `None` if `copy=False`, else the copy. Sets the following field:
+    %(written_key_added)s
 
     `adata.uns['differential_activity' | key_added]` : :class:`dict`
         `results`, a DataFrame of groups and sets, best first within a group: `group`, `set`, `effect` (mean activity
@@ -129,10 +123,11 @@ def differential_activity(
     if not np.isfinite(activity).all():
         msg = f"The activity `adata.obsm[{activity_key!r}]` has NaN or infinite values."
         raise ValueError(msg)
-    labelling = Labelling.of(reference, delimiter or None)
+    labelling = Labelling.of(reference, delimiter)
     written = view.labels(groupby)
-    merged_spellings(written.categories, map(labelling.canonical, written.categories))
-    labels, reference = labelling.read(written), labelling.control
+    names_of = [labelling.canonical(label) for label in written.categories]
+    merged_spellings(written.categories, names_of)
+    labels, reference = rename_labels(written, names_of), labelling.control
     named = (
         groups
         if isinstance(groups, str) and groups == "all"

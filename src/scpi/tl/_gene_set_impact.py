@@ -124,13 +124,7 @@ def gene_set_impact(
         a collection of sets; all if `None`.
     rng
         Seed or generator of what is drawn at random.
-    %(key_added)s
-    %(mod)s
-    %(copy)s
-
-    Returns
-    -------
-    Returns `None` if `copy=False`, else the copy. Sets the following field:
+    %(written_key_added)s
 
     `adata.uns['gene_set_impact' | key_added]` : :class:`dict`
         `units` and `sets`, their names; `size`, genes of each set; and units x sets `impact`, the statistic; `zscore`,
@@ -229,7 +223,7 @@ def choose_sets(
         limits = f"min_size={min_size}" + ("" if max_size is None else f" and max_size={max_size}")
         msg = f"None of the {len(names)} gene sets is within {limits}: they have {sizes.min()} to {sizes.max()} genes."
         raise ValueError(msg)
-    mean = means(check_values(read_layer(adata, layer), name=layer_name(layer), columns="genes"))
+    mean = means(check_values(read_layer(adata, layer), name=layer_name(layer), shape="cells x genes"))
     return SetsOfGenes(membership[:, np.flatnonzero(kept)].tocsr(), names[kept], expression_bins(mean, n_bins))
 
 

@@ -107,13 +107,7 @@ def gene_sets(
         Column of a network with the name of the set.
     target
         Column of a network with the gene.
-    %(key_added)s
-    %(mod)s
-    %(copy)s
-
-    Returns
-    -------
-    Returns `None` if `copy=False`, else the copy. Sets the following fields:
+    %(written_key_added)s
 
     `adata.varm['gene_sets' | key_added]` : :class:`scipy.sparse.csr_matrix` (dtype `bool`)
         Membership, genes x sets.

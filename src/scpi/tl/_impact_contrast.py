@@ -131,9 +131,7 @@ def impact_contrast(
         Number of bootstrap samples of the cells for the interval without donors; none if 0.
     rng
         Seed or generator of what is drawn at random.
-    %(key_added)s
-    %(mod)s
-    %(copy)s
+    %(stored_key_added)s
     **options
         Options of the attribution.
 
@@ -206,7 +204,7 @@ def impact_contrast(
         explained,
         x,
         _capped(samples.codes, n_cells, generator),
-        outputs=places.tolist(),
+        outputs=list(places),
         method=method,
         baseline=baseline,
         device=getattr(model, "device", None),

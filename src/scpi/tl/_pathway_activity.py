@@ -55,13 +55,7 @@ def pathway_activity(
         Give the activity of a model after its non-linearity, as the next layer sees it.
     batch_size
         Cells that a model takes at a time.
-    %(key_added)s
-    %(mod)s
-    %(copy)s
-
-    Returns
-    -------
-    Returns `None` if `copy=False`, else the copy. Sets the following fields:
+    %(written_key_added)s
 
     `adata.obsm['pathway_activity' | key_added]` : :class:`numpy.ndarray` (dtype `float32`)
         Activity, cells x sets.

@@ -79,13 +79,7 @@ def predict_perturbation(
     indices
         Control cells to start from, by position or as a mask, in place of all.
     %(rng)s
-    %(key_added)s
-    %(mod)s
-    %(copy)s
-
-    Returns
-    -------
-    Returns `None` if `copy=False`, else the copy. Sets the following fields:
+    %(written_key_added)s
 
     `adata.varm['predicted_change' | key_added]` : :class:`numpy.ndarray` (dtype `float32`)
         Predicted change, genes x conditions, on the scale of the registered expression.

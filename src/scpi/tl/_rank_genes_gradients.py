@@ -104,9 +104,7 @@ def rank_genes_gradients(
         Seed or generator of the classifier and of the draws of an attribution.
     n_jobs
         Threads of the test; `scpi.settings.n_jobs` if `None`.
-    %(key_added)s
-    %(mod)s
-    %(copy)s
+    %(stored_key_added)s
     **options
         Options of the attribution, as :func:`scpi.attribution.methods` lists them, and `baseline`, `batch_size`,
         `device` and `spread` of :func:`scpi.attribution.attribute_groups`; `spread` is off unless it is asked for.

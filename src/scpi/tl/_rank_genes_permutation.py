@@ -83,13 +83,7 @@ def rank_genes_permutation(
     rankby_abs
         Rank by the absolute score, so that genes that are low in the group come first too.
     %(rng)s
-    %(key_added)s
-    %(mod)s
-    %(copy)s
-
-    Returns
-    -------
-    Returns `None` if `copy=False`, else the copy. Sets the following field:
+    %(written_key_added)s
 
     `adata.uns['rank_genes_permutation' | key_added]` : :class:`dict`
         The structure that :func:`scanpy.tl.rank_genes_groups` writes: record arrays with one field for each group, best

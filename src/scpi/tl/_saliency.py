@@ -90,9 +90,7 @@ def saliency(
         Take so many random cells, where there are more; all if `None`.
     rng
         Seed or generator of the choice of cells, and of methods that draw random numbers.
-    %(key_added)s
-    %(mod)s
-    %(copy)s
+    %(stored_key_added)s
     **options
         Options of the method, and `baseline` (of an encoder), `batch_size` and `device`, as in
         :func:`scpi.attribution.attribute_units`.

@@ -7,8 +7,7 @@ import pytest
 import torch
 from scipy import sparse, stats
 
-from scpi.attribution import AttributionTarget, attribute_cells
-from scpi.attribution._stream import Question
+from scpi.attribution import AttributionTarget, attribute_batches, attribute_cells
 from scpi.tl._impact._cells import SampleMeans, sample_means
 from scpi.tl._impact._contrast import between_cells, between_donors
 
@@ -27,8 +26,8 @@ def test_means_of_samples_are_those_of_their_cells(batch_size):
     codes = rng.integers(-1, 2, 60)
     membership = sparse.csr_matrix(rng.random((40, 4)) < 0.3)
     target = curved_target()
-    question = Question(target, x, codes, [[0, 1, 2]] * 2, "gradient", None, batch_size, None, 0, {})
-    means = sample_means(question, membership, n_boot=2000, rng=rng)
+    batches = attribute_batches(target, x, codes, batch_size=batch_size)
+    means = sample_means(batches, (2, 3), membership, n_boot=2000, rng=rng)
     values = attribute_cells(target, x, method="gradient").values
     weights = membership.toarray() / membership.toarray().sum(axis=0)
     for sample in (0, 1):

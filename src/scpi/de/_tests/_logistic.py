@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, special
 
+from scpi._docs import fill
 from scpi._screen._checks import check_values
 from scpi.de._covariates import is_number, read_covariates
 from scpi.de._moments import group_moments, other_moments
@@ -26,6 +27,7 @@ _RIDGE = 1e-10
 _N_HALVINGS = 20
 
 
+@fill
 def logistic(
     values: ArrayLike,
     codes: ArrayLike,
@@ -47,12 +49,7 @@ def logistic(
 
     Parameters
     ----------
-    values
-        Rows x columns, dense or sparse.
-    codes
-        Group of each row: 0, 1, ...; rows with a negative code are left out.
-    reference
-        Code of the reference; each group is compared with all other rows if `None`.
+    %(rows_values)s
     covariates
         What to adjust for, rows x covariates: numbers, or in a DataFrame also categories.
     n_jobs

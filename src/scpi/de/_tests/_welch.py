@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scpi._docs import fill
 from scpi._screen._checks import check_values
 from scpi.de._moments import group_moments, other_moments
 from scpi.de._student import two_sided_log_pval
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from scpi.de._moments import Moments
 
 
+@fill
 def welch(values: ArrayLike, codes: ArrayLike, *, reference: int | None) -> TestResult:
     """Welch's t-test of every group against the reference, in every column at once.
 
@@ -24,12 +26,7 @@ def welch(values: ArrayLike, codes: ArrayLike, *, reference: int | None) -> Test
 
     Parameters
     ----------
-    values
-        Rows x columns, dense or sparse.
-    codes
-        Group of each row: 0, 1, ...; rows with a negative code are left out.
-    reference
-        Code of the reference; each group is compared with all other rows if `None`.
+    %(rows_values)s
 
     Returns
     -------

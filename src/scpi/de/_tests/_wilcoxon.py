@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, special
 
+from scpi._docs import fill
 from scpi._screen._checks import check_values
 from scpi._screen._matrix import stored_values
 from scpi.de._test_result import TestResult, check_groups
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _SHORT = 50_000_000
 
 
+@fill
 def wilcoxon(
     values: ArrayLike, codes: ArrayLike, *, reference: int | None, continuity: bool = True, n_jobs: int = 1
 ) -> TestResult:
@@ -32,12 +34,7 @@ def wilcoxon(
 
     Parameters
     ----------
-    values
-        Rows x columns, dense or sparse.
-    codes
-        Group of each row: 0, 1, ...; rows with a negative code are left out.
-    reference
-        Code of the reference; each group is compared with all other rows if `None`.
+    %(rows_values)s
     continuity
         Move the statistic by one half towards its expectation, as a normal approximation of a count calls for.
     n_jobs
