@@ -78,6 +78,21 @@ def test_the_example_of_a_page_works(page, checkout):
         assert int(re.search(r"(\d+) passed", found)[1]) >= 4
 
 
+def test_the_contract_of_models_finds_the_example(checkout):
+    page = ROOT / "docs" / "developer" / "adding_a_model.md"
+    files = files_of(page)
+    (name,) = write(checkout, files)
+    found = run(
+        checkout, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "tests/model/test_contract.py", "-k", name
+    )
+    assert int(re.search(r"(\d+) passed", found)[1]) > 20
+    # Docstrings and blank lines are no code
+    lines = "".join(
+        re.sub(r'"""[^"]*"""', "", text) for name, text in files.items() if name.endswith(".py")
+    ).splitlines()
+    assert len([line for line in lines if line.strip()]) <= 110
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_an_example_is_one_file_and_a_line(page):
     files = files_of(page)
