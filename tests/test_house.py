@@ -21,7 +21,7 @@ LONGEST_REPEAT = 9
 MOST_PRIVATE_IMPORTS = 34
 
 # Cases of the rules that do not hold yet: each is marked, and its mark goes when it passes
-LARGE = {"model/base/loading"}
+LARGE: set[str] = set()
 UNTESTED = {"model"}
 WRITTEN = {
     "in place of",
@@ -33,7 +33,6 @@ WRITTEN = {
     "twins?",
     "stand-ins?",
     "dearer",
-    "lets? go of|letting go of",
     "far out",
     "mend(s|ed|ing)?",
     "misle(ad|ads|ading|d)",

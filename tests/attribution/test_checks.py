@@ -23,7 +23,7 @@ def test_sparse_expression_becomes_csr_and_dense_stays():
     ("x", "message"),
     [
         (np.ones(3), r"shape \(3,\)"),
-        ([["a", "b"]], "matrix of numbers"),
+        ([["a", "b"]], "must be numbers"),
         (np.ones((0, 3)), "no cells"),
         ([[1.0, np.nan]], "NaN or infinite"),
         (sparse.csr_matrix([[0.0, np.inf]]), "NaN or infinite"),

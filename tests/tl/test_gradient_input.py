@@ -7,6 +7,7 @@ import pytest
 import scvi
 
 import scpi
+from scpi._view import View
 from scpi.tl._gradient_input import expression_of_model, read_input
 
 
@@ -20,7 +21,7 @@ def adata():
 
 
 def read(adata, groupby=None, *, model=None, layer=None):
-    return read_input(adata, adata, groupby, model=model, layer=layer, mod=None, predicted="predicted")
+    return read_input(View.of(adata, layer=layer), groupby, model=model, predicted="predicted")
 
 
 def add(adata, **columns):
@@ -60,10 +61,10 @@ def test_where_groups_could_be_several_the_user_is_asked(adata):
 def test_counts_are_taken_from_the_layer_of_that_name_where_x_holds_none(adata):
     add(adata, group=2)
     adata.layers["counts"] = adata.X.copy()
-    assert read(adata).layer is None
+    assert read(adata).view.layer is None
     adata.X = np.log1p(adata.X)
     found = read(adata)
-    assert found.layer == "counts"
+    assert found.view.layer == "counts"
     np.testing.assert_array_equal(found.counts, adata.layers["counts"])
     assert (found.tested_layer, found.is_held_out) == ("counts", False)
     del adata.layers["counts"]
@@ -78,12 +79,6 @@ def test_thinned_counts_are_tested_on_their_other_part(adata):
     assert (found.tested_layer, found.is_held_out) == ("thinned_test", True)
 
 
-def test_names_of_genes_are_unique(adata):
-    adata.var_names = ["g"] * 6
-    with pytest.raises(ValueError, match="must be unique"):
-        read(adata, "n")
-
-
 @pytest.fixture
 def model(adata):
     add(adata, group=2)
@@ -92,13 +87,13 @@ def model(adata):
 
 
 def test_a_model_of_scvi_reads_the_genes_that_it_was_trained_on(adata, model):
-    expression, layer = expression_of_model(adata, model, mod=None)
+    expression, layer = expression_of_model(View.of(adata), model)
     assert layer is None
     np.testing.assert_array_equal(expression, adata.X)
     with pytest.raises(ValueError, match="reads the layer None, but `layer` is 'counts'"):
-        expression_of_model(adata, model, mod=None, layer="counts")
+        expression_of_model(View.of(adata), model, layer="counts")
     with pytest.raises(ValueError, match="it has no '5'"):
-        expression_of_model(adata[:, :5].copy(), model, mod=None)
+        expression_of_model(View.of(adata[:, :5].copy()), model)
     with pytest.raises(ValueError, match="their order or number differs"):
-        expression_of_model(adata[:, ::-1].copy(), model, mod=None)
+        expression_of_model(View.of(adata[:, ::-1].copy()), model)
     assert read(adata, "group", model=model).groupby == "group"

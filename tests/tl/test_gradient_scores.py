@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 
+from scpi._view import View
 from scpi.attribution import attribute_cells
 from scpi.de import log_means, shrink_effects
 from scpi.tl._gradient_input import GradientInput
@@ -26,7 +28,8 @@ def given(codes):
         rate[codes == group, 3 * group : 3 * group + 3] *= 3.0
     rate[:, 11] = 0.0
     labels = pd.Categorical.from_codes(codes, NAMES)
-    return GradientInput(sparse.csr_matrix(rng.poisson(rate).astype(np.float32)), None, labels, "group", False, None)
+    adata = ad.AnnData(sparse.csr_matrix(rng.poisson(rate).astype(np.float32)))
+    return GradientInput(View.of(adata), adata.X, labels, "group", False, None)
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +72,7 @@ def test_evidence_of_a_cell_is_its_counts_times_the_effect(given, codes, effect)
 @pytest.fixture(scope="module")
 def of_network(given, codes):
     def run(reference, **options):
-        return network_scores(
-            given, codes, NAMES, reference, model=None, data=None, method="gradient", seed=0, options=options
-        )
+        return network_scores(given, codes, NAMES, reference, model=None, method="gradient", seed=0, options=options)
 
     return run
 
@@ -99,7 +100,7 @@ def test_scores_are_the_means_of_those_of_the_cells(of_network, codes):
 
 
 def test_without_a_model_the_logits_are_those_of_a_classifier(given, codes):
-    first, again, other = (_logits(given, codes, NAMES, model=None, data=None, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (_logits(given, codes, NAMES, model=None, seed=seed) for seed in (0, 0, 1))
     cells = given.counts[:3]
     values = [attribute_cells(target, cells, "a").values for target in (first, again, other)]
     np.testing.assert_array_equal(values[0], values[1])

@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 import scpi
 from scpi._ranking import read_ranking
+from scpi._view import View
 from scpi.tl._held_out import read_task
 from scpi.tl._rank_genes_permutation import _LogLikelihood
 
@@ -104,7 +105,7 @@ def test_a_gene_that_is_constant_is_of_no_use():
 
 @pytest.mark.parametrize("reference", ["rest", "Group3"])
 def test_the_log_likelihood_is_that_of_the_question(reference):
-    task = read_task(simulate(3), "group", groups="all", reference=reference, layer=None, mod=None)
+    task = read_task(View.of(simulate(3)), "group", "all", reference)
     codes = np.repeat([0, 1, 2], [10, 20, 30])
     scores = np.random.default_rng(0).normal(size=(60, 3))
     found = _LogLikelihood(task, codes)(scores)
@@ -118,7 +119,7 @@ def test_the_log_likelihood_is_that_of_the_question(reference):
 
 
 def test_scores_far_apart_have_a_finite_log_likelihood():
-    task = read_task(simulate(2), "group", groups="all", reference="rest", layer=None, mod=None)
+    task = read_task(View.of(simulate(2)), "group", "all", "rest")
     scores = np.array([[900.0, -900.0], [-900.0, 900.0]])
     np.testing.assert_allclose(_LogLikelihood(task, np.array([0, 1]))(scores), 0.0, atol=1e-12)
     assert np.isfinite(_LogLikelihood(task, np.array([1, 0]))(scores)).all()

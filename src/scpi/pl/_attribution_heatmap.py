@@ -8,10 +8,9 @@ from scpi import get
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
-from scpi._ranking import read_ranking
+from scpi._ranking import read_ranking, rows_of_groups
 from scpi._screen._matrix import as_dense
 from scpi._slots import listed, read_labels
-from scpi.get._de_df import choose_groups
 from scpi.pl._checks import check_at_least_one, check_choice
 from scpi.pl._figure import DIVERGING, PAGE_WIDTH, SMALL, colour_bar, finish, new_axes, shorten, style, symmetric_limit
 from scpi.pl._order import scale_columns, union
@@ -104,7 +103,7 @@ def attribution_heatmap(
     ranking = read_ranking(adata, key)
     given = ranking.groups if groups is None else [groups] if isinstance(groups, str) else groups
     names = [str(name) for name in given]
-    choose_groups(ranking, names)
+    rows_of_groups(ranking, names)
     if genes is None:
         frame = get.de_df(data, key=key, group=names, top_n=min(n_genes, max(1, _MAX_ROWS // len(names))), mod=mod)
         rows, starts = union(frame.loc[frame["group"] == name, "gene"] for name in names)

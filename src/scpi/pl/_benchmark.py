@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib import pyplot as plt
 
+from scpi._changes import among
 from scpi._docs import fill
 from scpi._sequence import as_list
 from scpi._slots import listed
-from scpi.get._predicted_change import among
 from scpi.pl._boxes import format_rows
 from scpi.pl._figure import BLUE, GREY, PAGE_WIDTH, VERMILLION, finish, style
 

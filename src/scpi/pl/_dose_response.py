@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.lines import Line2D
 
+from scpi._changes import among, read_changes
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._slots import listed
-from scpi.get._predicted_change import among, read_changes
 from scpi.pl._figure import GREY, PALETTE, finish_panels, label_panels, panel_grid, shorten, style
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
-    from scpi.get._predicted_change import Changes
+    from scpi._changes import Changes
 
 _BLACK = "#222222"
 # Minimum distance between the labels of two doses, and margin on each side, as fractions of the axis

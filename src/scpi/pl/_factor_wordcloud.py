@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.font_manager import findfont
 
+from scpi._changes import among
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._optional import import_extra
 from scpi._slots import read_result
-from scpi.get._predicted_change import among
 from scpi.pl._figure import finish_panels, panel_grid, shorten, some_names, style
 
 if TYPE_CHECKING:

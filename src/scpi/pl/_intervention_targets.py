@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scpi._changes import among
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._slots import read_result
-from scpi.get._predicted_change import among
 from scpi.pl._figure import BLUE, GREY, PAGE_WIDTH, SMALL, VERMILLION, finish, new_axes, style
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from scpi import get
+from scpi._changes import among
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._slots import read_result
-from scpi.get._predicted_change import among
 from scpi.pl._checks import check_choice
 from scpi.pl._order import similar
 from scpi.pl._set_heatmap import draw

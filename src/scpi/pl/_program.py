@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from scpi.get._programs import Sign
+    from scpi._saliency import Sign
 
 _COLUMNS = 4
 

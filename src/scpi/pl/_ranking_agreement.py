@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mudata import MuData
 
-    from scpi.get._ranking_agreement import Metric
+    from scpi._ranking import AgreementMetric
 
 _TITLES = {
     "top_k_overlap": "Fraction of the top {k} of the row",
@@ -32,7 +32,7 @@ def ranking_agreement(
     keys: Sequence[str] | Mapping[str, str] | None = None,
     *,
     group: str | Sequence[str] | None = None,
-    metric: Metric = "top_k_overlap",
+    metric: AgreementMetric = "top_k_overlap",
     k: int = 100,
     p: float = 0.98,
     absolute: bool | None = None,

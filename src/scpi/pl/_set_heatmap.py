@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpi.get._predicted_change import among
+from scpi._changes import among
 from scpi.pl._figure import DIVERGING, PAGE_WIDTH, colour_bar, finish, new_axes, set_labels, style, symmetric_limit
 from scpi.pl._order import similar
 from scpi.pl._unit_titles import choose_units

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scpi._changes import among
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
-from scpi.get._predicted_change import among
 from scpi.pl._de_panels import FAINT, MAX_VECTOR_POINTS
 from scpi.pl._figure import SMALL, VERMILLION, finish_panels, label_panels, panel_grid, shorten, style
 
