@@ -37,6 +37,19 @@ def test_fill_keeps_deeper_indentation(monkeypatch):
     assert fill(function).__doc__ == "Do.\n\nSee:\n    a\n      b"
 
 
+def test_a_fragment_may_contain_another(monkeypatch):
+    monkeypatch.setitem(FRAGMENTS, "inner", "\n    b\n        What b is.\n    ")
+    monkeypatch.setitem(FRAGMENTS, "outer", "\n    a\n        What a is.\n    %(inner)s\n    ")
+
+    def function():
+        """Do.
+
+        %(outer)s
+        """
+
+    assert fill(function).__doc__ == "Do.\n\na\n    What a is.\nb\n    What b is."
+
+
 def test_fill_needs_no_docstring():
     def function():
         pass
@@ -59,5 +72,8 @@ def test_an_unknown_fragment_is_an_error():
 @pytest.mark.parametrize("name", sorted(FRAGMENTS))
 def test_a_fragment_describes_the_parameter_of_its_name(name):
     first, second = FRAGMENTS[name].splitlines()[1:3]
-    assert name.endswith(first.strip())
+    # A name may stand for several parameters; it is then that of the last one
+    assert name.endswith(first.split(",")[-1].strip().lstrip("*"))
+    if set(second.strip()) == {"-"}:  # a whole section
+        return
     assert len(second) - len(second.lstrip()) == len(first) - len(first.lstrip()) + 4

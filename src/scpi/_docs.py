@@ -1,7 +1,7 @@
 """Fragments of docstrings that several functions share.
 
 If a line of a docstring consists of ``%(name)s``, such as ``%(adata)s`` under ``Parameters``, the decorator :func:`fill`
-replaces it by the fragment of that name, with the indentation of the line.
+replaces it by the fragment of that name, with the indentation of the line. A fragment may contain such lines itself.
 """
 
 from __future__ import annotations
@@ -163,6 +163,59 @@ FRAGMENTS: dict[str, str] = {
         rng
             Seed or generator of the draws.
         """,
+    "max_epochs": """
+        max_epochs
+            Maximum number of epochs; that of the preset if ``None``.
+        """,
+    "lr": """
+        lr
+            Learning rate; that of the preset if ``None``.
+        """,
+    "train_batch_size": """
+        batch_size
+            Maximum number of cells, or of pairs, in a batch; that of the preset if ``None``.
+        """,
+    "devices": """
+        accelerator, devices
+            As in :class:`lightning.pytorch.Trainer`.
+        """,
+    "validation_size": """
+        train_size, validation_size
+            Fractions of the cells, of those of every condition if there are conditions, the control included. What is left
+            is the test set; all that is not for training is for validation if ``validation_size`` is ``None``.
+        """,
+    "held_out": """
+        held_out
+            Conditions, such as ``"A+B"``, that are not trained on: all their cells go to the test set.
+        """,
+    "restore_best": """
+        restore_best
+            Whether to return to the epoch with the lowest validation loss.
+        """,
+    "early_stopping": """
+        early_stopping
+            Whether to stop when the validation loss has not fallen for ``early_stopping_patience`` epochs.
+        """,
+    "early_stopping_patience": """
+        early_stopping_patience
+            Number of epochs without an improvement before training stops.
+        """,
+    "datasplitter_kwargs": """
+        datasplitter_kwargs
+            More arguments of the data splitter, such as ``external_indexing`` or ``num_workers``.
+        """,
+    "plan_kwargs": """
+        plan_kwargs
+            More arguments of the training plan.
+        """,
+    "train_seed": """
+        seed
+            Seed of the split and of the batches; that of the model if ``None``.
+        """,
+    "trainer_kwargs": """
+        **trainer_kwargs
+            Passed to :class:`scvi.train.Trainer`, such as ``logger``, ``callbacks`` or ``precision``.
+        """,
     "ax": """
         ax
             Axes to draw on; if ``None``, a new figure is created.
@@ -213,64 +266,28 @@ FRAGMENTS: dict[str, str] = {
         """,
     "covariates": """
         covariates
-            Column or columns of `obs` to adjust for. Numbers are slopes; text, categories and booleans are categories, with one
-            coefficient per level but the first. Turn numbers that are names, such as those of donors, into text.
+            Column or columns of ``obs`` to adjust for. Numbers are slopes; text, categories and booleans are categories,
+            with one coefficient per level but the first. Turn numbers that are names, such as those of donors, into text.
         """,
     "stored_key_added": """
         key_added
             Name of the entry in which the result is stored.
-        mod
-            Modality to use if a MuData is given.
-        copy
-            Whether to work on a copy and return it instead of modifying the given object.
-        """,
-    "written_key_added": """
-        key_added
-            Name of the entry in which the result is stored.
-        mod
-            Modality to use if a MuData is given.
-        copy
-            Whether to work on a copy and return it instead of modifying the given object.
-
-        Returns
-        -------
-        Returns `None` if `copy=False`, else the copy. Sets the following fields:
+        %(mod)s
+        %(copy)s
         """,
     "written_mod": """
         mod
             Modality to use if a MuData is given.
-        copy
-            Whether to work on a copy and return it instead of modifying the given object.
+        %(copy)s
 
         Returns
         -------
         Returns `None` if `copy=False`, else the copy. Sets the following fields:
         """,
-    "panel_ax": """
-        ax
-            Axes to draw on; if ``None``, a new figure is created.
-        figsize
-            Width and height of the figure in inches.
-        show
-            Whether to show the figure. If ``None``, it is shown unless it is returned or ``ax`` is given.
-        return_fig
-            Whether to return the figure.
-
-        Returns
-        -------
-        The axes if the figure is not shown, or the figure if `return_fig=True`.
-        """,
-    "panels_figsize": """
-        figsize
-            Width and height of the figure in inches.
-        show
-            Whether to show the figure. If ``None``, it is shown unless it is returned or ``ax`` is given.
-        return_fig
-            Whether to return the figure.
-
-        Returns
-        -------
-        The axes, a list of them if there are several, if the figure is not shown; or the figure if `return_fig=True`.
+    "written_key_added": """
+        key_added
+            Name of the entry in which the result is stored.
+        %(written_mod)s
         """,
     "rows_values": """
         values
@@ -305,8 +322,110 @@ FRAGMENTS: dict[str, str] = {
         -------
         Means over the cells of each group, groups x units x genes.
         """,
+    "figure_ax": """
+        ax
+            Axes to draw on; if ``None``, a new figure is created.
+        %(figsize)s
+        %(show)s
+        %(return_fig)s
+        """,
+    "panels_ax": """
+        ax
+            Axes to draw a single panel on; if ``None``, a new figure is created.
+        %(figsize)s
+        %(show)s
+        %(return_fig)s
+        """,
+    "axes_Returns": """
+        Returns
+        -------
+        The axes if the figure is not shown, or the figure if ``return_fig=True``.
+        """,
+    "panels_Returns": """
+        Returns
+        -------
+        The axes (a list if there are several panels) if the figure is not shown, or the figure if ``return_fig=True``.
+        """,
+    "result_key": """
+        key
+            Entry of ``adata.uns`` to draw.
+        """,
+    "result_KeyError": """
+        KeyError
+            If the data has no such result.
+        """,
+    "ranking_KeyError": """
+        KeyError
+            If the data has no such ranking.
+        """,
+    "significant_pval_cutoff": """
+        pval_cutoff
+            Largest adjusted p-value that counts as significant.
+        """,
+    "ranking_keys": """
+        keys
+            Entries of ``adata.uns`` with rankings of genes, or a mapping from names to entries; all rankings if ``None``.
+        """,
+    "ranking_absolute": """
+        absolute
+            Whether to rank by the absolute value of the score, or by the score itself; if ``None``, as each ranking was
+            computed.
+        """,
+    "tested_key": """
+        key
+            Entry of ``adata.uns`` with a ranking of genes, as written by :func:`scpi.de.rank_genes`, :func:`scpi.de.limma`
+            or :func:`scanpy.tl.rank_genes_groups`.
+        groups
+            Groups to draw, in this order; if ``None``, those with the most genes with an adjusted p-value of at most 0.05.
+        n_panels
+            Maximum number of groups to draw if ``groups=None``.
+        """,
+    "changed_genes": """
+        genes
+            Genes to label; if ``None``, those with the smallest p-values among the changed genes.
+        n_genes
+            Number of genes to label if ``genes=None``.
+        pval_cutoff
+            Largest adjusted p-value of a gene that counts as changed.
+        log2fc_min
+            Smallest absolute log2 fold change of a gene that counts as changed.
+        log2fc_limit
+            Genes with a larger absolute log2 fold change, for example those that one group does not express, are drawn as
+            triangles at the edge.
+        """,
+    "activity_groups": """
+        groups
+            Perturbations to draw, in this order; if ``None``, those with the most significant gene sets.
+        n_groups
+            Maximum number of perturbations to draw if ``groups=None``.
+        """,
+    "impact_units": """
+        units
+            Units to draw, in this order; if ``None``, those with the largest absolute values.
+        sets
+            Gene sets to draw, in this order; if ``None``, the first of each unit, then the second of each, and so on.
+        n_units
+            Maximum number of units to draw if ``units=None``.
+        n_sets
+            Maximum number of gene sets to draw if ``sets=None``.
+        """,
+    "strongest_units": """
+        units
+            Unit or units to draw, in this order; if ``None``, those with the largest absolute scores.
+        n_units
+            Maximum number of units to draw if ``units=None``.
+        """,
+    "saliency_key": """
+        key
+            Entry of ``adata.varm`` with a score of each gene in each unit.
+        """,
+    "annotation_key": """
+        annotation_key
+            Entry of ``adata.uns`` written by :func:`scpi.tl.annotate_units`. If it exists, the gene set of each unit is
+            appended to its name, with a minus sign if the unit lowers the genes of the set.
+        """,
 }
-"""Fragments by name, with the indentation of this file. The name is that of the first parameter, or ends in it."""
+"""Fragments by name, with the indentation of this file. The name is that of the first or last parameter, or ends in it."""
 
 
 def fill(function: F) -> F:
@@ -332,4 +451,5 @@ def fill(function: F) -> F:
 
 
 def _fragment(match: re.Match[str]) -> str:
-    return textwrap.indent(inspect.cleandoc(FRAGMENTS[match["name"]]), match["indent"])
+    text = _PLACEHOLDER.sub(_fragment, inspect.cleandoc(FRAGMENTS[match["name"]]))
+    return textwrap.indent(text, match["indent"])

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 
-T = TypeVar("T")
 
-
-def as_list(value: T | Iterable[T]) -> list[T]:
+def as_list(value: Any) -> list[Any]:
     """Items of an argument that may be a single one: a string is one item, not its letters.
 
     Parameters
@@ -26,5 +24,5 @@ def as_list(value: T | Iterable[T]) -> list[T]:
     (['A+B'], ['A', 'B'], [0])
     """
     if isinstance(value, str) or not isinstance(value, Iterable):
-        return [cast("T", value)]
-    return list(cast("Iterable[Any]", np.atleast_1d(value) if isinstance(value, np.ndarray) else value))
+        return [value]
+    return list(np.atleast_1d(value) if isinstance(value, np.ndarray) else value)

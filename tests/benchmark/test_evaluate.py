@@ -394,6 +394,12 @@ def test_the_control_of_the_measured_change_is_not_started_from():
     [
         ({"models": {}}, "There are 0 models and 3 seeds"),
         ({"splits": []}, "There are 0 splits"),
+        (
+            {"models": {"perfect prediction": scpi.model.MeanDelta}},
+            "'perfect prediction' names a row of the noise ceiling",
+        ),
+        ({"n_components": 0}, "`n_components` must be at least 1"),
+        ({"n_cells": 1}, "`n_cells` must be at least 2"),
         ({"metrics": ["r3"]}, "Unknown metrics 'r3': choose from 'pearson'"),
         ({"layer": "counts"}, "whole numbers only, up to 9, which look like raw counts"),
     ],

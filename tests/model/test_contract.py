@@ -292,13 +292,12 @@ class TestContract:
         assert table.index.tolist() == ["A", "A+B", "B", "C", "C+D", "D"]
         assert table["n_cells"].tolist() == [16, 16, 16, 16, 12, 12]
         assert table["status"].tolist() == ["trained"] * 4 + ["unseen combination", "trained"]
-        scores = ["pearson", "pearson_top", "rmse", "r2", "sign_accuracy", "mmd", "energy_distance"]
-        assert table.columns.tolist() == ["status", "n_cells", *scores]
+        assert table.columns.tolist() == ["status", "n_cells", *scpi.benchmark.list_metrics()["metric"]]
         assert np.isfinite(table[["rmse", "r2", "mmd", "energy_distance"]].to_numpy()).all()
         # A subset in another order is scored alike, up to the draws.
         assert model.evaluate(indices=everything, perturbation=["B+A"]).index.tolist() == ["A+B"]
-        again = model.evaluate(indices=everything)
-        assert again.equals(table)
+        again = model.evaluate(indices=everything, metrics=["rmse", "mmd"])
+        assert again.equals(table[["status", "n_cells", "rmse", "mmd"]])
 
     def test_an_evaluation_of_the_training_data_takes_the_test_cells(self, model):
         table = model.evaluate()

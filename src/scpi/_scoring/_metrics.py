@@ -169,7 +169,7 @@ def list_metrics() -> pd.DataFrame:
     -------
     Table with one row per metric: ``metric``, ``higher_is_better``, ``compares`` (``"means"`` of all cells, ``"cells"``
     in genes, ``"components"`` for cells in principal components, ``"tests"`` for differential expression,
-    ``"conditions"`` for conditions that are told from each other) and ``perfect`` (whether there is a formula for what a
+    ``"conditions"`` for changes of all conditions of a context) and ``perfect`` (whether there is a formula for what a
     perfect prediction would reach, see :func:`scpi.benchmark.noise_ceiling`).
 
     Examples
@@ -178,6 +178,7 @@ def list_metrics() -> pd.DataFrame:
     >>> list_metrics().set_index("metric").loc["pearson", "compares"]
     'means'
     """
+    rows: list[tuple[str, bool, str, bool]]
     rows = [(name, one.higher_is_better, one.space, one.is_correlation) for name, one in METRICS.items()]
     rows += [(name, one.higher_is_better, "conditions", False) for name, one in CONTRASTS.items()]
     return pd.DataFrame(rows, columns=["metric", "higher_is_better", "compares", "perfect"])

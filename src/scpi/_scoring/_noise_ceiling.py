@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scpi._scoring._conventions import N_SPLITS
 from scpi._scoring._metrics import METRICS
 from scpi._scoring._score import Scores
 from scpi.metrics import spearman_brown
@@ -20,8 +21,6 @@ CEILING = "split-half ceiling"
 """Name of one half of the measured cells as a prediction of the other."""
 PERFECT = "perfect prediction"
 """Name of the score of a prediction without an error, given the noise of the measured cells."""
-N_SPLITS = 5
-"""Number of random halves that the ceiling is averaged over."""
 
 
 def noise_ceiling(

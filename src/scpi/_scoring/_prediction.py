@@ -10,12 +10,10 @@ import numpy as np
 from scipy import sparse
 
 from scpi import de
+from scpi._scoring._conventions import N_CELLS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-N_CELLS = 1000
-"""Maximum number of cells of a kind, measured, predicted or control, in metrics that compare cells."""
 
 _LEVEL = 0.05
 # Mean expression on the linear scale, of a sum of 10,000, that is added before a fold change is taken
@@ -46,7 +44,7 @@ class Prediction:
         Control cells that the measured change is taken against: others than ``start``, so that the noise of a shared
         control does not pass for skill.
     context
-        Context of the condition. Conditions of a context are told from each other.
+        Context of the condition: discrimination is between conditions of a context.
     perturbed_mean
         Mean over the perturbed conditions of the training cells, against which changes are free of what all of them
         share.

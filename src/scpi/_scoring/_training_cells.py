@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     Read = Callable[[NDArray[np.int64]], Any]
     """Expression of cells, given by position: log-normalised cells x genes, dense or sparse."""
 
-N_COMPONENTS = 30
-"""Number of principal components in which distances between cells are taken."""
 _MAX_CELLS = 20_000
 
 
@@ -43,15 +41,7 @@ def components_of(
     Returns
     -------
     Genes x components, or ``None`` where distances are taken in genes, or no metric takes one.
-
-    Raises
-    ------
-    ValueError
-        If ``n_components`` is below 1.
     """
-    if n_components is not None and n_components < 1:
-        msg = f"`n_components` must be at least 1, or `None` for distances in genes, but is {n_components}."
-        raise ValueError(msg)
     if n_components is None or not any(name in METRICS and METRICS[name].space == "components" for name in metrics):
         return None
     x = read(cells[draw_places(len(cells), _MAX_CELLS, np.random.default_rng(0))]).astype(np.float64)

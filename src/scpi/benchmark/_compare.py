@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,10 +11,9 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._scoring._controls import divide_controls
+from scpi._scoring._conventions import N_CELLS, N_COMPONENTS, N_SPLITS, check_conventions
 from scpi._scoring._metrics import check_metrics
-from scpi._scoring._noise_ceiling import CEILING, N_SPLITS, PERFECT, noise_ceiling
-from scpi._scoring._prediction import N_CELLS
-from scpi._scoring._training_cells import N_COMPONENTS
+from scpi._scoring._noise_ceiling import CEILING, PERFECT, noise_ceiling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,16 +75,18 @@ def compare_predictions(
         msg = "`models` is empty: give at least one trained model by its name."
         raise ValueError(msg)
     chosen = check_metrics(metrics)
+    check_conventions(n_cells, n_components)
     generator = as_generator(rng)
     seed = int(generator.integers(2**31))
     first = next(iter(models.values()))
     cells = first._cells_to_compare(first.adata, indices, own=True)
     controls = first._control_cells(first.adata, context=None, indices=cells)
     _check_same_cells(models, cells, controls, indices_given=indices is not None)
-    wanted = first._conditions_to_compare(first._labels(first.adata)[cells], perturbation)
+    labels = first._labels(first.adata)[cells]
+    wanted = first._conditions_to_compare(labels, perturbation)
     # The half that `evaluate` of the models draws with the same seed
     _, reference = divide_controls(controls, reference_cells, np.random.default_rng(seed))
-    options = {"metrics": chosen, "n_cells": n_cells, "n_components": n_components}
+    options: dict[str, Any] = {"metrics": chosen, "n_cells": n_cells, "n_components": n_components}
     tables = [
         model.evaluate(
             perturbation=wanted,
@@ -98,11 +99,11 @@ def compare_predictions(
         .assign(model=name)
         for name, model in models.items()
     ]
-    measured = list(first._measured_conditions(cells, wanted, reference, seed=seed, **options))
     shared = [
-        {Key.obs.PERTURBATION: label, Key.obs.STATUS: "measured", Key.obs.N_CELLS: one.real.shape[0]}
-        for label, one in zip(wanted, measured, strict=True)
+        {Key.obs.PERTURBATION: label, Key.obs.STATUS: "measured", Key.obs.N_CELLS: int((labels == label).sum())}
+        for label in wanted
     ]
+    measured = first._measured_conditions(cells, wanted, reference, seed=seed, **options)
     found = noise_ceiling(measured, chosen, n_splits=n_splits_ceiling, rng=generator)
     for name, rows in zip((CEILING, PERFECT), found, strict=True):
         tables.append(pd.DataFrame([known | row for known, row in zip(shared, rows, strict=True)]).assign(model=name))

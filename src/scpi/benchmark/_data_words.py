@@ -9,6 +9,8 @@ from scpi._slots import find_layer
 from scpi.benchmark._fingerprint import describe
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from anndata import AnnData
 
     from scpi.benchmark._model_spec import ModelSpec
@@ -27,8 +29,8 @@ class DataWords:
         Layer that predictions are compared on.
     """
 
-    def __init__(self, data: AnnData, setup: dict[str, Any], layer: str | None) -> None:
-        self._data, self._setup, self._layer = data, setup, layer
+    def __init__(self, data: AnnData, setup: Mapping[str, Any], layer: str | None) -> None:
+        self._data, self._setup, self._layer = data, dict(setup), layer
         self._known: dict[tuple[str, str | None], Any] = {}
 
     def of(self, spec: ModelSpec | None) -> dict[str, Any]:

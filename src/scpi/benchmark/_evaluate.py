@@ -11,11 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._scoring._conventions import N_CELLS, N_COMPONENTS
 from scpi._scoring._metrics import check_metrics
-from scpi._scoring._noise_ceiling import CEILING
-from scpi._scoring._prediction import N_CELLS
-from scpi._scoring._training_cells import N_COMPONENTS
+from scpi._scoring._noise_ceiling import CEILING, PERFECT
 from scpi._sequence import as_list
+from scpi._slots import listed
 from scpi.benchmark._check_models import check_models
 from scpi.benchmark._model_spec import ModelSpec
 from scpi.benchmark._quiet import quiet_lightning
@@ -118,6 +118,9 @@ def evaluate(
     seeds = as_list(seeds)
     if not models or not seeds:
         msg = f"There are {len(models)} models and {len(seeds)} seeds: give at least one of each."
+        raise ValueError(msg)
+    if ceiling and (taken := {CEILING, PERFECT} & set(models)):
+        msg = f"{listed(sorted(taken))} names a row of the noise ceiling: give the model another name, or `ceiling=False`."
         raise ValueError(msg)
     if keep_predictions is True and out is None:
         msg = "`keep_predictions=True` keeps predicted cells in the folder `out`: name it, or another folder."

@@ -8,10 +8,9 @@ import pandas as pd
 
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._scoring._conventions import N_CELLS, N_COMPONENTS, N_SPLITS
 from scpi._scoring._metrics import check_metrics
-from scpi._scoring._noise_ceiling import CEILING, N_SPLITS
-from scpi._scoring._prediction import N_CELLS
-from scpi._scoring._training_cells import N_COMPONENTS
+from scpi._scoring._noise_ceiling import CEILING
 from scpi._sequence import as_list
 from scpi.benchmark._run import Run
 from scpi.benchmark._task import make_tasks

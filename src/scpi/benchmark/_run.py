@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from scpi._keys import Key
-from scpi._scoring._noise_ceiling import CEILING, N_SPLITS, PERFECT, noise_ceiling
+from scpi._scoring._conventions import N_SPLITS
+from scpi._scoring._noise_ceiling import CEILING, PERFECT, noise_ceiling
 from scpi._scoring._score import score
 from scpi._versions import versions
 from scpi.benchmark._fingerprint import describe, fingerprint
@@ -66,8 +67,11 @@ class Run:
         ):
             return None
         table = read_result(self._scores_file, self._word)
-        # The same result may have been kept under another name
-        return table if table is None or self.spec is None else table.assign(model=self.name)
+        if table is None:
+            return None
+        # The same result may have been kept under other names
+        names = {"split": self.task.split.name} | ({} if self.spec is None else {"model": self.name})
+        return table.assign(**names)
 
     def do(self) -> pd.DataFrame:
         """Train and score, and keep what is to be kept."""

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from scpi._keys import Key
+from scpi._scoring._conventions import check_conventions
 from scpi._scoring._prediction import Prediction, draw_places
 from scpi._scoring._training_cells import components_of, perturbed_mean_of
 from scpi._screen._checks import check_expression
@@ -226,12 +227,13 @@ def make_tasks(
     KeyError
         If a column or layer does not exist.
     ValueError
-        If there is no split, or the expression is not log-normalised.
+        If there is no split, ``n_cells`` or ``n_components`` is too small, or the expression is not log-normalised.
     """
     given = as_list(splits)
     if not given:
         msg = "There are 0 splits: give at least one, as the functions of `scpi.benchmark.splits` make them."
         raise ValueError(msg)
+    check_conventions(n_cells, n_components)
     check_expression(find_layer(adata, layer), logs=True, what=layer_name(layer))
     # What models write of their setup is not for the user's data, and predicted cells name the ones they started from
     data = ad.AnnData(

@@ -33,8 +33,7 @@ def intervention_targets(
 
     Raises
     ------
-    KeyError
-        If the data holds no such result.
+    %(result_KeyError)s
     """
     stored = read_result(resolve_modality(data, mod), key, tool=Key.uns.CAUSAL_GRAPH, part="targets")
     return stored["targets"].reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""Plots: matplotlib figures of what an AnnData already holds."""
+"""Plots: matplotlib figures of the results that are stored in an AnnData."""
 
 import lazy_loader
 

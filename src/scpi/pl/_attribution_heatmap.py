@@ -11,7 +11,9 @@ from scpi._mudata import resolve_modality
 from scpi._ranking import read_ranking, rows_of_groups
 from scpi._screen._matrix import as_dense
 from scpi._slots import listed, read_labels
-from scpi.pl._figure import DIVERGING, PAGE_WIDTH, SMALL, finish, new_axes, shorten, style, symmetric_limit
+from scpi.pl._checks import check_at_least_one, check_choice
+from scpi.pl._figure import DIVERGING, PAGE_WIDTH, SMALL, colour_bar, finish, new_axes, shorten, style, symmetric_limit
+from scpi.pl._order import scale_columns, union
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 
 Scale = Literal["group", "gene"]
 
-# Rows with names of 7 points on a page
-_ROWS = 60
+# Maximum number of rows with names of 7 points on a page
+_MAX_ROWS = 60
 
 
 @fill
@@ -48,9 +50,9 @@ def attribution_heatmap(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | Figure | None:
-    """Draw what each gene contributes to each group: the first genes of every group, in all of the groups.
+    """Draw a heatmap of the scores of the top genes of each group in all groups.
 
-    With `layer` there is a column for each cell, which shows whether the cells of a group agree.
+    With `layer`, there is one column per cell instead of one per group, which shows whether the cells of a group agree.
 
     Parameters
     ----------
@@ -58,31 +60,34 @@ def attribution_heatmap(
     groups
         Groups to draw, in this order; all if `None`.
     genes
-        Genes to draw, in this order; if `None`, the first of each group, lines between them.
+        Genes to draw, in this order; if `None`, the top genes of each group, with lines between the groups.
     n_genes
-        Number of genes of each group, where they are not chosen; fewer where there are so many groups that the names
-        would not fit on a page.
+        Number of genes per group if `genes=None`; fewer if there are so many groups that the names would not fit on a
+        page.
     key
         Entry of `adata.uns` with a ranking of genes, whose scores are drawn.
     layer
-        Entry of `adata.layers` with attributions, cells x genes, to draw in place of the scores. The groups of the
-        cells are those that were ranked. Where one gene with many counts hides the others, scale by gene.
+        Entry of `adata.layers` with attributions, cells x genes, to draw instead of the scores. If one gene with many
+        counts dominates the colours, use `scale="gene"`.
     groupby
-        Column of `adata.obs` with the groups of the cells; that of the ranking if `None`.
+        Column of `adata.obs` with the ranked group of each cell; that of the ranking if `None`.
     n_cells
-        Columns of each group: evenly spaced cells where it has more, and each cell several times where it has fewer,
-        so that all groups are of the same width.
+        Number of columns per group, so that all groups have the same width: evenly spaced cells if a group has more
+        cells, and repeated cells if it has fewer.
     scale
-        Divide by the largest size within a group, or within a gene; with cells, within those of a group.
+        Divide by the largest absolute value of each group (with `layer`, of all of its cells) or of each gene; not
+        scaled if `None`.
     %(mod)s
-    %(panel_ax)s
+    %(figure_ax)s
+
+    %(axes_Returns)s
 
     Raises
     ------
     KeyError
-        If the data holds no such ranking or layer, or no labels of its groups.
+        If the data has no such ranking, layer or column of groups.
     ValueError
-        If a group or a gene was not ranked, a word is unknown, or a number is below 1.
+        If a group or a gene was not ranked, `scale` is unknown, or a number is below 1.
 
     Examples
     --------
@@ -92,21 +97,16 @@ def attribution_heatmap(
     >>> sc.tl.rank_genes_groups(adata, "bulk_labels", method="wilcoxon")
     >>> panel = scpi.pl.attribution_heatmap(adata, key="rank_genes_groups", n_genes=3, show=False)
     """
-    for name, value in (("n_genes", n_genes), ("n_cells", n_cells)):
-        if value < 1:
-            msg = f"`{name}` must be at least 1, but is {value}."
-            raise ValueError(msg)
-    if scale is not None and scale not in get_args(Scale):
-        msg = f"`scale` must be None or one of {listed(get_args(Scale))}, but is {scale!r}."
-        raise ValueError(msg)
+    check_at_least_one(n_genes=n_genes, n_cells=n_cells)
+    check_choice("scale", scale, get_args(Scale), optional=True)
     adata = resolve_modality(data, mod)
     ranking = read_ranking(adata, key)
-    names = [
-        str(name) for name in (ranking.groups if groups is None else [groups] if isinstance(groups, str) else groups)
-    ]
+    given = ranking.groups if groups is None else [groups] if isinstance(groups, str) else groups
+    names = [str(name) for name in given]
     rows_of_groups(ranking, names)
     if genes is None:
-        rows, starts = _first_genes(data, key, names, min(n_genes, max(1, _ROWS // len(names))), mod)
+        frame = get.de_df(data, key=key, group=names, top_n=min(n_genes, max(1, _MAX_ROWS // len(names))), mod=mod)
+        rows, starts = union(frame.loc[frame["group"] == name, "gene"] for name in names)
     else:
         rows, starts = [genes] if isinstance(genes, str) else [str(gene) for gene in genes], [0]
     if layer is None:
@@ -114,7 +114,8 @@ def attribution_heatmap(
     else:
         column = groupby if groupby is not None else ranking.params.get("groupby")
         matrix, width = _of_cells(data, names, rows, layer=layer, groupby=column, n_cells=n_cells, mod=mod), n_cells
-    matrix = _scaled(matrix, width, scale)
+    if scale is not None:
+        matrix = scale_columns(matrix, width) if scale == "group" else scale_columns(matrix.T).T
 
     if figsize is None:
         columns = 0.24 * len(names) if layer is None else PAGE_WIDTH
@@ -139,39 +140,22 @@ def attribution_heatmap(
         axes.set_yticks(range(len(rows)), [shorten(gene, 18) for gene in rows], fontsize=SMALL)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        bar = figure.colorbar(image, ax=axes, shrink=min(1.0, 1.4 / figsize[1]), aspect=15, pad=0.02, extend="both")
-        bar.set_label(
-            "Attribution" + {None: "", "group": " / largest of the group", "gene": " / largest of the gene"}[scale]
-        )
-        bar.outline.set_visible(False)
+        label = "Attribution" if scale is None else f"Attribution / largest of the {scale}"
+        shrink = min(1.0, 1.4 / figsize[1])
+        colour_bar(figure, image, axes, label, shrink=shrink, aspect=15, pad=0.02, extend="both")
         return finish(figure, axes, ax=ax, show=show, return_fig=return_fig)
-
-
-def _first_genes(
-    data: AnnData | MuData, key: str, groups: list[str], n: int, mod: str | None
-) -> tuple[list[str], list[int]]:
-    """First genes of each group, each gene once, and where the genes of each group start."""
-    frame = get.de_df(data, key=key, group=groups, top_n=n, mod=mod)
-    rows: dict[str, None] = {}
-    starts = []
-    for group in groups:
-        starts.append(len(rows))
-        rows |= dict.fromkeys(frame.loc[frame["group"] == group, "gene"])
-    return list(rows), starts
 
 
 def _of_groups(ranking: Ranking, groups: list[str], genes: list[str]) -> NDArray[np.float64]:
     """Scores, genes x groups."""
-    place = {str(gene): i for i, gene in enumerate(ranking.genes)}
-    unknown = [gene for gene in genes if gene not in place]
+    column_of = {str(gene): i for i, gene in enumerate(ranking.genes)}
+    unknown = [gene for gene in genes if gene not in column_of]
     if unknown or not genes:
-        msg = f"These genes were not ranked: {listed(unknown)}. Ranked were, among others, {listed(ranking.genes, 5)}."
+        msg = f"These genes were not ranked: {listed(unknown)}. The ranked genes are {listed(ranking.genes, 5)}."
         raise ValueError(msg)
-    known = list(ranking.groups)
-    return np.asarray(
-        ranking.scores[np.ix_([known.index(group) for group in groups], [place[gene] for gene in genes])].T,
-        dtype=np.float64,
-    )
+    ranked = list(ranking.groups)
+    part = np.ix_([ranked.index(group) for group in groups], [column_of[gene] for gene in genes])
+    return np.asarray(ranking.scores[part].T, dtype=np.float64)
 
 
 def _of_cells(
@@ -194,7 +178,7 @@ def _of_cells(
         msg = f"The layer does not have these genes: {listed(unknown)}."
         raise ValueError(msg)
     if groupby is None:
-        msg = "The ranking does not say which column of `obs` has its groups: name it with `groupby=`."
+        msg = "The ranking does not contain the name of the column of `obs` with its groups: set `groupby=`."
         raise KeyError(msg)
     labels = np.asarray(read_labels(data, str(groupby), mod=mod))
     cells = []
@@ -207,15 +191,3 @@ def _of_cells(
     values = adata[np.concatenate(cells), genes].layers[layer]
     dense = as_dense(values)
     return dense.T.astype(np.float64)
-
-
-def _scaled(matrix: NDArray[np.float64], width: int, scale: Scale | None) -> NDArray[np.float64]:
-    """Divide by the largest size in each row, or in the columns of each group."""
-    if scale is None:
-        return matrix
-    size = np.nan_to_num(np.abs(matrix))
-    if scale == "gene":
-        largest = size.max(axis=1, keepdims=True)
-    else:
-        largest = np.repeat(size.max(axis=0).reshape(-1, width).max(axis=1), width)
-    return matrix / np.where(largest > 0, largest, 1.0)

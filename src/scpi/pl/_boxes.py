@@ -1,4 +1,4 @@
-"""Boxes of values by method, for figures of how well methods do."""
+"""Box plots of scores by method."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-# Points of a box that can still be told apart
-_MANY = 60
+# Maximum number of values per box that are also drawn as points
+_MAX_POINTS = 60
 
 
 def draw_boxes(
@@ -30,27 +30,32 @@ def draw_boxes(
     hue: str | None = None,
     hues: Sequence[str] = (),
 ) -> None:
-    """Draw a horizontal box for each method, or one for each of its variants, the first method on top.
+    """Draw a horizontal box for each method, or one for each variant (`hue`) of it, with the first method on top.
 
-    A box has the quartiles, a line the median, a diamond the mean, and whiskers the range; where there are not too
-    many, each value is a point.
+    A box shows the quartiles, its line the median, the diamond the mean and the whiskers the range. Up to 60 values of a
+    box are also drawn as points.
     """
     rng = np.random.default_rng(0)
     height = 0.8 / max(len(hues), 1)
-    for y, i, rows in _places(table, by=by, order=order, hue=hue, hues=hues):
+    for y, i, rows in _rows(table, by=by, order=order, hue=hue, hues=hues):
         values = rows[value].dropna().to_numpy(dtype=np.float64)
         if len(values) == 0:
             continue
-        if len(values) <= _MANY:
+        if len(values) <= _MAX_POINTS:
             spread = rng.uniform(-0.3, 0.3, len(values)) * height
             ax.scatter(values, y + spread, s=3, c="#444444", alpha=0.5, linewidths=0, zorder=3.5)
         _box(ax, values, y, 0.8 * height, PALETTE[i])
-    # Bars would otherwise end the axis, and cut what is drawn at their ends
+    # Otherwise the axis ends at the edge of a bar, and clips markers there
     ax.use_sticky_edges = False
-    ax.set_ylim(len(order) - 0.5, -0.5)
-    ax.set_yticks(range(len(order)), [shorten(str(name), 32) for name in order])
     for edge in np.arange(0.5, len(order) - 1):
         ax.axhline(edge, color="#EEEEEE", lw=0.6, zorder=0)
+    format_rows(ax, order)
+
+
+def format_rows(ax: Axes, names: Sequence[str]) -> None:
+    """Format axes with one row per name, the first on top, and a grid for the values."""
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_yticks(range(len(names)), [shorten(str(name), 32) for name in names])
     ax.grid(axis="x", color="#EEEEEE", lw=0.6, zorder=0)
     ax.set_axisbelow(True)
     ax.tick_params(axis="y", length=0, labelsize=SMALL)
@@ -69,14 +74,14 @@ def draw_marks(
     hues: Sequence[str] = (),
     label: str,
 ) -> None:
-    """Mark values of another source: by a cross at a box, or a dashed line through all boxes of a method."""
-    within = hue is None or hue in table
+    """Mark values from another source: as a cross at each box or, without a `hue`, as a dashed line across a method."""
+    at_boxes = hue is None or hue in table
     x, y = [], []
-    for place, _, rows in _places(table, by=by, order=order, hue=hue if within else None, hues=hues):
+    for height, _, rows in _rows(table, by=by, order=order, hue=hue if at_boxes else None, hues=hues):
         values = rows[value].dropna().tolist()
         x += values
-        y += [place] * len(values)
-    if within:
+        y += [height] * len(values)
+    if at_boxes:
         ax.scatter(x, y, s=20, marker="x+1"[number % 3], c="black", linewidths=1.2, zorder=6, label=label)
     else:
         dash = (0, (3 - number % 3, 1.5))
@@ -84,10 +89,10 @@ def draw_marks(
         ax.vlines(x, low, high, color="black", lw=1.2, linestyles=dash, zorder=6, label=label)
 
 
-def _places(
+def _rows(
     table: pd.DataFrame, *, by: str, order: Sequence[str], hue: str | None, hues: Sequence[str]
 ) -> Iterator[tuple[float, int, pd.DataFrame]]:
-    """Give the place, the number of the colour and the rows of each box."""
+    """Yield the y coordinate, the index of the colour and the rows of each box."""
     for row, name in enumerate(order):
         of_method = table[table[by] == name]
         if hue is None:
@@ -105,6 +110,6 @@ def _box(ax: Axes, values: NDArray[np.float64], y: float, height: float, colour:
 
 
 def by_median(table: pd.DataFrame, *, value: str, by: str) -> list[str]:
-    """Names of the methods, the one with the highest median first."""
+    """Names of the methods by decreasing median."""
     medians = table.groupby(by, observed=True, sort=False)[value].median()
     return [str(name) for name in medians.sort_values(ascending=False, kind="stable").index]

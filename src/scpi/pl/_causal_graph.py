@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
     from scpi.pl._layered import Layout
 
-# Inches: a line of text, the widths of a normal and a bold character, the smallest and largest radius of a node,
-# the room between two rows and that of the legend
+# In inches: height of a line of text, widths of a normal and a bold character, minimum and maximum radius of a node,
+# distance between two rows, and height of the legend
 _LINE, _CHARACTER, _BOLD = 0.125, 0.06, 0.072
 _RADIUS = (0.1, 0.2)
 _GAP, _LEGEND = 0.36, 0.3
-# Most nodes in a row and characters in a line to try until everything fits on the page
+# Maximum numbers of nodes per row and of characters per line, tried in this order until the graph fits on the page
 _DENSITIES = ((5, 34), (5, 28), (5, 22), (4, 26), (4, 20), (3, 24), (3, 18), (3, 12))
 
 
@@ -79,32 +79,34 @@ def causal_graph(
 ) -> Axes | Figure | None:
     """Draw the causal graph from top to bottom in causal order.
 
-    A node is a factor, the larger the more perturbations act on it. Below it stand the perturbations (bold) and the
-    gene sets that it is built from. An arrow raises, a bar lowers what it points to; strong effects are wide.
+    Each node is a factor, whose area increases with the number of perturbations that act on it. The labels below it are
+    these perturbations (bold) and the top gene sets of the factor. An edge with an arrow raises its target, an edge with
+    a bar lowers it, and stronger effects have wider edges.
 
     Parameters
     ----------
     %(adata)s
         :func:`scpi.tl.causal_graph` has been run on it.
     threshold
-        Draw the edges with at least this absolute weight.
+        Minimum absolute weight of the edges to draw; no minimum if `None`.
     top_k
-        Draw this many of the strongest edges; all if `None`.
+        Maximum number of edges to draw, those with the largest absolute weights; all if `None`.
     n_targets
-        Number of perturbations to name at each factor; how many more there are is said.
+        Maximum number of perturbations to name per factor, followed by the number of the others.
     n_sets
-        Number of gene sets to name at each factor.
+        Maximum number of gene sets to name per factor.
     n_isolated
-        Most factors without an edge to draw, those that the most perturbations act on. The others, and those that no
-        perturbation acts on, are left out.
-    key
-        Entry of `adata.uns` to draw.
-    %(panel_ax)s
+        Maximum number of factors without an edge to draw, those that the most perturbations act on. Factors without an
+        edge or a perturbation are omitted.
+    %(result_key)s
+    %(figure_ax)s
+
+    %(axes_Returns)s
 
     Raises
     ------
     KeyError
-        If the data holds no causal graph.
+        If the data has no causal graph.
     ValueError
         If its edges form a cycle.
     """
@@ -113,7 +115,7 @@ def causal_graph(
     edges = get.causal_graph(adata, threshold=threshold, top_k=top_k, key=key)
     graph = _graph(factors, edges, n_isolated)
     if not nx.is_directed_acyclic_graph(graph):
-        msg = f"The edges in `adata.uns[{key!r}]` form a cycle: this is no causal order."
+        msg = f"The edges in `adata.uns[{key!r}]` form a cycle, so that they have no causal order."
         raise ValueError(msg)
     width = PAGE_WIDTH if figsize is None else figsize[0]
     if ax is not None:
@@ -127,7 +129,7 @@ def causal_graph(
     with style():
         figure, axes = new_axes(ax, figsize)
         if ax is None:
-            # Everything is placed in inches, so the axes are the whole figure
+            # Coordinates are inches of the figure, which the axes fill
             figure.set_layout_engine("none")
             axes.set_position((0.0, 0.0, 1.0, 1.0))
         axes.set(xlim=(0, width), ylim=(-figsize[1], 0))
@@ -143,6 +145,7 @@ def causal_graph(
 
 
 def _graph(factors: pd.DataFrame, edges: pd.DataFrame, n_isolated: int) -> nx.DiGraph:
+    """Graph of the edges and of the isolated factors with the most perturbations."""
     graph = nx.DiGraph()
     edges = edges[edges["weight"] != 0]
     graph.add_weighted_edges_from(
@@ -158,7 +161,7 @@ def _graph(factors: pd.DataFrame, edges: pd.DataFrame, n_isolated: int) -> nx.Di
 def _fit(
     factors: pd.DataFrame, graph: nx.DiGraph, n_targets: int, n_sets: int, width: float
 ) -> tuple[dict[str, _Node], Layout]:
-    """Choose how many nodes stand in a row and how long their labels are, so that all of it fits on the page."""
+    """Choose the number of nodes per row and the length of their labels so that the graph fits on the page."""
 
     def arrange(max_nodes: int, n_characters: dict[str, int]) -> tuple[dict[str, _Node], Layout]:
         nodes = _nodes(factors, graph, n_targets, n_sets, n_characters)
@@ -169,18 +172,19 @@ def _fit(
         nodes, layout = arrange(max_nodes, dict.fromkeys(graph, base))
         if min(layout.spare, default=0.0) >= 0:
             break
-    # What one crowded row asks for need not shorten the labels of all the others
-    longer = {
+    # Rows with free width get longer labels than the most crowded row
+    n_characters = {
         name: min(_DENSITIES[0][1], base + int(max(0.0, spare) / (_CHARACTER * len(row))))
         for row, spare in zip(layout.rows, layout.spare, strict=True)
         for name in row
     }
-    return arrange(max_nodes, longer)
+    return arrange(max_nodes, n_characters)
 
 
 def _nodes(
     factors: pd.DataFrame, graph: nx.DiGraph, n_targets: int, n_sets: int, n_characters: dict[str, int]
 ) -> dict[str, _Node]:
+    """Radius and labels of each node, with labels of at most the given numbers of characters per line."""
     low, high = _RADIUS
     largest = max(1, int(factors["n_targets"].max()))
     nodes = {}
@@ -189,7 +193,7 @@ def _nodes(
         sets = [part for part in str(factors.loc[name, "top_sets"]).split(";") if part][:n_sets]
         n_bold = int(n_characters[name] * _CHARACTER / _BOLD)
         wrapped = textwrap.wrap(some_names(hit, n_targets), n_bold, break_on_hyphens=False) if hit and n_targets else []
-        # The area, not the radius, grows with the number
+        # The area, not the radius, is linear in the number of perturbations
         radius = np.sqrt(low**2 + (high**2 - low**2) * len(hit) / largest)
         nodes[name] = _Node(
             radius=float(radius),
@@ -202,11 +206,12 @@ def _nodes(
 def _draw_edges(
     ax: Axes, graph: nx.DiGraph, nodes: dict[str, _Node], layout: Layout, tops: np.ndarray, heights: list[float]
 ) -> None:
+    """Draw the edges, the strongest on top."""
     strongest = max((abs(weight) for _, _, weight in graph.edges(data="weight")), default=1.0)
     row_of = {name: i for i, row in enumerate(layout.rows) for name in row}
     ports = _ports(graph, nodes, layout)
     for source, target, weight in sorted(graph.edges(data="weight"), key=lambda edge: abs(edge[2])):
-        share = abs(weight) / strongest
+        relative = abs(weight) / strongest
         x_start, x_end = ports[source, target]
         points = [(x_start, tops[row_of[source]] - nodes[source].height)]
         for row, x in layout.routes[source, target]:
@@ -218,8 +223,8 @@ def _draw_edges(
                 path=_smooth(points),
                 arrowstyle="-|>,head_length=3,head_width=1.7" if weight > 0 else "|-|,widthA=0,widthB=2.4",
                 color=BLUE if weight > 0 else VERMILLION,
-                linewidth=0.6 + 1.9 * share,
-                alpha=0.45 + 0.5 * share,
+                linewidth=0.6 + 1.9 * relative,
+                alpha=0.45 + 0.5 * relative,
                 shrinkA=0,
                 shrinkB=0,
                 mutation_scale=1.7,
@@ -230,7 +235,7 @@ def _draw_edges(
 
 
 def _ports(graph: nx.DiGraph, nodes: dict[str, _Node], layout: Layout) -> dict[tuple[str, str], tuple[float, float]]:
-    """Where each edge leaves and arrives: next to each other, in the order of where they come from and go to."""
+    """Coordinates at which each edge leaves its source and enters its target, ordered so that edges do not cross there."""
     start, end = {}, {}
     for name in graph:
         leaving = sorted(
@@ -251,7 +256,7 @@ def _ports(graph: nx.DiGraph, nodes: dict[str, _Node], layout: Layout) -> dict[t
 
 
 def _smooth(points: list[tuple[float, float]]) -> Path:
-    """Curve through the points that is vertical at each of them."""
+    """Curve through the points with a vertical tangent at each of them."""
     vertices, codes = [points[0]], [Path.MOVETO]
     for (x0, y0), (x1, y1) in zip(points[:-1], points[1:], strict=True):
         if x0 == x1:

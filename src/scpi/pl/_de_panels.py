@@ -1,4 +1,4 @@
-"""What the figures of tests of genes share: one panel a group, genes by direction, names of some."""
+"""Panels of differential expression tests: one per group, with genes coloured by direction and some of them labelled."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from scpi import get
 from scpi._mudata import resolve_modality
 from scpi._slots import listed
-from scpi.pl._figure import BLUE, SMALL, VERMILLION, place_labels, shorten
+from scpi.pl._figure import BLUE, SMALL, VERMILLION, label_panels, place_labels, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from anndata import AnnData
@@ -21,36 +21,36 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FAINT = "#B8B8B8"
-# The logarithm of the smallest float: a p-value that was stored as zero is below it
-SMALLEST = float(np.log10(np.nextafter(0.0, 1.0)))
-# Points of thousands of genes would make a vector file slow to open
-MANY = 2000
+# Logarithm of the smallest positive float; a p-value that was stored as zero is smaller
+LOG10_SMALLEST = float(np.log10(np.nextafter(0.0, 1.0)))
+# Number of genes above which points are rasterized, because a vector file of so many is slow to open
+MAX_VECTOR_POINTS = 2000
 
 
 def tests_of_groups(
     data: AnnData | MuData, key: str, groups: Sequence[str] | str | None, *, n_panels: int, mod: str | None
 ) -> dict[str, pd.DataFrame]:
-    """Tests of each group that is drawn: the given ones, or those with the most genes below an adjusted p of 0.05."""
+    """Tests of the given groups, or of those with the most genes with an adjusted p-value of at most 0.05."""
     named = None if groups is None else [groups] if isinstance(groups, str) else [str(group) for group in groups]
     frame = get.de_df(data, key=key, group=named, mod=mod)
     if named is None:
-        found = (frame["pval_adj"] <= 0.05).groupby(frame["group"], observed=True).sum()
-        named = [str(group) for group in found.sort_values(ascending=False, kind="stable").index[:n_panels]]
+        n_significant = (frame["pval_adj"] <= 0.05).groupby(frame["group"], observed=True).sum()
+        named = [str(group) for group in n_significant.sort_values(ascending=False, kind="stable").index[:n_panels]]
     if frame["pval"].isna().all():
-        msg = f"The ranking under {key!r} has no p-values. A test such as `scpi.de.rank_genes` gives some."
+        msg = f"The ranking under {key!r} has no p-values. Use a test such as `scpi.de.rank_genes`."
         raise ValueError(msg)
     return {group: frame[frame["group"] == group].reset_index(drop=True) for group in named}
 
 
 def directions(frame: pd.DataFrame, pval_cutoff: float, log2fc_min: float) -> NDArray[np.int_]:
-    """1 for genes that go up, -1 for those that go down, 0 for those whose change is not significant or too small."""
+    """Direction of each gene: 1 for up, -1 for down, 0 if its change is not significant or too small."""
     fold = frame["log2fc"].to_numpy()
     passed = (frame["pval_adj"].to_numpy() <= pval_cutoff) & (np.abs(fold) >= log2fc_min)
     return np.where(passed, np.sign(fold), 0).astype(int)
 
 
 def within_axis(fold: NDArray[np.float64], limit: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Put changes above the limit just outside of the others, and say which those are."""
+    """Move changes above the limit to just outside of the others; return the changes and a mask of those moved."""
     size = np.abs(fold)
     beyond = size > limit
     edge = 1.08 * max(float(size[size <= limit].max(initial=0.0)), 1.0)
@@ -65,7 +65,7 @@ def genes_to_name(
     key: str,
     mod: str | None,
 ) -> list[str] | None:
-    """Check genes that are to be named: each has to be in one of the panels."""
+    """Names of the genes to label; a `ValueError` if one of them is in no panel."""
     if genes is None:
         return None
     wanted = [genes] if isinstance(genes, str) else [str(gene) for gene in genes]
@@ -81,7 +81,7 @@ def genes_to_name(
 def draw_genes(
     ax: Axes, x: NDArray[np.float64], y: NDArray[np.float64], direction: NDArray[np.int_], *, beyond: NDArray[np.bool_]
 ) -> None:
-    """Draw points by the direction of change, with triangles for those that lie outside of the axes."""
+    """Draw points coloured by the direction of change, with triangles for those beyond the limit."""
     for sign, colour, alpha in ((0, FAINT, 0.5), (-1, BLUE, 0.7), (1, VERMILLION, 0.7)):
         for marker, chosen in (("o", ~beyond), ("^", beyond)):
             rows = (direction == sign) & chosen
@@ -95,18 +95,9 @@ def draw_genes(
                 alpha=alpha,
                 linewidths=0,
                 zorder=2 + abs(sign),
-                rasterized=len(x) > MANY,
+                rasterized=len(x) > MAX_VECTOR_POINTS,
             )
     ax.spines[["top", "right"]].set_visible(False)
-
-
-def title_with_counts(ax: Axes, group: str, direction: NDArray[np.int_]) -> None:
-    """Name the group, and say how many genes go up and down."""
-    ax.set_title(
-        f"{shorten(group, 30)}\n{(direction > 0).sum():,} up, {(direction < 0).sum():,} down",
-        fontsize=SMALL,
-        linespacing=1.3,
-    )
 
 
 def name_genes(
@@ -119,9 +110,9 @@ def name_genes(
     genes: Sequence[str] | None,
     n_genes: int,
 ) -> None:
-    """Write the names of the given genes, or of those with the smallest p-values among the changed."""
+    """Label the given genes, or the changed genes with the smallest p-values."""
     if genes is None:
-        # Of equal p-values, as those that were stored as zero, the larger change first
+        # Ties, for example of p-values that were stored as zero, are ordered by decreasing change
         order = np.lexsort((-np.abs(frame["log2fc"].to_numpy()), frame["log10_pval"].to_numpy()))
         shown = order[direction[order] != 0][:n_genes]
     else:
@@ -129,3 +120,30 @@ def name_genes(
     if len(shown):
         ax.scatter(x[shown], y[shown], s=11, facecolors="none", edgecolors="black", linewidths=0.5, zorder=4)
         place_labels(ax, x, y, [shorten(str(gene), 16) for gene in frame["gene"].to_numpy()[shown]], shown=shown)
+
+
+def draw_tests(
+    panels: Sequence[Axes],
+    tests: Mapping[str, pd.DataFrame],
+    points: Sequence[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    pval_cutoff: float,
+    log2fc_min: float,
+    genes: Sequence[str] | None,
+    n_genes: int,
+) -> None:
+    """Draw the genes of each group at the given points, with titles, labels of the axes and names of genes.
+
+    `points` are the coordinates of the genes of each group, and a mask of those beyond the limit of an axis.
+    """
+    direction = [directions(frame, pval_cutoff, log2fc_min) for frame in tests.values()]
+    for panel, group, (x, y, beyond), sign in zip(panels, tests, points, direction, strict=True):
+        draw_genes(panel, x, y, sign, beyond=beyond)
+        counts = f"{(sign > 0).sum():,} up, {(sign < 0).sum():,} down"
+        panel.set_title(f"{shorten(group, 30)}\n{counts}", fontsize=SMALL, linespacing=1.3)
+    label_panels(panels, 3, x=xlabel, y=ylabel)
+    # Names are placed last, because their positions depend on the final layout of all panels
+    for panel, frame, (x, y, _), sign in zip(panels, tests.values(), points, direction, strict=True):
+        name_genes(panel, x, y, frame, sign, genes=genes, n_genes=n_genes)

@@ -12,7 +12,7 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._slots import listed
-from scpi.pl._figure import GREY, PALETTE, finish, panel_grid, shorten, style
+from scpi.pl._figure import GREY, PALETTE, finish_panels, label_panels, panel_grid, shorten, style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from scpi._changes import Changes
 
 _BLACK = "#222222"
-# Least distance between the labels of two doses, as a share of the axis
-_APART = 0.11
+# Minimum distance between the labels of two doses, and margin on each side, as fractions of the axis
+_MIN_DISTANCE = 0.11
 _MARGIN = 0.04
-# Room for an entry of the legend, in inches
+# Width of an entry of the legend in inches
 _ENTRY = 1.35
 
 
@@ -50,11 +50,11 @@ def dose_response(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | list[Axes] | Figure | None:
-    r"""Draw the predicted change of genes against the dose, and what was measured, a panel for each gene and context.
+    r"""Draw the predicted and the measured change of genes against the dose, one panel per gene and context.
 
-    Lines are predictions at the doses that were given to :func:`scpi.tl.predict_perturbation` (`n_between=` adds some
-    for a smooth line), dashed where these lie outside of the measured ones. Points are measured changes of the mean. The
-    axis is linear in :math:`\log(1 + \mathrm{dose})`, and its ticks are the measured doses.
+    Lines are predictions at the doses that were given to :func:`scpi.tl.predict_perturbation` (`n_between=` adds doses
+    for a smooth line), and are dashed outside of the range of the measured doses. Points are measured changes of the
+    mean. The axis is linear in :math:`\log(1 + \mathrm{dose})`, and its ticks are the measured doses.
 
     Parameters
     ----------
@@ -62,36 +62,31 @@ def dose_response(
     genes
         Gene or genes to draw; if `None`, those with the largest predicted change at the largest dose.
     perturbation
-        Perturbation to draw, in the spelling of the model; not needed where there is one.
+        Perturbation to draw, in the spelling of the model; not required if there is only one.
     context
         Context or contexts to draw; all if `None`.
     keys
-        Entry or entries of `adata.uns` that :func:`scpi.tl.predict_perturbation` wrote, or an entry for each name to
-        write in the legend: several models on the same axes.
+        Entry or entries of `adata.uns` written by :func:`scpi.tl.predict_perturbation`, for several models on the same
+        axes, or a mapping from names in the legend to entries.
     n_genes
-        Number of genes to draw where they are not chosen.
+        Number of genes to draw if `genes=None`.
     confidence
-        Level of the intervals of the measured changes: normal, from the standard error over cells. They hold where cells
-        were drawn independently, and say nothing of differences between wells or donors.
+        Level of the confidence intervals of the measured changes. They are normal, from the standard error over cells,
+        which assumes independent cells: differences between wells or donors are not included.
     %(mod)s
-    %(ax)s
-        Takes a single gene in a single context.
-    %(figsize)s
-    %(show)s
-    %(return_fig)s
+    %(panels_ax)s
 
     Returns
     -------
-    The axes, a list of them if there are several, by gene and then by context, if the figure is not shown; or the figure
+    The axes (a list, by gene and then by context, if there are several panels) if the figure is not shown, or the figure
     if `return_fig=True`.
 
     Raises
     ------
-    KeyError
-        If the data holds no such result.
+    %(result_KeyError)s
     ValueError
-        If the result has no doses; a gene, perturbation or context is not in it; there are several perturbations; the
-        results are of different layers; a number is out of its range; or `ax` is given for several panels.
+        If a result has no doses or no such gene, perturbation or context, `perturbation` is required but not given, the
+        results are of different layers, a number is out of range, or `ax` is given for several panels.
 
     Examples
     --------
@@ -120,66 +115,65 @@ def dose_response(
     else:
         names = among(adata.var_names.astype(str).tolist(), genes, "gene")
     width = NormalDist().inv_cdf(0.5 + confidence / 2)
-    shown = [(str(gene), name) for gene in names for name in contexts]
+    pairs = [(str(gene), name) for gene in names for name in contexts]
     n_columns = 3 if len(contexts) == 1 else min(len(contexts), 4)
     with style():
-        size = (3.4, 2.5) if len(shown) == 1 else (2.36, 1.9)
-        figure, panels = panel_grid(len(shown), ax, figsize, size=size, n_columns=n_columns)
-        for panel, (gene, name) in zip(panels, shown, strict=True):
+        size = (3.4, 2.5) if len(pairs) == 1 else (2.36, 1.9)
+        figure, panels = panel_grid(len(pairs), ax, figsize, size=size, n_columns=n_columns)
+        for panel, (gene, name) in zip(panels, pairs, strict=True):
             row = int(adata.var_names.astype(str).get_loc(gene))
             _panel(panel, results, row, label, name, width=width)
             panel.set_title(shorten(gene if name is None else f"{gene}, {name}", 36))
         _share_limits(panels, len(contexts))
-        for i, panel in enumerate(panels):
-            panel.set_xlabel(f"Dose of {shorten(label, 24)}" if i + n_columns >= len(panels) else "")
-            panel.set_ylabel("Change of the mean" if i % n_columns == 0 else "")
+        label_panels(panels, n_columns, x=f"Dose of {shorten(label, 24)}", y="Change of the mean")
         _legend(figure if ax is None else ax, panels, list(results), confidence)
-        return finish(figure, panels[0] if len(panels) == 1 else panels, ax=ax, show=show, return_fig=return_fig)
+        return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 
 def _read(adata: AnnData, keys: str | Sequence[str] | Mapping[str, str]) -> dict[str, Changes]:
-    """Results by the names to write in the legend: those of the models, if they tell them apart."""
+    """Results by their names in the legend: given names, or names of the models if these are unique, or else keys."""
     entries = [keys] if isinstance(keys, str) else list(keys.values() if hasattr(keys, "values") else keys)
     if not entries or len(entries) > len(PALETTE):
         msg = f"`keys` must name 1 to {len(PALETTE)} results, got {len(entries)}."
         raise ValueError(msg)
-    found = [read_changes(adata, key) for key in entries]
-    without = [key for key, changes in zip(entries, found, strict=True) if Key.obs.DOSE not in changes.conditions]
+    results = [read_changes(adata, key) for key in entries]
+    without = [key for key, changes in zip(entries, results, strict=True) if Key.obs.DOSE not in changes.conditions]
     if without:
         msg = f"The predictions under {listed(without)} have no doses: set up the model with `dose_key`."
         raise ValueError(msg)
-    if len({str(changes.params.get("layer")) for changes in found}) > 1:
-        msg = f"The results {listed(entries)} are of different layers, and cannot be drawn on the same axes."
+    if len({str(changes.params.get("layer")) for changes in results}) > 1:
+        msg = f"The results {listed(entries)} are of different layers and cannot be drawn on the same axes."
         raise ValueError(msg)
-    models = [str(changes.params.get("model", key)) for key, changes in zip(entries, found, strict=True)]
+    models = [str(changes.params.get("model", key)) for key, changes in zip(entries, results, strict=True)]
     names = list(keys) if hasattr(keys, "keys") else models if len(set(models)) == len(models) else entries
-    return dict(zip(map(str, names), found, strict=True))
+    return dict(zip(map(str, names), results, strict=True))
 
 
-def _one_perturbation(results: Mapping[str, Changes], wanted: str | None) -> str:
+def _one_perturbation(results: Mapping[str, Changes], perturbation: str | None) -> str:
+    """Label of the given perturbation, or of the only one that all results have."""
     first, *others = (set(changes.conditions[Key.obs.PERTURBATION]) for changes in results.values())
-    there = sorted(first.intersection(*others))
-    chosen = among(there, wanted, "predicted perturbation")
+    shared = sorted(first.intersection(*others))
+    chosen = among(shared, perturbation, "predicted perturbation")
     if len(chosen) != 1:
-        msg = f"Choose one `perturbation`: the results have {listed(there)} in common."
+        msg = f"Choose one `perturbation`: the results have {listed(shared)} in common."
         raise ValueError(msg)
     return chosen[0]
 
 
 def _shared_contexts(
-    results: Mapping[str, Changes], label: str, wanted: str | Sequence[str] | None
+    results: Mapping[str, Changes], label: str, context: str | Sequence[str] | None
 ) -> list[str | None]:
-    """Contexts to draw, which all results have; `None` alone where they have none."""
-    found = [_rows(changes.conditions, label) for changes in results.values()]
-    has_contexts = [Key.obs.CONTEXT in rows for rows in found]
+    """Contexts to draw, which all results have; `[None]` if the results have no contexts."""
+    conditions = [_rows(changes.conditions, label) for changes in results.values()]
+    has_contexts = [Key.obs.CONTEXT in rows for rows in conditions]
     undivided: list[str | None] = [None]
-    if not any(has_contexts) and wanted is None:
+    if not any(has_contexts) and context is None:
         return undivided
     if not all(has_contexts):
-        msg = "`context` divides the predictions, but not all of the results have contexts."
+        msg = "Predictions cannot be drawn by `context`: not all of the results have contexts."
         raise ValueError(msg)
-    first, *others = (list(dict.fromkeys(rows[Key.obs.CONTEXT])) for rows in found)
-    shared = among([name for name in first if all(name in other for other in others)], wanted, "context")
+    first, *others = (list(dict.fromkeys(rows[Key.obs.CONTEXT])) for rows in conditions)
+    shared = among([name for name in first if all(name in other for other in others)], context, "context")
     if not shared:
         msg = f"The results have no context in common: the first has {listed(first)}, the next {listed(others[0])}."
         raise ValueError(msg)
@@ -187,7 +181,7 @@ def _shared_contexts(
 
 
 def _rows(table: pd.DataFrame, label: str, context: str | None = None) -> pd.DataFrame:
-    """Rows of a perturbation, and of a context, by their dose."""
+    """Rows of a perturbation, and of a context if it is given, ordered by dose."""
     keep = table[Key.obs.PERTURBATION] == label
     if context is not None:
         keep &= table[Key.obs.CONTEXT] == context
@@ -195,7 +189,7 @@ def _rows(table: pd.DataFrame, label: str, context: str | None = None) -> pd.Dat
 
 
 def _most_changed(changes: Changes, label: str, contexts: Sequence[str | None], n_genes: int) -> NDArray[np.intp]:
-    """Genes by their largest change at the largest dose of any context."""
+    """Genes with the largest absolute change at the largest dose, over all contexts."""
     last = [_rows(changes.conditions, label, name).index[-1] for name in contexts]
     return np.argsort(-np.abs(changes.predicted[:, last]).max(axis=1), kind="stable")[:n_genes]
 
@@ -203,10 +197,10 @@ def _most_changed(changes: Changes, label: str, contexts: Sequence[str | None], 
 def _panel(
     ax: Axes, results: Mapping[str, Changes], row: int, label: str, context: str | None, *, width: float
 ) -> None:
-    """One gene in one context."""
+    """Draw one gene in one context."""
     ax.axhline(0, color="#DDDDDD", lw=0.6, zorder=0)
-    drawn: list[Any] = []
-    # The first model that is named is on top
+    doses: list[Any] = []
+    # The first model is drawn on top
     for order, (name, changes) in enumerate(results.items()):
         table = _rows(changes.conditions, label, context)
         dose, change = table[Key.obs.DOSE].to_numpy(), changes.predicted[row, table.index]
@@ -220,37 +214,37 @@ def _panel(
             ax.plot(dose[part], change[part], ls="--" if dashed else "-", label=name, **style_of)
         if len(dose) == 1:
             ax.plot(dose, change, "s", ms=3.5, mew=0, color=PALETTE[order], label=name)
-        drawn.append(dose)
-    # The cells are the same for all models, unless one was given no perturbed cells
-    changes = max(results.values(), key=lambda one: len(_rows(one.measured_conditions, label, context)))
+        doses.append(dose)
+    # All models have the same measured cells, except for one that was given no perturbed cells
+    changes = max(results.values(), key=lambda result: len(_rows(result.measured_conditions, label, context)))
     table = _rows(changes.measured_conditions, label, context)
     dose = table[Key.obs.DOSE].to_numpy(dtype=np.float64)
     if len(dose):
         change, error = changes.measured[row, table.index], width * changes.standard_error[row, table.index]
         ax.errorbar(dose, change, error, fmt="o", ms=3, mew=0, elinewidth=0.8, color=_BLACK, zorder=3, label="measured")
-    _dose_axis(ax, dose, np.concatenate([*drawn, dose]))
+    _dose_axis(ax, dose, np.concatenate([*doses, dose]))
     ax.locator_params(axis="y", nbins=5)
     ax.spines[["top", "right"]].set_visible(False)
 
 
 def _parts(extrapolated: NDArray[np.bool_]) -> list[tuple[slice, bool]]:
-    """Stretches of a line that are dashed or not: dashed from and to any point that is extrapolated."""
+    """Segments of a line and whether they are dashed, as on both sides of each extrapolated point."""
     dashed = extrapolated[:-1] | extrapolated[1:]
     turns = [0, *(np.flatnonzero(np.diff(dashed)) + 1).tolist(), len(dashed)]
     return [(slice(a, b + 1), bool(dashed[a])) for a, b in zip(turns[:-1], turns[1:], strict=True) if b > a]
 
 
 def _dose_axis(ax: Axes, measured: NDArray[np.float64], everywhere: NDArray[np.float64]) -> None:
-    """Logarithm of the dose plus 1, with a tick at each measured dose, and labels where there is room."""
+    """Scale the axis by the logarithm of the dose plus 1, with a tick at each measured dose and labels that do not overlap."""
     low, high = np.log1p(everywhere.min()), np.log1p(everywhere.max())
     span = float(high - low) or 1.0
     ax.set_xscale("function", functions=(np.log1p, np.expm1))
     ax.set_xlim(*np.expm1([low - _MARGIN * span, high + _MARGIN * span]))
-    # The ends are named first, then the largest doses
+    # The ends are labelled first, then the doses in decreasing order
     ends = [everywhere.max(), *(measured[[-1]] if len(measured) else []), everywhere.min()]
     labelled: list[float] = []
     for dose in [*ends, *measured[::-1]]:
-        if all(abs(np.log1p(dose) - np.log1p(other)) >= _APART * span for other in labelled):
+        if all(abs(np.log1p(dose) - np.log1p(other)) >= _MIN_DISTANCE * span for other in labelled):
             labelled.append(float(dose))
     ax.set_xticks(labelled, [format(dose, "g") for dose in labelled])
     ax.set_xticks([dose for dose in measured if dose not in labelled], minor=True)
@@ -259,7 +253,7 @@ def _dose_axis(ax: Axes, measured: NDArray[np.float64], everywhere: NDArray[np.f
 
 
 def _share_limits(panels: Sequence[Axes], n_contexts: int) -> None:
-    """The same scale for all contexts of a gene."""
+    """Set the same limits for all contexts of a gene."""
     for start in range(0, len(panels), n_contexts):
         of_gene = panels[start : start + n_contexts]
         limits = np.array([panel.get_ylim() for panel in of_gene])
@@ -268,7 +262,7 @@ def _share_limits(panels: Sequence[Axes], n_contexts: int) -> None:
 
 
 def _legend(on: Figure | Axes, panels: Sequence[Axes], names: Sequence[str], confidence: float) -> None:
-    """Say what the lines and points mean, beside the panels where they are ours."""
+    """Add a legend of the lines and points, outside of the panels if `on` is a figure."""
     handles = [Line2D([], [], color=color, lw=1.2, label=name) for name, color in zip(names, PALETTE, strict=False)]
     lines = [line for panel in panels for line in panel.lines]
     if any(line.get_linestyle() == "--" for line in lines):
@@ -276,8 +270,8 @@ def _legend(on: Figure | Axes, panels: Sequence[Axes], names: Sequence[str], con
     if any(panel.containers for panel in panels):
         text = f"measured, {100 * confidence:g} % interval"
         handles.append(Line2D([], [], color=_BLACK, lw=0.8, marker="o", ms=3, mew=0, label=text))
-    place: dict[str, Any] = {"loc": "best"}
+    position: dict[str, Any] = {"loc": "best"}
     if isinstance(on, plt.Figure):
         n_columns = int(np.clip(on.get_figwidth() / _ENTRY, 1, len(handles)))
-        place = {"loc": "outside upper center", "ncols": n_columns}
-    on.legend(handles=handles, handlelength=1.6, columnspacing=1.2, borderaxespad=0.2, **place)
+        position = {"loc": "outside upper center", "ncols": n_columns}
+    on.legend(handles=handles, handlelength=1.6, columnspacing=1.2, borderaxespad=0.2, **position)

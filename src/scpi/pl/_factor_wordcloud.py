@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.font_manager import findfont
 
+from scpi._changes import among
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._optional import import_extra
-from scpi._slots import listed, read_result
-from scpi.pl._figure import finish, panel_grid, shorten, some_names, style
+from scpi._slots import read_result
+from scpi.pl._figure import finish_panels, panel_grid, shorten, some_names, style
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,78 +20,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Words of the names of gene sets that say where a set is from or what all sets have in common
+# Words in names of gene sets that name the collection, or that many sets have in common
 _STOP_WORDS = frozenset(
-    {
-        "a",
-        "activation",
-        "activity",
-        "an",
-        "and",
-        "biocarta",
-        "biological",
-        "by",
-        "cell",
-        "cellular",
-        "dn",
-        "down",
-        "during",
-        "expression",
-        "for",
-        "from",
-        "function",
-        "gene",
-        "genes",
-        "go",
-        "gobp",
-        "gocc",
-        "gomf",
-        "hallmark",
-        "hsa",
-        "in",
-        "induced",
-        "into",
-        "involved",
-        "involving",
-        "kegg",
-        "mediated",
-        "metabolic",
-        "module",
-        "negative",
-        "of",
-        "on",
-        "or",
-        "pathway",
-        "pathways",
-        "pid",
-        "positive",
-        "process",
-        "processes",
-        "protein",
-        "proteins",
-        "reaction",
-        "reactions",
-        "reactome",
-        "regulated",
-        "regulation",
-        "regulator",
-        "response",
-        "set",
-        "signal",
-        "signaling",
-        "signalling",
-        "system",
-        "target",
-        "targets",
-        "the",
-        "to",
-        "up",
-        "v1",
-        "v2",
-        "via",
-        "with",
-        "wp",
-    }
+    """
+    a activation activity an and biocarta biological by cell cellular dn down during expression for from function
+    gene genes go gobp gocc gomf hallmark hsa in induced into involved involving kegg mediated metabolic module
+    negative of on or pathway pathways pid positive process processes protein proteins reaction reactions reactome
+    regulated regulation regulator response set signal signaling signalling system target targets the to up v1 v2
+    via with wp
+    """.split()  # noqa: SIM905 (a list of 68 quoted words is hard to read)
 )
 _ACCESSION = re.compile(r"\(?\b(GO:\d+|R-[A-Z]{3}-\d+)\)?")
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#444444")
@@ -110,9 +48,9 @@ def factor_wordcloud(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | list[Axes] | Figure | None:
-    """Draw the words in the names of the gene sets that each causal factor is built from.
+    """Draw a word cloud of the names of the gene sets of each causal factor.
 
-    A word counts one for the first set, a half for the second, a third for the third, and so on. Needs the extra
+    A word has weight 1 in the first set of a factor, 1/2 in the second, 1/3 in the third, and so on. Requires the extra
     `wordcloud`.
 
     Parameters
@@ -122,44 +60,34 @@ def factor_wordcloud(
     factors
         Factors to draw; if `None`, those that the most perturbations act on.
     n_panels
-        Most factors to draw, where they are not chosen.
+        Maximum number of factors to draw if `factors=None`.
     n_words
-        Most words in a cloud.
+        Maximum number of words per cloud.
     stop_words
-        Words to leave out, besides those that names of gene sets have in common ("regulation", "pathway").
-    key
-        Entry of `adata.uns` to draw.
-    %(ax)s
-        Takes a single factor.
-    %(panels_figsize)s
+        Words to omit, in addition to those that are common in names of gene sets ("regulation", "pathway").
+    %(result_key)s
+    %(panels_ax)s
+
+    %(panels_Returns)s
 
     Raises
     ------
     ImportError
         If the package `wordcloud` is not installed.
-    KeyError
-        If the data holds no such result.
+    %(result_KeyError)s
     ValueError
-        If a factor is unknown, no factor has gene sets, or `ax` is given for several.
+        If a factor is unknown or has no gene sets, no factor has gene sets, or `ax` is given for several factors.
     """
     wordcloud = import_extra("wordcloud", extra="wordcloud")
     table = read_result(adata, key, tool=Key.uns.CAUSAL_GRAPH, part="factors")["factors"].set_index("factor")
-    left_out = _STOP_WORDS | {word.lower() for word in stop_words}
-    words = {str(factor): _words(sets, left_out) for factor, sets in table["top_sets"].items()}
-    if factors is None:
-        ranked = table["n_targets"].sort_values(ascending=False, kind="stable").index
-        chosen = [str(factor) for factor in ranked if words[str(factor)]][:n_panels]
-        if not chosen:
-            msg = f"No factor in `adata.uns[{key!r}]` has gene sets with words to draw."
-            raise ValueError(msg)
-    else:
-        chosen = [factors] if isinstance(factors, str) else [str(factor) for factor in factors]
-        unknown = [factor for factor in chosen if not words.get(factor)]
-        if unknown or not chosen:
-            msg = (
-                f"No words of the factors {listed(unknown)}: there are some of {listed(f for f in words if words[f])}."
-            )
-            raise ValueError(msg)
+    omitted = _STOP_WORDS | {word.lower() for word in stop_words}
+    words = {str(factor): _words(sets, omitted) for factor, sets in table["top_sets"].items()}
+    ranked = table["n_targets"].sort_values(ascending=False, kind="stable").index
+    with_words = [str(factor) for factor in ranked if words[str(factor)]]
+    if not with_words:
+        msg = f"No factor in `adata.uns[{key!r}]` has gene sets with words to draw."
+        raise ValueError(msg)
+    chosen = with_words[:n_panels] if factors is None else among(with_words, factors, "factor with gene sets")
     with style():
         figure, panels = panel_grid(len(chosen), ax, figsize, size=(2.36, 1.75), n_columns=3)
         for panel, factor in zip(panels, chosen, strict=True):
@@ -172,25 +100,26 @@ def factor_wordcloud(
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set(color="#CCCCCC")
             hit = [part for part in str(table.loc[factor, "targets"]).split(";") if part]
-            about = f": {some_names(hit, 2)}" if hit else ""
-            panel.set_title(shorten(f"{factor.replace('_', ' ').capitalize()}{about}", 34))
-        return finish(figure, panels[0] if len(panels) == 1 else panels, ax=ax, show=show, return_fig=return_fig)
+            suffix = f": {some_names(hit, 2)}" if hit else ""
+            panel.set_title(shorten(f"{factor.replace('_', ' ').capitalize()}{suffix}", 34))
+        return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 
-def _words(sets: Any, left_out: frozenset[str]) -> dict[str, float]:
+def _words(sets: Any, omitted: frozenset[str]) -> dict[str, float]:
+    """Weights of the words in the names of sets, which semicolons separate."""
     weight: dict[str, float] = {}
     spelling: dict[str, str] = {}
     for rank, name in enumerate((part for part in str(sets).split(";") if part), start=1):
         text = _ACCESSION.sub(" ", name.replace("_", " "))
-        # Names that are all in capitals say nothing about which words are abbreviations
-        found = re.findall(r"[A-Za-z][A-Za-z0-9-]*", text.lower() if text.isupper() else text)
-        for word in {word.lower(): word for word in found}.values():
-            if word.lower() not in left_out and len(word) > 1:
+        # In a name that is all in capitals, abbreviations cannot be distinguished from words
+        tokens = re.findall(r"[A-Za-z][A-Za-z0-9-]*", text.lower() if text.isupper() else text)
+        for word in {word.lower(): word for word in tokens}.values():
+            if word.lower() not in omitted and len(word) > 1:
                 shown = spelling.setdefault(word.lower(), word if not word.istitle() else word.lower())
                 weight[shown] = weight.get(shown, 0.0) + 1.0 / rank
     return weight
 
 
 def _colour(word: str, **_: Any) -> str:
-    # The same colour for a word wherever it stands
+    # A word has the same colour in all clouds
     return _COLOURS[int(np.frombuffer(word.encode().ljust(4, b" ")[:4], dtype=np.uint8).sum()) % len(_COLOURS)]

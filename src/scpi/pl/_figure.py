@@ -1,4 +1,4 @@
-"""What the figures share: sizes, colours, names of sets that fit, and what is returned."""
+"""Parts that all figures share: sizes, colours, axes and their labels, shortened names, and the return value."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
     from matplotlib.text import Text
     from numpy.typing import NDArray
 
-# Width of a page in a journal, 180 mm: fonts are chosen to be read at that width
+# Width of a journal page in inches, 180 mm; fonts are legible at that width
 PAGE_WIDTH = 7.08
 FONT = 8.0
 SMALL = 7.0
-# Okabe and Ito, distinct with any colour vision
+# Okabe and Ito: distinguishable with any type of colour vision
 BLUE, VERMILLION, ORANGE, GREY = "#0072B2", "#D55E00", "#E69F00", "#7F7F7F"
 GREEN, PURPLE, SKY = "#009E73", "#CC79A7", "#56B4E9"
 PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
@@ -41,7 +42,7 @@ _STYLE: dict[Any, Any] = {
     "legend.fontsize": SMALL,
     "legend.frameon": False,
 }
-# "(GO:0006955)" and "R-HSA-1280215" say nothing to a reader
+# Accessions such as "(GO:0006955)" and "R-HSA-1280215" are removed from names
 _ACCESSION = re.compile(r"\s*\(?\b(GO:\d+|R-[A-Z]{3}-\d+)\)?\s*$")
 _COLLECTION = re.compile(r"^(HALLMARK|GOBP|GOCC|GOMF|GO|KEGG|KEGG_MEDICUS|REACTOME|WP|BIOCARTA|PID)_")
 _ABBREVIATIONS = {
@@ -54,12 +55,12 @@ _ABBREVIATIONS = {
 
 
 def style() -> AbstractContextManager[None]:
-    """Fonts and lines of the figures, for the time that they are drawn."""
+    """Context manager that sets the fonts and line widths of the figures."""
     return mpl.rc_context(_STYLE)
 
 
 def new_axes(ax: Axes | None, figsize: tuple[float, float]) -> tuple[Figure, Axes]:
-    """Take the given axes, or make a figure."""
+    """Return the given axes and their figure, or create both."""
     if ax is not None:
         return ax.get_figure(root=True), ax  # type: ignore[return-value]
     figure, ax = plt.subplots(figsize=figsize, layout="constrained")
@@ -69,10 +70,10 @@ def new_axes(ax: Axes | None, figsize: tuple[float, float]) -> tuple[Figure, Axe
 def panel_grid(
     n: int, ax: Axes | None, figsize: tuple[float, float] | None, *, size: tuple[float, float], n_columns: int
 ) -> tuple[Figure, list[Axes]]:
-    """Make a grid of panels, or take the given axes for a single one."""
+    """Create a grid of `n` panels, each of the given size in inches, or use the given axes for a single panel."""
     if ax is not None:
         if n != 1:
-            msg = f"`ax` holds one panel, but there are {n}: choose one, or leave `ax` out."
+            msg = f"`ax` can hold one panel, but there are {n}: choose one, or omit `ax`."
             raise ValueError(msg)
         return ax.get_figure(root=True), [ax]  # type: ignore[return-value]
     n_columns = min(n, n_columns)
@@ -85,6 +86,21 @@ def panel_grid(
     return figure, list(grid.ravel()[:n])
 
 
+def label_panels(panels: Sequence[Axes], n_columns: int, *, x: str, y: str = "") -> None:
+    """Label the x axis of the lowest panel of each column, and the y axis of the first panel of each row."""
+    n_columns = min(n_columns, len(panels))
+    for i, panel in enumerate(panels):
+        panel.set_xlabel(x if i + n_columns >= len(panels) else "")
+        panel.set_ylabel(y if i % n_columns == 0 else "")
+
+
+def colour_bar(figure: Figure, mappable: ScalarMappable, ax: Axes | Sequence[Axes], label: str, **options: Any) -> None:
+    """Add a colour bar without an outline beside the axes; `options` are those of `Figure.colorbar`."""
+    bar = figure.colorbar(mappable, ax=ax, **options)
+    bar.set_label(label)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+
+
 def finish(figure: Figure, axes: Any, *, ax: Axes | None, show: bool | None, return_fig: bool) -> Any:
     """Show the figure, or return it or its axes."""
     if return_fig:
@@ -95,15 +111,24 @@ def finish(figure: Figure, axes: Any, *, ax: Axes | None, show: bool | None, ret
     return axes
 
 
+def finish_panels(
+    figure: Figure, panels: list[Axes], *, ax: Axes | None, show: bool | None, return_fig: bool
+) -> Axes | list[Axes] | Figure | None:
+    """Show the figure, or return it or its panels; a single panel is not returned as a list."""
+    return finish(figure, panels[0] if len(panels) == 1 else panels, ax=ax, show=show, return_fig=return_fig)  # type: ignore[no-any-return]
+
+
 def shorten(text: str, n: int) -> str:
-    """Cut a text to `n` characters, the last of them an ellipsis where something was cut."""
+    """Cut a text to `n` characters; if it is longer, the last of them is an ellipsis."""
     return text if len(text) <= n else text[: n - 1].rstrip(" ,-") + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def set_labels(names: Iterable[str], n: int = 40, *, abbreviate: bool = False) -> list[str]:
-    """Names of gene sets for a reader: without collection and accession, shortened, and still distinct.
+    """Remove the collection and the accession from names of gene sets, and cut them to `n` characters.
 
-    Thousands of names begin with the same words; `abbreviate` keeps what follows them in sight where room is short.
+    Names that are equal after they are cut keep their last characters, which distinguish them. Many names begin with
+    the same words; with `abbreviate`, these words are abbreviated in names of more than `n` characters, so that more of
+    the rest is shown.
     """
     names = [str(name) for name in names]
     collections = {match[1] if (match := _COLLECTION.match(name)) else "" for name in names}
@@ -118,7 +143,7 @@ def set_labels(names: Iterable[str], n: int = 40, *, abbreviate: bool = False) -
                 text = re.sub(rf"^{words} ", f"{short_form} ", text, flags=re.IGNORECASE)
         plain.append(text)
     short = [shorten(text, n) for text in plain]
-    # Two names that differ only where they were cut keep their ends instead of their middles
+    # Names that would be equal lose their middle instead of their end
     for i, label in enumerate(short):
         if short.count(label) > 1:
             tail = n // 3
@@ -127,13 +152,13 @@ def set_labels(names: Iterable[str], n: int = 40, *, abbreviate: bool = False) -
 
 
 def some_names(names: Sequence[str], n: int) -> str:
-    """List the first `n` names and say how many more there are."""
+    """List the first `n` names and the number of further names."""
     more = len(names) - n
     return ", ".join(names[:n]) + (f", +{more}" if more > 0 else "")
 
 
 def symmetric_limit(values: NDArray[np.float64]) -> float:
-    """Limit of a colour scale around zero that one extreme value does not flatten."""
+    """Limit of a colour scale that is symmetric around zero: the 98th percentile of the absolute values."""
     finite = np.abs(values[np.isfinite(values)])
     if finite.size == 0:
         return 1.0
@@ -144,34 +169,34 @@ def symmetric_limit(values: NDArray[np.float64]) -> float:
 def place_labels(
     ax: Axes, x: NDArray[np.float64], y: NDArray[np.float64], labels: Sequence[str], *, shown: NDArray[np.intp]
 ) -> list[Text]:
-    """Write labels next to some of the points, with a line to the point where they are not next to it.
+    """Label some of the points, with a line from each label to its point.
 
-    A label goes where it covers the fewest points, and neither another label nor the frame; it is left out where there
-    is no such place.
+    A label is placed where it covers the fewest points and overlaps neither another label nor the frame. If there is no
+    such position, the label is omitted.
 
     Parameters
     ----------
     ax
-        Axes that hold the points.
+        Axes that contain the points.
     x, y
-        All points.
+        Coordinates of all points.
     labels
-        A label for each of the points in `shown`.
+        One label per point in `shown`.
     shown
-        Indices of the points to label, the most important first.
+        Indices of the points to label, in the order of their priority.
 
     Returns
     -------
-    The labels that were written.
+    The labels that were placed.
     """
     figure = ax.get_figure(root=True)
     assert figure is not None  # for the type checker
-    # Positions in pixels are right only once the layout of the figure is
+    # Positions in pixels are correct only after the layout has been computed
     figure.draw_without_rendering()
     frame = ax.get_window_extent()
     pixels = figure.dpi / 72.0
     points = ax.transData.transform(np.column_stack([x, y]))
-    taken = [text.get_window_extent() for text in ax.texts]
+    occupied = [text.get_window_extent() for text in ax.texts]
     angles = np.deg2rad([45, 135, -45, -135, 0, 180, 90, -90, 20, 160, -20, -160])
     offsets = [(r * np.cos(angle), r * np.sin(angle)) for r in (5, 11, 18, 26, 36, 48) for angle in angles]
     placed: list[Text] = []
@@ -181,24 +206,24 @@ def place_labels(
         probe.remove()
         best: tuple[float, Any] = (np.inf, None)
         for dx, dy in offsets:
-            # -1, 0 or 1: the side of the point that the label is on
+            # Side of the point on which the label lies: -1, 0 or 1
             across, up = int(np.sign(np.round(dx))), int(np.sign(np.round(dy)))
             left = points[index, 0] + dx * pixels + (across - 1) / 2 * size.width
             bottom = points[index, 1] + dy * pixels + (up - 1) / 2 * size.height
             box = Bbox.from_bounds(left, bottom, size.width, size.height)
             inside = frame.x0 < box.x0 and box.x1 < frame.x1 and frame.y0 < box.y0 and box.y1 < frame.y1
-            if not inside or any(box.overlaps(other) for other in taken):
+            if not inside or any(box.overlaps(other) for other in occupied):
                 continue
             covered = ((points > np.subtract(box.min, 2)) & (points < np.add(box.max, 2))).all(axis=1).sum()
-            # Far away costs as well: five points of distance weigh as much as a covered one
+            # Five points (1/72 inch) of distance cost as much as one covered data point
             cost = covered + np.hypot(dx, dy) / 5.0
             if cost < best[0]:
                 best = cost, (dx, dy, across, up, box)
         if best[1] is None:
             continue
         dx, dy, across, up, box = best[1]
-        # A little room, or two names side by side read as one
-        taken.append(box.padded(1.5 * pixels))
+        # Padding, so that two labels side by side do not read as one
+        occupied.append(box.padded(1.5 * pixels))
         placed.append(
             ax.annotate(
                 label,

@@ -7,8 +7,10 @@ from matplotlib.colors import PowerNorm
 
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._slots import listed, read_result
-from scpi.pl._impact_heatmap import POWER, SHOWN, choose, draw, scaled_by_set
+from scpi._slots import read_result
+from scpi.pl._checks import check_choice
+from scpi.pl._figure import shorten
+from scpi.pl._set_heatmap import POWER, SHOWN, choose, draw, scaled_by_set
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,38 +45,30 @@ def gene_set_impact(
 ) -> Axes | Figure | None:
     """Draw a heatmap of the impact of gene sets on latent units.
 
-    A dot marks an impact that is significant. Units and sets stand next to similar ones.
+    Dots mark significant impacts. Similar units, and similar sets, are next to each other.
 
     Parameters
     ----------
     %(adata)s
         :func:`scpi.tl.gene_set_impact` has been run on it.
-    units
-        Units to draw, in this order; if `None`, those with the largest values.
-    sets
-        Gene sets to draw, in this order; if `None`, the first of each unit, then the second, and so on.
-    n_units
-        Most units to draw, where they are not chosen.
-    n_sets
-        Most gene sets to draw, where they are not chosen.
+    %(impact_units)s
     values
-        What to draw: the z-score, that less the means of its unit and its set, or the statistic itself.
+        `"zscore"`, `"specificity"` (the z-score minus the means of its unit and of its set) or `"impact"` (the statistic).
     style
-        `"paper"` draws the impacts as Kinalis et al. (BMC Bioinformatics 20, 2019) do: scaled to 0 to 1 within each set,
-        in grey to the power of 5, and only units that reach 0.7 in a set. Some unit is then black for every set, noise
-        included, so nothing is marked.
-    pval_cutoff
-        Largest adjusted p-value that is marked.
-    key
-        Entry of `adata.uns` to draw.
-    %(panel_ax)s
+        `"paper"` draws impacts in the style of Kinalis et al. (BMC Bioinformatics 20, 2019): scaled to between 0 and 1
+        within each set, in grey to the power of 5, and only units with a scaled impact above 0.7. At least one unit is
+        then black for every set, even if impacts are noise, and no dots are drawn.
+    %(significant_pval_cutoff)s
+    %(result_key)s
+    %(figure_ax)s
+
+    %(axes_Returns)s
 
     Raises
     ------
-    KeyError
-        If the data holds no such result.
+    %(result_KeyError)s
     ValueError
-        If a unit or a set was not scored, or a word is unknown.
+        If there is no such unit or set, or `values` or `style` is unknown.
 
     Examples
     --------
@@ -85,12 +79,8 @@ def gene_set_impact(
     >>> scpi.tl.gene_set_impact(adata, key="loadings")
     >>> axes = scpi.pl.gene_set_impact(adata, show=False)
     """
-    if values not in _LABEL:
-        msg = f"`values` must be one of {listed(_LABEL)}, but is {values!r}."
-        raise ValueError(msg)
-    if style not in (None, "paper"):
-        msg = f"`style` must be None or 'paper', but is {style!r}."
-        raise ValueError(msg)
+    check_choice("values", values, _LABEL)
+    check_choice("style", style, ["paper"], optional=True)
     stored = read_result(adata, key, tool=Key.uns.GENE_SET_IMPACT, part="zscore")
     paper = style == "paper"
     table = scaled_by_set(np.asarray(stored["impact"])) if paper else np.asarray(stored[values])
@@ -104,7 +94,7 @@ def gene_set_impact(
         colours = {"cmap": "Greys", "norm": PowerNorm(POWER, 0.0, 1.0), "ticks": (0.5, SHOWN, 0.8, 0.9, 1.0)}
     return draw(
         table[part].T,
-        [str(stored["units"][i]) for i in rows],
+        [shorten(str(stored["units"][i]), 24) for i in rows],
         [str(stored["sets"][i]) for i in columns],
         marks=None if paper else adjusted <= pval_cutoff,
         label="Impact, 0 to 1 in each set" if paper else _LABEL[values],

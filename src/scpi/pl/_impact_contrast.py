@@ -6,9 +6,10 @@ import numpy as np
 
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._slots import listed, read_result
-from scpi.pl._figure import DIVERGING
-from scpi.pl._impact_heatmap import OVERLAID, choose, draw, scaled_by_set
+from scpi._slots import read_result
+from scpi.pl._checks import check_choice
+from scpi.pl._figure import DIVERGING, shorten
+from scpi.pl._set_heatmap import OVERLAID, choose, draw, scaled_by_set
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,43 +40,36 @@ def impact_contrast(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | Figure | None:
-    """Draw a heatmap of the difference of impacts between two groups of cells: red is more in the target.
+    """Draw a heatmap of the difference of impacts between two groups of cells; red is higher in the target.
 
-    A dot marks a difference that is significant both against gene sets of the same expression and between the cells, or
-    the donors, of the two groups.
+    Dots mark differences that are significant both against gene sets of the same expression and between the cells (or
+    the donors) of the two groups.
 
     Parameters
     ----------
     %(adata)s
         :func:`scpi.tl.impact_contrast` has been run on it.
-    units
-        Units to draw, in this order; if `None`, those with the largest values.
-    sets
-        Gene sets to draw, in this order; if `None`, the first of each unit, then the second, and so on.
-    n_units
-        Most units to draw, where they are not chosen.
-    n_sets
-        Most gene sets to draw, where they are not chosen.
+    %(impact_units)s
     values
-        What to draw: the z-score, which puts units and sets of any scale side by side, or the difference itself.
+        `"zscore"`, which is comparable between units and sets of different scale, or `"difference"`.
     style
-        `"paper"` draws as Kinalis et al. (BMC Bioinformatics 20, 2019) do: differences over the largest of the set, and
-        only where the impact in all cells, scaled to 0 to 1 within the set, is above 0.85. Nothing is marked. Their
-        differences have the other sign: rest less group.
+        `"paper"` draws differences in the style of Kinalis et al. (BMC Bioinformatics 20, 2019): divided by the largest
+        absolute difference of the set, and only if the impact in all cells, scaled to between 0 and 1 within the set, is
+        above 0.85. No dots are drawn. Differences in the paper have the opposite sign: rest minus group.
     pval_cutoff
-        Largest adjusted p-value of both tests that is marked.
-    key
-        Entry of `adata.uns` to draw.
+        Largest adjusted p-value, of both tests together, that counts as significant.
+    %(result_key)s
     impact_key
-        Entry of `adata.uns` that :func:`scpi.tl.gene_set_impact` wrote, for `style="paper"`.
-    %(panel_ax)s
+        Entry of `adata.uns` written by :func:`scpi.tl.gene_set_impact`, for `style="paper"`.
+    %(figure_ax)s
+
+    %(axes_Returns)s
 
     Raises
     ------
-    KeyError
-        If the data holds no such result.
+    %(result_KeyError)s
     ValueError
-        If a unit or a set was not compared, a word is unknown, or the impacts are of other units or sets.
+        If there is no such unit or set, `values` or `style` is unknown, or the impacts are of other units or sets.
 
     Examples
     --------
@@ -91,12 +85,8 @@ def impact_contrast(
     >>> scpi.tl.impact_contrast(adata, model, "state", target="on", reference="off", donor_key="donor")
     >>> axes = scpi.pl.impact_contrast(adata, show=False)
     """
-    if values not in _LABEL:
-        msg = f"`values` must be one of {listed(_LABEL)}, but is {values!r}."
-        raise ValueError(msg)
-    if style not in (None, "paper"):
-        msg = f"`style` must be None or 'paper', but is {style!r}."
-        raise ValueError(msg)
+    check_choice("values", values, _LABEL)
+    check_choice("style", style, ["paper"], optional=True)
     stored = read_result(adata, key, tool=Key.uns.IMPACT_CONTRAST, part="difference")
     paper = style == "paper"
     table = _overlay(adata, stored, impact_key) if paper else np.asarray(stored[values])
@@ -106,7 +96,7 @@ def impact_contrast(
     colours: dict[str, Any] = {"cmap": DIVERGING, "vmin": -1.0, "vmax": 1.0} if paper else {}
     return draw(
         table[part].T,
-        [str(stored["units"][i]) for i in rows],
+        [shorten(str(stored["units"][i]), 24) for i in rows],
         [str(stored["sets"][i]) for i in columns],
         marks=None if paper else (np.asarray(stored["pval_both_adj"])[part] <= pval_cutoff).T,
         label=f"{'Difference / largest of the set,' if paper else _LABEL[values]} {sides}",
@@ -120,13 +110,13 @@ def impact_contrast(
 
 
 def _overlay(adata: AnnData, stored: Mapping[str, Any], impact_key: str) -> NDArray[np.float64]:
-    """Differences over the largest of the set where the impact in all cells is high, else 0; units x sets."""
-    general = read_result(adata, impact_key, tool=Key.uns.GENE_SET_IMPACT, part="impact")
+    """Differences, units x sets, divided by the largest of the set; 0 if the impact in all cells is low."""
+    overall = read_result(adata, impact_key, tool=Key.uns.GENE_SET_IMPACT, part="impact")
     for part in ("units", "sets"):
-        if list(map(str, general[part])) != list(map(str, stored[part])):
-            msg = f"`adata.uns[{impact_key!r}]` has other {part} than the contrast: compute both with the same."
+        if list(map(str, overall[part])) != list(map(str, stored[part])):
+            msg = f"`adata.uns[{impact_key!r}]` has other {part} than the contrast: compute both with the same {part}."
             raise ValueError(msg)
     difference = np.asarray(stored["difference"])
     largest = np.abs(difference).max(axis=0)
     scaled = difference / np.where(largest > 0, largest, 1.0)
-    return np.where(scaled_by_set(np.asarray(general["impact"])) > OVERLAID, scaled, 0.0)
+    return np.where(scaled_by_set(np.asarray(overall["impact"])) > OVERLAID, scaled, 0.0)

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scpi._changes import among
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._slots import listed, read_result
+from scpi._slots import read_result
 from scpi.pl._figure import BLUE, GREY, PAGE_WIDTH, SMALL, VERMILLION, finish, new_axes, style
 
 if TYPE_CHECKING:
@@ -29,10 +30,11 @@ def intervention_targets(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | Figure | None:
-    """Draw which causal factor each perturbation acts on, how strongly, and how sure that is.
+    """Draw the causal factor that each perturbation acts on, with the strength and the certainty of the assignment.
 
-    The heatmap shows the probability of every factor. The margins show the strength of the shift and the entropy of
-    the assignment (zero if it is certain, dotted line: all factors alike), and how many perturbations act on a factor.
+    The heatmap shows the probability of each factor. The marginal plots show the strength of the shift, the normalised
+    entropy of the assignment (0 if it is certain, 1, the dotted line, if all factors are equally probable), and the
+    number of perturbations that act on each factor.
 
     Parameters
     ----------
@@ -41,13 +43,9 @@ def intervention_targets(
     perturbations
         Perturbations to draw; all if `None`.
     n_perturbations
-        Most perturbations to draw, those with the strongest shifts, where they are not chosen.
-    key
-        Entry of `adata.uns` to draw.
-    %(ax)s
-    %(figsize)s
-    %(show)s
-    %(return_fig)s
+        Maximum number of perturbations to draw if `perturbations=None`, those with the strongest shifts.
+    %(result_key)s
+    %(figure_ax)s
 
     Returns
     -------
@@ -55,8 +53,7 @@ def intervention_targets(
 
     Raises
     ------
-    KeyError
-        If the data holds no such result.
+    %(result_KeyError)s
     ValueError
         If a perturbation is unknown.
     """
@@ -65,27 +62,24 @@ def intervention_targets(
     probability = np.asarray(stored["assignment"], dtype=np.float64)
     n_all = len(targets)
     if perturbations is not None:
-        unknown = [str(label) for label in perturbations if label not in set(targets["perturbation"])]
-        if unknown:
-            msg = f"Unknown perturbations {listed(unknown)}: there are {listed(targets['perturbation'])}."
-            raise ValueError(msg)
-        rows = np.flatnonzero(targets["perturbation"].isin(list(perturbations)))
+        chosen = among(targets["perturbation"].tolist(), perturbations, "perturbation")
+        rows = np.flatnonzero(targets["perturbation"].isin(chosen))
     else:
         rows = np.sort(np.argsort(-targets["strength"].abs().to_numpy(), kind="stable")[:n_perturbations])
     best = probability[rows].argmax(axis=1)
-    # By factor, and within a factor the surest first
+    # Ordered by factor, and within a factor by decreasing probability
     rows = rows[np.lexsort((-probability[rows, best], best))]
-    targets, shown = targets.iloc[rows], probability[rows]
+    targets = targets.iloc[rows]
 
     if figsize is None:
         width = min(PAGE_WIDTH, 3.6 + 0.16 * len(factors))
         figsize = (width, max(2.2, 1.1 + 0.115 * len(rows)))
     with style():
         figure, axes = new_axes(ax, figsize)
-        image = axes.imshow(shown, cmap="viridis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+        image = axes.imshow(probability[rows], cmap="viridis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
         prefix = "factor_" if all(name.startswith("factor_") for name in factors) else ""
-        every = -(-len(factors) // 40)  # more numbers than this would touch each other
-        axes.set_xticks(range(0, len(factors), every), [name.removeprefix(prefix) for name in factors[::every]])
+        step = -(-len(factors) // 40)  # more than 40 numbers would overlap
+        axes.set_xticks(range(0, len(factors), step), [name.removeprefix(prefix) for name in factors[::step]])
         if not prefix:
             axes.tick_params(axis="x", labelrotation=90)
         axes.set_yticks(range(len(rows)), targets["perturbation"])
@@ -94,12 +88,12 @@ def intervention_targets(
         axes.set_ylabel("Perturbation" if len(rows) == n_all else f"Perturbation ({len(rows)} of {n_all})")
 
         strength, entropy, counts, legend = _margins(figure, axes, len(factors), figsize[1])
-        places = np.arange(len(rows))
+        y = np.arange(len(rows))
         shift = targets["strength"].to_numpy()
-        strength.barh(places, shift, height=0.7, color=np.where(shift < 0, VERMILLION, BLUE))
+        strength.barh(y, shift, height=0.7, color=np.where(shift < 0, VERMILLION, BLUE))
         strength.axvline(0, color="black", lw=0.6)
         strength.set_xlabel("Strength")
-        entropy.barh(places, targets["entropy"], height=0.7, color=GREY)
+        entropy.barh(y, targets["entropy"], height=0.7, color=GREY)
         entropy.axvline(1.0, color="black", lw=0.8, ls=":")
         entropy.set_xlim(0, 1.08)
         entropy.set_xlabel("Entropy (share)")
@@ -122,18 +116,18 @@ def intervention_targets(
 
 
 def _margins(figure: Figure, ax: Axes, n_factors: int, height: float) -> tuple[Axes, Axes, Axes, Axes]:
-    """Divide the place of the axes: the heatmap stays in its largest part, the margins take the rest."""
-    # In inches, of which only the ratios count
+    """Divide the area of the axes into the heatmap, the three marginal plots and the colour bar."""
+    # Ratios of the sizes in inches
     shape = {
         "width_ratios": (max(1.2, 0.16 * n_factors), 0.65, 0.65),
         "height_ratios": (0.4, max(1.0, height - 1.1)),
     }
-    place = ax.get_subplotspec()
-    if place is None:
+    spec = ax.get_subplotspec()
+    if spec is None:
         box = ax.get_position()
         grid: Any = figure.add_gridspec(2, 3, left=box.x0, right=box.x1, bottom=box.y0, top=box.y1, **shape)
     else:
-        grid = place.subgridspec(2, 3, **shape)
+        grid = spec.subgridspec(2, 3, **shape)
     ax.set_subplotspec(grid[1, 0])
     strength, entropy = (figure.add_subplot(grid[1, column], sharey=ax) for column in (1, 2))
     counts = figure.add_subplot(grid[0, 0], sharex=ax)

@@ -7,9 +7,9 @@ import numpy as np
 from scpi import get
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._saliency import find_units, read_saliency
-from scpi.pl._figure import BLUE, GREY, PAGE_WIDTH, VERMILLION, finish, panel_grid, shorten, style
-from scpi.pl._unit_titles import unit_titles
+from scpi._saliency import read_saliency
+from scpi.pl._figure import BLUE, GREY, PAGE_WIDTH, VERMILLION, finish_panels, label_panels, panel_grid, shorten, style
+from scpi.pl._unit_titles import choose_units, unit_titles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,35 +38,29 @@ def program(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | list[Axes] | Figure | None:
-    """Draw the genes that move each latent unit most, with their signs, a panel for each unit.
+    """Draw the genes with the largest scores of each latent unit as signed bars, one panel per unit.
 
     Parameters
     ----------
     %(adata)s
         :func:`scpi.tl.saliency` or :func:`scpi.tl.consensus_programs` has been run on it.
-    units
-        Unit or units to draw, in this order; if `None`, those with the largest scores.
-    n_units
-        Most units to draw, where they are not chosen.
+    %(strongest_units)s
     n_genes
-        Number of genes of each unit.
+        Number of genes per unit.
     sign
-        `"both"`: the genes of the largest sizes. `"positive"` or `"negative"`: those of that sign only.
-    key
-        Entry of `adata.varm` with a score of each gene in each unit.
-    annotation_key
-        Entry of `adata.uns` that :func:`scpi.tl.annotate_units` wrote: the sets that units stand for become titles,
-        where they are there, with a minus before those that the unit lowers.
-    %(ax)s
-        Takes a single unit.
-    %(panels_figsize)s
+        `"both"` for the genes with the largest absolute scores, `"positive"` or `"negative"` for those of one sign.
+    %(saliency_key)s
+    %(annotation_key)s
+    %(panels_ax)s
+
+    %(panels_Returns)s
 
     Raises
     ------
     KeyError
-        If the data holds no such scores.
+        If the data has no such scores.
     ValueError
-        If there is no such unit, `sign` is unknown, or `ax` is given for several.
+        If there is no such unit, `sign` is unknown, or `ax` is given for several units.
 
     Examples
     --------
@@ -76,9 +70,7 @@ def program(
     >>> axes = scpi.pl.program(adata, key="loadings", show=False)
     """
     scores, names = read_saliency(adata, key)
-    chosen = find_units(units, names)
-    if units is None:
-        chosen = sorted(np.argsort(-np.abs(scores).max(axis=0), kind="stable")[:n_units].tolist())
+    chosen = choose_units(units, names, np.abs(scores).max(axis=0), n_units)
     frame = get.programs(adata, units=[str(names[i]) for i in chosen], top_n=n_genes, sign=sign, key=key)
     titles = unit_titles(adata, [str(names[i]) for i in chosen], annotation_key, 36, width=20)
     with style():
@@ -86,17 +78,16 @@ def program(
         size = (PAGE_WIDTH / max(n_columns, 2), 0.6 + 0.14 * n_genes)
         figure, panels = panel_grid(len(chosen), ax, figsize, size=size, n_columns=_COLUMNS)
         for panel, unit, title in zip(panels, chosen, titles, strict=True):
-            one = frame[frame["unit"] == names[unit]]
-            places = np.arange(len(one))
-            score = one["score"].to_numpy()
-            panel.barh(places, score, color=np.where(score > 0, VERMILLION, BLUE).tolist(), height=0.75)
+            genes = frame[frame["unit"] == names[unit]]
+            rows = np.arange(len(genes))
+            score = genes["score"].to_numpy()
+            panel.barh(rows, score, color=np.where(score > 0, VERMILLION, BLUE).tolist(), height=0.75)
             panel.axvline(0, color=GREY, lw=0.6)
-            panel.set_yticks(places, [shorten(gene, 14) for gene in one["gene"]])
-            panel.set_ylim(max(len(one), 1) - 0.5, -0.5)
+            panel.set_yticks(rows, [shorten(gene, 14) for gene in genes["gene"]])
+            panel.set_ylim(max(len(genes), 1) - 0.5, -0.5)
             panel.locator_params(axis="x", nbins=3)
             panel.tick_params(axis="y", length=0)
             panel.spines[["top", "right", "left"]].set_visible(False)
             panel.set_title(title)
-        for i, panel in enumerate(panels):
-            panel.set_xlabel("Score" if i + n_columns >= len(panels) else "")
-        return finish(figure, panels[0] if len(panels) == 1 else panels, ax=ax, show=show, return_fig=return_fig)
+        label_panels(panels, n_columns, x="Score")
+        return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)

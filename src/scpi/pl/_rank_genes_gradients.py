@@ -12,7 +12,19 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._ranking import read_ranking
-from scpi.pl._figure import BLUE, GREY, PAGE_WIDTH, SMALL, VERMILLION, finish, panel_grid, shorten, style
+from scpi.pl._checks import check_at_least_one
+from scpi.pl._figure import (
+    BLUE,
+    GREY,
+    PAGE_WIDTH,
+    SMALL,
+    VERMILLION,
+    finish_panels,
+    label_panels,
+    panel_grid,
+    shorten,
+    style,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +35,9 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
     from mudata import MuData
 
-# In inches: width that the name of a gene takes when it stands upright, of a title, and of what is left of the panels
-_PITCH, _LEAST, _LEFT = 0.1, 2.0, 0.45
+# In inches: width of a vertical name of a gene, minimum width of a panel for its title, width of the labels on the left,
+# height of a panel and height of the legend
+_PITCH, _MIN_WIDTH, _LEFT = 0.1, 2.0, 0.45
 _HEIGHT, _LEGEND = 2.1, 0.25
 
 
@@ -43,10 +56,10 @@ def rank_genes_gradients(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | list[Axes] | Figure | None:
-    """Draw the first genes of each group at their scores, one panel for each group.
+    """Draw the names of the top genes of each group at their scores, one panel per group.
 
-    The colour says whether a gene is higher or lower in the group than in what it was compared with, where the ranking
-    has fold changes. Of a ranking by size in either direction the sizes are drawn. Any ranking in the structure of
+    If the ranking has fold changes, the colour shows whether a gene is higher or lower in the group than in the
+    reference. If genes are ranked by the absolute score, absolute scores are drawn. Any ranking in the format of
     :func:`scanpy.tl.rank_genes_groups` can be drawn.
 
     Parameters
@@ -55,22 +68,21 @@ def rank_genes_gradients(
     groups
         Groups to draw, in this order; all if `None`.
     n_genes
-        Number of genes of each group.
+        Number of genes per group.
     key
         Entry of `adata.uns` with a ranking of genes.
     ncols
-        Panels in a row; if `None`, as many as leave room for the names of the genes on a page.
+        Number of panels per row; if `None`, as many as fit on a page without overlap of the names of genes.
     sharey
-        Whether the scores of all groups have one axis.
+        Whether all panels have the same limits of the score.
     %(mod)s
-    %(ax)s
-        Takes a single group.
-    %(panels_figsize)s
+    %(panels_ax)s
+
+    %(panels_Returns)s
 
     Raises
     ------
-    KeyError
-        If the data holds no such ranking.
+    %(ranking_KeyError)s
     ValueError
         If a group was not ranked, `n_genes` or `ncols` is below 1, or `ax` is given for several groups.
 
@@ -82,16 +94,13 @@ def rank_genes_gradients(
     >>> sc.tl.rank_genes_groups(adata, "bulk_labels", method="wilcoxon")
     >>> panel = scpi.pl.rank_genes_gradients(adata, groups="Dendritic", key="rank_genes_groups", show=False)
     """
-    for name, value in (("n_genes", n_genes), ("ncols", ncols)):
-        if value is not None and value < 1:
-            msg = f"`{name}` must be at least 1, but is {value}."
-            raise ValueError(msg)
+    check_at_least_one(n_genes=n_genes, ncols=ncols)
     ranking = read_ranking(resolve_modality(data, mod), key)
-    named = ranking.groups if groups is None else [groups] if isinstance(groups, str) else groups
-    frame = get.de_df(data, key=key, group=[str(group) for group in named], top_n=n_genes, mod=mod)
+    given = ranking.groups if groups is None else [groups] if isinstance(groups, str) else groups
+    frame = get.de_df(data, key=key, group=[str(group) for group in given], top_n=n_genes, mod=mod)
     by_size = bool(ranking.params.get("rankby_abs", False))
-    tables = {str(group): frame[frame["group"] == str(group)] for group in named}
-    width = max(_PITCH * (n_genes + 1), _LEAST) + (0.05 if sharey else 0.25)
+    tables = {str(group): frame[frame["group"] == str(group)] for group in given}
+    width = max(_PITCH * (n_genes + 1), _MIN_WIDTH) + (0.05 if sharey else 0.25)
     if ncols is None:
         ncols = max(1, int((PAGE_WIDTH - _LEFT) / width))
     n_columns = min(ncols, len(tables))
@@ -103,24 +112,23 @@ def rank_genes_gradients(
         figure, panels = panel_grid(len(tables), ax, figsize, size=(width, _HEIGHT), n_columns=n_columns)
         names = [_panel(panel, table, by_size) for panel, table in zip(panels, tables.values(), strict=True)]
         for i, (panel, group) in enumerate(zip(panels, tables, strict=True)):
-            # A title of the height of the final one, which needs the final width
+            # A placeholder with the height of the final title, which is chosen for the final width of the panel
             panel.set_title(shorten(group, 8))
             panel.set_xlim(-0.8, n_genes - 0.2)
-            panel.set_xlabel("Rank" if i + n_columns >= len(panels) else "")
-            panel.set_ylabel(("Size of the score" if by_size else "Score") if i % n_columns == 0 else "")
             if sharey and i % n_columns:
                 panel.tick_params(axis="y", labelleft=False)
+        label_panels(panels, n_columns, x="Rank", y="Size of the score" if by_size else "Score")
         _legend(figure if ax is None else ax, pd.concat(tables.values()))
-        # Sizes in pixels are right only once the layout of the figure is
+        # Sizes in pixels are correct only after the layout has been computed
         figure.draw_without_rendering()
         _make_room(panels, names, sharey=sharey)
         for panel, group in zip(panels, tables, strict=True):
-            _entitle(panel, group, shorten(reference, 14))
-        return finish(figure, panels[0] if len(panels) == 1 else panels, ax=ax, show=show, return_fig=return_fig)
+            _set_title(panel, group, shorten(reference, 14))
+        return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 
 def _panel(ax: Axes, table: pd.DataFrame, by_size: bool) -> list[Annotation]:
-    """Draw the genes of one group, and give their names."""
+    """Draw the genes of one group; return the labels with their names."""
     rank, fold = np.arange(len(table)), table["log2fc"].to_numpy()
     score = np.abs(table["score"].to_numpy()) if by_size else table["score"].to_numpy()
     names = []
@@ -142,8 +150,8 @@ def _panel(ax: Axes, table: pd.DataFrame, by_size: bool) -> list[Annotation]:
                     color=colour,
                 )
             )
-    shown = [i for i in range(len(table)) if len(table) < 10 or i == 0 or (i + 1) % 5 == 0]
-    ax.set_xticks(shown, [str(i + 1) for i in shown])
+    ticks = [i for i in range(len(table)) if len(table) < 10 or i == 0 or (i + 1) % 5 == 0]
+    ax.set_xticks(ticks, [str(i + 1) for i in ticks])
     ax.margins(y=0.05)
     if score.size and score.min() < 0 < score.max():
         ax.axhline(0, color=GREY, lw=0.6, zorder=0)
@@ -152,24 +160,24 @@ def _panel(ax: Axes, table: pd.DataFrame, by_size: bool) -> list[Annotation]:
 
 
 def _make_room(panels: list[Axes], names: list[list[Annotation]], *, sharey: bool) -> None:
-    """Set the limits of the scores such that the names are inside of the panels."""
+    """Set the limits of the scores so that the names fit into the panels."""
     pixels = panels[0].get_figure(root=True).dpi / 72.0  # type: ignore[union-attr]
-    together = [panels] if sharey else [[panel] for panel in panels]
+    shared = [panels] if sharey else [[panel] for panel in panels]
     texts = [sum(names, [])] if sharey else names
-    for group, inside in zip(together, texts, strict=True):
+    for group, labels in zip(shared, texts, strict=True):
         low, high = min(panel.get_ylim()[0] for panel in group), max(panel.get_ylim()[1] for panel in group)
         low -= 0.03 * (high - low)
         full = min(panel.get_window_extent().height for panel in group)
-        for text in inside:
-            # A name longer than the panel is high cannot be helped
-            share = min((text.get_window_extent().height + 4.0 * pixels) / full, 0.8)
-            high = max(high, (text.xy[1] - low * share) / (1.0 - share))
+        for text in labels:
+            # A name may be longer than the height of the panel, so its fraction of the axis is limited
+            fraction = min((text.get_window_extent().height + 4.0 * pixels) / full, 0.8)
+            high = max(high, (text.xy[1] - low * fraction) / (1.0 - fraction))
         for panel in group:
             panel.set_ylim(low, high)
 
 
-def _entitle(ax: Axes, group: str, reference: str) -> None:
-    """Name the group and what it was compared with, in as many letters as fit above the panel."""
+def _set_title(ax: Axes, group: str, reference: str) -> None:
+    """Set the title to the group and its reference, cut to the width of the panel."""
     room = ax.get_window_extent().width
     for n in range(30, 7, -1):
         ax.set_title(f"{shorten(group, n)} vs. {reference}")
@@ -178,18 +186,17 @@ def _entitle(ax: Axes, group: str, reference: str) -> None:
 
 
 def _legend(on: Figure | Axes, table: pd.DataFrame) -> None:
-    """Say what the colours mean: below the panels, where no name of a gene can be."""
-    found = set(np.sign(table["log2fc"].dropna()))
+    """Add a legend of the colours; in a figure, below the panels, so that it covers no name of a gene."""
+    signs = set(np.sign(table["log2fc"].dropna()))
     handles = [
         Line2D([], [], ls="none", marker="o", ms=3, color=colour, label=label)
         for sign, colour, label in ((1, VERMILLION, "higher in the group"), (-1, BLUE, "lower in the group"))
-        if sign in found
+        if sign in signs
     ]
     if handles:
-        # Axes that were given have their own surroundings
-        place = (
+        position = (
             {"loc": "outside lower right", "ncols": 2, "columnspacing": 1.0}
             if isinstance(on, plt.Figure)
             else {"loc": "upper right"}
         )
-        on.legend(handles=handles, handletextpad=0.1, borderaxespad=0.1, **place)
+        on.legend(handles=handles, handletextpad=0.1, borderaxespad=0.1, **position)

@@ -6,7 +6,7 @@ from scpi import get
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi.pl._boxes import by_median, draw_boxes
-from scpi.pl._figure import GREY, finish, panel_grid, style
+from scpi.pl._figure import GREY, finish_panels, panel_grid, style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,35 +33,32 @@ def ranking_accuracy(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | list[Axes] | Figure | None:
-    """Draw how many of the genes that truly change each ranking has on top, a box over the groups for each of them.
+    """Draw the fraction of truly changed genes among the top genes of each ranking, as a box over the groups.
 
-    The dashed line is what a random order of the genes has on average. Rankings are in the order of their median over
-    all panels. :func:`scpi.get.ranking_accuracy` gives the same numbers; :func:`scpi.benchmark.accuracy_boxplots` draws
+    The dashed line is the expected value of a random order of the genes. Rankings are ordered by their median over all
+    panels. :func:`scpi.get.ranking_accuracy` returns the same numbers, and :func:`scpi.benchmark.accuracy_boxplots` draws
     those of several data sets.
 
     Parameters
     ----------
     %(data)s
-    keys
-        Entries of `adata.uns` with rankings of genes, or a name for each of them; all rankings if `None`.
+    %(ranking_keys)s
     truth
-        True changes, genes x groups, zero for genes that do not change: an entry of `adata.varm`, or a DataFrame.
+        True changes, genes x groups, with zero for genes that do not change: an entry of `adata.varm`, or a DataFrame.
     k
-        Numbers of genes at the top, a panel for each; `None` among them is as many as truly change.
+        Numbers of top genes, one panel per number; `None` stands for the number of truly changed genes.
     match
-        Group of the truth for each group of the rankings, as the mapping of :func:`scpi.metrics.match_labels`.
-    absolute
-        Rank by the size of the score in either direction, or with `False` by the largest score; if `None`, as each
-        ranking was made.
+        Group of the truth for each group of the rankings, as returned by :func:`scpi.metrics.match_labels`.
+    %(ranking_absolute)s
     %(mod)s
-    %(ax)s
-        Takes a single number of genes.
-    %(panels_figsize)s
+    %(panels_ax)s
+
+    %(panels_Returns)s
 
     Raises
     ------
     KeyError
-        If one of the keys holds no ranking, or there is no such truth.
+        If one of the keys has no ranking, or there is no such truth.
     ValueError
         If no group of a ranking is in the truth, or `ax` is given for several numbers of genes.
 
@@ -79,12 +76,12 @@ def ranking_accuracy(
     with style():
         figure, panels = panel_grid(len(depths), ax, figsize, size=size, n_columns=3)
         for i, (panel, depth) in enumerate(zip(panels, depths, strict=True)):
-            chosen = table[table["k"] == depth]
-            draw_boxes(panel, chosen, value="accuracy", by="ranking", order=order)
-            panel.axvline(chosen["chance"].mean(), color=GREY, ls="--", lw=0.8, zorder=1)
+            scores = table[table["k"] == depth]
+            draw_boxes(panel, scores, value="accuracy", by="ranking", order=order)
+            panel.axvline(scores["chance"].mean(), color=GREY, ls="--", lw=0.8, zorder=1)
             panel.set_xlim(-0.02, 1.02)
             panel.set_title("All that truly change" if depth == "all" else f"First {depth} genes")
             panel.set_xlabel("Share found (dashed: by chance)")
             if i % 3 > 0:
                 panel.tick_params(axis="y", labelleft=False)
-        return finish(figure, panels[0] if len(panels) == 1 else panels, ax=ax, show=show, return_fig=return_fig)
+        return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)

@@ -6,7 +6,7 @@ import numpy as np
 
 from scpi import get
 from scpi._docs import fill
-from scpi.pl._figure import SMALL, finish, new_axes, shorten, style
+from scpi.pl._figure import SMALL, colour_bar, finish, new_axes, shorten, style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,34 +42,33 @@ def ranking_agreement(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | Figure | None:
-    """Draw how well several rankings of genes agree: a square of methods, the numbers in it.
+    """Draw a heatmap of the agreement between each two of several rankings of genes.
 
-    :func:`scpi.get.ranking_agreement` gives the same numbers.
+    :func:`scpi.get.ranking_agreement` returns the same numbers.
 
     Parameters
     ----------
     %(data)s
-    keys
-        Entries of `adata.uns` with rankings of genes, or a name for each of them; all rankings if `None`.
+    %(ranking_keys)s
     group
-        Group or groups to compare; those that all rankings have if `None`. The mean over the groups is drawn.
+        Group or groups to compare, whose mean is drawn; if `None`, those that all rankings have.
     metric
         :func:`scpi.metrics.top_k_overlap` (the row is the truth), :func:`scpi.metrics.top_k_jaccard`,
         :func:`scpi.metrics.rank_biased_overlap` or :func:`scpi.metrics.overlap_log_pval` (of one group).
     k
-        Number of genes at the top; without effect on the rank-biased overlap.
+        Number of top genes; not used by the rank-biased overlap.
     p
-        How far down the rank-biased overlap looks.
-    absolute
-        Rank by the size of the score in either direction, or with `False` by the largest score; if `None`, as each
-        ranking was made.
+        Persistence of the rank-biased overlap: the larger it is, the more genes below the top contribute.
+    %(ranking_absolute)s
     %(mod)s
-    %(panel_ax)s
+    %(figure_ax)s
+
+    %(axes_Returns)s
 
     Raises
     ------
     KeyError
-        If one of the keys holds no ranking, or there are not two to compare.
+        If one of the keys has no ranking, or there are fewer than two rankings.
     ValueError
         If fewer than two keys are given, the rankings have no group in common, or a group is not in all of them.
 
@@ -85,12 +84,12 @@ def ranking_agreement(
     matrix = get.ranking_agreement(data, keys, group=group, metric=metric, k=k, p=p, absolute=absolute, mod=mod)
     values = matrix.to_numpy()
     names = [shorten(str(name), 24) for name in matrix.index]
-    is_share = metric != "overlap_log_pval"
-    if not is_share:
+    is_fraction = metric != "overlap_log_pval"
+    if not is_fraction:
         values = np.abs(values / np.log(10.0))
-    # Of p-values the diagonal says only how large the universe is, and would hide the rest
+    # The p-values on the diagonal depend only on the number of genes, and would dominate the colours
     others = values[~np.eye(len(values), dtype=bool)]
-    highest = 1.0 if is_share else float(np.nanmax(others, initial=1.0))
+    highest = 1.0 if is_fraction else float(np.nanmax(others, initial=1.0))
     if figsize is None:
         side = 0.42 * len(names)
         figsize = (1.5 + 0.05 * max(map(len, names)) + side, 1.0 + 0.05 * max(map(len, names)) + side)
@@ -103,7 +102,7 @@ def ranking_agreement(
             axes.text(
                 column,
                 row,
-                "" if np.isnan(value) else f"{value:.2f}" if is_share else f"{value:.0f}",
+                "" if np.isnan(value) else f"{value:.2f}" if is_fraction else f"{value:.0f}",
                 ha="center",
                 va="center",
                 fontsize=SMALL,
@@ -113,7 +112,6 @@ def ranking_agreement(
         axes.set_yticks(range(len(names)), names)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=15, extend="neither" if is_share else "max")
-        bar.set_label(_TITLES[metric].format(k=k, p=p))
-        bar.outline.set_visible(False)
+        label, extend = _TITLES[metric].format(k=k, p=p), "neither" if is_fraction else "max"
+        colour_bar(figure, image, axes, label, shrink=0.8, aspect=15, extend=extend)
         return finish(figure, axes, ax=ax, show=show, return_fig=return_fig)

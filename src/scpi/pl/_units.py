@@ -7,11 +7,10 @@ import pandas as pd
 
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._saliency import find_units
 from scpi._screen._matrix import as_dense
 from scpi._slots import listed
-from scpi.pl._figure import PAGE_WIDTH, finish, panel_grid, style
-from scpi.pl._unit_titles import unit_titles
+from scpi.pl._figure import PAGE_WIDTH, finish_panels, panel_grid, style
+from scpi.pl._unit_titles import choose_units, unit_titles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,39 +39,38 @@ def units(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | list[Axes] | Figure | None:
-    """Draw the activity of latent units on an embedding of the cells, a panel for each unit.
+    """Draw the activity of latent units on an embedding of the cells, one panel per unit.
 
-    Colours go from the 1st to the 99th percentile of the unit. The cells of the highest activity lie on top.
+    Colours range from the 1st to the 99th percentile of the unit. Cells with the highest activity are drawn on top.
 
     Parameters
     ----------
     %(adata)s
     units
-        Unit or units to draw, in this order; if `None`, those of the largest variance.
+        Unit or units to draw, in this order; if `None`, those with the largest variance.
     n_units
-        Most units to draw, where they are not chosen.
+        Maximum number of units to draw if `units=None`.
     basis
         Entry of `adata.obsm` with the embedding; its first two columns are drawn.
     use_rep
-        Entry of `adata.obsm` with the latent units, such as `model.get_latent_representation()`.
+        Entry of `adata.obsm` with the latent units, cells x units, such as the result of
+        `model.get_latent_representation()`.
     key
-        Entry of `adata.uns` in which :func:`scpi.tl.saliency` named the units; where it is not there, they have the
-        names of the columns, or are numbered.
-    annotation_key
-        Entry of `adata.uns` that :func:`scpi.tl.annotate_units` wrote: the sets that units stand for become titles,
-        where they are there, with a minus before those that the unit lowers.
+        Entry of `adata.uns` written by :func:`scpi.tl.saliency`, with the names of the units; without it, and if the
+        latent units are not a DataFrame, units are numbered.
+    %(annotation_key)s
     size
-        Area of a dot in square points; less for more cells if `None`.
-    %(ax)s
-        Takes a single unit.
-    %(panels_figsize)s
+        Area of a dot in square points; if `None`, it decreases with the number of cells.
+    %(panels_ax)s
+
+    %(panels_Returns)s
 
     Raises
     ------
     KeyError
-        If the embedding or the units are not there.
+        If the data has no such embedding or latent units.
     ValueError
-        If there is no such unit, or `ax` is given for several.
+        If there is no such unit, or `ax` is given for several units.
 
     Examples
     --------
@@ -84,15 +82,12 @@ def units(
     values, names = _activity(adata, use_rep, key)
     if basis not in adata.obsm:
         msg = (
-            f"`adata.obsm` has no embedding {basis!r}, only {listed(adata.obsm)}. Compute one with `scanpy.tl.umap` of the "
-            "neighbours among the units, or name another with `basis=`; `scpi.tl.cluster(adata)` makes units to start from."
+            f"`adata.obsm` has no embedding {basis!r}, only {listed(adata.obsm)}. Compute one with `scanpy.pp.neighbors` on "
+            "the latent units and `scanpy.tl.umap`, or set `basis=`; `scpi.tl.cluster(adata)` stores latent units."
         )
         raise KeyError(msg)
-    places = np.asarray(adata.obsm[basis])[:, :2]
-    chosen = find_units(units, names)
-    if units is None:
-        spread = np.argsort(-values.var(axis=0), kind="stable")[:n_units]
-        chosen = sorted(spread.tolist())
+    embedding = np.asarray(adata.obsm[basis])[:, :2]
+    chosen = choose_units(units, names, values.var(axis=0), n_units)
     size = float(np.clip(20_000 / max(len(values), 1), 0.5, 12.0)) if size is None else size
     titles = unit_titles(adata, [str(names[i]) for i in chosen], annotation_key, 36, width=20)
     with style():
@@ -100,21 +95,21 @@ def units(
         panel_size = (PAGE_WIDTH / max(n_columns, 2), 0.95 * PAGE_WIDTH / max(n_columns, 2))
         figure, panels = panel_grid(len(chosen), ax, figsize, size=panel_size, n_columns=_COLUMNS)
         for panel, unit, title in zip(panels, chosen, titles, strict=True):
-            _draw_unit(figure, panel, places, values[:, unit], size)
+            _draw_unit(figure, panel, embedding, values[:, unit], size)
             panel.set_title(title)
-        return finish(figure, panels[0] if len(panels) == 1 else panels, ax=ax, show=show, return_fig=return_fig)
+        return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 
 def _draw_unit(
-    figure: Figure, panel: Axes, places: NDArray[np.float64], values: NDArray[np.float64], size: float
+    figure: Figure, panel: Axes, embedding: NDArray[np.float64], values: NDArray[np.float64], size: float
 ) -> None:
     order = np.argsort(values, kind="stable")
     low, high = np.quantile(values, [0.01, 0.99])
     if low == high:
         low, high = values.min(), values.max()
     dots = panel.scatter(
-        places[order, 0],
-        places[order, 1],
+        embedding[order, 0],
+        embedding[order, 1],
         c=values[order],
         s=size,
         cmap="viridis",
@@ -135,8 +130,8 @@ def _activity(adata: AnnData, use_rep: str, key: str) -> tuple[NDArray[np.float6
     """Activity of the units, cells x units, and their names."""
     if use_rep not in adata.obsm:
         msg = (
-            f"`adata.obsm` has no latent units {use_rep!r}, only {listed(adata.obsm)}. Store there what "
-            "`model.get_latent_representation()` gives, or name with `use_rep=` what `scpi.tl.cluster(adata)` stored."
+            f"`adata.obsm` has no latent units {use_rep!r}, only {listed(adata.obsm)}. Store the result of "
+            "`model.get_latent_representation()` there, or set `use_rep=` to the entry that `scpi.tl.cluster` wrote."
         )
         raise KeyError(msg)
     value: Any = adata.obsm[use_rep]

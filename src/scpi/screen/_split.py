@@ -104,9 +104,11 @@ def split_screen(
     tested = labels.isin(held_out).to_numpy()
     fractions = _OF_CONDITIONS if held_out else _OF_CELLS
     parts = []
-    for rows, (train, validation) in ((is_control, _OF_CONTROLS), (~is_control, fractions)):
+    for rows, (of_train, of_validation) in ((is_control, _OF_CONTROLS), (~is_control, fractions)):
         cells = np.flatnonzero(rows)
-        split = split_cells(codes[cells], train_size=train, validation_size=validation, held_out=tested[cells], rng=rng)
+        split = split_cells(
+            codes[cells], train_size=of_train, validation_size=of_validation, held_out=tested[cells], rng=rng
+        )
         parts.append([cells[part] for part in split.sets])
     train, validation, test = (np.sort(np.concatenate(pair)) for pair in zip(*parts, strict=True))
     unseen = rng.permutation(np.concatenate([cells[is_control[cells]] for cells in (validation, test)]))

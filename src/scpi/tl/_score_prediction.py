@@ -11,11 +11,12 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._rng import as_generator
+from scpi._scoring._conventions import N_CELLS, N_COMPONENTS, check_conventions
 from scpi._scoring._metrics import LOWER_IS_BETTER, METRICS, check_metrics
 from scpi._scoring._noise_ceiling import noise_ceiling
-from scpi._scoring._prediction import N_CELLS, Prediction
+from scpi._scoring._prediction import Prediction
 from scpi._scoring._score import score
-from scpi._scoring._training_cells import N_COMPONENTS, components_of, perturbed_mean_of
+from scpi._scoring._training_cells import components_of, perturbed_mean_of
 from scpi._screen._checks import as_indices
 from scpi._screen._labels import Labelling
 from scpi._slots import listed, read_labels, result_params
@@ -115,6 +116,7 @@ def score_prediction(
     """
     measured = resolve_modality(real, mod)
     chosen = check_metrics(metrics)
+    check_conventions(n_cells, n_components)
     values = _real_values(adata, measured, layer)
     labelling = Labelling.of(reference, delimiter)
     predicted_labels = _labels(read_labels(adata, groupby), labelling)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import scpi
-from scpi.model.base.training._schedules import anneal_end, ramp
+from scpi.model.base.losses._schedules import anneal_end, ramp
 
 PARTS = ["mmd", "reconstruction", "kl", "graph_l1", "objective"]
 

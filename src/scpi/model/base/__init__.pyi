@@ -2,10 +2,12 @@ from ._constants import KEYS as KEYS
 from ._model_base import ModelBase as ModelBase
 from ._screen_model import ScreenModel as ScreenModel
 from .loading._cell_batches import cell_batches as cell_batches
-from .loading._cell_splitter import CellSplitter as CellSplitter
 from .loading._input_transform import InputTransform as InputTransform
-from .loading._paired_splitter import PairedSplitter as PairedSplitter
-from .loading._screen_splitter import ScreenSplitter as ScreenSplitter
+from .loading._sampling import controls_alongside as controls_alongside
+from .loading._sampling import match_by_transport as match_by_transport
+from .loading._sampling import matched_pairs as matched_pairs
+from .loading._sampling import single_cells as single_cells
+from .loading._splitter import CellSplitter as CellSplitter
 from .prediction._evaluate import EvaluationMixin as EvaluationMixin
 from .prediction._latent_shift_mixin import LatentShiftMixin as LatentShiftMixin
 from .prediction._predict import Counterfactual as Counterfactual
@@ -29,6 +31,7 @@ from .targets._targets import decoder_target as decoder_target
 from .training._epoch_metrics import EpochMetrics as EpochMetrics
 from .training._fused import FusedTrainingPlan as FusedTrainingPlan
 from .training._fused import fused as fused
+from .training._plan import NetworkPlan as NetworkPlan
 from .training._presets import Rules as Rules
 from .training._presets import at_least as at_least
 from .training._presets import choose_preset as choose_preset

@@ -9,7 +9,7 @@ import numpy as np
 from scpi._docs import fill
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
-from scpi.model.base.loading._screen_splitter import ScreenSplitter
+from scpi.model.base.loading._splitter import CellSplitter
 from scpi.model.base.prediction._profiles import take_profiles
 from scpi.model.baselines._profiles_module import ProfilesModule
 
@@ -41,6 +41,7 @@ class Baseline(ScreenModel):
         self._model_summary_string = f"{type(self).__name__} baseline"
         self.init_params_ = self._get_init_params(locals())
 
+    @fill
     def train(
         self,
         max_epochs: int | None = None,
@@ -61,18 +62,15 @@ class Baseline(ScreenModel):
         ----------
         max_epochs
             No effect.
-        train_size, validation_size
-            Shares of the cells of every condition, the control included. What is left is the test set.
-        held_out
-            Conditions whose cells all go to the test set.
-        datasplitter_kwargs
-            More arguments of the data splitter, such as ``external_indexing``.
+        %(validation_size)s
+        %(held_out)s
+        %(datasplitter_kwargs)s
         seed
             Seed of the split; ``scvi.settings.seed``, or 0, if ``None``.
         **kwargs
             No effect.
         """
-        splitter = ScreenSplitter(
+        splitter = CellSplitter(
             self.adata_manager,
             train_size=train_size,
             validation_size=validation_size,
@@ -82,13 +80,12 @@ class Baseline(ScreenModel):
         )
         n_contexts = len(self._contexts(self.adata)) if self.has_contexts else 1
         self.module.put(self._learn(splitter, n_contexts=n_contexts))
-        labels = self._labels(self.adata)[splitter.train_idx]
-        self.trained_conditions_ = sorted(set(labels) - {self.control_})
+        self.trained_conditions_ = splitter.trained_conditions
         self.train_indices, self.validation_indices, self.test_indices = splitter.split.sets
         self.history_: dict[str, Any] = {}
         self.is_trained_ = True
 
-    def _learn(self, splitter: ScreenSplitter, *, n_contexts: int) -> dict[str, NDArray[Any]]:
+    def _learn(self, splitter: CellSplitter, *, n_contexts: int) -> dict[str, NDArray[Any]]:
         """Mean profiles of the training cells, and what else the module keeps, by its name."""
         cells = splitter.train_idx
         profiles = take_profiles(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
-    from scpi.model.base.loading._screen_splitter import ScreenSplitter
+    from scpi.model.base.loading._splitter import CellSplitter
 
 
 @fill
@@ -50,7 +50,7 @@ class PCAShift(Baseline):
         self.module = ProfilesModule(more=["components"])
         self.init_params_ = self._get_init_params(locals())
 
-    def _learn(self, splitter: ScreenSplitter, *, n_contexts: int) -> dict[str, NDArray[Any]]:
+    def _learn(self, splitter: CellSplitter, *, n_contexts: int) -> dict[str, NDArray[Any]]:
         x = self._field(self.adata, KEYS.X)[splitter.train_idx]
         x = x.astype(np.float64)
         n_components = min(self.n_components, min(x.shape) - 1)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from scvi.train import TrainRunner
 from scvi.utils import setup_anndata_dsp
 
 from scpi._docs import fill
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
-from scpi.model.base.loading._cell_data import CellData
+from scpi.model.base.loading._sampling import single_cells
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.setup._fields import SizeFactorField
 from scpi.model.base.targets._latent import LatentMixin
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import seeded
+from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.clustering._fields import TrainingLabelField, TrainingWeightField
 from scpi.model.clustering._plan import ClusteringPlan
 from scpi.model.clustering._presets import RULES
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.clustering._centroids import FindClusters
     from scpi.model.clustering._module import ClusteringModule
     from scpi.model.clustering._presets import Preset
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 _START_CELLS = 5000
 
 
-class ClusteringModel(LatentMixin, ModelBase):
+class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
     """Base class of the networks that learn an embedding of cells with clusters in it.
 
     Subclasses name their presets and build their module.
@@ -48,9 +50,7 @@ class ClusteringModel(LatentMixin, ModelBase):
 
     _presets: ClassVar[Mapping[str, Preset]]
     _module_cls: type[ClusteringModule]
-    _data_splitter_cls = CellData
     _training_plan_cls = ClusteringPlan
-    _train_runner_cls = TrainRunner
     _reads_counts = True
     _advice = COUNTS_ADVICE
     _fields = (
@@ -130,6 +130,7 @@ class ClusteringModel(LatentMixin, ModelBase):
         """
         cls._register(adata, cls._get_setup_method_args(**locals()), **kwargs)
 
+    @fill
     def train(
         self,
         max_epochs: int | None = None,
@@ -149,75 +150,55 @@ class ClusteringModel(LatentMixin, ModelBase):
         Parameters
         ----------
         max_epochs
-            Epochs that learn the embedding; those of the preset if ``None``.
+            Number of epochs that learn the embedding; that of the preset if ``None``.
         max_cluster_epochs
-            Most epochs that sharpen the clusters; those of the preset if ``None``. With 0, the clusters are those of
-            k-means on the embedding.
-        accelerator, devices
-            As in :class:`lightning.pytorch.Trainer`.
-        train_size, validation_size
-            Shares of the cells; what is left is the test set. The clusters are those of the training cells.
-        batch_size
-            Most cells in a batch; that of the preset if ``None``.
-        plan_kwargs
-            More arguments of the training plan.
-        seed
-            Seed of the batches, of the noise and of k-means; that of the model if ``None``.
-        **trainer_kwargs
-            Passed to :class:`scvi.train.Trainer`, such as ``logger`` or ``callbacks``.
+            Maximum number of epochs that sharpen the clusters; that of the preset if ``None``. With 0, the clusters are
+            those of k-means on the embedding.
+        %(devices)s
+        %(validation_size)s
+            The clusters are those of the training cells.
+        %(train_batch_size)s
+        %(plan_kwargs)s
+        %(train_seed)s
+        %(trainer_kwargs)s
 
         Raises
         ------
         ValueError
             If there are fewer cells than clusters, or fewer than two.
         """
-        preset, seed = self.preset_, self.seed_ if seed is None else seed
-        data = self._data_splitter_cls(
-            self.adata_manager,
-            self.module.transform,
-            counts=self.module.reads_counts,
-            batch_size=preset.batch_size if batch_size is None else at_least(batch_size, 2, "batch_size"),
-            shuffle=preset.shuffle,
+        preset, module = self.preset_, self.module
+        batch_size = preset.batch_size if batch_size is None else at_least(batch_size, 2, "batch_size")
+        n_more = preset.max_cluster_epochs if max_cluster_epochs is None else max_cluster_epochs
+        splitter = self._split(
+            partial(single_cells, batch_size=batch_size, shuffle=preset.shuffle),
+            transform=module.transform.cpu(),
+            counts=module.reads_counts,
             train_size=train_size,
             validation_size=validation_size,
             seed=seed,
         )
-        _check_clusters(self._n_clusters, data.n_train, self.find_clusters_)
-        self._start(data)
-        n_epochs = self._n_epochs(max_epochs, data.n_batches)
-        n_more = preset.max_cluster_epochs if max_cluster_epochs is None else max_cluster_epochs
-        plan = self._training_plan_cls(
-            self.module,
-            data=data,
-            preset=preset,
-            n_epochs=n_epochs,
-            n_cluster_epochs=at_least(n_more, 0, "max_cluster_epochs"),
-            n_clusters=self._n_clusters,
-            find_clusters=self.find_clusters_,
-            resolution=self.resolution_,
-            seed=seed,
-            **(plan_kwargs or {}),
-        )
-        runner = self._train_runner_cls(
-            self,
-            training_plan=plan,
-            data_splitter=data,
-            max_epochs=n_epochs + n_more,
+        _check_clusters(self._n_clusters, splitter.n_train, self.find_clusters_)
+        self._start(splitter)
+        n_epochs = self._n_epochs(max_epochs, splitter.n_batches)
+        plan = {
+            "data": splitter,
+            "n_epochs": n_epochs,
+            "n_cluster_epochs": at_least(n_more, 0, "max_cluster_epochs"),
+            "n_clusters": self._n_clusters,
+            "find_clusters": self.find_clusters_,
+            "resolution": self.resolution_,
+            "seed": splitter.seed,
+        }
+        self._fit(
+            n_epochs + n_more,
+            splitter,
+            plan_kwargs=plan | (plan_kwargs or {}),
             accelerator=accelerator,
             devices=devices,
-            **{
-                "check_val_every_n_epoch": 1 if data.val_dataloader() else None,
-                "log_every_n_steps": data.n_batches,
-                **trainer_kwargs,
-            },
+            **trainer_kwargs,
         )
-        # A model that was trained before is in the mode for predictions.
-        self.module.train()
-        with seeded(seed):
-            runner()
-        # The trainer stays with the model, and the data with the trainer.
-        data.cells.release()
-        self.n_clusters_ = len(self.module.centroids)
+        self.n_clusters_ = len(module.centroids)
         self.clusters_ = [str(index) for index in range(self.n_clusters_)]
 
     def _n_epochs(self, max_epochs: int | None, n_batches: int) -> int:
@@ -228,15 +209,15 @@ class ClusteringModel(LatentMixin, ModelBase):
             math.ceil(self.preset_.n_steps / n_batches) if max_epochs is None else at_least(max_epochs, 1, "max_epochs")
         )
 
-    def _start(self, data: CellData) -> None:
+    def _start(self, splitter: CellSplitter) -> None:
         """Take what comes from the moments of the training cells, once."""
-        transform = self.module.transform.cpu()
-        if not self.is_trained_:
-            transform.fit(data.training_rows)
-        data.cells.keep()
-        if not self.is_trained_:
-            with seeded(data.seed):
-                self.module.start(data.sample(_START_CELLS), *data.moments(transform))
+        if self.is_trained_:
+            return
+        transform = self.module.transform
+        transform.fit(splitter.training_rows)
+        with seeded(splitter.seed):
+            x = splitter.dataset.inputs(splitter.sample(_START_CELLS))
+            self.module.start(x, *transform.moments(splitter.training_rows))
 
     @fill
     @torch.inference_mode()

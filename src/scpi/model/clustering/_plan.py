@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base.training._epoch_metrics import EpochMetrics
+from scpi.model.base.losses._schedules import half_cosine
+from scpi.model.base.training._best import Best
+from scpi.model.base.training._plan import NetworkPlan
 from scpi.model.clustering._centroids import find_centroids, kmeans
 from scpi.model.clustering._self_training import target_distribution
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lightning.pytorch.core.optimizer import LightningOptimizer
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from scpi.model.base.loading._cell_data import CellData
+    from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.clustering._centroids import FindClusters
     from scpi.model.clustering._module import ClusteringModule, Losses
-    from scpi.model.clustering._presets import Optimizer, Preset
+    from scpi.model.clustering._presets import Optimizer
 
 _FINAL_LR = 1e-3
 
 
-class ClusteringPlan(pl.LightningModule):
+class ClusteringPlan(NetworkPlan):
     """Learns an embedding first, then finds centroids, and lets both sharpen each other in a second phase.
 
     Parameters
@@ -38,10 +37,8 @@ class ClusteringPlan(pl.LightningModule):
         Network to train.
     data
         Cells.
-    preset
-        Objective and schedule.
     n_epochs, n_cluster_epochs
-        Epochs of each phase.
+        Number of epochs of each phase.
     n_clusters
         Number of clusters; found if ``None``.
     find_clusters, resolution
@@ -54,8 +51,7 @@ class ClusteringPlan(pl.LightningModule):
         self,
         module: ClusteringModule,
         *,
-        data: CellData,
-        preset: Preset,
+        data: CellSplitter,
         n_epochs: int,
         n_cluster_epochs: int,
         n_clusters: int | None,
@@ -63,18 +59,15 @@ class ClusteringPlan(pl.LightningModule):
         resolution: float,
         seed: int,
     ) -> None:
-        super().__init__()
         # Each phase has an optimiser of its own.
-        self.automatic_optimization = False
-        self.module, self.data, self.preset = module, data, preset
-        self.n_epochs, self.n_cluster_epochs = n_epochs, n_cluster_epochs
+        super().__init__(module)
+        self.data, self.n_epochs, self.n_cluster_epochs = data, n_epochs, n_cluster_epochs
         self.n_clusters, self.find_clusters, self.resolution = n_clusters, find_clusters, resolution
         self.seed = seed
         self._clustering_since: int | None = None
         self._target: Tensor | None = None
         self._labels: NDArray[np.intp] | None = None
-        self._means = EpochMetrics()
-        self._best, self._best_epoch = math.inf, 0
+        self._best = Best(epoch=0)
         self._converged = False
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -90,8 +83,9 @@ class ClusteringPlan(pl.LightningModule):
             self._begin_clustering()
             return
         horizon = self.n_epochs if self.preset.cosine_epochs is None else self.preset.cosine_epochs
-        for group in self._optimizer().param_groups:
-            group["lr"] = self.preset.lr * _cosine(self.current_epoch, horizon)
+        factor = half_cosine(self.current_epoch / horizon, final=_FINAL_LR) if horizon else 1.0
+        for group in self._optimizers()[0].param_groups:
+            group["lr"] = self.preset.lr * factor
 
     def _begin_clustering(self) -> None:
         """Find the centroids, and hand over to the second optimiser."""
@@ -122,13 +116,13 @@ class ClusteringPlan(pl.LightningModule):
 
     @torch.no_grad()
     def _assign(self) -> float:
-        """Assign the cells to the clusters; returns the share of them whose cluster has changed."""
+        """Assign the cells to the clusters; returns the fraction of them whose cluster has changed."""
         soft = torch.softmax(self.module.logits(self._embedding()), 1)
         labels = soft.argmax(1).cpu().numpy()
         changed = 1.0 if self._labels is None else float(np.mean(labels != self._labels))
         self._labels = labels
         if self.module.has_target:
-            self._target = torch.zeros(len(self.data.cells), soft.shape[1], device=soft.device)
+            self._target = torch.zeros(len(self.data.dataset), soft.shape[1], device=soft.device)
             self._target[torch.from_numpy(self.data.train_idx).to(soft.device)] = target_distribution(soft)
         return changed
 
@@ -136,17 +130,8 @@ class ClusteringPlan(pl.LightningModule):
         """One step of the phase."""
         losses = self._losses(batch)
         loss = torch.stack(list(losses.values())).sum()
-        optimizer = self._optimizer()
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
-        self._means.add({"objective": loss, **losses})
-
-    def _optimizer(self) -> LightningOptimizer:
-        """The only optimiser of the phase."""
-        optimizer = self.optimizers()
-        assert not isinstance(optimizer, list)
-        return optimizer
+        self._descend(loss, self._optimizers())
+        self._metrics.add({"objective": loss, **losses})
 
     def _losses(self, batch: dict[str, Tensor]) -> Losses:
         if self._clustering_since is None:
@@ -157,11 +142,11 @@ class ClusteringPlan(pl.LightningModule):
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Objective of the first phase on cells that are not trained on."""
         loss = torch.stack(list(self.module.representation_losses(batch).values())).sum()
-        self.log("objective_validation", loss, on_epoch=True, batch_size=len(batch[KEYS.INPUT]))
+        self._log_validation(loss, len(batch[KEYS.INPUT]), "objective")
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch, and stop where the clusters have settled."""
-        means = self._means.take()
+        means = self._metrics.take()
         metrics = {f"{name}_train": value for name, value in means.items()}
         if self._clustering_since is None:
             self._watch(means["objective"])
@@ -174,10 +159,9 @@ class ClusteringPlan(pl.LightningModule):
 
     def _watch(self, objective: float) -> None:
         """End the first phase where its objective has not fallen for long."""
-        if objective < self._best:
-            self._best, self._best_epoch = objective, self.current_epoch
+        self._best.update(objective, self.current_epoch)
         patience = self.preset.patience
-        self._converged = patience is not None and self.current_epoch - self._best_epoch >= patience
+        self._converged = patience is not None and self.current_epoch - self._best.epoch >= patience
         if self._converged and not self.n_cluster_epochs:
             self.trainer.should_stop = True
 
@@ -191,10 +175,3 @@ def _optimizer(name: Optimizer, parameters: Iterable[nn.Parameter], lr: float) -
     if name == "adadelta":
         return torch.optim.Adadelta(parameters, lr=lr, rho=0.95, eps=1e-7)
     return torch.optim.Adam(parameters, lr=lr, amsgrad=name == "amsgrad")
-
-
-def _cosine(epoch: int, n_epochs: int) -> float:
-    """Share of the learning rate: a half cosine to 0.1 %, or 1 without epochs."""
-    if n_epochs == 0:
-        return 1.0
-    return _FINAL_LR + (1.0 - _FINAL_LR) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, epoch / n_epochs)))

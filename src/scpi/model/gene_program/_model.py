@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 import torch
 from scvi.data._constants import _SETUP_ARGS_KEY
-from scvi.train import TrainRunner
 from scvi.utils import setup_anndata_dsp
 
 from scpi._docs import fill
@@ -19,12 +19,12 @@ from scpi._slots import listed
 from scpi.attribution import AttributionTarget, DecoderTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
-from scpi.model.base.loading._cell_data import CellData
+from scpi.model.base.loading._sampling import single_cells
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.setup._fields import ContextField, GeneSetField, SizeFactorField
 from scpi.model.base.targets._latent import LatentMixin
 from scpi.model.base.training._presets import at_least, choose_preset
-from scpi.model.base.training._seed import seeded
+from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.gene_program._module import GeneProgramModule
 from scpi.model.gene_program._plan import GeneProgramPlan
 from scpi.model.gene_program._presets import PRESETS, RULES
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base.loading._splitter import CellSplitter
+
 # Numbers, cells x genes, of the sample that training starts from
 _START_NUMBERS = 1 << 25
 _MOST_START_CELLS = 5000
@@ -47,7 +49,7 @@ _UNKNOWN = "unknown"
 
 
 @fill
-class GeneProgramAE(LatentMixin, ModelBase):
+class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
     """Autoencoder of counts whose latent units are gene programs.
 
     Units are not negative and mostly silent, and each changes the logarithm of the expression of few genes, so that a
@@ -96,9 +98,7 @@ class GeneProgramAE(LatentMixin, ModelBase):
     (100, 5)
     """
 
-    _data_splitter_cls = CellData
     _training_plan_cls = GeneProgramPlan
-    _train_runner_cls = TrainRunner
     _reads_counts = True
     _advice = COUNTS_ADVICE
     _fields = (
@@ -207,6 +207,7 @@ class GeneProgramAE(LatentMixin, ModelBase):
         """
         cls._register(adata, cls._get_setup_method_args(**locals()), **kwargs)
 
+    @fill
     def train(
         self,
         max_epochs: int | None = None,
@@ -220,61 +221,45 @@ class GeneProgramAE(LatentMixin, ModelBase):
         seed: int | None = None,
         **trainer_kwargs: Any,
     ) -> None:
-        """Train the model. A model of :meth:`load_query_data` learns the levels of its new batches alone.
+        """Train the model. A model of :meth:`load_query_data` learns the levels of its new batches only.
 
         Parameters
         ----------
-        max_epochs
-            Most epochs; those of the preset if ``None``.
-        accelerator, devices
-            As in :class:`lightning.pytorch.Trainer`.
-        train_size, validation_size
-            Shares of the cells; what is left is the test set. That of the preset if ``None``.
-        batch_size
-            Most cells in a batch; that of the preset if ``None``.
-        plan_kwargs
-            More arguments of the training plan.
-        seed
-            Seed of the batches; that of the model if ``None``.
-        **trainer_kwargs
-            Passed to :class:`scvi.train.Trainer`, such as ``logger`` or ``callbacks``.
+        %(max_epochs)s
+        %(devices)s
+        %(validation_size)s
+            The fraction of training cells is that of the preset if ``None``.
+        %(train_batch_size)s
+        %(plan_kwargs)s
+        %(train_seed)s
+        %(trainer_kwargs)s
         """
-        preset, seed = self.preset_, self.seed_ if seed is None else seed
-        data = self._data_splitter_cls(
-            self.adata_manager,
-            self.module.transform,
-            counts=True,
-            batch_size=preset.batch_size if batch_size is None else at_least(batch_size, 1, "batch_size"),
-            shuffle=preset.shuffle,
+        preset, transform = self.preset_, self.module.transform.cpu()
+        batch_size = preset.batch_size if batch_size is None else at_least(batch_size, 1, "batch_size")
+        splitter = self._split(
+            partial(single_cells, batch_size=batch_size, shuffle=preset.shuffle),
+            transform=transform,
             train_size=preset.train_size if train_size is None else train_size,
             validation_size=validation_size,
             seed=seed,
         )
-        self._start(data)
-        n_epochs = self._n_epochs(max_epochs, data.n_batches)
-        plan = self._training_plan_cls(
-            self.module,
-            n_cells=data.n_train,
-            n_epochs=n_epochs,
-            n_batches=data.n_batches,
-            **({"n_known_batches": self.n_known_batches_} | (plan_kwargs or {})),
-        )
-        checks = data.val_dataloader() and (preset.check_every or 1)
-        runner = self._train_runner_cls(
-            self,
-            training_plan=plan,
-            data_splitter=data,
-            max_epochs=n_epochs,
+        self._start(splitter)
+        n_epochs = self._n_epochs(max_epochs, splitter.n_batches)
+        plan = {
+            "n_cells": splitter.n_train,
+            "n_epochs": n_epochs,
+            "n_batches": splitter.n_batches,
+            "n_known_batches": self.n_known_batches_,
+        }
+        self._fit(
+            n_epochs,
+            splitter,
+            plan_kwargs=plan | (plan_kwargs or {}),
+            check_every=preset.check_every or 1,
             accelerator=accelerator,
             devices=devices,
-            **{"check_val_every_n_epoch": checks or None, "log_every_n_steps": data.n_batches, **trainer_kwargs},
+            **trainer_kwargs,
         )
-        # A model that was trained before is in the mode for predictions.
-        self.module.train()
-        with seeded(seed):
-            runner()
-        # The trainer stays with the model, and the data with the trainer.
-        data.cells.release()
 
     def _n_epochs(self, max_epochs: int | None, n_batches: int) -> int:
         preset = self.preset_
@@ -284,18 +269,17 @@ class GeneProgramAE(LatentMixin, ModelBase):
             return at_least(max_epochs, 1, "max_epochs")
         return max(math.ceil(preset.n_steps / n_batches), preset.least_epochs)
 
-    def _start(self, data: CellData) -> None:
+    def _start(self, splitter: CellSplitter) -> None:
         """Take what comes from the moments of the training cells, once."""
-        transform = self.module.transform.cpu()
-        if not self.is_trained_:
-            transform.fit(data.training_rows)
-        data.cells.keep()
-        if self.is_trained_ or not self.preset_.data_init:
+        if self.is_trained_:
             return
-        n_genes = len(transform.rate)
-        sample = data.sampled(min(_MOST_START_CELLS, max(_START_NUMBERS // n_genes, 1)))
-        counts, size = data.cells.rows(sample)
-        mean, variance = data.moments(transform)
+        transform = self.module.transform
+        transform.fit(splitter.training_rows)
+        if not self.preset_.data_init:
+            return
+        sample = splitter.sample(min(_MOST_START_CELLS, max(_START_NUMBERS // len(transform.rate), 1)))
+        counts, size = splitter.dataset.rows(sample)
+        mean, variance = transform.moments(splitter.training_rows)
         allowed = self.module.allowed
         start = find_start(
             torch.log1p(counts / transform.relative_depth(counts, size)).numpy(),

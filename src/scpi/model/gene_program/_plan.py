@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import lightning.pytorch as pl
 import torch
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base.training._epoch_metrics import EpochMetrics
+from scpi.model.base.training._plan import NetworkPlan
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -23,7 +22,7 @@ _RISE = 0.1
 _FAN_IN, _POSITIVE_FAN_IN = 100, 10
 
 
-class GeneProgramPlan(pl.LightningModule):
+class GeneProgramPlan(NetworkPlan):
     """Minimises the objective, and stops where the preset says so.
 
     Parameters
@@ -47,11 +46,9 @@ class GeneProgramPlan(pl.LightningModule):
         n_batches: int,
         n_known_batches: int | None = None,
     ) -> None:
-        super().__init__()
-        self.module, self.preset = module, module.preset
+        super().__init__(module, manual=False)
         self.n_cells, self.n_epochs, self.n_batches = n_cells, n_epochs, n_batches
         self._n_known_batches = n_known_batches
-        self._means = EpochMetrics()
         self._best, self._n_bad = math.inf, 0
 
     def configure_optimizers(self) -> Any:
@@ -92,22 +89,18 @@ class GeneProgramPlan(pl.LightningModule):
         losses = self.module.losses(batch, n_cells=self.n_cells)
         loss = sum(value if name == "reconstruction" else self.warm * value for name, value in losses.items())
         assert isinstance(loss, torch.Tensor)
-        self._means.add({"objective": loss, **losses})
+        self._metrics.add({"objective": loss, **losses})
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Reconstruction of cells that are not trained on."""
         loss = self.module.losses(batch, n_cells=self.n_cells)["reconstruction"]
-        self.log("reconstruction_validation", loss, on_epoch=True, batch_size=len(batch[KEYS.INPUT]))
+        self._log_validation(loss, len(batch[KEYS.INPUT]))
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Leave the levels of known batches as they are, where new ones are fitted."""
         if self._n_known_batches is not None and self.module.level.grad is not None:
             self.module.level.grad[: self._n_known_batches] = 0.0
-
-    def on_train_epoch_end(self) -> None:
-        """Log the epoch."""
-        self.log_dict({f"{name}_train": value for name, value in self._means.take().items()})
 
     def on_validation_epoch_end(self) -> None:
         """Stop where the cells that are not trained on have not gained for long."""

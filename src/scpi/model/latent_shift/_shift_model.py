@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -9,10 +10,9 @@ import numpy as np
 from scpi._docs import fill
 from scpi.attribution import DecoderTarget
 from scpi.model.base._screen_model import ScreenModel
-from scpi.model.base.loading._cell_splitter import CellSplitter
+from scpi.model.base.loading._sampling import single_cells
 from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
 from scpi.model.base.targets._change import ChangeTargetMixin
-from scpi.model.base.training._fused import FusedTrainingPlan
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.latent_shift._analysis import ShiftAnalysisMixin
@@ -45,8 +45,6 @@ class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, 
     """
 
     _module_cls = ShiftVAE
-    _data_splitter_cls = CellSplitter
-    _training_plan_cls = FusedTrainingPlan
     _reads_logs = True
     _presets: ClassVar[Mapping[str, ShiftPreset]]
 
@@ -74,6 +72,7 @@ class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, 
         )
         self.init_params_ = self._get_init_params(locals())
 
+    @fill
     def train(
         self,
         max_epochs: int | None = None,
@@ -97,50 +96,43 @@ class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, 
 
         Parameters
         ----------
-        max_epochs
-            Most epochs; those of the preset if ``None``.
-        lr, batch_size
-            Learning rate, and most cells in a batch; those of the preset if ``None``.
-        accelerator, devices
-            As in :class:`lightning.pytorch.Trainer`.
-        train_size, validation_size
-            Shares of the cells of every condition, the control included. What is left is the test set.
-        held_out
-            Conditions, such as ``"A+B"``, that are not trained on: all their cells go to the test set.
-        restore_best
-            Return to the epoch with the lowest validation loss; as the preset says if ``None``.
-        early_stopping
-            Stop when the validation loss has not fallen for ``early_stopping_patience`` epochs. If ``None``, where there
-            are validation cells.
-        early_stopping_patience
-            Epochs without an improvement before training stops; those of the preset if ``None``.
-        datasplitter_kwargs
-            More arguments of the data splitter, such as ``external_indexing`` or ``num_workers``.
-        plan_kwargs
-            More arguments of :class:`scvi.train.TrainingPlan`, such as ``weight_decay``.
-        seed
-            Seed of the split and of the batches; that of the model if ``None``.
-        **trainer_kwargs
-            Passed to :class:`scvi.train.Trainer`, such as ``logger`` or ``callbacks``.
+        %(max_epochs)s
+        %(lr)s
+        %(train_batch_size)s
+        %(devices)s
+        %(validation_size)s
+        %(held_out)s
+        %(restore_best)s
+            As in the preset if ``None``.
+        %(early_stopping)s
+            If ``None``, where there are validation cells.
+        %(early_stopping_patience)s
+            That of the preset if ``None``.
+        %(datasplitter_kwargs)s
+        %(plan_kwargs)s
+        %(train_seed)s
+        %(trainer_kwargs)s
 
         Raises
         ------
         ValueError
-            If a held-out condition has no cells, or the shares leave nothing to train on.
+            If a held-out condition has no cells, or the fractions leave nothing to train on.
         """
         preset = self.preset_
+        max_epochs = at_least(preset.max_epochs if max_epochs is None else max_epochs, 1, "max_epochs")
+        batch_size = at_least(preset.batch_size if batch_size is None else batch_size, 2, "batch_size")
+        splitter = self._split(
+            partial(single_cells, batch_size=batch_size),
+            train_size=train_size,
+            validation_size=validation_size,
+            held_out=held_out,
+            seed=seed,
+            datasplitter_kwargs=datasplitter_kwargs,
+        )
         self._fit(
-            max_epochs=at_least(preset.max_epochs if max_epochs is None else max_epochs, 1, "max_epochs"),
-            splitter_kwargs={
-                "batch_size": at_least(preset.batch_size if batch_size is None else batch_size, 2, "batch_size"),
-                "train_size": train_size,
-                "validation_size": validation_size,
-                "held_out": held_out,
-                "seed": self.seed_ if seed is None else seed,
-            }
-            | (datasplitter_kwargs or {}),
+            max_epochs,
+            splitter,
             plan_kwargs={"lr": preset.lr if lr is None else lr, "eps": preset.eps} | (plan_kwargs or {}),
-            anneal_end=0,
             # Of the weighted objective: unweighted, the divergence would stop training while reconstruction still gains.
             monitor="elbo_validation",
             restore_best=preset.restore_best if restore_best is None else restore_best,
@@ -148,8 +140,7 @@ class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, 
             early_stopping_patience=preset.patience if early_stopping_patience is None else early_stopping_patience,
             accelerator=accelerator,
             devices=devices,
-            callbacks=trainer_kwargs.pop("callbacks", []),
-            trainer_kwargs=trainer_kwargs,
+            **trainer_kwargs,
         )
         self._keep_profiles()
 

@@ -13,6 +13,8 @@ from scpi._screen._checks import check_expression
 from scpi.attribution import DecoderTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
+from scpi.model.base.loading._samplers import PairSampler
+from scpi.model.base.loading._sampling import matched_pairs
 from scpi.model.base.prediction._fold_changes import from_log_level, log_level
 from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
 from scpi.model.base.prediction._latent_shifts import measured_shifts
@@ -22,10 +24,10 @@ from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.multitask._coder import ConditionCoder
 from scpi.model.multitask._counts import changed_counts, log_normalised
+from scpi.model.multitask._matching import match_tasks, training_depth_per_size
 from scpi.model.multitask._module import MultiTaskModule
 from scpi.model.multitask._plan import MultiTaskPlan
 from scpi.model.multitask._presets import PRESETS, RULES, TARGETS
-from scpi.model.multitask._splitter import TaskSplitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.base.prediction._profiles import Profiles
     from scpi.model.multitask._plan import Phase
@@ -89,8 +92,8 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
     """
 
     _module_cls = MultiTaskModule
-    _data_splitter_cls = TaskSplitter
     _training_plan_cls = MultiTaskPlan
+    _match = staticmethod(match_tasks)
 
     module: MultiTaskModule
     preset_: Preset
@@ -136,6 +139,7 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
         trained = None if self.trained_levels_ is None else np.asarray(self.trained_levels_)
         return ConditionCoder(self.preset_.coding, self._designs(), self.perturbations_, trained=trained)
 
+    @fill
     def train(
         self,
         max_epochs: int | None = None,
@@ -159,78 +163,72 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
         Parameters
         ----------
         max_epochs
-            Most epochs of a target, those of the preset if ``None``. Those of an adversary are changed in proportion.
-        lr, batch_size
-            Learning rate, and most cells in a batch; those of the preset if ``None``.
-        accelerator, devices
-            As in :class:`lightning.pytorch.Trainer`.
-        train_size, validation_size
-            Shares of the cells of every condition, the control included. What is left is the test set.
-        held_out
-            Conditions, such as ``"A+B"``, that are not trained on: all their cells go to the test set.
-        restore_best
-            Return to the epoch with the lowest error of reconstruction of validation cells.
-        early_stopping, early_stopping_patience
-            Stop when this error has not fallen for so many epochs. Without effect on the epochs of an adversary.
-        datasplitter_kwargs
-            More arguments of the data splitter, such as ``external_indexing`` or ``num_workers``.
-        seed
-            Seed of the split and of the batches; that of the model if ``None``.
-        **trainer_kwargs
-            Passed to :class:`scvi.train.Trainer`, such as ``logger`` or ``callbacks``.
+            Maximum number of epochs per target; that of the preset if ``None``. Those of an adversary change in
+            proportion.
+        %(lr)s
+        %(train_batch_size)s
+        %(devices)s
+        %(validation_size)s
+        %(held_out)s
+        %(restore_best)s
+        %(early_stopping)s
+            Without effect on the epochs of an adversary.
+        %(early_stopping_patience)s
+        %(datasplitter_kwargs)s
+        %(train_seed)s
+        %(trainer_kwargs)s
 
         Raises
         ------
         ValueError
-            If a held-out condition has no cells, the shares leave nothing to train on, or optimal transport has no context
-            with control and treated cells.
+            If a held-out condition has no cells, the fractions leave nothing to train on, or optimal transport has no
+            context with control and treated cells.
         """
-        preset, adversary = self.preset_, self.preset_.adversary is not None
+        preset, has_adversary = self.preset_, self.preset_.adversary is not None
         max_epochs = at_least(preset.max_epochs if max_epochs is None else max_epochs, 1, "max_epochs")
-        splitter_kwargs = {
-            "counts": self._reads_counts,
-            "pair_each": preset.pair_each,
-            "batch_size": at_least(preset.batch_size if batch_size is None else batch_size, 2, "batch_size"),
-            "train_size": train_size,
-            "validation_size": validation_size,
-            "held_out": held_out,
-            "seed": self.seed_ if seed is None else seed,
-        } | (datasplitter_kwargs or {})
+        batch_size = at_least(preset.batch_size if batch_size is None else batch_size, 2, "batch_size")
         phases: dict[Phase, int] = {"reconstruct": max_epochs}
-        if adversary:
-            share = max_epochs / preset.max_epochs
-            phases["discriminate"] = round(share * preset.discriminator_epochs)
-            phases["mislead"] = max(1, round(share * preset.adversary_epochs))
-        callbacks = trainer_kwargs.pop("callbacks", [])
+        if has_adversary:
+            factor = max_epochs / preset.max_epochs
+            phases["discriminate"] = round(factor * preset.discriminator_epochs)
+            phases["mislead"] = max(1, round(factor * preset.adversary_epochs))
         for target in TARGETS[preset.target]:
+            match = partial(self._match, target=target, each=preset.pair_each, counts=self._reads_counts)
+            splitter = self._split(
+                partial(matched_pairs, match=match, batch_size=batch_size),
+                train_size=train_size,
+                validation_size=validation_size,
+                held_out=held_out,
+                seed=seed,
+                datasplitter_kwargs=datasplitter_kwargs,
+            )
+            self._prepare(splitter)
             self._fit(
-                prepare=self._prepare,
-                max_epochs=sum(phases.values()),
-                splitter_kwargs=splitter_kwargs | {"target": target},
+                sum(phases.values()),
+                splitter,
                 plan_kwargs={"phases": phases, "lr": preset.lr if lr is None else lr},
-                anneal_end=0,
                 monitor="reconstruction_validation",
-                restore_best=restore_best and not adversary,
-                early_stopping=early_stopping and not adversary,
+                restore_best=restore_best and not has_adversary,
+                early_stopping=early_stopping and not has_adversary,
                 early_stopping_patience=early_stopping_patience,
                 accelerator=accelerator,
                 devices=devices,
-                callbacks=callbacks,
-                trainer_kwargs=trainer_kwargs,
+                **trainer_kwargs,
             )
         self._keep_profiles()
         self._keep_expression()
 
-    def _prepare(self, splitter: TaskSplitter) -> None:
+    def _prepare(self, splitter: CellSplitter) -> None:
         """Codes of the conditions that are trained on, and, in a network that never was, the output of a mean cell."""
-        trained = splitter.trained_conditions
+        assert isinstance(splitter.train_sampler, PairSampler) and splitter.design is not None
+        trained = splitter.occurs(splitter.train_sampler.pairs.target)
         self.trained_levels_ = trained.tolist()
         codes = np.full(tuple(self.module.codes.shape), np.nan, dtype=np.float32)
         codes[trained] = self._coder()(splitter.design[trained])
         self.module.codes.copy_(torch.from_numpy(codes))
         if self.is_trained_:
             return
-        self.module.depth_per_size.fill_(splitter.depth_per_size)
+        self.module.depth_per_size.fill_(training_depth_per_size(splitter) if self._reads_counts else 1.0)
         x = self._field(self.adata, KEYS.X)[splitter.train_idx]
         mean = np.asarray(x.mean(0), dtype=np.float64).ravel()
         if self._reads_counts:

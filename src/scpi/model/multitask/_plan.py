@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import lightning.pytorch as pl
 import torch
 from torch.nn import functional as F
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base.training._epoch_metrics import EpochMetrics
 from scpi.model.base.training._fused import fused
+from scpi.model.base.training._plan import NetworkPlan, Phases
 
 if TYPE_CHECKING:
-    from lightning.pytorch.core.optimizer import LightningOptimizer
+    from collections.abc import Mapping
+
     from torch import Tensor, nn
 
     from scpi.model.multitask._module import MultiTaskModule
@@ -24,7 +24,7 @@ Phase = Literal["reconstruct", "discriminate", "mislead"]
 _REAL, _OTHER = (0.9, 1.0), (0.0, 0.1)
 
 
-class MultiTaskPlan(pl.LightningModule):
+class MultiTaskPlan(NetworkPlan):
     """Learns to reconstruct; with an adversary, trains that alone next, and then both against each other.
 
     Parameters
@@ -32,25 +32,19 @@ class MultiTaskPlan(pl.LightningModule):
     module
         Network to train.
     phases
-        Epochs of each phase, in their order.
+        Number of epochs of each phase, in their order.
     lr
         Learning rate.
     """
 
-    def __init__(self, module: MultiTaskModule, *, phases: dict[Phase, int], lr: float) -> None:
-        super().__init__()
-        # The discriminator has an optimiser of its own.
-        self.automatic_optimization = False
-        self.module, self.preset, self.lr = module, module.preset, lr
-        self._ends = [(phase, sum(list(phases.values())[: i + 1])) for i, phase in enumerate(phases)]
-        self._means = EpochMetrics()
-        self._phase: Phase | None = None
-        self._steps = 0
+    def __init__(self, module: MultiTaskModule, *, phases: Mapping[Phase, int], lr: float) -> None:
+        super().__init__(module)
+        self.lr, self._phases, self._steps = lr, Phases(phases), 0
 
     @property
-    def phase(self) -> Phase:
+    def phase(self) -> str:
         """Phase of the epoch."""
-        return next((name for name, end in self._ends if self.current_epoch < end), self._ends[-1][0])
+        return self._phases.name
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Optimisers of the autoencoder and, if there is one, of the discriminator."""
@@ -61,11 +55,6 @@ class MultiTaskPlan(pl.LightningModule):
             networks.append(list(self.module.discriminator.parameters()))
         settings = {"lr": self.lr, "weight_decay": self.preset.weight_decay}
         return [fused(torch.optim.Adam, own, **settings) for own in networks]
-
-    def on_train_epoch_start(self) -> None:
-        """The learning rate rises anew at the start of each phase."""
-        if self.phase != self._phase:
-            self._phase, self._steps = self.phase, 0
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """One step of the phase."""
@@ -88,7 +77,7 @@ class MultiTaskPlan(pl.LightningModule):
                 z = self.module.encode(self._read(batch))
             logged["discriminator"] = self._discrimination(z, is_control)
             self._step(1, logged["discriminator"])
-        self._means.add(logged)
+        self._metrics.add(logged)
 
     def _losses(self, batch: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
         code = self.module.codes[batch[KEYS.CONDITION]]
@@ -104,10 +93,6 @@ class MultiTaskPlan(pl.LightningModule):
             return self.preset.beta / self.module.output.out_features
         return self.preset.beta / max(int(self.trainer.num_training_batches), 1)
 
-    def _optimizers(self) -> list[LightningOptimizer]:
-        found = self.optimizers()
-        return found if isinstance(found, list) else [found]
-
     def _warm_up(self) -> None:
         share = min(1.0, self._steps / max(self.preset.warmup_steps, 1))
         for optimizer in self._optimizers():
@@ -117,9 +102,7 @@ class MultiTaskPlan(pl.LightningModule):
     def _step(self, which: int, loss: Tensor) -> None:
         optimizer = self._optimizers()[which]
         self.toggle_optimizer(optimizer)
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
+        self._descend(loss, [optimizer])
         self.untoggle_optimizer(optimizer)
 
     def _misleading(self, z: Tensor, is_control: Tensor) -> Tensor:
@@ -151,12 +134,13 @@ class MultiTaskPlan(pl.LightningModule):
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Reconstruction of cells that are not trained on."""
         losses, _ = self._losses(batch)
-        n_cells = len(batch[KEYS.X])
-        self.log("reconstruction_validation", losses["reconstruction"], on_epoch=True, batch_size=n_cells)
+        self._log_validation(losses["reconstruction"], len(batch[KEYS.X]))
 
     def on_train_epoch_end(self) -> None:
-        """Log the epoch."""
-        self.log_dict({f"{name}_train": value for name, value in self._means.take().items()})
+        """Log the epoch, and begin the next phase if it is due; the learning rate rises anew in each."""
+        super().on_train_epoch_end()
+        if self._phases.is_over(self.current_epoch) and self._phases.advance(self.current_epoch):
+            self._steps = 0
 
 
 def _uniform(like: Tensor, between: tuple[float, float]) -> Tensor:

@@ -17,15 +17,16 @@ from scpi._screen._checks import as_indices
 from scpi._screen._composition import composed_weights, same_members
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
+from scpi.model.base.loading._samplers import PairSampler
 from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.targets._latent import unit_names
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
+from scpi.model.scbutterfly._matching import matching
 from scpi.model.scbutterfly._module import SIDES, SCButterflyModule
 from scpi.model.scbutterfly._plan import SCButterflyPlan
 from scpi.model.scbutterfly._presets import PRESETS, RULES
-from scpi.model.scbutterfly._splitter import PairSplitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base.loading._transport import CellPairs
     from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.scbutterfly._module import Side
 
@@ -90,7 +92,6 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     """
 
     _module_cls = SCButterflyModule
-    _data_splitter_cls = PairSplitter
     _training_plan_cls = SCButterflyPlan
     _reads_logs = True
 
@@ -121,6 +122,7 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         )
         self.init_params_ = self._get_init_params(locals())
 
+    @fill
     def train(
         self,
         max_epochs: int | None = None,
@@ -141,7 +143,7 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         seed: int | None = None,
         **trainer_kwargs: Any,
     ) -> None:
-        """Pair the cells, and train the arms one after the other, then together.
+        """Match the cells, and train the domains one after the other, then together.
 
         ``history`` has the mean losses of each epoch: ``control_reconstruction_train`` and the like of the first phase,
         ``treated_reconstruction_train`` of the second, ``reconstruction_train`` of the joint one.
@@ -149,79 +151,75 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         Parameters
         ----------
         max_epochs
-            Most epochs of the joint phase; those of the preset if ``None``.
+            Maximum number of epochs of the joint phase; that of the preset if ``None``.
         pretrain_epochs
-            Most epochs of the phase of each arm; half of ``max_epochs`` if ``None``, as published. 0 for no such phase.
-        lr
-            Learning rate of the networks; that of the preset if ``None``.
-        batch_size
-            Most pairs in a batch; that of the preset if ``None``.
-        accelerator, devices
-            As in :class:`lightning.pytorch.Trainer`.
-        train_size, validation_size
-            Shares of the cells of every condition, the control included, in every context. What is left is the test
-            set.
-        held_out
-            Conditions, such as ``"A+B"``, that are not trained on: all their cells go to the test set.
+            Maximum number of epochs of the phase of each domain; half of ``max_epochs`` if ``None``, as published. With 0
+            there is no such phase.
+        %(lr)s
+        %(train_batch_size)s
+        %(devices)s
+        %(validation_size)s
+        %(held_out)s
         restore_best
-            End each phase with the weights of the epoch with the lowest squared error of the validation pairs.
+            Whether to end each phase with the weights of the epoch with the lowest squared error of the validation pairs.
         early_stopping
-            End a phase when that error has not fallen for ``early_stopping_patience`` epochs. Without validation pairs,
-            all epochs are run.
+            Whether to end a phase when that error has not fallen for ``early_stopping_patience`` epochs. Without
+            validation pairs, all epochs are run.
         early_stopping_patience
             That of the preset if ``None``.
-        datasplitter_kwargs
-            More arguments of the data splitter, such as ``external_indexing`` or ``num_workers``.
-        plan_kwargs
-            More arguments of the training plan.
-        seed
-            Seed of the split, the pairs and the batches; that of the model if ``None``.
-        **trainer_kwargs
-            Passed to :class:`scvi.train.Trainer`, such as ``logger`` or ``precision``.
+        %(datasplitter_kwargs)s
+        %(plan_kwargs)s
+        %(train_seed)s
+        %(trainer_kwargs)s
 
         Raises
         ------
         ValueError
-            If no context has control and treated cells to train on, a held-out condition has no cells, or there are
-            fewer epochs than one.
+            If no context has control and treated cells to train on, a held-out condition has no cells, or there is less
+            than one epoch.
         """
         preset = self.preset_
         max_epochs = at_least(preset.max_epochs if max_epochs is None else max_epochs, 1, "max_epochs")
         n_own = (
             math.ceil(max_epochs / 2) if pretrain_epochs is None else at_least(pretrain_epochs, 0, "pretrain_epochs")
         )
+        batch_size = at_least(preset.batch_size if batch_size is None else batch_size, 2, "batch_size")
+        splitter = self._split(
+            matching(preset, batch_size),
+            train_size=train_size,
+            validation_size=validation_size,
+            held_out=held_out,
+            seed=seed,
+            datasplitter_kwargs=datasplitter_kwargs,
+        )
+        assert isinstance(splitter.train_sampler, PairSampler)
+        pairs = splitter.train_sampler.pairs
+        if preset.data_init and not self.is_trained_:
+            self._start(pairs)
         patience = preset.patience if early_stopping_patience is None else early_stopping_patience
-        splitter = self._fit(
-            max_epochs=max_epochs + 2 * n_own,
-            splitter_kwargs={
-                "preset": preset,
-                "batch_size": preset.batch_size if batch_size is None else at_least(batch_size, 2, "batch_size"),
-                "train_size": train_size,
-                "validation_size": validation_size,
-                "held_out": held_out,
-                "seed": self.seed_ if seed is None else seed,
-            }
-            | (datasplitter_kwargs or {}),
-            plan_kwargs={
-                "n_epochs": max_epochs,
-                "n_own_epochs": n_own,
-                "lr": lr,
-                "patience": patience if early_stopping else None,
-                "restore_best": restore_best,
-            }
-            | (plan_kwargs or {}),
-            # The plan watches each phase by itself.
-            anneal_end=0,
-            monitor="reconstruction_validation",
-            restore_best=False,
-            early_stopping=False,
-            early_stopping_patience=patience,
+        plan = {
+            "n_epochs": max_epochs,
+            "n_own_epochs": n_own,
+            "lr": lr,
+            "patience": patience if early_stopping else None,
+            "restore_best": restore_best,
+        }
+        # The plan watches each phase by itself
+        self._fit(
+            max_epochs + 2 * n_own,
+            splitter,
+            plan_kwargs=plan | (plan_kwargs or {}),
             accelerator=accelerator,
             devices=devices,
-            callbacks=trainer_kwargs.pop("callbacks", []),
-            trainer_kwargs=trainer_kwargs,
+            **trainer_kwargs,
         )
-        self.module.trained.copy_(torch.from_numpy(splitter.trained_conditions))
+        self.module.trained.copy_(torch.from_numpy(splitter.occurs(pairs.target)))
+
+    def _start(self, pairs: CellPairs) -> None:
+        """Start from the mean expression of the matched cells of each domain."""
+        x = self._field(self.adata, KEYS.X)
+        means = (np.asarray(x[np.unique(cells)].mean(0), dtype=np.float32).ravel() for cells in pairs)
+        self.module.start_from({side: torch.from_numpy(mean) for side, mean in zip(SIDES, means, strict=True)})
 
     def _trained_levels(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Codes of the conditions that were trained on, and the doses of the single perturbations in each."""

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import copy
-import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
-import lightning.pytorch as pl
 import torch
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base.training._epoch_metrics import EpochMetrics
+from scpi.model.base.training._best import Best
 from scpi.model.base.training._fused import fused
+from scpi.model.base.training._plan import NetworkPlan, Phases
 from scpi.model.scbutterfly._losses import adversarial, soft_labels
+from scpi.model.scbutterfly._module import SIDES
 
 if TYPE_CHECKING:
-    from lightning.pytorch.core.optimizer import LightningOptimizer
     from torch import Tensor
 
     from scpi.model.scbutterfly._module import SCButterflyModule
 
-Phase = Literal["control", "treated", "joint"]
-PHASES: tuple[Phase, Phase, Phase] = ("control", "treated", "joint")
+_JOINT = "joint"
 
 
-class SCButterflyPlan(pl.LightningModule):
-    """Trains the autoencoder of each arm, one after the other, then both with the translator and the discriminators.
+class SCButterflyPlan(NetworkPlan):
+    """Trains the autoencoder of each domain, one after the other, then both with the translator and the discriminators.
 
     A phase ends after its epochs, or where the squared error of the validation pairs has not fallen for long, and goes on
     with the weights of its best epoch.
@@ -35,15 +32,15 @@ class SCButterflyPlan(pl.LightningModule):
     module
         Network to train.
     n_epochs
-        Epochs of the joint phase.
+        Number of epochs of the joint phase.
     n_own_epochs
-        Epochs of the phase of each arm.
+        Number of epochs of the phase of each domain.
     lr
         Learning rate of the networks; that of the preset if ``None``.
     patience
-        Epochs without a gain after which a phase ends; never if ``None``.
+        Number of epochs without an improvement after which a phase ends; never if ``None``.
     restore_best
-        Go on with the weights of the best epoch of a phase, where there are validation pairs.
+        Whether to continue with the weights of the best epoch of a phase, where there are validation pairs.
     """
 
     def __init__(
@@ -56,20 +53,11 @@ class SCButterflyPlan(pl.LightningModule):
         patience: int | None = None,
         restore_best: bool = True,
     ) -> None:
-        super().__init__()
-        # The discriminators have an optimiser of their own.
-        self.automatic_optimization = False
-        self.module, self.preset = module, module.preset
+        super().__init__(module)
         self.lr = self.preset.lr if lr is None else lr
         self.patience, self.restore_best = patience, restore_best
-        self._left = [
-            (phase, n) for phase, n in zip(PHASES, (n_own_epochs, n_own_epochs, n_epochs), strict=True) if n > 0
-        ]
-        self._phase, self._n_epochs = self._left.pop(0)
-        self._began = 0
-        self._means = EpochMetrics()
-        self._best, self._best_epoch = math.inf, 0
-        self._state: dict[str, Tensor] | None = None
+        self._phases = Phases(dict.fromkeys(SIDES, n_own_epochs) | {_JOINT: n_epochs})
+        self._best = Best(epoch=0)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Optimisers of the networks and of the discriminators."""
@@ -79,51 +67,40 @@ class SCButterflyPlan(pl.LightningModule):
             fused(torch.optim.SGD, self.module.discriminators.parameters(), lr=self.preset.discriminator_lr),
         ]
 
-    def on_train_start(self) -> None:
-        """Begin an untrained network where the data says."""
-        if self.preset.data_init and not self.module.trained.any():
-            means = self.trainer.datamodule.mean_expression()  # type: ignore[attr-defined]
-            self.module.start_from({side: torch.from_numpy(mean) for side, mean in means.items()})
+    @property
+    def phase(self) -> str:
+        """Phase of the epoch: a domain, or "joint"."""
+        return self._phases.name
 
     @property
     def kl_weight(self) -> float:
         """Weight of the divergence in the epoch."""
         weight = self.preset.kl_weight / self.module.n_genes
-        if self._phase == "joint":
+        if self.phase == _JOINT:
             weight *= 2.0
-        done = self.current_epoch - self._began
+        done = self.current_epoch - self._phases.began
         return weight * min(1.0, done / self.preset.kl_warmup) if self.preset.kl_warmup else weight
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """One step of the phase."""
         networks, discriminators = self._optimizers()
-        if self._phase == "joint":
+        if self.phase == _JOINT:
             losses = self._joint_losses(batch, discriminators)
         else:
-            losses = self.module.own_losses(batch, self._phase)
+            losses = self.module.own_losses(batch, self.phase)
             losses["objective"] = losses["reconstruction"] + self.kl_weight * losses["kl"]
-        networks.zero_grad()
-        self.manual_backward(losses["objective"])
-        networks.step()
-        self._means.add(losses)
+        self._descend(losses["objective"], [networks])
+        self._metrics.add(losses)
 
-    def _optimizers(self) -> tuple[LightningOptimizer, LightningOptimizer]:
-        """Optimisers of the networks and of the discriminators."""
-        optimizers = self.optimizers()
-        assert isinstance(optimizers, list)
-        return optimizers[0], optimizers[1]
-
-    def _joint_losses(self, batch: dict[str, Tensor], optimizer: LightningOptimizer) -> dict[str, Tensor]:
+    def _joint_losses(self, batch: dict[str, Tensor], optimizer: Any) -> dict[str, Tensor]:
         """Improve the discriminators on the embeddings of a batch, then take the losses of the networks."""
         outcome = self.module.joint(batch)
         encoded, translated = (
             {side: h.detach() for side, h in part.items()} for part in (outcome.encoded, outcome.translated)
         )
         loss = self.module.discriminator_loss(encoded, translated, self._labels(batch))
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
-        # Other labels for the networks, that they do not learn to mislead on these
+        self._descend(loss, [optimizer])
+        # Other labels for the networks, so that they do not learn to fool the discriminators on these
         misled = self.module.discriminator_loss(outcome.encoded, outcome.translated, self._labels(batch))
         gain = adversarial(misled, limit=self.preset.adversarial_limit)
         objective = outcome.reconstruction + self.kl_weight * outcome.kl + self.preset.adversarial_weight * gain
@@ -140,40 +117,28 @@ class SCButterflyPlan(pl.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Squared error of pairs that are not trained on."""
-        if self._phase == "joint":
+        if self.phase == _JOINT:
             loss = self.module.joint(batch).reconstruction
         else:
-            loss = self.module.own_losses(batch, self._phase)["reconstruction"]
-        self.log(self._monitor, loss, on_epoch=True, prog_bar=True, batch_size=len(batch[KEYS.X]))
+            loss = self.module.own_losses(batch, self.phase)["reconstruction"]
+        self._log_validation(loss, len(batch[KEYS.X]), prog_bar=True)
 
-    @property
-    def _monitor(self) -> str:
-        """Name of the validation error of the phase."""
-        return self._named("reconstruction", "validation")
-
-    def _named(self, name: str, what: str) -> str:
-        return f"{name}_{what}" if self._phase == "joint" else f"{self._phase}_{name}_{what}"
+    def _metric(self, loss: str, cells: str) -> str:
+        return super()._metric(loss if self.phase == _JOINT else f"{self.phase}_{loss}", cells)
 
     def on_train_epoch_end(self) -> None:
-        """Log the epoch, and go on to the next phase, or stop, where it is due."""
-        self.log_dict({self._named(name, "train"): value for name, value in self._means.take().items()})
-        error = self.trainer.callback_metrics.get(self._monitor)
-        if error is not None and float(error) < self._best:
-            self._best, self._best_epoch = float(error), self.current_epoch
-            if self.restore_best:
-                self._state = copy.deepcopy(self.module.state_dict())
-        over = self.current_epoch + 1 - self._began >= self._n_epochs
-        waited = error is not None and self.patience is not None
-        if over or (waited and self.current_epoch - self._best_epoch >= (self.patience or 0)):
-            self._end_phase()
-
-    def _end_phase(self) -> None:
-        """Return to the best weights of the phase; begin the next one, or stop after the last."""
-        if self._state is not None:
-            self.module.load_state_dict(self._state)
-        if not self._left:
-            self.trainer.should_stop = True
-            return
-        self._phase, self._n_epochs = self._left.pop(0)
-        self._began = self.current_epoch + 1
-        self._best, self._best_epoch, self._state = math.inf, self._began, None
+        """Log the epoch, and continue with the next phase, or stop, where it is due."""
+        super().on_train_epoch_end()
+        epoch, error = (
+            self.current_epoch,
+            self.trainer.callback_metrics.get(self._metric("reconstruction", "validation")),
+        )
+        stalled = False
+        if error is not None:
+            self._best.update(float(error), epoch, self.module if self.restore_best else None)
+            stalled = self.patience is not None and epoch - self._best.epoch >= self.patience
+        if stalled or self._phases.is_over(epoch):
+            self._best.restore(self.module)
+            self._best = Best(epoch=epoch + 1)
+            if not self._phases.advance(epoch):
+                self.trainer.should_stop = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,14 +12,13 @@ import torch
 from scpi._docs import fill
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
-from scpi.model.base.loading._screen_splitter import ScreenSplitter
 from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.scpregan._module import SCPREGANModule
 from scpi.model.scpregan._plan import SCPREGANPlan
 from scpi.model.scpregan._presets import PRESETS, RULES
-from scpi.model.scpregan._splitter import ArmSplitter, steps_of_epoch
+from scpi.model.scpregan._sampling import both_domains
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.base.prediction._predict import Counterfactual
 
 
@@ -74,7 +75,6 @@ class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     """
 
     _module_cls = SCPREGANModule
-    _data_splitter_cls = ArmSplitter
     _training_plan_cls = SCPREGANPlan
     _reads_logs = True
 
@@ -121,6 +121,7 @@ class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
             )
             raise ValueError(msg)
 
+    @fill
     def train(
         self,
         max_epochs: int | None = None,
@@ -144,72 +145,61 @@ class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         Parameters
         ----------
         max_epochs
-            Number of epochs. If ``None``, as many as have the steps of the preset (``n_steps``). An epoch uses every
-            cell of the larger arm about once, twice ``batch_size`` in a step.
+            Number of epochs. If ``None``, as many as the steps of the preset (``n_steps``) take. An epoch uses every cell
+            of the larger domain about once, twice ``batch_size`` in a step.
         lr
             Learning rate of the generators, with which those of the encoder and of the discriminators change in
             proportion; those of the preset if ``None``.
         batch_size
-            Cells of each arm in each half of a step; that of the preset if ``None``.
-        accelerator, devices
-            As in :class:`lightning.pytorch.Trainer`.
-        train_size, validation_size
-            Shares of the cells of every condition, the control included. What is left is the test set.
-        held_out
-            Conditions whose cells all go to the test set.
-        early_stopping
-            Stop when the reconstruction of the validation cells has not improved for ``early_stopping_patience``
-            epochs, and return to the best epoch. It says nothing of the transfer, and is off by default.
-        early_stopping_patience
-            Epochs without an improvement before training stops.
-        datasplitter_kwargs
-            More arguments of the data splitter, such as ``external_indexing`` or ``num_workers``.
-        plan_kwargs
-            More arguments of the training plan.
-        seed
-            Seed of the split and of the batches; that of the model if ``None``.
-        **trainer_kwargs
-            Passed to :class:`scvi.train.Trainer`, such as ``logger`` or ``precision``.
+            Number of cells of each domain in each half of a step; that of the preset if ``None``.
+        %(devices)s
+        %(validation_size)s
+        %(held_out)s
+        %(early_stopping)s
+            Training then returns to the best epoch. The metric, the reconstruction of validation cells, does not measure
+            the transfer; early stopping is therefore off by default.
+        %(early_stopping_patience)s
+        %(datasplitter_kwargs)s
+        %(plan_kwargs)s
+        %(train_seed)s
+        %(trainer_kwargs)s
 
         Raises
         ------
         ValueError
-            If a held-out condition has no cells, the shares leave nothing to train on, or all doses are 0.
+            If a held-out condition has no cells, the fractions leave nothing to train on, or all doses are 0.
         """
         batch_size = self.preset_.batch_size if batch_size is None else at_least(batch_size, 1, "batch_size")
-        split_kwargs = {
-            "train_size": train_size,
-            "validation_size": validation_size,
-            "held_out": held_out,
-            "seed": self.seed_ if seed is None else seed,
-        } | (datasplitter_kwargs or {})
-        n_control, n_treated = self._take_doses(ScreenSplitter(self.adata_manager, **split_kwargs))
-        steps = steps_of_epoch(n_control, n_treated, batch_size)
-        n_epochs = math.ceil(self.preset_.n_steps / steps) if max_epochs is None else max_epochs
+        splitter = self._split(
+            partial(both_domains, batch_size=batch_size),
+            train_size=train_size,
+            validation_size=validation_size,
+            held_out=held_out,
+            seed=seed,
+            datasplitter_kwargs=datasplitter_kwargs,
+        )
+        self._take_doses(splitter)
+        n_steps = splitter.n_batches
+        n_epochs = math.ceil(self.preset_.n_steps / n_steps) if max_epochs is None else max_epochs
         self._fit(
-            max_epochs=n_epochs,
-            splitter_kwargs=split_kwargs | {"batch_size": batch_size},
-            plan_kwargs={"n_steps": n_epochs * steps, "lr": lr} | (plan_kwargs or {}),
-            anneal_end=0,
+            n_epochs,
+            splitter,
+            plan_kwargs={"n_steps": n_epochs * n_steps, "lr": lr} | (plan_kwargs or {}),
             monitor="reconstruction_validation",
             restore_best=early_stopping,
             early_stopping=early_stopping,
             early_stopping_patience=early_stopping_patience,
             accelerator=accelerator,
             devices=devices,
-            callbacks=trainer_kwargs.pop("callbacks", []),
-            trainer_kwargs=trainer_kwargs,
+            **trainer_kwargs,
         )
 
-    def _take_doses(self, splitter: ScreenSplitter) -> tuple[int, int]:
-        """Keep the largest training dose of each perturbation; returns the number of training cells in each arm."""
-        cells = splitter.train_idx
-        design = splitter.design[splitter.conditions_of(cells)]
-        is_treated = design.any(1)
+    def _take_doses(self, splitter: CellSplitter) -> None:
+        """Keep the largest training dose of each perturbation."""
+        assert splitter.design is not None
+        design = splitter.design[splitter.conditions_of(splitter.train_idx)]
         largest = design[np.abs(design).argmax(axis=0), np.arange(design.shape[1])]
         self.module.reference_dose.copy_(torch.from_numpy(largest))
-        n_treated = int(is_treated.sum())
-        return len(cells) - n_treated, n_treated
 
     @torch.inference_mode()
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:

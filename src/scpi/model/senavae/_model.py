@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,11 +14,11 @@ from scpi._screen._checks import check_expression
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
-from scpi.model.base.loading._data_splitter import PerturbationDataSplitter
+from scpi.model.base.loading._sampling import controls_alongside
 from scpi.model.base.losses._mmd import bandwidth_from_cells
+from scpi.model.base.losses._schedules import anneal_end
 from scpi.model.base.targets._latent import LatentMixin
 from scpi.model.base.training._presets import at_least, choose_preset
-from scpi.model.base.training._schedules import anneal_end
 from scpi.model.base.training._seed import seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.senavae._initial import initialise_interventions, initialise_linear
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.senavae._presets import Encoder, Likelihood
     from scpi.model.senavae._scm import Mechanism
@@ -95,7 +97,6 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
     """
 
     _module_cls = SENAVAEModule
-    _data_splitter_cls = PerturbationDataSplitter
     _training_plan_cls = SENAVAETrainingPlan
 
     def __init__(
@@ -177,6 +178,7 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
             index, torch.ones(index.shape[1]), (n_genes, len(state["names"])), check_invariants=True
         ).coalesce()
 
+    @fill
     def train(
         self,
         max_epochs: int | None = None,
@@ -202,73 +204,63 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
         ----------
         max_epochs
             Number of epochs; that of the preset if ``None``. The weights of the objective rise over the first half.
-        accelerator, devices
-            As in :class:`lightning.pytorch.Trainer`.
-        train_size, validation_size
-            Shares of the cells of every condition, the control included. What is left is the test set.
-        held_out
-            Conditions, such as ``"A+B"``, that are not trained on: all their cells go to the test set.
+        %(devices)s
+        %(validation_size)s
+        %(held_out)s
         n_cells
-            Most cells of a condition in a part of a batch; that of the preset if ``None``.
+            Maximum number of cells per condition in a part of a batch; that of the preset if ``None``.
         n_conditions
-            Parts in a batch, each of one condition; that of the preset if ``None``.
+            Number of parts in a batch, each of one condition; that of the preset if ``None``.
         restore_best
-            Return to the epoch with the lowest validation objective, of those after the weights have risen.
-        early_stopping
-            Stop when that objective has not fallen for ``early_stopping_patience`` epochs.
-        early_stopping_patience
-            Epochs without an improvement before training stops.
-        datasplitter_kwargs
-            More arguments of the data splitter, such as ``external_indexing`` or ``num_workers``.
-        plan_kwargs
-            More arguments of the training plan, such as ``lr``.
-        seed
-            Seed of the split and of the batches; that of the model if ``None``.
-        **trainer_kwargs
-            Passed to :class:`scvi.train.Trainer`, such as ``logger`` or ``precision``.
+            Whether to return to the epoch with the lowest validation objective, of those after the weights have risen.
+        %(early_stopping)s
+            The epochs before the weights have risen do not count.
+        %(early_stopping_patience)s
+        %(datasplitter_kwargs)s
+        %(plan_kwargs)s
+        %(train_seed)s
+        %(trainer_kwargs)s
 
         Raises
         ------
         ValueError
-            If a held-out condition has no cells, or the shares leave nothing to train on.
+            If a held-out condition has no cells, or the fractions leave nothing to train on.
         """
         preset = self.preset_
         max_epochs = preset.max_epochs if max_epochs is None else max_epochs
-        splitter_kwargs = {
-            "train_size": train_size,
-            "validation_size": validation_size,
-            "held_out": held_out,
-            "n_cells": n_cells or preset.n_cells,
-            "n_parts": n_conditions or preset.n_conditions,
-            "seed": self.seed_ if seed is None else seed,
-        } | (datasplitter_kwargs or {})
-        ordering = self._start(self._data_splitter_cls(self.adata_manager, **splitter_kwargs))
+        splitter = self._split(
+            partial(controls_alongside, n_cells=n_cells or preset.n_cells, n_parts=n_conditions or preset.n_conditions),
+            train_size=train_size,
+            validation_size=validation_size,
+            held_out=held_out,
+            seed=seed,
+            datasplitter_kwargs=datasplitter_kwargs,
+        )
+        plan = {
+            "preset": preset,
+            "n_epochs": max_epochs,
+            "ordering_cells": self._start(splitter),
+            "ordering_epochs": self._ordering_epochs(max_epochs),
+        }
         if preset.gradient_clip_algorithm is not None:
             trainer_kwargs = {
                 "gradient_clip_val": preset.gradient_clip,
                 "gradient_clip_algorithm": preset.gradient_clip_algorithm,
             } | trainer_kwargs
         self._fit(
-            max_epochs=max_epochs,
-            splitter_kwargs=splitter_kwargs,
-            plan_kwargs={
-                "preset": preset,
-                "n_epochs": max_epochs,
-                "ordering_cells": ordering,
-                "ordering_epochs": self._ordering_epochs(max_epochs),
-            }
-            | (plan_kwargs or {}),
+            max_epochs,
+            splitter,
+            plan_kwargs=plan | (plan_kwargs or {}),
+            monitor="objective_validation",
             anneal_end=anneal_end(
                 n_epochs=max_epochs, start_epochs=(preset.mmd_start, preset.kl_start, preset.temperature_start)
             ),
-            monitor="objective_validation",
             restore_best=restore_best,
             early_stopping=early_stopping,
             early_stopping_patience=early_stopping_patience,
             accelerator=accelerator,
             devices=devices,
-            callbacks=trainer_kwargs.pop("callbacks", []),
-            trainer_kwargs=trainer_kwargs,
+            **trainer_kwargs,
         )
 
     def _ordering_epochs(self, max_epochs: int) -> tuple[int, ...]:
@@ -282,7 +274,7 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
         return self.preset_.encoder == "linear" and self.preset_.n_hidden == 0 and self.module.likelihood == "normal"
 
     @torch.no_grad()
-    def _start(self, splitter: Any) -> tuple[Tensor, Tensor | None] | None:
+    def _start(self, splitter: CellSplitter) -> tuple[Tensor, Tensor | None] | None:
         """Set what is taken from the training data before the first epoch; returns control cells for the ordering."""
         rng = np.random.default_rng(splitter.seed)
         control, perturbed = splitter.sample_training_cells(_SAMPLE, rng)
@@ -310,7 +302,7 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
         batch = self._field(self.adata, KEYS.BATCH)[control] if self._has_field(KEYS.BATCH) else None
         return x, None if batch is None else torch.from_numpy(np.asarray(batch, dtype=np.int64).reshape(-1, 1))
 
-    def _mean_changes(self, splitter: Any, control: Tensor) -> NDArray[np.float64]:
+    def _mean_changes(self, splitter: CellSplitter, control: Tensor) -> NDArray[np.float64]:
         """Change of the mean under each single perturbation at dose 1; zero for those seen in combinations only."""
         centre = control.double().mean(0).numpy()
         changes = np.zeros((len(self.perturbations_), len(centre)))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from scpi.model.base.losses._schedules import half_cosine, ramp
 from scpi.model.base.training._fused import FusedTrainingPlan
-from scpi.model.base.training._schedules import ramp
 from scpi.model.senavae._initial import order_factors
 
 if TYPE_CHECKING:
@@ -98,8 +97,6 @@ class SENAVAETrainingPlan(FusedTrainingPlan):
         return config
 
     def _lr_factor(self, step: int) -> float:
-        """Share of the learning rate: a short linear rise, then a half cosine to 1 %."""
+        """Factor of the learning rate: a short linear rise, then a half cosine to 1 %."""
         done = step / max(1, self.trainer.estimated_stepping_batches)
-        return min(1.0, (done + 1e-3) / _WARMUP_STEPS) * (
-            _FINAL_LR + (1 - _FINAL_LR) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-        )
+        return min(1.0, (done + 1e-3) / _WARMUP_STEPS) * half_cosine(done, final=_FINAL_LR)

@@ -82,6 +82,23 @@ class InputTransform(nn.Module):
         if self.kind == "log":
             self._fit_log(batches, n_cells)
 
+    @torch.no_grad()
+    def moments(self, batches: Callable[[], Iterable[tuple[Tensor, Tensor | None]]]) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the counts of each gene at median depth.
+
+        Parameters
+        ----------
+        batches
+            As of :meth:`fit`, which must have been called.
+        """
+        first = second = torch.zeros(len(self.rate), dtype=torch.float64)
+        n_cells = 0
+        for counts, size in batches():
+            values = (counts / self.relative_depth(counts, size)).double()
+            first, second, n_cells = first + values.sum(0), second + values.square().sum(0), n_cells + len(values)
+        mean = first / n_cells
+        return mean.float(), (second / n_cells - mean.square()).float()
+
     def _fit_log(self, batches: Callable[[], Iterable[tuple[Tensor, Tensor | None]]], n_cells: int) -> None:
         """Mean and standard deviation of the logarithms."""
         first = torch.zeros_like(self.mean, dtype=torch.float64)

@@ -59,9 +59,9 @@ def transport_plan(
         ``"exact"`` for the optimum, by the network simplex, in time that grows faster than the product of the numbers
         of cells; ``"entropic"`` for the optimum less an entropy, by Sinkhorn's iterations.
     squared
-        Squared Euclidean distances as costs, in place of plain ones.
+        Whether costs are squared Euclidean distances instead of plain ones.
     regularisation
-        Weight of the entropy, as a share of the mean cost.
+        Weight of the entropy, as a fraction of the mean cost.
 
     Returns
     -------
@@ -176,9 +176,9 @@ def pair_by_stratum(
 ) -> CellPairs:
     """Pair control cells with treated cells of their own stratum, such as a context, by optimal transport.
 
-    Transport within a stratum is between all of its cells while it has at most ``max_cells`` in each arm (in the
-    geometric mean). Larger strata are divided at random into equal parts, as many as that takes, and the parts of one
-    arm are paired with those of the other one by one: every control cell still gets a partner, and the cost grows with
+    Transport within a stratum is between all of its cells while it has at most ``max_cells`` controls and treated cells
+    (in the geometric mean). Larger strata are divided at random into equal parts, as many as that takes, and each part of
+    the controls is paired with one of the treated cells: every control cell still gets a partner, and the cost grows with
     the number of parts rather than with its square.
 
     Parameters
@@ -186,24 +186,25 @@ def pair_by_stratum(
     x
         Expression of all cells, dense or sparse.
     control, treated
-        Positions of the cells of each arm in ``x``.
+        Positions of the control and of the treated cells in ``x``.
     strata_control, strata_treated
         Stratum of each of these cells.
     n_components
-        Distances are taken in this many principal components of the cells of both arms together; in ``x`` itself if
-        ``None``.
+        Number of principal components, of controls and treated cells together, in which distances are taken; in ``x``
+        itself if ``None``.
     method, squared, regularisation
         As in :func:`transport_plan`.
     how
         As in :func:`pair_cells`.
     max_cells
-        Largest number of cells in an arm between which one plan is made. A plan of 5,000 x 5,000 takes 0.2 GB.
+        Maximum number of controls and of treated cells between which one plan is made. A plan of 5,000 x 5,000 takes
+        0.2 GB.
     rng
         Seed or generator of the parts, of the components and of the draws.
 
     Returns
     -------
-    Pairs as positions in ``x``, in the order of the strata. Strata that lack an arm have none.
+    Pairs as positions in ``x``, in the order of the strata. Strata without controls or without treated cells have none.
 
     Raises
     ------
@@ -223,8 +224,8 @@ def pair_by_stratum(
         raise ValueError(msg)
     sources, targets = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for stratum in np.intersect1d(strata_control, strata_treated):
-        arms = control[strata_control == stratum], treated[strata_treated == stratum]
-        for first, second in _parts(*arms, max_cells=max_cells, rng=generator):
+        sides = control[strata_control == stratum], treated[strata_treated == stratum]
+        for first, second in _parts(*sides, max_cells=max_cells, rng=generator):
             values = _components(dense_rows(x, np.concatenate([first, second])), n_components, generator)
             plan = transport_plan(
                 values[: len(first)],
@@ -241,6 +242,49 @@ def pair_by_stratum(
     return CellPairs(np.concatenate(sources), np.concatenate(targets))
 
 
+def pair_conditions(
+    x: Any,
+    control: NDArray[np.int64],
+    treated: NDArray[np.int64],
+    conditions: NDArray[np.int64],
+    strata: NDArray[np.int64],
+    *,
+    each: str = "control",
+    **kwargs: Any,
+) -> CellPairs:
+    """Pair controls with treated cells by optimal transport, condition by condition.
+
+    Parameters
+    ----------
+    x
+        Expression of all cells.
+    control, treated
+        Positions of the control and of the treated cells in ``x``.
+    conditions
+        Condition of each treated cell.
+    strata
+        Stratum of every cell of ``x``: only cells of the same stratum are paired.
+    each
+        Whether each ``"control"`` gets a treated cell of every condition, or each ``"treated"`` cell a control.
+    **kwargs
+        As of :func:`pair_by_stratum`.
+
+    Returns
+    -------
+    Pairs as positions in ``x``, in the order of the conditions.
+    """
+    empty = np.zeros(0, dtype=np.int64)
+    sources, targets = [empty], [empty]
+    for code in np.unique(conditions):
+        sides = [control, treated[conditions == code]]
+        if each == "treated":
+            sides.reverse()
+        first, second = pair_by_stratum(x, *sides, *(strata[side] for side in sides), **kwargs)
+        sources.append(first if each == "control" else second)
+        targets.append(second if each == "control" else first)
+    return CellPairs(np.concatenate(sources), np.concatenate(targets))
+
+
 def _check_cells(source: NDArray[np.floating[Any]], target: NDArray[np.floating[Any]]) -> None:
     """Transport needs cells on both sides, with the same components."""
     if source.ndim != 2 or target.ndim != 2 or source.shape[1] != target.shape[1] or not len(source) or not len(target):
@@ -254,14 +298,14 @@ def _check_cells(source: NDArray[np.floating[Any]], target: NDArray[np.floating[
 def _parts(
     first: NDArray[np.integer], second: NDArray[np.integer], *, max_cells: int, rng: np.random.Generator
 ) -> Iterator[tuple[NDArray[np.integer], NDArray[np.integer]]]:
-    """Both arms whole, or parts of them drawn at random where they are too large."""
+    """Both sides whole, or parts of them drawn at random where they are too large."""
     n_parts = math.ceil(math.sqrt(len(first) * len(second)) / max_cells)
     n_parts = min(n_parts, len(first), len(second))
     if n_parts == 1:
         yield first, second
         return
-    arms = (np.array_split(rng.permutation(arm), n_parts) for arm in (first, second))
-    yield from zip(*arms, strict=True)
+    sides = (np.array_split(rng.permutation(side), n_parts) for side in (first, second))
+    yield from zip(*sides, strict=True)
 
 
 def _components(

@@ -12,10 +12,11 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._scoring._controls import divide_controls
+from scpi._scoring._conventions import N_CELLS, N_COMPONENTS, check_conventions
 from scpi._scoring._metrics import check_metrics
-from scpi._scoring._prediction import N_CELLS, Prediction, draw_places
+from scpi._scoring._prediction import Prediction, draw_places
 from scpi._scoring._score import score
-from scpi._scoring._training_cells import N_COMPONENTS, components_of, perturbed_mean_of
+from scpi._scoring._training_cells import components_of, perturbed_mean_of
 from scpi._screen._checks import as_indices
 from scpi._screen._conditions import Condition
 from scpi._sequence import as_list
@@ -86,6 +87,7 @@ class EvaluationMixin(Host):
         """
         generator = as_generator(rng)
         chosen = check_metrics(metrics)
+        check_conventions(n_cells, n_components)
         own = adata is None
         adata = self._validate_anndata(adata)
         cells = self._cells_to_compare(adata, indices, own=own)
@@ -158,7 +160,7 @@ class EvaluationMixin(Host):
         cells: NDArray[np.int64],
         start: NDArray[np.int64],
         rng: np.random.Generator,
-    ) -> dict[str, NDArray[np.float32]]:
+    ) -> dict[str, Any]:
         """Predicted cells of a label at the doses of measured cells, and the controls that each started from."""
         doses: list[tuple[Dose | None, float]] = [(None, 1.0)]
         if self.has_doses:

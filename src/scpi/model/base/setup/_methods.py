@@ -77,7 +77,9 @@ def _of_mudata(setup: Callable[..., None], cls: Any) -> Callable[..., None]:
     signature = inspect.signature(setup)
     defaults = {name: p.default for name, p in signature.parameters.items() if p.kind is Parameter.KEYWORD_ONLY}
 
-    def setup_mudata(cls: Any, mdata: Any, *, modalities: dict[str, str] | None = None, **kwargs: Any) -> None:
+    # Without defaults in the source: Sphinx would look for as many as the signature has
+    def setup_mudata(cls: Any, mdata: Any, **kwargs: Any) -> None:
+        modalities = kwargs.pop("modalities", None)
         arguments = {name: kwargs.pop(name, default) for name, default in defaults.items()}
         method = cls._get_setup_method_args(cls=cls, mdata=mdata, **arguments, modalities=modalities)
         cls._register(mdata, method, **kwargs)

@@ -2,107 +2,124 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any
 
-import lightning.pytorch as pl
-import numpy as np
 from scvi.train import TrainRunner
-from torch import nn
 
+from scpi.model.base.loading._sampling import single_cells
+from scpi.model.base.loading._splitter import CellSplitter
+from scpi.model.base.training._best import BestWeights
+from scpi.model.base.training._fused import FusedTrainingPlan
 from scpi.model.base.training._seed import seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from torch import Tensor
+    import lightning.pytorch as pl
 
-    from scpi.model.base._screen_model import ScreenModel as Host
-    from scpi.model.base.loading._screen_splitter import ScreenSplitter
+    from scpi.model.base._model_base import ModelBase as Host
+    from scpi.model.base.loading._sampling import Sampling
 else:
     Host = object
 
 
-class BestWeights(pl.Callback):
-    """Keeps the weights of the epoch with the lowest monitored value and restores them when training ends.
-
-    Epochs before ``start_epoch`` do not count: while the weights of the objective still rise, values of different
-    epochs measure different things.
-
-    Parameters
-    ----------
-    monitor
-        Metric to minimise.
-    start_epoch
-        First epoch that counts.
-    """
-
-    def __init__(self, monitor: str, *, start_epoch: int) -> None:
-        self.monitor, self.start_epoch = monitor, start_epoch
-        self.best_value, self.best_epoch = np.inf, -1
-        self._state: dict[str, Tensor] | None = None
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the weights if they are the best so far."""
-        value = trainer.callback_metrics.get(self.monitor)
-        if trainer.sanity_checking or value is None or trainer.current_epoch < self.start_epoch:
-            return
-        if float(value) < self.best_value:
-            self.best_value, self.best_epoch = float(value), trainer.current_epoch
-            self._state = copy.deepcopy(_module(pl_module).state_dict())
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Restore the best weights."""
-        if self._state is not None:
-            _module(pl_module).load_state_dict(self._state)
-
-
 class NetworkTrainingMixin(Host):
-    """Training by gradients, for models of screens.
+    """Training by gradients.
 
-    Subclasses name the splitter that makes their batches and the plan that trains their module.
+    A module whose ``loss`` returns a :class:`~scvi.module.base.LossOutput` is trained by ``self._fit(max_epochs)``. Other
+    training loops name a plan of their own in ``_training_plan_cls``, other batches are chosen in ``_split``.
     """
 
-    _data_splitter_cls: type[ScreenSplitter]
+    _data_splitter_cls = CellSplitter
     _train_runner_cls = TrainRunner
-    _training_plan_cls: type[pl.LightningModule]
+    _training_plan_cls: type[pl.LightningModule] = FusedTrainingPlan
+
+    def _split(
+        self,
+        sampling: Sampling = single_cells,
+        *,
+        seed: int | None = None,
+        datasplitter_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> CellSplitter:
+        """Divide the cells, and choose how batches are made of them.
+
+        Parameters
+        ----------
+        sampling
+            A function of :mod:`~scpi.model.base.loading._sampling`, with its options.
+        seed
+            Seed of the division and of the batches; that of the model if ``None``.
+        datasplitter_kwargs
+            Arguments of users for the splitter, which come first.
+        **kwargs
+            As of :class:`~scpi.model.base.loading._splitter.CellSplitter`.
+        """
+        kwargs["seed"] = getattr(self, "seed_", None) if seed is None else seed
+        return self._data_splitter_cls(self.adata_manager, sampling, **kwargs | dict(datasplitter_kwargs or {}))
 
     def _fit(
         self,
-        *,
         max_epochs: int,
-        splitter_kwargs: Mapping[str, Any],
-        plan_kwargs: Mapping[str, Any],
-        anneal_end: int,
-        monitor: str,
-        restore_best: bool,
-        early_stopping: bool | None,
-        early_stopping_patience: int,
-        accelerator: str,
-        devices: int | list[int] | str,
-        callbacks: Sequence[pl.Callback],
-        trainer_kwargs: Mapping[str, Any],
-        prepare: Callable[[Any], None] | None = None,
-    ) -> Any:
-        """Build splitter, plan and trainer, and run them; returns the splitter.
+        splitter: CellSplitter | None = None,
+        *,
+        plan_kwargs: Mapping[str, Any] | None = None,
+        monitor: str = "validation_loss",
+        anneal_end: int = 0,
+        restore_best: bool = False,
+        early_stopping: bool | None = False,
+        early_stopping_patience: int = 45,
+        check_every: int = 1,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        callbacks: Sequence[pl.Callback] = (),
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Train the module.
 
-        ``early_stopping=None`` stops where there are validation cells. ``prepare`` is called with the splitter before training.
+        Parameters
+        ----------
+        max_epochs
+            Maximum number of epochs.
+        splitter
+            Cells, as :meth:`_split` divides them; batches of single cells if ``None``.
+        plan_kwargs
+            Arguments of the training plan.
+        monitor
+            Metric of the validation cells, of which the lowest value is best.
+        anneal_end
+            First epoch whose metric counts.
+        restore_best
+            Whether to return to the weights of the best epoch.
+        early_stopping
+            Whether to stop when the metric has not fallen for ``early_stopping_patience`` epochs. If ``None``, where there
+            are validation cells.
+        early_stopping_patience
+            Number of epochs without an improvement before training stops.
+        check_every
+            Number of epochs from one validation to the next.
+        accelerator, devices, callbacks, **trainer_kwargs
+            As in :class:`scvi.train.Trainer`.
+
+        Raises
+        ------
+        ValueError
+            If training should stop early without validation cells.
         """
-        splitter = self._data_splitter_cls(self.adata_manager, **splitter_kwargs)
-        if prepare is not None:
-            prepare(splitter)
-        plan = self._training_plan_cls(self.module, **plan_kwargs)
-        has_validation = bool(splitter.val_dataloader())
-        callbacks = list(callbacks)
+        splitter = self._split() if splitter is None else splitter
+        has_validation = splitter.val_sampler is not None
+        early_stopping = has_validation if early_stopping is None else early_stopping
+        if early_stopping and not has_validation:
+            msg = "Early stopping needs validation cells: set `validation_size` above 0."
+            raise ValueError(msg)
         if restore_best and has_validation:
-            callbacks.append(BestWeights(monitor, start_epoch=anneal_end))
-        defaults: dict[str, Any] = {"check_val_every_n_epoch": 1 if has_validation else None, "log_every_n_steps": 1}
-        if early_stopping is None:
-            early_stopping = has_validation
+            callbacks = [*callbacks, BestWeights(monitor, start_epoch=anneal_end)]
+        defaults: dict[str, Any] = {
+            "check_val_every_n_epoch": check_every if has_validation else None,
+            "log_every_n_steps": splitter.n_batches,
+            "early_stopping": early_stopping,
+        }
         if early_stopping:
-            if not has_validation:
-                msg = "Early stopping needs validation cells: set `validation_size` above 0."
-                raise ValueError(msg)
             defaults |= {
                 "early_stopping_monitor": monitor,
                 "early_stopping_patience": early_stopping_patience,
@@ -110,28 +127,22 @@ class NetworkTrainingMixin(Host):
             }
         runner = self._train_runner_cls(
             self,
-            training_plan=plan,
+            training_plan=self._training_plan_cls(self.module, **plan_kwargs or {}),
             data_splitter=splitter,
             max_epochs=max_epochs,
             accelerator=accelerator,
             devices=devices,
-            early_stopping=early_stopping,
-            callbacks=callbacks,
-            **{**defaults, **trainer_kwargs},
+            callbacks=list(callbacks),
+            **defaults | trainer_kwargs,
         )
         # A model that was trained before is in the mode for predictions.
         self.module.train()
-        with seeded(splitter.seed):
-            runner()
-        labels = self._labels(self.adata)
-        self.trained_conditions_ = sorted({label for label in labels[splitter.train_idx] if label != self.control_})
-        return splitter
-
-
-def _module(plan: pl.LightningModule) -> nn.Module:
-    """Network that a training plan trains."""
-    module = plan.module
-    if not isinstance(module, nn.Module):
-        msg = "The training plan has no module."
-        raise TypeError(msg)
-    return module
+        splitter.dataset.keep()
+        try:
+            with seeded(splitter.seed):
+                runner()
+        finally:
+            # The trainer stays with the model, and the data with the trainer.
+            splitter.dataset.release()
+        if splitter.design is not None:
+            self.trained_conditions_ = splitter.trained_conditions

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from scpi.pl._impact_heatmap import choose, draw, scaled_by_set
+from scpi.pl._set_heatmap import choose, draw, scaled_by_set
 
 STORED = {"units": ["u", "v", "w"], "sets": ["p", "q", "r", "s"]}
 VALUES = np.array([[9.0, 8.0, 7.0, 0.0], [0.0, 0.0, -3.0, 1.0], [0.1, 0.0, 0.0, 0.0]])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scpi.model.base.training._schedules import anneal_end, ramp
+from scpi.model.base.losses._schedules import anneal_end, ramp
 from scpi.model.senavae._presets import PRESETS
 
 

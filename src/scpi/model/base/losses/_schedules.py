@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 def ramp(epoch: int, *, n_epochs: int, start_epoch: int, low: float, high: float) -> float:
     """Weight that is ``low`` until ``start_epoch``, rises linearly and is ``high`` from half of the epochs on.
@@ -31,3 +33,16 @@ def ramp(epoch: int, *, n_epochs: int, start_epoch: int, low: float, high: float
 def anneal_end(*, n_epochs: int, start_epochs: tuple[int, ...]) -> int:
     """First epoch from which no ramp changes any more."""
     return min(max(n_epochs // 2, *start_epochs), max(n_epochs - 1, 0))
+
+
+def half_cosine(done: float, *, final: float) -> float:
+    """Factor that falls from 1 to ``final`` along half a cosine.
+
+    Parameters
+    ----------
+    done
+        Fraction of the training that is done; more than 1 is as 1.
+    final
+        Factor at the end.
+    """
+    return final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))

@@ -1,4 +1,4 @@
-"""What the heatmaps of gene sets and units share."""
+"""Heatmaps of gene sets against units or perturbations."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpi._saliency import find_units
-from scpi._slots import listed
-from scpi.pl._figure import DIVERGING, PAGE_WIDTH, finish, new_axes, set_labels, shorten, style, symmetric_limit
+from scpi._changes import among
+from scpi.pl._figure import DIVERGING, PAGE_WIDTH, colour_bar, finish, new_axes, set_labels, style, symmetric_limit
 from scpi.pl._order import similar
+from scpi.pl._unit_titles import choose_units
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-# From here on, colours are those of the paper by Kinalis et al.: power of the grey scale, least scaled impact of a unit
-# that is drawn, and of a difference that is drawn
+# Style of Kinalis et al. (2019): exponent of the grey scale, and the scaled impact above which a unit is drawn and a
+# difference is drawn
 POWER, SHOWN, OVERLAID = 5.0, 0.7, 0.85
 
 
@@ -32,26 +32,40 @@ def choose(
     n_sets: int,
     by: NDArray[np.float64],
 ) -> tuple[list[int], list[int]]:
-    """Units and sets to draw: those that were named, or those of the largest values of `by`, units x sets, like by like.
+    """Positions of the units and gene sets to draw.
 
-    The first set of each unit comes before the second of any, so that no unit takes all the room.
+    Parameters
+    ----------
+    stored
+        Result with the names of the `units` and `sets`.
+    units, sets
+        Names to draw, in this order; if `None`, those with the largest absolute values, similar ones next to each other.
+    n_units, n_sets
+        Maximum number of each if they are not given.
+    by
+        Values, units x sets. The first set of each unit is chosen before the second set of any unit, so that the sets of
+        one unit do not fill the figure.
+
+    Returns
+    -------
+    Positions of the units and of the sets.
+
+    Raises
+    ------
+    ValueError
+        If there is no such unit or set.
     """
-    names = np.array([str(name) for name in stored["sets"]], dtype=object)
+    names = [str(name) for name in stored["sets"]]
     size = np.abs(by)
-    rows = find_units(units, np.array([str(name) for name in stored["units"]], dtype=object))
-    if units is None:
-        rows = sorted(np.argsort(-size.max(axis=1), kind="stable")[:n_units].tolist())
+    rows = choose_units(
+        units, np.array([str(name) for name in stored["units"]], dtype=object), size.max(axis=1), n_units
+    )
     if sets is None:
         rank = np.argsort(np.argsort(-size[rows], axis=1, kind="stable"), axis=1, kind="stable")
         order = np.lexsort((-size[rows].max(axis=0), rank.min(axis=0)))
         columns = order[:n_sets].tolist()
     else:
-        place = {name: i for i, name in enumerate(names)}
-        unknown = [name for name in sets if str(name) not in place]
-        if unknown:
-            msg = f"These gene sets were not tested: {listed(unknown, 5)}."
-            raise ValueError(msg)
-        columns = [place[str(name)] for name in sets]
+        columns = [names.index(name) for name in among(names, sets, "gene set")]
     part = by[np.ix_(rows, columns)]
     if units is None:
         rows = [rows[i] for i in similar(part)]
@@ -62,7 +76,7 @@ def choose(
 
 def draw(
     matrix: NDArray[np.float64],
-    units: Sequence[str],
+    columns: Sequence[str],
     sets: Sequence[str],
     *,
     marks: NDArray[np.bool_] | None,
@@ -75,10 +89,12 @@ def draw(
     ticks: Sequence[float] | None = None,
     **colours: Any,
 ) -> Axes | Figure | None:
-    """Draw a matrix of sets x units, with dots where `marks` is true, in diverging colours unless others are given."""
+    """Draw a matrix of gene sets x columns, with dots where `marks` is true.
+
+    Colours diverge around zero, with a few extreme values beyond their limits, unless `colours` of `Axes.imshow` are given.
+    """
     if figsize is None:
         figsize = (min(PAGE_WIDTH, 3.2 + 0.16 * matrix.shape[1]), max(1.8, 0.9 + 0.155 * matrix.shape[0]))
-    # A limit that leaves out a few extremes is the default
     extend = "neither" if colours else "both"
     if not colours:
         limit = symmetric_limit(matrix)
@@ -89,18 +105,16 @@ def draw(
         if marks is not None:
             y, x = np.nonzero(marks)
             axes.scatter(x, y, s=5, c="black", edgecolors="white", linewidths=0.4, zorder=3)
-        axes.set_xticks(range(matrix.shape[1]), [shorten(str(unit), 24) for unit in units], rotation=90)
+        axes.set_xticks(range(matrix.shape[1]), columns, rotation=90)
         axes.set_yticks(range(matrix.shape[0]), set_labels(sets, 38))
         axes.tick_params(length=2)
         axes.spines[:].set_visible(False)
-        bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=25, pad=0.02, extend=extend, ticks=ticks)
-        bar.set_label(label)
-        bar.outline.set_visible(False)
+        colour_bar(figure, image, axes, label, shrink=0.6, aspect=25, pad=0.02, extend=extend, ticks=ticks)
         axes.set_xlabel(xlabel)
         return finish(figure, axes, ax=ax, show=show, return_fig=return_fig)
 
 
 def scaled_by_set(impact: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Impact of units x sets from 0 to 1 within each set; 0 where all units have the same."""
+    """Scale impacts, units x sets, to between 0 and 1 within each set; 0 if all units have the same impact."""
     low, span = impact.min(axis=0), np.ptp(impact, axis=0)
     return np.asarray((impact - low) / np.where(span > 0, span, 1.0))

@@ -1,0 +1,33 @@
+"""The defaults of what a score takes besides the cells, each written once."""
+
+from __future__ import annotations
+
+N_CELLS = 1000
+"""Maximum number of cells of a kind, measured, predicted or control, in metrics that compare cells."""
+N_COMPONENTS = 30
+"""Number of principal components in which distances between cells are taken."""
+N_SPLITS = 5
+"""Number of random halves that the noise ceiling is averaged over."""
+
+
+def check_conventions(n_cells: int, n_components: int | None) -> None:
+    """Refuse numbers with which no score can be computed.
+
+    Parameters
+    ----------
+    n_cells
+        Maximum number of cells of a kind.
+    n_components
+        Number of principal components; distances are taken in genes if ``None``.
+
+    Raises
+    ------
+    ValueError
+        If ``n_cells`` is below 2 or ``n_components`` is below 1.
+    """
+    if n_cells < 2:
+        msg = f"`n_cells` must be at least 2, as one cell has no spread, but is {n_cells}."
+        raise ValueError(msg)
+    if n_components is not None and n_components < 1:
+        msg = f"`n_components` must be at least 1, or `None` for distances in genes, but is {n_components}."
+        raise ValueError(msg)

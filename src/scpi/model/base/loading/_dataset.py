@@ -1,0 +1,190 @@
+"""Registered cells as dense batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch.utils.data import Dataset
+
+from scpi._screen._matrix import dense_rows
+from scpi.model.base._constants import KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from scvi.data import AnnDataManager
+    from torch import Tensor
+
+    from scpi.model.base.loading._input_transform import InputTransform
+
+# Number of values, cells x genes, up to which the input of a network is computed once and kept: 1 GB of float32
+_MAX_KEPT = 1 << 28
+_BLOCK = 2048
+_CELL_FIELDS = {
+    KEYS.CONTEXT: np.int64,
+    KEYS.BATCH: np.int64,
+    KEYS.SIZE_FACTOR: np.float32,
+    KEYS.LABELS: np.int64,
+    KEYS.WEIGHT: np.float32,
+    KEYS.CONDITION: np.int64,
+}
+
+
+class CellBatch(NamedTuple):
+    """Cells of one batch, as positions in the data.
+
+    Attributes
+    ----------
+    cells
+        Cells that the network reads, (n_cells,).
+    perturbed
+        Cells that they are compared with or decoded into, (n_cells,); -1 for padding.
+    conditions
+        Codes of the conditions, (n_conditions,), where the perturbed cells are parts of equal length, one for each.
+    """
+
+    cells: NDArray[np.int64]
+    perturbed: NDArray[np.int64] | None = None
+    conditions: NDArray[np.int64] | None = None
+
+
+class CellDataset(Dataset[dict[str, "Tensor"]]):
+    """Registered cells; only the cells of a batch are made dense.
+
+    An item is a dictionary with the names in :data:`~scpi.model.base._constants.KEYS` and what is registered: expression
+    (``X``), position (``INDEX``), context, batch, size factor, label and weight of the cells, (n_cells, 1), and the code of
+    their condition, (n_cells,), with its doses (``DESIGN``). With an input transform, the item contains ``INPUT``.
+
+    For a batch with perturbed cells, it also contains their expression (``PERTURBED``; zeros for padding) and size factor
+    (``PERTURBED_SIZE_FACTOR``; 1 for padding), and condition and doses are those of the perturbed cells. Where a batch
+    consists of parts, condition and doses have one row per part, and ``WEIGHT``, (n_conditions, n_cells), is 0 for
+    padding.
+
+    Parameters
+    ----------
+    manager
+        Manager of the registered data.
+    fields
+        Names of the fields to read besides the expression; all if ``None``.
+    design
+        Doses of the single perturbations in each condition, (n_conditions, n_perturbations).
+    transform
+        Input transform of the network.
+    counts
+        Whether items contain the expression as well where they contain the input.
+    """
+
+    def __init__(
+        self,
+        manager: AnnDataManager,
+        *,
+        fields: Sequence[str] | None = None,
+        design: NDArray[np.float32] | None = None,
+        transform: InputTransform | None = None,
+        counts: bool = True,
+    ) -> None:
+        x = manager.get_from_registry(KEYS.X)
+        # Reading rows of a matrix that is stored by columns costs as much as reading all of it.
+        self.x = x.tocsr() if sparse.issparse(x) else x
+        self._transform, self._counts = transform, counts
+        self._design = None if design is None else torch.from_numpy(design)
+        self._values: dict[str, Tensor] = {}
+        for key, dtype in _CELL_FIELDS.items():
+            if key in manager.data_registry and (fields is None or key in fields):
+                values = np.asarray(manager.get_from_registry(key)).reshape(-1, 1)
+                self._values[key] = torch.from_numpy(values.astype(dtype))
+        self._kept: dict[str, Tensor] = {}
+
+    def __len__(self) -> int:
+        return int(self.x.shape[0])
+
+    def __getitem__(self, batch: CellBatch) -> dict[str, Tensor]:
+        where = torch.from_numpy(batch.cells)
+        item = {key: values[where] for key, values in self._values.items()} | {KEYS.INDEX: where}
+        item |= self._expression(batch.cells)
+        code = item.pop(KEYS.CONDITION, None)
+        if batch.perturbed is not None:
+            is_cell = torch.from_numpy(batch.perturbed >= 0)
+            # Positions of padding count from the end: some cell is read, and overwritten
+            place = torch.from_numpy(batch.perturbed)
+            if np.array_equal(batch.cells, batch.perturbed):
+                item[KEYS.PERTURBED] = item[KEYS.X]
+            else:
+                item[KEYS.PERTURBED] = self._padded(batch.perturbed)
+            if KEYS.SIZE_FACTOR in item:
+                size = self._values[KEYS.SIZE_FACTOR][place]
+                item[KEYS.PERTURBED_SIZE_FACTOR] = torch.where(is_cell[:, None], size, 1.0)
+            code = self._values[KEYS.CONDITION][place]
+            if batch.conditions is not None:
+                code = torch.from_numpy(batch.conditions)
+                item[KEYS.WEIGHT] = is_cell.reshape(len(code), -1).float()
+        if code is not None:
+            item[KEYS.CONDITION] = code.reshape(-1)
+            if self._design is not None:
+                item[KEYS.DESIGN] = self._design[code.reshape(-1)]
+        return item
+
+    def rows(self, cells: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
+        """Expression and, where they are registered, size factors of some cells."""
+        size = self._values.get(KEYS.SIZE_FACTOR)
+        return torch.from_numpy(dense_rows(self.x, cells)), None if size is None else size[torch.from_numpy(cells)]
+
+    def inputs(self, cells: NDArray[np.int64]) -> Tensor:
+        """Input of the network for some cells."""
+        if self._kept:
+            return self._kept[KEYS.INPUT][torch.from_numpy(cells)]
+        return self._expression(cells)[KEYS.INPUT]
+
+    def keep(self) -> None:
+        """Compute the input of all cells once and keep it, with the counts if needed, unless the data is too large.
+
+        Call it when the transform is fitted. It is released by :meth:`release`.
+        """
+        if self._transform is None:
+            return
+        names = (KEYS.INPUT, KEYS.X) if self._counts else (KEYS.INPUT,)
+        if len(names) * self.x.shape[0] * self.x.shape[1] > _MAX_KEPT:
+            return
+        # Filled block by block: to concatenate blocks would take twice the memory
+        kept = {name: torch.empty(tuple(self.x.shape)) for name in names}
+        for cells in blocks(np.arange(len(self))):
+            for name, values in self._expression(cells).items():
+                kept[name][torch.from_numpy(cells)] = values
+        self._kept = kept
+
+    def release(self) -> None:
+        """Free what was kept."""
+        self._kept = {}
+
+    def _expression(self, cells: NDArray[np.int64]) -> dict[str, Tensor]:
+        """Expression of some cells, their input, or both."""
+        if self._kept:
+            where = torch.from_numpy(cells)
+            return {key: values[where] for key, values in self._kept.items()}
+        x, size = self.rows(cells)
+        if self._transform is None:
+            return {KEYS.X: x}
+        # The transform may have moved with the network to another device.
+        device = self._transform.rate.device
+        with torch.no_grad():
+            read = self._transform(x.to(device), None if size is None else size.to(device)).cpu()
+        return {KEYS.INPUT: read} | ({KEYS.X: x} if self._counts else {})
+
+    def _padded(self, cells: NDArray[np.int64]) -> Tensor:
+        """Expression of some cells, zeros for padding."""
+        is_cell = cells >= 0
+        if is_cell.all():
+            return torch.from_numpy(dense_rows(self.x, cells))
+        x = torch.zeros(len(cells), self.x.shape[1])
+        x[torch.from_numpy(is_cell)] = torch.from_numpy(dense_rows(self.x, cells[is_cell]))
+        return x
+
+
+def blocks(cells: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Cells, a few thousand at a time."""
+    for start in range(0, len(cells), _BLOCK):
+        yield cells[start : start + _BLOCK]

@@ -1,0 +1,185 @@
+"""Which cells make a batch: single cells, controls alongside perturbed cells, or matched pairs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from scpi.model.base.loading._dataset import CellBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from scpi.model.base.loading._transport import CellPairs
+
+
+class CellSampler(Sampler[CellBatch]):
+    """Single cells, in batches of nearly the same size, so that no batch has a single cell.
+
+    Parameters
+    ----------
+    cells
+        Positions of the cells.
+    batch_size
+        Maximum number of cells in a batch.
+    shuffle
+        Whether the batches differ between epochs.
+    seed
+        Seed of the order.
+    """
+
+    def __init__(self, cells: NDArray[np.int64], *, batch_size: int, shuffle: bool, seed: int) -> None:
+        self._cells, self._batch_size, self._shuffle, self._seed = cells, batch_size, shuffle, seed
+        self._epoch = 0
+
+    @property
+    def _n_drawn(self) -> int:
+        """Number of cells in an epoch."""
+        return len(self._cells)
+
+    def __len__(self) -> int:
+        # One cell more in a batch is better than a batch of one cell.
+        n_batches = -(-self._n_drawn // self._batch_size)
+        return max(1, min(n_batches, self._n_drawn // 2))
+
+    def __iter__(self) -> Iterator[CellBatch]:
+        order = self._cells
+        if self._shuffle:
+            order = np.random.default_rng([self._seed, self._epoch]).permutation(order)
+        self._epoch += 1
+        for cells in np.array_split(order[: self._n_drawn], len(self)):
+            yield self._batch(cells)
+
+    def _batch(self, cells: NDArray[np.int64]) -> CellBatch:
+        return CellBatch(cells)
+
+
+class PairSampler(CellSampler):
+    """Matched pairs of cells, in batches of nearly the same size.
+
+    Parameters
+    ----------
+    pairs
+        Positions of the cells of each pair.
+    n_drawn
+        Number of pairs in an epoch, drawn anew for each; all if ``None``.
+    batch_size
+        Maximum number of pairs in a batch.
+    shuffle
+        Whether the batches differ between epochs.
+    seed
+        Seed of the order.
+    """
+
+    def __init__(
+        self, pairs: CellPairs, *, n_drawn: int | None = None, batch_size: int, shuffle: bool, seed: int
+    ) -> None:
+        super().__init__(np.arange(len(pairs.source)), batch_size=batch_size, shuffle=shuffle, seed=seed)
+        self.pairs, self._n = pairs, n_drawn
+
+    @property
+    def _n_drawn(self) -> int:
+        return len(self._cells) if self._n is None else min(self._n, len(self._cells))
+
+    def _batch(self, cells: NDArray[np.int64]) -> CellBatch:
+        return CellBatch(self.pairs.source[cells], self.pairs.target[cells])
+
+
+class ControlSampler(Sampler[CellBatch]):
+    """Perturbed cells grouped by condition, and controls drawn for them, anew in every epoch.
+
+    The cells of a condition are divided into parts of nearly the same size, at most ``n_cells``, so that every cell is
+    seen once per epoch and none is dropped, however few its condition has. Several parts make a batch, in which every
+    part is padded to ``n_cells``.
+
+    Parameters
+    ----------
+    perturbed
+        Positions of the perturbed cells.
+    conditions
+        Code of the condition of each perturbed cell.
+    controls
+        Positions of the control cells.
+    perturbed_strata, control_strata
+        Code of the stratum (batch and context) of each cell. Controls are drawn from the stratum of the perturbed cell
+        that they accompany, or from all controls if its stratum has none.
+    n_cells
+        Maximum number of cells in a part.
+    n_parts
+        Maximum number of parts in a batch, each of one condition.
+    shuffle
+        Whether the order of cells and parts, and the controls, differ between epochs.
+    seed
+        Seed of the draws; equal seeds give equal batches in every process of a distributed run.
+
+    Raises
+    ------
+    ValueError
+        If there is no control cell.
+    """
+
+    def __init__(
+        self,
+        perturbed: NDArray[np.int64],
+        conditions: NDArray[np.int64],
+        controls: NDArray[np.int64],
+        *,
+        perturbed_strata: NDArray[np.int64],
+        control_strata: NDArray[np.int64],
+        n_cells: int = 32,
+        n_parts: int = 8,
+        shuffle: bool = True,
+        seed: int = 0,
+    ) -> None:
+        if len(controls) == 0:
+            msg = "There is no control cell to accompany the perturbed cells."
+            raise ValueError(msg)
+        self.n_cells, self.n_parts, self.shuffle, self.seed = n_cells, n_parts, shuffle, seed
+        order = np.argsort(conditions, kind="stable")
+        self._cells, self._strata = perturbed[order], perturbed_strata[order]
+        self._conditions, starts = np.unique(conditions[order], return_index=True)
+        self._bounds = np.append(starts, len(order))
+        pools = {stratum: controls[control_strata == stratum] for stratum in np.unique(control_strata)}
+        self._pools = {stratum: pools.get(stratum, controls) for stratum in np.unique(perturbed_strata)}
+        self._n_chunks = -(-np.diff(self._bounds) // n_cells)
+        self._epoch = 0
+
+    def __len__(self) -> int:
+        return int(-(-self._n_chunks.sum() // self.n_parts))
+
+    def __iter__(self) -> Iterator[CellBatch]:
+        rng = np.random.default_rng([self.seed, self._epoch])
+        if self.shuffle:
+            self._epoch += 1
+        parts = list(self._parts(rng))
+        order = rng.permutation(len(parts)) if self.shuffle else np.arange(len(parts))
+        for start in range(0, len(parts), self.n_parts):
+            yield self._batch([parts[index] for index in order[start : start + self.n_parts]], rng)
+
+    def _parts(self, rng: np.random.Generator) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Condition and rows of every part."""
+        for condition, first, last, n_chunks in zip(
+            self._conditions, self._bounds[:-1], self._bounds[1:], self._n_chunks, strict=True
+        ):
+            rows = np.arange(first, last)
+            rows = rng.permutation(rows) if self.shuffle else rows
+            for chunk in np.array_split(rows, n_chunks):
+                yield int(condition), chunk
+
+    def _batch(self, parts: list[tuple[int, NDArray[np.int64]]], rng: np.random.Generator) -> CellBatch:
+        """Cells of a batch, with a control for every place, padding included."""
+        perturbed = np.full((len(parts), self.n_cells), -1, dtype=np.int64)
+        controls = np.empty((len(parts), self.n_cells), dtype=np.int64)
+        for row, (_, rows) in enumerate(parts):
+            perturbed[row, : len(rows)] = self._cells[rows]
+            # Padding takes the strata of the part in turn: the controls keep its composition.
+            strata = np.resize(self._strata[rows], self.n_cells)
+            for stratum in np.unique(strata):
+                places = np.flatnonzero(strata == stratum)
+                controls[row, places] = rng.choice(self._pools[stratum], size=len(places))
+        conditions = np.array([condition for condition, _ in parts], dtype=np.int64)
+        return CellBatch(controls.reshape(-1), perturbed.reshape(-1), conditions)

@@ -1,0 +1,177 @@
+"""How a splitter makes batches of a set of cells: a family of models chooses one of these and its options."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from scpi.model.base._constants import KEYS
+from scpi.model.base.loading._samplers import CellSampler, ControlSampler, PairSampler
+from scpi.model.base.loading._transport import pair_conditions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch.utils.data import Sampler
+
+    from scpi.model.base.loading._dataset import CellBatch
+    from scpi.model.base.loading._splitter import CellSplitter
+    from scpi.model.base.loading._transport import CellPairs
+
+
+class Sampling(Protocol):
+    """Makes the sampler of some cells of a splitter."""
+
+    def __call__(self, splitter: CellSplitter, cells: NDArray[np.int64], *, train: bool) -> Sampler[CellBatch] | None:
+        """Sampler of the training cells, or of validation or test cells; ``None`` if there are too few of these."""
+
+
+class Matching(Protocol):
+    """Matches cells."""
+
+    def __call__(self, splitter: CellSplitter, cells: NDArray[np.int64]) -> CellPairs:
+        """Pairs of some cells."""
+
+
+def single_cells(
+    splitter: CellSplitter, cells: NDArray[np.int64], *, train: bool, batch_size: int = 128, shuffle: bool = True
+) -> CellSampler | None:
+    """Single cells of all conditions.
+
+    Parameters
+    ----------
+    splitter
+        Splitter of the cells.
+    cells
+        Positions of the cells.
+    train
+        Whether they are the training cells.
+    batch_size
+        Maximum number of cells in a batch.
+    shuffle
+        Whether the batches of training cells differ between epochs.
+    """
+    if len(cells) < 2 and not train:
+        return None
+    return CellSampler(cells, batch_size=batch_size, shuffle=shuffle and train, seed=splitter.seed)
+
+
+def controls_alongside(
+    splitter: CellSplitter, cells: NDArray[np.int64], *, train: bool, n_cells: int = 32, n_parts: int = 8
+) -> ControlSampler | None:
+    """Perturbed cells of several conditions, and as many controls of their batch and context.
+
+    Parameters
+    ----------
+    splitter
+        Splitter of the cells.
+    cells
+        Positions of the cells.
+    train
+        Whether they are the training cells.
+    n_cells
+        Maximum number of cells of a condition in a part of a batch.
+    n_parts
+        Maximum number of parts in a batch, each of one condition.
+    """
+    is_control = splitter.is_control(cells)
+    perturbed, controls = cells[~is_control], cells[is_control]
+    if not len(perturbed) or not len(controls):
+        return None
+    return ControlSampler(
+        perturbed,
+        splitter.conditions_of(perturbed),
+        controls,
+        perturbed_strata=splitter.strata[perturbed],
+        control_strata=splitter.strata[controls],
+        n_cells=n_cells,
+        n_parts=n_parts,
+        shuffle=train,
+        seed=splitter.seed,
+    )
+
+
+def matched_pairs(
+    splitter: CellSplitter,
+    cells: NDArray[np.int64],
+    *,
+    train: bool,
+    match: Matching,
+    batch_size: int = 128,
+    all_pairs: bool = True,
+) -> PairSampler | None:
+    """Matched pairs of cells.
+
+    Parameters
+    ----------
+    splitter
+        Splitter of the cells.
+    cells
+        Positions of the cells.
+    train
+        Whether they are the training cells.
+    match
+        How cells are matched, such as :func:`match_by_transport`.
+    batch_size
+        Maximum number of pairs in a batch.
+    all_pairs
+        Whether an epoch takes all training pairs; otherwise as many, drawn at random, as there are different cells on
+        the side that has more.
+
+    Raises
+    ------
+    ValueError
+        If the training cells have no pairs, or no perturbed cell is matched.
+    """
+    pairs = match(splitter, cells)
+    if train and (len(pairs.target) < 2 or splitter.is_control(pairs.target).all()):
+        msg = (
+            "No context has control and treated cells in the training set, so that none can be paired by optimal "
+            "transport: training needs a context with both."
+        )
+        raise ValueError(msg)
+    if len(pairs.target) < 2:
+        return None
+    n_drawn = None if all_pairs or not train else max(len(np.unique(side)) for side in pairs)
+    return PairSampler(pairs, n_drawn=n_drawn, batch_size=batch_size, shuffle=train, seed=splitter.seed)
+
+
+def match_by_transport(
+    splitter: CellSplitter,
+    cells: NDArray[np.int64],
+    *,
+    x: Any = None,
+    within: Sequence[str] = (KEYS.BATCH, KEYS.CONTEXT),
+    each: str = "control",
+    **kwargs: Any,
+) -> CellPairs:
+    """Match controls with perturbed cells of their stratum by optimal transport, condition by condition.
+
+    Parameters
+    ----------
+    splitter
+        Splitter of the cells.
+    cells
+        Positions of the cells.
+    x
+        Expression of all cells of the data that is compared; the registered one if ``None``.
+    within
+        Registered fields that matched cells have in common.
+    each
+        Whether each ``"control"`` gets a perturbed cell of every condition, or each ``"treated"`` cell a control.
+    **kwargs
+        As of :func:`~scpi.model.base.loading._transport.pair_by_stratum`.
+    """
+    is_control = splitter.is_control(cells)
+    return pair_conditions(
+        splitter.dataset.x if x is None else x,
+        cells[is_control],
+        cells[~is_control],
+        splitter.conditions_of(cells[~is_control]),
+        splitter.strata_of(within),
+        each=each,
+        rng=np.random.default_rng(splitter.seed),
+        **kwargs,
+    )
