@@ -29,7 +29,7 @@ def intervention_targets(
     Returns
     -------
     One row for each perturbation with the columns `perturbation`, `factor` (the most probable), `probability`,
-    `strength` (of the shift) and `entropy` (of the assignment, as a share of the largest: zero if it is certain).
+    `strength` (of the shift) and `entropy` (of the assignment, as a fraction of the largest: zero if it is certain).
 
     Raises
     ------
