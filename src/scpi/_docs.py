@@ -159,6 +159,10 @@ FRAGMENTS: dict[str, str] = {
         batch_size
             Cells at a time.
         """,
+    "draws_rng": """
+        rng
+            Seed or generator of the draws.
+        """,
     "max_epochs": """
         max_epochs
             Maximum number of epochs; that of the preset if ``None``.
@@ -212,6 +216,10 @@ FRAGMENTS: dict[str, str] = {
         **trainer_kwargs
             Passed to :class:`scvi.train.Trainer`, such as ``logger``, ``callbacks`` or ``precision``.
         """,
+    "ax": """
+        ax
+            Axes to draw on; if ``None``, a new figure is created.
+        """,
     "figsize": """
         figsize
             Width and height of the figure in inches.
@@ -256,6 +264,64 @@ FRAGMENTS: dict[str, str] = {
         **options
             Options of the method, as :func:`scpi.attribution.methods` lists them.
         """,
+    "covariates": """
+        covariates
+            Column or columns of ``obs`` to adjust for. Numbers are slopes; text, categories and booleans are categories,
+            with one coefficient per level but the first. Turn numbers that are names, such as those of donors, into text.
+        """,
+    "stored_key_added": """
+        key_added
+            Name of the entry in which the result is stored.
+        %(mod)s
+        %(copy)s
+        """,
+    "written_mod": """
+        mod
+            Modality to use if a MuData is given.
+        %(copy)s
+
+        Returns
+        -------
+        Returns `None` if `copy=False`, else the copy. Sets the following fields:
+        """,
+    "written_key_added": """
+        key_added
+            Name of the entry in which the result is stored.
+        %(written_mod)s
+        """,
+    "rows_values": """
+        values
+            Rows x columns, dense or sparse.
+        codes
+            Group of each row: 0, 1, ...; rows with a negative code are left out.
+        reference
+            Code of the reference; each group is compared with all other rows if `None`.
+        """,
+    "decoder_target": """
+        target
+            The decoder.
+        z
+            Latent units of cells, cells x units.
+        codes
+            Group of each cell, from 0 on; a cell with a negative one is left out. One group if `None`.
+        """,
+    "decoder_units": """
+        units
+            Units, by name or place; all if `None`.
+        absolute
+            Average the absolute values too.
+        write
+            Called with the place of a unit in `units`, the places of some cells, and their attributions, cells x genes, as they
+            are found.
+        batch_size
+            Cells at a time. It changes no result.
+        device
+            Where the decoder is; the CPU if `None`.
+
+        Returns
+        -------
+        Means over the cells of each group, groups x units x genes.
+        """,
     "figure_ax": """
         ax
             Axes to draw on; if ``None``, a new figure is created.
@@ -287,6 +353,10 @@ FRAGMENTS: dict[str, str] = {
     "result_KeyError": """
         KeyError
             If the data has no such result.
+        """,
+    "ranking_KeyError": """
+        KeyError
+            If the data has no such ranking.
         """,
     "significant_pval_cutoff": """
         pval_cutoff
@@ -345,78 +415,14 @@ FRAGMENTS: dict[str, str] = {
         n_units
             Maximum number of units to draw if ``units=None``.
         """,
+    "saliency_key": """
+        key
+            Entry of ``adata.varm`` with a score of each gene in each unit.
+        """,
     "annotation_key": """
         annotation_key
             Entry of ``adata.uns`` written by :func:`scpi.tl.annotate_units`. If it exists, the gene set of each unit is
             appended to its name, with a minus sign if the unit lowers the genes of the set.
-        """,
-    "covariates": """
-        covariates
-            Column or columns of `obs` to adjust for. Numbers are slopes; text, categories and booleans are categories, with one
-            coefficient per level but the first. Turn numbers that are names, such as those of donors, into text.
-        """,
-    "stored_key_added": """
-        key_added
-            Name of the entry in which the result is stored.
-        mod
-            Modality to use if a MuData is given.
-        copy
-            Whether to work on a copy and return it instead of modifying the given object.
-        """,
-    "written_key_added": """
-        key_added
-            Name of the entry in which the result is stored.
-        mod
-            Modality to use if a MuData is given.
-        copy
-            Whether to work on a copy and return it instead of modifying the given object.
-
-        Returns
-        -------
-        Returns `None` if `copy=False`, else the copy. Sets the following fields:
-        """,
-    "written_mod": """
-        mod
-            Modality to use if a MuData is given.
-        copy
-            Whether to work on a copy and return it instead of modifying the given object.
-
-        Returns
-        -------
-        Returns `None` if `copy=False`, else the copy. Sets the following fields:
-        """,
-    "rows_values": """
-        values
-            Rows x columns, dense or sparse.
-        codes
-            Group of each row: 0, 1, ...; rows with a negative code are left out.
-        reference
-            Code of the reference; each group is compared with all other rows if `None`.
-        """,
-    "decoder_target": """
-        target
-            The decoder.
-        z
-            Latent units of cells, cells x units.
-        codes
-            Group of each cell, from 0 on; a cell with a negative one is left out. One group if `None`.
-        """,
-    "decoder_units": """
-        units
-            Units, by name or place; all if `None`.
-        absolute
-            Average the absolute values too.
-        write
-            Called with the place of a unit in `units`, the places of some cells, and their attributions, cells x genes, as they
-            are found.
-        batch_size
-            Cells at a time. It changes no result.
-        device
-            Where the decoder is; the CPU if `None`.
-
-        Returns
-        -------
-        Means over the cells of each group, groups x units x genes.
         """,
 }
 """Fragments by name, with the indentation of this file. The name is that of the first or last parameter, or ends in it."""

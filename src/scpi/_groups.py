@@ -62,7 +62,7 @@ def plan_comparisons(
     groups, reference
         As users name them.
     min_size
-        Fewest cells of a group.
+        Minimum number of cells of a group.
 
     Raises
     ------

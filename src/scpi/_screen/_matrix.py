@@ -81,7 +81,7 @@ def stored_values(matrix: Any) -> NDArray[Any]:
     return np.asarray(matrix.data if sparse.issparse(matrix) else matrix)
 
 
-def as_dense(matrix: Any, dtype: DTypeLike = None) -> NDArray[Any]:
+def as_dense(matrix: Any, dtype: DTypeLike | None = None) -> NDArray[Any]:
     """A matrix in memory as an array."""
     return np.asarray(matrix.toarray() if sparse.issparse(matrix) else matrix, dtype=dtype)
 

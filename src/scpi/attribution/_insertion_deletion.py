@@ -26,7 +26,7 @@ class InsertionDeletion:
     """How an output changes as genes come in or go, the most important first."""
 
     share: NDArray[np.float64]
-    """Share of the genes at each step, from 0 to 1."""
+    """Fraction of the genes at each step, from 0 to 1."""
     insertion: NDArray[np.float64]
     """Outputs x steps: the way from the baseline to the cells that is made, as genes of the cell come in, from 0 to 1."""
     deletion: NDArray[np.float64]

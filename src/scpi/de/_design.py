@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-# A column is taken for a sum of others if less than this share of its length is its own
+# A column is taken for a sum of others if less than this fraction of its length is its own
 _TOLERANCE = 1e-7
 
 

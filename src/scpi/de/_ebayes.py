@@ -82,7 +82,7 @@ def ebayes(fit: LinearFit, *, trend: bool = False, robust: bool = False, proport
         Estimate the prior so that genes of outlying variance do not count, and move them less (Phipson et al.,
         Ann. Appl. Stat. 10, 2016).
     proportion
-        Share of genes that are thought to change, from which the B-statistic starts.
+        Fraction of genes that are thought to change, from which the B-statistic starts.
 
     Returns
     -------

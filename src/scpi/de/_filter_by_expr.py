@@ -42,7 +42,7 @@ def filter_by_expr(
     design
         Model matrix, samples x coefficients; the smallest group has the inverse of the largest leverage.
     groups
-        Label of each sample, used in place of the design; all samples are one group if neither is given.
+        Label of each sample, used instead of the design; all samples are one group if neither is given.
     lib_size
         Library sizes, sums of the counts if left out; those times the normalisation factors may be given.
     min_count
@@ -52,7 +52,7 @@ def filter_by_expr(
     large_n
         Size from which a group counts as large.
     min_prop
-        Share of the samples beyond `large_n` in a large group that have to reach `min_count`.
+        Fraction of the samples beyond `large_n` in a large group that have to reach `min_count`.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def filter_by_expr(
     Raises
     ------
     ValueError
-        If these are no counts, a sample has none, or the shapes do not fit.
+        If these are not counts, a sample has none, or the shapes do not fit.
 
     Examples
     --------

@@ -79,14 +79,14 @@ def limma(
     reference
         Group to compare with.
     groups
-        Groups to test; all but the reference if `"all"`. The others still tell of the variance.
+        Groups to test; all but the reference if `"all"`. The others still contribute to the variance.
     sample_key
         Column or columns with the sample (donor, culture) of each cell. One sample may have cells of several groups
         and cell types: the sums are those of each sample x group x split. If `None`, each row of `adata` is a sample.
     %(covariates)s
         They have to be the same in all cells of a sample. A covariate with a single value changes nothing.
     formula
-        Design in place of `covariates`, such as `"~ condition * age + donor"`, with columns that are the same in all
+        Design instead of `covariates`, such as `"~ condition * age + donor"`, with columns that are the same in all
         cells of a sample; it has to name `groupby`. The contrast of a group is the mean row of the design with all
         samples of the split in that group, less that with all in the reference.
     split_by
@@ -95,13 +95,13 @@ def limma(
         Fit one model to the samples of all splits, with a mean for each split and group and shared covariates and
         variances; else each split has a model of its own. With a formula, that has to name `split_by` as well.
     layer
-        Entry of `adata.layers` with the counts, in place of `adata.X`.
+        Entry of `adata.layers` with the counts, instead of `adata.X`.
     min_cells
-        Fewest cells of a sample; smaller ones are left out.
+        Minimum number of cells of a sample; smaller ones are left out.
     filter_genes
         Test only genes with enough counts, as :func:`filter_by_expr` has it. Genes without counts are never tested.
     span
-        Share of the genes that a point of voom's trend rests on, or "adaptive": see :func:`voom`.
+        Fraction of the genes that a point of voom's trend rests on, or "adaptive": see :func:`voom`.
     trend, robust
         Let the prior variance follow mean expression, and keep genes of outlying variance out of it: see
         :func:`ebayes`.
@@ -128,7 +128,7 @@ def limma(
     KeyError
         If a column or the layer is not there.
     ValueError
-        If the values are no counts, a group or the reference is unknown or has no sample of enough cells, a covariate
+        If the values are not counts, a group or the reference is unknown or has no sample of enough cells, a covariate
         differs within a sample, the design is not of full rank or leaves no residual degrees of freedom, or there is
         nothing to test. A split in which there is no comparison is left out with a warning, unless none is left.
 

@@ -27,7 +27,7 @@ def lowess_curve(
     x, y
         Points, in any order.
     span
-        Share of the points that each line is fitted to.
+        Fraction of the points that each line is fitted to.
     n_robust
         Times that points far from the curve are weighted down.
 

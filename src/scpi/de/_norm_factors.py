@@ -35,9 +35,9 @@ def norm_factors(
     ref_sample
         Number of the reference sample; that whose upper quartile is closest to the mean of all if left out.
     log_ratio_trim
-        Share of the genes that is left out at either end of the log ratios.
+        Fraction of the genes that is left out at either end of the log ratios.
     sum_trim
-        Share of the genes that is left out at either end of the abundance.
+        Fraction of the genes that is left out at either end of the abundance.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def norm_factors(
     Raises
     ------
     ValueError
-        If these are no counts, a sample has none, or there is no such sample.
+        If these are not counts, a sample has none, or there is no such sample.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def _log_factor(
 
 
 def _untrimmed(values: NDArray[np.float64], trim: float) -> NDArray[np.bool_]:
-    """Values whose rank, the mean one among ties, is not among a share of the lowest or highest."""
+    """Values whose rank, the mean one among ties, is not among a fraction of the lowest or highest."""
     n = len(values)
     low = int(n * trim) + 1
     ordered = np.sort(values)

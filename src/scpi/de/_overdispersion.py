@@ -52,7 +52,7 @@ def estimate_overdispersion(
     counts
         Cells x genes, dense or sparse. Of more than 10,000 cells, as many are drawn.
     groups
-        Label of each cell, to use in place of groups found on the data. They should be many and small, or be known to
+        Label of each cell, to use instead of groups found on the data. They should be many and small, or be known to
         hold cells of one kind, and should not have been found on the same counts.
     size_factors
         Depth of each cell, in any unit; the sum of its counts if `None`.

@@ -46,7 +46,7 @@ def pseudobulk(
         Column or columns by which to divide the cells of a sample further, such as the cell type or the condition.
     %(layer)s
     min_cells
-        Fewest cells of a sample; smaller ones are left out.
+        Minimum number of cells of a sample; smaller ones are left out.
     %(mod)s
 
     Returns
@@ -107,7 +107,7 @@ def sum_samples(view: View, labels: Mapping[str, pd.Categorical], min_cells: int
     labels
         Labels that make a sample, by the name of their column.
     min_cells
-        Fewest cells of a sample.
+        Minimum number of cells of a sample.
     more
         Columns that stand in the result as they are, where the cells of each sample agree.
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 _BLOCK = 1 << 20
-# Below this the share of a count that goes to one part varies as that of a binomial to all digits that matter
+# Below this the fraction of a count that goes to one part varies as that of a binomial to all digits that matter
 _POISSON = 1e-8
 
 
@@ -39,7 +39,7 @@ def thin(
     counts
         Rows x genes, dense or sparse.
     fraction
-        Share of the counts that the train part has in expectation.
+        Fraction of the counts that the train part has in expectation.
     overdispersion
         Of each gene, or one number for all; 0 for Poisson counts.
     rng

@@ -47,13 +47,13 @@ def thin_counts(
     ----------
     %(data)s
     fraction
-        Share of the counts that the train part has in expectation. The more of them find the groups, the fewer are
+        Fraction of the counts that the train part has in expectation. The more of them find the groups, the fewer are
         left for the test.
     overdispersion
         Overdispersion of each gene, or one number for all genes, where the variance of a count of mean mu is
         mu + overdispersion mu^2; 0 for Poisson counts.
     layer
-        Entry of ``adata.layers`` that holds the counts, in place of ``adata.X``.
+        Entry of ``adata.layers`` that holds the counts, instead of ``adata.X``.
     %(key_added)s
     %(rng)s
     %(written_mod)s

@@ -37,7 +37,7 @@ class Voom:
     line: NDArray[np.float64]
     """The trend at each gene; NaN where a gene has no counts."""
     span: float
-    """Share of the genes that each point of the trend rests on."""
+    """Fraction of the genes that each point of the trend rests on."""
 
 
 def voom(
@@ -64,7 +64,7 @@ def voom(
     norm_factors
         Factors by which to multiply the library sizes, as :func:`norm_factors` gives them; ones if left out.
     span
-        Share of the genes that each point of the trend rests on. limma had 0.5 up to its version 3.54; newer ones
+        Fraction of the genes that each point of the trend rests on. limma had 0.5 up to its version 3.54; newer ones
         have a span that falls with the number of genes, from all of 50 genes down to 0.3: "adaptive".
 
     Returns
@@ -74,7 +74,7 @@ def voom(
     Raises
     ------
     ValueError
-        If these are no counts, a sample has none, the shapes do not fit, fewer than two genes have counts, or the
+        If these are not counts, a sample has none, the shapes do not fit, fewer than two genes have counts, or the
         design leaves no residual degrees of freedom.
 
     Examples
@@ -113,7 +113,7 @@ def voom(
     y = np.where(counted, np.sqrt(np.sqrt(rss / model.df_residual)), np.nan)
     share = adaptive_span(int(counted.sum())) if span == "adaptive" else float(span)
     if not 0 < share <= 1:
-        msg = f"`span` must be a share of the genes, above 0 and at most 1, or 'adaptive', but is {span!r}."
+        msg = f"`span` must be a fraction of the genes, above 0 and at most 1, or 'adaptive', but is {span!r}."
         raise ValueError(msg)
     corners, heights = lowess_curve(x[counted], y[counted], span=share)
     line = np.where(counted, np.interp(x, corners, heights), np.nan)
@@ -130,7 +130,7 @@ def voom(
 
 
 def adaptive_span(n_genes: int) -> float:
-    """Share of the genes that a point of the trend rests on in newer versions of limma."""
+    """Fraction of the genes that a point of the trend rests on in newer versions of limma."""
     return min(0.3 + 0.7 * (50.0 / n_genes) ** (1.0 / 3.0), 1.0)
 
 

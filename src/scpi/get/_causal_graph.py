@@ -41,8 +41,7 @@ def causal_graph(
 
     Raises
     ------
-    KeyError
-        If the data holds no such result.
+    %(result_KeyError)s
     """
     edges = read_result(resolve_modality(data, mod), key, tool=Key.uns.CAUSAL_GRAPH, part="edges")["edges"]
     size = edges["weight"].abs()

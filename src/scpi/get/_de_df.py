@@ -60,8 +60,7 @@ def de_df(
 
     Raises
     ------
-    KeyError
-        If the data holds no such ranking.
+    %(ranking_KeyError)s
     ValueError
         If a group was not tested.
 

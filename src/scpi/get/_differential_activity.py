@@ -47,8 +47,7 @@ def differential_activity(
 
     Raises
     ------
-    KeyError
-        If the data holds no such result.
+    %(result_KeyError)s
     ValueError
         If a group was not tested.
     """

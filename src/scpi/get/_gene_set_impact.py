@@ -53,8 +53,7 @@ def gene_set_impact(
 
     Raises
     ------
-    KeyError
-        If the data holds no such result.
+    %(result_KeyError)s
     ValueError
         If there is no such unit.
 

@@ -65,8 +65,7 @@ def impact_contrast(
 
     Raises
     ------
-    KeyError
-        If the data holds no such result.
+    %(result_KeyError)s
     ValueError
         If there is no such unit.
 

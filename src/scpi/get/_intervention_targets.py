@@ -29,12 +29,11 @@ def intervention_targets(
     Returns
     -------
     One row for each perturbation with the columns `perturbation`, `factor` (the most probable), `probability`,
-    `strength` (of the shift) and `entropy` (of the assignment, as a share of the largest: zero if it is certain).
+    `strength` (of the shift) and `entropy` (of the assignment, as a fraction of the largest: zero if it is certain).
 
     Raises
     ------
-    KeyError
-        If the data holds no such result.
+    %(result_KeyError)s
     """
     stored = read_result(resolve_modality(data, mod), key, tool=Key.uns.CAUSAL_GRAPH, part="targets")
     return stored["targets"].reset_index(drop=True)

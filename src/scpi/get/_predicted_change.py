@@ -53,8 +53,7 @@ def predicted_change(
 
     Raises
     ------
-    KeyError
-        If the data holds no such result.
+    %(result_KeyError)s
     ValueError
         If there is no such gene, perturbation or context.
 

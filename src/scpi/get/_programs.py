@@ -36,7 +36,7 @@ def programs(
     units
         Unit or units to return, in this order; all if `None`.
     top_n
-        Most genes of each unit.
+        Maximum number of genes of each unit.
     sign
         `"both"`: by absolute score. `"positive"` or `"negative"`: genes of that sign only.
     key

@@ -39,8 +39,7 @@ def ranking_accuracy(
     Parameters
     ----------
     %(data)s
-    keys
-        Entries of `adata.uns` with rankings of genes, or a name for each of them; all rankings if `None`.
+    %(ranking_keys)s
     truth
         True changes, genes x groups, zero for genes that do not change: an entry of `adata.varm`, or a DataFrame whose
         index has the names of the genes, such as the logarithm of the `de_factor` of :func:`scpi.datasets.splat`.
@@ -49,9 +48,7 @@ def ranking_accuracy(
     match
         Group of the truth for each group of the rankings, as the mapping of :func:`scpi.metrics.match_labels`; groups
         without one are left out. By default the names are the same.
-    absolute
-        Rank by the size of the score in either direction, or with `False` by the largest score; if `None`, as each
-        ranking was made.
+    %(ranking_absolute)s
     %(mod)s
 
     Returns

@@ -38,8 +38,7 @@ def ranking_agreement(
     Parameters
     ----------
     %(data)s
-    keys
-        Entries of `adata.uns` with rankings of genes, or a name for each of them; all rankings if `None`.
+    %(ranking_keys)s
     group
         Group or groups to compare; those that all rankings have if `None`. The mean over the groups is returned.
     metric
@@ -49,9 +48,7 @@ def ranking_agreement(
         Number of genes at the top; without effect on the rank-biased overlap.
     p
         How far down the rank-biased overlap looks.
-    absolute
-        Rank by the size of the score in either direction, or with `False` by the largest score; if `None`, as each
-        ranking was made.
+    %(ranking_absolute)s
     %(mod)s
 
     Returns

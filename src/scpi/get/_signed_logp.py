@@ -60,8 +60,7 @@ def signed_logp(
 
     Raises
     ------
-    KeyError
-        If the data holds no such ranking.
+    %(ranking_KeyError)s
     ValueError
         If a group was not tested, or the ranking has no p-values or log fold changes.
 

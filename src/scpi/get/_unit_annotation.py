@@ -34,8 +34,7 @@ def unit_annotation(
 
     Raises
     ------
-    KeyError
-        If the data holds no such result.
+    %(result_KeyError)s
 
     Examples
     --------

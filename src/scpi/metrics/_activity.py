@@ -62,7 +62,7 @@ def dar(effect: ArrayLike, member_mask: ArrayLike) -> float | NDArray[np.float64
 
 
 def hits_at_n(score: ArrayLike, member_mask: ArrayLike, n: int = 25) -> float | NDArray[np.float64]:
-    """Share of the perturbed gene's own sets that are among the `n` sets with the largest score.
+    """Fraction of the perturbed gene's own sets that are among the `n` sets with the largest score.
 
     Parameters
     ----------

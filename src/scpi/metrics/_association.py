@@ -257,7 +257,7 @@ def msgs(matrix: ArrayLike) -> float:
 
 
 def mig(units: ArrayLike, truths: ArrayLike, *, n_bins: int = 20) -> float:
-    """Mutual information gap: how much more one unit tells of a truth than any other does, over its entropy.
+    """Mutual information gap: how much more informative one unit is about a truth than any other, over its entropy.
 
     Parameters
     ----------

@@ -94,7 +94,7 @@ def pearson_delta(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.
 
 @_of_changes
 def r2(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of the variance across genes of the real change that the prediction explains.
+    """Fraction of the variance across genes of the real change that the prediction explains.
 
     Returns
     -------
@@ -148,7 +148,7 @@ def mae(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @_of_changes
 def sign_accuracy(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of the genes that change whose direction is predicted.
+    """Fraction of the genes that change whose direction is predicted.
 
     Returns
     -------

@@ -21,11 +21,11 @@ class DCIScores:
     """What :func:`scpi.metrics.dci` found."""
 
     disentanglement: float
-    """Whether each unit tells of one truth only, between 0 and 1."""
+    """Whether each unit is informative about one truth only, between 0 and 1."""
     completeness: float
-    """Whether each truth is told by one unit only, between 0 and 1."""
+    """Whether each truth is captured by one unit only, between 0 and 1."""
     informativeness: float
-    """Mean share of the variance of a truth in held-out cells that the units predict; a negative one counts as 0."""
+    """Mean fraction of the variance of a truth in held-out cells that the units predict; a negative one counts as 0."""
     importance: NDArray[np.float64]
     """Importance of every unit in the prediction of every truth, units x truths."""
 
@@ -127,7 +127,7 @@ def dci(
         `"forest"`: random forests, importance is the variance that splits by a unit take away. `"lasso"`: linear models
         whose penalty is chosen by cross-validation, importance is the absolute coefficient of the scaled unit.
     test_size
-        Share of the cells that are held out for the informativeness.
+        Fraction of the cells that are held out for the informativeness.
     n_trees
         Trees of each forest.
     rng
@@ -203,6 +203,6 @@ def _predictor(kind: str, n_trees: int, seed: int) -> Any:
 
 
 def _explained(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
-    """Share of the variance that is predicted, not below 0; 0 where there is none."""
+    """Fraction of the variance that is predicted, not below 0; 0 where there is none."""
     variance = truth.var()
     return max(0.0, 1.0 - float(np.mean((truth - predicted) ** 2) / variance)) if variance > 0 else 0.0

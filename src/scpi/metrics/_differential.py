@@ -85,7 +85,7 @@ def significant_jaccard(real: ArrayLike, predicted: ArrayLike) -> float | NDArra
 def direction_fidelity(
     real: ArrayLike, predicted: ArrayLike, significant: ArrayLike, *, predicted_significant: ArrayLike
 ) -> float | NDArray[np.float64]:
-    r"""Share of the predicted significant genes that go in the right direction, with a price on calling too few.
+    r"""Fraction of the predicted significant genes that go in the right direction, with a price on calling too few.
 
     .. math:: \frac{k}{\max(n_\mathrm{predicted}, n_\mathrm{real})}
 
@@ -157,7 +157,7 @@ def direction_reach(
         How sure the prediction is of each gene, the largest first, such as the negative logarithm of the p-value; the
         size of the predicted effect if `None`, which also orders equal scores. NaN comes last.
     purity
-        Share of right directions, above 0 and up to 1, that the genes down to some depth must have.
+        Fraction of right directions, above 0 and up to 1, that the genes down to some depth must have.
 
     Returns
     -------
@@ -265,7 +265,7 @@ def pr_auc(
 
     Returns
     -------
-    Average precision, between 0 and 1. A random ranking has the share of such genes among all, which differs between
+    Average precision, between 0 and 1. A random ranking has the fraction of such genes among all, which differs between
     conditions. A direction without significant genes is left out of the mean; NaN where there is none at all.
 
     Raises

@@ -78,7 +78,7 @@ def perturbation_discrimination(
 def centroid_accuracy(
     real: ArrayLike, predicted: ArrayLike, *, exclude: ArrayLike | None = None, others: ArrayLike | None = None
 ) -> NDArray[np.float64]:
-    """Share of the other perturbations' centroids that are farther from the prediction than its own.
+    """Fraction of the other perturbations' centroids that are farther from the prediction than its own.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def _distances(
         raise ValueError(msg)
     candidates, y = as_changes(real, predicted)
     if candidates.ndim != 2:
-        msg = f"Conditions are told from each other: give conditions x genes, not the shape {candidates.shape}."
+        msg = f"Conditions are compared with each other: give conditions x genes, not the shape {candidates.shape}."
         raise ValueError(msg)
     if others is not None:
         further = np.asarray(others, dtype=np.float64)

@@ -75,7 +75,7 @@ def edge_average_precision(true: ArrayLike, scores: ArrayLike) -> float:
 
 
 def edge_chance_level(true: ArrayLike) -> float:
-    """Give the average precision that chance reaches: the share of ordered pairs of nodes that are joined.
+    """Give the average precision that chance reaches: the fraction of ordered pairs of nodes that are joined.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def align_graph(
 
 
 def target_recovery(factors: ArrayLike, latents: ArrayLike) -> float:
-    """Share of perturbations whose latent stands for the right factor.
+    """Fraction of perturbations whose latent stands for the right factor.
 
     Which latent stands for which factor is free, so the best one-to-one matching of the two is taken. Perturbations of
     different factors that ended on the same latent cannot all be right.

@@ -27,7 +27,7 @@ class LabelMatch:
     labels: NDArray[np.object_]
     """Group of the cluster of each cell, `None` where the cluster has no group."""
     accuracy: float
-    """Share of the cells whose cluster matches their own group."""
+    """Fraction of the cells whose cluster matches their own group."""
 
 
 def match_labels(labels: Labels, truth: Labels, *, how: How = "one_to_one") -> LabelMatch:
@@ -85,7 +85,7 @@ def match_labels(labels: Labels, truth: Labels, *, how: How = "one_to_one") -> L
 
 
 def clustering_accuracy(labels: Labels, truth: Labels, *, how: How = "one_to_one") -> float:
-    """Share of the cells whose cluster matches their group, with the best match of clusters and groups.
+    """Fraction of the cells whose cluster matches their group, with the best match of clusters and groups.
 
     Parameters
     ----------

@@ -69,7 +69,7 @@ def mse_unbiased(real: ArrayLike, predicted: ArrayLike, *, correct_predicted: bo
 
 
 def mse_normalised(error: ArrayLike, effect: ArrayLike) -> float | NDArray[np.float64]:
-    r"""Error of the mean as a share of the size of the effects: a ratio of sums over conditions.
+    r"""Error of the mean as a fraction of the size of the effects: a ratio of sums over conditions.
 
     .. math:: \frac{\sum_p \mathrm{error}_p}{\sum_p \mathrm{effect}_p}
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 def top_k_overlap(
     real: ArrayLike, predicted: ArrayLike, *, k: int | None = 20, absolute: bool = True
 ) -> float | NDArray[np.float64]:
-    """Share of the `k` genes that rank first in truth which also rank among the first `k` by another score.
+    """Fraction of the `k` genes that rank first in truth which also rank among the first `k` by another score.
 
-    For effects it is the share of the genes that change most which are predicted to change most. For tests against
+    For effects it is the fraction of the genes that change most which are predicted to change most. For tests against
     known genes it is the accuracy ACC@k. For t statistics of real and of predicted cells, with `k=100` and
-    `absolute=False`, it is the share of common differentially expressed genes of published benchmarks.
+    `absolute=False`, it is the fraction of common differentially expressed genes of published benchmarks.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def top_k_jaccard(
 def precision_at_k(
     score: ArrayLike, member_mask: ArrayLike, *, k: int = 20, absolute: bool = True
 ) -> float | NDArray[np.float64]:
-    """Share of the first `k` genes that are true ones.
+    """Fraction of the first `k` genes that are true ones.
 
     Parameters
     ----------

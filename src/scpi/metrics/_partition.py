@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def ari(labels: Labels, truth: Labels) -> float:
     """Adjusted Rand index of two clusterings (Hubert and Arabie, J. Classif. 2, 1985).
 
-    The share of pairs of cells on which the clusterings agree, together or apart, set to 0 at what is expected of
+    The fraction of pairs of cells on which the clusterings agree, together or apart, set to 0 at what is expected of
     random labels with clusters of the same sizes.
 
     Parameters

@@ -80,7 +80,7 @@ def mean_r2_bootstrap(
     n_repeats
         Number of draws.
     fraction
-        Share of the cells of each sample in a draw, above 0 and up to 1.
+        Fraction of the cells of each sample in a draw, above 0 and up to 1.
     rng
         Seed or generator.
 
@@ -123,7 +123,7 @@ def _subset_means(cells: Any, fraction: float, n_repeats: int, rng: np.random.Ge
 def expressing_fraction_difference(
     real: ArrayLike, predicted: ArrayLike, *, genes: ArrayLike | None = None, threshold: float = 0.0
 ) -> float:
-    """Mean over genes of the absolute difference in the share of cells that express the gene.
+    """Mean over genes of the absolute difference in the fraction of cells that express the gene.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def expressing_mean_difference(
 
 
 def _expressing(cells: Any, threshold: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Share of cells above a threshold, and their mean, for each gene."""
+    """Fraction of cells above a threshold, and their mean, for each gene."""
     if not threshold >= 0:
         msg = f"`threshold` must not be negative, but is {threshold}."
         raise ValueError(msg)

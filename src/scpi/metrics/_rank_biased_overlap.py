@@ -16,7 +16,7 @@ def rank_biased_overlap(
 ) -> float | NDArray[np.float64]:
     r"""Agreement of two rankings at every depth, the top weighing most.
 
-    The agreement at depth :math:`d` is the share of the first :math:`d` genes that the rankings have in common. Their
+    The agreement at depth :math:`d` is the fraction of the first :math:`d` genes that the rankings have in common. Their
     mean over all depths, with weights :math:`(1 - p) p^{d-1}`, is the rank-biased overlap. Unlike the overlap at one
     `k` it does not hang on where the list is cut, and unlike a correlation of ranks it does not count the thousands
     of genes at the bottom.

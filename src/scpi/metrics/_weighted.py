@@ -107,7 +107,7 @@ def weighted_mse(real: ArrayLike, predicted: ArrayLike, weights: ArrayLike) -> f
 
 
 def weighted_r2(real: ArrayLike, predicted: ArrayLike, weights: ArrayLike) -> float | NDArray[np.float64]:
-    r"""Share of the weighted variance across genes of the real change that the prediction explains.
+    r"""Fraction of the weighted variance across genes of the real change that the prediction explains.
 
     .. math:: 1 - \frac{\sum_g w_g (x_g - y_g)^2}{\sum_g w_g (x_g - \bar{x}_w)^2},
        \qquad \bar{x}_w = \sum_g w_g x_g

@@ -84,7 +84,7 @@ def cluster(
     TypeError
         If the model is neither a name nor a clustering network.
     ValueError
-        If the name of the model is unknown, values are no counts, or a number of clusters cannot be.
+        If the name of the model is unknown, values are not counts, or a number of clusters cannot be.
 
     Examples
     --------

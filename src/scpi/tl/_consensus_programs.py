@@ -67,7 +67,7 @@ def consensus_programs(
     `adata.uns['consensus_programs' | key_added]` : :class:`dict`
         For each of the `programs`: `n_found`, the number of runs that have it; `similarity`, the mean absolute cosine of
         its units with it; `members`, these units, each as `run:unit` with the number of the run, with semicolons between
-        them, and a minus before those that were turned around. `share`, the share of the units of each run that are in a
+        them, and a minus before those that were turned around. `share`, the fraction of the units of each run that are in a
         program; and `params`.
 
     Raises

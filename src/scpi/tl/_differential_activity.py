@@ -55,7 +55,7 @@ def differential_activity(
     are not, quite: where there are replicates, ask whether a set comes up in each.
 
     The summary says whether the sets that contain the perturbed gene stand out: the differential activity ratio (mean
-    absolute effect on its own sets over that on all others), and the share of its own sets among the top ones, next
+    absolute effect on its own sets over that on all others), and the fraction of its own sets among the top ones, next
     to the share that chance would give.
 
     Parameters
@@ -80,7 +80,7 @@ def differential_activity(
         Numbers of sets at the top of the ranking in which to look for the sets of the perturbed gene.
     %(delimiter)s
     min_cells
-        Fewest cells of a group that is tested, at least 2. Smaller groups are left out with a warning, or are an
+        Minimum number of cells of a group that is tested, at least 2. Smaller groups are left out with a warning, or are an
         error if they were named in `groups`.
     %(written_key_added)s
 

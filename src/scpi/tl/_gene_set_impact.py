@@ -115,8 +115,8 @@ def gene_set_impact(
         Number of bins of equally many genes by mean expression, as in :func:`scanpy.tl.score_genes`; fewer where there
         would be less than 20 genes in each.
     n_perm
-        Number of random sets. For `"mean"` and `"rank"` none are needed; with a number, the p-value is the share of them
-        that are as far out, and not below `2 / (n_perm + 1)`. 200 for `"median"` and 1,000 for `"gsea"` if `None`.
+        Number of random sets. For `"mean"` and `"rank"` none are needed; with a number, the p-value is the fraction of them
+        that are as extreme, and not below `2 / (n_perm + 1)`. 200 for `"median"` and 1,000 for `"gsea"` if `None`.
     min_size, max_size
         Sets with fewer or more measured genes are left out.
     n_cells

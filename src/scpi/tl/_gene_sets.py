@@ -95,7 +95,7 @@ def gene_sets(
     max_size
         Sets with more measured genes are dropped.
     id_column
-        Column of `adata.var` with the ids that the sets use, in place of `adata.var_names`.
+        Column of `adata.var` with the ids that the sets use, instead of `adata.var_names`.
     id_map
         Translation of the ids of the data into those of the sets, such as Ensembl ids into symbols: a mapping, a
         DataFrame or the path of a table with a header, whose first two columns are taken. Ids that are not in it stay.

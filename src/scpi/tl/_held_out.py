@@ -77,16 +77,16 @@ def read_task(view: View, groupby: str, groups: Label | Sequence[Label] | Litera
 def split(
     codes: NDArray[np.intp], test_size: float, max_cells: int | None, rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Draw cells to train on and cells to hold out, the same share of every group and at least two of each.
+    """Draw cells to train on and cells to hold out, the same fraction of every group and at least two of each.
 
     Parameters
     ----------
     codes
         Group of each cell; cells with a negative one are left out.
     test_size
-        Share of the cells that is held out.
+        Fraction of the cells that is held out.
     max_cells
-        Most cells to draw in all.
+        Maximum number of cells to draw in all.
     rng
         Generator.
     """

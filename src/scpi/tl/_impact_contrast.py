@@ -124,9 +124,9 @@ def impact_contrast(
     min_size, max_size
         Sets with fewer or more measured genes are left out.
     min_cells
-        Fewest cells of a group; with donors, of a donor in a group, below which it is left out.
+        Minimum number of cells of a group; with donors, of a donor in a group, below which it is left out.
     n_cells
-        Most cells of each group, or each donor in a group, drawn at random; all if `None`.
+        Maximum number of cells of each group, or each donor in a group, drawn at random; all if `None`.
     n_boot
         Number of bootstrap samples of the cells for the interval without donors; none if 0.
     rng
@@ -143,7 +143,7 @@ def impact_contrast(
         `units` and `sets`, their names; `size`, genes of each set; and units x sets `difference`; `ci_low` and `ci_high`,
         its interval of 95 % (bootstrap of the cells, or that of the t-test of donors); `zscore`, `pval` and `pval_adj`
         against random sets; `t`, `pval_groups` and `pval_groups_adj` between cells or donors; with donors
-        `pval_permuted`, the share of the exchanges of their labels that give as large a difference, at most 4,096 of
+        `pval_permuted`, the fraction of the exchanges of their labels that give as large a difference, at most 4,096 of
         them: few donors cannot make it small; `pval_both` and `pval_both_adj`, the larger of `pval` and
         `pval_groups`. P-values are two-sided and adjusted over units and sets (Benjamini-Hochberg). And `params`.
 

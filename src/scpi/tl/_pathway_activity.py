@@ -47,7 +47,7 @@ def pathway_activity(
     model
         Trained model with a layer of gene sets, such as :class:`scpi.model.SENAVAE`; the plain mean if `None`.
     layer
-        Entry of `adata.layers` to average in place of `adata.X`. Best on the log scale, where no single gene takes
+        Entry of `adata.layers` to average instead of `adata.X`. Best on the log scale, where no single gene takes
         over. Not used with a model, which knows its own.
     %(gene_sets_key)s
         Not used with a model.

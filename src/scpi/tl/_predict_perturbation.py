@@ -77,7 +77,7 @@ def predict_perturbation(
     n_cells
         Control cells of a context to start from, drawn at random; all, at most 1,000, if `None`.
     indices
-        Control cells to start from, by position or as a mask, in place of all.
+        Control cells to start from, by position or as a mask, instead of all.
     %(rng)s
     %(written_key_added)s
 

@@ -92,7 +92,7 @@ def rank_genes_gradients(
         or the name of a group. The test compares with all other cells unless a group is named.
     layer
         Entry of `adata.layers` with the counts. If `None`, that of the model, or `adata.X`, or
-        `adata.layers['counts']` where `adata.X` holds no counts.
+        `adata.layers['counts']` where `adata.X` does not hold counts.
     test
         Test for the p-values, one of those of cells in :func:`scpi.de.methods`; none if `None`.
     rankby_abs
@@ -131,7 +131,7 @@ def rank_genes_gradients(
     TypeError
         If the model has no encoder that can be explained, or the method has no such option.
     ValueError
-        If the values are no counts, the method, a group or the reference is unknown, there are fewer than two groups of
+        If the values are not counts, the method, a group or the reference is unknown, there are fewer than two groups of
         two cells, or no column of groups can be found.
 
     Examples

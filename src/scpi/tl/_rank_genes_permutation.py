@@ -77,9 +77,9 @@ def rank_genes_permutation(
     n_repeats
         Times that each gene is shuffled.
     test_size
-        Share of the cells that the classifier does not see, and in which genes are shuffled.
+        Fraction of the cells that the classifier does not see, and in which genes are shuffled.
     max_cells
-        Most cells to use, drawn with the same share of each group; all if `None`.
+        Maximum number of cells to use, drawn with the same fraction of each group; all if `None`.
     rankby_abs
         Rank by the absolute score, so that genes that are low in the group come first too.
     %(rng)s

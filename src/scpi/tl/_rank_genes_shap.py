@@ -85,9 +85,9 @@ def rank_genes_shap(
     n_trees
         Trees for each group.
     test_size
-        Share of the cells that the trees do not see, and by which genes are ranked.
+        Fraction of the cells that the trees do not see, and by which genes are ranked.
     max_cells
-        Most cells to use, drawn with the same share of each group; all if `None`. The trees take dense data, 4 bytes a
+        Maximum number of cells to use, drawn with the same fraction of each group; all if `None`. The trees take dense data, 4 bytes a
         gene and cell.
     rankby_abs
         Rank by the absolute score, so that genes that speak for the group by being low come first too.

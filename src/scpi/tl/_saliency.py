@@ -107,7 +107,7 @@ def saliency(
         Mean over the cells of each group, genes x units x groups, with `groupby`; NaN for a group without cells.
     `adata.uns['saliency' | key_added]` : :class:`dict`
         `units`, `groups` and `params`; among these, for a method whose attributions should sum to the difference from
-        the baseline, `completeness_error`: by how much they miss it, as a share of it.
+        the baseline, `completeness_error`: by how much they miss it, as a fraction of it.
 
     The zarr store has the arrays `saliency` (units x cells x genes), `units`, `cells` and `genes`.
 

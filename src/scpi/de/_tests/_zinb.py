@@ -43,7 +43,7 @@ def zinb(
     The counts of a gene are zero with a probability pi, and else negative binomial with mean s mu and overdispersion
     alpha, s being the depth of the cell over the median depth. The null hypothesis is that pi, mu and alpha are the
     same in group and reference, in the manner of DEsingle (Miao, Deng, Wang and Zhang, Bioinformatics 34, 2018). It
-    finds genes that differ in the share of cells that have them, or in their spread, as well as in their mean. DEsingle
+    finds genes that differ in the fraction of cells that have them, or in their spread, as well as in their mean. DEsingle
     divides the counts by depth and rounds them, which shifts small counts and makes groups of unequal depth differ;
     here depth is a factor of the mean, and cells of about the same depth (within a few percent) share one value of it.
 
@@ -81,7 +81,7 @@ def zinb(
     Raises
     ------
     ValueError
-        If the values are no counts, a group has fewer than two rows with counts, the shapes do not fit or there are too
+        If the values are not counts, a group has fewer than two rows with counts, the shapes do not fit or there are too
         few permutations.
 
     Examples

@@ -63,12 +63,12 @@ def sample_means(
     weights = torch.from_numpy(membership.toarray().astype(np.float32) / sizes)
     n_samples, n_units = shape
     genes = np.zeros((*shape, len(weights)))
-    shape = (*shape, len(sizes))
-    means, squares, n_cells = np.zeros(shape), np.zeros(shape), np.zeros(n_samples, dtype=np.int64)
-    drawn, n_drawn = np.zeros((n_boot, *shape), dtype=np.float32), np.zeros((n_boot, n_samples), dtype=np.float32)
+    of_sets = (*shape, len(sizes))
+    means, squares, n_cells = np.zeros(of_sets), np.zeros(of_sets), np.zeros(n_samples, dtype=np.int64)
+    drawn, n_drawn = np.zeros((n_boot, *of_sets), dtype=np.float32), np.zeros((n_boot, n_samples), dtype=np.float32)
     for batch in batches:
         sample, rows = batch.group, batch.cells
-        impact = np.empty((len(rows), *shape[1:]), dtype=np.float32)
+        impact = np.empty((len(rows), *of_sets[1:]), dtype=np.float32)
         for j in range(n_units):
             values = torch.from_numpy(batch.of_output(j)).float()
             genes[sample, j] += values.sum(0, dtype=torch.float64).numpy()
@@ -81,7 +81,7 @@ def sample_means(
         n_cells[sample] = total
         if n_boot:
             times = rng.poisson(1.0, (n_boot, len(rows))).astype(np.float32)
-            drawn[:, sample] += (times @ impact.reshape(len(rows), -1)).reshape(n_boot, *shape[1:])
+            drawn[:, sample] += (times @ impact.reshape(len(rows), -1)).reshape(n_boot, *of_sets[1:])
             n_drawn[:, sample] += times.sum(axis=1)
     genes /= n_cells[:, None, None]
     drawn /= np.maximum(n_drawn, 1.0)[:, :, None, None]

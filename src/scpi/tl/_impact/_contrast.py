@@ -109,7 +109,7 @@ def _floored(pval: NDArray[np.float64]) -> NDArray[np.float64]:
 def _exchanged(
     table: NDArray[np.float64], is_target: NDArray[np.bool_], donors: NDArray[np.intp] | None, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Share of exchanges of labels, the given ones included, with a difference of means as large."""
+    """Fraction of exchanges of labels, the given ones included, with a difference of means as large."""
     if donors is None:
         values, weights = table, _label_weights(is_target, rng)
     else:

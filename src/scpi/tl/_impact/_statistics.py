@@ -42,7 +42,7 @@ def gsea(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Normalised enrichment score of each set in the ranking of the genes of a unit, and its p-value, by gseapy.
 
-    The p-value is the share of random sets of the same size and sign of score that score as high, at least
+    The p-value is the fraction of random sets of the same size and sign of score that score as high, at least
     1 / (n_perm + 1).
     """
     gseapy = import_extra("gseapy", extra="gsea")
