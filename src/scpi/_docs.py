@@ -159,10 +159,6 @@ FRAGMENTS: dict[str, str] = {
         batch_size
             Cells at a time.
         """,
-    "draws_rng": """
-        rng
-            Seed or generator of the draws.
-        """,
     "max_epochs": """
         max_epochs
             Maximum number of epochs; that of the preset if ``None``.
@@ -215,10 +211,6 @@ FRAGMENTS: dict[str, str] = {
     "trainer_kwargs": """
         **trainer_kwargs
             Passed to :class:`scvi.train.Trainer`, such as ``logger``, ``callbacks`` or ``precision``.
-        """,
-    "ax": """
-        ax
-            Axes to draw on; if ``None``, a new figure is created.
         """,
     "figsize": """
         figsize
@@ -414,10 +406,6 @@ FRAGMENTS: dict[str, str] = {
             Unit or units to draw, in this order; if ``None``, those with the largest absolute scores.
         n_units
             Maximum number of units to draw if ``units=None``.
-        """,
-    "saliency_key": """
-        key
-            Entry of ``adata.varm`` with a score of each gene in each unit.
         """,
     "annotation_key": """
         annotation_key

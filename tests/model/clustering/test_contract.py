@@ -175,7 +175,7 @@ class TestContract:
         np.testing.assert_array_equal(fit(name, other).get_latent_representation(), z)
 
     def test_data_that_is_too_large_to_keep_is_read_batch_by_batch(self, name, before, z, monkeypatch):
-        monkeypatch.setattr("scpi.model.base.loading._cell_data._DENSE", 0)
+        monkeypatch.setattr("scpi.model.base.loading._dataset._MAX_KEPT", 0)
         np.testing.assert_array_equal(fit(name, before.copy()).get_latent_representation(), z)
 
     @pytest.mark.parametrize("kind", ["margin", "logit", "latent"])

@@ -8,7 +8,6 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 import scpi
-from scpi.model.base.loading._cell_data import BatchSampler
 from scpi.model.clustering._components import principal_components
 from scpi.model.clustering._networks import Encoder
 from scpi.model.clustering._presets import CONTRASTIVE, SCDEEPCLUSTER, SCZIDESK
@@ -180,13 +179,3 @@ def test_an_encoder_starts_as_the_projection_on_components(batch_norm):
         encoder.start_normalisation(x)
     encoder.eval()
     torch.testing.assert_close(encoder(x), x @ components / 2.0, atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize(("n_cells", "batch_size", "sizes"), [(41, 40, {20, 21}), (3, 2, {3}), (100, 30, {25})])
-def test_batches_are_of_nearly_the_same_size(n_cells, batch_size, sizes):
-    sampler = BatchSampler(np.arange(n_cells), batch_size=batch_size, shuffle=True, seed=0)
-    first, second = list(sampler), list(sampler)
-    assert {len(batch) for batch in first} == sizes
-    assert len(sampler) == len(first)
-    np.testing.assert_array_equal(np.sort(np.concatenate(first)), np.arange(n_cells))
-    assert n_cells < 10 or not np.array_equal(np.concatenate(first), np.concatenate(second))

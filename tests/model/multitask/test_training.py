@@ -5,9 +5,7 @@ import pytest
 import torch
 
 import scpi
-from scpi.model.base._constants import KEYS
 from scpi.model.multitask._plan import MultiTaskPlan
-from scpi.model.multitask._splitter import TaskSplitter
 
 SEEN: list[tuple[str, float, dict[str, torch.Tensor]]] = []
 
@@ -16,7 +14,6 @@ class Watch(MultiTaskPlan):
     """Notes the phase, the first learning rate, and the weights at the start of every epoch."""
 
     def on_train_epoch_start(self):
-        super().on_train_epoch_start()
         SEEN.append((self.phase, {n: p.detach().clone() for n, p in self.module.named_parameters()}))
 
     def on_train_end(self):
@@ -58,47 +55,6 @@ def test_a_misled_discriminator_tells_controls_less_well(make_contexts, fit):
     ]
     # A guess costs log 2
     assert errors[0] < 0.5 < 0.9 * np.log(2) < errors[1]
-
-
-class TestSplitter:
-    @pytest.fixture
-    def manager(self, make_contexts):
-        adata = make_contexts()
-        scpi.model.MultiTaskAE.setup_anndata(adata, context_key="context")
-        return scpi.model.MultiTaskAE(adata).adata_manager
-
-    def test_cells_are_their_own_targets(self, manager):
-        splitter = TaskSplitter(manager, train_size=0.8, seed=0)
-        np.testing.assert_array_equal(*splitter.train_pairs)
-        np.testing.assert_array_equal(splitter.train_pairs.source, splitter.train_idx)
-        assert splitter.trained_conditions.all()
-
-    @pytest.mark.parametrize("each", ["control", "treated"])
-    def test_partners_are_of_the_same_context(self, manager, each):
-        splitter = TaskSplitter(manager, target="ot", pair_each=each, train_size=0.8, seed=0)
-        obs = manager.adata.obs
-        source, target = (obs.iloc[side] for side in splitter.train_pairs)
-        assert set(source["perturbation"]) == {"control"}
-        assert (source["context"].to_numpy() == target["context"].to_numpy()).all()
-        is_control = (target["perturbation"] == "control").to_numpy()
-        np.testing.assert_array_equal(*(side[is_control] for side in splitter.train_pairs))
-        # The context without treated cells has its controls, for themselves
-        assert set(source.loc[is_control, "context"]) == {"a", "b", "c", "d", "e"}
-        assert set(source.loc[~is_control, "context"]) == {"a", "b", "c", "d"}
-        assert set(np.concatenate(splitter.train_pairs)) <= set(splitter.train_idx)
-
-    def test_a_batch(self, manager):
-        batch = next(iter(TaskSplitter(manager, target="ot", batch_size=16, seed=0).train_dataloader()))
-        assert batch[KEYS.X].shape == batch[KEYS.PERTURBED].shape
-        is_control = ~batch[KEYS.DESIGN].any(1)
-        torch.testing.assert_close(batch[KEYS.X][is_control], batch[KEYS.PERTURBED][is_control])
-
-    def test_no_context_with_both_arms(self, make_contexts, fit):
-        adata = make_contexts()
-        keep = (adata.obs["context"] == "a") & (adata.obs["perturbation"] == "control")
-        keep |= (adata.obs["context"] == "b") & (adata.obs["perturbation"] == "drug")
-        with pytest.raises(ValueError, match="No context has control and treated cells"):
-            fit(adata[keep.to_numpy()].copy(), target="ot")
 
 
 def test_validation_restores_the_best_weights_and_stops_early(make_contexts, fit):

@@ -6,10 +6,11 @@ import torch
 
 import scpi
 from scpi.model.base._constants import KEYS
+from scpi.model.base.loading._splitter import CellSplitter
+from scpi.model.scbutterfly._matching import matching
 from scpi.model.scbutterfly._module import SCButterflyModule
 from scpi.model.scbutterfly._plan import SCButterflyPlan
-from scpi.model.scbutterfly._presets import PRESETS, Preset
-from scpi.model.scbutterfly._splitter import PairSplitter
+from scpi.model.scbutterfly._presets import Preset
 
 SMALL = {"control_hidden": (16,), "treated_hidden": (16,), "n_latent": 8, "n_translator": 8}
 
@@ -28,7 +29,7 @@ class Watch(SCButterflyPlan):
     """Notes the weights at the start of every epoch."""
 
     def on_train_epoch_start(self):
-        self.seen = [*getattr(self, "seen", []), (self._phase, self.kl_weight, parameters(self.module))]
+        self.seen = [*getattr(self, "seen", []), (self.phase, self.kl_weight, parameters(self.module))]
 
     def on_train_end(self):
         self.seen.append(("end", 0.0, parameters(self.module)))
@@ -116,64 +117,6 @@ class TestStep:
         assert float(losses["objective"]) == pytest.approx(expected, rel=1e-5)
 
 
-class TestPairs:
-    def splitter(self, adata, **kwargs):
-        scpi.model.SCButterfly.setup_anndata(adata, context_key="context", dose_key="dose")
-        manager = scpi.model.SCButterfly(adata).adata_manager
-        return PairSplitter(manager, preset=PRESETS["published"], **({"batch_size": 16} | kwargs))
-
-    def test_pairs_stay_in_their_set_and_context(self, make_shifted):
-        adata = make_shifted(n_cells=20, conditions=[("A", 1.0), ("A", 0.5)])
-        splitter = self.splitter(adata, train_size=0.6, validation_size=0.3)
-        context, label = adata.obs["context"].to_numpy(), adata.obs["perturbation"].to_numpy()
-        for pairs, cells in ((splitter.train_pairs, splitter.train_idx), (splitter.val_pairs, splitter.val_idx)):
-            assert len(pairs.source) == 2 * (label[cells] == "control").sum()
-            assert set(pairs.source) | set(pairs.target) <= set(cells)
-            assert (context[pairs.source] == context[pairs.target]).all()
-            assert (label[pairs.source] == "control").all()
-            assert (label[pairs.target] == "A").all()
-
-    def test_validation_is_a_random_share_of_every_context_and_condition(self, make_shifted):
-        adata = make_shifted(n_cells=20)
-        splitter = self.splitter(adata, train_size=0.8)
-        shares = adata.obs.iloc[splitter.val_idx].groupby(["context", "perturbation"]).size()
-        assert (shares == 4).all() and len(shares) == 6
-        # As published it would be the last cells of each group
-        last = np.concatenate([rows[-4:] for rows in adata.obs.groupby(["context", "perturbation"]).indices.values()])
-        assert len(np.intersect1d(last, splitter.val_idx)) < 15
-
-    def test_a_context_without_treated_cells_has_no_pairs(self, make_shifted):
-        adata = make_shifted(treated_contexts=("x", "y"))
-        splitter = self.splitter(adata)
-        assert set(adata.obs["context"].iloc[splitter.train_pairs.source]) == {"x", "y"}
-
-    def test_a_batch_holds_both_cells_and_the_condition(self, make_shifted):
-        adata = make_shifted(n_cells=20, conditions=[("A", 1.0), ("A", 0.5)])
-        splitter = self.splitter(adata)
-        seen = list(splitter.val_dataloader())
-        pairs = splitter.val_pairs
-        np.testing.assert_array_equal(torch.cat([batch[KEYS.X] for batch in seen]), adata.X[pairs.source])
-        np.testing.assert_array_equal(torch.cat([batch[KEYS.PERTURBED] for batch in seen]), adata.X[pairs.target])
-        codes = torch.cat([batch[KEYS.CONDITION] for batch in seen]).numpy()
-        np.testing.assert_array_equal(codes, splitter.conditions_of(pairs.target))
-
-    def test_an_epoch_is_all_pairs_of_one_condition_or_as_many_of_several(self, make_shifted):
-        for conditions in ([("A", 1.0)], [("A", 1.0), ("A", 0.5), ("B", 1.0)]):
-            splitter = self.splitter(make_shifted(n_cells=20, conditions=conditions), train_size=1.0)
-            loader = splitter.train_dataloader()
-            epochs = [torch.cat([batch[KEYS.X] for batch in loader]) for _ in range(2)]
-            largest = max(60, len(np.unique(splitter.train_pairs.target)))
-            assert len(splitter.train_pairs.source) == 60 * len(conditions)
-            assert [len(x) for x in epochs] == [min(60 * len(conditions), largest)] * 2
-            assert not torch.equal(*epochs)
-
-    def test_data_without_pairs_is_refused(self, make_shifted):
-        adata = make_shifted(treated_contexts=("x",))
-        keep = (adata.obs["context"] != "x") | (adata.obs["perturbation"] != "control")
-        with pytest.raises(ValueError, match="No context has control and treated cells in the training set"):
-            self.splitter(adata[keep.to_numpy()].copy())
-
-
 class TestTraining:
     def test_history_has_every_phase(self, make_shifted, train):
         history = train(make_shifted(n_cells=15), train={"max_epochs": 3}, **SMALL).history
@@ -200,9 +143,7 @@ class TestTraining:
         model = train(make_shifted(n_cells=20), train={"max_epochs": 12, "lr": 0.05}, **SMALL)
         errors = model.history["reconstruction_validation"].to_numpy(dtype=float).ravel()
         module = model.module.eval()
-        splitter = PairSplitter(
-            model.adata_manager, preset=model.preset_, batch_size=64, train_size=0.8, seed=model.seed_
-        )
+        splitter = CellSplitter(model.adata_manager, matching(model.preset_, 64), train_size=0.8, seed=model.seed_)
         (batch,) = splitter.val_dataloader()
         with torch.no_grad():
             assert float(module.joint(batch).reconstruction) == pytest.approx(errors.min(), rel=1e-4)
@@ -256,8 +197,8 @@ def test_decoders_start_from_the_mean_of_their_arm(make_shifted, train):
     adata = make_shifted(n_cells=15)
     # No step moves the weights
     model = train(adata, train={"max_epochs": 1, "lr": 1e-12, "restore_best": False}, **SMALL)
-    splitter = PairSplitter(model.adata_manager, preset=model.preset_, batch_size=64, train_size=0.8, seed=model.seed_)
-    for side, cells in zip(("control", "treated"), splitter.train_pairs, strict=True):
+    splitter = CellSplitter(model.adata_manager, matching(model.preset_, 64), train_size=0.8, seed=model.seed_)
+    for side, cells in zip(("control", "treated"), splitter.train_sampler.pairs, strict=True):
         expected = np.asarray(adata.X)[np.unique(cells)].mean(0)
         np.testing.assert_allclose(model.module.arm(side).decoder[-1].bias.detach(), expected, rtol=1e-5)
     before = parameters(model.module)

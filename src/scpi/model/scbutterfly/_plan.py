@@ -129,11 +129,8 @@ class SCButterflyPlan(NetworkPlan):
     def on_train_epoch_end(self) -> None:
         """Log the epoch, and continue with the next phase, or stop, where it is due."""
         super().on_train_epoch_end()
-        epoch, error = (
-            self.current_epoch,
-            self.trainer.callback_metrics.get(self._metric("reconstruction", "validation")),
-        )
-        stalled = False
+        epoch, stalled = self.current_epoch, False
+        error = self.trainer.callback_metrics.get(self._metric("reconstruction", "validation"))
         if error is not None:
             self._best.update(float(error), epoch, self.module if self.restore_best else None)
             stalled = self.patience is not None and epoch - self._best.epoch >= self.patience

@@ -10,7 +10,13 @@ from scipy import sparse
 from scipy.optimize import linear_sum_assignment, linprog
 from scipy.spatial.distance import cdist
 
-from scpi.model.base.loading._transport import barycentric_projection, pair_by_stratum, pair_cells, transport_plan
+from scpi.model.base.loading._transport import (
+    barycentric_projection,
+    pair_by_stratum,
+    pair_cells,
+    pair_conditions,
+    transport_plan,
+)
 
 
 @pytest.fixture
@@ -228,3 +234,23 @@ class TestPairByStratum:
             pair_by_stratum(x, control, treated, strata, strata[treated])
         with pytest.raises(ValueError, match="at least 1, got 0"):
             self.pair(screen, max_cells=0)
+
+
+# Two contexts far apart, three controls each, and two conditions that move cells by a little; rows are shuffled
+CONTEXT = np.array([1, 0, 1, 0, 1, 0, 0, 1, 0, 1, 1, 0])
+CONDITION = np.array([0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 1, 2])
+X = np.column_stack([100.0 * CONTEXT + 0.1 * CONDITION, np.arange(12) % 6]).astype(np.float32)
+
+
+@pytest.mark.parametrize("each", ["control", "treated"])
+def test_pairs_stay_in_their_context_and_condition_wherever_rows_lie(each):
+    control, treated = np.flatnonzero(CONDITION == 0), np.flatnonzero(CONDITION > 0)
+    pairs = pair_conditions(X, control, treated, CONDITION[treated], CONTEXT, each=each, n_components=None)
+    assert (CONDITION[pairs.source] == 0).all() and (CONDITION[pairs.target] > 0).all()
+    np.testing.assert_array_equal(CONTEXT[pairs.source], CONTEXT[pairs.target])
+    if each == "treated":
+        np.testing.assert_array_equal(np.sort(pairs.target), treated)
+    else:
+        # Every control has one partner in each of both conditions of its context
+        counted = {(int(s), int(CONDITION[t])) for s, t in zip(*pairs, strict=True)}
+        assert len(pairs.source) == len(counted) == 12

@@ -3,7 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+<<<<<<< HEAD:tests/model/base/losses/test_schedules.py
 from scpi.model.base.losses._schedules import anneal_end, ramp
+=======
+from scpi.model.base.training._schedules import anneal_end, half_cosine, ramp
+>>>>>>> loading:tests/model/base/training/test_schedules.py
 from scpi.model.senavae._presets import PRESETS
 
 
@@ -54,3 +58,7 @@ def test_no_weight_changes_after_the_anneal(n_epochs):
     for start in starts:
         weights = [ramp(epoch, n_epochs=n_epochs, start_epoch=start, low=0.0, high=1.0) for epoch in range(n_epochs)]
         assert len(set(weights[end:])) == 1
+
+
+def test_half_a_cosine():
+    assert [half_cosine(done, final=0.2) for done in (0.0, 0.5, 1.0, 3.0)] == pytest.approx([1.0, 0.6, 0.2, 0.2])

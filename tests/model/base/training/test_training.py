@@ -1,46 +1,166 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-
+import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Callback
+from scvi.module.base import BaseModuleClass, LossOutput
 
-from scpi.model.base.training._training import BestWeights
+from scpi.model.base import KEYS, NetworkTrainingMixin, ScreenModel
 
-
-def run(values, *, start_epoch=0):
-    """Let the callback see these validation values; the weight of an epoch is its number."""
-    callback = BestWeights("objective", start_epoch=start_epoch)
-    module = torch.nn.Linear(1, 1, bias=False)
-    plan = SimpleNamespace(module=module)
-    for epoch, value in enumerate(values):
-        with torch.no_grad():
-            module.weight.fill_(float(epoch))
-        metrics = {} if value is None else {"objective": torch.tensor(value)}
-        trainer = SimpleNamespace(callback_metrics=metrics, sanity_checking=False, current_epoch=epoch)
-        callback.on_validation_end(trainer, plan)
-    callback.on_train_end(trainer, plan)
-    return callback, module.weight.item()
+QUIET = {"accelerator": "cpu", "enable_progress_bar": False}
 
 
-@pytest.mark.parametrize(
-    ("values", "start_epoch", "best"),
-    [
-        ([3.0, 1.0, 2.0], 0, 1),
-        ([0.0, 3.0, 2.0, 2.5], 1, 2),
-        ([2.0, 1.0, 1.0], 0, 1),
-        ([1.0, float("nan"), 2.0], 0, 0),
-        ([None, 2.0, None], 0, 1),
-    ],
-)
-def test_the_best_weights_come_back(values, start_epoch, best):
-    callback, weight = run(values, start_epoch=start_epoch)
-    assert weight == best
-    assert callback.best_epoch == best
-    assert callback.best_value == values[best]
+class ToyModule(BaseModuleClass):
+    """Learns the mean of the cells; the mean of a set is where its loss is least."""
+
+    def __init__(self, n_genes):
+        super().__init__()
+        self.mean = torch.nn.Parameter(torch.zeros(n_genes))
+
+    def _get_inference_input(self, tensors):
+        return {}
+
+    def inference(self):
+        return {}
+
+    def _get_generative_input(self, tensors, inference_outputs):
+        return {}
+
+    def generative(self):
+        return {}
+
+    def loss(self, tensors, inference_outputs, generative_outputs):
+        return LossOutput(
+            loss=(tensors[KEYS.X] - self.mean).square().sum(1).mean(), n_obs_minibatch=len(tensors[KEYS.X])
+        )
 
 
-def test_without_a_value_the_last_weights_stay():
-    callback, weight = run([1.0, 0.5], start_epoch=2)
-    assert weight == 1
-    assert callback.best_epoch == -1
+class Toy(NetworkTrainingMixin, ScreenModel):
+    """As short as a model with a network can be."""
+
+    def __init__(self, adata=None, registry=None):
+        super().__init__(adata, registry)
+        self._build(lambda: ToyModule(self._n_genes), seed=0)
+        self.init_params_ = self._get_init_params(locals())
+
+    def train(self, max_epochs=5, **kwargs):
+        self._fit(max_epochs, **QUIET | kwargs)
+
+    def _predict_cells(self, asked):
+        return self._expression(asked.adata, asked.cells)
+
+
+@pytest.fixture
+def toy(screen):
+    Toy.setup_anndata(screen)
+    return Toy(screen)
+
+
+class Released(Callback):
+    """Notes whether the module is in the mode for training."""
+
+    def on_train_start(self, trainer, pl_module):
+        self.training = pl_module.module.training
+
+
+def test_one_call_trains_a_toy(toy, screen):
+    toy.train(30, plan_kwargs={"lr": 0.3})
+    expected = screen.X[toy.train_indices].toarray().mean(0)
+    np.testing.assert_allclose(toy.module.mean.detach(), expected, atol=0.25)
+    assert toy.trained_conditions_ == ["A", "A+B", "B", "C", "C+D", "D"]
+    assert len(toy.history["train_loss"]) == len(toy.history["validation_loss"]) == 30
+    assert len(toy.train_indices) + len(toy.validation_indices) == screen.n_obs
+    assert toy.is_trained_
+
+
+def test_the_seed_of_the_model_decides(make_screen):
+    def mean(seed, **kwargs):
+        adata = make_screen()
+        Toy.setup_anndata(adata)
+        model = Toy(adata)
+        model.seed_ = seed
+        model._fit(2, model._split(**kwargs), **QUIET)
+        return model.module.mean.detach().numpy()
+
+    np.testing.assert_array_equal(mean(1), mean(1))
+    assert (mean(1) != mean(2)).any()
+    np.testing.assert_array_equal(mean(1, seed=2), mean(2))
+    np.testing.assert_array_equal(mean(1, seed=5, datasplitter_kwargs={"seed": 2}), mean(2))
+
+
+def test_training_leaves_the_state_of_torch_alone(toy):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    toy.train(1)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_best_weights_are_those_of_the_least_validation_loss(toy, screen):
+    toy._fit(12, toy._split(train_size=0.7), plan_kwargs={"lr": 4.0}, restore_best=True, **QUIET)
+    cells = screen.X[toy.validation_indices].toarray()
+    loss = np.square(cells - toy.module.mean.detach().numpy()).sum(1).mean()
+    losses = toy.history["validation_loss"].to_numpy(float)
+    assert loss == pytest.approx(losses.min(), rel=1e-4)
+    assert losses.argmin() < 11
+
+
+def test_epochs_before_the_end_of_the_annealing_do_not_count(toy, screen):
+    settings = {"plan_kwargs": {"lr": 4.0}, "restore_best": True, "anneal_end": 8}
+    toy._fit(12, toy._split(train_size=0.7), **settings, **QUIET)
+    cells = screen.X[toy.validation_indices].toarray()
+    loss = np.square(cells - toy.module.mean.detach().numpy()).sum(1).mean()
+    assert loss == pytest.approx(toy.history["validation_loss"].to_numpy(float)[8:].min(), rel=1e-4)
+
+
+@pytest.mark.parametrize(("early_stopping", "stops"), [(True, True), (None, True), (False, False)])
+def test_training_stops_where_nothing_is_gained(toy, early_stopping, stops):
+    settings = {"early_stopping": early_stopping, "early_stopping_patience": 3}
+    toy._fit(
+        20, toy._split(train_size=0.7), plan_kwargs={"lr": 1e-9}, **settings, early_stopping_min_delta=1.0, **QUIET
+    )
+    assert len(toy.history["validation_loss"]) == (4 if stops else 20)
+
+
+def test_without_validation_cells(toy):
+    splitter = toy._split(train_size=1.0)
+    with pytest.raises(ValueError, match="Early stopping needs validation cells"):
+        toy._fit(2, splitter, early_stopping=True, **QUIET)
+    toy._fit(2, splitter, early_stopping=None, restore_best=True, **QUIET)
+    assert len(toy.history["train_loss"]) == 2
+    assert "validation_loss" not in toy.history
+
+
+def test_validation_may_be_rare(toy):
+    toy._fit(6, check_every=3, **QUIET)
+    assert len(toy.history["validation_loss"]) == 2
+
+
+def test_a_trained_model_goes_on_in_the_mode_for_training(toy):
+    toy.train(1)
+    assert not toy.module.training
+    noted = Released()
+    toy.train(2, callbacks=[noted])
+    assert noted.training
+    assert not toy.module.training
+    assert len(toy.history["train_loss"]) == 3
+
+
+def test_what_was_kept_is_released_if_training_fails(screen):
+    from scpi.model import SCDeepCluster
+
+    class Fails(Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            self.kept = trainer.datamodule.dataset._kept
+            raise RuntimeError("stop")
+
+    SCDeepCluster.setup_anndata(screen)
+    model = SCDeepCluster(screen, n_clusters=2)
+    fails = Fails()
+    seen = {}
+    split = model._split
+    model._split = lambda *args, **kwargs: seen.setdefault("splitter", split(*args, **kwargs))
+    with pytest.raises(RuntimeError, match="stop"):
+        model.train(1, callbacks=[fails], **QUIET)
+    assert fails.kept.shape == screen.shape
+    assert seen["splitter"].dataset._kept is None

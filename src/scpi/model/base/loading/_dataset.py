@@ -97,7 +97,7 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
             if key in manager.data_registry and (fields is None or key in fields):
                 values = np.asarray(manager.get_from_registry(key)).reshape(-1, 1)
                 self._values[key] = torch.from_numpy(values.astype(dtype))
-        self._kept: dict[str, Tensor] = {}
+        self._kept: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -135,44 +135,42 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
 
     def inputs(self, cells: NDArray[np.int64]) -> Tensor:
         """Input of the network for some cells."""
-        if self._kept:
-            return self._kept[KEYS.INPUT][torch.from_numpy(cells)]
-        return self._expression(cells)[KEYS.INPUT]
+        return self._transformed(*self.rows(cells)) if self._kept is None else self._kept[torch.from_numpy(cells)]
 
     def keep(self) -> None:
-        """Compute the input of all cells once and keep it, with the counts if needed, unless the data is too large.
+        """Compute the input of all cells once and keep it, unless the data is too large; call it with a fitted transform.
 
-        Call it when the transform is fitted. It is released by :meth:`release`.
+        The expression itself is not kept: to read it from a sparse matrix takes 1 % of the time of an epoch.
         """
-        if self._transform is None:
-            return
-        names = (KEYS.INPUT, KEYS.X) if self._counts else (KEYS.INPUT,)
-        if len(names) * self.x.shape[0] * self.x.shape[1] > _MAX_KEPT:
+        if self._transform is None or self.x.shape[0] * self.x.shape[1] > _MAX_KEPT:
             return
         # Filled block by block: to concatenate blocks would take twice the memory
-        kept = {name: torch.empty(tuple(self.x.shape)) for name in names}
+        kept = torch.empty(tuple(self.x.shape))
         for cells in blocks(np.arange(len(self))):
-            for name, values in self._expression(cells).items():
-                kept[name][torch.from_numpy(cells)] = values
+            kept[torch.from_numpy(cells)] = self.inputs(cells)
         self._kept = kept
 
     def release(self) -> None:
         """Free what was kept."""
-        self._kept = {}
+        self._kept = None
 
     def _expression(self, cells: NDArray[np.int64]) -> dict[str, Tensor]:
         """Expression of some cells, their input, or both."""
-        if self._kept:
-            where = torch.from_numpy(cells)
-            return {key: values[where] for key, values in self._kept.items()}
-        x, size = self.rows(cells)
         if self._transform is None:
-            return {KEYS.X: x}
+            return {KEYS.X: self.rows(cells)[0]}
+        if not self._counts:
+            return {KEYS.INPUT: self.inputs(cells)}
+        x, size = self.rows(cells)
+        kept = self._kept
+        return {KEYS.X: x, KEYS.INPUT: self._transformed(x, size) if kept is None else kept[torch.from_numpy(cells)]}
+
+    def _transformed(self, x: Tensor, size: Tensor | None) -> Tensor:
+        """Input of some cells, from their expression and size factors."""
+        assert self._transform is not None
         # The transform may have moved with the network to another device.
         device = self._transform.rate.device
         with torch.no_grad():
-            read = self._transform(x.to(device), None if size is None else size.to(device)).cpu()
-        return {KEYS.INPUT: read} | ({KEYS.X: x} if self._counts else {})
+            return self._transform(x.to(device), None if size is None else size.to(device)).cpu()
 
     def _padded(self, cells: NDArray[np.int64]) -> Tensor:
         """Expression of some cells, zeros for padding."""

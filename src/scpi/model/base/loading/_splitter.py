@@ -171,7 +171,9 @@ class CellSplitter(pl.LightningDataModule):
 
     @property
     def trained_conditions(self) -> list[str]:
-        """Labels of the perturbed training cells, sorted."""
+        """Labels of the perturbed training cells, sorted; none without conditions."""
+        if self.design is None:
+            return []
         perturbed = self.train_idx[~self._is_control[self.train_idx]]
         return sorted({self._labels[code] for code in np.unique(self._codes[perturbed])})
 

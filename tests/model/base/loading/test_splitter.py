@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -7,14 +9,16 @@ from scipy import sparse
 
 import scpi
 from scpi.model.base._constants import KEYS
-from scpi.model.base.loading._data_splitter import PerturbationDataSplitter
+from scpi.model.base.loading._sampling import controls_alongside, single_cells
+from scpi.model.base.loading._splitter import CellSplitter
 
 
 @pytest.fixture
 def make_splitter():
-    def make(adata, *, setup=None, **kwargs):
+    def make(adata, *, setup=None, n_cells=32, n_parts=8, **kwargs):
         scpi.model.NoChange.setup_anndata(adata, **(setup or {}))
-        return PerturbationDataSplitter(scpi.model.NoChange(adata).adata_manager, **kwargs)
+        sampling = partial(controls_alongside, n_cells=n_cells, n_parts=n_parts)
+        return CellSplitter(scpi.model.NoChange(adata).adata_manager, sampling, **kwargs)
 
     return make
 
@@ -108,7 +112,7 @@ def test_controls_are_of_the_batch_and_context_of_the_perturbed_cells(screen, ma
     sampler = splitter.train_dataloader().sampler
     for batch in sampler:
         real = batch.perturbed >= 0
-        assert (strata[batch.perturbed[real]] == strata[batch.controls[real]]).all()
+        assert (strata[batch.perturbed[real]] == strata[batch.cells[real]]).all()
 
 
 @pytest.mark.parametrize("held_out", ["B+A", ["B+A"], ["A+B", "C+D"]])
@@ -159,3 +163,66 @@ def test_doses_of_cells(screen, make_splitter):
     np.testing.assert_array_equal(make_splitter(screen.copy()).doses_of(cells), perturbed.astype(float))
     with_doses = make_splitter(screen, setup={"dose_key": "dose"}).doses_of(cells)
     np.testing.assert_array_equal(with_doses, screen.obs["dose"].to_numpy()[:30])
+
+
+def test_what_occurs_among_cells(screen, make_splitter):
+    splitter = make_splitter(screen, held_out="C+D")
+    labels = screen.obs["perturbation"].replace({"B+A": "A+B"}).to_numpy()
+    assert splitter.trained_conditions == ["A", "A+B", "B", "C", "D"]
+    np.testing.assert_array_equal(
+        np.sort(splitter.training_cells_of("A+B")), np.sort(splitter.train_idx[labels[splitter.train_idx] == "A+B"])
+    )
+    # Conditions are sorted by name: A, A+B, B, C, C+D, D, control
+    assert splitter.occurs(splitter.train_idx).tolist() == [True, True, True, True, False, True, True]
+    assert splitter.occurs(np.flatnonzero(labels == "A")).tolist() == [True] + [False] * 6
+
+
+def test_cells_of_a_stratum_have_its_values_in_common(screen, make_splitter):
+    splitter = make_splitter(screen, setup={"batch_key": "batch", "context_key": "cell_type"})
+    both, context, neither = (
+        splitter.strata_of(fields) for fields in ((KEYS.BATCH, KEYS.CONTEXT), (KEYS.CONTEXT,), (KEYS.LABELS,))
+    )
+    obs = screen.obs
+    for codes, names in ((both, obs["batch"] + obs["cell_type"]), (context, obs["cell_type"])):
+        pairs = {(int(code), name) for code, name in zip(codes, names, strict=True)}
+        assert len(pairs) == len(set(codes)) == names.nunique()
+    assert not neither.any()
+
+
+@pytest.fixture
+def of_counts(screen):
+    """Manager of counts without conditions."""
+    scpi.model.GeneProgramAE.setup_anndata(screen, size_factor_key="depth")
+    return scpi.model.GeneProgramAE(screen, n_units=2).adata_manager
+
+
+def test_cells_without_conditions_are_divided_all_together(screen, of_counts):
+    splitter = CellSplitter(of_counts, single_cells, train_size=0.5, validation_size=0.25, seed=3)
+    assert [len(cells) for cells in splitter.split.sets] == [screen.n_obs // 2, screen.n_obs // 4, screen.n_obs // 4]
+    np.testing.assert_array_equal(np.sort(np.concatenate(splitter.split.sets)), np.arange(screen.n_obs))
+    assert splitter.design is None and splitter.trained_conditions == []
+    with pytest.raises(ValueError, match="which no cell is labelled with"):
+        CellSplitter(of_counts, held_out="A")
+
+
+def test_samples_and_blocks_are_of_training_cells(screen, of_counts):
+    splitter = CellSplitter(of_counts, single_cells, train_size=0.5, seed=3)
+    sample = splitter.sample(10)
+    assert len(sample) == 10 and np.isin(sample, splitter.train_idx).all() and (np.diff(sample) > 0).all()
+    np.testing.assert_array_equal(splitter.sample(10_000), splitter.train_idx)
+    ((counts, size),) = splitter.training_rows()
+    np.testing.assert_array_equal(counts, screen.X[splitter.train_idx].toarray())
+    np.testing.assert_allclose(size.ravel(), screen.obs["depth"].to_numpy()[splitter.train_idx])
+
+
+def test_without_sampling_there_are_no_batches(of_counts):
+    splitter = CellSplitter(of_counts)
+    assert splitter.n_batches == 0
+    assert splitter.train_dataloader() == splitter.val_dataloader() == splitter.test_dataloader() == []
+
+
+def test_workers_read_the_same_batches(screen, make_splitter):
+    batches = [list(make_splitter(screen.copy(), num_workers=n, seed=0).train_dataloader()) for n in (0, 1)]
+    for one, other in zip(*batches, strict=True):
+        assert one.keys() == other.keys()
+        assert all(torch.equal(value, other[key]) for key, value in one.items())

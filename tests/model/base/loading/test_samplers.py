@@ -5,14 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scpi.model.base.loading._pairing import PairedBatchSampler
+from scpi.model.base.loading._samplers import CellSampler, ControlSampler, PairSampler
+from scpi.model.base.loading._transport import CellPairs
 
 
 def sampler(sizes, *, controls=40, strata=None, control_strata=None, **kwargs):
     conditions = np.repeat(np.arange(len(sizes)) + 5, sizes)
     perturbed = np.random.default_rng(0).permutation(len(conditions)) + 1000
     pool = np.arange(controls)
-    return PairedBatchSampler(
+    return ControlSampler(
         perturbed,
         conditions,
         pool,
@@ -39,14 +40,14 @@ def test_every_cell_is_seen_once_an_epoch(sizes, n_cells, n_parts, shuffle):
         parts = {}
         for batch in epoch:
             assert len(batch.conditions) <= n_parts
-            assert batch.perturbed.shape == batch.controls.shape == (len(batch.conditions), n_cells)
-            for condition, cells in zip(batch.conditions, batch.perturbed, strict=True):
+            assert batch.perturbed.shape == batch.cells.shape == (len(batch.conditions) * n_cells,)
+            for condition, cells in zip(batch.conditions, batch.perturbed.reshape(-1, n_cells), strict=True):
                 real = cells[cells >= 0]
                 assert {condition_of[cell] for cell in real} == {condition}
                 # Padding comes last.
                 assert (cells[len(real) :] == -1).all()
                 parts.setdefault(condition, []).append(len(real))
-            assert ((batch.controls >= 0) & (batch.controls < 40)).all()
+            assert ((batch.cells >= 0) & (batch.cells < 40)).all()
         for index, size in enumerate(sizes):
             chunks = parts[index + 5]
             # Parts are as few as can be, and of nearly equal size: no tail of one cell beside full parts.
@@ -63,14 +64,14 @@ def test_epochs_differ_in_order_and_controls_where_shuffled():
     batches, _ = sampler([20, 20], n_cells=8, n_parts=2)
     first, second = list(batches), list(batches)
     assert any((a.perturbed != b.perturbed).any() for a, b in zip(first, second, strict=True))
-    assert any((a.controls != b.controls).any() for a, b in zip(first, second, strict=True))
+    assert any((a.cells != b.cells).any() for a, b in zip(first, second, strict=True))
 
 
 def test_validation_batches_are_the_same_in_every_epoch():
     batches, _ = sampler([20, 20], n_cells=8, n_parts=2, shuffle=False)
     for one, other in zip(list(batches), list(batches), strict=True):
         np.testing.assert_array_equal(one.perturbed, other.perturbed)
-        np.testing.assert_array_equal(one.controls, other.controls)
+        np.testing.assert_array_equal(one.cells, other.cells)
 
 
 def test_equal_seeds_give_equal_epochs_and_others_others():
@@ -78,13 +79,13 @@ def test_equal_seeds_give_equal_epochs_and_others_others():
     for _ in range(2):
         one, two, three = list(first), list(again), list(other)
         assert all((a.perturbed == b.perturbed).all() for a, b in zip(one, two, strict=True))
-        assert all((a.controls == b.controls).all() for a, b in zip(one, two, strict=True))
-        assert any((a.controls != b.controls).any() for a, b in zip(one, three, strict=True))
+        assert all((a.cells == b.cells).all() for a, b in zip(one, two, strict=True))
+        assert any((a.cells != b.cells).any() for a, b in zip(one, three, strict=True))
 
 
 def test_all_controls_are_drawn_in_the_long_run():
     batches, _ = sampler([32, 32], n_cells=16, n_parts=2)
-    drawn = np.concatenate([batch.controls.ravel() for _ in range(20) for batch in batches])
+    drawn = np.concatenate([batch.cells.ravel() for _ in range(20) for batch in batches])
     assert set(drawn) == set(range(40))
     # 20 x 64 draws from 40: 32 each in the mean, with a standard deviation of 5.6.
     assert np.abs(np.bincount(drawn) - 32).max() < 5 * 5.6
@@ -97,23 +98,69 @@ def test_controls_are_of_the_stratum_of_the_cell_beside_them():
     stratum_of = dict(zip(np.random.default_rng(0).permutation(60) + 1000, strata, strict=True))
     of_third = []
     for batch in batches:
-        for cells, controls in zip(batch.perturbed, batch.controls, strict=True):
-            real = cells >= 0
-            for cell, control in zip(cells[real], controls[real], strict=True):
-                if stratum_of[cell] == 2:
-                    # No control has it: all controls serve.
-                    of_third.append(control_strata[control])
-                else:
-                    assert control_strata[control] == stratum_of[cell]
+        real = batch.perturbed >= 0
+        for cell, control in zip(batch.perturbed[real], batch.cells[real], strict=True):
+            if stratum_of[cell] == 2:
+                # No control has it: all controls serve.
+                of_third.append(control_strata[control])
+            else:
+                assert control_strata[control] == stratum_of[cell]
     assert set(of_third) == {0, 1}
 
 
 def test_padding_keeps_the_composition_of_the_part():
     batches, _ = sampler([2], strata=np.array([0, 0]), control_strata=np.repeat([0, 1], 20), n_cells=16)
     (batch,) = batches
-    assert (batch.controls < 20).all()
+    assert (batch.cells < 20).all()
 
 
 def test_there_must_be_controls():
     with pytest.raises(ValueError, match="no control cell"):
         sampler([3], controls=0)
+
+
+class TestCellSampler:
+    @pytest.mark.parametrize(
+        ("n_cells", "batch_size", "sizes"), [(41, 40, {20, 21}), (3, 2, {3}), (100, 30, {25}), (1, 8, {1})]
+    )
+    def test_batches_are_of_nearly_the_same_size(self, n_cells, batch_size, sizes):
+        batches = CellSampler(np.arange(n_cells) + 7, batch_size=batch_size, shuffle=True, seed=0)
+        first, second = ([batch.cells for batch in batches] for _ in range(2))
+        assert {len(cells) for cells in first} == sizes
+        assert len(batches) == len(first)
+        np.testing.assert_array_equal(np.sort(np.concatenate(first)), np.arange(n_cells) + 7)
+        assert n_cells < 10 or not np.array_equal(np.concatenate(first), np.concatenate(second))
+
+    def test_epochs_come_back_with_the_seed(self):
+        one, same, other = (CellSampler(np.arange(30), batch_size=8, shuffle=True, seed=seed) for seed in (5, 5, 6))
+        for _ in range(2):
+            first, again, different = (np.concatenate([batch.cells for batch in each]) for each in (one, same, other))
+            np.testing.assert_array_equal(first, again)
+            assert (first != different).any()
+
+    def test_without_shuffling_cells_stay_in_order(self):
+        batches = CellSampler(np.array([5, 3, 9, 1]), batch_size=2, shuffle=False, seed=0)
+        for _ in range(2):
+            assert [batch.cells.tolist() for batch in batches] == [[5, 3], [9, 1]]
+
+
+class TestPairSampler:
+    PAIRS = CellPairs(np.arange(40), np.arange(40) + 100)
+
+    def test_pairs_stay_together_and_each_comes_once(self):
+        batches = PairSampler(self.PAIRS, batch_size=12, shuffle=True, seed=0)
+        epoch = list(batches)
+        assert [len(batch.cells) for batch in epoch] == [10] * 4
+        assert all((batch.perturbed - batch.cells == 100).all() for batch in epoch)
+        assert sorted(np.concatenate([batch.cells for batch in epoch])) == list(range(40))
+
+    def test_some_of_the_pairs_are_drawn_anew_for_every_epoch(self):
+        batches = PairSampler(self.PAIRS, n_drawn=10, batch_size=5, shuffle=True, seed=0)
+        assert len(batches) == 2
+        epochs = [set(np.concatenate([batch.cells for batch in batches]).tolist()) for _ in range(30)]
+        assert {len(epoch) for epoch in epochs} == {10}
+        assert set.union(*epochs) == set(range(40))
+
+    def test_no_more_pairs_are_drawn_than_there_are(self):
+        batches = PairSampler(self.PAIRS, n_drawn=100, batch_size=40, shuffle=True, seed=0)
+        assert [len(batch.cells) for batch in batches] == [40]

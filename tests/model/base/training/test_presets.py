@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from scpi.model.base import Rules, at_least, choose_preset
+
+
+@dataclass(frozen=True)
+class Preset:
+    n_units: int = 4
+    kind: str = "one"
+    lr: float = 0.1
+    dropout: float = 0.0
+    patience: int | None = None
+
+
+PRESETS = {"scpi": Preset(), "published": Preset(n_units=8)}
+RULES = Rules(
+    choices={"kind": ("one", "two"), "absent": ("x",)},
+    least={"n_units": 1, "patience": 1},
+    positive=("lr", "absent"),
+    shares=("dropout", "absent"),
+)
+
+
+def test_a_preset_with_changes():
+    assert choose_preset(PRESETS, "published", {"kind": "two"}, RULES) == Preset(n_units=8, kind="two")
+    assert PRESETS["published"] == Preset(n_units=8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "three"}, r"`kind` must be one of \['one', 'two'\], got 'three'"),
+        ({"n_units": 0}, "`n_units` must be at least 1, got 0"),
+        ({"patience": 0}, "`patience` must be at least 1, got 0"),
+        ({"lr": 0.0}, "`lr` must be above 0, got 0"),
+        ({"dropout": 1.0}, "`dropout` must be at least 0 and below 1, got 1"),
+    ],
+)
+def test_values_out_of_their_range(changes, message):
+    with pytest.raises(ValueError, match=message):
+        choose_preset(PRESETS, "scpi", changes, RULES)
+
+
+def test_names_that_do_not_exist():
+    with pytest.raises(ValueError, match=r"`preset` must be one of \['published', 'scpi'\], got 'other'"):
+        choose_preset(PRESETS, "other", {}, RULES)
+    with pytest.raises(TypeError, match=r"has no \['units'\]; it has \['dropout'"):
+        choose_preset(PRESETS, "scpi", {"units": 3}, RULES)
+
+
+def test_a_number_that_is_large_enough():
+    assert at_least(2, 2, "n") == 2
+    with pytest.raises(ValueError, match="`n` must be at least 2, got 1"):
+        at_least(1, 2, "n")
