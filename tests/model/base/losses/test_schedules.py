@@ -3,11 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-<<<<<<< HEAD:tests/model/base/losses/test_schedules.py
-from scpi.model.base.losses._schedules import anneal_end, ramp
-=======
-from scpi.model.base.training._schedules import anneal_end, half_cosine, ramp
->>>>>>> loading:tests/model/base/training/test_schedules.py
+from scpi.model.base.losses._schedules import anneal_end, half_cosine, ramp
 from scpi.model.senavae._presets import PRESETS
 
 
