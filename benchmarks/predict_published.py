@@ -37,28 +37,27 @@ from scpi import metrics
 from scpi._screen._split import split_cells
 from scpi.benchmark import splits
 from scpi.model.base.loading._transport import CellPairs
+from scpi.model.multitask._matching import match_tasks
 from scpi.model.multitask._presets import PRESETS
 
 DATASETS = ("kang_muscat", "kang_harmony")
 
 
-class WrongSplitter(scpi.model.MultiTaskAE._data_splitter_cls):
+def match_wrongly(splitter, cells, **kwargs):
     """Pairs as published: the index of the partner within its context is used as an index of all treated cells."""
-
-    def _pairs(self, cells):
-        source, target = super()._pairs(cells)
-        treated = cells[~self.is_control(cells)]
-        for stratum in np.unique(self._strata[treated]):
-            local = treated[self._strata[treated] == stratum]
-            own = np.isin(target, local)
-            target[own] = treated[np.searchsorted(local, target[own])]
-        return CellPairs(source, target)
+    source, target = match_tasks(splitter, cells, **kwargs)
+    treated = cells[~splitter.is_control(cells)]
+    for stratum in np.unique(splitter.strata[treated]):
+        local = treated[splitter.strata[treated] == stratum]
+        own = np.isin(target, local)
+        target[own] = treated[np.searchsorted(local, target[own])]
+    return CellPairs(source, target)
 
 
 class WrongPairs(scpi.model.MultiTaskAE):
     """The defect of the published code, to show its effect."""
 
-    _data_splitter_cls = WrongSplitter
+    _match = staticmethod(match_wrongly)
 
 
 PUBLISHED_CELLS = 18_868

@@ -220,7 +220,7 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
 
     def _prepare(self, splitter: CellSplitter) -> None:
         """Codes of the conditions that are trained on, and, in a network that never was, the output of a mean cell."""
-        assert isinstance(splitter.train_sampler, PairSampler) and splitter.design is not None
+        assert isinstance(splitter.train_sampler, PairSampler)
         trained = splitter.occurs(splitter.train_sampler.pairs.target)
         self.trained_levels_ = trained.tolist()
         codes = np.full(tuple(self.module.codes.shape), np.nan, dtype=np.float32)

@@ -42,7 +42,7 @@ class MultiTaskPlan(NetworkPlan):
         self.lr, self._phases, self._steps = lr, Phases(phases), 0
 
     @property
-    def phase(self) -> str:
+    def phase(self) -> Phase:
         """Phase of the epoch."""
         return self._phases.name
 

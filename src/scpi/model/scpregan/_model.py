@@ -196,7 +196,6 @@ class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
 
     def _take_doses(self, splitter: CellSplitter) -> None:
         """Keep the largest training dose of each perturbation."""
-        assert splitter.design is not None
         design = splitter.design[splitter.conditions_of(splitter.train_idx)]
         largest = design[np.abs(design).argmax(axis=0), np.arange(design.shape[1])]
         self.module.reference_dose.copy_(torch.from_numpy(largest))

@@ -82,7 +82,6 @@ def both_domains(
     """
     if not train:
         return single_cells(splitter, cells, train=False, batch_size=batch_size)
-    assert splitter.design is not None
     is_treated = splitter.design[splitter.conditions_of(cells)].any(1)
     if is_treated.all() or not is_treated.any():
         msg = "Every perturbed cell of the training set has dose 0: there is nothing to transfer cells to."

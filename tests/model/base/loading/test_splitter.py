@@ -200,7 +200,7 @@ def test_cells_without_conditions_are_divided_all_together(screen, of_counts):
     splitter = CellSplitter(of_counts, single_cells, train_size=0.5, validation_size=0.25, seed=3)
     assert [len(cells) for cells in splitter.split.sets] == [screen.n_obs // 2, screen.n_obs // 4, screen.n_obs // 4]
     np.testing.assert_array_equal(np.sort(np.concatenate(splitter.split.sets)), np.arange(screen.n_obs))
-    assert splitter.design is None and splitter.trained_conditions == []
+    assert not splitter.has_conditions and splitter.trained_conditions == []
     with pytest.raises(ValueError, match="which no cell is labelled with"):
         CellSplitter(of_counts, held_out="A")
 

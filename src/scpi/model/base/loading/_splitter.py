@@ -101,11 +101,12 @@ class CellSplitter(pl.LightningDataModule):
         self.val_sampler = self._sampler(self.val_idx, train=False)
 
     def _read_conditions(self) -> None:
-        """Read what is registered about the conditions of cells; without, all cells have one."""
+        """Read what is registered about the conditions of cells; without, all cells have one condition."""
         codes = self.registered(KEYS.CONDITION)
-        self.design: NDArray[np.float32] | None = None
+        self.has_conditions = codes is not None
         if codes is None:
             n_cells = self._manager.adata.n_obs
+            self.design = np.zeros((1, 0), dtype=np.float32)
             self._codes, self.strata = np.zeros((2, n_cells), dtype=np.int64)
             self._is_control, self._doses, self._labels = np.zeros(n_cells, dtype=bool), np.zeros(1), [""]
             self._labelling = Labelling(("",), None)
@@ -135,7 +136,7 @@ class CellSplitter(pl.LightningDataModule):
     def _check_training_cells(self) -> None:
         """Training on a screen needs controls and perturbed cells."""
         is_control = self._is_control[self.train_idx]
-        if self.design is not None and (not is_control.any() or is_control.all()):
+        if self.has_conditions and (not is_control.any() or is_control.all()):
             missing = "perturbed" if is_control.any() else "control"
             msg = f"There is no {missing} cell in the training set."
             raise ValueError(msg)
@@ -172,7 +173,7 @@ class CellSplitter(pl.LightningDataModule):
     @property
     def trained_conditions(self) -> list[str]:
         """Labels of the perturbed training cells, sorted; none without conditions."""
-        if self.design is None:
+        if not self.has_conditions:
             return []
         perturbed = self.train_idx[~self._is_control[self.train_idx]]
         return sorted({self._labels[code] for code in np.unique(self._codes[perturbed])})
@@ -194,7 +195,8 @@ class CellSplitter(pl.LightningDataModule):
     @cached_property
     def dataset(self) -> CellDataset:
         """The cells."""
-        return CellDataset(self._manager, design=self.design, transform=self._transform, counts=self._counts)
+        design = self.design if self.has_conditions else None
+        return CellDataset(self._manager, design=design, transform=self._transform, counts=self._counts)
 
     def training_rows(self) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Expression and size factors of the training cells, in blocks."""

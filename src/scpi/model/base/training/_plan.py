@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import lightning.pytorch as pl
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from lightning.pytorch.core.optimizer import LightningOptimizer
     from torch import Tensor
+
+P = TypeVar("P", bound=str)
 
 
 class NetworkPlan(pl.LightningModule):
@@ -60,7 +62,7 @@ class NetworkPlan(pl.LightningModule):
         self.log_dict({self._metric(name, "train"): value for name, value in self._metrics.take().items()})
 
 
-class Phases:
+class Phases(Generic[P]):
     """Phases of a training, one after the other; those without epochs are left out.
 
     Parameters
@@ -69,7 +71,7 @@ class Phases:
         Maximum number of epochs of each phase, in their order.
     """
 
-    def __init__(self, n_epochs: Mapping[str, int]) -> None:
+    def __init__(self, n_epochs: Mapping[P, int]) -> None:
         self._left = [(name, n) for name, n in n_epochs.items() if n > 0]
         self.name, self._n_epochs = self._left.pop(0)
         self.began = 0

@@ -144,5 +144,5 @@ class NetworkTrainingMixin(Host):
         finally:
             # The trainer stays with the model, and the data with the trainer.
             splitter.dataset.release()
-        if splitter.design is not None:
+        if splitter.has_conditions:
             self.trained_conditions_ = splitter.trained_conditions
