@@ -125,15 +125,15 @@ def compose(
     ValueError
         If a perturbation that has to be added was not measured alone.
     """
-    doses = np.asarray(doses, dtype=np.float64)
-    members = np.flatnonzero(doses)
-    if not len(members):
+    row = np.asarray(doses, dtype=np.float64)
+    members = np.flatnonzero(row).tolist()
+    if not members:
         return None
-    found = measured(doses)
+    found = measured(row)
     if found is not None:
         return found
-    alone = np.where(np.eye(len(doses), dtype=bool)[members], doses, 0.0)
-    parts = [measured(row) for row in alone] if len(members) > 1 else [None]
+    alone = np.where(np.eye(len(row), dtype=bool)[members], row, 0.0)
+    parts = [measured(one) for one in alone] if len(members) > 1 else [None]
     missing = [names[member] for member, part in zip(members, parts, strict=True) if part is None]
     if missing:
         msg = (
