@@ -39,7 +39,7 @@ class MultiTaskPlan(NetworkPlan):
 
     def __init__(self, module: MultiTaskModule, *, phases: Mapping[Phase, int], lr: float) -> None:
         super().__init__(module)
-        self.lr, self._phases, self._steps = lr, Phases({str(name): n for name, n in phases.items()}), 0
+        self.lr, self._phases, self._steps = lr, Phases(phases), 0
 
     @property
     def phase(self) -> Phase:
