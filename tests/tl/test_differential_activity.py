@@ -119,7 +119,7 @@ def test_a_group_of_one_cell(adata):
     with pytest.raises(ValueError, match=r"fewer than 2 cells and cannot be tested: 'C' \(1\)"):
         run(adata, groups=["A", "C"])
     assert "differential_activity" not in adata.uns
-    with pytest.warns(UserWarning, match="fewer than 2 cells are not tested: 'C'") as record:
+    with pytest.warns(UserWarning, match="fewer than 2 cells: 'C'") as record:
         run(adata, groups="all")
     assert record[0].filename == __file__
     assert adata.uns["differential_activity"]["summary"]["group"].tolist() == ["A", "A+B", "B"]

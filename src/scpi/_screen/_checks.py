@@ -322,7 +322,7 @@ def _numeric_matrix(values: ArrayLike, name: str, shape: str) -> Any:
         msg = f"`{name}` must be {shape}, but has shape {matrix.shape}."
         raise ValueError(msg)
     if matrix.dtype.kind not in "fiub":
-        msg = f"`{name}` must be a matrix of numbers, {shape}, but has dtype {matrix.dtype}."
+        msg = f"`{name}` must be numbers, {shape}, but has dtype {matrix.dtype}."
         raise ValueError(msg)
     return matrix
 
