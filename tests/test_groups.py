@@ -4,15 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scpi._groups import REST, as_items, choose_groups, group_sizes, named_groups, other_mean, plan_comparisons
+from scpi._groups import REST, choose_groups, group_sizes, named_groups, other_mean, plan_comparisons
 
 LABELS = pd.Categorical(["0", "1", "1", "2", "2", None, "0"])
-
-
-def test_one_item_or_several():
-    assert as_items("rep") == ["rep"]
-    assert as_items(5) == as_items(np.int64(5)) == [5]
-    assert as_items(("a", "b")) == as_items(np.array(["a", "b"])) == ["a", "b"]
 
 
 @pytest.mark.parametrize("reference", [0, "0", np.int64(0)])

@@ -10,6 +10,11 @@ from scpi._sequence import as_list
     ("value", "items"),
     [
         ("A+B", ["A+B"]),
+        ("rep", ["rep"]),
+        (5, [5]),
+        (np.int64(5), [5]),
+        (("a", "b"), ["a", "b"]),
+        (np.array(["a", "b"]), ["a", "b"]),
         (("A", "B"), ["A", "B"]),
         (0, [0]),
         (np.float64(0.5), [0.5]),

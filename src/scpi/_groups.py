@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
 from scpi._screen._spellings import find_label, merge_spellings
+from scpi._sequence import as_list
 from scpi._slots import listed
 from scpi._warn import warn_user
 
@@ -135,7 +136,7 @@ def choose_groups(
 def named_groups(known: Iterable[str], groupby: str, groups: Label | Sequence[Label], reference: str) -> list[str]:
     """Groups by name, each once; an error names those that cannot be tested."""
     known = dict.fromkeys(known)
-    chosen = list(dict.fromkeys(find_label(group, known, reference) for group in as_items(groups)))
+    chosen = list(dict.fromkeys(find_label(group, known, reference) for group in as_list(groups)))
     unknown = [label for label in chosen if label not in known]
     if unknown or not chosen:
         msg = f"`groups` has {listed(unknown)} that is no label in `obs[{groupby!r}]`, which has {listed(known)}."
@@ -144,11 +145,6 @@ def named_groups(known: Iterable[str], groupby: str, groups: Label | Sequence[La
         msg = f"`groups` has the reference {reference!r} itself, which would be tested against itself."
         raise ValueError(msg)
     return chosen
-
-
-def as_items(given: Any) -> list[Any]:
-    """What a user names, one item or several: a string or a number is one item."""
-    return [given] if isinstance(given, str) or np.ndim(given) == 0 else list(given)
 
 
 def other_mean(mean: NDArray[np.float64], size: NDArray[np.intp], reference: int | None) -> NDArray[np.float64]:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from scpi._groups import as_items
 from scpi._mudata import resolve_modality
 from scpi._screen._checks import check_counts, scale_of
 from scpi._screen._expression import Expression, prepare_expression
 from scpi._screen._matrix import as_matrix
+from scpi._sequence import as_list
 from scpi._slots import find_column, find_layer, layer_name, read_labels
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class View:
         argument
             Argument that names them, for the error message.
         """
-        found = {name: find_column(self.data, name, mod=self.mod, argument=argument) for name in as_items(names)}
+        found = {name: find_column(self.data, name, mod=self.mod, argument=argument) for name in as_list(names)}
         return pd.DataFrame(found, index=self.adata.obs_names)
 
     def output(self, copy: bool) -> tuple[AnnData | MuData | None, AnnData]:

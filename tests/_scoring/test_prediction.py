@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from scpi._scoring._prediction import Prediction, draw_places, mean_of
+from scpi._scoring._prediction import Prediction, draw_places
+from scpi._screen._matrix import means
 
 
 @pytest.fixture
@@ -74,4 +75,4 @@ def test_draws():
 def test_means_are_taken_in_double_precision():
     x = np.full((3000, 1), 1e6 + 0.1, dtype=np.float32)
     for cells in (x, sparse.csr_matrix(x)):
-        assert mean_of(cells)[0] == pytest.approx(float(x[0, 0]), rel=1e-12)
+        assert means(cells)[0] == pytest.approx(float(x[0, 0]), rel=1e-12)

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from scpi import de
 from scpi._scoring._conventions import N_CELLS
+from scpi._screen._matrix import as_dense, dense_rows, means
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,27 +79,27 @@ class Prediction:
     @cached_property
     def real_change(self) -> NDArray[np.float64]:
         """Mean of the measured cells less that of the reference."""
-        return mean_of(self.real) - mean_of(self.reference)
+        return means(self.real) - means(self.reference)
 
     @cached_property
     def predicted_change(self) -> NDArray[np.float64]:
         """Mean of the predicted cells less that of the cells that they started from."""
         # Summed in one order, so that cells that were not moved have a change of exactly 0
-        predicted, start = (_as_array(cells) for cells in (self.predicted, self.start))
-        return mean_of(predicted) - mean_of(start)
+        predicted, start = (np.ascontiguousarray(as_dense(cells)) for cells in (self.predicted, self.start))
+        return means(predicted) - means(start)
 
     @cached_property
     def deviation(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Measured and predicted mean against that of the perturbed training conditions."""
         assert self.perturbed_mean is not None
-        return mean_of(self.real) - self.perturbed_mean, mean_of(self.predicted) - self.perturbed_mean
+        return means(self.real) - self.perturbed_mean, means(self.predicted) - self.perturbed_mean
 
     @cached_property
     def cells(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Measured, predicted and reference cells, at most ``n_cells`` of each."""
         rng = np.random.default_rng(self.seed)
         real, predicted, reference = (
-            np.asarray(_as_array(cells[draw_places(cells.shape[0], self.n_cells, rng)]), dtype=np.float32)
+            dense_rows(cells, draw_places(cells.shape[0], self.n_cells, rng))
             for cells in (self.real, self.predicted, self.reference)
         )
         return real, predicted, reference
@@ -154,21 +154,3 @@ def draw_places(n: int, n_cells: int, rng: np.random.Generator) -> NDArray[np.in
         Generator of the choice.
     """
     return np.arange(n) if n <= n_cells else np.sort(rng.choice(n, n_cells, replace=False))
-
-
-def mean_of(cells: Any) -> NDArray[np.float64]:
-    """Mean over cells, in double precision.
-
-    Parameters
-    ----------
-    cells
-        Cells x genes, dense or sparse.
-    """
-    if sparse.issparse(cells):
-        # Weights in float64, as the mean of a sparse matrix sums in the precision of the matrix
-        return np.asarray(np.full(cells.shape[0], 1.0 / cells.shape[0]) @ cells, dtype=np.float64).ravel()
-    return np.asarray(np.asarray(cells).mean(0, dtype=np.float64))
-
-
-def _as_array(cells: Any) -> NDArray[Any]:
-    return np.ascontiguousarray(cells.toarray() if sparse.issparse(cells) else cells)

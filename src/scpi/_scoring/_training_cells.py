@@ -9,7 +9,8 @@ from scipy import sparse
 from sklearn.decomposition import PCA
 
 from scpi._scoring._metrics import METRICS
-from scpi._scoring._prediction import draw_places, mean_of
+from scpi._scoring._prediction import draw_places
+from scpi._screen._matrix import means
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,4 +75,4 @@ def perturbed_mean_of(
     """
     if not len(cells) or not any(name in METRICS and METRICS[name].needs_perturbed_mean for name in metrics):
         return None
-    return np.mean([mean_of(read(cells[strata == code])) for code in np.unique(strata)], axis=0)
+    return np.mean([means(read(cells[strata == code])) for code in np.unique(strata)], axis=0)

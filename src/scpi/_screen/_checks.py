@@ -9,7 +9,7 @@ import numpy as np
 from scpi._screen._matrix import as_matrix, is_stored, stored_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from anndata import AnnData
     from mudata import MuData
@@ -59,7 +59,10 @@ def scale_of(matrix: Any) -> Scale:
     ``"scaled"`` if a value is negative, ``"counts"`` if all are whole, ``"logs"`` if all are below 20, else
     ``"normalised"``.
     """
-    lowest, largest = value_range(matrix)
+    return _scale_of(matrix, *value_range(matrix))
+
+
+def _scale_of(matrix: Any, lowest: float, largest: float) -> Scale:
     if lowest < 0:
         return "scaled"
     if are_whole(matrix):
@@ -86,7 +89,7 @@ def is_counts(matrix: Any, *, what: str = "The expression") -> bool:
     if lowest == 0 == largest:
         msg = f"{what} is zero everywhere."
         raise ValueError(msg)
-    scale = scale_of(matrix)
+    scale = _scale_of(matrix, lowest, largest)
     if scale in ("counts", "logs"):
         return scale == "counts"
     found = (
@@ -288,13 +291,13 @@ def check_paired(mdata: MuData, modality: str) -> None:
         raise ValueError(msg)
 
 
-def as_indices(cells: Sequence[int] | NDArray[Any], n_obs: int) -> NDArray[np.int64]:
+def as_indices(cells: ArrayLike | None, n_obs: int) -> NDArray[np.int64]:
     """Positions of cells, given as such or as a mask.
 
     Parameters
     ----------
     cells
-        Positions, or one boolean a cell.
+        Positions, or one boolean a cell; all cells if ``None``.
     n_obs
         Number of cells there are.
 
@@ -303,6 +306,8 @@ def as_indices(cells: Sequence[int] | NDArray[Any], n_obs: int) -> NDArray[np.in
     ValueError
         If a position does not exist, or a mask has another length.
     """
+    if cells is None:
+        return np.arange(n_obs)
     given = np.asarray(cells)
     if given.dtype == bool:
         if given.shape != (n_obs,):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from scpi._screen._checks import as_indices
 from scpi._screen._labels import Labelling, quoted, text_labels
 
 if TYPE_CHECKING:
@@ -294,8 +295,7 @@ def read_screen(
             msg = f"`obs` has no column {key!r}, only {quoted([str(name) for name in adata.obs.columns], n_max=20)}."
             raise KeyError(msg)
     labelling = Labelling.of(control, delimiter)
-    given = np.arange(adata.n_obs) if cells is None else np.asarray(cells)
-    chosen = np.flatnonzero(given) if given.dtype == bool else np.unique(given.astype(np.int64))
+    chosen = np.unique(as_indices(cells, adata.n_obs))
     obs = adata.obs.iloc[chosen]
     conditions, codes = read_conditions(
         obs[perturbation_key],

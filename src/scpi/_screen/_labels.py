@@ -81,7 +81,7 @@ class Labelling:
         label
             Label of a cell.
         """
-        text = "" if _is_missing(label) else str(label).strip()
+        text = "" if pd.isna(label) else str(label).strip()
         if self.delimiter is None or text in self.controls:
             return [text] if text else []
         parts = [part.strip() for part in text.split(self.delimiter)]
@@ -225,10 +225,6 @@ def spellings(value: Any) -> list[str]:
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating) or value != value // 1:
         return [text]
     return [text, *({str(int(value)), str(float(value))} - {text})]
-
-
-def _is_missing(label: Any) -> bool:
-    return label is None or label is pd.NA or label is pd.NaT or (isinstance(label, float) and np.isnan(label))
 
 
 def _joined(parts: list[str], run: list[str], whole: str) -> list[str]:

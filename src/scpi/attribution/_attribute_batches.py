@@ -79,7 +79,7 @@ def attribute_batches(
     """
     matrix = check_expression(x)
     groups = check_codes(codes, matrix.shape[0])
-    places = find_outputs(range(len(target.names)) if outputs is None else outputs, target.names)
+    places = find_outputs(outputs, target.names)
     of_groups = [places] * (int(groups.max()) + 1)
     question = Question(target, matrix, groups, of_groups, method, baseline, batch_size, device, rng, options)
     return (BatchAttributions(group, rows, partial(_of_output, found)) for group, rows, found in stream(question))

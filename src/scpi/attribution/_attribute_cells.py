@@ -90,7 +90,7 @@ def attribute_cells(
     single = codes is not None or isinstance(outputs, str | int | np.integer)
     if isinstance(outputs, str | int | np.integer):
         outputs = [outputs]
-    places = find_outputs(range(len(target.names)) if outputs is None else outputs, target.names)
+    places = find_outputs(outputs, target.names)
     n_groups = int(groups.max()) + 1
     if codes is not None and len(places) < n_groups:
         msg = f"`codes` has {n_groups} groups, but there is an output for {len(places)} only: give one for each group."

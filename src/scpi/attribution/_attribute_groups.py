@@ -138,7 +138,7 @@ def _outputs_of_groups(
             msg = f"`outputs` must be one output for each group, or 'all', but is {outputs!r}."
             raise ValueError(msg)
         return [list(range(len(names)))] * n_groups
-    places = find_outputs(range(len(names)) if outputs is None else outputs, names)
+    places = find_outputs(outputs, names)
     if len(places) < n_groups:
         msg = f"`codes` has {n_groups} groups, but there is an output for {len(places)} only: give one for each group."
         raise ValueError(msg)

@@ -104,7 +104,7 @@ def attribute_units(
     """
     matrix = check_expression(x)
     groups = check_codes(codes, matrix.shape[0])
-    places = find_outputs(range(len(target.names)) if outputs is None else outputs, target.names)
+    places = find_outputs(outputs, target.names)
     included = np.where(groups >= 0, 0, -1)
     if batch_size is None and target.projection is None:
         batch_size = min(max(_NUMBERS // max(len(places) * matrix.shape[1], 1), 1), _MOST_CELLS)

@@ -49,8 +49,10 @@ def check_codes(codes: ArrayLike | None, n_cells: int) -> NDArray[np.intp]:
     return groups.astype(np.intp)
 
 
-def find_outputs(outputs: Sequence[str | int], names: Sequence[str]) -> list[int]:
-    """Places of outputs that are given by name or place."""
+def find_outputs(outputs: Sequence[str | int] | None, names: Sequence[str]) -> list[int]:
+    """Places of outputs that are given by name or place; all if `None`."""
+    if outputs is None:
+        return list(range(len(names)))
     places = {str(name): place for place, name in enumerate(names)}
     found, unknown = [], []
     for output in outputs:

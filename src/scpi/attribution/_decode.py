@@ -58,7 +58,7 @@ def average_effects(
 ) -> UnitAttributions:
     """Effects of units, averaged over the cells of each group."""
     groups = check_codes(codes, len(z))
-    places = find_outputs(range(len(target.names)) if units is None else units, target.names)
+    places = find_outputs(units, target.names)
     if batch_size is not None:
         check_positive(batch_size=batch_size)
     n_groups = int(groups.max()) + 1

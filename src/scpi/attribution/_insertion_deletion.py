@@ -101,7 +101,7 @@ def insertion_deletion(
     """
     check_positive(n_steps=n_steps)
     matrix, space = check_expression(x), Space(target, device)
-    places = find_outputs(range(len(target.names)) if outputs is None else outputs, target.names)
+    places = find_outputs(outputs, target.names)
     n_cells, n_genes = matrix.shape
     given = _check_attributions(attributions, (len(places), n_cells, n_genes))
     start = _baseline(baseline, space, matrix)

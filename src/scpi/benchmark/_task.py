@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anndata as ad
 import numpy as np
-from scipy import sparse
 
 from scpi._keys import Key
 from scpi._scoring._conventions import check_conventions
@@ -20,7 +19,7 @@ from scpi._screen._conditions import read_screen
 from scpi._screen._matrix import dense_rows
 from scpi._screen._split import split_cells
 from scpi._sequence import as_list
-from scpi._slots import find_layer, layer_name
+from scpi._slots import find_layer, layer_name, read_layer
 from scpi.benchmark._data_words import DataWords
 
 if TYPE_CHECKING:
@@ -51,6 +50,8 @@ class Task:
     ----------
     data
         The screen; its cells are named by their position.
+    x
+        Expression on which predictions are compared, CSR or dense.
     words
         Hashes of the parts of the screen.
     labels
@@ -68,6 +69,7 @@ class Task:
     """
 
     data: AnnData
+    x: Any
     words: DataWords
     labels: ScreenLabels
     setup: Mapping[str, Any]
@@ -102,9 +104,9 @@ class Task:
 
     def measured(self, one: Asked, *, seed: int) -> Prediction:
         """Measured cells of a condition without a prediction."""
-        reference = self._x[self._of_context(self.split.reference, one.context)]
+        reference = self.x[self._of_context(self.split.reference, one.context)]
         return Prediction(
-            real=self._x[one.cells],
+            real=self.x[one.cells],
             predicted=reference[:0],
             start=reference[:0],
             reference=reference,
@@ -161,13 +163,8 @@ class Task:
 
     def prediction(self, predicted: AnnData, one: Asked, *, seed: int) -> Prediction:
         """Predicted beside measured cells."""
-        start = self._x[self._sources(predicted)]
+        start = self.x[self._sources(predicted)]
         return replace(self.measured(one, seed=seed), predicted=np.asarray(predicted.X), start=start)
-
-    @cached_property
-    def _x(self) -> Any:
-        x = find_layer(self.data, self.layer)
-        return x.tocsr() if sparse.issparse(x) else x
 
     @cached_property
     def _perturbed_mean(self) -> NDArray[np.float64] | None:
@@ -183,7 +180,7 @@ class Task:
         return components_of(self._read, self.split.train, self.n_components, self.metrics)
 
     def _read(self, cells: NDArray[np.int64]) -> Any:
-        return self._x[cells]
+        return self.x[cells]
 
     def _of_context(self, cells: NDArray[np.int64], context: str) -> NDArray[np.int64]:
         return cells[self.labels.context[self.labels.where(cells)] == context]
@@ -196,7 +193,7 @@ class Task:
         """Logarithms of predicted counts, which are scaled as those of the cell that they started from were."""
         sources = self._sources(predicted)
         counts = model._expression(self.data, sources).sum(1)
-        scaled = np.expm1(dense_rows(self._x, sources)).sum(1)
+        scaled = np.expm1(dense_rows(self.x, sources)).sum(1)
         factor = np.divide(scaled, counts, out=np.zeros_like(scaled), where=counts > 0)
         return np.log1p(np.asarray(predicted.X, dtype=np.float32) * factor[:, None])
 
@@ -245,6 +242,8 @@ def make_tasks(
     )
     shared: dict[str, Any] = {
         "data": data,
+        # Read once for all splits: rows of a matrix that is stored by columns are slow to take
+        "x": read_layer(data, layer),
         "words": DataWords(data, setup, layer),
         "labels": read_screen(data, **setup),
         "setup": setup,

@@ -7,11 +7,12 @@ import pandas as pd
 from scipy import special
 
 from scpi._docs import fill
-from scpi._groups import as_items, named_groups
+from scpi._groups import named_groups
 from scpi._keys import Key
 from scpi._ranking import Ranking, write_ranking
 from scpi._screen._matrix import stored_values
 from scpi._screen._spellings import find_label, merge_spellings
+from scpi._sequence import as_list
 from scpi._slots import listed, result_params
 from scpi._view import View
 from scpi._warn import warn_user
@@ -145,7 +146,7 @@ def limma(
     '7'
     """
     view = View.of(data, mod, layer)
-    covariates = as_items(covariates)
+    covariates = as_list(covariates)
     _check_arguments(formula, covariates, split_by, joint, standard_error, corr_scope)
     genes = view.genes
     labels = view.labels(groupby)
@@ -161,7 +162,7 @@ def limma(
     if sample_key is None:
         samples, counts = _rows_as_samples(view, keys, adjusted)
     else:
-        samples, counts = _sum_samples(view, keys, adjusted, as_items(sample_key), min_cells)
+        samples, counts = _sum_samples(view, keys, adjusted, as_list(sample_key), min_cells)
     adjusted = read_covariates(samples[list(adjusted)], slopes=None if terms is None else terms.slopes)
     described = Samples(samples.assign(**dict(adjusted.items())), groupby, reference, split_by)
     tested = _present_groups(described, tested, groups, min_cells if sample_key is not None else None)

@@ -8,9 +8,9 @@ import pandas as pd
 from anndata import AnnData
 
 from scpi._docs import fill
-from scpi._groups import as_items
 from scpi._keys import Key
 from scpi._screen._spellings import merge_spellings
+from scpi._sequence import as_list
 from scpi._view import View
 from scpi.de._covariates import is_number
 from scpi.de._sums import sum_cells
@@ -72,7 +72,7 @@ def pseudobulk(
     ([[2.0, 2.0], [3.0, 3.0]], ['f', 'm'])
     """
     view = View.of(data, mod, layer)
-    of_samples, divided = as_items(sample_key), [] if groupby is None else as_items(groupby)
+    of_samples, divided = as_list(sample_key), [] if groupby is None else as_list(groupby)
     if not of_samples:
         msg = "`sample_key` is empty: name the column with the sample of each cell."
         raise ValueError(msg)

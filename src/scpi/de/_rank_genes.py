@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from scpi._docs import fill
-from scpi._groups import REST, as_items, other_mean, plan_comparisons
+from scpi._groups import REST, other_mean, plan_comparisons
 from scpi._keys import Key
 from scpi._ranking import Ranking, write_ranking
+from scpi._sequence import as_list
 from scpi._settings import settings
 from scpi._slots import listed, result_params, tested_layers
 from scpi._view import View
@@ -138,7 +139,7 @@ def rank_genes(
     """
     view = View.of(data, mod, layer)
     test = find(method)
-    covariates = as_items(covariates)
+    covariates = as_list(covariates)
     _check_arguments(test, corr_method, corr_scope, transform, pseudocount, sample_key, covariates, options)
     genes = view.genes
     plan = plan_comparisons(

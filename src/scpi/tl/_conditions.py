@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scpi._keys import Key
+from scpi._sequence import as_list
 from scpi.model.base import KEYS
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Condition(NamedTuple):
 
 def find_labels(model: ScreenModel, perturbation: str | Sequence[str]) -> list[str]:
     """Perturbations in the spelling of the model."""
-    given = [perturbation] if isinstance(perturbation, str) else list(perturbation)
+    given = as_list(perturbation)
     labels = [model.canonical(str(label)) for label in given]
     if not labels or len(set(labels)) != len(labels):
         msg = f"`perturbation` must name at least one perturbation, each once, got {given}."

@@ -7,11 +7,12 @@ import pandas as pd
 
 from scpi._docs import fill
 from scpi._gene_sets import read_gene_sets
-from scpi._groups import as_items, choose_groups, group_sizes
+from scpi._groups import choose_groups, group_sizes
 from scpi._keys import Key
 from scpi._screen._labels import Labelling
 from scpi._screen._matrix import sums
 from scpi._screen._spellings import merged_spellings, rename_labels
+from scpi._sequence import as_list
 from scpi._slots import listed, read_activity, result_params
 from scpi._view import View
 from scpi.de import TestResult, false_discovery_control, group_moments, welch, wilcoxon
@@ -112,7 +113,7 @@ def differential_activity(
     [['A', '0', 4.0]]
     """
     view = View.of(data, mod)
-    adata, n_top = view.adata, as_items(n_top)
+    adata, n_top = view.adata, as_list(n_top)
     if method not in get_args(Method):
         msg = f"`method` must be one of {listed(get_args(Method))}, but is {method!r}."
         raise ValueError(msg)
@@ -131,7 +132,7 @@ def differential_activity(
     named = (
         groups
         if isinstance(groups, str) and groups == "all"
-        else [_canonical(one, labelling) for one in as_items(groups)]
+        else [_canonical(one, labelling) for one in as_list(groups)]
     )
     tested = _choose_groups(labels, groupby, reference, named, min_cells)
 
@@ -207,7 +208,7 @@ def _own_sets(
     given = {labelling.canonical(label): genes for label, genes in (target_genes or {}).items()}
     hit: list[list[str]] = []
     for group in groups:
-        genes = as_items(given.get(group, labelling.members(group)))
+        genes = as_list(given.get(group, labelling.members(group)))
         hit.append([gene for gene in (str(gene).strip() for gene in genes) if gene in adata.var_names])
     if gene_sets_key in adata.varm:
         membership, set_names = read_gene_sets(adata, gene_sets_key)

@@ -122,8 +122,11 @@ def score_prediction(
     predicted_labels = _labels(read_labels(adata, groupby), labelling)
     real_labels = _labels(read_labels(real, groupby, mod=mod), labelling)
     perturbations = [label for label in dict.fromkeys(predicted_labels) if label and label != labelling.control]
-    train = np.arange(0) if train_cells is None else as_indices(np.asarray(train_cells), len(real_labels))
-    is_measured = np.isin(np.arange(len(real_labels)), train, invert=True)
+    train = as_indices(train_cells, len(real_labels))
+    # Without training cells all are compared, and the components are those of all
+    is_measured = np.full(len(real_labels), True)
+    if train_cells is not None:
+        is_measured[train] = False
     rows = {label: np.flatnonzero((real_labels == label) & is_measured) for label in perturbations}
     if not any(len(found) for found in rows.values()):
         msg = (
@@ -133,9 +136,6 @@ def score_prediction(
         raise ValueError(msg)
     generator = as_generator(rng)
     controls = _find_controls(adata, measured.obs_names, real_labels, labelling, reference_cells, generator)
-    train = (
-        np.arange(len(real_labels)) if train_cells is None else as_indices(np.asarray(train_cells), len(real_labels))
-    )
     perturbed = train[~np.isin(real_labels[train], ["", labelling.control])]
     shared: dict[str, Any] = {
         "reference": values[controls.reference],

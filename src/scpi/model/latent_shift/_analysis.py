@@ -125,7 +125,7 @@ class ShiftAnalysisMixin(Host):
         """
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
-        cells = np.arange(adata.n_obs) if indices is None else as_indices(indices, adata.n_obs)
+        cells = as_indices(indices, adata.n_obs)
         design = self.encode_perturbations([perturbation], None if dose is None else [dose])
         shifts = self._shifts(adata, cells, np.tile(design, (len(cells), 1)))
         length = np.square(shifts).sum(1)

@@ -15,6 +15,7 @@ from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._screen._checks import as_indices
 from scpi._screen._composition import composed_weights, same_members
+from scpi._sequence import as_list
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._samplers import PairSampler
@@ -309,8 +310,7 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         adata = self._validate_anndata(adata)
         self._check_context(adata, context)
         generator = as_generator(rng)
-        given = [perturbation] if isinstance(perturbation, str) else perturbation
-        labels = None if given is None else [self.canonical(label) for label in given]
+        labels = None if perturbation is None else [self.canonical(label) for label in as_list(perturbation)]
         cells = self._treated_cells(adata, labels, context=context, indices=indices)
         if n_cells is not None and n_cells < len(cells):
             cells = generator.choice(cells, size=at_least(n_cells, 1, "n_cells"), replace=False)
@@ -349,7 +349,7 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         indices: Sequence[int] | NDArray[np.int64] | None,
     ) -> NDArray[np.int64]:
         """Treated cells of some labels, in a context, among ``indices`` if these are given."""
-        cells = np.arange(adata.n_obs) if indices is None else as_indices(indices, adata.n_obs)
+        cells = as_indices(indices, adata.n_obs)
         own = self._labels(adata)[cells]
         keep = own != self.control_ if labels is None else np.isin(own.astype(str), labels) & (own != self.control_)
         if context is not None:

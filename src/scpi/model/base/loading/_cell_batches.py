@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from scpi._screen._checks import as_indices
 from scpi.model.base._constants import KEYS
 from scpi.model.base.loading._dataset import CellBatch, CellDataset
@@ -14,6 +12,7 @@ from scpi.model.base.training._presets import at_least
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
     import torch
     from anndata import AnnData
     from mudata import MuData
@@ -48,7 +47,7 @@ def cell_batches(
     device
         Where to put them.
     """
-    cells = np.arange(adata.n_obs) if indices is None else as_indices(indices, adata.n_obs)
+    cells = as_indices(indices, adata.n_obs)
     manager = model.get_anndata_manager(adata, required=True)
     dataset = CellDataset(manager, fields=(KEYS.SIZE_FACTOR, KEYS.BATCH))
     step = _BATCH if batch_size is None else at_least(batch_size, 1, "batch_size")

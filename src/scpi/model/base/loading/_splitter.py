@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from scpi._screen._conditions import encode_conditions
 from scpi._screen._labels import Labelling
 from scpi._screen._split import Split, split_cells
+from scpi._sequence import as_list
 from scpi.model.base._constants import KEYS
 from scpi.model.base.loading._dataset import CellDataset, blocks
 from scpi.model.base.training._seed import resolve_seed
@@ -122,8 +123,7 @@ class CellSplitter(pl.LightningDataModule):
 
     def _held_out_cells(self, held_out: str | Sequence[str]) -> NDArray[np.bool_]:
         """Cells whose label is held out."""
-        held_out = [held_out] if isinstance(held_out, str) else held_out
-        labels = {self._labelling.canonical(label) for label in held_out}
+        labels = {self._labelling.canonical(label) for label in as_list(held_out)}
         unknown = sorted(labels - set(self._labels))
         if unknown:
             msg = f"`held_out` names {unknown}, which no cell is labelled with."

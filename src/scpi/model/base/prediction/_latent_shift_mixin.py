@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from scpi._screen._composition import compose
+from scpi._sequence import as_list
 from scpi._slots import listed
 from scpi.model.base.prediction._profiles import take_profiles
 
@@ -53,7 +54,7 @@ class LatentShiftMixin(Host):
         if not self.has_contexts:
             msg = "`restrict_to` was given, but `setup_anndata` was called without `context_key`."
             raise ValueError(msg)
-        wanted = [contexts] if isinstance(contexts, str) else [str(name) for name in contexts]
+        wanted = [str(name) for name in as_list(contexts)]
         unknown = sorted(set(wanted) - set(self._known_contexts()))
         if unknown or not wanted:
             msg = f"`restrict_to` must name contexts of the data ({listed(self._known_contexts())}), got {wanted}."

@@ -13,6 +13,7 @@ from anndata import AnnData
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._screen._conditions import Condition, member_doses
+from scpi._sequence import as_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,9 +125,7 @@ class PredictionMixin(Host):
         """
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
-        labels = [
-            self.canonical(label) for label in ([perturbation] if isinstance(perturbation, str) else perturbation)
-        ]
+        labels = [self.canonical(label) for label in as_list(perturbation)]
         if not labels or len(set(labels)) != len(labels):
             msg = f"`perturbation` must name at least one perturbation, each once, got {list(labels)}."
             raise ValueError(msg)

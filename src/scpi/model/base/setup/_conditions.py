@@ -183,7 +183,7 @@ class ConditionsMixin(Host):
         indices: Sequence[int] | NDArray[np.int64] | None,
     ) -> NDArray[np.int64]:
         """Cells of a condition and a context, among ``indices`` if these are given."""
-        candidates = np.arange(adata.n_obs) if indices is None else as_indices(indices, adata.n_obs)
+        candidates = as_indices(indices, adata.n_obs)
         keep = self._labels(adata)[candidates] == label
         if context is not None:
             keep &= self._in_context(adata, candidates, context)

@@ -102,7 +102,7 @@ class LatentMixin(Host):
 
     def _chosen(self, adata: AnnData | MuData, indices: Sequence[int] | NDArray[np.int64] | None) -> NDArray[np.int64]:
         """Positions of the cells that are asked for."""
-        return np.arange(adata.n_obs) if indices is None else as_indices(indices, adata.n_obs)
+        return as_indices(indices, adata.n_obs)
 
 
 def unit_names(n: int) -> list[str]:
