@@ -108,6 +108,16 @@ def test_every_kind_is_read(given):
     assert np.isin(stored_values(matrix), COUNTS).all()
 
 
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_sums_of_single_precision_are_taken_in_double_precision(convert, axis):
+    values = np.full((3, 3), 1.0, dtype=np.float32)
+    values[0], values[:, 0] = 2**24, 2**24  # the largest number to which single precision can add one
+    expected = values.astype(np.float64)
+    np.testing.assert_array_equal(sums(convert(values), axis), expected.sum(axis))
+    np.testing.assert_array_equal(means(convert(values), axis), expected.mean(axis))
+
+
 def test_every_kind_is_read_by_blocks(given):
     blocks = list(row_blocks(given, 25))
     assert [(rows.start, rows.stop) for rows, _ in blocks] == [(0, 25), (25, 50), (50, 60)]

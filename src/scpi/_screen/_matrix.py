@@ -93,12 +93,16 @@ def dense_rows(matrix: Any, index: Any, dtype: DTypeLike = np.float32) -> NDArra
 
 def sums(matrix: Any, axis: int) -> NDArray[np.float64]:
     """Sums of the columns (``axis=0``) or rows (``axis=1``) of a matrix in memory, in double precision."""
-    return np.asarray(matrix.sum(axis=axis, dtype=np.float64)).ravel()
+    if not sparse.issparse(matrix):
+        return np.asarray(matrix.sum(axis=axis, dtype=np.float64))
+    # The sum of a sparse matrix of SciPy is taken in the precision of the matrix
+    ones = np.ones(matrix.shape[axis])
+    return ones @ matrix if axis == 0 else matrix @ ones
 
 
 def means(matrix: Any, axis: int = 0) -> NDArray[np.float64]:
     """Means of the columns (``axis=0``) or rows (``axis=1``) of a matrix in memory, in double precision."""
-    return np.asarray(matrix.mean(axis=axis, dtype=np.float64)).ravel()
+    return sums(matrix, axis) / matrix.shape[axis]
 
 
 def _loaded(values: Any) -> Any:
