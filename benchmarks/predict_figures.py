@@ -24,7 +24,8 @@ CONTEXTS = {
     "variance_error": "variance error",
 }
 COMBINATIONS = {"pearson": "Pearson of change", "error_ratio": "error / change"}
-COLOURS = ("#999999", "#56B4E9", "#E69F00", "#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#882255")
+CEILINGS = {"split-half ceiling": "--", "perfect prediction": ":"}
+COLOURS = ("#999999", "#56B4E9", "#E69F00", "#F0E442", "#000000", "#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7")
 
 
 def summary_of(rows: list[dict]) -> pd.DataFrame:
@@ -73,11 +74,11 @@ def doses(result: dict) -> plt.Figure:
     table[["pearson", "error_ratio"]] = table[["pearson", "error_ratio"]].astype(float)
     figure, axes = plt.subplots(1, 2, figsize=(6.6, 2.6), layout="constrained")
     for ax, (metric, title) in zip(axes, COMBINATIONS.items(), strict=True):
-        for (model, rows), colour in zip(table.groupby("model", sort=False), COLOURS, strict=False):
+        for (model, rows), colour in zip(table.groupby("model", sort=False), COLOURS, strict=True):
             if metric == "pearson" and model == "NoChange":
                 continue
-            is_ceiling = model == "split-half ceiling"
-            ax.plot(rows["dose"], rows[metric], "--" if is_ceiling else "o-", color=colour, lw=1.2, ms=3.5, label=model)
+            line = CEILINGS.get(model, "o-")
+            ax.plot(rows["dose"], rows[metric], line, color=colour, lw=1.2, ms=3.5, label=model)
         ax.set_xscale("log")
         ax.set_xlabel("held-out dose (µM)")
         ax.set_ylabel(title)
