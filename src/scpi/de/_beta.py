@@ -17,7 +17,7 @@ def log_betainc_tail(
     """Logarithm of the regularised incomplete beta function I_x(a, b) at x = 1 / (1 + odds), finite at any `odds`.
 
     For x well below the mean a / (a + b), where the function itself may be too small for a float. The continued
-    fraction (DLMF 8.17.22, evaluated by the modified Lentz method) converges in a few steps far out in the tail.
+    fraction (DLMF 8.17.22, evaluated by the modified Lentz method) converges in a few steps in the extreme tail.
     """
     x = 1.0 / (1.0 + odds)
     c, d = np.ones_like(x), 1.0 / (1.0 - (a + b) * x / (a + 1.0))

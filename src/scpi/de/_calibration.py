@@ -102,7 +102,7 @@ def _far_log_tail(x: NDArray[np.float64], a: NDArray[np.float64]) -> NDArray[np.
 
 
 def _recalibrate(log_pval: NDArray[np.float64], null: NDArray[np.float64]) -> NDArray[np.float64]:
-    """P-values as the shares of null ones that are no larger, with an exponential tail."""
+    """P-values as the fractions of null ones that are no larger, with an exponential tail."""
     null = np.sort(null)
     n_tail = min(len(null) - 1, max(int(_TAIL * len(null)), _FEWEST_IN_TAIL))
     start = null[n_tail]

@@ -85,7 +85,7 @@ def robust_variance_prior(
     trend
         Mean expression of each gene, along which the prior variance may change.
     tails
-        Shares of the genes at the lower and the upper end that are winsorised.
+        Fractions of the genes at the lower and the upper end that are winsorised.
 
     Returns
     -------

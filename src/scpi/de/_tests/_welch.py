@@ -62,7 +62,7 @@ def compare_means(moments: Moments, other: Moments, reference: int | None) -> Te
         defined[reference] = False
     scale = np.where(defined, squared, 1.0)
     score = np.where(defined, effect / np.sqrt(scale), 0.0)
-    # Shares of the squared error keep the degrees of freedom away from underflow
+    # Fractions of the squared error keep the degrees of freedom away from underflow
     inverse_df = (error / scale) ** 2 / (n - 1.0) + (error_other / scale) ** 2 / (n_other - 1.0)
     df = 1.0 / np.where(defined, inverse_df, 1.0)
     log_pval = np.where(defined, two_sided_log_pval(score, df), 0.0)
