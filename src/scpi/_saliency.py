@@ -23,24 +23,10 @@ Sign = Literal["both", "positive", "negative"]
 def read_saliency(adata: AnnData, key: str = Key.varm.SALIENCY) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
     """Read scores of genes in units that `scpi.tl.saliency`, `scpi.tl.consensus_programs` or a user stored.
 
-    Parameters
-    ----------
-    adata
-        Annotated data.
-    key
-        Entry of `adata.varm`: a DataFrame, or an array whose columns are named in `adata.uns[key]["units"]`, otherwise
-        numbered.
-
-    Returns
-    -------
-    The scores, genes x units, and the names of the units.
-
-    Raises
-    ------
-    KeyError
-        If there is no such entry.
-    ValueError
-        If it is not a matrix of finite numbers, or the names are repeated or their number is wrong.
+    They are a DataFrame in `adata.varm`, or an array whose columns are named in `adata.uns[key]["units"]`, otherwise
+    numbered. Returns the scores, genes x units, and the names of the units. A `KeyError` says if there is no such
+    entry, and a `ValueError` if it is not a matrix of finite numbers, or the names are repeated or their number is
+    wrong.
     """
     if key not in adata.varm:
         msg = (

@@ -33,21 +33,7 @@ def find_column(
 ) -> pd.Series:
     """Find a column of `obs`, that of a modality or, for its cells, that of all modalities.
 
-    Parameters
-    ----------
-    data
-        Annotated data.
-    column
-        Name of the column.
-    mod
-        Modality of a MuData.
-    argument
-        Argument that names the column, for the error message.
-
-    Raises
-    ------
-    KeyError
-        If there is no such column.
+    A `KeyError` says if there is none, and which ``argument`` names it.
     """
     adata = resolve_modality(data, mod)
     if column in adata.obs:
@@ -61,26 +47,10 @@ def find_column(
 
 
 def read_labels(data: AnnData | MuData, column: str, *, mod: str | None = None) -> pd.Categorical:
-    """Read a label of each cell, as strings.
+    """Read a label of each cell of `data`, or of its modality, as strings; a missing one has the code -1.
 
-    Parameters
-    ----------
-    data
-        Annotated data. The labels of a MuData may be in its modality or in the MuData itself.
-    column
-        Column of `obs`.
-    mod
-        Modality of a MuData.
-
-    Returns
-    -------
-    The labels of the cells in `data`, or in its modality. The categories are those that occur, in the order of a
-    categorical column, otherwise sorted; a missing label has the code -1.
-
-    Raises
-    ------
-    KeyError
-        If there is no such column.
+    The column may be in the modality or in the MuData itself. The categories are those that occur, in the order of a
+    categorical column, otherwise sorted.
     """
     return text_labels(find_column(data, column, mod=mod))
 
@@ -114,11 +84,9 @@ def tested_layers(adata: AnnData) -> dict[str, str]:
 
 
 def read_activity(adata: AnnData, key: str) -> tuple[NDArray[Any], NDArray[np.object_]]:
-    """Read the activity of gene sets that `scpi.tl.pathway_activity` or a user stored.
+    """Read the activity of gene sets that `scpi.tl.pathway_activity` or a user stored, cells x sets.
 
-    Returns
-    -------
-    The activity, cells x sets, and the names of the sets: the columns of a DataFrame, or those in `uns`.
+    The names of the sets are the columns of a DataFrame, or those in `uns`.
     """
     if key not in adata.obsm:
         msg = (

@@ -34,26 +34,12 @@ def write_gene_sets(adata: AnnData, match: Match, *, params: dict[str, Any], key
 
 
 def read_gene_sets(adata: AnnData, key: str = Key.varm.GENE_SETS) -> tuple[sparse.csr_matrix, NDArray[np.object_]]:
-    """Read gene sets that :func:`scpi.tl.gene_sets` or a user stored.
+    """Read gene sets that :func:`scpi.tl.gene_sets` or a user stored: boolean, genes x sets, and the names of the sets.
 
-    Parameters
-    ----------
-    adata
-        Annotated data.
-    key
-        Entry of `adata.varm`: a sparse or dense matrix or a DataFrame of zeros and ones, genes x sets. The names are
-        the columns of a DataFrame, or `adata.uns[key]["names"]`, otherwise numbers.
-
-    Returns
-    -------
-    The boolean membership, genes x sets, and the names of the sets.
-
-    Raises
-    ------
-    KeyError
-        If there is no such entry.
-    ValueError
-        If it has no sets, values other than zero and one, or names that are repeated or whose number is wrong.
+    The entry of `adata.varm` is a sparse or dense matrix or a DataFrame of zeros and ones, genes x sets. The names are
+    the columns of a DataFrame, or `adata.uns[key]["names"]`, otherwise numbers. A `KeyError` says if there is no such
+    entry, and a `ValueError` if it has no sets, values other than zero and one, or names that are repeated or whose
+    number is wrong.
     """
     if key not in adata.varm:
         there = ", ".join(map(repr, adata.varm)) or "nothing"

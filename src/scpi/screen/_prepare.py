@@ -40,33 +40,12 @@ def prepare_screen(
     n_top_genes: int | None,
     notes: list[str],
 ) -> AnnData:
-    """Copy a screen, check it, match gene sets and normalise it.
+    """Copy a screen of counts or log-normalised values, check it, match gene sets and normalise it.
 
-    Parameters
-    ----------
-    data
-        Screen with counts, or with log-normalised values.
-    gene_sets
-        What :func:`scpi.tl.gene_sets` takes, or ``None`` for those that the screen has.
-    perturbation_key
-        Column of ``obs`` with the label of each cell.
-    labelling
-        How labels are written.
-    layer
-        Layer with the expression; ``X`` if ``None``.
-    mod
-        Modality of a MuData.
-    min_set_size
-        Minimum number of measured genes of a set.
-    n_top_genes
-        Maximum number of genes to keep, those that vary most and those that are perturbed; all if ``None``.
-    notes
-        Receives a sentence on whatever is left out.
-
-    Returns
-    -------
-    Screen with log-normalised ``X``, canonical labels, ``varm["gene_sets"]`` and, where there are counts,
-    ``layers["counts"]``.
+    Returns log-normalised ``X``, canonical labels, ``varm["gene_sets"]`` and, where there are counts,
+    ``layers["counts"]``. The gene sets are those of the screen if ``None``. At most ``n_top_genes`` genes are kept,
+    those that vary most and those that are perturbed; all if ``None``. ``notes`` receives a sentence on whatever is
+    left out.
     """
     source = resolve_modality(data, mod)
     labels = read_labels(data, perturbation_key, mod=mod)
