@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
 from scpi._keys import Key
-from scpi._slots import listed
+from scpi._slots import column_names, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +34,6 @@ def read_saliency(adata: AnnData, key: str = Key.varm.SALIENCY) -> tuple[NDArray
         )
         raise KeyError(msg)
     value = adata.varm[key]
-    names: Any = value.columns if isinstance(value, pd.DataFrame) else None
     values = np.asarray(value, dtype=np.float64)
     if values.ndim != 2 or values.shape[1] == 0:
         msg = f"`adata.varm[{key!r}]` must be genes x units with at least one unit, but has shape {values.shape}."
@@ -43,10 +41,7 @@ def read_saliency(adata: AnnData, key: str = Key.varm.SALIENCY) -> tuple[NDArray
     if not np.isfinite(values).all():
         msg = f"`adata.varm[{key!r}]` has NaN or infinite values."
         raise ValueError(msg)
-    if names is None:
-        stored = adata.uns.get(key)
-        names = stored.get("units") if hasattr(stored, "get") else None
-    names = np.array([str(name) for name in (range(values.shape[1]) if names is None else names)], dtype=object)
+    names = column_names(adata, key, value, "units")
     if len(names) != values.shape[1] or len(set(names)) != len(names):
         msg = f"`adata.varm[{key!r}]` has {values.shape[1]} units, but {len(set(names))} different names of them."
         raise ValueError(msg)

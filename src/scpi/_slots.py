@@ -94,17 +94,20 @@ def read_activity(adata: AnnData, key: str) -> tuple[NDArray[Any], NDArray[np.ob
             "Compute it with `scpi.tl.pathway_activity(adata, ...)`."
         )
         raise KeyError(msg)
-    value = adata.obsm[key]
-    if isinstance(value, pd.DataFrame):
-        return value.to_numpy(), np.array([str(name) for name in value.columns], dtype=object)
-    values = as_dense(value)
-    names = adata.uns[key].get("names") if key in adata.uns and hasattr(adata.uns[key], "get") else None
-    if names is None:
-        names = range(values.shape[1])
+    values, names = as_dense(adata.obsm[key]), column_names(adata, key, adata.obsm[key])
     if len(names) != values.shape[1]:
         msg = f"`adata.obsm[{key!r}]` has {values.shape[1]} sets, but `adata.uns[{key!r}]['names']` {len(names)} names."
         raise ValueError(msg)
-    return values, np.array([str(name) for name in names], dtype=object)
+    return values, names
+
+
+def column_names(adata: AnnData, key: str, value: Any, part: str = "names") -> NDArray[np.object_]:
+    """Names of the columns of a stored matrix: those of a DataFrame, or in `adata.uns[key][part]`, otherwise numbers."""
+    stored = adata.uns.get(key)
+    names = stored.get(part) if hasattr(stored, "get") else None
+    if isinstance(value, pd.DataFrame):
+        names = value.columns
+    return np.array([str(name) for name in (range(value.shape[1]) if names is None else names)], dtype=object)
 
 
 def read_result(adata: AnnData, key: str, *, tool: str, part: str) -> Mapping[str, Any]:

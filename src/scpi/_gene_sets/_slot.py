@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from scpi._keys import Key
+from scpi._screen._matrix import stored_values
+from scpi._slots import column_names, listed, result_params
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -28,8 +29,7 @@ def write_gene_sets(adata: AnnData, match: Match, *, params: dict[str, Any], key
         "sizes": match.sizes,
         "total_sizes": match.total_sizes,
         "coverage": dict(match.coverage),
-        # Files cannot store None
-        "params": {name: value for name, value in params.items() if value is not None},
+        "params": result_params(**params),
     }
 
 
@@ -42,18 +42,11 @@ def read_gene_sets(adata: AnnData, key: str = Key.varm.GENE_SETS) -> tuple[spars
     number is wrong.
     """
     if key not in adata.varm:
-        there = ", ".join(map(repr, adata.varm)) or "nothing"
-        msg = f"`adata.varm` has no gene sets {key!r}, only {there}. Add them with `scpi.tl.gene_sets(adata, ...)`."
+        msg = f"`adata.varm` has no gene sets {key!r}, only {listed(adata.varm)}. Add them with `scpi.tl.gene_sets(adata, ...)`."
         raise KeyError(msg)
     value = adata.varm[key]
-    names: list[str] | None = None
-    if isinstance(value, pd.DataFrame):
-        names = [str(column) for column in value.columns]
-        value = value.to_numpy()
-    if sparse.issparse(value):
-        values, matrix = value.data, value
-    else:
-        values = matrix = np.asarray(value)
+    matrix = value if sparse.issparse(value) else np.asarray(value)
+    values = stored_values(matrix)
     if matrix.ndim != 2 or matrix.shape[1] == 0:
         msg = f"`adata.varm[{key!r}]` must be genes x sets with at least one set, but has shape {matrix.shape}."
         raise ValueError(msg)
@@ -62,12 +55,7 @@ def read_gene_sets(adata: AnnData, key: str = Key.varm.GENE_SETS) -> tuple[spars
         raise ValueError(msg)
     membership = sparse.csr_matrix(matrix, dtype=bool, copy=True)
     membership.eliminate_zeros()
-    if names is None:
-        stored = adata.uns.get(key)
-        if hasattr(stored, "get") and stored.get("names") is not None:
-            names = [str(name) for name in stored["names"]]
-        else:
-            names = [str(number) for number in range(membership.shape[1])]
+    names = column_names(adata, key, value)
     if len(names) != membership.shape[1]:
         msg = (
             f"`adata.varm[{key!r}]` has {membership.shape[1]} sets, but `adata.uns[{key!r}]['names']` has "
@@ -77,4 +65,4 @@ def read_gene_sets(adata: AnnData, key: str = Key.varm.GENE_SETS) -> tuple[spars
     if len(set(names)) != len(names):
         msg = f"The names of the gene sets {key!r} are not unique."
         raise ValueError(msg)
-    return membership, np.array(names, dtype=object)
+    return membership, names

@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import sparse
 
 _N_BYTES = 16
+_RELEASED = frozenset({"scpi", "scvi", "torch", "lightning", "builtins", "abc"})
 
 
 def fingerprint(value: Any) -> str:
@@ -83,14 +84,7 @@ def _of_code(value: Any) -> Any:
 
 def _is_own(module: str | None) -> bool:
     """Whether code may change without a new version: that of scripts and notebooks."""
-    return module is not None and module.partition(".")[0] not in {
-        "scpi",
-        "scvi",
-        "torch",
-        "lightning",
-        "builtins",
-        "abc",
-    }
+    return module is not None and module.partition(".")[0] not in _RELEASED
 
 
 def _source(value: Any) -> str:

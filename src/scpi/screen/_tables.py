@@ -105,37 +105,31 @@ def truth_lines(result: ScreenResult) -> list[tuple[str, str]]:
     truth = result.truth
     if truth is None:
         return []
-    lines = []
-    if math.isfinite(truth["additive_error"]):
-        lines.append(
-            (
-                "Error of adding effects, without noise",
-                f"{truth['additive_error']:.0%} of the size of the true log fold change (r = "
-                f"{truth['additive_pearson']:.3f})",
-            )
-        )
-    lines.append(
+    lines = [
         (
+            math.isfinite(truth["additive_error"]),
+            "Error of adding effects, without noise",
+            f"{truth['additive_error']:.0%} of the size of the true log fold change (r = "
+            f"{truth['additive_pearson']:.3f})",
+        ),
+        (
+            True,
             "Perturbations assigned to a factor of their own",
             f"{truth['targets_recovered']:.0%} of {truth['n_perturbations']}, {truth['n_factors_used']} factors in use",
-        )
-    )
-    if math.isfinite(truth["edge_average_precision"]):
-        lines.append(
-            (
-                "Causal edges",
-                f"average precision {truth['edge_average_precision']:.2f} for {truth['n_edges']} edges, chance is "
-                f"{truth['edge_chance']:.2f}",
-            )
-        )
-    if truth["programs_tested"]:
-        lines.append(
-            (
-                "Planted program comes first of all gene sets",
-                f"for {truth['programs_first']} of {truth['programs_tested']} perturbations",
-            )
-        )
-    return lines
+        ),
+        (
+            math.isfinite(truth["edge_average_precision"]),
+            "Causal edges",
+            f"average precision {truth['edge_average_precision']:.2f} for {truth['n_edges']} edges, chance is "
+            f"{truth['edge_chance']:.2f}",
+        ),
+        (
+            truth["programs_tested"] > 0,
+            "Planted program comes first of all gene sets",
+            f"for {truth['programs_first']} of {truth['programs_tested']} perturbations",
+        ),
+    ]
+    return [(question, answer) for has_answer, question, answer in lines if has_answer]
 
 
 def truth_table(result: ScreenResult) -> Table:

@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from scpi.benchmark._quiet import quiet_lightning
+from scpi._quiet import quiet_lightning
 
 
 def test_levels_and_filters_come_back_after_an_error():
