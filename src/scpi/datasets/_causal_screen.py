@@ -13,7 +13,7 @@ from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi.datasets._labels import conditions, repeat_conditions
 from scpi.datasets._scm import GraphKind, Mechanism, check_choice, draw_graph, propagate
-from scpi.datasets._splat_draw import check_numbers
+from scpi.datasets._simulated import check_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ from scpi._rng import as_generator
 from scpi.datasets._labels import CONTROL, DELIMITER, conditions, repeat_conditions
 from scpi.datasets._planted_effects import plan_effects
 from scpi.datasets._recover import recover_counts
-from scpi.datasets._splat_draw import check_numbers
+from scpi.datasets._simulated import check_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
