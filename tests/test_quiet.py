@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import warnings
 
+import lightning.pytorch  # noqa: F401 - sets its level and filters when it is imported
 import pytest
 
 from scpi._quiet import quiet_lightning
