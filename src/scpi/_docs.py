@@ -94,15 +94,17 @@ FRAGMENTS: dict[str, str] = {
         gene_sets_key
             Entry of ``adata.varm`` that contains the gene sets, as written by :func:`scpi.tl.gene_sets`.
         """,
-    "base_url": """
+    "download_Parameters": """
+        Parameters
+        ----------
         base_url
             URL of another folder that contains the file, such as a mirror.
-        """,
-    "progressbar": """
         progressbar
             Whether to show the progress of the download.
         """,
-    "ConnectionError": """
+    "download_Raises": """
+        Raises
+        ------
         ConnectionError
             If the file cannot be downloaded.
         ValueError

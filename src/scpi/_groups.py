@@ -52,23 +52,10 @@ def plan_comparisons(
     reference: Label,
     min_size: int,
 ) -> Plan:
-    """Decide which cells are compared with which, once all of them are there.
+    """Decide which cells are compared with which, from all labels and groups as users name them.
 
-    Parameters
-    ----------
-    labels
-        Group of each cell.
-    groupby
-        Column of the groups.
-    groups, reference
-        As users name them.
-    min_size
-        Minimum number of cells of a group.
-
-    Raises
-    ------
-    ValueError
-        If the reference or a group is unknown or too small, or there is nothing to compare.
+    A `ValueError` says if the reference or a group is unknown or has fewer than ``min_size`` cells, or there is nothing
+    to compare.
     """
     reference = find_label(reference, labels.categories)
     labels = merge_spellings(labels, reference)

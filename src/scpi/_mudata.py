@@ -9,25 +9,10 @@ if TYPE_CHECKING:
 
 
 def resolve_modality(data: AnnData | MuData, mod: str | None) -> AnnData:
-    """Select the AnnData on which a function operates.
+    """Select the AnnData on which a function operates: the one that was given, or a modality of a MuData.
 
-    Parameters
-    ----------
-    data
-        An AnnData, returned as it is, or a MuData.
-    mod
-        Modality of a MuData; must be ``None`` for an AnnData.
-
-    Returns
-    -------
-    The AnnData itself, not a copy: changes to it are changes to ``data``.
-
-    Raises
-    ------
-    TypeError
-        If ``data`` is neither an AnnData nor a MuData.
-    ValueError
-        If ``mod`` is given for an AnnData, is missing for a MuData, or is not one of its modalities.
+    It is not a copy: changes to it are changes to ``data``. A `TypeError` says if that is neither, and a `ValueError`
+    if ``mod`` is given for an AnnData, is missing for a MuData, or is not one of its modalities.
     """
     if isinstance(data, AnnData):
         if mod is not None:

@@ -8,24 +8,7 @@ if TYPE_CHECKING:
 
 
 def import_extra(module: str, *, extra: str) -> ModuleType:
-    """Import a module that an extra of scpi installs.
-
-    Parameters
-    ----------
-    module
-        Dotted name of the module.
-    extra
-        Extra of scpi that installs it.
-
-    Returns
-    -------
-    The imported module.
-
-    Raises
-    ------
-    ImportError
-        If the module is not installed; the message names the extra to install.
-    """
+    """Import a module that an extra of scpi installs; an `ImportError` names the extra if it is missing."""
     try:
         return import_module(module)
     except ModuleNotFoundError as error:

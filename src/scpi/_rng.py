@@ -4,21 +4,9 @@ import numpy as np
 
 
 def as_generator(rng: int | np.integer | np.random.Generator | None) -> np.random.Generator:
-    """Convert the argument ``rng`` to a generator.
+    """Convert a seed, a generator (used directly, so that its state advances), or ``None`` (fresh entropy).
 
-    Parameters
-    ----------
-    rng
-        A seed, a generator (which is used directly, so that its state advances), or ``None`` for fresh entropy.
-
-    Returns
-    -------
-    A NumPy generator.
-
-    Raises
-    ------
-    TypeError
-        If ``rng`` is anything else, such as the legacy :class:`numpy.random.RandomState`.
+    A `TypeError` refuses anything else, such as the legacy :class:`numpy.random.RandomState`.
     """
     if rng is None or isinstance(rng, np.random.Generator):
         return np.random.default_rng(rng)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
 from scpi._keys import Key
-from scpi._slots import listed
+from scpi._slots import column_names, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,24 +22,10 @@ Sign = Literal["both", "positive", "negative"]
 def read_saliency(adata: AnnData, key: str = Key.varm.SALIENCY) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
     """Read scores of genes in units that `scpi.tl.saliency`, `scpi.tl.consensus_programs` or a user stored.
 
-    Parameters
-    ----------
-    adata
-        Annotated data.
-    key
-        Entry of `adata.varm`: a DataFrame, or an array whose columns are named in `adata.uns[key]["units"]`, otherwise
-        numbered.
-
-    Returns
-    -------
-    The scores, genes x units, and the names of the units.
-
-    Raises
-    ------
-    KeyError
-        If there is no such entry.
-    ValueError
-        If it is not a matrix of finite numbers, or the names are repeated or their number is wrong.
+    They are a DataFrame in `adata.varm`, or an array whose columns are named in `adata.uns[key]["units"]`, otherwise
+    numbered. Returns the scores, genes x units, and the names of the units. A `KeyError` says if there is no such
+    entry, and a `ValueError` if it is not a matrix of finite numbers, or the names are repeated or their number is
+    wrong.
     """
     if key not in adata.varm:
         msg = (
@@ -49,7 +34,6 @@ def read_saliency(adata: AnnData, key: str = Key.varm.SALIENCY) -> tuple[NDArray
         )
         raise KeyError(msg)
     value = adata.varm[key]
-    names: Any = value.columns if isinstance(value, pd.DataFrame) else None
     values = np.asarray(value, dtype=np.float64)
     if values.ndim != 2 or values.shape[1] == 0:
         msg = f"`adata.varm[{key!r}]` must be genes x units with at least one unit, but has shape {values.shape}."
@@ -57,10 +41,7 @@ def read_saliency(adata: AnnData, key: str = Key.varm.SALIENCY) -> tuple[NDArray
     if not np.isfinite(values).all():
         msg = f"`adata.varm[{key!r}]` has NaN or infinite values."
         raise ValueError(msg)
-    if names is None:
-        stored = adata.uns.get(key)
-        names = stored.get("units") if hasattr(stored, "get") else None
-    names = np.array([str(name) for name in (range(values.shape[1]) if names is None else names)], dtype=object)
+    names = column_names(adata, key, value, "units")
     if len(names) != values.shape[1] or len(set(names)) != len(names):
         msg = f"`adata.varm[{key!r}]` has {values.shape[1]} units, but {len(set(names))} different names of them."
         raise ValueError(msg)

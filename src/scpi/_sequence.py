@@ -9,15 +9,6 @@ import numpy as np
 def as_list(value: Any) -> list[Any]:
     """Items of an argument that may be a single one: a string is one item, not its letters.
 
-    Parameters
-    ----------
-    value
-        One item, or several.
-
-    Returns
-    -------
-    The items in a list.
-
     Examples
     --------
     >>> as_list("A+B"), as_list(["A", "B"]), as_list(0)

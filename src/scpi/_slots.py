@@ -33,21 +33,7 @@ def find_column(
 ) -> pd.Series:
     """Find a column of `obs`, that of a modality or, for its cells, that of all modalities.
 
-    Parameters
-    ----------
-    data
-        Annotated data.
-    column
-        Name of the column.
-    mod
-        Modality of a MuData.
-    argument
-        Argument that names the column, for the error message.
-
-    Raises
-    ------
-    KeyError
-        If there is no such column.
+    A `KeyError` says if there is none, and which ``argument`` names it.
     """
     adata = resolve_modality(data, mod)
     if column in adata.obs:
@@ -61,26 +47,10 @@ def find_column(
 
 
 def read_labels(data: AnnData | MuData, column: str, *, mod: str | None = None) -> pd.Categorical:
-    """Read a label of each cell, as strings.
+    """Read a label of each cell of `data`, or of its modality, as strings; a missing one has the code -1.
 
-    Parameters
-    ----------
-    data
-        Annotated data. The labels of a MuData may be in its modality or in the MuData itself.
-    column
-        Column of `obs`.
-    mod
-        Modality of a MuData.
-
-    Returns
-    -------
-    The labels of the cells in `data`, or in its modality. The categories are those that occur, in the order of a
-    categorical column, otherwise sorted; a missing label has the code -1.
-
-    Raises
-    ------
-    KeyError
-        If there is no such column.
+    The column may be in the modality or in the MuData itself. The categories are those that occur, in the order of a
+    categorical column, otherwise sorted.
     """
     return text_labels(find_column(data, column, mod=mod))
 
@@ -114,11 +84,9 @@ def tested_layers(adata: AnnData) -> dict[str, str]:
 
 
 def read_activity(adata: AnnData, key: str) -> tuple[NDArray[Any], NDArray[np.object_]]:
-    """Read the activity of gene sets that `scpi.tl.pathway_activity` or a user stored.
+    """Read the activity of gene sets that `scpi.tl.pathway_activity` or a user stored, cells x sets.
 
-    Returns
-    -------
-    The activity, cells x sets, and the names of the sets: the columns of a DataFrame, or those in `uns`.
+    The names of the sets are the columns of a DataFrame, or those in `uns`.
     """
     if key not in adata.obsm:
         msg = (
@@ -126,17 +94,20 @@ def read_activity(adata: AnnData, key: str) -> tuple[NDArray[Any], NDArray[np.ob
             "Compute it with `scpi.tl.pathway_activity(adata, ...)`."
         )
         raise KeyError(msg)
-    value = adata.obsm[key]
-    if isinstance(value, pd.DataFrame):
-        return value.to_numpy(), np.array([str(name) for name in value.columns], dtype=object)
-    values = as_dense(value)
-    names = adata.uns[key].get("names") if key in adata.uns and hasattr(adata.uns[key], "get") else None
-    if names is None:
-        names = range(values.shape[1])
+    values, names = as_dense(adata.obsm[key]), column_names(adata, key, adata.obsm[key])
     if len(names) != values.shape[1]:
         msg = f"`adata.obsm[{key!r}]` has {values.shape[1]} sets, but `adata.uns[{key!r}]['names']` {len(names)} names."
         raise ValueError(msg)
-    return values, np.array([str(name) for name in names], dtype=object)
+    return values, names
+
+
+def column_names(adata: AnnData, key: str, value: Any, part: str = "names") -> NDArray[np.object_]:
+    """Names of the columns of a stored matrix: those of a DataFrame, or in `adata.uns[key][part]`, otherwise numbers."""
+    stored = adata.uns.get(key)
+    names = stored.get(part) if hasattr(stored, "get") else None
+    if isinstance(value, pd.DataFrame):
+        names = value.columns
+    return np.array([str(name) for name in (range(value.shape[1]) if names is None else names)], dtype=object)
 
 
 def read_result(adata: AnnData, key: str, *, tool: str, part: str) -> Mapping[str, Any]:

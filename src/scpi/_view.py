@@ -40,17 +40,7 @@ class View:
 
     @classmethod
     def of(cls, data: AnnData | MuData, mod: str | None = None, layer: str | None = None) -> View:
-        """Resolve the modality.
-
-        Parameters
-        ----------
-        data
-            Annotated data, or multimodal data together with ``mod``.
-        mod
-            Modality of a MuData.
-        layer
-            Layer of the expression.
-        """
+        """Resolve the modality ``mod`` of a MuData."""
         return cls(data, resolve_modality(data, mod), mod, layer)
 
     @property
@@ -78,26 +68,14 @@ class View:
         return self.check_counts(self.matrix)
 
     def check_counts(self, values: Any) -> Any:
-        """Read cells of the expression that have to be counts.
-
-        Parameters
-        ----------
-        values
-            Some or all cells of the expression.
-        """
+        """Read some or all cells of the expression, which have to be counts."""
         with self._pointing_to_raw():
             return check_counts(values, name=self.name)
 
     def expression(
         self, takes: Literal["expression", "counts"] = "expression", transform: Literal["auto", "none"] = "auto"
     ) -> Expression:
-        """Expression for a test or a classifier.
-
-        Parameters
-        ----------
-        takes, transform
-            As for :func:`scpi._screen._expression.prepare_expression`.
-        """
+        """Expression for a test or a classifier, as of :func:`scpi._screen._expression.prepare_expression`."""
         log_base = self.adata.uns["log1p"].get("base") if "log1p" in self.adata.uns else None
         with self._pointing_to_raw():
             return prepare_expression(self.matrix, takes=takes, transform=transform, log_base=log_base, name=self.name)
@@ -130,40 +108,16 @@ class View:
         return self.adata.var_names.to_numpy(dtype=object)
 
     def labels(self, column: str) -> pd.Categorical:
-        """Label of each cell, as text.
-
-        Parameters
-        ----------
-        column
-            Column of `obs`, of the modality or of all.
-        """
+        """Label of each cell, as text, from a column of `obs` of the modality or of all."""
         return read_labels(self.data, column, mod=self.mod)
 
     def columns(self, names: str | Sequence[str], argument: str) -> pd.DataFrame:
-        """Columns of `obs`, of the modality or of all.
-
-        Parameters
-        ----------
-        names
-            One column or several.
-        argument
-            Argument that names them, for the error message.
-        """
+        """Columns of `obs`, of the modality or of all; an error says which ``argument`` names them."""
         found = {name: find_column(self.data, name, mod=self.mod, argument=argument) for name in as_list(names)}
         return pd.DataFrame(found, index=self.adata.obs_names)
 
     def output(self, copy: bool) -> tuple[AnnData | MuData | None, AnnData]:
-        """What a tool returns, and where it writes.
-
-        Parameters
-        ----------
-        copy
-            Write to a copy, which is returned.
-
-        Returns
-        -------
-        The copy, or `None`; and the modality of it, or of what was given, to write to.
-        """
+        """The copy that a tool returns, if any, and the modality to write to, of the copy or of what was given."""
         if not copy:
             return None, self.adata
         copied = self.data.copy()

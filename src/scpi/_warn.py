@@ -8,13 +8,7 @@ _PACKAGE = str(Path(__file__).parent)
 
 
 def warn_user(message: str) -> None:
-    """Warn about the user's data, with the location of the call to scpi.
-
-    Parameters
-    ----------
-    message
-        Text of the warning.
-    """
+    """Warn about the user's data, with the location of the call to scpi."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -164,12 +164,11 @@ def _run(data: Any, gene_sets: Path | None = None, *, out: Path, debug: bool, **
     """Run the pipeline and show its results."""
     from rich.console import Console
 
+    from scpi._quiet import quiet_lightning
     from scpi.screen import run_screen
 
-    if not debug:
-        _quiet_training()
-    console = Console(stderr=True)
-    result = run_screen(data, gene_sets, out=out, console=console, **arguments)
+    with nullcontext() if debug else quiet_lightning():
+        result = run_screen(data, gene_sets, out=out, console=Console(stderr=True), **arguments)
     _show(result)
 
 
@@ -205,14 +204,3 @@ def _clear_errors(*, debug: bool) -> Iterator[None]:
         message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
         typer.secho(f"Error: {' '.join(message.split()) or type(error).__name__}", fg=typer.colors.RED, err=True)
         raise typer.Exit(2) from error
-
-
-def _quiet_training() -> None:
-    """Silence the messages of Lightning about itself."""
-    import logging
-
-    # Lightning sets its logging level when it is imported
-    import lightning.pytorch  # noqa: F401
-
-    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)

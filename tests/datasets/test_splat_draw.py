@@ -5,7 +5,6 @@ import pytest
 from scipy import special, stats
 
 from scpi.datasets._splat_draw import (
-    check_numbers,
     draw_counts,
     draw_factors,
     drop_counts,
@@ -64,6 +63,3 @@ def test_what_may_be_asked_for():
     assert of_groups([1, 2], 2, "x").tolist() == [1.0, 2.0]
     with pytest.raises(ValueError, match="one for each of the 3 groups"):
         of_groups([1.0, 2.0], 3, "x")
-    check_numbers("above 0", lambda x: x > 0, a=1.0, b=[1.0, 2.0])
-    with pytest.raises(ValueError, match=r"`b` must be above 0, but is \[1.0, -2.0\]"):
-        check_numbers("above 0", lambda x: x > 0, a=1.0, b=[1.0, -2.0])

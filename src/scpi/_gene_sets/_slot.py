@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from scpi._keys import Key
+from scpi._screen._matrix import stored_values
+from scpi._slots import column_names, listed, result_params
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -28,46 +29,24 @@ def write_gene_sets(adata: AnnData, match: Match, *, params: dict[str, Any], key
         "sizes": match.sizes,
         "total_sizes": match.total_sizes,
         "coverage": dict(match.coverage),
-        # Files cannot store None
-        "params": {name: value for name, value in params.items() if value is not None},
+        "params": result_params(**params),
     }
 
 
 def read_gene_sets(adata: AnnData, key: str = Key.varm.GENE_SETS) -> tuple[sparse.csr_matrix, NDArray[np.object_]]:
-    """Read gene sets that :func:`scpi.tl.gene_sets` or a user stored.
+    """Read gene sets that :func:`scpi.tl.gene_sets` or a user stored: boolean, genes x sets, and the names of the sets.
 
-    Parameters
-    ----------
-    adata
-        Annotated data.
-    key
-        Entry of `adata.varm`: a sparse or dense matrix or a DataFrame of zeros and ones, genes x sets. The names are
-        the columns of a DataFrame, or `adata.uns[key]["names"]`, otherwise numbers.
-
-    Returns
-    -------
-    The boolean membership, genes x sets, and the names of the sets.
-
-    Raises
-    ------
-    KeyError
-        If there is no such entry.
-    ValueError
-        If it has no sets, values other than zero and one, or names that are repeated or whose number is wrong.
+    The entry of `adata.varm` is a sparse or dense matrix or a DataFrame of zeros and ones, genes x sets. The names are
+    the columns of a DataFrame, or `adata.uns[key]["names"]`, otherwise numbers. A `KeyError` says if there is no such
+    entry, and a `ValueError` if it has no sets, values other than zero and one, or names that are repeated or whose
+    number is wrong.
     """
     if key not in adata.varm:
-        there = ", ".join(map(repr, adata.varm)) or "nothing"
-        msg = f"`adata.varm` has no gene sets {key!r}, only {there}. Add them with `scpi.tl.gene_sets(adata, ...)`."
+        msg = f"`adata.varm` has no gene sets {key!r}, only {listed(adata.varm)}. Add them with `scpi.tl.gene_sets(adata, ...)`."
         raise KeyError(msg)
     value = adata.varm[key]
-    names: list[str] | None = None
-    if isinstance(value, pd.DataFrame):
-        names = [str(column) for column in value.columns]
-        value = value.to_numpy()
-    if sparse.issparse(value):
-        values, matrix = value.data, value
-    else:
-        values = matrix = np.asarray(value)
+    matrix = value if sparse.issparse(value) else np.asarray(value)
+    values = stored_values(matrix)
     if matrix.ndim != 2 or matrix.shape[1] == 0:
         msg = f"`adata.varm[{key!r}]` must be genes x sets with at least one set, but has shape {matrix.shape}."
         raise ValueError(msg)
@@ -76,12 +55,7 @@ def read_gene_sets(adata: AnnData, key: str = Key.varm.GENE_SETS) -> tuple[spars
         raise ValueError(msg)
     membership = sparse.csr_matrix(matrix, dtype=bool, copy=True)
     membership.eliminate_zeros()
-    if names is None:
-        stored = adata.uns.get(key)
-        if hasattr(stored, "get") and stored.get("names") is not None:
-            names = [str(name) for name in stored["names"]]
-        else:
-            names = [str(number) for number in range(membership.shape[1])]
+    names = column_names(adata, key, value)
     if len(names) != membership.shape[1]:
         msg = (
             f"`adata.varm[{key!r}]` has {membership.shape[1]} sets, but `adata.uns[{key!r}]['names']` has "
@@ -91,4 +65,4 @@ def read_gene_sets(adata: AnnData, key: str = Key.varm.GENE_SETS) -> tuple[spars
     if len(set(names)) != len(names):
         msg = f"The names of the gene sets {key!r} are not unique."
         raise ValueError(msg)
-    return membership, np.array(names, dtype=object)
+    return membership, names

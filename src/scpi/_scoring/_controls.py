@@ -16,27 +16,11 @@ _LEAST = 4
 def divide_controls(
     controls: NDArray[np.int64], reference_cells: ReferenceCells | ArrayLike, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Controls to start from, and those for the measured change.
+    """Positions of the controls to start from, and of those for the measured change.
 
-    Parameters
-    ----------
-    controls
-        Positions of the control cells.
-    reference_cells
-        ``"apart"`` for a random half for each purpose, ``"all"`` for all cells for both, or the positions of the control
-        cells for the measured change: predictions then start from the others.
-    rng
-        Generator of the halves.
-
-    Returns
-    -------
-    Both, as positions.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than four controls, or fewer than two for one of the purposes, or a position is that of no
-        control cell.
+    ``"apart"`` gives a random half for each purpose, ``"all"`` all cells for both, and positions of control cells those
+    for the measured change: predictions then start from the others. A `ValueError` says if there are fewer than four
+    controls, or fewer than two for one of the purposes, or a position is that of no control cell.
     """
     if len(controls) < _LEAST:
         msg = f"An evaluation needs at least four control cells, got {len(controls)}."

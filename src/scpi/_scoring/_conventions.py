@@ -11,20 +11,7 @@ N_SPLITS = 5
 
 
 def check_conventions(n_cells: int, n_components: int | None) -> None:
-    """Refuse numbers with which no score can be computed.
-
-    Parameters
-    ----------
-    n_cells
-        Maximum number of cells of a kind.
-    n_components
-        Number of principal components; distances are taken in genes if ``None``.
-
-    Raises
-    ------
-    ValueError
-        If ``n_cells`` is below 2 or ``n_components`` is below 1.
-    """
+    """Refuse fewer than two cells of a kind and less than one component, with which no score can be computed."""
     if n_cells < 2:
         msg = f"`n_cells` must be at least 2, as one cell has no spread, but is {n_cells}."
         raise ValueError(msg)

@@ -141,18 +141,7 @@ LOWER_IS_BETTER = frozenset(
 
 
 def check_metrics(given: Sequence[str] | str | None) -> list[str]:
-    """Names of the metrics to compute.
-
-    Parameters
-    ----------
-    given
-        Names, or one name; all metrics if ``None``.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown, or there is none.
-    """
+    """Names of the metrics to compute, all if ``None``; a `ValueError` if one is unknown, or there is none."""
     chosen = list(NAMES) if given is None else list(dict.fromkeys(as_list(given)))
     unknown = [name for name in chosen if name not in NAMES]
     if unknown or not chosen:

@@ -31,24 +31,11 @@ def noise_ceiling(
     Measured and reference cells are both halved, so that the two changes share no cell. The halves have half of the
     cells that a prediction is compared with, and are noisier than these: a good prediction can exceed the score of the
     halves. With r the correlation of the halves, that of two measurements of all cells is 2 r / (1 + r) (Spearman and
-    Brown), and a prediction without noise of its own, that of the expected change, correlates with one such measurement at
-    the square root of it.
+    Brown), and a prediction without noise of its own, that of the expected change, correlates with one such measurement
+    at the square root of it.
 
-    Parameters
-    ----------
-    measured
-        One per condition; what is predicted is not looked at.
-    metrics
-        Names of metrics.
-    n_splits
-        Random halves to average over.
-    rng
-        Generator of the halves.
-
-    Returns
-    -------
-    Scores of halves, and of a perfect prediction, by name for each condition. The latter are NaN where a metric is no
-    correlation, and 0 where halves correlate below 0.
+    Both are scores by name for each condition; what is predicted is not looked at. Those of a perfect prediction are
+    NaN where a metric is no correlation, and 0 where halves correlate below 0.
     """
     if n_splits < 1:
         msg = f"`n_splits` must be at least 1, but is {n_splits}."

@@ -142,15 +142,5 @@ class Prediction:
 
 
 def draw_places(n: int, n_cells: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Places of at most ``n_cells`` of ``n`` cells, in ascending order.
-
-    Parameters
-    ----------
-    n
-        Number of cells.
-    n_cells
-        Maximum number to draw; all are taken where there are fewer.
-    rng
-        Generator of the choice.
-    """
+    """Places of at most ``n_cells`` of ``n`` cells, drawn at random where there are more, in ascending order."""
     return np.arange(n) if n <= n_cells else np.sort(rng.choice(n, n_cells, replace=False))

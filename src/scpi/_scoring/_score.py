@@ -17,19 +17,10 @@ if TYPE_CHECKING:
 
 
 def score(predictions: Iterable[Prediction], metrics: Sequence[str]) -> list[dict[str, float]]:
-    """Score predictions of conditions.
+    """The value of each metric by name, in the order of ``metrics``, for the prediction of each condition.
 
-    Parameters
-    ----------
-    predictions
-        One per condition. Each is dropped before the next is asked for.
-    metrics
-        Names of metrics.
-
-    Returns
-    -------
-    The value of each metric by name, in the order of ``metrics``, for each condition. NaN where there are too few cells,
-    or the prediction lacks what a metric needs.
+    It is NaN where there are too few cells, or the prediction lacks what a metric needs. Each prediction is dropped
+    before the next is asked for.
     """
     scores = Scores(metrics)
     for prediction in predictions:
@@ -38,13 +29,7 @@ def score(predictions: Iterable[Prediction], metrics: Sequence[str]) -> list[dic
 
 
 class Scores:
-    """Scores of conditions, one added at a time: of their cells nothing is kept but the change of the mean.
-
-    Parameters
-    ----------
-    metrics
-        Names of metrics.
-    """
+    """Scores of conditions, one added at a time: of their cells nothing is kept but the change of the mean."""
 
     def __init__(self, metrics: Sequence[str]) -> None:
         self._metrics = metrics

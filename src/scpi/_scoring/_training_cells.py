@@ -26,22 +26,10 @@ _MAX_CELLS = 20_000
 def components_of(
     read: Read, cells: NDArray[np.int64], n_components: int | None, metrics: Sequence[str]
 ) -> NDArray[np.float64] | None:
-    """Directions of the principal components of cells.
+    """Directions of the principal components of cells, genes x components.
 
-    Parameters
-    ----------
-    read
-        Gives the expression of cells.
-    cells
-        Positions of the cells; at most 20,000 of them, drawn with a fixed seed, are looked at.
-    n_components
-        Number of components; distances are taken in genes if ``None``.
-    metrics
-        Names of metrics, of which some may need components.
-
-    Returns
-    -------
-    Genes x components, or ``None`` where distances are taken in genes, or no metric takes one.
+    At most 20,000 cells, drawn with a fixed seed, are looked at. ``None`` where distances are taken in genes
+    (``n_components=None``), or no metric takes components.
     """
     if n_components is None or not any(name in METRICS and METRICS[name].space == "components" for name in metrics):
         return None
@@ -56,22 +44,10 @@ def components_of(
 def perturbed_mean_of(
     read: Read, cells: NDArray[np.int64], strata: NDArray[np.integer], metrics: Sequence[str]
 ) -> NDArray[np.float64] | None:
-    """Mean over perturbed conditions, each with the same weight.
+    """Mean over perturbed conditions, each with the same weight, one value per gene.
 
-    Parameters
-    ----------
-    read
-        Gives the expression of cells.
-    cells
-        Positions of the perturbed cells.
-    strata
-        Code of the condition and context of each.
-    metrics
-        Names of metrics, of which some may need this mean.
-
-    Returns
-    -------
-    One value per gene, or ``None`` where there is no cell, or no metric needs it.
+    ``strata`` are codes of the condition and context of each of the perturbed cells. ``None`` where there is no cell,
+    or no metric needs the mean.
     """
     if not len(cells) or not any(name in METRICS and METRICS[name].needs_perturbed_mean for name in metrics):
         return None

@@ -47,18 +47,7 @@ def are_whole(matrix: Any) -> bool:
 
 
 def scale_of(matrix: Any) -> Scale:
-    """What the values of a matrix look like.
-
-    Parameters
-    ----------
-    matrix
-        Finite values, dense or sparse.
-
-    Returns
-    -------
-    ``"scaled"`` if a value is negative, ``"counts"`` if all are whole, ``"logs"`` if all are below 20, else
-    ``"normalised"``.
-    """
+    """What finite values look like: scaled if one is negative, counts if all are whole, logs if all are below 20."""
     return _scale_of(matrix, *value_range(matrix))
 
 
@@ -71,19 +60,9 @@ def _scale_of(matrix: Any, lowest: float, largest: float) -> Scale:
 
 
 def is_counts(matrix: Any, *, what: str = "The expression") -> bool:
-    """Whether values are counts rather than logarithms; refuses what is neither.
+    """Whether finite values are counts rather than logarithms; a `ValueError` if they are neither, or all zero.
 
-    Parameters
-    ----------
-    matrix
-        Finite values, dense or sparse.
-    what
-        How messages call it, at the start of a sentence.
-
-    Raises
-    ------
-    ValueError
-        If all values are zero, some are negative, or they are fractional and too large for logarithms.
+    ``what`` is how messages call them, at the start of a sentence.
     """
     lowest, largest = value_range(matrix)
     if lowest == 0 == largest:
@@ -102,25 +81,9 @@ def is_counts(matrix: Any, *, what: str = "The expression") -> bool:
 
 
 def check_values(values: ArrayLike, *, name: str = "values", shape: str = "rows x columns") -> Any:
-    """Read a finite matrix of numbers.
+    """Read a matrix of any kind into memory, CSR or dense; a `ValueError` unless it is one of finite numbers.
 
-    Parameters
-    ----------
-    values
-        Rows x columns, of any kind that :func:`scpi._screen._matrix.as_matrix` reads.
-    name
-        What an error message calls it.
-    shape
-        What an error message calls its rows and columns.
-
-    Returns
-    -------
-    The matrix in memory, CSR or dense.
-
-    Raises
-    ------
-    ValueError
-        If this is not a matrix of finite numbers.
+    ``name`` is what messages call it, and ``shape`` what they call its rows and columns.
     """
     matrix = _numeric_matrix(values, name, shape)
     if not np.isfinite(value_range(matrix)).all():
@@ -130,26 +93,10 @@ def check_values(values: ArrayLike, *, name: str = "values", shape: str = "rows 
 
 
 def check_counts(values: ArrayLike, *, name: str = "counts", advice: str = COUNTS_ADVICE) -> Any:
-    """Read a matrix of counts, or say what it is instead.
+    """Read a matrix of counts, rows x genes, into memory, CSR or dense; a `ValueError` says what it is instead.
 
-    Parameters
-    ----------
-    values
-        Rows x genes, of any kind that :func:`scpi._screen._matrix.as_matrix` reads.
-    name
-        What an error message calls it.
-    advice
-        What to do, at the end of the message.
-
-    Returns
-    -------
-    The matrix in memory, CSR or dense, not copied where it has that form.
-
-    Raises
-    ------
-    ValueError
-        If this is not a matrix, or a value is missing, infinite, negative or fractional. Fractional values that are all
-        small are named as what they are: the logarithm of normalised counts.
+    A matrix that has that form is not copied. ``advice`` ends the message: fractional values that are all small are
+    named as what they are, the logarithm of normalised counts.
     """
     matrix = _numeric_matrix(values, name, "rows x genes")
     lowest, largest = value_range(matrix)
@@ -181,30 +128,10 @@ def check_counts(values: ArrayLike, *, name: str = "counts", advice: str = COUNT
 def check_expression(
     matrix: Any, *, counts: bool = False, logs: bool = False, what: str = "adata.X", advice: str = NORMAL_ADVICE
 ) -> None:
-    """Refuse values that no model can read.
+    """Refuse values that no model can read: not in memory, not numbers, or not finite.
 
-    Parameters
-    ----------
-    matrix
-        Expression, cells x genes, dense or sparse.
-    counts
-        Whether the values must be counts: whole and not negative.
-    logs
-        Whether they must be log-normalised: not whole, all of them, as those of counts are.
-    what
-        How messages call it.
-    advice
-        What to do about fractional values, at the end of the message.
-
-    Raises
-    ------
-    NotImplementedError
-        If the values are not in memory.
-    TypeError
-        If the values are not numbers.
-    ValueError
-        If there is no expression, a value is NaN or infinite, if ``counts`` and a value is negative or fractional, or if
-        ``logs`` and all values are whole and some are above 1.
+    With ``counts`` they must also be whole and not negative. With ``logs`` they must be log-normalised: not all whole,
+    if some are above 1. ``advice`` says what to do about fractional values, at the end of the message.
     """
     if is_stored(matrix):
         msg = f"`{what}` is not in memory. Load the data with `adata.to_memory()` first."
@@ -237,22 +164,7 @@ def check_expression(
 
 
 def check_annotations(adata: AnnData, *, what: str = "adata") -> None:
-    """Refuse files on disk and repeated names.
-
-    Parameters
-    ----------
-    adata
-        Annotated data.
-    what
-        How messages call it.
-
-    Raises
-    ------
-    NotImplementedError
-        If the data is backed by a file.
-    ValueError
-        If names of genes or cells are repeated.
-    """
+    """Refuse a file on disk (`NotImplementedError`) and repeated names of genes or cells (`ValueError`)."""
     if adata.isbacked:
         msg = f"`{what}` is backed by a file. Load it with `{what}.to_memory()` first."
         raise NotImplementedError(msg)
@@ -270,18 +182,6 @@ def check_paired(mdata: MuData, modality: str) -> None:
     """Refuse a MuData whose cells are not those of a modality, in its order.
 
     Labels of the MuData and expression of the modality are joined by position.
-
-    Parameters
-    ----------
-    mdata
-        Multimodal data.
-    modality
-        Modality with the expression.
-
-    Raises
-    ------
-    ValueError
-        If the cells differ or stand in another order.
     """
     if not mdata.mod[modality].obs_names.equals(mdata.obs_names):
         msg = (
@@ -292,20 +192,7 @@ def check_paired(mdata: MuData, modality: str) -> None:
 
 
 def as_indices(cells: ArrayLike | None, n_obs: int) -> NDArray[np.int64]:
-    """Positions of cells, given as such or as a mask.
-
-    Parameters
-    ----------
-    cells
-        Positions, or one boolean a cell; all cells if ``None``.
-    n_obs
-        Number of cells there are.
-
-    Raises
-    ------
-    ValueError
-        If a position does not exist, or a mask has another length.
-    """
+    """Positions of cells, given as such or as a mask, checked against the number of cells; all if ``None``."""
     if cells is None:
         return np.arange(n_obs)
     given = np.asarray(cells)

@@ -20,37 +20,18 @@ if TYPE_CHECKING:
 
 
 def same_members(levels: NDArray[np.floating[Any]], doses: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
-    """Levels with the perturbations of a condition, at any dose.
-
-    Parameters
-    ----------
-    levels
-        Doses of the single perturbations in each measured condition, (n_levels, n_perturbations).
-    doses
-        Those of the condition, (n_perturbations,).
-    """
+    """Levels (n_levels, n_perturbations) with the perturbations of a condition (n_perturbations,), at any dose."""
     return np.flatnonzero(((levels != 0) == (doses != 0)).all(axis=1))
 
 
 def dose_weights(levels: NDArray[np.floating[Any]], doses: NDArray[np.floating[Any]]) -> NDArray[np.float64] | None:
-    r"""Weights of measured doses at another one.
+    r"""Weights of measured doses (n_levels, n_members) at others (n_members,), all above 0.
 
-    A dose between two levels :math:`a < b` has the weight
-    :math:`(\log(1 + d) - \log(1 + a)) / (\log(1 + b) - \log(1 + a))` of the upper one, and the rest of the lower one. Where
-    all members have one dose, the least level is 0, where there is no change. Where members have doses of their own, levels
-    count that differ from the condition in one member only; its dose must not be below the least of these.
-
-    Parameters
-    ----------
-    levels
-        Doses of the members in each measured condition, (n_levels, n_members), above 0.
-    doses
-        Doses of the condition, (n_members,), above 0.
-
-    Returns
-    -------
-    Weights of the levels, (n_levels,), which sum to 1, or to less where the dose is below the least level; ``None`` if the
-    levels say nothing of these doses.
+    A dose between two levels :math:`a < b` has the weight :math:`(\log(1 + d) - \log(1 + a)) / (\log(1 + b) - \log(1 +
+    a))` of the upper one, and the rest of the lower one. Where all members have one dose, the least level is 0, where
+    there is no change. Where members have doses of their own, levels count that differ from the condition in one member
+    only; its dose must not be below the least of these. The weights (n_levels,) sum to 1, or to less where the dose is
+    below the least level; ``None`` if the levels say nothing of these doses.
 
     Examples
     --------
@@ -105,25 +86,9 @@ def compose(
 ) -> NDArray[np.float64] | None:
     """Change under a condition: as it was measured, or the sum of the changes under its members.
 
-    Parameters
-    ----------
-    doses
-        Doses of the single perturbations, (n_perturbations,).
-    measured
-        Change under doses at which perturbations were measured together; ``None`` where they were not.
-    names
-        Names of the single perturbations.
-    where
-        Of which training cells a member was looked for, for the message.
-
-    Returns
-    -------
-    The change; ``None`` for the control, under which nothing changes.
-
-    Raises
-    ------
-    ValueError
-        If a perturbation that has to be added was not measured alone.
+    ``measured`` gives the change under doses (n_perturbations,) at which perturbations were measured together, or
+    ``None`` where they were not. The change is ``None`` for the control. A `ValueError` names members that were not
+    measured alone, and ``where``, the training cells among which they were looked for.
     """
     row = np.asarray(doses, dtype=np.float64)
     members = np.flatnonzero(row).tolist()
@@ -151,18 +116,9 @@ def composed_weights(
     names: Sequence[str],
     where: str = "",
 ) -> NDArray[np.float64]:
-    """Weights of measured conditions, whose weighted sum is the change under any doses.
+    """Weights (n_levels,) of measured conditions, whose weighted sum is the change under any doses; 0 for the control.
 
-    Parameters
-    ----------
-    levels
-        Doses of the single perturbations in each measured condition, (n_levels, n_perturbations).
-    doses, names, where
-        As of :func:`compose`.
-
-    Returns
-    -------
-    Array of shape (n_levels,); zero for the control.
+    ``levels`` are the doses in each measured condition, (n_levels, n_perturbations); the rest is as of :func:`compose`.
     """
     levels = np.asarray(levels, dtype=np.float64)
 

@@ -53,30 +53,12 @@ class Condition(NamedTuple):
 def read_conditions(
     labels: pd.Series, labelling: Labelling, doses: pd.Series | None = None, *, where: tuple[str, str | None]
 ) -> tuple[list[Condition], NDArray[np.int64]]:
-    """Conditions of cells.
+    """Conditions that occur, sorted by label and doses, and the code of each cell; -1 where its label is not assigned.
 
-    Parameters
-    ----------
-    labels
-        Label of each cell.
-    labelling
-        How labels are written.
-    doses
-        Dose of each cell: a number for all members of its label, or text with one number for each member, joined as
-        the members are and in their order (``"10+0.5"``). 1 for perturbed cells without. Those of controls do not
-        matter.
-    where
-        Columns of the labels and of the doses, for messages.
-
-    Returns
-    -------
-    The conditions that occur, sorted by label and doses, and the code of each cell; -1 where its label is missing or
-    not assigned.
-
-    Raises
-    ------
-    ValueError
-        If a dose is not a finite number of at least 0, or there are not as many doses as members.
+    The dose of a cell is a number for all members of its label, or text with one number for each member, joined as the
+    members are and in their order (``"10+0.5"``); it is 1 without, and those of controls do not matter. A `ValueError`
+    says if one is not a finite number of at least 0, or there are not as many as members; ``where`` names the columns
+    of labels and doses in it.
     """
     text = text_labels(labels)
     codes_of_doses, values = (np.zeros(len(text), dtype=np.int64), np.array([1.0], dtype=object))
@@ -137,28 +119,11 @@ def encode_conditions(
     labelling: Labelling,
     doses: Sequence[Dose | Sequence[float] | None] | None = None,
 ) -> NDArray[np.float32]:
-    """Doses of the single perturbations in each label.
+    """Doses of the single perturbations in each label, (n_conditions, n_perturbations); 0 for the control.
 
-    Parameters
-    ----------
-    labels
-        Labels, one per condition.
-    vocabulary
-        Known single perturbations, in the order of the columns.
-    labelling
-        How labels are written.
-    doses
-        Dose of each condition: one for all members, or one for each, by name or in the order of the canonical label.
-        1 without.
-
-    Returns
-    -------
-    Array of shape (n_conditions, n_perturbations). Rows of the control are zero.
-
-    Raises
-    ------
-    ValueError
-        If a label holds a perturbation outside the vocabulary, or doses do not go with its members.
+    Columns are in the order of ``vocabulary``. A dose is one for all members, or one for each, by name or in the order
+    of the canonical label; 1 without. A `ValueError` names what is outside the vocabulary, and doses that do not go
+    with the members.
     """
     column = {name: index for index, name in enumerate(vocabulary)}
     unknown = [member for member in labelling.vocabulary(labels) if member not in column]
@@ -179,20 +144,7 @@ def encode_conditions(
 
 
 def member_doses(members: Sequence[str], dose: Dose | Sequence[float] | None) -> tuple[float, ...]:
-    """Dose of each member of a label.
-
-    Parameters
-    ----------
-    members
-        Single perturbations of a label.
-    dose
-        One for all members, or one for each, by name or in order; 1 if ``None``.
-
-    Raises
-    ------
-    ValueError
-        If the doses are not those of the members.
-    """
+    """Dose of each member of a label, from one for all, or one for each by name or in order; 1 if ``None``."""
     if dose is None:
         return (1.0,) * len(members)
     if isinstance(dose, Mapping):
@@ -211,20 +163,9 @@ def member_doses(members: Sequence[str], dose: Dose | Sequence[float] | None) ->
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ScreenLabels:
-    """Labels of the cells of a screen.
+    """Labels of the cells of a screen: ``cells`` are their positions, in ascending order.
 
-    Attributes
-    ----------
-    cells
-        Positions of the cells, in ascending order.
-    condition
-        Code of the condition of each.
-    conditions
-        The conditions, by their code.
-    context
-        Context of each, as text; empty without.
-    labelling
-        How labels are written.
+    ``condition`` is the code of each cell in ``conditions``, and ``context`` its context as text, empty without.
     """
 
     cells: NDArray[np.int64]
@@ -272,23 +213,8 @@ def read_screen(
 ) -> ScreenLabels:
     """Labels of the cells of a screen, checked; cells whose label or context is missing are left out.
 
-    Parameters
-    ----------
-    adata
-        Annotated data.
-    perturbation_key, context_key, dose_key
-        Columns of ``adata.obs``.
-    control, delimiter
-        How labels are written, as in :meth:`Labelling.of`.
-    cells
-        Positions of the cells to read, or a mask; all if ``None``.
-
-    Raises
-    ------
-    KeyError
-        If a column does not exist.
-    ValueError
-        If there is no control cell or no perturbed one, or a dose is not a number.
+    Only ``cells`` are read, given by position or as a mask; all if ``None``. A `KeyError` names a missing column, and a
+    `ValueError` says if there is no control cell or no perturbed one, or a dose is not a number.
     """
     for key in (perturbation_key, context_key, dose_key):
         if key is not None and key not in adata.obs:

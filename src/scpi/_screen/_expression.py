@@ -37,20 +37,10 @@ def prepare_expression(
     log_base: float | None,
     name: str = "values",
 ) -> Expression:
-    """Give a test what it takes.
+    """Give a test what it takes, from counts or log-normalised expression, cells x genes, of any kind.
 
-    Parameters
-    ----------
-    values
-        Cells x genes, of any kind: counts, or log-normalised expression.
-    takes
-        What the test takes.
-    transform
-        With "auto", counts become log-normalised expression for a test that takes it.
-    log_base
-        Base of the logarithm if it is known from elsewhere.
-    name
-        What an error message calls the values.
+    With ``transform="auto"``, counts become log-normalised expression for a test that takes it. ``log_base`` is the
+    base of the logarithm if it is known from elsewhere, and ``name`` what messages call the values.
     """
     if takes == "counts":
         counts = check_counts(values, name=name)

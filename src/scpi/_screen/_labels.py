@@ -27,14 +27,8 @@ class Labelling:
     A label is compared with the controls as a whole before it is split, so that a control may contain the delimiter.
     Members of a combination may stand in any order, with spaces around them, more than once, and beside the control:
     ``"B + A"``, ``"A+B"``, ``"A+B+A"`` and ``"A+control+B"`` are one condition. A label with a member that is not
-    assigned is not assigned.
-
-    Attributes
-    ----------
-    controls
-        Labels of unperturbed cells; the first one is the name that all of them get.
-    delimiter
-        What separates the members of a combination; ``None`` if there are no combinations.
+    assigned is not assigned. The first of the ``controls`` is the name that all of them get; the ``delimiter`` is
+    ``None`` if there are no combinations.
     """
 
     controls: tuple[str, ...]
@@ -44,17 +38,8 @@ class Labelling:
     def of(cls, control: Control | Sequence[Control] = "control", delimiter: str | None = "+") -> Labelling:
         """Make a labelling from what users pass as ``control`` and ``delimiter``.
 
-        Parameters
-        ----------
-        control
-            Label or labels of unperturbed cells. Numbers and booleans stand for their text.
-        delimiter
-            What separates the members of a combination; ``None`` if there are no combinations.
-
-        Raises
-        ------
-        ValueError
-            If there is no control, a control is empty, or the delimiter is empty.
+        Numbers and booleans stand for their text. A `ValueError` says if there is no control, or one or the delimiter
+        is empty.
         """
         given = [control] if isinstance(control, Control) or not hasattr(control, "__iter__") else list(control)
         controls = tuple(dict.fromkeys(text for value in given for text in spellings(value)))
@@ -74,13 +59,7 @@ class Labelling:
         return self.controls[0]
 
     def parts(self, label: Any) -> list[str]:
-        """Members of a label as they are written, in their order, controls included.
-
-        Parameters
-        ----------
-        label
-            Label of a cell.
-        """
+        """Members of a label as they are written, in their order, controls included."""
         text = "" if pd.isna(label) else str(label).strip()
         if self.delimiter is None or text in self.controls:
             return [text] if text else []
@@ -90,23 +69,11 @@ class Labelling:
         return [part for part in parts if part]
 
     def members(self, label: Any) -> tuple[str, ...]:
-        """Single perturbations of a label, sorted, without the controls and without repeats.
-
-        Parameters
-        ----------
-        label
-            Label of a cell. A control and a label that is not assigned have no members.
-        """
+        """Single perturbations of a label, sorted, once each; none of a control or where it is not assigned."""
         return self._parse(label) or ()
 
     def canonical(self, label: Any) -> str:
-        """The one spelling of a label: members sorted and joined, the control, or ``""`` where it is not assigned.
-
-        Parameters
-        ----------
-        label
-            Label of a cell.
-        """
+        """The one spelling of a label: members sorted and joined, the control, or ``""`` where it is not assigned."""
         members = self._parse(label)
         if members is None:
             return ""
@@ -121,17 +88,9 @@ class Labelling:
         return sorted({member for label in labels for member in self.members(label)})
 
     def read(self, labels: pd.Categorical) -> pd.Categorical:
-        """Canonical label of every cell.
+        """Canonical label of every cell, from labels as text; -1 where one is missing or not assigned.
 
-        Parameters
-        ----------
-        labels
-            Label of each cell, as text; a missing one has the code -1.
-
-        Returns
-        -------
-        Canonical labels. The categories are those that occur: the control, then perturbations by their number of
-        members and name. A label that is missing or not assigned has the code -1.
+        The categories are those that occur: the control, then perturbations by their number of members and name.
         """
         used = np.unique(labels.codes[labels.codes >= 0])
         spelling = {int(code): self.canonical(labels.categories[code]) for code in used}
@@ -159,16 +118,6 @@ class Labelling:
         """Warn of combinations that may be the name of one perturbation, such as the drug "(+)-JQ1".
 
         They look so if, in a screen with single perturbations, their members occur in no other label.
-
-        Parameters
-        ----------
-        labels
-            Labels of the screen.
-
-        Warns
-        -----
-        UserWarning
-            If there are such labels.
         """
         members = {label: self.members(label) for label in dict.fromkeys(map(self.canonical, labels))}
         counts = Counter(member for found in members.values() for member in found)
@@ -185,17 +134,9 @@ class Labelling:
 
 
 def text_labels(values: pd.Series) -> pd.Categorical:
-    """Labels of cells as text.
+    """Labels of cells, of any type, as text; a missing one has the code -1.
 
-    Parameters
-    ----------
-    values
-        Label of each cell, of any type.
-
-    Returns
-    -------
-    The labels. The categories are those that occur, in the order of a categorical or else sorted; a missing label has
-    the code -1.
+    The categories are those that occur, in the order of a categorical or else sorted.
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
         used = values.cat.remove_unused_categories().cat

@@ -23,29 +23,12 @@ def is_stored(values: Any) -> bool:
 
 
 def as_matrix(values: Any, *, name: str = "values") -> Any:
-    """Read a matrix of any kind into memory.
+    """Read rows x columns of any kind into memory: a canonical :class:`scipy.sparse.csr_matrix` or an array.
 
     Libraries such as illico, numba and torch take the classes of NumPy and SciPy alone, not the subclasses that anndata
     makes for its views, and a computation on the stored values of a sparse matrix is wrong where an entry is stored
-    twice.
-
-    Parameters
-    ----------
-    values
-        Rows x columns: anything that NumPy reads, a sparse matrix or array of any format, a view of anndata, or a matrix
-        that is not in memory.
-    name
-        What an error message calls it.
-
-    Returns
-    -------
-    A :class:`scipy.sparse.csr_matrix` with sorted indices and no entry twice, or a :class:`numpy.ndarray`. It is the
-    object that was given, or shares its numbers, where it has that form; what was given is never changed.
-
-    Raises
-    ------
-    ValueError
-        If there is no matrix.
+    twice. The indices of the CSR matrix are sorted. What was given is returned, or its numbers are shared, where it has
+    that form, and is never changed. ``name`` is what the `ValueError` for ``None`` calls it.
     """
     if values is None:
         msg = f"`{name}` is empty: name the layer to use with `layer=`."
@@ -56,19 +39,7 @@ def as_matrix(values: Any, *, name: str = "values") -> Any:
 
 
 def row_blocks(values: Any, n_rows: int) -> Iterator[tuple[slice, Any]]:
-    """Read a matrix of any kind a few rows at a time.
-
-    Parameters
-    ----------
-    values
-        Rows x columns, as for :func:`as_matrix`.
-    n_rows
-        Maximum number of rows of a block.
-
-    Yields
-    ------
-    The rows, and their values as :func:`as_matrix` gives them.
-    """
+    """Read a matrix of any kind ``n_rows`` rows at a time: the rows, and their values as of :func:`as_matrix`."""
     # Rows of other sparse formats are slow to take, and some have none
     source = values if is_stored(values) else as_matrix(values)
     for start in range(0, source.shape[0], n_rows):

@@ -26,10 +26,7 @@ _CONTROLS = re.compile(
 def condition_namer(reference: str | None) -> Callable[[str], str]:
     """Function that gives a label the one name of its condition, where its parts can be members of a combination.
 
-    Parameters
-    ----------
-    reference
-        Group that others are compared with. It is left out of a combination if its name says that it is a control.
+    The reference, with which others are compared, is left out of a combination if its name says that it is a control.
     """
     is_control = reference is not None and _CONTROLS.search(reference) is not None
     labelling = Labelling((reference,) if is_control and reference is not None else (), _DELIMITER)
@@ -46,21 +43,7 @@ def condition_namer(reference: str | None) -> Callable[[str], str]:
 def merge_spellings(labels: pd.Categorical, reference: str | None = None) -> pd.Categorical:
     """Merge the labels of one condition: "A+B" with "B+A", and next to a control also "A+control" with "A".
 
-    Parameters
-    ----------
-    labels
-        Label of each cell, as text; a missing one has the code -1.
-    reference
-        Group that others are compared with; `None` without one.
-
-    Returns
-    -------
-    The labels. Those that occur in one spelling keep it; those of several have the members in order.
-
-    Warns
-    -----
-    UserWarning
-        If labels are merged.
+    Labels that occur in one spelling keep it; those of several have the members in order, and a warning lists them.
     """
     name = condition_namer(reference)
     found = [name(label) for label in labels.categories]
@@ -73,30 +56,14 @@ def merge_spellings(labels: pd.Categorical, reference: str | None = None) -> pd.
 
 
 def rename_labels(labels: pd.Categorical, names: Sequence[str]) -> pd.Categorical:
-    """Give labels other names, of which several may be the same.
-
-    Parameters
-    ----------
-    labels
-        Label of each cell.
-    names
-        New name of each category, "" where its cells have no label.
-    """
+    """Give the categories other names, of which several may be the same, or "" where cells have no label."""
     order = pd.Index([name for name in dict.fromkeys(names) if name], dtype=object)
     codes = np.append(order.get_indexer(pd.Index(names, dtype=object)), -1)
     return pd.Categorical.from_codes(codes[labels.codes], categories=order)
 
 
 def merged_spellings(labels: Iterable[str], names: Iterable[str]) -> set[str]:
-    """Names that several labels have, with a warning that lists these labels.
-
-    Parameters
-    ----------
-    labels
-        Labels that occur.
-    names
-        Name of the condition of each; "" where there is none.
-    """
+    """Names that several labels have, with a warning that lists these labels; "" is no name."""
     by_name: dict[str, list[str]] = {}
     for label, name in zip(labels, names, strict=True):
         by_name.setdefault(name, []).append(str(label))
@@ -111,18 +78,8 @@ def merged_spellings(labels: Iterable[str], names: Iterable[str]) -> set[str]:
 def find_label(given: Any, known: Iterable[str], reference: str | None = None) -> str:
     """A label as it stands in the data: numbers as text, and the members of a combination in any order.
 
-    Parameters
-    ----------
-    given
-        Label that a user names, of any type.
-    known
-        Labels of the data.
-    reference
-        Group that others are compared with; `None` without one.
-
-    Returns
-    -------
-    The label of the data, or the text of what was given where there is none.
+    It is the text of what was given where the data has no such label. ``reference`` is the group that others are
+    compared with.
     """
     known = list(known)
     for text in spellings(given):

@@ -55,25 +55,9 @@ def split_cells(
     """Divide the cells of every stratum at random into training, validation and test sets.
 
     Every stratum keeps at least one cell for training. Controls are a stratum like any other, so that no control cell
-    serves in two sets.
-
-    Parameters
-    ----------
-    strata
-        Code of the stratum of each cell.
-    train_size
-        Fraction of the cells of a stratum for training.
-    validation_size
-        Fraction for validation; all that is not for training if ``None``. What is left is the test set.
-    held_out
-        Cells that go to the test set whatever the fractions.
-    rng
-        Generator of the permutations.
-
-    Raises
-    ------
-    ValueError
-        If the fractions are not between 0 and 1, or sum to more than 1.
+    serves in two sets. The sizes are fractions of the cells of a stratum; all that is not for training is for
+    validation if ``validation_size`` is ``None``, and what is left is the test set, as are the cells ``held_out``. A
+    `ValueError` says if the fractions are not between 0 and 1, or sum to more than 1.
     """
     validation_size = 1.0 - train_size if validation_size is None else validation_size
     if not 0 < train_size <= 1 or not 0 <= validation_size <= 1 or train_size + validation_size > 1 + 1e-9:
@@ -104,23 +88,8 @@ def leave_out(
 ) -> Split:
     """Leave perturbed cells out, and set a fraction of the controls of their contexts aside.
 
-    Parameters
-    ----------
-    labels
-        Labels of the cells.
-    name
-        What is left out.
-    test
-        Whether each of the labelled cells is left out.
-    reference_share
-        Fraction of the controls that is set aside; with 0 all of them are both learned from and compared with.
-    rng
-        Generator of the choice.
-
-    Raises
-    ------
-    ValueError
-        If a context of the test cells has too few controls.
+    ``test`` is whether each of the labelled cells is left out. With a ``reference_share`` of 0 all controls are both
+    learned from and compared with. A `ValueError` names a context of the test cells that has too few.
     """
     concerned = np.isin(labels.context, np.unique(labels.context[test])) & labels.is_control
     reference = concerned & draw_fraction(concerned, labels.context, reference_share, rng)
@@ -142,19 +111,7 @@ def leave_out(
 def draw_fraction(
     among: NDArray[np.bool_], strata: NDArray[Any], fraction: float, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """A fraction of the cells of each stratum, at random.
-
-    Parameters
-    ----------
-    among
-        Cells that may be drawn.
-    strata
-        Stratum of each cell.
-    fraction
-        Fraction to draw.
-    rng
-        Generator of the choice.
-    """
+    """A fraction of the cells of each stratum, at random, among those that may be drawn."""
     drawn = np.zeros(len(among), dtype=bool)
     for name in np.unique(strata[among]):
         own = np.flatnonzero(among & (strata == name))

@@ -17,19 +17,7 @@ _HOOKS = ("setup_anndata", "train", "predict")
 def check_models(task: Task, models: Mapping[str, ModelSpec], *, seed: int) -> None:
     """Set up and build every model once, and see whether its ``train`` takes its arguments.
 
-    Parameters
-    ----------
-    task
-        The screen, and how models are set up.
-    models
-        Models by name.
-    seed
-        Seed of networks.
-
-    Raises
-    ------
-    ValueError
-        If a model cannot be trained; the message names all such models.
+    A `ValueError` names all models that cannot be trained.
     """
     problems = {name: _problem(task, spec, seed) for name, spec in models.items()}
     found = [f"{name!r}: {problem}" for name, problem in problems.items() if problem]

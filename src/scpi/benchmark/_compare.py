@@ -88,13 +88,7 @@ def compare_predictions(
     _, reference = divide_controls(controls, reference_cells, np.random.default_rng(seed))
     options: dict[str, Any] = {"metrics": chosen, "n_cells": n_cells, "n_components": n_components}
     tables = [
-        model.evaluate(
-            perturbation=wanted,
-            indices=cells,
-            reference_cells=reference_cells,
-            rng=seed,
-            **options,
-        )
+        model.evaluate(perturbation=wanted, indices=cells, reference_cells=reference_cells, rng=seed, **options)
         .reset_index()
         .assign(model=name)
         for name, model in models.items()

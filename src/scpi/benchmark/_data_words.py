@@ -19,14 +19,8 @@ if TYPE_CHECKING:
 class DataWords:
     """Hashes of the parts of the data that models read, each taken once.
 
-    Parameters
-    ----------
-    data
-        The screen, before models are set up with it.
-    setup
-        Arguments of ``setup_anndata`` that all models get.
-    layer
-        Layer that predictions are compared on.
+    ``setup`` holds the arguments of ``setup_anndata`` that all models get, and ``layer`` is the one that predictions
+    are compared on. The data is the screen before models are set up with it.
     """
 
     def __init__(self, data: AnnData, setup: Mapping[str, Any], layer: str | None) -> None:
@@ -34,13 +28,7 @@ class DataWords:
         self._known: dict[tuple[str, str | None], Any] = {}
 
     def of(self, spec: ModelSpec | None) -> dict[str, Any]:
-        """Hashes of what a model reads and is compared with.
-
-        Parameters
-        ----------
-        spec
-            The model, and how it is set up; ``None`` for what all models share.
-        """
+        """Hashes of what a model reads and is compared with; of what all models share if ``None``."""
         own = {} if spec is None else dict(spec.setup)
         named = {value for value in (self._setup | own).values() if isinstance(value, str)} | {Key.varm.GENE_SETS}
         layers = {self._layer} if spec is None else {self._layer, spec.layer or self._layer}

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._quiet import quiet_lightning
 from scpi._scoring._conventions import N_CELLS, N_COMPONENTS
 from scpi._scoring._metrics import check_metrics
 from scpi._scoring._noise_ceiling import CEILING, PERFECT
@@ -18,7 +19,6 @@ from scpi._sequence import as_list
 from scpi._slots import listed
 from scpi.benchmark._check_models import check_models
 from scpi.benchmark._model_spec import ModelSpec
-from scpi.benchmark._quiet import quiet_lightning
 from scpi.benchmark._run import Run
 from scpi.benchmark._task import make_tasks
 

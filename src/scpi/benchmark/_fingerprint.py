@@ -16,42 +16,20 @@ import pandas as pd
 from scipy import sparse
 
 _N_BYTES = 16
+_RELEASED = frozenset({"scpi", "scvi", "torch", "lightning", "builtins", "abc"})
 
 
 def fingerprint(value: Any) -> str:
-    """Hash of a value by its content: the same word in another process, and another one for other content.
+    """Hash of a value by its content: 32 hexadecimal digits, which are the same in another process.
 
-    Parameters
-    ----------
-    value
-        Numbers, text, arrays, tables, sparse matrices, classes and functions, collections of these, or anything that can
-        be pickled. The order of a mapping does not matter.
-
-    Returns
-    -------
-    A word of 32 hexadecimal digits.
-
-    Raises
-    ------
-    TypeError
-        If a value can neither be described nor pickled.
+    The value is made of numbers, text, arrays, tables, sparse matrices, classes and functions, collections of these, or
+    anything that can be pickled; else there is a `TypeError`. The order of a mapping does not matter.
     """
     return _hash(json.dumps(describe(value), sort_keys=True).encode())
 
 
 def describe(value: Any) -> Any:
-    """A value as JSON can hold it, with the hash of what is large.
-
-    Parameters
-    ----------
-    value
-        What :func:`fingerprint` takes.
-
-    Raises
-    ------
-    TypeError
-        If a value can neither be described nor pickled.
-    """
+    """What :func:`fingerprint` takes, as JSON can hold it, with the hash of what is large."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
@@ -106,14 +84,7 @@ def _of_code(value: Any) -> Any:
 
 def _is_own(module: str | None) -> bool:
     """Whether code may change without a new version: that of scripts and notebooks."""
-    return module is not None and module.partition(".")[0] not in {
-        "scpi",
-        "scvi",
-        "torch",
-        "lightning",
-        "builtins",
-        "abc",
-    }
+    return module is not None and module.partition(".")[0] not in _RELEASED
 
 
 def _source(value: Any) -> str:

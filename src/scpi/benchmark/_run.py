@@ -32,20 +32,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Run:
-    """A model on a split with a seed, or the noise ceiling of the split where there is no model.
+    """A model on a split with a seed, or the noise ceiling of the split where there is no model (``spec`` is ``None``).
 
-    Attributes
-    ----------
-    name
-        Name of the model in the table.
-    spec
-        The model, and how it is trained; ``None`` for the noise ceiling.
-    task
-        The split, and what is asked of it.
-    seed
-        Seed of the training.
-    out, predictions
-        Folders for the scores and the predicted cells; neither is kept if ``None``.
+    The scores are kept in the folder ``out``, and the predicted cells in ``predictions``; neither if ``None``.
     """
 
     name: str

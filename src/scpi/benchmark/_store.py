@@ -20,15 +20,7 @@ _LONGEST = 60
 
 
 def file_stem(*words: object, fingerprint: str) -> str:
-    """A name for a file that tells a reader what it is, and is that of one fingerprint alone.
-
-    Parameters
-    ----------
-    words
-        What to show of the result.
-    fingerprint
-        Word for all that the result depends on.
-    """
+    """A name for a file that shows a reader what it is, and is that of one fingerprint alone."""
     readable = "_".join(
         "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in str(w)) for w in words
     )
@@ -38,17 +30,8 @@ def file_stem(*words: object, fingerprint: str) -> str:
 def read_result(path: Path, fingerprint: str) -> pd.DataFrame | None:
     """A table of scores that was kept, or ``None`` if there is none that can be read.
 
-    Parameters
-    ----------
-    path
-        File of the result.
-    fingerprint
-        Word for all that the result depends on, which the file repeats.
-
-    Warns
-    -----
-    UserWarning
-        If there is a file, but not a result with this fingerprint: the result is then computed again.
+    The file repeats the fingerprint of all that the result depends on. A warning says if it is not the result with this
+    one: it is then computed again.
     """
     if not path.is_file():
         return None
@@ -64,17 +47,7 @@ def read_result(path: Path, fingerprint: str) -> pd.DataFrame | None:
 
 
 def write_result(path: Path, table: pd.DataFrame, made_by: Mapping[str, Any]) -> None:
-    """Keep a table of scores, and what it comes from.
-
-    Parameters
-    ----------
-    path
-        File of the result.
-    table
-        Scores.
-    made_by
-        Model, settings and versions, as JSON can hold them.
-    """
+    """Keep a table of scores, and the model, settings and versions that made it, as JSON can hold them."""
     content = {"made_by": dict(made_by), "scores": table.to_dict(orient="list")}
     with replaced(path) as scratch:
         scratch.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -82,12 +55,9 @@ def write_result(path: Path, table: pd.DataFrame, made_by: Mapping[str, Any]) ->
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """Give a scratch file that takes the place of ``path`` if the block succeeds, and is deleted if it does not.
+    """Give a scratch file that replaces ``path`` if the block succeeds, and is deleted if it does not.
 
-    Parameters
-    ----------
-    path
-        File to write; its folder is made.
+    The folder is made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # In the same folder, where a move is a rename

@@ -46,26 +46,9 @@ class Asked(NamedTuple):
 class Task:
     """A split of a screen, and how predictions of it are scored.
 
-    Attributes
-    ----------
-    data
-        The screen; its cells are named by their position.
-    x
-        Expression on which predictions are compared, CSR or dense.
-    words
-        Hashes of the parts of the screen.
-    labels
-        Labels of its cells.
-    setup
-        Arguments of ``setup_anndata`` that all models get.
-    layer
-        Entry of ``layers`` on which predictions are compared.
-    metrics
-        Names of metrics.
-    n_cells, n_components
-        How predictions are compared.
-    split
-        Cells to learn from and to predict.
+    The cells of ``data`` are named by their position. ``x`` is the expression in ``layer`` on which predictions are
+    compared, CSR or dense, and ``words`` are hashes of the parts of the data. All models get the ``setup`` for
+    ``setup_anndata``.
     """
 
     data: AnnData
@@ -208,23 +191,10 @@ def make_tasks(
     n_cells: int,
     n_components: int | None,
 ) -> list[Task]:
-    """Read and check a screen, and say what is asked of its splits.
+    """Read and check a screen, which is not written to, and say what is asked of its splits.
 
-    Parameters
-    ----------
-    adata
-        The screen, which is not written to.
-    splits
-        Divisions of its cells, or one.
-    setup, layer, metrics, n_cells, n_components
-        As in :class:`Task`.
-
-    Raises
-    ------
-    KeyError
-        If a column or layer does not exist.
-    ValueError
-        If there is no split, ``n_cells`` or ``n_components`` is too small, or the expression is not log-normalised.
+    A `KeyError` says if a column or layer does not exist, and a `ValueError` if there is no split, ``n_cells`` or
+    ``n_components`` is too small, or the expression is not log-normalised.
     """
     given = as_list(splits)
     if not given:

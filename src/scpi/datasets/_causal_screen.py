@@ -11,23 +11,14 @@ from anndata import AnnData
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
-from scpi.datasets._labels import conditions
+from scpi.datasets._labels import conditions, repeat_conditions
 from scpi.datasets._scm import GraphKind, Mechanism, check_choice, draw_graph, propagate
+from scpi.datasets._simulated import check_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Mixing = Literal["identity", "random"]
-
-
-def _check_sizes(n_factors: int, n_genes: int, n_cells: int, n_control: int) -> None:
-    for name, value in {"n_factors": n_factors, "n_cells": n_cells, "n_control": n_control}.items():
-        if value < 1:
-            msg = f"`{name}` must be at least 1, but is {value}."
-            raise ValueError(msg)
-    if n_genes < n_factors:
-        msg = f"`n_genes` ({n_genes}) must be at least `n_factors` ({n_factors}), or the factors cannot be identified."
-        raise ValueError(msg)
 
 
 def _draw_mixing(kind: Mixing, n_factors: int, n_genes: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -121,11 +112,12 @@ def causal_screen(
     2
     """
     n_control = 2 * n_cells if n_control is None else n_control
-    _check_sizes(n_factors, n_genes, n_cells, n_control)
-    check_choice(mechanism, Mechanism, "mechanism")
-    if not 0 <= edge_probability <= 1:
-        msg = f"`edge_probability` must be between 0 and 1, but is {edge_probability}."
+    check_numbers("at least 1", lambda x: x >= 1, n_factors=n_factors, n_cells=n_cells, n_control=n_control)
+    check_numbers("between 0 and 1", lambda x: (x >= 0) & (x <= 1), edge_probability=edge_probability)
+    if n_genes < n_factors:
+        msg = f"`n_genes` ({n_genes}) must be at least `n_factors` ({n_factors}), or the factors cannot be identified."
         raise ValueError(msg)
+    check_choice(mechanism, Mechanism, "mechanism")
     generator = as_generator(rng)
     weights, order = draw_graph(
         n_factors, kind=graph, edge_probability=edge_probability, weight_range=weight_range, rng=generator
@@ -135,20 +127,15 @@ def causal_screen(
     names = [f"P{i}" for i in range(n_factors)]
 
     labels, design = conditions(names, doubles=doubles)
-    sizes = np.full(len(labels), n_cells)
-    sizes[0] = n_control
-    condition = np.repeat(np.arange(len(labels)), sizes)
+    condition = repeat_conditions(labels, n_cells, n_control)
     exogenous = generator.standard_normal((len(condition), n_factors))
     shifts = np.zeros((len(labels), n_factors))
     shifts[:, targets] = shift * design
-    causal = propagate(exogenous + shifts[condition], weights, order, mechanism)
+    causal = propagate(exogenous + shifts[condition.codes], weights, order, mechanism)
 
     adata = AnnData(
         (causal @ loadings).astype(np.float32),
-        obs=pd.DataFrame(
-            {Key.obs.PERTURBATION: pd.Categorical.from_codes(condition, categories=pd.Index(labels))},
-            index=[f"cell{i}" for i in range(len(condition))],
-        ),
+        obs=pd.DataFrame({Key.obs.PERTURBATION: condition}, index=[f"cell{i}" for i in range(len(condition))]),
         var=pd.DataFrame(index=[f"gene{i}" for i in range(n_genes)]),
     )
     adata.obsm[Key.obsm.EXOGENOUS] = exogenous

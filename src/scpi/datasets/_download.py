@@ -42,16 +42,10 @@ def _quiet_pooch() -> Iterator[None]:
 
 
 def fetch(file: RemoteFile, *, base_url: str | None = None, progressbar: bool = False) -> Path:
-    """Return the path of a file, and download it if it is not cached.
+    """Return the path of a file, and download it if it is not cached, or cached with a wrong hash.
 
-    A cached file with a wrong hash is downloaded again.
-
-    Raises
-    ------
-    ConnectionError
-        If the file cannot be downloaded.
-    ValueError
-        If the downloaded file is not the published one. It is then not cached.
+    A `ConnectionError` says if it cannot be downloaded, and a `ValueError` if the downloaded file is not the published
+    one, which is then not cached.
     """
     import pooch
 

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from scipy import sparse
 
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._slots import result_params
-from scpi.datasets._program_draw import draw_activities, draw_programs, shares_of_total
-from scpi.datasets._splat_draw import check_numbers
+from scpi.datasets._program_draw import draw_activities, draw_overdispersed, draw_programs, shares_of_total
+from scpi.datasets._simulated import check_numbers, numbered, simulated
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 # Number of values that are drawn at once
 _BLOCK = 1 << 20
@@ -149,20 +153,13 @@ def gene_programs(
     blocks = []
     for rows in np.array_split(np.arange(n_cells), -(-n_cells * n_genes // _BLOCK)):
         mean = depths[rows, None] * shares_of_total(base + shift[batch[rows]] + activity[rows] @ weights)
-        if dispersion > 0:
-            mean = generator.gamma(1.0 / dispersion, dispersion * mean)
-        blocks.append(sparse.csr_matrix(generator.poisson(mean), dtype=np.float32))
+        blocks.append(draw_overdispersed(mean, dispersion, generator))
 
-    programs, batches = (
-        [f"{what}{i + 1}" for i in range(n)] for what, n in (("Program", n_programs), ("Batch", n_batches))
-    )
-    cells = [f"Cell{i + 1}" for i in range(n_cells)]
-    adata = AnnData(
+    programs, batches = numbered("Program", n_programs), numbered("Batch", n_batches)
+    adata = simulated(
         sparse.vstack(blocks, format="csr"),
-        obs=pd.DataFrame(
-            {Key.obs.BATCH: pd.Categorical.from_codes(batch, batches), Key.obs.DEPTH: depths}, index=cells
-        ),
-        var=pd.DataFrame({Key.var.BASE_MEAN: np.exp(base)}, index=[f"Gene{i + 1}" for i in range(n_genes)]),
+        {Key.obs.BATCH: pd.Categorical.from_codes(batch, batches), Key.obs.DEPTH: depths},
+        {Key.var.BASE_MEAN: np.exp(base)},
     )
     adata.obsm[Key.obsm.PROGRAMS] = pd.DataFrame(activity, index=adata.obs_names, columns=programs)
     adata.varm[Key.varm.PROGRAMS] = pd.DataFrame(weights.T, index=adata.var_names, columns=programs)

@@ -21,10 +21,7 @@ def hagai_2018(*, base_url: str | None = None, progressbar: bool = False) -> Ann
     and cached in ``scpi.settings.datasetdir``; each call temporarily needs another 3.6 GB there. It contains more time
     points and other genes than the file of scGen, which has only log-normalised values of 6,619 genes.
 
-    Parameters
-    ----------
-    %(base_url)s
-    %(progressbar)s
+    %(download_Parameters)s
 
     Returns
     -------
@@ -43,9 +40,7 @@ def hagai_2018(*, base_url: str | None = None, progressbar: bool = False) -> Ann
     `adata.obs['perturbation_original']`
         The labels of the file. Its other columns are kept.
 
-    Raises
-    ------
-    %(ConnectionError)s
+    %(download_Raises)s
     """
     return load_screen(
         "hagai_2018",

@@ -23,10 +23,7 @@ def kang_2018(*, base_url: str | None = None, progressbar: bool = False) -> AnnD
     is that of pertpy, hosted by scverse, which states no licence, 38 MB. It is downloaded once and cached in
     ``scpi.settings.datasetdir``.
 
-    Parameters
-    ----------
-    %(base_url)s
-    %(progressbar)s
+    %(download_Parameters)s
 
     Returns
     -------
@@ -41,9 +38,7 @@ def kang_2018(*, base_url: str | None = None, progressbar: bool = False) -> AnnD
     `adata.obs['perturbation_original']`
         The labels of the file, `ctrl` and `stim`. Its other columns are kept, among them `replicate`, the donor.
 
-    Raises
-    ------
-    %(ConnectionError)s
+    %(download_Raises)s
     """
     return load_screen(
         "kang_2018",

@@ -21,10 +21,7 @@ def nault_2021(*, base_url: str | None = None, progressbar: bool = False) -> Ann
     published with scVIDR, without immune cells. It is downloaded once and cached in ``scpi.settings.datasetdir``; each
     call temporarily needs another 2.6 GB there.
 
-    Parameters
-    ----------
-    %(base_url)s
-    %(progressbar)s
+    %(download_Parameters)s
 
     Returns
     -------
@@ -41,9 +38,7 @@ def nault_2021(*, base_url: str | None = None, progressbar: bool = False) -> Ann
     `adata.obs['perturbation_original']`
         The labels of the file. Its other columns are kept.
 
-    Raises
-    ------
-    %(ConnectionError)s
+    %(download_Raises)s
     """
     return load_screen(
         "nault_2021",

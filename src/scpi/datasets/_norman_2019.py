@@ -18,10 +18,7 @@ def norman_2019(*, base_url: str | None = None, progressbar: bool = False) -> An
     105 genes of K562 cells were activated (CRISPRa) alone and in 131 pairs. The file is that of scPerturb, 0.7 GB. It
     is downloaded once and cached in ``scpi.settings.datasetdir``.
 
-    Parameters
-    ----------
-    %(base_url)s
-    %(progressbar)s
+    %(download_Parameters)s
 
     Returns
     -------
@@ -34,8 +31,6 @@ def norman_2019(*, base_url: str | None = None, progressbar: bool = False) -> An
     `adata.obs['perturbation_original']`
         The labels of the file. Its other columns are kept.
 
-    Raises
-    ------
-    %(ConnectionError)s
+    %(download_Raises)s
     """
     return load_screen("norman_2019", base_url=base_url, progressbar=progressbar)

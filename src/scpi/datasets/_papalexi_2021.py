@@ -20,10 +20,7 @@ def papalexi_2021(*, base_url: str | None = None, progressbar: bool = False) -> 
     The file is that of scPerturb (the RNA of the pooled screen), 0.15 GB. It is downloaded once and cached in
     ``scpi.settings.datasetdir``.
 
-    Parameters
-    ----------
-    %(base_url)s
-    %(progressbar)s
+    %(download_Parameters)s
 
     Returns
     -------
@@ -36,9 +33,7 @@ def papalexi_2021(*, base_url: str | None = None, progressbar: bool = False) -> 
     `adata.obs['perturbation_original']`
         The labels of the file, one per guide, such as `STAT1g2`. Its other columns are kept.
 
-    Raises
-    ------
-    %(ConnectionError)s
+    %(download_Raises)s
     """
     return load_screen(
         "papalexi_2021",

@@ -13,9 +13,10 @@ from scpi._docs import fill
 from scpi._gene_sets import match_gene_sets, write_gene_sets
 from scpi._keys import Key
 from scpi._rng import as_generator
-from scpi.datasets._labels import CONTROL, DELIMITER, conditions
+from scpi.datasets._labels import CONTROL, DELIMITER, conditions, repeat_conditions
 from scpi.datasets._planted_effects import plan_effects
 from scpi.datasets._recover import recover_counts
+from scpi.datasets._simulated import check_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,14 +74,12 @@ def _choose_programs(
 
 
 def _thin(
-    counts: sparse.csr_matrix,
-    source: NDArray[np.int64],
-    condition: NDArray[np.int64],
+    thinned: sparse.csr_matrix,
+    condition: NDArray[np.integer],
     probability: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> sparse.csr_matrix:
-    """Keep each count of the source cells with the probability of its condition and gene."""
-    thinned = counts[source]
+    """Keep each count, in place, with the probability of the condition of its cell and of its gene."""
     row = np.repeat(condition, np.diff(thinned.indptr))
     kept = rng.binomial(thinned.data.astype(np.int64), probability[row, thinned.indices])
     thinned.data = kept.astype(np.float32)
@@ -180,24 +179,11 @@ def plant_screen(
     (7, 765)
     """
     n_control = 5 * n_cells if n_control is None else n_control
-    for name, value in {
-        "n_perturbations": n_perturbations,
-        "n_cells": n_cells,
-        "n_control": n_control,
-        "set_size": set_size,
-    }.items():
-        if value < 1:
-            msg = f"`{name}` must be at least 1, but is {value}."
-            raise ValueError(msg)
-    if n_decoy_sets < 0:
-        msg = f"`n_decoy_sets` must not be negative, but is {n_decoy_sets}."
-        raise ValueError(msg)
-    if not 0 <= interaction <= 1:
-        msg = f"`interaction` must be between 0 and 1, but is {interaction}."
-        raise ValueError(msg)
-    if not 0 < keep <= 1:
-        msg = f"`keep` must be above 0 and at most 1, but is {keep}."
-        raise ValueError(msg)
+    sizes = {"n_perturbations": n_perturbations, "n_cells": n_cells, "n_control": n_control, "set_size": set_size}
+    check_numbers("at least 1", lambda x: x >= 1, **sizes)
+    check_numbers("at least 0", lambda x: x >= 0, n_decoy_sets=n_decoy_sets)
+    check_numbers("between 0 and 1", lambda x: (x >= 0) & (x <= 1), interaction=interaction)
+    check_numbers("above 0 and at most 1", lambda x: (x > 0) & (x <= 1), keep=keep)
     cells = _default_cells() if adata is None else adata
     if not cells.var_names.is_unique:
         msg = "The names of the genes are not unique. Call `adata.var_names_make_unique()`."
@@ -212,16 +198,16 @@ def plant_screen(
     lfc, additive = effect_size * effects.lfc, effect_size * effects.additive_lfc
     kept = np.minimum(keep, 2.0 ** -lfc.max(axis=0))
 
-    sizes = np.full(len(labels), n_cells)
-    sizes[0] = n_control
-    condition = np.repeat(np.arange(len(labels)), sizes)
+    condition = repeat_conditions(labels, n_cells, n_control)
     source = generator.integers(cells.n_obs, size=len(condition))
     obs = cells.obs.iloc[source].copy()
     obs[Key.obs.SOURCE_CELL] = cells.obs_names[source].astype(str)
-    obs[Key.obs.PERTURBATION] = pd.Categorical.from_codes(condition, categories=pd.Index(labels))
+    obs[Key.obs.PERTURBATION] = condition
     obs.index = pd.Index([f"cell{i}" for i in range(len(condition))])
     screen = AnnData(
-        _thin(counts, source, condition, np.minimum(kept * 2.0**lfc, 1.0), generator), obs=obs, var=cells.var.copy()
+        _thin(counts[source], condition.codes, np.minimum(kept * 2.0**lfc, 1.0), generator),
+        obs=obs,
+        var=cells.var.copy(),
     )
     sets = {f"program_{name}": list(genes[program]) for name, program in zip(names, programs, strict=True)}
     for i in range(n_decoy_sets):

@@ -89,19 +89,10 @@ def plan_effects(
 ) -> Effects:
     """Draw a graph and loadings, and compute the log fold changes of all conditions.
 
-    Parameters
-    ----------
-    design
-        Conditions x perturbations: which perturbation is part of which condition. The first condition is the control,
-        followed by the single perturbations in their order.
-    programs
-        Indices of the genes of each factor, programs x genes. The first has the largest loading.
-    n_genes
-        Total number of genes.
-    interaction
-        Fraction of the response that is not linear.
-    rng
-        Generator.
+    ``design`` says which perturbation is part of which condition (conditions x perturbations): first the control, then
+    the single perturbations in their order. ``programs`` are the indices of the genes of each factor (programs x
+    genes), of which the first has the largest loading. ``interaction`` is the fraction of the response that is not
+    linear.
     """
     n = design.shape[1]
     direction = np.where(rng.permutation(n) % 2 == 0, 1.0, -1.0)

@@ -1,11 +1,11 @@
-"""Gene programs: their genes, their activities, and the resulting means."""
+"""Gene programs: their genes, their activities, and the resulting means and counts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special, stats
+from scipy import sparse, special, stats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,3 +52,10 @@ def draw_activities(
 def shares_of_total(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Expected fraction of each gene in the total count of its cell."""
     return np.asarray(special.softmax(logits, axis=1), dtype=np.float64)
+
+
+def draw_overdispersed(mean: NDArray[np.float64], dispersion: float, rng: np.random.Generator) -> sparse.csr_matrix:
+    r"""Draw counts with the variance :math:`\mu + \phi \mu^2`, which are Poisson distributed without dispersion."""
+    if dispersion > 0:
+        mean = rng.gamma(1.0 / dispersion, dispersion * mean)
+    return sparse.csr_matrix(rng.poisson(mean), dtype=np.float32)

@@ -131,23 +131,11 @@ def load_screen(
     amounts: Mapping[str, str] | None = None,
     layer: str | None = None,
 ) -> AnnData:
-    """Download a screen, and convert its labels and its matrix to the form that scpi uses.
+    """Download a screen of ``FILES``, and convert its labels and its matrix to the form that scpi uses.
 
-    Parameters
-    ----------
-    name
-        Key of ``FILES``.
-    base_url, progressbar
-        As in the loaders.
-    harmonise
-        Converts a label of the file to the label of scpi.
-    label
-        Column of the file that contains the labels.
-    names, amounts
-        Columns to write, with the columns of the file from which they are read: strings, and numbers that are 0 in the
-        control. Cells for which one of them is missing are removed.
-    layer
-        Layer that contains the counts, if they are not in ``X``.
+    ``harmonise`` converts a label in the column ``label`` of the file. ``names`` and ``amounts`` are columns to write,
+    by the columns of the file from which they are read: strings, and numbers that are 0 in the control. Cells for which
+    one of them is missing are removed. ``layer`` contains the counts, if they are not in ``X``.
     """
     from anndata import AnnData
 

@@ -33,12 +33,9 @@ def _unpack(path: Path, folder: Path) -> Path:
 
 @contextmanager
 def open_h5ad(path: Path) -> Iterator[AnnData]:
-    """Open an h5ad file in backed mode. A compressed file (`.gz`) is unpacked temporarily into its folder.
+    """Open an h5ad file in backed mode; a `ValueError` says if it is none.
 
-    Raises
-    ------
-    ValueError
-        If the file is not an h5ad file.
+    A compressed file (`.gz`) is unpacked temporarily into its folder.
     """
     from anndata import OldFormatWarning, read_h5ad
 
@@ -75,14 +72,9 @@ def _read_csr(stored: Any, rows: NDArray[np.bool_]) -> sparse.csr_matrix:
 
 
 def read_rows(matrix: Any, rows: NDArray[np.bool_]) -> sparse.csr_matrix:
-    """Read rows of a matrix as sparse float32, in blocks, so that other rows and data types need little memory.
+    """Read the rows of a mask as sparse float32, in blocks, so that other rows and data types need little memory.
 
-    Parameters
-    ----------
-    matrix
-        Cells x genes, dense or sparse, in memory or on disk.
-    rows
-        Mask of the rows to read.
+    The matrix is cells x genes, dense or sparse, in memory or on disk.
     """
     form = getattr(matrix, "format", "dense")
     if form == "csr" and hasattr(matrix, "group"):

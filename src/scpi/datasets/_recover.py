@@ -7,26 +7,11 @@ from scipy import sparse
 
 
 def recover_counts(matrix: sparse.csr_matrix, *, tolerance: float = 0.25) -> sparse.csr_matrix:
-    """Undo `log1p` and the normalisation of each cell to a common total.
+    """Undo `log1p` and the normalisation of each cell to a common total; cells x genes, as float32.
 
     The smallest value of a cell is assumed to be one count. The unit is then fitted to all values of the cell, because
-    rounding of the stored values would otherwise make large counts miss an integer.
-
-    Parameters
-    ----------
-    matrix
-        Log-normalised expression, cells x genes.
-    tolerance
-        Largest distance from an integer that is attributed to rounding.
-
-    Returns
-    -------
-    Integer counts as float32, with the same genes in the same cells.
-
-    Raises
-    ------
-    ValueError
-        If the values are not log-normalised counts, or no count in a cell is one.
+    rounding of the stored values would otherwise make large counts miss an integer. A `ValueError` says if a value is
+    farther than ``tolerance`` from one: the values are not log-normalised counts, or no count in a cell is one.
     """
     matrix = sparse.csr_matrix(matrix, dtype=np.float64, copy=True)
     matrix.eliminate_zeros()

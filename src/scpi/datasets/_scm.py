@@ -29,12 +29,9 @@ def draw_graph(
     weight_range: tuple[float, float],
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Draw an acyclic graph and the causal order of its factors.
+    """Draw the weights of an acyclic graph (source x target), and its factors from cause to effect.
 
-    Returns
-    -------
-    The weights (source x target) and the factors from cause to effect. The order is random, so that the index of a
-    factor contains no information about its position.
+    The order is random, so that the index of a factor contains no information about its position.
     """
     check_choice(kind, GraphKind, "graph")
     order = rng.permutation(n_factors)

@@ -4,15 +4,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from scipy import sparse
 
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._slots import result_params
+from scpi.datasets._simulated import check_numbers, numbered, simulated
 from scpi.datasets._splat_draw import (
-    check_numbers,
     draw_counts,
     draw_factors,
     drop_counts,
@@ -23,6 +22,8 @@ from scpi.datasets._splat_draw import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from anndata import AnnData
 
 # Number of values that are drawn at once
 _BLOCK = 1 << 20
@@ -178,21 +179,14 @@ def splat(
         blocks.append(sparse.csr_matrix(counts, dtype=np.float32))
     matrix = sparse.vstack(blocks, format="csr")
 
-    names, batch_names = (
-        [f"{what}{i + 1}" for i in range(len(p))] for what, p in (("Group", groups), ("Batch", batches))
-    )
-    adata = AnnData(
+    names, batch_names = numbered("Group", len(groups)), numbered("Batch", len(batches))
+    adata = simulated(
         matrix,
-        obs=pd.DataFrame(
-            {
-                Key.obs.GROUP: pd.Categorical.from_codes(group, names),
-                Key.obs.BATCH: pd.Categorical.from_codes(batch, batch_names),
-            },
-            index=[f"Cell{i + 1}" for i in range(n_cells)],
-        ),
-        var=pd.DataFrame(
-            {Key.var.BASE_MEAN: base, "is_outlier": outlier != 1.0}, index=[f"Gene{i + 1}" for i in range(n_genes)]
-        ),
+        {
+            Key.obs.GROUP: pd.Categorical.from_codes(group, names),
+            Key.obs.BATCH: pd.Categorical.from_codes(batch, batch_names),
+        },
+        {Key.var.BASE_MEAN: base, "is_outlier": outlier != 1.0},
     )
     log2fc = log2_against_others(factor, groups)
     adata.varm[Key.varm.DE_FACTOR] = pd.DataFrame(factor.T, index=adata.var_names, columns=names)

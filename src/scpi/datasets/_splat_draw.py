@@ -1,14 +1,14 @@
-"""Random draws of the Splat model, and checks of its parameters."""
+"""Random draws of the Splat model, and checks of its probabilities and of what differs between groups."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import special
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -74,11 +74,3 @@ def of_groups(values: float | Sequence[float], n_groups: int, name: str) -> NDAr
         msg = f"`{name}` must be one number or one for each of the {n_groups} groups, but is {values!r}."
         raise ValueError(msg)
     return np.broadcast_to(array, n_groups).copy()
-
-
-def check_numbers(requirement: str, passes: Callable[[Any], Any], **values: float | Sequence[float]) -> None:
-    """Raise an error that names the first parameter that violates a requirement."""
-    for name, value in values.items():
-        if not np.all(passes(np.asarray(value, dtype=np.float64))):
-            msg = f"`{name}` must be {requirement}, but is {value!r}."
-            raise ValueError(msg)

@@ -29,10 +29,7 @@ def srivatsan_2020(*, base_url: str | None = None, progressbar: bool = False) ->
     (CC BY 4.0), 2.5 GB. It is downloaded once and cached in ``scpi.settings.datasetdir``. The loaded data take 8 GB of
     memory.
 
-    Parameters
-    ----------
-    %(base_url)s
-    %(progressbar)s
+    %(download_Parameters)s
 
     Returns
     -------
@@ -50,9 +47,7 @@ def srivatsan_2020(*, base_url: str | None = None, progressbar: bool = False) ->
     `adata.obs['perturbation_original']`
         The labels of the file. Its other columns are kept, among them `time` (24 or 72 hours) and `replicate`.
 
-    Raises
-    ------
-    %(ConnectionError)s
+    %(download_Raises)s
     """
     return load_screen(
         "srivatsan_2020",

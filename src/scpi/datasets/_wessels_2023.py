@@ -18,10 +18,7 @@ def wessels_2023(*, base_url: str | None = None, progressbar: bool = False) -> A
     28 regulators of myeloid differentiation were knocked down (Cas13) in THP-1 cells alone and in 158 pairs. The file
     is that of scPerturb, 0.2 GB. It is downloaded once and cached in ``scpi.settings.datasetdir``.
 
-    Parameters
-    ----------
-    %(base_url)s
-    %(progressbar)s
+    %(download_Parameters)s
 
     Returns
     -------
@@ -35,8 +32,6 @@ def wessels_2023(*, base_url: str | None = None, progressbar: bool = False) -> A
     `adata.obs['perturbation_original']`
         The labels of the file. Its other columns are kept.
 
-    Raises
-    ------
-    %(ConnectionError)s
+    %(download_Raises)s
     """
     return load_screen("wessels_2023", base_url=base_url, progressbar=progressbar)

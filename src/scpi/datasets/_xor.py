@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from anndata import AnnData
-from scipy import sparse
 
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._slots import result_params
-from scpi.datasets._program_draw import shares_of_total
-from scpi.datasets._splat_draw import check_numbers
+from scpi.datasets._program_draw import draw_overdispersed, shares_of_total
+from scpi.datasets._simulated import check_numbers, numbered, simulated
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 # Two modules, each with as many upregulated as downregulated genes
 _MODULES, _SIGNS = 2, 2
@@ -127,21 +130,13 @@ def xor(
         row[up], row[down] = np.log(fold) / 2, -np.log(fold) / 2
     state = generator.choice([-1.0, 1.0], (n_cells, n_modules))
     mean = shares_of_total(base + state @ weights) * generator.lognormal(np.log(depth), depth_scale, (n_cells, 1))
-    depths = mean.sum(axis=1)
-    if dispersion > 0:
-        mean = generator.gamma(1.0 / dispersion, dispersion * mean)
 
-    modules = ["A", "B", *(f"Decoy{i + 1}" for i in range(n_modules - _MODULES))]
+    modules = ["A", "B", *numbered("Decoy", n_modules - _MODULES)]
     groups = pd.Categorical.from_codes((state[:, 0] != state[:, 1]).astype(int), ["same", "different"])
-    adata = AnnData(
-        sparse.csr_matrix(generator.poisson(mean), dtype=np.float32),
-        obs=pd.DataFrame(
-            {Key.obs.GROUP: groups, Key.obs.DEPTH: depths}, index=[f"Cell{i + 1}" for i in range(n_cells)]
-        ),
-        var=pd.DataFrame(
-            {Key.var.BASE_MEAN: np.exp(base), Key.var.IS_DRIVER: np.isin(np.arange(n_genes), places[:_MODULES])},
-            index=[f"Gene{i + 1}" for i in range(n_genes)],
-        ),
+    adata = simulated(
+        draw_overdispersed(mean, dispersion, generator),
+        {Key.obs.GROUP: groups, Key.obs.DEPTH: mean.sum(axis=1)},
+        {Key.var.BASE_MEAN: np.exp(base), Key.var.IS_DRIVER: np.isin(np.arange(n_genes), places[:_MODULES])},
     )
     adata.obsm[Key.obsm.PROGRAMS] = pd.DataFrame(state, index=adata.obs_names, columns=modules)
     adata.varm[Key.varm.PROGRAMS] = pd.DataFrame(weights.T, index=adata.var_names, columns=modules)

@@ -40,13 +40,7 @@ class ReportFigure(NamedTuple):
 
 
 def draw_figures(result: ScreenResult) -> list[ReportFigure]:
-    """Draw all figures that the results allow.
-
-    Parameters
-    ----------
-    result
-        Results of a run.
-    """
+    """Draw all figures that the results allow."""
     figures: list[tuple[str, str, Callable[[], Any]]] = [
         (
             "Prediction and baselines",
@@ -89,15 +83,7 @@ def draw_figures(result: ScreenResult) -> list[ReportFigure]:
 
 
 def comparison_figure(result: ScreenResult, *, metric: str = "pearson") -> Figure:
-    """Draw the scores of the models, one dot per perturbation.
-
-    Parameters
-    ----------
-    result
-        Results of a run.
-    metric
-        Column of the scores.
-    """
+    """Draw the scores of the models in one metric, one dot per perturbation."""
     names = [name for name in result.scores["model"].unique() if name != PERFECT]
     wide = result.scores.pivot(index="perturbation", columns="model", values=metric)[names]
     names = [name for name in names if wide[name].notna().any()]
@@ -124,13 +110,7 @@ def comparison_figure(result: ScreenResult, *, metric: str = "pearson") -> Figur
 
 
 def history_figure(result: ScreenResult) -> Figure:
-    """Draw the parts of the objective over the epochs.
-
-    Parameters
-    ----------
-    result
-        Results of a run.
-    """
+    """Draw the parts of the objective over the epochs."""
     history = result.model.history
     parts = [name for name in _PARTS if f"{name}_train" in history]
     figure, axes = plt.subplots(1, max(1, len(parts)), figsize=(2.7 * max(1, len(parts)), 2.5), layout="constrained")

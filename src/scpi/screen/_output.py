@@ -17,17 +17,7 @@ if TYPE_CHECKING:
 def staged_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a scratch folder whose content moves to ``out`` if the block succeeds, and is deleted if it does not.
 
-    Files of the same names in ``out`` are replaced, others stay.
-
-    Parameters
-    ----------
-    out
-        Folder that receives the files.
-
-    Raises
-    ------
-    NotADirectoryError
-        If ``out`` is a file.
+    Files of the same names in ``out`` are replaced, others stay. A `NotADirectoryError` says if ``out`` is a file.
     """
     target = Path(out).expanduser().absolute()
     if target.exists() and not target.is_dir():

@@ -11,8 +11,8 @@ from scipy import sparse
 from scpi import tl
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
-from scpi._screen._checks import check_annotations, check_expression
-from scpi._slots import layer_name, listed, read_labels
+from scpi._screen._checks import check_annotations, check_expression, is_counts
+from scpi._slots import find_layer, layer_name, listed, read_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 COUNTS = "counts"
 _TARGET_SUM = 1e4
-# log1p of 10,000 a cell is below 9.3, of a million below 14: above this, values are not on a log scale.
-_LARGEST_LOG = 25.0
 
 
 def prepare_screen(
@@ -40,53 +38,28 @@ def prepare_screen(
     n_top_genes: int | None,
     notes: list[str],
 ) -> AnnData:
-    """Copy a screen, check it, match gene sets and normalise it.
+    """Copy a screen of counts or log-normalised values, check it, match gene sets and normalise it.
 
-    Parameters
-    ----------
-    data
-        Screen with counts, or with log-normalised values.
-    gene_sets
-        What :func:`scpi.tl.gene_sets` takes, or ``None`` for those that the screen has.
-    perturbation_key
-        Column of ``obs`` with the label of each cell.
-    labelling
-        How labels are written.
-    layer
-        Layer with the expression; ``X`` if ``None``.
-    mod
-        Modality of a MuData.
-    min_set_size
-        Minimum number of measured genes of a set.
-    n_top_genes
-        Maximum number of genes to keep, those that vary most and those that are perturbed; all if ``None``.
-    notes
-        Receives a sentence on whatever is left out.
-
-    Returns
-    -------
-    Screen with log-normalised ``X``, canonical labels, ``varm["gene_sets"]`` and, where there are counts,
-    ``layers["counts"]``.
+    Returns log-normalised ``X``, canonical labels, ``varm["gene_sets"]`` and, where there are counts,
+    ``layers["counts"]``. The gene sets are those of the screen if ``None``. At most ``n_top_genes`` genes are kept,
+    those that vary most and those that are perturbed; all if ``None``. ``notes`` receives a sentence on whatever is
+    left out.
     """
     source = resolve_modality(data, mod)
     labels = read_labels(data, perturbation_key, mod=mod)
     adata = source.to_memory() if source.isbacked else source.copy()
     check_annotations(adata)
-    if layer is not None:
-        if layer not in adata.layers:
-            msg = f"`adata.layers` has no {layer!r}, only {listed(adata.layers)}."
-            raise KeyError(msg)
-        adata.X = adata.layers[layer].copy()
-    check_expression(adata.X, what=layer_name(layer))
-    is_counts = _is_counts(adata.X)
-    adata.X = sparse.csr_matrix(adata.X, dtype=np.float32)
+    expression = find_layer(adata, layer)
+    check_expression(expression, what=layer_name(layer))
+    holds_counts = is_counts(expression)
+    adata.X = sparse.csr_matrix(expression, dtype=np.float32, copy=True)
     adata.obs[perturbation_key] = labelling.read(labels)
     labelling.warn_of_lone_members(adata.obs[perturbation_key].cat.categories)
     adata = _drop_cells(adata, perturbation_key, notes)
     _check_labels(adata.obs[perturbation_key], labelling)
     perturbed = set(labelling.vocabulary(adata.obs[perturbation_key].cat.categories))
-    adata = _most_variable(adata, n_top_genes, perturbed, is_counts=is_counts, notes=notes)
-    if is_counts:
+    adata = _most_variable(adata, n_top_genes, perturbed, is_counts=holds_counts, notes=notes)
+    if holds_counts:
         adata.layers[COUNTS] = adata.X.copy()
         _log_normalise(adata)
     if gene_sets is not None:
@@ -95,29 +68,6 @@ def prepare_screen(
         msg = f"There are no gene sets: give a GMT file, or a screen with `varm[{Key.varm.GENE_SETS!r}]`."
         raise ValueError(msg)
     return adata
-
-
-def _is_counts(matrix: Any) -> bool:
-    """Whether values are counts; refuses what is neither counts nor on a log scale."""
-    values = matrix.data if sparse.issparse(matrix) else np.asarray(matrix).ravel()
-    if len(values) == 0 or not (values != 0).any():
-        msg = "The expression is zero everywhere."
-        raise ValueError(msg)
-    if values.min() < 0:
-        msg = (
-            f"The expression has negative values such as {values.min():.4g}: it seems to be scaled. Name the layer "
-            "that holds counts or log-normalised values."
-        )
-        raise ValueError(msg)
-    if not (values != np.rint(values)).any():
-        return True
-    if values.max() > _LARGEST_LOG:
-        msg = (
-            f"The expression is neither counts nor on a log scale: it has fractions, and a maximum of "
-            f"{values.max():.4g}. Name the layer that holds counts or log-normalised values."
-        )
-        raise ValueError(msg)
-    return False
 
 
 def _drop_cells(adata: AnnData, perturbation_key: str, notes: list[str]) -> AnnData:

@@ -14,15 +14,7 @@ if TYPE_CHECKING:
 
 
 class RunProgress:
-    """Shows the stages of a run and, below, the epochs of the training.
-
-    Parameters
-    ----------
-    stages
-        Names of the stages, in order.
-    console
-        Where to show them; nothing is shown if ``None``.
-    """
+    """Shows the stages of a run and, below, the epochs of the training; nothing without a console."""
 
     def __init__(self, stages: Sequence[str], *, console: Console | None) -> None:
         self._stages = stages

@@ -24,15 +24,7 @@ _N_SETS = 5
 
 
 def write_report(result: ScreenResult, path: Path) -> None:
-    """Write the report.
-
-    Parameters
-    ----------
-    result
-        Results of a run.
-    path
-        File to write.
-    """
+    """Write the report of a run to a file."""
     environment = Environment(
         loader=PackageLoader("scpi.screen", "templates"),
         autoescape=True,

@@ -250,19 +250,7 @@ def _check_known(labels: pd.Series, wanted: Sequence[str], labelling: Labelling)
 
 
 def best_baseline(scores: pd.DataFrame, names: Sequence[str]) -> str | None:
-    """Baseline with the largest mean correlation, which a model has to beat.
-
-    Parameters
-    ----------
-    scores
-        Scores of models and perturbations.
-    names
-        Names of the baselines.
-
-    Returns
-    -------
-    Its name; ``None`` if no baseline has a correlation.
-    """
+    """Baseline with the largest mean correlation, which a model has to beat; ``None`` if none has one."""
     means = scores[scores["model"].isin(names)].groupby("model", sort=False)["pearson"].mean().dropna()
     return str(means.idxmax()) if len(means) else None
 

@@ -32,25 +32,10 @@ def choose_held_out(
     labelling: Labelling,
     rng: np.random.Generator,
 ) -> list[str]:
-    """Conditions to hold out.
+    """Conditions to hold out: sorted canonical labels; none if there is no combination.
 
-    Parameters
-    ----------
-    labels
-        Canonical label of each cell.
-    held_out
-        Conditions, or ``"auto"`` for a fraction of the combinations, of those whose members were also measured alone
-        where there are any.
-    share
-        Fraction of the combinations for ``"auto"``.
-    labelling
-        How labels are written.
-    rng
-        Generator of the choice.
-
-    Returns
-    -------
-    Canonical labels, sorted; empty if there is no combination.
+    ``"auto"`` draws a fraction, ``share``, of the combinations, of those whose members were also measured alone where
+    there are any. The ``labels`` of the cells are canonical.
     """
     counts = labels.value_counts()
     measured = {str(label) for label in counts.index[counts > 0]}
@@ -83,21 +68,9 @@ def split_screen(
 ) -> Split:
     """Divide cells into training, validation and test sets, and the controls that no model was fitted to into halves.
 
-    Parameters
-    ----------
-    labels
-        Canonical label of each cell.
-    held_out
-        Conditions that are in the test set as a whole. Without any, a fraction of the cells of every condition is.
-    labelling
-        How labels are written.
-    rng
-        Generator of the permutations.
-
-    Returns
-    -------
-    The sets. Predictions start from one half of the controls in the validation and the test set (``start``), and the
-    measured change is taken against the other (``reference``).
+    The conditions ``held_out`` are in the test set as a whole; without any, a fraction of the cells of every condition
+    is. Predictions start from one half of the controls in the validation and the test set (``start``), and the measured
+    change is taken against the other (``reference``). The ``labels`` of the cells are canonical.
     """
     codes = labels.cat.codes.to_numpy().astype(np.int64)
     is_control = (labels == labelling.control).to_numpy()

@@ -45,29 +45,13 @@ class ScoreRow(NamedTuple):
 
 
 def score_header(result: ScreenResult, *, brief: bool = False) -> list[str]:
-    """Names of the columns of :func:`score_rows`.
-
-    Parameters
-    ----------
-    result
-        Results of a run.
-    brief
-        Whether there is room for the first columns only.
-    """
+    """Names of the columns of :func:`score_rows`; the first ones only where there is little room (``brief``)."""
     header = ["model", *(_COLUMNS if brief else _OF_REPORT).values()]
     return [*header, f"r against {result.baseline}"] if "difference" in result.summary else header
 
 
 def score_rows(result: ScreenResult, *, brief: bool = False) -> list[ScoreRow]:
-    """Mean scores of each model, and the paired difference of the correlation with its interval.
-
-    Parameters
-    ----------
-    result
-        Results of a run.
-    brief
-        Whether there is room for the first columns only.
-    """
+    """Mean scores of each model, and the paired difference of the correlation with its interval."""
     columns = _COLUMNS if brief else _OF_REPORT
     rows = []
     for name in result.summary["model"].unique():
@@ -81,13 +65,7 @@ def score_rows(result: ScreenResult, *, brief: bool = False) -> list[ScoreRow]:
 
 
 def score_table(result: ScreenResult) -> Table:
-    """Table of the scores for the terminal.
-
-    Parameters
-    ----------
-    result
-        Results of a run.
-    """
+    """Table of the scores for the terminal."""
     n = result.scores["perturbation"].nunique()
     what = f"{n} combinations that no model was trained on" if result.held_out else f"{n} perturbations, unseen cells"
     table = Table(title=f"Predicted change of {what}", **_STYLE)
@@ -107,13 +85,7 @@ def score_table(result: ScreenResult) -> Table:
 
 
 def verdict(result: ScreenResult) -> str:
-    """Say in a sentence whether the model predicts better than the best baseline.
-
-    Parameters
-    ----------
-    result
-        Results of a run.
-    """
+    """Say in a sentence whether the model predicts better than the best baseline."""
     own = result.summary[(result.summary["model"] == result.summary["model"].iloc[0])].set_index("metric")
     at = own.loc["pearson"]
     score = f"The predicted change correlates with the measured one at r = {at['mean']:.3f} on average"
@@ -129,57 +101,39 @@ def verdict(result: ScreenResult) -> str:
 
 
 def truth_lines(result: ScreenResult) -> list[tuple[str, str]]:
-    """What was planted beside what was found, as pairs of a question and an answer.
-
-    Parameters
-    ----------
-    result
-        Results of a run.
-    """
+    """What was planted beside what was found, as pairs of a question and an answer; none without a truth."""
     truth = result.truth
     if truth is None:
         return []
-    lines = []
-    if math.isfinite(truth["additive_error"]):
-        lines.append(
-            (
-                "Error of adding effects, without noise",
-                f"{truth['additive_error']:.0%} of the size of the true log fold change (r = "
-                f"{truth['additive_pearson']:.3f})",
-            )
-        )
-    lines.append(
+    lines = [
         (
+            math.isfinite(truth["additive_error"]),
+            "Error of adding effects, without noise",
+            f"{truth['additive_error']:.0%} of the size of the true log fold change (r = "
+            f"{truth['additive_pearson']:.3f})",
+        ),
+        (
+            True,
             "Perturbations assigned to a factor of their own",
             f"{truth['targets_recovered']:.0%} of {truth['n_perturbations']}, {truth['n_factors_used']} factors in use",
-        )
-    )
-    if math.isfinite(truth["edge_average_precision"]):
-        lines.append(
-            (
-                "Causal edges",
-                f"average precision {truth['edge_average_precision']:.2f} for {truth['n_edges']} edges, chance is "
-                f"{truth['edge_chance']:.2f}",
-            )
-        )
-    if truth["programs_tested"]:
-        lines.append(
-            (
-                "Planted program comes first of all gene sets",
-                f"for {truth['programs_first']} of {truth['programs_tested']} perturbations",
-            )
-        )
-    return lines
+        ),
+        (
+            math.isfinite(truth["edge_average_precision"]),
+            "Causal edges",
+            f"average precision {truth['edge_average_precision']:.2f} for {truth['n_edges']} edges, chance is "
+            f"{truth['edge_chance']:.2f}",
+        ),
+        (
+            truth["programs_tested"] > 0,
+            "Planted program comes first of all gene sets",
+            f"for {truth['programs_first']} of {truth['programs_tested']} perturbations",
+        ),
+    ]
+    return [(question, answer) for has_answer, question, answer in lines if has_answer]
 
 
 def truth_table(result: ScreenResult) -> Table:
-    """Table of the planted truth for the terminal.
-
-    Parameters
-    ----------
-    result
-        Results of a run that has a truth.
-    """
+    """Table of the planted truth for the terminal."""
     table = Table(title="Planted and found", show_header=False, **_STYLE)
     for question, answer in truth_lines(result):
         table.add_row(question, answer)
@@ -187,13 +141,7 @@ def truth_table(result: ScreenResult) -> Table:
 
 
 def perturbation_scores(result: ScreenResult) -> pd.DataFrame:
-    """Correlation of every model for each perturbation, a row each.
-
-    Parameters
-    ----------
-    result
-        Results of a run.
-    """
+    """Correlation of every model for each perturbation, a row each."""
     wide = result.scores.pivot(index="perturbation", columns="model", values="pearson")
     wide = wide[list(result.scores["model"].unique())]
     counts = result.scores.groupby("perturbation")["n_cells"].first().astype(int)

@@ -26,18 +26,9 @@ _PROGRAM = "program_"
 def compare_with_truth(adata: AnnData, held_out: Sequence[str], *, labelling: Labelling) -> dict[str, Any] | None:
     """Compare targets, graph and gene sets with those that :func:`scpi.datasets.plant_screen` planted.
 
-    Parameters
-    ----------
-    adata
-        Screen with a truth, the results of ``tl.causal_graph`` and of ``tl.differential_activity``.
-    held_out
-        Combinations for which to say how wrong it is to add effects; all combinations if empty.
-    labelling
-        How the labels of the screen are written.
-
-    Returns
-    -------
-    Numbers by name, or ``None`` if nothing was planted.
+    The screen has the results of ``tl.causal_graph`` and of ``tl.differential_activity``. How wrong it is to add
+    effects is said for the combinations ``held_out``; for all if empty. Returns numbers by name, or ``None`` if nothing
+    was planted.
     """
     truth = adata.uns.get(Key.uns.TRUTH)
     if not hasattr(truth, "get") or any(part not in truth for part in _PARTS):

@@ -16,15 +16,7 @@ if TYPE_CHECKING:
 
 
 def write_results(result: ScreenResult, out: str | os.PathLike[str]) -> None:
-    """Write all files; they appear together, or not at all.
-
-    Parameters
-    ----------
-    result
-        Results of a run.
-    out
-        Folder that receives the files.
-    """
+    """Write all files of a run into a folder; they appear together, or not at all."""
     tables = {
         "scores": result.scores,
         "summary": result.summary,

@@ -12,22 +12,7 @@ if TYPE_CHECKING:
 
 
 def choose(given: Sequence[str] | str | None, there: Sequence[str], what: str) -> list[str]:
-    """Items to leave out: all if none were named; every one that was named must exist.
-
-    Parameters
-    ----------
-    given
-        Names to leave out; a string is one name.
-    there
-        Names that the data has.
-    what
-        What an item is, for the message.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown.
-    """
+    """Names to leave out: all that are there if ``None``; a `ValueError` if one does not exist."""
     if given is None:
         return list(there)
     chosen = [str(name) for name in as_list(given)]

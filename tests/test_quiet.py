@@ -3,9 +3,10 @@ from __future__ import annotations
 import logging
 import warnings
 
+import lightning.pytorch  # noqa: F401 - sets its level and filters when it is imported
 import pytest
 
-from scpi.benchmark._quiet import quiet_lightning
+from scpi._quiet import quiet_lightning
 
 
 def test_levels_and_filters_come_back_after_an_error():
