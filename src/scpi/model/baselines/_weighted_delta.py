@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from scpi._docs import fill
 from scpi.model.baselines._baseline import Baseline
-from scpi.model.baselines._contexts import chosen_kernel_weights, weighted_change
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from scpi.model.baselines._contexts import chosen_kernel_weights
 
 
 @fill
@@ -30,5 +24,4 @@ class WeightedDelta(Baseline):
     %(registry)s
     """
 
-    def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
-        return weighted_change(self.module.profiles(), self._measured(design), control, chosen_kernel_weights)
+    _weigh = staticmethod(chosen_kernel_weights)

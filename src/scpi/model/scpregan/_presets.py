@@ -32,7 +32,7 @@ class Preset:
     n_steps
         Steps of training.
     batch_size
-        Cells of each arm in each half of a step.
+        Cells of each domain in each half of a step.
     lr, encoder_lr, discriminator_lr
         Learning rates of Adam; ``lr`` is that of the generators.
     decay
