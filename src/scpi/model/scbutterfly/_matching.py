@@ -18,13 +18,6 @@ def matching(preset: Preset, batch_size: int) -> Sampling:
 
     Every control cell has a partner in every condition of its context. An epoch takes as many pairs, drawn at random, as
     there are matched cells in the larger domain; with one condition these are all pairs.
-
-    Parameters
-    ----------
-    preset
-        How cells are matched.
-    batch_size
-        Maximum number of pairs in a batch.
     """
     match = partial(
         match_by_transport,

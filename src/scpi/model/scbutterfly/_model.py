@@ -38,9 +38,8 @@ if TYPE_CHECKING:
 
     from scpi.model.base.loading._transport import CellPairs
     from scpi.model.base.prediction._predict import Counterfactual
-    from scpi.model.scbutterfly._module import Side
 
-# Predicted expression below this is none, as published
+# Predicted expression below this is 0, as published
 _LEAST = 1e-4
 
 
@@ -48,16 +47,17 @@ _LEAST = 1e-4
 class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     """scButterfly: autoencoders of control and of treated cells, and a translator between them.
 
-    Each arm has an encoder and a decoder. A translator takes the embeddings of both arms to one normal posterior and from
-    there to the embeddings of either arm, so that a control cell can be decoded as a treated one, and the other way round.
-    The arms are trained one after the other, then together on pairs of cells: each control cell has a treated cell of its
-    context as a partner, found by optimal transport. Discriminators keep translated embeddings like those of the encoders.
+    Each domain, control and treated, has an encoder and a decoder. A translator takes the embeddings of both domains to one
+    normal posterior and from there to the embeddings of either domain, so that a control cell can be decoded as a treated
+    one, and the other way round. The domains are trained one after the other, then together on pairs of cells: each control
+    cell has a treated cell of its context as a partner, found by optimal transport. Discriminators keep translated
+    embeddings like those of the encoders.
     After Cao et al. (2024), "scButterfly: a versatile single-cell cross-modality translation method via dual-aligned
     variational autoencoders", in its mode for perturbations.
 
     The published model has one condition. With several labels or doses, a scale and a shift of its own frees the embedding
     of treated cells of each condition and puts it back; with one there are none. The latent representation of a cell is the
-    mean of its posterior in the space that controls and treated cells share; treated cells of a condition that was not trained on are
+    mean of its posterior in the space that both domains share; treated cells of a condition that was not trained on are
     encoded as if the condition had neither scale nor shift.
 
     Parameters
@@ -241,14 +241,7 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     def _predicted(self, x: Tensor, weights: dict[int, float], *, sample: bool = False) -> Tensor:
         """Expression of control cells under a condition: their changes under trained ones, weighted and summed.
 
-        Parameters
-        ----------
-        x
-            Expression of control cells.
-        weights
-            Weights of the trained conditions, by their code. What they lack to 1 is the weight of the cell itself.
-        sample
-            Draw from the posterior.
+        The weights are those of trained conditions, by their code; what they lack to 1 is the weight of the cell itself.
         """
         total = torch.zeros_like(x)
         for code, weight in weights.items():
@@ -276,7 +269,7 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         sample: bool = False,
         rng: int | np.random.Generator | None = 0,
     ) -> AnnData:
-        """Predict what treated cells were before: the translation from the treated to the control arm.
+        """Predict what treated cells were before: the translation from the treated to the control domain.
 
         Parameters
         ----------
@@ -291,7 +284,7 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         indices
             Cells to start from, among which treated ones are taken.
         sample
-            Draw from the posterior, in place of its mean.
+            Draw from the posterior instead of its mean.
         rng
             Seed or generator of the draws.
 
@@ -380,19 +373,17 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     ) -> NDArray[np.float32]:
         """Mean of the posterior of each cell in the space that controls and treated cells share."""
         out = np.empty((len(cells), self.preset_.n_translator), dtype=np.float32)
-        is_control = self._labels(adata)[cells] == self.control_
+        is_treated = self._labels(adata)[cells] != self.control_
         codes = np.full(len(cells), -1)
-        codes[~is_control] = self._codes_of(adata, cells[~is_control])
-        for side, code in {(SIDES[not control], int(code)) for control, code in zip(is_control, codes, strict=True)}:
-            rows = np.flatnonzero((is_control == (side == "control")) & (codes == code))
-            inputs = self._inputs(adata, cells[rows], batch_size=batch_size)
-            out[rows] = np.concatenate([self._latent(x, side, code) for x in inputs])
+        codes[is_treated] = self._codes_of(adata, cells[is_treated])
+        for treated, code in np.unique(np.column_stack([is_treated, codes]), axis=0):
+            rows = np.flatnonzero((is_treated == treated) & (codes == code))
+            found = []
+            for x in self._inputs(adata, cells[rows], batch_size=batch_size):
+                given = None if code < 0 else torch.full((len(x),), int(code), device=x.device)
+                found.append(self.module.posterior(x, SIDES[treated], given).mean.cpu().numpy())
+            out[rows] = np.concatenate(found)
         return out
-
-    def _latent(self, x: Tensor, side: Side, code: int) -> NDArray[np.float32]:
-        """Mean of the posterior of cells of one condition; without one if it is negative."""
-        codes = None if code < 0 else torch.full((len(x),), code, device=x.device)
-        return np.asarray(self.module.posterior(x, side, codes).mean.cpu().numpy())
 
     def _encode(self, x: Tensor) -> Tensor:
         """Mean of the posterior of control cells in the space that both domains share."""
@@ -407,5 +398,5 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
 
 
 def _truncated(x: Tensor) -> Tensor:
-    """Expression without what is below the least, which decoders give in place of none."""
+    """Expression without what is below the least, which decoders give instead of 0."""
     return torch.where(x < _LEAST, torch.zeros_like(x), x)
