@@ -99,19 +99,14 @@ class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, 
         %(max_epochs)s
         %(lr)s
         %(train_batch_size)s
-        %(devices)s
-        %(validation_size)s
-        %(held_out)s
+        %(split_devices)s
         %(restore_best)s
             As in the preset if ``None``.
         %(early_stopping)s
             If ``None``, where there are validation cells.
         %(early_stopping_patience)s
             That of the preset if ``None``.
-        %(datasplitter_kwargs)s
-        %(plan_kwargs)s
-        %(train_seed)s
-        %(trainer_kwargs)s
+        %(train_datasplitter_kwargs)s
 
         Raises
         ------

@@ -167,9 +167,7 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
             proportion.
         %(lr)s
         %(train_batch_size)s
-        %(devices)s
-        %(validation_size)s
-        %(held_out)s
+        %(split_devices)s
         %(restore_best)s
         %(early_stopping)s
             Without effect on the epochs of an adversary.

@@ -158,9 +158,7 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
             there is no such phase.
         %(lr)s
         %(train_batch_size)s
-        %(devices)s
-        %(validation_size)s
-        %(held_out)s
+        %(split_devices)s
         restore_best
             Whether to end each phase with the weights of the epoch with the lowest squared error of the validation pairs.
         early_stopping
@@ -168,10 +166,7 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
             validation pairs, all epochs are run.
         early_stopping_patience
             That of the preset if ``None``.
-        %(datasplitter_kwargs)s
-        %(plan_kwargs)s
-        %(train_seed)s
-        %(trainer_kwargs)s
+        %(train_datasplitter_kwargs)s
 
         Raises
         ------

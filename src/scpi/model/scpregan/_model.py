@@ -152,17 +152,12 @@ class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
             proportion; those of the preset if ``None``.
         batch_size
             Number of cells of each domain in each half of a step; that of the preset if ``None``.
-        %(devices)s
-        %(validation_size)s
-        %(held_out)s
+        %(split_devices)s
         %(early_stopping)s
             Training then returns to the best epoch. The metric, the reconstruction of validation cells, does not measure
             the transfer; early stopping is therefore off by default.
         %(early_stopping_patience)s
-        %(datasplitter_kwargs)s
-        %(plan_kwargs)s
-        %(train_seed)s
-        %(trainer_kwargs)s
+        %(train_datasplitter_kwargs)s
 
         Raises
         ------
