@@ -24,16 +24,10 @@ if TYPE_CHECKING:
     from scpi.model.base.prediction._predict import Counterfactual
 
 
-@fill
 class Baseline(ScreenModel):
     """Base class of baselines: ``train`` takes means, ``predict`` moves control cells by them.
 
     Subclasses say in ``_weigh`` how the changes of the training contexts are weighted, or in ``_change`` what else is added.
-
-    Parameters
-    ----------
-    %(setup_adata)s
-    %(registry)s
     """
 
     _module_cls = ProfilesModule

@@ -30,19 +30,8 @@ if TYPE_CHECKING:
     from scpi.model.base.prediction._predict import Counterfactual
 
 
-@fill
 class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
-    """Base class of the public models that shift the latent units of a variational autoencoder.
-
-    Parameters
-    ----------
-    %(setup_adata)s
-        The expression must be log-normalised.
-    %(registry)s
-    %(shift_preset)s
-    **changes
-        Attributes of the preset to change.
-    """
+    """Base class of the public models that shift the latent units of a variational autoencoder."""
 
     _module_cls = ShiftVAE
     _reads_logs = True

@@ -51,10 +51,7 @@ class ConditionCoder:
     def __call__(self, design: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """Codes of conditions, (n_conditions, n_codes); that of the control is zero.
 
-        Raises
-        ------
-        ValueError
-            If a perturbation was not trained on, or, for ``"levels"``, not alone where the combination is new.
+        It is an error if a perturbation was not trained on, or, for ``"levels"``, not alone where the combination is new.
         """
         return np.stack([self._code(row) for row in np.asarray(design, dtype=np.float64)]).astype(np.float32)
 

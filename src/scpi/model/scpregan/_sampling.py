@@ -53,12 +53,7 @@ def both_domains(
     """Training cells of both domains side by side, and single validation cells.
 
     A training batch has four equal parts: control and treated cells for the discriminators, and control and treated
-    cells for the generators. Cells at dose 0 are controls.
-
-    Raises
-    ------
-    ValueError
-        If a domain has no training cell.
+    cells for the generators. Cells at dose 0 are controls. It is an error if a domain has no training cell.
     """
     if not train:
         return single_cells(splitter, cells, train=False, batch_size=batch_size)
