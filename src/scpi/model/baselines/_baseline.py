@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Baseline(ScreenModel):
     """Base class of baselines: ``train`` takes means, ``predict`` moves control cells by them.
 
-    Subclasses say in ``_weigh`` how the changes of the training contexts are weighted, or in ``_change`` what else is added.
+    Subclasses say in ``_weigh`` how the changes of training contexts are weighted, or in ``_change`` what is added.
     """
 
     _module_cls = ProfilesModule
@@ -99,7 +99,7 @@ class Baseline(ScreenModel):
         return profiles._asdict()
 
     def _measured(self, design: NDArray[np.float32]) -> dict[int, NDArray[np.float64]]:
-        """Change of each training context that was measured under the doses ``design``; none where none are registered."""
+        """Change of each training context that was measured under ``design``; empty without registered contexts."""
         return dict(self.module.profiles().by_context(design)) if self.has_contexts else {}
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,7 +1,8 @@
 """Weights of the training contexts, by which their changes are combined for another one.
 
-Functions named ``..._weights`` give weights that sum to 1, (n_contexts,), from the means of the controls of the training
-contexts and their changes, both contexts x genes, and the mean of the controls of the context to predict, (n_genes,).
+Functions named ``..._weights`` give weights that sum to 1, (n_contexts,), from the means of the controls of the
+training contexts and their changes, both contexts x genes, and the mean of the controls of the context to predict,
+(n_genes,).
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ class WeightedDelta(Baseline):
 
     The weight of a context is :math:`\exp(-d^2 / h)`, where :math:`d` is the Euclidean distance between the mean
     expression of its controls and that of the context to predict. The bandwidth :math:`h` is the one of 11, from 10 to
-    0.03 times the median of the squared distances between training contexts, with which these predict each other with the
-    least squared error; with fewer than three of them all weights are equal. Where no training context has the
+    0.03 times the median of the squared distances between training contexts, with which these predict each other with
+    the least squared error; with fewer than three of them all weights are equal. Where no training context has the
     perturbations of a label, the change is the mean over all conditions.
 
     Parameters

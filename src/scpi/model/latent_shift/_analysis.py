@@ -170,8 +170,8 @@ class ShiftAnalysisMixin(Host):
         Returns
         -------
         Table of genes: `score`, the change of the gene on the scale of the expression, and `r2`, the fraction of
-        the variance of its decoded expression that the surrogate explains on points it was not fitted to. `attrs["r2"]` is
-        the mean of these: where it is low, so is the worth of the scores.
+        the variance of its decoded expression that the surrogate explains on points it was not fitted to. `attrs["r2"]`
+        is the mean of these: where it is low, so is the worth of the scores.
 
         Raises
         ------
@@ -218,11 +218,11 @@ class ShiftAnalysisMixin(Host):
         batch_key
             Column of ``obs`` with the batch of each cell; that of the setup if ``None``.
         within
-            Cells of which kind are to have the same mean in all batches: those of a ``"condition"`` in a context, or all
-            of a ``"context"`` (as published, where contexts are cell types), perturbed or not.
+            Cells of which kind are to have the same mean in all batches: those of a ``"condition"`` in a context, or
+            all of a ``"context"`` (as published, where contexts are cell types), perturbed or not.
         reference
-            Batch to move to; the one with the most cells if ``None``. Where it has no cells of a kind, it is the largest
-            batch that has; a kind of cells in a single batch stays where it is.
+            Batch to move to; the one with the most cells if ``None``. Where it has no cells of a kind, it is the
+            largest batch that has; a kind of cells in a single batch stays where it is.
 
         Returns
         -------

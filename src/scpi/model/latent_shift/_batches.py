@@ -15,8 +15,8 @@ def batch_shifts(
 ) -> NDArray[np.float64]:
     """Shift of every cell, from the mean of its kind in its batch to that in the reference batch, (n_cells, n_latent).
 
-    The reference is the batch with the most cells if ``None``; for kinds that it lacks, the one with the most cells of the
-    kind.
+    The reference is the batch with the most cells if ``None``; for kinds that it lacks, the one with the most cells of
+    the kind.
     """
     reference = int(np.bincount(batch).argmax()) if reference is None else reference
     shifts = np.zeros_like(z)

@@ -29,9 +29,9 @@ def linear_surrogate(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Regress decoded points of a box on the points, most of all on those in a direction.
 
-    ``least`` and ``most`` are the corners of the box, (n_latent,). Points count by the inverse of their cosine distance to
-    the direction. The squared coefficients are penalised. The result are the coefficients, (n_latent, n_genes), and the
-    fraction of the variance of each gene that they explain on as many new points.
+    ``least`` and ``most`` are the corners of the box, (n_latent,). Points count by the inverse of their cosine distance
+    to the direction. The squared coefficients are penalised. Returned are the coefficients, (n_latent, n_genes), and
+    the fraction of the variance of each gene that they explain on as many new points.
     """
     total, gram, cross, points, values = (np.zeros(()) for _ in range(5))
     for z in _chunks(least, most, n_samples, rng):

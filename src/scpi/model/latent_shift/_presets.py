@@ -36,7 +36,7 @@ class ShiftPreset:
     batch_size, max_epochs
         Maximum number of cells in a batch, and of epochs.
     patience, restore_best
-        Epochs without a lower validation loss before training stops, and whether to return to the epoch with the lowest.
+        Epochs without a lower validation loss before training stops, and whether to return to that with the lowest.
     """
 
     n_hidden: int = 256

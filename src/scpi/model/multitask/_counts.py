@@ -36,10 +36,10 @@ def changed_counts(
 ) -> NDArray[np.float32]:
     """Counts of cells after their expression has changed by a factor.
 
-    Where the factor is below 1, every count is kept with that probability. Where it is above 1, counts are added, as many
-    as the cell's expression, estimated from its own count and from the ``mean`` count that the network expects before the
-    change, brings at the rate by which it has risen. All arrays are cells x genes; ``theta`` is the inverse overdispersion
-    of each gene. Without ``rng`` the result is the expectation.
+    Where the factor is below 1, every count is kept with that probability. Where it is above 1, counts are added, as
+    many as the cell's expression, estimated from its own count and from the ``mean`` count that the network expects
+    before the change, brings at the rate by which it has risen. All arrays are cells x genes; ``theta`` is the inverse
+    overdispersion of each gene. Without ``rng`` the result is the expectation.
     """
     ratio = np.exp(np.minimum(log_ratio, 20.0))
     kept, added = np.minimum(ratio, 1.0), np.maximum(ratio - 1.0, 0.0)

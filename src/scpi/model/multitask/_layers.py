@@ -23,8 +23,9 @@ class Conditioned(nn.Module):
 
     With ``"film"`` the normalised values are scaled by :math:`1 + \gamma` and shifted by :math:`\beta`, with ``"mul"``
     and ``"add"`` one of the two, and with ``"concat"`` the code is put beside the input. Scale and shift are linear in
-    the code, or in what hidden layers make of it, and start at zero: at first no condition changes anything. They have no
-    intercept, so that the control, whose code is zero, stays without a change of its own if there are no hidden layers.
+    the code, or in what hidden layers make of it, and start at zero: at first no condition changes anything. They have
+    no intercept, so that the control, whose code is zero, stays without a change of its own if there are no hidden
+    layers.
 
     With a ``"random"`` start, as published, the scale is :math:`\mathrm{LeakyReLU}(\gamma)` and the shift
     :math:`\mathrm{LeakyReLU}(\beta)`, linear in the code with an intercept, from random weights. They start small,

@@ -48,14 +48,15 @@ if TYPE_CHECKING:
 class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     """One autoencoder for all perturbations, doses and contexts, whose decoder depends on the condition.
 
-    The decoder changes what a cell becomes by a scale and a shift of its hidden units, which depend on perturbation and dose.
-    How a context (cell type, donor, species) differs from the others in its response is read from its controls: the shift
-    of the latent units under a perturbation is regressed on the latent means of the controls of the training contexts.
-    Half of the predicted change, if not set otherwise, is that of the network, and half what the fold changes of the training
-    contexts, weighted by such a regression on their mean expression, do to the mean of the controls.
+    The decoder changes what a cell becomes by a scale and a shift of its hidden units, which depend on perturbation and
+    dose. How a context (cell type, donor, species) differs from the others in its response is read from its controls:
+    the shift of the latent units under a perturbation is regressed on the latent means of the controls of the training
+    contexts. Half of the predicted change, if not set otherwise, is that of the network, and half what the fold changes
+    of the training contexts, weighted by such a regression on their mean expression, do to the mean of the controls.
 
-    The presets that begin with ``"published"`` are the multi-task autoencoders of thodkatz/thesis (2025), with neither shifts
-    nor fold changes: plain, with an adversary, variational, and trained by optimal transport. Their defects are corrected.
+    The presets that begin with ``"published"`` are the multi-task autoencoders of thodkatz/thesis (2025), with neither
+    shifts nor fold changes: plain, with an adversary, variational, and trained by optimal transport. Their defects are
+    corrected.
 
     Parameters
     ----------
@@ -67,7 +68,8 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
         ``"published-ot"``, ``"published-self+ot"``, ``"published-vae"``, ``"published-vae-ot"`` or
         ``"published-vae-self+ot"``.
     restrict_to
-        Contexts to take shifts and fold changes from; all if ``None``. Can be changed at any time (:attr:`restrict_to`).
+        Contexts to take shifts and fold changes from; all if ``None``. Can be changed at any time
+        (:attr:`restrict_to`).
     %(model_seed)s
     **changes
         Attributes of the preset to change, such as ``n_latent``, ``conditioning``, ``coding`` or ``likelihood``.
@@ -76,7 +78,8 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
     ------
     %(preset_TypeError)s
     ValueError
-        If a value is out of its range, does not go with another, or the expression is not on the scale of the likelihood.
+        If a value is out of its range, does not go with another, or the expression is not on the scale of the
+        likelihood.
 
     Examples
     --------
@@ -370,7 +373,8 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
 
         Returns
         -------
-        The function, whose values are log1p-transformed, or logarithms of fractions for counts, and the names of the units.
+        The function, whose values are log1p-transformed, or logarithms of fractions for counts, and the names of the
+        units.
         """
         self._check_if_trained(warn=False)
         module = self.module.eval()

@@ -100,7 +100,7 @@ class MultiTaskModule(PlanModule):
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Reconstruction of cells, divergence of their latent units from the prior, and the latent units.
 
-        Codes of conditions and size factors, instead of the sums of the counts if not ``None``, are of the decoded cells.
+        Codes of conditions and size factors (the sums of the counts if ``None``) are of the decoded cells.
         """
         mean, log_variance = self.posterior(read)
         z, losses = mean, {}

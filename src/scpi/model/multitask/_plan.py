@@ -108,7 +108,7 @@ class MultiTaskPlan(NetworkPlan):
         return F.binary_cross_entropy_with_logits(logits, wanted)
 
     def _discrimination(self, z: Tensor, is_control: Tensor) -> Tensor:
-        """Error of the discriminator; with conditions, controls and treated cells count alike, however many there are."""
+        """Error of the discriminator; of conditions, controls and treated cells have the same weight."""
         assert self.module.discriminator is not None
         if self.preset.adversary == "prior":
             prior, own = (self.module.discriminator(side).squeeze(1) for side in (torch.randn_like(z), z))

@@ -47,18 +47,17 @@ _LEAST = 1e-4
 class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     """scButterfly: autoencoders of control and of treated cells, and a translator between them.
 
-    Each domain, control and treated, has an encoder and a decoder. A translator takes the embeddings of both domains to one
-    normal posterior and from there to the embeddings of either domain, so that a control cell can be decoded as a treated
-    one, and the other way round. The domains are trained one after the other, then together on pairs of cells: each control
-    cell has a treated cell of its context as a partner, found by optimal transport. Discriminators keep translated
-    embeddings like those of the encoders.
-    After Cao et al. (2024), "scButterfly: a versatile single-cell cross-modality translation method via dual-aligned
-    variational autoencoders", in its mode for perturbations.
+    Each domain, control and treated, has an encoder and a decoder. A translator takes the embeddings of both domains to
+    one normal posterior and from there to the embeddings of either domain, so that a control cell can be decoded as a
+    treated one, and the other way round. The domains are trained one after the other, then together on pairs of cells:
+    each control cell has a treated cell of its context as a partner, found by optimal transport. Discriminators keep
+    translated embeddings like those of the encoders. After Cao et al. (2024), "scButterfly: a versatile single-cell
+    cross-modality translation method via dual-aligned variational autoencoders", in its mode for perturbations.
 
-    The published model has one condition. With several labels or doses, a scale and a shift of its own frees the embedding
-    of treated cells of each condition and puts it back; with one there are none. The latent representation of a cell is the
-    mean of its posterior in the space that both domains share; treated cells of a condition that was not trained on are
-    encoded as if the condition had neither scale nor shift.
+    The published model has one condition. With several labels or doses, a scale and a shift of its own frees the
+    embedding of treated cells of each condition and puts it back; with one there are none. The latent representation of
+    a cell is the mean of its posterior in the space that both domains share; treated cells of a condition that was not
+    trained on are encoded as if the condition had neither scale nor shift.
 
     Parameters
     ----------
@@ -66,8 +65,8 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         The expression must be log-normalised.
     %(registry)s
     preset
-        ``"published"``, or ``"scpi"`` (default), which differs in that decoders end in a linear layer that starts from the
-        mean of each gene, that a prediction is the cell plus the decoded change, and in fewer epochs.
+        ``"published"``, or ``"scpi"`` (default), which differs in that decoders end in a linear layer that starts from
+        the mean of each gene, that a prediction is the cell plus the decoded change, and in fewer epochs.
     %(model_seed)s
     **preset_kwargs
         Attributes of the preset to change, such as ``pairing`` or ``n_latent``.
@@ -154,13 +153,14 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         max_epochs
             Maximum number of epochs of the joint phase; that of the preset if ``None``.
         pretrain_epochs
-            Maximum number of epochs of the phase of each domain; half of ``max_epochs`` if ``None``, as published. With 0
-            there is no such phase.
+            Maximum number of epochs of the phase of each domain; half of ``max_epochs`` if ``None``, as published. With
+            0 there is no such phase.
         %(lr)s
         %(train_batch_size)s
         %(split_devices)s
         restore_best
-            Whether to end each phase with the weights of the epoch with the lowest squared error of the validation pairs.
+            Whether to end each phase with the weights of the epoch with the lowest squared error of the validation
+            pairs.
         early_stopping
             Whether to end a phase when that error has not fallen for ``early_stopping_patience`` epochs. Without
             validation pairs, all epochs are run.
@@ -236,7 +236,8 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     def _predicted(self, x: Tensor, weights: dict[int, float], *, sample: bool = False) -> Tensor:
         """Expression of control cells under a condition: their changes under trained ones, weighted and summed.
 
-        The weights are those of trained conditions, by their code; what they lack to 1 is the weight of the cell itself.
+        The weights are those of trained conditions, by their code; what they lack to 1 is the weight of the cell
+        itself.
         """
         total = torch.zeros_like(x)
         for code, weight in weights.items():
@@ -286,8 +287,8 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         Returns
         -------
         AnnData of cells x genes with `.obs['perturbation']`, the label of the cell that was started from,
-        `.obs['source_cell']`, its name, `.obs['context']` where it was given, and `.uns['prediction']` with the name of the
-        model and the arguments.
+        `.obs['source_cell']`, its name, `.obs['context']` where it was given, and `.uns['prediction']` with the name of
+        the model and the arguments.
 
         Raises
         ------

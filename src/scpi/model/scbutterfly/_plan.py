@@ -24,8 +24,8 @@ _JOINT = "joint"
 class SCButterflyPlan(NetworkPlan):
     """Trains the autoencoder of each domain, one after the other, then both with the translator and the discriminators.
 
-    The phase of each domain has ``n_own_epochs``, the joint phase ``n_epochs``. A phase ends after its epochs, or where the
-    squared error of the validation pairs has not fallen for ``patience`` epochs, unless that is ``None``. With
+    The phase of each domain has ``n_own_epochs``, the joint phase ``n_epochs``. A phase ends after its epochs, or where
+    the squared error of the validation pairs has not fallen for ``patience`` epochs, unless that is ``None``. With
     ``restore_best`` training goes on with the weights of the best epoch of a phase, where there are validation pairs.
     """
 

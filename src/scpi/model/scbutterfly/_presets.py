@@ -48,8 +48,8 @@ class Preset:
     batch_size
         Maximum number of pairs in a batch.
     max_epochs, patience
-        Epochs of the joint phase; the two phases before it take half as many each. A phase ends after ``patience`` epochs
-        without a gain.
+        Epochs of the joint phase; the two phases before it take half as many each. A phase ends after ``patience``
+        epochs without a gain.
     """
 
     control_hidden: tuple[int, ...] = (256,)

@@ -37,10 +37,11 @@ class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     """Adversarial transfer of cells between the control and the treated cells of a screen.
 
     A shared encoder finds latent units of cells, a generator for each domain (control and treated) turns them into
-    expression, and a cell is predicted by the generator of the other domain. Discriminators tell measured from generated
-    cells and their contexts, as in an AC-GAN, and keep the generators close to real cells. After Wei et al. (2022),
-    "scPreGAN, a deep generative model for predicting the response of single-cell expression to perturbation", which has
-    one condition; with several, the networks of the treated domain tell the perturbations apart by their doses.
+    expression, and a cell is predicted by the generator of the other domain. Discriminators tell measured from
+    generated cells and their contexts, as in an AC-GAN, and keep the generators close to real cells. After Wei et al.
+    (2022), "scPreGAN, a deep generative model for predicting the response of single-cell expression to perturbation",
+    which has one condition; with several, the networks of the treated domain tell the perturbations apart by their
+    doses.
 
     Parameters
     ----------
@@ -145,8 +146,8 @@ class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         Parameters
         ----------
         max_epochs
-            Number of epochs. If ``None``, as many as the steps of the preset (``n_steps``) take. An epoch uses every cell
-            of the larger domain about once, twice ``batch_size`` in a step.
+            Number of epochs. If ``None``, as many as the steps of the preset (``n_steps``) take. An epoch uses every
+            cell of the larger domain about once, twice ``batch_size`` in a step.
         lr
             Learning rate of the generators, with which those of the encoder and of the discriminators change in
             proportion; those of the preset if ``None``.
@@ -154,8 +155,8 @@ class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
             Number of cells of each domain in each half of a step; that of the preset if ``None``.
         %(split_devices)s
         %(early_stopping)s
-            Training then returns to the best epoch. The metric, the reconstruction of validation cells, does not measure
-            the transfer; early stopping is therefore off by default.
+            Training then returns to the best epoch. The metric, the reconstruction of validation cells, does not
+            measure the transfer; early stopping is therefore off by default.
         %(early_stopping_patience)s
         %(train_datasplitter_kwargs)s
 

@@ -32,8 +32,8 @@ class Domain(NamedTuple):
 class SCPREGANModule(PlanModule):
     """Shared encoder, generators of both domains, and the discriminators that judge what they generate.
 
-    Without contexts the discriminators have no head for them. If there are ``several`` conditions, the networks of treated
-    cells tell their perturbations apart.
+    Without contexts the discriminators have no head for them. If there are ``several`` conditions, the networks of
+    treated cells tell their perturbations apart.
     """
 
     reference_dose: Tensor
@@ -50,7 +50,7 @@ class SCPREGANModule(PlanModule):
         self.register_buffer("reference_dose", torch.zeros(n_perturbations))
 
     def scaled(self, design: Tensor) -> Tensor:
-        """Logarithms of doses (n_cells, n_perturbations) plus 1, divided by that of the largest training dose, at most 1."""
+        """Doses (n_cells, n_perturbations), after log1p, as fractions of the largest training dose, at most 1."""
         reference = self.reference_dose
         ratio = design.abs().log1p() / torch.where(reference == 0, 1.0, reference.abs().log1p())
         return (ratio * design.sign() * reference.sign()).clamp(-1.0, 1.0)
@@ -72,7 +72,7 @@ class SCPREGANModule(PlanModule):
         return self.transfer(x, own=own, other=other)
 
     def _generate(self, z: Tensor, control: Domain, treated: Domain) -> tuple[Tensor, ...]:
-        """Expression generated from the latent units of both domains: controls as controls, treated as controls, and so on."""
+        """Expression from the latent units of both domains: controls as controls, treated as controls, and so on."""
         as_control = self.generators(z, torch.cat([control.dose, control.dose])).chunk(2)
         as_treated = self.generators(z, torch.cat([treated.dose, treated.dose])).chunk(2)
         return *as_control, *as_treated

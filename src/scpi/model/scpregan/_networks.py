@@ -36,9 +36,9 @@ class Encoder(nn.Sequential):
 class Decoder(nn.Module):
     """Latent units to expression, which is not negative, (n_cells, n_genes).
 
-    Perturbations scale and shift the normalised units of every hidden layer. What they do adds up, each in proportion to
-    its scaled dose, and is nothing at first. Vectors that are read beside the latent units would be easier to pass over,
-    for the encoder sees what was done to a cell as well.
+    Perturbations scale and shift the normalised units of every hidden layer. What they do adds up, each in proportion
+    to its scaled dose, and is nothing at first. Vectors that are read beside the latent units would be easier to pass
+    over, for the encoder sees what was done to a cell as well.
 
     The hidden layers are those of the encoder in reverse order. With 0 perturbations it is a decoder of one condition.
     """
@@ -71,7 +71,7 @@ class Decoder(nn.Module):
 
 
 class Generators(nn.Module):
-    """A generator for controls and one for treated cells, which tells perturbations apart if there are several conditions."""
+    """A generator for controls and one for treated cells, which tells perturbations apart if there are several."""
 
     def __init__(
         self, n_latent: int, n_hidden: Sequence[int], n_genes: int, *, output: Output, n_perturbations: int

@@ -26,7 +26,8 @@ _FINAL_LR = 0.01
 class SCPREGANPlan(NetworkPlan):
     """A step of the discriminators, then one of the generators and of the encoder, on other cells.
 
-    The learning rates fall over ``n_steps``. That of the generators is ``lr``, with which the others change in proportion.
+    The learning rates fall over ``n_steps``. That of the generators is ``lr``, with which the others change in
+    proportion.
     """
 
     def __init__(self, module: SCPREGANModule, *, n_steps: int, lr: float | None = None) -> None:
