@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import scpi
+from scpi.model.base.loading import _cell_batches
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +20,9 @@ def model(linear_model, adata):
     return linear_model("SCGEN", adata)
 
 
-def test_each_cell_moves_by_its_own_shift(model, adata):
+def test_each_cell_moves_by_its_own_shift(model, adata, monkeypatch):
     """Also where cells are read in several batches, and some of them twice."""
+    monkeypatch.setattr(_cell_batches, "_BATCH", 7)
     cells = np.tile(np.arange(adata.n_obs)[::-1], 3)
     shifts = np.random.default_rng(0).normal(size=(len(cells), model.preset_.n_latent))
     expected = adata.X[cells] + shifts @ model.module.decoder.weight.numpy()
