@@ -26,16 +26,11 @@ UNTESTED = {"model"}
 WRITTEN = {
     "in place of",
     "shares? of",
-    "arms?",
-    "(is|are|was|were) told(?! apart)|told (by|the)",
     "one an? (perturbation|condition|cell|gene|model|seed|row|unit)",
     "(is|are|was|were|be) no counts",
     "twins?",
-    "stand-ins?",
     "dearer",
     "far out",
-    "mend(s|ed|ing)?",
-    "misle(ad|ads|ading|d)",
     "shares? out|shared out",
 }
 

@@ -214,6 +214,19 @@ FRAGMENTS: dict[str, str] = {
         **trainer_kwargs
             Passed to :class:`scvi.train.Trainer`, such as ``logger``, ``callbacks`` or ``precision``.
         """,
+    "split_devices": """
+        accelerator, devices
+            As in :class:`lightning.pytorch.Trainer`.
+        %(validation_size)s
+        %(held_out)s
+        """,
+    "train_datasplitter_kwargs": """
+        datasplitter_kwargs
+            More arguments of the data splitter, such as ``external_indexing`` or ``num_workers``.
+        %(plan_kwargs)s
+        %(train_seed)s
+        %(trainer_kwargs)s
+        """,
     "figsize": """
         figsize
             Width and height of the figure in inches.

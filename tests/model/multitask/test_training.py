@@ -35,7 +35,7 @@ def test_phases_train_what_they_should(adversary, make_contexts, fit, monkeypatc
         adversary_epochs=2,
         warmup_steps=2,
     )
-    assert [phase for phase, _ in SEEN] == ["reconstruct"] * 2 + ["discriminate"] + ["mislead"] * 2 + ["end"]
+    assert [phase for phase, _ in SEEN] == ["reconstruct"] * 2 + ["discriminate"] + ["adversarial"] * 2 + ["end"]
     for (phase, before), (_, after) in zip(SEEN[:-1], SEEN[1:], strict=True):
         changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
         assert ("discriminator" in changed) == (phase != "reconstruct")

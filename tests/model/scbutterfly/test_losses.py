@@ -94,19 +94,22 @@ class TestTerms:
 
 class TestNetwork:
     def test_the_published_sizes(self):
-        arms = SCButterflyModule(30, 2, preset=PRESETS["published"], conditional=False).arms
+        autoencoders = SCButterflyModule(30, 2, preset=PRESETS["published"], conditional=False).autoencoders
 
         def sizes(part):
             return [tuple(layer.weight.shape)[::-1] for layer in part.modules() if isinstance(layer, torch.nn.Linear)]
 
-        assert sizes(arms["control"].encoder) == [(30, 256), (256, 128)]
-        assert sizes(arms["control"].decoder) == [(128, 256), (256, 30)]
-        assert sizes(arms["treated"].encoder) == [(30, 128), (128, 128)]
-        assert sizes(arms["treated"].decoder) == [(128, 128), (128, 30)]
-        rates = [layer.p for layer in arms["control"].encoder if isinstance(layer, torch.nn.Dropout)]
+        assert sizes(autoencoders["control"].encoder) == [(30, 256), (256, 128)]
+        assert sizes(autoencoders["control"].decoder) == [(128, 256), (256, 30)]
+        assert sizes(autoencoders["treated"].encoder) == [(30, 128), (128, 128)]
+        assert sizes(autoencoders["treated"].decoder) == [(128, 128), (128, 30)]
+        rates = [layer.p for layer in autoencoders["control"].encoder if isinstance(layer, torch.nn.Dropout)]
         assert rates == [0.5, 0.1]
         # No cell is silenced in part at the output
-        assert [layer.p for layer in arms["control"].decoder if isinstance(layer, torch.nn.Dropout)] == [0.0, 0.1]
+        assert [layer.p for layer in autoencoders["control"].decoder if isinstance(layer, torch.nn.Dropout)] == [
+            0.0,
+            0.1,
+        ]
 
     def test_a_plain_output_is_linear(self):
         end = block((4, 3, 2), dropout=0.0, plain_output=True)[-1]
@@ -140,8 +143,8 @@ class TestObjective:
 
     def encoded(self, made, batch):
         code = batch[KEYS.CONDITION]
-        control = network(made.arms["control"].encoder, batch[KEYS.X])
-        treated = network(made.arms["treated"].encoder, batch[KEYS.PERTURBED])
+        control = network(made.autoencoders["control"].encoder, batch[KEYS.X])
+        treated = network(made.autoencoders["treated"].encoder, batch[KEYS.PERTURBED])
         return control, self.under(made.encoder_conditions, treated, code)
 
     @torch.no_grad()
@@ -155,7 +158,7 @@ class TestObjective:
             back = layer(own.heads[side], mean)
             back = self.under(made.decoder_conditions, back, code) if side == "treated" else back
             losses = made.own_losses(batch, side)
-            expected = squared_error(network(made.arms[side].decoder, back), x)
+            expected = squared_error(network(made.autoencoders[side].decoder, back), x)
             assert float(losses["reconstruction"]) == pytest.approx(expected, rel=1e-10)
             kl = -0.5 * float((1 + log_variance - mean**2 - torch.exp(log_variance)).mean())
             assert float(losses["kl"]) == pytest.approx(kl, rel=1e-10)
@@ -176,7 +179,7 @@ class TestObjective:
                 if source != target:
                     translated[target] = back
                 back = self.under(made.decoder_conditions, back, code) if target == "treated" else back
-                error += squared_error(network(made.arms[target].decoder, back), x[target])
+                error += squared_error(network(made.autoencoders[target].decoder, back), x[target])
         outcome = made.joint(batch)
         assert float(outcome.reconstruction) == pytest.approx(error, rel=1e-10)
         assert float(outcome.kl) == pytest.approx(kl, rel=1e-10)
@@ -205,5 +208,5 @@ class TestObjective:
         for source, target, x in (("control", "treated", batch[KEYS.X]), ("treated", "control", batch[KEYS.PERTURBED])):
             back = layer(made.translator.heads[target], layer(made.translator.posteriors[source].mean, h[source]))
             back = self.under(made.decoder_conditions, back, code) if target == "treated" else back
-            expected = network(made.arms[target].decoder, back)
+            expected = network(made.autoencoders[target].decoder, back)
             np.testing.assert_allclose(made.translate(x, source, code), expected, rtol=1e-10)

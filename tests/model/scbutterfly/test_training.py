@@ -59,11 +59,11 @@ class TestPhases:
 
     def test_a_phase_trains_what_it_should_and_nothing_else(self, phases):
         expected = {
-            "control": {"arms.control", "own.control"},
-            "treated": {"arms.treated", "own.treated", "encoder_conditions", "decoder_conditions"},
+            "control": {"autoencoders.control", "own.control"},
+            "treated": {"autoencoders.treated", "own.treated", "encoder_conditions", "decoder_conditions"},
             "joint": {
-                "arms.control",
-                "arms.treated",
+                "autoencoders.control",
+                "autoencoders.treated",
                 "translator",
                 "discriminators.control",
                 "discriminators.treated",
@@ -200,7 +200,7 @@ def test_decoders_start_from_the_mean_of_their_arm(make_shifted, train):
     splitter = CellSplitter(model.adata_manager, matching(model.preset_, 64), train_size=0.8, seed=model.seed_)
     for side, cells in zip(("control", "treated"), splitter.train_sampler.pairs, strict=True):
         expected = np.asarray(adata.X)[np.unique(cells)].mean(0)
-        np.testing.assert_allclose(model.module.arm(side).decoder[-1].bias.detach(), expected, rtol=1e-5)
+        np.testing.assert_allclose(model.module.autoencoder(side).decoder[-1].bias.detach(), expected, rtol=1e-5)
     before = parameters(model.module)
     model.train(max_epochs=1, lr=1e-12, train_size=0.5, accelerator="cpu", enable_progress_bar=False)
     # A trained network goes on from its weights

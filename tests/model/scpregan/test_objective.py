@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from scpi.model.scpregan._losses import context_loss, encoding_loss, source_loss
-from scpi.model.scpregan._module import Arm, SCPREGANModule
+from scpi.model.scpregan._module import Domain, SCPREGANModule
 from scpi.model.scpregan._presets import PRESETS
 
 GENES, CELLS, CONTEXTS = 7, 6, 3
@@ -35,7 +35,7 @@ def arms():
     draw = lambda: torch.from_numpy(rng.gamma(1.0, size=(CELLS, GENES)))  # noqa: E731
     contexts = [torch.tensor([0, 1, 2, 0, 1, 2]), torch.tensor([2, 2, 1, 0, 0, 0])]
     dose = torch.from_numpy(rng.choice([0.5, 1.0], (CELLS, 2)))
-    return Arm(draw(), torch.zeros(CELLS, 2, dtype=torch.float64), contexts[0]), Arm(draw(), dose, contexts[1])
+    return Domain(draw(), torch.zeros(CELLS, 2, dtype=torch.float64), contexts[0]), Domain(draw(), dose, contexts[1])
 
 
 def one_dose(treated):

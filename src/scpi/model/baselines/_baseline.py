@@ -11,10 +11,11 @@ from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._splitter import CellSplitter
 from scpi.model.base.prediction._profiles import take_profiles
+from scpi.model.baselines._contexts import equal_weights, mean_of_conditions
 from scpi.model.baselines._profiles_module import ProfilesModule
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from anndata import AnnData
     from mudata import MuData
@@ -23,17 +24,15 @@ if TYPE_CHECKING:
     from scpi.model.base.prediction._predict import Counterfactual
 
 
-@fill
 class Baseline(ScreenModel):
     """Base class of baselines: ``train`` takes means, ``predict`` moves control cells by them.
 
-    Parameters
-    ----------
-    %(setup_adata)s
-    %(registry)s
+    Subclasses say in ``_weigh`` how the changes of training contexts are weighted, or in ``_change`` what is added.
     """
 
     _module_cls = ProfilesModule
+    _weigh: Callable[..., NDArray[np.float64]] = staticmethod(equal_weights)
+    """One of the weights of :mod:`~scpi.model.baselines._contexts`."""
 
     def __init__(self, adata: AnnData | MuData | None = None, registry: dict[str, Any] | None = None) -> None:
         super().__init__(adata, registry)
@@ -100,12 +99,20 @@ class Baseline(ScreenModel):
         return profiles._asdict()
 
     def _measured(self, design: NDArray[np.float32]) -> dict[int, NDArray[np.float64]]:
-        """Change of each training context that was measured under the doses ``design``; none where none are registered."""
+        """Change of each training context that was measured under ``design``; empty without registered contexts."""
         return dict(self.module.profiles().by_context(design)) if self.has_contexts else {}
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Change of the mean under the doses ``design`` (n_perturbations,) in a context with mean ``control``."""
-        raise NotImplementedError
+        """Change of the mean under the doses ``design`` (n_perturbations,) in a context with mean ``control``.
+
+        It is the weighted mean of the changes of the training contexts under the condition, or the mean change of all
+        conditions where none of them was measured under it.
+        """
+        profiles, measured = self.module.profiles(), self._measured(design)
+        if not measured:
+            return mean_of_conditions(profiles.design, profiles.changes)
+        changes = np.stack(list(measured.values()))
+        return np.asarray(self._weigh(profiles.controls[list(measured)], changes, control) @ changes)
 
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
         predicted = self._expression(asked.adata, asked.cells)

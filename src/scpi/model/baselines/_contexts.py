@@ -1,4 +1,9 @@
-"""Changes of the training contexts, and how they are combined for another one."""
+"""Weights of the training contexts, by which their changes are combined for another one.
+
+Functions named ``..._weights`` give weights that sum to 1, (n_contexts,), from the means of the controls of the
+training contexts and their changes, both contexts x genes, and the mean of the controls of the context to predict,
+(n_genes,).
+"""
 
 from __future__ import annotations
 
@@ -9,52 +14,14 @@ import numpy as np
 from scpi.model.base.prediction._regression import best_setting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
-
-    from scpi.model.base.prediction._profiles import Profiles
-
-    Weigh = Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
 
 # Relative to the median squared distance of the training contexts; the first is nearly the mean change
 _BANDWIDTHS = tuple(float(value) for value in np.logspace(1, -1.5, 11))
 
 
-def weighted_change(
-    profiles: Profiles, measured: dict[int, NDArray[np.float64]], control: NDArray[np.float64], weigh: Weigh
-) -> NDArray[np.float64]:
-    """Weighted mean of the changes of the training contexts under a condition.
-
-    Parameters
-    ----------
-    profiles
-        Means of the training cells.
-    measured
-        Change of each training context that was measured under the condition, by its code. Where there is none, the
-        result is the mean change of all conditions.
-    control
-        Mean of the controls of the context to predict, (n_genes,).
-    weigh
-        Weights of contexts, which sum to 1, from the means of their controls and their changes, contexts x genes, and
-        ``control``.
-    """
-    if not measured:
-        return mean_of_conditions(profiles.design, profiles.changes)
-    changes = np.stack(list(measured.values()))
-    return np.asarray(weigh(profiles.controls[list(measured)], changes, control) @ changes)
-
-
 def mean_of_conditions(design: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over conditions of their mean over contexts.
-
-    Parameters
-    ----------
-    design
-        Doses of the single perturbations in each pair of context and condition.
-    values
-        Values of each pair, pairs x genes.
-    """
+    """Mean over conditions of their mean over contexts, from values of each pair of both, pairs x genes."""
     _, condition = np.unique(design, axis=0, return_inverse=True)
     condition = condition.reshape(-1)
     weights = 1.0 / np.bincount(condition)[condition]

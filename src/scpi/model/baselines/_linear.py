@@ -1,4 +1,4 @@
-"""One effect a perturbation, from all conditions that it occurs in."""
+"""One effect per perturbation, from all conditions that it occurs in."""
 
 from __future__ import annotations
 

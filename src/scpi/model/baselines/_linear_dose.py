@@ -8,7 +8,6 @@ import numpy as np
 
 from scpi._docs import fill
 from scpi.model.baselines._baseline import Baseline
-from scpi.model.baselines._contexts import mean_of_conditions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,10 +32,10 @@ class LinearDose(Baseline):
         profiles = self.module.profiles()
         pairs = profiles.of_same_members(design)
         if not len(pairs):
-            return mean_of_conditions(profiles.design, profiles.changes)
+            return super()._change(design, control)
         logs = np.log1p(profiles.design[pairs].max(1))
         weights = profiles.n_cells[pairs] * logs
         _, context = np.unique(profiles.context[pairs], return_inverse=True)
         totals = np.bincount(context, weights * logs)
-        shares = weights / (totals[context] * len(totals))
-        return np.asarray(np.log1p(design.max()) * (shares @ profiles.changes_of(pairs)))
+        slopes = weights / (totals[context] * len(totals))
+        return np.asarray(np.log1p(design.max()) * (slopes @ profiles.changes_of(pairs)))

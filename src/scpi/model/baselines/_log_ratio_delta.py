@@ -9,7 +9,6 @@ import numpy as np
 from scpi._docs import fill
 from scpi.model.base.prediction._fold_changes import from_log_level, log_level
 from scpi.model.baselines._baseline import Baseline
-from scpi.model.baselines._contexts import mean_of_conditions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,11 +33,10 @@ class LogRatioDelta(Baseline):
     _reads_logs = True
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
-        profiles = self.module.profiles()
         measured = self._measured(design)
         if not measured:
-            return mean_of_conditions(profiles.design, profiles.changes)
-        before = profiles.controls[list(measured)]
+            return super()._change(design, control)
+        before = self.module.profiles().controls[list(measured)]
         after = before + np.stack(list(measured.values()))
         ratio = np.mean(log_level(after) - log_level(before), axis=0)
         return np.asarray(from_log_level(ratio + log_level(control)) - control)

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from scpi._docs import fill
 from scpi.model.baselines._baseline import Baseline
-from scpi.model.baselines._contexts import equal_weights, weighted_change
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 @fill
@@ -26,6 +19,3 @@ class MeanDelta(Baseline):
     %(setup_adata)s
     %(registry)s
     """
-
-    def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
-        return weighted_change(self.module.profiles(), self._measured(design), control, equal_weights)

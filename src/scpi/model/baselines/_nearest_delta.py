@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from scpi._docs import fill
 from scpi.model.baselines._baseline import Baseline
-from scpi.model.baselines._contexts import nearest_weights, weighted_change
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from scpi.model.baselines._contexts import nearest_weights
 
 
 @fill
@@ -27,5 +21,4 @@ class NearestDelta(Baseline):
     %(registry)s
     """
 
-    def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
-        return weighted_change(self.module.profiles(), self._measured(design), control, nearest_weights)
+    _weigh = staticmethod(nearest_weights)

@@ -12,7 +12,6 @@ from scpi._docs import fill
 from scpi.model.base._constants import KEYS
 from scpi.model.base.training._presets import at_least
 from scpi.model.baselines._baseline import Baseline
-from scpi.model.baselines._contexts import equal_weights, weighted_change
 from scpi.model.baselines._profiles_module import ProfilesModule
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class PCAShift(Baseline):
     %(setup_adata)s
     %(registry)s
     n_components
-        Most components; fewer where there are not as many cells or genes.
+        Maximum number of components; fewer where there are not as many cells or genes.
     """
 
     def __init__(
@@ -51,8 +50,7 @@ class PCAShift(Baseline):
         self.init_params_ = self._get_init_params(locals())
 
     def _learn(self, splitter: CellSplitter, *, n_contexts: int) -> dict[str, NDArray[Any]]:
-        x = self._field(self.adata, KEYS.X)[splitter.train_idx]
-        x = x.astype(np.float64)
+        x = self._field(self.adata, KEYS.X)[splitter.train_idx].astype(np.float64)
         n_components = min(self.n_components, min(x.shape) - 1)
         solver = "arpack" if sparse.issparse(x) else "auto"
         pca = PCA(n_components, svd_solver=solver, random_state=splitter.seed).fit(x)
@@ -60,5 +58,4 @@ class PCAShift(Baseline):
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
         components = self.module.array("components")
-        change = weighted_change(self.module.profiles(), self._measured(design), control, equal_weights)
-        return np.asarray((change @ components.T) @ components)
+        return np.asarray((super()._change(design, control) @ components.T) @ components)

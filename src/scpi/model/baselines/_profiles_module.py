@@ -13,13 +13,7 @@ if TYPE_CHECKING:
 
 
 class ProfilesModule(ProfileBuffers, PlanModule):
-    """Holds profiles, and what else a baseline learns, in the place of a network.
-
-    Parameters
-    ----------
-    more
-        Names of what else is kept.
-    """
+    """Holds profiles instead of a network, and by the names in ``more`` what else a baseline learns."""
 
     @property
     def device(self) -> torch.device:

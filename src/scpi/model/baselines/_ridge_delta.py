@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from scpi._docs import fill
 from scpi.model.base.prediction._regression import chosen_ridge_weights
 from scpi.model.baselines._baseline import Baseline
-from scpi.model.baselines._contexts import weighted_change
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 @fill
@@ -30,5 +23,4 @@ class RidgeDelta(Baseline):
     %(registry)s
     """
 
-    def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
-        return weighted_change(self.module.profiles(), self._measured(design), control, chosen_ridge_weights)
+    _weigh = staticmethod(chosen_ridge_weights)

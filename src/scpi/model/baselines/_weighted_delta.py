@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from scpi._docs import fill
 from scpi.model.baselines._baseline import Baseline
-from scpi.model.baselines._contexts import chosen_kernel_weights, weighted_change
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from scpi.model.baselines._contexts import chosen_kernel_weights
 
 
 @fill
@@ -19,8 +13,8 @@ class WeightedDelta(Baseline):
 
     The weight of a context is :math:`\exp(-d^2 / h)`, where :math:`d` is the Euclidean distance between the mean
     expression of its controls and that of the context to predict. The bandwidth :math:`h` is the one of 11, from 10 to
-    0.03 times the median of the squared distances between training contexts, with which these predict each other with the
-    least squared error; with fewer than three of them all weights are equal. Where no training context has the
+    0.03 times the median of the squared distances between training contexts, with which these predict each other with
+    the least squared error; with fewer than three of them all weights are equal. Where no training context has the
     perturbations of a label, the change is the mean over all conditions.
 
     Parameters
@@ -30,5 +24,4 @@ class WeightedDelta(Baseline):
     %(registry)s
     """
 
-    def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
-        return weighted_change(self.module.profiles(), self._measured(design), control, chosen_kernel_weights)
+    _weigh = staticmethod(chosen_kernel_weights)

@@ -62,14 +62,14 @@ class ShiftAnalysisMixin(Host):
         n_cells
             Cells to predict, from as many drawn at random; all, at most 1,000, if ``None``.
         indices
-            Cells to start from, in place of all that ``adata`` has.
+            Cells to start from instead of all that ``adata`` has.
         rng
             Seed or generator of the draws.
 
         Returns
         -------
-        As :meth:`predict`, with the perturbed cells that were started from in `.obs['source_cell']`, and their mean in
-        place of that of controls.
+        As :meth:`predict`, with the perturbed cells that were started from in `.obs['source_cell']`, and their mean
+        instead of that of controls.
 
         Raises
         ------
@@ -147,7 +147,7 @@ class ShiftAnalysisMixin(Host):
         penalty: float = 1.0,
         rng: int | np.random.Generator | None = 0,
     ) -> pd.DataFrame:
-        """What the shift of a perturbation does to each gene, by a linear stand-in for the decoder.
+        """What the shift of a perturbation does to each gene, by a linear surrogate of the decoder.
 
         Points drawn uniformly from the box of the latent units of the training cells are decoded, and the expression is
         regressed on them by a ridge regression, with weights inverse to the cosine distance of a point to the shift.
@@ -169,9 +169,9 @@ class ShiftAnalysisMixin(Host):
 
         Returns
         -------
-        Table of genes: `score`, the change of the gene on the scale of the expression, and `r2`, the share of the
-        variance of its decoded expression that the stand-in explains on points it was not fitted to. `attrs["r2"]` is
-        the mean of these: where it is low, so is the worth of the scores.
+        Table of genes: `score`, the change of the gene on the scale of the expression, and `r2`, the fraction of
+        the variance of its decoded expression that the surrogate explains on points it was not fitted to. `attrs["r2"]`
+        is the mean of these: where it is low, so is the worth of the scores.
 
         Raises
         ------
@@ -218,11 +218,11 @@ class ShiftAnalysisMixin(Host):
         batch_key
             Column of ``obs`` with the batch of each cell; that of the setup if ``None``.
         within
-            Cells of which kind are to have the same mean in all batches: those of a ``"condition"`` in a context, or all
-            of a ``"context"`` (as published, where contexts are cell types), perturbed or not.
+            Cells of which kind are to have the same mean in all batches: those of a ``"condition"`` in a context, or
+            all of a ``"context"`` (as published, where contexts are cell types), perturbed or not.
         reference
-            Batch to move to; the one with the most cells if ``None``. Where it has no cells of a kind, it is the largest
-            batch that has; a kind of cells in a single batch stays where it is.
+            Batch to move to; the one with the most cells if ``None``. Where it has no cells of a kind, it is the
+            largest batch that has; a kind of cells in a single batch stays where it is.
 
         Returns
         -------

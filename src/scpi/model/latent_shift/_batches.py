@@ -13,21 +13,10 @@ if TYPE_CHECKING:
 def batch_shifts(
     z: NDArray[np.float64], kind: NDArray[np.int64], batch: NDArray[np.int64], *, reference: int | None = None
 ) -> NDArray[np.float64]:
-    """Shift of every cell, from the mean of its kind in its batch to that in a batch that all are moved to.
+    """Shift of every cell, from the mean of its kind in its batch to that in the reference batch, (n_cells, n_latent).
 
-    Parameters
-    ----------
-    z
-        Latent units, (n_cells, n_latent).
-    kind, batch
-        Code of the kind and of the batch of each cell, (n_cells,).
-    reference
-        Batch to move to; the one with the most cells if ``None``. Kinds that it lacks are moved to the one with the most
-        cells of the kind.
-
-    Returns
-    -------
-    Array of shape (n_cells, n_latent).
+    The reference is the batch with the most cells if ``None``; for kinds that it lacks, the one with the most cells of
+    the kind.
     """
     reference = int(np.bincount(batch).argmax()) if reference is None else reference
     shifts = np.zeros_like(z)

@@ -1,4 +1,4 @@
-"""A linear stand-in for a decoder."""
+"""A linear surrogate of a decoder."""
 
 from __future__ import annotations
 
@@ -29,24 +29,9 @@ def linear_surrogate(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Regress decoded points of a box on the points, most of all on those in a direction.
 
-    Parameters
-    ----------
-    decode
-        Maps points, (n, n_latent), to expression, (n, n_genes).
-    least, most
-        Corners of the box, (n_latent,).
-    direction
-        Points count by the inverse of their cosine distance to it, (n_latent,).
-    n_samples
-        Points to fit on, and as many to check the fit on.
-    penalty
-        Penalty of the squared coefficients.
-    rng
-        Generator of the points.
-
-    Returns
-    -------
-    Coefficients, (n_latent, n_genes), and the share of the variance of each gene that is explained on new points.
+    ``least`` and ``most`` are the corners of the box, (n_latent,). Points count by the inverse of their cosine distance
+    to the direction. The squared coefficients are penalised. Returned are the coefficients, (n_latent, n_genes), and
+    the fraction of the variance of each gene that they explain on as many new points.
     """
     total, gram, cross, points, values = (np.zeros(()) for _ in range(5))
     for z in _chunks(least, most, n_samples, rng):

@@ -20,15 +20,7 @@ if TYPE_CHECKING:
 
 
 class ShiftVAE(BaseModuleClass):
-    """Variational autoencoder of log-normalised expression with a squared error.
-
-    Parameters
-    ----------
-    n_genes
-        Number of genes.
-    preset
-        Sizes and weights.
-    """
+    """Variational autoencoder of log-normalised expression with a squared error."""
 
     def __init__(self, n_genes: int, *, preset: ShiftPreset) -> None:
         super().__init__()
@@ -64,15 +56,7 @@ class ShiftVAE(BaseModuleClass):
         return expression
 
     def move(self, x: Tensor, shift: Tensor) -> Tensor:
-        """What cells become when their latent units are shifted.
-
-        Parameters
-        ----------
-        x
-            Expression of the cells.
-        shift
-            Shift of each cell, (n_cells, n_latent).
-        """
+        """What cells become when their latent units are shifted by (n_cells, n_latent)."""
         z = self.encode(x)
         moved = self.decode(z + shift)
         return x + (moved - self.decode(z)) if self.residual else moved

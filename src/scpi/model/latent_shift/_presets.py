@@ -20,29 +20,23 @@ class ShiftPreset:
     ----------
     n_hidden, n_layers
         Units of each hidden layer of the encoder and of the decoder, and how many there are.
-    n_latent
-        Latent units.
-    dropout
-        Share of hidden units that are dropped in training.
+    n_latent, dropout
+        Latent units, and the fraction of hidden units that are dropped in training.
     kl_weight
         Weight of the Kullback-Leibler divergence beside the squared error; 1 for the bound of the likelihood under
         normal errors of variance 1.
     linear_decoder
-        A linear map in place of the hidden layers of the decoder.
+        A linear map instead of the hidden layers of the decoder.
     residual
-        Add the decoded change to the cell, in place of taking the decoded cell, which lacks what the network does not
+        Add the decoded change to the cell instead of taking the decoded cell, which lacks what the network does not
         reconstruct.
     lr, eps
         Learning rate of Adam, and what it adds to the root of the mean squared gradient: the larger, the shorter are
         the steps where gradients are small.
-    batch_size
-        Most cells in a batch.
-    max_epochs
-        Most epochs.
-    patience
-        Epochs without a lower validation loss before training stops.
-    restore_best
-        Return to the epoch with the lowest validation loss.
+    batch_size, max_epochs
+        Maximum number of cells in a batch, and of epochs.
+    patience, restore_best
+        Epochs without a lower validation loss before training stops, and whether to return to that with the lowest.
     """
 
     n_hidden: int = 256

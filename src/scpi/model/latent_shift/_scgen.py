@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from scpi._docs import fill
 from scpi.model.base.prediction._latent_shifts import measured_shifts
+from scpi.model.latent_shift._model import LatentShiftModel
 from scpi.model.latent_shift._presets import SCGEN_PRESETS, SCGENPreset
-from scpi.model.latent_shift._shift_model import LatentShiftModel
 
 if TYPE_CHECKING:
     import numpy as np

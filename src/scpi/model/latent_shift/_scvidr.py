@@ -9,8 +9,8 @@ import numpy as np
 from scpi._docs import fill
 from scpi.model.base.prediction._latent_shifts import largest_dose, measured_shifts
 from scpi.model.base.prediction._regression import chosen_ridge_weights, least_squares_weights
+from scpi.model.latent_shift._model import LatentShiftModel
 from scpi.model.latent_shift._presets import SCVIDR_PRESETS, SCVIDRPreset
-from scpi.model.latent_shift._shift_model import LatentShiftModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,20 +62,20 @@ class SCVIDR(LatentShiftModel):
     def _measured_shift(
         self, profiles: Profiles, design: NDArray[np.float64], control: NDArray[np.float64]
     ) -> NDArray[np.float64] | None:
-        share = 1.0
+        factor = 1.0
         if self.preset_.dose_response == "log":
             largest = largest_dose(profiles, design)
             if largest > 0:
-                share = float(np.log1p(design.max()) / np.log1p(largest))
+                factor = float(np.log1p(design.max()) / np.log1p(largest))
                 design = np.where(design > 0, largest, 0.0)
         shifts = measured_shifts(profiles, design, allowed=self._allowed(profiles))
         if shifts is None:
             return None
         if self.preset_.regression == "none":
-            return np.asarray(share * shifts.changes.mean(0))
+            return np.asarray(factor * shifts.changes.mean(0))
         weights = (
             chosen_ridge_weights(shifts.controls, shifts.changes, control)
             if self.preset_.regression == "ridge"
             else least_squares_weights(shifts.controls, control)
         )
-        return np.asarray(share * (weights @ shifts.changes))
+        return np.asarray(factor * (weights @ shifts.changes))

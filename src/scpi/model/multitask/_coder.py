@@ -1,4 +1,4 @@
-"""How a condition is told to a network."""
+"""Codes of conditions, which a network is conditioned on."""
 
 from __future__ import annotations
 
@@ -26,16 +26,8 @@ class ConditionCoder:
     combination by the sum of its members. With ``"dose"`` there is one number for each single perturbation, the
     logarithm of its dose plus 1, over that of the largest dose in the training cells.
 
-    Parameters
-    ----------
-    kind
-        ``"levels"`` or ``"dose"``.
-    design
-        Doses of the single perturbations in each condition of the data, (n_conditions, n_perturbations).
-    perturbations
-        Names of the single perturbations.
-    trained
-        Whether each condition was trained on; all if ``None``.
+    The conditions of the data are given as the doses of the single ``perturbations``, (n_conditions, n_perturbations),
+    and whether they were trained on; all if ``None``.
     """
 
     def __init__(
@@ -59,10 +51,7 @@ class ConditionCoder:
     def __call__(self, design: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """Codes of conditions, (n_conditions, n_codes); that of the control is zero.
 
-        Raises
-        ------
-        ValueError
-            If a perturbation was not trained on, or, for ``"levels"``, not alone where the combination is new.
+        It is an error if a perturbation was not trained on, or, for ``"levels"``, not alone for a new combination.
         """
         return np.stack([self._code(row) for row in np.asarray(design, dtype=np.float64)]).astype(np.float32)
 

@@ -14,28 +14,10 @@ if TYPE_CHECKING:
 DEPTH = 1e4
 
 
-def depth_per_size(counts: Any, size_factor: NDArray[np.floating[Any]]) -> float:
-    """Counts that a size factor of 1 stands for in these cells.
-
-    Parameters
-    ----------
-    counts
-        Counts, cells x genes, dense or sparse.
-    size_factor
-        Size factor of each cell.
-    """
-    return max(float(counts.sum()), 1.0) / float(np.sum(size_factor, dtype=np.float64))
-
-
 def log_normalised(counts: Any, depth: NDArray[np.floating[Any]] | None = None) -> Any:
-    """log1p of counts scaled to a depth of 10,000, cells x genes; sparse counts stay sparse.
+    """log1p of counts scaled from the depth of each cell to 10,000, cells x genes; sparse counts stay sparse.
 
-    Parameters
-    ----------
-    counts
-        Counts, dense or sparse. Cells without any stay 0.
-    depth
-        Depth of each cell; the sum of its counts if ``None``.
+    The depth is the sum of the counts if ``None``. Cells without counts stay 0.
     """
     depth = np.asarray(counts.sum(1) if depth is None else depth, dtype=np.float64).reshape(-1, 1)
     depth = np.where(depth == 0, 1.0, depth)
@@ -54,21 +36,10 @@ def changed_counts(
 ) -> NDArray[np.float32]:
     """Counts of cells after their expression has changed by a factor.
 
-    Where the factor is below 1, every count is kept with that probability. Where it is above 1, counts are added, as many
-    as the cell's expression, of which both its own count and the network tell, brings at the rate by which it has risen.
-
-    Parameters
-    ----------
-    counts
-        Counts, cells x genes.
-    log_ratio
-        Logarithm of the factor, likewise.
-    mean
-        Mean of the counts that the network expects before the change, likewise.
-    theta
-        Inverse overdispersion of each gene.
-    rng
-        Draws counts; their expectation if ``None``.
+    Where the factor is below 1, every count is kept with that probability. Where it is above 1, counts are added, as
+    many as the cell's expression, estimated from its own count and from the ``mean`` count that the network expects
+    before the change, brings at the rate by which it has risen. All arrays are cells x genes; ``theta`` is the inverse
+    overdispersion of each gene. Without ``rng`` the result is the expectation.
     """
     ratio = np.exp(np.minimum(log_ratio, 20.0))
     kept, added = np.minimum(ratio, 1.0), np.maximum(ratio - 1.0, 0.0)

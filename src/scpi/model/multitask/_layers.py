@@ -1,4 +1,4 @@
-"""Layers that are told the condition."""
+"""Layers that depend on the condition."""
 
 from __future__ import annotations
 
@@ -23,29 +23,15 @@ class Conditioned(nn.Module):
 
     With ``"film"`` the normalised values are scaled by :math:`1 + \gamma` and shifted by :math:`\beta`, with ``"mul"``
     and ``"add"`` one of the two, and with ``"concat"`` the code is put beside the input. Scale and shift are linear in
-    the code, or in what hidden layers make of it, and start at zero: at first no condition changes anything. They have no
-    intercept, so that the control, whose code is zero, stays without a change of its own if there are no hidden layers.
+    the code, or in what hidden layers make of it, and start at zero: at first no condition changes anything. They have
+    no intercept, so that the control, whose code is zero, stays without a change of its own if there are no hidden
+    layers.
 
     With a ``"random"`` start, as published, the scale is :math:`\mathrm{LeakyReLU}(\gamma)` and the shift
     :math:`\mathrm{LeakyReLU}(\beta)`, linear in the code with an intercept, from random weights. They start small,
     so that a step of the optimiser changes them by a larger part than one that starts at 1.
 
-    Parameters
-    ----------
-    n_in, n_out
-        Units.
-    n_codes
-        Length of the code.
-    how
-        How the condition enters.
-    n_trunk
-        Hidden units between the code and scale and shift.
-    start
-        How scale and shift start.
-    norm
-        What normalises.
-    dropout
-        Share of units that are dropped.
+    ``n_codes`` is the length of the code, and ``n_trunk`` the hidden units between the code and scale and shift.
     """
 
     def __init__(
@@ -79,9 +65,9 @@ class Conditioned(nn.Module):
             x = torch.cat([x, code], 1)
         y = self.norm(self.linear(x))
         if self.trunk is not None:
-            told = self.trunk(code)
-            y = y if self.scale is None else y * self._scale(self.scale(told))
-            y = y if self.shift is None else y + self._shift(self.shift(told))
+            hidden = self.trunk(code)
+            y = y if self.scale is None else y * self._scale(self.scale(hidden))
+            y = y if self.shift is None else y + self._shift(self.shift(hidden))
         return F.dropout(F.leaky_relu(y, _SLOPE), self.dropout, self.training)
 
     def _scale(self, gamma: Tensor) -> Tensor:

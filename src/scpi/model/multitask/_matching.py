@@ -9,7 +9,7 @@ import numpy as np
 from scpi.model.base._constants import KEYS
 from scpi.model.base.loading._sampling import match_by_transport
 from scpi.model.base.loading._transport import CellPairs
-from scpi.model.multitask._counts import depth_per_size, log_normalised
+from scpi.model.multitask._counts import log_normalised
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,19 +28,9 @@ def match_tasks(
 ) -> CellPairs:
     """Pairs of a cell to read and a cell to decode it into.
 
-    Parameters
-    ----------
-    splitter
-        Splitter of the cells.
-    cells
-        Positions of the cells.
-    target
-        ``"self"``: every cell with itself. ``"ot"``: every control with itself, and the pairs of optimal transport between
-        the controls and the cells of each condition, within batch and context.
-    each
-        Whether each ``"control"`` gets a treated cell of every condition, or each ``"treated"`` cell a control.
-    counts
-        Whether the expression is counts, of which the logarithms are compared.
+    For the target ``"self"`` every cell with itself. For ``"ot"`` every control with itself, and the pairs of optimal
+    transport between the controls and the cells of each condition, within batch and context: a treated cell of every
+    condition for each ``"control"``, or a control for each ``"treated"`` cell. Of counts, the logarithms are compared.
     """
     if target == "self":
         return CellPairs(cells, cells)
@@ -59,4 +49,5 @@ def training_depth_per_size(splitter: CellSplitter) -> float:
     size = splitter.registered(KEYS.SIZE_FACTOR)
     if size is None:
         return 1.0
-    return depth_per_size(splitter.dataset.x[splitter.train_idx], size[splitter.train_idx].astype(np.float64))
+    n_counts = max(float(splitter.dataset.x[splitter.train_idx].sum()), 1.0)
+    return n_counts / float(np.sum(size[splitter.train_idx], dtype=np.float64))

@@ -46,16 +46,17 @@ if TYPE_CHECKING:
 
 @fill
 class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
-    """One autoencoder for all perturbations, doses and contexts, whose decoder is told the condition.
+    """One autoencoder for all perturbations, doses and contexts, whose decoder depends on the condition.
 
-    The decoder changes what a cell becomes by a scale and a shift of its hidden units, which depend on perturbation and dose.
-    How a context (cell type, donor, species) differs from the others in its response is told by its controls: the shift
-    of the latent units under a perturbation is regressed on the latent means of the controls of the training contexts.
-    Half of the predicted change, if not set otherwise, is that of the network, and half what the fold changes of the training
-    contexts, weighted by such a regression on their mean expression, do to the mean of the controls.
+    The decoder changes what a cell becomes by a scale and a shift of its hidden units, which depend on perturbation and
+    dose. How a context (cell type, donor, species) differs from the others in its response is read from its controls:
+    the shift of the latent units under a perturbation is regressed on the latent means of the controls of the training
+    contexts. Half of the predicted change, if not set otherwise, is that of the network, and half what the fold changes
+    of the training contexts, weighted by such a regression on their mean expression, do to the mean of the controls.
 
-    The presets that begin with ``"published"`` are the multi-task autoencoders of thodkatz/thesis (2025), with neither shifts
-    nor fold changes: plain, with an adversary, variational, and trained by optimal transport. Their defects are mended.
+    The presets that begin with ``"published"`` are the multi-task autoencoders of thodkatz/thesis (2025), with neither
+    shifts nor fold changes: plain, with an adversary, variational, and trained by optimal transport. Their defects are
+    corrected.
 
     Parameters
     ----------
@@ -67,7 +68,8 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
         ``"published-ot"``, ``"published-self+ot"``, ``"published-vae"``, ``"published-vae-ot"`` or
         ``"published-vae-self+ot"``.
     restrict_to
-        Contexts to take shifts and fold changes from; all if ``None``. Can be changed at any time (:attr:`restrict_to`).
+        Contexts to take shifts and fold changes from; all if ``None``. Can be changed at any time
+        (:attr:`restrict_to`).
     %(model_seed)s
     **changes
         Attributes of the preset to change, such as ``n_latent``, ``conditioning``, ``coding`` or ``likelihood``.
@@ -76,7 +78,8 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
     ------
     %(preset_TypeError)s
     ValueError
-        If a value is out of its range, does not go with another, or the expression is not on the scale of the likelihood.
+        If a value is out of its range, does not go with another, or the expression is not on the scale of the
+        likelihood.
 
     Examples
     --------
@@ -167,9 +170,7 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
             proportion.
         %(lr)s
         %(train_batch_size)s
-        %(devices)s
-        %(validation_size)s
-        %(held_out)s
+        %(split_devices)s
         %(restore_best)s
         %(early_stopping)s
             Without effect on the epochs of an adversary.
@@ -191,7 +192,7 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
         if has_adversary:
             factor = max_epochs / preset.max_epochs
             phases["discriminate"] = round(factor * preset.discriminator_epochs)
-            phases["mislead"] = max(1, round(factor * preset.adversary_epochs))
+            phases["adversarial"] = max(1, round(factor * preset.adversary_epochs))
         for target in TARGETS[preset.target]:
             match = partial(self._match, target=target, each=preset.pair_each, counts=self._reads_counts)
             splitter = self._split(
@@ -278,10 +279,6 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
         ratios = log_level(shifts.controls + shifts.changes) - log_level(shifts.controls)
         return np.asarray(chosen_ridge_weights(shifts.controls, ratios, control) @ ratios)
 
-    def _expressed_control(self, adata: AnnData | MuData, profiles: Profiles, code: int) -> NDArray[np.float64]:
-        """Mean log-normalised expression of the controls of a context."""
-        return self._control_of(adata, profiles, code, lambda cells: self._logs(adata, cells))
-
     @torch.inference_mode()
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
         code = torch.from_numpy(self._coder()(asked.design[None])).to(self.module.device)
@@ -296,7 +293,7 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
             shift_ = torch.from_numpy(shift.astype(np.float32)).to(self.module.device)
             control, ratio = np.zeros(n_genes), np.zeros(n_genes)
             if self.preset_.fold_changes > 0:
-                control = self._expressed_control(asked.adata, expressed, int(context))
+                control = self._control_of(asked.adata, expressed, int(context), partial(self._logs, asked.adata))
                 ratio = self._composed(doses, partial(self._measured_ratio, expressed, control=control), control)
             start = 0
             for tensors in self._batches(asked.adata, asked.cells[own]):
@@ -306,13 +303,11 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
                 before = self.module.decode(z, torch.zeros_like(code).expand(len(x), -1))
                 after = self.module.decode(z + shift_, code.expand(len(x), -1))
                 if self._reads_counts:
+                    rng = asked.rng if asked.sample else None
                     depth = self.module.depth(x, size)
-                    found = self._changed_counts(
-                        x, depth, before, after, ratio=ratio, rng=asked.rng if asked.sample else None
-                    )
+                    predicted[rows] = self._changed_counts(x, depth, before, after, ratio=ratio, rng=rng)
                 else:
-                    found = self._changed_expression(x, before, after, control=control, ratio=ratio)
-                predicted[rows] = found
+                    predicted[rows] = self._changed_expression(x, before, after, control=control, ratio=ratio)
         return predicted
 
     def _changed_expression(
@@ -327,10 +322,10 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
         """Log-normalised expression of cells that are decoded so before and after the change."""
         if not self.preset_.residual:
             return np.asarray(after.cpu().numpy())
-        share = self.preset_.fold_changes
+        weight = self.preset_.fold_changes
         fold = from_log_level(log_level(control) + ratio) - from_log_level(log_level(control))
-        moved = (x + (1.0 - share) * (after - before)).cpu().numpy()
-        return np.asarray(moved + share * fold.astype(np.float32))
+        moved = (x + (1.0 - weight) * (after - before)).cpu().numpy()
+        return np.asarray(moved + weight * fold.astype(np.float32))
 
     def _changed_counts(
         self,
@@ -342,7 +337,7 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
         ratio: NDArray[np.float64],
         rng: np.random.Generator | None,
     ) -> NDArray[np.float32]:
-        """Counts of cells whose shares of the genes are decoded so, as logarithms, before and after the change."""
+        """Counts of cells whose fractions of the genes are decoded so, as logarithms, before and after the change."""
         log_theta = self.module.log_theta
         assert log_theta is not None
         theta = log_theta.exp().cpu().numpy()
@@ -351,8 +346,8 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
             if rng is None:
                 return np.asarray(mean)
             return np.asarray(rng.poisson(rng.gamma(theta, mean / theta)), dtype=np.float32)
-        share = self.preset_.fold_changes
-        change = (1.0 - share) * (after - before).cpu().numpy() + share * ratio
+        weight = self.preset_.fold_changes
+        change = (1.0 - weight) * (after - before).cpu().numpy() + weight * ratio
         return changed_counts(x.cpu().numpy(), change, (depth * before.exp()).cpu().numpy(), theta, rng=rng)
 
     def _to_log_scale(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -363,8 +358,8 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
 
         def change(x: Tensor) -> Tensor:
             z = module.encode(x)
-            told = code.expand(len(z), -1)
-            return module.decode(z + shift, told) - module.decode(z, torch.zeros_like(told))
+            codes = code.expand(len(z), -1)
+            return module.decode(z + shift, codes) - module.decode(z, torch.zeros_like(codes))
 
         return change
 
@@ -374,11 +369,12 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
         Parameters
         ----------
         perturbation, dose
-            Condition that the decoder is told; the control if ``None``.
+            Condition that is decoded; the control if ``None``.
 
         Returns
         -------
-        The function, whose values are log1p-transformed, or logarithms of shares for counts, and the names of the units.
+        The function, whose values are log1p-transformed, or logarithms of fractions for counts, and the names of the
+        units.
         """
         self._check_if_trained(warn=False)
         module = self.module.eval()

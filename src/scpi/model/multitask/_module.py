@@ -23,18 +23,9 @@ _DISCRIMINATOR_DROPOUT = 0.1
 
 
 class MultiTaskModule(PlanModule):
-    """Encoder, decoder that is told the condition, and discriminator.
+    """Encoder, decoder that depends on the condition, and discriminator.
 
-    Parameters
-    ----------
-    n_genes
-        Number of genes.
-    n_codes
-        Length of the code of a condition.
-    n_conditions
-        Conditions of the data. Training sets their ``codes``, (n_conditions, n_codes).
-    preset
-        Architecture and objective.
+    Training sets the ``codes`` of the conditions of the data, (n_conditions, n_codes).
     """
 
     codes: Tensor
@@ -54,9 +45,9 @@ class MultiTaskModule(PlanModule):
         sizes = [preset.n_latent, *preset.n_hidden[::-1]]
         self.embedding = None if preset.n_embedding is None else nn.Linear(n_codes, preset.n_embedding, bias=False)
         length = n_codes if preset.n_embedding is None else preset.n_embedding
-        told: dict[str, Any] = {"n_codes": length, "how": preset.conditioning, "n_trunk": preset.n_trunk}
-        told["start"] = preset.film_start
-        self.decoder = nn.ModuleList(Conditioned(a, b, **told, **plain) for a, b in zip(sizes, sizes[1:], strict=False))
+        film: dict[str, Any] = {"n_codes": length, "how": preset.conditioning, "n_trunk": preset.n_trunk}
+        film["start"] = preset.film_start
+        self.decoder = nn.ModuleList(Conditioned(a, b, **film, **plain) for a, b in zip(sizes, sizes[1:], strict=False))
         self.output = nn.Linear(sizes[-1], n_genes)
         self.log_theta = nn.Parameter(torch.zeros(n_genes)) if preset.likelihood == "nb" else None
         self.discriminator = _discriminator(preset.n_latent, preset.n_discriminator) if preset.adversary else None
@@ -83,25 +74,17 @@ class MultiTaskModule(PlanModule):
         return self.posterior(read)[0]
 
     def decode(self, z: Tensor, code: Tensor) -> Tensor:
-        """Expression, or logarithms of the shares of the genes in the counts.
-
-        Parameters
-        ----------
-        z
-            Latent units, (n_cells, n_latent).
-        code
-            Codes of the conditions, (n_cells, n_codes).
-        """
-        told = code if self.embedding is None else self.embedding(code)
+        """Expression, or logarithms of the fractions of the genes in the counts, under codes (n_cells, n_codes)."""
+        code = code if self.embedding is None else self.embedding(code)
         hidden = z
         for layer in self.decoder:
-            hidden = layer(hidden, told)
+            hidden = layer(hidden, code)
         output: Tensor = self.output(hidden)
         return output if self.log_theta is None else torch.log_softmax(output, 1)
 
     @torch.no_grad()
     def start_from(self, mean: Tensor) -> None:
-        """Let the output start from the mean expression, or the mean shares of the genes, (n_genes,)."""
+        """Let the output start from the mean expression, or the mean fractions of the genes, (n_genes,)."""
         level = mean if self.log_theta is None else torch.log(mean + 1.0 / len(mean) ** 2)
         self.output.bias.copy_(level)
 
@@ -117,16 +100,7 @@ class MultiTaskModule(PlanModule):
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Reconstruction of cells, divergence of their latent units from the prior, and the latent units.
 
-        Parameters
-        ----------
-        read
-            What the encoder reads, (n_cells, n_genes).
-        target
-            Expression that is decoded, likewise.
-        code
-            Codes of the conditions of the decoded cells, (n_cells, n_codes).
-        size_factor
-            Size factors of the decoded cells; the sums of their counts take their place if ``None``.
+        Codes of conditions and size factors (the sums of the counts if ``None``) are of the decoded cells.
         """
         mean, log_variance = self.posterior(read)
         z, losses = mean, {}

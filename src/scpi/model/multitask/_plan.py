@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from scpi.model.multitask._module import MultiTaskModule
 
-Phase = Literal["reconstruct", "discriminate", "mislead"]
+Phase = Literal["reconstruct", "discriminate", "adversarial"]
 
 # Labels of the discriminator, drawn anew for each cell in every step between these
 _REAL, _OTHER = (0.9, 1.0), (0.0, 0.1)
@@ -27,14 +27,7 @@ _REAL, _OTHER = (0.9, 1.0), (0.0, 0.1)
 class MultiTaskPlan(NetworkPlan):
     """Learns to reconstruct; with an adversary, trains that alone next, and then both against each other.
 
-    Parameters
-    ----------
-    module
-        Network to train.
-    phases
-        Number of epochs of each phase, in their order.
-    lr
-        Learning rate.
+    ``phases`` are their numbers of epochs, in their order.
     """
 
     def __init__(self, module: MultiTaskModule, *, phases: Mapping[Phase, int], lr: float) -> None:
@@ -66,10 +59,10 @@ class MultiTaskPlan(NetworkPlan):
             losses, z = self._losses(batch)
             objective = losses["reconstruction"] + self._divergence_weight * losses.get("divergence", 0.0)
             logged |= losses
-            if self.phase == "mislead":
+            if self.phase == "adversarial":
                 weight = self.preset.adversary_weight
-                logged["misleading"] = self._misleading(z, is_control)
-                objective = (1.0 - weight) * objective + weight * logged["misleading"]
+                logged["adversarial"] = self._adversarial(z, is_control)
+                objective = (1.0 - weight) * objective + weight * logged["adversarial"]
             self._step(0, objective)
             logged["objective"] = objective
         if self.phase != "reconstruct":
@@ -94,10 +87,10 @@ class MultiTaskPlan(NetworkPlan):
         return self.preset.beta / max(int(self.trainer.num_training_batches), 1)
 
     def _warm_up(self) -> None:
-        share = min(1.0, self._steps / max(self.preset.warmup_steps, 1))
+        factor = min(1.0, self._steps / max(self.preset.warmup_steps, 1))
         for optimizer in self._optimizers():
             for group in optimizer.param_groups:
-                group["lr"] = self.lr * share
+                group["lr"] = self.lr * factor
 
     def _step(self, which: int, loss: Tensor) -> None:
         optimizer = self._optimizers()[which]
@@ -105,7 +98,7 @@ class MultiTaskPlan(NetworkPlan):
         self._descend(loss, [optimizer])
         self.untoggle_optimizer(optimizer)
 
-    def _misleading(self, z: Tensor, is_control: Tensor) -> Tensor:
+    def _adversarial(self, z: Tensor, is_control: Tensor) -> Tensor:
         """How far the discriminator is from taking treated cells for controls, or all for draws from the prior."""
         assert self.module.discriminator is not None
         logits = self.module.discriminator(z if self.preset.adversary == "prior" else z[~is_control]).squeeze(1)
@@ -115,7 +108,7 @@ class MultiTaskPlan(NetworkPlan):
         return F.binary_cross_entropy_with_logits(logits, wanted)
 
     def _discrimination(self, z: Tensor, is_control: Tensor) -> Tensor:
-        """Error of the discriminator; with conditions, controls and treated cells count alike, however many there are."""
+        """Error of the discriminator; of conditions, controls and treated cells have the same weight."""
         assert self.module.discriminator is not None
         if self.preset.adversary == "prior":
             prior, own = (self.module.discriminator(side).squeeze(1) for side in (torch.randn_like(z), z))

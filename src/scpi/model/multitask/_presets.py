@@ -37,8 +37,8 @@ class Preset:
     conditioning
         How the condition enters the hidden layers of the decoder.
     film_start
-        Whether scale and shift of the hidden units start at the ``"identity"``, or at ``"random"`` and pass a LeakyReLU,
-        as published. Of ``conditioning`` other than ``"concat"``.
+        Whether scale and shift of the hidden units start at the ``"identity"``, or at ``"random"`` and pass a
+        LeakyReLU, as published. Of ``conditioning`` other than ``"concat"``.
     coding
         Codes of conditions: one number for each of the ``"levels"`` of the training cells, or the logarithm of the
         ``"dose"`` of each single perturbation.
@@ -46,43 +46,40 @@ class Preset:
         Length of a learned embedding of the code, which all layers share; the code itself if ``None``.
     n_trunk
         Hidden units between the code and what it does to a layer, of each layer for itself.
-    norm, dropout
-        Normalisation and dropout of the hidden layers.
-    mask
-        Share of the genes of a cell that are hidden from the encoder in training.
+    norm, dropout, mask
+        Normalisation and dropout of the hidden layers, and the fraction of the genes of a cell that are hidden from the
+        encoder in training.
     likelihood
         ``"normal"``: squared error of log-normalised expression. ``"nb"``: negative binomial counts.
     variational, beta, divergence
-        Whether the latent units have a distribution; the weight of its divergence from the prior beside the mean error of
-        a gene; and what that is over: the number of genes, or, as published, that of batches in an epoch.
+        Whether the latent units have a distribution; the weight of its divergence from the prior beside the mean error
+        of a gene; and what that is over: the number of genes, or, as published, that of batches in an epoch.
     target
-        What training cells are decoded into: themselves (``"self"``), the partner that optimal transport gives them in
-        the other arm, beside controls themselves (``"ot"``), or first one and then the other (``"self+ot"``).
+        What training cells are decoded into: themselves (``"self"``), the treated cells that optimal transport matches
+        with controls, beside controls themselves (``"ot"``), or first one and then the other (``"self+ot"``).
     pair_each
         Whether each ``"control"`` gets a treated cell of every condition, as published, or each ``"treated"`` cell a
         control.
     adversary
-        Discriminator of the latent units that the encoder learns to mislead: of controls from treated cells
+        Discriminator of the latent units that the encoder learns to fool: of controls from treated cells
         (``"condition"``), or of cells from draws of a normal prior (``"prior"``).
-    adversary_weight
-        Weight of misleading it, that of reconstruction being 1 less.
-    n_discriminator
-        Its hidden units.
+    adversary_weight, n_discriminator
+        Weight of fooling it, that of reconstruction being 1 minus this, and its hidden units.
     discriminator_epochs, adversary_epochs
         Epochs in which it learns alone, and in which both learn.
     shift
-        Shift of the latent units between controls and treated cells, beside the condition that the decoder is told: that
-        of a ``"ridge"`` regression of the shifts of the training contexts on their controls, or ``"none"``.
+        Shift of the latent units between controls and treated cells, beside the condition that the decoder depends on:
+        that of a ``"ridge"`` regression of the shifts of the training contexts on their controls, or ``"none"``.
     residual
-        Add what the condition changes in the decoded cell to the cell, in place of taking the decoded cell, which lacks what
-        the network does not reconstruct.
+        Add what the condition changes in the decoded cell to the cell instead of taking the decoded cell, which lacks
+        what the network does not reconstruct.
     fold_changes
-        Share of the change that is not the network's, but what the fold changes of the training contexts, weighted by a
-        ridge regression on their controls, do to the mean of the controls. It needs ``residual``.
+        Fraction of the change that is not the network's, but what the fold changes of the training contexts, weighted
+        by a ridge regression on their controls, do to the mean of the controls. It needs ``residual``.
     lr, warmup_steps, weight_decay
         Learning rate of Adam, steps in which it rises, and weight decay.
     batch_size, max_epochs
-        Most cells in a batch, and most epochs of a target.
+        Maximum number of cells in a batch, and of epochs per target.
     """
 
     n_hidden: tuple[int, ...] = (256,)

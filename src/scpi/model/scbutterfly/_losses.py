@@ -24,10 +24,7 @@ def kl_to_standard(posterior: Normal) -> Tensor:
 def soft_labels(uniform: Tensor) -> Tensor:
     """Labels of the embeddings that discriminators are shown: above 0.5 for one of an encoder.
 
-    Parameters
-    ----------
-    uniform
-        Draws from 0 to 1. Those from 0.2 to 0.8 become 0.2 or 0.8, whichever is on their side of 0.5.
+    They are draws from 0 to 1, of which those from 0.2 to 0.8 become 0.2 or 0.8, whichever is on their side of 0.5.
     """
     middle = torch.where(uniform > 0.5, _SURE, _UNSURE)
     return torch.where((uniform > _SURE) | (uniform <= _UNSURE), uniform, middle)
@@ -44,5 +41,5 @@ def discrimination(logits: Tensor, label: Tensor) -> Tensor:
 
 
 def adversarial(discriminator_loss: Tensor, *, limit: float) -> Tensor:
-    """What the networks gain from misleading the discriminators: their loss, negative, where it is below a limit."""
+    """What the networks gain from fooling the discriminators: their loss, negative, where it is below a limit."""
     return -torch.where(discriminator_loss < limit, discriminator_loss, torch.zeros_like(discriminator_loss))

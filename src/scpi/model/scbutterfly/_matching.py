@@ -16,15 +16,8 @@ if TYPE_CHECKING:
 def matching(preset: Preset, batch_size: int) -> Sampling:
     """Batches of controls and their partners, by optimal transport within each context and condition.
 
-    Every control cell has a partner in every condition of its context. An epoch takes as many pairs, drawn at random, as
-    there are matched cells in the larger domain; with one condition these are all pairs.
-
-    Parameters
-    ----------
-    preset
-        How cells are matched.
-    batch_size
-        Maximum number of pairs in a batch.
+    Every control cell has a partner in every condition of its context. An epoch takes as many pairs, drawn at random,
+    as there are matched cells in the larger domain; with one condition these are all pairs.
     """
     match = partial(
         match_by_transport,

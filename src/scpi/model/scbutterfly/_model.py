@@ -38,9 +38,8 @@ if TYPE_CHECKING:
 
     from scpi.model.base.loading._transport import CellPairs
     from scpi.model.base.prediction._predict import Counterfactual
-    from scpi.model.scbutterfly._module import Side
 
-# Predicted expression below this is none, as published
+# Predicted expression below this is 0, as published
 _LEAST = 1e-4
 
 
@@ -48,17 +47,17 @@ _LEAST = 1e-4
 class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     """scButterfly: autoencoders of control and of treated cells, and a translator between them.
 
-    Each arm has an encoder and a decoder. A translator takes the embeddings of both arms to one normal posterior and from
-    there to the embeddings of either arm, so that a control cell can be decoded as a treated one, and the other way round.
-    The arms are trained one after the other, then together on pairs of cells: each control cell has a treated cell of its
-    context as a partner, found by optimal transport. Discriminators keep translated embeddings like those of the encoders.
-    After Cao et al. (2024), "scButterfly: a versatile single-cell cross-modality translation method via dual-aligned
-    variational autoencoders", in its mode for perturbations.
+    Each domain, control and treated, has an encoder and a decoder. A translator takes the embeddings of both domains to
+    one normal posterior and from there to the embeddings of either domain, so that a control cell can be decoded as a
+    treated one, and the other way round. The domains are trained one after the other, then together on pairs of cells:
+    each control cell has a treated cell of its context as a partner, found by optimal transport. Discriminators keep
+    translated embeddings like those of the encoders. After Cao et al. (2024), "scButterfly: a versatile single-cell
+    cross-modality translation method via dual-aligned variational autoencoders", in its mode for perturbations.
 
-    The published model has one condition. With several labels or doses, a scale and a shift of its own frees the embedding
-    of treated cells of each condition and puts it back; with one there are none. The latent representation of a cell is the
-    mean of its posterior in the space that controls and treated cells share; treated cells of a condition that was not trained on are
-    encoded as if the condition had neither scale nor shift.
+    The published model has one condition. With several labels or doses, a scale and a shift of its own frees the
+    embedding of treated cells of each condition and puts it back; with one there are none. The latent representation of
+    a cell is the mean of its posterior in the space that both domains share; treated cells of a condition that was not
+    trained on are encoded as if the condition had neither scale nor shift.
 
     Parameters
     ----------
@@ -66,8 +65,8 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         The expression must be log-normalised.
     %(registry)s
     preset
-        ``"published"``, or ``"scpi"`` (default), which differs in that decoders end in a linear layer that starts from the
-        mean of each gene, that a prediction is the cell plus the decoded change, and in fewer epochs.
+        ``"published"``, or ``"scpi"`` (default), which differs in that decoders end in a linear layer that starts from
+        the mean of each gene, that a prediction is the cell plus the decoded change, and in fewer epochs.
     %(model_seed)s
     **preset_kwargs
         Attributes of the preset to change, such as ``pairing`` or ``n_latent``.
@@ -154,24 +153,20 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         max_epochs
             Maximum number of epochs of the joint phase; that of the preset if ``None``.
         pretrain_epochs
-            Maximum number of epochs of the phase of each domain; half of ``max_epochs`` if ``None``, as published. With 0
-            there is no such phase.
+            Maximum number of epochs of the phase of each domain; half of ``max_epochs`` if ``None``, as published. With
+            0 there is no such phase.
         %(lr)s
         %(train_batch_size)s
-        %(devices)s
-        %(validation_size)s
-        %(held_out)s
+        %(split_devices)s
         restore_best
-            Whether to end each phase with the weights of the epoch with the lowest squared error of the validation pairs.
+            Whether to end each phase with the weights of the epoch with the lowest squared error of the validation
+            pairs.
         early_stopping
             Whether to end a phase when that error has not fallen for ``early_stopping_patience`` epochs. Without
             validation pairs, all epochs are run.
         early_stopping_patience
             That of the preset if ``None``.
-        %(datasplitter_kwargs)s
-        %(plan_kwargs)s
-        %(train_seed)s
-        %(trainer_kwargs)s
+        %(train_datasplitter_kwargs)s
 
         Raises
         ------
@@ -241,14 +236,8 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     def _predicted(self, x: Tensor, weights: dict[int, float], *, sample: bool = False) -> Tensor:
         """Expression of control cells under a condition: their changes under trained ones, weighted and summed.
 
-        Parameters
-        ----------
-        x
-            Expression of control cells.
-        weights
-            Weights of the trained conditions, by their code. What they lack to 1 is the weight of the cell itself.
-        sample
-            Draw from the posterior.
+        The weights are those of trained conditions, by their code; what they lack to 1 is the weight of the cell
+        itself.
         """
         total = torch.zeros_like(x)
         for code, weight in weights.items():
@@ -276,7 +265,7 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         sample: bool = False,
         rng: int | np.random.Generator | None = 0,
     ) -> AnnData:
-        """Predict what treated cells were before: the translation from the treated to the control arm.
+        """Predict what treated cells were before: the translation from the treated to the control domain.
 
         Parameters
         ----------
@@ -291,15 +280,15 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         indices
             Cells to start from, among which treated ones are taken.
         sample
-            Draw from the posterior, in place of its mean.
+            Draw from the posterior instead of its mean.
         rng
             Seed or generator of the draws.
 
         Returns
         -------
         AnnData of cells x genes with `.obs['perturbation']`, the label of the cell that was started from,
-        `.obs['source_cell']`, its name, `.obs['context']` where it was given, and `.uns['prediction']` with the name of the
-        model and the arguments.
+        `.obs['source_cell']`, its name, `.obs['context']` where it was given, and `.uns['prediction']` with the name of
+        the model and the arguments.
 
         Raises
         ------
@@ -380,19 +369,17 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     ) -> NDArray[np.float32]:
         """Mean of the posterior of each cell in the space that controls and treated cells share."""
         out = np.empty((len(cells), self.preset_.n_translator), dtype=np.float32)
-        is_control = self._labels(adata)[cells] == self.control_
+        is_treated = self._labels(adata)[cells] != self.control_
         codes = np.full(len(cells), -1)
-        codes[~is_control] = self._codes_of(adata, cells[~is_control])
-        for side, code in {(SIDES[not control], int(code)) for control, code in zip(is_control, codes, strict=True)}:
-            rows = np.flatnonzero((is_control == (side == "control")) & (codes == code))
-            inputs = self._inputs(adata, cells[rows], batch_size=batch_size)
-            out[rows] = np.concatenate([self._latent(x, side, code) for x in inputs])
+        codes[is_treated] = self._codes_of(adata, cells[is_treated])
+        for treated, code in np.unique(np.column_stack([is_treated, codes]), axis=0):
+            rows = np.flatnonzero((is_treated == treated) & (codes == code))
+            found = []
+            for x in self._inputs(adata, cells[rows], batch_size=batch_size):
+                given = None if code < 0 else torch.full((len(x),), int(code), device=x.device)
+                found.append(self.module.posterior(x, SIDES[treated], given).mean.cpu().numpy())
+            out[rows] = np.concatenate(found)
         return out
-
-    def _latent(self, x: Tensor, side: Side, code: int) -> NDArray[np.float32]:
-        """Mean of the posterior of cells of one condition; without one if it is negative."""
-        codes = None if code < 0 else torch.full((len(x),), code, device=x.device)
-        return np.asarray(self.module.posterior(x, side, codes).mean.cpu().numpy())
 
     def _encode(self, x: Tensor) -> Tensor:
         """Mean of the posterior of control cells in the space that both domains share."""
@@ -407,5 +394,5 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
 
 
 def _truncated(x: Tensor) -> Tensor:
-    """Expression without what is below the least, which decoders give in place of none."""
+    """Expression without what is below the least, which decoders give instead of 0."""
     return torch.where(x < _LEAST, torch.zeros_like(x), x)

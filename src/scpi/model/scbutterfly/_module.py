@@ -1,4 +1,4 @@
-"""The network: an autoencoder for each arm and a translator between their embeddings."""
+"""The network: an autoencoder for each domain and a translator between their embeddings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn.functional import mse_loss
 from scpi.model.base._constants import KEYS
 from scpi.model.base.training._plan_module import PlanModule
 from scpi.model.scbutterfly._losses import discrimination, kl_to_standard, mixed
-from scpi.model.scbutterfly._networks import Arm, Bridge, Conditions, Discriminator, Normal
+from scpi.model.scbutterfly._networks import Autoencoder, Bridge, Conditions, Discriminator, Normal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,37 +25,22 @@ SIDES: tuple[Side, Side] = ("control", "treated")
 
 
 class Joint(NamedTuple):
-    """Outcome of the joint phase for a batch.
-
-    Attributes
-    ----------
-    reconstruction
-        Squared errors of both arms, from either arm, averaged over cells and genes and summed.
-    kl
-        Sum of the divergences of both arms.
-    encoded, translated
-        Embedding of each arm by its encoder, and translated from the other arm.
-    """
+    """Outcome of the joint phase for a batch."""
 
     reconstruction: Tensor
+    """Squared errors of both domains, from either domain, averaged over cells and genes and summed."""
     kl: Tensor
+    """Sum of the divergences of both domains."""
     encoded: Mapping[Side, Tensor]
+    """Embedding of each domain by its encoder."""
     translated: Mapping[Side, Tensor]
+    """Embedding of each domain, translated from the other."""
 
 
 class SCButterflyModule(PlanModule):
     """Autoencoders of control and treated cells, whose embeddings are translated into each other.
 
-    Parameters
-    ----------
-    n_genes
-        Number of genes.
-    n_conditions
-        Codes of conditions. The treated arm depends on the condition only where there are several.
-    preset
-        Sizes.
-    conditional
-        Whether the treated arm depends on the condition.
+    The treated domain depends on the condition if the network is ``conditional``, as it is for several conditions.
     """
 
     trained: Tensor
@@ -64,9 +49,9 @@ class SCButterflyModule(PlanModule):
         super().__init__()
         self.n_genes, self.preset = n_genes, preset
         hidden = {"control": preset.control_hidden, "treated": preset.treated_hidden}
-        self.arms = nn.ModuleDict({side: Arm(n_genes, hidden[side], preset) for side in SIDES})
+        self.autoencoders = nn.ModuleDict({side: Autoencoder(n_genes, hidden[side], preset) for side in SIDES})
         sizes = preset.n_latent, preset.n_translator
-        # Each arm learns by itself first, over a posterior of its own that is not needed later
+        # Each domain learns by itself first, over a posterior of its own that is not needed later
         self.own = nn.ModuleDict({side: Bridge((side,), *sizes) for side in SIDES})
         self.translator = Bridge(SIDES, *sizes)
         self.discriminators = nn.ModuleDict({side: Discriminator(preset.n_latent) for side in SIDES})
@@ -74,50 +59,41 @@ class SCButterflyModule(PlanModule):
         self.decoder_conditions = Conditions(n_conditions, preset.n_latent) if conditional else None
         self.register_buffer("trained", torch.zeros(n_conditions, dtype=torch.bool))
 
-    def arm(self, side: Side) -> Arm:
-        """Autoencoder of an arm."""
-        arm = self.arms[side]
-        assert isinstance(arm, Arm)
-        return arm
+    def autoencoder(self, side: Side) -> Autoencoder:
+        """Autoencoder of a domain."""
+        autoencoder = self.autoencoders[side]
+        assert isinstance(autoencoder, Autoencoder)
+        return autoencoder
 
     @torch.no_grad()
     def start_from(self, means: Mapping[Side, Tensor]) -> None:
-        """Begin with the mean expression of each arm where decoders end in a linear layer."""
+        """Begin with the mean expression of each domain where decoders end in a linear layer."""
         for side, mean in means.items():
-            last = self.arm(side).decoder[-1]
+            last = self.autoencoder(side).decoder[-1]
             if isinstance(last, nn.Linear):
                 last.bias.copy_(mean)
 
     def encode(self, x: Tensor, side: Side, code: Tensor | None) -> Tensor:
-        """Embedding of cells of an arm; that of treated cells is freed of their condition."""
-        h = self.arm(side).encode(x)
+        """Embedding of cells of a domain; that of treated cells is freed of their condition."""
+        h = self.autoencoder(side).encode(x)
         return h if side == "control" else _under(self.encoder_conditions, h, code)
 
     def decode(self, h: Tensor, side: Side, code: Tensor | None) -> Tensor:
-        """Expression of cells of an arm, treated ones under a condition."""
-        return self.arm(side).decode(h if side == "control" else _under(self.decoder_conditions, h, code))
+        """Expression of cells of a domain, treated ones under a condition."""
+        return self.autoencoder(side).decode(h if side == "control" else _under(self.decoder_conditions, h, code))
 
     def posterior(self, x: Tensor, side: Side, code: Tensor | None = None) -> Normal:
-        """Posterior of cells of an arm in the space that both arms share."""
+        """Posterior of cells of a domain in the space that both domains share."""
         return self.translator.posterior(self.encode(x, side, code), side)
 
     def expression(self, z: Tensor, side: Side, code: Tensor | None = None) -> Tensor:
-        """Expression in an arm, from the space that both arms share."""
+        """Expression in a domain, from the space that both domains share."""
         return self.decode(self.translator.embedding(z, side), side, code)
 
     def translate(self, x: Tensor, source: Side, code: Tensor | None, *, sample: bool = False) -> Tensor:
-        """Expression of cells of one arm in the other.
+        """Expression of cells of the domain ``source`` in the other, by the mean of the posterior or a draw from it.
 
-        Parameters
-        ----------
-        x
-            Expression, cells x genes.
-        source
-            Arm of the cells.
-        code
-            Condition of the treated side, (n_cells,).
-        sample
-            Draw from the posterior, in place of its mean.
+        The condition of the treated side is ``code``, (n_cells,).
         """
         posterior = self.posterior(x, source, code)
         z = posterior.draw() if sample else posterior.mean
@@ -128,7 +104,7 @@ class SCButterflyModule(PlanModule):
         return x + translated - self.expression(z, source, code)
 
     def own_losses(self, batch: Mapping[str, Tensor], side: Side) -> dict[str, Tensor]:
-        """Squared error and divergence of an arm by itself."""
+        """Squared error and divergence of a domain by itself."""
         x, code = batch[KEYS.X if side == "control" else KEYS.PERTURBED], batch[KEYS.CONDITION]
         own = self.own[side]
         assert isinstance(own, Bridge)
@@ -137,7 +113,7 @@ class SCButterflyModule(PlanModule):
         return {"reconstruction": mse_loss(self.decode(h, side, code), x), "kl": kl_to_standard(posterior)}
 
     def joint(self, batch: Mapping[str, Tensor]) -> Joint:
-        """Losses of both arms from either, and the embeddings that the discriminators compare."""
+        """Losses of both domains from either, and the embeddings that the discriminators compare."""
         code = batch[KEYS.CONDITION]
         x: dict[Side, Tensor] = {"control": batch[KEYS.X], "treated": batch[KEYS.PERTURBED]}
         encoded = {side: self.encode(x[side], side, code) for side in SIDES}
@@ -157,7 +133,7 @@ class SCButterflyModule(PlanModule):
     def discriminator_loss(
         self, encoded: Mapping[Side, Tensor], translated: Mapping[Side, Tensor], label: Tensor
     ) -> Tensor:
-        """Sum over the arms of the loss of the discriminator that is shown one embedding of each cell."""
+        """Sum over the domains of the loss of the discriminator that is shown one embedding of each cell."""
         losses = [
             discrimination(self.discriminators[side](mixed(encoded[side], translated[side], label)), label)
             for side in SIDES

@@ -1,4 +1,4 @@
-"""Parts of the network: blocks, posteriors, arms, translator, discriminators and conditions."""
+"""Parts of the network: blocks, posteriors, autoencoders, translator, discriminators and conditions."""
 
 from __future__ import annotations
 
@@ -38,18 +38,9 @@ def _layer(n_in: int, n_out: int) -> nn.Sequential:
 
 
 def block(sizes: Sequence[int], *, dropout: float, noise: float = 0.0, plain_output: bool = False) -> nn.Sequential:
-    """Layers of given sizes, with dropout between them and of the input.
+    """Layers of given sizes, inputs first, with dropout between them; ``noise`` is the dropout of the input.
 
-    Parameters
-    ----------
-    sizes
-        Number of inputs, then units of each layer.
-    dropout
-        Share of hidden units that are silenced in training.
-    noise
-        Share of inputs that are.
-    plain_output
-        End in a linear map.
+    With ``plain_output`` they end in a linear map.
     """
     layers: list[nn.Module] = [nn.Dropout(noise)]
     for n_in, n_out in zip(sizes[:-2], sizes[1:-1], strict=True):
@@ -58,13 +49,7 @@ def block(sizes: Sequence[int], *, dropout: float, noise: float = 0.0, plain_out
 
 
 class Posterior(nn.Module):
-    """Normal posterior, given an embedding.
-
-    Parameters
-    ----------
-    n_in, n_out
-        Units of the embedding, and variables.
-    """
+    """Normal posterior, given an embedding."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
@@ -75,18 +60,8 @@ class Posterior(nn.Module):
         return Normal(self.mean(h), self.log_variance(h))
 
 
-class Arm(nn.Module):
-    """Autoencoder of the cells of one arm.
-
-    Parameters
-    ----------
-    n_genes
-        Number of genes.
-    n_hidden
-        Units of the hidden layers of the encoder.
-    preset
-        Other sizes.
-    """
+class Autoencoder(nn.Module):
+    """Autoencoder of the cells of one domain; the hidden layers of the decoder are those of the encoder in reverse."""
 
     def __init__(self, n_genes: int, n_hidden: Sequence[int], preset: Preset) -> None:
         super().__init__()
@@ -106,42 +81,26 @@ class Arm(nn.Module):
 
 
 class Bridge(nn.Module):
-    """From the embeddings of one or both arms, over a normal posterior, to those of one or both arms.
+    """From the embeddings of one or both domains, over a normal posterior, to those of one or both domains."""
 
-    Parameters
-    ----------
-    arms
-        Names of the arms.
-    n_latent, n_translator
-        Units of the embeddings and of the posterior.
-    """
-
-    def __init__(self, arms: Sequence[str], n_latent: int, n_translator: int) -> None:
+    def __init__(self, domains: Sequence[str], n_latent: int, n_translator: int) -> None:
         super().__init__()
-        self.posteriors = nn.ModuleDict({arm: Posterior(n_latent, n_translator) for arm in arms})
-        self.heads = nn.ModuleDict({arm: _layer(n_translator, n_latent) for arm in arms})
+        self.posteriors = nn.ModuleDict({domain: Posterior(n_latent, n_translator) for domain in domains})
+        self.heads = nn.ModuleDict({domain: _layer(n_translator, n_latent) for domain in domains})
 
-    def posterior(self, h: Tensor, arm: str) -> Normal:
-        """Posterior, given embeddings of an arm."""
-        posterior: Normal = self.posteriors[arm](h)
+    def posterior(self, h: Tensor, domain: str) -> Normal:
+        """Posterior, given embeddings of a domain."""
+        posterior: Normal = self.posteriors[domain](h)
         return posterior
 
-    def embedding(self, z: Tensor, arm: str) -> Tensor:
-        """Embedding in an arm."""
-        h: Tensor = self.heads[arm](z)
+    def embedding(self, z: Tensor, domain: str) -> Tensor:
+        """Embedding in a domain."""
+        h: Tensor = self.heads[domain](z)
         return h
 
 
 class Conditions(nn.Module):
-    """Scale and shift of the embedding of treated cells, for each condition; none of either at first.
-
-    Parameters
-    ----------
-    n_conditions
-        Number of conditions.
-    n_latent
-        Units of the embedding.
-    """
+    """Scale and shift of the embedding of treated cells, for each condition; none of either at first."""
 
     def __init__(self, n_conditions: int, n_latent: int) -> None:
         super().__init__()
@@ -155,13 +114,7 @@ class Conditions(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Logit of an embedding to come from an encoder and not from the translator.
-
-    Parameters
-    ----------
-    n_latent
-        Units of the embedding.
-    """
+    """Logit of an embedding to come from an encoder and not from the translator."""
 
     def __init__(self, n_latent: int) -> None:
         super().__init__()

@@ -24,23 +24,9 @@ _JOINT = "joint"
 class SCButterflyPlan(NetworkPlan):
     """Trains the autoencoder of each domain, one after the other, then both with the translator and the discriminators.
 
-    A phase ends after its epochs, or where the squared error of the validation pairs has not fallen for long, and goes on
-    with the weights of its best epoch.
-
-    Parameters
-    ----------
-    module
-        Network to train.
-    n_epochs
-        Number of epochs of the joint phase.
-    n_own_epochs
-        Number of epochs of the phase of each domain.
-    lr
-        Learning rate of the networks; that of the preset if ``None``.
-    patience
-        Number of epochs without an improvement after which a phase ends; never if ``None``.
-    restore_best
-        Whether to continue with the weights of the best epoch of a phase, where there are validation pairs.
+    The phase of each domain has ``n_own_epochs``, the joint phase ``n_epochs``. A phase ends after its epochs, or where
+    the squared error of the validation pairs has not fallen for ``patience`` epochs, unless that is ``None``. With
+    ``restore_best`` training goes on with the weights of the best epoch of a phase, where there are validation pairs.
     """
 
     def __init__(
@@ -101,8 +87,8 @@ class SCButterflyPlan(NetworkPlan):
         loss = self.module.discriminator_loss(encoded, translated, self._labels(batch))
         self._descend(loss, [optimizer])
         # Other labels for the networks, so that they do not learn to fool the discriminators on these
-        misled = self.module.discriminator_loss(outcome.encoded, outcome.translated, self._labels(batch))
-        gain = adversarial(misled, limit=self.preset.adversarial_limit)
+        fooled = self.module.discriminator_loss(outcome.encoded, outcome.translated, self._labels(batch))
+        gain = adversarial(fooled, limit=self.preset.adversarial_limit)
         objective = outcome.reconstruction + self.kl_weight * outcome.kl + self.preset.adversarial_weight * gain
         return {
             "reconstruction": outcome.reconstruction,

@@ -18,44 +18,38 @@ class Preset:
     Attributes
     ----------
     control_hidden, treated_hidden
-        Units of the hidden layers of the encoder of each arm; those of its decoder are the same in reverse.
+        Units of the hidden layers of the encoder of each domain; those of its decoder are the same in reverse.
     n_latent
         Units of the embeddings that the encoders give and the decoders read.
     n_translator
         Units between encoders and decoders, which have a normal posterior.
-    dropout
-        Share of hidden units that are silenced in training.
-    noise
-        Share of genes that encoders do not see in training.
+    dropout, noise
+        Fraction of hidden units that are silenced in training, and of genes that encoders do not see in training.
     plain_output
-        Decoders end in a linear layer, in place of one with normalisation and a leaky rectifier, as published.
+        Decoders end in a linear layer instead of one with normalisation and a leaky rectifier, as published.
     data_init
-        The linear layers at the end of the decoders start from the mean expression of their arm.
+        The linear layers at the end of the decoders start from the mean expression of their domain.
     keep_residual
-        A prediction is the cell plus the decoded change, in place of the decoded cell, as published.
-    kl_weight
-        Weight of the Kullback-Leibler term of an arm, over the number of genes; twice that in the joint phase.
-    kl_warmup
-        Epochs of a phase over which that weight rises from 0.
-    adversarial_weight
-        Weight of the loss of the discriminators in that of the networks, which raise it.
-    adversarial_limit
-        The discriminators count while the sum of their losses is below this; at twice the logarithm of 2 they know
-        nothing.
+        A prediction is the cell plus the decoded change instead of the decoded cell, as published.
+    kl_weight, kl_warmup
+        Weight of the Kullback-Leibler term of a domain, over the number of genes, and epochs of a phase over which it
+        rises from 0; twice that in the joint phase.
+    adversarial_weight, adversarial_limit
+        Weight of the loss of the discriminators in that of the networks, which raise it. The discriminators count while
+        the sum of their losses is below the limit; at twice the logarithm of 2 they know nothing.
     pairing
         Partner of a control cell: the treated cell that gets most of its mass (``"largest"``), one that no other cell
         has (``"assignment"``), or one drawn from its mass (``"sample"``).
     transport, n_components, max_cells
-        Optimal transport between the arms of a context: method, principal components, and cells in each arm above
+        Optimal transport between the domains of a context: method, principal components, and cells in each domain above
         which a context is divided.
     lr, discriminator_lr
         Learning rates of Adam for the networks and of stochastic gradient descent for the discriminators.
     batch_size
-        Most pairs in a batch.
-    max_epochs
-        Epochs of the joint phase; the two phases before it take half as many each.
-    patience
-        Epochs without a gain after which a phase ends.
+        Maximum number of pairs in a batch.
+    max_epochs, patience
+        Epochs of the joint phase; the two phases before it take half as many each. A phase ends after ``patience``
+        epochs without a gain.
     """
 
     control_hidden: tuple[int, ...] = (256,)

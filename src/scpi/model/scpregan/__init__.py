@@ -1,4 +1,4 @@
-"""Adversarial transfer of cells between the arms of a screen."""
+"""Adversarial transfer of cells between the control and the treated cells of a screen."""
 
 from scpi.model.scpregan._model import SCPREGAN
 

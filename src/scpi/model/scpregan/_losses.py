@@ -12,29 +12,14 @@ if TYPE_CHECKING:
 
 
 def source_loss(logits: Tensor, *, measured: bool) -> Tensor:
-    """Mean negative log-likelihood of all cells being measured, or of all being generated.
-
-    Parameters
-    ----------
-    logits
-        Logits of being measured, (n_cells,).
-    measured
-        What they are said to be.
-    """
+    """Mean negative log-likelihood of all cells being measured, or of all being generated, from logits (n_cells,)."""
     return F.softplus(-logits if measured else logits).mean()
 
 
 def context_loss(logits: Tensor | None, context: Tensor | None) -> Tensor:
-    """Mean negative log-likelihood of the contexts of cells; 0 where there are none.
+    """Mean negative log-likelihood of the contexts of cells, from logits (n_cells, n_contexts); 0 without contexts.
 
-    The published code takes the negative probability in place of its logarithm.
-
-    Parameters
-    ----------
-    logits
-        Logits of the contexts, (n_cells, n_contexts).
-    context
-        Code of the context of each cell, (n_cells,).
+    The published code takes the negative probability instead of its logarithm.
     """
     if logits is None or context is None:
         return torch.zeros(())
@@ -44,9 +29,6 @@ def context_loss(logits: Tensor | None, context: Tensor | None) -> Tensor:
 def encoding_loss(codes: Tensor, targets: Tensor) -> Tensor:
     """Mean squared distance of the codes of generated cells from those of the cells that they were made from.
 
-    Parameters
-    ----------
-    codes, targets
-        Latent units, (n_cells, n_latent). Gradients reach the codes alone: the targets stay where they are.
+    Gradients reach the codes alone: the targets stay where they are.
     """
     return F.mse_loss(codes, targets.detach())

@@ -1,4 +1,4 @@
-"""Transfer of cells between arms as a model of scvi-tools."""
+"""scPreGAN as a model of scvi-tools, for several conditions."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ if TYPE_CHECKING:
 
 @fill
 class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
-    """Adversarial transfer of cells between the control and the treated arm of a screen.
+    """Adversarial transfer of cells between the control and the treated cells of a screen.
 
-    A shared encoder finds latent units of cells, a generator for each arm turns them into expression, and a cell is
-    predicted by the generator of the other arm. Discriminators tell measured from generated cells and their contexts, as
-    in an AC-GAN, and keep the generators close to real cells. After Wei et al. (2022), "scPreGAN, a deep generative model
-    for predicting the response of single-cell expression to perturbation", which has one condition; with several,
-    the networks of the treated arm tell the perturbations apart by their doses.
+    A shared encoder finds latent units of cells, a generator for each domain (control and treated) turns them into
+    expression, and a cell is predicted by the generator of the other domain. Discriminators tell measured from
+    generated cells and their contexts, as in an AC-GAN, and keep the generators close to real cells. After Wei et al.
+    (2022), "scPreGAN, a deep generative model for predicting the response of single-cell expression to perturbation",
+    which has one condition; with several, the networks of the treated domain tell the perturbations apart by their
+    doses.
 
     Parameters
     ----------
@@ -145,24 +146,19 @@ class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         Parameters
         ----------
         max_epochs
-            Number of epochs. If ``None``, as many as the steps of the preset (``n_steps``) take. An epoch uses every cell
-            of the larger domain about once, twice ``batch_size`` in a step.
+            Number of epochs. If ``None``, as many as the steps of the preset (``n_steps``) take. An epoch uses every
+            cell of the larger domain about once, twice ``batch_size`` in a step.
         lr
             Learning rate of the generators, with which those of the encoder and of the discriminators change in
             proportion; those of the preset if ``None``.
         batch_size
             Number of cells of each domain in each half of a step; that of the preset if ``None``.
-        %(devices)s
-        %(validation_size)s
-        %(held_out)s
+        %(split_devices)s
         %(early_stopping)s
-            Training then returns to the best epoch. The metric, the reconstruction of validation cells, does not measure
-            the transfer; early stopping is therefore off by default.
+            Training then returns to the best epoch. The metric, the reconstruction of validation cells, does not
+            measure the transfer; early stopping is therefore off by default.
         %(early_stopping_patience)s
-        %(datasplitter_kwargs)s
-        %(plan_kwargs)s
-        %(train_seed)s
-        %(trainer_kwargs)s
+        %(train_datasplitter_kwargs)s
 
         Raises
         ------
@@ -210,23 +206,16 @@ class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     def _target(self, design: NDArray[np.float32]) -> Tensor:
         """Scaled doses of a condition, (1, n_perturbations), which the generators must have learned."""
         known = self.module.reference_dose.cpu().numpy() != 0
-        unknown = [
-            name
-            for name, dose, is_known in zip(self.perturbations_, design, known, strict=True)
-            if dose and not is_known
-        ]
+        names = np.array(self.perturbations_)
+        unknown = names[(design != 0) & ~known].tolist()
         if unknown:
             msg = f"No training cell has {unknown}, alone or in a combination: their effect is unknown."
             raise ValueError(msg)
         if not self.module.several and design.any() and not (design[known] != 0).all():
-            members = [name for name, is_known in zip(self.perturbations_, known, strict=True) if is_known]
-            label = (self.delimiter_ or "").join(members)
+            label = (self.delimiter_ or "").join(names[known])
             msg = f"All treated cells have {label!r}: what each of its perturbations does alone cannot be told."
             raise ValueError(msg)
         return self.module.scaled(torch.from_numpy(design[None]).to(self.module.device))
-
-    def _encode(self, x: Tensor) -> Tensor:
-        return self.module.encoder(x)
 
     def _change_of(self, perturbation: str, *, context: str | None, dose: float | None) -> Callable[[Tensor], Tensor]:
         module = self.module

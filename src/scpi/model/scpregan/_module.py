@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from scvi.module.base import BaseModuleClass, LossOutput
 from torch import Tensor
 from torch.nn import functional as F
 
-from scpi.model.base._constants import KEYS
+from scpi.model.base.training._plan_module import PlanModule
 from scpi.model.scpregan._losses import context_loss, encoding_loss, source_loss
 from scpi.model.scpregan._networks import Discriminators, Encoder, Generators
 
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from scpi.model.scpregan._presets import Preset
 
 
-class Arm(NamedTuple):
-    """Cells of an arm in half a step."""
+class Domain(NamedTuple):
+    """Control or treated cells in half a step."""
 
     x: Tensor
     """Expression, (n_cells, n_genes)."""
@@ -30,17 +29,11 @@ class Arm(NamedTuple):
     """Code of the context of each cell, (n_cells,)."""
 
 
-class SCPREGANModule(BaseModuleClass):
-    """Shared encoder, generators of both arms, and the discriminators that judge what they generate.
+class SCPREGANModule(PlanModule):
+    """Shared encoder, generators of both domains, and the discriminators that judge what they generate.
 
-    Parameters
-    ----------
-    n_genes, n_perturbations, n_contexts
-        Sizes of the data; without contexts the discriminators have no head for them.
-    several
-        Whether there are several conditions, whose perturbations the networks of treated cells have to tell apart.
-    preset
-        Architecture and objective.
+    Without contexts the discriminators have no head for them. If there are ``several`` conditions, the networks of
+    treated cells tell their perturbations apart.
     """
 
     reference_dose: Tensor
@@ -57,28 +50,19 @@ class SCPREGANModule(BaseModuleClass):
         self.register_buffer("reference_dose", torch.zeros(n_perturbations))
 
     def scaled(self, design: Tensor) -> Tensor:
-        """Doses as shares of the largest training dose, as logarithms of dose plus 1; beyond it they stay what they are there.
-
-        Parameters
-        ----------
-        design
-            Doses of the perturbations, (n_cells, n_perturbations).
-        """
+        """Doses (n_cells, n_perturbations), after log1p, as fractions of the largest training dose, at most 1."""
         reference = self.reference_dose
-        share = design.abs().log1p() / torch.where(reference == 0, 1.0, reference.abs().log1p())
-        return (share * design.sign() * reference.sign()).clamp(-1.0, 1.0)
+        ratio = design.abs().log1p() / torch.where(reference == 0, 1.0, reference.abs().log1p())
+        return (ratio * design.sign() * reference.sign()).clamp(-1.0, 1.0)
 
     def transfer(self, x: Tensor, *, own: Tensor, other: Tensor) -> Tensor:
-        """Cells of one condition as those of another.
-
-        Parameters
-        ----------
-        x
-            Expression of the cells.
-        own, other
-            What is generated from their latent units for the condition that they have, and for the other.
-        """
+        """Cells as those of another condition, from what is generated for their own condition and for the other."""
         return (x + (other - own)).clamp(min=0.0) if self.preset.residual else other
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Latent units of cells, (n_cells, n_latent)."""
+        units: Tensor = self.encoder(x)
+        return units
 
     def predict(self, x: Tensor, dose: Tensor) -> Tensor:
         """Control cells at scaled doses (n_cells, n_perturbations)."""
@@ -87,51 +71,29 @@ class SCPREGANModule(BaseModuleClass):
         own = self.generators(z, torch.zeros_like(dose)) if self.preset.residual else other
         return self.transfer(x, own=own, other=other)
 
-    def arm(self, x: Tensor, design: Tensor, context: Tensor | None) -> Arm:
-        """Cells of an arm as the losses take them.
-
-        Parameters
-        ----------
-        x, design, context
-            Expression, doses, and codes of contexts, where they are registered.
-        """
-        return Arm(x, self.scaled(design), context)
-
-    def _generate(self, z: Tensor, control: Arm, treated: Arm) -> tuple[Tensor, ...]:
-        """Expression generated from the latent units of both arms: controls as controls, treated as controls, and so on."""
+    def _generate(self, z: Tensor, control: Domain, treated: Domain) -> tuple[Tensor, ...]:
+        """Expression from the latent units of both domains: controls as controls, treated as controls, and so on."""
         as_control = self.generators(z, torch.cat([control.dose, control.dose])).chunk(2)
         as_treated = self.generators(z, torch.cat([treated.dose, treated.dose])).chunk(2)
         return *as_control, *as_treated
 
-    def discriminator_losses(self, control: Arm, treated: Arm) -> dict[str, Tensor]:
-        """Terms of the objective of the discriminators, by name.
-
-        Parameters
-        ----------
-        control, treated
-            As many cells of both arms.
-        """
+    def discriminator_losses(self, control: Domain, treated: Domain) -> dict[str, Tensor]:
+        """Terms of the objective of the discriminators, by name, from as many cells of both domains."""
         with torch.no_grad():
             z = self.encoder(torch.cat([control.x, treated.x]))
             own_control, to_control, to_treated, own_treated = self._generate(z, control, treated)
             to_treated = self.transfer(control.x, own=own_control, other=to_treated)
             to_control = self.transfer(treated.x, own=own_treated, other=to_control)
         source, context = [], []
-        for arm, made, origin in ((control, to_control, treated), (treated, to_treated, control)):
-            logits, classes = self._judge([arm.x, made], arm.dose)
+        for domain, made, origin in ((control, to_control, treated), (treated, to_treated, control)):
+            logits, classes = self._judge([domain.x, made], domain.dose)
             source += [source_loss(logits[0], measured=True), source_loss(logits[1], measured=False)]
             # A generated cell has the context of the cell that it was made from
-            context += [context_loss(*pair) for pair in zip(classes, (arm.context, origin.context), strict=True)]
+            context += [context_loss(*pair) for pair in zip(classes, (domain.context, origin.context), strict=True)]
         return {"discriminator": torch.stack(source).sum(), "discriminator_context": torch.stack(context).sum()}
 
-    def generator_losses(self, control: Arm, treated: Arm) -> dict[str, Tensor]:
-        """Terms of the objective of the generators and of the encoder, by name, without their weights.
-
-        Parameters
-        ----------
-        control, treated
-            As many cells of both arms.
-        """
+    def generator_losses(self, control: Domain, treated: Domain) -> dict[str, Tensor]:
+        """Terms of the objective of the generators and of the encoder, by name, without their weights, as above."""
         z = self.encoder(torch.cat([control.x, treated.x]))
         own_control, to_control, to_treated, own_treated = self._generate(z, control, treated)
         losses = {"reconstruction": F.mse_loss(own_control, control.x) + F.mse_loss(own_treated, treated.x)}
@@ -155,23 +117,19 @@ class SCPREGANModule(BaseModuleClass):
             logits, classes = self._judge([x for x, _ in cells], dose)
             source += [source_loss(values, measured=True) for values in logits]
             # A generated cell has the context of the cell that it was made from
-            context += [context_loss(values, arm.context) for values, (_, arm) in zip(classes, cells, strict=True)]
+            context += [
+                context_loss(values, origin.context) for values, (_, origin) in zip(classes, cells, strict=True)
+            ]
         return losses | {"adversarial": torch.stack(source).sum(), "context": torch.stack(context).sum()}
 
     def _judge(self, cells: Sequence[Tensor], dose: Tensor) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
-        """Logits of the discriminator of an arm for several sets of as many cells."""
+        """Logits of the discriminator of a domain for several sets of as many cells."""
         n = len(cells)
         logits, classes = self.discriminators(torch.cat([*cells]), dose.repeat(n, 1))
         return logits.chunk(n), [None] * n if classes is None else classes.chunk(n)
 
     def generator_objective(self, losses: dict[str, Tensor]) -> Tensor:
-        """Weighted sum of the terms of the generators.
-
-        Parameters
-        ----------
-        losses
-            As :meth:`generator_losses` gives them.
-        """
+        """Weighted sum of the terms of :meth:`generator_losses`."""
         preset = self.preset
         return (
             losses["reconstruction"]
@@ -179,26 +137,3 @@ class SCPREGANModule(BaseModuleClass):
             + preset.cycle_weight * losses.get("cycle", 0.0)
             + preset.adversarial_weight * (losses["adversarial"] + losses["context"])
         )
-
-    def _get_inference_input(self, tensors: dict[str, Tensor], **kwargs: Any) -> dict[str, Tensor]:
-        return {"x": tensors[KEYS.X]}
-
-    def inference(self, x: Tensor) -> dict[str, Tensor]:
-        """Latent units of cells."""
-        return {"z": self.encoder(x)}
-
-    def _get_generative_input(
-        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor], **kwargs: Any
-    ) -> dict[str, Tensor]:
-        return {"z": inference_outputs["z"], "dose": self.scaled(tensors[KEYS.DESIGN])}
-
-    def generative(self, z: Tensor, dose: Tensor) -> dict[str, Tensor]:
-        """Expression that is generated for cells at scaled doses."""
-        return {"mean": self.generators(z, dose)}
-
-    def loss(
-        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor], generative_outputs: dict[str, Tensor]
-    ) -> LossOutput:
-        """Squared error of the reconstruction."""
-        error = (tensors[KEYS.X] - generative_outputs["mean"]).square().mean(1)
-        return LossOutput(loss=error.mean(), reconstruction_loss=error)

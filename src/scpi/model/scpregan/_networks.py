@@ -36,22 +36,11 @@ class Encoder(nn.Sequential):
 class Decoder(nn.Module):
     """Latent units to expression, which is not negative, (n_cells, n_genes).
 
-    Perturbations scale and shift the normalised units of every hidden layer. What they do adds up, each in proportion to
-    its scaled dose, and is nothing at first. Vectors that are read beside the latent units would be easier to pass over,
-    for the encoder sees what was done to a cell as well.
+    Perturbations scale and shift the normalised units of every hidden layer. What they do adds up, each in proportion
+    to its scaled dose, and is nothing at first. Vectors that are read beside the latent units would be easier to pass
+    over, for the encoder sees what was done to a cell as well.
 
-    Parameters
-    ----------
-    n_latent
-        Number of latent units.
-    n_hidden
-        Units of the hidden layers of the encoder, whose order is reversed.
-    n_genes
-        Number of genes.
-    output
-        What makes the last layer positive; ``"layer_norm"`` standardises the genes of each cell before a ReLU.
-    n_perturbations
-        Perturbations to tell apart; 0 for a decoder of one condition.
+    The hidden layers are those of the encoder in reverse order. With 0 perturbations it is a decoder of one condition.
     """
 
     def __init__(
@@ -82,15 +71,7 @@ class Decoder(nn.Module):
 
 
 class Generators(nn.Module):
-    """A generator for controls and one for treated cells.
-
-    Parameters
-    ----------
-    n_latent, n_hidden, n_genes, output
-        As in :class:`Decoder`.
-    n_perturbations
-        Perturbations that the generator of treated cells tells apart; 0 if there is one condition, as published.
-    """
+    """A generator for controls and one for treated cells, which tells perturbations apart if there are several."""
 
     def __init__(
         self, n_latent: int, n_hidden: Sequence[int], n_genes: int, *, output: Output, n_perturbations: int
@@ -110,17 +91,9 @@ class Generators(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Tells measured from generated cells, and contexts from each other, by two spectrally normalised layers.
+    """Tells measured from generated cells, and contexts from each other, by spectrally normalised layers.
 
-    Parameters
-    ----------
-    n_genes, n_hidden
-        Widths of the layers.
-    n_contexts
-        Number of contexts; 0 for no such head.
-    n_perturbations
-        Perturbations to tell apart: the direction that tells measured from generated cells moves with the scaled doses;
-        0 for a discriminator of one condition.
+    With perturbations to tell apart, the direction between measured and generated cells moves with the scaled doses.
     """
 
     def __init__(self, n_genes: int, n_hidden: Sequence[int], *, n_contexts: int, n_perturbations: int = 0) -> None:
@@ -147,15 +120,7 @@ class Discriminator(nn.Module):
 
 
 class Discriminators(nn.Module):
-    """A discriminator for controls and one for treated cells.
-
-    Parameters
-    ----------
-    n_genes, n_hidden, n_contexts
-        As in :class:`Discriminator`.
-    n_perturbations
-        Perturbations that the discriminator of treated cells tells apart; 0 if there is one condition, as published.
-    """
+    """A discriminator for controls and one for treated cells, which tells perturbations apart as the generators do."""
 
     def __init__(self, n_genes: int, n_hidden: Sequence[int], *, n_contexts: int, n_perturbations: int) -> None:
         super().__init__()
@@ -163,7 +128,7 @@ class Discriminators(nn.Module):
         self.treated = Discriminator(n_genes, n_hidden, n_contexts=n_contexts, n_perturbations=n_perturbations)
 
     def forward(self, x: Tensor, dose: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Logits of cells of one arm."""
+        """Logits of cells of one domain."""
         network = self.treated if dose.any() else self.control
         found: tuple[Tensor, Tensor | None] = network(x, dose)
         return found

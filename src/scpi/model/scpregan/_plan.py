@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn.functional import mse_loss
 
 from scpi.model.base._constants import KEYS
 from scpi.model.base.losses._schedules import half_cosine
 from scpi.model.base.training._fused import fused
 from scpi.model.base.training._plan import NetworkPlan
+from scpi.model.scpregan._module import Domain
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from scpi.model.scpregan._module import Arm, SCPREGANModule
+    from scpi.model.scpregan._module import SCPREGANModule
 
 _BETAS = 0.5, 0.9
 _DECAY_STEPS, _DECAY = 10_000, 0.9
@@ -24,14 +26,8 @@ _FINAL_LR = 0.01
 class SCPREGANPlan(NetworkPlan):
     """A step of the discriminators, then one of the generators and of the encoder, on other cells.
 
-    Parameters
-    ----------
-    module
-        Networks to train.
-    n_steps
-        Number of steps, over which the learning rates fall.
-    lr
-        Learning rate of the generators, with which the others change in proportion; those of the preset if ``None``.
+    The learning rates fall over ``n_steps``. That of the generators is ``lr``, with which the others change in
+    proportion.
     """
 
     def __init__(self, module: SCPREGANModule, *, n_steps: int, lr: float | None = None) -> None:
@@ -61,7 +57,7 @@ class SCPREGANPlan(NetworkPlan):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Both halves of a step."""
         module = self.module
-        first_control, first_treated, second_control, second_treated = self._arms(batch)
+        first_control, first_treated, second_control, second_treated = self._domains(batch)
         of_discriminators, *of_others = self._optimizers()
 
         module.discriminators.requires_grad_(True)
@@ -80,14 +76,14 @@ class SCPREGANPlan(NetworkPlan):
             scheduler.step()
         self._metrics.add({"objective": objective, **losses, **judged})
 
-    def _arms(self, batch: dict[str, Tensor]) -> list[Arm]:
-        """Parts of a training batch: both arms of either half."""
+    def _domains(self, batch: dict[str, Tensor]) -> list[Domain]:
+        """Parts of a training batch: both domains of either half."""
         context = batch.get(KEYS.CONTEXT)
         contexts: Any = [None] * 4 if context is None else context.squeeze(1).chunk(4)
-        parts = zip(batch[KEYS.X].chunk(4), batch[KEYS.DESIGN].chunk(4), contexts, strict=True)
-        return [self.module.arm(*part) for part in parts]
+        doses = self.module.scaled(batch[KEYS.DESIGN]).chunk(4)
+        return [Domain(*part) for part in zip(batch[KEYS.X].chunk(4), doses, contexts, strict=True)]
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Reconstruction of cells that are not trained on."""
-        _, _, output = self.module(batch)
-        self._log_validation(output.loss, len(batch[KEYS.X]))
+        x, dose = batch[KEYS.X], self.module.scaled(batch[KEYS.DESIGN])
+        self._log_validation(mse_loss(self.module.generators(self.module.encode(x), dose), x), len(x))

@@ -25,14 +25,14 @@ class Preset:
         Last layer of the generators: ``"layer_norm"`` standardises the genes of each cell before a ReLU, as published;
         ``"relu"`` and ``"softplus"`` are plain.
     residual
-        A transferred cell keeps what the generator does not explain of it: it is the cell plus the difference of what is
-        generated for both conditions.
+        A transferred cell keeps what the generator does not explain of it: it is the cell plus the difference of what
+        is generated for both conditions.
     adversarial_weight, encoding_weight, cycle_weight
         Weights of the terms of the generators and of the encoder; that of the reconstruction is 1.
     n_steps
         Steps of training.
     batch_size
-        Cells of each arm in each half of a step.
+        Cells of each domain in each half of a step.
     lr, encoder_lr, discriminator_lr
         Learning rates of Adam; ``lr`` is that of the generators.
     decay

@@ -22,16 +22,7 @@ class DomainSampler(Sampler[CellBatch]):
     """Draws the cells of a step: controls and treated ones for the discriminators, then others for the generators.
 
     Cells are taken in random order, and those of the smaller domain repeatedly, so that every cell of the larger domain
-    is used about once per epoch.
-
-    Parameters
-    ----------
-    control, treated
-        Positions of the cells of each domain.
-    batch_size
-        Number of cells of each domain in each half of a step.
-    seed
-        Seed of the order.
+    is used about once per epoch. Each half of a step has ``batch_size`` cells of each domain.
     """
 
     def __init__(self, control: NDArray[np.int64], treated: NDArray[np.int64], *, batch_size: int, seed: int) -> None:
@@ -62,23 +53,7 @@ def both_domains(
     """Training cells of both domains side by side, and single validation cells.
 
     A training batch has four equal parts: control and treated cells for the discriminators, and control and treated
-    cells for the generators. Cells at dose 0 are controls.
-
-    Parameters
-    ----------
-    splitter
-        Splitter of the cells.
-    cells
-        Positions of the cells.
-    train
-        Whether they are the training cells.
-    batch_size
-        Number of cells of each domain in each half of a step.
-
-    Raises
-    ------
-    ValueError
-        If a domain has no training cell.
+    cells for the generators. Cells at dose 0 are controls. It is an error if a domain has no training cell.
     """
     if not train:
         return single_cells(splitter, cells, train=False, batch_size=batch_size)

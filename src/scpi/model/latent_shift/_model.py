@@ -30,19 +30,8 @@ if TYPE_CHECKING:
     from scpi.model.base.prediction._predict import Counterfactual
 
 
-@fill
 class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
-    """Base class of the public models that shift the latent units of a variational autoencoder.
-
-    Parameters
-    ----------
-    %(setup_adata)s
-        The expression must be log-normalised.
-    %(registry)s
-    %(shift_preset)s
-    **changes
-        Attributes of the preset to change.
-    """
+    """Base class of the public models that shift the latent units of a variational autoencoder."""
 
     _module_cls = ShiftVAE
     _reads_logs = True
@@ -99,19 +88,14 @@ class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, 
         %(max_epochs)s
         %(lr)s
         %(train_batch_size)s
-        %(devices)s
-        %(validation_size)s
-        %(held_out)s
+        %(split_devices)s
         %(restore_best)s
             As in the preset if ``None``.
         %(early_stopping)s
             If ``None``, where there are validation cells.
         %(early_stopping_patience)s
             That of the preset if ``None``.
-        %(datasplitter_kwargs)s
-        %(plan_kwargs)s
-        %(train_seed)s
-        %(trainer_kwargs)s
+        %(train_datasplitter_kwargs)s
 
         Raises
         ------
