@@ -1,4 +1,4 @@
-"""What networks read in place of counts."""
+"""What networks read instead of counts."""
 
 from __future__ import annotations
 
@@ -66,13 +66,7 @@ class InputTransform(nn.Module):
 
     @torch.no_grad()
     def fit(self, batches: Callable[[], Iterable[tuple[Tensor, Tensor | None]]]) -> None:
-        """Learn the moments from batches of counts and size factors, which are read two or three times.
-
-        Parameters
-        ----------
-        batches
-            Starts a pass over the training cells.
-        """
+        """Learn the moments from passes over batches of counts and size factors of the training cells."""
         sizes = torch.cat([_size(counts, size) for counts, size in batches()])
         self.depth.fill_(float(np.median(sizes.numpy())))
         n_cells = len(sizes)
@@ -84,13 +78,7 @@ class InputTransform(nn.Module):
 
     @torch.no_grad()
     def moments(self, batches: Callable[[], Iterable[tuple[Tensor, Tensor | None]]]) -> tuple[Tensor, Tensor]:
-        """Mean and variance of the counts of each gene at median depth.
-
-        Parameters
-        ----------
-        batches
-            As of :meth:`fit`, which must have been called.
-        """
+        """Mean and variance of the counts of each gene at median depth, after :meth:`fit`."""
         first = second = torch.zeros(len(self.rate), dtype=torch.float64)
         n_cells = 0
         for counts, size in batches():

@@ -24,15 +24,7 @@ if TYPE_CHECKING:
 
 
 class _StoredField(BaseAnnDataField):
-    """A field with values of its own kind, which scvi-tools finds under an attribute and a key.
-
-    Parameters
-    ----------
-    registry_key
-        Name of the field in the registry.
-    attr_name, attr_key
-        Where the values are, such as ``"obs"`` and the name of a column.
-    """
+    """A field with values of its own kind, found under an attribute (``"obs"``) and a key (the name of a column)."""
 
     def __init__(self, registry_key: str, attr_name: str, attr_key: str) -> None:
         super().__init__()
@@ -76,10 +68,8 @@ class PerturbationField(_StoredField):
         Name of the field in the registry.
     attr_key
         Column of ``obs`` with the labels.
-    control
-        Label or labels of the unperturbed cells.
-    delimiter
-        What separates the single perturbations of a combination; ``None`` if there are no combinations.
+    control, delimiter
+        Label or labels of the unperturbed cells, and what separates the members of a combination; ``None`` without any.
     dose_key
         Column of ``obs`` with a dose, which multiplies the code of every member of the label, or with one for each.
     """

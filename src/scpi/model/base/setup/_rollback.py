@@ -20,11 +20,6 @@ def unchanged_on_failure(data: AnnData | MuData) -> Iterator[None]:
     """Take back what fields and scvi-tools wrote to ``data``, if the block fails.
 
     Fields are registered one by one, each after its own checks: the second may fail when the first has written.
-
-    Parameters
-    ----------
-    data
-        Data that is registered.
     """
     parts = [data, *(data.mod.values() if isinstance(data, MuData) else ())]
     before = [
