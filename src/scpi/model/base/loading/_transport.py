@@ -98,25 +98,6 @@ def pair_cells(
     return (reached <= drawn[:, None]).sum(1).clip(max=plan.shape[1] - 1).astype(np.int64)
 
 
-def barycentric_projection(
-    plan: NDArray[np.floating[Any]], values: NDArray[np.floating[Any]]
-) -> NDArray[np.floating[Any]]:
-    """Mean of the targets of each source, weighted by the mass that goes to them.
-
-    Parameters
-    ----------
-    plan
-        Mass from each source to each target, (n_source, n_target).
-    values
-        Values of the targets, (n_target, n_values).
-
-    Returns
-    -------
-    Array of shape (n_source, n_values).
-    """
-    return np.asarray(plan @ values / plan.sum(1, keepdims=True))
-
-
 def pair_by_stratum(
     x: Any,
     control: NDArray[np.integer],
