@@ -271,6 +271,14 @@ FRAGMENTS: dict[str, str] = {
         **options
             Options of the method, as :func:`scpi.attribution.methods` lists them.
         """,
+    "attribution_Raises": """
+        Raises
+        ------
+        TypeError
+            If the method has no such option.
+        ValueError
+            As for :func:`scpi.attribution.attribute_groups`.
+        """,
     "covariates": """
         covariates
             Column or columns of ``obs`` to adjust for. Numbers are slopes; text, categories and booleans are categories,

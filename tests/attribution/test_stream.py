@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scpi.attribution._stream import _batches, take
+from scpi.attribution._stream import batches, take
 
 
 @pytest.mark.parametrize(("size", "lengths"), [(4, [4, 4, 2]), (10, [10]), (100, [10])])
 def test_cells_come_in_batches_of_at_most_a_size(size, lengths):
-    batches = list(_batches(np.arange(10) + 5, size, 3))
-    assert [len(batch) for batch in batches] == lengths
-    assert np.concatenate(batches).tolist() == list(range(5, 15))
+    found = list(batches(np.arange(10) + 5, size, 3))
+    assert [len(batch) for batch in found] == lengths
+    assert np.concatenate(found).tolist() == list(range(5, 15))
 
 
 @pytest.mark.parametrize("rows", [[0, 2], [1, 2, 3], [3]])

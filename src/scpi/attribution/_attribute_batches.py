@@ -61,12 +61,7 @@ def attribute_batches(
     -------
     An iterator over batches of cells, one group after another.
 
-    Raises
-    ------
-    TypeError
-        If the method has no such option.
-    ValueError
-        As for :func:`scpi.attribution.attribute_groups`.
+    %(attribution_Raises)s
 
     Examples
     --------

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpi._docs import fill
-from scpi.attribution._checks import check_codes, check_expression, find_outputs
+from scpi.attribution._checks import check_codes, check_expression, find_outputs, one_output_each
 from scpi.attribution._stream import Baseline, Question, stream
 
 if TYPE_CHECKING:
@@ -68,12 +68,7 @@ def attribute_cells(
     Attributions: cells x genes for one output or with `codes`, else outputs x cells x genes. With them, for a method
     that is complete, by how much those of each cell miss what they should sum to.
 
-    Raises
-    ------
-    TypeError
-        If the method has no such option.
-    ValueError
-        As for :func:`scpi.attribution.attribute_groups`.
+    %(attribution_Raises)s
 
     Examples
     --------
@@ -91,11 +86,7 @@ def attribute_cells(
     if isinstance(outputs, str | int | np.integer):
         outputs = [outputs]
     places = find_outputs(outputs, target.names)
-    n_groups = int(groups.max()) + 1
-    if codes is not None and len(places) < n_groups:
-        msg = f"`codes` has {n_groups} groups, but there is an output for {len(places)} only: give one for each group."
-        raise ValueError(msg)
-    of_groups = [places] if codes is None else [[place] for place in places[:n_groups]]
+    of_groups = [places] if codes is None else one_output_each(places, int(groups.max()) + 1)
     question = Question(target, matrix, groups, of_groups, method, baseline, batch_size, device, rng, options)
     n_outputs, n_cells = len(of_groups[0]), matrix.shape[0]
     values: NDArray[np.float32] | None = None

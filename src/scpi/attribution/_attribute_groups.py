@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scpi._docs import fill
-from scpi.attribution._checks import check_codes, check_expression, find_outputs
+from scpi.attribution._checks import check_codes, check_expression, find_outputs, one_output_each
 from scpi.attribution._methods._method import Slopes
 from scpi.attribution._stream import Baseline, Question, stream
 
@@ -138,11 +138,7 @@ def _outputs_of_groups(
             msg = f"`outputs` must be one output for each group, or 'all', but is {outputs!r}."
             raise ValueError(msg)
         return [list(range(len(names)))] * n_groups
-    places = find_outputs(outputs, names)
-    if len(places) < n_groups:
-        msg = f"`codes` has {n_groups} groups, but there is an output for {len(places)} only: give one for each group."
-        raise ValueError(msg)
-    return [[place] for place in places[:n_groups]]
+    return one_output_each(find_outputs(outputs, names), n_groups)
 
 
 class _Moments:

@@ -9,7 +9,7 @@ from scpi._docs import fill
 from scpi.attribution._checks import check_codes, check_expression, find_outputs
 from scpi.attribution._group_sums import GroupSums, members
 from scpi.attribution._methods._method import Slopes
-from scpi.attribution._stream import Baseline, Question, stream
+from scpi.attribution._stream import Baseline, Question, cells_at_a_time, stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 # Numbers of a batch of gradients that reach the genes, outputs x cells x genes
 _NUMBERS = 1 << 25
-_MOST_CELLS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +84,7 @@ def attribute_units(
     -------
     Means over the cells of each group.
 
-    Raises
-    ------
-    TypeError
-        If the method has no such option.
-    ValueError
-        As for :func:`scpi.attribution.attribute_groups`.
+    %(attribution_Raises)s
 
     Examples
     --------
@@ -107,7 +101,7 @@ def attribute_units(
     places = find_outputs(outputs, target.names)
     included = np.where(groups >= 0, 0, -1)
     if batch_size is None and target.projection is None:
-        batch_size = min(max(_NUMBERS // max(len(places) * matrix.shape[1], 1), 1), _MOST_CELLS)
+        batch_size = cells_at_a_time(len(places) * matrix.shape[1], _NUMBERS)
     question = Question(target, matrix, included, [places], method, baseline, batch_size, device, rng, options)
     n_groups, n_outputs = int(groups.max()) + 1, len(places)
     of_genes, of_sizes = GroupSums(n_groups, n_outputs), GroupSums(n_groups, n_outputs)

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from scpi.attribution._target import of_outputs
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
     from torch import Tensor
@@ -73,17 +74,7 @@ def centroid_logits(
     scale = 2.0 * variance if variance > 0 else 1.0
     centre = torch.from_numpy(centroids).float()
 
-    def composed(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-        return lambda x: _logits(function(x), centre, scale)
+    def logits(z: Tensor) -> Tensor:
+        return -(z[:, None] - centre.to(z)).square().sum(-1) / scale
 
-    return replace(
-        target,
-        function=composed(target.function),
-        head=None if target.head is None else composed(target.head),
-        names=[str(name) for name in names],
-        kind="logit",
-    )
-
-
-def _logits(z: Tensor, centroids: Tensor, scale: float) -> Tensor:
-    return -(z[:, None] - centroids.to(z)).square().sum(-1) / scale
+    return of_outputs(target, logits, names=[str(name) for name in names], kind="logit")

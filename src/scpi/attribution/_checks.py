@@ -49,6 +49,14 @@ def check_codes(codes: ArrayLike | None, n_cells: int) -> NDArray[np.intp]:
     return groups.astype(np.intp)
 
 
+def one_output_each(places: list[int], n_groups: int) -> list[list[int]]:
+    """Outputs of each group, where the group of a place has the output of that place."""
+    if len(places) < n_groups:
+        msg = f"`codes` has {n_groups} groups, but there is an output for {len(places)} only: give one for each group."
+        raise ValueError(msg)
+    return [[place] for place in places[:n_groups]]
+
+
 def find_outputs(outputs: Sequence[str | int] | None, names: Sequence[str]) -> list[int]:
     """Places of outputs that are given by name or place; all if `None`."""
     if outputs is None:

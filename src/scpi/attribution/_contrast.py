@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from scpi._slots import listed
 from scpi.attribution._checks import find_outputs
+from scpi.attribution._target import of_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,17 +69,7 @@ def contrast(
         msg = f"`outputs` has the reference {reference!r} itself, which would be compared with itself."
         raise ValueError(msg)
     compare = _compare(places, len(names), reference, names)
-
-    def composed(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-        return lambda x: compare(function(x))
-
-    return replace(
-        target,
-        function=composed(target.function),
-        head=None if target.head is None else composed(target.head),
-        names=chosen,
-        kind=f"{target.kind} over {reference}",
-    )
+    return of_outputs(target, compare, names=chosen, kind=f"{target.kind} over {reference}")
 
 
 def _compare(places: list[int], n_outputs: int, reference: str, names: list[str]) -> Callable[[Tensor], Tensor]:

@@ -10,9 +10,10 @@ import torch
 from scpi.attribution._attribute_units import UnitAttributions
 from scpi.attribution._checks import check_codes, check_positive, find_outputs
 from scpi.attribution._group_sums import GroupSums, members
+from scpi.attribution._stream import batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
@@ -63,7 +64,7 @@ def average_effects(
         check_positive(batch_size=batch_size)
     n_groups = int(groups.max()) + 1
     sums, sizes = GroupSums(n_groups, len(places)), GroupSums(n_groups, len(places))
-    for rows in _batches(groups, batch_size or _CELLS):
+    for rows in batches(np.flatnonzero(groups >= 0), batch_size or _CELLS):
         cells = torch.from_numpy(z[rows]).to(device or "cpu")
         for j, place in enumerate(places):
             values = effect(cells, place)
@@ -77,9 +78,3 @@ def average_effects(
     return UnitAttributions(
         mean=sums.mean(n_cells), mean_abs=sizes.mean(n_cells) if absolute else None, n_cells=n_cells
     )
-
-
-def _batches(groups: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:
-    cells = np.flatnonzero(groups >= 0)
-    for start in range(0, len(cells), size):
-        yield cells[start : start + size]

@@ -21,15 +21,7 @@ def members(codes: NDArray[np.intp], n_groups: int, like: Tensor) -> Tensor:
 
 
 class GroupSums:
-    """Sums of values, groups x outputs x width, in double precision from one batch to the next.
-
-    Parameters
-    ----------
-    n_groups
-        Number of groups of cells.
-    n_outputs
-        Number of outputs.
-    """
+    """Sums of values, groups x outputs x width, in double precision from one batch to the next."""
 
     def __init__(self, n_groups: int, n_outputs: int) -> None:
         self._shape = n_groups, n_outputs

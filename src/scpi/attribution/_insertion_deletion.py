@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+from scipy.integrate import trapezoid
 
 from scpi._rng import as_generator
 from scpi.attribution._checks import check_expression, check_positive, find_outputs
 from scpi.attribution._space import Space
+from scpi.attribution._stream import batches, take
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
@@ -52,7 +54,7 @@ def insertion_deletion(
     r"""See whether the genes with the largest attributions are those that an output depends on.
 
     With :math:`b` the baseline, :math:`x_S` a cell whose genes outside of :math:`S` are at the baseline, and
-    :math:`S_p` the share :math:`p` of genes whose attributions say that they move the output most towards where it is,
+    :math:`S_p` the fraction :math:`p` of genes whose attributions say that they move the output most towards where it is,
 
     .. math:: \text{insertion}_p = \frac{\sum_i s_i \, (f(x_{i, S_p}) - f(b))}{\sum_i |f(x_i) - f(b)|},
        \qquad s_i = \operatorname{sign}(f(x_i) - f(b)),
@@ -109,8 +111,8 @@ def insertion_deletion(
     counts = np.round(np.linspace(0, n_genes, n_steps + 1)).astype(int)
     way = np.zeros((2, len(places), n_steps + 1))
     total = np.zeros(len(places))
-    for rows in _batches(n_cells):
-        cells = space.read(matrix[rows])
+    for rows in batches(np.arange(n_cells), _CELLS):
+        cells = space.read(take(matrix, rows))
         first = space.values(space.enter(start), places)
         difference = space.values(space.enter(cells), places) - first
         total += difference.abs().sum(1).double().cpu().numpy()
@@ -130,8 +132,8 @@ def insertion_deletion(
         share=share,
         insertion=insertion,
         deletion=deletion,
-        insertion_auc=_area(insertion, share),
-        deletion_auc=_area(deletion, share),
+        insertion_auc=trapezoid(insertion, share),
+        deletion_auc=trapezoid(deletion, share),
     )
 
 
@@ -148,7 +150,8 @@ def _check_attributions(attributions: ArrayLike | None, shape: tuple[int, int, i
 def _baseline(baseline: str | ArrayLike, space: Space, matrix: Any) -> Tensor:
     """One row in the input of the function."""
     if isinstance(baseline, str) and baseline == "mean":
-        sums = [space.read(matrix[rows]).double().sum(0) for rows in _batches(matrix.shape[0])]
+        rows = batches(np.arange(matrix.shape[0]), _CELLS)
+        sums = [space.read(take(matrix, part)).double().sum(0) for part in rows]
         return (torch.stack(sums).sum(0) / matrix.shape[0]).to(space.dtype)[None]
     if isinstance(baseline, str) and baseline == "zero":
         return torch.zeros((1, matrix.shape[1]), dtype=space.dtype, device=space.device)
@@ -159,13 +162,8 @@ def _baseline(baseline: str | ArrayLike, space: Space, matrix: Any) -> Tensor:
     return torch.from_numpy(np.asarray(baseline, dtype=np.float64)).to(device=space.device, dtype=space.dtype)[None]
 
 
-def _batches(n_cells: int) -> Iterator[slice]:
-    for start in range(0, n_cells, _CELLS):
-        yield slice(start, min(start + _CELLS, n_cells))
-
-
 def _contributions(
-    given: NDArray[np.float32] | None, output: int, rows: slice, change: Tensor, rng: np.random.Generator
+    given: NDArray[np.float32] | None, output: int, rows: NDArray[np.intp], change: Tensor, rng: np.random.Generator
 ) -> Tensor:
     """What each gene contributes in each cell, or random numbers."""
     if given is None:
@@ -173,7 +171,3 @@ def _contributions(
     if given.ndim == 3:
         return torch.from_numpy(given[output, rows]).to(change)
     return torch.from_numpy(given[output]).to(change) * change
-
-
-def _area(curves: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(((curves[:, 1:] + curves[:, :-1]) / 2 * np.diff(share)).sum(axis=1))

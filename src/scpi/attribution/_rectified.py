@@ -10,7 +10,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_ACTIVATIONS = frozenset(
+ACTIVATIONS = frozenset(
     [
         "celu",
         "elu",
@@ -48,7 +48,7 @@ class _Guided(Tensor):
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = dict(kwargs or {})
-        if func.__name__.strip("_") in _ACTIVATIONS and isinstance(args[0], cls):
+        if func.__name__.strip("_") in ACTIVATIONS and isinstance(args[0], cls):
             if "inplace" in kwargs:
                 kwargs["inplace"] = False
             return func(_Rectify.apply(args[0].as_subclass(Tensor)), *args[1:], **kwargs).as_subclass(cls)

@@ -9,41 +9,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scpi.attribution._rectified import ACTIVATIONS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 # Operations on single numbers: the slope is a ratio of differences
-_ELEMENTWISE = frozenset(
+_ELEMENTWISE = ACTIVATIONS | frozenset(
     [
         "abs",
-        "celu",
         "clamp",
-        "elu",
+        "cos",
         "erf",
         "exp",
         "expm1",
-        "gelu",
-        "hardtanh",
-        "leaky_relu",
         "log",
         "log1p",
-        "logsigmoid",
-        "mish",
         "pow",
         "reciprocal",
-        "relu",
-        "relu6",
         "rsqrt",
-        "selu",
-        "sigmoid",
-        "silu",
         "sin",
-        "cos",
-        "softplus",
-        "softsign",
         "sqrt",
         "square",
-        "tanh",
     ]
 )
 # Operations on the numbers of a cell together: the slope is the mean gradient on the line from the start

@@ -27,14 +27,7 @@ class Space:
     A function that reads genes through one linear layer has the same slopes wherever that layer gives the same, and a
     straight line between two cells is a straight line between their hidden units. Gradients, and means of gradients
     along such lines, are therefore found at the hidden units, which are fewer, and turned into those of genes at the
-    end.
-
-    Parameters
-    ----------
-    target
-        What is explained.
-    device
-        Where to compute; that of the projection if `None`, else the CPU.
+    end. Without a device, that of the projection is used, else the CPU.
     """
 
     def __init__(self, target: AttributionTarget, device: str | torch.device | None) -> None:
@@ -114,12 +107,9 @@ class Space:
         return values.detach().T, slopes
 
     def check(self, x: Tensor, n_outputs: int) -> None:
-        """See that the function has the outputs that it names, and gives the same for the same cell.
+        """Raise a ValueError unless the function has the outputs that it names, and gives the same for the same cell.
 
-        Raises
-        ------
-        ValueError
-            If it has not, or the values of a cell depend on chance or on the other cells.
+        Its values may depend neither on chance nor on the other cells.
         """
         u = self.enter(x[:N_TRIED])
         with torch.no_grad():

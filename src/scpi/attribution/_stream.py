@@ -11,7 +11,7 @@ from scipy import sparse
 
 from scpi._rng import as_generator
 from scpi._slots import listed
-from scpi.attribution._checks import check_expression, check_positive
+from scpi.attribution._checks import check_positive
 from scpi.attribution._methods._method import Batch
 from scpi.attribution._registry import find
 from scpi.attribution._space import N_TRIED, Space
@@ -57,18 +57,19 @@ def stream(question: Question) -> Iterator[tuple[int, NDArray[np.intp], Slopes |
     method = find(question.method, question.options)
     if question.batch_size is not None:
         check_positive(batch_size=question.batch_size)
-    x, codes = check_expression(question.x), question.codes
+    x, codes = question.x, question.codes
     space, rng = Space(question.target, question.device), as_generator(question.rng)
     included = np.flatnonzero(codes >= 0)
     space.check(space.read(x[included[:N_TRIED]]), len(question.target.names))
     n_coordinates = space.n_coordinates or x.shape[1]
-    baselines = _Baselines(method, question, space, x, rng)
+    baselines = _Baselines(method, question, space, rng)
     for group, outputs in enumerate(question.outputs):
         cells = np.flatnonzero(codes == group)
         if not len(cells):
             continue
         baseline = baselines.of_group(group)
-        for rows in _batches(cells, question.batch_size, max(x.shape[1], len(outputs) * n_coordinates)):
+        width = max(x.shape[1], len(outputs) * n_coordinates)
+        for rows in batches(cells, question.batch_size, width):
             batch = Batch(space, space.read(take(x, rows)), outputs, baseline, rng)
             yield group, rows, method.attribute(batch, **question.options)
 
@@ -80,8 +81,14 @@ def take(x: Any, rows: NDArray[np.intp]) -> Any:
     return x[rows]
 
 
-def _batches(cells: NDArray[np.intp], size: int | None, width: int) -> Iterator[NDArray[np.intp]]:
-    size = min(max(_NUMBERS // width, 1), _MOST_CELLS) if size is None else size
+def cells_at_a_time(width: int, numbers: int) -> int:
+    """How many cells make a batch of at most so many numbers, of which each cell has `width`."""
+    return min(max(numbers // max(width, 1), 1), _MOST_CELLS)
+
+
+def batches(cells: NDArray[np.intp], size: int | None, width: int = 1) -> Iterator[NDArray[np.intp]]:
+    """Cells, at most `size` at a time, or as many as make good use of memory if each of them has `width` numbers."""
+    size = size or cells_at_a_time(width, _NUMBERS)
     for start in range(0, len(cells), size):
         yield cells[start : start + size]
 
@@ -89,16 +96,9 @@ def _batches(cells: NDArray[np.intp], size: int | None, width: int) -> Iterator[
 class _Baselines:
     """What the cells of each group are compared with, in the input of the function."""
 
-    def __init__(
-        self,
-        method: Method,
-        question: Question,
-        space: Space,
-        x: Any,
-        rng: np.random.Generator,
-    ) -> None:
+    def __init__(self, method: Method, question: Question, space: Space, rng: np.random.Generator) -> None:
         codes, baseline = question.codes, question.baseline
-        self._space, self._x, self._codes, self._rng, self._size = space, x, codes, rng, question.batch_size
+        self._space, self._x, self._codes, self._rng, self._size = space, question.x, codes, rng, question.batch_size
         self._kind: str | None = method.baseline
         self._draws = method.baseline == "cells"
         self._rows: Tensor | None = None
@@ -151,7 +151,7 @@ class _Baselines:
         """Mean input of all cells, or of the cells of all other groups for each group."""
         total = np.zeros((n_groups, self._width))
         included = np.flatnonzero(self._codes >= 0)
-        for rows in _batches(included, self._size, self._x.shape[1]):
+        for rows in batches(included, self._size, self._x.shape[1]):
             place = (self._codes[rows], np.arange(len(rows)))
             member = sparse.csr_matrix((np.ones(len(rows)), place), shape=(n_groups, len(rows)))
             total += member @ self._space.read(take(self._x, rows)).cpu().numpy()

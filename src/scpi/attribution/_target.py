@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,3 +28,15 @@ class AttributionTarget:
     head: Callable[[Tensor], Tensor] | None = None
     """The rest of the function: `function(x)` is `head(x @ projection)`. With both, gradients of many outputs stop at
     the first layer, and one product turns them into those of genes."""
+
+
+def of_outputs(
+    target: AttributionTarget, after: Callable[[Tensor], Tensor], *, names: Sequence[str], kind: str
+) -> AttributionTarget:
+    """A target whose outputs are a function of those of another one."""
+
+    def composed(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        return lambda x: after(function(x))
+
+    head = None if target.head is None else composed(target.head)
+    return replace(target, function=composed(target.function), head=head, names=names, kind=kind)

@@ -44,7 +44,7 @@ class ModelBase(BaseModelClass):
     _reads_logs = False
     """Whether the expression must be log-normalised."""
     _advice = NORMAL_ADVICE
-    """What to do about expression that is no counts, at the end of the message."""
+    """What to do about expression that is not counts, at the end of the message."""
 
     _fields: ClassVar[tuple[Field, ...]] = ()
     """What is registered beside the expression: arguments of `setup_anndata` and `setup_mudata`."""
@@ -196,7 +196,7 @@ class ModelBase(BaseModelClass):
 def _read_saved(path: Path) -> dict[str, Any]:
     """Attributes of a saved model."""
     try:
-        # Mapped, so that only what is no tensor is read.
+        # Mapped, so that only what is not a tensor is read.
         saved = torch.load(path, map_location="cpu", mmap=True, weights_only=False)
         attributes: dict[str, Any] = saved[SAVE_KEYS.ATTR_DICT_KEY]
         attributes["registry_"]

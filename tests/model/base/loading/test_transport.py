@@ -10,13 +10,7 @@ from scipy import sparse
 from scipy.optimize import linear_sum_assignment, linprog
 from scipy.spatial.distance import cdist
 
-from scpi.model.base.loading._transport import (
-    barycentric_projection,
-    pair_by_stratum,
-    pair_cells,
-    pair_conditions,
-    transport_plan,
-)
+from scpi.model.base.loading._transport import pair_by_stratum, pair_cells, pair_conditions, transport_plan
 
 
 @pytest.fixture
@@ -141,12 +135,6 @@ class TestPairCells:
     def test_an_unknown_way_is_refused(self):
         with pytest.raises(ValueError, match="'largest', 'assignment' or 'sample', got 'best'"):
             pair_cells(self.plan, "best")
-
-
-def test_a_projection_is_the_mean_of_the_targets_by_their_mass():
-    values = np.array([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]])
-    projected = barycentric_projection(TestPairCells.plan, values)
-    np.testing.assert_allclose(projected, [[1.4, 14], [7 / 6, 70 / 6], [3, 30]])
 
 
 class TestPairByStratum:

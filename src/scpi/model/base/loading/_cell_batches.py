@@ -34,18 +34,8 @@ def cell_batches(
 ) -> Iterator[dict[str, Tensor]]:
     """Expression of cells, dense, with their size factor and batch if the model registers them.
 
-    Parameters
-    ----------
-    model
-        The model.
-    adata
-        Data that was validated against it.
-    indices
-        Cells to read; all if `None`.
-    batch_size
-        Maximum number of cells at a time; a number that suits most data if `None`.
-    device
-        Where to put them.
+    ``adata`` was validated against the model. All cells are read if ``indices`` is ``None``, at most ``batch_size`` at
+    a time (a number that suits most data if ``None``), and put on the device.
     """
     cells = as_indices(indices, adata.n_obs)
     manager = model.get_anndata_manager(adata, required=True)

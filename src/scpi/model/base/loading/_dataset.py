@@ -35,47 +35,31 @@ _CELL_FIELDS = {
 
 
 class CellBatch(NamedTuple):
-    """Cells of one batch, as positions in the data.
-
-    Attributes
-    ----------
-    cells
-        Cells that the network reads, (n_cells,).
-    perturbed
-        Cells that they are compared with or decoded into, (n_cells,); -1 for padding.
-    conditions
-        Codes of the conditions, (n_conditions,), where the perturbed cells are parts of equal length, one for each.
-    """
+    """Cells of one batch, as positions in the data."""
 
     cells: NDArray[np.int64]
+    """Cells that the network reads, (n_cells,)."""
     perturbed: NDArray[np.int64] | None = None
+    """Cells that they are compared with or decoded into, (n_cells,); -1 for padding."""
     conditions: NDArray[np.int64] | None = None
+    """Codes of the conditions, (n_conditions,), where the perturbed cells are parts of equal length, one for each."""
 
 
 class CellDataset(Dataset[dict[str, "Tensor"]]):
     """Registered cells; only the cells of a batch are made dense.
 
-    An item is a dictionary with the names in :data:`~scpi.model.base._constants.KEYS` and what is registered: expression
-    (``X``), position (``INDEX``), context, batch, size factor, label and weight of the cells, (n_cells, 1), and the code of
-    their condition, (n_cells,), with its doses (``DESIGN``). With an input transform, the item contains ``INPUT``.
+    An item is a dictionary with the names in :data:`~scpi.model.base._constants.KEYS` and what is registered:
+    expression (``X``), position (``INDEX``), context, batch, size factor, label and weight of the cells, (n_cells, 1),
+    and the code of their condition, (n_cells,), with its doses (``DESIGN``). With an input transform, the item contains
+    ``INPUT``, and ``X`` only with ``counts``.
 
-    For a batch with perturbed cells, it also contains their expression (``PERTURBED``; zeros for padding) and size factor
-    (``PERTURBED_SIZE_FACTOR``; 1 for padding), and condition and doses are those of the perturbed cells. Where a batch
-    consists of parts, condition and doses have one row per part, and ``WEIGHT``, (n_conditions, n_cells), is 0 for
-    padding.
+    For a batch with perturbed cells, it also contains their expression (``PERTURBED``; zeros for padding) and size
+    factor (``PERTURBED_SIZE_FACTOR``; 1 for padding), and condition and doses are those of the perturbed cells. Where a
+    batch consists of parts, condition and doses have one row per part, and ``WEIGHT``, (n_conditions, n_cells), is 0
+    for padding.
 
-    Parameters
-    ----------
-    manager
-        Manager of the registered data.
-    fields
-        Names of the fields to read besides the expression; all if ``None``.
-    design
-        Doses of the single perturbations in each condition, (n_conditions, n_perturbations).
-    transform
-        Input transform of the network.
-    counts
-        Whether items contain the expression as well where they contain the input.
+    ``fields`` are those to read besides the expression, all if ``None``; ``design`` holds the doses of the single
+    perturbations in each condition, (n_conditions, n_perturbations).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What networks read in place of counts."""
+"""What networks read instead of counts."""
 
 from __future__ import annotations
 
@@ -48,9 +48,7 @@ class InputTransform(nn.Module):
 
     def relative_depth(self, counts: Tensor, size_factor: Tensor | None = None) -> Tensor:
         """Size factor of each cell, or its total count, over the median of the training cells; (n_cells, 1)."""
-        size = counts.sum(1, keepdim=True) if size_factor is None else size_factor.reshape(-1, 1)
-        # A cell without counts has no depth: it is read as one with a single count.
-        return size.clamp(min=1.0 if size_factor is None else 0.0) / self.depth
+        return _size(counts, size_factor)[:, None] / self.depth
 
     def forward(self, counts: Tensor, size_factor: Tensor | None = None) -> Tensor:
         """Input of the network, of the shape of the counts."""
@@ -66,13 +64,7 @@ class InputTransform(nn.Module):
 
     @torch.no_grad()
     def fit(self, batches: Callable[[], Iterable[tuple[Tensor, Tensor | None]]]) -> None:
-        """Learn the moments from batches of counts and size factors, which are read two or three times.
-
-        Parameters
-        ----------
-        batches
-            Starts a pass over the training cells.
-        """
+        """Learn the moments from passes over batches of counts and size factors of the training cells."""
         sizes = torch.cat([_size(counts, size) for counts, size in batches()])
         self.depth.fill_(float(np.median(sizes.numpy())))
         n_cells = len(sizes)
@@ -80,39 +72,31 @@ class InputTransform(nn.Module):
         totals = sum(counts.double().sum(0) for counts, _ in batches())
         self.rate.copy_(totals * self.depth.double() / sizes.double().sum())
         if self.kind == "log":
-            self._fit_log(batches, n_cells)
+            _, mean, squares = self._sums(batches, torch.log1p)
+            variance = squares / max(n_cells - 1, 1)
+            self.mean.copy_(mean)
+            # A gene that does not vary stays at zero.
+            self.scale.copy_(torch.where(variance > _LEAST_VARIANCE, variance, torch.ones_like(variance)).sqrt())
 
     @torch.no_grad()
     def moments(self, batches: Callable[[], Iterable[tuple[Tensor, Tensor | None]]]) -> tuple[Tensor, Tensor]:
-        """Mean and variance of the counts of each gene at median depth.
+        """Mean and variance of the counts of each gene at median depth, after :meth:`fit`."""
+        n_cells, mean, squares = self._sums(batches, torch.as_tensor)
+        return mean.float(), (squares / n_cells).float()
 
-        Parameters
-        ----------
-        batches
-            As of :meth:`fit`, which must have been called.
-        """
+    def _sums(
+        self, batches: Callable[[], Iterable[tuple[Tensor, Tensor | None]]], function: Callable[[Tensor], Tensor]
+    ) -> tuple[int, Tensor, Tensor]:
+        """Number of cells, and for each gene the mean and the sum of squared deviations of a function of scaled counts."""
         first = second = torch.zeros(len(self.rate), dtype=torch.float64)
         n_cells = 0
         for counts, size in batches():
-            values = (counts / self.relative_depth(counts, size)).double()
+            values = function(counts / self.relative_depth(counts, size)).double()
             first, second, n_cells = first + values.sum(0), second + values.square().sum(0), n_cells + len(values)
         mean = first / n_cells
-        return mean.float(), (second / n_cells - mean.square()).float()
-
-    def _fit_log(self, batches: Callable[[], Iterable[tuple[Tensor, Tensor | None]]], n_cells: int) -> None:
-        """Mean and standard deviation of the logarithms."""
-        first = torch.zeros_like(self.mean, dtype=torch.float64)
-        second = torch.zeros_like(first)
-        for counts, size in batches():
-            values = torch.log1p(counts / self.relative_depth(counts, size)).double()
-            first += values.sum(0)
-            second += values.square().sum(0)
-        mean = first / n_cells
-        variance = (second - n_cells * mean.square()) / max(n_cells - 1, 1)
-        self.mean.copy_(mean)
-        # A gene that does not vary stays at zero.
-        self.scale.copy_(torch.where(variance > _LEAST_VARIANCE, variance, torch.ones_like(variance)).sqrt())
+        return n_cells, mean, second - n_cells * mean.square()
 
 
 def _size(counts: Tensor, size_factor: Tensor | None) -> Tensor:
+    """Size factor of each cell, or its total count; one without counts has no depth and is read as one with a count."""
     return counts.sum(1).clamp(min=1.0) if size_factor is None else size_factor.reshape(-1)

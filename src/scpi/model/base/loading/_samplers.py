@@ -18,18 +18,9 @@ if TYPE_CHECKING:
 
 
 class CellSampler(Sampler[CellBatch]):
-    """Single cells, in batches of nearly the same size, so that no batch has a single cell.
+    """Positions of single cells, in batches of nearly the same size, at most ``batch_size``, and none of a single cell.
 
-    Parameters
-    ----------
-    cells
-        Positions of the cells.
-    batch_size
-        Maximum number of cells in a batch.
-    shuffle
-        Whether the batches differ between epochs.
-    seed
-        Seed of the order.
+    With ``shuffle``, every epoch has other batches.
     """
 
     def __init__(self, cells: NDArray[np.int64], *, batch_size: int, shuffle: bool, seed: int) -> None:
@@ -61,18 +52,7 @@ class CellSampler(Sampler[CellBatch]):
 class PairSampler(CellSampler):
     """Matched pairs of cells, in batches of nearly the same size.
 
-    Parameters
-    ----------
-    pairs
-        Positions of the cells of each pair.
-    n_drawn
-        Number of pairs in an epoch, drawn anew for each; all if ``None``.
-    batch_size
-        Maximum number of pairs in a batch.
-    shuffle
-        Whether the batches differ between epochs.
-    seed
-        Seed of the order.
+    An epoch takes ``n_drawn`` pairs, drawn anew for each; all if ``None``.
     """
 
     def __init__(
@@ -93,33 +73,10 @@ class ControlSampler(Sampler[CellBatch]):
     """Perturbed cells grouped by condition, and controls drawn for them, anew in every epoch.
 
     The cells of a condition are divided into parts of nearly the same size, at most ``n_cells``, so that every cell is
-    seen once per epoch and none is dropped, however few its condition has. Several parts make a batch, in which every
-    part is padded to ``n_cells``.
-
-    Parameters
-    ----------
-    perturbed
-        Positions of the perturbed cells.
-    conditions
-        Code of the condition of each perturbed cell.
-    controls
-        Positions of the control cells.
-    perturbed_strata, control_strata
-        Code of the stratum (batch and context) of each cell. Controls are drawn from the stratum of the perturbed cell
-        that they accompany, or from all controls if its stratum has none.
-    n_cells
-        Maximum number of cells in a part.
-    n_parts
-        Maximum number of parts in a batch, each of one condition.
-    shuffle
-        Whether the order of cells and parts, and the controls, differ between epochs.
-    seed
-        Seed of the draws; equal seeds give equal batches in every process of a distributed run.
-
-    Raises
-    ------
-    ValueError
-        If there is no control cell.
+    seen once per epoch and none is dropped, however few its condition has. At most ``n_parts`` parts make a batch, in
+    which every part is padded to ``n_cells``. Controls are drawn from the stratum (batch and context) of the perturbed
+    cell that they accompany, or from all controls if its stratum has none. Equal seeds give equal batches in every
+    process of a distributed run. Without a control cell there is a ValueError.
     """
 
     def __init__(

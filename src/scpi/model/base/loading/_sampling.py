@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Sampling(Protocol):
-    """Makes the sampler of some cells of a splitter."""
+    """Makes batches of some cells of a splitter, by their positions, with options of its own."""
 
     def __call__(self, splitter: CellSplitter, cells: NDArray[np.int64], *, train: bool) -> Sampler[CellBatch] | None:
         """Sampler of the training cells, or of validation or test cells; ``None`` if there are too few of these."""
@@ -38,20 +38,10 @@ class Matching(Protocol):
 def single_cells(
     splitter: CellSplitter, cells: NDArray[np.int64], *, train: bool, batch_size: int = 128, shuffle: bool = True
 ) -> CellSampler | None:
-    """Single cells of all conditions.
+    """Single cells of all conditions: a :class:`Sampling`.
 
-    Parameters
-    ----------
-    splitter
-        Splitter of the cells.
-    cells
-        Positions of the cells.
-    train
-        Whether they are the training cells.
-    batch_size
-        Maximum number of cells in a batch.
-    shuffle
-        Whether the batches of training cells differ between epochs.
+    There are at most ``batch_size`` cells in a batch. With ``shuffle``, the batches of training cells differ between
+    epochs.
     """
     if len(cells) < 2 and not train:
         return None
@@ -61,20 +51,9 @@ def single_cells(
 def controls_alongside(
     splitter: CellSplitter, cells: NDArray[np.int64], *, train: bool, n_cells: int = 32, n_parts: int = 8
 ) -> ControlSampler | None:
-    """Perturbed cells of several conditions, and as many controls of their batch and context.
+    """Perturbed cells of several conditions, and as many controls of their batch and context: a :class:`Sampling`.
 
-    Parameters
-    ----------
-    splitter
-        Splitter of the cells.
-    cells
-        Positions of the cells.
-    train
-        Whether they are the training cells.
-    n_cells
-        Maximum number of cells of a condition in a part of a batch.
-    n_parts
-        Maximum number of parts in a batch, each of one condition.
+    A batch has at most ``n_parts`` parts, each of at most ``n_cells`` cells of one condition.
     """
     is_control = splitter.is_control(cells)
     perturbed, controls = cells[~is_control], cells[is_control]
@@ -102,23 +81,10 @@ def matched_pairs(
     batch_size: int = 128,
     all_pairs: bool = True,
 ) -> PairSampler | None:
-    """Matched pairs of cells.
+    """Pairs of cells that ``match`` finds, such as :func:`match_by_transport`: a :class:`Sampling`.
 
-    Parameters
-    ----------
-    splitter
-        Splitter of the cells.
-    cells
-        Positions of the cells.
-    train
-        Whether they are the training cells.
-    match
-        How cells are matched, such as :func:`match_by_transport`.
-    batch_size
-        Maximum number of pairs in a batch.
-    all_pairs
-        Whether an epoch takes all training pairs; otherwise as many, drawn at random, as there are different cells on
-        the side that has more.
+    There are at most ``batch_size`` pairs in a batch. With ``all_pairs``, an epoch takes all training pairs; otherwise
+    as many, drawn at random, as there are different cells on the side that has more.
 
     Raises
     ------
@@ -149,20 +115,10 @@ def match_by_transport(
 ) -> CellPairs:
     """Match controls with perturbed cells of their stratum by optimal transport, condition by condition.
 
-    Parameters
-    ----------
-    splitter
-        Splitter of the cells.
-    cells
-        Positions of the cells.
-    x
-        Expression of all cells of the data that is compared; the registered one if ``None``.
-    within
-        Registered fields that matched cells have in common.
-    each
-        Whether each ``"control"`` gets a perturbed cell of every condition, or each ``"treated"`` cell a control.
-    **kwargs
-        As of :func:`~scpi.model.base.loading._transport.pair_by_stratum`.
+    Each ``"control"`` gets a perturbed cell of every condition, or each ``"treated"`` cell a control, from those with
+    the same values of the registered fields ``within``. ``x`` is the expression of all cells of the data that is
+    compared, the registered one if ``None``. Further arguments are those of
+    :func:`~scpi.model.base.loading._transport.pair_by_stratum`.
     """
     is_control = splitter.is_control(cells)
     return pair_conditions(

@@ -27,18 +27,12 @@ _MAX_SWEEPS = 2_000
 
 
 class CellPairs(NamedTuple):
-    """Positions of paired cells in the data.
-
-    Attributes
-    ----------
-    source
-        Control cells, (n_pairs,).
-    target
-        Treated cell of each, (n_pairs,).
-    """
+    """Positions of paired cells in the data."""
 
     source: NDArray[np.int64]
+    """Control cells, (n_pairs,)."""
     target: NDArray[np.int64]
+    """Treated cell of each, (n_pairs,)."""
 
 
 def transport_plan(
@@ -49,32 +43,12 @@ def transport_plan(
     squared: bool = False,
     regularisation: float = 0.05,
 ) -> NDArray[np.float64]:
-    """Cheapest way to carry the mass of one set of cells to another, with uniform masses.
+    """Cheapest mass from each source to each target, (n_source, n_target), with uniform masses; it sums to 1.
 
-    Parameters
-    ----------
-    source, target
-        Cells x components.
-    method
-        ``"exact"`` for the optimum, by the network simplex, in time that grows faster than the product of the numbers
-        of cells; ``"entropic"`` for the optimum less an entropy, by Sinkhorn's iterations.
-    squared
-        Whether costs are squared Euclidean distances instead of plain ones.
-    regularisation
-        Weight of the entropy, as a fraction of the mean cost.
-
-    Returns
-    -------
-    Mass from each source to each target, (n_source, n_target); it sums to 1.
-
-    Raises
-    ------
-    ValueError
-        If there is no cell, values are not finite, or the components or the method do not fit.
-
-    References
-    ----------
-    Bonneel et al., ACM Trans. Graph. 2011; Cuturi, NeurIPS 2013.
+    ``source`` and ``target`` are cells x components; costs are distances, or squared ones. ``"exact"`` is the optimum,
+    by the network simplex (Bonneel et al., ACM Trans. Graph. 2011), in time that grows faster than the product of the
+    numbers of cells; ``"entropic"`` that less an entropy, weighted by ``regularisation`` as a fraction of the mean
+    cost, by Sinkhorn's iterations (Cuturi, NeurIPS 2013).
     """
     import ot
 
@@ -102,27 +76,11 @@ def transport_plan(
 def pair_cells(
     plan: NDArray[np.floating[Any]], how: Pairing = "largest", *, rng: int | np.random.Generator | None = 0
 ) -> NDArray[np.int64]:
-    """One target for each source.
+    """One target for each source of a plan (n_source, n_target); -1 for a source that is left over.
 
-    Parameters
-    ----------
-    plan
-        Mass from each source to each target, (n_source, n_target).
-    how
-        ``"largest"``: the target that gets most of the mass of a source, the first of equals, so that targets may
-        serve several sources or none. ``"assignment"``: each target at most once, such that the pairs carry the most
-        mass together (Hungarian method). ``"sample"``: a target drawn from the mass of a source.
-    rng
-        Seed or generator of the draws.
-
-    Returns
-    -------
-    Target of each source, (n_source,); -1 for sources that are left over where there are fewer targets to assign.
-
-    Raises
-    ------
-    ValueError
-        If there is no such way.
+    ``"largest"``: the target that gets most of the mass of a source, the first of equals, so that targets may serve
+    several sources or none. ``"assignment"``: each target at most once, such that the pairs carry the most mass
+    together (Hungarian method). ``"sample"``: a target drawn from the mass of a source.
     """
     if how == "largest":
         return plan.argmax(1).astype(np.int64)
@@ -138,25 +96,6 @@ def pair_cells(
     drawn = as_generator(rng).random(len(plan)) * reached[:, -1]
     # The first target whose cumulative mass is above the draw; one without mass is never above it first
     return (reached <= drawn[:, None]).sum(1).clip(max=plan.shape[1] - 1).astype(np.int64)
-
-
-def barycentric_projection(
-    plan: NDArray[np.floating[Any]], values: NDArray[np.floating[Any]]
-) -> NDArray[np.floating[Any]]:
-    """Mean of the targets of each source, weighted by the mass that goes to them.
-
-    Parameters
-    ----------
-    plan
-        Mass from each source to each target, (n_source, n_target).
-    values
-        Values of the targets, (n_target, n_values).
-
-    Returns
-    -------
-    Array of shape (n_source, n_values).
-    """
-    return np.asarray(plan @ values / plan.sum(1, keepdims=True))
 
 
 def pair_by_stratum(
@@ -177,43 +116,15 @@ def pair_by_stratum(
     """Pair control cells with treated cells of their own stratum, such as a context, by optimal transport.
 
     Transport within a stratum is between all of its cells while it has at most ``max_cells`` controls and treated cells
-    (in the geometric mean). Larger strata are divided at random into equal parts, as many as that takes, and each part of
-    the controls is paired with one of the treated cells: every control cell still gets a partner, and the cost grows with
-    the number of parts rather than with its square.
+    (in the geometric mean; a plan of 5,000 x 5,000 takes 0.2 GB). Larger strata are divided at random into equal parts,
+    as many as that takes, and each part of the controls is paired with one of the treated cells: every control cell
+    still gets a partner, and the cost grows with the number of parts rather than with its square. Cao et al., Nat.
+    Commun. 2024, pair the cells of a cell type in this way.
 
-    Parameters
-    ----------
-    x
-        Expression of all cells, dense or sparse.
-    control, treated
-        Positions of the control and of the treated cells in ``x``.
-    strata_control, strata_treated
-        Stratum of each of these cells.
-    n_components
-        Number of principal components, of controls and treated cells together, in which distances are taken; in ``x``
-        itself if ``None``.
-    method, squared, regularisation
-        As in :func:`transport_plan`.
-    how
-        As in :func:`pair_cells`.
-    max_cells
-        Maximum number of controls and of treated cells between which one plan is made. A plan of 5,000 x 5,000 takes
-        0.2 GB.
-    rng
-        Seed or generator of the parts, of the components and of the draws.
-
-    Returns
-    -------
-    Pairs as positions in ``x``, in the order of the strata. Strata without controls or without treated cells have none.
-
-    Raises
-    ------
-    ValueError
-        If the strata do not match the cells, or ``max_cells`` is below 1.
-
-    References
-    ----------
-    Cao et al., Nat. Commun. 2024, who pair the cells of a cell type so.
+    ``control`` and ``treated`` are positions in ``x``, and the pairs too, in the order of the strata; those without
+    controls or without treated cells have none. Distances are taken in ``n_components`` principal components of
+    controls and treated cells together, or in ``x`` itself if ``None``. Further arguments are those of
+    :func:`transport_plan` and :func:`pair_cells`.
     """
     generator = as_generator(rng)
     if len(control) != len(strata_control) or len(treated) != len(strata_treated):
@@ -252,26 +163,11 @@ def pair_conditions(
     each: str = "control",
     **kwargs: Any,
 ) -> CellPairs:
-    """Pair controls with treated cells by optimal transport, condition by condition.
+    """Pair controls with treated cells by :func:`pair_by_stratum`, condition by condition.
 
-    Parameters
-    ----------
-    x
-        Expression of all cells.
-    control, treated
-        Positions of the control and of the treated cells in ``x``.
-    conditions
-        Condition of each treated cell.
-    strata
-        Stratum of every cell of ``x``: only cells of the same stratum are paired.
-    each
-        Whether each ``"control"`` gets a treated cell of every condition, or each ``"treated"`` cell a control.
-    **kwargs
-        As of :func:`pair_by_stratum`.
-
-    Returns
-    -------
-    Pairs as positions in ``x``, in the order of the conditions.
+    ``conditions`` are those of the treated cells, ``strata`` those of all cells of ``x``. Each ``"control"`` gets a
+    treated cell of every condition, or each ``"treated"`` cell a control. Pairs are positions in ``x``, in the order of
+    the conditions.
     """
     empty = np.zeros(0, dtype=np.int64)
     sources, targets = [empty], [empty]

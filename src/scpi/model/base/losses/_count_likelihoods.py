@@ -13,20 +13,10 @@ from scpi.model.base.losses._log_rising_factorial import log_rising_factorial, l
 
 
 def negative_binomial_loss(counts: Tensor, log_mean: Tensor, theta: Tensor) -> Tensor:
-    """Negative log-likelihood of counts under a negative binomial distribution, entry by entry.
+    """Negative log-likelihood of counts, cells x genes, under a negative binomial distribution, entry by entry.
 
-    Parameters
-    ----------
-    counts
-        Counts, cells x genes.
-    log_mean
-        Logarithm of the mean, of the same shape.
-    theta
-        Inverse overdispersion, of the same shape or one of each gene: the variance is mean + mean² / theta.
-
-    Returns
-    -------
-    Losses, of the shape of the counts.
+    ``log_mean`` has the shape of the counts; ``theta``, the inverse overdispersion, too, or one value per gene. The
+    variance is mean + mean² / theta.
     """
     return torch.as_tensor(_CountLoss.apply(counts, log_mean, theta, None))
 
@@ -34,24 +24,10 @@ def negative_binomial_loss(counts: Tensor, log_mean: Tensor, theta: Tensor) -> T
 def zero_inflated_loss(
     counts: Tensor, log_mean: Tensor, theta: Tensor, dropout_logit: Tensor, *, ridge: float = 0.0
 ) -> Tensor:
-    """Negative log-likelihood of counts under a zero-inflated negative binomial distribution, entry by entry.
+    """As :func:`negative_binomial_loss`, for a zero-inflated distribution.
 
-    Parameters
-    ----------
-    counts
-        Counts, cells x genes.
-    log_mean
-        Logarithm of the mean, of the same shape.
-    theta
-        Inverse overdispersion, of the same shape or one of each gene.
-    dropout_logit
-        Logit of the probability that a count is lost, likewise.
-    ridge
-        Weight of the square of that probability.
-
-    Returns
-    -------
-    Losses, of the shape of the counts.
+    ``dropout_logit``, of the shape of ``log_mean``, is the logit of the probability that a count is lost, and ``ridge``
+    the weight of the square of that probability.
     """
     loss = torch.as_tensor(_CountLoss.apply(counts, log_mean, theta, dropout_logit))
     return loss + ridge * torch.sigmoid(dropout_logit).square() if ridge else loss

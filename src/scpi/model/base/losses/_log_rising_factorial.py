@@ -12,18 +12,8 @@ _SHIFT = 5
 def log_rising_factorial(counts: Tensor, theta: Tensor) -> Tensor:
     """Logarithm of `theta (theta + 1) ... (theta + counts - 1)`, that is `lgamma(theta + counts) - lgamma(theta)`.
 
-    The series are those of the difference, which keeps its digits where theta is large.
-
-    Parameters
-    ----------
-    counts
-        Counts, 0 or above.
-    theta
-        Where the product begins, above 0; of the shape of the counts, or one that goes with it.
-
-    Returns
-    -------
-    Logarithms, of the shape of the counts.
+    Counts are 0 or above, theta is above 0 and broadcasts to them. The series are those of the difference, which keeps
+    its digits where theta is large.
     """
     low = theta + _SHIFT
     high = low + counts

@@ -16,13 +16,10 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
 
 
 def multi_kernel(distances: Tensor, base: Tensor | float, n_kernels: int) -> tuple[Tensor, Tensor]:
-    """Sum of ``n_kernels`` Gaussian kernels whose bandwidths double around ``base``, and its derivative.
+    """Sum of Gaussian kernels with bandwidths that double around ``base``, and minus its slope by the squared distance.
 
-    ``k(a, b) = sum_i exp(-||a - b||² / (base 2^(i - n_kernels // 2)))`` for i = 0 ... n_kernels - 1.
-
-    Returns
-    -------
-    The kernel, and minus its derivative by the squared distance, both of the shape of ``distances``.
+    ``k(a, b) = sum_i exp(-||a - b||² / (base 2^(i - n_kernels // 2)))`` for i = 0 ... n_kernels - 1. Both have the
+    shape of ``distances``.
     """
     widest = base * 2.0 ** (n_kernels - 1 - n_kernels // 2)
     kernel = torch.exp(-distances / widest)
@@ -87,31 +84,13 @@ def batched_mmd(
     n_kernels: int = 10,
     unbiased: bool = True,
 ) -> Tensor:
-    """Squared maximum mean discrepancy of each condition.
+    """Squared maximum mean discrepancy of each condition, (n_conditions,).
 
-    The gradient flows to ``x`` alone: ``y`` are measured cells.
-
-    Parameters
-    ----------
-    x, y
-        Two samples a condition, both of shape (n_conditions, n_cells, n_features).
-    weight
-        1 for a cell of ``y`` and 0 for padding, of shape (n_conditions, n_cells). All cells without.
-    base
-        Bandwidth around which the others double, in units of squared distance.
-    n_kernels
-        Number of bandwidths.
-    unbiased
-        U-statistic, which leaves each cell out against itself and has mean 0 under equality, or V-statistic.
-
-    Returns
-    -------
-    Tensor of shape (n_conditions,). A sample of one cell has no pairs: its own term is 0 if ``unbiased``.
-
-    Raises
-    ------
-    ValueError
-        If ``y`` requires a gradient.
+    ``x`` and ``y`` are (n_conditions, n_cells, n_features). The gradient flows to ``x`` alone: ``y`` are measured
+    cells, and a ValueError says so if it requires one. ``weight``, (n_conditions, n_cells), is 1 for a cell of ``y``
+    and 0 for padding. ``base`` is in units of squared distance, as in :func:`multi_kernel`. The U-statistic
+    (``unbiased``) leaves each cell out against itself and has mean 0 under equality; a sample of one cell has no pairs,
+    and its own term is 0. Otherwise it is the V-statistic.
     """
     if y.requires_grad:
         msg = "The gradient of the discrepancy is by its first sample only: detach the second."

@@ -8,19 +8,8 @@ import math
 def ramp(epoch: int, *, n_epochs: int, start_epoch: int, low: float, high: float) -> float:
     """Weight that is ``low`` until ``start_epoch``, rises linearly and is ``high`` from half of the epochs on.
 
-    The rise takes the values of ``n_epochs // 2 - start_epoch`` evenly spaced points from ``low`` to ``high``, both
-    included.
-
-    Parameters
-    ----------
-    epoch
-        Epoch, counted from 0.
-    n_epochs
-        Number of epochs of the training.
-    start_epoch
-        Epoch at which the rise starts.
-    low, high
-        Weight before and after the rise.
+    Epochs count from 0. The rise takes the values of ``n_epochs // 2 - start_epoch`` evenly spaced points from ``low``
+    to ``high``, both included.
     """
     n_rise = n_epochs // 2 - start_epoch
     if epoch < start_epoch:
@@ -36,13 +25,5 @@ def anneal_end(*, n_epochs: int, start_epochs: tuple[int, ...]) -> int:
 
 
 def half_cosine(done: float, *, final: float) -> float:
-    """Factor that falls from 1 to ``final`` along half a cosine.
-
-    Parameters
-    ----------
-    done
-        Fraction of the training that is done; more than 1 is as 1.
-    final
-        Factor at the end.
-    """
+    """Factor from 1 to ``final`` along half a cosine, at a fraction of the training (above 1 as 1)."""
     return final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))

@@ -17,21 +17,10 @@ def log_level(expression: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Logarithm of log1p-transformed expression on the linear scale, plus 0.1.
 
     Differences are logarithms of fold changes, which are small for genes with expression far below 0.1.
-
-    Parameters
-    ----------
-    expression
-        log1p-transformed expression, of any shape.
     """
     return np.asarray(np.log(np.maximum(np.expm1(expression), 0.0) + _OFFSET))
 
 
 def from_log_level(level: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """log1p-transformed expression with a :func:`log_level`; 0 where the level is below that of no expression.
-
-    Parameters
-    ----------
-    level
-        Levels, of any shape.
-    """
+    """log1p-transformed expression with a :func:`log_level`; 0 where the level is below that of no expression."""
     return np.asarray(np.log1p(np.maximum(np.exp(level) - _OFFSET, 0.0)))

@@ -13,38 +13,20 @@ if TYPE_CHECKING:
 
 
 class Shifts(NamedTuple):
-    """Shifts of contexts under one condition.
-
-    Attributes
-    ----------
-    controls
-        Mean of the controls of each context, contexts x latent units.
-    changes
-        Mean of its perturbed cells less that of its controls.
-    """
+    """Shifts of contexts under one condition."""
 
     controls: NDArray[np.float64]
+    """Mean of the controls of each context, contexts x latent units."""
     changes: NDArray[np.float64]
+    """Mean of its perturbed cells less that of its controls."""
 
 
 def measured_shifts(profiles: Profiles, design: NDArray[np.float64], *, allowed: NDArray[np.bool_]) -> Shifts | None:
-    """Shifts of the contexts that were measured under a condition, at its dose.
+    """Shifts of the contexts that were measured under a condition, at its dose; ``None`` if there are none.
 
-    A context counts if it has both perturbed cells and controls. Where no context has both, the mean of the controls
-    of the others stands in.
-
-    Parameters
-    ----------
-    profiles
-        Latent means of the training cells.
-    design
-        Doses of the single perturbations, (n_perturbations,).
-    allowed
-        Whether a context may be used, (n_contexts,).
-
-    Returns
-    -------
-    The shifts; ``None`` if no context was measured under these perturbations.
+    ``design`` holds the doses of the single perturbations, (n_perturbations,), and ``allowed`` says whether a context
+    may be used, (n_contexts,). A context counts if it has both perturbed cells and controls. Where no context has both,
+    those with perturbed cells count, and the mean of the controls of the others is used for theirs.
     """
     measured = {code: change for code, change in profiles.by_context(design) if allowed[code]}
     if not measured:

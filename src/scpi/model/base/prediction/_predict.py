@@ -89,7 +89,7 @@ class PredictionMixin(Host):
             Cells to predict for each perturbation, from as many control cells drawn at random: without replacement
             while there are enough. If ``None``, from all control cells, at most 1,000.
         indices
-            Control cells to start from, in place of all that ``adata`` has.
+            Control cells to start from, instead of all that ``adata`` has.
         sample
             Draw expression from the likelihood of the model rather than take its expectation. Baselines move measured
             cells and draw nothing.

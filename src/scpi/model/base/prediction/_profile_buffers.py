@@ -18,13 +18,7 @@ if TYPE_CHECKING:
 
 
 class ProfileBuffers(nn.Module):
-    """Holds profiles, and what else a model learns from its training cells, as buffers, so that it saves and loads them.
-
-    Parameters
-    ----------
-    more
-        Names of what else is kept.
-    """
+    """Holds profiles, and arrays of further names, as buffers, so that a model saves and loads them."""
 
     def __init__(self, more: Sequence[str] = ()) -> None:
         super().__init__()

@@ -16,27 +16,18 @@ if TYPE_CHECKING:
 
 
 class Profiles(NamedTuple):
-    """Means over training cells.
-
-    Attributes
-    ----------
-    control
-        Mean of the control cells of each context, contexts x genes; NaN where a context has none.
-    treated
-        Mean of the cells of each measured pair of context and condition, pairs x genes.
-    context
-        Context of each pair.
-    design
-        Doses of the single perturbations in each pair, pairs x perturbations.
-    n_cells
-        Cells of each pair.
-    """
+    """Means over training cells."""
 
     control: NDArray[np.float64]
+    """Mean of the control cells of each context, contexts x genes; NaN where a context has none."""
     treated: NDArray[np.float64]
+    """Mean of the cells of each measured pair of context and condition, pairs x genes."""
     context: NDArray[np.int64]
+    """Context of each pair."""
     design: NDArray[np.float64]
+    """Doses of the single perturbations in each pair, pairs x perturbations."""
     n_cells: NDArray[np.int64]
+    """Number of cells of each pair."""
 
     @property
     def controls(self) -> NDArray[np.float64]:
@@ -84,20 +75,10 @@ def take_profiles(
     design: NDArray[np.floating[Any]],
     n_contexts: int,
 ) -> Profiles:
-    """Average training cells.
+    """Average training cells, at rows ``cells`` of ``x``, which may be sparse.
 
-    Parameters
-    ----------
-    x
-        Expression of all cells, dense or sparse.
-    cells
-        The training cells.
-    condition, context, is_control
-        Code of the condition and of the context of each training cell, and whether it is a control.
-    design
-        Doses of the single perturbations in each condition.
-    n_contexts
-        Number of contexts.
+    ``condition``, ``context`` (codes) and ``is_control`` are those of each training cell; ``design`` holds the doses of
+    the single perturbations in each condition, conditions x perturbations.
     """
     control = np.full((n_contexts, x.shape[1]), np.nan)
     there, first = np.unique(context[is_control], return_inverse=True)

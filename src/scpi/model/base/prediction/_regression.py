@@ -23,18 +23,9 @@ def best_setting(
 ) -> float:
     """The setting of a weighting under which training contexts predict each other best.
 
-    Parameters
-    ----------
-    settings
-        What to choose from.
-    weigh
-        Weights of contexts from their controls, those of the context to predict, and a setting.
-    controls, changes
-        Controls of each training context and its change, one a row.
-
-    Returns
-    -------
-    The setting with the least squared error when each context is left out in turn; of equal ones the first.
+    That is the one with the least squared error when each context (a row of ``controls`` and ``changes``) is left out
+    in turn; of equal ones the first. ``weigh`` gives weights of contexts from their controls, those of the context to
+    predict, and a setting.
     """
     errors = np.zeros(len(settings))
     for left_out in range(len(controls)):
@@ -46,16 +37,9 @@ def best_setting(
 
 
 def ridge_weights(controls: NDArray[np.float64], control: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
-    """Weights with which a ridge regression with an intercept combines the values of its training points.
+    """Weights with which a ridge regression with an intercept combines the values of its training points, the rows.
 
-    Parameters
-    ----------
-    controls
-        Training points, one a row.
-    control
-        Point to predict.
-    penalty
-        Penalty of the coefficients, relative to the mean squared norm of the centred training points.
+    The penalty of the coefficients is relative to the mean squared norm of the centred training points.
     """
     n, centre = len(controls), controls.mean(0)
     centred = controls - centre
@@ -73,13 +57,6 @@ def chosen_ridge_weights(
     """Weights of :func:`ridge_weights`, with the penalty of 13 under which the training points predict each other best.
 
     With fewer than three points there is nothing to choose by, and all have the same weight.
-
-    Parameters
-    ----------
-    controls, changes
-        Controls of each context and its change, one a row.
-    control
-        Controls of the context to predict.
     """
     n = len(controls)
     if n < 3:
@@ -88,14 +65,9 @@ def chosen_ridge_weights(
 
 
 def least_squares_weights(controls: NDArray[np.float64], control: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights of the changes of contexts in a regression without penalty, the smallest of its solutions.
+    """Weights of the changes of contexts, one per row of their controls, to predict that of another context.
 
-    Parameters
-    ----------
-    controls
-        Controls of each context, one a row.
-    control
-        Controls of the context to predict.
+    The regression has an intercept and no penalty; of its solutions, this is the smallest.
     """
     centre = controls.mean(0)
     dual = np.linalg.lstsq((controls - centre).T, control - centre, rcond=None)[0]

@@ -47,19 +47,9 @@ class Field:
         return (self.argument, *self.columns)
 
     def build(self, arguments: Mapping[str, Any], modalities: Mapping[str, str] | None) -> BaseAnnDataField:
-        """The field for the arguments of a setup.
+        """The field for the arguments of a setup, with the modality of each argument for a MuData.
 
-        Parameters
-        ----------
-        arguments
-            Arguments of the setup.
-        modalities
-            Modality by argument, for a MuData; ``None`` for an AnnData.
-
-        Raises
-        ------
-        ValueError
-            If another modality is named for one of ``columns``: they are read where ``argument`` is.
+        A ValueError says so if another modality is named for one of ``columns``: they are read where ``argument`` is.
         """
         options = {name: arguments[name] for name in self.options}
         if modalities is None:

@@ -24,39 +24,15 @@ if TYPE_CHECKING:
 
 
 class _StoredField(BaseAnnDataField):
-    """A field with values of its own kind, which scvi-tools finds under an attribute and a key.
+    """A field with values of its own kind, found under an attribute (``"obs"``) and a key (the name of a column)."""
 
-    Parameters
-    ----------
-    registry_key
-        Name of the field in the registry.
-    attr_name, attr_key
-        Where the values are, such as ``"obs"`` and the name of a column.
-    """
+    registry_key = attr_name = attr_key = ""
+    # A field that is registered has values
+    is_empty = False
 
     def __init__(self, registry_key: str, attr_name: str, attr_key: str) -> None:
         super().__init__()
-        self._names = registry_key, attr_name, attr_key
-
-    @property
-    def registry_key(self) -> str:
-        """Name of the field in the registry."""
-        return self._names[0]
-
-    @property
-    def attr_name(self) -> str:
-        """Attribute that holds the values."""
-        return self._names[1]
-
-    @property
-    def attr_key(self) -> str:
-        """Key of the values."""
-        return self._names[2]
-
-    @property
-    def is_empty(self) -> bool:
-        """A field that is registered has values."""
-        return False
+        self.registry_key, self.attr_name, self.attr_key = registry_key, attr_name, attr_key
 
     def view_state_registry(self, state_registry: dict[str, Any]) -> None:
         """No table: the values are in the data."""
@@ -76,10 +52,8 @@ class PerturbationField(_StoredField):
         Name of the field in the registry.
     attr_key
         Column of ``obs`` with the labels.
-    control
-        Label or labels of the unperturbed cells.
-    delimiter
-        What separates the single perturbations of a combination; ``None`` if there are no combinations.
+    control, delimiter
+        Label or labels of the unperturbed cells, and what separates the members of a combination; ``None`` without any.
     dose_key
         Column of ``obs`` with a dose, which multiplies the code of every member of the label, or with one for each.
     """

@@ -40,13 +40,7 @@ ValueError
 
 
 def complete_setup(cls: Any) -> None:
-    """Give a class the setup methods that follow from its fields and from the `setup_anndata` that it has or inherits.
-
-    Parameters
-    ----------
-    cls
-        Model with ``_fields``.
-    """
+    """Give a model the setup methods made from ``_fields`` and from the `setup_anndata` that it has or inherits."""
     own = vars(cls)
     if "setup_anndata" not in own and "_fields" in own:
         inherited = cls.setup_anndata.__func__

@@ -25,33 +25,11 @@ if TYPE_CHECKING:
 def register(
     data: AnnData | MuData, method: dict[str, Any], declared: Sequence[Field], *, checks: dict[str, Any], **kwargs: Any
 ) -> AnnDataManager:
-    """Check data and register what a model reads of them; they are left as they were if that fails.
+    """Check data and register the expression and the ``declared`` fields; the data is unchanged if that fails.
 
-    Parameters
-    ----------
-    data
-        Cells.
-    method
-        Name and arguments of the setup, as scvi-tools keeps them.
-    declared
-        Fields beside the expression. Arguments of theirs that the setup does not have are taken from ``kwargs``.
-    checks
-        What the expression must be, as arguments of :func:`scpi._screen._checks.check_expression`.
-    **kwargs
-        Passed to :meth:`scvi.data.AnnDataManager.register_fields`.
-
-    Returns
-    -------
-    The manager of the registered data.
-
-    Raises
-    ------
-    TypeError
-        If the setup is that of another kind of data.
-    KeyError
-        If a key does not exist.
-    ValueError
-        If values, names, labels or modalities are wrong.
+    ``method`` holds the name and the arguments of the setup, as scvi-tools keeps them; arguments of fields that it
+    lacks are taken from ``kwargs``, and the rest goes to :meth:`scvi.data.AnnDataManager.register_fields`. ``checks``
+    are arguments of :func:`scpi._screen._checks.check_expression`.
     """
     arguments = method[_SETUP_ARGS_KEY]
     arguments |= {

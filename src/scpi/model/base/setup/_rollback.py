@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from copy import copy
+from typing import TYPE_CHECKING, Any
 
 from mudata import MuData
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from anndata import AnnData
 
 _PREFIXES = ("_scpi_", "_scvi_")
+_NAMES = ("obs", "uns")
 
 
 @contextmanager
@@ -20,32 +22,22 @@ def unchanged_on_failure(data: AnnData | MuData) -> Iterator[None]:
     """Take back what fields and scvi-tools wrote to ``data``, if the block fails.
 
     Fields are registered one by one, each after its own checks: the second may fail when the first has written.
-
-    Parameters
-    ----------
-    data
-        Data that is registered.
     """
     parts = [data, *(data.mod.values() if isinstance(data, MuData) else ())]
-    before = [
-        ({key: part.obs[key].copy() for key in _own(part.obs)}, {key: part.uns[key] for key in _own(part.uns)})
-        for part in parts
-    ]
+    before = [(part, name, {key: copy(value) for key, value in _own(part, name)}) for part in parts for name in _NAMES]
     try:
         yield
     except BaseException:
-        for part, (columns, entries) in zip(parts, before, strict=True):
-            for key in set(_own(part.obs)) - set(columns):
-                del part.obs[key]
-            for key, column in columns.items():
-                part.obs[key] = column
-            for key in set(_own(part.uns)) - set(entries):
-                del part.uns[key]
-            for key, entry in entries.items():
-                part.uns[key] = entry
+        for part, name, kept in before:
+            table = getattr(part, name)
+            for key, _ in _own(part, name):
+                if key not in kept:
+                    del table[key]
+            for key, value in kept.items():
+                table[key] = value
         raise
 
 
-def _own(keys: Iterable[str]) -> list[str]:
-    """Keys that a registration writes."""
-    return [key for key in keys if str(key).startswith(_PREFIXES)]
+def _own(part: AnnData | MuData, name: str) -> list[tuple[str, Any]]:
+    """Columns of ``obs`` or entries of ``uns`` that a registration writes."""
+    return [(key, value) for key, value in getattr(part, name).items() if str(key).startswith(_PREFIXES)]

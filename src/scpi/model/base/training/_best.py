@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 class Best:
     """Lowest value so far, its epoch, and the weights of that epoch if they are asked for.
 
-    Parameters
-    ----------
-    epoch
-        Epoch that counts as the best one until there is a value.
+    ``epoch`` counts as the best one until there is a value.
     """
 
     def __init__(self, epoch: int = -1) -> None:
@@ -43,13 +40,6 @@ class BestWeights(pl.Callback):
 
     Epochs before ``start_epoch`` do not count: while the weights of the objective still rise, values of different
     epochs measure different things.
-
-    Parameters
-    ----------
-    monitor
-        Metric to minimise.
-    start_epoch
-        First epoch that counts.
     """
 
     def __init__(self, monitor: str, *, start_epoch: int = 0) -> None:

@@ -19,19 +19,11 @@ def fused(
     parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]],
     **settings: Any,
 ) -> torch.optim.Optimizer:
-    """An optimiser in its fused form, where the device has one.
+    """An optimiser, such as :class:`torch.optim.Adam`, in its fused form where the device has one.
 
-    It reads and writes each weight and its moments once a step, in place of once an operation: with small batches, the plain
-    form takes a third of a step or more.
-
-    Parameters
-    ----------
-    optimizer_cls
-        Such as :class:`torch.optim.Adam`.
-    parameters
-        Weights, or groups of them.
-    **settings
-        Such as the learning rate.
+    It reads and writes each weight and its moments once per step, not once per operation: with small batches, the plain
+    form takes a third of a step or more. ``parameters`` are weights or groups of them, ``settings`` such as the
+    learning rate.
     """
     # A generator would be at its end the second time
     kept: list[Any] = list(parameters)

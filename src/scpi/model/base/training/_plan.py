@@ -18,16 +18,10 @@ P = TypeVar("P", bound=str)
 
 
 class NetworkPlan(pl.LightningModule):
-    """Trains a module, and logs the means of its losses once per epoch.
+    """Trains a module, which has its settings as ``preset``, and logs the means of its losses once per epoch.
 
-    Subclasses say in ``training_step`` what a step is, and add its losses to ``_metrics``.
-
-    Parameters
-    ----------
-    module
-        Network to train, with its settings as ``preset``.
-    manual
-        Whether a step moves the optimisers itself, as with several of them.
+    Subclasses say in ``training_step`` what a step is, and add its losses to ``_metrics``. With ``manual``, a step
+    moves the optimisers itself, as with several of them.
     """
 
     def __init__(self, module: Any, *, manual: bool = True) -> None:
@@ -63,13 +57,7 @@ class NetworkPlan(pl.LightningModule):
 
 
 class Phases(Generic[P]):
-    """Phases of a training, one after the other; those without epochs are left out.
-
-    Parameters
-    ----------
-    n_epochs
-        Maximum number of epochs of each phase, in their order.
-    """
+    """Phases of a training with their maximum numbers of epochs, in order; those without epochs are left out."""
 
     def __init__(self, n_epochs: Mapping[P, int]) -> None:
         self._left = [(name, n) for name, n in n_epochs.items() if n > 0]

@@ -45,18 +45,7 @@ class Rules:
 
 
 def choose_preset(presets: Mapping[str, P], name: str, changes: Mapping[str, Any], rules: Rules) -> P:
-    """Preset by name, with changes.
-
-    Parameters
-    ----------
-    presets
-        Presets of a model: dataclasses.
-    name
-        Name of the preset.
-    changes
-        Attributes to change.
-    rules
-        Values that the attributes may have.
+    """One of the presets of a model, which are dataclasses, with changes that follow the rules.
 
     Raises
     ------

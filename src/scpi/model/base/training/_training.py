@@ -44,16 +44,9 @@ class NetworkTrainingMixin(Host):
     ) -> CellSplitter:
         """Divide the cells, and choose how batches are made of them.
 
-        Parameters
-        ----------
-        sampling
-            A function of :mod:`~scpi.model.base.loading._sampling`, with its options.
-        seed
-            Seed of the division and of the batches; that of the model if ``None``.
-        datasplitter_kwargs
-            Arguments of users for the splitter, which come first.
-        **kwargs
-            As of :class:`~scpi.model.base.loading._splitter.CellSplitter`.
+        ``sampling`` is a function of :mod:`~scpi.model.base.loading._sampling`, with its options.
+        ``datasplitter_kwargs`` are those of users and come before ``kwargs``, both of
+        :class:`~scpi.model.base.loading._splitter.CellSplitter`. The seed is that of the model if ``None``.
         """
         kwargs["seed"] = getattr(self, "seed_", None) if seed is None else seed
         return self._data_splitter_cls(self.adata_manager, sampling, **kwargs | dict(datasplitter_kwargs or {}))
@@ -75,36 +68,13 @@ class NetworkTrainingMixin(Host):
         callbacks: Sequence[pl.Callback] = (),
         **trainer_kwargs: Any,
     ) -> None:
-        """Train the module.
+        """Train the module on a splitter, or on batches of single cells if it is ``None``.
 
-        Parameters
-        ----------
-        max_epochs
-            Maximum number of epochs.
-        splitter
-            Cells, as :meth:`_split` divides them; batches of single cells if ``None``.
-        plan_kwargs
-            Arguments of the training plan.
-        monitor
-            Metric of the validation cells, of which the lowest value is best.
-        anneal_end
-            First epoch whose metric counts.
-        restore_best
-            Whether to return to the weights of the best epoch.
-        early_stopping
-            Whether to stop when the metric has not fallen for ``early_stopping_patience`` epochs. If ``None``, where there
-            are validation cells.
-        early_stopping_patience
-            Number of epochs without an improvement before training stops.
-        check_every
-            Number of epochs from one validation to the next.
-        accelerator, devices, callbacks, **trainer_kwargs
-            As in :class:`scvi.train.Trainer`.
-
-        Raises
-        ------
-        ValueError
-            If training should stop early without validation cells.
+        The lowest value of the metric ``monitor`` of validation cells is best, epochs before ``anneal_end`` left out.
+        With ``restore_best``, training returns to the weights of the best epoch. It stops when the metric has not
+        fallen for ``early_stopping_patience`` epochs; if ``early_stopping`` is ``None``, where there are validation
+        cells, and a ValueError says so if it is ``True`` without any. ``check_every`` is the number of epochs from one
+        validation to the next. Further arguments are those of :class:`scvi.train.Trainer`.
         """
         splitter = self._split() if splitter is None else splitter
         has_validation = splitter.val_sampler is not None
