@@ -172,22 +172,8 @@ def place_labels(
     """Label some of the points, with a line from each label to its point.
 
     A label is placed where it covers the fewest points and overlaps neither another label nor the frame. If there is no
-    such position, the label is omitted.
-
-    Parameters
-    ----------
-    ax
-        Axes that contain the points.
-    x, y
-        Coordinates of all points.
-    labels
-        One label per point in `shown`.
-    shown
-        Indices of the points to label, in the order of their priority.
-
-    Returns
-    -------
-    The labels that were placed.
+    such position, the label is omitted. `x` and `y` are those of all points; `shown` are the indices of the points to
+    label, in the order of their priority. Returns the labels that were placed.
     """
     figure = ax.get_figure(root=True)
     assert figure is not None  # for the type checker

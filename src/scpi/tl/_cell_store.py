@@ -28,18 +28,7 @@ def cells_at_a_time(n_units: int, n_genes: int) -> int:
 class CellStore:
     """Store of units x cells x genes numbers, removed again if its making fails.
 
-    Parameters
-    ----------
-    path
-        Where it is made; nothing is stored if `None`.
-    units
-        Names of the units.
-    cells
-        Names of the cells that are explained.
-    genes
-        Names of the genes.
-    rows
-        Places of these cells among all.
+    Nothing is stored if `path` is `None`. `rows` are the positions of `cells` among all cells.
     """
 
     def __init__(

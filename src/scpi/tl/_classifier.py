@@ -26,20 +26,8 @@ _N_EPOCHS, _FEWEST_STEPS = 20, 400
 def train_classifier(counts: Any, codes: NDArray[np.intp], names: Sequence[str], *, seed: int) -> AttributionTarget:
     """Train a network with one hidden layer on counts that are scaled to the median depth, logged and standardised.
 
-    Parameters
-    ----------
-    counts
-        Cells x genes, dense or CSR.
-    codes
-        Group of each cell; cells with a negative one are left out.
-    names
-        Names of the groups.
-    seed
-        Of the weights, the dropout and the order of the cells.
-
-    Returns
-    -------
-    Target with the logits of the groups.
+    Counts are cells x genes, dense or CSR; cells with a negative code are left out. The target has the logits of the
+    groups.
     """
     cells = np.flatnonzero(codes >= 0)
     n_batches = -(-len(cells) // _BATCH)

@@ -50,19 +50,7 @@ class GradientInput:
 
 
 def read_input(view: View, groupby: str | None, *, model: Any, predicted: str) -> GradientInput:
-    """Find counts and groups.
-
-    Parameters
-    ----------
-    view
-        Cells, and the layer that was named.
-    groupby
-        As for the tool.
-    model
-        Trained model, or `None`.
-    predicted
-        Column for the groups that the model assigns.
-    """
+    """Find counts and groups; `predicted` is the column for the groups that the model assigns."""
     if model is None:
         view = _view_of_counts(view)
         counts = view.counts

@@ -39,19 +39,7 @@ class GradientScores:
 
 
 def decoder_scores(given: GradientInput, codes: NDArray[np.intp], names: list[str], reference: str) -> GradientScores:
-    """Gradients of the log-linear decoder in its assignments, which are its weights, in log2.
-
-    Parameters
-    ----------
-    given
-        Counts and groups.
-    codes
-        Group of each cell, in the order of `names`.
-    names
-        All groups of the decoder.
-    reference
-        What the groups are compared with.
-    """
+    """Gradients of the log-linear decoder in its assignments, which are its weights, in log2."""
     shrunken = shrink_effects(*log_means(given.counts, codes))
     effect = shrunken.effect
     if reference != MEDIAN:
@@ -93,18 +81,7 @@ def network_scores(
 ) -> GradientScores:
     """Attributions of the score of a group over others, averaged over its cells.
 
-    Parameters
-    ----------
-    given, codes, names, reference
-        As for the decoder.
-    model
-        Trained model; a classifier of the groups is trained if `None`.
-    method
-        Name of the attribution.
-    seed
-        Of the classifier, and of the draws of the method.
-    options
-        Of the method, and `spread`.
+    A classifier of the groups is trained if `model` is `None`; `options` are those of the method, and `spread`.
     """
     logits = _logits(given, codes, names, model=model, seed=seed)
     kept = [name for name in names if name != reference]

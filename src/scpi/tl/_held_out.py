@@ -59,17 +59,7 @@ class Task:
 
 
 def read_task(view: View, groupby: str, groups: Label | Sequence[Label] | Literal["all"], reference: Label) -> Task:
-    """Read expression and groups, as `scpi.de.rank_genes` does.
-
-    Parameters
-    ----------
-    view
-        Cells.
-    groupby
-        Column of the groups.
-    groups, reference
-        As users name them.
-    """
+    """Read expression and groups, as `scpi.de.rank_genes` does."""
     plan = plan_comparisons(view.labels(groupby), groupby, groups, reference, _MIN_SIZE)
     return Task(view, plan, view.genes, view.expression())
 
@@ -79,16 +69,7 @@ def split(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Draw cells to train on and cells to hold out, the same fraction of every group and at least two of each.
 
-    Parameters
-    ----------
-    codes
-        Group of each cell; cells with a negative one are left out.
-    test_size
-        Fraction of the cells that is held out.
-    max_cells
-        Maximum number of cells to draw in all.
-    rng
-        Generator.
+    Cells with a negative code are left out; `max_cells` limits both parts together.
     """
     if not 0.0 < test_size < 1.0:
         msg = f"`test_size` must be between 0 and 1, but is {test_size}."

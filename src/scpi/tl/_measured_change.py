@@ -24,20 +24,10 @@ class MeasuredChange(NamedTuple):
 
 
 def measured_change(values: ArrayLike, codes: ArrayLike, control_of: ArrayLike) -> MeasuredChange:
-    """Changes of groups of cells against their controls, from one pass over the cells.
+    """Changes of groups of cells against their controls, from one pass over the cells, as means of independent cells.
 
-    Parameters
-    ----------
-    values
-        Cells x genes, dense or sparse.
-    codes
-        Group of each cell, those of controls after the others; cells with a negative code are left out.
-    control_of
-        For each group that is no control, the code of its controls.
-
-    Returns
-    -------
-    The changes, with the standard error of a difference of two means of independent cells.
+    Values are cells x genes, dense or sparse. Groups of controls have the last codes, and cells with a negative code
+    are left out; `control_of` has the code of the controls of each other group.
 
     Examples
     --------

@@ -180,7 +180,7 @@ class _Linear:
         self.scores = np.asarray(x @ weights.T) + intercept
 
     def shuffled(self, gene: int, order: NDArray[np.intp]) -> Scores | None:
-        values = _column(self._x, gene)
+        values = as_dense(self._x[:, [gene]]).ravel()
         return self.scores + np.outer(values[order] - values, self._weights[:, gene])
 
 
@@ -235,15 +235,6 @@ def _fit_estimator(
 
 def _sign(task: Task, cells: NDArray[np.intp]) -> NDArray[np.float64]:
     """Sign of the difference of mean expression, groups x genes."""
-    codes = task.plan.codes[cells]
-    values = task.values[cells]
-
-    def mean(which: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return means(values[which])
-
-    differences = [mean(codes == k) - mean(task.others(codes, k)) for k in range(len(task.plan.tested))]
-    return np.sign(differences)
-
-
-def _column(x: Any, gene: int) -> NDArray[np.float64]:
-    return as_dense(x[:, [gene]]).ravel()
+    codes, values = task.plan.codes[cells], task.values[cells]
+    tested = range(len(task.plan.tested))
+    return np.sign([means(values[codes == k]) - means(values[task.others(codes, k)]) for k in tested])

@@ -9,7 +9,6 @@ from scipy import sparse
 
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._mudata import resolve_modality
 from scpi._rng import as_generator
 from scpi._scoring._conventions import N_CELLS, N_COMPONENTS, check_conventions
 from scpi._scoring._metrics import LOWER_IS_BETTER, METRICS, check_metrics
@@ -19,7 +18,8 @@ from scpi._scoring._score import score
 from scpi._scoring._training_cells import components_of, perturbed_mean_of
 from scpi._screen._checks import as_indices
 from scpi._screen._labels import Labelling
-from scpi._slots import listed, read_labels, result_params
+from scpi._slots import listed, result_params
+from scpi._view import View
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,13 +114,13 @@ def score_prediction(
         If no perturbation has both kinds of cells, `real` lacks genes or control cells, a metric is unknown, or a
         value is not finite.
     """
-    measured = resolve_modality(real, mod)
+    predicted, measured = View.of(adata), View.of(real, mod, layer)
     chosen = check_metrics(metrics)
     check_conventions(n_cells, n_components)
-    values = _real_values(adata, measured, layer)
+    values = _real_values(adata, measured)
     labelling = Labelling.of(reference, delimiter)
-    predicted_labels = _labels(read_labels(adata, groupby), labelling)
-    real_labels = _labels(read_labels(real, groupby, mod=mod), labelling)
+    predicted_labels = _labels(predicted.labels(groupby), labelling)
+    real_labels = _labels(measured.labels(groupby), labelling)
     perturbations = [label for label in dict.fromkeys(predicted_labels) if label and label != labelling.control]
     train = as_indices(train_cells, len(real_labels))
     # Without training cells all are compared, and the components are those of all
@@ -135,7 +135,7 @@ def score_prediction(
         )
         raise ValueError(msg)
     generator = as_generator(rng)
-    controls = _find_controls(adata, measured.obs_names, real_labels, labelling, reference_cells, generator)
+    controls = _find_controls(adata, measured.adata.obs_names, real_labels, labelling, reference_cells, generator)
     perturbed = train[~np.isin(real_labels[train], ["", labelling.control])]
     shared: dict[str, Any] = {
         "reference": values[controls.reference],
@@ -146,7 +146,7 @@ def score_prediction(
         "n_cells": n_cells,
         "seed": int(generator.integers(2**31)),
     }
-    made = adata.X.tocsr() if sparse.issparse(adata.X) else np.asarray(adata.X)
+    made = predicted.matrix
     start_mean = _start_mean(adata)
     predictions = {}
     for label in perturbations:
@@ -161,8 +161,7 @@ def score_prediction(
         status = [str(adata.obs[Key.obs.STATUS].iloc[first[label]]) for label in perturbations]
         scores.insert(1, "status", np.array(status, dtype=object))
 
-    result = adata.copy() if copy else None
-    target = adata if result is None else result
+    _, target = predicted.output(copy)
     stored = dict(target.uns.get(Key.uns.PREDICTION, {}))
     stored["perturbations"] = np.array(perturbations, dtype=object)
     stored["scores"] = scores
@@ -176,7 +175,7 @@ def score_prediction(
     )
     target.varm[Key.varm.CHANGE_REAL], target.varm[Key.varm.CHANGE_PREDICTED] = changes
     target.uns[Key.uns.PREDICTION] = stored
-    return result
+    return target if copy else None
 
 
 class _Controls(NamedTuple):
@@ -277,8 +276,10 @@ def _labels(labels: pd.Categorical, labelling: Labelling) -> NDArray[np.object_]
     return np.array([*read.categories, ""], dtype=object)[read.codes]
 
 
-def _real_values(adata: AnnData, measured: AnnData, layer: str | None) -> Any:
+def _real_values(adata: AnnData, view: View) -> Any:
     """Real expression in the genes of the prediction, checked."""
+    measured, layer = view.adata, view.layer
+    # The view would call it a layer of `adata`, which is the prediction here
     if layer is not None and layer not in measured.layers:
         msg = f"`real.layers` has no {layer!r}, only {listed(measured.layers)}."
         raise KeyError(msg)
@@ -290,8 +291,7 @@ def _real_values(adata: AnnData, measured: AnnData, layer: str | None) -> Any:
     if len(missing):
         msg = f"`real` lacks {len(missing)} of the {adata.n_vars} predicted genes: {listed(missing, 5)}."
         raise ValueError(msg)
-    values = measured.X if layer is None else measured.layers[layer]
-    values = values.tocsr() if sparse.issparse(values) else values[:]
+    values = view.matrix
     order = measured.var_names.get_indexer(adata.var_names)
     if not np.array_equal(order, np.arange(measured.n_vars)):
         values = values[:, order]

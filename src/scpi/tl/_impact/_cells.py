@@ -43,21 +43,9 @@ def sample_means(
 ) -> SampleMeans:
     """Average the attributions of all units over the cells of each sample, the groups of the batches.
 
-    Impacts of single cells are made a batch at a time and not kept. In a bootstrap sample, each cell comes a number of
-    times that is Poisson distributed, which needs no second pass over the cells.
-
-    Parameters
-    ----------
-    batches
-        Attributions of the units in some cells of one sample after another.
-    shape
-        Number of samples and of units.
-    membership
-        Genes x sets.
-    n_boot
-        Number of bootstrap samples.
-    rng
-        Draws them.
+    Impacts of single cells are made a batch at a time and not kept; `membership` is genes x sets, `shape` the number of
+    samples and of units. In a bootstrap sample, each cell is drawn a Poisson-distributed number of times, which needs
+    no second pass over the cells.
     """
     sizes = np.asarray(membership.sum(axis=0), dtype=np.float32).ravel()
     weights = torch.from_numpy(membership.toarray().astype(np.float32) / sizes)

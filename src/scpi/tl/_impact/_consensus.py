@@ -46,16 +46,8 @@ def consensus(runs: Sequence[NDArray[np.float64]], *, min_similarity: float, min
     Units of all runs are grouped by average linkage of their absolute cosines. Then, in turns, each run is matched
     one-to-one to the groups (Kuhn, Nav. Res. Logist. Q. 2, 1955), units that are not similar enough to theirs being left
     out, each group becomes the mean of its units, turned to the same side, and the units left out are grouped among
-    themselves; until nothing changes.
-
-    Parameters
-    ----------
-    runs
-        Scores of each run, genes x units.
-    min_similarity
-        Least absolute cosine of a unit with its program.
-    min_runs
-        Fewest runs of a program.
+    themselves; until nothing changes. Runs are genes x units; `min_similarity` is the smallest absolute cosine of a
+    unit with its program.
     """
     scaled = [_unit_length(run) for run in runs]
     members = np.empty((0, len(scaled)), dtype=np.intp)

@@ -60,19 +60,9 @@ def between_donors(
 ) -> GroupTest:
     """T-test of donors with a moderated variance, within donors that are in both groups where they are given.
 
-    The degrees of freedom stay those of the donors: all sets and units come from the same few donors and share genes, so
-    that their variances are not the independent evidence for which limma adds degrees of freedom.
-
-    Parameters
-    ----------
-    means
-        Mean impact of each sample, samples x units x sets.
-    is_target
-        Whether the cells of a sample are those of the target.
-    donors
-        Donor of each sample, each in both groups; `None` if the two groups have donors of their own.
-    rng
-        Draws exchanges of labels where they are too many to list.
+    `means` are samples x units x sets; `donors` is `None` if the two groups have donors of their own. The degrees of
+    freedom stay those of the donors: all sets and units come from the same few donors and share genes, so that their
+    variances are not the independent evidence for which limma adds degrees of freedom.
     """
     shape = means.shape[1:]
     table = means.reshape(len(means), -1)

@@ -67,16 +67,7 @@ def matched_null(scores: NDArray[np.float64], membership: sparse.csr_matrix, bin
 
     .. math:: N_b m_{4b} (p_1 - 7 p_2 + 12 p_3 - 6 p_4) + 3 N_b^2 m_{2b}^2 (p_2 - 2 p_3 + p_4).
 
-    Cumulants add up over bins.
-
-    Parameters
-    ----------
-    scores
-        Genes x units.
-    membership
-        Genes x sets.
-    bins
-        Bin of each gene.
+    Cumulants add up over bins. Scores are genes x units, `membership` genes x sets.
     """
     indicator = one_hot(bins)
     total = np.asarray(indicator.sum(axis=1))
