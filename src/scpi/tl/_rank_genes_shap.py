@@ -49,11 +49,11 @@ def rank_genes_shap(
 ) -> AnnData | MuData | None:
     r"""Rank the genes of every group of cells by their Shapley values in a classifier of the groups.
 
-    Without a model, boosted trees learn to tell the groups apart, and TreeSHAP (Lundberg et al., Nat. Mach. Intell. 2,
-    2020) attributes their margins in cells that they have not seen to the genes. Let :math:`\phi_{igk}` be the Shapley
-    value of gene *g* in cell *i* for the margin of group *k*: its score over the mean of those of the other groups, or
-    over that of the reference. The importance of the gene is what it adds to the margin in cells of the group more than
-    in those with which the group is compared,
+    Without a model, boosted trees are trained to distinguish the groups, and TreeSHAP (Lundberg et al., Nat. Mach.
+    Intell. 2, 2020) attributes their scores in held-out cells to the genes. Let :math:`\phi_{igk}` be the Shapley value
+    of gene *g* in cell *i* for the margin of group *k*: its score over the mean of those of the other groups, or over
+    that of the reference. The importance of the gene is what it adds to the margin in cells of the group more than in
+    those with which the group is compared,
 
     .. math:: I_{kg} = \operatorname{mean}_{i \in k} \phi_{igk} - \operatorname{mean}_{i \notin k} \phi_{igk},
 
