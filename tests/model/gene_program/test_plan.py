@@ -63,7 +63,7 @@ def test_priors_rise_over_the_warmup(make_plan, cells, warmup, epoch, warm):
     assert plan.warm == pytest.approx(warm)
     losses = plan.module.losses(cells, n_cells=40)
     expected = losses["reconstruction"] + warm * (losses["units"] + losses["genes"])
-    assert float(plan.training_step(cells, 0)) == pytest.approx(float(expected), rel=1e-6)
+    assert plan.training_step(cells, 0).item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_only_the_levels_of_new_batches_are_trained(make_plan, cells):

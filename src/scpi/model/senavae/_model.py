@@ -221,8 +221,7 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
 
         Raises
         ------
-        ValueError
-            If a held-out condition has no cells, or the fractions leave nothing to train on.
+        %(held_out_ValueError)s
         """
         preset = self.preset_
         max_epochs = preset.max_epochs if max_epochs is None else max_epochs
