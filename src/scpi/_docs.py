@@ -210,6 +210,10 @@ FRAGMENTS: dict[str, str] = {
         seed
             Seed of the split and of the batches; that of the model if ``None``.
         """,
+    "held_out_ValueError": """
+        ValueError
+            If a held-out condition has no cells, or the fractions leave nothing to train on.
+        """,
     "trainer_kwargs": """
         **trainer_kwargs
             Passed to :class:`scvi.train.Trainer`, such as ``logger``, ``callbacks`` or ``precision``.

@@ -10,8 +10,6 @@ from scpi.attribution import DecoderTarget
 from scpi.model.clustering._model import ClusteringModel
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from scpi.model.clustering._autoencoder_module import AutoencoderModule
 
 
@@ -23,16 +21,9 @@ class AutoencoderModel(ClusteringModel):
     def decoder_target(self) -> DecoderTarget:
         """Differentiable function of the embedding, for the effects of its dimensions on the genes.
 
-        Returns
-        -------
-        The function from the embedding to the logarithm of the mean counts at median depth, without lost counts, and the
-        names of the dimensions.
+        Returns ------- The function from the embedding to the logarithm of the mean counts at median depth, without
+        lost counts, and the names of the dimensions.
         """
         self._check_if_trained(warn=False)
         decoder = self.module.eval().decoder
-
-        def log_mean(z: Tensor) -> Tensor:
-            found: Tensor = decoder(z, torch.ones_like(z[:, :1]))[0]
-            return found
-
-        return DecoderTarget(log_mean, self._units())
+        return DecoderTarget(lambda z: decoder(z, torch.ones_like(z[:, :1]))[0], self._units())

@@ -10,13 +10,7 @@ from scpi.model.base._constants import KEYS
 from scpi.model.base.losses._count_likelihoods import negative_binomial_loss, zero_inflated_loss
 from scpi.model.clustering._module import ClusteringModule, Losses
 from scpi.model.clustering._networks import CountDecoder, Encoder
-from scpi.model.clustering._self_training import (
-    pairwise_similarity_loss,
-    self_training_loss,
-    squared_distances,
-    student_log_kernel,
-    weighted_kmeans_loss,
-)
+from scpi.model.clustering._self_training import self_training_loss, squared_distances, student_log_kernel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,17 +22,7 @@ _THETA_RANGE = 0.1, 100.0
 
 
 class AutoencoderModule(ClusteringModule):
-    """Denoising autoencoder of counts.
-
-    Parameters
-    ----------
-    n_genes
-        Number of genes.
-    preset
-        Architecture and objective.
-    n_clusters
-        Number of clusters; 0 if it has yet to be found.
-    """
+    """Denoising autoencoder of counts."""
 
     preset: AutoencoderPreset
     reads_counts = True
@@ -101,11 +85,3 @@ class SCZIDeskModule(AutoencoderModule):
     def logits(self, z: Tensor) -> Tensor:
         """Twice the squared distances to the centroids, with a minus."""
         return -2.0 * squared_distances(z, self.centroids)
-
-    def clustering_losses(self, tensors: dict[str, Tensor], target: Tensor | None) -> Losses:
-        """The reconstruction, soft k-means and pairwise similarity."""
-        z = self.encode(tensors[KEYS.INPUT])
-        return self.representation_losses(tensors) | {
-            "kmeans": self.preset.cluster_weight * weighted_kmeans_loss(squared_distances(z, self.centroids)),
-            "similarity": self.preset.similarity_weight * pairwise_similarity_loss(z),
-        }

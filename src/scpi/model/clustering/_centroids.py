@@ -33,23 +33,10 @@ def kmeans(z: NDArray[np.float32], n_clusters: int, *, seed: int, n_init: int = 
 def find_centroids(
     z: NDArray[np.float32], *, method: FindClusters, resolution: float, seed: int
 ) -> NDArray[np.float32]:
-    """Centroids in a number that is found.
+    """Centroids, at least two, of an embedding, (n_cells, n_latent), in a number that is found.
 
-    Parameters
-    ----------
-    z
-        Embedding of the cells, (n_cells, n_latent).
-    method
-        ``"stability"`` takes the largest number of clusters that two halves of the cells agree on; ``"leiden"`` the
-        communities of a graph of neighbours.
-    resolution
-        Resolution of Leiden.
-    seed
-        Seed of all draws.
-
-    Returns
-    -------
-    Centroids, at least two.
+    The method ``"stability"`` takes the largest number of clusters that two halves of the cells agree on; ``"leiden"``
+    the communities of a graph of neighbours, at a resolution.
     """
     if method == "leiden":
         labels = _leiden(z, resolution=resolution, seed=seed)
@@ -69,25 +56,12 @@ def find_centroids(
 
 
 def stable_number(z: NDArray[np.float32], *, seed: int, most: int = _MOST) -> int:
-    """Number of clusters by prediction strength.
+    """Number of clusters by prediction strength, up to ``most``; 1 if not even two are stable.
 
-    The cells are halved at random, and both halves are clustered. The strength of a number of clusters is the share of
-    the pairs of cells in a cluster of one half that the centroids of the other half keep together, in the cluster where
-    it is lowest. The largest number whose mean strength over the splits reaches 0.8 is taken (Tibshirani and Walther,
-    J. Comput. Graph. Stat. 14, 2005).
-
-    Parameters
-    ----------
-    z
-        Embedding of the cells.
-    seed
-        Seed of the splits.
-    most
-        Largest number that is tried.
-
-    Returns
-    -------
-    Number of clusters, 1 if not even two are stable.
+    The cells are halved at random, and both halves are clustered. The strength of a number of clusters is the fraction
+    of the pairs of cells in a cluster of one half that the centroids of the other half keep together, in the cluster
+    where it is lowest. The largest number whose mean strength over the splits reaches 0.8 is taken (Tibshirani and
+    Walther, J. Comput. Graph. Stat. 14, 2005).
     """
     rng = np.random.default_rng(seed)
     cells = rng.permutation(len(z))[:_N_STABILITY_CELLS]
@@ -101,7 +75,7 @@ def stable_number(z: NDArray[np.float32], *, seed: int, most: int = _MOST) -> in
 
 
 def _strength(one: NDArray[np.float32], other: NDArray[np.float32], n_clusters: int, *, seed: int) -> float:
-    """Lowest share of pairs of a cluster of one half that the other half keeps together."""
+    """Lowest fraction of pairs of a cluster of one half that the other half keeps together."""
     own, foreign = (kmeans(half, n_clusters, seed=seed, n_init=3) for half in (one, other))
     labels, predicted = (nearest(one, centroids) for centroids in (own, foreign))
     table = np.zeros((n_clusters, n_clusters))

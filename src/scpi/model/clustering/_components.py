@@ -11,18 +11,10 @@ _POWER = 4
 
 @torch.no_grad()
 def principal_components(x: Tensor, n_components: int) -> tuple[Tensor, Tensor]:
-    """Leading principal components.
+    """Leading principal components of ``x``, cells x genes; fewer where there are fewer cells or genes.
 
-    Parameters
-    ----------
-    x
-        Cells x genes.
-    n_components
-        Number of components; fewer where there are fewer cells or genes.
-
-    Returns
-    -------
-    Orthonormal columns, (n_genes, n_components), and the standard deviation of the cells along each, in falling order.
+    Returns orthonormal columns, (n_genes, n_components), and the standard deviation of the cells along each, in falling
+    order.
     """
     centred = x - x.mean(0)
     n_components = min(n_components, *x.shape)

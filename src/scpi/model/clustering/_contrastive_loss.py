@@ -29,31 +29,18 @@ def contrastive_loss(
 
     The positives :math:`P(i)` are the other view of the cell, which is NT-Xent (Chen et al., ICML 2020), or with labels
     all other views of the same label, which is the supervised contrastive loss (Khosla et al., NeurIPS 2020).
-
-    Parameters
-    ----------
-    first, second
-        Views, (n_cells, n_latent), of unit length.
-    temperature
-        Temperature :math:`T`.
-    labels
-        Code of the label of each cell, or -1 for none: such a cell has its other view as its only positive.
-    weights
-        Weight :math:`w` of each cell as a positive; equal if ``None``.
-
-    Returns
-    -------
-    The loss.
+    Views are (n_cells, n_latent), of unit length. A cell with the label -1 has none, and its other view as its only
+    positive. The weights :math:`w` of cells as positives are equal if ``None``.
     """
     n_cells = len(first)
     views = torch.cat([first, second])
     similarity = views @ views.T / temperature
     similarity.fill_diagonal_(float("-inf"))
-    log_share = similarity - similarity.logsumexp(1, keepdim=True)
+    log_probability = similarity - similarity.logsumexp(1, keepdim=True)
     index = torch.arange(n_cells, device=views.device)
     if labels is None and weights is None:
         partner = torch.cat([index + n_cells, index])
-        return -log_share.gather(1, partner[:, None]).mean()
+        return -log_probability.gather(1, partner[:, None]).mean()
     positive = index[:, None] == index
     if labels is not None:
         code = labels.reshape(-1)
@@ -63,4 +50,4 @@ def contrastive_loss(
         weight = weight * weights.reshape(1, -1).to(views.dtype).repeat(1, 2)
     weight = weight / weight.sum(1, keepdim=True)
     # The diagonal is minus infinity, and no positive.
-    return -(log_share.masked_fill(weight == 0, 0.0) * weight).sum(1).mean()
+    return -(log_probability.masked_fill(weight == 0, 0.0) * weight).sum(1).mean()

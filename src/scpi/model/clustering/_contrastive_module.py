@@ -11,7 +11,7 @@ from scpi.model.base._constants import KEYS
 from scpi.model.clustering._contrastive_loss import contrastive_loss
 from scpi.model.clustering._module import ClusteringModule, Losses
 from scpi.model.clustering._networks import Encoder
-from scpi.model.clustering._self_training import pairwise_similarity_loss, squared_distances, weighted_kmeans_loss
+from scpi.model.clustering._self_training import squared_distances
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,17 +20,7 @@ if TYPE_CHECKING:
 
 
 class ContrastiveModule(ClusteringModule):
-    """Encoder on the unit sphere that is trained to tell cells apart by two views of each.
-
-    Parameters
-    ----------
-    n_genes
-        Number of genes.
-    preset
-        Architecture and objective.
-    n_clusters
-        Number of clusters; 0 if it has yet to be found.
-    """
+    """Encoder on the unit sphere that is trained to tell cells apart by two views of each."""
 
     preset: ContrastivePreset
     reads_counts = False
@@ -80,11 +70,3 @@ class ContrastiveModule(ClusteringModule):
             weights=tensors.get(KEYS.WEIGHT),
         )
         return {"contrastive": loss}
-
-    def clustering_losses(self, tensors: dict[str, Tensor], target: Tensor | None) -> Losses:
-        """The contrastive loss, soft k-means and pairwise similarity."""
-        z = self.encode(tensors[KEYS.INPUT])
-        return self.representation_losses(tensors) | {
-            "kmeans": self.preset.cluster_weight * weighted_kmeans_loss(squared_distances(z, self.centroids)),
-            "similarity": self.preset.similarity_weight * pairwise_similarity_loss(z),
-        }

@@ -43,10 +43,7 @@ _START_CELLS = 5000
 
 
 class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
-    """Base class of the networks that learn an embedding of cells with clusters in it.
-
-    Subclasses name their presets and build their module.
-    """
+    """Base class of the networks that learn an embedding of cells with clusters in it."""
 
     _presets: ClassVar[Mapping[str, Preset]]
     _module_cls: type[ClusteringModule]
@@ -122,11 +119,11 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
         Raises
         ------
         TypeError
-            If ``adata`` is no AnnData; for a MuData there is :meth:`setup_mudata`.
+            If ``adata`` is not an AnnData; for a MuData there is :meth:`setup_mudata`.
         KeyError
             If a layer or a column does not exist.
         ValueError
-            If values are no counts, names are repeated, or a cell has no label.
+            If values are not counts, names are repeated, or a cell has no label.
         """
         cls._register(adata, cls._get_setup_method_args(**locals()), **kwargs)
 
@@ -203,11 +200,10 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
 
     def _n_epochs(self, max_epochs: int | None, n_batches: int) -> int:
         """Epochs of the first phase."""
+        preset = self.preset_
         if max_epochs is None:
-            max_epochs = self.preset_.max_epochs
-        return (
-            math.ceil(self.preset_.n_steps / n_batches) if max_epochs is None else at_least(max_epochs, 1, "max_epochs")
-        )
+            max_epochs = preset.max_epochs or math.ceil(preset.n_steps / n_batches)
+        return at_least(max_epochs, 1, "max_epochs")
 
     def _start(self, splitter: CellSplitter) -> None:
         """Take what comes from the moments of the training cells, once."""
@@ -298,17 +294,7 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
 
 
 def margins(logits: Tensor) -> Tensor:
-    """Each logit over the logarithm of the summed exponentials of the others.
-
-    Parameters
-    ----------
-    logits
-        Logits, (n_cells, n_clusters).
-
-    Returns
-    -------
-    Margins, of the same shape.
-    """
+    """Each of the logits, (n_cells, n_clusters), over the logarithm of the summed exponentials of the others."""
     n_clusters = logits.shape[1]
     itself = torch.eye(n_clusters, dtype=torch.bool, device=logits.device)
     others = logits[:, None, :].expand(-1, n_clusters, -1).masked_fill(itself, float("-inf"))

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from scpi.model.base._constants import KEYS
 from scpi.model.base.loading._input_transform import InputTransform
 from scpi.model.base.training._plan_module import PlanModule
 from scpi.model.clustering._components import principal_components
+from scpi.model.clustering._self_training import pairwise_similarity_loss, squared_distances, weighted_kmeans_loss
 
 if TYPE_CHECKING:
     from scpi.model.clustering._networks import Encoder
@@ -22,17 +24,7 @@ _LEAST_SCALE = 1e-3
 
 
 class ClusteringModule(PlanModule):
-    """Network with an encoder and with centroids in its latent space.
-
-    Parameters
-    ----------
-    n_genes
-        Number of genes.
-    preset
-        Architecture and objective.
-    n_clusters
-        Number of clusters; 0 if it has yet to be found.
-    """
+    """Network with an encoder and with centroids in its latent space; 0 clusters have yet to be found."""
 
     encoder: Encoder
     reads_counts: bool
@@ -67,24 +59,20 @@ class ClusteringModule(PlanModule):
         """Logits of the clusters, whose softmax are the soft assignments."""
 
     def start(self, x: Tensor, mean: Tensor, variance: Tensor) -> None:
-        """Start from the training data.
-
-        Parameters
-        ----------
-        x
-            Input of training cells.
-        mean, variance
-            Mean and variance of the counts of each gene at median depth.
-        """
+        """Start from the input ``x`` of training cells, and moments of the counts of each gene at median depth."""
         if self.preset.data_init:
             components, deviations = principal_components(x, self.preset.n_latent)
-            # The last of them stands for the noise, whose scale is to be 1.
+            # The last of them is taken for noise, whose scale is to be 1.
             self.encoder.start_from(components, float(deviations[-1].clamp(min=_LEAST_SCALE)))
 
     @abstractmethod
     def representation_losses(self, tensors: dict[str, Tensor]) -> Losses:
         """Terms of the objective of the first phase, weighted."""
 
-    @abstractmethod
     def clustering_losses(self, tensors: dict[str, Tensor], target: Tensor | None) -> Losses:
-        """Terms of the objective of the second phase, weighted."""
+        """Terms of the second phase, weighted; soft k-means and pairwise similarity by default."""
+        z = self.encode(tensors[KEYS.INPUT])
+        return self.representation_losses(tensors) | {
+            "kmeans": self.preset.cluster_weight * weighted_kmeans_loss(squared_distances(z, self.centroids)),
+            "similarity": self.preset.similarity_weight * pairwise_similarity_loss(z),
+        }

@@ -13,17 +13,13 @@ if TYPE_CHECKING:
 
 _MIN_THETA, _MAX_THETA = 1e-4, 1e4
 _MIN_LOG_MEAN, _MAX_LOG_MEAN = -11.5, 13.8
-_START_SCALE = 0.0
 
 
 def hidden_layers(sizes: Sequence[int], *, batch_norm: bool) -> nn.Sequential:
     """Linear layers, each but the last followed by batch normalisation, if asked for, and ReLU."""
     layers: list[nn.Module] = []
     for index, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
-        linear = nn.Linear(n_in, n_out)
-        nn.init.xavier_uniform_(linear.weight)
-        nn.init.zeros_(linear.bias)
-        layers.append(linear)
+        layers.append(_linear(n_in, n_out))
         if index < len(sizes) - 2:
             layers += [nn.BatchNorm1d(n_out)] if batch_norm else []
             layers.append(nn.ReLU())
@@ -33,17 +29,10 @@ def hidden_layers(sizes: Sequence[int], *, batch_norm: bool) -> nn.Sequential:
 class Encoder(nn.Module):
     """Encoder whose first layer is linear in its input.
 
-    Parameters
-    ----------
-    sizes
-        Units of each layer: genes, hidden layers, latent dimensions.
-    batch_norm
-        Normalise the hidden layers over the batch.
-    noise
-        Standard deviation of the Gaussian noise that is added, where noise is asked for, to the input and to each
-        hidden layer before its activation.
-    unit_length
-        Divide the output by its length.
+    ``sizes`` are the genes, the units of the hidden layers and the latent dimensions. ``noise`` is the standard
+    deviation of the Gaussian noise that is added, where noise is asked for, to the input and to each hidden layer
+    before its activation. With ``batch_norm`` hidden layers are normalised over the batch, and with ``unit_length`` the
+    output is divided by its length.
     """
 
     def __init__(
@@ -80,15 +69,9 @@ class Encoder(nn.Module):
     def start_from(self, components: Tensor, scale: float) -> None:
         """Start as the projection on principal components, which are also the first latent dimensions.
 
-        ReLU passes a component on as the difference of two units. Other units start at random, and count for nothing
-        in the embedding until they have learned to.
-
-        Parameters
-        ----------
-        components
-            Orthonormal columns, (n_genes, n_components).
-        scale
-            Length of a component in the units of the embedding.
+        ReLU passes a component on as the difference of two units. Other units start at random, and count for nothing in
+        the embedding until they have learned to. ``components`` are orthonormal columns, (n_genes, n_components), and
+        ``scale`` is the length of a component in the units of the embedding.
         """
         linear = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
         n_components = min([components.shape[1], linear[-1].out_features, *(m.out_features // 2 for m in linear[:-1])])
@@ -118,24 +101,17 @@ class Encoder(nn.Module):
 
 
 class CountDecoder(nn.Module):
-    """Decoder of an embedding into the parameters of counts.
+    """Decoder of an embedding into the parameters of counts, which may be lost with a probability if ``zero_inflated``.
 
-    Parameters
-    ----------
-    sizes
-        Units of each layer: latent dimensions and hidden layers.
-    n_genes
-        Number of genes.
-    zero_inflated
-        Whether there is a probability that a count is lost.
+    ``sizes`` are the latent dimensions and the units of the hidden layers.
     """
 
     def __init__(self, sizes: Sequence[int], n_genes: int, *, zero_inflated: bool) -> None:
         super().__init__()
         self.hidden = nn.Sequential(hidden_layers(sizes, batch_norm=False), nn.ReLU())
-        self.mean = _output(sizes[-1], n_genes)
-        self.dispersion = _output(sizes[-1], n_genes)
-        self.dropout = _output(sizes[-1], n_genes) if zero_inflated else None
+        self.mean = _linear(sizes[-1], n_genes)
+        self.dispersion = _linear(sizes[-1], n_genes)
+        self.dropout = _linear(sizes[-1], n_genes) if zero_inflated else None
 
     def forward(
         self, z: Tensor, relative_depth: Tensor, genes: Tensor | None = None
@@ -149,16 +125,16 @@ class CountDecoder(nn.Module):
 
     @torch.no_grad()
     def start_from(self, mean: Tensor, theta: Tensor, dropout: float) -> None:
-        """Start from moments of the genes: the biases give them, and the weights are small."""
+        """Start from moments of the genes: the biases give them, and the weights are zero."""
         for layer in (self.mean, self.dispersion, *([] if self.dropout is None else [self.dropout])):
-            layer.weight.mul_(_START_SCALE)
+            layer.weight.zero_()
         self.mean.bias.copy_(mean.clamp(min=1e-4).log())
         self.dispersion.bias.copy_(theta + torch.log(-torch.expm1(-theta)))
         if self.dropout is not None:
             self.dropout.bias.fill_(dropout)
 
 
-def _output(n_in: int, n_out: int) -> nn.Linear:
+def _linear(n_in: int, n_out: int) -> nn.Linear:
     layer = nn.Linear(n_in, n_out)
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)

@@ -31,20 +31,8 @@ _FINAL_LR = 1e-3
 class ClusteringPlan(NetworkPlan):
     """Learns an embedding first, then finds centroids, and lets both sharpen each other in a second phase.
 
-    Parameters
-    ----------
-    module
-        Network to train.
-    data
-        Cells.
-    n_epochs, n_cluster_epochs
-        Number of epochs of each phase.
-    n_clusters
-        Number of clusters; found if ``None``.
-    find_clusters, resolution
-        How it is found.
-    seed
-        Seed of k-means.
+    The first phase has ``n_epochs`` epochs, the second ``n_cluster_epochs``. With ``n_clusters=None`` the number of
+    clusters is found by ``find_clusters`` at ``resolution``; ``seed`` is that of k-means.
     """
 
     def __init__(
@@ -89,11 +77,9 @@ class ClusteringPlan(NetworkPlan):
 
     def _begin_clustering(self) -> None:
         """Find the centroids, and hand over to the second optimiser."""
-        self._clustering_since = self.current_epoch
+        self._clustering_since, preset = self.current_epoch, self.preset
         self.place_centroids()
-        self.trainer.optimizers = [
-            _optimizer(self.preset.cluster_optimizer, self.module.parameters(), self.preset.cluster_lr)
-        ]
+        self.trainer.optimizers = [_optimizer(preset.cluster_optimizer, self.module.parameters(), preset.cluster_lr)]
         self._assign()
 
     def place_centroids(self) -> None:

@@ -28,7 +28,7 @@ class Preset:
     data_init
         Start from principal components of the input and, in a decoder, from the mean and the dispersion of each gene.
     batch_size
-        Most cells in a batch; the cells are shared out evenly over the batches.
+        Maximum number of cells in a batch; the cells are divided evenly among the batches.
     shuffle
         Whether the batches are others in every epoch.
     max_epochs
@@ -43,11 +43,13 @@ class Preset:
     patience
         Epochs without a lower loss after which the first phase ends; ``None`` for never.
     max_cluster_epochs
-        Most epochs of the second phase, which sharpens the clusters.
+        Maximum number of epochs of the second phase, which sharpens the clusters.
     cluster_optimizer, cluster_lr
         Optimiser of the second phase, and its learning rate.
+    cluster_weight, similarity_weight
+        Weights of the clustering term and of the pairwise similarity in the second phase.
     tolerance
-        The second phase ends when at most this share of the cells changes its cluster from one epoch to the next.
+        The second phase ends when at most this fraction of the cells changes its cluster from one epoch to the next.
     """
 
     transform: Transform = "pearson"
@@ -65,6 +67,8 @@ class Preset:
     max_cluster_epochs: int = 0
     cluster_optimizer: Optimizer = "adam"
     cluster_lr: float = 2e-4
+    cluster_weight: float = 0.1
+    similarity_weight: float = 1e-3
     tolerance: float = 1e-3
 
 
@@ -75,20 +79,18 @@ class ContrastivePreset(Preset):
     Attributes
     ----------
     dropout
-        Share of the genes of a cell that a view hides; the others are scaled up.
+        Fraction of the genes of a cell that a view hides; the others are scaled up.
     noise
         Standard deviation of Gaussian noise that is added to each view.
     augmentation
         What a further mask does to genes of a view: set to ``"zero"``, put in the ``"value"`` of another cell, or add
         ``"noise"``; ``None`` for no such mask.
     augmentation_share
-        Share of the genes under that mask.
+        Fraction of the genes under that mask.
     augmentation_noise
         Standard deviation of the noise that it adds.
     temperature
         Temperature of the loss and of the soft assignments.
-    cluster_weight, similarity_weight
-        Weights of the soft k-means and of the pairwise similarity in the second phase.
     """
 
     n_hidden: tuple[int, ...] = (200, 40)
@@ -100,8 +102,6 @@ class ContrastivePreset(Preset):
     augmentation_share: float = 0.1
     augmentation_noise: float = 0.01
     temperature: float = 0.2
-    cluster_weight: float = 0.1
-    similarity_weight: float = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,10 +118,6 @@ class AutoencoderPreset(Preset):
         Standard deviation of the noise at the input and at each hidden layer of the encoder.
     n_loss_genes
         Genes whose likelihood is computed in a step, drawn anew for each; ``None`` for all.
-    cluster_weight
-        Weight of the clustering term in the second phase.
-    similarity_weight
-        Weight of the pairwise similarity in the second phase.
     """
 
     likelihood: Likelihood = "zinb"

@@ -13,8 +13,8 @@ class SCZIDesk(AutoencoderModel):
     """Weighted soft k-means in the embedding of an autoencoder, with self-training of the similarities of cells.
 
     A denoising autoencoder with a zero-inflated negative binomial likelihood and a penalty on lost counts learns an
-    embedding. Its k-means centroids and the network are then trained on, so that cells come closer to the centroids near
-    them, and similar cells closer to each other. After Chen et al. (2020), "Deep soft K-means clustering with
+    embedding. Its k-means centroids and the network are then trained on, so that cells come closer to the centroids
+    near them, and similar cells closer to each other. After Chen et al. (2020), "Deep soft K-means clustering with
     self-training for single-cell RNA sequence data" (scziDesk).
 
     Parameters

@@ -23,16 +23,7 @@ def target_distribution(soft: Tensor) -> Tensor:
 
         p_{ik} = \frac{q_{ik}^2 / f_k}{\sum_l q_{il}^2 / f_l}, \qquad f_k = \sum_i q_{ik}
 
-    (Xie et al., ICML 2016).
-
-    Parameters
-    ----------
-    soft
-        Soft assignments, (n_cells, n_clusters).
-
-    Returns
-    -------
-    Targets, of the same shape.
+    (Xie et al., ICML 2016), for soft assignments :math:`q`, (n_cells, n_clusters).
     """
     weight = soft.square() / soft.sum(0).clamp(min=torch.finfo(soft.dtype).tiny)
     return weight / weight.sum(1, keepdim=True)
@@ -50,16 +41,7 @@ def weighted_kmeans_loss(distances: Tensor) -> Tensor:
 
         L = \frac{1}{n} \sum_i \sum_k w_{ik} d_{ik}, \qquad w_{ik} = \frac{\exp(-2 d_{ik})}{\sum_l \exp(-2 d_{il})}
 
-    (Chen et al., NAR Genom. Bioinform. 2, 2020).
-
-    Parameters
-    ----------
-    distances
-        Squared distances of cells to centroids, (n_cells, n_clusters).
-
-    Returns
-    -------
-    The loss.
+    (Chen et al., NAR Genom. Bioinform. 2, 2020), for squared distances of cells to centroids, (n_cells, n_clusters).
     """
     return (distances * torch.softmax(-2.0 * distances, 1)).sum(1).mean()
 
@@ -73,16 +55,7 @@ def pairwise_similarity_loss(z: Tensor) -> Tensor:
         p_{ij} = \frac{(1 + \|z_i - z_j\|^2)^{-1}}{\sum_{l \ne i} (1 + \|z_i - z_l\|^2)^{-1}}, \qquad
         q_{ij} = \frac{p_{ij}^2}{\sum_{l \ne i} p_{il}^2}
 
-    (Chen et al., NAR Genom. Bioinform. 2, 2020). The sum is over the batch.
-
-    Parameters
-    ----------
-    z
-        Embedding of the cells of the batch, (n_cells, n_latent).
-
-    Returns
-    -------
-    The loss; 0 for a single cell.
+    (Chen et al., NAR Genom. Bioinform. 2, 2020). The sum is over the batch; it is 0 for a single cell.
     """
     if len(z) < 2:
         return z.sum() * 0.0

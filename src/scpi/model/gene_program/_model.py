@@ -30,7 +30,7 @@ from scpi.model.gene_program._plan import GeneProgramPlan
 from scpi.model.gene_program._presets import PRESETS, RULES
 from scpi.model.gene_program._query import align_genes, found_weight, missing_genes
 from scpi.model.gene_program._start import find_start
-from scpi.model.gene_program._statistics import UnitStatistics
+from scpi.model.gene_program._statistics import unit_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,9 +54,9 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
 
     Units are not negative and mostly silent, and each changes the logarithm of the expression of few genes, so that a
     unit can be read as a program that is on in some cells. The encoder is a network; the decoder is linear in the
-    logarithm by default and gives the shares of the genes in the depth of a cell, under a negative binomial likelihood,
-    with a level of each gene for every batch. Training starts from non-negative factors of the logarithms. With gene
-    sets, units are restricted to the genes of a set or drawn to them, beside units that are free.
+    logarithm by default and gives the fraction of the depth of a cell for each gene, under a negative binomial
+    likelihood, with a level of each gene for every batch. Training starts from non-negative factors of the logarithms.
+    With gene sets, units are restricted to the genes of a set or drawn to them, beside units that are free.
 
     The presets ``"paul"``, ``"pbmc"`` and ``"velten"`` have the settings of Kinalis et al. (2019), "Deconvolution of
     autoencoders to learn biological regulatory modules from single cell mRNA sequencing data": Poisson rates of raw
@@ -73,9 +73,9 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         ones with ``mask``.
     mask
         What the gene sets of the setup do: with ``"hard"``, the unit of a set has weights for its genes alone; with
-        ``"soft"``, weights for other genes are possible but dear; with ``None``, nothing.
+        ``"soft"``, weights for other genes are possible but penalised more; with ``None``, nothing.
     outside
-        How many times dearer a weight outside the set of a unit is, with ``mask="soft"``.
+        How many times more a weight outside the set of a unit is penalised, with ``mask="soft"``.
     %(model_seed)s
     **preset_kwargs
         Other attributes of the preset to change, such as ``likelihood``, ``orthogonality`` or ``n_hidden``.
@@ -199,11 +199,11 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         Raises
         ------
         TypeError
-            If ``adata`` is no AnnData; for a MuData there is :meth:`setup_mudata`.
+            If ``adata`` is not an AnnData; for a MuData there is :meth:`setup_mudata`.
         KeyError
             If a layer, a column or an entry of ``adata.varm`` does not exist.
         ValueError
-            If values are no counts, names are repeated, or a cell has no batch.
+            If values are not counts, names are repeated, or a cell has no batch.
         """
         cls._register(adata, cls._get_setup_method_args(**locals()), **kwargs)
 
@@ -264,10 +264,8 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
     def _n_epochs(self, max_epochs: int | None, n_batches: int) -> int:
         preset = self.preset_
         if max_epochs is None:
-            max_epochs = preset.max_epochs
-        if max_epochs is not None:
-            return at_least(max_epochs, 1, "max_epochs")
-        return max(math.ceil(preset.n_steps / n_batches), preset.least_epochs)
+            max_epochs = preset.max_epochs or max(math.ceil(preset.n_steps / n_batches), preset.least_epochs)
+        return at_least(max_epochs, 1, "max_epochs")
 
     def _start(self, splitter: CellSplitter) -> None:
         """Take what comes from the moments of the training cells, once."""
@@ -305,11 +303,9 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         reference_model
             Trained model.
 
-        Returns
-        -------
-        Cells x genes of the model, with `obs` and `obsm` of `adata`, all of a batch "unknown" where the model has batches
-        and `obs` none; `var["missing"]` marks genes without counts, and
-        `uns["gene_overlap"]` says how many are found.
+        Returns ------- Cells x genes of the model, with `obs` and `obsm` of `adata`, all of a batch "unknown" where the
+        model has batches and `obs` none. `var["missing"]` marks genes without counts; `uns["gene_overlap"]` counts
+        those found.
 
         Raises
         ------
@@ -365,7 +361,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         return model
 
     def gene_overlap(self, adata: AnnData) -> pd.Series:
-        """Share of every unit that prepared data holds.
+        """Fraction of every unit that prepared data contains.
 
         Parameters
         ----------
@@ -374,7 +370,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
 
         Returns
         -------
-        Share of the squared effects of each unit, at the mean of the units, that lies on genes that are there.
+        Fraction of the squared effects of each unit, at the mean of the units, that lies on genes that are there.
         """
         effects = self._effects().detach().cpu().numpy()
         return pd.Series(found_weight(effects, missing_genes(adata)), index=pd.Index(self.units_, name="unit"))
@@ -404,7 +400,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
             has no such total and returns what it decodes.
         %(batch_size)s
         return_numpy
-            Return an array in place of a table.
+            Whether to return an array instead of a table.
 
         Returns
         -------
@@ -420,10 +416,10 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         adata = self._validate_anndata(adata)
         cells = self._chosen(adata, indices)
         blocks = []
-        gaussian, shares = self.preset_.likelihood == "gaussian", self.preset_.depth
+        gaussian, fractions = self.preset_.likelihood == "gaussian", self.preset_.depth
         for x in self._inputs(adata, cells, batch_size=batch_size):
             found = self.module.decode(self.module.encode(x), self.module.mean_level())[:, chosen]
-            blocks.append(found if gaussian else found.exp() * (library_size if shares else 1.0))
+            blocks.append(found if gaussian else found.exp() * (library_size if fractions else 1.0))
         values = torch.cat(blocks).cpu().numpy()
         if return_numpy:
             return values
@@ -458,12 +454,12 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         -------
         Table of units: ``reconstruction_effect``, by how much the loss of a cell rises in the mean when the unit is
         set to 0; ``order`` by that effect, from 0 on; ``mean``, ``std``, ``min`` and ``max`` of the unit;
-        ``fraction_on``, the share of cells in which it is above 0; and ``vanished``, whether it nowhere changes the
+        ``fraction_on``, the fraction of cells in which it is above 0; and ``vanished``, whether it nowhere changes the
         logarithm of the expression of any gene by 0.05.
         """
         self._check_if_trained(warn=False)
         batches = self._batches(self._validate_anndata(adata), indices, batch_size=batch_size)
-        return UnitStatistics(self.module, self.units_).add(batches).table()
+        return unit_table(self.module, self.units_, batches)
 
     @torch.no_grad()
     def get_loadings(self) -> pd.DataFrame:
@@ -471,7 +467,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
 
         Returns
         -------
-        Table of genes x units. They are relative, as shares of a cell sum to 1.
+        Table of genes x units. They are relative, as the fractions of a cell sum to 1.
 
         Raises
         ------

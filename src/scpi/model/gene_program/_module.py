@@ -33,18 +33,9 @@ _LEAST_RATE = 1e-8
 class GeneProgramModule(PlanModule):
     """Encoder, non-negative units, and a decoder that is linear in the logarithm of the expression by default.
 
-    Parameters
-    ----------
-    n_genes
-        Number of genes.
-    n_batch
-        Number of batches, each of which has a level of every gene of its own.
-    preset
-        Architecture and objective.
-    allowed
-        Whether a unit may have a weight for a gene, units x genes; all may if ``None``.
-    outside
-        What the weight of the prior is multiplied by where it is not allowed; with ``None`` the weight is 0 there.
+    Each of the ``n_batch`` batches has its own level of every gene. ``allowed``, units x genes, marks the weights that
+    a unit may have, all if ``None``. Others are 0 with ``outside=None``, else the weight of their prior is multiplied
+    by it.
     """
 
     allowed: Tensor | None
@@ -97,19 +88,11 @@ class GeneProgramModule(PlanModule):
         return F.relu(raw) if self.preset.activation == "relu" else self._softplus(raw)
 
     def decode(self, z: Tensor, level: Tensor) -> Tensor:
-        """Logarithm of the share of each gene in the depth of a cell, or of its rate; the input itself if Gaussian.
+        """Logarithm of the fraction of the depth of a cell for each gene, or of its rate; the input itself if Gaussian.
 
-        Parameters
-        ----------
-        z
-            Units, (n_cells, n_units).
-        level
-            Level of each gene, of which units are departures, (n_genes,) or (n_cells, n_genes).
+        Units ``z``, (n_cells, n_units), are departures from ``level``, (n_genes,) or (n_cells, n_genes).
         """
-        hidden = z
-        for layer in self.decoder:
-            hidden = self._softplus(layer(hidden))
-        raw = hidden @ self.gene_weights() + level
+        raw = self._raw(z) + level
         if self.preset.likelihood == "gaussian":
             return raw
         if self.preset.depth:
@@ -151,15 +134,7 @@ class GeneProgramModule(PlanModule):
         return loss.sum(1) if self.preset.reduction == "sum" else loss.mean(1)
 
     def losses(self, tensors: dict[str, Tensor], *, n_cells: int) -> dict[str, Tensor]:
-        """Terms of the objective, weighted.
-
-        Parameters
-        ----------
-        tensors
-            Batch of cells.
-        n_cells
-            Cells to train on, over which the prior of the weights is spread.
-        """
+        """Terms of the objective, weighted; the prior of the weights is spread over ``n_cells``, those to train on."""
         preset = self.preset
         z = self.encode(tensors[KEYS.INPUT])
         found = {"reconstruction": self.reconstruction(tensors, z).mean()}
@@ -188,25 +163,19 @@ class GeneProgramModule(PlanModule):
         """Effects of the units on the genes before normalisation, at one place, (n_units, n_genes)."""
         if not len(self.decoder):
             return self.gene_weights()
-
-        def raw(place: Tensor) -> Tensor:
-            for layer in self.decoder:
-                place = self._softplus(layer(place))
-            return place @ self.gene_weights()
-
-        jacobian = torch.func.jacfwd(raw)(z)
+        jacobian = torch.func.jacfwd(self._raw)(z)
         assert isinstance(jacobian, Tensor)
         return jacobian.T
 
+    def _raw(self, z: Tensor) -> Tensor:
+        """Sum of the effects of the units on each gene, before its level."""
+        for layer in self.decoder:
+            z = self._softplus(layer(z))
+        return z @ self.gene_weights()
+
     @torch.no_grad()
     def start(self, start: Start) -> None:
-        """Start from the training data.
-
-        Parameters
-        ----------
-        start
-            Units, their weights, and the moments of the counts.
-        """
+        """Start from the units, the weights and the moments of the training data."""
         self.level.copy_(start.level.to(self.level).expand_as(self.level))
         if self.log_theta is not None:
             self.log_theta.copy_(start.theta.log())
@@ -218,14 +187,14 @@ class GeneProgramModule(PlanModule):
             self.to_units.weight.mul_(0.1)
 
     def _log_depth(self, tensors: dict[str, Tensor]) -> Tensor:
-        """Logarithm of the depth of each cell, of which genes have their shares, (n_cells, 1)."""
+        """Logarithm of the depth of each cell, which the genes divide, (n_cells, 1)."""
         if KEYS.SIZE_FACTOR in tensors:
             return tensors[KEYS.SIZE_FACTOR].reshape(-1, 1).log()
         return tensors[KEYS.X].sum(1, keepdim=True).clamp(min=1.0).log()
 
     def _softplus(self, x: Tensor) -> Tensor:
         beta = self.preset.softplus_beta
-        return F.softplus(x, beta=float(x.shape[1]) if beta is None else beta)
+        return F.softplus(x, beta=float(x.shape[-1]) if beta is None else beta)
 
 
 def _layers(widths: Sequence[int]) -> nn.ModuleList:

@@ -17,24 +17,17 @@ if TYPE_CHECKING:
 
 _MOMENTUM = 0.9
 _RISE = 0.1
-# A step of Adam moves each weight alike, and a sum by as many times their number: where there are more, steps are shorter,
-# or units fall silent in all cells, for good. Genes are centred and partly cancel; hidden units are positive and do not
+# A step of Adam moves each weight alike, and a sum by as many times their number: where there are more, steps are
+# shorter, or units fall silent in all cells, for good. Genes are centred and partly cancel; hidden units are positive
+# and do not
 _FAN_IN, _POSITIVE_FAN_IN = 100, 10
 
 
 class GeneProgramPlan(NetworkPlan):
     """Minimises the objective, and stops where the preset says so.
 
-    Parameters
-    ----------
-    module
-        Network to train.
-    n_cells
-        Cells to train on.
-    n_epochs, n_batches
-        Most epochs, and batches in each.
-    n_known_batches
-        Train the levels of the batches after these alone; everything if ``None``.
+    Batches before number ``n_known_batches`` keep their levels, and only the levels of later ones are trained;
+    everything is trained if it is ``None``.
     """
 
     def __init__(
@@ -68,19 +61,19 @@ class GeneProgramPlan(NetworkPlan):
     def _groups(self, trained: list[nn.Parameter]) -> list[dict[str, Any]]:
         """Parameters with their learning rates: shorter steps for layers that sum over much."""
         module, lr = self.module, self.preset.lr
-        shares = {
+        fractions = {
             id(module.first.weight): min(1.0, _FAN_IN / module.first.in_features),
             id(module.to_units.weight): min(1.0, _POSITIVE_FAN_IN / module.to_units.in_features),
         }
-        found = [(parameter, shares.get(id(parameter), 1.0)) for parameter in trained]
+        found = [(parameter, fractions.get(id(parameter), 1.0)) for parameter in trained]
         return [
-            {"params": [parameter for parameter, own in found if own == share], "lr": lr * share}
-            for share in dict.fromkeys(own for _, own in found)
+            {"params": [parameter for parameter, own in found if own == fraction], "lr": lr * fraction}
+            for fraction in dict.fromkeys(own for _, own in found)
         ]
 
     @property
     def warm(self) -> float:
-        """Share that the weights of the priors and of orthogonality have reached."""
+        """Fraction that the weights of the priors and of orthogonality have reached."""
         rise = self.preset.warmup * self.n_epochs
         return 1.0 if rise == 0 else min(1.0, (self.current_epoch + 1) / rise)
 

@@ -37,7 +37,7 @@ class Preset:
     likelihood
         Of the counts: ``"nb"``, ``"zinb"`` or ``"poisson"``; or ``"gaussian"``, of the input.
     depth
-        Whether the decoder gives shares of the depth of a cell, and not rates.
+        Whether the decoder gives fractions of the depth of a cell, and not rates.
     reduction
         Whether the loss of a cell is the ``"sum"`` or the ``"mean"`` of those of its genes.
     unit_weight, gene_weight
@@ -50,15 +50,15 @@ class Preset:
     orthogonality_weight
         Weight of that term.
     warmup
-        Share of the training over which the weights of units, genes and orthogonality rise.
+        Fraction of the training over which the weights of units, genes and orthogonality rise.
     data_init
         Start from non-negative factors of the logarithms.
     train_size
-        Share of the cells to train on.
+        Fraction of the cells to train on.
     batch_size, shuffle
         Batches of cells, and whether they are others in every epoch.
     max_epochs
-        Most epochs; if ``None``, as many as have ``n_steps`` steps, but at least ``least_epochs``.
+        Maximum number of epochs; if ``None``, as many as have ``n_steps`` steps, but at least ``least_epochs``.
     n_steps, least_epochs
         Steps of training.
     optimizer, lr

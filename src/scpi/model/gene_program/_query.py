@@ -20,17 +20,7 @@ if TYPE_CHECKING:
 
 
 def align_genes(adata: AnnData, names: Sequence[str], *, layer: str | None) -> AnnData:
-    """Cells with the genes of a model, in its order; a gene that is missing has no counts and is marked.
-
-    Parameters
-    ----------
-    adata
-        Cells.
-    names
-        Genes of the model.
-    layer
-        Layer that the model reads.
-    """
+    """Cells with the genes ``names`` of a model, in its order; a gene that is missing has no counts and is marked."""
     if not adata.var_names.is_unique:
         msg = "Gene names must be unique: call `adata.var_names_make_unique()` first."
         raise ValueError(msg)
@@ -71,7 +61,7 @@ def missing_genes(adata: AnnData) -> NDArray[np.intp]:
 
 
 def found_weight(weight: NDArray[Any], missing: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Share of the squared weights of each unit that lies on genes that are there; 1 for a unit without weights."""
+    """Fraction of the squared weights of each unit that lies on genes that are there; 1 for a unit without weights."""
     squares = np.square(weight.astype(np.float64))
     total = squares.sum(1)
     lost = squares[:, missing].sum(1)

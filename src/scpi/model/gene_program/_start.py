@@ -36,7 +36,7 @@ class Start:
     mean: Tensor
     """Means of the units, (n_units,)."""
     level: Tensor
-    """Logarithm of the share of each gene, (n_genes,)."""
+    """Logarithm of the fraction of the depth for each gene, (n_genes,)."""
     theta: Tensor
     """Inverse overdispersion of each gene, (n_genes,)."""
 
@@ -52,33 +52,20 @@ def find_start(
 ) -> Start:
     """Factorise the logarithms, and fit a linear map from the input to the factors.
 
-    Parameters
-    ----------
-    logged
-        Logarithms of normalised counts, which are not negative, (n_cells, n_genes).
-    x
-        Input of the network for the same cells.
-    n_units
-        Number of units.
-    allowed
-        Genes that a unit may have, (n_units, n_genes); such units start from the mean of their genes.
-    mean, variance
-        Mean and variance of the counts of each gene at median depth.
+    ``logged`` are logarithms of normalised counts, which are not negative, and ``x`` the input of the network, both
+    (n_cells, n_genes). With ``allowed``, (n_units, n_genes), units start from the mean of the genes that they may have
+    instead of from factors. ``mean`` and ``variance`` are those of the counts of each gene at median depth.
     """
-    if allowed is None:
-        units, weight = _factors(logged, n_units)
-    else:
-        units, weight = _of_sets(x, allowed)
+    units, weight = _factors(logged, n_units) if allowed is None else _of_sets(x, allowed)
     # Units of size one: steps of the encoder are small beside them, however many genes there are
     scale = np.sqrt(np.mean(units**2, axis=0))
     scale = np.where(scale > _LEAST, scale, 1.0)
     units, weight = units / scale, weight * scale[:, None]
-    share = (mean / mean.sum()).clamp(min=_LEAST)
     return Start(
         weight=torch.from_numpy(weight.astype(np.float32)),
         encoder=torch.from_numpy(_ridge(x, units).astype(np.float32)),
         mean=torch.from_numpy(units.mean(0).astype(np.float32)),
-        level=share.log().float(),
+        level=(mean / mean.sum()).clamp(min=_LEAST).log().float(),
         theta=(mean.square() / (variance - mean).clamp(min=1e-6)).clamp(*_THETA_RANGE),
     )
 

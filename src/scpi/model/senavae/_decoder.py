@@ -10,20 +10,9 @@ from scpi.model.senavae._encoder import init_small
 
 
 class Decoder(nn.Module):
-    """Maps causal variables, and the batch, to one number a gene.
+    """Maps causal variables, and the one-hot batch if there are several batches, to one number per gene.
 
-    Parameters
-    ----------
-    n_factors
-        Number of factors.
-    n_genes
-        Number of genes.
-    n_hidden
-        Units of the hidden layer; 0 for a linear decoder.
-    n_batch
-        Number of batches; their one-hot code joins the factors if there are several.
-    positive_output
-        End in a LeakyReLU of slope 0.2.
+    It is linear with ``n_hidden=0``, and ends in a LeakyReLU of slope 0.2 with ``positive_output``.
     """
 
     def __init__(

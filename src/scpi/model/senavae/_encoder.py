@@ -26,21 +26,8 @@ def init_small(layer: nn.Linear) -> nn.Linear:
 class Encoder(nn.Module):
     """Mean and variance of the factors of a cell.
 
-    Parameters
-    ----------
-    n_genes
-        Number of genes.
-    n_factors
-        Number of factors.
-    membership
-        Genes x sets; makes the first layer one of gene sets. ``None`` for a plain layer of ``n_hidden`` units, or for
-        no first layer if that is 0.
-    n_hidden
-        Units of the plain first layer.
-    leak
-        Weight of genes outside a set.
-    init, max_ratio
-        Weights of gene sets, as in :class:`scpi.model.senavae._layers.GeneSetLinear`.
+    With ``membership``, genes x sets, the first layer is that of :func:`scpi.model.senavae._layers.gene_set_layer` with
+    ``leak``, ``init`` and ``max_ratio``; else it has ``n_hidden`` units, or there is none if that is 0.
     """
 
     centre: Tensor
@@ -61,10 +48,8 @@ class Encoder(nn.Module):
         super().__init__()
         self.first: nn.Module | None
         if membership is not None:
-            self.first, width = (
-                gene_set_layer(membership, leak=leak, init=init, max_ratio=max_ratio),
-                membership.shape[1],
-            )
+            self.first = gene_set_layer(membership, leak=leak, init=init, max_ratio=max_ratio)
+            width = membership.shape[1]
         elif n_hidden:
             self.first, width = init_small(nn.Linear(n_genes, n_hidden)), n_hidden
         else:

@@ -24,25 +24,13 @@ _NEGLIGIBLE_EDGE = 0.1
 def initialise_interventions(module: SENAVAEModule, changes: NDArray[np.floating]) -> NDArray[np.float64]:
     """Assign perturbations that move the mean along the same line to the same factor.
 
-    Parameters
-    ----------
-    module
-        Module with a table of intervention logits.
-    changes
-        Change of the mean expression under each perturbation, (n_perturbations, n_genes).
-
-    Returns
-    -------
-    Directions of the factors, (n_factors, n_genes), scaled so that the mean strength of a factor is 1.
+    ``changes`` of the mean expression are (n_perturbations, n_genes). Returns the directions of the factors,
+    (n_factors, n_genes), scaled so that the mean strength of a factor is 1.
     """
     groups, directions = group_directions(changes, module.n_factors)
     strength = np.einsum("ij,ij->i", changes, directions[groups])
-    scale = np.array(
-        [
-            np.abs(strength[groups == group]).mean() if (groups == group).any() else 1.0
-            for group in range(module.n_factors)
-        ]
-    )
+    sizes = np.bincount(groups, minlength=module.n_factors)
+    scale = np.bincount(groups, np.abs(strength), module.n_factors) / np.maximum(sizes, 1)
     scale[scale == 0] = 1.0
     module.intervention.set_assignment(
         torch.from_numpy(_INITIAL_LOGIT * np.eye(module.n_factors)[groups]), torch.from_numpy(strength / scale[groups])
@@ -54,14 +42,8 @@ def initialise_interventions(module: SENAVAEModule, changes: NDArray[np.floating
 def initialise_linear(module: SENAVAEModule, control: Tensor, directions: NDArray[np.float64]) -> None:
     """Solve a linear encoder and decoder for factors along ``directions`` that have unit variance in control cells.
 
-    Parameters
-    ----------
-    module
-        Module with a linear encoder and a linear decoder.
-    control
-        Transformed expression of control cells, (n_cells, n_genes).
-    directions
-        Effect of a shift by 1 of each factor, (n_factors, n_genes).
+    ``control`` is transformed expression, (n_cells, n_genes), and ``directions`` the effect of a shift of each factor
+    by 1, (n_factors, n_genes).
     """
     cells = control.double().cpu().numpy()
     centre = cells.mean(0)
@@ -93,18 +75,8 @@ def effects_on_genes(
     A linear mechanism is compared by one standard deviation of the noise. With a rectified mechanism the spread of the
     noise is known only once the graph is, and factors are compared by the shifts that the interventions make.
 
-    Parameters
-    ----------
-    module
-        Module.
-    control
-        Transformed expression of control cells, (n_cells, n_genes).
-    batch
-        Batch of these cells.
-
-    Returns
-    -------
-    Effects of shape (n_factors, n_genes), mean differences over the cells, and the size of the unit of each factor.
+    Returns effects of shape (n_factors, n_genes), mean differences over the control cells (transformed expression, and
+    their batch), and the size of the unit of each factor.
     """
     z = module.encode(control)[0]
     spread = z.std(0, correction=0).clamp(min=1e-3)
@@ -135,11 +107,8 @@ def order_factors(module: SENAVAEModule, control: Tensor, batch: Tensor | None =
     """Renumber the factors into the causal order of their effects, and start the graph from these.
 
     What the model computes does not change for a linear mechanism: the encoder, the interventions and the decoder take
-    up the change of coordinates. With a rectified mechanism it changes where parents are below zero.
-
-    Returns
-    -------
-    Old number of each factor in the new order.
+    up the change of coordinates. With a rectified mechanism it changes where parents are below zero. Returns the old
+    number of each factor in the new order.
     """
     effects, units = effects_on_genes(module, control, batch)
     order, scaled = order_by_effects(effects)
@@ -163,10 +132,7 @@ def _renumber(module: SENAVAEModule, order: Tensor, graph: Tensor) -> None:
     new = eye - graph
     # Rows: z_new = z P, u = z (I - G)^-1, hence u_old = u_new (I - G_new) P' (I - G_old)^-1.
     to_old = new @ permute.t() @ torch.linalg.inv(old)
-    if module.preset.causal_posterior:
-        module.encoder.map_mean(torch.linalg.inv(to_old))
-    else:
-        module.encoder.map_mean(permute)
+    module.encoder.map_mean(torch.linalg.inv(to_old) if module.preset.causal_posterior else permute)
     module.encoder.permute_variance(order)
     module.decoder.map_factors(to_old)
     module.intervention.permute_factors(order)

@@ -42,9 +42,9 @@ class InterpretationMixin:
 
         Returns
         -------
-        Table with one row a perturbation: ``perturbation``, ``factor`` (the most probable), ``probability``,
+        Table with one row per perturbation: ``perturbation``, ``factor`` (the most probable), ``probability``,
         ``strength`` (shift of the noise at dose 1, in its standard deviations under the prior) and ``entropy`` of the
-        assignment, as a share of the largest possible: 0 hits one factor, 1 all alike. ``attrs["n_factors_used"]``
+        assignment, as a fraction of the largest possible: 0 hits one factor, 1 all alike. ``attrs["n_factors_used"]``
         counts the factors that are the target of a perturbation.
         """
         assignment = self.get_intervention_assignment().to_numpy()
@@ -92,7 +92,7 @@ class InterpretationMixin:
 
     @torch.no_grad()
     def get_factor_loadings(self) -> pd.DataFrame:
-        """Weight of every gene set in the mean of every factor, factors x sets.
+        """Weight of every gene set in the mean of every factor.
 
         For a model whose encoder estimates causal variables these are the weights of the causal variables.
 
@@ -110,7 +110,7 @@ class InterpretationMixin:
         Parameters
         ----------
         top_n
-            Sets a factor; all if ``None``.
+            Number of sets per factor; all if ``None``.
 
         Returns
         -------

@@ -14,18 +14,8 @@ class InterventionEncoder(nn.Module):
     """Soft assignment of perturbations to factors with a learned strength.
 
     Perturbation k shifts the exogenous noise by ``s_k t_k`` with t_k on the simplex over factors and s_k a scalar of
-    either sign. A combination shifts by the sum of its members, whatever their number.
-
-    Parameters
-    ----------
-    n_perturbations
-        Number of single perturbations.
-    n_factors
-        Number of factors.
-    encoding
-        ``"mlp"`` maps the one-hot code through a hidden layer, as published; ``"table"`` learns the logits directly.
-    n_hidden
-        Width of the hidden layer of ``"mlp"``.
+    either sign. A combination shifts by the sum of its members, whatever their number. The encoding ``"mlp"`` maps the
+    one-hot code through a layer of ``n_hidden`` units, as published; ``"table"`` learns the logits directly.
     """
 
     temperature: Tensor
@@ -52,12 +42,12 @@ class InterventionEncoder(nn.Module):
         """Logits of shape (n_perturbations, n_factors)."""
         if self.logits_table is not None:
             return self.logits_table
-        # One row a perturbation: the network has no other inputs, so it is evaluated once for all cells.
+        # One row per perturbation: the network has no other inputs, so it is evaluated once for all cells.
         return self.logits_net(torch.eye(len(self.strength), dtype=self.strength.dtype, device=self.strength.device))
 
-    def assignment(self, temperature: float | Tensor | None = None) -> Tensor:
+    def assignment(self) -> Tensor:
         """Probability that each perturbation hits each factor, of shape (n_perturbations, n_factors)."""
-        return torch.softmax(self.logits() * (self.temperature if temperature is None else temperature), dim=1)
+        return torch.softmax(self.logits() * self.temperature, dim=1)
 
     def forward(self, design: Tensor) -> Tensor:
         """Shift of the exogenous noise (n_conditions, n_factors) for doses (n_conditions, n_perturbations)."""

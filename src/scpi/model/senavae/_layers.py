@@ -13,24 +13,19 @@ Init = Literal["set_mean", "set_size", "n_genes"]
 
 
 class GeneSetLinear(nn.Module):
-    """Linear layer with one unit a gene set, in which only the members of a set have weights.
+    """Linear layer with one unit per gene set, in which only the members of a set have weights.
 
-    The weights are a vector with one entry a membership, so that memory, optimiser state and arithmetic grow with the
-    number of memberships and not with genes x sets.
+    The weights are a vector with one entry per membership, so that memory, optimiser state and arithmetic grow with the
+    number of memberships and not with genes x sets. ``membership`` is boolean, (n_genes, n_sets), dense or sparse.
 
-    Parameters
-    ----------
-    membership
-        Boolean tensor of shape (n_genes, n_sets), dense or sparse.
-    init
-        Weights. ``"set_mean"`` makes every activity a weighted mean of the members: the weights of a set are positive
-        and sum to 1, and start equal, give or take 10 %. The activity then has a sign and a scale that mean something.
-        ``"set_size"`` and ``"n_genes"`` leave the weights free, and draw them from the uniform distribution in
-        ± 1/√fan_in, with the size of the set, or the number of genes as published, for fan-in.
-    max_ratio
-        How many times the equal share a member of a weighted mean can count, up or down, before normalisation. Sets
-        overlap: without a bound, a set can put all its weight on the few genes that it shares with another, and then
-        stands for that one.
+    ``init="set_mean"`` makes every activity a weighted mean of the members: the weights of a set are positive and sum
+    to 1, and start equal, give or take 10 %. The activity then has a sign and a scale that mean something.
+    ``"set_size"`` and ``"n_genes"`` leave the weights free, and draw them from the uniform distribution in ± 1/√fan_in,
+    with the size of the set, or the number of genes as published, for fan-in.
+
+    In a weighted mean a member counts at most ``max_ratio`` times, and at least 1 / ``max_ratio`` times, what it counts
+    with equal weights, before normalisation. Sets overlap: without a bound, a set can put all its weight on the few
+    genes that it has in common with another, and then represents that one.
     """
 
     sets: Tensor
@@ -60,7 +55,7 @@ class GeneSetLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Activities of shape (n_cells, n_sets) from expression of shape (n_cells, n_genes)."""
-        # A bag of genes a set: the kernel reads the cells of one gene at a time, hence gene-major.
+        # A bag of genes per set: the kernel reads the cells of one gene at a time, hence gene-major.
         weights = self.member_weights().to(x.dtype)
         bags = F.embedding_bag(self.genes, x.t().contiguous(), self.offsets, mode="sum", per_sample_weights=weights)
         return bags.t() + self.bias
@@ -83,16 +78,10 @@ class GeneSetLinear(nn.Module):
 
 
 class SoftGeneSetLinear(nn.Module):
-    """Linear layer with one unit a gene set, in which non-members count ``leak`` times as much as members.
+    """Linear layer with one unit per gene set, in which non-members count ``leak`` > 0 times as much as members.
 
-    Parameters
-    ----------
-    membership
-        Boolean tensor of shape (n_genes, n_sets), dense or sparse.
-    leak
-        Fixed factor λ > 0 on the weights of non-members; 1 makes an ordinary linear layer.
-    init
-        Initial weights, as in :class:`GeneSetLinear`; they are free afterwards.
+    Arguments are those of :class:`GeneSetLinear`, but weights are free after ``init``. A ``leak`` of 1 makes an
+    ordinary linear layer.
     """
 
     mask: Tensor
@@ -133,7 +122,7 @@ def _members_by_set(membership: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _initial_weights(size_of_weight: Tensor, sizes: Tensor, n_genes: int, init: Init) -> tuple[Tensor, Tensor]:
-    """Weights, of the shape of ``size_of_weight``, and biases, one a set."""
+    """Weights, of the shape of ``size_of_weight``, and biases, one per set."""
     size_of_weight, sizes = size_of_weight.clamp(min=1).float(), sizes.clamp(min=1).float()
     noise, bias = 2 * torch.rand(size_of_weight.shape) - 1, 2 * torch.rand(len(sizes)) - 1
     if init == "set_mean":

@@ -62,9 +62,9 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
         ``"scpi"`` (default), or the published settings ``"sena"`` and ``"zhang"`` (the discrepancy-VAE, with a plain
         encoder). What other arguments leave at ``None`` is taken from the preset.
     n_factors
-        Number of causal factors; one a perturbation if ``None``.
+        Number of causal factors; one per perturbation if ``None``.
     encoder
-        ``"gene_sets"``, ``"mlp"`` (a hidden layer in place of the gene sets) or ``"linear"`` (no first layer).
+        ``"gene_sets"``, ``"mlp"`` (a hidden layer instead of the gene sets) or ``"linear"`` (no first layer).
     leak
         Weight of genes outside a set: 0 for a hard mask, up to 1 for an ordinary layer.
     mechanism
@@ -115,9 +115,8 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
         **preset_kwargs: Any,
     ) -> None:
         super().__init__(adata, registry)
-        changes: dict[str, Any] = {
-            key: value for key, value in {"encoder": encoder, "n_hidden": n_hidden}.items() if value is not None
-        }
+        given = {"encoder": encoder, "n_hidden": n_hidden}
+        changes = {key: value for key, value in given.items() if value is not None}
         self.preset_ = choose_preset(PRESETS, preset, changes | preset_kwargs, RULES)
         self._check_arguments(likelihood, n_factors)
         self.n_factors_ = len(self.perturbations_) if n_factors is None else n_factors
@@ -165,8 +164,7 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
             check_expression(self._field(self.adata, KEYS.X), counts=True, what="the registered expression")
 
     def _gene_sets(self) -> dict[str, Any]:
-        state = self.registry["field_registries"].get(KEYS.GENE_SETS, {}).get("state_registry", {})
-        return state or {"names": []}
+        return self.registry["field_registries"].get(KEYS.GENE_SETS, {}).get("state_registry") or {"names": []}
 
     def _membership(self, n_genes: int) -> Tensor | None:
         """Membership as a sparse boolean tensor, genes x sets."""
@@ -223,8 +221,7 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
 
         Raises
         ------
-        ValueError
-            If a held-out condition has no cells, or the fractions leave nothing to train on.
+        %(held_out_ValueError)s
         """
         preset = self.preset_
         max_epochs = preset.max_epochs if max_epochs is None else max_epochs
@@ -318,16 +315,14 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
     def _transformed(self, indices: NDArray[np.int64]) -> Tensor:
         """Registered expression of some cells as the encoder reads it, on the processor."""
         x = torch.from_numpy(self._expression(self.adata, indices))
-        size = None
-        if self._has_field(KEYS.SIZE_FACTOR):
-            size = torch.from_numpy(
-                np.asarray(self._field(self.adata, KEYS.SIZE_FACTOR), dtype=np.float32).reshape(-1, 1)[indices]
-            )
-        return self.module.transform(x, size)
+        if not self._has_field(KEYS.SIZE_FACTOR):
+            return self.module.transform(x)
+        size = np.asarray(self._field(self.adata, KEYS.SIZE_FACTOR), dtype=np.float32)[indices]
+        return self.module.transform(x, torch.from_numpy(size))
 
     @torch.inference_mode()
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
-        """Decode the counterfactual twins of control cells, from one draw of their noise each."""
+        """Decode the counterfactuals of control cells, from one draw of their noise each."""
         self.module.eval()
         row = torch.from_numpy(asked.design[None]).to(self.module.device)
         out = []
@@ -341,7 +336,7 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
         return np.concatenate(out).astype(np.float32)
 
     def _to_log_scale(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Counts are compared after normalisation to 10,000 a cell and a logarithm."""
+        """Counts are compared after normalisation to 10,000 per cell and a logarithm."""
         if self.module.likelihood == "normal":
             return expression
         total = np.maximum(expression.sum(1, keepdims=True), 1.0)

@@ -28,28 +28,9 @@ class SENAVAEModule(BaseModuleClass):
 
     Control cells are encoded into exogenous noise, perturbations shift that noise, the causal layer turns noise into
     causal variables and a decoder turns these into expression. The same noise without and with the shift gives a
-    reconstruction and its counterfactual twin, which is compared with real perturbed cells in distribution.
-
-    Parameters
-    ----------
-    n_genes
-        Number of genes.
-    n_perturbations
-        Number of single perturbations.
-    n_factors
-        Number of causal factors.
-    preset
-        Architecture and objective.
-    membership
-        Genes x sets, for an encoder of gene sets.
-    leak
-        Weight of genes outside a set.
-    mechanism
-        Causal layer: ``"linear"``, ``"relu"`` or ``"none"``.
-    likelihood
-        ``"normal"`` on the expression as given, or ``"nb"`` on counts.
-    n_batch
-        Number of batches.
+    reconstruction and its counterfactual, which is compared with real perturbed cells in distribution. The likelihood
+    is ``"normal"`` on the expression as given, or ``"nb"`` on counts; ``membership``, genes x sets, and ``leak`` are of
+    the encoder, ``mechanism`` of the causal layer.
     """
 
     def __init__(
@@ -110,7 +91,7 @@ class SENAVAEModule(BaseModuleClass):
         return (self.causal.inverse(mean) if self.preset.causal_posterior else mean), variance
 
     def decode(self, u: Tensor, depth: Tensor | None, batch: Tensor | None) -> Tensor:
-        """Expected expression for causal variables; counts are expected at the given depth, which the normal has none of."""
+        """Expected expression for causal variables: counts at the given depth, or what is normal without one."""
         out = self.decoder(u, batch)
         return out if depth is None else torch.softmax(out, dim=1) * depth
 
@@ -145,10 +126,10 @@ class SENAVAEModule(BaseModuleClass):
         batch: Tensor | None = None,
         cells: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Reconstruction of the control cells and, given a design, their counterfactual twins.
+        """Reconstruction of the control cells and, given a design, their counterfactuals.
 
-        ``design`` has a row a condition; the cells of ``z`` are its conditions' in turn, the same number each. Given
-        ``cells``, a twin is the cell plus the decoded change.
+        ``design`` has one row per condition; the cells of ``z`` are its conditions' in turn, the same number each.
+        Given ``cells``, a counterfactual is the cell plus the decoded change.
         """
         mean = self.decode(self.causal(z), depth, batch)
         if design is None:

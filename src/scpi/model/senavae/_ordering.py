@@ -23,19 +23,12 @@ def order_by_effects(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Order factors from causes to consequences, with the graph that explains their effects best.
 
-    Parameters
-    ----------
-    effects
-        Total effect of each factor on each gene, (n_factors, n_genes), on a scale on which direct effects are of
-        similar size.
-    ridge
-        Penalty on the edges, as a share of the mean squared size of an effect. It keeps factors without effects, which
-        say nothing, from entering the graph with large weights.
+    ``effects`` are the total effects of factors on genes, (n_factors, n_genes), on a scale on which direct effects are
+    of similar size. ``ridge`` is the penalty on the edges, as a fraction of the mean squared size of an effect; it
+    keeps factors without effects, which carry no information, from entering the graph with large weights.
 
-    Returns
-    -------
-    The factors in causal order, and the adjacency matrix in the given numbering of factors, in which (i, j) is the
-    effect of factor i on factor j; it is strictly upper triangular in the causal order.
+    Returns the factors in causal order, and the adjacency matrix in the given numbering of factors, in which (i, j) is
+    the effect of factor i on factor j; it is strictly upper triangular in the causal order.
     """
     effects = np.asarray(effects, dtype=np.float64)
     n_factors = len(effects)
@@ -61,19 +54,10 @@ def order_by_effects(
 
 
 def group_directions(changes: NDArray[np.floating], n_groups: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Group perturbations whose changes of the mean point along the same line.
+    """Group perturbations whose ``changes`` of the mean, (n_perturbations, n_genes), point along the same line.
 
-    Parameters
-    ----------
-    changes
-        Change of the mean expression under each perturbation, (n_perturbations, n_genes).
-    n_groups
-        Number of groups at most.
-
-    Returns
-    -------
-    Group of each perturbation, and the unit direction of each group, (n_groups, n_genes). Groups beyond the number of
-    perturbations have random directions orthogonal to the others where genes allow.
+    Returns the group of each perturbation, and the unit direction of each group, (n_groups, n_genes). Groups beyond the
+    number of perturbations have random directions orthogonal to the others where genes allow.
     """
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform

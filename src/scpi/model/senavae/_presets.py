@@ -27,15 +27,15 @@ class Preset:
     init
         Weights of gene sets: a weighted mean of the members, or free weights.
     max_weight_ratio
-        How many times its equal share a member of a weighted mean can count, up or down.
+        Largest factor by which a member of a weighted mean counts more or less than with equal weights.
     intervention
         Intervention encoder: ``"mlp"`` or ``"table"``.
     positive_output
         End the normal decoder in a LeakyReLU, as published.
     learn_variance
-        Estimate the residual variance of the normal likelihood, in place of a plain squared error.
+        Estimate the residual variance of the normal likelihood, instead of a plain squared error.
     abduct
-        A counterfactual twin keeps what the decoder does not explain of its cell: the normal model predicts the cell
+        A counterfactual keeps what the decoder does not explain of its cell: the normal model predicts the cell
         plus the decoded change, in the discrepancy as in predictions, rather than the decoded expression.
     causal_posterior
         The encoder estimates causal variables, and inverting the causal layer gives the exogenous noise.

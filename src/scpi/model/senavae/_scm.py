@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 Mechanism = Literal["linear", "relu", "none"]
 
+_INIT_STD = 0.1
+
 
 class CausalGraph(nn.Module):
     """Weights of a directed acyclic graph among ``n_factors`` factors whose index is a causal order.
 
-    Only the strict upper triangle exists; entry (i, j) is the effect of factor i on factor j.
-
-    Parameters
-    ----------
-    n_factors
-        Number of factors.
-    init_std
-        Standard deviation of the normal distribution that the weights start from.
+    Only the strict upper triangle exists; entry (i, j) is the effect of factor i on factor j. Weights start from a
+    normal distribution of standard deviation 0.1.
     """
 
     parent: Tensor
     child: Tensor
 
-    def __init__(self, n_factors: int, *, init_std: float = 0.1) -> None:
+    def __init__(self, n_factors: int) -> None:
         super().__init__()
         index = torch.triu_indices(n_factors, n_factors, offset=1)
         self.register_buffer("parent", index[0])
         self.register_buffer("child", index[1])
-        self.weight = nn.Parameter(init_std * torch.randn(index.shape[1]))
+        self.weight = nn.Parameter(_INIT_STD * torch.randn(index.shape[1]))
         self.n_factors = n_factors
 
     def forward(self) -> Tensor:
@@ -69,19 +65,11 @@ def _at_least_single(x: Tensor) -> Tensor:
 
 
 class CausalLayer(nn.Module):
-    """Structural causal model over latent factors.
-
-    Parameters
-    ----------
-    n_factors
-        Number of factors.
-    mechanism
-        ``"linear"``, ``"relu"`` (parents act through a rectifier) or ``"none"`` (no graph: u = z).
-    """
+    """Structural causal model: linear, ``"relu"`` (parents act through a rectifier) or ``"none"`` (no graph: u = z)."""
 
     def __init__(self, n_factors: int, *, mechanism: Mechanism = "linear") -> None:
         super().__init__()
-        if mechanism not in ("linear", "relu", "none"):
+        if mechanism not in get_args(Mechanism):
             msg = f"`mechanism` must be 'linear', 'relu' or 'none', got {mechanism!r}."
             raise ValueError(msg)
         self.mechanism = mechanism

@@ -21,26 +21,11 @@ _WARMUP_STEPS = 0.02
 
 
 class SENAVAETrainingPlan(FusedTrainingPlan):
-    """Training plan with the rises of the three weights.
+    """Training plan with the rises of the three weights, over ``n_epochs``.
 
-    Parameters
-    ----------
-    module
-        Module to train.
-    preset
-        Objective and schedule.
-    n_epochs
-        Number of epochs, on which the schedule depends.
-    ordering_cells
-        Transformed expression of control cells, and their batch, from which the causal order is found.
-    ordering_epochs
-        Epochs at whose start the factors are put into causal order.
-    lr
-        Learning rate; that of the preset if ``None``.
-    eps, weight_decay
-        Parameters of Adam, with the values that the publications use.
-    **kwargs
-        Passed to :class:`scvi.train.TrainingPlan`.
+    At the start of each of ``ordering_epochs`` the factors are put into causal order, which is found from
+    ``ordering_cells``: transformed expression of control cells, and their batch. ``eps`` and ``weight_decay`` are those
+    of Adam, with the values that the publications use.
     """
 
     def __init__(
@@ -65,23 +50,12 @@ class SENAVAETrainingPlan(FusedTrainingPlan):
     def on_train_epoch_start(self) -> None:
         """Set the weights of the epoch and, where it is due, the causal order."""
         preset, epoch = self.preset, self.current_epoch
-        weights = {
-            self.module.mmd_weight: ramp(
-                epoch, n_epochs=self.n_epochs, start_epoch=preset.mmd_start, low=0.0, high=preset.max_mmd
-            ),
-            self.module.kl_weight: ramp(
-                epoch, n_epochs=self.n_epochs, start_epoch=preset.kl_start, low=0.0, high=preset.max_kl
-            ),
-            self.module.intervention.temperature: ramp(
-                epoch,
-                n_epochs=self.n_epochs,
-                start_epoch=preset.temperature_start,
-                low=1.0,
-                high=preset.max_temperature,
-            ),
-        }
-        for buffer, weight in weights.items():
-            buffer.fill_(weight)
+        for buffer, start, low, high in (
+            (self.module.mmd_weight, preset.mmd_start, 0.0, preset.max_mmd),
+            (self.module.kl_weight, preset.kl_start, 0.0, preset.max_kl),
+            (self.module.intervention.temperature, preset.temperature_start, 1.0, preset.max_temperature),
+        ):
+            buffer.fill_(ramp(epoch, n_epochs=self.n_epochs, start_epoch=start, low=low, high=high))
         if epoch in self.ordering_epochs and self.ordering_cells is not None:
             cells, batch = self.ordering_cells
             order_factors(self.module, cells.to(self.device), None if batch is None else batch.to(self.device))
