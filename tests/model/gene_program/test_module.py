@@ -79,9 +79,7 @@ def test_the_priors_have_their_weights_and_penalise_weights_outside_of_sets_more
         z = module.encode(tensors[KEYS.INPUT])
     weight = module.weight.detach().abs()
     assert float(losses["units"]) == pytest.approx(2 * float(z.sum()) / 3)
-    assert float(losses["genes"]) == pytest.approx(
-        3 / 50 * float(weight[allowed].sum() + 10 * weight[~allowed].sum())
-    )
+    assert float(losses["genes"]) == pytest.approx(3 / 50 * float(weight[allowed].sum() + 10 * weight[~allowed].sum()))
     into = module.to_units.weight.detach()
     assert float(losses["orthogonality"]) == pytest.approx(float((torch.eye(3) - into @ into.T).norm()))
 
