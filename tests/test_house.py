@@ -20,26 +20,6 @@ LARGEST_FOLDER = 8
 LONGEST_REPEAT = 9
 MOST_PRIVATE_IMPORTS = 34
 
-# Cases of the rules that do not hold yet: each is marked, and its mark goes when it passes
-LARGE: set[str] = set()
-UNTESTED = {"model"}
-WRITTEN = {
-    "in place of",
-    "shares? of",
-    "one an? (perturbation|condition|cell|gene|model|seed|row|unit)",
-    "(is|are|was|were|be) no counts",
-    "twins?",
-    "dearer",
-    "far out",
-    "shares? out|shared out",
-}
-
-
-def cases(values, failing, reason):
-    """Values of a parameter by their names, of which some fail today."""
-    mark = pytest.mark.xfail(strict=True, reason=reason)
-    return [pytest.param(value, id=name, marks=[mark] if name in failing else []) for name, value in values.items()]
-
 
 FILES = sorted(SOURCE.rglob("*.py"))
 # The rooms of the house; what lies in `scpi` itself or in a private folder of it stands below all of them
@@ -74,7 +54,7 @@ FOLDERS = {
 }
 
 
-@pytest.mark.parametrize("folder", cases(FOLDERS, LARGE, "one dataset with three samplers comes"))
+@pytest.mark.parametrize("folder", FOLDERS.values(), ids=FOLDERS)
 def test_folders_below_the_models_are_small(folder):
     names = sorted(path.name for path in folder.glob("*.py") if path.name != "__init__.py")
     assert len(names) <= LARGEST_FOLDER, f"{len(names)} files, at most {LARGEST_FOLDER}: {', '.join(names)}"
@@ -246,9 +226,7 @@ def untested(room):
     ]
 
 
-@pytest.mark.parametrize(
-    "room", cases({"below": ""} | {room: room for room in ROOMS}, UNTESTED, "tests come with the change")
-)
+@pytest.mark.parametrize("room", ["", *ROOMS], ids=["below", *ROOMS])
 def test_every_private_module_has_a_test(room):
     found = untested(room)
     assert not found, "mirror these in tests/, or import from them there:\n" + "\n".join(found)
@@ -329,9 +307,7 @@ def test_prose_is_found_in_comments_strings_and_pages(tmp_path):
     ]
 
 
-@pytest.mark.parametrize(
-    "pattern", cases({pattern: pattern for pattern in WORDS}, WRITTEN, "the prose is rewritten last")
-)
+@pytest.mark.parametrize("pattern", WORDS)
 def test_words_that_stop_a_reader_are_not_used(pattern):
     found = list(uses(pattern, proses()))
     assert not found, f"{len(found)} times; write {WORDS[pattern]!r} instead:\n" + "\n".join(found)
