@@ -8,6 +8,7 @@ from scvi.train import TrainRunner
 
 from scpi.model.base.loading._sampling import single_cells
 from scpi.model.base.loading._splitter import CellSplitter
+from scpi.model.base.saving._callbacks import check_callbacks
 from scpi.model.base.training._best import BestWeights
 from scpi.model.base.training._fused import FusedTrainingPlan
 from scpi.model.base.training._seed import seeded
@@ -104,8 +105,9 @@ class NetworkTrainingMixin(Host):
         Raises
         ------
         ValueError
-            If training should stop early without validation cells.
+            If training should stop early without validation cells, or a callback should load what it saved.
         """
+        check_callbacks(callbacks)
         splitter = self._split() if splitter is None else splitter
         has_validation = splitter.val_sampler is not None
         early_stopping = has_validation if early_stopping is None else early_stopping
