@@ -173,12 +173,14 @@ class ModelBase(BaseModelClass):
             if adata is None:
                 warn_user("No data was saved with the model, and none is given: it is loaded without.")
         if adata is None or isinstance(adata, bool):
-            return restore(cls, saved, None, place)
+            unbound: Self = restore(cls, saved, None, place)
+            return unbound
         modality = _modality(adata, saved.content.registry)
         check_annotations(modality)
         _check_genes(modality.var_names, saved.content.attributes["var_names_"])
         with unchanged_on_failure(adata):
-            return restore(cls, saved, adata, place)
+            model: Self = restore(cls, saved, adata, place)
+        return model
 
     @staticmethod
     def load_registry(

@@ -66,8 +66,8 @@ def read_document(path: Path) -> dict[str, Any]:
         raise damaged(path, "its checksum is wrong")
     if type(version) is int and version > VERSION:
         msg = (
-            f"{str(path)!r} was saved by a newer scpi ({entries.get('scpi')}, format {version}), and this one reads "
-            f"formats up to {VERSION}: update scpi."
+            f"{str(path)!r} was saved by a newer scpi, in format {version}, and this one reads formats up to {VERSION}: "
+            "update scpi."
         )
         raise ValueError(msg)
     if form != FORMAT or version != VERSION:

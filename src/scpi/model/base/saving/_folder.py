@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from anndata import AnnData
 from scvi.model.base._constants import SAVE_KEYS
 
-import scpi
+from scpi._versions import versions
 from scpi.model.base.saving._arrays import read_arrays, write_arrays
 from scpi.model.base.saving._document import checks, damaged, read_document, write_document
 from scpi.model.base.saving._pickled import read_pickled
@@ -59,7 +59,7 @@ def write_folder(
         if data is not None:
             data.write(scratch / f"{prefix}{DATA[not isinstance(data, AnnData)]}", **data_kwargs)
         files = {path.name: checks(path) for path in sorted(scratch.iterdir())}
-        write_document(scratch / f"{prefix}{DOCUMENT}", {"scpi": scpi.__version__, "files": files} | encoded)
+        write_document(scratch / f"{prefix}{DOCUMENT}", {"versions": versions(), "files": files} | encoded)
 
 
 def read_folder(dir_path: str | os.PathLike[str], prefix: str | None, *, allow_pickle: bool) -> Saved:

@@ -20,13 +20,12 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-    from scpi.model.base._model_base import ModelBase
 
 _NOT_OURS = {"save_kwargs", "legacy_mudata_format", "datamodule"}
 _READERS = {"setup_anndata": ad.read_h5ad, "setup_mudata": md.read_h5mu}
 
 
-def content_of(model: ModelBase) -> Content:
+def content_of(model: Any) -> Content:
     """What is saved of a model."""
     attributes = {name: value for name, value in model._get_user_attributes() if name.endswith("_")}
     registry, preset = attributes.pop("registry_"), attributes.pop("preset_", None)
@@ -38,7 +37,7 @@ def content_of(model: ModelBase) -> Content:
 
 
 def save_model(
-    model: ModelBase, folder: Path, prefix: str, *, overwrite: bool, save_anndata: bool, **data_kwargs: Any
+    model: Any, folder: Path, prefix: str, *, overwrite: bool, save_anndata: bool, **data_kwargs: Any
 ) -> None:
     """Write a model to a folder, as :meth:`~scpi.model.base.ModelBase.save`."""
     if folder.exists() and not (overwrite and folder.is_dir()):
@@ -60,7 +59,7 @@ def save_model(
         raise OSError(msg) from error
 
 
-def check_model(cls: type[ModelBase], saved: Saved, allowed: tuple[str, ...]) -> None:
+def check_model(cls: type[Any], saved: Saved, allowed: tuple[str, ...]) -> None:
     """Refuse a model of a different class, or one that no setup of scpi made."""
     registry = saved.content.registry
     name = registry.get(_MODEL_NAME_KEY)
@@ -81,7 +80,7 @@ def read_data(saved: Saved) -> AnnData | MuData | None:
     return data
 
 
-def restore(cls: type[ModelBase], saved: Saved, adata: AnnData | MuData | None, device: Any) -> ModelBase:
+def restore(cls: type[Any], saved: Saved, adata: AnnData | MuData | None, device: Any) -> Any:
     """The saved model, with cells that are set up as those it was trained on."""
     registry = saved.content.registry
     if adata is not None:
@@ -101,7 +100,7 @@ def restore(cls: type[ModelBase], saved: Saved, adata: AnnData | MuData | None, 
     return model
 
 
-def _construct(cls: type[ModelBase], saved: Saved, adata: AnnData | MuData | None) -> ModelBase:
+def _construct(cls: type[Any], saved: Saved, adata: AnnData | MuData | None) -> Any:
     """A model with the attributes and the settings of the saved one."""
     registry, attributes = saved.content.registry, dict(saved.content.attributes)
     init = attributes.pop("init_params_", None)
@@ -120,10 +119,9 @@ def _construct(cls: type[ModelBase], saved: Saved, adata: AnnData | MuData | Non
         raise ValueError(msg)
     for name, value in attributes.items():
         setattr(model, name, value)
-    found: ModelBase = model
-    return found
+    return model
 
 
-def _differences(model: ModelBase, settings: dict[str, Any]) -> dict[str, Any]:
+def _differences(model: Any, settings: dict[str, Any]) -> dict[str, Any]:
     """Saved settings that the preset of a model does not have."""
     return {name: value for name, value in settings.items() if getattr(model.preset_, name, None) != value}

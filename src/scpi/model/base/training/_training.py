@@ -35,6 +35,8 @@ class NetworkTrainingMixin(Host):
     _train_runner_cls = TrainRunner
     _training_plan_cls: type[pl.LightningModule] = FusedTrainingPlan
 
+    trained_conditions_: list[str]
+
     def _split(
         self,
         sampling: Sampling = single_cells,
