@@ -70,7 +70,7 @@ def read_document(path: Path) -> dict[str, Any]:
             "update scpi."
         )
         raise ValueError(msg)
-    if form != FORMAT or version != VERSION:
+    if form != FORMAT or type(version) is not int or version != VERSION:
         raise damaged(path, f"format {form!r}, version {version!r}")
     found: dict[str, Any] = entries
     return found

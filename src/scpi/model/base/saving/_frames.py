@@ -61,7 +61,8 @@ def put_together(kind: str, parts: dict[str, Any]) -> Any:
 
 
 def _values(array: Any) -> Any:
-    return array.to_numpy() if isinstance(array, NumpyExtensionArray) else array
+    # Not its subclasses, such as an array of words
+    return array.to_numpy() if type(array) is NumpyExtensionArray else array
 
 
 def _series(values: Any, index: pd.Index, name: Any = None) -> pd.Series:
