@@ -38,7 +38,7 @@ VALUES = [
     *(math.nan, math.inf, -math.inf),
     *([], (), {}, [1, (2, [3.5, None])], ((),), [math.nan]),
     {"a": {"b": (1, 2)}},
-    {1: "one", None: 2, (1, "a"): [3], 2.5: {}, True: 4},
+    {1: "one", None: 2, (1, "a"): [3], 2.5: {}, False: 4},
     {"$": "tuple", "items": [1]},
     {"a.b": np.arange(2), "a": {"b": np.arange(3)}},
     *(np.float32(0.1), np.float64(0.1), np.int8(-3), np.bool_(True), np.str_("x"), np.uint64(2**64 - 1)),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DOCUMENT: Final = "model.json"
 ARRAYS: Final = "model.safetensors"
+UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 DATA: Final = (SAVE_KEYS.ADATA_FNAME, SAVE_KEYS.MDATA_FNAME)
 
 
@@ -46,6 +47,8 @@ class Saved(NamedTuple):
     content: Content
     data: Path | None
     """File of the cells that were saved along."""
+    files: dict[str, Any] | None
+    """Size and checksum of each file; ``None`` in the format of scvi-tools."""
 
 
 def write_folder(
@@ -85,11 +88,19 @@ def read_folder(dir_path: str | os.PathLike[str], prefix: str | None, *, allow_p
         )
         raise ValueError(msg)
     data = (folder / f"{prefix}{name}" for name in DATA)
-    return Saved(pickled, Content(**read_pickled(pickled)), next((path for path in data if path.is_file()), None))
+    found = next((path for path in data if path.is_file()), None)
+    return Saved(pickled, Content(**read_pickled(pickled)), found, None)
 
 
-def check_file(document: Path, path: Path) -> None:
+def check_file(path: Path, files: Any) -> None:
     """Refuse a file that is not the one that was saved.
+
+    Parameters
+    ----------
+    path
+        File.
+    files
+        Size and checksum of each file, as the document has them.
 
     Raises
     ------
@@ -97,26 +108,29 @@ def check_file(document: Path, path: Path) -> None:
         If it is missing or was changed.
     """
     if not path.is_file():
-        msg = f"{str(path)!r} is missing, and {document.name!r} needs it: take another copy of the folder."
+        msg = f"{str(path)!r} is missing, and the model needs it: take another copy of the folder."
         raise ValueError(msg)
-    if checks(path) != read_document(document)["files"][path.name]:
+    if not isinstance(files, dict) or checks(path) != files.get(path.name):
         raise damaged(path, "its size or its checksum is wrong")
 
 
 def _read(folder: Path, document: Path, prefix: str) -> Saved:
     entries, arrays = read_document(document), folder / f"{prefix}{ARRAYS}"
+    files: Any = entries.get("files")
+    check_file(arrays, files)
     try:
-        files = set(entries["files"])
-        check_file(document, arrays)
         numbers = read_arrays(arrays)
+    except UNREADABLE as error:
+        raise damaged(arrays, error) from error
+    try:
         content = Content(**{name: decode(entries[name], numbers) for name in Content._fields})
         if not all(isinstance(part, dict) for part in content):
-            msg = f"{list(Content._fields)} are not all there"
+            msg = f"{list(Content._fields)} must be dictionaries"
             raise TypeError(msg)
-    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+    except UNREADABLE as error:
         raise damaged(document, repr(error)) from error
-    data = (name for name in DATA if f"{prefix}{name}" in files)
-    return Saved(document, content, next((folder / f"{prefix}{name}" for name in data), None))
+    data = (folder / f"{prefix}{name}" for name in DATA if f"{prefix}{name}" in files)
+    return Saved(document, content, next(data, None), files)
 
 
 def _files_of(folder: Path, prefix: str) -> set[str]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 _NOT_OURS = {"save_kwargs", "legacy_mudata_format", "datamodule"}
+# What constructors and torch raise about arguments and sizes that do not fit. They refuse data by a ValueError
+_UNFIT = (RuntimeError, MemoryError, TypeError, LookupError, AttributeError, ArithmeticError)
 _READERS = {"setup_anndata": ad.read_h5ad, "setup_mudata": md.read_h5mu}
 
 
@@ -68,14 +70,18 @@ def check_model(cls: type[Any], saved: Saved, allowed: tuple[str, ...]) -> None:
         raise ValueError(msg)
     if registry.get(_SETUP_METHOD_NAME) not in _READERS or _SETUP_ARGS_KEY not in registry:
         raise damaged(saved.path, "it does not say how its data was set up")
+    attributes = saved.content.attributes
+    wrong = [name for name in attributes if not name.endswith("_") or name.startswith("_")]
+    if wrong or not {"init_params_", "var_names_"} <= set(attributes):
+        raise damaged(saved.path, f"its attributes are wrong: {wrong or list(attributes)}")
 
 
 def read_data(saved: Saved) -> AnnData | MuData | None:
     """The cells that were saved with a model; ``None`` if there are none."""
     if saved.data is None:
         return None
-    if saved.path.suffix == ".json":
-        check_file(saved.path, saved.data)
+    if saved.files is not None:
+        check_file(saved.data, saved.files)
     data: AnnData | MuData = _READERS[saved.content.registry[_SETUP_METHOD_NAME]](saved.data)
     return data
 
@@ -90,8 +96,7 @@ def restore(cls: type[Any], saved: Saved, adata: AnnData | MuData | None, device
         model = _construct(cls, saved, adata)
         model.module.on_load(model, pyro_param_store=None)
         model.module.load_state_dict(saved.content.state)
-    except (RuntimeError, MemoryError) as error:
-        # Of torch: sizes that do not fit
+    except _UNFIT as error:
         raise damaged(saved.path, str(error)[:200]) from error
     model.to_device(device)
     model.module.eval()
@@ -103,16 +108,14 @@ def restore(cls: type[Any], saved: Saved, adata: AnnData | MuData | None, device
 def _construct(cls: type[Any], saved: Saved, adata: AnnData | MuData | None) -> Any:
     """A model with the attributes and the settings of the saved one."""
     registry, attributes = saved.content.registry, dict(saved.content.attributes)
-    init = attributes.pop("init_params_", None)
-    wrong = [name for name in attributes if not name.endswith("_") or name.startswith("_")]
-    if not isinstance(init, dict) or wrong:
-        raise damaged(saved.path, f"its attributes are wrong: {wrong or 'no init_params_'}")
+    init = attributes.pop("init_params_")
     settings = saved.content.preset.get("settings", {})
     model = _initialize_model(cls, adata, registry, {"init_params_": copy.deepcopy(init)}, None)
-    changed = _differences(model, settings)
-    if changed:
+    if changed := _differences(model, settings):
         # The preset has other values than when the model was saved
-        init["kwargs"] = init["kwargs"] | {"settings": changed}
+        named = init["non_kwargs"]
+        named |= {name: changed.pop(name) for name in set(named) & set(changed)}
+        init["kwargs"]["settings"] = changed
         model = _initialize_model(cls, adata, registry, {"init_params_": init}, None)
     if changed := _differences(model, settings):
         msg = f"{str(saved.path)!r} was saved with settings that this scpi does not have: {changed}."

@@ -40,8 +40,8 @@ def replaced(folder: Path, old: Iterable[str], last: str) -> Iterator[Path]:
 
 def _exchange(folder: Path, scratch: Path, old: set[str], last: str) -> None:
     """Move files of a folder away and new ones in; all go back if one cannot be moved."""
-    new = sorted((path.name for path in scratch.iterdir()), key=lambda name: name == last)
-    leaving = sorted({*old, *new}, key=lambda name: name != last)
+    new = sorted((path.name for path in scratch.iterdir()), key=lambda name: (name == last, name))
+    leaving = sorted({*old, *new}, key=lambda name: (name != last, name))
     (kept := scratch / "old").mkdir()
     moves = [(folder / name, kept / name) for name in leaving if (folder / name).exists()]
     moves += [(scratch / name, folder / name) for name in new]
