@@ -206,6 +206,9 @@ class ModelBase(BaseModelClass):
         dir_path, prefix, allow_pickle
             As in :meth:`load`.
         """
+        # scvi-tools uses it without importing it
+        import rich.pretty  # noqa: F401
+
         AnnDataManager.view_setup_method_args(ModelBase.load_registry(dir_path, prefix, allow_pickle=allow_pickle))
 
     @classmethod
