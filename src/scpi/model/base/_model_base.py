@@ -94,6 +94,7 @@ class ModelBase(BaseModelClass):
         dir_path: str | os.PathLike[str],
         prefix: str | None = None,
         overwrite: bool = False,
+        *,
         save_anndata: bool = False,
         **anndata_write_kwargs: Any,
     ) -> None:
@@ -132,10 +133,10 @@ class ModelBase(BaseModelClass):
         cls,
         dir_path: str | os.PathLike[str],
         adata: AnnData | MuData | bool | None = None,
+        *,
         accelerator: str = "auto",
         device: int | str = "auto",
         prefix: str | None = None,
-        *,
         allowed_classes_names_list: Sequence[str] | None = None,
         allow_pickle: bool = False,
         **kwargs: Any,
@@ -192,6 +193,10 @@ class ModelBase(BaseModelClass):
         ----------
         dir_path, prefix, allow_pickle
             As in :meth:`load`.
+
+        Returns
+        -------
+        Dictionary of scvi-tools, with the setup and the fields by name.
         """
         return read_folder(dir_path, prefix, allow_pickle=allow_pickle).content.registry
 
@@ -213,7 +218,13 @@ class ModelBase(BaseModelClass):
 
     @classmethod
     def convert_legacy_save(cls, *args: Any, **kwargs: Any) -> None:
-        """Not available: scpi never saved models in the format that this converts."""
+        """Not available: scpi never saved models in the format that this converts.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As in scvi-tools.
+        """
         msg = "No version of scpi saved models in the format of scvi-tools before 0.15: load the folder with `load`."
         raise NotImplementedError(msg)
 

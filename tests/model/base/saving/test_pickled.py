@@ -3,10 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.callbacks import Timer
 from scvi.model.base import BaseModelClass
+from scvi.train import SaveCheckpoint
 
 import scpi
-from scpi.model.base.saving._pickled import read_pickled
+from scpi.model.base.saving._pickled import check_callbacks, read_pickled
 
 SENAVAE = scpi.model.SENAVAE
 
@@ -50,3 +52,28 @@ def test_another_object_is_no_model(content, tmp_path):
     torch.save(content, tmp_path / "model.pt")
     with pytest.raises(ValueError, match="or is no model"):
         read_pickled(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("option", ["load_best_on_end", "check_nan_gradients"])
+def test_callbacks_that_read_another_format_are_refused_before_training(option, screen, tmp_path, quiet):
+    scpi.model.SENAVAE.setup_anndata(screen)
+    model = scpi.model.SENAVAE(screen)
+    callback = SaveCheckpoint(dirpath=str(tmp_path), monitor="validation_loss", **{option: True})
+    with pytest.raises(ValueError, match=rf"`SaveCheckpoint\({option}=True\)` reads the format of scvi-tools"):
+        model.train(max_epochs=1, callbacks=[callback], **quiet)
+    assert not model.is_trained
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_checkpoints_are_saved_models(screen, tmp_path, quiet):
+    cls = scpi.model.SENAVAE
+    cls.setup_anndata(screen)
+    callback = SaveCheckpoint(dirpath=str(tmp_path / "all"), monitor="validation_loss")
+    cls(screen).train(max_epochs=2, callbacks=[callback], **quiet)
+    loaded = cls.load(callback.best_model_path, adata=screen, accelerator="cpu")
+    assert loaded.is_trained
+    assert loaded.predict(perturbation="A", n_cells=3).n_obs == 3
+
+
+def test_other_callbacks_pass(tmp_path):
+    check_callbacks([Timer(), SaveCheckpoint(dirpath=str(tmp_path))])

@@ -8,7 +8,7 @@ from scvi.train import TrainRunner
 
 from scpi.model.base.loading._sampling import single_cells
 from scpi.model.base.loading._splitter import CellSplitter
-from scpi.model.base.saving._callbacks import check_callbacks
+from scpi.model.base.saving._pickled import check_callbacks
 from scpi.model.base.training._best import BestWeights
 from scpi.model.base.training._fused import FusedTrainingPlan
 from scpi.model.base.training._seed import seeded
