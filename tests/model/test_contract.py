@@ -185,6 +185,22 @@ class TestContract:
             np.testing.assert_array_equal(values(again), values(predicted))
             assert again.obs.equals(predicted.obs)
             np.testing.assert_array_equal(loaded.train_indices, model.train_indices)
+            assert loaded.history.keys() == model.history.keys()
+            if hasattr(model, "preset_"):
+                assert loaded.preset_ == model.preset_
+
+    def test_a_saved_model_is_no_pickle_and_its_damage_is_found(self, model, tmp_path):
+        folder = tmp_path / "model"
+        model.save(folder)
+        assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.safetensors"]
+        for path in folder.iterdir():
+            content = path.read_bytes()
+            for place in (0, len(content) // 2, len(content) - 1):
+                path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+                with pytest.raises(ValueError, match=rf"{path.name}' is damaged"):
+                    type(model).load(folder, adata=False, accelerator="cpu")
+            path.write_bytes(content)
+        assert type(model).load(folder, adata=False, accelerator="cpu").is_trained
 
     def test_a_model_loaded_without_data_predicts_from_other_cells(self, model, make_data, predicted, tmp_path):
         model.save(tmp_path / "model")

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import torch
 from anndata import AnnData
+from scvi.data import AnnDataManager
 from scvi.data._constants import _SCVI_UUID_KEY
+from scvi.model._utils import parse_device_args
 from scvi.model.base import BaseModelClass
-from scvi.model.base._constants import SAVE_KEYS
 
 from scpi._screen._checks import NORMAL_ADVICE, check_annotations, check_expression, check_paired
 from scpi._screen._matrix import dense_rows
 from scpi._slots import find_layer
+from scpi._warn import warn_user
 from scpi.model.base._constants import KEYS
+from scpi.model.base.saving._folder import read_folder
+from scpi.model.base.saving._model import check_model, read_data, restore, save_model
 from scpi.model.base.setup._methods import complete_setup
 from scpi.model.base.setup._register import register
 from scpi.model.base.setup._rollback import unchanged_on_failure
 from scpi.model.base.training._seed import resolve_seed, seeded
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Sequence
 
     import numpy as np
@@ -86,11 +89,59 @@ class ModelBase(BaseModelClass):
         checks = {"counts": counts, "logs": logs, "advice": cls._advice}
         cls.register_manager(register(data, method, cls._fields, checks=checks, **kwargs))
 
-    @classmethod
-    def load(cls, dir_path: str, adata: AnnData | MuData | bool | None = None, **kwargs: Any) -> Self:
-        """Load a saved model, as :meth:`scvi.model.base.BaseModelClass.load`.
+    def save(
+        self,
+        dir_path: str | os.PathLike[str],
+        prefix: str | None = None,
+        overwrite: bool = False,
+        *,
+        save_anndata: bool = False,
+        **anndata_write_kwargs: Any,
+    ) -> None:
+        """Save the model to a folder, in files that are read without running code.
 
-        A saved model is a Python pickle: load only files that you trust.
+        The files are written beside the folder and moved into place when all are complete.
+
+        Parameters
+        ----------
+        dir_path
+            Folder.
+        prefix
+            Beginning of the names of the files.
+        overwrite
+            Whether to replace the model in the folder. Files of others stay.
+        save_anndata
+            Whether to save the cells, too.
+        **anndata_write_kwargs
+            Passed to :meth:`anndata.AnnData.write_h5ad`.
+
+        Raises
+        ------
+        ValueError
+            If the folder exists and is not to be overwritten, or there are no cells to save.
+        TypeError
+            If an attribute of the model is nothing that can be saved without running code.
+        OSError
+            If the files cannot be written. What was there is unchanged.
+        """
+        save_model(
+            self, Path(dir_path), prefix or "", overwrite=overwrite, save_anndata=save_anndata, **anndata_write_kwargs
+        )
+
+    @classmethod
+    def load(
+        cls,
+        dir_path: str | os.PathLike[str],
+        adata: AnnData | MuData | bool | None = None,
+        *,
+        accelerator: str = "auto",
+        device: int | str = "auto",
+        prefix: str | None = None,
+        allowed_classes_names_list: Sequence[str] | None = None,
+        allow_pickle: bool = False,
+        **kwargs: Any,
+    ) -> Self:
+        """Load a saved model.
 
         Parameters
         ----------
@@ -98,30 +149,84 @@ class ModelBase(BaseModelClass):
             Folder of the saved model.
         adata
             Data to load it with. If ``None``, the data that was saved with the model; if ``False``, none.
+        accelerator, device, prefix, allowed_classes_names_list
+            As in :meth:`scvi.model.base.BaseModelClass.load`.
+        allow_pickle
+            Whether a model in the format of scvi-tools may be read, as older versions of scpi saved it. Such a file is a
+            Python pickle, which can run code: allow it only if you trust where the file comes from.
         **kwargs
-            As in scvi-tools.
+            None: ``backup_url`` and ``datamodule`` of scvi-tools are refused.
 
         Raises
         ------
         ValueError
-            If the file is damaged or is not a saved model, or the genes of the data are not those of the model.
+            If there is no saved model, a file is damaged or can run code, the model is one of another class or of a newer
+            scpi, or the genes of the data are not those of the model.
         """
-        path = Path(dir_path) / f"{kwargs.get('prefix') or ''}{SAVE_KEYS.MODEL_FNAME}"
-        if path.is_file():
-            saved = _read_saved(path)
-            if adata is not None and adata is not False and "var_names_" in saved:
-                modality = _modality(adata, saved["registry_"])
-                check_annotations(modality)
-                _check_genes(modality.var_names, saved["var_names_"])
-        try:
-            if adata is None or adata is False:
-                return super().load(dir_path, adata, **kwargs)
-            with unchanged_on_failure(adata):
-                return super().load(dir_path, adata, **kwargs)
-        except RuntimeError as error:
-            if "PytorchStreamReader" not in str(error):
-                raise
-            raise ValueError(_damaged(path, error)) from error
+        if kwargs:
+            msg = f"Models of scpi are loaded without {sorted(kwargs)}: download the folder, and give `adata`."
+            raise TypeError(msg)
+        saved = read_folder(dir_path, prefix, allow_pickle=allow_pickle)
+        check_model(cls, saved, tuple(allowed_classes_names_list or ()))
+        _, _, place = parse_device_args(accelerator, device, return_device="torch", validate_single_device=True)
+        if adata is None:
+            adata = read_data(saved)
+            if adata is None:
+                warn_user("No data was saved with the model, and none is given: it is loaded without.")
+        if adata is None or isinstance(adata, bool):
+            unbound: Self = restore(cls, saved, None, place)
+            return unbound
+        modality = _modality(adata, saved.content.registry)
+        check_annotations(modality)
+        _check_genes(modality.var_names, saved.content.attributes["var_names_"])
+        with unchanged_on_failure(adata):
+            model: Self = restore(cls, saved, adata, place)
+        return model
+
+    @staticmethod
+    def load_registry(
+        dir_path: str | os.PathLike[str], prefix: str | None = None, *, allow_pickle: bool = False
+    ) -> dict[str, Any]:
+        """Registry of a saved model: its setup, and what is known of the fields.
+
+        Parameters
+        ----------
+        dir_path, prefix, allow_pickle
+            As in :meth:`load`.
+
+        Returns
+        -------
+        Dictionary of scvi-tools, with the setup and the fields by name.
+        """
+        return read_folder(dir_path, prefix, allow_pickle=allow_pickle).content.registry
+
+    @staticmethod
+    def view_setup_args(
+        dir_path: str | os.PathLike[str], prefix: str | None = None, *, allow_pickle: bool = False
+    ) -> None:
+        """Print the arguments of the setup of a saved model.
+
+        Parameters
+        ----------
+        dir_path, prefix, allow_pickle
+            As in :meth:`load`.
+        """
+        # scvi-tools uses it without importing it
+        import rich.pretty  # noqa: F401
+
+        AnnDataManager.view_setup_method_args(ModelBase.load_registry(dir_path, prefix, allow_pickle=allow_pickle))
+
+    @classmethod
+    def convert_legacy_save(cls, *args: Any, **kwargs: Any) -> None:
+        """Not available: scpi never saved models in the format that this converts.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As in scvi-tools.
+        """
+        msg = "No version of scpi saved models in the format of scvi-tools before 0.15: load the folder with `load`."
+        raise NotImplementedError(msg)
 
     def _validate_anndata(self, adata: AnnData | MuData | None = None, copy_if_view: bool = True) -> AnnData | MuData:
         """Check new data before scvi-tools transfers the setup to it; a view is left alone and its copy used."""
@@ -191,22 +296,6 @@ class ModelBase(BaseModelClass):
     def _expression(self, adata: AnnData | MuData, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """Dense expression of some cells."""
         return dense_rows(self._field(adata, KEYS.X), indices)
-
-
-def _read_saved(path: Path) -> dict[str, Any]:
-    """Attributes of a saved model."""
-    try:
-        # Mapped, so that only what is not a tensor is read.
-        saved = torch.load(path, map_location="cpu", mmap=True, weights_only=False)
-        attributes: dict[str, Any] = saved[SAVE_KEYS.ATTR_DICT_KEY]
-        attributes["registry_"]
-    except (EOFError, pickle.UnpicklingError, RuntimeError, AttributeError, LookupError, TypeError, OSError) as error:
-        raise ValueError(_damaged(path, error)) from error
-    return attributes
-
-
-def _damaged(path: Path, error: Exception) -> str:
-    return f"The model file {str(path)!r} is damaged or is not a model of scpi ({error})."
 
 
 def _modality(adata: AnnData | MuData, registry: dict[str, Any]) -> AnnData:

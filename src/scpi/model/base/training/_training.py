@@ -8,6 +8,7 @@ from scvi.train import TrainRunner
 
 from scpi.model.base.loading._sampling import single_cells
 from scpi.model.base.loading._splitter import CellSplitter
+from scpi.model.base.saving._pickled import check_callbacks
 from scpi.model.base.training._best import BestWeights
 from scpi.model.base.training._fused import FusedTrainingPlan
 from scpi.model.base.training._seed import seeded
@@ -33,6 +34,8 @@ class NetworkTrainingMixin(Host):
     _data_splitter_cls = CellSplitter
     _train_runner_cls = TrainRunner
     _training_plan_cls: type[pl.LightningModule] = FusedTrainingPlan
+
+    trained_conditions_: list[str]
 
     def _split(
         self,
@@ -73,9 +76,10 @@ class NetworkTrainingMixin(Host):
         The lowest value of the metric ``monitor`` of validation cells is best, epochs before ``anneal_end`` left out.
         With ``restore_best``, training returns to the weights of the best epoch. It stops when the metric has not
         fallen for ``early_stopping_patience`` epochs; if ``early_stopping`` is ``None``, where there are validation
-        cells, and a ValueError says so if it is ``True`` without any. ``check_every`` is the number of epochs from one
+        cells, and a ValueError says so if it is ``True`` without any, or if a callback should load what it saved. ``check_every`` is the number of epochs from one
         validation to the next. Further arguments are those of :class:`scvi.train.Trainer`.
         """
+        check_callbacks(callbacks)
         splitter = self._split() if splitter is None else splitter
         has_validation = splitter.val_sampler is not None
         early_stopping = has_validation if early_stopping is None else early_stopping

@@ -1,0 +1,1 @@
+"""How models are written to files and read again, without running code."""
