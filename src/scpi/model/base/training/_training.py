@@ -76,8 +76,9 @@ class NetworkTrainingMixin(Host):
         The lowest value of the metric ``monitor`` of validation cells is best, epochs before ``anneal_end`` left out.
         With ``restore_best``, training returns to the weights of the best epoch. It stops when the metric has not
         fallen for ``early_stopping_patience`` epochs; if ``early_stopping`` is ``None``, where there are validation
-        cells, and a ValueError says so if it is ``True`` without any, or if a callback should load what it saved. ``check_every`` is the number of epochs from one
-        validation to the next. Further arguments are those of :class:`scvi.train.Trainer`.
+        cells. A ValueError says if it is ``True`` without any, or if a callback should load what it saved.
+        ``check_every`` is the number of epochs from one validation to the next. Further arguments are those of
+        :class:`scvi.train.Trainer`.
         """
         check_callbacks(callbacks)
         splitter = self._split() if splitter is None else splitter
