@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from anndata import AnnData
 
+from scpi._screen._checks import check_in_memory
+
 if TYPE_CHECKING:
     from mudata import MuData
 
@@ -11,13 +13,15 @@ if TYPE_CHECKING:
 def resolve_modality(data: AnnData | MuData, mod: str | None) -> AnnData:
     """Select the AnnData on which a function operates: the one that was given, or a modality of a MuData.
 
-    It is not a copy: changes to it are changes to ``data``. A `TypeError` says if that is neither, and a `ValueError`
-    if ``mod`` is given for an AnnData, is missing for a MuData, or is not one of its modalities.
+    It is not a copy: changes to it are changes to ``data``. A `TypeError` says if that is neither, a `ValueError` if
+    ``mod`` is given for an AnnData, is missing for a MuData, or is not one of its modalities, and a
+    `NotImplementedError` if annotations are read lazily.
     """
     if isinstance(data, AnnData):
         if mod is not None:
             msg = f"mod={mod!r} names a modality of a MuData, but an AnnData was given: omit mod."
             raise ValueError(msg)
+        check_in_memory(data)
         return data
 
     from mudata import MuData

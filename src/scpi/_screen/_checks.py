@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from scpi._screen._matrix import as_matrix, is_stored, stored_values
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 _CHUNK = 4_000_000
 # exp(20) is more than any count of a gene: what is fractional and stays below is on a log scale
 _LARGEST_LOG = 20.0
+
+# Beyond it a sum of squares over many genes is not a number of single precision, in which networks compute
+_LARGEST = 1e15
 
 Scale = Literal["counts", "logs", "normalised", "scaled"]
 """What values are: whole numbers; logarithms; fractional but too large for logarithms; or some are negative."""
@@ -147,6 +151,9 @@ def check_expression(
     if counts and lowest < 0:
         msg = f"`{what}` holds negative values, but the likelihood of counts needs raw counts."
         raise ValueError(msg)
+    if max(-lowest, largest) > _LARGEST:
+        msg = f"`{what}` holds values up to {max(-lowest, largest):.3g}, too large for single precision. Are they expression?"
+        raise ValueError(msg)
     whole = are_whole(matrix) if counts or (logs and largest > 1) else False
     if counts and not whole:
         _, (example, *_) = _count(matrix, lambda chunk: chunk != np.rint(chunk))
@@ -163,8 +170,19 @@ def check_expression(
         raise ValueError(msg)
 
 
+def check_in_memory(adata: AnnData, *, what: str = "adata") -> None:
+    """Refuse annotations that are read lazily (`NotImplementedError`); the expression may be on disk."""
+    if not isinstance(adata.obs, pd.DataFrame):
+        msg = f"The annotations of `{what}` are not in memory. Load it with `{what}.to_memory()` first."
+        raise NotImplementedError(msg)
+
+
 def check_annotations(adata: AnnData, *, what: str = "adata") -> None:
-    """Refuse a file on disk (`NotImplementedError`) and repeated names of genes or cells (`ValueError`)."""
+    """Refuse data on disk (`NotImplementedError`), no cells or genes, and repeated names of either (`ValueError`)."""
+    check_in_memory(adata, what=what)
+    if 0 in adata.shape:
+        msg = f"`{what}` has {adata.n_obs} cells and {adata.n_vars} genes: were all filtered out?"
+        raise ValueError(msg)
     if adata.isbacked:
         msg = f"`{what}` is backed by a file. Load it with `{what}.to_memory()` first."
         raise NotImplementedError(msg)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from scvi.train import TrainRunner
 
 from scpi.model.base.loading._sampling import single_cells
@@ -119,5 +120,15 @@ class NetworkTrainingMixin(Host):
         finally:
             # The trainer stays with the model, and the data with the trainer.
             splitter.dataset.release()
+        self._check_weights()
         if splitter.has_conditions:
             self.trained_conditions_ = splitter.trained_conditions
+
+    def _check_weights(self) -> None:
+        """Refuse a network whose training diverged: it would predict NaN without a word."""
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in self.module.parameters()):
+            self.is_trained_ = False
+            msg = (
+                "The training diverged: weights of the network are not finite. Look for extreme values, or lower `lr`."
+            )
+            raise FloatingPointError(msg)

@@ -1,0 +1,166 @@
+"""Calls of all public functions of annotated data, made from their signatures, and of all models."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+import scpi
+from scpi.model.base import ScreenModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+N_CELLS, N_GENES = 96, 30
+ROOMS = ("tl", "de")
+CLUSTERS = {"max_cluster_epochs": 1}
+QUIET = {"max_epochs": 1, "accelerator": "cpu", "enable_progress_bar": False}
+CLUSTERING = ("ContrastiveSC", "SCDeepCluster", "SCZIDesk")
+SCREEN = {"perturbation_key": "perturbation", "control": "control"}
+
+# Values of the arguments that have no default, by their names, so that a new function is called without a word here
+ARGUMENTS: dict[str, Any] = {
+    "groupby": "group",
+    "sample_key": "sample",
+    "reference": "b",
+    "sets": {"first": [f"g{i}" for i in range(8)], "second": [f"g{i}" for i in range(8, 16)]},
+    "perturbation": "A",
+    "target": "a",
+}
+# What a call needs besides: small sizes, and choices that read the expression
+OPTIONS: dict[str, dict[str, Any]] = {
+    "de.limma": {"sample_key": "sample", "min_cells": 1},
+    "de.pseudobulk": {"min_cells": 1},
+    "de.thin_counts": {"rng": 0},
+    "tl.cluster": {"n_clusters": 2, "train_kwargs": QUIET | CLUSTERS},
+    "tl.differential_activity": {"groupby": "group", "reference": "b"},
+    "tl.gene_set_impact": {"min_size": 2, "n_perm": 10},
+    "tl.impact_contrast": {"min_size": 2, "min_cells": 2, "n_boot": 10, "n_cells": 10},
+    "tl.rank_genes_gradients": {"groupby": "group"},
+    "tl.rank_genes_permutation": {"n_repeats": 1},
+    "tl.rank_genes_shap": {"n_trees": 10},
+}
+# Functions of counts: what is given is the layer of counts, and otherwise X
+READS_COUNTS = {"de.limma", "de.pseudobulk", "de.thin_counts", "tl.cluster"}
+
+
+def data() -> ad.AnnData:
+    """Log-normalised cells with counts in a layer, three groups, four samples, and a screen of two perturbations."""
+    rng = np.random.default_rng(0)
+    group = np.repeat(["a", "b", "c"], N_CELLS // 3)
+    rate = np.tile(rng.uniform(1.0, 4.0, N_GENES), (N_CELLS, 1))
+    rate[group == "a", :8] *= 3
+    rate[group == "c", 8:16] *= 3
+    counts = rng.poisson(rate).astype(np.float32)
+    logs = np.log1p(counts / counts.sum(1, keepdims=True) * 50)
+    adata = ad.AnnData(sparse.csr_matrix(logs), layers={"counts": sparse.csr_matrix(counts)})
+    adata.var_names = [f"g{i}" for i in range(N_GENES)]
+    adata.obs_names = [f"cell{i}" for i in range(N_CELLS)]
+    adata.obs["group"] = pd.Categorical(group)
+    adata.obs["sample"] = [f"s{i % 4}" for i in range(N_CELLS)]
+    adata.obs["cell_type"] = np.tile(["T", "B"], N_CELLS // 2)
+    adata.obs["perturbation"] = np.tile(["control", "control", "A", "A", "B", "A+B"], N_CELLS // 6)
+    adata.varm["gene_sets"] = np.arange(N_GENES)[:, None] // 8 == np.arange(3)
+    adata.uns["gene_sets"] = np.array(["first", "second", "third"], dtype=object)
+    return adata
+
+
+def tools() -> dict[str, Callable[..., Any]]:
+    """Public functions whose first argument is annotated data."""
+    found = {}
+    for room in ROOMS:
+        namespace = getattr(scpi, room)
+        for name in namespace.__all__:
+            function = getattr(namespace, name)
+            if inspect.isfunction(function) and next(iter(inspect.signature(function).parameters), "") in (
+                "data",
+                "adata",
+            ):
+                found[f"{room}.{name}"] = function
+    return found
+
+
+def models() -> list[str]:
+    """Names of the public models."""
+    return sorted(name for name in scpi.model.__all__ if isinstance(getattr(scpi.model, name), type))
+
+
+def trained(name: str, adata: ad.AnnData, layer: str | None) -> Any:
+    """A model of this name that is set up on the data and trained for one epoch."""
+    cls = getattr(scpi.model, name)
+    options: dict[str, Any] = dict(SCREEN) if issubclass(cls, ScreenModel) else {}
+    if name in ("GeneProgramAE", "SENAVAE"):
+        options["gene_sets_key"] = "gene_sets"
+    elif options:
+        options["context_key"] = "cell_type"
+    cls.setup_anndata(adata, layer=layer, **options)
+    model = cls(adata)
+    model.train(**(QUIET | (CLUSTERS if name in CLUSTERING else {})))
+    return model
+
+
+def layer_of(name: str) -> str | None:
+    """The layer that a model or function reads."""
+    cls = getattr(scpi.model, name, None)
+    reads_counts = name in READS_COUNTS or (cls is not None and not getattr(cls, "_reads_logs", False))
+    return "counts" if reads_counts and name not in ("MultiTaskAE", "SENAVAE") else None
+
+
+class Call:
+    """A call of a function, or of a model, on some data; what it needs beforehand is done when it is made."""
+
+    def __init__(self, name: str, adata: ad.AnnData) -> None:
+        self.name, self.adata = name, adata
+        self.run = self._of_model() if name in models() else self._of_tool()
+
+    def __call__(self) -> Any:
+        return self.run()
+
+    def _of_model(self) -> Callable[[], Any]:
+        def numbers() -> Any:
+            model = trained(self.name, self.adata, layer_of(self.name))
+            if isinstance(model, ScreenModel):
+                return model.predict(perturbation=["A", "A+B"], n_cells=6)
+            return model.get_latent_representation()
+
+        return numbers
+
+    def _of_tool(self) -> Callable[[], Any]:
+        name, adata = self.name, self.adata
+        function = tools()[name]
+        _, *rest = inspect.signature(function).parameters.values()
+        required = (p.name for p in rest if p.default is p.empty and p.kind is not p.VAR_KEYWORD)
+        options = {argument: ARGUMENTS[argument] for argument in required if argument in ARGUMENTS}
+        options |= OPTIONS.get(name, {})
+        if layer_of(name) and any(p.name == "layer" for p in rest):
+            options["layer"] = layer_of(name)
+        if name == "tl.score_prediction":
+            real, adata = adata, trained("MeanDelta", adata, None).predict(perturbation=["A", "A+B"])
+            options |= {"real": real}
+        else:
+            options |= self._needs()
+        return lambda: function(adata, **options) or adata.uns
+
+    def _needs(self) -> dict[str, Any]:
+        """What a function needs beforehand, written or as an argument."""
+        name, adata = self.name, self.adata
+        if name == "tl.causal_graph":
+            return {"model": trained("SENAVAE", adata, None)}
+        if name == "tl.predict_perturbation":
+            return {"model": trained("WeightedDelta", adata, None)}
+        if name in ("tl.saliency", "tl.impact_contrast"):
+            return {"model": trained("GeneProgramAE", adata, "counts")}
+        if name == "tl.consensus_programs":
+            return {"runs": [trained("GeneProgramAE", adata, "counts") for _ in range(2)]}
+        if name == "tl.differential_activity":
+            scpi.tl.pathway_activity(adata)
+        if name in ("tl.gene_set_impact", "tl.annotate_units"):
+            scpi.tl.saliency(adata, trained("GeneProgramAE", adata, "counts"))
+        if name == "tl.annotate_units":
+            scpi.tl.gene_set_impact(adata, **OPTIONS["tl.gene_set_impact"])
+        return {}

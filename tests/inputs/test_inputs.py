@@ -1,0 +1,122 @@
+"""Every public function and model with every kind of input: a right result, or an error that names the remedy.
+
+The functions are those of the namespaces, and their arguments come from the tables of `functions.py`: a new function
+is in the table by itself.
+"""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+import zlib
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+
+from .compare import differs, leaves
+from .functions import Call, data, models, tools
+from .kinds import ODD, SAME
+
+NAMES = [*tools(), *models()]
+# The whole table takes half an hour; by default, every function has one kind in eight, and every kind some functions
+ONE_IN = 8
+# Errors of the libraries that name the remedy themselves
+REMEDIES = ("Please run `adata = adata.copy()`",)
+
+
+def table(kinds):
+    """Functions by kinds."""
+    rows = []
+    for name in NAMES:
+        for kind in kinds:
+            chosen = zlib.crc32(f"{name} {kind}".encode()) % ONE_IN == 0
+            rows.append(pytest.param(name, kind, id=f"{name}-{kind}", marks=[] if chosen else [pytest.mark.slow]))
+    return rows
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    torch.set_num_threads(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@cache
+def expected(name):
+    adata = data()
+    return result_of(Call(name, adata))
+
+
+def result_of(call):
+    result = call()
+    return leaves({"adata": call.adata, "result": result})
+
+
+def is_clear(error):
+    """Whether an error was raised on purpose, and says enough."""
+    origin = traceback.extract_tb(error.__traceback__)[-1].filename.replace("\\", "/")
+    ours = "/scpi/" in origin and type(error) in (
+        ValueError,
+        KeyError,
+        TypeError,
+        NotImplementedError,
+        FloatingPointError,
+    )
+    return (ours and len(str(error)) > 25) or any(remedy in str(error) for remedy in REMEDIES)
+
+
+def made(kinds, kind, folder):
+    if kind.startswith(("dask", "lazy")):
+        pytest.importorskip("dask")
+        pytest.importorskip("xarray") if kind == "lazy" else None
+    return kinds[kind](data(), folder)
+
+
+def run(name, adata):
+    """The numbers of a call, or the clear error that it raises; nothing is half-written."""
+    call = None
+    try:
+        call = Call(name, adata)
+        before = leaves(adata)
+        return result_of(call), before
+    except Exception as error:  # what is raised is the subject
+        if not is_clear(error):
+            raise
+        if call is not None:
+            after = leaves(adata)
+            assert {key for key in after if "_scvi" not in key and "_scpi" not in key} <= set(before)
+        return None, None
+
+
+@pytest.mark.parametrize(("name", "kind"), table(SAME))
+def test_the_same_numbers_held_in_another_way(name, kind, tmp_path):
+    found, _ = run(name, made(SAME, kind, tmp_path))
+    if found is None:  # files, lazy data and views that models do not take
+        assert kind in ("backed", "lazy", "dask", "dask of CSR", "view")
+        return
+    for path, value in expected(name).items():
+        if not path.endswith("/X") and "seconds" not in path:
+            assert path in found, path
+            assert not differs(found[path], value, 2e-3), path
+
+
+@pytest.mark.parametrize(("name", "kind"), table(ODD))
+def test_odd_input_gives_a_result_or_a_clear_error(name, kind, tmp_path):
+    adata = made(ODD, kind, tmp_path)
+    given = leaves(adata)
+    found, _ = run(name, adata)
+    if found is None:
+        return
+    # What was given is there as it was, and what is finite for common input is finite
+    for path, value in given.items():
+        key = f"/adata{path}"
+        if key in found and "_scvi" not in path and "_scpi" not in path:
+            assert not differs(found[key], value, 0.0), path
+    for path, value in found.items():
+        usual = expected(name).get(path)
+        is_new = path.removeprefix("/adata") not in given and value.dtype.kind == "f"
+        if is_new and usual is not None and usual.dtype.kind == "f" and np.isfinite(usual).all():
+            assert np.isfinite(value).all(), path
