@@ -54,6 +54,7 @@ def callables(room, name):
 # --- names
 
 
+@pytest.mark.smoke("lazy_loader")
 def test_every_room_is_public():
     assert len(ON_ANNDATA) >= 10
     folders = {path.name for path in SOURCE.iterdir() if path.is_dir() and path.name[0] not in "_."}
@@ -347,6 +348,28 @@ def test_the_tests_have_what_the_extras_bring():
     extras = project_metadata()["optional-dependencies"]
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
     assert {line for name, lines in extras.items() if name != "all" for line in lines} <= set(groups["test"])
+
+
+def requirements():
+    """Requirements of the package, of its extras and of its tests, by name."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    extras = [line for lines in project_metadata()["optional-dependencies"].values() for line in lines]
+    found = map(Requirement, [*project_metadata()["dependencies"], *extras, *groups["test"]])
+    return {requirement.name: requirement for requirement in found if requirement.name != "scpi"}
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_the_constraints_pin_every_dependency_within_its_bounds(python):
+    lines = (ROOT / ".ci" / "constraints-cpu.txt").read_text(encoding="utf-8").splitlines()
+    pins = [Requirement(line) for line in lines if not line.startswith("#")]
+    here = {"python_version": python, "python_full_version": f"{python}.9"}
+    versions = {
+        pin.name: str(pin.specifier).removeprefix("==")
+        for pin in pins
+        if pin.marker is None or pin.marker.evaluate(here)
+    }
+    assert requirements().keys() - versions.keys() == set()
+    assert [str(needed) for name, needed in requirements().items() if versions[name] not in needed.specifier] == []
 
 
 def test_what_is_imported_on_demand_is_in_an_extra():

@@ -7,6 +7,8 @@ import pytest
 import scpi
 from scpi.pl._factor_wordcloud import _STOP_WORDS, _words
 
+pytestmark = pytest.mark.smoke("wordcloud")
+
 wordcloud = pytest.importorskip("wordcloud")
 
 
