@@ -326,11 +326,14 @@ def test_dependencies_have_lower_bounds_only():
     assert project["requires-python"] == ">=3.11"
 
 
+# Top-level modules of distributions that have another name
+MODULES = {"lazy-loader": "lazy_loader", "pot": "ot", "scikit-learn": "sklearn", "scvi-tools": "scvi"}
+
+
 def modules_of(requirements):
     """Top-level modules that the distributions bring, and those of Python itself."""
-    modules = {"lazy-loader": "lazy_loader", "pot": "ot", "scikit-learn": "sklearn", "scvi-tools": "scvi"}
     names = {Requirement(line).name for line in requirements}
-    return {modules.get(name, name) for name in names} | sys.stdlib_module_names | {"scpi"}
+    return {MODULES.get(name, name) for name in names} | sys.stdlib_module_names | {"scpi"}
 
 
 def imported_below(folder):
@@ -356,6 +359,14 @@ def requirements():
     extras = [line for lines in project_metadata()["optional-dependencies"].values() for line in lines]
     found = map(Requirement, [*project_metadata()["dependencies"], *extras, *groups["test"]])
     return {requirement.name: requirement for requirement in found if requirement.name != "scpi"}
+
+
+def test_the_smoke_tests_use_every_dependency():
+    calls = [node for path in (ROOT / "tests").rglob("test_*.py") for node in nodes(path) if isinstance(node, ast.Call)]
+    marks = [node for node in calls if ast.unparse(node.func) == "pytest.mark.smoke"]
+    marked = {argument.value for mark in marks for argument in mark.args}
+    runners = {"coverage", "packaging", "pytest", "pytest-cov", "pytest-xdist"}
+    assert {MODULES.get(name, name) for name in requirements().keys() - runners} == marked
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
