@@ -26,6 +26,12 @@ def pytest_runtest_setup() -> None:
         torch.set_num_threads(1)
 
 
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Refuse a mark of packages that a test of the subset has not imported."""
+    for mark in item.iter_markers("smoke"):
+        assert set(mark.args) <= sys.modules.keys(), f"{sorted(set(mark.args) - sys.modules.keys())} not imported"
+
+
 DATA_VARIABLE = "SCPI_TEST_DATA"
 
 

@@ -35,6 +35,7 @@ def test_demo(tmp_path):
     assert "Warning" not in result.output
 
 
+@pytest.mark.smoke("jinja2", "rich", "typer")
 def test_screen(tmp_path):
     adata = plant_screen(n_perturbations=3, n_cells=20, n_decoy_sets=0, rng=0)
     adata.obs["guide"] = adata.obs["perturbation"].astype(str).replace("control", "NT")

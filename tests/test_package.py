@@ -54,6 +54,7 @@ def callables(room, name):
 # --- names
 
 
+@pytest.mark.smoke("lazy_loader")
 def test_every_room_is_public():
     assert len(ON_ANNDATA) >= 10
     folders = {path.name for path in SOURCE.iterdir() if path.is_dir() and path.name[0] not in "_."}
@@ -325,11 +326,14 @@ def test_dependencies_have_lower_bounds_only():
     assert project["requires-python"] == ">=3.11"
 
 
+# Top-level modules of distributions that have another name
+MODULES = {"lazy-loader": "lazy_loader", "pot": "ot", "scikit-learn": "sklearn", "scvi-tools": "scvi"}
+
+
 def modules_of(requirements):
     """Top-level modules that the distributions bring, and those of Python itself."""
-    modules = {"lazy-loader": "lazy_loader", "pot": "ot", "scikit-learn": "sklearn", "scvi-tools": "scvi"}
     names = {Requirement(line).name for line in requirements}
-    return {modules.get(name, name) for name in names} | sys.stdlib_module_names | {"scpi"}
+    return {MODULES.get(name, name) for name in names} | sys.stdlib_module_names | {"scpi"}
 
 
 def imported_below(folder):
@@ -349,14 +353,43 @@ def test_the_tests_have_what_the_extras_bring():
     assert {line for name, lines in extras.items() if name != "all" for line in lines} <= set(groups["test"])
 
 
-def test_an_extra_that_the_package_names_exists():
+def requirements():
+    """Requirements of the package, of its extras and of its tests, by name."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    extras = [line for lines in project_metadata()["optional-dependencies"].values() for line in lines]
+    found = map(Requirement, [*project_metadata()["dependencies"], *extras, *groups["test"]])
+    return {requirement.name: requirement for requirement in found if requirement.name != "scpi"}
+
+
+def test_the_smoke_tests_use_every_dependency():
+    calls = [node for path in (ROOT / "tests").rglob("test_*.py") for node in nodes(path) if isinstance(node, ast.Call)]
+    marks = [node for node in calls if ast.unparse(node.func) == "pytest.mark.smoke"]
+    marked = {argument.value for mark in marks for argument in mark.args}
+    runners = {"coverage", "packaging", "pytest", "pytest-cov", "pytest-xdist"}
+    assert {MODULES.get(name, name) for name in requirements().keys() - runners} == marked
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_the_constraints_pin_every_dependency_within_its_bounds(python):
+    lines = (ROOT / ".ci" / "constraints-cpu.txt").read_text(encoding="utf-8").splitlines()
+    pins = [Requirement(line) for line in lines if not line.startswith("#")]
+    here = {"python_version": python, "python_full_version": f"{python}.9"}
+    versions = {
+        pin.name: str(pin.specifier).removeprefix("==")
+        for pin in pins
+        if pin.marker is None or pin.marker.evaluate(here)
+    }
+    assert requirements().keys() - versions.keys() == set()
+    assert [str(needed) for name, needed in requirements().items() if versions[name] not in needed.specifier] == []
+
+
+def test_what_is_imported_on_demand_is_in_an_extra():
     extras = project_metadata()["optional-dependencies"]
-    named = set()
-    for path in SOURCE.rglob("*.py"):
-        for node in nodes(path):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "import_extra":
-                named |= {keyword.value.value for keyword in node.keywords if keyword.arg == "extra"}
-    assert named <= extras.keys()
+    packages = {Requirement(line).name for name, lines in extras.items() if name != "all" for line in lines}
+    calls = [node for path in SOURCE.rglob("*.py") for node in nodes(path) if isinstance(node, ast.Call)]
+    modules = [node.args[0].value for node in calls if ast.unparse(node.func) == "import_extra"]
+    named = {module.partition(".")[0] for module in modules}
+    assert {"gseapy", "pydeseq2", "pyedger", "wordcloud"} <= named <= packages
     (everything,) = extras["all"]
     assert Requirement(everything).extras == extras.keys() - {"all"}
 

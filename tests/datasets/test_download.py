@@ -8,6 +8,8 @@ import pytest
 import scpi
 from scpi.datasets._download import RemoteFile, fetch
 
+pytestmark = pytest.mark.smoke("pooch")
+
 CONTENT = b"numbers\n" * 100
 
 

@@ -9,6 +9,8 @@ from scpi._view import View
 from scpi.de._design import DesignError
 from scpi.de._limma_design import Samples, Terms, build_model
 
+pytestmark = pytest.mark.smoke("formulaic", "pandas")
+
 
 def make(split_by=None):
     """Twelve samples: two of each of three groups in two cell types."""

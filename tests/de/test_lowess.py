@@ -6,6 +6,8 @@ import statsmodels.api as sm
 
 from scpi.de._lowess import lowess
 
+pytestmark = pytest.mark.smoke("statsmodels")
+
 
 @pytest.mark.parametrize("span", [0.2, 0.5, 1.0])
 def test_statsmodels_has_nearly_the_same_curve(span):

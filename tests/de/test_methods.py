@@ -10,7 +10,12 @@ def test_the_table_lists_every_test():
     table = methods().set_index("method")
     assert {"deseq2", "edger", "logistic", "t-test", "t-test_overestim_var", "wilcoxon", "zinb"} == set(table.index)
     assert table.loc["wilcoxon", "options"] == "continuity"
-    assert table.loc["deseq2", ["takes", "unit", "adjusts", "extra"]].tolist() == ["counts", "sample", True, "deseq2"]
+    assert table.loc["deseq2", ["takes", "unit", "adjusts", "package"]].tolist() == [
+        "counts",
+        "sample",
+        True,
+        "pydeseq2",
+    ]
     assert (table["null"] != "").all()
     assert (table["source"] != "").all()
 

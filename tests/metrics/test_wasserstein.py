@@ -12,6 +12,8 @@ from scipy.stats import wasserstein_distance
 
 from scpi.metrics import mean_pairwise_distance, sliced_wasserstein, wasserstein
 
+pytestmark = pytest.mark.smoke("ot", "scipy", "hypothesis")
+
 SAMPLES = arrays(np.float64, st.tuples(st.integers(1, 6), st.just(3)), elements=st.floats(-10, 10, width=32))
 
 

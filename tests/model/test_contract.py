@@ -174,6 +174,7 @@ class TestContract:
             assert read.uns["prediction"]["model"] == predicted.uns["prediction"]["model"]
             assert list(read.uns["prediction"]["params"]["perturbation"]) == ["A", "A+B"]
 
+    @pytest.mark.smoke("anndata", "numpy")
     def test_a_saved_model_predicts_the_same(self, model, adata, predicted, tmp_path):
         model.save(tmp_path / "model", save_anndata=True)
         cls = type(model)

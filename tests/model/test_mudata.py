@@ -10,6 +10,8 @@ import pytest
 
 import scpi
 
+pytestmark = pytest.mark.smoke("mudata")
+
 MODELS = {"SENAVAE": {"likelihood": "nb"}, "Additive": {}}
 OBS = ["perturbation", "batch", "cell_type", "dose", "depth"]
 TO_MDATA = {"layer": "rna"}

@@ -9,6 +9,8 @@ from matplotlib.patches import FancyArrowPatch
 
 import scpi
 
+pytestmark = pytest.mark.smoke("networkx")
+
 
 def drawn(ax):
     nodes = {item.get_gid(): item for item in ax.collections if isinstance(item, PathCollection)}

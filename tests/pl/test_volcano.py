@@ -9,6 +9,8 @@ import scpi
 from scpi._ranking import Ranking, write_ranking
 from scpi.pl._figure import BLUE, VERMILLION
 
+pytestmark = pytest.mark.smoke("matplotlib")
+
 
 def points(panel, colour=None, marker=None):
     """Positions of the points of a panel, of one colour or of the triangles."""

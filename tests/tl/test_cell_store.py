@@ -8,6 +8,8 @@ import zarr
 
 from scpi.tl._cell_store import CellStore, cells_at_a_time
 
+pytestmark = pytest.mark.smoke("zarr")
+
 ROWS = np.array([1, 4, 5, 9])
 
 

@@ -9,6 +9,8 @@ from sklearn.metrics import adjusted_rand_score
 
 import scpi
 
+pytestmark = pytest.mark.smoke("scanpy", "scvi")
+
 TRAIN = {"max_epochs": 10, "max_cluster_epochs": 2, "accelerator": "cpu"}
 
 

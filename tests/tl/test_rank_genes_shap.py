@@ -17,6 +17,8 @@ from scpi._view import View
 from scpi.tl._held_out import read_task
 from scpi.tl._rank_genes_shap import _shapley_values, _Sums
 
+pytestmark = pytest.mark.smoke("shap", "sklearn")
+
 N_GENES = 80
 
 

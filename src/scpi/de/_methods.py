@@ -12,8 +12,8 @@ def methods() -> pd.DataFrame:
     -------
     One row for each test: `method` (its name), `takes` (log-normalised `expression` or `counts`), `unit` (what counts
     as one independent observation, a `cell` or a `sample`), `adjusts` (whether it takes covariates), `options` (further
-    keyword arguments), `null` (the null hypothesis), `source`, and `extra` (what `pip install 'scpi[...]'` has to add
-    for it, or nothing).
+    keyword arguments), `null` (the null hypothesis), `source`, and `package` (what `pip install` has to add for it, or
+    nothing).
 
     Examples
     --------
@@ -31,7 +31,7 @@ def methods() -> pd.DataFrame:
                 "options": ", ".join(method.options),
                 "null": method.null,
                 "source": method.source,
-                "extra": method.extra or "",
+                "package": method.package or "",
             }
             for method in registered().values()
         ]

@@ -126,7 +126,7 @@ def rank_genes(
         If the test, a group or the reference is unknown, a group is too small, gene names are not unique, or the values
         are not what the test takes, such as logarithms for a test of counts.
     ImportError
-        If the test needs an extra that is not installed.
+        If the test needs a package that is not installed.
 
     Examples
     --------

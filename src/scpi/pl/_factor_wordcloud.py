@@ -50,7 +50,7 @@ def factor_wordcloud(
 ) -> Axes | list[Axes] | Figure | None:
     """Draw a word cloud of the names of the gene sets of each causal factor.
 
-    A word has weight 1 in the first set of a factor, 1/2 in the second, 1/3 in the third, and so on. Requires the extra
+    A word has weight 1 in the first set of a factor, 1/2 in the second, 1/3 in the third, and so on. Requires the package
     `wordcloud`.
 
     Parameters
@@ -78,7 +78,7 @@ def factor_wordcloud(
     ValueError
         If a factor is unknown or has no gene sets, no factor has gene sets, or `ax` is given for several factors.
     """
-    wordcloud = import_extra("wordcloud", extra="wordcloud")
+    wordcloud = import_extra("wordcloud")
     table = read_result(adata, key, tool=Key.uns.CAUSAL_GRAPH, part="factors")["factors"].set_index("factor")
     omitted = _STOP_WORDS | {word.lower() for word in stop_words}
     words = {str(factor): _words(sets, omitted) for factor, sets in table["top_sets"].items()}

@@ -8,6 +8,8 @@ from captum.attr import IntegratedGradients
 
 from scpi.attribution import AttributionTarget, attribute_cells
 
+pytestmark = pytest.mark.smoke("captum", "torch")
+
 SETTINGS = {"method": "integrated_gradients"}
 
 

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from pydeseq2.dds import DeseqDataSet
 from pydeseq2.ds import DeseqStats
 
 import scpi
+
+pytestmark = pytest.mark.smoke("pydeseq2")
 
 
 def test_the_test_is_that_of_pydeseq2_on_sums(replicates):

@@ -3,8 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pyedger
+import pytest
 
 import scpi
+
+pytestmark = pytest.mark.smoke("pyedger")
 
 
 def test_the_test_is_that_of_pyedger_on_sums(replicates):

@@ -6,6 +6,8 @@ from scipy import sparse, stats
 
 from scpi.de import wilcoxon
 
+pytestmark = pytest.mark.smoke("illico", "loguru", "numba")
+
 
 @pytest.fixture
 def screen():

@@ -174,6 +174,7 @@ def test_the_seed_is_that_of_the_model(make_screen, build):
     assert not np.allclose(one, other)
 
 
+@pytest.mark.smoke("lightning", "tensorboard")
 def test_tensorboard(screen, build, tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     logger = pl.loggers.TensorBoardLogger(tmp_path)
@@ -184,6 +185,7 @@ def test_tensorboard(screen, build, tmp_path):
     assert len(events.Scalars("mmd_train")) == 2
 
 
+@pytest.mark.smoke("mlflow", "psutil")
 def test_mlflow(screen, build, tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow")
     import scvi

@@ -34,6 +34,7 @@ def test_ulm_is_the_regression_on_membership():
     assert pval.tolist() == [[1, 1, 1]]
 
 
+@pytest.mark.smoke("gseapy")
 def test_gsea_is_that_of_gseapy():
     gseapy = pytest.importorskip("gseapy")
     import pandas as pd

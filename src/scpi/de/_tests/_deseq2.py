@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 def _test(cells: Cells, *, cooks_filter: bool = True) -> TestResult:
     """Wald test of DESeq2 on sums over samples; genes without counts and, with `cooks_filter`, outliers are NaN."""
-    dds = import_extra("pydeseq2.dds", extra="deseq2")
-    ds = import_extra("pydeseq2.ds", extra="deseq2")
+    dds = import_extra("pydeseq2.dds")
+    ds = import_extra("pydeseq2.ds")
     units = sum_units(cells)
     kept = units.counts.sum(axis=0) > 0
     names = [f"unit{i}" for i in range(len(units.codes))]
     counts = pd.DataFrame(units.counts[:, kept].astype(int), index=names)
     counts.columns = counts.columns.astype(str)
-    inference = import_extra("pydeseq2.default_inference", extra="deseq2").DefaultInference(n_cpus=cells.n_jobs)
+    inference = import_extra("pydeseq2.default_inference").DefaultInference(n_cpus=cells.n_jobs)
     fit = dds.DeseqDataSet(
         counts=counts,
         metadata=pd.DataFrame({"group": units.codes.astype(str)}, index=names),
@@ -63,6 +63,6 @@ METHOD = Method(
     null="Group and reference have the same mean over samples; counts are negative binomial.",
     source="Love et al., Genome Biol. 15, 2014 (pydeseq2: Muzellec et al., Bioinformatics 39, 2023)",
     unit="sample",
-    extra="deseq2",
+    package="pydeseq2",
     adjusts=True,
 )

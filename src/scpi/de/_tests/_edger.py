@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def _test(cells: Cells, *, robust: bool = False, filter_genes: bool = True) -> TestResult:
     """Quasi-likelihood F-test of edgeR on sums over samples; genes that are filtered out are NaN."""
-    edger = import_extra("pyedger", extra="edger")
+    edger = import_extra("pyedger")
     units = sum_units(cells)
     kept = filter_by_expr(units.counts, units.design.to_numpy()) if filter_genes else units.counts.sum(axis=0) > 0
     data = edger.DGEList(pd.DataFrame(units.counts[:, kept].T))
@@ -43,6 +43,6 @@ METHOD = Method(
     null="Group and reference have the same mean over samples; counts vary as a quasi negative binomial.",
     source="Lund et al., Stat. Appl. Genet. Mol. Biol. 11, 2012; Chen et al., Nucleic Acids Res. 53, 2025 (pyedger)",
     unit="sample",
-    extra="edger",
+    package="pyedger",
     adjusts=True,
 )

@@ -50,8 +50,8 @@ class Method:
     """Where the test comes from."""
     unit: Literal["cell", "sample"] = "cell"
     """What counts as one independent observation."""
-    extra: str | None = None
-    """Extra of scpi that it needs."""
+    package: str | None = None
+    """Package that it needs beyond the dependencies of scpi."""
     min_size: int = 2
     """Fewest observations of a group."""
     adjusts: bool = False

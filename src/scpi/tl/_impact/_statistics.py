@@ -45,7 +45,7 @@ def gsea(
     The p-value is the fraction of random sets of the same size and sign of score that score as high, at least
     1 / (n_perm + 1).
     """
-    gseapy = import_extra("gseapy", extra="gsea")
+    gseapy = import_extra("gseapy")
     by_set = membership.tocsc()
     sets = {str(s): [str(g) for g in by_set[:, s].indices] for s in range(by_set.shape[1])}
     sizes = np.diff(by_set.indptr)
