@@ -21,8 +21,10 @@ class AutoencoderModel(ClusteringModel):
     def decoder_target(self) -> DecoderTarget:
         """Differentiable function of the embedding, for the effects of its dimensions on the genes.
 
-        Returns ------- The function from the embedding to the logarithm of the mean counts at median depth, without
-        lost counts, and the names of the dimensions.
+        Returns
+        -------
+        The function from the embedding to the logarithm of the mean counts at median depth, without lost counts, and the
+        names of the dimensions.
         """
         self._check_if_trained(warn=False)
         decoder = self.module.eval().decoder

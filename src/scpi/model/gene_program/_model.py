@@ -303,9 +303,10 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         reference_model
             Trained model.
 
-        Returns ------- Cells x genes of the model, with `obs` and `obsm` of `adata`, all of a batch "unknown" where the
-        model has batches and `obs` none. `var["missing"]` marks genes without counts; `uns["gene_overlap"]` counts
-        those found.
+        Returns
+        -------
+        Cells x genes of the model, with `obs` and `obsm` of `adata`, all of a batch "unknown" where the model has batches
+        and `obs` none. `var["missing"]` marks genes without counts; `uns["gene_overlap"]` counts those found.
 
         Raises
         ------
