@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import anndata as ad
 import numpy as np
 import pandas as pd
+import pytest
 from scipy import sparse
 
 if TYPE_CHECKING:
@@ -83,9 +84,7 @@ def _lazy(adata: ad.AnnData, folder: Path) -> ad.AnnData:
 
 def _dask(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def convert(matrix: Any) -> Any:
-        import dask.array as da
-
-        array = da.from_array(matrix.toarray(), chunks=(17, matrix.shape[1]))
+        array = pytest.importorskip("dask.array").from_array(matrix.toarray(), chunks=(17, matrix.shape[1]))
         return array.map_blocks(make) if make is not np.asarray else array
 
     return convert

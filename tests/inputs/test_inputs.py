@@ -69,9 +69,9 @@ def is_clear(error):
 
 
 def made(kinds, kind, folder):
-    if kind.startswith(("dask", "lazy")):
+    if kind == "lazy":
         pytest.importorskip("dask")
-        pytest.importorskip("xarray") if kind == "lazy" else None
+        pytest.importorskip("xarray")
     return kinds[kind](data(), folder)
 
 
