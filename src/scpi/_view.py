@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from scpi._mudata import resolve_modality
-from scpi._screen._checks import check_counts, scale_of
+from scpi._screen._checks import check_counts, check_not_empty, scale_of
 from scpi._screen._expression import Expression, prepare_expression
 from scpi._screen._matrix import as_matrix
 from scpi._sequence import as_list
@@ -50,7 +50,8 @@ class View:
 
     @cached_property
     def source(self) -> Any:
-        """Expression as it is stored, in memory or not; a `KeyError` if there is no such layer."""
+        """Expression as it is stored, in memory or not; a `KeyError` if there is no such layer, or a `ValueError` if none."""
+        check_not_empty(self.adata)
         source = find_layer(self.adata, self.layer)
         if source is None:
             msg = f"`{self.name}` is empty: name the layer to use with `layer=`."

@@ -7,7 +7,7 @@ from mudata import MuData
 from scipy import sparse
 
 from scpi._screen import _checks
-from scpi._screen._checks import as_indices, check_annotations, check_expression, check_paired
+from scpi._screen._checks import as_indices, check_annotations, check_expression, check_in_memory, check_paired
 from scpi.model.base.setup._rollback import unchanged_on_failure
 
 
@@ -125,3 +125,28 @@ def test_what_succeeds_stays():
     with unchanged_on_failure(adata):
         adata.obs["_scpi_condition"] = [0, 1]
     assert adata.obs["_scpi_condition"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"), [((0, 3), "has 0 cells and 3 genes"), ((4, 0), "has 4 cells and 0 genes")]
+)
+def test_data_without_cells_or_genes_are_refused(shape, message):
+    adata = ad.AnnData(np.zeros(shape, dtype=np.float32))
+    with pytest.raises(ValueError, match=message):
+        check_annotations(adata)
+
+
+def test_annotations_that_are_read_lazily_are_refused(tmp_path):
+    pytest.importorskip("dask")
+    pytest.importorskip("xarray")
+    ad.AnnData(np.ones((3, 2), dtype=np.float32)).write_zarr(tmp_path / "a.zarr")
+    lazy = ad.experimental.read_lazy(tmp_path / "a.zarr")
+    with pytest.raises(NotImplementedError, match=r"not in memory. Load it with `adata.to_memory\(\)` first"):
+        check_in_memory(lazy)
+
+
+def test_values_too_large_for_single_precision_are_refused():
+    check_expression(np.full((2, 2), 1e14))
+    for values in (np.full((2, 2), 1e30), np.full((2, 2), -1e30)):
+        with pytest.raises(ValueError, match="up to 1e\\+30, too large for single precision"):
+            check_expression(values)

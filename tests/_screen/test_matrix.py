@@ -108,6 +108,13 @@ def test_every_kind_is_read(given):
     assert np.isin(stored_values(matrix), COUNTS).all()
 
 
+def test_half_precision_is_read_in_single_precision():
+    # SciPy has no sparse matrices of half precision
+    found = as_matrix(COUNTS.astype(np.float16))
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, COUNTS)
+
+
 @pytest.mark.parametrize("convert", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
 @pytest.mark.parametrize("axis", [0, 1])
 def test_sums_of_single_precision_are_taken_in_double_precision(convert, axis):

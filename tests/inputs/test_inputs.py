@@ -22,6 +22,7 @@ from .kinds import ODD, SAME
 NAMES = [*tools(), *models()]
 # The whole table takes half an hour; by default, every function has one kind in eight, and every kind some functions
 ONE_IN = 8
+CLEAR = (ValueError, KeyError, TypeError, NotImplementedError, FloatingPointError)
 # Errors of the libraries that name the remedy themselves
 REMEDIES = ("Please run `adata = adata.copy()`",)
 
@@ -58,13 +59,7 @@ def result_of(call):
 def is_clear(error):
     """Whether an error was raised on purpose, and says enough."""
     origin = traceback.extract_tb(error.__traceback__)[-1].filename.replace("\\", "/")
-    ours = "/scpi/" in origin and type(error) in (
-        ValueError,
-        KeyError,
-        TypeError,
-        NotImplementedError,
-        FloatingPointError,
-    )
+    ours = "/scpi/" in origin and isinstance(error, CLEAR)
     return (ours and len(str(error)) > 25) or any(remedy in str(error) for remedy in REMEDIES)
 
 
@@ -118,5 +113,7 @@ def test_odd_input_gives_a_result_or_a_clear_error(name, kind, tmp_path):
     for path, value in found.items():
         usual = expected(name).get(path)
         is_new = path.removeprefix("/adata") not in given and value.dtype.kind == "f"
+        if kind in ("negative", "scaled") and ("logfoldchanges" in path or "ave_expr" in path):
+            continue  # a warning says that such values have no means of counts
         if is_new and usual is not None and usual.dtype.kind == "f" and np.isfinite(usual).all():
             assert np.isfinite(value).all(), path

@@ -177,12 +177,17 @@ def check_in_memory(adata: AnnData, *, what: str = "adata") -> None:
         raise NotImplementedError(msg)
 
 
-def check_annotations(adata: AnnData, *, what: str = "adata") -> None:
-    """Refuse data on disk (`NotImplementedError`), no cells or genes, and repeated names of either (`ValueError`)."""
-    check_in_memory(adata, what=what)
+def check_not_empty(adata: AnnData, *, what: str = "adata") -> None:
+    """Refuse data without cells or genes (`ValueError`)."""
     if 0 in adata.shape:
         msg = f"`{what}` has {adata.n_obs} cells and {adata.n_vars} genes: were all filtered out?"
         raise ValueError(msg)
+
+
+def check_annotations(adata: AnnData, *, what: str = "adata") -> None:
+    """Refuse data on disk (`NotImplementedError`), no cells or genes, and repeated names of either (`ValueError`)."""
+    check_in_memory(adata, what=what)
+    check_not_empty(adata, what=what)
     if adata.isbacked:
         msg = f"`{what}` is backed by a file. Load it with `{what}.to_memory()` first."
         raise NotImplementedError(msg)

@@ -84,7 +84,9 @@ def _loaded(values: Any) -> Any:
 
 
 def _native(array: NDArray[Any]) -> NDArray[Any]:
-    """Numbers in the byte order of the machine, which compiled code asks for."""
+    """Numbers in the byte order of the machine, which compiled code asks for, and of half precision in single."""
+    if array.dtype == np.float16:
+        return array.astype(np.float32)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 

@@ -164,3 +164,14 @@ def test_what_was_kept_is_released_if_training_fails(screen):
         model.train(1, callbacks=[fails], **QUIET)
     assert fails.kept.shape == screen.shape
     assert seen["splitter"].dataset._kept is None
+
+
+def test_a_training_that_diverged_is_refused(toy):
+    class Diverges(Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            with torch.no_grad():
+                pl_module.module.mean[0] = torch.nan
+
+    with pytest.raises(FloatingPointError, match="diverged: weights of the network are not finite"):
+        toy.train(1, callbacks=[Diverges()])
+    assert not toy.is_trained_
