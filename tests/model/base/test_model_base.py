@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scvi.model.base._constants import SAVE_KEYS
 
 import scpi
 from scpi.model.base._constants import KEYS
-from scpi.model.base._model_base import ModelBase, _check_genes, _modality, _read_saved
+from scpi.model.base._model_base import ModelBase, _check_genes, _modality
 
 
 def registry_of(modality):
@@ -55,18 +54,6 @@ class TestModality:
     def test_an_unknown_modality_is_named(self):
         with pytest.raises(ValueError, match=r"reads the modality 'atac', but the data has \['rna', 'adt'\]"):
             _modality(self.mdata, registry_of("atac"))
-
-
-def test_only_attributes_of_a_saved_model_are_read(tmp_path):
-    path = tmp_path / "model.pt"
-    torch.save({SAVE_KEYS.ATTR_DICT_KEY: {"registry_": {"a": 1}}}, path)
-    assert _read_saved(path) == {"registry_": {"a": 1}}
-    torch.save({SAVE_KEYS.ATTR_DICT_KEY: {}}, path)
-    with pytest.raises(ValueError, match="damaged or is not a model of scpi"):
-        _read_saved(path)
-    path.write_bytes(b"no model")
-    with pytest.raises(ValueError, match=r"model.pt' is damaged"):
-        _read_saved(path)
 
 
 def test_a_network_is_made_from_the_seed_alone():
