@@ -20,7 +20,7 @@ def _matrices(convert: Callable[[Any], Any]) -> Callable[[ad.AnnData, Path], ad.
 
     def change(adata: ad.AnnData, folder: Path) -> ad.AnnData:
         adata.X = convert(adata.X)
-        for name in list(adata.layers):
+        for name in [name for name in adata.layers if name is not None]:  # anndata 0.13 lists X among them
             adata.layers[name] = convert(adata.layers[name])
         return adata
 

@@ -95,3 +95,11 @@ def test_bad_input():
             metric(np.full((2, 2), np.nan), np.ones((2, 2)))
     with pytest.raises(TypeError, match="`real` is a sparse matrix"):
         correlation_error(sparse.eye(3), np.ones((2, 3)))
+
+
+def test_rounding_in_single_precision_is_no_variance():
+    rng = np.random.default_rng(0)
+    real = rng.normal(size=(50, 4))
+    constant = np.full((50, 4), 3.0, dtype=np.float32)
+    rounded = np.where(rng.random((50, 4)) < 0.5, constant, np.nextafter(constant, np.float32(4)))
+    assert correlation_error(real, rounded) == correlation_error(real, constant)

@@ -12,6 +12,9 @@ from scpi.metrics._cells import as_cells, check_genes, mean_and_variance
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+# A few units in the last place of single precision, relative to the largest value
+_ROUNDING = 1e-6
+
 
 def variance_ratio(real: ArrayLike, predicted: ArrayLike) -> float:
     """Median over genes of the predicted over the real variance between cells.
@@ -78,7 +81,7 @@ def correlation_error(real: ArrayLike, predicted: ArrayLike) -> float:
     2.0
     """
     x, y = as_samples(real, predicted, min_rows=2, names=("real", "predicted"))
-    varies = np.ptp(x, axis=0) > 0
+    varies = _varies(x)
     n_genes = int(varies.sum())
     if n_genes < 2:
         return float("nan")
@@ -87,9 +90,14 @@ def correlation_error(real: ArrayLike, predicted: ArrayLike) -> float:
     return float(np.sqrt((difference**2).sum() / (n_genes * (n_genes - 1))))
 
 
+def _varies(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether the values of a column differ by more than rounding in single precision, in which models predict."""
+    return np.asarray(np.ptp(values, axis=0) > _ROUNDING * np.abs(values).max(axis=0))
+
+
 def _correlations(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Correlations of columns; 0 for a constant one."""
     residual = values - values.mean(axis=0)
-    norm = np.where(np.ptp(values, axis=0) > 0, np.sqrt((residual**2).sum(axis=0)), np.inf)
+    norm = np.where(_varies(values), np.sqrt((residual**2).sum(axis=0)), np.inf)
     residual /= norm
     return np.clip(residual.T @ residual, -1.0, 1.0)

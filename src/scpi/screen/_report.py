@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from scpi import get
 from scpi._keys import Key
+from scpi._screen._labels import Labelling
 from scpi.screen._figures import draw_figures
 from scpi.screen._tables import perturbation_scores, score_header, score_rows, truth_lines, verdict
 
@@ -40,7 +41,8 @@ def write_report(result: ScreenResult, path: Path) -> None:
 def _context(result: ScreenResult) -> dict[str, Any]:
     """Everything that the template shows."""
     adata, settings = result.adata, result.settings
-    key, control = settings["perturbation_key"], settings["control"]
+    # The control as it was given may be a list; the cells have its canonical name
+    key, control = settings["perturbation_key"], Labelling.of(settings["control"], settings["delimiter"]).control
     counts = adata.obs[key].value_counts()
     n_conditions = int((counts.drop(control) > 0).sum())
     n_sets = adata.varm[Key.varm.GENE_SETS].shape[1]
