@@ -72,7 +72,7 @@ def _view(adata: ad.AnnData, folder: Path) -> ad.AnnData:
     return ad.concat([adata, adata], merge="same", uns_merge="same", index_unique="-")[: adata.n_obs]
 
 
-def _stored(adata: ad.AnnData, folder: Path, **options: Any) -> ad.AnnData:
+def _stored(adata: ad.AnnData, folder: Path) -> ad.AnnData:
     adata.write_h5ad(folder / "a.h5ad")
     return ad.read_h5ad(folder / "a.h5ad", backed="r")
 
@@ -88,12 +88,6 @@ def _dask(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return array.map_blocks(make) if make is not np.asarray else array
 
     return convert
-
-
-def _x_is_none(adata: ad.AnnData, folder: Path) -> ad.AnnData:
-    adata.layers["logs"] = adata.X
-    adata.X = None
-    return adata
 
 
 SAME: dict[str, Callable[[ad.AnnData, Path], ad.AnnData]] = {

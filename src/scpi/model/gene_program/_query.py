@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def align_genes(adata: AnnData, names: Sequence[str], *, layer: str | None) -> AnnData:
-    """Cells with the genes ``names`` of a model, in its order; a gene that is missing has no counts and is marked."""
+    """Cells with the genes ``names`` of a model, in its order; a gene that is missing is zero and marked."""
     if not adata.var_names.is_unique:
         msg = "Gene names must be unique: call `adata.var_names_make_unique()` first."
         raise ValueError(msg)
