@@ -98,7 +98,6 @@ def test_repeats_are_found(tmp_path):
     assert repeats(paths, 10) == [(paths[1], paths[0], 1, 3, 12)]
 
 
-@pytest.mark.xfail(strict=True, reason="setup, train and their docstrings are still written per family")
 def test_nothing_stands_in_two_files_of_the_models():
     found = repeats([path for path in FILES if SOURCE / "model" in path.parents], LONGEST_REPEAT + 1)
     places = [

@@ -14,6 +14,7 @@ def test_levels_and_filters_come_back_after_an_error():
     before = logger.level, list(warnings.filters)
     with pytest.raises(RuntimeError), quiet_lightning():
         assert logger.level == logging.ERROR
+        assert logging.getLogger("scpi").level == logging.WARNING
         raise RuntimeError
     assert (logger.level, list(warnings.filters)) == before
 

@@ -2,10 +2,22 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from pathlib import Path
+from typing import Any
 
 _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
 _DATASETDIR_VARIABLE = "SCPI_DATASETDIR"
+
+
+class _ShowMessages(logging.StreamHandler[Any]):
+    """Writes to standard error, unless the program has configured logging itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write to what is standard error now: notebooks and tests replace it."""
+        if not logging.getLogger().handlers:
+            self.stream = sys.stderr
+            super().emit(record)
 
 
 class Settings:
@@ -20,7 +32,7 @@ class Settings:
 
     def __init__(self) -> None:
         self._datasetdir: Path | None = None
-        self._verbosity = "warning"
+        self.verbosity = "info"
         self._n_jobs = 1
 
     @property
@@ -53,8 +65,8 @@ class Settings:
     def verbosity(self) -> str:
         """Minimum level of the messages that scpi shows.
 
-        One of ``"error"``, ``"warning"``, ``"info"`` and ``"debug"``. Setting it also sends the messages to standard
-        error, unless the program has configured logging itself.
+        One of ``"error"``, ``"warning"``, ``"info"`` (default) and ``"debug"``. Messages go to standard error, or where
+        the program has configured logging itself, as that says.
         """
         return self._verbosity
 
@@ -66,10 +78,9 @@ class Settings:
         self._verbosity = value
         logger = logging.getLogger("scpi")
         logger.setLevel(_LEVELS[value])
-        handlers = [*logger.handlers, *logging.getLogger().handlers]
-        if all(isinstance(handler, logging.NullHandler) for handler in handlers):
-            handler = logging.StreamHandler()
-            handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+        if not any(isinstance(handler, _ShowMessages) for handler in logger.handlers):
+            handler = _ShowMessages()
+            handler.setFormatter(logging.Formatter("scpi: %(message)s"))
             logger.addHandler(handler)
 
     @property

@@ -5,7 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scpi._screen._conditions import Condition, encode_conditions, member_doses, read_conditions, read_screen
+from scpi._screen._conditions import (
+    Condition,
+    describe_conditions,
+    encode_conditions,
+    member_doses,
+    read_conditions,
+    read_screen,
+)
 from scpi._screen._labels import Labelling
 
 SCREEN = Labelling.of("ctrl", "+")
@@ -114,3 +121,28 @@ def test_what_makes_no_screen():
         read_screen(screen(), perturbation_key="label", control="nobody")
     with pytest.raises(ValueError, match="There is no perturbed cell"):
         read_screen(screen(), perturbation_key="label", control="ctrl", cells=[1])
+
+
+@pytest.mark.parametrize(
+    ("labels", "doses", "sentence"),
+    [
+        (["ctrl", "A", "A", "B"], None, "1 control cells ('ctrl'), 2 single perturbations (3 cells), no combinations."),
+        (["ctrl", "A+B"], None, "1 control cells ('ctrl'), no single perturbations, 1 combinations (1 cells)."),
+        (
+            ["ctrl", "A", "A+B", "B+A", "A+ctrl", None, "unassigned"],
+            None,
+            "1 control cells ('ctrl'), 1 single perturbations (2 cells), 1 combinations (2 cells), "
+            "spelled otherwise: 'A+ctrl', 'B+A', 2 cells left out, without a label or unassigned.",
+        ),
+        (
+            ["ctrl", "A", "A", "A+B"],
+            ["0", "1", "2", "1+5"],
+            "1 control cells ('ctrl'), 1 single perturbations (2 cells), 1 combinations (1 cells), 3 doses.",
+        ),
+    ],
+)
+def test_what_was_understood_is_one_sentence(labels, doses, sentence):
+    labels = pd.Series(labels, dtype=object)
+    doses = None if doses is None else pd.Series(doses, dtype=object)
+    found = read_conditions(labels, SCREEN, doses, where=WHERE)
+    assert describe_conditions(*found, labels, SCREEN) == sentence

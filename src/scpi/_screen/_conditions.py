@@ -74,6 +74,27 @@ def read_conditions(
     return conditions, codes
 
 
+def describe_conditions(
+    conditions: Sequence[Condition], codes: NDArray[np.int64], labels: pd.Series, labelling: Labelling
+) -> str:
+    """What was understood of the labels of cells, in one sentence; arguments as of :func:`read_conditions`."""
+    n_members = np.array([len(condition.doses) for condition in conditions])
+    n_cells = np.bincount(codes[codes >= 0], minlength=len(conditions))
+    parts = [f"{n_cells[n_members == 0].sum():,} control cells ({quoted(labelling.controls)})"]
+    for which, what in ((n_members == 1, "single perturbations"), (n_members > 1, "combinations")):
+        names = {condition.label for condition, chosen in zip(conditions, which, strict=True) if chosen}
+        parts.append(f"{len(names):,} {what} ({n_cells[which].sum():,} cells)" if names else f"no {what}")
+    n_doses = len({dose for condition in conditions for dose in condition.doses})
+    if n_doses > 1:
+        parts.append(f"{n_doses} doses")
+    respelled = [label for label in text_labels(labels).categories if labelling.canonical(label) not in {"", label}]
+    if respelled:
+        parts.append(f"spelled otherwise: {quoted(respelled, n_max=3)}")
+    if (codes < 0).any():
+        parts.append(f"{(codes < 0).sum():,} cells left out, without a label or unassigned")
+    return f"{', '.join(parts)}."
+
+
 def _condition(label: str, dose: Any, labelling: Labelling, *, where: tuple[str, str | None]) -> Condition | None:
     """Condition of a label and a dose as they stand in the data; ``None`` where the label is not assigned."""
     canonical = labelling.canonical(label)

@@ -45,7 +45,7 @@ def phases(make_shifted, train):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scpi.model.SCButterfly, "_training_plan_cls", Watch)
         adata = make_shifted(conditions=[("A", 1.0), ("B", 1.0)], n_cells=15)
-        train(adata, kl_warmup=2, train={"max_epochs": 4, "pretrain_epochs": 3, "restore_best": False}, **SMALL)
+        train(adata, kl_warmup=2, pretrain_epochs=3, train={"max_epochs": 4, "restore_best": False}, **SMALL)
     pairs = zip(SEEN[:-1], SEEN[1:], strict=True)
     return [
         (phase, weight, {part_of(name) for name in before if not torch.equal(before[name], after[name])})
@@ -128,14 +128,15 @@ class TestTraining:
 
     def test_a_phase_ends_where_it_does_not_gain(self, make_shifted, train):
         # Without a step there is no gain after the first epoch
-        arguments = {"max_epochs": 9, "pretrain_epochs": 8, "lr": 1e-12, "early_stopping_patience": 2}
-        model = train(make_shifted(n_cells=15), noise=0.0, dropout=0.0, train=arguments, **SMALL)
+        arguments = {"max_epochs": 9, "lr": 1e-12, "early_stopping_patience": 2}
+        model = train(make_shifted(n_cells=15), noise=0.0, dropout=0.0, pretrain_epochs=8, train=arguments, **SMALL)
         stopped = {
             name: len(model.history[f"{name}reconstruction_validation"]) for name in ("control_", "treated_", "")
         }
         # The statistics of the normalisation settle for some epochs
         assert stopped["control_"] <= 8
-        other = train(make_shifted(n_cells=15), train=arguments | {"early_stopping": False}, **SMALL)
+        arguments["early_stopping"] = False
+        other = train(make_shifted(n_cells=15), pretrain_epochs=8, train=arguments, **SMALL)
         assert len(other.history["control_reconstruction_validation"]) == 8
         assert len(other.history["reconstruction_validation"]) == 9
 
@@ -154,7 +155,7 @@ class TestTraining:
         assert "reconstruction_validation" not in model.history
 
     def test_pretraining_may_be_left_out(self, make_shifted, train):
-        model = train(make_shifted(n_cells=15), train={"max_epochs": 2, "pretrain_epochs": 0}, **SMALL)
+        model = train(make_shifted(n_cells=15), pretrain_epochs=0, train={"max_epochs": 2}, **SMALL)
         assert "control_reconstruction_train" not in model.history
 
     def test_the_seed_decides(self, make_shifted, train):
@@ -174,7 +175,6 @@ class TestTraining:
         ("kwargs", "match"),
         [
             ({"max_epochs": 0}, "max_epochs"),
-            ({"pretrain_epochs": -1}, "pretrain_epochs"),
             ({"batch_size": 1}, "batch_size"),
         ],
     )
@@ -189,6 +189,8 @@ class TestTraining:
             scpi.model.SCButterfly(adata, preset="fast")
         with pytest.raises(ValueError, match="`pairing` must be one of"):
             scpi.model.SCButterfly(adata, pairing="nearest")
+        with pytest.raises(ValueError, match="`pretrain_epochs` must be at least 0"):
+            scpi.model.SCButterfly(adata, pretrain_epochs=-1)
         with pytest.raises(TypeError, match="has no"):
             scpi.model.SCButterfly(adata, hidden=3)
 

@@ -102,7 +102,7 @@ class TestTraining:
         assert found == pytest.approx(float((x - expected).square().mean()), rel=1e-5)
 
     def test_early_stopping_returns_to_the_best_epoch(self, build, train):
-        model = train(build(lr=0.3), 60, early_stopping=True, early_stopping_patience=3)
+        model = train(build(lr=0.3), 60, early_stopping=True, restore_best=True, early_stopping_patience=3)
         losses = model.history["reconstruction_validation"].iloc[:, 0].astype(float)
         assert len(losses) < 60
         module = model.module.eval()

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from scpi._docs import fill
 from scpi.attribution import DecoderTarget
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._sampling import single_cells
 from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
 from scpi.model.base.targets._change import ChangeTargetMixin
-from scpi.model.base.training._presets import at_least, choose_preset
-from scpi.model.base.training._training import NetworkTrainingMixin
+from scpi.model.base.training._presets import choose_preset
+from scpi.model.base.training._training import PresetTrainingMixin
 from scpi.model.latent_shift._analysis import ShiftAnalysisMixin
 from scpi.model.latent_shift._module import ShiftVAE
 from scpi.model.latent_shift._presets import RULES, ShiftPreset
@@ -28,9 +27,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from scpi.model.base.prediction._predict import Counterfactual
+    from scpi.model.base.training._training import Schedule
 
 
-class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
+class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
     """Base class of the public models that shift the latent units of a variational autoencoder."""
 
     _module_cls = ShiftVAE
@@ -61,70 +61,17 @@ class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, 
         )
         self.init_params_ = self._get_init_params(locals())
 
-    @fill
-    def train(
-        self,
-        max_epochs: int | None = None,
-        *,
-        lr: float | None = None,
-        batch_size: int | None = None,
-        accelerator: str = "auto",
-        devices: int | list[int] | str = "auto",
-        train_size: float = 0.9,
-        validation_size: float | None = None,
-        held_out: str | Sequence[str] = (),
-        restore_best: bool | None = None,
-        early_stopping: bool | None = None,
-        early_stopping_patience: int | None = None,
-        datasplitter_kwargs: dict[str, Any] | None = None,
-        plan_kwargs: dict[str, Any] | None = None,
-        seed: int | None = None,
-        **trainer_kwargs: Any,
-    ) -> None:
-        """Train the autoencoder, and take the latent means of its training cells.
-
-        Parameters
-        ----------
-        %(max_epochs)s
-        %(lr)s
-        %(train_batch_size)s
-        %(split_devices)s
-        %(restore_best)s
-            As in the preset if ``None``.
-        %(early_stopping)s
-            If ``None``, where there are validation cells.
-        %(early_stopping_patience)s
-            That of the preset if ``None``.
-        %(train_datasplitter_kwargs)s
-
-        Raises
-        ------
-        ValueError
-            If a held-out condition has no cells, or the fractions leave nothing to train on.
-        """
-        preset = self.preset_
-        max_epochs = at_least(preset.max_epochs if max_epochs is None else max_epochs, 1, "max_epochs")
-        batch_size = at_least(preset.batch_size if batch_size is None else batch_size, 2, "batch_size")
-        splitter = self._split(
-            partial(single_cells, batch_size=batch_size),
-            train_size=train_size,
-            validation_size=validation_size,
-            held_out=held_out,
-            seed=seed,
-            datasplitter_kwargs=datasplitter_kwargs,
-        )
-        self._fit(
-            max_epochs,
+    def _train_on(self, schedule: Schedule) -> None:
+        splitter = schedule.split(partial(single_cells, batch_size=schedule.batch_size))
+        schedule.fit(
+            schedule.epochs(splitter.n_batches),
             splitter,
-            plan_kwargs={"lr": preset.lr if lr is None else lr, "eps": preset.eps} | (plan_kwargs or {}),
+            plan_kwargs={"lr": schedule.lr, "eps": self.preset_.eps} | schedule.plan_kwargs,
             # Of the weighted objective: unweighted, the divergence would stop training while reconstruction still gains.
             monitor="elbo_validation",
-            restore_best=preset.restore_best if restore_best is None else restore_best,
-            early_stopping=early_stopping,
-            early_stopping_patience=preset.patience if early_stopping_patience is None else early_stopping_patience,
-            accelerator=accelerator,
-            devices=devices,
-            **trainer_kwargs,
+            restore_best=schedule.restore_best,
+            early_stopping=schedule.early_stopping,
+            early_stopping_patience=schedule.patience,
         )
         self._keep_profiles()
 

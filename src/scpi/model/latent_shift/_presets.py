@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from scpi.model.base.training._presets import Rules
+from scpi.model.base.training._presets import Rules, TrainingPreset
 
 Controls = Literal["paired", "all"]
 Regression = Literal["ridge", "ols", "none"]
@@ -13,7 +13,7 @@ DoseResponse = Literal["measured", "log"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShiftPreset:
+class ShiftPreset(TrainingPreset):
     """Network, training and arithmetic of a latent shift.
 
     Attributes
@@ -30,13 +30,11 @@ class ShiftPreset:
     residual
         Add the decoded change to the cell instead of taking the decoded cell, which lacks what the network does not
         reconstruct.
-    lr, eps
-        Learning rate of Adam, and what it adds to the root of the mean squared gradient: the larger, the shorter are
-        the steps where gradients are small.
-    batch_size, max_epochs
-        Maximum number of cells in a batch, and of epochs.
-    patience, restore_best
-        Epochs without a lower validation loss before training stops, and whether to return to that with the lowest.
+    eps
+        What Adam adds to the root of the mean squared gradient: the larger, the shorter are the steps where gradients
+        are small.
+    max_epochs
+        Maximum number of epochs.
     """
 
     n_hidden: int = 256
@@ -46,12 +44,9 @@ class ShiftPreset:
     kl_weight: float = 1.0
     linear_decoder: bool = False
     residual: bool = True
-    lr: float = 1e-3
     eps: float = 1e-8
-    batch_size: int = 128
     max_epochs: int = 30
-    patience: int = 25
-    restore_best: bool = False
+    early_stopping: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,8 +20,8 @@ from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
 from scpi.model.base.prediction._latent_shifts import measured_shifts
 from scpi.model.base.prediction._regression import chosen_ridge_weights
 from scpi.model.base.targets._change import ChangeTargetMixin
-from scpi.model.base.training._presets import at_least, choose_preset
-from scpi.model.base.training._training import NetworkTrainingMixin
+from scpi.model.base.training._presets import choose_preset
+from scpi.model.base.training._training import PresetTrainingMixin
 from scpi.model.multitask._coder import ConditionCoder
 from scpi.model.multitask._counts import changed_counts, log_normalised
 from scpi.model.multitask._matching import match_tasks, training_depth_per_size
@@ -40,12 +40,13 @@ if TYPE_CHECKING:
     from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.base.prediction._profiles import Profiles
+    from scpi.model.base.training._training import Schedule
     from scpi.model.multitask._plan import Phase
     from scpi.model.multitask._presets import Preset
 
 
 @fill
-class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
+class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
     """One autoencoder for all perturbations, doses and contexts, whose decoder depends on the condition.
 
     The decoder changes what a cell becomes by a scale and a shift of its hidden units, which depend on perturbation and
@@ -142,82 +143,33 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, NetworkTrainingMixin, Scr
         trained = None if self.trained_levels_ is None else np.asarray(self.trained_levels_)
         return ConditionCoder(self.preset_.coding, self._designs(), self.perturbations_, trained=trained)
 
-    @fill
-    def train(
-        self,
-        max_epochs: int | None = None,
-        *,
-        lr: float | None = None,
-        batch_size: int | None = None,
-        accelerator: str = "auto",
-        devices: int | list[int] | str = "auto",
-        train_size: float = 0.9,
-        validation_size: float | None = None,
-        held_out: str | Sequence[str] = (),
-        restore_best: bool = False,
-        early_stopping: bool = False,
-        early_stopping_patience: int = 25,
-        datasplitter_kwargs: dict[str, Any] | None = None,
-        seed: int | None = None,
-        **trainer_kwargs: Any,
-    ) -> None:
-        """Train the autoencoder, and take the means of its training cells, latent and expressed.
-
-        Parameters
-        ----------
-        max_epochs
-            Maximum number of epochs per target; that of the preset if ``None``. Those of an adversary change in
-            proportion.
-        %(lr)s
-        %(train_batch_size)s
-        %(split_devices)s
-        %(restore_best)s
-        %(early_stopping)s
-            Without effect on the epochs of an adversary.
-        %(early_stopping_patience)s
-        %(datasplitter_kwargs)s
-        %(train_seed)s
-        %(trainer_kwargs)s
-
-        Raises
-        ------
-        ValueError
-            If a held-out condition has no cells, the fractions leave nothing to train on, or optimal transport has no
-            context with control and treated cells.
-        """
+    def _train_on(self, schedule: Schedule) -> None:
         preset, has_adversary = self.preset_, self.preset_.adversary is not None
-        max_epochs = at_least(preset.max_epochs if max_epochs is None else max_epochs, 1, "max_epochs")
-        batch_size = at_least(preset.batch_size if batch_size is None else batch_size, 2, "batch_size")
-        phases: dict[Phase, int] = {"reconstruct": max_epochs}
-        if has_adversary:
-            factor = max_epochs / preset.max_epochs
-            phases["discriminate"] = round(factor * preset.discriminator_epochs)
-            phases["adversarial"] = max(1, round(factor * preset.adversary_epochs))
         for target in TARGETS[preset.target]:
             match = partial(self._match, target=target, each=preset.pair_each, counts=self._reads_counts)
-            splitter = self._split(
-                partial(matched_pairs, match=match, batch_size=batch_size),
-                train_size=train_size,
-                validation_size=validation_size,
-                held_out=held_out,
-                seed=seed,
-                datasplitter_kwargs=datasplitter_kwargs,
-            )
+            splitter = schedule.split(partial(matched_pairs, match=match, batch_size=schedule.batch_size))
+            phases = self._phases(schedule.epochs(splitter.n_batches))
             self._prepare(splitter)
-            self._fit(
+            schedule.fit(
                 sum(phases.values()),
                 splitter,
-                plan_kwargs={"phases": phases, "lr": preset.lr if lr is None else lr},
+                plan_kwargs={"phases": phases, "lr": schedule.lr} | schedule.plan_kwargs,
                 monitor="reconstruction_validation",
-                restore_best=restore_best and not has_adversary,
-                early_stopping=early_stopping and not has_adversary,
-                early_stopping_patience=early_stopping_patience,
-                accelerator=accelerator,
-                devices=devices,
-                **trainer_kwargs,
+                restore_best=schedule.restore_best and not has_adversary,
+                early_stopping=schedule.early_stopping and not has_adversary,
+                early_stopping_patience=schedule.patience,
             )
         self._keep_profiles()
         self._keep_expression()
+
+    def _phases(self, max_epochs: int) -> dict[Phase, int]:
+        """Epochs of each phase for one target: those of an adversary change in proportion."""
+        phases: dict[Phase, int] = {"reconstruct": max_epochs}
+        if self.preset_.adversary is not None:
+            factor = max_epochs / self.preset_.max_epochs
+            phases["discriminate"] = round(factor * self.preset_.discriminator_epochs)
+            phases["adversarial"] = max(1, round(factor * self.preset_.adversary_epochs))
+        return phases
 
     def _prepare(self, splitter: CellSplitter) -> None:
         """Codes of the conditions that are trained on, and, in a network that never was, the output of a mean cell."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
-from scpi.model.base.training._presets import Rules
+from scpi.model.base.training._presets import Rules, TrainingPreset
 from scpi.model.multitask._coder import Coding
 from scpi.model.multitask._layers import Conditioning, Norm, Start
 
@@ -27,7 +27,7 @@ TARGETS: Mapping[Target, tuple[Literal["self", "ot"], ...]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preset:
+class Preset(TrainingPreset):
     """Architecture, objective, schedule and prediction.
 
     Attributes
@@ -76,10 +76,10 @@ class Preset:
     fold_changes
         Fraction of the change that is not the network's, but what the fold changes of the training contexts, weighted
         by a ridge regression on their controls, do to the mean of the controls. It needs ``residual``.
-    lr, warmup_steps, weight_decay
-        Learning rate of Adam, steps in which it rises, and weight decay.
-    batch_size, max_epochs
-        Maximum number of cells in a batch, and of epochs per target.
+    warmup_steps, weight_decay
+        Steps in which the learning rate of Adam rises, and weight decay.
+    max_epochs
+        Maximum number of epochs per target. Those of an adversary, which know no best epoch, change in proportion.
     """
 
     n_hidden: tuple[int, ...] = (256,)
@@ -106,10 +106,8 @@ class Preset:
     shift: Literal["ridge", "none"] = "ridge"
     residual: bool = True
     fold_changes: float = 0.5
-    lr: float = 1e-3
     warmup_steps: int = 0
     weight_decay: float = 0.0
-    batch_size: int = 128
     max_epochs: int = 30
 
 
@@ -163,6 +161,7 @@ RULES = Rules(
         "n_latent": 1,
         "n_embedding": 1,
         "beta": 0,
+        "patience": 1,
         "batch_size": 2,
         "max_epochs": 1,
         "warmup_steps": 0,

@@ -23,7 +23,7 @@ from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.targets._latent import unit_names
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import seeded
-from scpi.model.base.training._training import NetworkTrainingMixin
+from scpi.model.base.training._training import PresetTrainingMixin
 from scpi.model.scbutterfly._matching import matching
 from scpi.model.scbutterfly._module import SIDES, SCButterflyModule
 from scpi.model.scbutterfly._plan import SCButterflyPlan
@@ -38,13 +38,14 @@ if TYPE_CHECKING:
 
     from scpi.model.base.loading._transport import CellPairs
     from scpi.model.base.prediction._predict import Counterfactual
+    from scpi.model.base.training._training import Schedule
 
 # Predicted expression below this is 0, as published
 _LEAST = 1e-4
 
 
 @fill
-class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
+class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
     """scButterfly: autoencoders of control and of treated cells, and a translator between them.
 
     Each domain, control and treated, has an encoder and a decoder. A translator takes the embeddings of both domains to
@@ -58,6 +59,9 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     embedding of treated cells of each condition and puts it back; with one there are none. The latent representation of
     a cell is the mean of its posterior in the space that both domains share; treated cells of a condition that was not
     trained on are encoded as if the condition had neither scale nor shift.
+
+    ``history`` has the mean losses of each epoch: ``control_reconstruction_train`` and the like of the first phase,
+    ``treated_reconstruction_train`` of the second, ``reconstruction_train`` of the joint one.
 
     Parameters
     ----------
@@ -122,93 +126,24 @@ class SCButterfly(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
         )
         self.init_params_ = self._get_init_params(locals())
 
-    @fill
-    def train(
-        self,
-        max_epochs: int | None = None,
-        *,
-        pretrain_epochs: int | None = None,
-        lr: float | None = None,
-        batch_size: int | None = None,
-        accelerator: str = "auto",
-        devices: int | list[int] | str = "auto",
-        train_size: float = 0.8,
-        validation_size: float | None = None,
-        held_out: str | Sequence[str] = (),
-        restore_best: bool = True,
-        early_stopping: bool = True,
-        early_stopping_patience: int | None = None,
-        datasplitter_kwargs: dict[str, Any] | None = None,
-        plan_kwargs: dict[str, Any] | None = None,
-        seed: int | None = None,
-        **trainer_kwargs: Any,
-    ) -> None:
-        """Match the cells, and train the domains one after the other, then together.
-
-        ``history`` has the mean losses of each epoch: ``control_reconstruction_train`` and the like of the first phase,
-        ``treated_reconstruction_train`` of the second, ``reconstruction_train`` of the joint one.
-
-        Parameters
-        ----------
-        max_epochs
-            Maximum number of epochs of the joint phase; that of the preset if ``None``.
-        pretrain_epochs
-            Maximum number of epochs of the phase of each domain; half of ``max_epochs`` if ``None``, as published. With
-            0 there is no such phase.
-        %(lr)s
-        %(train_batch_size)s
-        %(split_devices)s
-        restore_best
-            Whether to end each phase with the weights of the epoch with the lowest squared error of the validation
-            pairs.
-        early_stopping
-            Whether to end a phase when that error has not fallen for ``early_stopping_patience`` epochs. Without
-            validation pairs, all epochs are run.
-        early_stopping_patience
-            That of the preset if ``None``.
-        %(train_datasplitter_kwargs)s
-
-        Raises
-        ------
-        ValueError
-            If no context has control and treated cells to train on, a held-out condition has no cells, or there is less
-            than one epoch.
-        """
+    def _train_on(self, schedule: Schedule) -> None:
         preset = self.preset_
-        max_epochs = at_least(preset.max_epochs if max_epochs is None else max_epochs, 1, "max_epochs")
-        n_own = (
-            math.ceil(max_epochs / 2) if pretrain_epochs is None else at_least(pretrain_epochs, 0, "pretrain_epochs")
-        )
-        batch_size = at_least(preset.batch_size if batch_size is None else batch_size, 2, "batch_size")
-        splitter = self._split(
-            matching(preset, batch_size),
-            train_size=train_size,
-            validation_size=validation_size,
-            held_out=held_out,
-            seed=seed,
-            datasplitter_kwargs=datasplitter_kwargs,
-        )
+        splitter = schedule.split(matching(preset, schedule.batch_size))
         assert isinstance(splitter.train_sampler, PairSampler)
         pairs = splitter.train_sampler.pairs
         if preset.data_init and not self.is_trained_:
             self._start(pairs)
-        patience = preset.patience if early_stopping_patience is None else early_stopping_patience
+        n_epochs = schedule.epochs(splitter.n_batches)
+        n_own = math.ceil(n_epochs / 2) if preset.pretrain_epochs is None else preset.pretrain_epochs
         plan = {
-            "n_epochs": max_epochs,
+            "n_epochs": n_epochs,
             "n_own_epochs": n_own,
-            "lr": lr,
-            "patience": patience if early_stopping else None,
-            "restore_best": restore_best,
+            "lr": schedule.lr,
+            "patience": None if schedule.early_stopping is False else schedule.patience,
+            "restore_best": schedule.restore_best,
         }
         # The plan watches each phase by itself
-        self._fit(
-            max_epochs + 2 * n_own,
-            splitter,
-            plan_kwargs=plan | (plan_kwargs or {}),
-            accelerator=accelerator,
-            devices=devices,
-            **trainer_kwargs,
-        )
+        schedule.fit(n_epochs + 2 * n_own, splitter, plan_kwargs=plan | schedule.plan_kwargs)
         self.module.trained.copy_(torch.from_numpy(splitter.occurs(pairs.target)))
 
     def _start(self, pairs: CellPairs) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scpi.model.base.training._presets import Rules
+from scpi.model.base.training._presets import Rules, TrainingPreset
 
 if TYPE_CHECKING:
     from scpi.model.base.loading._transport import Pairing, PlanMethod
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preset:
+class Preset(TrainingPreset):
     """Architecture, objective and schedule; the defaults are those published.
 
     Attributes
@@ -43,13 +43,13 @@ class Preset:
     transport, n_components, max_cells
         Optimal transport between the domains of a context: method, principal components, and cells in each domain above
         which a context is divided.
-    lr, discriminator_lr
-        Learning rates of Adam for the networks and of stochastic gradient descent for the discriminators.
-    batch_size
-        Maximum number of pairs in a batch.
-    max_epochs, patience
-        Epochs of the joint phase; the two phases before it take half as many each. A phase ends after ``patience``
-        epochs without a gain.
+    discriminator_lr
+        Learning rate of stochastic gradient descent for the discriminators, beside that of Adam for the networks.
+    max_epochs, pretrain_epochs
+        Maximum number of epochs of the joint phase, and of the phase of each domain before it: half as many if
+        ``None``, as published; no such phase with 0.
+    restore_best, early_stopping
+        Of each phase for itself, by the squared error of the validation pairs.
     """
 
     control_hidden: tuple[int, ...] = (256,)
@@ -69,10 +69,13 @@ class Preset:
     transport: PlanMethod = "exact"
     n_components: int = 50
     max_cells: int = 5000
-    lr: float = 1e-3
     discriminator_lr: float = 5e-3
     batch_size: int = 64
+    train_size: float = 0.8
     max_epochs: int = 200
+    pretrain_epochs: int | None = None
+    restore_best: bool = True
+    early_stopping: bool | None = None
     patience: int = 50
 
 
@@ -95,6 +98,7 @@ RULES = Rules(
         "max_cells": 1,
         "batch_size": 2,
         "max_epochs": 1,
+        "pretrain_epochs": 0,
         "patience": 1,
     },
     positive=("lr", "discriminator_lr"),

@@ -13,15 +13,15 @@ from scpi._docs import fill
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.targets._change import ChangeTargetMixin
-from scpi.model.base.training._presets import at_least, choose_preset
-from scpi.model.base.training._training import NetworkTrainingMixin
+from scpi.model.base.training._presets import choose_preset
+from scpi.model.base.training._training import PresetTrainingMixin
 from scpi.model.scpregan._module import SCPREGANModule
 from scpi.model.scpregan._plan import SCPREGANPlan
 from scpi.model.scpregan._presets import PRESETS, RULES
 from scpi.model.scpregan._sampling import both_domains
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from anndata import AnnData
     from mudata import MuData
@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
     from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.base.prediction._predict import Counterfactual
+    from scpi.model.base.training._training import Schedule
 
 
 @fill
-class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
+class SCPREGAN(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
     """Adversarial transfer of cells between the control and the treated cells of a screen.
 
     A shared encoder finds latent units of cells, a generator for each domain (control and treated) turns them into
@@ -42,6 +43,10 @@ class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     (2022), "scPreGAN, a deep generative model for predicting the response of single-cell expression to perturbation",
     which has one condition; with several, the networks of the treated domain tell the perturbations apart by their
     doses.
+
+    An epoch of training uses every cell of the larger domain about once, twice ``batch_size`` in a step, and there are as
+    many epochs as the steps of the preset (``n_steps``) take. The validation loss, that of the reconstruction, does not
+    measure the transfer: training neither stops early by it nor returns to its best epoch unless asked.
 
     Parameters
     ----------
@@ -78,6 +83,7 @@ class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
     _module_cls = SCPREGANModule
     _training_plan_cls = SCPREGANPlan
     _reads_logs = True
+    _least_batch = 1
 
     module: SCPREGANModule
 
@@ -122,72 +128,21 @@ class SCPREGAN(ChangeTargetMixin, NetworkTrainingMixin, ScreenModel):
             )
             raise ValueError(msg)
 
-    @fill
-    def train(
-        self,
-        max_epochs: int | None = None,
-        *,
-        lr: float | None = None,
-        batch_size: int | None = None,
-        accelerator: str = "auto",
-        devices: int | list[int] | str = "auto",
-        train_size: float = 0.9,
-        validation_size: float | None = None,
-        held_out: str | Sequence[str] = (),
-        early_stopping: bool = False,
-        early_stopping_patience: int = 45,
-        datasplitter_kwargs: dict[str, Any] | None = None,
-        plan_kwargs: dict[str, Any] | None = None,
-        seed: int | None = None,
-        **trainer_kwargs: Any,
-    ) -> None:
-        """Train the model.
+    def _epochs(self, n_batches: int) -> int:
+        return math.ceil(self.preset_.n_steps / n_batches)
 
-        Parameters
-        ----------
-        max_epochs
-            Number of epochs. If ``None``, as many as the steps of the preset (``n_steps``) take. An epoch uses every
-            cell of the larger domain about once, twice ``batch_size`` in a step.
-        lr
-            Learning rate of the generators, with which those of the encoder and of the discriminators change in
-            proportion; those of the preset if ``None``.
-        batch_size
-            Number of cells of each domain in each half of a step; that of the preset if ``None``.
-        %(split_devices)s
-        %(early_stopping)s
-            Training then returns to the best epoch. The metric, the reconstruction of validation cells, does not
-            measure the transfer; early stopping is therefore off by default.
-        %(early_stopping_patience)s
-        %(train_datasplitter_kwargs)s
-
-        Raises
-        ------
-        ValueError
-            If a held-out condition has no cells, the fractions leave nothing to train on, or all doses are 0.
-        """
-        batch_size = self.preset_.batch_size if batch_size is None else at_least(batch_size, 1, "batch_size")
-        splitter = self._split(
-            partial(both_domains, batch_size=batch_size),
-            train_size=train_size,
-            validation_size=validation_size,
-            held_out=held_out,
-            seed=seed,
-            datasplitter_kwargs=datasplitter_kwargs,
-        )
+    def _train_on(self, schedule: Schedule) -> None:
+        splitter = schedule.split(partial(both_domains, batch_size=schedule.batch_size))
         self._take_doses(splitter)
-        n_steps = splitter.n_batches
-        n_epochs = math.ceil(self.preset_.n_steps / n_steps) if max_epochs is None else max_epochs
-        self._fit(
+        n_epochs = schedule.epochs(splitter.n_batches)
+        schedule.fit(
             n_epochs,
             splitter,
-            plan_kwargs={"n_steps": n_epochs * n_steps, "lr": lr} | (plan_kwargs or {}),
+            plan_kwargs={"n_steps": n_epochs * splitter.n_batches, "lr": schedule.lr} | schedule.plan_kwargs,
             monitor="reconstruction_validation",
-            restore_best=early_stopping,
-            early_stopping=early_stopping,
-            early_stopping_patience=early_stopping_patience,
-            accelerator=accelerator,
-            devices=devices,
-            **trainer_kwargs,
+            restore_best=schedule.restore_best,
+            early_stopping=schedule.early_stopping,
+            early_stopping_patience=schedule.patience,
         )
 
     def _take_doses(self, splitter: CellSplitter) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from scpi.model.base.training._presets import Rules
+from scpi.model.base.training._presets import Rules, TrainingPreset
 
 Output = Literal["layer_norm", "relu", "softplus"]
 Decay = Literal["step", "cosine"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preset:
+class Preset(TrainingPreset):
     """Architecture, objective and schedule of an SCPREGAN.
 
     Attributes
@@ -33,8 +33,8 @@ class Preset:
         Steps of training.
     batch_size
         Cells of each domain in each half of a step.
-    lr, encoder_lr, discriminator_lr
-        Learning rates of Adam; ``lr`` is that of the generators.
+    encoder_lr, discriminator_lr
+        Learning rates of Adam, where ``lr`` is that of the generators.
     decay
         Learning rates fall by a tenth every 10,000 steps (``"step"``, as published), or to 1 % along a half cosine.
     """
@@ -48,7 +48,7 @@ class Preset:
     cycle_weight: float = 0.0
     n_steps: int = 20_000
     batch_size: int = 64
-    lr: float = 1e-3
+    patience: int = 45
     encoder_lr: float = 1e-4
     discriminator_lr: float = 1e-3
     decay: Decay = "step"
@@ -64,6 +64,7 @@ RULES = Rules(
         "encoding_weight": 0,
         "cycle_weight": 0,
         "n_steps": 1,
+        "patience": 1,
         "batch_size": 1,
     },
     positive=("lr", "encoder_lr", "discriminator_lr"),

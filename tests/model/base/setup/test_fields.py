@@ -29,6 +29,15 @@ def test_codes_stand_for_sorted_conditions():
     assert field().get_summary_stats(state) == {"n_perturbations": 2, "n_conditions": 4}
 
 
+def test_what_was_understood_is_said_once(caplog):
+    with caplog.at_level("INFO", logger="scpi"):
+        state = field().register_field(data(["B", "control", "A+B"]))
+        field().transfer_field(state, data(["A"]))
+    assert caplog.messages == [
+        "'perturbation': 1 control cells ('control'), 1 single perturbations (1 cells), 1 combinations (1 cells)."
+    ]
+
+
 def test_a_label_at_two_doses_is_two_conditions():
     adata = data(["A", "A", "control", "A"], dose=["0.5", "2", None, "0.5"])
     state = field(dose_key="dose").register_field(adata)

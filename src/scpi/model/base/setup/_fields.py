@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from scvi.data.fields import BaseAnnDataField, CategoricalObsField, NumericalObs
 
 from scpi._gene_sets import read_gene_sets
 from scpi._keys import Key
-from scpi._screen._conditions import encode_conditions, read_conditions
+from scpi._screen._conditions import describe_conditions, encode_conditions, read_conditions
 from scpi._screen._labels import Labelling, quoted
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from scpi._screen._conditions import Condition
     from scpi._screen._labels import Control
+
+
+logger = logging.getLogger(__name__)
 
 
 class _StoredField(BaseAnnDataField):
@@ -95,7 +99,10 @@ class PerturbationField(_StoredField):
                 f"It holds {quoted(there)}."
             )
             raise ValueError(msg)
-        return self._write(adata, conditions, codes, vocabulary)
+        registered = self._write(adata, conditions, codes, vocabulary)
+        understood = describe_conditions(conditions, codes, adata.obs[self.label_key], self.labelling)
+        logger.info("%r: %s", self.label_key, understood)
+        return registered
 
     def transfer_field(self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any) -> dict[str, Any]:
         """Write the codes of other cells over the vocabulary of ``state_registry``."""

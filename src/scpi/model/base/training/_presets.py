@@ -44,6 +44,33 @@ class Rules:
                 raise ValueError(msg)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingPreset:
+    """Training of a network.
+
+    Attributes
+    ----------
+    lr
+        Learning rate.
+    batch_size
+        Maximum number of cells, or of pairs, in a batch.
+    train_size
+        Fraction of the cells of each condition to train on.
+    restore_best
+        Whether to return to the epoch with the lowest validation loss.
+    early_stopping, patience
+        Whether to stop when that loss has not fallen for ``patience`` epochs; if ``None``, where there are validation
+        cells.
+    """
+
+    lr: float = 1e-3
+    batch_size: int = 128
+    train_size: float = 0.9
+    restore_best: bool = False
+    early_stopping: bool | None = False
+    patience: int = 25
+
+
 def choose_preset(presets: Mapping[str, P], name: str, changes: Mapping[str, Any], rules: Rules) -> P:
     """One of the presets of a model, which are dataclasses, with changes that follow the rules.
 

@@ -1,21 +1,25 @@
-"""The training loop of networks."""
+"""The training loop of networks, and training with the settings of a preset."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from scvi.train import TrainRunner
 
+from scpi._docs import fill
 from scpi.model.base.loading._sampling import single_cells
 from scpi.model.base.loading._splitter import CellSplitter
 from scpi.model.base.saving._pickled import check_callbacks
 from scpi.model.base.training._best import BestWeights
 from scpi.model.base.training._fused import FusedTrainingPlan
+from scpi.model.base.training._presets import at_least
 from scpi.model.base.training._seed import seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import lightning.pytorch as pl
 
@@ -132,3 +136,104 @@ class NetworkTrainingMixin(Host):
                 "The training diverged: weights of the network are not finite. Look for extreme values, or lower `lr`."
             )
             raise FloatingPointError(msg)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """Settings of one training: those that the user gave, else those of the preset.
+
+    ``split`` divides the cells and makes batches by a sampling, ``fit`` trains on what it returns, and ``epochs`` is the
+    number of epochs of so many batches each.
+    """
+
+    lr: float
+    batch_size: int
+    restore_best: bool
+    early_stopping: bool | None
+    patience: int
+    plan_kwargs: dict[str, Any]
+    epochs: Callable[[int], int]
+    split: Callable[[Sampling], CellSplitter]
+    fit: Callable[..., None]
+
+
+class PresetTrainingMixin(NetworkTrainingMixin):
+    """Training of models whose preset is a :class:`~scpi.model.base.training._presets.TrainingPreset`; ``_train_on(schedule)`` is for them to write."""
+
+    preset_: Any
+    _least_batch = 2
+
+    def _train_on(self, schedule: Schedule) -> None:
+        raise NotImplementedError
+
+    def _epochs(self, n_batches: int) -> int:
+        """Number of epochs of the preset."""
+        return int(self.preset_.max_epochs)
+
+    @fill
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        lr: float | None = None,
+        batch_size: int | None = None,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        train_size: float | None = None,
+        validation_size: float | None = None,
+        held_out: str | Sequence[str] = (),
+        restore_best: bool | None = None,
+        early_stopping: bool | None = None,
+        early_stopping_patience: int | None = None,
+        datasplitter_kwargs: dict[str, Any] | None = None,
+        plan_kwargs: dict[str, Any] | None = None,
+        seed: int | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Train the model. What is ``None`` is as in the preset (``preset_``), whose settings the class describes.
+
+        Parameters
+        ----------
+        max_epochs
+            Maximum number of epochs.
+        lr
+            Learning rate. Networks with a learning rate of their own change theirs in proportion.
+        batch_size
+            Maximum number of cells, or of pairs, in a batch.
+        %(split_devices)s
+        %(restore_best)s
+        %(early_stopping)s
+        %(early_stopping_patience)s
+        %(train_datasplitter_kwargs)s
+
+        Raises
+        ------
+        ValueError
+            If a held-out condition has no cells, the fractions leave nothing to train on, a model that matches control
+            with treated cells finds no context with both, or there is less than one epoch.
+        """
+        preset = self.preset_
+        if max_epochs is not None:
+            at_least(max_epochs, 1, "max_epochs")
+        split = partial(
+            self._split,
+            train_size=preset.train_size if train_size is None else train_size,
+            validation_size=validation_size,
+            held_out=held_out,
+            seed=seed,
+            datasplitter_kwargs=datasplitter_kwargs,
+        )
+        schedule = Schedule(
+            lr=preset.lr if lr is None else lr,
+            batch_size=preset.batch_size
+            if batch_size is None
+            else at_least(batch_size, self._least_batch, "batch_size"),
+            restore_best=preset.restore_best if restore_best is None else restore_best,
+            early_stopping=preset.early_stopping if early_stopping is None else early_stopping,
+            patience=preset.patience if early_stopping_patience is None else early_stopping_patience,
+            plan_kwargs=plan_kwargs or {},
+            epochs=lambda n_batches: self._epochs(n_batches) if max_epochs is None else max_epochs,
+            split=split,
+            fit=partial(self._fit, accelerator=accelerator, devices=devices, **trainer_kwargs),
+        )
+        self._train_on(schedule)
