@@ -206,6 +206,8 @@ class TestContract:
     def test_a_model_loaded_without_data_predicts_from_other_cells(self, model, make_data, predicted, tmp_path):
         model.save(tmp_path / "model")
         loaded = type(model).load(tmp_path / "model", adata=False, accelerator="cpu")
+        with pytest.raises(ValueError, match="no data to train on"):
+            loaded.train(1)
         fresh = make_data()
         del fresh.varm["gene_sets"], fresh.uns["gene_sets"]
         again = loaded.predict(fresh, perturbation=["A", "A+B"], n_cells=12)

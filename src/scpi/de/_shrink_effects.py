@@ -141,12 +141,13 @@ def _climb_weights(
     density: NDArray[np.float64], log_weight: NDArray[np.float64], weights: NDArray[np.float64], max_iter: int
 ) -> NDArray[np.float64]:
     """Weights of the components, from densities of columns x points x groups x components."""
+    shape, flat = density.shape[:-1], np.ascontiguousarray(density).reshape(-1, len(weights))
     for _ in range(max_iter):
-        mixed = density @ weights + _TINY
+        mixed = (flat @ weights).reshape(shape) + _TINY
         log_point = np.log(mixed).sum(axis=2) + log_weight
         point = np.exp(log_point - log_point.max(axis=1, keepdims=True))
         point /= point.sum(axis=1, keepdims=True)
-        counted = weights * np.tensordot(point[:, :, None] / mixed, density, axes=3)
+        counted = weights * ((point[:, :, None] / mixed).ravel() @ flat)
         # One observation for the spike: a data set without any effect keeps the weights of large ones at zero
         counted[0] += 1.0
         new = counted / counted.sum()

@@ -116,6 +116,8 @@ class TestContract:
         empty = cls.load(tmp_path / "m", adata=False)
         with pytest.raises(ValueError, match="loaded without data"):
             empty.predict()
+        with pytest.raises(ValueError, match="no data to train on"):
+            empty.train(1)
         np.testing.assert_array_equal(empty.get_latent_representation(before.copy()), z)
 
     @pytest.mark.parametrize("convert", [sparse.csc_matrix, sparse.csr_array, lambda x: x.toarray()])

@@ -75,6 +75,8 @@ def test_a_saved_model_is_the_same(model, adata, z, tmp_path):
     np.testing.assert_array_equal(loaded.get_latent_representation(), z)
     assert loaded.units_ == model.units_ == [f"unit_{i}" for i in range(6)]
     bare = scpi.model.GeneProgramAE.load(str(tmp_path / "model"), adata=False, accelerator="cpu")
+    with pytest.raises(ValueError, match="no data to train on"):
+        bare.train(1)
     np.testing.assert_array_equal(bare.get_latent_representation(adata.copy()), z)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,16 +119,9 @@ class Baseline(ScreenModel):
         predicted = self._expression(asked.adata, asked.cells)
         if not asked.design.any():
             return predicted
-        codes = self._context_codes(asked.adata)[asked.cells]
+        codes, known = self._context_codes(asked.adata)[asked.cells], self.module.profiles().control
         for code in np.unique(codes):
-            change = self._change(asked.design, self._control_profile(asked.adata, int(code)))
+            control = self._control_mean(asked.adata, known, int(code), partial(self._expression, asked.adata))
+            change = self._change(asked.design, control)
             predicted[codes == code] += change.astype(np.float32)
         return predicted
-
-    def _control_profile(self, adata: AnnData | MuData, code: int) -> NDArray[np.float64]:
-        """Mean of the controls of a context: of those trained on, or of ``adata`` where there were none."""
-        known = self.module.profiles().control
-        if code < len(known) and not np.isnan(known[code]).any():
-            return np.asarray(known[code])
-        of_context = np.flatnonzero((self._context_codes(adata) == code) & (self._labels(adata) == self.control_))
-        return np.asarray(self._expression(adata, of_context).mean(0), dtype=np.float64)

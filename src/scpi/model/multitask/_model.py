@@ -245,7 +245,9 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
             shift_ = torch.from_numpy(shift.astype(np.float32)).to(self.module.device)
             control, ratio = np.zeros(n_genes), np.zeros(n_genes)
             if self.preset_.fold_changes > 0:
-                control = self._control_of(asked.adata, expressed, int(context), partial(self._logs, asked.adata))
+                control = self._control_mean(
+                    asked.adata, expressed.control, int(context), partial(self._logs, asked.adata)
+                )
                 ratio = self._composed(doses, partial(self._measured_ratio, expressed, control=control), control)
             start = 0
             for tensors in self._batches(asked.adata, asked.cells[own]):

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
+from scpi.model.base.setup._conditions import ConditionsMixin
 
 NAN = np.nan
 # Two units; contexts 0 and 1 have controls that were trained on, context 2 has them in the data only
@@ -21,6 +22,7 @@ class Toy(LatentShiftMixin):
 
     has_contexts, perturbations_, control_ = True, ["A", "B", "C"], "control"
     adata = SimpleNamespace(n_obs=6)
+    _control_mean = ConditionsMixin._control_mean
 
     def __init__(self):
         self.restrict_to = None

@@ -60,13 +60,13 @@ class CellSplitter(pl.LightningDataModule):
     Raises
     ------
     ValueError
-        If a held-out condition has no cells or is the control, positions are not disjoint, or the training cells of a
+        If there is no data, a held-out condition has no cells or is the control, positions are not disjoint, or the training cells of a
         screen lack controls or perturbed cells.
     """
 
     def __init__(
         self,
-        adata_manager: AnnDataManager,
+        adata_manager: AnnDataManager | None,
         sampling: Sampling | None = None,
         *,
         transform: InputTransform | None = None,
@@ -79,6 +79,9 @@ class CellSplitter(pl.LightningDataModule):
         **loader_kwargs: Any,
     ) -> None:
         super().__init__()
+        if adata_manager is None:
+            msg = "The model has no data to train on: build it with cells, or load it with `adata`."
+            raise ValueError(msg)
         # Under these names scvi-tools logs them to MLflow.
         self.data_loader_kwargs, self.train_size, self.validation_size = loader_kwargs, train_size, validation_size
         self.seed = resolve_seed(seed)

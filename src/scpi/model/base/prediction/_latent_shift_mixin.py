@@ -154,25 +154,9 @@ class LatentShiftMixin(Host):
 
     def _latent_control(self, adata: AnnData | MuData, profiles: Profiles, code: int) -> NDArray[np.float64]:
         """Latent mean of the controls of a context."""
-        return self._control_of(
-            adata, profiles, code, lambda cells: self.get_latent_representation(adata, indices=cells)
+        return self._control_mean(
+            adata, profiles.control, code, lambda cells: self.get_latent_representation(adata, indices=cells)
         )
-
-    def _control_of(
-        self,
-        adata: AnnData | MuData,
-        profiles: Profiles,
-        code: int,
-        values: Callable[[NDArray[np.int64]], Any],
-    ) -> NDArray[np.float64]:
-        """Mean of the controls of a context: of those trained on, or of the values of ``adata`` where there were none."""
-        if code < len(profiles.control) and not np.isnan(profiles.control[code]).any():
-            return np.asarray(profiles.control[code])
-        of_context = np.flatnonzero((self._context_codes(adata) == code) & (self._labels(adata) == self.control_))
-        if not len(of_context):
-            msg = f"Context {self._contexts(adata)[code]!r} has no control cell, neither in training nor in the data."
-            raise ValueError(msg)
-        return np.asarray(values(of_context).mean(0, dtype=np.float64)).ravel()
 
     def _latent_controls(self, adata: AnnData | MuData, indices: NDArray[np.int64]) -> NDArray[np.float64]:
         """Latent mean of the controls of the context of each of some cells, (n_cells, n_latent)."""

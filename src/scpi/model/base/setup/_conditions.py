@@ -14,7 +14,7 @@ from scpi._warn import warn_user
 from scpi.model.base._constants import KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from anndata import AnnData
     from mudata import MuData
@@ -197,3 +197,19 @@ class ConditionsMixin(Host):
     def _in_context(self, adata: AnnData | MuData, cells: NDArray[np.int64], context: str) -> NDArray[np.bool_]:
         """Whether each of some cells is of a context."""
         return np.asarray(self._contexts(adata)[self._context_codes(adata)[cells]].astype(str) == str(context))
+
+    def _control_mean(
+        self,
+        adata: AnnData | MuData,
+        known: NDArray[np.float64],
+        code: int,
+        values: Callable[[NDArray[np.int64]], Any],
+    ) -> NDArray[np.float64]:
+        """Mean of the controls of a context: the ``known`` one of training, or that of values of cells of ``adata``."""
+        if code < len(known) and not np.isnan(known[code]).any():
+            return np.asarray(known[code])
+        of_context = np.flatnonzero((self._context_codes(adata) == code) & (self._labels(adata) == self.control_))
+        if not len(of_context):
+            msg = f"Context {self._contexts(adata)[code]!r} has no control cell, neither in training nor in the data."
+            raise ValueError(msg)
+        return np.asarray(values(of_context).mean(0, dtype=np.float64)).ravel()
