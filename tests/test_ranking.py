@@ -89,7 +89,7 @@ def test_names_with_a_colon_come_back_from_h5ad(adata, tmp_path):
     assert_same(read_ranking(through_a_file(adata, "h5ad", tmp_path), "key"), ranking)
 
 
-@pytest.mark.parametrize("width", [5, 7, 8, 40, 120])
+@pytest.mark.parametrize("width", [7, *(pytest.param(width, marks=pytest.mark.slow) for width in (5, 8, 40, 120))])
 def test_as_many_fields_as_a_file_can_hold(width, tmp_path):
     """The largest table that is said to fit can be written, and one a little larger cannot."""
 
@@ -147,7 +147,7 @@ def test_scanpy_lists_it(adata):
     assert 0 < len(strong) < 28
 
 
-@pytest.mark.parametrize("kind", ["memory", "h5ad", "zarr"])
+@pytest.mark.parametrize("kind", ["memory", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("h5ad", "zarr"))])
 def test_scanpy_draws_and_filters_it(adata, kind, tmp_path):
     write_ranking(adata, "rank_genes_groups", make())
     if kind != "memory":

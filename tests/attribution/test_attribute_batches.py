@@ -6,7 +6,7 @@ import pytest
 from scpi.attribution import attribute_batches, attribute_cells
 
 
-@pytest.mark.parametrize("batch_size", [None, 1, 7])
+@pytest.mark.parametrize("batch_size", [None, pytest.param(1, marks=pytest.mark.slow), 7])
 @pytest.mark.parametrize("settings", [{}, {"method": "integrated_gradients", "n_steps": 4, "baseline": "mean"}])
 def test_batches_hold_each_cell_once_with_its_attributions(target, counts, codes, settings, batch_size):
     kept = np.full((2, *counts.shape), np.nan)

@@ -410,9 +410,9 @@ def test_a_sample_without_counts(adata):
         run(adata)
 
 
-def test_ten_thousand_groups():
+@pytest.mark.parametrize("n", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_thousands_of_groups(n):
     rng = np.random.default_rng(0)
-    n = 10_000
     labels = np.r_[["ctrl"] * 20, [f"p{i}" for i in range(n)]]
     counts = rng.poisson(rng.gamma(20.0, 5.0, (n + 20, 12)))
     counts[25, 3] *= 50

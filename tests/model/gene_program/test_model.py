@@ -163,7 +163,13 @@ def test_every_likelihood_learns(programs, train, likelihood):
 
 
 @pytest.mark.parametrize(
-    ("kind", "max_epochs"), [("weights", 40), ("activations", 10), ("decoder", 10), ("total_correlation", 10)]
+    ("kind", "max_epochs"),
+    [
+        pytest.param("weights", 40, marks=pytest.mark.slow),
+        ("activations", 10),
+        pytest.param("decoder", 10, marks=pytest.mark.slow),
+        pytest.param("total_correlation", 10, marks=pytest.mark.slow),
+    ],
 )
 def test_orthogonality_falls_when_it_is_asked_for(programs, train, kind, max_epochs):
     options = {

@@ -163,7 +163,7 @@ def simulated(shifts, rng=0):
     return adata
 
 
-@pytest.mark.parametrize("shifts", [{"A": 1.5}, {"A": 1.5, "B": 1.5}], ids=len)
+@pytest.mark.parametrize("shifts", [pytest.param({"A": 1.5}, marks=pytest.mark.slow), {"A": 1.5, "B": 1.5}], ids=len)
 def test_changes_are_carried_over_to_a_context_whose_treated_cells_are_held_out(train, shifts):
     adata = simulated(shifts)
     in_context, labels = (adata.obs["context"] == "c4").to_numpy(), adata.obs["perturbation"].to_numpy()
