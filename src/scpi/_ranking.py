@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import anndata
 import numpy as np
 import pandas as pd
 
-from scpi._slots import listed
+from scpi._slots import is_storable, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +24,8 @@ AgreementMetric = Literal["top_k_overlap", "top_k_jaccard", "rank_biased_overlap
 
 _MAIN = {"scores": "f4", "logfoldchanges": "f4", "pvals": "f8", "pvals_adj": "f8"}
 _LOG = "log10_pvals"
+# Fractions of cells are tables of genes x groups, as scanpy writes them, or records where names cannot be columns
+FRACTIONS = {"pts": "fraction", "pts_rest": "fraction_rest"}
 _NOT_MATRICES = {"params", "names", "pts", "pts_rest"}
 
 
@@ -69,7 +72,8 @@ def write_ranking(adata: AnnData, key: str, ranking: Ranking, **tables: Any) -> 
 
     An h5ad file cannot store record arrays with very many fields; the limit is about a thousand with short names. If
     there are more groups, the ranking is stored as matrices of groups x genes, in the order of `group_names` and
-    `gene_names`, which scanpy does not read. A zarr store accepts any number of groups, but no name with a colon.
+    `gene_names`, which scanpy does not read. The same holds for names with a colon as long as
+    `anndata.settings.zarr_write_format` is 2, which cannot hold them.
 
     Raises
     ------
@@ -98,6 +102,18 @@ def write_ranking(adata: AnnData, key: str, ranking: Ranking, **tables: Any) -> 
     else:
         stored |= {"group_names": groups, "gene_names": genes, **typed}
     adata.uns[key] = stored | tables
+
+
+def store_fractions(
+    fractions: Mapping[str, NDArray[Any]], groups: Sequence[str], genes: NDArray[np.object_]
+) -> tuple[dict[str, NDArray[Any]], dict[str, pd.DataFrame]]:
+    """Fractions of cells, groups x genes, as what a ranking holds: further results of a test, and tables.
+
+    They are the tables `pts` and `pts_rest` of scanpy where the groups can be columns of a table in a file.
+    """
+    if not all(map(is_storable, groups)):
+        return {FRACTIONS[name]: values for name, values in fractions.items()}, {}
+    return {}, {name: pd.DataFrame(values.T, index=genes, columns=groups) for name, values in fractions.items()}
 
 
 def is_ranking(stored: Any) -> bool:
@@ -167,7 +183,10 @@ def fits_fields(groups: NDArray[np.object_]) -> bool:
     lengths = [len(str(group).encode()) for group in groups]
     # A name ends with a zero byte; NumPy assigns a name to a field without one
     size = sum(_FIELD + (length // _PADDING + 1) * _PADDING for length in lengths)
-    return size <= _HEADER and min(lengths, default=0) > 0
+    # Format 2 of zarr writes tables as buffers, whose fields have no colon
+    has_colon = any(":" in str(group) for group in groups)
+    named = min(lengths, default=0) > 0 and not (has_colon and anndata.settings.zarr_write_format == 2)
+    return size <= _HEADER and named
 
 
 def _check_unique(names: NDArray[np.object_], what: str, advice: str) -> None:

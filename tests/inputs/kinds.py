@@ -208,6 +208,8 @@ ODD: dict[str, Callable[[ad.AnnData, Path], ad.AnnData]] = {
     "labels of several types": _labels(lambda labels: labels.replace({"c": 3, "B": 3.5})),
     "labels with blanks": _labels(lambda labels: " " + labels.astype(str) + " "),
     "strange labels": _labels(lambda labels: labels.replace({"c": "=c/<b>:\n", "B": "../B"})),
+    "empty label": _labels(lambda labels: labels.replace({"c": "", "B": ""})),
+    "sentences as labels": _labels(lambda labels: labels.replace({"c": "-é" * 40, "B": ".."})),
     "all labels missing": _labels(lambda labels: np.nan),
     "one group": _labels(lambda labels: labels.iloc[0]),
     "one cell per group": _labels(lambda labels: [f"{i}" for i in range(len(labels))]),
