@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
-import anndata
 import numpy as np
 import pandas as pd
 
@@ -23,6 +23,8 @@ AgreementMetric = Literal["top_k_overlap", "top_k_jaccard", "rank_biased_overlap
 """How two rankings are compared: the functions of `scpi.metrics` of these names."""
 
 _MAIN = {"scores": "f4", "logfoldchanges": "f4", "pvals": "f8", "pvals_adj": "f8"}
+# The zarr stores of older versions hold tables as buffers, in which no field has a colon
+_BUFFERS = tuple(int(part) for part in version("anndata").split(".")[:2]) < (0, 13)
 _LOG = "log10_pvals"
 # Fractions of cells are tables of genes x groups, as scanpy writes them, or records where names cannot be columns
 FRACTIONS = {"pts": "fraction", "pts_rest": "fraction_rest"}
@@ -72,8 +74,8 @@ def write_ranking(adata: AnnData, key: str, ranking: Ranking, **tables: Any) -> 
 
     An h5ad file cannot store record arrays with very many fields; the limit is about a thousand with short names. If
     there are more groups, the ranking is stored as matrices of groups x genes, in the order of `group_names` and
-    `gene_names`, which scanpy does not read. The same holds for names with a colon as long as
-    `anndata.settings.zarr_write_format` is 2, which cannot hold them.
+    `gene_names`, which scanpy does not read. The same holds for names with a colon before anndata 0.13, whose zarr
+    stores cannot hold such fields.
 
     Raises
     ------
@@ -183,9 +185,8 @@ def fits_fields(groups: NDArray[np.object_]) -> bool:
     lengths = [len(str(group).encode()) for group in groups]
     # A name ends with a zero byte; NumPy assigns a name to a field without one
     size = sum(_FIELD + (length // _PADDING + 1) * _PADDING for length in lengths)
-    # Format 2 of zarr writes tables as buffers, whose fields have no colon
     has_colon = any(":" in str(group) for group in groups)
-    named = min(lengths, default=0) > 0 and not (has_colon and anndata.settings.zarr_write_format == 2)
+    named = min(lengths, default=0) > 0 and not (has_colon and _BUFFERS)
     return size <= _HEADER and named
 
 
