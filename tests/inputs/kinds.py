@@ -250,3 +250,5 @@ ODD: dict[str, Callable[[ad.AnnData, Path], ad.AnnData]] = {
     "numbers as samples": _column("sample", lambda labels: labels.str[1:].astype(int)),
 }
 """Numbers, names and labels that are odd: a right result, or an error that names the remedy."""
+LARGE = {"5,000 groups"}
+"""Kinds that take long."""

@@ -18,12 +18,11 @@ import torch
 
 from .compare import differs, leaves
 from .functions import CLUSTERING, Call, data, layer_of, models, tools, trained
-from .kinds import ODD, SAME
+from .kinds import LARGE, ODD, SAME
 
 NAMES = [*tools(), *models()]
-# The whole table takes half an hour; by default, every function has one kind in eight, and every kind some functions
-ONE_IN = 8
-LARGE = {"5,000 groups"}
+# The whole table takes half an hour; by default, every function has one kind in ten, and every kind some functions
+ONE_IN = 10
 CLEAR = (ValueError, KeyError, TypeError, NotImplementedError, FloatingPointError)
 # Errors of the libraries that name the remedy themselves
 REMEDIES = ("Please run `adata = adata.copy()`",)
