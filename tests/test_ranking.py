@@ -9,7 +9,7 @@ import pytest
 import scanpy as sc
 from matplotlib import pyplot as plt
 
-from scpi._ranking import Ranking, fits_fields, read_ranking, write_ranking
+from scpi._ranking import Ranking, fits_fields, read_ranking, store_fractions, write_ranking
 
 PARAMS = {"groupby": "group", "reference": "rest", "method": "t-test", "use_raw": False, "corr_method": "bonferroni"}
 
@@ -82,11 +82,22 @@ def test_a_ranking_comes_back(adata, kind, groups, tmp_path):
     assert adata.uns["key"]["groups"]["group"].tolist() == [str(group) for group in groups]
 
 
-def test_names_with_a_colon_come_back_from_h5ad(adata, tmp_path):
-    """Zarr refuses fields of such names, whoever writes them."""
-    ranking = make(("CL:0000084", "CL:0000236"))
+@pytest.mark.parametrize("kind", ["h5ad", "zarr"])
+@pytest.mark.parametrize("names", [("CL:0000084", "b"), ("CD4/CD8", ".."), ("=1", "")])
+def test_names_of_every_kind_come_back(adata, names, kind, tmp_path):
+    ranking = make(names)
     write_ranking(adata, "key", ranking)
-    assert_same(read_ranking(through_a_file(adata, "h5ad", tmp_path), "key"), ranking)
+    assert_same(read_ranking(through_a_file(adata, kind, tmp_path), "key"), ranking)
+
+
+def test_fractions_are_tables_where_groups_can_be_columns():
+    fractions, genes = {"pts": np.eye(2), "pts_rest": np.ones((2, 2))}, np.array(["x", "y"], dtype=object)
+    results, tables = store_fractions(fractions, ["a", "b:c"], genes)
+    assert not results
+    assert tables["pts"].loc["x", "a"] == 1
+    results, tables = store_fractions(fractions, ["a", "b/c"], genes)
+    assert not tables
+    assert set(results) == {"fraction", "fraction_rest"}
 
 
 @pytest.mark.parametrize("width", [7, *(pytest.param(width, marks=pytest.mark.slow) for width in (5, 8, 40, 120))])

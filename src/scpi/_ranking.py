@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from scpi._slots import listed
+from scpi._slots import is_storable, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +23,11 @@ AgreementMetric = Literal["top_k_overlap", "top_k_jaccard", "rank_biased_overlap
 """How two rankings are compared: the functions of `scpi.metrics` of these names."""
 
 _MAIN = {"scores": "f4", "logfoldchanges": "f4", "pvals": "f8", "pvals_adj": "f8"}
+# The zarr stores of older versions hold tables as buffers, in which no field has a colon
+_BUFFERS = tuple(int(part) for part in version("anndata").split(".")[:2]) < (0, 13)
 _LOG = "log10_pvals"
+# Fractions of cells are tables of genes x groups, as scanpy writes them, or records where names cannot be columns
+FRACTIONS = {"pts": "fraction", "pts_rest": "fraction_rest"}
 _NOT_MATRICES = {"params", "names", "pts", "pts_rest"}
 
 
@@ -69,7 +74,8 @@ def write_ranking(adata: AnnData, key: str, ranking: Ranking, **tables: Any) -> 
 
     An h5ad file cannot store record arrays with very many fields; the limit is about a thousand with short names. If
     there are more groups, the ranking is stored as matrices of groups x genes, in the order of `group_names` and
-    `gene_names`, which scanpy does not read. A zarr store accepts any number of groups, but no name with a colon.
+    `gene_names`, which scanpy does not read. The same holds for names with a colon before anndata 0.13, whose zarr
+    stores cannot hold such fields.
 
     Raises
     ------
@@ -98,6 +104,18 @@ def write_ranking(adata: AnnData, key: str, ranking: Ranking, **tables: Any) -> 
     else:
         stored |= {"group_names": groups, "gene_names": genes, **typed}
     adata.uns[key] = stored | tables
+
+
+def store_fractions(
+    fractions: Mapping[str, NDArray[Any]], groups: Sequence[str], genes: NDArray[np.object_]
+) -> tuple[dict[str, NDArray[Any]], dict[str, pd.DataFrame]]:
+    """Fractions of cells, groups x genes, as what a ranking holds: further results of a test, and tables.
+
+    They are the tables `pts` and `pts_rest` of scanpy where the groups can be columns of a table in a file.
+    """
+    if not all(map(is_storable, groups)):
+        return {FRACTIONS[name]: values for name, values in fractions.items()}, {}
+    return {}, {name: pd.DataFrame(values.T, index=genes, columns=groups) for name, values in fractions.items()}
 
 
 def is_ranking(stored: Any) -> bool:
@@ -167,7 +185,9 @@ def fits_fields(groups: NDArray[np.object_]) -> bool:
     lengths = [len(str(group).encode()) for group in groups]
     # A name ends with a zero byte; NumPy assigns a name to a field without one
     size = sum(_FIELD + (length // _PADDING + 1) * _PADDING for length in lengths)
-    return size <= _HEADER and min(lengths, default=0) > 0
+    has_colon = any(":" in str(group) for group in groups)
+    named = min(lengths, default=0) > 0 and not (has_colon and _BUFFERS)
+    return size <= _HEADER and named
 
 
 def _check_unique(names: NDArray[np.object_], what: str, advice: str) -> None:

@@ -119,6 +119,18 @@ def read_result(adata: AnnData, key: str, *, tool: str, part: str) -> Mapping[st
     return value
 
 
+def is_storable(name: Any) -> bool:
+    """Whether an entry, or a column of a table, can have this name in h5ad files and zarr stores, where it is a path."""
+    return isinstance(name, str) and name not in ("", ".", "..") and "/" not in name
+
+
+def check_key_added(key: Any) -> None:
+    """Raise a `ValueError` if the name of an entry cannot be stored."""
+    if not is_storable(key):
+        msg = f"`key_added` must be a name that files can hold: text that is not empty, without '/', but is {key!r}."
+        raise ValueError(msg)
+
+
 def result_params(**params: Any) -> dict[str, Any]:
     """Parameters in a form that can be written to files: without `None`, and with tuples as arrays."""
     return {

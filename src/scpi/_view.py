@@ -14,7 +14,7 @@ from scpi._screen._checks import check_counts, check_not_empty, scale_of
 from scpi._screen._expression import Expression, prepare_expression
 from scpi._screen._matrix import as_matrix
 from scpi._sequence import as_list
-from scpi._slots import find_column, find_layer, layer_name, read_labels
+from scpi._slots import check_key_added, find_column, find_layer, layer_name, read_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,6 +42,12 @@ class View:
     def of(cls, data: AnnData | MuData, mod: str | None = None, layer: str | None = None) -> View:
         """Resolve the modality ``mod`` of a MuData."""
         return cls(data, resolve_modality(data, mod), mod, layer)
+
+    @classmethod
+    def to_write(cls, data: AnnData | MuData, mod: str | None, layer: str | None = None, *, key_added: str) -> View:
+        """As :meth:`of`, for a function that stores its result; a `ValueError` if no file can hold the name."""
+        check_key_added(key_added)
+        return cls.of(data, mod, layer)
 
     @property
     def name(self) -> str:

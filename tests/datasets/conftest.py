@@ -3,10 +3,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import threading
+import time
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
+import pooch
 import pytest
 
 import scpi
@@ -20,6 +23,7 @@ class Home:
         self.folder = folder
         self.files = files
         self.requests = []
+        self.faults = []
 
     def publish(self, name, content):
         """Put a file into the folder under the name of the real one, with its own hash."""
@@ -39,7 +43,18 @@ class Home:
 
             def do_GET(self):
                 home.requests.append(self.path)
-                super().do_GET()
+                match home.faults.pop() if home.faults else None:
+                    case None:
+                        super().do_GET()
+                    case "500":
+                        self.send_error(500)
+                    case "hangs":
+                        time.sleep(0.3)
+                    case fault:
+                        self.send_response(200)
+                        self.send_header("Content-Length", "800")
+                        self.end_headers()
+                        self.wfile.write(b"numbers?" * (100 if fault == "wrong" else 50))
 
         directory = str(self.folder.parent)
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=directory))
@@ -64,6 +79,8 @@ def home(tmp_path, monkeypatch):
     folder = tmp_path / "home" / "files"
     folder.mkdir(parents=True)
     monkeypatch.setattr(scpi.settings, "datasetdir", tmp_path / "kept")
+    # Between two attempts, pooch waits for seconds
+    monkeypatch.setattr(pooch.core, "time", SimpleNamespace(sleep=lambda seconds: None))
     monkeypatch.setattr(_public_screens, "FILES", dict(_public_screens.FILES))
     with Home(folder, _public_screens.FILES) as served:
         yield served

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
+import shutil
 
 import pytest
 
 import scpi
+from scpi.datasets import _download
 from scpi.datasets._download import RemoteFile, fetch
 
 pytestmark = pytest.mark.smoke("pooch")
@@ -41,3 +44,29 @@ def test_what_is_not_the_published_file_is_not_kept(file, home):
     with pytest.raises(ValueError, match=f"table.txt.*{file.known_hash}"):
         fetch(file)
     assert not (scpi.settings.datasetdir / "table.txt").exists()
+
+
+@pytest.mark.parametrize("fault", ["500", "cut", "wrong", "hangs"])
+@pytest.mark.parametrize("n_faults", [1, 3])
+def test_a_download_that_fails_is_tried_again(file, home, fault, n_faults, monkeypatch):
+    monkeypatch.setattr(_download, "_TIMEOUT", 0.1)
+    home.faults = [fault] * n_faults
+    if n_faults == 1:
+        assert fetch(file).read_bytes() == CONTENT
+    else:
+        with pytest.raises((ConnectionError, ValueError), match=r"table\.txt"):
+            fetch(file)
+        assert [*scpi.settings.datasetdir.iterdir()] == []
+    assert len(home.requests) == min(n_faults + 1, 3)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), PermissionError(13, "Denied")])
+def test_a_folder_that_cannot_be_written_is_named(file, home, monkeypatch, error):
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr(shutil, "move", fail)
+    with pytest.raises(type(error), match=r"could not be stored in .*set `scpi\.settings\.datasetdir`") as raised:
+        fetch(file)
+    assert raised.value.errno == error.errno
+    assert [*scpi.settings.datasetdir.iterdir()] == []

@@ -48,5 +48,6 @@ def differs(found: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
         return True
     numeric = all(a.dtype.kind in "fiub" for a in (found, expected))
     if not numeric:
-        return found.astype(str).tolist() != expected.astype(str).tolist()
+        first, second = ([str(value) for value in array.ravel().tolist()] for array in (found, expected))
+        return first != second
     return not np.allclose(found.astype(float), expected.astype(float), rtol=tolerance, atol=tolerance, equal_nan=True)

@@ -118,14 +118,14 @@ class Call:
         self.name, self.adata = name, adata
         self.run = self._of_model() if name in models() else self._of_tool()
 
-    def __call__(self) -> Any:
-        return self.run()
+    def __call__(self, **options: Any) -> Any:
+        return self.run(**options)
 
     def _of_model(self) -> Callable[[], Any]:
-        def numbers() -> Any:
+        def numbers(**options: Any) -> Any:
             model = trained(self.name, self.adata, layer_of(self.name))
             if isinstance(model, ScreenModel):
-                return model.predict(perturbation=["A", "A+B"], n_cells=6)
+                return model.predict(**({"perturbation": ["A", "A+B"], "n_cells": 6} | options))
             return model.get_latent_representation()
 
         return numbers
@@ -144,7 +144,7 @@ class Call:
             options |= {"real": real}
         else:
             options |= self._needs()
-        return lambda: function(adata, **options) or adata.uns
+        return lambda **more: function(adata, **(options | more)) or adata.uns
 
     def _needs(self) -> dict[str, Any]:
         """What a function needs beforehand, written or as an argument."""

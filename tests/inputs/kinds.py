@@ -174,8 +174,40 @@ def _no_expression(adata: ad.AnnData, folder: Path) -> ad.AnnData:
     return adata
 
 
+def _only_layers(adata: ad.AnnData, folder: Path) -> ad.AnnData:
+    adata.X = None
+    return adata
+
+
+def _scaled(matrix: Any) -> Any:
+    values = matrix.toarray()
+    return (values - values.mean(0)) / (values.std(0) + 1)
+
+
+def _scaled_with_raw(adata: ad.AnnData, folder: Path) -> ad.AnnData:
+    adata.raw = adata
+    return _matrices(_scaled)(adata, folder)
+
+
+def _logs_as_counts(adata: ad.AnnData, folder: Path) -> ad.AnnData:
+    adata.layers["counts"] = adata.X.copy()
+    return adata
+
+
+def _many_groups(adata: ad.AnnData, folder: Path) -> ad.AnnData:
+    """5,000 groups of two cells, beside those that arguments name."""
+    n = adata.n_obs
+    many = ad.concat([adata] * 105, merge="same", uns_merge="same", index_unique="-")
+    many.obs["group"] = [*adata.obs["group"].astype(str), *(f"group {i // 2}" for i in range(many.n_obs - n))]
+    return many
+
+
 ODD: dict[str, Callable[[ad.AnnData, Path], ad.AnnData]] = {
     "X=None": _no_expression,
+    "X=None with layers": _only_layers,
+    "scaled with raw": _scaled_with_raw,
+    "logs as counts": _logs_as_counts,
+    "5,000 groups": _many_groups,
     "float16": _matrices(lambda x: x.toarray().astype(np.float16)),
     "bool": _matrices(lambda x: x.toarray() > 1),
     "integers": _matrices(lambda x: np.rint(x.toarray()).astype(np.int32)),
@@ -190,7 +222,7 @@ ODD: dict[str, Callable[[ad.AnnData, Path], ad.AnnData]] = {
     "all zeros": _set((slice(None), slice(None)), 0),
     "constant genes": _set((slice(None), slice(0, 5)), 2),
     "negative": _set((3, 2), -1),
-    "scaled": _matrices(lambda x: (x.toarray() - x.toarray().mean(0)) / (x.toarray().std(0) + 1)),
+    "scaled": _matrices(_scaled),
     "NaN": _set((3, 2), np.nan),
     "infinite": _set((3, 2), np.inf),
     "1e30": _set((3, 2), 1e30),
@@ -208,6 +240,8 @@ ODD: dict[str, Callable[[ad.AnnData, Path], ad.AnnData]] = {
     "labels of several types": _labels(lambda labels: labels.replace({"c": 3, "B": 3.5})),
     "labels with blanks": _labels(lambda labels: " " + labels.astype(str) + " "),
     "strange labels": _labels(lambda labels: labels.replace({"c": "=c/<b>:\n", "B": "../B"})),
+    "empty label": _labels(lambda labels: labels.replace({"c": "", "B": ""})),
+    "sentences as labels": _labels(lambda labels: labels.replace({"c": "-é" * 40, "B": ".."})),
     "all labels missing": _labels(lambda labels: np.nan),
     "one group": _labels(lambda labels: labels.iloc[0]),
     "one cell per group": _labels(lambda labels: [f"{i}" for i in range(len(labels))]),
@@ -216,3 +250,5 @@ ODD: dict[str, Callable[[ad.AnnData, Path], ad.AnnData]] = {
     "numbers as samples": _column("sample", lambda labels: labels.str[1:].astype(int)),
 }
 """Numbers, names and labels that are odd: a right result, or an error that names the remedy."""
+LARGE = {"5,000 groups"}
+"""Kinds that take long."""

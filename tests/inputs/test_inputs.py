@@ -11,17 +11,19 @@ import warnings
 import zlib
 from functools import cache
 
+import anndata as ad
 import numpy as np
 import pytest
 import torch
 
 from .compare import differs, leaves
-from .functions import Call, data, models, tools
-from .kinds import ODD, SAME
+from .functions import CLUSTERING, Call, data, layer_of, models, tools, trained
+from .kinds import LARGE, ODD, SAME
 
 NAMES = [*tools(), *models()]
-# The whole table takes half an hour; by default, every function has one kind in eight, and every kind some functions
-ONE_IN = 8
+# The whole table takes half an hour; by default, every function has one kind in ten, and every kind some functions
+ONE_IN = 10
+OPEN = {("de.limma", "5,000 groups"): "the joint F-test is NaN"}
 CLEAR = (ValueError, KeyError, TypeError, NotImplementedError, FloatingPointError)
 # Errors of the libraries that name the remedy themselves
 REMEDIES = ("Please run `adata = adata.copy()`",)
@@ -32,8 +34,11 @@ def table(kinds):
     rows = []
     for name in NAMES:
         for kind in kinds:
-            chosen = zlib.crc32(f"{name} {kind}".encode()) % ONE_IN == 0
-            rows.append(pytest.param(name, kind, id=f"{name}-{kind}", marks=[] if chosen else [pytest.mark.slow]))
+            chosen = kind not in LARGE and zlib.crc32(f"{name} {kind}".encode()) % ONE_IN == 0
+            marks = [] if chosen else [pytest.mark.slow]
+            if (name, kind) in OPEN:
+                marks.append(pytest.mark.xfail(strict=True, reason=OPEN[name, kind]))
+            rows.append(pytest.param(name, kind, id=f"{name}-{kind}", marks=marks))
     return rows
 
 
@@ -63,11 +68,11 @@ def is_clear(error):
     return (ours and len(str(error)) > 25) or any(remedy in str(error) for remedy in REMEDIES)
 
 
-def made(kinds, kind, folder):
+def made(kinds, kind, folder, adata=None):
     if kind == "lazy":
         pytest.importorskip("dask")
         pytest.importorskip("xarray")
-    return kinds[kind](data(), folder)
+    return kinds[kind](data() if adata is None else adata, folder)
 
 
 def run(name, adata):
@@ -113,7 +118,31 @@ def test_odd_input_gives_a_result_or_a_clear_error(name, kind, tmp_path):
     for path, value in found.items():
         usual = expected(name).get(path)
         is_new = path.removeprefix("/adata") not in given and value.dtype.kind == "f"
-        if kind in ("negative", "scaled") and ("logfoldchanges" in path or "ave_expr" in path):
+        if kind in ("negative", "scaled", "scaled with raw") and ("logfoldchanges" in path or "ave_expr" in path):
             continue  # a warning says that such values have no means of counts
         if is_new and usual is not None and usual.dtype.kind == "f" and np.isfinite(usual).all():
             assert np.isfinite(value).all(), path
+
+
+UNFIT = {
+    "a gene less": lambda adata: adata[:, 1:].copy(),
+    "NaN": lambda adata: made(ODD, "NaN", None, adata),
+    "no labels": lambda adata: ad.AnnData(adata.X, var=adata.var),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == "MeanDelta" else pytest.mark.slow) for name in models()]
+)
+def test_cells_that_a_model_refuses_are_left_as_they_were(name):
+    model = trained(name, data(), layer_of(name))
+    for make in UNFIT.values():
+        new = make(data())
+        given = {slot: list(getattr(new, slot)) for slot in ("obs", "var", "obsm", "varm", "uns", "layers")}
+        try:
+            if hasattr(model, "predict") and name not in CLUSTERING:
+                model.predict(new, perturbation="A")
+            else:
+                model.get_latent_representation(new)
+        except CLEAR:
+            assert {slot: list(getattr(new, slot)) for slot in given} == given

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_RETRIES = 2
+# Seconds without a byte
+_TIMEOUT = 30.0
+
 
 @dataclass(frozen=True)
 class RemoteFile:
@@ -44,10 +48,11 @@ def _quiet_pooch() -> Iterator[None]:
 def fetch(file: RemoteFile, *, base_url: str | None = None, progressbar: bool = False) -> Path:
     """Return the path of a file, and download it if it is not cached, or cached with a wrong hash.
 
-    A `ConnectionError` says if it cannot be downloaded, and a `ValueError` if the downloaded file is not the published
-    one, which is then not cached.
+    A download that fails is tried again. A `ConnectionError` says if the file cannot be downloaded, a `ValueError` if
+    what was downloaded is not the published file, and an `OSError` if it cannot be stored. Nothing is then cached.
     """
     import pooch
+    from requests.exceptions import RequestException
 
     home = (base_url or file.home).rstrip("/") + "/"
     folder = settings.datasetdir
@@ -57,19 +62,24 @@ def fetch(file: RemoteFile, *, base_url: str | None = None, progressbar: bool = 
         logger.warning("%s is not the published file, perhaps incomplete: downloading it again", path)
     elif not path.exists():
         logger.info("Downloading %s%s to %s", home, file.name, folder)
-    registry = pooch.create(path=folder, base_url=home, registry={file.name: file.known_hash})
+    registry = pooch.create(path=folder, base_url=home, registry={file.name: file.known_hash}, retry_if_failed=_RETRIES)
+    downloader = pooch.HTTPDownloader(progressbar=progressbar, timeout=_TIMEOUT)
+    kept = f" The cached file in {str(folder)!r} is damaged." if damaged else ""
     try:
         with _quiet_pooch():
-            return Path(registry.fetch(file.name, progressbar=progressbar))
-    except PermissionError:
-        raise
-    except OSError as error:
-        kept = f" The cached file in {str(folder)!r} is damaged." if damaged else ""
+            return Path(registry.fetch(file.name, downloader=downloader))
+    except RequestException as error:
         msg = (
             f"{file.name} could not be downloaded from {home} ({error}).{kept} Without a connection, place the file in "
             f"{str(folder)!r} by hand, or set `scpi.settings.datasetdir` to the folder that contains it."
         )
         raise ConnectionError(msg) from error
+    except OSError as error:
+        msg = (
+            f"{file.name} could not be stored in {str(folder)!r} ({error.strerror or 'no permission'}): set "
+            f"`scpi.settings.datasetdir` to a folder with space that can be written.{kept}"
+        )
+        raise type(error)(error.errno, msg) from error
     except ValueError as error:
         msg = (
             f"The file downloaded from {home}{file.name} is not the published one, whose hash is {file.known_hash}. "

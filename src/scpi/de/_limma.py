@@ -145,7 +145,7 @@ def limma(
     >>> str(adata.uns["limma"]["names"]["stim"][0])
     '7'
     """
-    view = View.of(data, mod, layer)
+    view = View.to_write(data, mod, layer, key_added=key_added)
     covariates = as_list(covariates)
     _check_arguments(formula, covariates, split_by, joint, standard_error, corr_scope)
     genes = view.genes

@@ -4,12 +4,11 @@ import re
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-import pandas as pd
 
 from scpi._docs import fill
 from scpi._groups import REST, other_mean, plan_comparisons
 from scpi._keys import Key
-from scpi._ranking import Ranking, write_ranking
+from scpi._ranking import Ranking, store_fractions, write_ranking
 from scpi._sequence import as_list
 from scpi._settings import settings
 from scpi._slots import listed, result_params, tested_layers
@@ -114,7 +113,8 @@ def rank_genes(
         (log2 of the ratio of the means of normalised counts; NaN for scaled data), `pvals`, `pvals_adj`, also
         `log10_pvals` (finite where `pvals` is too small for a float), `effect` (the effect size of the test) and
         `ave_expr` (the average of the logarithms whose difference is the fold change), with `pts` also `pts` and
-        `pts_rest`; and `params`.
+        `pts_rest` (record arrays `fraction` and `fraction_rest` where a file cannot hold a column of that name, as of
+        a group with a slash); and `params`.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def rank_genes(
     >>> sc.get.rank_genes_groups_df(adata, "CD14+ Monocyte")["names"][:2].tolist()
     ['FCGR3A', 'TMEM176B']
     """
-    view = View.of(data, mod, layer)
+    view = View.to_write(data, mod, layer, key_added=key_added)
     test = find(method)
     covariates = as_list(covariates)
     _check_arguments(test, corr_method, corr_scope, transform, pseudocount, sample_key, covariates, options)
@@ -155,6 +155,8 @@ def rank_genes(
     n_tested = len(plan.tested)
     log_pval = comparison.log_pval[:n_tested]
     fold, average = _fold_changes(view, expression, plan, pseudocount, n_jobs)
+    measured = _fractions(expression.tested, plan) if pts else {}
+    fractions, tables = store_fractions(measured, plan.tested, genes)
     ranking = Ranking(
         groups=np.array(plan.tested, dtype=object),
         genes=genes,
@@ -162,7 +164,7 @@ def rank_genes(
         logfoldchanges=fold,
         log10_pvals=log_pval / np.log(10.0),
         pvals_adj=_adjust(np.exp(log_pval), corr_method, corr_scope),
-        extra={"effect": comparison.effect[:n_tested], "ave_expr": average},
+        extra={"effect": comparison.effect[:n_tested], "ave_expr": average, **fractions},
         params=result_params(
             groupby=groupby,
             reference=plan.reference_name,
@@ -179,7 +181,6 @@ def rank_genes(
             **options,
         ),
     )
-    tables = _fractions(expression.tested, plan, genes) if pts else {}
     result, target = view.output(copy)
     write_ranking(target, key_added, ranking, **tables)
     return result
@@ -271,11 +272,8 @@ def _adjust(pval: NDArray[np.float64], method: str, scope: str) -> NDArray[np.fl
     return false_discovery_control(pval, axis=None if scope == "all" else -1)
 
 
-def _fractions(values: Any, plan: Plan, genes: NDArray[np.object_]) -> dict[str, pd.DataFrame]:
-    """Fractions of the cells in which each gene is found, in the form of scanpy: genes x groups."""
+def _fractions(values: Any, plan: Plan) -> dict[str, NDArray[np.float64]]:
+    """Fractions of the cells in which each gene is found, groups x genes."""
     found = mean_counts((values != 0).astype(np.float32), plan.codes, plan.n_groups, log_base=None)
-    tables = {"pts": found, "pts_rest": other_mean(found, plan.sizes, plan.reference)}
-    n_tested = len(plan.tested)
-    return {
-        name: pd.DataFrame(values[:n_tested].T, index=genes, columns=plan.tested) for name, values in tables.items()
-    }
+    fractions = {"pts": found, "pts_rest": other_mean(found, plan.sizes, plan.reference)}
+    return {name: values[: len(plan.tested)] for name, values in fractions.items()}

@@ -85,7 +85,7 @@ def thin_counts(
     >>> bool((adata.layers["thinned_train"] + adata.layers["thinned_test"] == adata.X).all())
     True
     """
-    view = View.of(data, mod, layer)
+    view = View.to_write(data, mod, layer, key_added=key_added)
     counts = view.counts
     check_fraction(fraction)
     generator = as_generator(rng)

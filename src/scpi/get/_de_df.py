@@ -8,7 +8,7 @@ import pandas as pd
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
-from scpi._ranking import read_ranking, rows_of_groups
+from scpi._ranking import FRACTIONS, read_ranking, rows_of_groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,10 +95,13 @@ def de_df(
         "log10_pval": log10_pval,
         "pval_adj": ranked(ranking.pvals_adj),
     }
-    columns |= {name: ranked(ranking.extra[name]) for name in sorted(ranking.extra, key=_place)}
-    for name in ("pts", "pts_rest"):
+    extra = ranking.extra.keys() - FRACTIONS.values()
+    columns |= {name: ranked(ranking.extra[name]) for name in sorted(extra, key=_place)}
+    for name, records in FRACTIONS.items():
         table = adata.uns[key].get(name)
-        if table is not None:
+        if records in ranking.extra:
+            columns[name] = ranked(ranking.extra[records])
+        elif table is not None:
             columns[name] = ranked(table.reindex(index=ranking.genes, columns=ranking.groups).to_numpy().T)
     frame = pd.DataFrame(columns)
     chosen = frame["score"].notna()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scpi import get
 from scpi.screen._output import staged_folder
@@ -12,7 +12,21 @@ from scpi.screen._report import write_report
 if TYPE_CHECKING:
     import os
 
+    import pandas as pd
+
     from scpi.screen._result import ScreenResult
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def for_spreadsheets(table: pd.DataFrame) -> pd.DataFrame:
+    """A table in which no text is a formula for a spreadsheet: what begins like one gets a single quote before it."""
+
+    def quoted(value: Any) -> Any:
+        return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+    texts = table.select_dtypes(exclude=["number", "bool"]).columns
+    return table.assign(**{name: [quoted(value) for value in table[name]] for name in texts})
 
 
 def write_results(result: ScreenResult, out: str | os.PathLike[str]) -> None:
@@ -29,6 +43,6 @@ def write_results(result: ScreenResult, out: str | os.PathLike[str]) -> None:
         result.predicted.write_h5ad(folder / "predicted.h5ad", compression="gzip")
         result.model.save(str(folder / "model"), overwrite=True)
         for name, table in tables.items():
-            table.to_csv(folder / f"{name}.csv", index=False)
+            for_spreadsheets(table).to_csv(folder / f"{name}.csv", index=False)
         (folder / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
         write_report(result, folder / "report.html")

@@ -85,7 +85,7 @@ def annotate_units(
     >>> adata.uns["unit_annotation"]["sets"].tolist() == adata.varm["programs"].columns.tolist()
     True
     """
-    view = View.of(data, mod)
+    view = View.to_write(data, mod, key_added=key_added)
     adata = view.adata
     for name, value, known in (("how", how, get_args(How)), ("by", by, get_args(By))):
         if value not in known:

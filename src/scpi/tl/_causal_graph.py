@@ -56,7 +56,7 @@ def causal_graph(
     ValueError
         If `n_sets` is negative.
     """
-    view = View.of(data, mod)
+    view = View.to_write(data, mod, key_added=key_added)
     if n_sets < 0:
         msg = f"`n_sets` must not be negative, but is {n_sets}."
         raise ValueError(msg)

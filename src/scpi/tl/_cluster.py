@@ -94,7 +94,7 @@ def cluster(
     >>> adata.obs["cluster"].cat.categories.tolist(), adata.obsm["X_cluster"].shape
     (['0', '1'], (100, 16))
     """
-    view = View.of(data, mod, layer)
+    view = View.to_write(data, mod, layer, key_added=key_added)
     if isinstance(model, str):
         columns = {"labels_key": labels_key, "size_factor_key": size_factor_key}
         setup = {name: column for name, column in columns.items() if column is not None}

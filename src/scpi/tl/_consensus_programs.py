@@ -92,7 +92,7 @@ def consensus_programs(
     >>> adata.uns["consensus_programs"]["n_found"].tolist()
     [4, 4, 4]
     """
-    view = View.of(data, mod)
+    view = View.to_write(data, mod, key_added=key_added)
     adata = view.adata
     runs = [runs] if isinstance(runs, str) else list(runs)
     min_runs = max(2, -(-len(runs) // 2)) if min_runs is None else min_runs

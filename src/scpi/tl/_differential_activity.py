@@ -112,7 +112,7 @@ def differential_activity(
     >>> adata.uns["differential_activity"]["results"][["group", "set", "effect"]].values.tolist()
     [['A', '0', 4.0]]
     """
-    view = View.of(data, mod)
+    view = View.to_write(data, mod, key_added=key_added)
     adata, n_top = view.adata, as_list(n_top)
     if method not in get_args(Method):
         msg = f"`method` must be one of {listed(get_args(Method))}, but is {method!r}."

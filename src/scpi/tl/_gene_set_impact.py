@@ -152,7 +152,7 @@ def gene_set_impact(
     >>> (adata.uns["gene_set_impact"]["zscore"] > 3).tolist()
     [[True, False], [False, True]]
     """
-    view = View.of(data, mod)
+    view = View.to_write(data, mod, key_added=key_added)
     adata = view.adata
     if statistic not in get_args(Statistic):
         msg = f"`statistic` must be one of {listed(get_args(Statistic))}, but is {statistic!r}."

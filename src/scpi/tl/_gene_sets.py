@@ -134,7 +134,7 @@ def gene_sets(
     >>> adata.varm["gene_sets"].toarray().ravel()
     array([ True,  True, False])
     """
-    view = View.of(data, mod)
+    view = View.to_write(data, mod, key_added=key_added)
     adata = view.adata
     match = match_gene_sets(
         _measured_ids(adata, id_column),

@@ -176,7 +176,7 @@ def impact_contrast(
     >>> adata.uns["impact_contrast"]["difference"].shape
     (2, 2)
     """
-    view = View.of(data, mod)
+    view = View.to_write(data, mod, key_added=key_added)
     check_numbers(n_bins=n_bins, min_size=min_size, min_cells=min_cells, n_cells=n_cells)
     if n_boot < 0:
         msg = f"`n_boot` must be at least 0, but is {n_boot}."

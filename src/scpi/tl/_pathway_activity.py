@@ -81,7 +81,7 @@ def pathway_activity(
     >>> adata.obsm["pathway_activity"]
     array([[2.]], dtype=float32)
     """
-    view = View.of(data, mod, layer)
+    view = View.to_write(data, mod, layer, key_added=key_added)
     if model is None:
         if rectified or batch_size is not None:
             msg = "`rectified` and `batch_size` are options of a model: give one, or leave them out."

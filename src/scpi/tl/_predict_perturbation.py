@@ -121,6 +121,7 @@ def predict_perturbation(
     >>> adata.varm["predicted_change"].shape == (adata.n_vars, 2)
     True
     """
+    view = View.to_write(data, mod, key_added=key_added)
     if not isinstance(model, ScreenModel):
         msg = (
             f"{type(model).__name__} predicts no perturbations: give a model or baseline of `scpi.model` such as "
@@ -128,7 +129,6 @@ def predict_perturbation(
         )
         raise TypeError(msg)
     model._check_if_trained(warn=False)
-    view = View.of(data, mod)
     adata = view.adata
     source = model._validate_anndata(data if model.registry["setup_method_name"] == "setup_mudata" else adata)
     if source is data and model._modality(source) is not adata:

@@ -143,7 +143,7 @@ def rank_genes_gradients(
     >>> bool(adata.varm["de_factor"].loc[first, "Group1"] > 1)
     True
     """
-    view = View.of(data, mod, layer)
+    view = View.to_write(data, mod, layer, key_added=key_added)
     _check_arguments(method, options)
     genes = view.genes
     given = read_input(view, groupby, model=model, predicted=key_added)

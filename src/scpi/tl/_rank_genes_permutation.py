@@ -115,7 +115,7 @@ def rank_genes_permutation(
     if estimator is not None and not hasattr(estimator, "predict_proba"):
         msg = f"`estimator` must give probabilities, but {type(estimator).__name__} has no `predict_proba`."
         raise TypeError(msg)
-    task = read_task(View.of(data, mod, layer), groupby, groups, reference)
+    task = read_task(View.to_write(data, mod, layer, key_added=key_added), groupby, groups, reference)
     generator = as_generator(rng)
     train, test = split(task.plan.codes, test_size, max_cells, generator)
     fit = _fit_linear if estimator is None else _fit_estimator

@@ -121,7 +121,7 @@ def rank_genes_shap(
     if n_trees < 1:
         msg = f"`n_trees` must be positive, but is {n_trees}."
         raise ValueError(msg)
-    task = read_task(View.of(data, mod, layer), groupby, groups, reference)
+    task = read_task(View.to_write(data, mod, layer, key_added=key_added), groupby, groups, reference)
     generator = as_generator(rng)
     train, test = split(task.plan.codes, test_size, max_cells, generator)
     found: dict[str, Any] = {}

@@ -141,7 +141,7 @@ def saliency(
             f"Contributions by {method!r} against the mean of the cells cancel in the mean over these cells. Give "
             "`groupby`, `absolute=True` or another `baseline`, or take a slope such as 'gradient'."
         )
-    view = View.of(data, mod)
+    view = View.to_write(data, mod, key_added=key_added)
     adata = view.adata
     labels = None if groupby is None else view.labels(groupby)
     generator = as_generator(rng)

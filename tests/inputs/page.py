@@ -1,0 +1,66 @@
+"""The page of the user guide that shows what happens to each kind of input: `python -m tests.inputs.page` writes it."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+
+from .functions import Call, data
+from .kinds import LARGE, ODD, SAME
+
+PAGE = Path(__file__).parents[2] / "docs" / "user_guide" / "inputs.md"
+CALLS = {"de.rank_genes": "`scpi.de.rank_genes`", "de.pseudobulk": "`scpi.de.pseudobulk`", "MeanDelta": "a model"}
+INTRODUCTION = """# Kinds of input
+
+What happens to data that are held in an unusual way, or that hold something unusual. `scpi.de.rank_genes` stands for the functions that read
+log-normalised expression, `scpi.de.pseudobulk` for those that read counts from a layer, and {class}`scpi.model.MeanDelta` for the models.
+The other functions and models agree with them: a test runs all of them on all of these data. There are two outcomes:
+a result, in the first table the same numbers as for CSR in memory; or an error with this text, and nothing is written. Of data in files and of dask arrays, `scpi.de.pseudobulk`, `scpi.de.limma` with `sample_key` and `scpi.tl.pathway_activity` read some cells at a time.
+
+This page is made from the tables of `tests/inputs` by `python -m tests.inputs.page`.
+"""
+
+
+def outcome(name: str, kind: str) -> str:
+    """Whether a call gives a result for a kind of input, or the text of the error."""
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        adata = (SAME | ODD)[kind](data(), Path(folder))
+        try:
+            Call(name, adata)()
+        except (ArithmeticError, LookupError, NotImplementedError, TypeError, ValueError) as error:
+            text = str(error.args[0] if error.args else error)
+            return _cell(f"{type(error).__name__}: {text}")
+        finally:
+            if adata.isbacked:
+                adata.file.close()
+    # Warnings of the package name the line of the caller
+    said = dict.fromkeys(str(one.message) for one in caught if Path(one.filename).parent == Path(__file__).parent)
+    return _cell(" ".join(["the same" if kind in SAME else "a result", *(f"(warning: {text})" for text in said)]))
+
+
+def _cell(text: str) -> str:
+    return text.replace("\n", " ").replace("|", "\\|").replace("<", "\\<")
+
+
+def row(kind: str) -> str:
+    return f"| {kind} | {' | '.join(outcome(name, kind) for name in CALLS)} |"
+
+
+def rows() -> dict[str, list[str]]:
+    """Kinds of input, by the titles of their tables."""
+    tables = {"The same numbers, held in another way": SAME, "Unusual numbers, names and labels": ODD}
+    # Kinds that need an optional package, or much time, are in the tests alone
+    left_out = {"lazy", "dask", "dask of CSR"} | LARGE
+    return {title: [kind for kind in kinds if kind not in left_out] for title, kinds in tables.items()}
+
+
+def page() -> str:
+    header = f"| kind | {' | '.join(CALLS.values())} |\n|---|{'---|' * len(CALLS)}"
+    parts = [f"## {title}\n\n{header}\n" + "\n".join(map(row, kinds)) + "\n" for title, kinds in rows().items()]
+    return "\n".join([INTRODUCTION, *parts])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
