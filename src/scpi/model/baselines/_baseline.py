@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpi._docs import fill
+from scpi._screen._matrix import means
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._splitter import CellSplitter
@@ -130,4 +131,4 @@ class Baseline(ScreenModel):
         if code < len(known) and not np.isnan(known[code]).any():
             return np.asarray(known[code])
         of_context = np.flatnonzero((self._context_codes(adata) == code) & (self._labels(adata) == self.control_))
-        return np.asarray(self._expression(adata, of_context).mean(0), dtype=np.float64)
+        return means(self._rows(adata, of_context))
