@@ -73,8 +73,9 @@ def normalise(counts: Any) -> Any:
     if not sparse.issparse(counts):
         # In one precision whatever that of the counts is, as equal values have to be ties for a test of ranks
         return (counts * factor[:, None]).astype(np.float32, copy=False)
-    data = counts.data * np.repeat(factor, np.diff(counts.indptr))
-    return sparse.csr_matrix((data.astype(np.float32), counts.indices, counts.indptr), shape=counts.shape)
+    data = np.repeat(factor, np.diff(counts.indptr))
+    data *= counts.data
+    return sparse.csr_matrix((data, counts.indices, counts.indptr), shape=counts.shape)
 
 
 def log_normalised(counts: Any, depth: NDArray[np.floating[Any]] | None = None) -> Any:
