@@ -37,7 +37,7 @@ def state():
     }
     return {
         "random": repr(random.getstate()),
-        "numpy": repr([np.asarray(part).tolist() for part in np.random.get_state()]),
+        "numpy": repr([np.asarray(part).tolist() for part in np.random.get_state()]),  # noqa: NPY002
         "torch": repr(torch.get_rng_state().tolist()),
         "threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
         "precision": (torch.get_default_dtype(), torch.get_float32_matmul_precision()),
@@ -48,7 +48,7 @@ def state():
         "rcParams": dict(mpl.rcParams),
         "figures": plt.get_fignums(),
         "environment": dict(os.environ),
-        "folder": (str(Path.cwd()), sorted(os.listdir())),
+        "folder": (str(Path.cwd()), sorted(path.name for path in Path.cwd().iterdir())),
         "seed": settings.seed,
         "loggers": {
             name: (logger.level, list(logger.handlers), list(logger.filters), logger.propagate, logger.disabled)
@@ -69,7 +69,7 @@ def rows(names):
         yield pytest.param(name, marks=[] if chosen else [pytest.mark.slow])
 
 
-@pytest.mark.parametrize("name", rows(NAMES))
+@pytest.mark.parametrize("name", list(rows(NAMES)))
 def test_a_call_leaves_the_process_as_it_was(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     call = Call(name, data())
