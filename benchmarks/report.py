@@ -70,9 +70,12 @@ def training_speed(result: Any) -> str:
 
 
 def memory(result: Any) -> str:
-    columns = ("cells", "genes", "data, GB", "peak, GB", "above the data, GB", "seconds")
-    keys = ("n_cells", "n_genes", "data_gb", "peak_gb", "above_data_gb", "seconds")
-    return table(columns, [[result[key] for key in keys]])
+    sizes = sorted({int(key) for row in result["calls"] for key in row if key.isdigit()})
+    columns = ("call", *(f"{n:,} cells, MB" for n in sizes), "slope")
+    rows = [
+        (row["call"], *(row.get(str(n), {}).get("above_mb") for n in sizes), row["slope"]) for row in result["calls"]
+    ]
+    return table(columns, rows)
 
 
 def simulated_scm(result: Any) -> str:

@@ -6,7 +6,7 @@ import scanpy as sc
 from anndata import AnnData
 from scipy import sparse
 
-from scpi._screen._expression import normalise, prepare_expression
+from scpi._screen._expression import log_normalised, normalise, prepare_expression
 
 COUNTS = np.array([[0.0, 2.0, 4.0], [1.0, 0.0, 2.0], [0.0, 0.0, 0.0], [5.0, 5.0, 2.0]], dtype=np.float32)
 
@@ -49,3 +49,13 @@ def test_a_fraction_among_many_integers_is_seen():
 
 def _dense(matrix):
     return matrix.toarray() if sparse.issparse(matrix) else matrix
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix, sparse.csc_array])
+def test_logarithms_are_scanpys(make):
+    expected = AnnData(COUNTS.copy())
+    sc.pp.normalize_total(expected, target_sum=1e4)
+    sc.pp.log1p(expected)
+    found = log_normalised(make(COUNTS))
+    assert sparse.issparse(found) == sparse.issparse(make(COUNTS))
+    np.testing.assert_allclose(_dense(found), expected.X, rtol=1e-6)

@@ -112,10 +112,13 @@ def layer_of(name: str) -> str | None:
 
 
 class Call:
-    """A call of a function, or of a model, on some data; what it needs beforehand is done when it is made."""
+    """A call of a function, or of a model, on some data; what it needs beforehand is done when it is made.
 
-    def __init__(self, name: str, adata: ad.AnnData) -> None:
-        self.name, self.adata = name, adata
+    Models that a function needs are trained on ``few`` cells, if these are given.
+    """
+
+    def __init__(self, name: str, adata: ad.AnnData, *, few: ad.AnnData | None = None) -> None:
+        self.name, self.adata, self.few = name, adata, adata if few is None else few
         self.run = self._of_model() if name in models() else self._of_tool()
 
     def __call__(self, **options: Any) -> Any:
@@ -140,7 +143,7 @@ class Call:
         if layer_of(name) and any(p.name == "layer" for p in rest):
             options["layer"] = layer_of(name)
         if name == "tl.score_prediction":
-            real, adata = adata, trained("MeanDelta", adata, None).predict(perturbation=["A", "A+B"])
+            real, adata = adata, trained("MeanDelta", self.few, None).predict(perturbation=["A", "A+B"])
             options |= {"real": real}
         else:
             options |= self._needs()
@@ -148,19 +151,19 @@ class Call:
 
     def _needs(self) -> dict[str, Any]:
         """What a function needs beforehand, written or as an argument."""
-        name, adata = self.name, self.adata
+        name, adata, few = self.name, self.adata, self.few
         if name == "tl.causal_graph":
-            return {"model": trained("SENAVAE", adata, None)}
+            return {"model": trained("SENAVAE", few, None)}
         if name == "tl.predict_perturbation":
-            return {"model": trained("WeightedDelta", adata, None)}
+            return {"model": trained("WeightedDelta", few, None)}
         if name in ("tl.saliency", "tl.impact_contrast"):
-            return {"model": trained("GeneProgramAE", adata, "counts")}
+            return {"model": trained("GeneProgramAE", few, "counts")}
         if name == "tl.consensus_programs":
-            return {"runs": [trained("GeneProgramAE", adata, "counts") for _ in range(2)]}
+            return {"runs": [trained("GeneProgramAE", few, "counts") for _ in range(2)]}
         if name == "tl.differential_activity":
             scpi.tl.pathway_activity(adata)
         if name in ("tl.gene_set_impact", "tl.annotate_units"):
-            scpi.tl.saliency(adata, trained("GeneProgramAE", adata, "counts"))
+            scpi.tl.saliency(adata, trained("GeneProgramAE", few, "counts"))
         if name == "tl.annotate_units":
             scpi.tl.gene_set_impact(adata, **OPTIONS["tl.gene_set_impact"])
         return {}

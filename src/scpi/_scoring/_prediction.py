@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from scpi import de
 from scpi._scoring._conventions import N_CELLS
@@ -85,6 +86,8 @@ class Prediction:
     def predicted_change(self) -> NDArray[np.float64]:
         """Mean of the predicted cells less that of the cells that they started from."""
         # Summed in one order, so that cells that were not moved have a change of exactly 0
+        if sparse.issparse(self.predicted) and sparse.issparse(self.start):
+            return means(self.predicted) - means(self.start)
         predicted, start = (np.ascontiguousarray(as_dense(cells)) for cells in (self.predicted, self.start))
         return means(predicted) - means(start)
 

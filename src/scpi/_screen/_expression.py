@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy import sparse
 
 from scpi._screen._checks import check_counts, check_values, scale_of
 from scpi._screen._matrix import sums
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+DEPTH = 1e4
+"""Depth to which counts are scaled before a logarithm is taken."""
 
 logger = logging.getLogger(__name__)
 
@@ -67,8 +73,25 @@ def normalise(counts: Any) -> Any:
     if not sparse.issparse(counts):
         # In one precision whatever that of the counts is, as equal values have to be ties for a test of ranks
         return (counts * factor[:, None]).astype(np.float32, copy=False)
-    data = counts.data * np.repeat(factor, np.diff(counts.indptr))
-    return sparse.csr_matrix((data.astype(np.float32), counts.indices, counts.indptr), shape=counts.shape)
+    data = np.repeat(factor, np.diff(counts.indptr))
+    data *= counts.data
+    return sparse.csr_matrix((data, counts.indices, counts.indptr), shape=counts.shape)
+
+
+def log_normalised(counts: Any, depth: NDArray[np.floating[Any]] | None = None) -> Any:
+    """log1p of counts scaled from the depth of each cell to 10,000, cells x genes; sparse counts stay sparse.
+
+    The depth is the sum of the counts if ``None``. Cells without counts stay 0.
+    """
+    depth = np.asarray(counts.sum(1) if depth is None else depth, dtype=np.float64).reshape(-1, 1)
+    depth = np.where(depth == 0, 1.0, depth)
+    if not sparse.issparse(counts):
+        return np.log1p(counts / depth * DEPTH)
+    rows = counts.tocsr()
+    # In place, and with the indices of the counts
+    data = np.repeat(DEPTH / depth.ravel(), np.diff(rows.indptr))
+    data *= rows.data
+    return sparse.csr_matrix((np.log1p(data, out=data), rows.indices, rows.indptr), shape=rows.shape)
 
 
 def _log1p(matrix: Any) -> Any:

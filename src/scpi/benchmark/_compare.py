@@ -14,6 +14,7 @@ from scpi._scoring._controls import divide_controls
 from scpi._scoring._conventions import N_CELLS, N_COMPONENTS, N_SPLITS, check_conventions
 from scpi._scoring._metrics import check_metrics
 from scpi._scoring._noise_ceiling import CEILING, PERFECT, noise_ceiling
+from scpi._screen._matrix import means
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,7 +111,7 @@ def _check_same_cells(
 ) -> None:
     """What is compared must be the same cells, on the same scale, and unseen by all or by none."""
     (first_name, first), *others = models.items()
-    profile = first._to_log_scale(first._expression(first.adata, controls)).mean(0)
+    profile = means(first._to_log_scale(first._rows(first.adata, controls)))
     for name, model in others:
         same = model.adata.n_obs == first.adata.n_obs
         if not same or not (
@@ -118,7 +119,7 @@ def _check_same_cells(
         ):
             msg = f"{name!r} and {first_name!r} were tested on different cells: train them on the same split."
             raise ValueError(msg)
-        other = model._to_log_scale(model._expression(model.adata, controls)).mean(0)
+        other = means(model._to_log_scale(model._rows(model.adata, controls)))
         if other.shape != profile.shape or not np.allclose(other, profile, rtol=1e-3, atol=1e-3):
             msg = (
                 f"{name!r} and {first_name!r} do not read the same expression. Errors are only comparable on one "

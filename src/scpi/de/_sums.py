@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Parts of the rows that threads share, where a sum for each part does not need much memory
 _N_PARTS, _LARGEST = 8, 1 << 21
 # Cells that are summed at once
-_CELLS = 50_000
+_CELLS = 8_192
 
 
 @njit(nogil=True, cache=True)

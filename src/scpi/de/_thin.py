@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,14 +74,10 @@ def thin(
     dispersion = check_overdispersion(overdispersion, matrix.shape[1])
     generator = as_generator(rng)
     check_fraction(fraction)
-    if not sparse.issparse(matrix):
-        rows, genes = np.nonzero(matrix)
-        train = np.zeros_like(matrix)
-        train[rows, genes] = _draw(matrix[rows, genes], dispersion[genes], fraction, generator)
-        return train, matrix - train
-    drawn = _draw(matrix.data, dispersion[matrix.indices], fraction, generator)
-    rest = matrix.data - drawn
-    return _without_zeros(matrix, drawn), _without_zeros(matrix, rest)
+    if sparse.issparse(matrix):
+        return _thin_sparse(matrix, dispersion, fraction, generator)
+    train, test = _thin_sparse(sparse.csr_matrix(matrix), dispersion, fraction, generator)
+    return train.toarray(), test.toarray()
 
 
 def check_fraction(fraction: float) -> None:
@@ -104,22 +101,62 @@ def check_overdispersion(overdispersion: ArrayLike, n_genes: int) -> NDArray[np.
     return np.broadcast_to(values, (n_genes,))
 
 
+def _thin_sparse(
+    counts: Any, overdispersion: NDArray[np.float64], fraction: float, rng: np.random.Generator
+) -> tuple[Any, Any]:
+    """Both parts of sparse counts, without zeros, block by block: memory is that of the parts."""
+    parts = _Part.of(counts), _Part.of(counts)
+    for start in range(0, counts.nnz, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        values, genes = counts.data[block], counts.indices[block]
+        rows = np.searchsorted(counts.indptr, np.arange(start, start + len(values)), side="right") - 1
+        drawn = _draw(values, overdispersion[genes], fraction, rng)
+        for part, own in zip(parts, (drawn, values - drawn), strict=True):
+            part.add(own, genes, rows)
+    train, test = (part.matrix(counts.shape) for part in parts)
+    return train, test
+
+
+@dataclass
+class _Part:
+    """A sparse matrix that is filled from the start."""
+
+    data: NDArray[Any]
+    """Values; what is not filled yet takes no memory."""
+    indices: NDArray[Any]
+    """Gene of each value."""
+    sizes: NDArray[np.int64]
+    """Number of values of each row."""
+    n: int = 0
+    """Number of values."""
+
+    @classmethod
+    def of(cls, counts: Any) -> _Part:
+        """Nothing yet, with room for as many values as the counts have."""
+        return cls(np.empty_like(counts.data), np.empty_like(counts.indices), np.zeros(counts.shape[0], dtype=np.int64))
+
+    def add(self, values: NDArray[Any], genes: NDArray[Any], rows: NDArray[np.int64]) -> None:
+        """Add the values that are not zero."""
+        there = np.flatnonzero(values)
+        end = self.n + len(there)
+        self.data[self.n : end], self.indices[self.n : end] = values[there], genes[there]
+        self.sizes += np.bincount(rows[there], minlength=len(self.sizes))
+        self.n = end
+
+    def matrix(self, shape: tuple[int, int]) -> Any:
+        """The matrix; the rest of the room is given back."""
+        for array in (self.data, self.indices):
+            array.resize(self.n, refcheck=False)
+        indptr = np.concatenate([[0], np.cumsum(self.sizes)]).astype(self.indices.dtype)
+        return sparse.csr_matrix((self.data, self.indices, indptr), shape=shape)
+
+
 def _draw(
     counts: NDArray[Any], overdispersion: NDArray[np.float64], fraction: float, rng: np.random.Generator
 ) -> NDArray[Any]:
     """Train part of each count, in the type of the counts."""
-    train = np.empty_like(counts)
-    for start in range(0, len(counts), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        share = np.full(len(counts[block]), fraction)
-        spread = np.flatnonzero(overdispersion[block] > _POISSON)
-        size = 1.0 / overdispersion[block][spread]
-        share[spread] = rng.beta(fraction * size, (1.0 - fraction) * size)
-        train[block] = rng.binomial(counts[block].astype(np.int64), share)
-    return train
-
-
-def _without_zeros(matrix: Any, data: NDArray[Any]) -> Any:
-    part = sparse.csr_matrix((data, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
-    part.eliminate_zeros()
-    return part
+    share = np.full(len(counts), fraction)
+    spread = np.flatnonzero(overdispersion > _POISSON)
+    size = 1.0 / overdispersion[spread]
+    share[spread] = rng.beta(fraction * size, (1.0 - fraction) * size)
+    return rng.binomial(counts.astype(np.int64), share).astype(counts.dtype)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +27,8 @@ _UPPER = np.array([np.inf, np.log(1e4), 1.0 - 1e-6])
 _LOWER = np.array([-np.inf, 0.0, 0.0])
 _LONGEST = np.array([1.5, 1.5, 0.4])
 _BLOCK = 1024
+# Cells that are tallied at once
+_CELLS = 8192
 
 
 @dataclass(frozen=True)
@@ -51,18 +55,25 @@ class Tally:
     def n_genes(self) -> int:
         return len(self.total)
 
+    def __add__(self, part: Tally) -> Tally:
+        """These cells and others, of the same genes and bins."""
+        return self._with(part, 1.0)
+
     def __sub__(self, part: Tally) -> Tally:
         """The other cells, of the same genes and bins."""
+        return self._with(part, -1.0)
+
+    def _with(self, part: Tally, sign: float) -> Tally:
         gene, count, weight = (
             np.concatenate([mine, theirs]) for mine, theirs in zip(self.large, part.large, strict=True)
         )
-        weight[len(self.large[0]) :] *= -1.0
+        weight[len(self.large[0]) :] *= sign
         return Tally(
             depth=self.depth,
-            total=self.total - part.total,
-            zeros=self.zeros - part.zeros,
-            found=self.found - part.found,
-            above=self.above - part.above,
+            total=self.total + sign * part.total,
+            zeros=self.zeros + sign * part.zeros,
+            found=self.found + sign * part.found,
+            above=self.above + sign * part.above,
             large=(gene, count, weight),
         )
 
@@ -88,6 +99,15 @@ class Tally:
 
 def tally(counts: sparse.csr_matrix, bins: NDArray[np.intp], depth: NDArray[np.float64], width: int) -> Tally:
     """Tally cells x genes, given the bin of each cell, the depth of each bin, and how far to count one by one."""
+    found = [
+        _tally_block(counts[start : start + _CELLS].astype(np.float64), bins[start : start + _CELLS], depth, width)
+        for start in range(0, max(counts.shape[0], 1), _CELLS)
+    ]
+    return reduce(operator.add, found)
+
+
+def _tally_block(counts: sparse.csr_matrix, bins: NDArray[np.intp], depth: NDArray[np.float64], width: int) -> Tally:
+    """Tally a few thousand cells."""
     n_cells, n_genes = counts.shape
     member = sparse.csr_matrix((np.ones(n_cells), (bins, np.arange(n_cells))), shape=(len(depth), n_cells))
     total = (member @ counts).toarray().T

@@ -10,12 +10,18 @@ from scipy import sparse
 from scpi._screen._matrix import as_matrix, means, stored_values
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import ArrayLike, NDArray
+
+_BLOCK = 1 << 20
 
 
 def as_cells(values: ArrayLike, name: str, *, min_cells: int = 1) -> Any:
-    """Give finite float64 cells x genes: CSR where it was sparse, otherwise an array."""
-    matrix = as_matrix(values, name=name).astype(np.float64, copy=False)
+    """Give finite cells x genes: CSR of any type where it was sparse, otherwise an array of float64."""
+    matrix = as_matrix(values, name=name)
+    if not sparse.issparse(matrix):
+        matrix = matrix.astype(np.float64, copy=False)
     if matrix.ndim != 2 or matrix.shape[1] == 0:
         msg = f"`{name}` must be cells x genes, but has shape {matrix.shape}."
         raise ValueError(msg)
@@ -58,6 +64,15 @@ def mean_and_variance(cells: Any) -> tuple[NDArray[np.float64], NDArray[np.float
         return mean, cells.var(axis=0, ddof=1)
     n, n_genes = cells.shape
     # Around the mean, so that a large one does not drown a small variance; all zeros of a gene are equally far away
-    squares = np.bincount(cells.indices, (cells.data - mean[cells.indices]) ** 2, minlength=n_genes)
-    n_zeros = n - np.bincount(cells.indices, minlength=n_genes)
-    return mean, (squares + n_zeros * mean**2) / (n - 1)
+    squares, n_stored = np.zeros((2, n_genes))
+    for genes, stored in stored_blocks(cells):
+        squares += np.bincount(genes, (stored - mean[genes]) ** 2, minlength=n_genes)
+        n_stored += np.bincount(genes, minlength=n_genes)
+    return mean, (squares + (n - n_stored) * mean**2) / (n - 1)
+
+
+def stored_blocks(cells: Any) -> Iterator[tuple[NDArray[np.integer], NDArray[np.float64]]]:
+    """Gene and value of the entries that a sparse matrix stores, a million at a time, in double precision."""
+    for start in range(0, cells.nnz, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        yield cells.indices[part], cells.data[part].astype(np.float64)

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from scpi._rng import as_generator
 from scpi.metrics._arrays import ratio
-from scpi.metrics._cells import as_cells, check_genes, mean_of, select_genes
+from scpi.metrics._cells import as_cells, check_genes, mean_of, select_genes, stored_blocks
 from scpi.metrics._change import pearson_delta
 from scpi.metrics._energy import energy_distance
 
@@ -195,10 +195,12 @@ def _expressing(cells: Any, threshold: float) -> tuple[NDArray[np.float64], NDAr
         msg = f"`threshold` must not be negative, but is {threshold}."
         raise ValueError(msg)
     if sparse.issparse(cells):
-        above = cells.data > threshold
-        at, n_genes = cells.indices[above], cells.shape[1]
-        n = np.bincount(at, minlength=n_genes)
-        total = np.bincount(at, cells.data[above], minlength=n_genes)
+        n_genes = cells.shape[1]
+        n, total = np.zeros((2, n_genes))
+        for genes, stored in stored_blocks(cells):
+            above = stored > threshold
+            n += np.bincount(genes, above, minlength=n_genes)
+            total += np.bincount(genes, np.where(above, stored, 0.0), minlength=n_genes)
     else:
         expressed = cells > threshold
         n, total = expressed.sum(axis=0), np.where(expressed, cells, 0.0).sum(axis=0)

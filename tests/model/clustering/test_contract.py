@@ -176,10 +176,6 @@ class TestContract:
         other.X = sparse.csc_matrix(other.X)
         np.testing.assert_array_equal(fit(name, other).get_latent_representation(), z)
 
-    def test_data_that_is_too_large_to_keep_is_read_batch_by_batch(self, name, before, z, monkeypatch):
-        monkeypatch.setattr("scpi.model.base.loading._dataset._MAX_KEPT", 0)
-        np.testing.assert_array_equal(fit(name, before.copy()).get_latent_representation(), z)
-
     @pytest.mark.parametrize("kind", ["margin", "logit", "latent"])
     def test_a_target_is_what_the_model_computes(self, model, adata, z, kind):
         target = model.attribution_target(kind)

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import scpi
+from scpi._screen._expression import log_normalised
 from scpi.model.base._constants import KEYS
 from scpi.model.base.loading._sampling import matched_pairs
 from scpi.model.base.loading._splitter import CellSplitter
-from scpi.model.multitask._counts import log_normalised
 from scpi.model.multitask._matching import match_tasks, training_depth_per_size
 
 

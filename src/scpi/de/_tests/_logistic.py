@@ -78,11 +78,12 @@ def logistic(
     moments = group_moments(matrix, groups, n_groups=n_groups)
     effect = moments.mean - other_moments(moments, reference).mean
     score = np.zeros_like(effect)
+    columns = matrix.tocsc() if sparse.issparse(matrix) else matrix
     for group in range(n_groups):
         if group != reference:
             others = groups == reference if reference is not None else (groups >= 0) & (groups != group)
             rows = np.flatnonzero((groups == group) | others)
-            score[group] = _scores(matrix[rows], groups[rows] == group, design[rows], n_jobs)
+            score[group] = _scores(columns, rows, groups[rows] == group, design[rows], n_jobs)
     log_pval = np.minimum(np.log(2.0) + special.log_ndtr(-np.abs(score)), 0.0)
     return TestResult(effect=effect, score=score, log_pval=log_pval)
 
@@ -109,19 +110,21 @@ def _design(covariates: ArrayLike | pd.DataFrame | None, n_rows: int) -> NDArray
     return np.column_stack(columns)
 
 
-def _scores(matrix: Any, member: NDArray[np.bool_], design: NDArray[np.float64], n_jobs: int) -> NDArray[np.float64]:
-    """Signed roots of the likelihood-ratio statistics of one group."""
+def _scores(
+    columns: Any, rows: NDArray[np.intp], member: NDArray[np.bool_], design: NDArray[np.float64], n_jobs: int
+) -> NDArray[np.float64]:
+    """Signed roots of the likelihood-ratio statistics of one group, in some rows of a matrix that is CSC or dense."""
     patterns, pattern = np.unique(design, axis=0, return_inverse=True)
     pattern = pattern.reshape(-1)
     null = _fit_null(patterns, np.bincount(pattern), patterns[pattern[member]].sum(axis=0))
-    columns = matrix.tocsc() if sparse.issparse(matrix) else matrix
-    n_genes = matrix.shape[1]
-    stored = columns.nnz if sparse.issparse(matrix) else columns.size
+    n_genes = columns.shape[1]
+    stored = columns.nnz if sparse.issparse(columns) else columns.size
     n_block = max(1, _BLOCK // max(len(patterns), stored // max(1, n_genes), 1))
     score = np.zeros(n_genes)
 
     def fit(start: int) -> None:
-        block = sparse.csc_matrix(columns[:, start : start + n_block]).astype(np.float64)
+        block = columns[:, start : start + n_block]
+        block = sparse.csc_matrix(block if len(rows) == block.shape[0] else block[rows]).astype(np.float64)
         score[start : start + n_block] = _fit(_Block.of(block, member, patterns, pattern), null)
 
     starts = range(0, n_genes, n_block)

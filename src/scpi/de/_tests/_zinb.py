@@ -141,11 +141,12 @@ class _Pooled:
 
     @classmethod
     def of(cls, matrix: Any, depth: NDArray[np.float64], rows: NDArray[np.intp]) -> _Pooled:
-        counts = sparse.csr_matrix(matrix[rows]).astype(np.float64)
-        counts.eliminate_zeros()
-        counts.sum_duplicates()
+        counts = sparse.csr_matrix(matrix if len(rows) == matrix.shape[0] else matrix[rows])
+        if not counts.data.all():
+            counts = counts.copy()
+            counts.eliminate_zeros()
         genes = np.flatnonzero(np.bincount(counts.indices, minlength=counts.shape[1]))
-        counts = counts[:, genes]
+        counts = counts if len(genes) == counts.shape[1] else counts[:, genes]
         bins, levels = _depth_bins(depth[rows] / np.median(depth[rows]))
         width = tally_width(counts)
         pooled = tally(counts, bins, levels, width)

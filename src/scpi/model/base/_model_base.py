@@ -293,6 +293,10 @@ class ModelBase(BaseModelClass):
     def _has_field(self, key: str) -> bool:
         return bool(self.registry["field_registries"].get(key, {}).get("data_registry"))
 
+    def _rows(self, adata: AnnData | MuData, indices: NDArray[np.int64]) -> Any:
+        """Expression of some cells, as sparse as it is registered."""
+        return self._field(adata, KEYS.X)[indices]
+
     def _expression(self, adata: AnnData | MuData, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """Dense expression of some cells."""
         return dense_rows(self._field(adata, KEYS.X), indices)

@@ -121,7 +121,7 @@ class Baseline(ScreenModel):
             return predicted
         codes, known = self._context_codes(asked.adata)[asked.cells], self.module.profiles().control
         for code in np.unique(codes):
-            control = self._control_mean(asked.adata, known, int(code), partial(self._expression, asked.adata))
+            control = self._control_mean(asked.adata, known, int(code), partial(self._rows, asked.adata))
             change = self._change(asked.design, control)
             predicted[codes == code] += change.astype(np.float32)
         return predicted

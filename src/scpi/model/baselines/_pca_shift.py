@@ -9,7 +9,6 @@ from scipy import sparse
 from sklearn.decomposition import PCA
 
 from scpi._docs import fill
-from scpi.model.base._constants import KEYS
 from scpi.model.base.training._presets import at_least
 from scpi.model.baselines._baseline import Baseline
 from scpi.model.baselines._profiles_module import ProfilesModule
@@ -21,13 +20,15 @@ if TYPE_CHECKING:
 
     from scpi.model.base.loading._splitter import CellSplitter
 
+_MAX_CELLS = 20_000
+
 
 @fill
 class PCAShift(Baseline):
     """Moves control cells along principal components, by the mean change of other contexts.
 
-    The change is that of :class:`MeanDelta`, projected on the principal components of the training cells: the vector
-    arithmetic of latent spaces without a network.
+    The change is that of :class:`MeanDelta`, projected on the principal components of the training cells, at most
+    20,000 drawn at random: the vector arithmetic of latent spaces without a network.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ class PCAShift(Baseline):
         self.init_params_ = self._get_init_params(locals())
 
     def _learn(self, splitter: CellSplitter, *, n_contexts: int) -> dict[str, NDArray[Any]]:
-        x = self._field(self.adata, KEYS.X)[splitter.train_idx].astype(np.float64)
+        x = self._rows(self.adata, splitter.sample(_MAX_CELLS)).astype(np.float64)
         n_components = min(self.n_components, min(x.shape) - 1)
         solver = "arpack" if sparse.issparse(x) else "auto"
         pca = PCA(n_components, svd_solver=solver, random_state=splitter.seed).fit(x)

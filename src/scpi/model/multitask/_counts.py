@@ -1,29 +1,13 @@
-"""Counts of cells: on the scale of logarithms, and after a change of expression."""
+"""Counts of cells after a change of expression."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# Depth to which counts are scaled
-DEPTH = 1e4
-
-
-def log_normalised(counts: Any, depth: NDArray[np.floating[Any]] | None = None) -> Any:
-    """log1p of counts scaled from the depth of each cell to 10,000, cells x genes; sparse counts stay sparse.
-
-    The depth is the sum of the counts if ``None``. Cells without counts stay 0.
-    """
-    depth = np.asarray(counts.sum(1) if depth is None else depth, dtype=np.float64).reshape(-1, 1)
-    depth = np.where(depth == 0, 1.0, depth)
-    if sparse.issparse(counts):
-        return counts.multiply(DEPTH / depth).tocsr().log1p()
-    return np.log1p(counts / depth * DEPTH)
 
 
 def changed_counts(

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from scpi._screen._expression import log_normalised
 from scpi.model.base._constants import KEYS
 from scpi.model.base.loading._sampling import match_by_transport
 from scpi.model.base.loading._transport import CellPairs
-from scpi.model.multitask._counts import log_normalised
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,6 +10,7 @@ import torch
 
 from scpi._docs import fill
 from scpi._screen._checks import check_expression
+from scpi._screen._expression import log_normalised
 from scpi.attribution import DecoderTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
@@ -23,7 +24,7 @@ from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.training._presets import choose_preset
 from scpi.model.base.training._training import PresetTrainingMixin
 from scpi.model.multitask._coder import ConditionCoder
-from scpi.model.multitask._counts import changed_counts, log_normalised
+from scpi.model.multitask._counts import changed_counts
 from scpi.model.multitask._matching import match_tasks, training_depth_per_size
 from scpi.model.multitask._module import MultiTaskModule
 from scpi.model.multitask._plan import MultiTaskPlan
@@ -304,8 +305,8 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
         change = (1.0 - weight) * (after - before).cpu().numpy() + weight * ratio
         return changed_counts(x.cpu().numpy(), change, (depth * before.exp()).cpu().numpy(), theta, rng=rng)
 
-    def _to_log_scale(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(log_normalised(expression), dtype=np.float32) if self._reads_counts else expression
+    def _to_log_scale(self, expression: Any) -> Any:
+        return log_normalised(expression).astype(np.float32) if self._reads_counts else expression
 
     def _decoded_change(self, shift: Tensor, perturbation: str, dose: float | None) -> Callable[[Tensor], Tensor]:
         module, code = self.module, self._code(perturbation, dose)

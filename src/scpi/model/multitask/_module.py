@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from scpi._screen._expression import DEPTH
 from scpi.model.base.losses._count_likelihoods import negative_binomial_loss
 from scpi.model.base.prediction._profile_buffers import ProfileBuffers
 from scpi.model.base.training._plan_module import PlanModule
-from scpi.model.multitask._counts import DEPTH
 from scpi.model.multitask._layers import Conditioned
 
 if TYPE_CHECKING:

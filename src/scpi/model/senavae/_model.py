@@ -11,6 +11,7 @@ import torch
 
 from scpi._docs import fill
 from scpi._screen._checks import check_expression
+from scpi._screen._expression import log_normalised
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
@@ -62,7 +63,9 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
         ``"scpi"`` (default), or the published settings ``"sena"`` and ``"zhang"`` (the discrepancy-VAE, with a plain
         encoder). What other arguments leave at ``None`` is taken from the preset.
     n_factors
-        Number of causal factors; one per perturbation if ``None``.
+        Number of causal factors. If ``None``, one per perturbation, as published; the preset ``"scpi"`` takes at most
+        128 (``max_factors``), and perturbations with similar effects share a factor. The cost of the graph grows with
+        the square of the number of factors, and a screen of thousands of perturbations has far fewer kinds of effects.
     encoder
         ``"gene_sets"``, ``"mlp"`` (a hidden layer instead of the gene sets) or ``"linear"`` (no first layer).
     leak
@@ -119,7 +122,10 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
         changes = {key: value for key, value in given.items() if value is not None}
         self.preset_ = choose_preset(PRESETS, preset, changes | preset_kwargs, RULES)
         self._check_arguments(likelihood, n_factors)
-        self.n_factors_ = len(self.perturbations_) if n_factors is None else n_factors
+        most = len(self.perturbations_)
+        if self.preset_.max_factors is not None:
+            most = min(most, self.preset_.max_factors)
+        self.n_factors_ = most if n_factors is None else n_factors
         self.gene_set_names_: list[str] = self._gene_sets()["names"] if self.preset_.encoder == "gene_sets" else []
         self._build(
             lambda: self._module_cls(
@@ -335,12 +341,9 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
                 out.append((self.module.sample(expected) if asked.sample else expected).cpu().numpy())
         return np.concatenate(out).astype(np.float32)
 
-    def _to_log_scale(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _to_log_scale(self, expression: Any) -> Any:
         """Counts are compared after normalisation to 10,000 per cell and a logarithm."""
-        if self.module.likelihood == "normal":
-            return expression
-        total = np.maximum(expression.sum(1, keepdims=True), 1.0)
-        return np.log1p(expression / total * 1e4)
+        return expression if self.module.likelihood == "normal" else log_normalised(expression).astype(np.float32)
 
     @fill
     @torch.inference_mode()

@@ -24,6 +24,8 @@ class Preset:
         First part of the encoder: gene sets, a hidden layer, or none.
     n_hidden
         Units of the hidden layers of the encoder (``"mlp"``) and of the decoder; 0 makes the decoder linear.
+    max_factors
+        Largest number of factors that is chosen by itself; one per perturbation if ``None``.
     init
         Weights of gene sets: a weighted mean of the members, or free weights.
     max_weight_ratio
@@ -75,6 +77,7 @@ class Preset:
 
     encoder: Encoder = "gene_sets"
     n_hidden: int = 128
+    max_factors: int | None = 128
     init: Init = "set_mean"
     max_weight_ratio: float = 2.0
     intervention: InterventionEncoding = "table"
@@ -106,6 +109,7 @@ class Preset:
 
 
 _SENA = Preset(
+    max_factors=None,
     init="n_genes",
     intervention="mlp",
     positive_output=True,

@@ -104,34 +104,15 @@ def test_fields_may_be_left_out(screen):
 
 
 @pytest.mark.parametrize("counts", [True, False])
-def test_the_input_is_the_same_computed_once_or_batch_by_batch(screen, counts, monkeypatch):
+def test_the_input_is_that_of_the_transform(screen, counts):
     transform = InputTransform(screen.n_vars, "pearson")
     dataset, _ = dataset_of(screen, transform=transform, counts=counts)
     transform.fit(lambda: [dataset.rows(cells) for cells in blocks(np.arange(len(dataset)))])
     cells = np.array([3, 99, 5])
-    before = dataset[CellBatch(cells)]
-    counts_of, size = dataset.rows(cells)
-    torch.testing.assert_close(before[KEYS.INPUT], transform(counts_of, size))
-    assert (KEYS.X in before) == counts
-    dataset.keep()
-    # What is kept does not follow the transform
-    transform.depth.fill_(1.0)
-    kept = dataset[CellBatch(cells)]
-    assert before.keys() == kept.keys()
-    assert all(torch.equal(value, kept[key]) for key, value in before.items())
-    assert torch.equal(dataset.inputs(cells), before[KEYS.INPUT])
-    dataset.release()
-    assert not torch.equal(dataset.inputs(cells), before[KEYS.INPUT])
-    # Too large to keep
-    monkeypatch.setattr(_dataset, "_MAX_KEPT", screen.n_obs * screen.n_vars - 1)
-    dataset.keep()
-    assert dataset._kept is None
-
-
-def test_nothing_is_kept_without_a_transform(screen):
-    dataset, _ = dataset_of(screen)
-    dataset.keep()
-    assert dataset._kept is None
+    item = dataset[CellBatch(cells)]
+    torch.testing.assert_close(item[KEYS.INPUT], transform(*dataset.rows(cells)))
+    assert torch.equal(dataset.inputs(cells), item[KEYS.INPUT])
+    assert (KEYS.X in item) == counts
 
 
 def test_blocks_are_all_cells_in_turn():

@@ -146,26 +146,6 @@ def test_a_trained_model_goes_on_in_the_mode_for_training(toy):
     assert len(toy.history["train_loss"]) == 3
 
 
-def test_what_was_kept_is_released_if_training_fails(screen):
-    from scpi.model import SCDeepCluster
-
-    class Fails(Callback):
-        def on_train_epoch_end(self, trainer, pl_module):
-            self.kept = trainer.datamodule.dataset._kept
-            raise RuntimeError("stop")
-
-    SCDeepCluster.setup_anndata(screen)
-    model = SCDeepCluster(screen, n_clusters=2)
-    fails = Fails()
-    seen = {}
-    split = model._split
-    model._split = lambda *args, **kwargs: seen.setdefault("splitter", split(*args, **kwargs))
-    with pytest.raises(RuntimeError, match="stop"):
-        model.train(1, callbacks=[fails], **QUIET)
-    assert fails.kept.shape == screen.shape
-    assert seen["splitter"].dataset._kept is None
-
-
 def test_a_training_that_diverged_is_refused(toy):
     class Diverges(Callback):
         def on_train_epoch_end(self, trainer, pl_module):

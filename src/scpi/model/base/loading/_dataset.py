@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from scpi.model.base.loading._input_transform import InputTransform
 
-# Number of values, cells x genes, up to which the input of a network is computed once and kept: 1 GB of float32
-_MAX_KEPT = 1 << 28
 _BLOCK = 2048
 _CELL_FIELDS = {
     KEYS.CONTEXT: np.int64,
@@ -81,7 +79,6 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
             if key in manager.data_registry and (fields is None or key in fields):
                 values = np.asarray(manager.get_from_registry(key)).reshape(-1, 1)
                 self._values[key] = torch.from_numpy(values.astype(dtype))
-        self._kept: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -119,24 +116,7 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
 
     def inputs(self, cells: NDArray[np.int64]) -> Tensor:
         """Input of the network for some cells."""
-        return self._transformed(*self.rows(cells)) if self._kept is None else self._kept[torch.from_numpy(cells)]
-
-    def keep(self) -> None:
-        """Compute the input of all cells once and keep it, unless the data is too large; call it with a fitted transform.
-
-        The expression itself is not kept: to read it from a sparse matrix takes 1 % of the time of an epoch.
-        """
-        if self._transform is None or self.x.shape[0] * self.x.shape[1] > _MAX_KEPT:
-            return
-        # Filled block by block: to concatenate blocks would take twice the memory
-        kept = torch.empty(tuple(self.x.shape))
-        for cells in blocks(np.arange(len(self))):
-            kept[torch.from_numpy(cells)] = self.inputs(cells)
-        self._kept = kept
-
-    def release(self) -> None:
-        """Free what was kept."""
-        self._kept = None
+        return self._transformed(*self.rows(cells))
 
     def _expression(self, cells: NDArray[np.int64]) -> dict[str, Tensor]:
         """Expression of some cells, their input, or both."""
@@ -145,8 +125,7 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
         if not self._counts:
             return {KEYS.INPUT: self.inputs(cells)}
         x, size = self.rows(cells)
-        kept = self._kept
-        return {KEYS.X: x, KEYS.INPUT: self._transformed(x, size) if kept is None else kept[torch.from_numpy(cells)]}
+        return {KEYS.X: x, KEYS.INPUT: self._transformed(x, size)}
 
     def _transformed(self, x: Tensor, size: Tensor | None) -> Tensor:
         """Input of some cells, from their expression and size factors."""

@@ -53,15 +53,22 @@ def controls_alongside(
 ) -> ControlSampler | None:
     """Perturbed cells of several conditions, and as many controls of their batch and context: a :class:`Sampling`.
 
-    A batch has at most ``n_parts`` parts, each of at most ``n_cells`` cells of one condition.
+    A batch has at most ``n_parts`` parts, each of at most ``n_cells`` cells of one condition. Where conditions have
+    fewer than half as many training cells on average, parts are halved, as often as that is so, and a batch has twice as many:
+    their places would be filled with controls that nothing is compared with.
     """
     is_control = splitter.is_control(cells)
     perturbed, controls = cells[~is_control], cells[is_control]
     if not len(perturbed) or not len(controls):
         return None
+    conditions = splitter.conditions_of(perturbed)
+    trained = splitter.conditions_of(splitter.train_idx[~splitter.is_control(splitter.train_idx)])
+    mean_size = len(trained) / len(np.unique(trained))
+    while n_cells >= 2 * max(mean_size, 2):
+        n_cells, n_parts = n_cells // 2, n_parts * 2
     return ControlSampler(
         perturbed,
-        splitter.conditions_of(perturbed),
+        conditions,
         controls,
         perturbed_strata=splitter.strata[perturbed],
         control_strata=splitter.strata[controls],

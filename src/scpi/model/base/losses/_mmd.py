@@ -106,6 +106,7 @@ def batched_mmd(
 def bandwidth_from_cells(x: Tensor) -> float:
     """Mean squared distance between different rows of ``x`` (n_cells, n_features); 1 if all are the same."""
     n = x.shape[0]
-    x = x.double() - x.double().mean(0)
+    x = x.to(torch.float64, copy=True)
+    x -= x.mean(0)
     # The mean over pairs follows from the spread around the mean, without forming the pairs.
-    return float(2 * x.square().sum() / (n - 1)) or 1.0
+    return float(2 * x.square_().sum() / (n - 1)) or 1.0

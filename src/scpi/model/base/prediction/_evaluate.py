@@ -128,8 +128,8 @@ class EvaluationMixin(Host):
         adata = self.adata if adata is None else adata
         labels = self._labels(adata)
 
-        def read(rows: NDArray[np.int64]) -> NDArray[np.float32]:
-            return self._to_log_scale(self._expression(adata, rows))
+        def read(rows: NDArray[np.int64]) -> Any:
+            return self._to_log_scale(self._rows(adata, rows))
 
         train = self._training_cells(adata)
         perturbed = train[labels[train] != self.control_]

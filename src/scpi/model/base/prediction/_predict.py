@@ -56,8 +56,8 @@ class PredictionMixin(Host):
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
         """Expression of control cells under a condition, cells x genes."""
 
-    def _to_log_scale(self, expression: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Expression on the scale on which predictions are compared with measured cells."""
+    def _to_log_scale(self, expression: Any) -> Any:
+        """Expression, dense or sparse, on the scale on which predictions are compared with measured cells."""
         return expression
 
     def predict(
@@ -194,7 +194,7 @@ class PredictionMixin(Host):
     def _mean_expression(self, adata: AnnData | MuData, cells: NDArray[np.int64]) -> NDArray[np.float32]:
         """Mean over cells, each as often as it occurs: predictions that start from it again count again."""
         unique, counts = np.unique(cells, return_counts=True)
-        return np.average(self._expression(adata, unique), axis=0, weights=counts).astype(np.float32)
+        return np.asarray(counts @ self._rows(adata, unique) / counts.sum(), dtype=np.float32)
 
 
 def draw_cells(cells: NDArray[np.int64], n_cells: int | None, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ import numpy as np
 from scpi._screen._checks import as_indices
 from scpi._screen._conditions import encode_conditions
 from scpi._screen._labels import Labelling
+from scpi._screen._matrix import means
 from scpi._warn import warn_user
 from scpi.model.base._constants import KEYS
 
@@ -212,4 +213,4 @@ class ConditionsMixin(Host):
         if not len(of_context):
             msg = f"Context {self._contexts(adata)[code]!r} has no control cell, neither in training nor in the data."
             raise ValueError(msg)
-        return np.asarray(values(of_context).mean(0, dtype=np.float64)).ravel()
+        return means(values(of_context))

@@ -117,13 +117,8 @@ class NetworkTrainingMixin(Host):
         )
         # A model that was trained before is in the mode for predictions.
         self.module.train()
-        splitter.dataset.keep()
-        try:
-            with seeded(splitter.seed):
-                runner()
-        finally:
-            # The trainer stays with the model, and the data with the trainer.
-            splitter.dataset.release()
+        with seeded(splitter.seed):
+            runner()
         self._check_weights()
         if splitter.has_conditions:
             self.trained_conditions_ = splitter.trained_conditions
