@@ -121,3 +121,10 @@ def test_what_cannot_be_saved_is_named(value, message):
 def test_what_was_not_encoded_is_refused(value):
     with pytest.raises((ValueError, TypeError, LookupError, ArithmeticError, AttributeError)):
         decode([value], {})
+
+
+def test_an_array_does_not_keep_the_memory_of_the_file():
+    file = np.arange(100.0)
+    value = decode({"$": "array", "name": "a"}, {"a": file[:3]})
+    assert value.tolist() == [0.0, 1.0, 2.0]
+    assert not np.shares_memory(value, file)
