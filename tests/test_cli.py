@@ -93,3 +93,20 @@ def test_the_traceback_on_request(tmp_path):
 
 def test_an_option_out_of_range(tmp_path):
     assert run("demo", "--out", tmp_path, "--interaction", 2).exit_code == 2
+
+
+def test_results_are_replaced_only_by_force(tmp_path, monkeypatch):
+    (tmp_path / "report.html").touch()
+    result = run("demo", "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "holds files" in result.output
+    assert "--force" in result.output
+
+    def stop(*args, overwrite, **kwargs):
+        assert overwrite
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scpi.screen, "run_screen", stop)
+    result = run("demo", "--out", tmp_path, "--force")
+    assert result.exit_code == 130
+    assert "Interrupted: nothing was written." in result.output

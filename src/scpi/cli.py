@@ -33,6 +33,7 @@ class Likelihood(StrEnum):
 
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the report and the files.", show_default=False)]
+Force = Annotated[bool, typer.Option("--force", help="Replace the results of an earlier run in the folder.")]
 Seed = Annotated[int, typer.Option(help="Seed of the split, the weights and the training.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show full tracebacks and all warnings.")]
 MaxEpochs = Annotated[
@@ -67,6 +68,7 @@ def demo(
     max_epochs: Annotated[int, typer.Option(min=1, help="Maximum number of training epochs.")] = 30,
     likelihood: LikelihoodOption = Likelihood.normal,
     seed: Seed = 0,
+    force: Force = False,
     debug: Debug = False,
 ) -> None:
     """Plant a screen with known truth into real blood cells, and recover it. Needs no internet connection.
@@ -84,6 +86,7 @@ def demo(
         _run(
             adata,
             out=out,
+            overwrite=force,
             debug=debug,
             likelihood=likelihood.value,
             max_epochs=max_epochs,
@@ -128,6 +131,7 @@ def screen(
     likelihood: LikelihoodOption = Likelihood.normal,
     title: Annotated[str | None, typer.Option(help="Title of the report.", show_default="name of the file")] = None,
     seed: Seed = 0,
+    force: Force = False,
     debug: Debug = False,
 ) -> None:
     """Train on a screen, compare predictions with baselines, explain them, and write a report."""
@@ -142,6 +146,7 @@ def screen(
             data,
             gene_sets,
             out=out,
+            overwrite=force,
             debug=debug,
             perturbation_key=perturbation_key,
             control=control or "control",
@@ -190,7 +195,7 @@ def _show(result: ScreenResult) -> None:
 
 @contextmanager
 def _clear_errors(*, debug: bool) -> Iterator[None]:
-    """Report an error in one line with exit code 2, and silence warnings of dependencies."""
+    """Report an error in one line with exit code 2, Ctrl-C with 130, and silence warnings of dependencies."""
     if debug:
         yield
         return
@@ -200,6 +205,9 @@ def _clear_errors(*, debug: bool) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
+    except KeyboardInterrupt as stop:
+        typer.secho("Interrupted: nothing was written.", fg=typer.colors.RED, err=True)
+        raise typer.Exit(130) from stop
     except (KeyError, ValueError, TypeError, OSError, ImportError, NotImplementedError) as error:
         message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
         typer.secho(f"Error: {' '.join(message.split()) or type(error).__name__}", fg=typer.colors.RED, err=True)

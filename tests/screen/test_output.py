@@ -1,50 +1,36 @@
 from __future__ import annotations
 
+import tempfile
+
 import pytest
 
-from scpi.screen._output import staged_folder
+from scpi.screen._output import output_folder
 
 
-def test_files_appear_when_all_are_written(tmp_path):
-    out = tmp_path / "deep" / "out"
-    with staged_folder(out) as folder:
-        (folder / "a.txt").write_text("new", encoding="utf-8")
-        (folder / "model").mkdir()
-        (folder / "model" / "b.txt").write_text("new", encoding="utf-8")
-        assert not out.exists()
-    assert (out / "a.txt").read_text(encoding="utf-8") == "new"
-    assert (out / "model" / "b.txt").is_file()
-    assert [path.name for path in out.parent.iterdir()] == ["out"]
+def test_a_new_folder_is_not_made_yet(tmp_path):
+    assert output_folder(tmp_path / "deep" / "out", overwrite=False) == tmp_path / "deep" / "out"
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failure_leaves_what_was_there(tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "a.txt").write_text("old", encoding="utf-8")
-
-    def fail():
-        with staged_folder(tmp_path / "out") as folder:
-            (folder / "a.txt").write_text("new", encoding="utf-8")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert (tmp_path / "out" / "a.txt").read_text(encoding="utf-8") == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+def test_results_are_replaced_only_on_request(tmp_path):
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(FileExistsError, match=r"holds files: .*overwrite=True` \(--force\)"):
+        output_folder(tmp_path, overwrite=False)
+    assert output_folder(tmp_path, overwrite=True) == tmp_path
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_results_of_an_earlier_run_are_replaced_and_other_files_stay(tmp_path):
-    out = tmp_path / "out"
-    (out / "model").mkdir(parents=True)
-    (out / "model" / "old.txt").touch()
-    (out / "mine.txt").touch()
-    with staged_folder(out) as folder:
-        (folder / "model").mkdir()
-        (folder / "model" / "new.txt").touch()
-    assert sorted(path.name for path in (out / "model").iterdir()) == ["new.txt"]
-    assert (out / "mine.txt").exists()
+@pytest.mark.parametrize("place", ["file", "file/out"])
+def test_a_file_in_the_way_is_an_error(tmp_path, place):
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="file' must be a folder, but is a file"):
+        output_folder(tmp_path / place, overwrite=True)
 
 
-def test_a_file_in_the_way_is_an_error(tmp_path):
-    (tmp_path / "out").touch()
-    with pytest.raises(NotADirectoryError, match="is a file"), staged_folder(tmp_path / "out"):
-        pass
+def test_a_folder_that_cannot_be_written_to_is_an_error(tmp_path, monkeypatch):
+    def refuse(**kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with pytest.raises(OSError, match="cannot be written to: .*Permission denied"):
+        output_folder(tmp_path / "out", overwrite=False)

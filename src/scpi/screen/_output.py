@@ -1,38 +1,41 @@
-"""Files that appear under their names only when all of them are complete."""
+"""The folder that a run writes to."""
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
 
 
-@contextmanager
-def staged_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a scratch folder whose content moves to ``out`` if the block succeeds, and is deleted if it does not.
+def output_folder(out: str | os.PathLike[str], *, overwrite: bool) -> Path:
+    """Absolute path of a folder that can be written to; nothing is left there.
 
-    Files of the same names in ``out`` are replaced, others stay. A `NotADirectoryError` says if ``out`` is a file.
+    Raises
+    ------
+    NotADirectoryError
+        If it, or a parent, is a file.
+    FileExistsError
+        If it holds files, and ``overwrite`` is not set.
+    OSError
+        If it cannot be written to.
     """
     target = Path(out).expanduser().absolute()
-    if target.exists() and not target.is_dir():
-        msg = f"{str(target)!r} must be a folder, but is a file."
+    there = next(path for path in (target, *target.parents) if path.exists())
+    if not there.is_dir():
+        msg = f"{str(there)!r} must be a folder, but is a file."
         raise NotADirectoryError(msg)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # On the same file system as the target, where a move is a rename
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    if there == target and not overwrite and any(target.iterdir()):
+        msg = (
+            f"{str(target)!r} holds files: choose another folder, or replace its results by `overwrite=True` (--force)."
+        )
+        raise FileExistsError(msg)
     try:
-        yield scratch
-        target.mkdir(exist_ok=True)
-        for item in sorted(scratch.iterdir()):
-            final = target / item.name
-            if final.is_dir() and not final.is_symlink():
-                shutil.rmtree(final)
-            item.replace(final)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        msg = f"{str(there)!r} cannot be written to: {error}"
+        raise OSError(msg) from error
+    return target

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,6 +15,7 @@ from scpi._rng import as_generator
 from scpi._screen._labels import Labelling
 from scpi._sequence import as_list
 from scpi._versions import versions
+from scpi.screen._output import output_folder
 from scpi.screen._prepare import COUNTS, prepare_screen
 from scpi.screen._progress import RunProgress
 from scpi.screen._result import ScreenResult
@@ -60,6 +60,7 @@ def run_screen(
     gene_sets: str | os.PathLike[str] | Mapping[str, Iterable[str]] | pd.DataFrame | None = None,
     *,
     out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
     perturbation_key: str = Key.obs.PERTURBATION,
     control: Control | Sequence[Control] = "control",
     delimiter: str | None = "+",
@@ -93,6 +94,8 @@ def run_screen(
     out
         Folder to write ``report.html``, ``screen.h5ad``, ``predicted.h5ad``, tables and the folder ``model`` to;
         nothing is written if ``None``. The files appear when all are complete.
+    overwrite
+        Whether to replace the results of an earlier run in that folder. Other files stay.
     perturbation_key
         Column of ``obs`` with the label of each cell: a perturbation, several joined by ``delimiter`` in any order, or
         the control.
@@ -138,8 +141,15 @@ def run_screen(
     ValueError
         If the expression is neither counts nor on a log scale, control cells are missing, gene sets match nothing,
         or conditions are unknown.
+    OSError
+        If ``out`` is a file, holds files that are not to be replaced, or cannot be written to, before anything is trained.
     """
-    arguments = {name: value for name, value in locals().items() if name not in {"data", "gene_sets", "out", "console"}}
+    arguments = {
+        name: value
+        for name, value in locals().items()
+        if name not in {"data", "gene_sets", "out", "overwrite", "console"}
+    }
+    target = None if out is None else output_folder(out, overwrite=overwrite)
     started = time.perf_counter()
     labelling = Labelling.of(control, delimiter)
     notes: list[str] = []
@@ -220,9 +230,9 @@ def run_screen(
 
         progress.next_stage()
         result.settings["seconds"] = round(time.perf_counter() - started, 1)
-        if out is not None:
-            write_results(result, out)
-            result.out = Path(out).expanduser().absolute()
+        if target is not None:
+            write_results(result, target)
+            result.out = target
     return result
 
 

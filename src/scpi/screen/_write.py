@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from scpi import get
-from scpi.screen._output import staged_folder
+from scpi._replace import replaced
 from scpi.screen._report import write_report
 
 if TYPE_CHECKING:
-    import os
+    from pathlib import Path
 
     import pandas as pd
 
@@ -29,8 +29,8 @@ def for_spreadsheets(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{name: [quoted(value) for value in table[name]] for name in texts})
 
 
-def write_results(result: ScreenResult, out: str | os.PathLike[str]) -> None:
-    """Write all files of a run into a folder; they appear together, or not at all."""
+def write_results(result: ScreenResult, out: Path) -> None:
+    """Write all files of a run into a folder, in exchange for those of an earlier one: all of them, or none."""
     tables = {
         "scores": result.scores,
         "summary": result.summary,
@@ -38,7 +38,7 @@ def write_results(result: ScreenResult, out: str | os.PathLike[str]) -> None:
         "causal_graph": get.causal_graph(result.adata),
     }
     run = {**result.settings, "held_out": result.held_out, "notes": result.notes, "truth": result.truth}
-    with staged_folder(out) as folder:
+    with replaced(out, (), "run.json") as folder:
         result.adata.write_h5ad(folder / "screen.h5ad", compression="gzip")
         result.predicted.write_h5ad(folder / "predicted.h5ad", compression="gzip")
         result.model.save(str(folder / "model"), overwrite=True)

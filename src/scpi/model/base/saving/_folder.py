@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from anndata import AnnData
 from scvi.model.base._constants import SAVE_KEYS
 
+from scpi._replace import replaced
 from scpi._versions import versions
 from scpi.model.base.saving._arrays import read_arrays, write_arrays
 from scpi.model.base.saving._document import checks, damaged, read_document, write_document
 from scpi.model.base.saving._pickled import read_pickled
-from scpi.model.base.saving._replace import replaced
 from scpi.model.base.saving._values import Arrays, decode, encode
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import torch
 from scvi.train import TrainRunner
 
 from scpi._docs import fill
+from scpi._interrupt import interruptible, is_interrupted, stop_on_interrupt
 from scpi.model.base.loading._sampling import single_cells
 from scpi.model.base.loading._splitter import CellSplitter
 from scpi.model.base.saving._pickled import check_callbacks
@@ -41,6 +42,11 @@ class NetworkTrainingMixin(Host):
     _training_plan_cls: type[pl.LightningModule] = FusedTrainingPlan
 
     trained_conditions_: list[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "train" in vars(cls):
+            cls.train = interruptible(cls.train)
 
     def _split(
         self,
@@ -115,6 +121,9 @@ class NetworkTrainingMixin(Host):
             callbacks=list(callbacks),
             **defaults | trainer_kwargs,
         )
+        if is_interrupted():
+            return
+        stop_on_interrupt(runner.trainer)
         # A model that was trained before is in the mode for predictions.
         self.module.train()
         with seeded(splitter.seed):

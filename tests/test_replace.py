@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scpi.model.base.saving._replace import replaced
+from scpi._replace import replaced
 
 
 def content(folder):
