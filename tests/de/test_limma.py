@@ -11,6 +11,7 @@ from scipy import sparse
 import scpi
 from scpi import de
 from scpi._ranking import read_ranking
+from scpi.de._ebayes import MAX_JOINT
 
 INTERFERON = ["ISG15", "IFI6", "IFIT1", "IFIT3", "MX1", "ISG20", "LY6E"]
 
@@ -425,7 +426,8 @@ def test_thousands_of_groups(n):
     assert ranking.scores.shape == (n, 12)
     best = np.unravel_index(np.nanargmax(ranking.scores), ranking.scores.shape)
     assert (ranking.groups[best[0]], best[1]) == ("p5", 3)
-    assert adata.uns["limma"]["F"]["F"].isna().all()
+    # The joint test of more would need a correlation matrix of many gigabytes
+    assert adata.uns["limma"]["F"]["F"].isna().all() == (n > MAX_JOINT)
 
 
 # --- where results are kept

@@ -52,7 +52,6 @@ def fetch(file: RemoteFile, *, base_url: str | None = None, progressbar: bool = 
     what was downloaded is not the published file, and an `OSError` if it cannot be stored. Nothing is then cached.
     """
     import pooch
-    from requests.exceptions import RequestException
 
     home = (base_url or file.home).rstrip("/") + "/"
     folder = settings.datasetdir
@@ -68,13 +67,14 @@ def fetch(file: RemoteFile, *, base_url: str | None = None, progressbar: bool = 
     try:
         with _quiet_pooch():
             return Path(registry.fetch(file.name, downloader=downloader))
-    except RequestException as error:
-        msg = (
-            f"{file.name} could not be downloaded from {home} ({error}).{kept} Without a connection, place the file in "
-            f"{str(folder)!r} by hand, or set `scpi.settings.datasetdir` to the folder that contains it."
-        )
-        raise ConnectionError(msg) from error
     except OSError as error:
+        # Errors of a connection are of requests, and have no number
+        if error.errno is None and not isinstance(error, PermissionError):
+            msg = (
+                f"{file.name} could not be downloaded from {home} ({error}).{kept} Without a connection, place the file "
+                f"in {str(folder)!r} by hand, or set `scpi.settings.datasetdir` to the folder that contains it."
+            )
+            raise ConnectionError(msg) from error
         msg = (
             f"{file.name} could not be stored in {str(folder)!r} ({error.strerror or 'no permission'}): set "
             f"`scpi.settings.datasetdir` to a folder with space that can be written.{kept}"

@@ -36,6 +36,8 @@ class Toy(PredictionMixin):
     def _expression(self, adata, cells):
         return adata.X[cells]
 
+    _rows = _expression
+
     def canonical(self, label):
         return self.labelling.canonical(label)
 
