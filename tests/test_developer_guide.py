@@ -89,6 +89,7 @@ def test_the_example_of_a_page_works(page, checkout):
         assert int(re.search(r"(\d+) passed", found)[1]) >= 4
 
 
+@pytest.mark.slow
 def test_the_contract_of_models_finds_the_example(checkout):
     page = ROOT / "docs" / "developer" / "adding_a_model.md"
     files = files_of(page)

@@ -21,8 +21,8 @@ from .functions import CLUSTERING, Call, data, layer_of, models, tools, trained
 from .kinds import LARGE, ODD, SAME
 
 NAMES = [*tools(), *models()]
-# The whole table takes half an hour; by default, every function has one kind in ten, and every kind some functions
-ONE_IN = 10
+# The whole table takes half an hour; by default, every function has one kind in sixteen, and every kind some functions
+ONE_IN = 16
 OPEN = {("de.limma", "5,000 groups"): "the joint F-test is NaN"}
 CLEAR = (ValueError, KeyError, TypeError, NotImplementedError, FloatingPointError)
 # Errors of the libraries that name the remedy themselves
