@@ -26,9 +26,12 @@ def make(path):
 def test_batches_go_to_the_places_of_their_cells(tmp_path):
     values = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
     with make(tmp_path / "store") as store:
+        # A process that is killed must not leave zeros under the name of the store
+        assert not (tmp_path / "store").exists()
         for unit in (1, 0):
             for rows in (ROWS[2:], ROWS[:2]):
                 store.write(unit, rows, values[unit, np.isin(ROWS, rows)])
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
     group = zarr.open_group(str(tmp_path / "store"), mode="r")
     np.testing.assert_array_equal(group["saliency"][:], values)
     names = {name: ad.io.read_elem(group[name]).tolist() for name in ("units", "cells", "genes")}

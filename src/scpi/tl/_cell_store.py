@@ -26,7 +26,7 @@ def cells_at_a_time(n_units: int, n_genes: int) -> int:
 
 
 class CellStore:
-    """Store of units x cells x genes numbers, removed again if its making fails.
+    """Store of units x cells x genes numbers, which appears when it is complete, and is removed if its making fails.
 
     Nothing is stored if `path` is `None`. `rows` are the positions of `cells` among all cells.
     """
@@ -59,7 +59,8 @@ class CellStore:
         if self._path.exists():
             msg = f"There is something at `store`, {str(self._path)!r}, already: name a path that is free."
             raise FileExistsError(msg)
-        group = zarr.open_group(str(self._path), mode="w")
+        # Beside it, where a move is a rename: a store that was left half-filled would read as zeros
+        group = zarr.open_group(str(self._scratch), mode="w")
         for name, values in self._names.items():
             write_elem(group, name, np.array([str(value) for value in values], dtype=object))
         shape = tuple(len(values) for values in self._names.values())
@@ -68,8 +69,17 @@ class CellStore:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is not None and self._array is not None and self._path is not None:
-            shutil.rmtree(self._path)
+        if self._array is None or self._path is None:
+            return
+        if kind is None:
+            self._scratch.rename(self._path)
+        else:
+            shutil.rmtree(self._scratch)
+
+    @property
+    def _scratch(self) -> Path:
+        assert self._path is not None
+        return self._path.with_name(f".{self._path.name}.unfinished")
 
     def _write(self, unit: int, rows: NDArray[np.intp], values: NDArray[np.float32]) -> None:
         # Cells come in their order, so those of a batch follow each other among those that are stored
