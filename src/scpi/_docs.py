@@ -165,10 +165,6 @@ FRAGMENTS: dict[str, str] = {
         max_epochs
             Maximum number of epochs; that of the preset if ``None``.
         """,
-    "lr": """
-        lr
-            Learning rate; that of the preset if ``None``.
-        """,
     "train_batch_size": """
         batch_size
             Maximum number of cells, or of pairs, in a batch; that of the preset if ``None``.

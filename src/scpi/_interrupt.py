@@ -26,18 +26,17 @@ class _Request:
         self.was_made, self.trainer.should_stop = True, True
 
 
-_requests: list[_Request] = []
-
-
 def stop_on_interrupt(trainer: Any) -> None:
     """Let Ctrl-C end this training of Lightning in the call of a function that :func:`interruptible` made."""
-    if _requests:
-        _requests[-1].trainer = trainer
+    handler = signal.getsignal(signal.SIGINT)
+    if isinstance(handler, _Request):
+        handler.trainer = trainer
 
 
 def is_interrupted() -> bool:
     """Whether Ctrl-C was pressed in a training of the call: no other should begin."""
-    return bool(_requests) and _requests[-1].was_made
+    handler = signal.getsignal(signal.SIGINT)
+    return isinstance(handler, _Request) and handler.was_made
 
 
 def interruptible(function: F) -> F:
@@ -52,7 +51,6 @@ def interruptible(function: F) -> F:
         if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
             return function(*args, **kwargs)
         request = _Request()
-        _requests.append(request)
         signal.signal(signal.SIGINT, request)
         try:
             result = function(*args, **kwargs)
@@ -64,7 +62,6 @@ def interruptible(function: F) -> F:
         finally:
             # Lightning makes the process deaf to Ctrl-C
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            _requests.remove(request)
         if request.was_made:
             raise KeyboardInterrupt
         return result

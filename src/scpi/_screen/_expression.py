@@ -73,9 +73,7 @@ def normalise(counts: Any) -> Any:
     if not sparse.issparse(counts):
         # In one precision whatever that of the counts is, as equal values have to be ties for a test of ranks
         return (counts * factor[:, None]).astype(np.float32, copy=False)
-    data = np.repeat(factor, np.diff(counts.indptr))
-    data *= counts.data
-    return sparse.csr_matrix((data, counts.indices, counts.indptr), shape=counts.shape)
+    return _scaled_rows(counts, factor)
 
 
 def log_normalised(counts: Any, depth: NDArray[np.floating[Any]] | None = None) -> Any:
@@ -87,11 +85,14 @@ def log_normalised(counts: Any, depth: NDArray[np.floating[Any]] | None = None) 
     depth = np.where(depth == 0, 1.0, depth)
     if not sparse.issparse(counts):
         return np.log1p(counts / depth * DEPTH)
-    rows = counts.tocsr()
-    # In place, and with the indices of the counts
-    data = np.repeat(DEPTH / depth.ravel(), np.diff(rows.indptr))
+    return _log1p(_scaled_rows(counts.tocsr(), DEPTH / depth.ravel()))
+
+
+def _scaled_rows(rows: Any, factor: NDArray[np.floating[Any]]) -> Any:
+    """A CSR matrix with each row multiplied by its factor, in the precision of the factors, with the same indices."""
+    data = np.repeat(factor, np.diff(rows.indptr))
     data *= rows.data
-    return sparse.csr_matrix((np.log1p(data, out=data), rows.indices, rows.indptr), shape=rows.shape)
+    return sparse.csr_matrix((data, rows.indices, rows.indptr), shape=rows.shape)
 
 
 def _log1p(matrix: Any) -> Any:
