@@ -8,100 +8,47 @@ import pytest
 from scpi._replace import replaced
 
 
-def content(folder):
-    return {path.name: path.read_text() for path in folder.iterdir()}
-
-
-def write(folder, **files):
-    for name, text in files.items():
-        (folder / name).write_text(text)
-
-
 @pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "out").mkdir()
-    write(tmp_path / "out", doc="old", data="old", more="old", mine="mine")
-    return tmp_path / "out"
+def path(tmp_path):
+    (tmp_path / "a.txt").write_text("before")
+    return tmp_path / "a.txt"
 
 
-def test_a_new_folder_appears_as_a_whole(tmp_path):
-    target = tmp_path / "a" / "b"
-    with replaced(target, [], "doc") as scratch:
-        write(scratch, doc="1", data="2")
-        assert not target.exists()
-    assert content(target) == {"doc": "1", "data": "2"}
-    assert list(target.parent.iterdir()) == [target]
+def test_a_new_file_appears_when_it_is_complete(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    with replaced(path) as scratch:
+        scratch.write_text("half")
+        assert not path.exists()
+        assert scratch.suffix == ".txt"
+        scratch.write_text("whole")
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_new_folder_has_the_rights_of_others(tmp_path):
-    with replaced(tmp_path / "new", [], "doc"):
-        pass
-    (tmp_path / "other").mkdir()
-    assert (tmp_path / "new").stat().st_mode == (tmp_path / "other").stat().st_mode
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_a_failure_leaves_what_was_there(path, error):
+    with pytest.raises(error), replaced(path) as scratch:
+        scratch.write_text("half")
+        raise error
+    assert path.read_text() == "before"
+    assert list(path.parent.iterdir()) == [path]
 
 
-def test_old_files_go_and_those_of_others_stay(folder):
-    with replaced(folder, ["doc", "data", "more", "absent"], "doc") as scratch:
-        write(scratch, doc="new", data="new")
-        assert content(folder / scratch.name) == {"doc": "new", "data": "new"}
-        assert (folder / "doc").read_text() == "old"
-    assert content(folder) == {"doc": "new", "data": "new", "mine": "mine"}
-
-
-@pytest.mark.parametrize("exists", [True, False])
-def test_a_failure_leaves_what_was_there(folder, exists):
-    target = folder if exists else folder / "sub"
-    before = content(folder)
-    with pytest.raises(OSError, match="full"), replaced(target, ["doc", "data"], "doc") as scratch:
-        write(scratch, doc="ne")
-        msg = "full"
-        raise OSError(msg)
-    assert content(folder) == before
-
-
-@pytest.mark.parametrize("number", range(1, 6))
-def test_a_move_that_fails_is_undone(folder, monkeypatch, number):
-    before, moves, replace = content(folder), [], Path.replace
-
-    def failing(self, target):
-        moves.append(self.name)
-        if len(moves) == number:
-            msg = "no"
-            raise PermissionError(msg)
-        return replace(self, target)
-
-    monkeypatch.setattr(Path, "replace", failing)
-    with pytest.raises(PermissionError), replaced(folder, ["doc", "data", "more"], "doc") as scratch:
-        write(scratch, doc="new", data="new")
-    assert content(folder) == before
-    # The file without which the others count for nothing leaves first and comes last
-    assert moves[:5] == ["doc", "data", "more", "data", "doc"][:number] + moves[number:5]
+def test_a_new_file_has_the_rights_of_others(path):
+    with replaced(path) as scratch:
+        scratch.write_text("after")
+    path.with_name("other").touch()
+    assert path.stat().st_mode == path.with_name("other").stat().st_mode
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("number", range(6))
-def test_a_kill_leaves_the_old_files_or_no_document(folder, number):
-    before = content(folder)
-    child = os.fork()
-    if child == 0:
-        done, replace = 0, Path.replace
-
-        def killed(self, target):
-            nonlocal done
-            if done == number:
-                os._exit(9)
-            done += 1
-            return replace(self, target)
-
-        Path.replace = killed
-        with replaced(folder, ["doc", "data", "more"], "doc") as scratch:
-            write(scratch, doc="new", data="new")
+@pytest.mark.parametrize("moment", ["write", "fsync", "replace"])
+def test_a_kill_leaves_the_old_file_or_the_new_one(path, moment, monkeypatch):
+    if os.fork() == 0:
+        owner = {"write": Path, "fsync": os, "replace": Path}[moment]
+        setattr(owner, {"write": "write_text"}.get(moment, moment), lambda *args, **kwargs: os._exit(9))
+        with replaced(path) as scratch:
+            scratch.write_text("after")
         os._exit(0)
-    os.waitpid(child, 0)
-    left = {path.name: path.read_text() for path in folder.iterdir() if path.is_file()}
-    if number == 0:
-        assert left == before
-    elif number == 5:
-        assert left == {"doc": "new", "data": "new", "mine": "mine"}
-    else:
-        assert "doc" not in left and left["mine"] == "mine"
+    os.wait()
+    assert path.read_text() == "before"

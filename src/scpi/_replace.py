@@ -1,56 +1,57 @@
-"""Files of a folder that are replaced together."""
+"""Files that appear under their names only when they are complete."""
 
 from __future__ import annotations
 
-import shutil
-import uuid
+import os
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
 
 @contextmanager
-def replaced(folder: Path, old: Iterable[str], last: str) -> Iterator[Path]:
-    """Give a scratch folder whose files become those of ``folder`` if the block succeeds, and are deleted if not.
+def replaced(path: Path) -> Iterator[Path]:
+    """Give a scratch file that replaces ``path`` if the block succeeds, and is deleted if it does not.
 
-    Parameters
-    ----------
-    folder
-        Folder that receives the files. A new one appears as a whole.
-    old
-        Files that are deleted; others stay.
-    last
-        File without which the others count for nothing: the first to go, and the last to come.
+    The folder is made. After a kill or a power cut there is the old file or the new one, whole.
     """
-    # On the same file system, where a move is a rename
-    scratch = (folder if folder.is_dir() else folder.parent) / f".scpi-{uuid.uuid4().hex}"
-    scratch.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, where a move is a rename
+    handle, name = tempfile.mkstemp(prefix=".scpi-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    scratch = Path(name)
     try:
         yield scratch
-        if folder.is_dir():
-            _exchange(folder, scratch, {*old}, last)
-        else:
-            scratch.replace(folder)
+        _give_usual_rights(scratch)
+        flush(scratch)
+        scratch.replace(path)
+        flush_folder(path.parent)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.unlink(missing_ok=True)
 
 
-def _exchange(folder: Path, scratch: Path, old: set[str], last: str) -> None:
-    """Move files of a folder away and new ones in; all go back if one cannot be moved."""
-    new = sorted((path.name for path in scratch.iterdir()), key=lambda name: (name == last, name))
-    leaving = sorted({*old, *new}, key=lambda name: (name != last, name))
-    (kept := scratch / "old").mkdir()
-    moves = [(folder / name, kept / name) for name in leaving if (folder / name).exists()]
-    moves += [(scratch / name, folder / name) for name in new]
-    done: list[tuple[Path, Path]] = []
+def flush(path: Path) -> None:
+    """Wait until the content of a file is on the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def flush_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk, on systems that open folders."""
+    if os.name != "posix":
+        return
+    handle = os.open(path, os.O_RDONLY)
     try:
-        for source, place in moves:
-            source.replace(place)
-            done.append((source, place))
-    except BaseException:
-        for source, place in reversed(done):
-            place.replace(source)
-        raise
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _give_usual_rights(scratch: Path) -> None:
+    """Let others read a file as any other: scratch files are for their owner alone."""
+    umask = os.umask(0)
+    os.umask(umask)
+    scratch.chmod(0o666 & ~umask)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scpi.benchmark._store import file_stem, read_result, replaced, write_result
+from scpi.benchmark._store import file_stem, read_result, write_result
 
 TABLE = pd.DataFrame({"model": ["a", "b"], "rmse": [0.1, np.nan], "n_cells": [3, 4]})
 
@@ -31,18 +31,6 @@ def test_the_result_of_something_else_is_not_taken(tmp_path):
     write_result(path, TABLE, {"fingerprint": "word"})
     with pytest.warns(UserWarning, match="result of something else"):
         assert read_result(path, "other") is None
-
-
-def test_a_failure_leaves_what_was_there(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("before")
-    with pytest.raises(OSError, match="disk full"), replaced(path) as scratch:
-        scratch.write_text("half")
-        raise OSError("disk full")
-    assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
-    with replaced(path) as scratch:
-        scratch.write_text("after")
-    assert path.read_text() == "after" and list(tmp_path.iterdir()) == [path]
 
 
 def test_names_of_files_are_short_plain_and_unique():

@@ -1,20 +1,18 @@
-"""Results in files that appear under their names only when they are complete."""
+"""Results in files, by the fingerprint of what they depend on."""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from scpi._replace import replaced
 from scpi._warn import warn_user
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
 _LONGEST = 60
 
@@ -51,23 +49,3 @@ def write_result(path: Path, table: pd.DataFrame, made_by: Mapping[str, Any]) ->
     content = {"made_by": dict(made_by), "scores": table.to_dict(orient="list")}
     with replaced(path) as scratch:
         scratch.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """Give a scratch file that replaces ``path`` if the block succeeds, and is deleted if it does not.
-
-    The folder is made.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # In the same folder, where a move is a rename
-    handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    scratch = Path(name)
-    try:
-        yield scratch
-        with scratch.open("rb") as file:
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
+from scpi._replace import replaced
 from scpi.get._programs import programs
 
 if TYPE_CHECKING:
@@ -89,5 +90,6 @@ def write_programs(
             description = (described.get(str(unit)) if fits else None) or "na"
             lines.append("\t".join([f"{unit}{_ENDINGS.get(sign, '')}", description, *genes]))
     file = Path(path).expanduser()
-    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    with replaced(file) as scratch:
+        scratch.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return file

@@ -4,11 +4,15 @@ import json
 import os
 import pickle
 import re
+import shutil
 
 import numpy as np
 import pytest
 
 import scpi
+from scpi import _replace
+from scpi._replace import flush_folder
+from scpi.model.base.saving import _folder
 from scpi.model.base.saving._document import checks, write_document
 from scpi.model.base.saving._folder import read_folder
 from scpi.model.base.saving._pickled import read_pickled
@@ -178,17 +182,18 @@ def test_a_document_of_another_content_is_refused(folder, change):
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "name", "match"),
     [
-        lambda entries: entries.pop("files"),
-        put("files", value={}),
-        put("files", value=["model.safetensors"]),
-        put("files", "model.safetensors", value={"bytes": 10**18}),
+        (lambda entries: entries.pop("files"), "model.json", "it names 0 files 'model.safetensors'"),
+        (put("files", value={}), "model.json", "it names 0 files"),
+        (put("files", value=["model.safetensors"]), "model.json", "it names 0 files"),
+        (put("files", "model.1.safetensors", value={}), "model.json", "it names 2 files"),
+        (put("files", "model.safetensors", value={"bytes": 10**18}), "model.safetensors", "its checksum is wrong"),
     ],
 )
-def test_a_file_without_its_checksum_is_refused(folder, change):
+def test_a_file_without_its_checksum_is_refused(folder, change, name, match):
     rewrite(folder, change)
-    refused(folder, "its size or its checksum is wrong", name="model.safetensors")
+    refused(folder, match, name=name)
 
 
 def test_a_preset_is_a_name(folder, tmp_path):
@@ -231,3 +236,68 @@ def test_the_folder_of_another_package_is_refused(tmp_path):
         SENAVAE.load(tmp_path, allow_pickle=True)
     with pytest.raises(ValueError, match="or is no model"):
         read_pickled(tmp_path / "model.pt")
+
+
+def models_in(folder):
+    """Files of models. A kill between the documents can leave a scratch file, or the cells of the old model."""
+    return [path.name for path in folder.iterdir() if path.name.startswith("model")]
+
+
+MOMENTS = ("write_arrays", "write_document", "flush", "flush_folder", "replaced", "suppress")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("exists", [True, False])
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("after", [True, False])
+def test_a_kill_leaves_the_old_model_or_the_new_one(saved_model, folder, moment, after, exists):
+    model, _ = saved_model
+    if not exists:
+        shutil.rmtree(folder)
+    if os.fork() == 0:
+        function = getattr(_folder, moment)
+
+        def killed(*args, **kwargs):
+            if after:
+                function(*args, **kwargs)
+            os._exit(9)
+
+        setattr(_folder, moment, killed)
+        model.mine_ = "new"
+        model.save(folder, overwrite=exists)
+        os._exit(0)
+    os.wait()
+    assert folder.exists() or not exists
+    if folder.exists():
+        loaded = load(folder) if exists and not hasattr(load(folder), "mine_") else SENAVAE.load(folder, adata=False)
+        assert loaded.is_trained
+    # The next save goes through, and leaves the files of one model
+    model.save(folder, overwrite=folder.exists())
+    assert len(models_in(folder)) == 2
+    assert SENAVAE.load(folder, adata=False).is_trained
+
+
+def test_ctrl_c_when_the_document_is_there_leaves_the_new_model(saved_model, folder, monkeypatch):
+    model, _ = saved_model
+
+    def interrupted(path):
+        flush_folder(path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_replace, "flush_folder", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.save(folder, overwrite=True)
+    monkeypatch.undo()
+    assert SENAVAE.load(folder, adata=False).is_trained
+    model.save(folder, overwrite=True)
+    assert len(models_in(folder)) == 2
+
+
+def test_cells_of_somebody_else_stay(saved_model, tmp_path):
+    model, _ = saved_model
+    (tmp_path / "adata.h5ad").write_text("mine")
+    for _ in range(2):
+        model.save(tmp_path, overwrite=True, save_anndata=True)
+        assert load(tmp_path).adata.n_obs == model.adata.n_obs
+        assert (tmp_path / "adata.h5ad").read_text() == "mine"
+        assert len(list(tmp_path.iterdir())) == 4

@@ -90,8 +90,10 @@ def test_an_existing_folder_is_not_overwritten_unless_asked_for(saved_model, fol
     with pytest.raises(ValueError, match=r"already exists: choose another folder, .* `overwrite=True`"):
         model.save(folder)
     (folder / "notes.txt").write_text("mine")
-    model.save(folder, overwrite=True)
-    assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.safetensors", "notes.txt"]
+    for name in ("model.1.safetensors", "model.safetensors"):
+        model.save(folder, overwrite=True)
+        assert sorted(path.name for path in folder.iterdir()) == sorted(["model.json", name, "notes.txt"])
+        assert load(folder, adata=False).is_trained
     with pytest.raises(ValueError, match="already exists"):
         model.save(folder / "notes.txt", overwrite=True)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from anndata import AnnData
 from scvi.model.base._constants import SAVE_KEYS
 
-from scpi._replace import replaced
+from scpi._replace import flush, flush_folder, replaced
 from scpi._versions import versions
 from scpi.model.base.saving._arrays import read_arrays, write_arrays
 from scpi.model.base.saving._document import checks, damaged, read_document, write_document
@@ -54,15 +58,52 @@ class Saved(NamedTuple):
 def write_folder(
     folder: Path, prefix: str, content: Content, data: AnnData | MuData | None, **data_kwargs: Any
 ) -> None:
-    """Write a model and its cells, in exchange for what the folder holds of one with the same prefix."""
+    """Write a model and its cells, in exchange for what the folder holds of one with the same prefix.
+
+    The document names the other files and is replaced in one step, so that there is the old model or the new one,
+    whenever this ends.
+    """
     arrays: Arrays = {}
     encoded = {name: encode(part, name, arrays) for name, part in content._asdict().items()}
-    with replaced(folder, _files_of(folder, prefix), f"{prefix}{DOCUMENT}") as scratch:
-        write_arrays(scratch / f"{prefix}{ARRAYS}", arrays)
+    before = _files_of(folder, prefix)
+    # A new folder appears as a whole
+    place = folder if folder.is_dir() else folder.parent / f".scpi-{uuid.uuid4().hex}"
+    place.mkdir(parents=True, exist_ok=True)
+    made = [_free(place, f"{prefix}{ARRAYS}")]
+    try:
+        write_arrays(made[0], arrays)
         if data is not None:
-            data.write(scratch / f"{prefix}{DATA[not isinstance(data, AnnData)]}", **data_kwargs)
-        files = {path.name: checks(path) for path in sorted(scratch.iterdir())}
-        write_document(scratch / f"{prefix}{DOCUMENT}", {"versions": versions(), "files": files} | encoded)
+            made.append(_free(place, f"{prefix}{DATA[not isinstance(data, AnnData)]}"))
+            data.write(made[1], **data_kwargs)
+        for path in made:
+            flush(path)
+        files = {path.name: checks(path) for path in made}
+        with replaced(place / f"{prefix}{DOCUMENT}") as scratch:
+            write_document(scratch, {"versions": versions(), "files": files} | encoded)
+        if place is not folder:
+            place.replace(folder)
+            flush_folder(folder.parent)
+    except BaseException:
+        # Ctrl-C can come when the document is there already
+        for path in made:
+            if path.name not in _listed(place, prefix):
+                path.unlink(missing_ok=True)
+        if place is not folder:
+            shutil.rmtree(place, ignore_errors=True)
+        raise
+    for name in before - {path.name for path in made}:
+        # A file that another program holds open can stay: the next save removes it
+        with suppress(OSError):
+            (folder / name).unlink()
+
+
+def _free(folder: Path, name: str) -> Path:
+    """A path of this name that is free, with a number before the suffix where it is taken."""
+    path, number = folder / name, 0
+    while path.exists():
+        number += 1
+        path = (folder / name).with_suffix(f".{number}{Path(name).suffix}")
+    return path
 
 
 def read_folder(dir_path: str | os.PathLike[str], prefix: str | None, *, allow_pickle: bool) -> Saved:
@@ -115,8 +156,9 @@ def check_file(path: Path, files: Any) -> None:
 
 
 def _read(folder: Path, document: Path, prefix: str) -> Saved:
-    entries, arrays = read_document(document), folder / f"{prefix}{ARRAYS}"
+    entries = read_document(document)
     files: Any = entries.get("files")
+    arrays = folder / _named(files, f"{prefix}{ARRAYS}", document)
     check_file(arrays, files)
     try:
         numbers = read_arrays(arrays)
@@ -129,15 +171,41 @@ def _read(folder: Path, document: Path, prefix: str) -> Saved:
             raise TypeError(msg)
     except UNREADABLE as error:
         raise damaged(document, repr(error)) from error
-    data = (folder / f"{prefix}{name}" for name in DATA if f"{prefix}{name}" in files)
+    data = (folder / name for name in files if any(_is_named(name, f"{prefix}{known}") for known in DATA))
     return Saved(document, content, next(data, None), files)
 
 
+def _named(files: Any, name: str, document: Path) -> str:
+    """The file that a document names, with or without a number."""
+    found = [file for file in files if _is_named(file, name)] if isinstance(files, dict) else []
+    if len(found) != 1:
+        raise damaged(document, f"it names {len(found)} files {name!r}")
+    return found[0]
+
+
+def _is_named(file: str, name: str) -> bool:
+    """Whether a file is of this name, or of this name with a number before the suffix."""
+    stem, dot, suffix = name.rpartition(".")
+    return re.fullmatch(rf"{re.escape(stem)}(\.[0-9]+)?{re.escape(dot + suffix)}", file) is not None
+
+
 def _files_of(folder: Path, prefix: str) -> set[str]:
-    """Files of the model in a folder, whether or not it can be read."""
-    names = {DOCUMENT, ARRAYS, SAVE_KEYS.MODEL_FNAME}
+    """Files of the model in a folder, whether or not it can be read, and what a save that was killed left there."""
+    if not folder.is_dir():
+        return set()
+    listed = _listed(folder, prefix)
+    there = {path.name for path in folder.iterdir()}
+    ours = {name for name in there if _is_named(name, f"{prefix}{ARRAYS}")}
+    for known in DATA:
+        # The cells under the plain name can be somebody else's
+        named = {name for name in there if _is_named(name, f"{prefix}{known}")}
+        ours |= named & listed | named - {f"{prefix}{known}"}
+    return ours | there & {f"{prefix}{SAVE_KEYS.MODEL_FNAME}"}
+
+
+def _listed(folder: Path, prefix: str) -> set[str]:
+    """Files that the document of a folder names, if there is one that can be read."""
     try:
-        listed = set(read_document(folder / f"{prefix}{DOCUMENT}")["files"])
+        return set(read_document(folder / f"{prefix}{DOCUMENT}")["files"])
     except (ValueError, OSError, LookupError, TypeError):
-        listed = set()
-    return {f"{prefix}{name}" for name in names} | (listed & {f"{prefix}{name}" for name in DATA})
+        return set()
