@@ -102,11 +102,35 @@ def test_results_are_replaced_only_by_force(tmp_path, monkeypatch):
     assert "holds files" in result.output
     assert "--force" in result.output
 
-    def stop(*args, overwrite, **kwargs):
+    def stop(*args, overwrite, resume, **kwargs):
         assert overwrite
-        raise KeyboardInterrupt
+        assert not resume
+        stopped = KeyboardInterrupt()
+        stopped.add_note("Nothing was written.")
+        raise stopped
 
     monkeypatch.setattr(scpi.screen, "run_screen", stop)
     result = run("demo", "--out", tmp_path, "--force")
     assert result.exit_code == 130
-    assert "Interrupted: nothing was written." in result.output
+    assert "Interrupted. Nothing was written." in result.output
+
+
+def test_a_run_that_was_interrupted_goes_on(tmp_path, monkeypatch):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    options = ("demo", "--out", tmp_path / "out", "--n-cells", 12, "--max-epochs", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("scpi.screen._run._predict", stop)
+        result = run(*options)
+        assert result.exit_code == 130
+        assert "Interrupted. What was finished is kept in" in result.output
+    again = run(*options)
+    assert again.exit_code == 2
+    assert "holds a run that was not finished: go on with it by" in again.output
+    other = run(*options, "--resume", "--seed", 1)
+    assert other.exit_code == 2
+    assert "begun with others (seed: 0, now 1" in other.output
+    assert run(*options, "--resume").exit_code == 0
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert not (tmp_path / "out" / "unfinished").exists()

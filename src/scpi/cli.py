@@ -34,6 +34,7 @@ class Likelihood(StrEnum):
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the report and the files.", show_default=False)]
 Force = Annotated[bool, typer.Option("--force", help="Replace the results of an earlier run in the folder.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was not finished in the folder.")]
 Seed = Annotated[int, typer.Option(help="Seed of the split, the weights and the training.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show full tracebacks and all warnings.")]
 MaxEpochs = Annotated[
@@ -69,6 +70,7 @@ def demo(
     likelihood: LikelihoodOption = Likelihood.normal,
     seed: Seed = 0,
     force: Force = False,
+    resume: Resume = False,
     debug: Debug = False,
 ) -> None:
     """Plant a screen with known truth into real blood cells, and recover it. Needs no internet connection.
@@ -87,6 +89,7 @@ def demo(
             adata,
             out=out,
             overwrite=force,
+            resume=resume,
             debug=debug,
             likelihood=likelihood.value,
             max_epochs=max_epochs,
@@ -132,6 +135,7 @@ def screen(
     title: Annotated[str | None, typer.Option(help="Title of the report.", show_default="name of the file")] = None,
     seed: Seed = 0,
     force: Force = False,
+    resume: Resume = False,
     debug: Debug = False,
 ) -> None:
     """Train on a screen, compare predictions with baselines, explain them, and write a report."""
@@ -147,6 +151,7 @@ def screen(
             gene_sets,
             out=out,
             overwrite=force,
+            resume=resume,
             debug=debug,
             perturbation_key=perturbation_key,
             control=control or "control",
@@ -206,9 +211,14 @@ def _clear_errors(*, debug: bool) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except KeyboardInterrupt as stop:
-        typer.secho("Interrupted: nothing was written.", fg=typer.colors.RED, err=True)
+        _say_why("Interrupted.", stop)
         raise typer.Exit(130) from stop
     except (KeyError, ValueError, TypeError, OSError, ImportError, NotImplementedError) as error:
         message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-        typer.secho(f"Error: {' '.join(message.split()) or type(error).__name__}", fg=typer.colors.RED, err=True)
+        _say_why(f"Error: {' '.join(message.split()) or type(error).__name__}", error)
         raise typer.Exit(2) from error
+
+
+def _say_why(message: str, error: BaseException) -> None:
+    """Print one line on an error, with what it says of results that were kept."""
+    typer.secho(" ".join([message, *getattr(error, "__notes__", [])]), fg=typer.colors.RED, err=True)

@@ -221,14 +221,50 @@ def test_mistakes_are_found_before_training(screen):
         run_screen(log, likelihood="nb")
 
 
-def test_a_failure_late_in_the_run_leaves_no_file(screen, tmp_path, monkeypatch):
-    def fail(*args):
+STAGES = ["_train_baselines", "_predict", "_explain"]
+
+
+@pytest.mark.parametrize("stage", [*STAGES, "write_results"])
+def test_a_run_goes_on_where_it_stopped(screen, planted, tmp_path, monkeypatch, stage):
+    def fail(*args, **kwargs):
         raise RuntimeError
 
-    monkeypatch.setattr("scpi.screen._write.write_report", fail)
-    with pytest.raises(RuntimeError):
-        run_screen(screen, out=tmp_path / "out", max_epochs=1)
-    assert list(tmp_path.iterdir()) == []
+    def never(*args, **kwargs):
+        raise AssertionError
+
+    arguments = {"out": tmp_path / "out", "max_epochs": 2, "title": "Other"}
+    with monkeypatch.context() as patch:
+        patch.setattr(f"scpi.screen._run.{stage}", fail)
+        with pytest.raises(RuntimeError) as error:
+            run_screen(screen, **arguments)
+    assert "go on by `resume=True`" in error.value.__notes__[0]
+    done = STAGES[: STAGES.index(stage)] if stage in STAGES else STAGES
+    with monkeypatch.context() as patch:
+        for name in ("_train", *done):
+            patch.setattr(f"scpi.screen._run.{name}", never)
+        result = run_screen(screen, **arguments, resume=True)
+    assert {path.name for path in result.out.iterdir()} == FILES
+    pd.testing.assert_frame_equal(result.scores, planted.scores)
+    pd.testing.assert_frame_equal(result.summary, planted.summary)
+    np.testing.assert_array_equal(result.predicted.X, planted.predicted.X)
+    assert (result.held_out, result.notes, result.truth) == (planted.held_out, planted.notes, planted.truth)
+    for name in ("differential_activity.csv", "causal_graph.csv"):
+        pd.testing.assert_frame_equal(pd.read_csv(result.out / name), pd.read_csv(planted.out / name))
+
+
+def test_a_run_goes_on_with_its_own_data(screen, tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError
+
+    arguments = {"out": tmp_path / "out", "max_epochs": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr("scpi.screen._run._predict", fail)
+        with pytest.raises(RuntimeError):
+            run_screen(screen, **arguments)
+    with pytest.raises(ValueError, match=r"begun with others \(data: "):
+        run_screen(screen[:-1].copy(), **arguments, resume=True)
+    with pytest.raises(ValueError, match=r"begun with others \(max_epochs: 1, now 2\)"):
+        run_screen(screen, **arguments | {"max_epochs": 2}, resume=True)
 
 
 def test_files_are_read_by_their_suffix(tmp_path, screen):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scpi._fingerprint import describe
 from scpi._keys import Key
 from scpi._slots import find_layer
-from scpi.benchmark._fingerprint import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

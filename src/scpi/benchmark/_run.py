@@ -11,13 +11,13 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from scpi._fingerprint import describe, fingerprint
 from scpi._keys import Key
 from scpi._replace import replaced
 from scpi._scoring._conventions import N_SPLITS
 from scpi._scoring._noise_ceiling import CEILING, PERFECT, noise_ceiling
 from scpi._scoring._score import score
 from scpi._versions import versions
-from scpi.benchmark._fingerprint import describe, fingerprint
 from scpi.benchmark._store import file_stem, read_result, write_result
 
 if TYPE_CHECKING:

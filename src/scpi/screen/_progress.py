@@ -41,8 +41,10 @@ class RunProgress:
             self._progress.update(self._task, description="Done", completed=len(self._stages))
         self._progress.stop()
 
-    def next_stage(self) -> str:
-        """Go on to the next stage and return its name."""
+    def next_stage(self, name: str | None = None) -> str:
+        """Go on to the next stage, or to the one of this name, and return its name."""
+        if name is not None:
+            self._next = self._stages.index(name)
         name = self._stages[self._next]
         self._progress.update(self._task, description=name, completed=self._next)
         self._next += 1

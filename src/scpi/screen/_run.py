@@ -7,21 +7,33 @@ import time
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from anndata import read_h5ad
 
 from scpi import benchmark, tl
 from scpi import model as models
+from scpi._fingerprint import fingerprint
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._screen._labels import Labelling
 from scpi._sequence import as_list
 from scpi._versions import versions
-from scpi.screen._output import output_folder
+from scpi.screen._output import RunFolder, output_folder
 from scpi.screen._prepare import COUNTS, prepare_screen
 from scpi.screen._progress import RunProgress
 from scpi.screen._result import ScreenResult
 from scpi.screen._split import choose_held_out, split_screen
 from scpi.screen._truth import compare_with_truth
-from scpi.screen._write import write_results
+from scpi.screen._write import (
+    MODEL,
+    PREDICTED,
+    SCORES,
+    SCREEN,
+    Scores,
+    read_scores,
+    write_cells,
+    write_results,
+    write_scores,
+)
 
 if TYPE_CHECKING:
     import os
@@ -36,7 +48,7 @@ if TYPE_CHECKING:
     from scpi._screen._split import Split
     from scpi.model.base import ScreenModel
 
-MODEL = "SENAVAE"
+NAME = "SENAVAE"
 ADDITIVE = "additive"
 _BASELINES = {ADDITIVE: "Additive", "linear": "Linear", "mean change": "MeanDelta", "no change": "NoChange"}
 METRICS = (
@@ -61,6 +73,7 @@ def run_screen(
     *,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
+    resume: bool = False,
     perturbation_key: str = Key.obs.PERTURBATION,
     control: Control | Sequence[Control] = "control",
     delimiter: str | None = "+",
@@ -93,9 +106,13 @@ def run_screen(
         GMT file, or anything else that :func:`scpi.tl.gene_sets` takes. If ``None``, the sets that the screen has.
     out
         Folder to write ``report.html``, ``screen.h5ad``, ``predicted.h5ad``, tables and the folder ``model`` to;
-        nothing is written if ``None``. The files appear when all are complete.
+        nothing is written if ``None``. Each part is kept in the subfolder ``unfinished`` as soon as it is made; all
+        move to their places together at the end.
     overwrite
         Whether to replace the results of an earlier run in that folder. Other files stay.
+    resume
+        Whether to go on with a run that was not finished in that folder: what it kept is read, not made again. The
+        arguments and the data must be the same. Without such a run, one begins.
     perturbation_key
         Column of ``obs`` with the label of each cell: a perturbation, several joined by ``delimiter`` in any order, or
         the control.
@@ -140,20 +157,21 @@ def run_screen(
         If a column, layer or modality is not there.
     ValueError
         If the expression is neither counts nor on a log scale, control cells are missing, gene sets match nothing,
-        or conditions are unknown.
+        conditions are unknown, or the run to go on with had other arguments or data.
     OSError
         If ``out`` is a file, holds files that are not to be replaced, or cannot be written to, before anything is trained.
     """
     arguments = {
         name: value
         for name, value in locals().items()
-        if name not in {"data", "gene_sets", "out", "overwrite", "console"}
+        if name not in {"data", "gene_sets", "out", "overwrite", "resume", "console"}
     }
-    target = None if out is None else output_folder(out, overwrite=overwrite)
+    target = None if out is None else output_folder(out, overwrite=overwrite, resume=resume)
+    folder = RunFolder(target, resume=resume)
     started = time.perf_counter()
     labelling = Labelling.of(control, delimiter)
     notes: list[str] = []
-    with RunProgress(_STAGES, console=console) as progress:
+    with folder.said(), RunProgress(_STAGES, console=console) as progress:
         progress.next_stage()
         adata = prepare_screen(
             data,
@@ -179,61 +197,75 @@ def run_screen(
         wanted = list(dict.fromkeys([*tested, *map(labelling.canonical, as_list(predict))]))
         _check_known(labels, wanted, labelling)
         setup = {"perturbation_key": perturbation_key, "control": labelling.control, "delimiter": delimiter}
+        settings = _plain(arguments)
+        folder.begin(_depends_on(settings, adata, labels))
 
         progress.next_stage()
-        model = _train(
-            adata,
-            split,
-            setup,
-            progress,
-            likelihood=likelihood,
-            max_epochs=max_epochs,
-            model_kwargs=model_kwargs or {},
-            train_kwargs=train_kwargs or {},
-            seed=seed,
+        model = folder.part(
+            MODEL,
+            lambda: _train(
+                adata,
+                split,
+                setup,
+                progress,
+                likelihood=likelihood,
+                max_epochs=max_epochs,
+                model_kwargs=model_kwargs or {},
+                train_kwargs=train_kwargs or {},
+                seed=seed,
+            ),
+            write=lambda model, path: model.save(path, overwrite=True),
+            read=lambda path: models.SENAVAE.load(path, adata=adata),
         )
 
         progress.next_stage()
-        baselines = _train_baselines(adata, split, setup, tested, labelling, notes)
-
-        progress.next_stage()
-        cells = np.union1d(split.test, np.union1d(split.start, split.reference))
-        scores = benchmark.compare_predictions(
-            {MODEL: model, **baselines},
-            perturbation=tested,
-            indices=cells,
-            reference_cells=split.reference,
-            metrics=METRICS,
-            rng=seed,
+        scores = folder.part(
+            SCORES,
+            lambda: _compare(adata, model, split, setup, tested, labelling, progress, seed=seed),
+            write=write_scores,
+            read=read_scores,
         )
-        baseline = best_baseline(scores, list(baselines))
-        summary = benchmark.summarise(scores, baseline=baseline, rng=seed)
+        notes += scores.notes
+        baseline = best_baseline(scores.table, scores.baselines)
+        summary = benchmark.summarise(scores.table, baseline=baseline, rng=seed)
+
+        progress.next_stage("Predict")
+        predicted = folder.part(
+            PREDICTED,
+            lambda: _predict(adata, model, wanted, split, setup, seed=seed),
+            write=write_cells,
+            read=read_h5ad,
+        )
 
         progress.next_stage()
-        predicted = _predict(adata, model, wanted, split, setup, seed=seed)
-
-        progress.next_stage()
-        _explain(adata, model, setup)
+        adata = folder.part(SCREEN, lambda: _explain(adata, model, setup), write=write_cells, read=read_h5ad)
         result = ScreenResult(
             adata=adata,
             predicted=predicted,
             model=model,
-            scores=scores,
+            scores=scores.table,
             summary=summary,
             baseline=baseline,
             held_out=held,
             split=split,
             truth=compare_with_truth(adata, held, labelling=labelling),
             notes=notes,
-            settings={**_plain(arguments), "versions": versions()},
+            settings={**settings, "versions": versions()},
         )
 
         progress.next_stage()
         result.settings["seconds"] = round(time.perf_counter() - started, 1)
         if target is not None:
-            write_results(result, target)
+            write_results(result, folder)
             result.out = target
     return result
+
+
+def _depends_on(settings: Mapping[str, Any], adata: AnnData, labels: pd.Series) -> dict[str, Any]:
+    """What another run must have in common with this one to go on with it: all but the title of the report."""
+    read = [adata.X, labels, adata.var_names, adata.varm[Key.varm.GENE_SETS], adata.uns[Key.uns.GENE_SETS]]
+    same = {name: value for name, value in settings.items() if name != "title"}
+    return {**same, "scpi": versions()["scpi"], "data": fingerprint(read)}
 
 
 def _tested(labels: pd.Series, split: Split, held_out: Sequence[str], labelling: Labelling) -> list[str]:
@@ -286,6 +318,33 @@ def _train(
     return model
 
 
+def _compare(
+    adata: AnnData,
+    model: models.SENAVAE,
+    split: Split,
+    setup: Mapping[str, Any],
+    tested: Sequence[str],
+    labelling: Labelling,
+    progress: RunProgress,
+    *,
+    seed: int,
+) -> Scores:
+    """Scores of the model and of baselines on the same cells."""
+    notes: list[str] = []
+    baselines = _train_baselines(adata, split, setup, tested, labelling, notes)
+    progress.next_stage()
+    cells = np.union1d(split.test, np.union1d(split.start, split.reference))
+    table = benchmark.compare_predictions(
+        {NAME: model, **baselines},
+        perturbation=tested,
+        indices=cells,
+        reference_cells=split.reference,
+        metrics=METRICS,
+        rng=seed,
+    )
+    return Scores(table, list(baselines), notes)
+
+
 def _train_baselines(
     adata: AnnData,
     split: Split,
@@ -335,8 +394,8 @@ def _predict(
     return predicted
 
 
-def _explain(adata: AnnData, model: models.SENAVAE, setup: Mapping[str, Any]) -> None:
-    """Activities, tests, graph and targets."""
+def _explain(adata: AnnData, model: models.SENAVAE, setup: Mapping[str, Any]) -> AnnData:
+    """The cells with activities, tests, graph and targets."""
     has_sets = bool(model.gene_set_names_)
     counts = adata.obs[setup["perturbation_key"]].value_counts()
     tl.pathway_activity(adata, model if has_sets else None)
@@ -348,6 +407,7 @@ def _explain(adata: AnnData, model: models.SENAVAE, setup: Mapping[str, Any]) ->
         delimiter=setup["delimiter"],
     )
     tl.causal_graph(adata, model, n_sets=10 if has_sets else 0)
+    return adata
 
 
 def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import pandas as pd
 
 from scpi import get
-from scpi._replace import replaced
+from scpi.screen._output import DOCUMENT
 from scpi.screen._report import write_report
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pandas as pd
+    from anndata import AnnData
 
+    from scpi.screen._output import RunFolder
     from scpi.screen._result import ScreenResult
 
+MODEL: Final = "model"
+SCREEN: Final = "screen.h5ad"
+PREDICTED: Final = "predicted.h5ad"
+SCORES: Final = "scores.json"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+class Scores(NamedTuple):
+    """Scores of the model and the baselines."""
+
+    table: pd.DataFrame
+    """One row for each model and perturbation."""
+    baselines: list[str]
+    """Baselines that apply."""
+    notes: list[str]
+    """Why the others do not."""
 
 
 def for_spreadsheets(table: pd.DataFrame) -> pd.DataFrame:
@@ -29,8 +48,8 @@ def for_spreadsheets(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{name: [quoted(value) for value in table[name]] for name in texts})
 
 
-def write_results(result: ScreenResult, out: Path) -> None:
-    """Write all files of a run into a folder, in exchange for those of an earlier one: all of them, or none."""
+def write_results(result: ScreenResult, folder: RunFolder) -> None:
+    """Write the tables, the report and the settings of a run."""
     tables = {
         "scores": result.scores,
         "summary": result.summary,
@@ -38,11 +57,26 @@ def write_results(result: ScreenResult, out: Path) -> None:
         "causal_graph": get.causal_graph(result.adata),
     }
     run = {**result.settings, "held_out": result.held_out, "notes": result.notes, "truth": result.truth}
-    with replaced(out, (), "run.json") as folder:
-        result.adata.write_h5ad(folder / "screen.h5ad", compression="gzip")
-        result.predicted.write_h5ad(folder / "predicted.h5ad", compression="gzip")
-        result.model.save(str(folder / "model"), overwrite=True)
-        for name, table in tables.items():
-            for_spreadsheets(table).to_csv(folder / f"{name}.csv", index=False)
-        (folder / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
-        write_report(result, folder / "report.html")
+    for name, table in tables.items():
+        folder.keep(f"{name}.csv", partial(for_spreadsheets(table).to_csv, index=False))
+    folder.keep("report.html", partial(write_report, result))
+    # The last: with it all are complete
+    folder.keep(DOCUMENT, lambda path: path.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8"))
+    folder.finish([MODEL, SCREEN, PREDICTED, *(f"{name}.csv" for name in tables), "report.html"])
+
+
+def write_cells(adata: AnnData, path: Path) -> None:
+    """Write cells to a compressed h5ad file."""
+    adata.write_h5ad(path, compression="gzip")
+
+
+def write_scores(scores: Scores, path: Path) -> None:
+    """Write scores with all their digits."""
+    content = scores._asdict() | {"table": scores.table.to_dict(orient="list")}
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def read_scores(path: Path) -> Scores:
+    """What :func:`write_scores` wrote."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return Scores(**content | {"table": pd.DataFrame(content["table"])})

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from scpi.benchmark._fingerprint import describe, fingerprint
+from scpi._fingerprint import describe, fingerprint
 from scpi.model import MeanDelta, NoChange
 
 X = np.arange(6.0).reshape(2, 3)
@@ -54,9 +54,7 @@ def test_how_the_same_content_is_stored_does_not_matter():
 
 def test_another_process_finds_the_same_word():
     """Hashes of text by Python differ from process to process."""
-    code = (
-        "from scpi.benchmark._fingerprint import fingerprint; print(fingerprint({'a': {'x', 'y'}, 'b': [1.5, None]}))"
-    )
+    code = "from scpi._fingerprint import fingerprint; print(fingerprint({'a': {'x', 'y'}, 'b': [1.5, None]}))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert shown == fingerprint({"b": [1.5, None], "a": {"y", "x"}})
 
