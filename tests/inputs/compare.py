@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import anndata as ad
@@ -24,13 +25,18 @@ def leaves(value: Any, path: str = "") -> dict[str, Any]:
         value = {name: value[name] for name in value.dtype.names}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         value = value._asdict()
+    if dataclasses.is_dataclass(value):
+        value = vars(value)
     if hasattr(value, "items"):
         found = {}
         for name, part in value.items():
             if name not in OWN:
                 found |= leaves(part, f"{path}/{name}")
         return found
-    if isinstance(value, (list, tuple)) and any(isinstance(part, (ad.AnnData, pd.DataFrame, dict)) for part in value):
+    nested = (ad.AnnData, pd.DataFrame, dict)
+    if isinstance(value, (list, tuple)) and any(
+        isinstance(part, nested) or dataclasses.is_dataclass(part) for part in value
+    ):
         return leaves({str(i): part for i, part in enumerate(value)}, path)
     if value is None:
         return {}

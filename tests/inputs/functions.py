@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import anndata as ad
@@ -12,12 +13,13 @@ from scipy import sparse
 
 import scpi
 from scpi.model.base import ScreenModel
+from scpi.screen import ScreenResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 N_CELLS, N_GENES = 96, 30
-ROOMS = ("tl", "de")
+ROOMS = ("tl", "de", "benchmark", "benchmark.splits", "screen")
 CLUSTERS = {"max_cluster_epochs": 1}
 QUIET = {"max_epochs": 1, "accelerator": "cpu", "enable_progress_bar": False}
 CLUSTERING = ("ContrastiveSC", "SCDeepCluster", "SCZIDesk")
@@ -31,12 +33,19 @@ ARGUMENTS: dict[str, Any] = {
     "sets": {"first": [f"g{i}" for i in range(8)], "second": [f"g{i}" for i in range(8, 16)]},
     "perturbation": "A",
     "target": "a",
+    "context_key": "cell_type",
+    "dose_key": "dose",
+    "models": {"mean change": scpi.model.MeanDelta},
 }
 # What a call needs besides: small sizes, and choices that read the expression
 OPTIONS: dict[str, dict[str, Any]] = {
+    "benchmark.evaluate": {"seeds": 0, "progress": False, "metrics": ["pearson", "error_ratio"]},
+    "benchmark.noise_ceiling": {"n_splits": 2, "metrics": ["pearson", "error_ratio"]},
+    "benchmark.splits.leave_combinations_out": {"n_splits": 1},
     "de.limma": {"sample_key": "sample", "min_cells": 1},
     "de.pseudobulk": {"min_cells": 1},
     "de.thin_counts": {"rng": 0},
+    "screen.run_screen": {"max_epochs": 1, "min_set_size": 1, "train_kwargs": {"accelerator": "cpu"}},
     "tl.cluster": {"n_clusters": 2, "train_kwargs": QUIET | CLUSTERS},
     "tl.differential_activity": {"groupby": "group", "reference": "b"},
     "tl.gene_set_impact": {"min_size": 2, "n_perm": 10},
@@ -65,6 +74,7 @@ def data() -> ad.AnnData:
     adata.obs["sample"] = [f"s{i % 4}" for i in range(N_CELLS)]
     adata.obs["cell_type"] = np.tile(["T", "B"], N_CELLS // 2)
     adata.obs["perturbation"] = np.tile(["control", "control", "A", "A", "B", "A+B"], N_CELLS // 6)
+    adata.obs["dose"] = np.tile([0.0, 0, 1, 10, 10, 1, 0, 0, 100, 10, 1, 10], N_CELLS // 12)
     adata.varm["gene_sets"] = np.arange(N_GENES)[:, None] // 8 == np.arange(3)
     adata.uns["gene_sets"] = np.array(["first", "second", "third"], dtype=object)
     return adata
@@ -74,7 +84,7 @@ def tools() -> dict[str, Callable[..., Any]]:
     """Public functions whose first argument is annotated data."""
     found = {}
     for room in ROOMS:
-        namespace = getattr(scpi, room)
+        namespace = attrgetter(room)(scpi)
         for name in namespace.__all__:
             function = getattr(namespace, name)
             if inspect.isfunction(function) and next(iter(inspect.signature(function).parameters), "") in (
@@ -147,11 +157,20 @@ class Call:
             options |= {"real": real}
         else:
             options |= self._needs()
-        return lambda **more: function(adata, **(options | more)) or adata.uns
+
+        def numbers(**more: Any) -> Any:
+            result = function(adata, **(options | more))
+            if isinstance(result, ScreenResult):
+                return {"scores": result.scores, "predicted": result.predicted}
+            return adata.uns if result is None else result
+
+        return numbers
 
     def _needs(self) -> dict[str, Any]:
         """What a function needs beforehand, written or as an argument."""
         name, adata, few = self.name, self.adata, self.few
+        if name in ("benchmark.evaluate", "benchmark.noise_ceiling"):
+            return {"splits": scpi.benchmark.splits.random_cells(few, n_splits=1)}
         if name == "tl.causal_graph":
             return {"model": trained("SENAVAE", few, None)}
         if name == "tl.predict_perturbation":

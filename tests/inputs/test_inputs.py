@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import torch
 
+from scpi._scoring._metrics import METRICS
+
 from .compare import differs, leaves
 from .functions import CLUSTERING, Call, data, layer_of, models, tools, trained
 from .kinds import LARGE, ODD, SAME
@@ -98,7 +100,7 @@ def test_the_same_numbers_held_in_another_way(name, kind, tmp_path):
         assert kind in ("backed", "lazy", "dask", "dask of CSR", "view")
         return
     for path, value in expected(name).items():
-        if not path.endswith("/X") and "seconds" not in path:
+        if not path.endswith(("/X", "/source_cell")) and "seconds" not in path:
             assert path in found, path
             assert not differs(found[path], value, 2e-3), path
 
@@ -117,6 +119,8 @@ def test_odd_input_gives_a_result_or_a_clear_error(name, kind, tmp_path):
             assert not differs(found[key], value, 0.0), path
     for path, value in found.items():
         usual = expected(name).get(path)
+        if kind in ("1 gene", "all zeros") and path.rpartition("/")[2] in METRICS:
+            continue  # what does not vary has no correlation
         is_new = path.removeprefix("/adata") not in given and value.dtype.kind == "f"
         if kind in ("negative", "scaled", "scaled with raw") and ("logfoldchanges" in path or "ave_expr" in path):
             continue  # a warning says that such values have no means of counts

@@ -41,7 +41,7 @@ def test_bad_input():
     for function in (dar, hits_at_n):
         with pytest.raises(ValueError, match="boolean"):
             function([1.0], [1])
-        with pytest.raises(ValueError, match="shapes"):
+        with pytest.raises(ValueError, match="of shape"):
             function([1.0, 2.0], [True])
     with pytest.raises(ValueError, match="at least 1"):
         hits_at_n([1.0], [True], 0)

@@ -204,5 +204,5 @@ def test_sparse_activities_are_refused():
 @pytest.mark.parametrize("score", [lms, msas, msgs, match_units])
 @pytest.mark.parametrize("matrix", [[[1.2]], [[-0.1]], np.zeros((3, 0))])
 def test_what_is_no_association(score, matrix):
-    with pytest.raises(ValueError, match="associations of units x truths between 0 and 1"):
+    with pytest.raises(ValueError, match="associations of units x truths between 0 and 1|has no columns"):
         score(matrix)

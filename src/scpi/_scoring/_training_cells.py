@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
-from sklearn.decomposition import PCA
 
+from scpi._components import principal_axes
 from scpi._scoring._metrics import METRICS
 from scpi._scoring._prediction import draw_places
 from scpi._screen._matrix import means
@@ -33,12 +32,9 @@ def components_of(
     """
     if n_components is None or not any(name in METRICS and METRICS[name].space == "components" for name in metrics):
         return None
-    x = read(cells[draw_places(len(cells), _MAX_CELLS, np.random.default_rng(0))]).astype(np.float64)
-    n_components = min(n_components, min(x.shape) - 1)
-    if n_components < 1:
-        return None
-    solver = "arpack" if sparse.issparse(x) else "auto"
-    return np.asarray(PCA(n_components, svd_solver=solver, random_state=0).fit(x).components_.T)
+    x = read(cells[draw_places(len(cells), _MAX_CELLS, np.random.default_rng(0))])
+    axes = principal_axes(x, n_components, seed=0)
+    return None if axes is None else axes.T
 
 
 def perturbed_mean_of(

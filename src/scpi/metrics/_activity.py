@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scpi.metrics._arrays import as_mask
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
 def _check(values: ArrayLike, member_mask: ArrayLike, name: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    array, mask = np.asarray(values, dtype=np.float64), np.asarray(member_mask)
-    if mask.dtype != bool:
-        msg = f"`member_mask` must be boolean, but has dtype {mask.dtype}."
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim not in (1, 2):
+        msg = f"`{name}` must be sets or conditions x sets, but has shape {array.shape}."
         raise ValueError(msg)
-    if array.ndim not in (1, 2) or array.shape != mask.shape:
-        msg = f"`{name}` must be sets or conditions x sets like `member_mask`: shapes {array.shape} and {mask.shape}."
-        raise ValueError(msg)
-    return array, mask
+    return array, as_mask(member_mask, "member_mask", array.shape)
 
 
 def dar(effect: ArrayLike, member_mask: ArrayLike) -> float | NDArray[np.float64]:

@@ -25,6 +25,9 @@ def as_sample(values: ArrayLike, name: str, *, min_rows: int = 1) -> NDArray[np.
     if array.shape[0] < min_rows:
         msg = f"`{name}` has {array.shape[0]} observation(s), but at least {min_rows} are needed."
         raise ValueError(msg)
+    if array.shape[1] == 0:
+        msg = f"`{name}` has no columns (shape {array.shape}), but at least one is needed."
+        raise ValueError(msg)
     if not np.isfinite(array).all():
         msg = f"`{name}` has NaN or infinite values."
         raise ValueError(msg)
@@ -59,6 +62,17 @@ def as_changes(real: ArrayLike, predicted: ArrayLike) -> tuple[NDArray[np.float6
             msg = f"`{name}` has NaN or infinite values."
             raise ValueError(msg)
     return first, second
+
+
+def as_mask(mask: ArrayLike, name: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Check a boolean array of this shape, which may be held as objects, as pandas does."""
+    array = np.asarray(mask)
+    if array.dtype == object and all(isinstance(value, bool | np.bool_) for value in array.flat):
+        array = array.astype(bool)
+    if array.dtype != bool or array.shape != shape:
+        msg = f"`{name}` must be boolean and of shape {shape}, but is {array.dtype} of {array.shape}."
+        raise ValueError(msg)
+    return array
 
 
 def centred(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -137,7 +137,7 @@ def _entropy(probability: NDArray[np.float64]) -> NDArray[np.float64]:
 def as_association(matrix: ArrayLike) -> NDArray[np.float64]:
     """Check a matrix of units x truths."""
     values = as_sample(matrix, "matrix", min_rows=1)
-    if values.shape[1] == 0 or (values < 0).any() or (values > 1).any():
+    if (values < 0).any() or (values > 1).any():
         msg = "`matrix` must hold associations of units x truths between 0 and 1, as `association` gives them."
         raise ValueError(msg)
     return values

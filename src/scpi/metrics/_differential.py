@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from scipy import stats
 
-from scpi.metrics._arrays import as_result, ratio
+from scpi.metrics._arrays import as_mask, as_result, ratio
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -24,14 +24,6 @@ def _as_values(values: ArrayLike, name: str) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim not in (1, 2) or array.shape[-1] == 0:
         msg = f"`{name}` must be a vector of genes or conditions x genes, but has shape {array.shape}."
-        raise ValueError(msg)
-    return array
-
-
-def _as_mask(mask: ArrayLike, name: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    array = np.asarray(mask)
-    if array.dtype != bool or array.shape != shape:
-        msg = f"`{name}` must be boolean and of shape {shape}, but is {array.dtype} of {array.shape}."
         raise ValueError(msg)
     return array
 
@@ -77,7 +69,7 @@ def significant_jaccard(real: ArrayLike, predicted: ArrayLike) -> float | NDArra
     if x.ndim not in (1, 2):
         msg = f"`real` must be a vector of genes or conditions x genes, but has shape {x.shape}."
         raise ValueError(msg)
-    x, y = _as_mask(x, "real", x.shape), _as_mask(predicted, "predicted", x.shape)
+    x, y = as_mask(x, "real", x.shape), as_mask(predicted, "predicted", x.shape)
     either = _count(x | y)
     return as_result(np.where(either > 0, _count(x & y) / np.maximum(either, 1.0), 1.0))
 
@@ -125,8 +117,8 @@ def direction_fidelity(
     0.5
     """
     x, y = _as_effects(real, predicted, "predicted")
-    truth = _as_mask(significant, "significant", x.shape)
-    called = _as_mask(predicted_significant, "predicted_significant", x.shape) & _directed(x)
+    truth = as_mask(significant, "significant", x.shape)
+    called = as_mask(predicted_significant, "predicted_significant", x.shape) & _directed(x)
     n_real = _count(truth)
     n_most = np.where(n_real > 0, np.maximum(n_real, _count(called)), 0.0)
     return as_result(ratio(_count(called & (np.sign(x) == np.sign(y))), n_most))
@@ -183,7 +175,7 @@ def direction_reach(
         msg = f"`purity` must be above 0 and up to 1, but is {purity}."
         raise ValueError(msg)
     x, y = _as_effects(real, predicted, "predicted")
-    chosen = _as_mask(significant, "significant", x.shape) & _directed(x)
+    chosen = as_mask(significant, "significant", x.shape) & _directed(x)
     sure = np.abs(y) if score is None else _as_effects(x, score, "score")[1]
     # Genes that do not count come last, and before them those without a score
     order = np.lexsort((-np.nan_to_num(np.abs(y)), -sure, ~chosen), axis=-1)
@@ -237,7 +229,7 @@ def lfc_nmae(
         msg = f"`min_genes` must be at least 1, but is {min_genes}."
         raise ValueError(msg)
     x, y = _as_effects(real, predicted, "predicted")
-    chosen = _as_mask(significant, "significant", x.shape) & np.isfinite(x)
+    chosen = as_mask(significant, "significant", x.shape) & np.isfinite(x)
     error = np.where(chosen, np.abs(np.where(np.isfinite(y), y, 0.0) - np.where(chosen, x, 0.0)), 0.0)
     size = np.where(chosen, np.abs(x), 0.0).sum(axis=-1)
     return as_result(ratio(error.sum(axis=-1), np.where(_count(chosen) < min_genes, 0.0, size)))
@@ -283,7 +275,7 @@ def pr_auc(
         msg = f"`direction` must be one of {', '.join(map(repr, get_args(Direction)))}, but is {direction!r}."
         raise ValueError(msg)
     x, y = _as_effects(real, score, "score")
-    chosen = _as_mask(significant, "significant", x.shape)
+    chosen = as_mask(significant, "significant", x.shape)
     signs = {"both": (1, -1), "up": (1,), "down": (-1,)}[direction]
     areas = np.stack([_average_precision(chosen & (np.sign(x) == sign), sign * y) for sign in signs])
     known = ~np.isnan(areas)

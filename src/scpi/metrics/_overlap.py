@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from scpi.metrics._arrays import as_result, ratio
+from scpi.metrics._arrays import as_mask, as_result, ratio
 from scpi.metrics._strength import check_k, strength, strengths, top
 
 if TYPE_CHECKING:
@@ -126,10 +126,7 @@ def precision_at_k(
     0.5
     """
     check_k(k)
-    mask = np.asarray(member_mask)
-    if mask.dtype != bool or mask.shape != np.shape(score):
-        msg = f"`member_mask` must be boolean and of shape {np.shape(score)}, but is {mask.dtype} of {mask.shape}."
-        raise ValueError(msg)
+    mask = as_mask(member_mask, "member_mask", np.shape(score))
     first = top(strength(score, absolute=absolute), k)
     return as_result(ratio((first & mask).sum(axis=-1, dtype=np.float64), first.sum(axis=-1, dtype=np.float64)))
 

@@ -121,7 +121,11 @@ def wasserstein(x: ArrayLike, y: ArrayLike, *, cost: Literal["euclidean", "sqeuc
     import ot
 
     first, second = as_samples(x, y)
-    value, log = ot.emd2([], [], ot.dist(first, second, metric=cost), numItermax=10_000_000, log=True)
+    costs = ot.dist(first, second, metric=cost)
+    if not np.isfinite(costs).all():
+        msg = "The distances between `x` and `y` are too large for double precision: scale the features."
+        raise ValueError(msg)
+    value, log = ot.emd2([], [], costs, numItermax=10_000_000, log=True)
     if log["warning"] is not None:
         msg = f"The transport between {len(first)} and {len(second)} observations was not solved: {log['warning']}"
         raise RuntimeError(msg)

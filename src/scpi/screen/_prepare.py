@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from scpi import tl
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._screen._checks import check_annotations, check_expression, is_counts
+from scpi._screen._matrix import as_matrix
 from scpi._slots import find_layer, layer_name, listed, read_labels
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def prepare_screen(
     """
     source = resolve_modality(data, mod)
     labels = read_labels(data, perturbation_key, mod=mod)
-    adata = source.to_memory() if source.isbacked else source.copy()
+    adata = _in_memory(source)
     check_annotations(adata)
     expression = find_layer(adata, layer)
     check_expression(expression, what=layer_name(layer))
@@ -67,6 +69,20 @@ def prepare_screen(
     elif Key.varm.GENE_SETS not in adata.varm:
         msg = f"There are no gene sets: give a GMT file, or a screen with `varm[{Key.varm.GENE_SETS!r}]`."
         raise ValueError(msg)
+    return adata
+
+
+def _in_memory(source: AnnData) -> AnnData:
+    """Cells and all that is known of them, with matrices that can be copied; those share their numbers with the source."""
+    from anndata import AnnData
+
+    slots = {name: dict(getattr(source, name)) for name in ("obsm", "varm", "obsp", "varp")}
+    layers = {name: as_matrix(source.layers[name]) for name in source.layers if name is not None}
+    x = None if source.X is None else as_matrix(source.X)
+    uns = copy.deepcopy(dict(source.uns))
+    adata = AnnData(x, source.obs.copy(), source.var.copy(), uns, layers=layers, **slots)
+    if source.raw is not None:
+        adata.raw = source.raw.to_adata()
     return adata
 
 

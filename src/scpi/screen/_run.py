@@ -263,7 +263,7 @@ def run_screen(
 
 def _depends_on(settings: Mapping[str, Any], adata: AnnData, labels: pd.Series) -> dict[str, Any]:
     """What another run must have in common with this one to go on with it: all but the title of the report."""
-    read = [adata.X, labels, adata.var_names, adata.varm[Key.varm.GENE_SETS], adata.uns[Key.uns.GENE_SETS]]
+    read = [adata.X, labels, adata.var_names, adata.varm[Key.varm.GENE_SETS], adata.uns.get(Key.uns.GENE_SETS)]
     same = {name: value for name, value in settings.items() if name != "title"}
     return {**same, "scpi": versions()["scpi"], "data": fingerprint(read)}
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
-from sklearn.decomposition import PCA
 
+from scpi._components import principal_axes
 from scpi._docs import fill
 from scpi.model.base.training._presets import at_least
 from scpi.model.baselines._baseline import Baseline
@@ -51,11 +50,12 @@ class PCAShift(Baseline):
         self.init_params_ = self._get_init_params(locals())
 
     def _learn(self, splitter: CellSplitter, *, n_contexts: int) -> dict[str, NDArray[Any]]:
-        x = self._rows(self.adata, splitter.sample(_MAX_CELLS)).astype(np.float64)
-        n_components = min(self.n_components, min(x.shape) - 1)
-        solver = "arpack" if sparse.issparse(x) else "auto"
-        pca = PCA(n_components, svd_solver=solver, random_state=splitter.seed).fit(x)
-        return super()._learn(splitter, n_contexts=n_contexts) | {"components": pca.components_}
+        x = self._rows(self.adata, splitter.sample(_MAX_CELLS))
+        components = principal_axes(x, self.n_components, splitter.seed)
+        if components is None:
+            msg = f"Principal components need cells that differ in two genes or more; {x.shape[0]} x {x.shape[1]} were given."
+            raise ValueError(msg)
+        return super()._learn(splitter, n_contexts=n_contexts) | {"components": components}
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
         components = self.module.array("components")
