@@ -26,17 +26,12 @@ def replaced(path: Path) -> Iterator[Path]:
     try:
         yield scratch
         _give_usual_rights(scratch)
-        flush(scratch)
+        with scratch.open("rb+") as file:
+            os.fsync(file.fileno())
         scratch.replace(path)
         flush_folder(path.parent)
     finally:
         scratch.unlink(missing_ok=True)
-
-
-def flush(path: Path) -> None:
-    """Wait until the content of a file is on the disk."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def flush_folder(path: Path) -> None:

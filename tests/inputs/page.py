@@ -15,8 +15,17 @@ INTRODUCTION = """# Kinds of input
 
 What happens to data that are held in an unusual way, or that hold something unusual. `scpi.de.rank_genes` stands for the functions that read
 log-normalised expression, `scpi.de.pseudobulk` for those that read counts from a layer, and {class}`scpi.model.MeanDelta` for the models.
-The other functions and models agree with them: a test runs all of them on all of these data. There are two outcomes:
-a result, in the first table the same numbers as for CSR in memory; or an error with this text, and nothing is written. Of data in files and of dask arrays, `scpi.de.pseudobulk`, `scpi.de.limma` with `sample_key` and `scpi.tl.pathway_activity` read some cells at a time.
+The other functions of `scpi.tl`, `scpi.de`, `scpi.benchmark` and `scpi.screen` and the other models agree with them: a test runs all of them
+on all of these data. There are two outcomes: a result, in the first table the same numbers as for CSR in memory; or an error with this text,
+and nothing is written. Metrics take arrays, lists and tables of pandas, those of cells also sparse matrices, and are tested in the same way.
+
+## Data that are not in memory
+
+| | in a file (`backed`), lazy, or dask arrays |
+|---|---|
+| `scpi.de.pseudobulk`, `scpi.de.limma` with `sample_key`, `scpi.tl.pathway_activity` | read some cells at a time |
+| models, functions that take one, `scpi.tl.score_prediction`, `scpi.benchmark.evaluate` and `noise_ceiling` | an error that says how to load the data |
+| `scpi.screen.run_screen`, which keeps a copy, and the other functions, which read cells more than once | load the matrix that they read |
 
 This page is made from the tables of `tests/inputs` by `python -m tests.inputs.page`.
 """

@@ -416,12 +416,14 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
         cells = self._chosen(adata, indices)
-        blocks = []
+        values = np.empty((len(cells), len(chosen)), dtype=np.float32)
         gaussian, fractions = self.preset_.likelihood == "gaussian", self.preset_.depth
+        start = 0
         for x in self._inputs(adata, cells, batch_size=batch_size):
             found = self.module.decode(self.module.encode(x), self.module.mean_level())[:, chosen]
-            blocks.append(found if gaussian else found.exp() * (library_size if fractions else 1.0))
-        values = torch.cat(blocks).cpu().numpy()
+            found = found if gaussian else found.exp() * (library_size if fractions else 1.0)
+            values[start : start + len(found)] = found.cpu().numpy()
+            start += len(found)
         if return_numpy:
             return values
         names = self._modality(adata).obs_names[cells]

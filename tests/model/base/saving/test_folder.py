@@ -243,7 +243,7 @@ def models_in(folder):
     return [path.name for path in folder.iterdir() if path.name.startswith("model")]
 
 
-MOMENTS = ("write_arrays", "write_document", "flush", "flush_folder", "replaced", "suppress")
+MOMENTS = ("write_arrays", "write_document", "flush_folder", "replaced", "suppress")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

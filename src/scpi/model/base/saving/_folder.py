@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from anndata import AnnData
 from scvi.model.base._constants import SAVE_KEYS
 
-from scpi._replace import flush, flush_folder, replaced
+from scpi._replace import flush_folder, replaced
 from scpi._versions import versions
 from scpi.model.base.saving._arrays import read_arrays, write_arrays
 from scpi.model.base.saving._document import checks, damaged, read_document, write_document
@@ -71,12 +71,12 @@ def write_folder(
     place.mkdir(parents=True, exist_ok=True)
     made = [_free(place, f"{prefix}{ARRAYS}")]
     try:
-        write_arrays(made[0], arrays)
+        with replaced(made[0]) as scratch:
+            write_arrays(scratch, arrays)
         if data is not None:
             made.append(_free(place, f"{prefix}{DATA[not isinstance(data, AnnData)]}"))
-            data.write(made[1], **data_kwargs)
-        for path in made:
-            flush(path)
+            with replaced(made[1]) as scratch:
+                data.write(scratch, **data_kwargs)
         files = {path.name: checks(path) for path in made}
         with replaced(place / f"{prefix}{DOCUMENT}") as scratch:
             write_document(scratch, {"versions": versions(), "files": files} | encoded)
