@@ -30,7 +30,7 @@ ARGUMENTS: dict[str, Any] = {
     "groupby": "group",
     "sample_key": "sample",
     "reference": "b",
-    "sets": {"first": [f"g{i}" for i in range(8)], "second": [f"g{i}" for i in range(8, 16)]},
+    "sets": {"first/1": [f"g{i}" for i in range(8)], "second: =é": [f"g{i}" for i in range(8, 16)]},
     "perturbation": "A",
     "target": "a",
     "context_key": "cell_type",
@@ -76,7 +76,7 @@ def data() -> ad.AnnData:
     adata.obs["perturbation"] = np.tile(["control", "control", "A", "A", "B", "A+B"], N_CELLS // 6)
     adata.obs["dose"] = np.tile([0.0, 0, 1, 10, 10, 1, 0, 0, 100, 10, 1, 10], N_CELLS // 12)
     adata.varm["gene_sets"] = np.arange(N_GENES)[:, None] // 8 == np.arange(3)
-    adata.uns["gene_sets"] = np.array(["first", "second", "third"], dtype=object)
+    adata.uns["gene_sets"] = {"names": np.array(["first/1", "second: =é", "third"], dtype=object)}
     return adata
 
 
@@ -109,7 +109,7 @@ def trained(name: str, adata: ad.AnnData, layer: str | None) -> Any:
     elif options:
         options["context_key"] = "cell_type"
     cls.setup_anndata(adata, layer=layer, **options)
-    model = cls(adata)
+    model = cls(adata, **({"mask": "soft"} if name == "GeneProgramAE" else {}))
     model.train(**(QUIET | (CLUSTERS if name in CLUSTERING else {})))
     return model
 

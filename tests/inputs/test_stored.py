@@ -29,7 +29,7 @@ def strange():
     adata.obs["perturbation"] = adata.obs["perturbation"].where(np.arange(adata.n_obs) % 12 != 4, ODD)
     for column in ("sample", "cell_type"):
         adata.obs[column] = "=../" + adata.obs[column] + ":"
-    adata.uns["gene_sets"] = pd.array(["=first/1", "second:2", ".."]).to_numpy(dtype=object)
+    adata.uns["gene_sets"] = {"names": pd.array(["=first/1", "second:2", ".."]).to_numpy(dtype=object)}
     adata.var_names = NAMES
     return adata
 

@@ -8,7 +8,7 @@ import pandas as pd
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
-from scpi._slots import listed, result_params
+from scpi._slots import is_storable, listed, result_params
 from scpi._view import View
 from scpi._warn import warn_user
 from scpi.attribution import attribute_units, decoder_effect, latent_traversal, methods
@@ -100,9 +100,10 @@ def saliency(
     Returns `None` if `copy=False`, else the copy. Sets the following fields:
 
     `adata.varm['saliency' | key_added]` : :class:`pandas.DataFrame` (dtype `float32`)
-        Mean over the cells, genes x units.
+        Mean over the cells, genes x units. An array, of units as in `adata.uns['saliency']['units']`, where a file
+        cannot hold a column of the name of a unit, such as a gene set with a slash.
     `adata.varm['saliency_abs' | key_added + '_abs']` : :class:`pandas.DataFrame` (dtype `float32`)
-        Mean of the absolute values, with `absolute=True`.
+        Mean of the absolute values, with `absolute=True`; an array where the other is.
     `adata.varm['saliency_groups' | key_added + '_groups']` : :class:`numpy.ndarray` (dtype `float32`)
         Mean over the cells of each group, genes x units x groups, with `groupby`; NaN for a group without cells.
     `adata.uns['saliency' | key_added]` : :class:`dict`
@@ -260,17 +261,23 @@ def _write(
     assert of_groups is not None
     share = found.n_cells / found.n_cells.sum()
 
-    def table(values: NDArray[np.float64]) -> pd.DataFrame:
-        mean = np.einsum("k,kug->gu", share[share > 0], values[share > 0])
-        return pd.DataFrame(mean.astype(np.float32), index=adata.var_names, columns=units)
+    result: dict[str, Any] = {"params": params, "units": np.array(units, dtype=object)}
+
+    def store(values: NDArray[np.float64], name: str) -> None:
+        mean = np.einsum("k,kug->gu", share[share > 0], values[share > 0]).astype(np.float32)
+        if all(map(is_storable, units)):
+            adata.varm[name] = pd.DataFrame(mean, index=adata.var_names, columns=units)
+            return
+        adata.varm[name] = mean
+        adata.uns[name] = {"units": result["units"]}
 
     # What an earlier call left would seem to belong to this one
     for ending in (_ABS, _GROUPS):
         adata.varm.pop(key + ending, None)
-    adata.varm[key] = table(of_groups)
+        adata.uns.pop(key + ending, None)
+    store(of_groups, key)
     if absolute and found.mean_abs is not None:
-        adata.varm[key + _ABS] = table(found.mean_abs)
-    result: dict[str, Any] = {"params": params, "units": np.array(units, dtype=object)}
+        store(found.mean_abs, key + _ABS)
     if groups is not None:
         padded = np.full((len(groups), *of_groups.shape[1:]), np.nan, dtype=np.float32)
         padded[: len(of_groups)] = of_groups[: len(groups)]
