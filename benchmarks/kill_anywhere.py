@@ -5,7 +5,7 @@ Each is ended at random moments, over and over in the same folder until it has f
 every end, all files must open, and what was finished must still be there; the final results must be those of a job
 that nobody ended. A full disk is a limit on the size of files, at which the system refuses to write::
 
-    python benchmarks/kill_anywhere.py --out benchmarks/results/kill_anywhere.json
+    python kill_anywhere.py --out results/kill_anywhere.json
 """
 
 from __future__ import annotations
@@ -146,7 +146,8 @@ def kept(job: str, out: Path) -> set[str]:
     if job == "save":
         return {"saved/model.json"} if (out / "saved" / "model.json").is_file() else set()
     names = {str(path.relative_to(out)).removeprefix("unfinished/") for path in files(out)}
-    return {name for name in names if not name.startswith("saved") and "arguments.json" not in name}
+    # What another run needs to go on is not needed when it is complete
+    return names - {"arguments.json", "scores.json"}
 
 
 def end(job: str, out: Path, way: str, seconds: float, size: int, rng: np.random.Generator) -> str:
@@ -205,15 +206,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", nargs="+", default=list(JOBS), choices=list(JOBS))
     parser.add_argument("--ways", nargs="+", default=["kill", "Ctrl-C", "disk full"])
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="File whose rows of the jobs and ways are replaced.")
     args = parser.parse_args()
-    rows = []
+    known = json.loads(args.out.read_text(encoding="utf-8")) if args.out and args.out.is_file() else []
+    rows = {(row["job"], row["way"]): row for row in known}
     for job in args.jobs:
         for way in args.ways:
-            rows.append(study(job, way, args.ends, args.seed))
-            print(json.dumps(rows[-1]), flush=True)
-    if args.out:
-        args.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+            rows[job, way] = study(job, way, args.ends, args.seed)
+            print(json.dumps(rows[job, way]), flush=True)
+            if args.out:
+                args.out.write_text(json.dumps(list(rows.values()), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -116,21 +116,24 @@ def test_results_are_replaced_only_by_force(tmp_path, monkeypatch):
 
 
 def test_a_run_that_was_interrupted_goes_on(tmp_path, monkeypatch):
-    def stop(*args, **kwargs):
-        raise KeyboardInterrupt
+    asked = []
 
-    options = ("demo", "--out", tmp_path / "out", "--n-cells", 12, "--max-epochs", 1)
-    with monkeypatch.context() as patch:
-        patch.setattr("scpi.screen._run._predict", stop)
-        result = run(*options)
+    def stop(*args, resume, **kwargs):
+        asked.append(resume)
+        stopped = KeyboardInterrupt()
+        stopped.add_note("What was finished is kept in 'out'.")
+        raise stopped
+
+    monkeypatch.setattr(scpi.screen, "run_screen", stop)
+    for options in ([], ["--resume"]):
+        result = run("demo", "--out", tmp_path / "out", *options)
         assert result.exit_code == 130
-        assert "Interrupted. What was finished is kept in" in result.output
-    again = run(*options)
-    assert again.exit_code == 2
-    assert "holds a run that was not finished: go on with it by" in again.output
-    other = run(*options, "--resume", "--seed", 1)
-    assert other.exit_code == 2
-    assert "begun with others (seed: 0, now 1" in other.output
-    assert run(*options, "--resume").exit_code == 0
-    assert (tmp_path / "out" / "report.html").is_file()
-    assert not (tmp_path / "out" / "unfinished").exists()
+        assert "Interrupted. What was finished is kept in 'out'." in result.output
+    assert asked == [False, True]
+
+
+def test_a_run_that_was_not_finished_is_not_begun_again(tmp_path):
+    (tmp_path / "out" / "unfinished").mkdir(parents=True)
+    result = run("demo", "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "holds a run that was not finished: go on with it by" in result.output

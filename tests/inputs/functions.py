@@ -109,7 +109,9 @@ def trained(name: str, adata: ad.AnnData, layer: str | None) -> Any:
     elif options:
         options["context_key"] = "cell_type"
     cls.setup_anndata(adata, layer=layer, **options)
-    model = cls(adata, **({"mask": "soft"} if name == "GeneProgramAE" else {}))
+    # To find the number of clusters takes longer than all else
+    known = {"GeneProgramAE": {"mask": "soft"}} | dict.fromkeys(CLUSTERING, {"n_clusters": 3})
+    model = cls(adata, **known.get(name, {}))
     model.train(**(QUIET | (CLUSTERS if name in CLUSTERING else {})))
     return model
 

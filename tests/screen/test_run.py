@@ -224,7 +224,9 @@ def test_mistakes_are_found_before_training(screen):
 STAGES = ["_train_baselines", "_predict", "_explain"]
 
 
-@pytest.mark.parametrize("stage", [*STAGES, "write_results"])
+@pytest.mark.parametrize(
+    "stage", [*(pytest.param(stage, marks=pytest.mark.slow) for stage in STAGES[:2]), STAGES[2], "write_results"]
+)
 def test_a_run_goes_on_where_it_stopped(screen, planted, tmp_path, monkeypatch, stage):
     def fail(*args, **kwargs):
         raise RuntimeError
