@@ -78,6 +78,14 @@ def memory(result: Any) -> str:
     return table(columns, rows)
 
 
+def kill_anywhere(result: Any) -> str:
+    def ends(row: Mapping[str, Any]) -> str:
+        return ", ".join(f"{how} {n}" for how, n in row["ends"].items())
+
+    rows = [(row["job"], row["way"], sum(row["ends"].values()), ends(row), len(row["problems"])) for row in result]
+    return table(("job", "ended by", "times", "how it ended", "files lost or damaged"), rows)
+
+
 def simulated_scm(result: Any) -> str:
     def group(row: Mapping[str, Any]) -> tuple[Any, ...]:
         return row["mechanism"], row["n_factors"], row["n_genes"]
@@ -658,6 +666,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "fidelity": fidelity,
     "training_speed": training_speed,
     "memory": memory,
+    "kill_anywhere": kill_anywhere,
     "simulated_scm": simulated_scm,
     "planted_screen": planted_screen,
     "papalexi": papalexi,

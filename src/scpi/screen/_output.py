@@ -96,7 +96,7 @@ class RunFolder:
             )
             raise ValueError(msg)
 
-    def part(self, name: str, make: Callable[[], T], write: Callable[[T, Path], None], read: Callable[[Path], T]) -> T:
+    def part(self, name: str, make: Callable[[], T], write: Callable[[T, Path], Any], read: Callable[[Path], T]) -> T:
         """A part of the results: read where it was kept, else made and kept."""
         if self.out is None:
             return make()
@@ -107,7 +107,7 @@ class RunFolder:
         self.keep(name, lambda path: write(value, path))
         return value
 
-    def keep(self, name: str, write: Callable[[Path], None]) -> None:
+    def keep(self, name: str, write: Callable[[Path], Any]) -> None:
         """Write a file, or a folder that appears as a whole by itself."""
         if self.out is None:
             return
