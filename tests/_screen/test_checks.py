@@ -39,10 +39,6 @@ def test_counts_of_any_type_are_read(convert, dtype):
     check_expression(convert(matrix(5, dtype)), counts=True)
 
 
-def test_negative_and_fractional_values_are_no_error_without_counts():
-    check_expression(matrix(-0.5))
-
-
 @pytest.mark.parametrize("convert", [np.asarray, sparse.csr_matrix])
 def test_counts_are_no_logarithms(convert):
     with pytest.raises(
@@ -150,3 +146,11 @@ def test_values_too_large_for_single_precision_are_refused():
     for values in (np.full((2, 2), 1e30), np.full((2, 2), -1e30)):
         with pytest.raises(ValueError, match="up to 1e\\+30, too large for single precision"):
             check_expression(values)
+
+
+def test_a_warning_says_that_values_are_negative():
+    x = np.array([[0.5, -1.25], [0.0, 2.5]])
+    with pytest.warns(UserWarning, match=r"`adata\.X` holds negative values such as -1\.25, as scaled data do"):
+        check_expression(x)
+    with pytest.raises(ValueError, match="holds negative values, but the likelihood of counts"):
+        check_expression(x, counts=True)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+import scpi
 from scpi._scoring._metrics import METRICS
 
 from .compare import differs, leaves
@@ -138,17 +139,20 @@ UNFIT = {
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == "MeanDelta" else pytest.mark.slow) for name in models()]
+    "name",
+    [pytest.param(name, marks=[] if name in ("MeanDelta", "SENAVAE") else pytest.mark.slow) for name in models()],
 )
 def test_cells_that_a_model_refuses_are_left_as_they_were(name):
     model = trained(name, data(), layer_of(name))
+    read = "predict" if hasattr(model, "predict") and name not in CLUSTERING else "get_latent_representation"
+    calls = [lambda new: getattr(model, read)(new, **({"perturbation": "A"} if read == "predict" else {}))]
+    if hasattr(model, "get_latent_representation"):
+        calls.append(lambda new: scpi.tl.saliency(new, model))
     for make in UNFIT.values():
-        new = make(data())
-        given = {slot: list(getattr(new, slot)) for slot in ("obs", "var", "obsm", "varm", "uns", "layers")}
-        try:
-            if hasattr(model, "predict") and name not in CLUSTERING:
-                model.predict(new, perturbation="A")
-            else:
-                model.get_latent_representation(new)
-        except CLEAR:
-            assert {slot: list(getattr(new, slot)) for slot in given} == given
+        for call in calls:
+            new = make(data())
+            given = {slot: list(getattr(new, slot)) for slot in ("obs", "var", "obsm", "varm", "uns", "layers")}
+            try:
+                call(new)
+            except CLEAR:
+                assert {slot: list(getattr(new, slot)) for slot in given} == given

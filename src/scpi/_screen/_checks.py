@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scpi._screen._matrix import as_matrix, is_stored, stored_values
+from scpi._warn import warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,7 +136,8 @@ def check_expression(
     """Refuse values that no model can read: not in memory, not numbers, or not finite.
 
     With ``counts`` they must also be whole and not negative. With ``logs`` they must be log-normalised: not all whole,
-    if some are above 1. ``advice`` says what to do about fractional values, at the end of the message.
+    if some are above 1. ``advice`` says what to do about fractional values, at the end of the message. A warning says that
+    values are negative.
     """
     if is_stored(matrix):
         msg = f"`{what}` is not in memory. Load the data with `adata.to_memory()` first."
@@ -154,6 +156,11 @@ def check_expression(
     if max(-lowest, largest) > _LARGEST:
         msg = f"`{what}` holds values up to {max(-lowest, largest):.3g}, too large for single precision. Are they expression?"
         raise ValueError(msg)
+    if lowest < 0:
+        warn_user(
+            f"`{what}` holds negative values such as {lowest:.4g}, as scaled data do: predictions are on that scale, where "
+            "fold changes and zeros mean nothing. Log-normalised expression is better."
+        )
     whole = are_whole(matrix) if counts or (logs and largest > 1) else False
     if counts and not whole:
         _, (example, *_) = _count(matrix, lambda chunk: chunk != np.rint(chunk))

@@ -100,7 +100,7 @@ class ModelBase(BaseModelClass):
     ) -> None:
         """Save the model to a folder, in files that are read without running code.
 
-        The files are written beside the folder and moved into place when all are complete.
+        The model that it replaces is there until the new one is complete, whatever ends the process.
 
         Parameters
         ----------
