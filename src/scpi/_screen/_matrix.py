@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
+# Stored values that are held in double precision at a time
+_BLOCK = 1 << 20
 _STORED = frozenset({"dask", "h5py", "zarr"})
 
 
@@ -66,9 +68,27 @@ def sums(matrix: Any, axis: int) -> NDArray[np.float64]:
     """Sums of the columns (``axis=0``) or rows (``axis=1``) of a matrix in memory, in double precision."""
     if not sparse.issparse(matrix):
         return np.asarray(matrix.sum(axis=axis, dtype=np.float64))
-    # The sum of a sparse matrix of SciPy is taken in the precision of the matrix
-    ones = np.ones(matrix.shape[axis])
-    return ones @ matrix if axis == 0 else matrix @ ones
+    # SciPy sums in the precision of the matrix, and a product with numbers of another copies all values
+    rows = matrix if matrix.format in ("csr", "csc") else matrix.tocsr()
+    return _sums_within(rows) if (rows.format == "csr") == (axis == 1) else _sums_across(rows)
+
+
+def _sums_within(matrix: Any) -> NDArray[np.float64]:
+    """Sums of the rows of a CSR matrix, or of the columns of a CSC matrix."""
+    found = np.zeros(len(matrix.indptr) - 1)
+    filled = np.diff(matrix.indptr) > 0
+    if filled.any():
+        found[filled] = np.add.reduceat(matrix.data, matrix.indptr[:-1][filled], dtype=np.float64)
+    return found
+
+
+def _sums_across(matrix: Any) -> NDArray[np.float64]:
+    """Sums of the columns of a CSR matrix, or of the rows of a CSC matrix."""
+    found = np.zeros(matrix.shape[1] if matrix.format == "csr" else matrix.shape[0])
+    for start in range(0, matrix.nnz, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        found += np.bincount(matrix.indices[block], matrix.data[block], minlength=len(found))
+    return found
 
 
 def means(matrix: Any, axis: int = 0) -> NDArray[np.float64]:

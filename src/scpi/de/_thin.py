@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from scpi._rng import as_generator
-from scpi._screen._checks import check_counts
+from scpi._screen._checks import check_counts, value_range
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 # Below this the fraction of a count that goes to one part varies as that of a binomial to all digits that matter
 _POISSON = 1e-8
+# Binomial draws are of integers of 64 bits; no count of a gene in a cell is near
+_LARGEST = 1e15
 
 
 def thin(
@@ -53,7 +55,7 @@ def thin(
     Raises
     ------
     ValueError
-        If `counts` has negative, fractional or missing values, `fraction` is not between 0 and 1, or `overdispersion`
+        If `counts` has negative, fractional, missing or huge values, `fraction` is not between 0 and 1, or `overdispersion`
         is negative, not finite or not one value for each gene.
 
     Notes
@@ -74,10 +76,21 @@ def thin(
     dispersion = check_overdispersion(overdispersion, matrix.shape[1])
     generator = as_generator(rng)
     check_fraction(fraction)
+    _, largest = value_range(matrix)
+    if largest > _LARGEST:
+        msg = f"`counts` must be at most {_LARGEST:.0e} each, but there is one of {largest:.3g}. Are they counts?"
+        raise ValueError(msg)
     if sparse.issparse(matrix):
-        return _thin_sparse(matrix, dispersion, fraction, generator)
+        # A count that is drawn is one that is not 0, so that the same counts have the same draws
+        return _thin_sparse(matrix if matrix.data.all() else _without_zeros(matrix), dispersion, fraction, generator)
     train, test = _thin_sparse(sparse.csr_matrix(matrix), dispersion, fraction, generator)
     return train.toarray(), test.toarray()
+
+
+def _without_zeros(matrix: Any) -> Any:
+    matrix = matrix.copy()
+    matrix.eliminate_zeros()
+    return matrix
 
 
 def check_fraction(fraction: float) -> None:

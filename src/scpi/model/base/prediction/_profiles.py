@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# Cells that are held in double precision at a time
+_BLOCK = 2048
+
+
 class Profiles(NamedTuple):
     """Means over training cells."""
 
@@ -97,9 +101,14 @@ def take_profiles(
 
 
 def _means(x: Any, rows: NDArray[np.int64], group: NDArray[np.intp], n_groups: int) -> NDArray[np.float64]:
-    """Mean of the rows of each group, in double precision, without making a sparse matrix dense."""
+    """Mean of the rows of each group, in double precision, without a copy of the matrix in it."""
     sizes = np.bincount(group, minlength=n_groups)
-    # Weights of all rows, so that those of a matrix stored by columns need not be taken out of it
-    weights = sparse.csr_matrix((1.0 / sizes[group], (group, rows)), shape=(n_groups, x.shape[0]))
-    means = weights @ x
-    return np.asarray(means.toarray() if sparse.issparse(means) else means, dtype=np.float64)
+    means = np.zeros((n_groups, x.shape[1]))
+    order = np.lexsort((rows, group))
+    for start in range(0, len(rows), _BLOCK):
+        block = order[start : start + _BLOCK]
+        own, place = np.unique(group[block], return_inverse=True)
+        weights = sparse.csr_matrix((1.0 / sizes[group[block]], (place, np.arange(len(block)))))
+        part = weights @ x[rows[block]]
+        means[own] += part.toarray() if sparse.issparse(part) else part
+    return means
