@@ -19,6 +19,7 @@ from scpi.model.base.loading._sampling import matched_pairs
 from scpi.model.base.prediction._fold_changes import from_log_level, log_level
 from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
 from scpi.model.base.prediction._latent_shifts import measured_shifts
+from scpi.model.base.prediction._profiles import mean_of
 from scpi.model.base.prediction._regression import chosen_ridge_weights
 from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.training._presets import choose_preset
@@ -183,8 +184,7 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
         if self.is_trained_:
             return
         self.module.depth_per_size.fill_(training_depth_per_size(splitter) if self._reads_counts else 1.0)
-        x = self._field(self.adata, KEYS.X)[splitter.train_idx]
-        mean = np.asarray(x.mean(0), dtype=np.float64).ravel()
+        mean = mean_of(self._field(self.adata, KEYS.X), splitter.train_idx)
         if self._reads_counts:
             mean /= mean.sum()
         self.module.start_from(torch.from_numpy(mean.astype(np.float32)).to(self.module.device))

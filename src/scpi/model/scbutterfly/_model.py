@@ -19,6 +19,7 @@ from scpi._sequence import as_list
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._samplers import PairSampler
+from scpi.model.base.prediction._profiles import mean_of
 from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.targets._latent import unit_names
 from scpi.model.base.training._presets import at_least, choose_preset
@@ -149,7 +150,7 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
     def _start(self, pairs: CellPairs) -> None:
         """Start from the mean expression of the matched cells of each domain."""
         x = self._field(self.adata, KEYS.X)
-        means = (np.asarray(x[np.unique(cells)].mean(0), dtype=np.float32).ravel() for cells in pairs)
+        means = (mean_of(x, np.unique(cells)).astype(np.float32) for cells in pairs)
         self.module.start_from({side: torch.from_numpy(mean) for side, mean in zip(SIDES, means, strict=True)})
 
     def _trained_levels(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -100,6 +100,11 @@ def take_profiles(
     )
 
 
+def mean_of(x: Any, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Mean of some rows of a matrix, dense or sparse."""
+    return _means(x, rows, np.zeros(len(rows), dtype=np.intp), 1)[0]
+
+
 def _means(x: Any, rows: NDArray[np.int64], group: NDArray[np.intp], n_groups: int) -> NDArray[np.float64]:
     """Mean of the rows of each group, in double precision, without a copy of the matrix in it."""
     sizes = np.bincount(group, minlength=n_groups)
