@@ -45,6 +45,10 @@ def test_every_metric_is_that_of_the_public_function(prediction):
         "de_fidelity": metrics.direction_fidelity(
             called.lfc, guessed.lfc, called.significant, predicted_significant=guessed.significant
         ),
+        "de_overlap": metrics.significant_overlap(called.significant, guessed.significant, guessed.lfc),
+        "de_reach": metrics.direction_reach(called.lfc, guessed.lfc, called.significant, score=np.abs(guessed.score)),
+        "de_lfc_spearman": metrics.lfc_spearman(called.lfc, guessed.lfc, called.significant),
+        "de_roc_auc": metrics.roc_auc(guessed.score, called.significant),
         "de_lfc_error": metrics.lfc_nmae(called.lfc, guessed.lfc, called.significant),
         "de_pr_auc": metrics.pr_auc(called.lfc, guessed.score, called.significant),
         "de_top": metrics.top_k_overlap(called.score, guessed.score, k=100, absolute=False),

@@ -59,6 +59,7 @@ OWN: dict[str, dict[str, Any]] = {
     "dci": {"n_trees": 5},
     "hits_at_n": {"n": 4},
     "lfc_nmae": {"min_genes": 2},
+    "lfc_spearman": {"min_genes": 2},
     "precision_at_k": {"k": 4},
     "score_change": {"top_k": 4},
     "target_recovery": {"factors": np.array([0, 1, 2]), "latents": np.array([0, 2, 2])},

@@ -83,6 +83,17 @@ def _fidelity(prediction: Prediction) -> float:
     )
 
 
+def _overlap(prediction: Prediction) -> float:
+    real, predicted = prediction.calls
+    return float(metrics.significant_overlap(real.significant, predicted.significant, predicted.lfc))
+
+
+def _reach(prediction: Prediction) -> float:
+    real, predicted = prediction.calls
+    sure = np.abs(predicted.score)
+    return float(metrics.direction_reach(real.lfc, predicted.lfc, real.significant, score=sure))
+
+
 METRICS: Mapping[str, Metric] = {
     "pearson": Metric(lambda p: float(metrics.pearson_delta(*p.change)), True, "means", is_correlation=True),
     # Not a correlation of given genes: the genes are those that noise has made large, too
@@ -106,6 +117,12 @@ METRICS: Mapping[str, Metric] = {
         lambda p: float(metrics.significant_jaccard(*(c.significant for c in p.calls))), True, "tests"
     ),
     "de_fidelity": Metric(_fidelity, True, "tests"),
+    "de_overlap": Metric(_overlap, True, "tests"),
+    "de_reach": Metric(_reach, True, "tests"),
+    "de_lfc_spearman": Metric(
+        lambda p: float(metrics.lfc_spearman(p.calls[0].lfc, p.calls[1].lfc, p.calls[0].significant)), True, "tests"
+    ),
+    "de_roc_auc": Metric(lambda p: float(metrics.roc_auc(p.calls[1].score, p.calls[0].significant)), True, "tests"),
     "de_lfc_error": Metric(
         lambda p: float(metrics.lfc_nmae(p.calls[0].lfc, p.calls[1].lfc, p.calls[0].significant)), False, "tests"
     ),

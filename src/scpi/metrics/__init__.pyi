@@ -55,6 +55,9 @@ from ._published import expressing_mean_difference as expressing_mean_difference
 from ._published import mean_r2 as mean_r2
 from ._published import mean_r2_bootstrap as mean_r2_bootstrap
 from ._rank_biased_overlap import rank_biased_overlap as rank_biased_overlap
+from ._rediscovery import lfc_spearman as lfc_spearman
+from ._rediscovery import roc_auc as roc_auc
+from ._rediscovery import significant_overlap as significant_overlap
 from ._scaled import scaled as scaled
 from ._separation import calinski_harabasz as calinski_harabasz
 from ._separation import silhouette as silhouette

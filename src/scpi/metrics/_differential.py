@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 Direction = Literal["both", "up", "down"]
 
 
-def _as_values(values: ArrayLike, name: str) -> NDArray[np.float64]:
+def as_values(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Check a value of each gene: a vector of genes, or conditions x genes."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim not in (1, 2) or array.shape[-1] == 0:
         msg = f"`{name}` must be a vector of genes or conditions x genes, but has shape {array.shape}."
@@ -28,15 +29,17 @@ def _as_values(values: ArrayLike, name: str) -> NDArray[np.float64]:
     return array
 
 
-def _as_effects(real: ArrayLike, predicted: ArrayLike, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    x, y = _as_values(real, "real"), _as_values(predicted, name)
+def as_effects(real: ArrayLike, predicted: ArrayLike, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Check real and predicted values of the same genes."""
+    x, y = as_values(real, "real"), as_values(predicted, name)
     if x.shape != y.shape:
         msg = f"`real` has shape {x.shape} and `{name}` {y.shape}: they must be of the same genes."
         raise ValueError(msg)
     return x, y
 
 
-def _count(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+def count(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Number of genes of each condition."""
     return np.asarray(mask.sum(axis=-1, dtype=np.float64))
 
 
@@ -70,8 +73,8 @@ def significant_jaccard(real: ArrayLike, predicted: ArrayLike) -> float | NDArra
         msg = f"`real` must be a vector of genes or conditions x genes, but has shape {x.shape}."
         raise ValueError(msg)
     x, y = as_mask(x, "real", x.shape), as_mask(predicted, "predicted", x.shape)
-    either = _count(x | y)
-    return as_result(np.where(either > 0, _count(x & y) / np.maximum(either, 1.0), 1.0))
+    either = count(x | y)
+    return as_result(np.where(either > 0, count(x & y) / np.maximum(either, 1.0), 1.0))
 
 
 def direction_fidelity(
@@ -116,12 +119,12 @@ def direction_fidelity(
     >>> direction_fidelity([1.0, -1.0, 2.0, 0.1], [0.5, 1.0, 1.0, 0.1], called, predicted_significant=called)
     0.5
     """
-    x, y = _as_effects(real, predicted, "predicted")
+    x, y = as_effects(real, predicted, "predicted")
     truth = as_mask(significant, "significant", x.shape)
     called = as_mask(predicted_significant, "predicted_significant", x.shape) & _directed(x)
-    n_real = _count(truth)
-    n_most = np.where(n_real > 0, np.maximum(n_real, _count(called)), 0.0)
-    return as_result(ratio(_count(called & (np.sign(x) == np.sign(y))), n_most))
+    n_real = count(truth)
+    n_most = np.where(n_real > 0, np.maximum(n_real, count(called)), 0.0)
+    return as_result(ratio(count(called & (np.sign(x) == np.sign(y))), n_most))
 
 
 def _directed(effects: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -174,13 +177,13 @@ def direction_reach(
     if not 0 < purity <= 1:
         msg = f"`purity` must be above 0 and up to 1, but is {purity}."
         raise ValueError(msg)
-    x, y = _as_effects(real, predicted, "predicted")
+    x, y = as_effects(real, predicted, "predicted")
     chosen = as_mask(significant, "significant", x.shape) & _directed(x)
-    sure = np.abs(y) if score is None else _as_effects(x, score, "score")[1]
+    sure = np.abs(y) if score is None else as_effects(x, score, "score")[1]
     # Genes that do not count come last, and before them those without a score
     order = np.lexsort((-np.nan_to_num(np.abs(y)), -sure, ~chosen), axis=-1)
     right = np.take_along_axis(chosen & (np.sign(x) == np.sign(y)), order, axis=-1).cumsum(axis=-1)
-    n = _count(chosen)
+    n = count(chosen)
     depth = np.arange(1, x.shape[-1] + 1)
     # Rounded, as 0.9 times a depth need not be exact
     pure = (right >= np.round(purity * depth, 9)) & (depth <= n[..., None])
@@ -228,11 +231,11 @@ def lfc_nmae(
     if min_genes < 1:
         msg = f"`min_genes` must be at least 1, but is {min_genes}."
         raise ValueError(msg)
-    x, y = _as_effects(real, predicted, "predicted")
+    x, y = as_effects(real, predicted, "predicted")
     chosen = as_mask(significant, "significant", x.shape) & np.isfinite(x)
     error = np.where(chosen, np.abs(np.where(np.isfinite(y), y, 0.0) - np.where(chosen, x, 0.0)), 0.0)
     size = np.where(chosen, np.abs(x), 0.0).sum(axis=-1)
-    return as_result(ratio(error.sum(axis=-1), np.where(_count(chosen) < min_genes, 0.0, size)))
+    return as_result(ratio(error.sum(axis=-1), np.where(count(chosen) < min_genes, 0.0, size)))
 
 
 def pr_auc(
@@ -274,7 +277,7 @@ def pr_auc(
     if direction not in get_args(Direction):
         msg = f"`direction` must be one of {', '.join(map(repr, get_args(Direction)))}, but is {direction!r}."
         raise ValueError(msg)
-    x, y = _as_effects(real, score, "score")
+    x, y = as_effects(real, score, "score")
     chosen = as_mask(significant, "significant", x.shape)
     signs = {"both": (1, -1), "up": (1,), "down": (-1,)}[direction]
     areas = np.stack([_average_precision(chosen & (np.sign(x) == sign), sign * y) for sign in signs])
@@ -288,4 +291,4 @@ def _average_precision(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> 
     ranks = stats.rankdata(np.where(np.isnan(score), np.inf, -score), method="max", axis=-1)
     true_ranks = np.where(truth, ranks, np.inf)
     found = stats.rankdata(true_ranks, method="max", axis=-1)
-    return ratio(np.where(truth, found / ranks, 0.0).sum(axis=-1), _count(truth))
+    return ratio(np.where(truth, found / ranks, 0.0).sum(axis=-1), count(truth))
