@@ -180,7 +180,7 @@ def test_a_kill_at_any_step_loses_nothing_that_was_finished(old, tmp_path):
             "cells.txt": "old",
         }
         assert is_old or (out / "unfinished" / "run.json").is_file() or found.get("run.json") == COMPLETE["run.json"]
-        if (out / "unfinished" / "arguments.json").is_file():
+        if (out / "unfinished").is_dir():
             was_complete = (out / "unfinished" / "run.json").is_file()
             assert run(out, NEW, resume=True, made=made) == "new"
             assert not (made and was_complete)

@@ -81,7 +81,7 @@ class RunFolder:
         self._arguments = json.loads(json.dumps(dict(arguments)))
         if self.out is None or not self._work.is_dir():
             return
-        if not self._resume:
+        if not (self._resume and (self._work / _ARGUMENTS).is_file()):
             shutil.rmtree(self._work)
             return
         before = json.loads((self._work / _ARGUMENTS).read_text(encoding="utf-8"))
