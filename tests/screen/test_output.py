@@ -131,7 +131,7 @@ def test_a_run_goes_on_with_its_own_arguments(tmp_path, arguments):
         run(tmp_path / "out", {"model": "new", "cells.txt": 3})
     with pytest.raises(
         ValueError,
-        match=r"begun with others \((seed: 0, now 1|control: \['a', 'b'\], now None|more: None, now 'x+\.\.\.)\)",
+        match=r"begun with other arguments or data \((seed: 0, now 1|control: \['a', 'b'\], now None|more: None, now 'x+\.\.\.)\)",
     ):
         run(tmp_path / "out", NEW, resume=True, arguments=arguments)
 

@@ -263,9 +263,9 @@ def test_a_run_goes_on_with_its_own_data(screen, tmp_path, monkeypatch):
         patch.setattr("scpi.screen._run._predict", fail)
         with pytest.raises(RuntimeError):
             run_screen(screen, **arguments)
-    with pytest.raises(ValueError, match=r"begun with others \(data: "):
+    with pytest.raises(ValueError, match=r"begun with other arguments or data \(data: "):
         run_screen(screen[:-1].copy(), **arguments, resume=True)
-    with pytest.raises(ValueError, match=r"begun with others \(max_epochs: 1, now 2\)"):
+    with pytest.raises(ValueError, match=r"begun with other arguments or data \(max_epochs: 1, now 2\)"):
         run_screen(screen, **arguments | {"max_epochs": 2}, resume=True)
 
 

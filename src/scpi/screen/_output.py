@@ -91,7 +91,7 @@ class RunFolder:
                 f"{name}: {_short(before.get(name))}, now {_short(self._arguments.get(name))}" for name in changed
             )
             msg = (
-                f"The run in {str(self.out)!r} was begun with others ({was}): go on with the same, or start again by "
+                f"The run in {str(self.out)!r} was begun with other arguments or data ({was}): go on with the same, or start again by "
                 "`overwrite=True` (--force)."
             )
             raise ValueError(msg)
@@ -108,7 +108,7 @@ class RunFolder:
         return value
 
     def keep(self, name: str, write: Callable[[Path], Any]) -> None:
-        """Write a file, or a folder that appears as a whole by itself."""
+        """Write a file, or a folder (a name without a suffix), which has to appear as a whole by itself."""
         if self.out is None:
             return
         if not (self._work / _ARGUMENTS).is_file():
