@@ -3,13 +3,12 @@ from __future__ import annotations
 import sys
 
 import pytest
+import wordcloud
 
 import scpi
 from scpi.pl._factor_wordcloud import _STOP_WORDS, _words
 
 pytestmark = pytest.mark.smoke("wordcloud")
-
-wordcloud = pytest.importorskip("wordcloud")
 
 
 def test_words_are_weighed_by_rank():

@@ -176,7 +176,8 @@ def test_the_seed_is_that_of_the_model(make_screen, build):
 
 @pytest.mark.smoke("lightning", "tensorboard")
 def test_tensorboard(screen, build, tmp_path):
-    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    from tensorboard.backend.event_processing import event_accumulator as accumulator
+
     logger = pl.loggers.TensorBoardLogger(tmp_path)
     build("SENAVAE", screen, train={"max_epochs": 2, "logger": logger})
     events = accumulator.EventAccumulator(logger.log_dir).Reload()
