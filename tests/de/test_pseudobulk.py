@@ -31,7 +31,7 @@ def adata():
 @pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("block", [1, 70, 1000])
 def test_counts_are_summed(monkeypatch, adata, dense, block):
-    monkeypatch.setattr("scpi.de._sums._CELLS", block)
+    monkeypatch.setattr("scpi._screen._matrix._ROWS", block)
     if dense:
         adata.X = adata.X.toarray()
     samples = de.pseudobulk(adata, sample_key="donor", groupby="kind", min_cells=1)

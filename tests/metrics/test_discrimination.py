@@ -144,3 +144,10 @@ def test_bad_input(changes):
             metric(real, predicted, others=real[:, 1:])
         with pytest.raises(ValueError, match="same genes"):
             metric(real, predicted[:, 1:])
+
+
+def test_genes_to_leave_out_may_be_held_as_objects():
+    rng = np.random.default_rng(0)
+    real, predicted, exclude = rng.normal(size=(4, 6)), rng.normal(size=(4, 6)), np.arange(6) < 2
+    found = perturbation_discrimination(real, predicted, exclude=exclude.astype(object))
+    np.testing.assert_array_equal(found, perturbation_discrimination(real, predicted, exclude=exclude))

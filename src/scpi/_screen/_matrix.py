@@ -8,12 +8,14 @@ import numpy as np
 from scipy import sparse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import DTypeLike, NDArray
 
 # Stored values that are held in double precision at a time
 _BLOCK = 1 << 20
+# Rows that are summed by group at a time
+_ROWS = 8_192
 _STORED = frozenset({"dask", "h5py", "zarr"})
 
 
@@ -94,6 +96,49 @@ def _sums_across(matrix: Any) -> NDArray[np.float64]:
 def means(matrix: Any, axis: int = 0) -> NDArray[np.float64]:
     """Means of the columns (``axis=0``) or rows (``axis=1``) of a matrix in memory, in double precision."""
     return sums(matrix, axis) / matrix.shape[axis]
+
+
+def sum_cells(
+    counts: Any, codes: NDArray[np.intp], n_samples: int, *, check: Callable[[Any], Any] = lambda block: block
+) -> Any:
+    """Sums of the cells of each sample, samples x genes, as sparse as the counts.
+
+    Parameters
+    ----------
+    counts
+        Cells x genes, of any kind, in memory or not. They are read block by block.
+    codes
+        Sample of each cell; cells with a negative one are left out.
+    n_samples
+        Number of samples.
+    check
+        Given each block of cells; what it returns is summed.
+    """
+    total: Any = None
+    for rows, block in row_blocks(counts, _ROWS):
+        used = np.flatnonzero(codes[rows] >= 0)
+        # Few samples have cells in a block, and a dense product has a row for each
+        present, sample = np.unique(codes[rows][used], return_inverse=True)
+        member = sparse.csr_matrix((np.ones(len(used)), (sample, used)), shape=(len(present), block.shape[0]))
+        part = member @ check(block)
+        if sparse.issparse(part):
+            whole = sparse.csr_matrix(
+                (np.ones(len(present)), (present, np.arange(len(present)))), (n_samples, len(present))
+            )
+            total = whole @ part if total is None else total + whole @ part
+        else:
+            total = np.zeros((n_samples, block.shape[1])) if total is None else total
+            total[present] += part
+    return total
+
+
+def without_zeros(matrix: Any) -> Any:
+    """A sparse matrix without zeros among its stored values: itself where there are none."""
+    if matrix.data.all():
+        return matrix
+    matrix = matrix.copy()
+    matrix.eliminate_zeros()
+    return matrix
 
 
 def _loaded(values: Any) -> Any:

@@ -9,11 +9,11 @@ from anndata import AnnData
 
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._screen._matrix import sum_cells
 from scpi._screen._spellings import merge_spellings
 from scpi._sequence import as_list
 from scpi._view import View
 from scpi.de._covariates import is_number
-from scpi.de._sums import sum_cells
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Sums of rows by group: dense ones in one compiled pass, for a test, and those of samples, as sparse as the cells."""
+"""Dense sums of rows by group in one compiled pass, for a test."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
-from scipy import sparse
-
-from scpi._screen._matrix import row_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +15,6 @@ if TYPE_CHECKING:
 
 # Parts of the rows that threads share, where a sum for each part does not need much memory
 _N_PARTS, _LARGEST = 8, 1 << 21
-# Cells that are summed at once
-_CELLS = 8_192
 
 
 @njit(nogil=True, cache=True)
@@ -88,38 +83,4 @@ def sum_rows(
     for part in others:
         for whole, addend in zip(total, part, strict=True):
             whole += addend
-    return total
-
-
-def sum_cells(
-    counts: Any, codes: NDArray[np.intp], n_samples: int, *, check: Callable[[Any], Any] = lambda block: block
-) -> Any:
-    """Sums of the cells of each sample, samples x genes, as sparse as the counts.
-
-    Parameters
-    ----------
-    counts
-        Cells x genes, of any kind, in memory or not. They are read block by block.
-    codes
-        Sample of each cell; cells with a negative one are left out.
-    n_samples
-        Number of samples.
-    check
-        Given each block of cells; what it returns is summed.
-    """
-    total: Any = None
-    for rows, block in row_blocks(counts, _CELLS):
-        used = np.flatnonzero(codes[rows] >= 0)
-        # Few samples have cells in a block, and a dense product has a row for each
-        present, sample = np.unique(codes[rows][used], return_inverse=True)
-        member = sparse.csr_matrix((np.ones(len(used)), (sample, used)), shape=(len(present), block.shape[0]))
-        part = member @ check(block)
-        if sparse.issparse(part):
-            whole = sparse.csr_matrix(
-                (np.ones(len(present)), (present, np.arange(len(present)))), (n_samples, len(present))
-            )
-            total = whole @ part if total is None else total + whole @ part
-        else:
-            total = np.zeros((n_samples, block.shape[1])) if total is None else total
-            total[present] += part
     return total

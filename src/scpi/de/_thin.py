@@ -8,6 +8,7 @@ from scipy import sparse
 
 from scpi._rng import as_generator
 from scpi._screen._checks import check_counts, value_range
+from scpi._screen._matrix import without_zeros
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -82,15 +83,9 @@ def thin(
         raise ValueError(msg)
     if sparse.issparse(matrix):
         # A count that is drawn is one that is not 0, so that the same counts have the same draws
-        return _thin_sparse(matrix if matrix.data.all() else _without_zeros(matrix), dispersion, fraction, generator)
+        return _thin_sparse(without_zeros(matrix), dispersion, fraction, generator)
     train, test = _thin_sparse(sparse.csr_matrix(matrix), dispersion, fraction, generator)
     return train.toarray(), test.toarray()
-
-
-def _without_zeros(matrix: Any) -> Any:
-    matrix = matrix.copy()
-    matrix.eliminate_zeros()
-    return matrix
 
 
 def check_fraction(fraction: float) -> None:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scpi._screen._matrix import as_dense
+from scpi._screen._matrix import as_dense, sum_cells
 from scpi._slots import listed
 from scpi.de._covariates import read_covariates
-from scpi.de._sums import sum_cells
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -64,11 +64,16 @@ def as_changes(real: ArrayLike, predicted: ArrayLike) -> tuple[NDArray[np.float6
     return first, second
 
 
+def as_array(values: ArrayLike) -> NDArray[Any]:
+    """An array, in which truth values that are held as objects, as pandas does, are booleans."""
+    array = np.asarray(values)
+    held = array.dtype == object and all(isinstance(value, bool | np.bool_) for value in array.flat)
+    return array.astype(bool) if held else array
+
+
 def as_mask(mask: ArrayLike, name: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Check a boolean array of this shape, which may be held as objects, as pandas does."""
-    array = np.asarray(mask)
-    if array.dtype == object and all(isinstance(value, bool | np.bool_) for value in array.flat):
-        array = array.astype(bool)
+    """Check a boolean array of this shape."""
+    array = as_array(mask)
     if array.dtype != bool or array.shape != shape:
         msg = f"`{name}` must be boolean and of shape {shape}, but is {array.dtype} of {array.shape}."
         raise ValueError(msg)

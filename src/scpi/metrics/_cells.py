@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from scpi._screen._matrix import as_matrix, means, stored_values
+from scpi.metrics._arrays import as_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,7 @@ def select_genes(cells: Any, genes: ArrayLike | None) -> Any:
     """Give the columns of some genes, all if `None`."""
     if genes is None:
         return cells
-    chosen = np.asarray(genes)
+    chosen = as_array(genes)
     if chosen.ndim != 1 or chosen.dtype.kind not in "biu" or len(chosen) == 0:
         msg = f"`genes` must be positions of genes or a boolean mask, but is of shape {chosen.shape} and dtype {chosen.dtype}."
         raise ValueError(msg)

@@ -43,6 +43,15 @@ def count(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.asarray(mask.sum(axis=-1, dtype=np.float64))
 
 
+def significant_changes(
+    real: ArrayLike, predicted: ArrayLike, significant: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Real changes, predicted ones, of which those that are not finite are none, and the genes that count."""
+    x, y = as_effects(real, predicted, "predicted")
+    chosen = as_mask(significant, "significant", x.shape) & np.isfinite(x)
+    return x, np.where(np.isfinite(y), y, 0.0), chosen
+
+
 def significant_jaccard(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
     """Jaccard index of the genes that are significant in the real and in the predicted cells.
 
@@ -231,9 +240,8 @@ def lfc_nmae(
     if min_genes < 1:
         msg = f"`min_genes` must be at least 1, but is {min_genes}."
         raise ValueError(msg)
-    x, y = as_effects(real, predicted, "predicted")
-    chosen = as_mask(significant, "significant", x.shape) & np.isfinite(x)
-    error = np.where(chosen, np.abs(np.where(np.isfinite(y), y, 0.0) - np.where(chosen, x, 0.0)), 0.0)
+    x, y, chosen = significant_changes(real, predicted, significant)
+    error = np.where(chosen, np.abs(y - np.where(chosen, x, 0.0)), 0.0)
     size = np.where(chosen, np.abs(x), 0.0).sum(axis=-1)
     return as_result(ratio(error.sum(axis=-1), np.where(count(chosen) < min_genes, 0.0, size)))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from scpi.metrics._arrays import as_changes
+from scpi.metrics._arrays import as_array, as_changes
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -144,7 +144,7 @@ def _distances(
 
 def _kept(exclude: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Genes that are compared, in all conditions or in each."""
-    mask = np.zeros(shape[1], dtype=bool) if exclude is None else np.asarray(exclude)
+    mask = np.zeros(shape[1], dtype=bool) if exclude is None else as_array(exclude)
     if mask.dtype != bool or mask.shape not in (shape, shape[1:]):
         msg = f"`exclude` must be a boolean vector of genes or of shape {shape}, but is {mask.dtype} of {mask.shape}."
         raise ValueError(msg)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from scpi.metrics._arrays import as_mask, as_result, ratio
-from scpi.metrics._differential import as_effects, as_values, count
+from scpi.metrics._differential import as_values, count, significant_changes
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -99,9 +99,7 @@ def lfc_spearman(
     if min_genes < 2:
         msg = f"`min_genes` must be at least 2, but is {min_genes}."
         raise ValueError(msg)
-    x, y = as_effects(real, predicted, "predicted")
-    chosen = as_mask(significant, "significant", x.shape) & np.isfinite(x)
-    y = np.where(np.isfinite(y), y, 0.0)
+    x, y, chosen = significant_changes(real, predicted, significant)
     rows = zip(*(np.atleast_2d(values) for values in (x, y, chosen)), strict=True)
     found = [_rank_correlation(a[own], b[own]) if own.sum() >= min_genes else np.nan for a, b, own in rows]
     return as_result(np.reshape(found, x.shape[:-1]))

@@ -73,12 +73,14 @@ class RunFolder:
     def begin(self, arguments: Mapping[str, Any]) -> None:
         """Start a run, or go on with an unfinished one, which must have had the same arguments.
 
+        These are as JSON holds them.
+
         Raises
         ------
         ValueError
             If it had others.
         """
-        self._arguments = json.loads(json.dumps(dict(arguments)))
+        self._arguments = dict(arguments)
         if self.out is None or not self._work.is_dir():
             return
         if not (self._resume and (self._work / _ARGUMENTS).is_file()):

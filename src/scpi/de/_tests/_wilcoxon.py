@@ -11,7 +11,7 @@ from scipy import sparse, special
 
 from scpi._docs import fill
 from scpi._screen._checks import check_values
-from scpi._screen._matrix import stored_values
+from scpi._screen._matrix import stored_values, without_zeros
 from scpi.de._test_result import TestResult, check_groups
 from scpi.de._tests._method import Cells, Method
 
@@ -76,10 +76,7 @@ def _as_illico_takes_it(matrix: Any) -> Any:
     """Floats; of sparse matrices no stored zeros, which would not tie with the others."""
     if matrix.dtype not in (np.float32, np.float64):
         matrix = matrix.astype(np.float32 if matrix.dtype.itemsize <= 2 else np.float64)
-    if sparse.issparse(matrix) and np.count_nonzero(matrix.data) < matrix.nnz:
-        matrix = matrix.copy()
-        matrix.eliminate_zeros()
-    return matrix
+    return without_zeros(matrix) if sparse.issparse(matrix) else matrix
 
 
 def _rank(

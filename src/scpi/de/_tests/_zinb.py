@@ -9,6 +9,7 @@ from scipy import sparse, special
 
 from scpi._rng import as_generator
 from scpi._screen._checks import check_counts
+from scpi._screen._matrix import without_zeros
 from scpi.de._calibration import calibrate
 from scpi.de._overdispersion import check_size_factors
 from scpi.de._test_result import TestResult, check_groups
@@ -141,10 +142,7 @@ class _Pooled:
 
     @classmethod
     def of(cls, matrix: Any, depth: NDArray[np.float64], rows: NDArray[np.intp]) -> _Pooled:
-        counts = sparse.csr_matrix(matrix if len(rows) == matrix.shape[0] else matrix[rows])
-        if not counts.data.all():
-            counts = counts.copy()
-            counts.eliminate_zeros()
+        counts = without_zeros(sparse.csr_matrix(matrix if len(rows) == matrix.shape[0] else matrix[rows]))
         genes = np.flatnonzero(np.bincount(counts.indices, minlength=counts.shape[1]))
         counts = counts if len(genes) == counts.shape[1] else counts[:, genes]
         bins, levels = _depth_bins(depth[rows] / np.median(depth[rows]))

@@ -5,18 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from scpi._screen._composition import dose_weights, same_members
+from scpi._screen._matrix import as_dense, sum_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-
-
-# Cells that are held in double precision at a time
-_BLOCK = 2048
 
 
 class Profiles(NamedTuple):
@@ -107,13 +103,6 @@ def mean_of(x: Any, rows: NDArray[np.int64]) -> NDArray[np.float64]:
 
 def _means(x: Any, rows: NDArray[np.int64], group: NDArray[np.intp], n_groups: int) -> NDArray[np.float64]:
     """Mean of the rows of each group, in double precision, without a copy of the matrix in it."""
-    sizes = np.bincount(group, minlength=n_groups)
-    means = np.zeros((n_groups, x.shape[1]))
-    order = np.lexsort((rows, group))
-    for start in range(0, len(rows), _BLOCK):
-        block = order[start : start + _BLOCK]
-        own, place = np.unique(group[block], return_inverse=True)
-        weights = sparse.csr_matrix((1.0 / sizes[group[block]], (place, np.arange(len(block)))))
-        part = weights @ x[rows[block]]
-        means[own] += part.toarray() if sparse.issparse(part) else part
-    return means
+    groups = np.full(x.shape[0], -1, dtype=np.intp)
+    groups[rows] = group
+    return as_dense(sum_cells(x, groups, n_groups), np.float64) / np.bincount(group, minlength=n_groups)[:, None]

@@ -85,8 +85,9 @@ def write_folder(
             flush_folder(folder.parent)
     except BaseException:
         # Ctrl-C can come when the document is there already
+        listed = _listed(place, prefix)
         for path in made:
-            if path.name not in _listed(place, prefix):
+            if path.name not in listed:
                 path.unlink(missing_ok=True)
         if place is not folder:
             shutil.rmtree(place, ignore_errors=True)
