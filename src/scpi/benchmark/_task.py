@@ -16,11 +16,11 @@ from scpi._scoring._prediction import Prediction, draw_places
 from scpi._scoring._training_cells import components_of, perturbed_mean_of
 from scpi._screen._checks import check_expression
 from scpi._screen._conditions import read_screen
-from scpi._screen._matrix import dense_rows
 from scpi._screen._split import split_cells
 from scpi._sequence import as_list
 from scpi._slots import find_layer, layer_name, read_layer
 from scpi.benchmark._data_words import DataWords
+from scpi.model.base.counts._cells import Cells
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -135,11 +135,9 @@ class Task:
             dose=None if self.setup["dose_key"] is None else one.condition.dose(self.labels.labelling),
             indices=start,
             n_cells=len(start),
-            # Counts have the noise of measured cells only when they are drawn
-            sample=model._reads_counts,
             rng=seed,
         )
-        if model._reads_counts:
+        if predicted.uns[Key.uns.PREDICTION]["output"] == "counts":
             predicted.layers["counts"] = predicted.X
             predicted.X = self._scaled(model, predicted)
         return predicted
@@ -147,7 +145,7 @@ class Task:
     def prediction(self, predicted: AnnData, one: Asked, *, seed: int) -> Prediction:
         """Predicted beside measured cells."""
         start = self.x[self._sources(predicted)]
-        return replace(self.measured(one, seed=seed), predicted=np.asarray(predicted.X), start=start)
+        return replace(self.measured(one, seed=seed), predicted=predicted.X, start=start)
 
     @cached_property
     def _perturbed_mean(self) -> NDArray[np.float64] | None:
@@ -172,13 +170,10 @@ class Task:
         """Control cell that each predicted cell started from."""
         return self.data.obs_names.get_indexer(predicted.obs[Key.obs.SOURCE_CELL])
 
-    def _scaled(self, model: ScreenModel, predicted: AnnData) -> NDArray[np.float32]:
+    def _scaled(self, model: ScreenModel, predicted: AnnData) -> Any:
         """Logarithms of predicted counts, which are scaled as those of the cell that they started from were."""
         sources = self._sources(predicted)
-        counts = model._expression(self.data, sources).sum(1)
-        scaled = np.expm1(dense_rows(self.x, sources)).sum(1)
-        factor = np.divide(scaled, counts, out=np.zeros_like(scaled), where=counts > 0)
-        return np.log1p(np.asarray(predicted.X, dtype=np.float32) * factor[:, None])
+        return Cells.of_counts(model._rows(self.data, sources), self.x[sources]).logs(predicted.layers["counts"])
 
 
 def make_tasks(

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from scvi.utils import setup_anndata_dsp
 
 from scpi._keys import Key
+from scpi._screen._checks import scale_of
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import ModelBase
+from scpi.model.base.counts._mixin import DrawnCellsMixin
 from scpi.model.base.prediction._evaluate import EvaluationMixin
 from scpi.model.base.prediction._predict import PredictionMixin
 from scpi.model.base.setup._conditions import ConditionsMixin
@@ -21,15 +23,19 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+    from scpi._screen._checks import Scale
     from scpi._screen._labels import Control
 
 
-class ScreenModel(EvaluationMixin, PredictionMixin, ConditionsMixin, ModelBase):
+class ScreenModel(EvaluationMixin, PredictionMixin, DrawnCellsMixin, ConditionsMixin, ModelBase):
     """Base class of models that learn from a perturbation screen, predict it and are compared with it.
 
     Subclasses build themselves in ``__init__``, train in ``train`` and say in ``_predict_cells`` what control cells become
     under perturbations.
     """
+
+    scale_: Scale = "logs"
+    """What the registered expression is."""
 
     _fields = (
         Field(
@@ -53,6 +59,8 @@ class ScreenModel(EvaluationMixin, PredictionMixin, ConditionsMixin, ModelBase):
         self.control_: str = state["controls"][0]
         self.delimiter_: str | None = state["delimiter"]
         self.trained_conditions_: list[str] = []
+        if adata is not None:
+            self.scale_ = scale_of(self._field(self.adata, KEYS.X))
 
     @classmethod
     @setup_anndata_dsp.dedent
@@ -61,6 +69,7 @@ class ScreenModel(EvaluationMixin, PredictionMixin, ConditionsMixin, ModelBase):
         adata: AnnData,
         *,
         layer: str | None = None,
+        counts_layer: str | None = None,
         perturbation_key: str = Key.obs.PERTURBATION,
         control: Control | Sequence[Control] = "control",
         delimiter: str | None = "+",
@@ -78,6 +87,9 @@ class ScreenModel(EvaluationMixin, PredictionMixin, ConditionsMixin, ModelBase):
         %(param_adata)s
         layer
             Entry of ``adata.layers`` with the expression; ``adata.X`` if ``None``.
+        counts_layer
+            Entry of ``adata.layers`` with the counts that log-normalised expression was made from, for
+            :meth:`predict`, which gives predicted cells counts as well; ``"counts"``, where it exists, if ``None``.
         perturbation_key
             Column of ``adata.obs`` with the label of each cell: a perturbation, several joined by ``delimiter`` in any
             order, or the control. A control beside perturbations is left out: ``"A+control"`` is ``"A"``.

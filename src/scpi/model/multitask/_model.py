@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from scpi._screen._expression import log_normalised
 from scpi.attribution import DecoderTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
+from scpi.model.base.counts._change import changed_counts, expected_counts
 from scpi.model.base.loading._samplers import PairSampler
 from scpi.model.base.loading._sampling import matched_pairs
 from scpi.model.base.prediction._fold_changes import from_log_level, log_level
@@ -25,20 +26,21 @@ from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.training._presets import choose_preset
 from scpi.model.base.training._training import PresetTrainingMixin
 from scpi.model.multitask._coder import ConditionCoder
-from scpi.model.multitask._counts import changed_counts
 from scpi.model.multitask._matching import match_tasks, training_depth_per_size
 from scpi.model.multitask._module import MultiTaskModule
 from scpi.model.multitask._plan import MultiTaskPlan
 from scpi.model.multitask._presets import PRESETS, RULES, TARGETS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import NDArray
+    from scipy import sparse
     from torch import Tensor
 
+    from scpi.model.base.counts._cells import Cells
     from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.base.prediction._profiles import Profiles
@@ -232,19 +234,31 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
         ratios = log_level(shifts.controls + shifts.changes) - log_level(shifts.controls)
         return np.asarray(chosen_ridge_weights(shifts.controls, ratios, control) @ ratios)
 
-    @torch.inference_mode()
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
+        if self._reads_counts:
+            return expected_counts(*self._count_change(asked))
+        predicted = np.empty((len(asked.cells), self._n_genes), dtype=np.float32)
+        for one in self._decoded(asked):
+            predicted[one.rows] = self._changed_expression(one)
+        return predicted
+
+    def _draw_counts(self, asked: Counterfactual, measured: Cells, theta: NDArray[np.float64]) -> sparse.csr_matrix:
+        if not self._reads_counts:
+            return super()._draw_counts(asked, measured, theta)
+        return changed_counts(*self._count_change(asked), rng=asked.rng)
+
+    @torch.inference_mode()
+    def _decoded(self, asked: Counterfactual) -> Iterator[_Decoded]:
+        """Control cells batch by batch, decoded before and after the change."""
         code = torch.from_numpy(self._coder()(asked.design[None])).to(self.module.device)
         doses = asked.design.astype(np.float64)
         latent, expressed = self.module.kept.profiles(), self.module.kept_expression.profiles()
         contexts = self._context_codes(asked.adata)[asked.cells]
-        n_genes = self.module.output.out_features
-        predicted = np.empty((len(asked.cells), n_genes), dtype=np.float32)
         for context in np.unique(contexts):
             own = np.flatnonzero(contexts == context)
             shift = self._shift(latent, doses, self._latent_control(asked.adata, latent, int(context)))
             shift_ = torch.from_numpy(shift.astype(np.float32)).to(self.module.device)
-            control, ratio = np.zeros(n_genes), np.zeros(n_genes)
+            control, ratio = np.zeros(self._n_genes), np.zeros(self._n_genes)
             if self.preset_.fold_changes > 0:
                 control = self._control_mean(
                     asked.adata, expressed.control, int(context), partial(self._logs, asked.adata)
@@ -257,56 +271,29 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
                 z = self.module.encode(tensors[KEYS.INPUT])
                 before = self.module.decode(z, torch.zeros_like(code).expand(len(x), -1))
                 after = self.module.decode(z + shift_, code.expand(len(x), -1))
-                if self._reads_counts:
-                    rng = asked.rng if asked.sample else None
-                    depth = self.module.depth(x, size)
-                    predicted[rows] = self._changed_counts(x, depth, before, after, ratio=ratio, rng=rng)
-                else:
-                    predicted[rows] = self._changed_expression(x, before, after, control=control, ratio=ratio)
-        return predicted
+                yield _Decoded(rows, x, self.module.depth(x, size), before, after, control, ratio)
 
-    def _changed_expression(
-        self,
-        x: Tensor,
-        before: Tensor,
-        after: Tensor,
-        *,
-        control: NDArray[np.float64],
-        ratio: NDArray[np.float64],
-    ) -> NDArray[np.float32]:
-        """Log-normalised expression of cells that are decoded so before and after the change."""
+    def _changed_expression(self, cells: _Decoded) -> NDArray[np.float32]:
+        """Log-normalised expression of cells after the change."""
         if not self.preset_.residual:
-            return np.asarray(after.cpu().numpy())
+            return np.asarray(cells.after.cpu().numpy())
         weight = self.preset_.fold_changes
-        fold = from_log_level(log_level(control) + ratio) - from_log_level(log_level(control))
-        moved = (x + (1.0 - weight) * (after - before)).cpu().numpy()
+        level = log_level(cells.control)
+        fold = from_log_level(level + cells.ratio) - from_log_level(level)
+        moved = (cells.x + (1.0 - weight) * (cells.after - cells.before)).cpu().numpy()
         return np.asarray(moved + weight * fold.astype(np.float32))
 
-    def _changed_counts(
-        self,
-        x: Tensor,
-        depth: Tensor,
-        before: Tensor,
-        after: Tensor,
-        *,
-        ratio: NDArray[np.float64],
-        rng: np.random.Generator | None,
-    ) -> NDArray[np.float32]:
-        """Counts of cells whose fractions of the genes are decoded so, as logarithms, before and after the change."""
+    def _count_change(self, asked: Counterfactual) -> tuple[NDArray[np.float32], ...]:
+        """Counts of cells, the logarithms of what they change by, the decoded counts, and the inverse overdispersion."""
         log_theta = self.module.log_theta
         assert log_theta is not None
-        theta = log_theta.exp().cpu().numpy()
-        if not self.preset_.residual:
-            mean = (depth * after.exp()).cpu().numpy()
-            if rng is None:
-                return np.asarray(mean)
-            return np.asarray(rng.poisson(rng.gamma(theta, mean / theta)), dtype=np.float32)
         weight = self.preset_.fold_changes
-        change = (1.0 - weight) * (after - before).cpu().numpy() + weight * ratio
-        return changed_counts(x.cpu().numpy(), change, (depth * before.exp()).cpu().numpy(), theta, rng=rng)
-
-    def _to_log_scale(self, expression: Any) -> Any:
-        return log_normalised(expression).astype(np.float32) if self._reads_counts else expression
+        counts, change, mean = np.empty((3, len(asked.cells), self._n_genes), dtype=np.float32)
+        for one in self._decoded(asked):
+            counts[one.rows] = one.x.cpu().numpy()
+            change[one.rows] = (1.0 - weight) * (one.after - one.before).cpu().numpy() + weight * one.ratio
+            mean[one.rows] = (one.depth * one.before.exp()).cpu().numpy()
+        return counts, change, mean, log_theta.detach().exp().cpu().numpy()
 
     def _decoded_change(self, shift: Tensor, perturbation: str, dose: float | None) -> Callable[[Tensor], Tensor]:
         module, code = self.module, self._code(perturbation, dose)
@@ -340,6 +327,21 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
         """Code of a condition, (1, n_codes)."""
         design = self.encode_perturbations([perturbation], None if dose is None else [dose])
         return torch.from_numpy(self._coder()(design)).to(self.module.device)
+
+
+class _Decoded(NamedTuple):
+    """Some of the control cells, decoded: logarithms, or those of fractions of the counts."""
+
+    rows: NDArray[np.int64]
+    """Their places among the cells that are predicted."""
+    x: Tensor
+    depth: Tensor
+    before: Tensor
+    after: Tensor
+    control: NDArray[np.float64]
+    """Mean log-normalised expression of the controls of their context."""
+    ratio: NDArray[np.float64]
+    """Logarithms of the fold changes that were measured in other contexts."""
 
 
 def _check(preset: Preset) -> None:

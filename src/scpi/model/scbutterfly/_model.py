@@ -163,13 +163,11 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         if not asked.design.any():
             return self._expression(asked.adata, asked.cells)
         weights = self._weights(asked.design)
-        with torch.inference_mode(), seeded(int(asked.rng.integers(2**31)) if asked.sample else 0):
-            predicted = [
-                self._predicted(x, weights, sample=asked.sample) for x in self._inputs(asked.adata, asked.cells)
-            ]
+        with torch.inference_mode():
+            predicted = [self._predicted(x, weights) for x in self._inputs(asked.adata, asked.cells)]
             return np.concatenate([x.cpu().numpy() for x in predicted])
 
-    def _predicted(self, x: Tensor, weights: dict[int, float], *, sample: bool = False) -> Tensor:
+    def _predicted(self, x: Tensor, weights: dict[int, float]) -> Tensor:
         """Expression of control cells under a condition: their changes under trained ones, weighted and summed.
 
         The weights are those of trained conditions, by their code; what they lack to 1 is the weight of the cell
@@ -178,7 +176,7 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         total = torch.zeros_like(x)
         for code, weight in weights.items():
             codes = torch.full((len(x),), code, device=x.device)
-            total = total + weight * self.module.translate(x, "control", codes, sample=sample)
+            total = total + weight * self.module.translate(x, "control", codes)
         kept = 1.0 - sum(weights.values())
         # A measured condition is the decoded cell alone.
         return _truncated(total if abs(kept) < 1e-9 else total + kept * x)

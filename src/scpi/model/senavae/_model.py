@@ -15,6 +15,7 @@ from scpi._screen._expression import log_normalised
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
+from scpi.model.base.counts._change import changed_counts, expected_counts
 from scpi.model.base.loading._sampling import controls_alongside
 from scpi.model.base.losses._mmd import bandwidth_from_cells
 from scpi.model.base.losses._schedules import anneal_end
@@ -29,19 +30,23 @@ from scpi.model.senavae._presets import PRESETS, RULES
 from scpi.model.senavae._training_plan import SENAVAETrainingPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import NDArray
+    from scipy import sparse
     from torch import Tensor
 
+    from scpi.model.base.counts._cells import Cells
     from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.senavae._presets import Encoder, Likelihood
     from scpi.model.senavae._scm import Mechanism
 
 _SAMPLE = 4000
+# Decoded counts below it have no ratio
+_LEAST_COUNT = 1e-8
 
 
 @fill
@@ -326,24 +331,35 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
         size = np.asarray(self._field(self.adata, KEYS.SIZE_FACTOR), dtype=np.float32)[indices]
         return self.module.transform(x, torch.from_numpy(size))
 
-    @torch.inference_mode()
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
-        """Decode the counterfactuals of control cells, from one draw of their noise each."""
+        if self._reads_counts:
+            return expected_counts(*self._count_change(asked))
+        return np.concatenate([perturbed for _, perturbed in self._decoded(asked)])
+
+    def _draw_counts(self, asked: Counterfactual, measured: Cells, theta: NDArray[np.float64]) -> sparse.csr_matrix:
+        if not self._reads_counts:
+            return super()._draw_counts(asked, measured, theta)
+        return changed_counts(*self._count_change(asked), rng=asked.rng)
+
+    def _count_change(self, asked: Counterfactual) -> tuple[NDArray[np.float32], ...]:
+        """Counts of cells, the logarithms of what they change by, the decoded counts, and the inverse overdispersion."""
+        before, after = map(np.concatenate, zip(*self._decoded(asked), strict=True))
+        theta = self.module.log_scale.detach().exp().cpu().numpy()
+        change = np.log(np.maximum(after, _LEAST_COUNT)) - np.log(np.maximum(before, _LEAST_COUNT))
+        return self._expression(asked.adata, asked.cells), change, before, theta
+
+    @torch.inference_mode()
+    def _decoded(self, asked: Counterfactual) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Control cells and their counterfactuals, decoded from one draw of their noise each."""
         self.module.eval()
         row = torch.from_numpy(asked.design[None]).to(self.module.device)
-        out = []
         with seeded(int(asked.rng.integers(2**31))):
             for loaded in self._make_data_loader(asked.adata, indices=asked.cells, batch_size=_SAMPLE):
                 tensors = {key: value.to(row.device) for key, value in loaded.items()}
                 inference = self.module.inference(**self.module._get_inference_input(tensors))
                 inputs = self.module._get_generative_input(tensors, inference)
-                expected = self.module.generative(**{**inputs, "design": row})["perturbed"]
-                out.append((self.module.sample(expected) if asked.sample else expected).cpu().numpy())
-        return np.concatenate(out).astype(np.float32)
-
-    def _to_log_scale(self, expression: Any) -> Any:
-        """Counts are compared after normalisation to 10,000 per cell and a logarithm."""
-        return expression if self.module.likelihood == "normal" else log_normalised(expression).astype(np.float32)
+                made = self.module.generative(**{**inputs, "design": row})
+                yield made["mean"].cpu().numpy(), made["perturbed"].cpu().numpy()
 
     @fill
     @torch.inference_mode()

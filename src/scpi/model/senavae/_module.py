@@ -138,14 +138,6 @@ class SENAVAEModule(BaseModuleClass):
         perturbed = self.decode(self.causal(z + shift), depth, batch)
         return {"mean": mean, "perturbed": perturbed if cells is None else cells + (perturbed - mean)}
 
-    def sample(self, expected: Tensor) -> Tensor:
-        """Draw from the likelihood around expected expression; a squared error has no noise to draw."""
-        if self.likelihood == "nb":
-            return sample_counts(expected, self.log_scale.exp())
-        if not self.preset.learn_variance:
-            return expected
-        return expected + self.log_scale.clamp(min=_MIN_LOG_SCALE).exp() * torch.randn_like(expected)
-
     def loss(
         self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor], generative_outputs: dict[str, Tensor]
     ) -> LossOutput:

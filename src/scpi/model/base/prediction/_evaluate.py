@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 
@@ -175,8 +176,6 @@ class EvaluationMixin(Host):
                 dose=dose,
                 indices=start,
                 n_cells=max(1, round(fraction * len(start))),
-                # Counts have the noise of measured cells only when they are drawn.
-                sample=self._reads_counts,
                 rng=rng,
             )
             for dose, fraction in doses
@@ -184,8 +183,8 @@ class EvaluationMixin(Host):
         names = np.concatenate([part.obs[Key.obs.SOURCE_CELL].to_numpy() for part in predicted])
         sources = self._modality(adata).obs_names.astype(str).get_indexer(names)
         return {
-            "predicted": self._to_log_scale(np.concatenate([part.X for part in predicted])),
-            "start": self._to_log_scale(self._expression(adata, sources)),
+            "predicted": self._to_log_scale(ad.concat(predicted, index_unique="_").X),
+            "start": self._to_log_scale(self._rows(adata, sources)),
         }
 
     def _cells_to_compare(

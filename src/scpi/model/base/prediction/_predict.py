@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from scipy import sparse
 
 from scpi._keys import Key
 from scpi._rng import as_generator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpi._screen._conditions import Dose
+    from scpi.model.base.counts._output import Output
     from scpi.model.base.setup._conditions import ConditionsMixin as Host
 else:
     Host = object
@@ -38,8 +40,6 @@ class Counterfactual(NamedTuple):
     """Positions of the control cells."""
     design: NDArray[np.float32]
     """Doses of the single perturbations, (n_perturbations,)."""
-    sample: bool
-    """Whether to draw from the likelihood of the model, or to take its expectation."""
     rng: np.random.Generator
     """Generator of the draws."""
 
@@ -47,18 +47,16 @@ class Counterfactual(NamedTuple):
 class PredictionMixin(Host):
     """The prediction hook: every model and baseline predicts through it.
 
-    Subclasses say in ``_predict_cells`` what control cells become under perturbations.
+    Subclasses say in ``_predict_cells`` what is expected of control cells under perturbations. Cells are made of it in
+    one way: the measured counts of the control cells are thinned or added to. A model of counts says itself in
+    ``_predict_counts`` by which factors.
     """
 
     trained_conditions_: list[str]
 
     @abstractmethod
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
-        """Expression of control cells under a condition, cells x genes."""
-
-    def _to_log_scale(self, expression: Any) -> Any:
-        """Expression, dense or sparse, on the scale on which predictions are compared with measured cells."""
-        return expression
+        """Expected expression of control cells under a condition, cells x genes, on the registered scale."""
 
     def predict(
         self,
@@ -69,10 +67,17 @@ class PredictionMixin(Host):
         dose: Dose | None = None,
         n_cells: int | None = None,
         indices: Sequence[int] | NDArray[np.int64] | None = None,
-        sample: bool = False,
+        output: Output | None = None,
         rng: int | np.random.Generator | None = 0,
     ) -> AnnData:
         """Predict what control cells become under perturbations.
+
+        Predicted cells are made to be analysed as measured ones are. Each keeps the counts of the control cell that it
+        starts from, thinned where expression falls, and added to where it rises, by what the rate of that cell brings: zeros
+        stay zeros as often as they do in measured cells, and a gene keeps its overdispersion. How much is kept or added is
+        solved for each gene and context, so that the mean of the registered expression is the one that the model expects;
+        a model of counts gives a factor for each cell instead. Where only log-normalised expression is known, the smallest
+        value of a cell is taken for one count.
 
         Parameters
         ----------
@@ -90,17 +95,22 @@ class PredictionMixin(Host):
             while there are enough. If ``None``, from all control cells, at most 1,000.
         indices
             Control cells to start from, instead of all that ``adata`` has.
-        sample
-            Draw expression from the likelihood of the model rather than take its expectation. Baselines move measured
-            cells and draw nothing.
+        output
+            What ``X`` holds: drawn ``"counts"``, the ``"log"`` of them, normalised as that of the control cells is, or the
+            ``"mean"``, which is what the model expects, on the registered scale. Means are for changes and figures: a
+            statistical test of them is not valid. If ``None``, drawn cells on the registered scale; means where that has
+            negative values or is neither counts nor logarithms.
         rng
             Seed or generator of the draws.
 
         Returns
         -------
-        AnnData of shape (n_perturbations * n_cells, n_genes), on the scale of the registered expression. Sets the
+        AnnData of shape (n_perturbations * n_cells, n_genes), whose ``X`` is sparse unless it holds means. Sets the
         following fields:
 
+        `.layers['counts']`
+            Drawn counts, where ``X`` holds their logarithm and the counts of the control cells are known (under the name
+            of ``counts_layer``).
         `.obs['perturbation']`
             Label in the spelling of the model.
         `.obs['source_cell']`
@@ -111,17 +121,19 @@ class PredictionMixin(Host):
         `.obs['context']`, `.obs['dose']`
             Context and dose, where they are registered.
         `.uns['prediction']`
-            Name of the model, its parameters, and the mean expression of the control cells.
+            Name of the model, its parameters, what ``X`` holds (``output``), and the mean of the control cells on its scale.
 
         Raises
         ------
         ValueError
-            If a perturbation or the context is unknown, the dose is negative, or there is no control cell to start from.
+            If a perturbation or the context is unknown, the dose is negative, there is no control cell to start from, or
+            the registered expression has no such output.
 
         Warns
         -----
         UserWarning
-            If the dose lies outside of the range of those that were measured.
+            If the dose lies outside of the range of those that were measured, or the counts are not those that the
+            registered expression was made from.
         """
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
@@ -135,11 +147,19 @@ class PredictionMixin(Host):
         controls = self._control_cells(adata, context=context, indices=indices)
         generator = as_generator(rng)
         chosen = [draw_cells(controls, n_cells, generator) for _ in labels]
-        expression = [
-            self._predict_cells(Counterfactual(adata, cells, row, sample, generator))
-            for cells, row in zip(chosen, design, strict=True)
-        ]
-        return self._assemble(adata, labels, chosen, expression, context=context, dose=dose)
+        asked = [Counterfactual(adata, cells, row, generator) for cells, row in zip(chosen, design, strict=True)]
+        source = self._source(adata, controls, output)
+        made = [(self._predict_cells(one), None) if source is None else self._drawn(one, source) for one in asked]
+        predicted = self._assemble(adata, labels, chosen, made, context=context, dose=dose)
+        sources, times = np.unique(np.concatenate(chosen), return_counts=True)
+        predicted.uns[Key.uns.PREDICTION] |= {
+            "output": "mean" if source is None else source.output,
+            # Of the control cells that were started from, each as often as it was
+            Key.uns.CONTROL_MEAN: np.asarray(
+                times @ self._measured_as(adata, sources, source) / times.sum(), dtype=np.float32
+            ),
+        }
+        return predicted
 
     def _status(self, label: str) -> str:
         """How a label relates to the training data."""
@@ -154,7 +174,7 @@ class PredictionMixin(Host):
         adata: AnnData | MuData,
         labels: Sequence[str],
         chosen: Sequence[NDArray[np.int64]],
-        expression: Sequence[NDArray[np.float32]],
+        made: Sequence[tuple[Any, Any]],
         *,
         context: str | None,
         dose: Dose | None,
@@ -177,24 +197,23 @@ class PredictionMixin(Host):
         obs.index = pd.Index(
             [f"{label}_{index}" for label, size in zip(labels, sizes, strict=True) for index in range(size)]
         )
-        predicted = AnnData(X=np.concatenate(expression), obs=obs, var=self._var(adata).copy())
+        expression, counts = zip(*made, strict=True)
+        predicted = AnnData(X=_stacked(expression), obs=obs, var=self._var(adata).copy())
+        if counts[0] is not None:
+            predicted.layers[self._counts_name] = _stacked(counts)
         params: dict[str, Any] = {"perturbation": list(labels)}
         params |= {key: value for key, value in {"context": context, "dose": dose}.items() if value is not None}
-        predicted.uns[Key.uns.PREDICTION] = {
-            "model": type(self).__name__,
-            "params": params,
-            Key.uns.CONTROL_MEAN: self._mean_expression(adata, sources),
-        }
+        predicted.uns[Key.uns.PREDICTION] = {"model": type(self).__name__, "params": params}
         return predicted
 
     def _dose_name(self, label: str, dose: Mapping[str, float]) -> float | str:
         """Doses of the members of a label, for a table."""
         return Condition(label, member_doses(self.labelling.members(label), dose)).dose_name(self.labelling)
 
-    def _mean_expression(self, adata: AnnData | MuData, cells: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Mean over cells, each as often as it occurs: predictions that start from it again count again."""
-        unique, counts = np.unique(cells, return_counts=True)
-        return np.asarray(counts @ self._rows(adata, unique) / counts.sum(), dtype=np.float32)
+
+def _stacked(parts: Sequence[Any]) -> Any:
+    """Cells of several conditions, one after the other."""
+    return sparse.vstack(parts, format="csr") if sparse.issparse(parts[0]) else np.concatenate(parts)
 
 
 def draw_cells(cells: NDArray[np.int64], n_cells: int | None, rng: np.random.Generator) -> NDArray[np.int64]:

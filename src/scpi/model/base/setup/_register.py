@@ -48,6 +48,8 @@ def register(
         check_annotations(expression, what=what)
         check_paired(data, modalities["layer"])
     check_expression(find_layer(expression, layer), what=what, **checks)
+    if (counts_layer := arguments.get("counts_layer")) is not None:
+        check_expression(find_layer(expression, counts_layer), what=layer_name(counts_layer), counts=True)
     used = [field for field in declared if field.required or arguments[field.argument] is not None]
     if modalities is None:
         fields = [scvi_fields.LayerField(KEYS.X, layer, is_count_data=False)]

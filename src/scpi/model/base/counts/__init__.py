@@ -1,0 +1,1 @@
+"""From a predicted change of expression to the counts of predicted cells."""

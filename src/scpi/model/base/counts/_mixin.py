@@ -1,0 +1,138 @@
+"""Predicted cells, drawn from what a model expects and from the measured counts of control cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from scpi._screen._expression import log_normalised
+from scpi._slots import find_layer
+from scpi._warn import warn_user
+from scpi.de import estimate_overdispersion
+from scpi.model.base.counts._cells import Cells
+from scpi.model.base.counts._change import changed_cells
+from scpi.model.base.counts._match import match_means
+from scpi.model.base.counts._output import choose_output
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+    from scpi.model.base.counts._output import Output
+    from scpi.model.base.prediction._predict import Counterfactual
+    from scpi.model.base.prediction._predict import PredictionMixin as Host
+else:
+    Host = object
+
+_COUNTS = "counts"
+# Control cells from which it is found out what is registered, and how overdispersed each gene is
+_N_CELLS = 1000
+# Of a gene whose counts are not overdispersed
+_LEAST = 1e-4
+
+
+class Source(NamedTuple):
+    """What predicted cells are drawn from."""
+
+    output: Output
+    """What is drawn."""
+    counts: Any
+    """Counts of all cells, where they are known and are not what is registered, else ``None``."""
+    theta: NDArray[np.float64]
+    """Inverse overdispersion of each gene in the control cells."""
+
+
+class DrawnCellsMixin(Host):
+    """The last step of every prediction: cells that can be analysed as measured ones are."""
+
+    def _draw_counts(self, asked: Counterfactual, measured: Cells, theta: NDArray[np.float64]) -> sparse.csr_matrix:
+        """Counts of control cells under a condition, cells x genes, drawn with the expected means in each context.
+
+        ``measured`` are the control cells, and ``theta`` is the inverse overdispersion of each gene.
+        """
+        if not asked.design.any():
+            return sparse.csr_matrix(measured.counts, dtype=np.float32)
+        expected = self._predict_cells(asked)
+        contexts = self._context_codes(asked.adata)[asked.cells]
+        order, parts = np.argsort(contexts, kind="stable"), []
+        for own in np.split(order, np.flatnonzero(np.diff(contexts[order])) + 1):
+            cells = measured.take(own)
+            change = expected[own].mean(axis=0, dtype=np.float64) - cells.level
+            parts.append(changed_cells(cells, match_means(cells, change, theta), theta, rng=asked.rng))
+        return sparse.vstack(parts, format="csr")[np.argsort(order)]
+
+    def _to_log_scale(self, expression: Any) -> Any:
+        """Expression, dense or sparse, on the scale on which predictions are compared with measured cells.
+
+        Counts are compared after normalisation to 10,000 per cell and a logarithm.
+        """
+        return log_normalised(expression).astype(np.float32) if self.scale_ == "counts" else expression
+
+    def _source(self, adata: AnnData | MuData, controls: NDArray[np.int64], output: Output | None) -> Source | None:
+        """What to draw from for an output; ``None`` where the means are asked for."""
+        some = controls
+        if len(controls) > _N_CELLS:
+            some = np.sort(np.random.default_rng(0).choice(controls, _N_CELLS, replace=False))
+        counts = self._known_counts(adata, some) if self.scale_ == "logs" else None
+        output = choose_output(output, self.scale_, knows_counts=counts is not None)
+        if output == "mean":
+            return None
+        cells = self._measured(adata, some, counts)
+        return Source(output, counts, _inverse_overdispersion(cells, self._context_codes(adata)[some]))
+
+    def _measured(self, adata: AnnData | MuData, cells: NDArray[np.int64], counts: Any) -> Cells:
+        """Counts of some cells: those that are registered or known, or those that logarithms tell of."""
+        rows = self._rows(adata, cells)
+        if self.scale_ == "counts":
+            return Cells.of_registered_counts(rows)
+        return Cells.of_logs(rows) if counts is None else Cells.of_counts(counts[cells], rows)
+
+    def _drawn(self, asked: Counterfactual, source: Source) -> tuple[Any, Any]:
+        """Predicted cells as they are asked for, and their counts where these are known and are something else."""
+        measured = self._measured(asked.adata, asked.cells, source.counts)
+        counts = self._draw_counts(asked, measured, source.theta)
+        if source.output == "counts":
+            return counts, None
+        if measured.is_linear:
+            return self._to_log_scale(counts), counts
+        return measured.logs(counts), None if source.counts is None else counts
+
+    def _measured_as(self, adata: AnnData | MuData, cells: NDArray[np.int64], source: Source | None) -> Any:
+        """Measured cells on the scale of what is drawn, or of the means."""
+        if source is not None and source.output == "counts" and source.counts is not None:
+            return source.counts[cells]
+        rows = self._rows(adata, cells)
+        return self._to_log_scale(rows) if source is not None and source.output == "log" else rows
+
+    @property
+    def _counts_name(self) -> str:
+        """Layer of the counts that the registered expression was made from."""
+        return self.registry["setup_args"].get("counts_layer") or _COUNTS
+
+    def _known_counts(self, adata: AnnData | MuData, some: NDArray[np.int64]) -> Any:
+        """Counts of all cells beside the registered expression, which some cells are compared with; else ``None``."""
+        is_named, modality = self.registry["setup_args"].get("counts_layer") is not None, self._modality(adata)
+        if not is_named and self._counts_name not in modality.layers:
+            return None
+        counts = find_layer(modality, self._counts_name)
+        rows = self._rows(adata, some)
+        if Cells.of_counts(counts[some], rows).explain(rows):
+            return counts
+        msg = (
+            f"The registered expression is not log1p of scaled `layers[{self._counts_name!r}]`: predicted cells are drawn "
+            "without these counts. Name the layer of the counts that it was made from (`counts_layer=`)."
+        )
+        warn_user(msg)
+        return None
+
+
+def _inverse_overdispersion(cells: Cells, contexts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Inverse overdispersion of each gene within contexts; that of Poisson counts where no context has two cells."""
+    has_counts = cells.unit > 0
+    if cells.counts.nnz == 0 or np.bincount(contexts[has_counts], minlength=1).max() < 2:
+        return np.full(cells.counts.shape[1], 1.0 / _LEAST)
+    found = estimate_overdispersion(cells.counts.tocsr(), groups=contexts)
+    return 1.0 / np.maximum(np.nan_to_num(found), _LEAST)
