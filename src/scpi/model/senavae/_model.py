@@ -11,7 +11,6 @@ import torch
 
 from scpi._docs import fill
 from scpi._screen._checks import check_expression
-from scpi._screen._expression import log_normalised
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel

@@ -80,10 +80,10 @@ class DrawnCellsMixin(Host):
         output = choose_output(output, self.scale_, knows_counts=counts is not None)
         if output == "mean":
             return None
-        cells = self._measured(adata, some, counts)
+        cells = self._measured_cells(adata, some, counts)
         return Source(output, counts, _inverse_overdispersion(cells, self._context_codes(adata)[some]))
 
-    def _measured(self, adata: AnnData | MuData, cells: NDArray[np.int64], counts: Any) -> Cells:
+    def _measured_cells(self, adata: AnnData | MuData, cells: NDArray[np.int64], counts: Any) -> Cells:
         """Counts of some cells: those that are registered or known, or those that logarithms tell of."""
         rows = self._rows(adata, cells)
         if self.scale_ == "counts":
@@ -92,7 +92,7 @@ class DrawnCellsMixin(Host):
 
     def _drawn(self, asked: Counterfactual, source: Source) -> tuple[Any, Any]:
         """Predicted cells as they are asked for, and their counts where these are known and are something else."""
-        measured = self._measured(asked.adata, asked.cells, source.counts)
+        measured = self._measured_cells(asked.adata, asked.cells, source.counts)
         counts = self._draw_counts(asked, measured, source.theta)
         if source.output == "counts":
             return counts, None
