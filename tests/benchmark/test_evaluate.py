@@ -102,6 +102,11 @@ def test_scores_are_those_of_the_means_of_the_cells(table, adata, divided):
     assert row["pearson_perturbed"] == pytest.approx(
         np.corrcoef(cells.mean(0) - perturbed, moved.mean(0) - perturbed)[0, 1], rel=1e-4
     )
+    # The weights say what tells these cells from training cells under Q
+    weights = metrics.change_weights(cells, x[split.train[labels[split.train] == "Q"]])
+    assert row["r2_weighted_perturbed"] == pytest.approx(
+        metrics.weighted_r2(cells.mean(0) - perturbed, moved.mean(0) - perturbed, weights), rel=1e-4
+    )
 
 
 def test_the_data_is_left_alone(adata, table):

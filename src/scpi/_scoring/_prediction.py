@@ -14,6 +14,8 @@ from scpi._scoring._conventions import N_CELLS
 from scpi._screen._matrix import as_dense, dense_rows, means
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 _LEVEL = 0.05
@@ -49,6 +51,9 @@ class Prediction:
     perturbed_mean
         Mean over the perturbed conditions of the training cells, against which changes are free of what all of them
         share.
+    others
+        Reads training cells with other perturbations, which tell what is special about this one, at most ``n_cells``;
+        ``None`` where there are fewer than two.
     components
         Directions, genes x components, in which distances are taken; genes if ``None``.
     n_cells
@@ -63,6 +68,7 @@ class Prediction:
     reference: Any
     context: str = ""
     perturbed_mean: NDArray[np.float64] | None = None
+    others: Callable[[], Any] | None = None
     components: NDArray[np.float64] | None = None
     n_cells: int = N_CELLS
     seed: int = 0

@@ -13,7 +13,7 @@ import numpy as np
 from scpi._keys import Key
 from scpi._scoring._conventions import check_conventions
 from scpi._scoring._prediction import Prediction, draw_places
-from scpi._scoring._training_cells import components_of, perturbed_mean_of
+from scpi._scoring._training_cells import components_of, others_of, perturbed_mean_of
 from scpi._screen._checks import check_expression
 from scpi._screen._conditions import read_screen
 from scpi._screen._matrix import dense_rows
@@ -23,7 +23,7 @@ from scpi._slots import find_layer, layer_name, read_layer
 from scpi.benchmark._data_words import DataWords
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -95,6 +95,7 @@ class Task:
             reference=reference,
             context=one.context,
             perturbed_mean=self._perturbed_mean,
+            others=self._others(one.condition.label, seed),
             components=self._components,
             n_cells=self.n_cells,
             seed=seed,
@@ -152,10 +153,20 @@ class Task:
     @cached_property
     def _perturbed_mean(self) -> NDArray[np.float64] | None:
         """Mean over the perturbed training conditions."""
-        at = self.labels.where(self.split.train)
-        perturbed = ~self.labels.is_control[at]
-        strata = self.labels.stratum[at][perturbed]
-        return perturbed_mean_of(self._read, self.split.train[perturbed], strata, self.metrics)
+        cells = self._perturbed
+        return perturbed_mean_of(self._read, cells, self.labels.stratum[self.labels.where(cells)], self.metrics)
+
+    def _others(self, label: str, seed: int) -> Callable[[], Any] | None:
+        """Reads perturbed training cells with another label."""
+        cells = self._perturbed
+        labels = self.labels.perturbation[self.labels.where(cells)]
+        return others_of(self._read, cells, labels, label, n_cells=self.n_cells, seed=seed)
+
+    @cached_property
+    def _perturbed(self) -> NDArray[np.int64]:
+        """Perturbed training cells."""
+        train = self.split.train
+        return train[~self.labels.is_control[self.labels.where(train)]]
 
     @cached_property
     def _components(self) -> NDArray[np.float64] | None:

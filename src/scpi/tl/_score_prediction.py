@@ -15,7 +15,7 @@ from scpi._scoring._metrics import LOWER_IS_BETTER, METRICS, check_metrics
 from scpi._scoring._noise_ceiling import noise_ceiling
 from scpi._scoring._prediction import Prediction
 from scpi._scoring._score import score
-from scpi._scoring._training_cells import components_of, perturbed_mean_of
+from scpi._scoring._training_cells import components_of, others_of, perturbed_mean_of
 from scpi._screen._checks import as_indices
 from scpi._screen._labels import Labelling
 from scpi._slots import listed, result_params
@@ -154,7 +154,15 @@ def score_prediction(
         start = values[controls.start[cells] if controls.start is not None else controls.others]
         if controls.start is None and start_mean is not None:
             start = start_mean[None]
-        predictions[label] = Prediction(real=values[rows[label]], predicted=made[cells], start=start, **shared)
+        predictions[label] = Prediction(
+            real=values[rows[label]],
+            predicted=made[cells],
+            start=start,
+            others=others_of(
+                values.__getitem__, perturbed, real_labels[perturbed], label, n_cells=n_cells, seed=shared["seed"]
+            ),
+            **shared,
+        )
     scores, changes = _table(adata, predictions, chosen, generator)
     if Key.obs.STATUS in adata.obs:
         first = {label: np.flatnonzero(predicted_labels == label)[0] for label in perturbations}

@@ -16,7 +16,7 @@ from scpi._scoring._conventions import N_CELLS, N_COMPONENTS, check_conventions
 from scpi._scoring._metrics import check_metrics
 from scpi._scoring._prediction import Prediction, draw_places
 from scpi._scoring._score import score
-from scpi._scoring._training_cells import components_of, perturbed_mean_of
+from scpi._scoring._training_cells import components_of, others_of, perturbed_mean_of
 from scpi._screen._checks import as_indices
 from scpi._screen._conditions import Condition
 from scpi._sequence import as_list
@@ -144,7 +144,8 @@ class EvaluationMixin(Host):
         nothing = shared["reference"][:0]
         for label in wanted:
             real = read(cells[labels[cells] == label])
-            yield Prediction(real=real, predicted=nothing, start=nothing, **shared)
+            others = others_of(read, perturbed, labels[perturbed], label, n_cells=n_cells, seed=seed)
+            yield Prediction(real=real, predicted=nothing, start=nothing, others=others, **shared)
 
     def _training_cells(self, adata: AnnData | MuData) -> NDArray[np.int64]:
         """Cells that the model learned from, or all cells of other data."""
