@@ -18,7 +18,8 @@ def task():
     setup = {"perturbation_key": "perturbation", "control": "control", "delimiter": "+"}
     setup |= {"context_key": None, "dose_key": None}
     split = splits.random_cells(adata, n_splits=1)
-    (made,) = make_tasks(adata, split, setup=setup, layer=None, metrics=["rmse"], n_cells=100, n_components=5)
+    numbers = {"n_cells": 100, "n_components": 5, "exclude_targets": True}
+    (made,) = make_tasks(adata, split, setup=setup, layer=None, metrics=["rmse"], **numbers)
     return made
 
 

@@ -15,10 +15,11 @@ from scipy import sparse
 
 import scpi
 from scpi import metrics
-from scpi._scoring._metrics import LOWER_IS_BETTER, NAMES
+from scpi._scoring._metrics import LOWER_IS_BETTER, METRICS, NAMES
 from scpi.benchmark import ModelSpec, evaluate, noise_ceiling, splits, summarise
 
 N_GENES = 30
+NOTHING_MORE = {"context_key": "cell_type", "metrics": ["rmse"], "seeds": 0, "ceiling": False, "progress": False}
 
 
 def make(*, shift: float = 1.0, n_cells: int = 40, rng: int = 0) -> ad.AnnData:
@@ -109,11 +110,29 @@ def test_scores_are_those_of_the_means_of_the_cells(table, adata, divided):
     )
 
 
+def test_genes_that_are_perturbed_are_left_out(adata, divided):
+    """P raises genes 0 to 9 and Q 10 to 19: with the names of two of them, each condition is scored without its own."""
+    named = adata.copy()
+    named.var_names = [{4: "P", 15: "Q"}.get(place, name) for place, name in enumerate(adata.var_names)]
+    options = NOTHING_MORE | {"metrics": None, "ceiling": True}
+
+    def run(data, **more):
+        return evaluate(data, {"m": scpi.model.MeanDelta}, divided[0], **options, **more).drop(columns="seconds")
+
+    kept, out, all_genes = run(adata), run(named), run(named, exclude_targets=False)
+    pd.testing.assert_frame_equal(all_genes, kept, check_exact=True)
+    for label, place in {"P": 4, "Q": 15}.items():
+        rest = np.delete(np.arange(N_GENES), place)
+        alone = evaluate(adata[:, rest].copy(), {"m": scpi.model.MeanDelta}, divided[0], **options)
+        names = [name for name in NAMES if name not in ("discrimination", "centroid_accuracy", "sliced_wasserstein")]
+        names = [name for name in names if METRICS[name].space != "components"]
+        rows = [table[table["perturbation"] == label][names].to_numpy(float) for table in (out, alone, kept)]
+        np.testing.assert_allclose(rows[0], rows[1], rtol=1e-6)
+        assert not np.allclose(rows[0], rows[2], rtol=1e-3, equal_nan=True)
+
+
 def test_the_data_is_left_alone(adata, table):
     assert list(adata.obs) == ["perturbation", "cell_type"] and not adata.uns
-
-
-NOTHING_MORE = {"context_key": "cell_type", "metrics": ["rmse"], "seeds": 0, "ceiling": False, "progress": False}
 
 
 def test_what_is_kept_is_not_computed_again(adata, divided, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._quiet import quiet_lightning
-from scpi._scoring._conventions import N_CELLS, N_COMPONENTS
+from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS
 from scpi._scoring._metrics import check_metrics
 from scpi._scoring._noise_ceiling import CEILING, PERFECT
 from scpi._sequence import as_list
@@ -48,6 +48,7 @@ def evaluate(
     seeds: Sequence[int] | int = (0, 1, 2),
     n_cells: int = N_CELLS,
     n_components: int | None = N_COMPONENTS,
+    exclude_targets: bool = EXCLUDE_TARGETS,
     ceiling: bool = True,
     out: str | Path | None = None,
     keep_predictions: bool | str | Path = False,
@@ -80,6 +81,7 @@ def evaluate(
         Seeds, or one; each model is trained once per seed.
     %(n_cells)s
     %(n_components)s
+    %(exclude_targets)s
     ceiling
         Whether to add the rows of the noise ceiling.
     out
@@ -140,6 +142,7 @@ def evaluate(
         metrics=check_metrics(metrics),
         n_cells=n_cells,
         n_components=n_components,
+        exclude_targets=exclude_targets,
     )
     folder = None if out is None else Path(out)
     cells = folder if keep_predictions is True else Path(keep_predictions) if keep_predictions else None

@@ -13,6 +13,7 @@ import numpy as np
 from scpi._keys import Key
 from scpi._scoring._conventions import check_conventions
 from scpi._scoring._prediction import Prediction, draw_places
+from scpi._scoring._targets import find_targets
 from scpi._scoring._training_cells import components_of, others_of, perturbed_mean_of
 from scpi._screen._checks import check_expression
 from scpi._screen._conditions import read_screen
@@ -60,6 +61,7 @@ class Task:
     metrics: Sequence[str]
     n_cells: int
     n_components: int | None
+    exclude_targets: bool
     split: Split
 
     def asked(self) -> list[Asked]:
@@ -88,6 +90,7 @@ class Task:
     def measured(self, one: Asked, *, seed: int) -> Prediction:
         """Measured cells of a condition without a prediction."""
         reference = self.x[self._of_context(self.split.reference, one.context)]
+        members = self.labels.labelling.members(one.condition.label)
         return Prediction(
             real=self.x[one.cells],
             predicted=reference[:0],
@@ -96,6 +99,7 @@ class Task:
             context=one.context,
             perturbed_mean=self._perturbed_mean,
             others=self._others(one.condition.label, seed),
+            targets=find_targets(self.data.var_names, members, exclude_targets=self.exclude_targets),
             components=self._components,
             n_cells=self.n_cells,
             seed=seed,
@@ -201,6 +205,7 @@ def make_tasks(
     metrics: Sequence[str],
     n_cells: int,
     n_components: int | None,
+    exclude_targets: bool,
 ) -> list[Task]:
     """Read and check a screen, which is not written to, and say what is asked of its splits.
 
@@ -232,5 +237,6 @@ def make_tasks(
         "metrics": metrics,
         "n_cells": n_cells,
         "n_components": n_components,
+        "exclude_targets": exclude_targets,
     }
     return [Task(split=split, **shared) for split in given]

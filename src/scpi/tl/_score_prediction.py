@@ -10,11 +10,12 @@ from scipy import sparse
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
-from scpi._scoring._conventions import N_CELLS, N_COMPONENTS, check_conventions
+from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS, check_conventions
 from scpi._scoring._metrics import LOWER_IS_BETTER, METRICS, check_metrics
 from scpi._scoring._noise_ceiling import noise_ceiling
 from scpi._scoring._prediction import Prediction
 from scpi._scoring._score import score
+from scpi._scoring._targets import find_targets
 from scpi._scoring._training_cells import components_of, others_of, perturbed_mean_of
 from scpi._screen._checks import as_indices
 from scpi._screen._labels import Labelling
@@ -45,6 +46,7 @@ def score_prediction(
     metrics: Sequence[str] | str | None = None,
     n_cells: int = N_CELLS,
     n_components: int | None = N_COMPONENTS,
+    exclude_targets: bool = EXCLUDE_TARGETS,
     delimiter: str | None = "+",
     rng: int | np.random.Generator | None = 0,
     mod: str | None = None,
@@ -85,6 +87,7 @@ def score_prediction(
     n_cells
         Maximum number of cells of a kind in metrics that compare cells, drawn at random.
     %(n_components)s
+    %(exclude_targets)s
     %(delimiter)s
     %(rng)s
     mod
@@ -161,6 +164,7 @@ def score_prediction(
             others=others_of(
                 values.__getitem__, perturbed, real_labels[perturbed], label, n_cells=n_cells, seed=shared["seed"]
             ),
+            targets=find_targets(adata.var_names, labelling.members(label), exclude_targets=exclude_targets),
             **shared,
         )
     scores, changes = _table(adata, predictions, chosen, generator)
@@ -179,6 +183,7 @@ def score_prediction(
         layer=layer,
         n_cells=n_cells,
         n_components=n_components,
+        exclude_targets=exclude_targets,
         n_reference=len(controls.reference),
     )
     target.varm[Key.varm.CHANGE_REAL], target.varm[Key.varm.CHANGE_PREDICTED] = changes

@@ -12,10 +12,11 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._scoring._controls import divide_controls
-from scpi._scoring._conventions import N_CELLS, N_COMPONENTS, check_conventions
+from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS, check_conventions
 from scpi._scoring._metrics import check_metrics
 from scpi._scoring._prediction import Prediction, draw_places
 from scpi._scoring._score import score
+from scpi._scoring._targets import find_targets
 from scpi._scoring._training_cells import components_of, others_of, perturbed_mean_of
 from scpi._screen._checks import as_indices
 from scpi._screen._conditions import Condition
@@ -50,6 +51,7 @@ class EvaluationMixin(Host):
         reference_cells: ReferenceCells | ArrayLike = "apart",
         n_cells: int = N_CELLS,
         n_components: int | None = N_COMPONENTS,
+        exclude_targets: bool = EXCLUDE_TARGETS,
         rng: int | np.random.Generator | None = 0,
     ) -> pd.DataFrame:
         """Compare predicted with measured cells, perturbation by perturbation.
@@ -72,6 +74,7 @@ class EvaluationMixin(Host):
         n_components
             Number of principal components in which distances between cells are taken, those of the training cells, or of
             all cells of other data; distances are taken in genes if ``None``.
+        %(exclude_targets)s
         rng
             Seed or generator of the draws.
 
@@ -98,7 +101,15 @@ class EvaluationMixin(Host):
         start = start[draw_places(len(start), n_cells, generator)]
         seed = int(generator.integers(2**31))
         measured = self._measured_conditions(
-            cells, wanted, reference, adata=adata, metrics=chosen, n_cells=n_cells, n_components=n_components, seed=seed
+            cells,
+            wanted,
+            reference,
+            adata=adata,
+            metrics=chosen,
+            n_cells=n_cells,
+            n_components=n_components,
+            exclude_targets=exclude_targets,
+            seed=seed,
         )
         members = {label: cells[labels[cells] == label] for label in wanted}
         predictions = (
@@ -122,6 +133,7 @@ class EvaluationMixin(Host):
         metrics: Sequence[str],
         n_cells: int,
         n_components: int | None,
+        exclude_targets: bool,
         seed: int,
     ) -> Iterator[Prediction]:
         """Measured cells of labels, and the controls that their change is taken against, without a prediction."""
@@ -142,8 +154,11 @@ class EvaluationMixin(Host):
             "seed": seed,
         }
         nothing = shared["reference"][:0]
+        genes = self._modality(adata).var_names
         for label in wanted:
             real = read(cells[labels[cells] == label])
+            members = self.labelling.members(label)
+            shared["targets"] = find_targets(genes, members, exclude_targets=exclude_targets)
             others = others_of(read, perturbed, labels[perturbed], label, n_cells=n_cells, seed=seed)
             yield Prediction(real=real, predicted=nothing, start=nothing, others=others, **shared)
 
