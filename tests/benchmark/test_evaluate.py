@@ -304,6 +304,19 @@ def test_a_model_that_fails_does_not_end_the_others(adata, divided, tmp_path):
     assert [path.name.partition("_")[0] for path in tmp_path.iterdir()] == ["good"]
 
 
+def test_baselines_that_coincide_are_named_in_one_line(adata):
+    """With one training context its change is all there is to predict with."""
+    two = adata[adata.obs["cell_type"] != "T"].copy()
+    models = {name: getattr(scpi.model, name) for name in ("NoChange", "MeanDelta", "NearestDelta", "RidgeDelta")}
+    with pytest.warns(UserWarning, match="count as one: MeanDelta = NearestDelta = RidgeDelta[.]") as found:
+        table = evaluate(two, models, splits.leave_context_out(two, context_key="cell_type"), **NOTHING_MORE)
+    assert len(found) == 1 and set(table["model"]) == set(models)
+    assert list(summarise(table, pair_by=["split", "perturbation"])["model"]) == [
+        "NoChange",
+        "MeanDelta = NearestDelta = RidgeDelta",
+    ]
+
+
 def test_lightning_is_quiet_and_filters_are_as_they_were(adata, divided, capsys):
     import logging
     import warnings

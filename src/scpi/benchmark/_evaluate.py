@@ -15,8 +15,10 @@ from scpi._quiet import quiet_lightning
 from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS
 from scpi._scoring._metrics import check_metrics
 from scpi._scoring._noise_ceiling import CEILING, PERFECT
+from scpi._scoring._same_models import joined, same_models
 from scpi._sequence import as_list
 from scpi._slots import listed
+from scpi._warn import warn_user
 from scpi.benchmark._check_models import check_models
 from scpi.benchmark._model_spec import ModelSpec
 from scpi.benchmark._run import Run
@@ -115,7 +117,8 @@ def evaluate(
     Warns
     -----
     UserWarning
-        If a file of ``out`` is damaged. Its result is computed again.
+        If a file of ``out`` is damaged, whose result is computed again, or if models made the same predictions everywhere, as
+        many baselines do where there is a single training context.
     """
     seeds = as_list(seeds)
     if not models or not seeds:
@@ -172,7 +175,11 @@ def evaluate(
         rest = "Name a folder (`out=`) to keep the others." if folder is None else f"The others are in {str(folder)!r}."
         msg = f"{len(failures)} of {len(runs)} runs failed. {rest} {problems}"
         raise RuntimeError(msg) from failures[0][1]
-    return pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True)
+    if same := same_models(table):
+        groups = "; ".join(map(joined, same))
+        warn_user(f"Models made the same predictions in every split with every seed, and count as one: {groups}.")
+    return table
 
 
 def _progress(*, shown: bool) -> Progress:

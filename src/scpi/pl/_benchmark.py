@@ -8,6 +8,7 @@ from matplotlib import pyplot as plt
 
 from scpi._changes import among
 from scpi._docs import fill
+from scpi._scoring._same_models import find_model
 from scpi._sequence import as_list
 from scpi._slots import listed
 from scpi.pl._boxes import format_rows
@@ -83,15 +84,18 @@ def benchmark(
     if missing:
         msg = f"The table has no column {listed(missing)}: use the result of `scpi.benchmark.summarise`."
         raise KeyError(msg)
-    baselines, ceilings = as_list(baselines), [] if ceiling is None else as_list(ceiling)
-    drawn = among(list(dict.fromkeys(summary["metric"])), None if metrics is None else as_list(metrics), "metric")
     known = list(dict.fromkeys(summary["model"]))
+    baselines, ceilings, wanted = (
+        [find_model(known, name) for name in as_list(names)]
+        for names in (baselines, [] if ceiling is None else ceiling, [] if models is None else models)
+    )
+    drawn = among(list(dict.fromkeys(summary["metric"])), None if metrics is None else as_list(metrics), "metric")
     among(known, [*baselines, *ceilings] or None, "model")
     others = [name for name in known if name not in ceilings]
     cells = summary.set_index(["model", "metric"])
     is_score = {metric: bool(cells.xs(metric, level="metric")["higher_is_better"].iloc[0]) for metric in drawn}
     means = summary.pivot(index="model", columns="metric", values="mean").loc[others]
-    order = _ranked(means, is_score) if models is None else among(others, as_list(models), "model")
+    order = _ranked(means, is_score) if models is None else among(others, wanted, "model")
     if figsize is None:
         figsize = min(PAGE_WIDTH, 1.6 + 1.6 * len(drawn)), 0.22 * len(order) + 0.7
     with style():
