@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TOLERANCE = 1e-9
+_LONGEST = 24
 _JOIN = " = "
 # Not conditions: what differs between the rows of equal models as well
 _NO_KEYS = frozenset({"model", "seconds", "status", *NAMES})
@@ -47,6 +48,12 @@ def same_models(table: pd.DataFrame) -> list[list[str]]:
 def joined(models: Iterable[str]) -> str:
     """Name of models that count as one."""
     return _JOIN.join(models)
+
+
+def brief_name(name: str) -> str:
+    """Name of models that count as one for a figure: the first, and the number of the others where they are many."""
+    first, *others = name.split(_JOIN)
+    return name if len(name) <= _LONGEST or len(others) < 2 else joined([first, f"{len(others)} others"])
 
 
 def name_once(table: pd.DataFrame) -> pd.DataFrame:
