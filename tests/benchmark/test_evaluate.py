@@ -271,6 +271,34 @@ def test_predictions_can_be_kept(adata, divided, tmp_path):
         assert np.sqrt(np.mean((made - change) ** 2)) == pytest.approx(rmse, rel=1e-5)
 
 
+def test_predictions_that_are_kept_are_not_written_again(adata, divided, tmp_path, monkeypatch):
+    """A run that goes on reads the scores; cells that are gone are made anew. Names are no paths."""
+    models = {"../../up": scpi.model.MeanDelta, "a/b": scpi.model.NoChange}
+    out, folder = tmp_path / "in" / "out", tmp_path / "in" / "cells"
+
+    def run():
+        return evaluate(adata, models, divided[0], out=out, keep_predictions=folder, **NOTHING_MORE)
+
+    first = run()
+    found = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    assert {path.parent for path in found} == {out, folder}
+    assert [path.name.rpartition("_")[0] for path in found if path.parent == folder] == ["..-..-up_B_0", "a-b_B_0"]
+    written = {path: path.stat().st_mtime_ns for path in found}
+    pd.testing.assert_frame_equal(run(), first)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == written
+    gone = next(folder.glob("a-b*"))
+    gone.unlink()
+    run()
+    again = {path for path in written if path.stat().st_mtime_ns != written[path]}
+    assert again == {gone, out / f"{gone.stem}.json"}
+    # A run that ends early leaves no part of a file
+    gone.unlink()
+    monkeypatch.setattr(ad.AnnData, "write_h5ad", lambda self, path, **_: path.write_text("half") and 1 / 0)
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        run()
+    assert not gone.exists() and len([path for path in tmp_path.rglob("*") if path.is_file()]) == len(found) - 1
+
+
 def test_every_wrong_model_is_named_before_anything_is_trained(adata, divided, monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError
@@ -288,7 +316,7 @@ def test_every_wrong_model_is_named_before_anything_is_trained(adata, divided, m
         evaluate(adata, models, divided[0], **NOTHING_MORE)
     message = str(error.value)
     assert "'class': dict has no `setup_anndata`, `train`, `predict`" in message
-    assert all(f"'{name}': " in message for name in ("init", "setup", "size"))
+    assert all(f"'{name}': " in message for name in ("init", "setup", "train", "size"))
     assert "'right'" not in message
 
 
@@ -397,7 +425,8 @@ def test_the_seed_is_that_of_the_first_weights_too(adata, divided):
             seen.append(seed)
 
     models = {"own": Watched, "fixed": ModelSpec(model=Watched, init={"seed": 9})}
-    evaluate(adata, models, divided[:1], context_key="cell_type", metrics=["rmse"], seeds=[5, 6], ceiling=False)
+    with pytest.warns(UserWarning, match="own = fixed"):
+        evaluate(adata, models, divided[:1], **(NOTHING_MORE | {"seeds": [5, 6]}))
     assert seen == [5, 9, 5, 9, 6, 9]  # built once to be checked
 
 

@@ -63,7 +63,8 @@ def evaluate(
     Beside the models stand two rows of :func:`scpi.benchmark.noise_ceiling`: one half of the measured cells as a
     prediction of the other, and what a perfect prediction would score.
 
-    All models are set up and built once before the first one is trained, so that mistakes are found at the start. A model
+    All models are set up and built once before the first one is trained, and the names of the arguments of their training
+    are looked up, so that mistakes are found at the start. A model
     that fails in training or prediction does not stop the others: the error is raised at the end.
 
     Parameters
@@ -91,7 +92,9 @@ def evaluate(
         on: the model and its settings, the data that it reads, the cells of the split, labels, metrics, seed and the
         version of scpi. Each file names what made it.
     keep_predictions
-        Folder for the predicted cells, a ``.h5ad`` file per model, split and seed; with ``True`` the folder ``out``.
+        Folder for the predicted cells, a ``.h5ad`` file per model, split and seed, with the name of the file of its scores; with
+        ``True`` the folder ``out``. ``obs`` says which condition each cell was predicted for. With ``out`` as well, files that are there
+        are not written again.
     progress
         Whether to show a progress bar.
 

@@ -120,9 +120,9 @@ def benchmark(
             axes.tick_params(labelleft=place % _N_COLUMNS == 0)
             better = "\N{UPWARDS ARROW} higher" if is_score[metric] else "\N{DOWNWARDS ARROW} lower"
             axes.set_xlabel(f"{titles.get(metric, metric.replace('_', ' '))}\n{better} is better")
-        lines = {line.get_label(): line for axes in panels for line in axes.lines if line.get_label() in ceilings}
+        lines = {str(line.get_label()): line for axes in panels for line in axes.lines if line.get_label() in ceilings}
         if lines:
-            figure.legend(lines.values(), lines, loc="outside lower center", ncols=len(lines))
+            figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=len(lines))
         return finish(figure, panels, ax=None, show=show, return_fig=return_fig)
 
 
