@@ -83,8 +83,8 @@ FRAGMENTS: dict[str, str] = {
     "exclude_targets": """
         exclude_targets
             Whether to leave out genes that have the name of a perturbation: that a gene that was knocked down is low is no
-            prediction. A condition is scored without the genes that its label names, and told from others without those
-            that any of their labels name.
+            prediction. A condition is scored without the genes that its label names, and compared with others without
+            those that any of their labels name.
         """,
     "reference_share": """
         reference_share

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scpi._scoring._same_models import brief_name, find_model, joined, name_once, same_models
+from scpi._scoring._same_models import name_once, same_models
 
 NAN = float("nan")
 
@@ -50,16 +50,3 @@ def test_one_model_has_one_name_at_the_place_of_the_first():
     assert found["model"].tolist() == ["a = b"] * 4 + ["x"] * 4
     alone = table(a={"rmse": RMSE}, x={"rmse": RMSE + 1})
     pd.testing.assert_frame_equal(name_once(alone), alone)
-
-
-def test_a_model_is_found_by_its_own_name():
-    there = [joined(["MeanDelta", "NearestDelta"]), "x = 1"]
-    assert find_model(there, "NearestDelta") == there[0]
-    assert find_model(there, "x = 1") == "x = 1"
-    assert find_model(there, "Nearest") == "Nearest"
-
-
-def test_names_of_many_models_are_short_in_figures():
-    for name in ("MeanDelta = NearestDelta", "MeanDelta = LogRatioDelta", "a = b = c", "a" * 40):
-        assert brief_name(name) == name
-    assert brief_name("MeanDelta = NearestDelta = RidgeDelta") == "MeanDelta = 2 others"

@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scpi._model_names import joined
 from scpi._scoring._metrics import METRICS, NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     import pandas as pd
 
 _TOLERANCE = 1e-9
-_LONGEST = 24
-_JOIN = " = "
 # Not conditions: what differs between the rows of equal models as well
 _NO_KEYS = frozenset({"model", "seconds", "status", *NAMES})
 # Ranks and counts of genes are often the same for different predictions
@@ -45,25 +42,9 @@ def same_models(table: pd.DataFrame) -> list[list[str]]:
     return [members for _, members in groups if len(members) > 1]
 
 
-def joined(models: Iterable[str]) -> str:
-    """Name of models that count as one."""
-    return _JOIN.join(models)
-
-
-def brief_name(name: str) -> str:
-    """Name of models that count as one for a figure: the first, and the number of the others where they are many."""
-    first, *others = name.split(_JOIN)
-    return name if len(name) <= _LONGEST or len(others) < 2 else joined([first, f"{len(others)} others"])
-
-
 def name_once(table: pd.DataFrame) -> pd.DataFrame:
     """A table of scores in which models that made the same predictions are one, at the place of the first."""
     for first, *others in same_models(table):
         table = table[~table["model"].isin(others)]
         table = table.assign(model=table["model"].astype(object).replace(first, joined([first, *others])))
     return table
-
-
-def find_model(there: Sequence[str], name: str) -> str:
-    """The name under which a table has a model: its own, or that of the models that it is one with."""
-    return name if name in there else next((known for known in there if name in known.split(_JOIN)), name)

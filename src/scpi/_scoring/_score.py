@@ -20,8 +20,8 @@ def score(predictions: Iterable[Prediction], metrics: Sequence[str]) -> list[dic
     """The value of each metric by name, in the order of ``metrics``, for the prediction of each condition.
 
     Genes that a perturbation itself sets are left out of the metrics of its condition, and those of all conditions of a
-    context where these are told from each other. A value is NaN where there are too few cells, no gene is left, or the prediction lacks what a metric needs. Each prediction is dropped
-    before the next is asked for.
+    context where these are compared with each other. A value is NaN where there are too few cells, no gene is left, or the
+    prediction lacks what a metric needs. Each prediction is dropped before the next is asked for.
     """
     scores = Scores(metrics)
     for prediction in predictions:

@@ -11,11 +11,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._model_names import joined
 from scpi._quiet import quiet_lightning
 from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS
 from scpi._scoring._metrics import check_metrics
 from scpi._scoring._noise_ceiling import CEILING, PERFECT
-from scpi._scoring._same_models import joined, same_models
+from scpi._scoring._same_models import same_models
 from scpi._sequence import as_list
 from scpi._slots import listed
 from scpi._warn import warn_user

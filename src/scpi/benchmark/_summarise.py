@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from scpi._keys import Key
+from scpi._model_names import find_model
 from scpi._rng import as_generator
 from scpi._scoring._metrics import LOWER_IS_BETTER, NAMES
-from scpi._scoring._same_models import find_model, name_once
+from scpi._scoring._same_models import name_once
 from scpi._sequence import as_list
 from scpi.metrics import scaled
 

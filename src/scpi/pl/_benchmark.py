@@ -7,7 +7,7 @@ import numpy as np
 
 from scpi._changes import among
 from scpi._docs import fill
-from scpi._scoring._same_models import brief_name, find_model
+from scpi._model_names import brief_name, find_model
 from scpi._sequence import as_list
 from scpi._slots import listed
 from scpi.pl._boxes import format_rows

@@ -99,7 +99,7 @@ def score_prediction(
     Returns `None` if `copy=False`, else the copy. Sets the following fields:
 
     `adata.varm['change_predicted']`, `adata.varm['change_real']` : :class:`numpy.ndarray` (dtype `float64`)
-        Changes, genes x perturbations; NaN where there are no real cells.
+        Changes, genes x perturbations, all genes included; NaN where there are no real cells.
     `adata.uns['prediction']['perturbations']` : :class:`numpy.ndarray`
         The perturbations, as the columns of the changes.
     `adata.uns['prediction']['scores']` : :class:`pandas.DataFrame`
