@@ -13,7 +13,7 @@ from scpi._scoring._score import score
 def prediction():
     rng = np.random.default_rng(0)
     up = np.repeat([0.0, 1.0], [20, 10])
-    others = rng.normal(2, 0.5, (60, 30)) + np.repeat([1.0, 0.0], [10, 20])
+    others = np.random.default_rng(1).normal(2, 0.5, (60, 30)) + np.repeat([1.0, 0.0], [10, 20])
     return Prediction(
         real=(rng.normal(2, 0.5, (40, 30)) + up).astype(np.float32),
         predicted=(rng.normal(2, 0.4, (35, 30)) + 0.8 * up).astype(np.float32),
@@ -91,7 +91,8 @@ def test_better_is_what_the_table_says(prediction):
         score(
             [
                 Prediction(
-                    **{name: getattr(prediction, name) for name in ("real", "reference", "perturbed_mean")} | made
+                    **{name: getattr(prediction, name) for name in ("real", "reference", "perturbed_mean", "others")}
+                    | made
                 )
             ],
             list(METRICS),

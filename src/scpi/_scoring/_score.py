@@ -42,7 +42,11 @@ class Scores:
     def add(self, prediction: Prediction) -> None:
         """Score a condition."""
         scored = prediction.without_targets()
-        self._rows.append({name: _value(scored, name) for name in self._metrics if name in METRICS})
+        # Of data that have no genes to begin with, metrics raise an error
+        is_empty = scored is not prediction and not scored.real.shape[1]
+        self._rows.append(
+            {name: float("nan") if is_empty else _value(scored, name) for name in self._metrics if name in METRICS}
+        )
         self._changes.append(prediction.change)
         self._targets.append(prediction.targets)
         self._contexts.append(prediction.context)
@@ -65,7 +69,7 @@ class Scores:
             targets = np.unique(np.concatenate([self._targets[place] for place in own]))
             changes = (np.stack([self._changes[place][side] for place in own]) for side in (0, 1))
             real, predicted = (np.delete(change, targets, axis=1) for change in changes)
-            if len(own) > 1 and real.shape[1]:
+            if len(own) > 1 and (real.shape[1] or not len(targets)):
                 values[own] = CONTRASTS[name].of(real, predicted)
         return values
 
@@ -75,6 +79,6 @@ def _value(prediction: Prediction, name: str) -> float:
     metric = METRICS[name]
     if metric.needs_perturbed_mean and prediction.perturbed_mean is None:
         return float("nan")
-    if not prediction.real.shape[1] or prediction.n_least < (1 if metric.space == "means" else 2):
+    if prediction.n_least < (1 if metric.space == "means" else 2):
         return float("nan")
     return metric.of(prediction)
