@@ -245,7 +245,8 @@ def summary_of(
         "honest": list(HONEST),
         "rank": ranks(table, ranked, keys=pair_by),
         "rank_of_networks": ranks(table, [name for name in ranked if name in networks], keys=pair_by),
-        "summary": records(found),
+        # Models that are one have a row each here
+        "summary": records(found.assign(model=found["model"].str.split(" = ")).explode("model")),
         "each": records(per),
     }
 

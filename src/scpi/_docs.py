@@ -80,6 +80,12 @@ FRAGMENTS: dict[str, str] = {
             Number of principal components in which distances between cells are taken, those of the training cells;
             distances are taken in genes if ``None``.
         """,
+    "exclude_targets": """
+        exclude_targets
+            Whether to leave out genes that have the name of a perturbation: that a gene that was knocked down is low is no
+            prediction. A condition is scored without the genes that its label names, and compared with others without
+            those that any of their labels name.
+        """,
     "reference_share": """
         reference_share
             Fraction of the controls that is set aside, so that the measured change is taken against cells that no

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 import scpi
-from scpi._scoring._conventions import N_CELLS, N_COMPONENTS, check_conventions
+from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS, check_conventions
 
 DOORS = [
     scpi.benchmark.evaluate,
@@ -20,6 +20,7 @@ DOORS = [
 def test_every_door_has_the_same_defaults(door):
     defaults = {name: one.default for name, one in inspect.signature(door).parameters.items()}
     assert (defaults["n_cells"], defaults["n_components"], defaults["metrics"]) == (N_CELLS, N_COMPONENTS, None)
+    assert defaults["exclude_targets"] is EXCLUDE_TARGETS
     assert defaults.get("reference_cells", "apart") == "apart"
 
 

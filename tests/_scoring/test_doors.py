@@ -18,14 +18,14 @@ UNDEFINED = {("NoChange", name) for name in ("pearson", "pearson_top", "cosine")
 
 @pytest.fixture(scope="module")
 def adata():
-    """One context, in which three perturbations shift different genes of 40, log-normalised."""
+    """One context, in which three perturbations shift different genes of 40, two of them their own, log-normalised."""
     rng = np.random.default_rng(0)
     labels = np.repeat(["control", "P", "Q", "P+Q"], [60, 30, 30, 30])
     x = rng.normal(1.5, 0.4, (len(labels), 40)) + rng.normal(0, 0.3, (len(labels), 1))
     for label, genes in {"P": slice(0, 10), "Q": slice(8, 18)}.items():
         x[[label in name for name in labels], genes] += 1.0
     obs = pd.DataFrame({"perturbation": labels}, index=[f"cell{i}" for i in range(len(labels))])
-    var = pd.DataFrame(index=[f"g{i}" for i in range(40)])
+    var = pd.DataFrame(index=[{30: "P", 35: "Q"}.get(i, f"g{i}") for i in range(40)])
     return ad.AnnData(sparse.csr_matrix(np.maximum(x, 0).astype(np.float32)), obs=obs, var=var)
 
 

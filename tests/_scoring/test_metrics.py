@@ -13,12 +13,14 @@ from scpi._scoring._score import score
 def prediction():
     rng = np.random.default_rng(0)
     up = np.repeat([0.0, 1.0], [20, 10])
+    others = np.random.default_rng(1).normal(2, 0.5, (60, 30)) + np.repeat([1.0, 0.0], [10, 20])
     return Prediction(
         real=(rng.normal(2, 0.5, (40, 30)) + up).astype(np.float32),
         predicted=(rng.normal(2, 0.4, (35, 30)) + 0.8 * up).astype(np.float32),
         start=rng.normal(2, 0.5, (35, 30)).astype(np.float32),
         reference=rng.normal(2, 0.5, (50, 30)).astype(np.float32),
         perturbed_mean=np.full(30, 2.2),
+        others=lambda: others,
     )
 
 
@@ -26,7 +28,7 @@ def test_every_metric_is_that_of_the_public_function(prediction):
     p = prediction
     real, predicted = p.change
     found = score([p], list(METRICS))[0]
-    weights = metrics.change_weights(p.real, p.reference)
+    weights, special = (metrics.change_weights(p.real, cells) for cells in (p.reference, p.others()))
     called, guessed = p.calls
     error = metrics.mse_unbiased(p.real, p.predicted)
     expected = {
@@ -40,6 +42,7 @@ def test_every_metric_is_that_of_the_public_function(prediction):
         "mse_normalised": error / metrics.mse_unbiased(p.real, p.reference, correct_predicted=True),
         "r2": metrics.r2(real, predicted),
         "r2_weighted": metrics.weighted_r2(real, predicted, weights),
+        "r2_weighted_perturbed": metrics.weighted_r2(p.real.mean(0) - 2.2, p.predicted.mean(0) - 2.2, special),
         "sign_accuracy": metrics.sign_accuracy(real, predicted),
         "de_jaccard": metrics.significant_jaccard(called.significant, guessed.significant),
         "de_fidelity": metrics.direction_fidelity(
@@ -63,13 +66,33 @@ def test_every_metric_is_that_of_the_public_function(prediction):
         assert found[name] == pytest.approx(value, rel=1e-5), name
 
 
+def test_the_weight_is_on_what_is_special_about_a_perturbation():
+    """Gene 0 rises under all perturbations: it has most weight against the reference, and none against the others."""
+    spread = np.array([[-1.0], [1.0]])
+    shared = {
+        "real": [4.0, 3.0, 2.0] + spread,
+        "predicted": [5.0, 3.0, 1.5] + spread,
+        "reference": [1.0, 1.0, 1.0] + spread,
+        "start": [1.0, 1.0, 1.0] + spread,
+        "perturbed_mean": np.array([4.0, 1.0, 1.0]),
+    }
+    others = [4.0, 1.0, 1.0] + spread
+    made = [Prediction(**shared, others=lambda: others), Prediction(**shared)]
+    found = [row["r2_weighted_perturbed"] for row in score(made, ["r2_weighted_perturbed"])]
+    # Deviations are (0, 2, 1) and (1, 2, 0.5). Against the others, t is as (0, 2, 1) and the weights are (0, 0.8, 0.2):
+    # the error is 0.2 x 0.25 of a variance of 0.8 x 0.04 + 0.2 x 0.64. Against the reference t is as (3, 2, 1), and the
+    # weights are (0.8, 0.2, 0): the error is 0.8 of a variance of 0.8 x 0.16 + 0.2 x 2.56.
+    assert found == pytest.approx([1 - 0.05 / 0.16, 1 - 0.8 / 0.64])
+
+
 def test_better_is_what_the_table_says(prediction):
     """The right prediction beats none in every metric that has a value for both."""
     right, none = (
         score(
             [
                 Prediction(
-                    **{name: getattr(prediction, name) for name in ("real", "reference", "perturbed_mean")} | made
+                    **{name: getattr(prediction, name) for name in ("real", "reference", "perturbed_mean", "others")}
+                    | made
                 )
             ],
             list(METRICS),

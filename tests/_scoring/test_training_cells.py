@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from scpi._scoring import _training_cells
-from scpi._scoring._training_cells import components_of, perturbed_mean_of
+from scpi._scoring._training_cells import components_of, others_of, perturbed_mean_of
 
 X = np.random.default_rng(0).normal(size=(50, 12)) @ np.diag(np.linspace(3, 0.1, 12))
 CELLS = np.arange(10, 50)
@@ -45,3 +45,12 @@ def test_conditions_weigh_the_same(x):
     np.testing.assert_allclose(found, (X[10:40].mean(0) + X[40:].mean(0)) / 2, atol=1e-12)
     assert perturbed_mean_of(x.__getitem__, CELLS, strata, ["pearson"]) is None
     assert perturbed_mean_of(x.__getitem__, CELLS[:0], strata[:0], ["pearson_perturbed"]) is None
+
+
+def test_others_are_cells_with_another_label():
+    labels = np.repeat(np.array(["P", "Q", "P+Q"], dtype=object), [10, 29, 1])
+    every = others_of(X.__getitem__, CELLS, labels, "P", n_cells=100, seed=0)
+    np.testing.assert_array_equal(every(), X[20:])
+    some = [others_of(X.__getitem__, CELLS, labels, "P", n_cells=7, seed=0)() for _ in range(2)]
+    assert some[0].shape == (7, 12) and (some[0] == some[1]).all()
+    assert others_of(X.__getitem__, CELLS[:11], labels[:11], "P", n_cells=7, seed=0) is None

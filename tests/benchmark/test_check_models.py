@@ -18,7 +18,8 @@ def task():
     setup = {"perturbation_key": "perturbation", "control": "control", "delimiter": "+"}
     setup |= {"context_key": None, "dose_key": None}
     split = splits.random_cells(adata, n_splits=1)
-    (made,) = make_tasks(adata, split, setup=setup, layer=None, metrics=["rmse"], n_cells=100, n_components=5)
+    numbers = {"n_cells": 100, "n_components": 5, "exclude_targets": True}
+    (made,) = make_tasks(adata, split, setup=setup, layer=None, metrics=["rmse"], **numbers)
     return made
 
 
@@ -33,6 +34,10 @@ def task():
         ),
         (ModelSpec(model=scpi.model.NoChange, init={"n_latent": 3}), "TypeError: .*unexpected keyword argument"),
         (ModelSpec(model=scpi.model.NoChange, train={"max_epochs": 1, 3: 4}), "TypeError: keywords must be strings"),
+        (
+            ModelSpec(model=scpi.model.SCGEN, train={"max_epoch": 3, "lr": 0.1, "train_sizes": 0.1}),
+            "`train` and the trainer take no argument 'max_epoch', 'train_sizes'",
+        ),
         (ModelSpec(model=scpi.model.NoChange, validation_size=1.5), "`validation_size` must be from 0 to below 1"),
     ],
 )
@@ -44,3 +49,9 @@ def test_a_mistake_is_named_with_its_model(task, spec, message):
 def test_right_models_pass(task):
     check_models(task, {"good": ModelSpec(model=scpi.model.MeanDelta, train={"max_epochs": 3})}, seed=0)
     check_models(task, {}, seed=0)
+
+
+def test_what_the_trainer_takes_passes(task):
+    of_each = {"max_epochs": 3, "callbacks": [], "precision": "32-true", "logger": False, "early_stopping_mode": "min"}
+    for model in (scpi.model.SCGEN, scpi.model.MultiTaskAE, scpi.model.MeanDelta):
+        check_models(task, {"good": ModelSpec(model=model, train=of_each)}, seed=0)

@@ -15,10 +15,11 @@ from scipy import sparse
 
 import scpi
 from scpi import metrics
-from scpi._scoring._metrics import LOWER_IS_BETTER, NAMES
+from scpi._scoring._metrics import LOWER_IS_BETTER, METRICS, NAMES
 from scpi.benchmark import ModelSpec, evaluate, noise_ceiling, splits, summarise
 
 N_GENES = 30
+NOTHING_MORE = {"context_key": "cell_type", "metrics": ["rmse"], "seeds": 0, "ceiling": False, "progress": False}
 
 
 def make(*, shift: float = 1.0, n_cells: int = 40, rng: int = 0) -> ad.AnnData:
@@ -102,13 +103,36 @@ def test_scores_are_those_of_the_means_of_the_cells(table, adata, divided):
     assert row["pearson_perturbed"] == pytest.approx(
         np.corrcoef(cells.mean(0) - perturbed, moved.mean(0) - perturbed)[0, 1], rel=1e-4
     )
+    # The weights say what tells these cells from training cells under Q
+    weights = metrics.change_weights(cells, x[split.train[labels[split.train] == "Q"]])
+    assert row["r2_weighted_perturbed"] == pytest.approx(
+        metrics.weighted_r2(cells.mean(0) - perturbed, moved.mean(0) - perturbed, weights), rel=1e-4
+    )
+
+
+def test_genes_that_are_perturbed_are_left_out(adata, divided):
+    """P raises genes 0 to 9 and Q 10 to 19: with the names of two of them, each condition is scored without its own."""
+    named = adata.copy()
+    named.var_names = [{4: "P", 15: "Q"}.get(place, name) for place, name in enumerate(adata.var_names)]
+    options = NOTHING_MORE | {"metrics": None, "ceiling": True}
+
+    def run(data, **more):
+        return evaluate(data, {"m": scpi.model.MeanDelta}, divided[0], **options, **more).drop(columns="seconds")
+
+    kept, out, all_genes = run(adata), run(named), run(named, exclude_targets=False)
+    pd.testing.assert_frame_equal(all_genes, kept, check_exact=True)
+    for label, place in {"P": 4, "Q": 15}.items():
+        rest = np.delete(np.arange(N_GENES), place)
+        alone = evaluate(adata[:, rest].copy(), {"m": scpi.model.MeanDelta}, divided[0], **options)
+        names = [name for name in NAMES if name not in ("discrimination", "centroid_accuracy", "sliced_wasserstein")]
+        names = [name for name in names if METRICS[name].space != "components"]
+        rows = [table[table["perturbation"] == label][names].to_numpy(float) for table in (out, alone, kept)]
+        np.testing.assert_allclose(rows[0], rows[1], rtol=1e-6)
+        assert not np.allclose(rows[0], rows[2], rtol=1e-3, equal_nan=True)
 
 
 def test_the_data_is_left_alone(adata, table):
     assert list(adata.obs) == ["perturbation", "cell_type"] and not adata.uns
-
-
-NOTHING_MORE = {"context_key": "cell_type", "metrics": ["rmse"], "seeds": 0, "ceiling": False, "progress": False}
 
 
 def test_what_is_kept_is_not_computed_again(adata, divided, tmp_path, monkeypatch):
@@ -247,6 +271,34 @@ def test_predictions_can_be_kept(adata, divided, tmp_path):
         assert np.sqrt(np.mean((made - change) ** 2)) == pytest.approx(rmse, rel=1e-5)
 
 
+def test_predictions_that_are_kept_are_not_written_again(adata, divided, tmp_path, monkeypatch):
+    """A run that goes on reads the scores; cells that are gone are made anew. Names are no paths."""
+    models = {"../../up": scpi.model.MeanDelta, "a/b": scpi.model.NoChange}
+    out, folder = tmp_path / "in" / "out", tmp_path / "in" / "cells"
+
+    def run():
+        return evaluate(adata, models, divided[0], out=out, keep_predictions=folder, **NOTHING_MORE)
+
+    first = run()
+    found = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    assert {path.parent for path in found} == {out, folder}
+    assert [path.name.rpartition("_")[0] for path in found if path.parent == folder] == ["..-..-up_B_0", "a-b_B_0"]
+    written = {path: path.stat().st_mtime_ns for path in found}
+    pd.testing.assert_frame_equal(run(), first)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == written
+    gone = next(folder.glob("a-b*"))
+    gone.unlink()
+    run()
+    again = {path for path in written if path.stat().st_mtime_ns != written[path]}
+    assert again == {gone, out / f"{gone.stem}.json"}
+    # A run that ends early leaves no part of a file
+    gone.unlink()
+    monkeypatch.setattr(ad.AnnData, "write_h5ad", lambda self, path, **_: path.write_text("half") and 1 / 0)
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        run()
+    assert not gone.exists() and len([path for path in tmp_path.rglob("*") if path.is_file()]) == len(found) - 1
+
+
 def test_every_wrong_model_is_named_before_anything_is_trained(adata, divided, monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError
@@ -264,7 +316,7 @@ def test_every_wrong_model_is_named_before_anything_is_trained(adata, divided, m
         evaluate(adata, models, divided[0], **NOTHING_MORE)
     message = str(error.value)
     assert "'class': dict has no `setup_anndata`, `train`, `predict`" in message
-    assert all(f"'{name}': " in message for name in ("init", "setup", "size"))
+    assert all(f"'{name}': " in message for name in ("init", "setup", "train", "size"))
     assert "'right'" not in message
 
 
@@ -278,6 +330,19 @@ def test_a_model_that_fails_does_not_end_the_others(adata, divided, tmp_path):
     with pytest.raises(RuntimeError, match="1 of 2 runs failed.*bad, B, seed 0: FloatingPointError: it diverged"):
         evaluate(adata, models, divided[0], out=tmp_path, **NOTHING_MORE)
     assert [path.name.partition("_")[0] for path in tmp_path.iterdir()] == ["good"]
+
+
+def test_baselines_that_coincide_are_named_in_one_line(adata):
+    """With one training context its change is all there is to predict with."""
+    two = adata[adata.obs["cell_type"] != "T"].copy()
+    models = {name: getattr(scpi.model, name) for name in ("NoChange", "MeanDelta", "NearestDelta", "RidgeDelta")}
+    with pytest.warns(UserWarning, match="count as one: MeanDelta = NearestDelta = RidgeDelta[.]") as found:
+        table = evaluate(two, models, splits.leave_context_out(two, context_key="cell_type"), **NOTHING_MORE)
+    assert len(found) == 1 and set(table["model"]) == set(models)
+    assert list(summarise(table, pair_by=["split", "perturbation"])["model"]) == [
+        "NoChange",
+        "MeanDelta = NearestDelta = RidgeDelta",
+    ]
 
 
 def test_lightning_is_quiet_and_filters_are_as_they_were(adata, divided, capsys):
@@ -360,7 +425,8 @@ def test_the_seed_is_that_of_the_first_weights_too(adata, divided):
             seen.append(seed)
 
     models = {"own": Watched, "fixed": ModelSpec(model=Watched, init={"seed": 9})}
-    evaluate(adata, models, divided[:1], context_key="cell_type", metrics=["rmse"], seeds=[5, 6], ceiling=False)
+    with pytest.warns(UserWarning, match="own = fixed"):
+        evaluate(adata, models, divided[:1], **(NOTHING_MORE | {"seeds": [5, 6]}))
     assert seen == [5, 9, 5, 9, 6, 9]  # built once to be checked
 
 

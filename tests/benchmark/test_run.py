@@ -23,7 +23,8 @@ def run(tmp_path_factory):
     setup = {"perturbation_key": "perturbation", "control": "control", "delimiter": "+"}
     setup |= {"context_key": None, "dose_key": None}
     split = splits.random_cells(adata, n_splits=1)
-    (task,) = make_tasks(adata, split, setup=setup, layer=None, metrics=["rmse"], n_cells=100, n_components=5)
+    numbers = {"n_cells": 100, "n_components": 5, "exclude_targets": True}
+    (task,) = make_tasks(adata, split, setup=setup, layer=None, metrics=["rmse"], **numbers)
     out = tmp_path_factory.mktemp("out")
     return Run(name="m", spec=ModelSpec(model=scpi.model.MeanDelta), task=task, seed=0, out=out)
 
@@ -34,6 +35,7 @@ CHANGES = {
     "metrics": {"task": {"metrics": ["mae"]}},
     "n_cells": {"task": {"n_cells": 10}},
     "n_components": {"task": {"n_components": None}},
+    "exclude_targets": {"task": {"exclude_targets": False}},
     "control": {"task": {"setup": {"control": ["control", "NT"]}}},
     "test": {"split": "test"},
     "train": {"split": "train"},

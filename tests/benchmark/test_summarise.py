@@ -100,3 +100,10 @@ def test_scaled_between_baseline_and_ceiling():
     assert result.to_dict() == pytest.approx({"b": 0.0, "a": 0.5, "top": 1.0})
     with pytest.raises(ValueError, match="`ceiling` must be one of the models"):
         summarise(values, baseline="b", ceiling="sky")
+
+
+def test_models_with_the_same_scores_are_one():
+    values = table({"b": [1.0, 2.0], "a": [0.5, 3.0], "c": [1.0, 2.0]})
+    result = summarise(values, baseline="c", metrics="rmse")
+    assert result["model"].tolist() == ["b = c", "a"]
+    assert np.isnan(result.loc[0, "difference"]) and result.loc[1, "difference"] == pytest.approx(0.25)

@@ -33,7 +33,8 @@ def adata():
 @pytest.fixture(scope="module")
 def task(adata):
     split = splits.leave_context_out(adata, context_key="context", contexts="a")
-    return make_tasks(adata, split, setup=SETUP, layer=None, metrics=["rmse"], n_cells=3, n_components=2)[0]
+    numbers = {"n_cells": 3, "n_components": 2, "exclude_targets": True}
+    return make_tasks(adata, split, setup=SETUP, layer=None, metrics=["rmse"], **numbers)[0]
 
 
 def test_conditions_are_asked_for_with_their_doses(task, adata):

@@ -9,6 +9,9 @@ N_COMPONENTS = 30
 N_SPLITS = 5
 """Number of random halves that the noise ceiling is averaged over."""
 
+EXCLUDE_TARGETS = True
+"""Whether genes that are named as members of a condition are left out of its score."""
+
 
 def check_conventions(n_cells: int, n_components: int | None) -> None:
     """Refuse fewer than two cells of a kind and less than one component, with which no score can be computed."""

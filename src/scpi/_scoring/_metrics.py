@@ -68,6 +68,12 @@ def _weighted(prediction: Prediction) -> float:
     return float(metrics.weighted_r2(*prediction.change, metrics.change_weights(real, reference)))
 
 
+def _weighted_perturbed(prediction: Prediction) -> float:
+    real, _, reference = prediction.cells
+    others = reference if prediction.others is None else prediction.others()
+    return float(metrics.weighted_r2(*prediction.deviation, metrics.change_weights(real, others)))
+
+
 def _variance_error(prediction: Prediction) -> float:
     """Doublings by which the variance of a typical gene is wrong, up or down."""
     ratio = metrics.variance_ratio(*prediction.cells[:2])
@@ -112,6 +118,7 @@ METRICS: Mapping[str, Metric] = {
     "mse_normalised": Metric(_normalised, False, "cells"),
     "r2": Metric(lambda p: float(metrics.r2(*p.change)), True, "means"),
     "r2_weighted": Metric(_weighted, True, "cells"),
+    "r2_weighted_perturbed": Metric(_weighted_perturbed, True, "cells", needs_perturbed_mean=True),
     "sign_accuracy": Metric(lambda p: float(metrics.sign_accuracy(*p.change)), True, "means"),
     "de_jaccard": Metric(
         lambda p: float(metrics.significant_jaccard(*(c.significant for c in p.calls))), True, "tests"

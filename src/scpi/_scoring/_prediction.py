@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +14,8 @@ from scpi._scoring._conventions import N_CELLS
 from scpi._screen._matrix import as_dense, dense_rows, means
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 _LEVEL = 0.05
@@ -49,6 +51,11 @@ class Prediction:
     perturbed_mean
         Mean over the perturbed conditions of the training cells, against which changes are free of what all of them
         share.
+    others
+        Reads training cells with other perturbations, which tell what is special about this one, at most ``n_cells``;
+        ``None`` where there are fewer than two.
+    targets
+        Places of the genes that the perturbation itself sets, on which it is not scored.
     components
         Directions, genes x components, in which distances are taken; genes if ``None``.
     n_cells
@@ -63,9 +70,26 @@ class Prediction:
     reference: Any
     context: str = ""
     perturbed_mean: NDArray[np.float64] | None = None
+    others: Callable[[], Any] | None = None
+    targets: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     components: NDArray[np.float64] | None = None
     n_cells: int = N_CELLS
     seed: int = 0
+
+    def without_targets(self) -> Prediction:
+        """The same cells in all other genes; itself where there is no target."""
+        if not len(self.targets):
+            return self
+        kept = np.setdiff1d(np.arange(self.real.shape[1]), self.targets)
+        read = self.others
+        return replace(
+            self,
+            **{name: getattr(self, name)[:, kept] for name in ("real", "predicted", "start", "reference")},
+            perturbed_mean=None if self.perturbed_mean is None else self.perturbed_mean[kept],
+            others=None if read is None else lambda: read()[:, kept],
+            targets=self.targets[:0],
+            components=None if self.components is None else self.components[kept],
+        )
 
     @property
     def n_least(self) -> int:

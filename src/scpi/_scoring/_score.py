@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 def score(predictions: Iterable[Prediction], metrics: Sequence[str]) -> list[dict[str, float]]:
     """The value of each metric by name, in the order of ``metrics``, for the prediction of each condition.
 
-    It is NaN where there are too few cells, or the prediction lacks what a metric needs. Each prediction is dropped
-    before the next is asked for.
+    Genes that a perturbation itself sets are left out of the metrics of its condition, and those of all conditions of a
+    context where these are compared with each other. A value is NaN where there are too few cells, no gene is left, or the
+    prediction lacks what a metric needs. Each prediction is dropped before the next is asked for.
     """
     scores = Scores(metrics)
     for prediction in predictions:
@@ -35,12 +36,19 @@ class Scores:
         self._metrics = metrics
         self._rows: list[dict[str, float]] = []
         self._changes: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+        self._targets: list[NDArray[np.intp]] = []
         self._contexts: list[str] = []
 
     def add(self, prediction: Prediction) -> None:
         """Score a condition."""
-        self._rows.append({name: _value(prediction, name) for name in self._metrics if name in METRICS})
+        scored = prediction.without_targets()
+        # Of data that have no genes to begin with, metrics raise an error
+        is_empty = scored is not prediction and not scored.real.shape[1]
+        self._rows.append(
+            {name: float("nan") if is_empty else _value(scored, name) for name in self._metrics if name in METRICS}
+        )
         self._changes.append(prediction.change)
+        self._targets.append(prediction.targets)
         self._contexts.append(prediction.context)
 
     def rows(self) -> list[dict[str, float]]:
@@ -57,8 +65,11 @@ class Scores:
         contexts = np.array(self._contexts, dtype=object)
         for context in set(self._contexts):
             own = np.flatnonzero(contexts == context)
-            if len(own) > 1:
-                real, predicted = (np.stack([self._changes[place][side] for place in own]) for side in (0, 1))
+            # What one condition leaves out alone would tell it from all others
+            targets = np.unique(np.concatenate([self._targets[place] for place in own]))
+            changes = (np.stack([self._changes[place][side] for place in own]) for side in (0, 1))
+            real, predicted = (np.delete(change, targets, axis=1) for change in changes)
+            if len(own) > 1 and (real.shape[1] or not len(targets)):
                 values[own] = CONTRASTS[name].of(real, predicted)
         return values
 

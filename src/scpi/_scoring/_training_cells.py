@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,3 +49,22 @@ def perturbed_mean_of(
     if not len(cells) or not any(name in METRICS and METRICS[name].needs_perturbed_mean for name in metrics):
         return None
     return np.mean([means(read(cells[strata == code])) for code in np.unique(strata)], axis=0)
+
+
+def others_of(
+    read: Read,
+    cells: NDArray[np.int64],
+    labels: NDArray[np.object_],
+    label: str,
+    *,
+    n_cells: int,
+    seed: int,
+) -> Callable[[], Any] | None:
+    """Reads perturbed cells with another label, at most ``n_cells`` of them; ``None`` where there are fewer than two.
+
+    ``labels`` are those of each of the perturbed cells.
+    """
+    others = cells[labels != label]
+    if len(others) < 2:
+        return None
+    return partial(read, others[draw_places(len(others), n_cells, np.random.default_rng(seed))])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from scpi._slots import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from scpi.benchmark._model_spec import ModelSpec
     from scpi.benchmark._task import Task
+    from scpi.model.base import ScreenModel
 
 _HOOKS = ("setup_anndata", "train", "predict")
 
@@ -38,7 +41,22 @@ def _problem(task: Task, spec: ModelSpec, seed: int) -> str:
     try:
         model = task.build(spec, seed)
         inspect.signature(model.train).bind(**dict(spec.train))
+        if unknown := _not_taken(model, spec.train):
+            return f"`train` and the trainer take no argument {listed(unknown)}"
     except Exception as error:  # noqa: BLE001 - whatever a class raises is what is wrong with it
         words = error.args[0] if isinstance(error, KeyError) and error.args else error
         return f"{type(error).__name__}: {' '.join(str(words).split())}"
     return ""
+
+
+def _not_taken(model: ScreenModel, given: Mapping[str, Any]) -> list[str]:
+    """Arguments that ``train`` would pass on to a trainer that does not take them."""
+    if "trainer_kwargs" not in inspect.signature(model.train).parameters:
+        return []
+    from lightning.pytorch import Trainer
+    from scvi import train
+
+    takers: list[Callable[..., Any]] = [model.train, train.TrainRunner, train.Trainer, Trainer]
+    takers += [model._fit] if hasattr(model, "_fit") else []
+    known = {name for taker in takers for name in inspect.signature(taker).parameters}
+    return [name for name in given if name not in known]

@@ -11,7 +11,7 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._scoring._controls import divide_controls
-from scpi._scoring._conventions import N_CELLS, N_COMPONENTS, N_SPLITS, check_conventions
+from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS, N_SPLITS, check_conventions
 from scpi._scoring._metrics import check_metrics
 from scpi._scoring._noise_ceiling import CEILING, PERFECT, noise_ceiling
 from scpi._screen._matrix import means
@@ -35,6 +35,7 @@ def compare_predictions(
     reference_cells: ReferenceCells | ArrayLike = "apart",
     n_cells: int = N_CELLS,
     n_components: int | None = N_COMPONENTS,
+    exclude_targets: bool = EXCLUDE_TARGETS,
     n_splits_ceiling: int = N_SPLITS,
     rng: int | np.random.Generator | None = 0,
 ) -> pd.DataFrame:
@@ -54,6 +55,7 @@ def compare_predictions(
     %(reference_cells)s
     %(n_cells)s
     %(n_components)s
+    %(exclude_targets)s
     n_splits_ceiling
         Random halves of the cells that the ceiling is averaged over.
     rng
@@ -88,6 +90,7 @@ def compare_predictions(
     # The half that `evaluate` of the models draws with the same seed
     _, reference = divide_controls(controls, reference_cells, np.random.default_rng(seed))
     options: dict[str, Any] = {"metrics": chosen, "n_cells": n_cells, "n_components": n_components}
+    options["exclude_targets"] = exclude_targets
     tables = [
         model.evaluate(perturbation=wanted, indices=cells, reference_cells=reference_cells, rng=seed, **options)
         .reset_index()

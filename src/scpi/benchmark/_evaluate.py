@@ -11,12 +11,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._model_names import joined
 from scpi._quiet import quiet_lightning
-from scpi._scoring._conventions import N_CELLS, N_COMPONENTS
+from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS
 from scpi._scoring._metrics import check_metrics
 from scpi._scoring._noise_ceiling import CEILING, PERFECT
+from scpi._scoring._same_models import same_models
 from scpi._sequence import as_list
 from scpi._slots import listed
+from scpi._warn import warn_user
 from scpi.benchmark._check_models import check_models
 from scpi.benchmark._model_spec import ModelSpec
 from scpi.benchmark._run import Run
@@ -48,6 +51,7 @@ def evaluate(
     seeds: Sequence[int] | int = (0, 1, 2),
     n_cells: int = N_CELLS,
     n_components: int | None = N_COMPONENTS,
+    exclude_targets: bool = EXCLUDE_TARGETS,
     ceiling: bool = True,
     out: str | Path | None = None,
     keep_predictions: bool | str | Path = False,
@@ -60,7 +64,8 @@ def evaluate(
     Beside the models stand two rows of :func:`scpi.benchmark.noise_ceiling`: one half of the measured cells as a
     prediction of the other, and what a perfect prediction would score.
 
-    All models are set up and built once before the first one is trained, so that mistakes are found at the start. A model
+    All models are set up and built once before the first one is trained, and the names of the arguments of their training
+    are looked up, so that mistakes are found at the start. A model
     that fails in training or prediction does not stop the others: the error is raised at the end.
 
     Parameters
@@ -80,6 +85,7 @@ def evaluate(
         Seeds, or one; each model is trained once per seed.
     %(n_cells)s
     %(n_components)s
+    %(exclude_targets)s
     ceiling
         Whether to add the rows of the noise ceiling.
     out
@@ -87,7 +93,9 @@ def evaluate(
         on: the model and its settings, the data that it reads, the cells of the split, labels, metrics, seed and the
         version of scpi. Each file names what made it.
     keep_predictions
-        Folder for the predicted cells, a ``.h5ad`` file per model, split and seed; with ``True`` the folder ``out``.
+        Folder for the predicted cells, a ``.h5ad`` file per model, split and seed, with the name of the file of its scores; with
+        ``True`` the folder ``out``. ``obs`` says which condition each cell was predicted for. With ``out`` as well, files that are there
+        are not written again.
     progress
         Whether to show a progress bar.
 
@@ -113,7 +121,8 @@ def evaluate(
     Warns
     -----
     UserWarning
-        If a file of ``out`` is damaged. Its result is computed again.
+        If a file of ``out`` is damaged, whose result is computed again, or if models made the same predictions everywhere, as
+        many baselines do where there is a single training context.
     """
     seeds = as_list(seeds)
     if not models or not seeds:
@@ -140,6 +149,7 @@ def evaluate(
         metrics=check_metrics(metrics),
         n_cells=n_cells,
         n_components=n_components,
+        exclude_targets=exclude_targets,
     )
     folder = None if out is None else Path(out)
     cells = folder if keep_predictions is True else Path(keep_predictions) if keep_predictions else None
@@ -169,7 +179,11 @@ def evaluate(
         rest = "Name a folder (`out=`) to keep the others." if folder is None else f"The others are in {str(folder)!r}."
         msg = f"{len(failures)} of {len(runs)} runs failed. {rest} {problems}"
         raise RuntimeError(msg) from failures[0][1]
-    return pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True)
+    if same := same_models(table):
+        groups = "; ".join(map(joined, same))
+        warn_user(f"Models made the same predictions in every split with every seed, and count as one: {groups}.")
+    return table
 
 
 def _progress(*, shown: bool) -> Progress:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._scoring._conventions import N_CELLS, N_COMPONENTS, N_SPLITS
+from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS, N_SPLITS
 from scpi._scoring._metrics import check_metrics
 from scpi._scoring._noise_ceiling import CEILING
 from scpi._sequence import as_list
@@ -40,6 +40,7 @@ def noise_ceiling(
     n_splits: int = N_SPLITS,
     n_cells: int = N_CELLS,
     n_components: int | None = N_COMPONENTS,
+    exclude_targets: bool = EXCLUDE_TARGETS,
 ) -> pd.DataFrame:
     r"""Score one half of the measured cells as a prediction of the other, and say what a perfect prediction would score.
 
@@ -67,6 +68,7 @@ def noise_ceiling(
         Random halves to average over, per seed.
     %(n_cells)s
     %(n_components)s
+    %(exclude_targets)s
 
     Returns
     -------
@@ -94,6 +96,7 @@ def noise_ceiling(
         metrics=check_metrics(metrics),
         n_cells=n_cells,
         n_components=n_components,
+        exclude_targets=exclude_targets,
     )
     runs = [Run(name=CEILING, spec=None, task=task, seed=seed) for task in tasks for seed in as_list(seeds)]
     return pd.concat([run.ceiling(n_splits) for run in runs], ignore_index=True)

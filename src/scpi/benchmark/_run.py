@@ -151,6 +151,7 @@ class Run:
             "metrics": list(task.metrics),
             "n_cells": task.n_cells,
             "n_components": task.n_components,
+            "exclude_targets": task.exclude_targets,
             "seed": self.seed,
         }
 

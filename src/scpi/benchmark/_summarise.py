@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from scpi._keys import Key
+from scpi._model_names import find_model
 from scpi._rng import as_generator
 from scpi._scoring._metrics import LOWER_IS_BETTER, NAMES
+from scpi._scoring._same_models import name_once
 from scpi._sequence import as_list
 from scpi.metrics import scaled
 
@@ -31,6 +33,9 @@ def summarise(
     rng: int | np.random.Generator | None = 0,
 ) -> pd.DataFrame:
     """Average the scores of each model, and compare each with a baseline on the same perturbations.
+
+    Models whose scores are the same in every row, to 1e-9, made the same predictions and are one model, with a name such
+    as ``"MeanDelta = NearestDelta"``. Every argument takes the name of any of them.
 
     Parameters
     ----------
@@ -76,7 +81,9 @@ def summarise(
     if missing:
         msg = f"The table has no column {missing}, only {list(table.columns)}."
         raise KeyError(msg)
+    table = name_once(table)
     names = list(dict.fromkeys(table["model"]))
+    baseline, ceiling = (None if name is None else find_model(names, name) for name in (baseline, ceiling))
     for what, name in {"baseline": baseline, "ceiling": ceiling}.items():
         if name is not None and name not in names:
             msg = f"`{what}` must be one of the models {names}, got {name!r}."

@@ -13,7 +13,8 @@ import numpy as np
 from scpi._keys import Key
 from scpi._scoring._conventions import check_conventions
 from scpi._scoring._prediction import Prediction, draw_places
-from scpi._scoring._training_cells import components_of, perturbed_mean_of
+from scpi._scoring._targets import find_targets
+from scpi._scoring._training_cells import components_of, others_of, perturbed_mean_of
 from scpi._screen._checks import check_expression
 from scpi._screen._conditions import read_screen
 from scpi._screen._split import split_cells
@@ -23,7 +24,7 @@ from scpi.benchmark._data_words import DataWords
 from scpi.model.base.counts._cells import Cells
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -60,6 +61,7 @@ class Task:
     metrics: Sequence[str]
     n_cells: int
     n_components: int | None
+    exclude_targets: bool
     split: Split
 
     def asked(self) -> list[Asked]:
@@ -88,6 +90,7 @@ class Task:
     def measured(self, one: Asked, *, seed: int) -> Prediction:
         """Measured cells of a condition without a prediction."""
         reference = self.x[self._of_context(self.split.reference, one.context)]
+        members = self.labels.labelling.members(one.condition.label)
         return Prediction(
             real=self.x[one.cells],
             predicted=reference[:0],
@@ -95,6 +98,8 @@ class Task:
             reference=reference,
             context=one.context,
             perturbed_mean=self._perturbed_mean,
+            others=self._others(one.condition.label, seed),
+            targets=find_targets(self.data.var_names, members, exclude_targets=self.exclude_targets),
             components=self._components,
             n_cells=self.n_cells,
             seed=seed,
@@ -150,10 +155,20 @@ class Task:
     @cached_property
     def _perturbed_mean(self) -> NDArray[np.float64] | None:
         """Mean over the perturbed training conditions."""
-        at = self.labels.where(self.split.train)
-        perturbed = ~self.labels.is_control[at]
-        strata = self.labels.stratum[at][perturbed]
-        return perturbed_mean_of(self._read, self.split.train[perturbed], strata, self.metrics)
+        cells = self._perturbed
+        return perturbed_mean_of(self._read, cells, self.labels.stratum[self.labels.where(cells)], self.metrics)
+
+    def _others(self, label: str, seed: int) -> Callable[[], Any] | None:
+        """Reads perturbed training cells with another label."""
+        cells = self._perturbed
+        labels = self.labels.perturbation[self.labels.where(cells)]
+        return others_of(self._read, cells, labels, label, n_cells=self.n_cells, seed=seed)
+
+    @cached_property
+    def _perturbed(self) -> NDArray[np.int64]:
+        """Perturbed training cells."""
+        train = self.split.train
+        return train[~self.labels.is_control[self.labels.where(train)]]
 
     @cached_property
     def _components(self) -> NDArray[np.float64] | None:
@@ -185,6 +200,7 @@ def make_tasks(
     metrics: Sequence[str],
     n_cells: int,
     n_components: int | None,
+    exclude_targets: bool,
 ) -> list[Task]:
     """Read and check a screen, which is not written to, and say what is asked of its splits.
 
@@ -216,5 +232,6 @@ def make_tasks(
         "metrics": metrics,
         "n_cells": n_cells,
         "n_components": n_components,
+        "exclude_targets": exclude_targets,
     }
     return [Task(split=split, **shared) for split in given]

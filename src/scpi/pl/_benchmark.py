@@ -4,14 +4,14 @@ import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import pyplot as plt
 
 from scpi._changes import among
 from scpi._docs import fill
+from scpi._model_names import brief_name, find_model
 from scpi._sequence import as_list
 from scpi._slots import listed
 from scpi.pl._boxes import format_rows
-from scpi.pl._figure import BLUE, GREY, PAGE_WIDTH, VERMILLION, finish, style
+from scpi.pl._figure import BLUE, GREY, PAGE_WIDTH, VERMILLION, finish, panel_grid, style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLUMNS = ("model", "metric", "higher_is_better", "mean", "mean_low", "mean_high")
+# One of each kind: direction, size, the genes that change, tests of them twice, and the cells
+_FIRST = {
+    "pearson": "correlation of the change",
+    "error_ratio": "error / size of the change",
+    "r2_weighted": "R² of the change, weighted",
+    "de_jaccard": "DE genes in common",
+    "de_pr_auc": "ranking of DE genes",
+    "energy_distance": "energy distance of the cells",
+}
+_N_COLUMNS = 3
 
 
 @fill
@@ -38,14 +48,17 @@ def benchmark(
 ) -> list[Axes] | Figure | None:
     """Draw the scores of models with their confidence intervals, one panel per metric, with the best model on top.
 
-    An arrow in the label of a panel shows whether higher or lower is better.
+    The label of a panel says whether higher or lower is better. Of many models that made the same predictions, the first is
+    named: `"MeanDelta = 4 others"`.
 
     Parameters
     ----------
     summary
         Result of :func:`scpi.benchmark.summarise`.
     metrics
-        Metrics to draw, in this order; all if `None`.
+        Metrics to draw, in this order. If `None`, those of `pearson`, `error_ratio`, `r2_weighted`, `de_jaccard`, `de_pr_auc`
+        and `energy_distance` that the table has, or all if it has none of these: no metric alone says what a prediction is
+        good for.
     models
         Models from top to bottom; if `None`, ordered by their mean rank over the drawn metrics.
     baselines
@@ -83,25 +96,34 @@ def benchmark(
     if missing:
         msg = f"The table has no column {listed(missing)}: use the result of `scpi.benchmark.summarise`."
         raise KeyError(msg)
-    baselines, ceilings = as_list(baselines), [] if ceiling is None else as_list(ceiling)
-    drawn = among(list(dict.fromkeys(summary["metric"])), None if metrics is None else as_list(metrics), "metric")
     known = list(dict.fromkeys(summary["model"]))
+    baselines, ceilings, wanted = (
+        [find_model(known, name) for name in as_list(names)]
+        for names in (baselines, [] if ceiling is None else ceiling, [] if models is None else models)
+    )
+    there = list(dict.fromkeys(summary["metric"]))
+    first = [name for name in _FIRST if name in there]
+    drawn = among(there, (first or None) if metrics is None else as_list(metrics), "metric")
     among(known, [*baselines, *ceilings] or None, "model")
     others = [name for name in known if name not in ceilings]
     cells = summary.set_index(["model", "metric"])
     is_score = {metric: bool(cells.xs(metric, level="metric")["higher_is_better"].iloc[0]) for metric in drawn}
     means = summary.pivot(index="model", columns="metric", values="mean").loc[others]
-    order = _ranked(means, is_score) if models is None else among(others, as_list(models), "model")
-    if figsize is None:
-        figsize = min(PAGE_WIDTH, 1.6 + 1.6 * len(drawn)), 0.22 * len(order) + 0.7
+    order = _ranked(means, is_score) if models is None else among(others, wanted, "model")
+    titles = _FIRST | (labels or {})
     with style():
-        figure, grid = plt.subplots(1, len(drawn), figsize=figsize, squeeze=False, sharey=True, layout="constrained")
-        for axes, metric in zip(grid[0], drawn, strict=True):
-            format_rows(axes, order)
+        size = (PAGE_WIDTH / _N_COLUMNS, 0.19 * len(order) + 0.75)
+        figure, panels = panel_grid(len(drawn), None, figsize, size=size, n_columns=_N_COLUMNS)
+        for place, (axes, metric) in enumerate(zip(panels, drawn, strict=True)):
+            format_rows(axes, [brief_name(name) for name in order])
             _panel(axes, cells.xs(metric, level="metric"), order=order, baselines=baselines, ceilings=ceilings)
-            arrow = "\N{UPWARDS ARROW}" if is_score[metric] else "\N{DOWNWARDS ARROW}"
-            axes.set_xlabel(f"{(labels or {}).get(metric, metric.replace('_', ' '))} {arrow}")
-        return finish(figure, list(grid[0]), ax=None, show=show, return_fig=return_fig)
+            axes.tick_params(labelleft=place % _N_COLUMNS == 0)
+            better = "\N{UPWARDS ARROW} higher" if is_score[metric] else "\N{DOWNWARDS ARROW} lower"
+            axes.set_xlabel(f"{titles.get(metric, metric.replace('_', ' '))}\n{better} is better")
+        lines = {str(line.get_label()): line for axes in panels for line in axes.lines if line.get_label() in ceilings}
+        if lines:
+            figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=len(lines))
+        return finish(figure, panels, ax=None, show=show, return_fig=return_fig)
 
 
 def _ranked(means: pd.DataFrame, is_score: dict[str, bool]) -> list[str]:

@@ -10,12 +10,13 @@ from scipy import sparse
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
-from scpi._scoring._conventions import N_CELLS, N_COMPONENTS, check_conventions
+from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS, check_conventions
 from scpi._scoring._metrics import LOWER_IS_BETTER, METRICS, check_metrics
 from scpi._scoring._noise_ceiling import noise_ceiling
 from scpi._scoring._prediction import Prediction
 from scpi._scoring._score import score
-from scpi._scoring._training_cells import components_of, perturbed_mean_of
+from scpi._scoring._targets import find_targets
+from scpi._scoring._training_cells import components_of, others_of, perturbed_mean_of
 from scpi._screen._checks import as_indices
 from scpi._screen._labels import Labelling
 from scpi._slots import listed, result_params
@@ -45,6 +46,7 @@ def score_prediction(
     metrics: Sequence[str] | str | None = None,
     n_cells: int = N_CELLS,
     n_components: int | None = N_COMPONENTS,
+    exclude_targets: bool = EXCLUDE_TARGETS,
     delimiter: str | None = "+",
     rng: int | np.random.Generator | None = 0,
     mod: str | None = None,
@@ -85,6 +87,7 @@ def score_prediction(
     n_cells
         Maximum number of cells of a kind in metrics that compare cells, drawn at random.
     %(n_components)s
+    %(exclude_targets)s
     %(delimiter)s
     %(rng)s
     mod
@@ -96,7 +99,7 @@ def score_prediction(
     Returns `None` if `copy=False`, else the copy. Sets the following fields:
 
     `adata.varm['change_predicted']`, `adata.varm['change_real']` : :class:`numpy.ndarray` (dtype `float64`)
-        Changes, genes x perturbations; NaN where there are no real cells.
+        Changes, genes x perturbations, all genes included; NaN where there are no real cells.
     `adata.uns['prediction']['perturbations']` : :class:`numpy.ndarray`
         The perturbations, as the columns of the changes.
     `adata.uns['prediction']['scores']` : :class:`pandas.DataFrame`
@@ -154,7 +157,16 @@ def score_prediction(
         start = values[controls.start[cells] if controls.start is not None else controls.others]
         if controls.start is None and start_mean is not None:
             start = start_mean[None]
-        predictions[label] = Prediction(real=values[rows[label]], predicted=made[cells], start=start, **shared)
+        predictions[label] = Prediction(
+            real=values[rows[label]],
+            predicted=made[cells],
+            start=start,
+            others=others_of(
+                values.__getitem__, perturbed, real_labels[perturbed], label, n_cells=n_cells, seed=shared["seed"]
+            ),
+            targets=find_targets(adata.var_names, labelling.members(label), exclude_targets=exclude_targets),
+            **shared,
+        )
     scores, changes = _table(adata, predictions, chosen, generator)
     if Key.obs.STATUS in adata.obs:
         first = {label: np.flatnonzero(predicted_labels == label)[0] for label in perturbations}
@@ -171,6 +183,7 @@ def score_prediction(
         layer=layer,
         n_cells=n_cells,
         n_components=n_components,
+        exclude_targets=exclude_targets,
         n_reference=len(controls.reference),
     )
     target.varm[Key.varm.CHANGE_REAL], target.varm[Key.varm.CHANGE_PREDICTED] = changes

@@ -13,11 +13,12 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._scoring._controls import divide_controls
-from scpi._scoring._conventions import N_CELLS, N_COMPONENTS, check_conventions
+from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS, check_conventions
 from scpi._scoring._metrics import check_metrics
 from scpi._scoring._prediction import Prediction, draw_places
 from scpi._scoring._score import score
-from scpi._scoring._training_cells import components_of, perturbed_mean_of
+from scpi._scoring._targets import find_targets
+from scpi._scoring._training_cells import components_of, others_of, perturbed_mean_of
 from scpi._screen._checks import as_indices
 from scpi._screen._conditions import Condition
 from scpi._sequence import as_list
@@ -51,6 +52,7 @@ class EvaluationMixin(Host):
         reference_cells: ReferenceCells | ArrayLike = "apart",
         n_cells: int = N_CELLS,
         n_components: int | None = N_COMPONENTS,
+        exclude_targets: bool = EXCLUDE_TARGETS,
         rng: int | np.random.Generator | None = 0,
     ) -> pd.DataFrame:
         """Compare predicted with measured cells, perturbation by perturbation.
@@ -73,6 +75,7 @@ class EvaluationMixin(Host):
         n_components
             Number of principal components in which distances between cells are taken, those of the training cells, or of
             all cells of other data; distances are taken in genes if ``None``.
+        %(exclude_targets)s
         rng
             Seed or generator of the draws.
 
@@ -99,7 +102,15 @@ class EvaluationMixin(Host):
         start = start[draw_places(len(start), n_cells, generator)]
         seed = int(generator.integers(2**31))
         measured = self._measured_conditions(
-            cells, wanted, reference, adata=adata, metrics=chosen, n_cells=n_cells, n_components=n_components, seed=seed
+            cells,
+            wanted,
+            reference,
+            adata=adata,
+            metrics=chosen,
+            n_cells=n_cells,
+            n_components=n_components,
+            exclude_targets=exclude_targets,
+            seed=seed,
         )
         members = {label: cells[labels[cells] == label] for label in wanted}
         predictions = (
@@ -123,6 +134,7 @@ class EvaluationMixin(Host):
         metrics: Sequence[str],
         n_cells: int,
         n_components: int | None,
+        exclude_targets: bool,
         seed: int,
     ) -> Iterator[Prediction]:
         """Measured cells of labels, and the controls that their change is taken against, without a prediction."""
@@ -143,9 +155,13 @@ class EvaluationMixin(Host):
             "seed": seed,
         }
         nothing = shared["reference"][:0]
+        genes = self._modality(adata).var_names
         for label in wanted:
             real = read(cells[labels[cells] == label])
-            yield Prediction(real=real, predicted=nothing, start=nothing, **shared)
+            members = self.labelling.members(label)
+            shared["targets"] = find_targets(genes, members, exclude_targets=exclude_targets)
+            others = others_of(read, perturbed, labels[perturbed], label, n_cells=n_cells, seed=seed)
+            yield Prediction(real=real, predicted=nothing, start=nothing, others=others, **shared)
 
     def _training_cells(self, adata: AnnData | MuData) -> NDArray[np.int64]:
         """Cells that the model learned from, or all cells of other data."""
