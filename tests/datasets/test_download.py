@@ -3,7 +3,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
+import os
+import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -70,3 +74,42 @@ def test_a_folder_that_cannot_be_written_is_named(file, home, monkeypatch, error
         fetch(file)
     assert raised.value.errno == error.errno
     assert [*scpi.settings.datasetdir.iterdir()] == []
+
+
+def in_a_new_process(home, file, **environment):
+    """The error of a download in a process that has only these variables of its user."""
+    code = (
+        "from scpi.datasets._download import RemoteFile, fetch\n"
+        f"print(fetch(RemoteFile({file.name!r}, {home.url + '/'!r}, {file.known_hash!r})))"
+    )
+    users = ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA", "SCPI_DATASETDIR")
+    kept = {name: value for name, value in os.environ.items() if name not in users}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=kept | environment, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout.strip(), done.stderr.strip().splitlines()
+
+
+def test_a_file_is_fetched_where_there_is_no_home(file, home, tmp_path):
+    code, printed, _ = in_a_new_process(home, file, SCPI_DATASETDIR=str(tmp_path / "cache"))
+    assert code == 0
+    assert printed == str(tmp_path / "cache" / "table.txt")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders of POSIX systems")
+@pytest.mark.parametrize("variable", ["SCPI_DATASETDIR", "HOME", "XDG_CACHE_HOME"])
+@pytest.mark.parametrize("kind", ["below a file", "read-only"])
+def test_a_cache_that_cannot_be_made_is_one_sentence(file, home, tmp_path, variable, kind):
+    folder = tmp_path / "locked"
+    if kind == "below a file":
+        folder.write_text("", encoding="utf-8")
+    else:
+        if os.geteuid() == 0:
+            pytest.skip("permissions do not bind the superuser")
+        folder.mkdir(mode=0o500)
+    code, _, lines = in_a_new_process(home, file, **{variable: str(folder / "cache")})
+    assert code == 1
+    assert re.search(
+        r"Error: .*table\.txt could not be stored in '.*locked/cache.*: set `scpi\.settings\.datasetdir`", lines[-1]
+    )
+    assert home.requests == []
