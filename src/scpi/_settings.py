@@ -52,7 +52,7 @@ class Settings:
             folder = Path(pooch.os_cache("scpi"))
         except RuntimeError:
             folder = Path("~")
-        # A user without a home, as in some containers: before platformdirs 4.11 that would be a folder called "~"
+        # A user without a home, as in some containers: with an old platformdirs, that would be a folder called "~"
         if folder.parts[0] == "~":
             msg = (
                 "There is no home folder in which data sets can be cached: set `scpi.settings.datasetdir` or the "
