@@ -48,6 +48,8 @@ READ_COUNTS = {
 }
 # They would solve for all pairs of genes or of cells, which their docstrings say, or read no cells
 LEFT_OUT = {"metrics.correlation_error"}
+# What methods need that the setup of the models does not name
+OPTIONS = {"remove_batch": {"batch_key": "batch"}}
 
 
 def cells(n_cells: int, *, logs: bool, n_genes: int = N_GENES) -> ad.AnnData:
@@ -65,6 +67,8 @@ def cells(n_cells: int, *, logs: bool, n_genes: int = N_GENES) -> ad.AnnData:
         "sample": np.array([f"s{k}" for k in range(4)])[i // 3 % 4],
         "cell_type": np.array(["T", "B"])[i % 2],
         "perturbation": np.array(["control", "control", "A", "A", "B", "A+B"])[i // 2 % 6],
+        "dose": np.array([0.0, 0.0, 1.0, 10.0, 100.0, 10.0])[i // 2 % 6],
+        "batch": np.array(["x", "y", "z"])[i // 12 % 3],
     }
     adata = ad.AnnData(x, obs=pd.DataFrame(columns, index=i.astype(str)))
     adata.layers["counts"] = adata.X
@@ -102,7 +106,10 @@ def of_model(name: str, adata: ad.AnnData) -> Iterator[tuple[str, Callable[[], A
             continue
         if set(required) - {"perturbation"}:
             continue
-        yield f"{name}.{method}", partial(getattr(kept[0], method), **dict.fromkeys(required, "A"))
+        yield (
+            f"{name}.{method}",
+            partial(getattr(kept[0], method), **dict.fromkeys(required, "A"), **OPTIONS.get(method, {})),
+        )
 
 
 def of_tool(name: str, adata: ad.AnnData) -> Iterator[tuple[str, Callable[[], Any]]]:

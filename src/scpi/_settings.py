@@ -48,7 +48,18 @@ class Settings:
             return Path(variable).expanduser()
         import pooch
 
-        return Path(pooch.os_cache("scpi"))
+        try:
+            folder = Path(pooch.os_cache("scpi"))
+        except RuntimeError:
+            folder = Path("~")
+        # A user without a home, as in some containers: with an old platformdirs, that would be a folder called "~"
+        if folder.parts[0] == "~":
+            msg = (
+                "There is no home folder in which data sets can be cached: set `scpi.settings.datasetdir` or the "
+                f"environment variable {_DATASETDIR_VARIABLE} to a folder."
+            )
+            raise FileNotFoundError(msg)
+        return folder
 
     @datasetdir.setter
     def datasetdir(self, value: str | os.PathLike[str]) -> None:

@@ -3,7 +3,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
+import os
+import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -70,3 +74,69 @@ def test_a_folder_that_cannot_be_written_is_named(file, home, monkeypatch, error
         fetch(file)
     assert raised.value.errno == error.errno
     assert [*scpi.settings.datasetdir.iterdir()] == []
+
+
+DOWNLOAD = """
+import os, sys
+import pooch, requests
+from scpi.datasets._download import RemoteFile, fetch
+if {user}:
+    os.setgid({user})
+    os.setuid({user})
+try:
+    print(fetch(RemoteFile({file.name!r}, {file.home!r}, {file.known_hash!r})))
+except Exception as error:
+    sys.exit(f"{{type(error).__name__}}: {{error}}")
+"""
+
+
+def in_a_new_process(file, *, user=0, **environment):
+    """Exit code, output and error of a download in a process that has only these variables of its user."""
+    theirs = ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA", "SCPI_DATASETDIR")
+    kept = {name: value for name, value in os.environ.items() if name not in theirs}
+    code = DOWNLOAD.format(user=user, file=file)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=kept | environment, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout.strip(), done.stderr.strip().splitlines()
+
+
+# The superuser may write anywhere, and has a home whatever the environment says
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="users and folders of POSIX systems")
+SUPERUSER = sys.platform != "win32" and os.geteuid() == 0
+SOMEBODY = 64_321 if SUPERUSER else 0
+
+
+def test_a_file_is_fetched_where_there_is_no_home(file, tmp_path):
+    code, printed, _ = in_a_new_process(file, SCPI_DATASETDIR=str(tmp_path / "cache"))
+    assert code == 0
+    assert printed == str(tmp_path / "cache" / "table.txt")
+
+
+@pytest.mark.skipif(not SUPERUSER, reason="only the superuser can become a user without a home")
+def test_without_a_home_the_setting_is_named(file, home):
+    code, _, lines = in_a_new_process(file, user=SOMEBODY)
+    assert code == 1
+    assert lines[-1].startswith("FileNotFoundError: There is no home folder")
+    assert "`scpi.settings.datasetdir`" in lines[-1]
+    assert home.requests == []
+
+
+@POSIX
+@pytest.mark.parametrize("variable", ["SCPI_DATASETDIR", "HOME", "XDG_CACHE_HOME"])
+@pytest.mark.parametrize("kind", ["below a file", "read-only"])
+def test_a_cache_that_cannot_be_made_is_one_sentence(file, home, tmp_path, variable, kind):
+    folder = tmp_path / "locked"
+    if kind == "below a file":
+        folder.write_text("", encoding="utf-8")
+    else:
+        folder.mkdir(mode=0o500)
+    user = SOMEBODY if kind == "read-only" else 0
+    code, _, lines = in_a_new_process(file, user=user, **{variable: str(folder / "cache")})
+    assert code == 1
+    error = "PermissionError" if kind == "read-only" else "NotADirectoryError"
+    assert re.fullmatch(
+        rf"{error}: .*table\.txt could not be stored in '.*locked/cache.*: set `scpi\.settings\.datasetdir` .*",
+        lines[-1],
+    )
+    assert home.requests == []

@@ -426,8 +426,9 @@ def test_thousands_of_groups(n):
     assert ranking.scores.shape == (n, 12)
     best = np.unravel_index(np.nanargmax(ranking.scores), ranking.scores.shape)
     assert (ranking.groups[best[0]], best[1]) == ("p5", 3)
-    # The joint test of more would need a correlation matrix of many gigabytes
-    assert adata.uns["limma"]["F"]["F"].isna().all() == (n > MAX_JOINT)
+    # The correlation matrix of that many contrasts is not needed
+    assert (n > MAX_JOINT) == (n == 10_000)
+    assert np.isfinite(adata.uns["limma"]["F"]["F"]).all()
 
 
 # --- where results are kept

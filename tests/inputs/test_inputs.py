@@ -26,7 +26,6 @@ from .kinds import LARGE, ODD, SAME
 NAMES = [*tools(), *models()]
 # The whole table takes half an hour; by default, every function has one kind in sixteen, and every kind some functions
 ONE_IN = 16
-OPEN = {("de.limma", "5,000 groups"): "the joint F-test is NaN"}
 CLEAR = (ValueError, KeyError, TypeError, NotImplementedError, FloatingPointError)
 # Errors of the libraries that name the remedy themselves
 REMEDIES = ("Please run `adata = adata.copy()`",)
@@ -39,8 +38,6 @@ def table(kinds):
         for kind in kinds:
             chosen = kind not in LARGE and zlib.crc32(f"{name} {kind}".encode()) % ONE_IN == 0
             marks = [] if chosen else [pytest.mark.slow]
-            if (name, kind) in OPEN:
-                marks.append(pytest.mark.xfail(strict=True, reason=OPEN[name, kind]))
             rows.append(pytest.param(name, kind, id=f"{name}-{kind}", marks=marks))
     return rows
 

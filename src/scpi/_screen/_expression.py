@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -27,12 +28,20 @@ class Expression:
 
     tested: Any
     """Cells x genes, dense or CSR."""
-    scaled: Any
-    """Cells x genes on the scale of normalised counts or its logarithm; `None` if there is no such scale."""
+    scale: Literal["counts", "normalised"] | None
+    """Whether `tested` are counts, normalised counts or their logarithm, or neither."""
     log_base: float | None
     """Base of the logarithm of `scaled`; `None` if it is no logarithm."""
     transform: str
     """What was done to the values that were given: "none" or "log1p_norm"."""
+
+    @cached_property
+    def scaled(self) -> Any:
+        """Cells x genes on the scale of normalised counts or its logarithm; `None` if there is no such scale."""
+        if self.scale is None:
+            return None
+        # Not before they are asked for: they need as much memory as the counts while these are tested
+        return normalise(self.tested) if self.scale == "counts" else self.tested
 
 
 def prepare_expression(
@@ -50,16 +59,16 @@ def prepare_expression(
     """
     if takes == "counts":
         counts = check_counts(values, name=name)
-        return Expression(tested=counts, scaled=normalise(counts), log_base=None, transform="none")
+        return Expression(tested=counts, scale="counts", log_base=None, transform="none")
     matrix = check_values(values, name=name)
     scale = scale_of(matrix)
     if scale == "counts" and transform == "auto":
         logger.info("The values are counts: they are normalised to the median depth and log-transformed for the test.")
         logged = _log1p(normalise(matrix))
-        return Expression(tested=logged, scaled=logged, log_base=np.e, transform="log1p_norm")
+        return Expression(tested=logged, scale="normalised", log_base=np.e, transform="log1p_norm")
     return Expression(
         tested=matrix,
-        scaled=None if scale == "scaled" else matrix,
+        scale=None if scale == "scaled" else "normalised",
         log_base=(log_base or np.e) if scale == "logs" else None,
         transform="none",
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Stored values that are held in double precision at a time
 _BLOCK = 1 << 20
-# Rows that are summed by group at a time
+# Rows that are summed at a time
 _ROWS = 8_192
 _STORED = frozenset({"dask", "h5py", "zarr"})
 
@@ -78,9 +78,15 @@ def sums(matrix: Any, axis: int) -> NDArray[np.float64]:
 def _sums_within(matrix: Any) -> NDArray[np.float64]:
     """Sums of the rows of a CSR matrix, or of the columns of a CSC matrix."""
     found = np.zeros(len(matrix.indptr) - 1)
-    filled = np.diff(matrix.indptr) > 0
-    if filled.any():
-        found[filled] = np.add.reduceat(matrix.data, matrix.indptr[:-1][filled], dtype=np.float64)
+    # NumPy makes a copy of all that it is given in double precision
+    for start in range(0, len(found), _ROWS):
+        ends = matrix.indptr[start : start + _ROWS + 1]
+        filled = np.diff(ends) > 0
+        if filled.any():
+            stored = matrix.data[ends[0] : ends[-1]]
+            found[start : start + _ROWS][filled] = np.add.reduceat(
+                stored, ends[:-1][filled] - ends[0], dtype=np.float64
+            )
     return found
 
 

@@ -56,15 +56,16 @@ def fetch(file: RemoteFile, *, base_url: str | None = None, progressbar: bool = 
     home = (base_url or file.home).rstrip("/") + "/"
     folder = settings.datasetdir
     path = folder / file.name
-    damaged = path.exists() and not pooch.hashes.hash_matches(path, file.known_hash)
-    if damaged:
-        logger.warning("%s is not the published file, perhaps incomplete: downloading it again", path)
-    elif not path.exists():
-        logger.info("Downloading %s%s to %s", home, file.name, folder)
     registry = pooch.create(path=folder, base_url=home, registry={file.name: file.known_hash}, retry_if_failed=_RETRIES)
     downloader = pooch.HTTPDownloader(progressbar=progressbar, timeout=_TIMEOUT)
-    kept = f" The cached file in {str(folder)!r} is damaged." if damaged else ""
+    kept = ""
     try:
+        # Also to look for a file can be forbidden
+        if not path.exists():
+            logger.info("Downloading %s%s to %s", home, file.name, folder)
+        elif not pooch.hashes.hash_matches(path, file.known_hash):
+            logger.warning("%s is not the published file, perhaps incomplete: downloading it again", path)
+            kept = f" The cached file in {str(folder)!r} is damaged."
         with _quiet_pooch():
             return Path(registry.fetch(file.name, downloader=downloader))
     except OSError as error:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import linalg
+from scipy import linalg, sparse
 
 from scpi.de._fisher import f_log_sf
 from scpi.de._student import two_sided_log_pval, upper_quantile
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scpi.de._lm_fit import LinearFit
     from scpi.de._variance_prior import VariancePrior
 
-# The joint test of more contrasts would need a correlation matrix of many gigabytes
+# The correlation matrix of more contrasts would need gigabytes: what they have in common has to be less
 MAX_JOINT = 2_000
 _SINGULAR = 1e-8
 
@@ -38,7 +38,7 @@ class ModeratedFit:
     lods: NDArray[np.float64]
     """B-statistics: natural log odds that the gene changes, contrasts x genes."""
     f: NDArray[np.float64]
-    """F-statistic of each gene, over all contrasts; NaN if there are more than 2,000 contrasts."""
+    """F-statistic of each gene, over all contrasts; NaN if there are more than 2,000 that are not each of a group of their own."""
     f_log_pval: NDArray[np.float64]
     """Natural logarithms of its p-values."""
     f_rank: int
@@ -141,7 +141,7 @@ def _joint(fit: LinearFit, t: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     if n == 1:
         return t[0] ** 2, 1
     if n > MAX_JOINT:
-        return np.full(n_genes, np.nan), 0
+        return _joint_of_many(fit, t)
     covariance = fit.covariance
     scale = np.sqrt(np.diag(covariance))
     values, vectors = linalg.eigh(covariance / np.outer(scale, scale))
@@ -149,6 +149,31 @@ def _joint(fit: LinearFit, t: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     rotated = (vectors[:, kept] / np.sqrt(values[kept])).T @ t
     rank = int(kept.sum())
     return np.einsum("rg,rg->g", rotated, rotated) / rank, rank
+
+
+def _joint_of_many(fit: LinearFit, t: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+    """As :func:`_joint`, where each contrast has a group of its own: the covariance is diagonal but for a low rank.
+
+    NaN, of rank 0, where it is not, or the contrasts depend on each other.
+    """
+    n, n_genes = t.shape
+    own, common = sparse.csc_array(fit.root[0]), fit.root[1]
+    n_sharing = np.diff(own.indptr)
+    if (n_sharing > 1).sum() + common.shape[1] > MAX_JOINT:
+        return np.full(n_genes, np.nan), 0
+    common = np.hstack([own[:, n_sharing > 1].toarray(), common])
+    diagonal = np.asarray(own[:, n_sharing == 1].power(2).sum(axis=1)).ravel()
+    variance = diagonal + np.square(common).sum(axis=1)
+    # No eigenvalue of the correlation matrix is below the least fraction of its own, or above the number of contrasts
+    if (diagonal / variance).min() <= _SINGULAR * n:
+        return np.full(n_genes, np.nan), 0
+    scaled = t * np.sqrt(variance / diagonal)[:, None]
+    common /= np.sqrt(diagonal)[:, None]
+    # The inverse of I + L L' is that of I less L (I + L' L)^-1 L'
+    inner = linalg.cho_factor(np.eye(common.shape[1]) + common.T @ common)
+    along = common.T @ scaled
+    squares = np.einsum("cg,cg->g", scaled, scaled) - np.einsum("kg,kg->g", along, linalg.cho_solve(inner, along))
+    return squares / n, n
 
 
 def _log_odds(

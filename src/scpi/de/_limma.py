@@ -122,7 +122,8 @@ def limma(
         `groups`, a DataFrame of the fields: `group`, `split`, `label` (of the group), `n_samples`, `n_reference`,
         `n_genes` (tested), `df_residual` and `df_prior` (median of the genes). `voom`, a DataFrame of the trends:
         `split`, `gene`, `mean_log_count`, `sqrt_sd`, `line`. `F`, a DataFrame of the joint tests of all groups of a
-        split, NaN where there are more than 2,000: `split`, `gene`, `F`, `pval`, `log10_pval`, `pval_adj`. And `params`.
+        split, NaN of more than 2,000 groups where the design has no mean for each: `split`, `gene`, `F`, `pval`,
+        `log10_pval`, `pval_adj`. And `params`.
 
     Raises
     ------

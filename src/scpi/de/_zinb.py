@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Counts up to here are summed over one by one
-_EXACT = 64
+    from scpi.de._tally import Tally
+
 _N_STEPS = 60
 _TOLERANCE = 1e-7
 _ROUNDING = 1e-9
@@ -27,110 +24,6 @@ _UPPER = np.array([np.inf, np.log(1e4), 1.0 - 1e-6])
 _LOWER = np.array([-np.inf, 0.0, 0.0])
 _LONGEST = np.array([1.5, 1.5, 0.4])
 _BLOCK = 1024
-# Cells that are tallied at once
-_CELLS = 8192
-
-
-@dataclass(frozen=True)
-class Tally:
-    """What the likelihood needs to know of the counts of some cells, genes x bins of depth.
-
-    Cells of about the same depth are taken to have the depth of their bin.
-    """
-
-    depth: NDArray[np.float64]
-    """Size factor of each bin."""
-    total: NDArray[np.float64]
-    """Sum of the counts, genes x bins."""
-    zeros: NDArray[np.float64]
-    """Cells without the gene, genes x bins."""
-    found: NDArray[np.float64]
-    """Cells with the gene, genes x bins."""
-    above: NDArray[np.float64]
-    """Cells with a count of more than k = 1, 2, ..., genes x k."""
-    large: tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]
-    """Gene, count and number of cells of the counts that are too large for `above`."""
-
-    @property
-    def n_genes(self) -> int:
-        return len(self.total)
-
-    def __add__(self, part: Tally) -> Tally:
-        """These cells and others, of the same genes and bins."""
-        return self._with(part, 1.0)
-
-    def __sub__(self, part: Tally) -> Tally:
-        """The other cells, of the same genes and bins."""
-        return self._with(part, -1.0)
-
-    def _with(self, part: Tally, sign: float) -> Tally:
-        gene, count, weight = (
-            np.concatenate([mine, theirs]) for mine, theirs in zip(self.large, part.large, strict=True)
-        )
-        weight[len(self.large[0]) :] *= sign
-        return Tally(
-            depth=self.depth,
-            total=self.total + sign * part.total,
-            zeros=self.zeros + sign * part.zeros,
-            found=self.found + sign * part.found,
-            above=self.above + sign * part.above,
-            large=(gene, count, weight),
-        )
-
-    def take(self, genes: NDArray[np.intp]) -> Tally:
-        """Some of the genes, in the given order."""
-        gene, count, weight = self.large
-        at = np.full(self.n_genes, -1)
-        at[genes] = np.arange(len(genes))
-        kept = at[gene] >= 0
-        above = self.above[genes]
-        if not kept.any():
-            # Nothing is above the largest count
-            above = above[:, : int(above.any(axis=0).sum())]
-        return Tally(
-            depth=self.depth,
-            total=self.total[genes],
-            zeros=self.zeros[genes],
-            found=self.found[genes],
-            above=above,
-            large=(at[gene[kept]], count[kept], weight[kept]),
-        )
-
-
-def tally(counts: sparse.csr_matrix, bins: NDArray[np.intp], depth: NDArray[np.float64], width: int) -> Tally:
-    """Tally cells x genes, given the bin of each cell, the depth of each bin, and how far to count one by one."""
-    found = [
-        _tally_block(counts[start : start + _CELLS].astype(np.float64), bins[start : start + _CELLS], depth, width)
-        for start in range(0, max(counts.shape[0], 1), _CELLS)
-    ]
-    return reduce(operator.add, found)
-
-
-def _tally_block(counts: sparse.csr_matrix, bins: NDArray[np.intp], depth: NDArray[np.float64], width: int) -> Tally:
-    """Tally a few thousand cells."""
-    n_cells, n_genes = counts.shape
-    member = sparse.csr_matrix((np.ones(n_cells), (bins, np.arange(n_cells))), shape=(len(depth), n_cells))
-    total = (member @ counts).toarray().T
-    present = sparse.csr_matrix((np.ones_like(counts.data), counts.indices, counts.indptr), shape=counts.shape)
-    found = (member @ present).toarray().T
-    flat = counts.indices.astype(np.int64) * (width + 1) + np.minimum(counts.data, width).astype(np.int64)
-    histogram = np.bincount(flat, minlength=n_genes * (width + 1)).reshape(n_genes, width + 1)
-    # Cells with a count of k + 1 or more, for k = 1 to width - 1
-    above = np.cumsum(histogram[:, :1:-1], axis=1)[:, ::-1].astype(np.float64)
-    large = np.flatnonzero(counts.data > width)
-    return Tally(
-        depth=depth,
-        total=np.ascontiguousarray(total),
-        zeros=np.ascontiguousarray(np.bincount(bins, minlength=len(depth)) - found),
-        found=np.ascontiguousarray(found),
-        above=above,
-        large=(counts.indices[large].astype(np.intp), counts.data[large].astype(np.float64), np.ones(len(large))),
-    )
-
-
-def tally_width(counts: sparse.csr_matrix) -> int:
-    """How far to count one by one."""
-    return int(min(_EXACT, max(2, counts.data.max(initial=0))))
 
 
 @dataclass(frozen=True)

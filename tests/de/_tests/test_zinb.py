@@ -31,7 +31,7 @@ def in_interval(pval, level=0.05):
 def fitted():
     """Counts of twelve genes in cells of equal depth, for which statsmodels needs no bins, and their fit."""
     counts, _ = simulate(0, n_genes=12)
-    return counts, _Pooled.of(counts, np.ones(len(counts)), np.arange(len(counts)))
+    return counts, _Pooled.of(sparse.csr_matrix(counts), np.ones(len(counts)), np.arange(len(counts)))
 
 
 def of_statsmodels(y):
@@ -100,7 +100,7 @@ def test_the_fit_is_a_maximum_within_the_bounds(fitted):
 def test_derivatives_are_those_of_the_likelihood():
     counts, depth = simulate(9, n_genes=12)
     counts[:, 0] *= 40
-    data = _Pooled.of(counts, depth, np.arange(len(counts))).tally
+    data = _Pooled.of(sparse.csr_matrix(counts), depth, np.arange(len(counts))).tally
     theta = np.array([np.linspace(-0.5, 2.0, 12), np.linspace(1e-3, 1.0, 12), np.linspace(0.01, 0.6, 12)])
     gradient, hessian = _derivatives(data, theta)
     for row in range(3):
@@ -115,7 +115,7 @@ def test_derivatives_are_those_of_the_likelihood():
 
 def test_the_parameters_are_found():
     counts, depth = simulate(1, n_cells=20_000, n_genes=6)
-    pooled = _Pooled.of(counts, depth, np.arange(len(counts)))
+    pooled = _Pooled.of(sparse.csr_matrix(counts), depth, np.arange(len(counts)))
     alpha, inflation = np.expm1(pooled.fit.theta[1]), pooled.fit.theta[2]
     np.testing.assert_allclose(alpha, [0.4, 0.0, 0.4, 0.0, 0.4, 0.0], atol=0.06)
     np.testing.assert_allclose(inflation, [0.3, 0.0, 0.0, 0.3, 0.0, 0.0], atol=0.06)
@@ -125,7 +125,7 @@ def test_the_parameters_are_found():
 
 def test_large_counts_are_not_summed_one_by_one():
     counts = np.random.default_rng(2).negative_binomial(2.0, 0.005, size=(300, 1))
-    pooled = _Pooled.of(counts, np.ones(300), np.arange(300))
+    pooled = _Pooled.of(sparse.csr_matrix(counts), np.ones(300), np.arange(300))
     assert counts.max() > 1000
     a, log_mean = np.expm1(pooled.fit.theta[1, 0]), pooled.fit.theta[0, 0]
     size = 1.0 / a

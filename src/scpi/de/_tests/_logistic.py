@@ -16,10 +16,14 @@ from scpi.de._test_result import TestResult, check_groups
 from scpi.de._tests._method import Cells, Method
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import ArrayLike, NDArray
 
 # Entries of a block of genes: stored values, and predictors of the zeros
 _BLOCK = 1 << 20
+# Parts of the genes of which there is a copy in turn
+_N_PARTS = 8
 _N_STEPS = 40
 # A step that promises less than this of the log-likelihood is the last
 _TOLERANCE = 1e-9
@@ -78,14 +82,26 @@ def logistic(
     moments = group_moments(matrix, groups, n_groups=n_groups)
     effect = moments.mean - other_moments(moments, reference).mean
     score = np.zeros_like(effect)
-    columns = matrix.tocsc() if sparse.issparse(matrix) else matrix
-    for group in range(n_groups):
-        if group != reference:
-            others = groups == reference if reference is not None else (groups >= 0) & (groups != group)
-            rows = np.flatnonzero((groups == group) | others)
-            score[group] = _scores(columns, rows, groups[rows] == group, design[rows], n_jobs)
+    for genes, columns in _parts(matrix):
+        for group in range(n_groups):
+            if group != reference:
+                others = groups == reference if reference is not None else (groups >= 0) & (groups != group)
+                rows = np.flatnonzero((groups == group) | others)
+                score[group, genes] = _scores(columns, rows, groups[rows] == group, design[rows], n_jobs)
     log_pval = np.minimum(np.log(2.0) + special.log_ndtr(-np.abs(score)), 0.0)
     return TestResult(effect=effect, score=score, log_pval=log_pval)
+
+
+def _parts(matrix: Any) -> Iterator[tuple[slice, Any]]:
+    """A part of the genes at a time: those of a sparse matrix as CSC, so that it is never held twice as a whole."""
+    n_genes = matrix.shape[1]
+    if not sparse.issparse(matrix):
+        yield slice(0, n_genes), matrix
+        return
+    n_part = max(1, -(-n_genes // _N_PARTS))
+    for start in range(0, n_genes, n_part):
+        genes = slice(start, min(start + n_part, n_genes))
+        yield genes, matrix[:, genes].tocsc()
 
 
 def _design(covariates: ArrayLike | pd.DataFrame | None, n_rows: int) -> NDArray[np.float64]:

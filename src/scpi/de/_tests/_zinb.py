@@ -2,24 +2,25 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse, special
 
 from scpi._rng import as_generator
 from scpi._screen._checks import check_counts
-from scpi._screen._matrix import without_zeros
 from scpi.de._calibration import calibrate
 from scpi.de._overdispersion import check_size_factors
+from scpi.de._tally import genes_of, tally
 from scpi.de._test_result import TestResult, check_groups
 from scpi.de._tests._method import Cells, Method
-from scpi.de._zinb import fit, fit_from_counts, tally, tally_width
+from scpi.de._zinb import fit, fit_from_counts
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from scpi.de._zinb import Fit, Tally
+    from scpi.de._tally import Tally
+    from scpi.de._zinb import Fit
 
 _N_BINS = 24
 _N_PERMUTATIONS = 20
@@ -96,7 +97,7 @@ def zinb(
     >>> int(zinb(counts, codes, reference=0).log_pval[1].argmin())
     0
     """
-    matrix = check_counts(values)
+    matrix = sparse.csr_matrix(check_counts(values))
     n_rows, n_genes = matrix.shape
     depth = check_size_factors(size_factors, matrix)
     groups = np.asarray(check_groups(n_rows, codes, reference, 2)[0])
@@ -124,14 +125,12 @@ def zinb(
 class _Pooled:
     """Group and reference together."""
 
-    rows: NDArray[np.intp]
-    """Their rows."""
     counts: sparse.csr_matrix
-    """Their counts of the genes that they have."""
+    """Counts of all cells and genes."""
+    rows: NDArray[np.intp]
+    """Rows of the group and the reference."""
     genes: NDArray[np.intp]
-    """These genes."""
-    n_genes: int
-    """Number of all genes."""
+    """Genes that they have."""
     bins: NDArray[np.intp]
     """Bin of the depth of each row."""
     width: int
@@ -141,18 +140,16 @@ class _Pooled:
     """What both have in common under the null hypothesis."""
 
     @classmethod
-    def of(cls, matrix: Any, depth: NDArray[np.float64], rows: NDArray[np.intp]) -> _Pooled:
-        counts = without_zeros(sparse.csr_matrix(matrix if len(rows) == matrix.shape[0] else matrix[rows]))
-        genes = np.flatnonzero(np.bincount(counts.indices, minlength=counts.shape[1]))
-        counts = counts if len(genes) == counts.shape[1] else counts[:, genes]
+    def of(cls, counts: sparse.csr_matrix, depth: NDArray[np.float64], rows: NDArray[np.intp]) -> _Pooled:
+        genes, width = genes_of(counts, rows)
         bins, levels = _depth_bins(depth[rows] / np.median(depth[rows]))
-        width = tally_width(counts)
-        pooled = tally(counts, bins, levels, width)
-        return cls(rows, counts, genes, matrix.shape[1], bins, width, pooled, fit_from_counts(pooled))
+        pooled = tally(counts, rows, genes, bins, levels, width)
+        return cls(counts, rows, genes, bins, width, pooled, fit_from_counts(pooled))
 
     def split(self, member: NDArray[np.intp]) -> tuple[NDArray[np.float64], Fit, Fit]:
         """Likelihood-ratio statistic of each gene, and the fits of these rows and of the others."""
-        inside = tally(self.counts[member], self.bins[member], self.tally.depth, self.width)
+        depth = self.tally.depth
+        inside = tally(self.counts, self.rows[member], self.genes, self.bins[member], depth, self.width)
         fits = [fit(part, self.fit.theta) for part in (inside, self.tally - inside)]
         gain = fits[0].log_likelihood + fits[1].log_likelihood - self.fit.log_likelihood
         return 2.0 * np.maximum(gain, 0.0), fits[0], fits[1]
@@ -170,7 +167,7 @@ def _compare(
     pooled: _Pooled, member: NDArray[np.bool_], n_permutations: int | None, rng: np.random.Generator, n_jobs: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Effect and log p-value of every gene."""
-    effect, log_pval = np.zeros(pooled.n_genes), np.zeros(pooled.n_genes)
+    effect, log_pval = np.zeros((2, pooled.counts.shape[1]))
     n_genes = len(pooled.genes)
     if n_genes == 0:
         return effect, log_pval

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from scpi.model.base._constants import KEYS
 from scpi.model.base.loading._input_transform import InputTransform
-from scpi.model.base.losses._count_likelihoods import negative_binomial_loss, zero_inflated_loss
+from scpi.model.base.losses._count_likelihoods import loss_of_mean, negative_binomial_loss, zero_inflated_loss
 from scpi.model.base.training._plan_module import PlanModule
 from scpi.model.gene_program._penalties import (
     activation_correlation,
@@ -92,7 +92,11 @@ class GeneProgramModule(PlanModule):
 
         Units ``z``, (n_cells, n_units), are departures from ``level``, (n_genes,) or (n_cells, n_genes).
         """
-        raw = self._raw(z) + level
+        return self.of_effects(self.effects(z), level)
+
+    def of_effects(self, effects: Tensor, level: Tensor) -> Tensor:
+        """As :meth:`decode`, from the sums of the effects of the units, (n_cells, n_genes)."""
+        raw = effects + level
         if self.preset.likelihood == "gaussian":
             return raw
         if self.preset.depth:
@@ -120,18 +124,32 @@ class GeneProgramModule(PlanModule):
     def reconstruction(self, tensors: dict[str, Tensor], z: Tensor) -> Tensor:
         """Negative log-likelihood of every cell, less what does not depend on the model for Poisson and Gaussian."""
         found = self.decode(z, self.levels(tensors.get(KEYS.BATCH)))
+        loss = self._loss(tensors, found, constant=True)
+        return loss.sum(1) if self.preset.reduction == "sum" else loss.mean(1)
+
+    def loss_of_decoded(self, tensors: dict[str, Tensor], decoded: Tensor) -> Tensor:
+        """As :meth:`reconstruction`, in double precision, less all that does not depend on what was decoded.
+
+        It is no objective: derivatives are not in closed form.
+        """
+        loss = self._loss(tensors, decoded, constant=False).sum(1, dtype=torch.float64)
+        return loss if self.preset.reduction == "sum" else loss / decoded.shape[1]
+
+    def _loss(self, tensors: dict[str, Tensor], decoded: Tensor, *, constant: bool) -> Tensor:
         counts = tensors[KEYS.X]
         if self.preset.likelihood == "gaussian":
-            loss = 0.5 * (tensors[KEYS.INPUT] - found).square()
+            loss = 0.5 * (tensors[KEYS.INPUT] - decoded).square()
         else:
-            log_mean = found + self._log_depth(tensors) if self.preset.depth else found
+            log_mean = decoded + self._log_depth(tensors) if self.preset.depth else decoded
             if self.log_theta is None:
                 loss = log_mean.exp() - counts * log_mean
+            elif not constant:
+                loss = loss_of_mean(counts, log_mean, self.log_theta.exp(), self.dropout)
             elif self.dropout is None:
                 loss = negative_binomial_loss(counts, log_mean, self.log_theta.exp())
             else:
                 loss = zero_inflated_loss(counts, log_mean, self.log_theta.exp(), self.dropout)
-        return loss.sum(1) if self.preset.reduction == "sum" else loss.mean(1)
+        return loss
 
     def losses(self, tensors: dict[str, Tensor], *, n_cells: int) -> dict[str, Tensor]:
         """Terms of the objective, weighted; the prior of the weights is spread over ``n_cells``, those to train on."""
@@ -163,15 +181,23 @@ class GeneProgramModule(PlanModule):
         """Effects of the units on the genes before normalisation, at one place, (n_units, n_genes)."""
         if not len(self.decoder):
             return self.gene_weights()
-        jacobian = torch.func.jacfwd(self._raw)(z)
+        jacobian = torch.func.jacfwd(self.effects)(z)
         assert isinstance(jacobian, Tensor)
         return jacobian.T
 
-    def _raw(self, z: Tensor) -> Tensor:
-        """Sum of the effects of the units on each gene, before its level."""
+    def effects(self, z: Tensor) -> Tensor:
+        """Sum of the effects of the units on each gene, before its level, (n_cells, n_genes)."""
         for layer in self.decoder:
             z = self._softplus(layer(z))
         return z @ self.gene_weights()
+
+    def effects_without(self, z: Tensor, effects: Tensor, unit: int) -> Tensor:
+        """What is left of these effects when a unit is 0."""
+        if not len(self.decoder):
+            return torch.addcmul(effects, z[:, [unit]], self.gene_weights()[unit], value=-1.0)
+        without = z.clone()
+        without[:, unit] = 0.0
+        return self.effects(without)
 
     @torch.no_grad()
     def start(self, start: Start) -> None:

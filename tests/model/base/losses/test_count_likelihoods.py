@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from scpi.model.base.losses._count_likelihoods import negative_binomial_loss, zero_inflated_loss
+from scpi.model.base.losses._count_likelihoods import loss_of_mean, negative_binomial_loss, zero_inflated_loss
 
 COUNTS = np.array([0.0, 0.0, 1.0, 7.0, 300.0])
 MEAN = np.array([0.01, 5.0, 2.0, 4.0, 280.0])
@@ -73,3 +73,19 @@ def test_gradients_are_those_of_the_formula(inflated, of_cells):
         torch.autograd.grad((found * outer).sum(), used), torch.autograd.grad((loss * outer).sum(), used), strict=True
     ):
         np.testing.assert_allclose(one, expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("inflated", [False, True])
+def test_what_depends_on_the_mean_differs_by_as_much_as_the_loss(inflated):
+    torch.manual_seed(0)
+    counts = torch.poisson(torch.full((50, 6), 1.0, dtype=torch.float64))
+    log_mean, theta = 2 * torch.randn(2, 50, 6).double(), torch.rand(6).double() * 5 + 0.1
+    dropout = torch.randn(6).double() if inflated else None
+    whole = [
+        negative_binomial_loss(counts, mean, theta)
+        if dropout is None
+        else zero_inflated_loss(counts, mean, theta, dropout.expand(50, 6))
+        for mean in log_mean
+    ]
+    part = [loss_of_mean(counts, mean, theta, dropout) for mean in log_mean]
+    np.testing.assert_allclose(part[1] - part[0], whole[1] - whole[0], atol=1e-12)

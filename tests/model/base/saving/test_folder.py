@@ -181,6 +181,23 @@ def test_a_document_of_another_content_is_refused(folder, change):
     refused(folder, "is damaged", name="model.json")
 
 
+FORGED = {
+    "negative argument": (put(*NO_SETTINGS, "n_factors", value=-5), "cannot be built: `n_factors` must be at least 1"),
+    "word as an argument": (put(*NO_SETTINGS, "n_factors", value="many"), "is damaged"),
+    "fraction as an argument": (put(*NO_SETTINGS, "n_factors", value=2.5), "is damaged"),
+    "list as an argument": (put(*NO_SETTINGS, "n_factors", value=[2]), "is damaged"),
+    "choice": (put(*NO_SETTINGS, "likelihood", value="none"), "cannot be built: `likelihood` must be "),
+    "negative setting": (put("preset", "settings", "max_epochs", value=-5), "cannot be built: `max_epochs` must be"),
+    "word as a setting": (put("preset", "settings", "n_hidden", value="many"), "is damaged"),
+}
+
+
+@pytest.mark.parametrize(("change", "match"), FORGED.values(), ids=FORGED)
+def test_a_value_that_the_model_refuses_is_named_with_its_file(folder, change, match):
+    rewrite(folder, change)
+    refused(folder, match, name="model.json")
+
+
 @pytest.mark.parametrize(
     ("change", "name", "match"),
     [

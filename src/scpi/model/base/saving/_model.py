@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 _NOT_OURS = {"save_kwargs", "legacy_mudata_format", "datamodule"}
-# What constructors and torch raise about arguments and sizes that do not fit. They refuse data by a ValueError
+# What constructors and torch raise about arguments and sizes that do not fit. They refuse values by a ValueError
 _UNFIT = (RuntimeError, MemoryError, TypeError, LookupError, AttributeError, ArithmeticError)
 _READERS = {"setup_anndata": ad.read_h5ad, "setup_mudata": md.read_h5mu}
 
@@ -107,22 +107,31 @@ def restore(cls: type[Any], saved: Saved, adata: AnnData | MuData | None, device
 
 def _construct(cls: type[Any], saved: Saved, adata: AnnData | MuData | None) -> Any:
     """A model with the attributes and the settings of the saved one."""
-    registry, attributes = saved.content.registry, dict(saved.content.attributes)
+    attributes = dict(saved.content.attributes)
     init = attributes.pop("init_params_")
     settings = saved.content.preset.get("settings", {})
-    model = _initialize_model(cls, adata, registry, {"init_params_": copy.deepcopy(init)}, None)
+    model = _initialised(cls, saved, adata, copy.deepcopy(init))
     if changed := _differences(model, settings):
         # The preset has other values than when the model was saved
         named = init["non_kwargs"]
         named |= {name: changed.pop(name) for name in set(named) & set(changed)}
         init["kwargs"]["settings"] = changed
-        model = _initialize_model(cls, adata, registry, {"init_params_": init}, None)
+        model = _initialised(cls, saved, adata, init)
     if changed := _differences(model, settings):
         msg = f"{str(saved.path)!r} was saved with settings that this scpi does not have: {changed}."
         raise ValueError(msg)
     for name, value in attributes.items():
         setattr(model, name, value)
     return model
+
+
+def _initialised(cls: type[Any], saved: Saved, adata: AnnData | MuData | None, init: Any) -> Any:
+    """A new model of the saved setup, with these arguments."""
+    try:
+        return _initialize_model(cls, adata, saved.content.registry, {"init_params_": init}, None)
+    except ValueError as error:
+        msg = f"The model of {str(saved.path)!r} cannot be built: {' '.join(str(error).split())}"
+        raise ValueError(msg) from error
 
 
 def _differences(model: Any, settings: dict[str, Any]) -> dict[str, Any]:
