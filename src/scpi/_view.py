@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._screen._checks import check_counts, check_not_empty, scale_of
 from scpi._screen._expression import Expression, prepare_expression
 from scpi._screen._matrix import as_matrix
 from scpi._sequence import as_list
 from scpi._slots import check_key_added, find_column, find_layer, layer_name, read_labels
+from scpi._warn import warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,12 +58,22 @@ class View:
 
     @cached_property
     def source(self) -> Any:
-        """Expression as it is stored, in memory or not; a `KeyError` if there is no such layer, or a `ValueError` if none."""
+        """Expression as it is stored, in memory or not; a `KeyError` if there is no such layer, or a `ValueError` if none.
+
+        A warning says if it is a prediction of means.
+        """
         check_not_empty(self.adata)
         source = find_layer(self.adata, self.layer)
         if source is None:
             msg = f"`{self.name}` is empty: name the layer to use with `layer=`."
             raise ValueError(msg)
+        if self.layer is None and self.adata.uns.get(Key.uns.PREDICTION, {}).get("output") == "mean":
+            msg = (
+                "The expression is what a model expects of cells, not cells: tests, clusters and attributions of it mean "
+                "little, as it lacks the noise and the zeros of measured cells. Call `model.predict` without "
+                "`output='mean'`."
+            )
+            warn_user(msg)
         return source
 
     @cached_property

@@ -53,7 +53,9 @@ def scores(adata, split, models):
     compared = compare_predictions(models, indices=cells, reference_cells=split.reference)
     found = {}
     for name, model in models.items():
-        predicted = model.predict(perturbation=["P", "Q", "P+Q"], indices=split.start, n_cells=len(split.start), rng=0)
+        predicted = model.predict(
+            perturbation=["P", "Q", "P+Q"], indices=split.start, n_cells=len(split.start), rng=0, output="mean"
+        )
         scpi.tl.score_prediction(predicted, adata, reference_cells=split.reference, train_cells=split.train)
         found[name] = {
             "benchmark.evaluate": table[table["model"] == name].set_index("perturbation"),

@@ -102,10 +102,10 @@ def test_a_setup_that_fails_keeps_the_one_before(make_screen, build):
     """A mistyped key in a second call does not break the model of the first."""
     adata = make_screen()
     model = build(Additive, adata)
-    expected = model.predict(perturbation="A")
+    expected = model.predict(perturbation="A", output="mean")
     with pytest.raises(KeyError, match="lane"):
         scpi.model.Additive.setup_anndata(adata, batch_key="lane", control="A")
-    np.testing.assert_array_equal(model.predict(perturbation="A").X, expected.X)
+    np.testing.assert_array_equal(model.predict(perturbation="A", output="mean").X, expected.X)
 
 
 COUNTS = {
@@ -129,14 +129,14 @@ def test_counts_are_counts(case, screen, make_screen, build, assert_unchanged):
     change(new)
     before = new.copy()
     with pytest.raises(ValueError, match=message):
-        model.predict(new, perturbation="A")
+        model.predict(new, perturbation="A", output="mean")
     assert_unchanged(new, before)
 
 
 def test_negative_and_fractional_values_are_fine_for_the_normal_likelihood(screen, build):
     screen.X = sparse.csr_matrix(np.random.default_rng(0).normal(size=screen.shape).astype(np.float32))
     model = build(SENAVAE, screen)
-    assert np.isfinite(model.predict(perturbation="A").X).all()
+    assert np.isfinite(model.predict(perturbation="A", output="mean").X).all()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -146,7 +146,7 @@ def test_new_cells_are_checked_too(name, value, make_screen, build, assert_uncha
     new = make_screen()
     put(value)(new)
     before = new.copy()
-    for call in (lambda: model.predict(new, perturbation="A"), lambda: model.evaluate(new)):
+    for call in (lambda: model.predict(new, perturbation="A", output="mean"), lambda: model.evaluate(new)):
         with pytest.raises(ValueError, match="NaN or infinite"):
             call()
     assert_unchanged(new, before)
@@ -158,7 +158,7 @@ def test_new_cells_of_an_unknown_batch_are_left_alone(make_screen, build, assert
     new.obs["batch"] = "b3"
     before = new.copy()
     with pytest.raises(ValueError, match="b3"):
-        model.predict(new, perturbation="A")
+        model.predict(new, perturbation="A", output="mean")
     assert_unchanged(new, before)
 
 
@@ -169,7 +169,7 @@ def test_a_perturbation_of_one_cell_is_trained_and_predicted(name, likelihood, m
     model = build(name, adata, {"likelihood": likelihood} if name == SENAVAE else {}, train={"max_epochs": 3})
     # The one cell is for training.
     assert model.trained_conditions_ == ["A", "A+B", "B"]
-    predicted = model.predict(perturbation=["B", "A+B"])
+    predicted = model.predict(perturbation=["B", "A+B"], output="mean")
     assert np.isfinite(predicted.X).all()
     assert model.evaluate().index.tolist() == ["A"]
 
@@ -178,7 +178,7 @@ def test_one_control_is_enough_to_train(make_screen, build):
     adata = make_screen(conditions={"control": 1, "A": 12, "B": 12})
     for name in (SENAVAE, Additive):
         model = build(name, adata.copy())
-        assert np.isfinite(model.predict(perturbation="A").X).all()
+        assert np.isfinite(model.predict(perturbation="A", output="mean").X).all()
         with pytest.raises(ValueError, match="at least four control cells, got 1"):
             model.evaluate()
 
@@ -194,7 +194,7 @@ def test_empty_cells_and_silent_genes_are_read(likelihood, make_screen, build):
     adata.X = sparse.csr_matrix(x)
     model = build(SENAVAE, adata, {"likelihood": likelihood}, train={"max_epochs": 4})
     for values in (
-        model.predict(perturbation=["A", "A+C"], sample=True).X,
+        model.predict(perturbation=["A", "A+C"], output="mean").X,
         model.get_latent_representation(),
         model.get_pathway_activity().to_numpy(),
         np.concatenate([table.to_numpy().ravel() for table in model.history.values()]).astype(float),
@@ -207,13 +207,13 @@ def test_only_empty_cells_are_read(make_screen, build):
     adata.X = sparse.csr_matrix(adata.shape, dtype=np.float32)
     for kwargs in ({}, {"likelihood": "nb"}, {"encoder": "linear", "n_hidden": 0}, {"preset": "sena"}):
         model = build(SENAVAE, adata.copy(), kwargs)
-        assert np.isfinite(model.predict(perturbation="A").X).all()
+        assert np.isfinite(model.predict(perturbation="A", output="mean").X).all()
 
 
 def test_an_unknown_perturbation_is_named(screen, build):
     model = build(SENAVAE, screen)
     for call in (
-        lambda: model.predict(perturbation=["A", "TP53"]),
+        lambda: model.predict(perturbation=["A", "TP53"], output="mean"),
         lambda: model.evaluate(perturbation="A+TP53"),
         lambda: model.attribution_target("change", perturbation="TP53"),
     ):
@@ -259,7 +259,7 @@ def test_a_backed_file_is_to_be_read_first(screen, build, tmp_path):
     backed = ad.read_h5ad(tmp_path / "screen.h5ad", backed="r")
     for call in (
         lambda: scpi.model.SENAVAE.setup_anndata(backed),
-        lambda: model.predict(backed, perturbation="A"),
+        lambda: model.predict(backed, perturbation="A", output="mean"),
     ):
         with pytest.raises(NotImplementedError, match=r"backed by a file.*to_memory\(\)"):
             call()
@@ -271,14 +271,14 @@ def test_another_panel_is_refused_unless_it_has_the_genes(make_screen, build):
     model = build(SENAVAE, make_screen())
     panel = make_screen()[:, 4:].copy()
     with pytest.raises(ValueError, match=r"lacks 4 of the 24 genes.*'g0', 'g1', 'g2', 'g3'"):
-        model.predict(panel, perturbation="A")
+        model.predict(panel, perturbation="A", output="mean")
     larger = ad.concat([make_screen(), make_screen()[:, :3].copy()], axis=1, merge="first")
     larger.var_names = [*larger.var_names[:24], "x", "y", "z"]
     with pytest.raises(ValueError, match=r"model\.var_names_"):
-        model.predict(larger, perturbation="A")
-    expected = model.predict(make_screen(), perturbation="A")
+        model.predict(larger, perturbation="A", output="mean")
+    expected = model.predict(make_screen(), perturbation="A", output="mean")
     subset = larger[:, model.var_names_]
-    np.testing.assert_array_equal(model.predict(subset, perturbation="A").X, expected.X)
+    np.testing.assert_array_equal(model.predict(subset, perturbation="A", output="mean").X, expected.X)
 
 
 @pytest.fixture(scope="module", params=[SENAVAE, Additive])

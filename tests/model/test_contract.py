@@ -106,7 +106,7 @@ def model(case, adata, build):
 
 @pytest.fixture(scope="module")
 def predicted(model):
-    return model.predict(perturbation=["A", "A+B"], n_cells=12)
+    return model.predict(perturbation=["A", "A+B"], n_cells=12, output="mean")
 
 
 def values(predicted):
@@ -150,11 +150,11 @@ class TestContract:
         np.testing.assert_allclose(stored["control_mean"], started_from.mean(0), rtol=1e-5)
 
     def test_all_control_cells_are_used_by_default(self, model, adata):
-        predicted = model.predict(perturbation="B")
+        predicted = model.predict(perturbation="B", output="mean")
         assert predicted.obs["source_cell"].tolist() == adata.obs_names[adata.obs["perturbation"] == "control"].tolist()
 
     def test_more_cells_than_controls_can_be_asked_for(self, model):
-        assert model.predict(perturbation="B", n_cells=60).n_obs == 60
+        assert model.predict(perturbation="B", n_cells=60, output="mean").n_obs == 60
 
     def test_a_prediction_survives_files(self, case, predicted, tmp_path):
         # A copy, for anndata turns words into categories when it writes.
@@ -182,7 +182,7 @@ class TestContract:
             cls.load(tmp_path / "model", adata=adata, accelerator="cpu"),
             cls.load(tmp_path / "model", accelerator="cpu"),
         ):
-            again = loaded.predict(perturbation=["A", "A+B"], n_cells=12)
+            again = loaded.predict(perturbation=["A", "A+B"], n_cells=12, output="mean")
             np.testing.assert_array_equal(values(again), values(predicted))
             assert again.obs.equals(predicted.obs)
             np.testing.assert_array_equal(loaded.train_indices, model.train_indices)
@@ -210,19 +210,21 @@ class TestContract:
             loaded.train(1)
         fresh = make_data()
         del fresh.varm["gene_sets"], fresh.uns["gene_sets"]
-        again = loaded.predict(fresh, perturbation=["A", "A+B"], n_cells=12)
+        again = loaded.predict(fresh, perturbation=["A", "A+B"], n_cells=12, output="mean")
         np.testing.assert_array_equal(values(again), values(predicted))
         assert again.obs.equals(predicted.obs)
 
     def test_new_cells_are_predicted_like_those_trained_on(self, model, adata, before):
         controls = np.flatnonzero(adata.obs["perturbation"] == "control")[:10]
-        expected = model.predict(perturbation="A+B", indices=controls)
+        expected = model.predict(perturbation="A+B", indices=controls, output="mean")
         new = before[controls].copy()
-        np.testing.assert_allclose(values(model.predict(new, perturbation="A+B")), values(expected), atol=1e-5)
+        np.testing.assert_allclose(
+            values(model.predict(new, perturbation="A+B", output="mean")), values(expected), atol=1e-5
+        )
 
     def test_new_cells_may_be_an_unseen_combination(self, model, make_data):
         new = make_data(conditions={"control": 6, "D+A": 4, "B+D+C": 2}, rng=1)
-        assert model.predict(new, perturbation="A+D").n_obs == 6
+        assert model.predict(new, perturbation="A+D", output="mean").n_obs == 6
         assert model.evaluate(new).index.tolist() == ["A+D", "B+C+D"]
 
     def test_new_cells_with_an_unknown_perturbation_are_refused(self, model, make_data, assert_unchanged):
@@ -230,40 +232,42 @@ class TestContract:
         new.obs["perturbation"] = new.obs["perturbation"].replace({"D+A": "D+X"})
         copy = new.copy()
         with pytest.raises(ValueError, match=r"Unknown perturbation 'X'.*'A', 'B', 'C', 'D'"):
-            model.predict(new, perturbation="A")
+            model.predict(new, perturbation="A", output="mean")
         assert_unchanged(new, copy)
 
     def test_the_order_of_the_members_does_not_matter(self, model):
-        one, other = (model.predict(perturbation=label, n_cells=9) for label in ("B+A", "A+B"))
+        one, other = (model.predict(perturbation=label, n_cells=9, output="mean") for label in ("B+A", "A+B"))
         np.testing.assert_array_equal(values(one), values(other))
         assert set(one.obs["perturbation"]) == {"A+B"}
 
     def test_combinations_may_be_unseen_and_of_any_size(self, model):
-        predicted = model.predict(perturbation=["A+C", "C+A+B", "C+D"], n_cells=5)
+        predicted = model.predict(perturbation=["A+C", "C+A+B", "C+D"], n_cells=5, output="mean")
         assert predicted.obs["perturbation"].unique().tolist() == ["A+C", "A+B+C", "C+D"]
         assert set(predicted.obs["status"]) == {"unseen combination"}
         assert np.isfinite(values(predicted)).all()
 
     def test_an_unknown_perturbation_is_named_beside_the_known_ones(self, model):
         with pytest.raises(ValueError, match=r"Unknown perturbation 'Z'.*'A', 'B', 'C', 'D'.*control 'control'"):
-            model.predict(perturbation="A+Z")
+            model.predict(perturbation="A+Z", output="mean")
 
     def test_perturbations_are_named_once(self, model):
         with pytest.raises(ValueError, match="each once"):
-            model.predict(perturbation=["A+B", "B+A"])
+            model.predict(perturbation=["A+B", "B+A"], output="mean")
         with pytest.raises(ValueError, match="at least one"):
-            model.predict(perturbation=[])
+            model.predict(perturbation=[], output="mean")
 
     def test_a_context_needs_a_context_key(self, model):
         with pytest.raises(ValueError, match="context_key"):
-            model.predict(perturbation="A", context="T")
+            model.predict(perturbation="A", context="T", output="mean")
 
     def test_a_view_is_read_and_stays_a_view(self, model, before):
         # The first cells of the screen, which are in random order, with controls among them.
         view = before[:80]
-        predicted = model.predict(view, perturbation="A")
+        predicted = model.predict(view, perturbation="A", output="mean")
         assert view.is_view
-        np.testing.assert_array_equal(values(predicted), values(model.predict(before[:80].copy(), perturbation="A")))
+        np.testing.assert_array_equal(
+            values(predicted), values(model.predict(before[:80].copy(), perturbation="A", output="mean"))
+        )
 
     @pytest.mark.parametrize(
         "convert",
@@ -283,23 +287,23 @@ class TestContract:
         new.X = convert(new.X)
         if model._reads_logs and np.issubdtype(new.X.dtype, np.integer):
             with pytest.raises(ValueError, match="log-normalised"):
-                model.predict(new, perturbation="A")
+                model.predict(new, perturbation="A", output="mean")
             return
-        again = model.predict(new, perturbation=["A", "A+B"], n_cells=12)
+        again = model.predict(new, perturbation=["A", "A+B"], n_cells=12, output="mean")
         np.testing.assert_allclose(values(again), values(predicted), atol=1e-5)
 
     def test_missing_genes_are_named(self, model, before, assert_unchanged):
         new = before[:, before.var_names != "g3"].copy()
         copy = new.copy()
         with pytest.raises(ValueError, match=r"lacks 1 of the 24 genes.*'g3'"):
-            model.predict(new, perturbation="A")
+            model.predict(new, perturbation="A", output="mean")
         assert_unchanged(new, copy)
 
     def test_genes_in_another_order_are_refused(self, model, before, adata, tmp_path, assert_unchanged):
         new = before[:, before.var_names[::-1]].copy()
         copy = new.copy()
         with pytest.raises(ValueError, match="in its order"):
-            model.predict(new, perturbation="A")
+            model.predict(new, perturbation="A", output="mean")
         model.save(tmp_path / "model")
         with pytest.raises(ValueError, match="in its order"):
             type(model).load(tmp_path / "model", adata=new, accelerator="cpu")
@@ -309,7 +313,7 @@ class TestContract:
         new = make_data()
         new.X = np.full(new.shape, "one", dtype=object)
         with pytest.raises(TypeError, match="must hold numbers"):
-            model.predict(new, perturbation="A")
+            model.predict(new, perturbation="A", output="mean")
         with pytest.raises(TypeError, match="must hold numbers"):
             getattr(scpi.model, case[0]).setup_anndata(new)
 
@@ -333,34 +337,38 @@ class TestContract:
 
     def test_the_same_seed_gives_the_same_model(self, case, make_data, predicted, build):
         again = build(case[0], make_data(), case[1], train={"held_out": ["C+D"]})
-        np.testing.assert_array_equal(values(again.predict(perturbation=["A", "A+B"], n_cells=12)), values(predicted))
+        np.testing.assert_array_equal(
+            values(again.predict(perturbation=["A", "A+B"], n_cells=12, output="mean")), values(predicted)
+        )
 
     def test_the_global_generators_are_left_alone(self, case, make_data, build):
         before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-        build(case[0], make_data(), case[1]).predict(perturbation="A")
+        build(case[0], make_data(), case[1]).predict(perturbation="A", output="mean")
         assert torch.equal(torch.get_rng_state(), before[0])
         np.testing.assert_array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
 
     def test_context_dose_batch_and_size_factor(self, case, make_data, build, tmp_path):
         adata = make_data()
         model = build(case[0], adata, case[1], setup=KEYS)
-        predicted = model.predict(perturbation=["A", "C+D"], context="T", dose=0.5, n_cells=7)
+        predicted = model.predict(perturbation=["A", "C+D"], context="T", dose=0.5, n_cells=7, output="mean")
         assert set(predicted.obs["context"]) == {"T"}
         assert set(predicted.obs["dose"]) == {0.5}
         assert (adata.obs.loc[predicted.obs["source_cell"], "cell_type"] == "T").all()
         assert predicted.uns["prediction"]["params"]["context"] == "T"
         assert predicted.uns["prediction"]["params"]["dose"] == 0.5
         with pytest.raises(ValueError, match=r"Unknown context 'liver'.*'B', 'T'"):
-            model.predict(perturbation="A", context="liver")
+            model.predict(perturbation="A", context="liver", output="mean")
         model.save(tmp_path / "model")
         loaded = type(model).load(tmp_path / "model", adata=False, accelerator="cpu")
-        again = loaded.predict(make_data(), perturbation=["A", "C+D"], context="T", dose=0.5, n_cells=7)
+        again = loaded.predict(make_data(), perturbation=["A", "C+D"], context="T", dose=0.5, n_cells=7, output="mean")
         np.testing.assert_array_equal(values(again), values(predicted))
         assert np.isfinite(model.evaluate()["rmse"]).all()
 
     def test_a_dose_of_zero_changes_nothing(self, case, make_data, build):
         model = build(case[0], make_data(), case[1], setup={"dose_key": "dose"})
-        none, other = (model.predict(perturbation=name, dose=dose) for name, dose in (("A", 0.0), ("control", None)))
+        none, other = (
+            model.predict(perturbation=name, dose=dose, output="mean") for name, dose in (("A", 0.0), ("control", None))
+        )
         np.testing.assert_array_equal(values(none), values(other))
 
     def test_an_untrained_model_predicts_nothing(self, case, make_data):
@@ -368,7 +376,7 @@ class TestContract:
         cls = getattr(scpi.model, case[0])
         cls.setup_anndata(adata)
         with pytest.raises(RuntimeError, match="trained"):
-            cls(adata, **case[1]).predict(perturbation="A")
+            cls(adata, **case[1]).predict(perturbation="A", output="mean")
 
 
 def test_results_do_not_depend_on_the_process(make_screen, build, tmp_path):
@@ -384,7 +392,7 @@ def test_results_do_not_depend_on_the_process(make_screen, build, tmp_path):
         "    cls.setup_anndata(adata, batch_key='batch', context_key='cell_type')\n"
         "    model = cls(adata, **kwargs)\n"
         "    model.train(max_epochs=1, accelerator='cpu', enable_progress_bar=False, held_out=['C+D', 'A+B'])\n"
-        "    np.save(name, model.predict(perturbation=['A', 'C+D'], n_cells=5).X)\n"
+        "    np.save(name, model.predict(perturbation=['A', 'C+D'], n_cells=5, output='mean').X)\n"
     )
     environment = os.environ | {"PYTHONHASHSEED": "12345", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     result = subprocess.run(
@@ -399,7 +407,7 @@ def test_results_do_not_depend_on_the_process(make_screen, build, tmp_path):
             setup={"batch_key": "batch", "context_key": "cell_type"},
             train={"held_out": ["A+B", "C+D"]},
         )
-        x = values(model.predict(perturbation=["A", "C+D"], n_cells=5))
+        x = values(model.predict(perturbation=["A", "C+D"], n_cells=5, output="mean"))
         # Processes may round differently in the last digits, for the memory of each is aligned in its own way.
         np.testing.assert_allclose(x, np.load(tmp_path / f"{name}.npy"), rtol=1e-3, atol=1e-4, err_msg=name)
 
@@ -411,20 +419,26 @@ def test_results_do_not_depend_on_the_process(make_screen, build, tmp_path):
     ids=["csc", "dense", "float64", "int64"],
 )
 def test_training_does_not_depend_on_the_format(name, convert, make_screen, build, assert_unchanged):
-    expected = build(*CASES[name][:1], make_screen(), CASES[name][1]).predict(perturbation="A", n_cells=6)
+    expected = build(*CASES[name][:1], make_screen(), CASES[name][1]).predict(
+        perturbation="A", n_cells=6, output="mean"
+    )
     adata = make_screen()
     adata.X = convert(adata.X)
     before = adata.copy()
     model = build(CASES[name][0], adata, CASES[name][1])
-    np.testing.assert_allclose(values(model.predict(perturbation="A", n_cells=6)), values(expected), atol=1e-5)
+    np.testing.assert_allclose(
+        values(model.predict(perturbation="A", n_cells=6, output="mean")), values(expected), atol=1e-5
+    )
     assert_unchanged(adata, before, setup=True)
 
 
 @pytest.mark.parametrize("name", ["SENAVAE-gene_sets-nb", "Additive"])
 def test_a_layer_is_read_in_place_of_x(name, make_screen, build):
-    expected = build(*CASES[name][:1], make_screen(), CASES[name][1]).predict(perturbation="A", n_cells=6)
+    expected = build(*CASES[name][:1], make_screen(), CASES[name][1]).predict(
+        perturbation="A", n_cells=6, output="mean"
+    )
     adata = make_screen()
     adata.layers["counts"] = adata.X.copy()
     adata.X = np.full(adata.shape, 0.5, dtype=np.float32)
     model = build(CASES[name][0], adata, CASES[name][1], setup={"layer": "counts"})
-    np.testing.assert_array_equal(values(model.predict(perturbation="A", n_cells=6)), values(expected))
+    np.testing.assert_array_equal(values(model.predict(perturbation="A", n_cells=6, output="mean")), values(expected))

@@ -58,7 +58,7 @@ def test_a_mudata_is_read_as_its_modality(name, labels, modalities, rna_first, m
     model = build(name, mdata, MODELS[name], setup=ALL_KEYS | {"modalities": modalities})
     expected = build(name, make_screen(), MODELS[name], setup=ALL_KEYS)
     kwargs = {"perturbation": ["A", "B+A"], "context": "T", "dose": 1.0, "n_cells": 6}
-    predicted, wanted = model.predict(**kwargs), expected.predict(**kwargs)
+    predicted, wanted = model.predict(**kwargs, output="mean"), expected.predict(**kwargs, output="mean")
     np.testing.assert_array_equal(x_of(predicted), x_of(wanted))
     assert predicted.obs.equals(wanted.obs)
     assert predicted.var_names.tolist() == [f"g{i}" for i in range(24)]
@@ -78,7 +78,7 @@ def test_gene_sets_are_read_from_the_modality(make_mdata, make_screen, build):
 def test_a_model_and_its_data_survive_files(name, make_mdata, build, tmp_path):
     mdata = make_mdata()
     model = build(name, mdata, MODELS[name], setup={"modalities": TO_MDATA})
-    wanted = x_of(model.predict(perturbation="A+C", n_cells=5))
+    wanted = x_of(model.predict(perturbation="A+C", n_cells=5, output="mean"))
     mdata.write(tmp_path / "screen.h5mu")
     model.save(tmp_path / "model", save_anndata=True)
     read = mudata.read_h5mu(tmp_path / "screen.h5mu")
@@ -88,18 +88,22 @@ def test_a_model_and_its_data_survive_files(name, make_mdata, build, tmp_path):
         cls.load(tmp_path / "model", accelerator="cpu"),
     )
     for again in loaded:
-        np.testing.assert_array_equal(x_of(again.predict(perturbation="A+C", n_cells=5)), wanted)
+        np.testing.assert_array_equal(x_of(again.predict(perturbation="A+C", n_cells=5, output="mean")), wanted)
     without = cls.load(tmp_path / "model", adata=False, accelerator="cpu")
-    np.testing.assert_array_equal(x_of(without.predict(make_mdata(), perturbation="A+C", n_cells=5)), wanted)
+    np.testing.assert_array_equal(
+        x_of(without.predict(make_mdata(), perturbation="A+C", n_cells=5, output="mean")), wanted
+    )
 
 
 def test_new_cells_are_transferred(name, make_mdata, build):
     model = build(name, make_mdata(), MODELS[name], setup={"modalities": TO_MDATA})
     new = make_mdata()
-    wanted = x_of(model.predict(new, perturbation="A", n_cells=5))
+    wanted = x_of(model.predict(new, perturbation="A", n_cells=5, output="mean"))
     assert np.isfinite(wanted).all()
     view = new[:80]
-    assert model.predict(view, perturbation="A").n_obs == (new.obs["perturbation"][:80] == "control").sum()
+    assert (
+        model.predict(view, perturbation="A", output="mean").n_obs == (new.obs["perturbation"][:80] == "control").sum()
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,16 +137,18 @@ def test_new_cells_in_another_order_are_refused(make_mdata, build):
     mixed = mudata.MuData({"protein": new.mod["protein"][::-1].copy(), "rna": new.mod["rna"]})
     mixed.obs["perturbation"] = new.obs["perturbation"]
     with pytest.raises(ValueError, match="in the same order"):
-        model.predict(mixed, perturbation="A")
+        model.predict(mixed, perturbation="A", output="mean")
     with pytest.raises(ValueError, match=r"reads the modality 'rna', but the data has \['protein'\]"):
-        model.predict(mudata.MuData({"protein": new.mod["protein"]}), perturbation="A")
+        model.predict(mudata.MuData({"protein": new.mod["protein"]}), perturbation="A", output="mean")
 
 
 def test_a_mudata_and_an_anndata_are_not_the_same(make_mdata, make_screen, build):
     with pytest.raises(TypeError, match="set up with MuData, but AnnData was given"):
-        build("Additive", make_mdata(), setup={"modalities": TO_MDATA}).predict(make_screen(), perturbation="A")
+        build("Additive", make_mdata(), setup={"modalities": TO_MDATA}).predict(
+            make_screen(), perturbation="A", output="mean"
+        )
     with pytest.raises(TypeError, match="set up with AnnData, but MuData was given"):
-        build("Additive", make_screen()).predict(make_mdata(), perturbation="A")
+        build("Additive", make_screen()).predict(make_mdata(), perturbation="A", output="mean")
 
 
 @pytest.mark.parametrize(

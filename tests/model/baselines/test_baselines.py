@@ -21,7 +21,7 @@ def fitted(make_screen, build):
 
 
 def change(model, label, *, dose=None):
-    predicted = model.predict(perturbation=label, dose=dose)
+    predicted = model.predict(perturbation=label, dose=dose, output="mean")
     start = model.adata.to_df().loc[predicted.obs["source_cell"]].to_numpy()
     moved = predicted.X - start
     np.testing.assert_allclose(moved, np.tile(moved[0], (len(moved), 1)), atol=1e-5)
@@ -68,7 +68,7 @@ def test_no_change_predicts_the_cells(fitted):
 def test_train_mean_is_one_cell(fitted):
     model, x, labels, _ = fitted("TrainMean")
     expected = np.mean([x[labels == name].mean(0) for name in ("A", "A+B", "B", "C", "D")], axis=0)
-    predicted = model.predict(perturbation=["A", "C+D"]).X
+    predicted = model.predict(perturbation=["A", "C+D"], output="mean").X
     np.testing.assert_allclose(predicted, np.tile(expected, (len(predicted), 1)), atol=1e-5)
 
 
@@ -88,7 +88,7 @@ def test_a_second_training_forgets_the_first(make_screen, build):
     """What is held out later must not be remembered from before."""
     adata = make_screen()
     model = build("Additive", adata)
-    model.predict(perturbation="A+D")
+    model.predict(perturbation="A+D", output="mean")
     model.train(held_out=["D"])
     with pytest.raises(ValueError, match=r"No training cell has 'D' alone"):
-        model.predict(perturbation="A+D")
+        model.predict(perturbation="A+D", output="mean")

@@ -55,7 +55,7 @@ def trained(name, adata, *, dose_key=None, **kwargs):
 
 
 def change(model, adata, label, **kwargs):
-    predicted = model.predict(adata, perturbation=label, context="T", **kwargs)
+    predicted = model.predict(adata, perturbation=label, context="T", **kwargs, output="mean")
     start = adata.to_df().loc[predicted.obs["source_cell"]].to_numpy()
     moved = predicted.X - start
     np.testing.assert_allclose(moved, np.tile(moved[0], (len(moved), 1)), atol=1e-5)
@@ -214,7 +214,7 @@ class TestDoses:
 
 
 def test_the_mean_cell_of_the_contexts(adata):
-    predicted = trained("TrainMean", adata).predict(perturbation="Q", context="T").X
+    predicted = trained("TrainMean", adata).predict(perturbation="Q", context="T", output="mean").X
     expected = np.mean([mean(adata, c, "Q") for c in CONTEXTS[:3]], axis=0)
     np.testing.assert_allclose(predicted, np.tile(expected, (len(predicted), 1)), atol=1e-5)
 
@@ -229,9 +229,9 @@ def test_a_context_that_was_not_trained_on_is_compared_by_its_own_controls(adata
 
 def test_cells_of_several_contexts_each_get_their_own_change(adata):
     model = trained("NearestDelta", adata)
-    everything = model.predict(perturbation="P")
+    everything = model.predict(perturbation="P", output="mean")
     for context in ("B", "Mono"):
-        alone = model.predict(perturbation="P", context=context)
+        alone = model.predict(perturbation="P", context=context, output="mean")
         both = everything[everything.obs["source_cell"].isin(alone.obs["source_cell"])]
         np.testing.assert_allclose(both.X, alone.X, atol=1e-6)
 

@@ -107,7 +107,7 @@ class TestDoses:
         high = np.flatnonzero(
             (adata.obs["perturbation"] == "x") & (adata.obs["dose"] == 10) & (adata.obs["context"] == "b")
         )
-        predicted = dosed.predict_dose(perturbation="x", dose=1.0, context="b", indices=high)
+        predicted = dosed.predict_dose(perturbation="x", dose=1.0, context="b", indices=high, output="mean")
         assert predicted.obs["source_cell"].tolist() == adata.obs_names[high].tolist()
         expected = dosed.get_shift(perturbation="x", dose=1.0) - dosed.get_shift(perturbation="x", dose=10.0)
         np.testing.assert_allclose(
@@ -117,10 +117,10 @@ class TestDoses:
         )
         assert set(predicted.obs["dose"]) == {1.0}
         # Cells at several doses each move from their own.
-        none = dosed.predict_dose(perturbation="x", dose=0.0, context="b")
+        none = dosed.predict_dose(perturbation="x", dose=0.0, context="b", output="mean")
         controls = adata[(adata.obs["context"] == "b") & (adata.obs["perturbation"] == "control")]
         np.testing.assert_allclose(none.X.mean(0), controls.X.mean(0), atol=1.2)
-        same = dosed.predict_dose(perturbation="x", dose=10.0, indices=high)
+        same = dosed.predict_dose(perturbation="x", dose=10.0, indices=high, output="mean")
         np.testing.assert_array_equal(same.X, adata.X[high])
 
     def test_bad_arguments(self, dosed):

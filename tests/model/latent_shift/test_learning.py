@@ -45,7 +45,7 @@ def predicted_change(name, adata, context, *, kwargs=None, **train):
         **train,
     )
     label = next(label for label in adata.obs["perturbation"].unique() if label != "control")
-    predicted = model.predict(perturbation=label, context=context)
+    predicted = model.predict(perturbation=label, context=context, output="mean")
     return np.asarray(predicted.X).mean(0) - predicted.uns["prediction"]["control_mean"]
 
 

@@ -40,7 +40,9 @@ def test_the_latent_means_of_the_training_cells_are_kept(linear_model, make_cont
 def test_cells_of_several_contexts_each_move_by_the_shift_of_their_own(linear_model, make_contexts):
     adata = make_contexts()
     model = linear_model("SCVIDR", adata)
-    predicted = model.predict(perturbation="x", indices=np.flatnonzero(adata.obs["perturbation"] == "control"))
+    predicted = model.predict(
+        perturbation="x", indices=np.flatnonzero(adata.obs["perturbation"] == "control"), output="mean"
+    )
     assert set(adata.obs.loc[predicted.obs["source_cell"], "context"]) == set("abcde")
     source = adata[predicted.obs["source_cell"].to_numpy()]
     for name in "abcde":
@@ -71,12 +73,12 @@ class TestResidual:
             model = linear_model("SCGEN", adata, residual=residual)
             # A decoder that is wrong by 1 everywhere
             model.module.decoder = torch.nn.Sequential(model.module.decoder, _Plus(1.0))
-            predicted = model.predict(perturbation="control", context="a")
+            predicted = model.predict(perturbation="control", context="a", output="mean")
             start = adata.to_df().loc[predicted.obs["source_cell"]].to_numpy()
             np.testing.assert_allclose(predicted.X - start, 0.0 if residual else 1.0, atol=1e-4)
 
     def test_no_change_leaves_cells_as_they_are(self, model, adata):
-        predicted = model.predict(perturbation="control")
+        predicted = model.predict(perturbation="control", output="mean")
         np.testing.assert_array_equal(predicted.X, adata.to_df().loc[predicted.obs["source_cell"]].to_numpy())
 
 

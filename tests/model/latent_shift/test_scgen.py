@@ -31,10 +31,14 @@ def change(predicted, adata):
 class TestShift:
     def test_with_linear_networks_it_is_the_mean_delta(self, model, adata, baseline, make_contexts):
         expected = np.mean([mean(adata, c, "x") - mean(adata, c, "control") for c in "abcd"], axis=0)
-        np.testing.assert_allclose(change(model.predict(perturbation="x", context="e"), adata), expected, atol=1e-4)
+        np.testing.assert_allclose(
+            change(model.predict(perturbation="x", context="e", output="mean"), adata), expected, atol=1e-4
+        )
         for label in ("y", "x+y"):
-            other = baseline("MeanDelta", make_contexts()).predict(perturbation=label, context="e")
-            np.testing.assert_allclose(model.predict(perturbation=label, context="e").X, other.X, atol=1e-4)
+            other = baseline("MeanDelta", make_contexts()).predict(perturbation=label, context="e", output="mean")
+            np.testing.assert_allclose(
+                model.predict(perturbation=label, context="e", output="mean").X, other.X, atol=1e-4
+            )
 
     def test_a_shift_in_latent_space_is_the_turned_change(self, model, adata):
         expected = np.mean([mean(adata, c, "y") - mean(adata, c, "control") for c in "abcd"], axis=0)
@@ -44,7 +48,7 @@ class TestShift:
 
     def test_published_controls_of_a_context_without_perturbed_cells_bias_it(self, linear_model, adata, make_contexts):
         published = linear_model("SCGEN", make_contexts(), controls="all")
-        found = change(published.predict(perturbation="x", context="e"), adata)
+        found = change(published.predict(perturbation="x", context="e", output="mean"), adata)
         treated = np.mean([mean(adata, c, "x") for c in "abcd"], axis=0)
         control = np.mean([mean(adata, c, "control") for c in "abcde"], axis=0)
         np.testing.assert_allclose(found, treated - control, atol=1e-4)
@@ -57,17 +61,23 @@ class TestShift:
     def test_restricted_contexts(self, linear_model, adata, make_contexts):
         some = linear_model("SCGEN", make_contexts(), restrict_to=["b", "d"])
         expected = np.mean([mean(adata, c, "x") - mean(adata, c, "control") for c in "bd"], axis=0)
-        np.testing.assert_allclose(change(some.predict(perturbation="x", context="e"), adata), expected, atol=1e-4)
+        np.testing.assert_allclose(
+            change(some.predict(perturbation="x", context="e", output="mean"), adata), expected, atol=1e-4
+        )
         with pytest.raises(ValueError, match=r"No training cell of the contexts \['e'\] has 'x' alone"):
             some.restrict_to = "e"
-            some.predict(perturbation="x")
+            some.predict(perturbation="x", output="mean")
         # Both arms are restricted with published controls, too.
         both = linear_model("SCGEN", make_contexts(), controls="all", restrict_to=["a", "e"])
         expected = mean(adata, "a", "x") - (mean(adata, "a", "control") + mean(adata, "e", "control")) / 2
-        np.testing.assert_allclose(change(both.predict(perturbation="x", context="e"), adata), expected, atol=1e-4)
+        np.testing.assert_allclose(
+            change(both.predict(perturbation="x", context="e", output="mean"), adata), expected, atol=1e-4
+        )
         some.restrict_to = None
         expected = np.mean([mean(adata, c, "x") - mean(adata, c, "control") for c in "abcd"], axis=0)
-        np.testing.assert_allclose(change(some.predict(perturbation="x", context="e"), adata), expected, atol=1e-4)
+        np.testing.assert_allclose(
+            change(some.predict(perturbation="x", context="e", output="mean"), adata), expected, atol=1e-4
+        )
 
     def test_contexts_that_do_not_exist_are_refused(self, model, make_contexts):
         with pytest.raises(ValueError, match=r"must name contexts of the data \('a', 'b'.*got \['z'\]"):
@@ -83,21 +93,25 @@ class TestShift:
         adata = make_contexts()
         adata = adata[adata.obs["perturbation"] != "x+y"].copy()
         model = linear_model("SCGEN", adata)
-        found = [change(model.predict(perturbation=label, context="e"), adata) for label in ("x", "y", "x+y")]
+        found = [
+            change(model.predict(perturbation=label, context="e", output="mean"), adata) for label in ("x", "y", "x+y")
+        ]
         np.testing.assert_allclose(found[0] + found[1], found[2], atol=1e-4)
 
     def test_a_perturbation_without_a_shift_is_named(self, linear_model, make_contexts):
         adata = make_contexts()
         adata = adata[adata.obs["perturbation"] != "y"].copy()
         model = linear_model("SCGEN", adata)
-        assert np.isfinite(model.predict(perturbation="x+y").X).all()
+        assert np.isfinite(model.predict(perturbation="x+y", output="mean").X).all()
         with pytest.raises(ValueError, match="No training cell has 'y' alone"):
-            model.predict(perturbation="y")
+            model.predict(perturbation="y", output="mean")
 
     def test_doses_between_measured_ones(self, linear_model, make_contexts):
         adata = make_contexts(doses=True)
         model = linear_model("SCGEN", adata, doses=True)
-        one, three, other = (change(model.predict(perturbation="x", context="e", dose=d), adata) for d in (1, 3, 2))
+        one, three, other = (
+            change(model.predict(perturbation="x", context="e", dose=d, output="mean"), adata) for d in (1, 3, 2)
+        )
         share = np.log(3 / 2) / np.log(4 / 2)
         np.testing.assert_allclose(other, (1 - share) * one + share * three, atol=1e-4)
         x = adata[(adata.obs["perturbation"] == "x") & (adata.obs["dose"] == 3)]
@@ -109,5 +123,5 @@ class TestShift:
         known = adata[adata.obs["context"] != "e"].copy()
         model = linear_model("SCGEN", known)
         expected = model.get_shift(perturbation="x")
-        predicted = model.predict(adata, perturbation="x", context="e")
+        predicted = model.predict(adata, perturbation="x", context="e", output="mean")
         np.testing.assert_allclose(change(predicted, adata), expected @ model.module.decoder.weight.numpy(), atol=1e-4)

@@ -8,11 +8,12 @@ import torch
 
 import scpi
 from scpi.model.base.prediction._fold_changes import from_log_level, log_level
+from scpi.model.base.prediction._predict import Counterfactual
 from scpi.model.base.prediction._regression import chosen_ridge_weights
 
 
 def change(model, **kwargs):
-    predicted = model.predict(perturbation="drug", **kwargs)
+    predicted = model.predict(perturbation="drug", **kwargs, output="mean")
     return model._to_log_scale(np.asarray(predicted.X)).mean(0) - _start(model, predicted)
 
 
@@ -44,7 +45,7 @@ def test_half_of_the_change_is_of_the_network_and_half_of_fold_changes(model):
     x = torch.from_numpy(adata.X[cells].toarray())
     with torch.no_grad():
         expected = x + 0.5 * network.function(network.transform(x)) + 0.5 * torch.from_numpy(fold).float()
-    predicted = model.predict(perturbation="drug", context="e")
+    predicted = model.predict(perturbation="drug", context="e", output="mean")
     order = {name: row for row, name in enumerate(adata.obs_names[cells])}
     rows = [order[name] for name in predicted.obs["source_cell"]]
     np.testing.assert_allclose(predicted.X, expected[rows], atol=1e-4)
@@ -75,13 +76,13 @@ def test_another_context_with_controls_of_its_own(model, make_contexts):
     new = make_contexts(missing=None, rng=3)
     new.obs["context"] = "f"
     new = new[(new.obs["perturbation"] == "control").to_numpy()].copy()
-    predicted = model.predict(new, perturbation="drug", context="f", n_cells=20)
+    predicted = model.predict(new, perturbation="drug", context="f", n_cells=20, output="mean")
     assert np.isfinite(predicted.X).all()
     assert (predicted.X.mean(0) - predicted.uns["prediction"]["control_mean"])[:10].mean() > 0.2
 
 
 def test_the_control_stays(model):
-    predicted = model.predict(perturbation="control", n_cells=9)
+    predicted = model.predict(perturbation="control", n_cells=9, output="mean")
     rows = model.adata[predicted.obs["source_cell"].tolist()].X.toarray()
     np.testing.assert_allclose(predicted.X, rows, atol=1e-5)
 
@@ -106,7 +107,7 @@ def counts(make_contexts, fit):
 
 class TestCounts:
     def test_expected_counts_change_by_the_factor(self, counts, make_contexts):
-        predicted = counts.predict(perturbation="drug", context="e")
+        predicted = counts.predict(perturbation="drug", context="e", output="mean")
         start = counts.adata[predicted.obs["source_cell"].tolist()].X.toarray()
         ratio = predicted.X.mean(0) / start.mean(0)
         # Genes 0 to 9 rise e-fold, and their share of a cell takes from that of the others
@@ -120,18 +121,15 @@ class TestCounts:
         np.testing.assert_allclose(np.log(ratio)[10:].mean(), real[10:].mean(), rtol=0.35)
 
     def test_draws_are_counts_with_these_expectations(self, counts):
-        mean = counts.predict(perturbation="drug", context="e", n_cells=2000).X
-        drawn = counts.predict(perturbation="drug", context="e", n_cells=2000, sample=True).X
+        mean = counts.predict(perturbation="drug", context="e", n_cells=2000, output="mean").X
+        drawn = counts.predict(perturbation="drug", context="e", n_cells=2000).X.toarray()
         assert (drawn == np.round(drawn)).all() and (drawn >= 0).all()
         np.testing.assert_allclose(drawn.mean(0), mean.mean(0), rtol=0.1, atol=0.05)
 
     def test_a_network_may_decode_counts_alone(self, make_contexts, fit):
         model = fit(make_contexts(counts=True), likelihood="nb", residual=False, fold_changes=0.0, epochs=5)
-        mean = model.predict(perturbation="drug", context="e").X
-        depth = model.adata[model.predict(perturbation="drug", context="e").obs["source_cell"].tolist()].X.sum(1)
-        np.testing.assert_allclose(mean.sum(1), np.asarray(depth).ravel(), rtol=1e-4)
-        drawn = model.predict(perturbation="drug", context="e", n_cells=2000, sample=True).X
-        expected = model.predict(perturbation="drug", context="e", n_cells=2000).X.mean(0)
+        drawn = model.predict(perturbation="drug", context="e", n_cells=2000).X.toarray()
+        expected = model.predict(perturbation="drug", context="e", n_cells=2000, output="mean").X.mean(0)
         np.testing.assert_allclose(drawn.mean(0), expected, rtol=0.15, atol=0.1)
 
 
@@ -151,17 +149,21 @@ class TestSizeFactors:
         sized, plain = fit(adata, **self.SETTINGS), fit(adata, **(self.SETTINGS | {"setup": None}))
         for weights, expected in zip(sized.module.parameters(), plain.module.parameters(), strict=True):
             torch.testing.assert_close(weights, expected, rtol=0, atol=0)
-        np.testing.assert_array_equal(*(m.predict(perturbation="drug", context="e").X for m in (sized, plain)))
+        np.testing.assert_array_equal(
+            *(m.predict(perturbation="drug", context="e", output="mean").X for m in (sized, plain))
+        )
 
     def test_they_are_the_depth_that_is_decoded(self, make_contexts, fit):
         change = np.random.default_rng(1).uniform(0.5, 2.0, make_contexts().n_obs)
         adata = self.sized(make_contexts(counts=True), change)
         model = fit(adata, **self.SETTINGS, residual=False, fold_changes=0.0)
-        predicted = model.predict(perturbation="drug", context="e")
+        cells = model._control_cells(adata, context="e", indices=None)
+        asked = Counterfactual(adata, cells, model.encode_perturbations(["drug"])[0], np.random.default_rng(0))
         # Counts that a size factor of 1 stands for: those of all training cells over their size factors
         scale = adata.X.sum() / adata.obs["size"].sum()
-        expected = scale * adata.obs["size"].loc[predicted.obs["source_cell"]]
-        np.testing.assert_allclose(predicted.X.sum(1), expected, rtol=1e-4)
+        for one in model._decoded(asked):
+            expected = scale * adata.obs["size"].iloc[cells[one.rows]]
+            np.testing.assert_allclose((one.depth * one.after.exp()).sum(1), expected, rtol=1e-4)
 
     def test_controls_and_fold_changes_are_at_this_depth(self, make_contexts, fit):
         change = np.random.default_rng(1).uniform(0.5, 2.0, make_contexts().n_obs)
@@ -181,7 +183,7 @@ class TestSizeFactors:
 
 def test_the_published_network_decodes_cells(make_contexts, fit):
     model = fit(make_contexts(), preset="published", n_hidden=(16,), lr=1e-3, epochs=2)
-    predicted = model.predict(perturbation="drug", context="e")
+    predicted = model.predict(perturbation="drug", context="e", output="mean")
     x = torch.from_numpy(model.adata[predicted.obs["source_cell"].tolist()].X.toarray())
     with torch.no_grad():
         code = torch.tensor([[0.0, 1.0]]).expand(len(x), -1)
@@ -249,7 +251,7 @@ def test_interferon_in_a_type_of_blood_cells_that_was_never_stimulated(test_data
     model.train(
         8, accelerator="cpu", enable_progress_bar=False, datasplitter_kwargs={"external_indexing": [split.train]}
     )
-    predicted = model.predict(perturbation="stim", context="B cells", indices=split.start)
+    predicted = model.predict(perturbation="stim", context="B cells", indices=split.start, output="mean")
     found = predicted.X.mean(0) - predicted.uns["prediction"]["control_mean"]
     real = np.asarray(adata.X[split.test].mean(0) - adata.X[split.reference].mean(0)).ravel()
     assert np.corrcoef(found, real)[0, 1] > 0.85

@@ -56,7 +56,7 @@ class TestPredictions:
     def test_a_measured_condition_is_the_translated_cell(self, dosed, cells):
         for label, dose in DOSED:
             expected = self.translated(dosed, cells, label, dose)
-            predicted = values(dosed.predict(perturbation=label, dose=dose, indices=cells))
+            predicted = values(dosed.predict(perturbation=label, dose=dose, indices=cells, output="mean"))
             np.testing.assert_allclose(predicted, np.where(expected < 1e-4, 0, expected), atol=1e-6)
 
     def test_doses_and_labels_differ(self, dosed, cells):
@@ -67,22 +67,25 @@ class TestPredictions:
         low, high = (self.translated(dosed, cells, "A", dose) for dose in (0.5, 2.0))
         share = np.log(2.0 / 1.5) / np.log(3.0 / 1.5)
         expected = (1 - share) * low + share * high
-        predicted = values(dosed.predict(perturbation="A", dose=1.0, indices=cells))
+        predicted = values(dosed.predict(perturbation="A", dose=1.0, indices=cells, output="mean"))
         np.testing.assert_allclose(predicted, np.where(expected < 1e-4, 0, expected), atol=1e-5)
 
     def test_a_small_dose_changes_little(self, dosed, cells):
         x = np.asarray(dosed.adata[cells].X)
-        np.testing.assert_allclose(values(dosed.predict(perturbation="A", dose=1e-6, indices=cells)), x, atol=1e-4)
+        np.testing.assert_allclose(
+            values(dosed.predict(perturbation="A", dose=1e-6, indices=cells, output="mean")), x, atol=1e-4
+        )
 
     def test_the_control_is_the_cell_itself(self, dosed, cells):
         np.testing.assert_array_equal(
-            values(dosed.predict(perturbation="control", indices=cells)), np.asarray(dosed.adata[cells].X)
+            values(dosed.predict(perturbation="control", indices=cells, output="mean")),
+            np.asarray(dosed.adata[cells].X),
         )
 
     def test_an_unseen_combination_is_the_sum_of_its_members(self, dosed, cells):
         x = np.asarray(dosed.adata[cells].X)
         expected = self.translated(dosed, cells, "A", 2.0) + self.translated(dosed, cells, "B", 1.0) - x
-        predicted = values(dosed.predict(perturbation="B+A", dose=2.0, indices=cells))
+        predicted = values(dosed.predict(perturbation="B+A", dose=2.0, indices=cells, output="mean"))
         np.testing.assert_allclose(predicted, np.where(expected < 1e-4, 0, expected), atol=1e-5)
 
     def test_a_trained_combination_is_a_condition_of_its_own(self, make_shifted, train):
@@ -90,7 +93,7 @@ class TestPredictions:
         model = train(adata, **SMALL)
         cells = np.flatnonzero(adata.obs["perturbation"] == "control")[:5]
         expected = self.translated(model, cells, "A+B", 1.0)
-        predicted = values(model.predict(perturbation="A+B", indices=cells))
+        predicted = values(model.predict(perturbation="A+B", indices=cells, output="mean"))
         np.testing.assert_allclose(predicted, np.where(expected < 1e-4, 0, expected), atol=1e-6)
 
     def test_a_perturbation_without_training_cells_is_named(self, make_shifted, train):
@@ -98,9 +101,9 @@ class TestPredictions:
         model = train(adata, train={"held_out": ["B"]}, **SMALL)
         for label in ("B", "A+B"):
             with pytest.raises(ValueError, match=r"No training cell of a context with controls has 'B' alone"):
-                model.predict(perturbation=label)
+                model.predict(perturbation=label, output="mean")
         with pytest.raises(ValueError, match=r"\['B'\] was not trained on"):
-            model.predict_control(perturbation="B")
+            model.predict_control(perturbation="B", output="mean")
 
     def test_the_decoded_change_is_added_to_the_cell(self, make_shifted, train):
         adata = make_shifted(n_cells=10)
@@ -112,12 +115,12 @@ class TestPredictions:
             expected = x + module.expression(z, "treated", code) - module.expression(z, "control")
             np.testing.assert_allclose(module.translate(x, "control", code), expected, atol=1e-6)
 
-    def test_samples_follow_the_seed_and_scatter_about_the_mean(self, dosed, cells):
-        def draw(rng):
-            return values(dosed.predict(perturbation="B", indices=cells, sample=True, rng=rng))
-
-        np.testing.assert_array_equal(draw(0), draw(0))
-        assert np.abs(draw(0) - draw(1)).max() > 1e-3
+    def test_cells_without_the_treatment_have_the_expected_means(self, dosed):
+        mean = dosed.predict_control(perturbation="A", output="mean")
+        drawn = dosed.predict_control(perturbation="A")
+        assert drawn.obs["source_cell"].tolist() == mean.obs["source_cell"].tolist()
+        expected = np.maximum(mean.X.mean(0), 0.0)
+        assert np.abs(drawn.X.toarray().mean(0) - expected).mean() < 0.05 * expected.mean()
 
 
 class TestLatent:
@@ -144,7 +147,7 @@ class TestLatent:
         latent = target.function(target.transform(x)).detach().numpy()
         np.testing.assert_allclose(latent, dosed.get_latent_representation(adata.copy()), atol=1e-5)
         change = dosed.attribution_target("change", perturbation="B")
-        predicted = values(dosed.predict(adata.copy(), perturbation="B"))
+        predicted = values(dosed.predict(adata.copy(), perturbation="B", output="mean"))
         np.testing.assert_allclose(change.function(x).detach().numpy(), predicted - x.numpy(), atol=1e-5)
         with pytest.raises(ValueError, match="with a `perturbation`, got 'change'"):
             dosed.attribution_target("change")
@@ -154,7 +157,7 @@ class TestReverse:
     def test_treated_cells_go_to_the_control_arm(self, dosed):
         adata = dosed.adata
         cells = np.flatnonzero((adata.obs["perturbation"] == "A") & (adata.obs["dose"] == 2.0))[:7]
-        predicted = dosed.predict_control(perturbation="A", indices=cells)
+        predicted = dosed.predict_control(perturbation="A", indices=cells, output="mean")
         code = int(np.asarray(dosed._field(adata, "perturbation")).ravel()[cells[0]])
         x = torch.from_numpy(np.asarray(adata[cells].X))
         with torch.no_grad():
@@ -164,7 +167,7 @@ class TestReverse:
         assert set(predicted.obs["perturbation"]) == {"A"}
 
     def test_a_context_and_a_number_of_cells_can_be_asked_for(self, dosed):
-        predicted = dosed.predict_control(context="y", n_cells=8)
+        predicted = dosed.predict_control(context="y", n_cells=8, output="mean")
         sources = dosed.adata.obs.loc[predicted.obs["source_cell"]]
         assert predicted.n_obs == 8 and predicted.obs["source_cell"].is_unique
         assert set(sources["context"]) == {"y"} == set(predicted.obs["context"])
@@ -173,15 +176,17 @@ class TestReverse:
     def test_without_treated_cells_there_is_nothing_to_start_from(self, dosed):
         controls = np.flatnonzero(dosed.adata.obs["perturbation"] == "control")
         with pytest.raises(ValueError, match="There is no treated cell to start from"):
-            dosed.predict_control(indices=controls)
+            dosed.predict_control(indices=controls, output="mean")
         with pytest.raises(ValueError, match="no cell with a label in \\['A'\\] of context 'x'"):
-            dosed.predict_control(perturbation="A", context="x", indices=controls)
+            dosed.predict_control(perturbation="A", context="x", indices=controls, output="mean")
 
     def test_a_dose_that_was_not_measured_is_taken_for_the_nearest(self, dosed, make_shifted):
         new = make_shifted(conditions=[("A", 1.7)], n_cells=5, rng=3)
         again = make_shifted(conditions=[("A", 1.7)], n_cells=5, rng=3)
         again.obs["dose"] = again.obs["dose"].replace(1.7, 2.0)
-        np.testing.assert_array_equal(values(dosed.predict_control(new)), values(dosed.predict_control(again)))
+        np.testing.assert_array_equal(
+            values(dosed.predict_control(new, output="mean")), values(dosed.predict_control(again, output="mean"))
+        )
 
 
 class TestLearning:
@@ -194,7 +199,9 @@ class TestLearning:
             ].mean(0)
             for label in ("control", "A")
         ]
-        return values(model.predict(perturbation="A", context=context)).mean(0) - means[0], means[1] - means[0]
+        return values(model.predict(perturbation="A", context=context, output="mean")).mean(0) - means[0], means[
+            1
+        ] - means[0]
 
     def test_the_change_of_a_trained_context_is_predicted(self, learned):
         predicted, true = self.change(learned, "x")
@@ -212,7 +219,7 @@ class TestLearning:
         treated, control = (
             np.asarray(adata.X)[(context == "x") & (label == name)].mean(0) for name in ("A", "control")
         )
-        back = values(model.predict_control(perturbation="A", context="x")).mean(0)
+        back = values(model.predict_control(perturbation="A", context="x", output="mean")).mean(0)
         assert np.abs(back - control).mean() < 0.25 * np.abs(treated - control)[:6].mean()
         assert np.corrcoef(back - treated, control - treated)[0, 1] > 0.9
 
@@ -220,9 +227,9 @@ class TestLearning:
 def test_a_model_without_contexts_pairs_all_cells(make_shifted, train):
     adata = make_shifted(n_cells=10)
     model = train(adata, setup={"context_key": None}, **SMALL)
-    assert np.isfinite(values(model.predict(perturbation="A"))).all()
+    assert np.isfinite(values(model.predict(perturbation="A", output="mean"))).all()
     with pytest.raises(ValueError, match="context_key"):
-        model.predict_control(context="x")
+        model.predict_control(context="x", output="mean")
 
 
 def test_counts_are_refused(make_screen):

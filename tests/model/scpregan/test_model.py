@@ -23,16 +23,16 @@ class TestConditions:
 
     def test_a_combination_that_all_treated_cells_have_is_known_as_a_whole(self, screen, build, train):
         model = train(build(screen({"control": 30, "A+B": 20})))
-        assert model.predict(perturbation="B+A").n_obs == 30
+        assert model.predict(perturbation="B+A", output="mean").n_obs == 30
         with pytest.raises(ValueError, match=r"All treated cells have 'A\+B'.*cannot be told"):
-            model.predict(perturbation="A")
+            model.predict(perturbation="A", output="mean")
 
     def test_a_perturbation_without_training_cells_is_refused(self, screen, build, train):
         model = train(build(screen(SINGLES)), held_out="C")
         for label in ("C", "A+C"):
             with pytest.raises(ValueError, match=r"No training cell has \['C'\]"):
-                model.predict(perturbation=label)
-        assert np.isfinite(model.predict(perturbation="A+B").X).all()
+                model.predict(perturbation=label, output="mean")
+        assert np.isfinite(model.predict(perturbation="A+B", output="mean").X).all()
 
 
 class TestPredictions:
@@ -42,37 +42,39 @@ class TestPredictions:
         return train(build(lr=0.01), 5)
 
     def test_the_other_generator_predicts(self, model):
-        predicted = model.predict(perturbation="A")
+        predicted = model.predict(perturbation="A", output="mean")
         controls = torch.from_numpy(model.adata[predicted.obs["source_cell"]].X)
         with torch.inference_mode():
             expected = model.module.generators(model.module.encoder(controls), torch.ones(1, 1))
         np.testing.assert_allclose(predicted.X, expected, atol=1e-6)
 
     def test_controls_are_what_the_generator_of_controls_makes_of_them(self, model):
-        predicted = model.predict(perturbation="control")
+        predicted = model.predict(perturbation="control", output="mean")
         controls = torch.from_numpy(model.adata[predicted.obs["source_cell"]].X)
         with torch.inference_mode():
             expected = model.module.generators.control(model.module.encoder(controls), torch.zeros(1, 1))
         np.testing.assert_allclose(predicted.X, expected, atol=1e-6)
-        np.testing.assert_array_equal(model.predict(perturbation="A", dose=0).X, predicted.X)
+        np.testing.assert_array_equal(model.predict(perturbation="A", dose=0, output="mean").X, predicted.X)
 
     def test_doses_in_between_lie_in_between(self, model):
-        low, half, high, more = (model.predict(perturbation="A", dose=dose).X for dose in (0, 0.5, 1, 7))
+        low, half, high, more = (model.predict(perturbation="A", dose=dose, output="mean").X for dose in (0, 0.5, 1, 7))
         share = np.log1p(0.5) / np.log1p(1)
         np.testing.assert_allclose(half, (1 - share) * low + share * high, atol=1e-6)
         np.testing.assert_array_equal(more, high)
 
     def test_with_its_residual_a_control_stays_what_it_is(self, build, train):
         model = train(build(residual=True))
-        predicted = model.predict(perturbation="control")
+        predicted = model.predict(perturbation="control", output="mean")
         np.testing.assert_array_equal(predicted.X, model.adata[predicted.obs["source_cell"]].X)
-        moved = model.predict(perturbation="A").X
+        moved = model.predict(perturbation="A", output="mean").X
         assert (moved >= 0).all()
         assert (moved != predicted.X).any()
 
     def test_several_doses_are_predicted_in_order(self, build, train):
         model = train(build(setup={"dose_key": "dose"}, lr=0.01), 20)
-        control, *doses = (model.predict(perturbation="A", dose=dose).X for dose in (0, 0.2, 1, 2.5, 4, 50))
+        control, *doses = (
+            model.predict(perturbation="A", dose=dose, output="mean").X for dose in (0, 0.2, 1, 2.5, 4, 50)
+        )
         moved = [np.abs(x - control).mean() for x in doses]
         assert 0 < moved[0] < moved[1] < moved[2] < moved[3]
         assert moved[3] == moved[4]
@@ -106,8 +108,8 @@ class TestPredictions:
         loaded = SCPREGAN.load(tmp_path / "model", adata=False, accelerator="cpu")
         new = screen(rng=3)
         new.obs["cell_type"] = "liver"
-        predicted = loaded.predict(new, perturbation="A", context="liver", dose=0.5)
-        np.testing.assert_array_equal(predicted.X, model.predict(new, perturbation="A", dose=0.5).X)
+        predicted = loaded.predict(new, perturbation="A", context="liver", dose=0.5, output="mean")
+        np.testing.assert_array_equal(predicted.X, model.predict(new, perturbation="A", dose=0.5, output="mean").X)
 
 
 class TestBadInput:
@@ -175,7 +177,7 @@ def test_changes_are_carried_over_to_a_context_whose_treated_cells_are_held_out(
     control = adata.X[in_context & (labels == "control")].mean(0)
     truth = {name: adata.X[in_context & (labels == name)].mean(0) - control for name in shifts}
     for name in shifts:
-        found = model.predict(perturbation=name, context="c4").X.mean(0) - control
+        found = model.predict(perturbation=name, context="c4", output="mean").X.mean(0) - control
         assert np.corrcoef(found, truth[name])[0, 1] > 0.85
         errors = {other: np.mean((found - change) ** 2) for other, change in truth.items()}
         assert min(errors, key=errors.get) == name

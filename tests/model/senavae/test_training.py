@@ -114,14 +114,14 @@ def test_training_stops_early_but_not_before_the_anneal(screen, build):
 def test_training_goes_on_where_it_stopped(kwargs, screen, build, quiet):
     model = build("SENAVAE", screen, kwargs, train={"max_epochs": 2})
     before = {key: value.clone() for key, value in model.module.named_parameters()}
-    predicted = model.predict(perturbation="A").X
+    predicted = model.predict(perturbation="A", output="mean").X
     model.train(max_epochs=3, **quiet)
     assert len(model.history["mmd_train"]) == 5
     after = dict(model.module.named_parameters())
     moved = [float((after[key] - value).abs().max()) for key, value in before.items()]
     # Steps of Adam from where the weights were: not a new start.
     assert 0 < max(moved) < 0.2
-    assert not np.allclose(model.predict(perturbation="A").X, predicted, atol=1e-7)
+    assert not np.allclose(model.predict(perturbation="A", output="mean").X, predicted, atol=1e-7)
 
 
 def test_a_loaded_model_trains_on(screen, build, quiet, tmp_path):
@@ -130,7 +130,9 @@ def test_a_loaded_model_trains_on(screen, build, quiet, tmp_path):
     loaded = scpi.model.SENAVAE.load(tmp_path / "model", adata=screen, accelerator="cpu")
     model.train(max_epochs=2, **quiet)
     loaded.train(max_epochs=2, **quiet)
-    np.testing.assert_allclose(loaded.predict(perturbation="A").X, model.predict(perturbation="A").X, atol=1e-5)
+    np.testing.assert_allclose(
+        loaded.predict(perturbation="A", output="mean").X, model.predict(perturbation="A", output="mean").X, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,7 +152,7 @@ def test_half_precision_runs(kwargs, screen, build):
     model = build("SENAVAE", screen, kwargs, train={"max_epochs": 4, "precision": "bf16-mixed"})
     assert all(parameter.dtype == torch.float32 for parameter in model.module.parameters())
     assert np.isfinite(model.history["objective_train"].to_numpy(dtype=float)).all()
-    assert np.isfinite(model.predict(perturbation="A+D").X).all()
+    assert np.isfinite(model.predict(perturbation="A+D", output="mean").X).all()
 
 
 def test_no_validation_cells_are_needed(screen, build):
@@ -163,12 +165,12 @@ def test_workers_give_the_same_batches(make_screen, build):
     models = [
         build("SENAVAE", make_screen(), train={"datasplitter_kwargs": {"num_workers": workers}}) for workers in (0, 1)
     ]
-    np.testing.assert_allclose(*(model.predict(perturbation="A").X for model in models), atol=1e-5)
+    np.testing.assert_allclose(*(model.predict(perturbation="A", output="mean").X for model in models), atol=1e-5)
 
 
 def test_the_seed_is_that_of_the_model(make_screen, build):
     one, same, other = (
-        build("SENAVAE", make_screen(), {"seed": seed}).predict(perturbation="A").X for seed in (1, 1, 2)
+        build("SENAVAE", make_screen(), {"seed": seed}).predict(perturbation="A", output="mean").X for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one, same)
     assert not np.allclose(one, other)

@@ -35,7 +35,6 @@ class ScreenModel(EvaluationMixin, PredictionMixin, DrawnCellsMixin, ConditionsM
     """
 
     scale_: Scale = "logs"
-    """What the registered expression is."""
 
     _fields = (
         Field(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
+    from scpi.model.base.counts._output import Output
     from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin as Host
 else:
     Host = object
@@ -42,6 +43,7 @@ class ShiftAnalysisMixin(Host):
         context: str | None = None,
         n_cells: int | None = None,
         indices: Sequence[int] | NDArray[np.int64] | None = None,
+        output: Output | None = None,
         rng: int | np.random.Generator | None = 0,
     ) -> AnnData:
         """Predict what perturbed cells would have been at another dose.
@@ -63,6 +65,8 @@ class ShiftAnalysisMixin(Host):
             Cells to predict, from as many drawn at random; all, at most 1,000, if ``None``.
         indices
             Cells to start from instead of all that ``adata`` has.
+        output
+            As in :meth:`predict`.
         rng
             Seed or generator of the draws.
 
@@ -84,13 +88,15 @@ class ShiftAnalysisMixin(Host):
             msg = f"`perturbation` must be no control and `dose` a finite number, got {label!r} and {dose}."
             raise ValueError(msg)
         wanted = self.encode_perturbations([label], [dose])
-        cells = draw_cells(
-            self._labelled_cells(adata, label, context=context, indices=indices), n_cells, as_generator(rng)
-        )
+        generator = as_generator(rng)
+        labelled = self._labelled_cells(adata, label, context=context, indices=indices)
+        cells = draw_cells(labelled, n_cells, generator)
         design, codes = self._conditions(adata)
         shifts = self._shifts(adata, cells, np.tile(wanted, (len(cells), 1)))
         expression = self._moved(adata, cells, shifts - self._shifts(adata, cells, design[codes[cells]]))
-        return self._assemble(adata, [label], [cells], [expression], context=context, dose=dose)
+        source = self._source(adata, labelled, output)
+        made = self._drawn_with_means(adata, cells, expression, source, rng=generator)
+        return self._assemble(adata, [label], [cells], [made], source, context=context, dose=dose)
 
     def pseudo_dose(
         self,

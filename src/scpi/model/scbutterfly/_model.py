@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 import torch
-from anndata import AnnData
 
 from scpi._docs import fill
 from scpi._keys import Key
@@ -23,7 +22,6 @@ from scpi.model.base.prediction._profiles import mean_of
 from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.targets._latent import unit_names
 from scpi.model.base.training._presets import at_least, choose_preset
-from scpi.model.base.training._seed import seeded
 from scpi.model.base.training._training import PresetTrainingMixin
 from scpi.model.scbutterfly._matching import matching
 from scpi.model.scbutterfly._module import SIDES, SCButterflyModule
@@ -33,10 +31,12 @@ from scpi.model.scbutterfly._presets import PRESETS, RULES
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from anndata import AnnData
     from mudata import MuData
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base.counts._output import Output
     from scpi.model.base.loading._transport import CellPairs
     from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.base.training._training import Schedule
@@ -196,7 +196,7 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         context: str | None = None,
         n_cells: int | None = None,
         indices: Sequence[int] | NDArray[np.int64] | None = None,
-        sample: bool = False,
+        output: Output | None = None,
         rng: int | np.random.Generator | None = 0,
     ) -> AnnData:
         """Predict what treated cells were before: the translation from the treated to the control domain.
@@ -213,16 +213,16 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
             Cells to start from, drawn at random without replacement; all if ``None``.
         indices
             Cells to start from, among which treated ones are taken.
-        sample
-            Draw from the posterior instead of its mean.
+        output
+            As in :meth:`predict`.
         rng
             Seed or generator of the draws.
 
         Returns
         -------
         AnnData of cells x genes with `.obs['perturbation']`, the label of the cell that was started from,
-        `.obs['source_cell']`, its name, `.obs['context']` where it was given, and `.uns['prediction']` with the name of
-        the model and the arguments.
+        `.obs['source_cell']`, its name, `.obs['context']` where it was given, and `.uns['prediction']` as in
+        :meth:`predict`.
 
         Raises
         ------
@@ -243,12 +243,14 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
             missing = sorted(set(own[codes < 0]))
             msg = f"The condition of {missing} was not trained on: the model does not know what it does to a cell."
             raise ValueError(msg)
-        out, place = [], 0
-        with torch.inference_mode(), seeded(int(generator.integers(2**31)) if sample else 0):
+        expected, place = [], 0
+        with torch.inference_mode():
             for x in self._inputs(adata, cells):
                 code = torch.from_numpy(codes[place : place + len(x)]).to(x.device)
-                out.append(_truncated(self.module.translate(x, "treated", code, sample=sample)).cpu().numpy())
+                expected.append(_truncated(self.module.translate(x, "treated", code)).cpu().numpy())
                 place += len(x)
+        source = self._source(adata, cells, output)
+        made = self._drawn_with_means(adata, cells, np.concatenate(expected), source, rng=generator)
         obs = pd.DataFrame(
             {
                 Key.obs.PERTURBATION: pd.Categorical(own.astype(str)),
@@ -258,10 +260,8 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         )
         if context is not None:
             obs[Key.obs.CONTEXT] = pd.Categorical([str(context)] * len(obs))
-        predicted = AnnData(X=np.concatenate(out), obs=obs, var=self._var(adata).copy())
         params = {"perturbation": sorted(set(own.astype(str)))} | ({} if context is None else {"context": context})
-        predicted.uns[Key.uns.PREDICTION] = {"model": type(self).__name__, "params": params}
-        return predicted
+        return self._annotated(adata, obs, [made], source, cells=cells, params=params)
 
     def _treated_cells(
         self,

@@ -90,13 +90,12 @@ class SCButterflyModule(PlanModule):
         """Expression in a domain, from the space that both domains share."""
         return self.decode(self.translator.embedding(z, side), side, code)
 
-    def translate(self, x: Tensor, source: Side, code: Tensor | None, *, sample: bool = False) -> Tensor:
-        """Expression of cells of the domain ``source`` in the other, by the mean of the posterior or a draw from it.
+    def translate(self, x: Tensor, source: Side, code: Tensor | None) -> Tensor:
+        """Expression of cells of the domain ``source`` in the other, by the mean of the posterior.
 
         The condition of the treated side is ``code``, (n_cells,).
         """
-        posterior = self.posterior(x, source, code)
-        z = posterior.draw() if sample else posterior.mean
+        z = self.posterior(x, source, code).mean
         target = SIDES[source == "control"]
         translated = self.expression(z, target, code)
         if not self.preset.keep_residual:

@@ -8,14 +8,16 @@ import pandas as pd
 import pytest
 
 from scpi._screen._labels import Labelling
+from scpi.model.base.counts._mixin import DrawnCellsMixin
 from scpi.model.base.prediction._predict import PredictionMixin, draw_cells
 
 
-class Toy(PredictionMixin):
+class Toy(PredictionMixin, DrawnCellsMixin):
     """Predicts that the expression of each gene is multiplied by the total dose."""
 
     labelling = Labelling(("control",), "+")
-    control_, trained_conditions_ = "control", ["A", "A+B"]
+    control_, trained_conditions_, scale_, _reads_counts = "control", ["A", "A+B"], "counts", False
+    registry = {"setup_args": {}}
 
     def __init__(self):
         x = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 12.0], [7.0, 8.0]], dtype=np.float32)
@@ -54,6 +56,11 @@ class Toy(PredictionMixin):
     def _control_cells(self, adata, *, context, indices):
         return np.array([0, 2, 3])
 
+    def _context_codes(self, adata):
+        return np.zeros(adata.n_obs, dtype=np.int64)
+
+    _condition_codes = _context_codes
+
     def _predict_cells(self, asked):
         return asked.adata.X[asked.cells] * asked.design[0]
 
@@ -86,7 +93,7 @@ class TestDrawnCells:
 
 
 def test_predicted_cells_say_what_they_are(toy):
-    found = toy.predict(perturbation=["B+A", "C"], context=3, dose={"A": 10.0, "B": 0.5})
+    found = toy.predict(perturbation=["B+A", "C"], context=3, dose={"A": 10.0, "B": 0.5}, output="mean")
     np.testing.assert_allclose(found.X, np.tile(10.5 * toy.adata.X[[0, 2, 3]], (2, 1)))
     assert found.obs_names.tolist() == [f"{label}_{i}" for label in ("A+B", "C") for i in range(3)]
     obs = found.obs
@@ -103,7 +110,7 @@ def test_predicted_cells_say_what_they_are(toy):
 @pytest.mark.parametrize("labels", [[], ["A", "A"], ["A+B", "B+A"]])
 def test_labels_are_named_once(toy, labels):
     with pytest.raises(ValueError, match="at least one perturbation, each once"):
-        toy.predict(perturbation=labels)
+        toy.predict(perturbation=labels, output="mean")
 
 
 @pytest.mark.parametrize(
@@ -120,9 +127,69 @@ def test_doses_that_are_the_same_are_one_number(toy):
 
 
 def test_cells_count_as_often_as_they_are_drawn(toy):
-    np.testing.assert_allclose(toy._mean_expression(toy.adata, np.array([1, 2, 1, 1])), [14 / 4, 24 / 4])
-    assert toy._mean_expression(toy.adata, np.array([1])).dtype == np.float32
+    found = toy.predict(perturbation="A", n_cells=50, output="mean", rng=3)
+    times = found.obs["source_cell"].value_counts()
+    expected = sum(times[name] * toy.adata[name].X[0] for name in times.index) / 50
+    np.testing.assert_allclose(found.uns["prediction"]["control_mean"], expected, rtol=1e-6)
+    assert found.uns["prediction"]["control_mean"].dtype == np.float32
 
 
-def test_predictions_are_compared_as_they_are(toy):
-    assert toy._to_log_scale(toy.adata.X) is toy.adata.X
+class TestOutputs:
+    """The expression of the toy triples."""
+
+    dose = {"A": 3.0}
+
+    def test_counts_have_the_means(self, toy):
+        found = toy.predict(perturbation="A", dose=self.dose, n_cells=3000)
+        assert found.uns["prediction"]["output"] == "counts" and not found.layers
+        values = found.X.toarray()
+        assert (values == np.rint(values)).all()
+        start = toy.adata[found.obs["source_cell"].tolist()].X
+        assert (values >= start).all()
+        np.testing.assert_allclose(values.mean(0), 3 * start.mean(0), rtol=0.02)
+
+    def test_logarithms_are_those_of_the_counts(self, toy):
+        found = toy.predict(perturbation="A", dose=self.dose, output="log")
+        counts = found.layers["counts"].toarray()
+        np.testing.assert_allclose(found.X.toarray(), np.log1p(counts / counts.sum(1, keepdims=True) * 1e4), rtol=1e-5)
+        assert (toy.predict(perturbation="A", dose=self.dose).X.toarray() == counts).all()
+
+    def test_controls_are_what_they_are(self, toy):
+        found = toy.predict(perturbation="control")
+        np.testing.assert_array_equal(found.X.toarray(), toy.adata.X[[0, 2, 3]])
+
+    def test_means_of_other_scales(self, toy):
+        toy.scale_ = "scaled"
+        assert toy.predict(perturbation="A").uns["prediction"]["output"] == "mean"
+        with pytest.raises(ValueError, match="scaled: no counts can be drawn"):
+            toy.predict(perturbation="A", output="log")
+
+    def test_unknown_outputs(self, toy):
+        with pytest.raises(ValueError, match="'counts', 'log', 'mean'.*but is 'expected'"):
+            toy.predict(perturbation="A", output="expected")
+
+    def test_counts_of_logarithms_are_not_made_up(self, toy):
+        toy.scale_, toy.adata.X = "logs", np.log1p(toy.adata.X)
+        with pytest.raises(ValueError, match="counts_layer"):
+            toy.predict(perturbation="A", output="counts")
+        assert not toy.predict(perturbation="A").layers
+
+    def test_known_counts_come_along(self, toy):
+        toy.adata.layers["counts"] = toy.adata.X.copy()
+        toy.scale_, toy.adata.X = "logs", np.log1p(toy.adata.X)
+        found = toy.predict(perturbation="A")
+        np.testing.assert_allclose(found.X.toarray(), np.log1p(found.layers["counts"].toarray()), rtol=1e-6)
+        counts = toy.predict(perturbation="A", output="counts")
+        np.testing.assert_array_equal(counts.X.toarray(), found.layers["counts"].toarray())
+        np.testing.assert_allclose(counts.uns["prediction"]["control_mean"], [13 / 3, 22 / 3])
+
+    def test_other_counts_are_said_and_left(self, toy):
+        toy.adata.layers["counts"] = toy.adata.X[::-1].copy()
+        toy.scale_, toy.adata.X = "logs", np.log1p(toy.adata.X)
+        with pytest.warns(UserWarning, match=r"not log1p of scaled `layers\['counts'\]`"):
+            found = toy.predict(perturbation="A")
+        assert not found.layers
+
+    def test_the_same_seed_gives_the_same_cells(self, toy):
+        one, other, third = (toy.predict(perturbation="A", dose=self.dose, rng=seed).X for seed in (0, 0, 1))
+        assert (one != other).nnz == 0 and (one != third).nnz > 0

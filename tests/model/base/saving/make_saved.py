@@ -40,7 +40,7 @@ def cells() -> ad.AnnData:
 def numbers(model: scpi.model.base.ModelBase) -> np.ndarray:
     """What a model predicts of its own cells, or their units."""
     if hasattr(model, "predict"):
-        return np.asarray(model.predict(perturbation="α+β", n_cells=2, rng=0).X)
+        return np.asarray(model.predict(perturbation="α+β", n_cells=2, rng=0, output="mean").X)
     return np.asarray(model.get_latent_representation(indices=[0, 1]))
 
 

@@ -23,14 +23,14 @@ def pickled(saved_model, tmp_path):
 def test_it_is_read_when_it_is_asked_for_and_saved_again(saved_model, pickled, tmp_path):
     with pytest.raises(ValueError, match="allow_pickle=True"):
         SENAVAE.load(pickled)
-    wanted = saved_model[0].predict(perturbation="A+C", n_cells=5).X
+    wanted = saved_model[0].predict(perturbation="A+C", n_cells=5, output="mean").X
     loaded = SENAVAE.load(pickled, allow_pickle=True, accelerator="cpu")
-    np.testing.assert_array_equal(loaded.predict(perturbation="A+C", n_cells=5).X, wanted)
+    np.testing.assert_array_equal(loaded.predict(perturbation="A+C", n_cells=5, output="mean").X, wanted)
     assert loaded.preset_ == saved_model[0].preset_
     loaded.save(pickled, overwrite=True)
     assert sorted(path.name for path in pickled.iterdir()) == ["adata.h5ad", "model.json", "model.safetensors"]
     again = SENAVAE.load(pickled, adata=loaded.adata, accelerator="cpu")
-    np.testing.assert_array_equal(again.predict(perturbation="A+C", n_cells=5).X, wanted)
+    np.testing.assert_array_equal(again.predict(perturbation="A+C", n_cells=5, output="mean").X, wanted)
 
 
 def test_its_registry_is_read_when_it_is_asked_for(saved_model, pickled):
@@ -72,7 +72,7 @@ def test_checkpoints_are_saved_models(screen, tmp_path, quiet):
     cls(screen).train(max_epochs=2, callbacks=[callback], **quiet)
     loaded = cls.load(callback.best_model_path, adata=screen, accelerator="cpu")
     assert loaded.is_trained
-    assert loaded.predict(perturbation="A", n_cells=3).n_obs == 3
+    assert loaded.predict(perturbation="A", n_cells=3, output="mean").n_obs == 3
 
 
 def test_other_callbacks_pass(tmp_path):

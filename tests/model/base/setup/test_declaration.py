@@ -69,7 +69,7 @@ def test_a_saved_model_has_the_field(cells, quiet, tmp_path):
     loaded = Guides.load(tmp_path / "model", adata=cells.copy())
     np.testing.assert_array_equal(read(loaded), read(model))
     new = cells[::-1].copy()
-    assert loaded.predict(new, perturbation="A", n_cells=3).n_obs == 3
+    assert loaded.predict(new, perturbation="A", n_cells=3, output="mean").n_obs == 3
     del new.obs["sgRNA"]
     with pytest.raises(KeyError, match="sgRNA"):
         Guides.load(tmp_path / "model", adata=new)

@@ -146,8 +146,8 @@ def test_cells_of_an_unseen_context_are_predicted(make_screen, build):
     model = build("Additive", adata, setup={"context_key": "cell_type"})
     new = make_screen(rng=1)
     new.obs["cell_type"] = np.where(new.obs["cell_type"] == "T", "NK", "B")
-    predicted = model.predict(new, perturbation="A", context="NK")
+    predicted = model.predict(new, perturbation="A", context="NK", output="mean")
     assert (new.obs.loc[predicted.obs["source_cell"], "cell_type"] == "NK").all()
     with pytest.raises(ValueError, match=r"Unknown context 'NK'; the data has \['B', 'T'\]"):
-        model.predict(perturbation="A", context="NK")
+        model.predict(perturbation="A", context="NK", output="mean")
     assert isinstance(model, scpi.model.Additive)

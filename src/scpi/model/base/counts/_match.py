@@ -40,7 +40,7 @@ class _Classes(NamedTuple):
     """Cells with about the same count of a gene and the same depth."""
 
     gene: Places
-    count: Floats
+    counts: Floats
     unit: Floats
     """Worth of a count."""
     n_cells: Floats
@@ -48,7 +48,7 @@ class _Classes(NamedTuple):
     def take(self, genes: NDArray[np.bool_]) -> _Classes:
         """Classes of some genes, which are numbered anew."""
         own, place = genes[self.gene], np.cumsum(genes) - 1
-        return _Classes(place[self.gene[own]], self.count[own], self.unit[own], self.n_cells[own])
+        return _Classes(place[self.gene[own]], self.counts[own], self.unit[own], self.n_cells[own])
 
 
 def rates(counts: Floats, unit: Floats, mean: Floats, theta: Floats) -> Floats:
@@ -80,9 +80,9 @@ def _match_levels(cells: Cells, change: Floats, theta: Floats) -> Change:
     classes = _classes(cells)
     # The classes have the level of their mean unit
     level = np.bincount(
-        classes.gene, weights=classes.n_cells * np.log1p(classes.unit * classes.count), minlength=n_genes
+        classes.gene, weights=classes.n_cells * np.log1p(classes.unit * classes.counts), minlength=n_genes
     )
-    target = np.maximum(level / n_cells + change, 0.0) * n_cells
+    target = np.maximum(level + n_cells * change, 0.0)
     kept, added = np.ones(n_genes), np.zeros(n_genes)
     down, up = target < level, target > level
     kept[down] = _kept(classes.take(down), target[down], level[down])
@@ -104,11 +104,13 @@ def _classes(cells: Cells) -> _Classes:
     of_bin = np.bincount(bins[known], minlength=_N_BINS)
     absent = of_bin - np.bincount(gene * _N_BINS + bin_, minlength=n_genes * _N_BINS).reshape(n_genes, _N_BINS)
     of_zero = np.bincount(bins, weights=cells.unit, minlength=_N_BINS) / np.maximum(of_bin, 1)
+    n_cells = np.concatenate([size, absent.ravel()]).astype(np.float64)
+    there = n_cells > 0
     return _Classes(
-        np.concatenate([gene[first], np.repeat(np.arange(n_genes), _N_BINS)]),
-        np.concatenate([count[first], np.zeros(n_genes * _N_BINS)]),
-        np.concatenate([unit, np.tile(of_zero, n_genes)]),
-        np.concatenate([size, absent.ravel()]).astype(np.float64),
+        np.concatenate([gene[first], np.repeat(np.arange(n_genes), _N_BINS)])[there],
+        np.concatenate([count[first], np.zeros(n_genes * _N_BINS)])[there],
+        np.concatenate([unit, np.tile(of_zero, n_genes)])[there],
+        n_cells[there],
     )
 
 
@@ -117,9 +119,9 @@ def _kept(classes: _Classes, target: Floats, level: Floats) -> Floats:
     none = np.zeros(len(target))
 
     def reached(kept: Floats, of: _Classes, genes: Places) -> Floats:
-        return of.n_cells * thinned_level(of.count, of.unit, kept[of.gene])
+        return of.n_cells * thinned_level(of.counts, of.unit, kept[of.gene])
 
-    classes = classes._replace(n_cells=np.where(classes.count > 0, classes.n_cells, 0.0))
+    classes = classes._replace(n_cells=np.where(classes.counts > 0, classes.n_cells, 0.0))
     return _root(reached, classes, target, none, np.ones(len(target)), none - target, level - target)
 
 
@@ -128,8 +130,8 @@ def _added(classes: _Classes, target: Floats, level: Floats, *, mean: Floats, th
 
     def reached(added: Floats, of: _Classes, genes: Places) -> Floats:
         gene = genes[of.gene]
-        rate = rates(of.count, of.unit, mean[gene], theta[gene])
-        return of.n_cells * raised_level(of.count, of.unit, added[of.gene] * rate, of.count + theta[gene])
+        rate = rates(of.counts, of.unit, mean[gene], theta[gene])
+        return of.n_cells * raised_level(of.counts, of.unit, added[of.gene] * rate, of.counts + theta[gene])
 
     n_cells = np.bincount(classes.gene, weights=classes.n_cells)
     low, high = np.zeros(len(target)), np.expm1(target / n_cells)
@@ -173,6 +175,7 @@ def _root(
         low, high = np.where(is_below, point, low), np.where(is_below, high, point)
         side = np.where(is_below, -1.0, 1.0)
         going = np.abs(value) > _TOLERANCE * start[genes]
-        genes, side, low, high, below, above = (x[going] for x in (genes, side, low, high, below, above))
+        genes = genes[going]
+        side, low, high, below, above = (x[going] for x in (side, low, high, below, above))
         classes = classes.take(going)
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
+    from scpi._screen._checks import Scale
     from scpi.model.base.counts._output import Output
     from scpi.model.base.prediction._predict import Counterfactual
-    from scpi.model.base.prediction._predict import PredictionMixin as Host
+    from scpi.model.base.setup._conditions import ConditionsMixin as Host
 else:
     Host = object
 
@@ -42,11 +44,22 @@ class Source(NamedTuple):
     counts: Any
     """Counts of all cells, where they are known and are not what is registered, else ``None``."""
     theta: NDArray[np.float64]
-    """Inverse overdispersion of each gene in the control cells."""
+    """Inverse overdispersion of each gene in the cells that are started from."""
 
 
 class DrawnCellsMixin(Host):
-    """The last step of every prediction: cells that can be analysed as measured ones are."""
+    """The last step of every prediction: cells that can be analysed as measured ones are.
+
+    Subclasses say in ``_predict_cells`` what is expected of control cells under perturbations. A model of counts says
+    in ``_draw_counts`` by which factors those of each cell change.
+    """
+
+    scale_: Scale
+    """What the registered expression is."""
+
+    @abstractmethod
+    def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
+        """Expected expression of control cells under a condition, cells x genes, on the registered scale."""
 
     def _draw_counts(self, asked: Counterfactual, measured: Cells, theta: NDArray[np.float64]) -> sparse.csr_matrix:
         """Counts of control cells under a condition, cells x genes, drawn with the expected means in each context.
@@ -55,14 +68,8 @@ class DrawnCellsMixin(Host):
         """
         if not asked.design.any():
             return sparse.csr_matrix(measured.counts, dtype=np.float32)
-        expected = self._predict_cells(asked)
-        contexts = self._context_codes(asked.adata)[asked.cells]
-        order, parts = np.argsort(contexts, kind="stable"), []
-        for own in np.split(order, np.flatnonzero(np.diff(contexts[order])) + 1):
-            cells = measured.take(own)
-            change = expected[own].mean(axis=0, dtype=np.float64) - cells.level
-            parts.append(changed_cells(cells, match_means(cells, change, theta), theta, rng=asked.rng))
-        return sparse.vstack(parts, format="csr")[np.argsort(order)]
+        strata = self._context_codes(asked.adata)[asked.cells]
+        return _with_means(measured, self._predict_cells(asked), strata, theta, rng=asked.rng)
 
     def _to_log_scale(self, expression: Any) -> Any:
         """Expression, dense or sparse, on the scale on which predictions are compared with measured cells.
@@ -71,17 +78,21 @@ class DrawnCellsMixin(Host):
         """
         return log_normalised(expression).astype(np.float32) if self.scale_ == "counts" else expression
 
-    def _source(self, adata: AnnData | MuData, controls: NDArray[np.int64], output: Output | None) -> Source | None:
-        """What to draw from for an output; ``None`` where the means are asked for."""
-        some = controls
-        if len(controls) > _N_CELLS:
-            some = np.sort(np.random.default_rng(0).choice(controls, _N_CELLS, replace=False))
+    def _source(self, adata: AnnData | MuData, cells: NDArray[np.int64], output: Output | None) -> Source | None:
+        """What to draw from for an output; ``None`` where the means are asked for.
+
+        ``cells`` are those that predicted ones start from.
+        """
+        some = cells
+        if len(cells) > _N_CELLS:
+            some = np.sort(np.random.default_rng(0).choice(cells, _N_CELLS, replace=False))
         counts = self._known_counts(adata, some) if self.scale_ == "logs" else None
         output = choose_output(output, self.scale_, knows_counts=counts is not None)
         if output == "mean":
             return None
-        cells = self._measured_cells(adata, some, counts)
-        return Source(output, counts, _inverse_overdispersion(cells, self._context_codes(adata)[some]))
+        measured = self._measured_cells(adata, some, counts)
+        strata = self._condition_codes(adata)[some] + adata.n_obs * self._context_codes(adata)[some]
+        return Source(output, counts, _inverse_overdispersion(measured, np.unique(strata, return_inverse=True)[1]))
 
     def _measured_cells(self, adata: AnnData | MuData, cells: NDArray[np.int64], counts: Any) -> Cells:
         """Counts of some cells: those that are registered or known, or those that logarithms tell of."""
@@ -93,7 +104,25 @@ class DrawnCellsMixin(Host):
     def _drawn(self, asked: Counterfactual, source: Source) -> tuple[Any, Any]:
         """Predicted cells as they are asked for, and their counts where these are known and are something else."""
         measured = self._measured_cells(asked.adata, asked.cells, source.counts)
-        counts = self._draw_counts(asked, measured, source.theta)
+        return self._as_asked(self._draw_counts(asked, measured, source.theta), measured, source)
+
+    def _drawn_with_means(
+        self,
+        adata: AnnData | MuData,
+        cells: NDArray[np.int64],
+        expected: NDArray[np.float32],
+        source: Source | None,
+        *,
+        rng: np.random.Generator,
+    ) -> tuple[Any, Any]:
+        """As :meth:`_drawn`, from any cells and what is expected of them, whose means are kept in each condition."""
+        if source is None:
+            return expected, None
+        measured = self._measured_cells(adata, cells, source.counts)
+        strata = self._condition_codes(adata)[cells] + adata.n_obs * self._context_codes(adata)[cells]
+        return self._as_asked(_with_means(measured, expected, strata, source.theta, rng=rng), measured, source)
+
+    def _as_asked(self, counts: sparse.csr_matrix, measured: Cells, source: Source) -> tuple[Any, Any]:
         if source.output == "counts":
             return counts, None
         if measured.is_linear:
@@ -129,10 +158,27 @@ class DrawnCellsMixin(Host):
         return None
 
 
-def _inverse_overdispersion(cells: Cells, contexts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Inverse overdispersion of each gene within contexts; that of Poisson counts where no context has two cells."""
+def _with_means(
+    measured: Cells,
+    expected: NDArray[np.float32],
+    strata: NDArray[np.int64],
+    theta: NDArray[np.float64],
+    *,
+    rng: np.random.Generator,
+) -> sparse.csr_matrix:
+    """Counts of cells, drawn so that the registered expression has the expected mean in each stratum."""
+    order, parts = np.argsort(strata, kind="stable"), []
+    for own in np.split(order, np.flatnonzero(np.diff(strata[order])) + 1):
+        cells = measured.take(own)
+        change = expected[own].mean(axis=0, dtype=np.float64) - cells.level
+        parts.append(changed_cells(cells, match_means(cells, change, theta), theta, rng=rng))
+    return sparse.vstack(parts, format="csr")[np.argsort(order)]
+
+
+def _inverse_overdispersion(cells: Cells, strata: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Inverse overdispersion of each gene within strata; that of Poisson counts where none has two cells."""
     has_counts = cells.unit > 0
-    if cells.counts.nnz == 0 or np.bincount(contexts[has_counts], minlength=1).max() < 2:
+    if cells.counts.nnz == 0 or np.bincount(strata[has_counts], minlength=1).max() < 2:
         return np.full(cells.counts.shape[1], 1.0 / _LEAST)
-    found = estimate_overdispersion(cells.counts.tocsr(), groups=contexts)
+    found = estimate_overdispersion(cells.counts.tocsr(), groups=strata)
     return 1.0 / np.maximum(np.nan_to_num(found), _LEAST)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,8 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpi._screen._conditions import Dose
+    from scpi.model.base.counts._mixin import DrawnCellsMixin as Host
+    from scpi.model.base.counts._mixin import Source
     from scpi.model.base.counts._output import Output
-    from scpi.model.base.setup._conditions import ConditionsMixin as Host
 else:
     Host = object
 
@@ -45,18 +45,9 @@ class Counterfactual(NamedTuple):
 
 
 class PredictionMixin(Host):
-    """The prediction hook: every model and baseline predicts through it.
-
-    Subclasses say in ``_predict_cells`` what is expected of control cells under perturbations. Cells are made of it in
-    one way: the measured counts of the control cells are thinned or added to. A model of counts says itself in
-    ``_predict_counts`` by which factors.
-    """
+    """The prediction hook: every model and baseline predicts through it."""
 
     trained_conditions_: list[str]
-
-    @abstractmethod
-    def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
-        """Expected expression of control cells under a condition, cells x genes, on the registered scale."""
 
     def predict(
         self,
@@ -150,16 +141,7 @@ class PredictionMixin(Host):
         asked = [Counterfactual(adata, cells, row, generator) for cells, row in zip(chosen, design, strict=True)]
         source = self._source(adata, controls, output)
         made = [(self._predict_cells(one), None) if source is None else self._drawn(one, source) for one in asked]
-        predicted = self._assemble(adata, labels, chosen, made, context=context, dose=dose)
-        sources, times = np.unique(np.concatenate(chosen), return_counts=True)
-        predicted.uns[Key.uns.PREDICTION] |= {
-            "output": "mean" if source is None else source.output,
-            # Of the control cells that were started from, each as often as it was
-            Key.uns.CONTROL_MEAN: np.asarray(
-                times @ self._measured_as(adata, sources, source) / times.sum(), dtype=np.float32
-            ),
-        }
-        return predicted
+        return self._assemble(adata, labels, chosen, made, source, context=context, dose=dose)
 
     def _status(self, label: str) -> str:
         """How a label relates to the training data."""
@@ -175,6 +157,7 @@ class PredictionMixin(Host):
         labels: Sequence[str],
         chosen: Sequence[NDArray[np.int64]],
         made: Sequence[tuple[Any, Any]],
+        source: Source | None,
         *,
         context: str | None,
         dose: Dose | None,
@@ -197,13 +180,34 @@ class PredictionMixin(Host):
         obs.index = pd.Index(
             [f"{label}_{index}" for label, size in zip(labels, sizes, strict=True) for index in range(size)]
         )
+        params: dict[str, Any] = {"perturbation": list(labels)}
+        params |= {key: value for key, value in {"context": context, "dose": dose}.items() if value is not None}
+        return self._annotated(adata, obs, made, source, cells=sources, params=params)
+
+    def _annotated(
+        self,
+        adata: AnnData | MuData,
+        obs: pd.DataFrame,
+        made: Sequence[tuple[Any, Any]],
+        source: Source | None,
+        *,
+        cells: NDArray[np.int64],
+        params: dict[str, Any],
+    ) -> AnnData:
+        """Predicted expression and counts, with how they were made of measured cells."""
         expression, counts = zip(*made, strict=True)
         predicted = AnnData(X=_stacked(expression), obs=obs, var=self._var(adata).copy())
         if counts[0] is not None:
             predicted.layers[self._counts_name] = _stacked(counts)
-        params: dict[str, Any] = {"perturbation": list(labels)}
-        params |= {key: value for key, value in {"context": context, "dose": dose}.items() if value is not None}
-        predicted.uns[Key.uns.PREDICTION] = {"model": type(self).__name__, "params": params}
+        unique, times = np.unique(cells, return_counts=True)
+        # Each cell as often as a prediction started from it
+        mean = times @ self._measured_as(adata, unique, source) / times.sum()
+        predicted.uns[Key.uns.PREDICTION] = {
+            "model": type(self).__name__,
+            "params": params,
+            "output": "mean" if source is None else source.output,
+            Key.uns.CONTROL_MEAN: np.asarray(mean, dtype=np.float32),
+        }
         return predicted
 
     def _dose_name(self, label: str, dose: Mapping[str, float]) -> float | str:
