@@ -65,3 +65,11 @@ def test_columns_and_results_of_a_modality(adata):
     assert nothing is None and target is mdata["rna"]
     copied, target = view.output(copy=True)
     assert target is copied["rna"] and target is not adata
+
+
+def test_predictions_of_means_are_no_cells(adata):
+    adata.uns["prediction"] = {"output": "mean"}
+    with pytest.warns(UserWarning, match="what a model expects of cells, not cells"):
+        _ = View.of(adata).matrix
+    adata.uns["prediction"] = {"output": "log"}
+    _ = View.of(adata).matrix

@@ -374,11 +374,7 @@ def _predict(
 ) -> AnnData:
     """Predicted cells on the log scale, scored with the measured ones."""
     controls = np.union1d(split.start, split.reference)
-    predicted = model.predict(perturbation=wanted, indices=controls, rng=seed)
-    if model.module.likelihood == "nb":
-        predicted.layers[COUNTS] = np.asarray(predicted.X)
-        predicted.X = model._to_log_scale(np.asarray(predicted.X))
-        predicted.uns[Key.uns.PREDICTION][Key.uns.CONTROL_MEAN] = np.asarray(adata.X[controls].mean(axis=0)).ravel()
+    predicted = model.predict(perturbation=wanted, indices=controls, output="log", rng=seed)
     real = adata.copy()
     real.obs[Key.obs.PERTURBATION] = adata.obs[setup["perturbation_key"]]
     tl.score_prediction(

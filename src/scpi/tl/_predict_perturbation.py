@@ -167,7 +167,7 @@ def _change(
     with warnings.catch_warnings():
         # Said once, for all conditions
         warnings.filterwarnings("ignore", message="The dose .* lies outside of the measured range")
-        predicted = model.predict(source, **condition._asdict(), **options)
+        predicted = model.predict(source, **condition._asdict(), **options, output="mean")
     start = np.asarray(predicted.uns[Key.uns.PREDICTION][Key.uns.CONTROL_MEAN], dtype=np.float64)
     return np.asarray(predicted.X).mean(axis=0, dtype=np.float64) - start, predicted.n_obs
 
