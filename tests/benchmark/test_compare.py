@@ -90,7 +90,8 @@ def test_models_on_different_splits_are_refused(models, screen):
 
 
 def test_models_on_different_scales_are_refused(models, screen):
-    NoChange.setup_anndata(screen, layer="counts")
+    screen.layers["square roots"] = np.sqrt(screen.layers["counts"])
+    NoChange.setup_anndata(screen, layer="square roots")
     other = NoChange(screen)
     other.train(train_size=0.6, validation_size=0.1, seed=0)
     with pytest.raises(ValueError, match="one scale"):
