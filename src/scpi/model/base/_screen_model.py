@@ -8,6 +8,7 @@ from scvi.utils import setup_anndata_dsp
 
 from scpi._keys import Key
 from scpi._screen._checks import scale_of
+from scpi._screen._matrix import as_matrix
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import ModelBase
 from scpi.model.base.counts._mixin import DrawnCellsMixin
@@ -59,7 +60,7 @@ class ScreenModel(EvaluationMixin, PredictionMixin, DrawnCellsMixin, ConditionsM
         self.delimiter_: str | None = state["delimiter"]
         self.trained_conditions_: list[str] = []
         if adata is not None:
-            self.scale_ = scale_of(self._field(self.adata, KEYS.X))
+            self.scale_ = scale_of(as_matrix(self._field(self.adata, KEYS.X)))
 
     @classmethod
     @setup_anndata_dsp.dedent

@@ -58,6 +58,13 @@ def test_no_change_is_none():
     np.testing.assert_allclose(change.added, 0.0, atol=1e-6)
 
 
+def test_cells_without_counts_have_no_change():
+    cells = Cells.of_logs(np.zeros((5, 2)))
+    change = match_means(cells, np.array([1.0, -1.0]), np.ones(2))
+    assert (change.kept == 1).all() and (change.added == 0).all()
+    assert changed_cells(cells, change, np.ones(2), rng=np.random.default_rng(0)).nnz == 0
+
+
 def test_single_counts_are_kept_in_proportion():
     """The level of a cell with one count is that count times the probability to keep it."""
     counts = np.zeros((50, 1))

@@ -73,7 +73,7 @@ class Cells:
 
     def explain(self, logs: Any) -> bool:
         """Whether the counts are what log-normalised expression was made from."""
-        found = self.logs(self.counts) - sparse.csr_matrix(logs)
+        found = self.logs(self.counts) - _clean(logs)
         return found.nnz == 0 or float(abs(found).max()) < _TOLERANCE
 
     @property

@@ -77,13 +77,16 @@ def _match_sums(cells: Cells, change: Floats) -> Change:
 def _match_levels(cells: Cells, change: Floats, theta: Floats) -> Change:
     """Where the registered expression is log1p of the scaled counts."""
     n_cells, n_genes = cells.counts.shape
+    kept, added = np.ones(n_genes), np.zeros(n_genes)
+    if not cells.unit.any():
+        # Cells without counts have no depth to draw at
+        return Change(kept, added)
     classes = _classes(cells)
     # The classes have the level of their mean unit
     level = np.bincount(
         classes.gene, weights=classes.n_cells * np.log1p(classes.unit * classes.counts), minlength=n_genes
     )
     target = np.maximum(level + n_cells * change, 0.0)
-    kept, added = np.ones(n_genes), np.zeros(n_genes)
     down, up = target < level, target > level
     kept[down] = _kept(classes.take(down), target[down], level[down])
     added[up] = _added(classes.take(up), target[up], level[up], mean=cells.mean[up], theta=theta[up])
@@ -133,7 +136,7 @@ def _added(classes: _Classes, target: Floats, level: Floats, *, mean: Floats, th
         rate = rates(of.counts, of.unit, mean[gene], theta[gene])
         return of.n_cells * raised_level(of.counts, of.unit, added[of.gene] * rate, of.counts + theta[gene])
 
-    n_cells = np.bincount(classes.gene, weights=classes.n_cells)
+    n_cells = np.bincount(classes.gene, weights=classes.n_cells, minlength=len(target))
     low, high = np.zeros(len(target)), np.expm1(target / n_cells)
     below, above = level - target, np.full(len(target), -1.0)
     for _ in range(_N_DOUBLINGS):
