@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_N_TERMS = 24
+_N_TERMS = 128
 _NOTHING = 1e-5
 
 

@@ -32,8 +32,9 @@ else:
 _COUNTS = "counts"
 # Control cells from which it is found out what is registered, and how overdispersed each gene is
 _N_CELLS = 1000
-# Of a gene whose counts are not overdispersed
-_LEAST = 1e-4
+# Overdispersion of a gene whose counts are not overdispersed, and the largest that is believed: a few cells with many
+# counts, among many without any, say nothing of how a gene varies once all cells express it
+_LEAST, _MOST = 1e-4, 4.0
 
 
 class Source(NamedTuple):
@@ -181,4 +182,4 @@ def _inverse_overdispersion(cells: Cells, strata: NDArray[np.int64]) -> NDArray[
     if cells.counts.nnz == 0 or np.bincount(strata[has_counts], minlength=1).max() < 2:
         return np.full(cells.counts.shape[1], 1.0 / _LEAST)
     found = estimate_overdispersion(cells.counts.tocsr(), groups=strata)
-    return 1.0 / np.maximum(np.nan_to_num(found), _LEAST)
+    return 1.0 / np.clip(np.nan_to_num(found), _LEAST, _MOST)
