@@ -71,7 +71,7 @@ def _expected(
         first[left] -= j * term
         second[left] -= j**2 * term
     left = np.flatnonzero(rest > _NOTHING)
-    rest, beyond = rest[left], np.maximum(first[left] / rest[left], _N_TERMS + 1.0)
+    rest, beyond = rest[left], first[left] / rest[left]
     spread = np.maximum(second[left] / rest - beyond**2, 0.0)
     scaled = 1.0 + unit[left] * (counts[left] + beyond)
     result[left] += rest * (np.log(scaled) - 0.5 * spread * (unit[left] / scaled) ** 2)
