@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import partial, partialmethod
 
+import anndata as ad
 import matplotlib.pyplot as plt
 import scanpy as sc
 from anndata import AnnData
@@ -49,12 +50,15 @@ def test_a_cell_type_is_predicted(project, test_data, monkeypatch):
     short = partialmethod(scpi.model.MultiTaskAE.train, max_epochs=1, enable_progress_bar=False)
     monkeypatch.setattr(scpi.model.MultiTaskAE, "train", short)
     monkeypatch.setattr(scpi.benchmark, "evaluate", partial(scpi.benchmark.evaluate, metrics=["pearson"], seeds=[0]))
-    variables = {"counts": counts, "sc": sc, "scpi": scpi}
+    variables = {"ad": ad, "counts": counts, "sc": sc, "scpi": scpi}
     exec(compile(snippets(project)[2], "README.md", "exec"), variables)
     plt.close("all")
     table = variables["table"].set_index("model")
     assert set(table["split"]) == set(counts.obs["cell_type"])
     assert table.loc["no network", "pearson"].mean() > 0.6
+    # What differs between predicted cells and controls is a part of the genes
+    ranked = scpi.get.de_df(variables["cells"])
+    assert 0 < (ranked["pvals_adj"] < 0.05).sum() < len(ranked) / 2
 
 
 def test_gene_programs_are_named(project, test_data, monkeypatch, tmp_path):

@@ -1,0 +1,120 @@
+"""Can predicted cells be analysed? Differential expression, zeros and spread of predicted cells beside measured ones.
+
+Blood cells with interferon beta (kang_harmony with its 2,000 most variable genes, kang_muscat with 1,267), each cell
+type left out in turn as in `predict_contexts.py`. Predicted cells are what `predict` gives by default, and the test is
+Wilcoxon's against controls that neither the prediction nor the model saw, at a false discovery rate of 5 %. A replicate
+is one half of the measured cells for the other. Every model, context and seed has a file of its own, and a run goes on
+where it stopped::
+
+    SCPI_TEST_DATA=... python benchmarks/predicted_cells.py --out benchmarks/results/predicted_cells --part 0/2
+    SCPI_TEST_DATA=... python benchmarks/predicted_cells.py --out benchmarks/results/predicted_cells --collect
+
+Intervals are over contexts, from the means of the seeds.
+"""
+
+from __future__ import annotations
+
+import json
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from _prediction import CEILING, baselines, in_order, kept, network, parser, read, run, tasks_of
+
+import scpi
+from scpi.benchmark import evaluate, splits
+
+DATASETS = ("kang_muscat", "kang_harmony")
+MODELS = baselines(
+    "NoChange", "TrainMean", "MeanDelta", "NearestDelta", "WeightedDelta", "RidgeDelta", "LogRatioDelta", "PCAShift"
+) | {
+    "MultiTaskAE": network("MultiTaskAE"),
+    "MultiTaskAE, counts": network("MultiTaskAE", layer="counts", likelihood="nb"),
+    "SCGEN": network("SCGEN"),
+    "SCVIDR": network("SCVIDR"),
+}
+METRICS = (
+    *("pearson", "error_ratio", "r2_weighted", "energy_distance", "de_lfc_error"),
+    *("de_jaccard", "de_pr_auc", "variance_error", "correlation_error"),
+)
+OWN = ("genes", "genes_measured", "zeros", "negative")
+
+
+def significant(cells, reference) -> int:
+    """Number of genes that a rank test finds."""
+    both = np.concatenate([reference, cells])
+    found = scpi.de.wilcoxon(both, np.repeat([0, 1], [len(reference), len(cells)]), reference=0)
+    return int((scpi.de.false_discovery_control(found.pval[1]) < 0.05).sum())
+
+
+def described(predicted, measured, reference) -> dict[str, float]:
+    """Numbers of significant genes, zeros beyond those of the measured cells, and negative values."""
+    predicted, measured, reference = (np.asarray(x.toarray(), np.float32) for x in (predicted, measured, reference))
+    return {
+        "genes": significant(predicted, reference),
+        "genes_measured": significant(measured, reference),
+        "zeros": float((predicted == 0).mean() - (measured == 0).mean()),
+        "negative": float((predicted < 0).mean()),
+    }
+
+
+def scores(name: str, model: str, seed: int, context: str, folder) -> pd.DataFrame:
+    screen = read(name)
+    adata, key = screen.adata, screen.context_key
+    split = splits.leave_context_out(adata, context_key=key, contexts=context, rng=seed)[0]
+    found = evaluate(
+        adata,
+        {model: MODELS[model]},
+        [split],
+        context_key=key,
+        seeds=[seed],
+        metrics=METRICS,
+        ceiling=model == "NoChange",
+        out=folder,
+        keep_predictions=True,
+        progress=False,
+    )
+    (cells,) = folder.glob("*.h5ad")
+    own = described(ad.read_h5ad(cells).X, adata.X[split.test], adata.X[split.reference])
+    return found.assign(**{key: np.where(found["model"] == model, value, np.nan) for key, value in own.items()})
+
+
+def collect(out) -> None:
+    tables = [kept(out / name).assign(data=name) for name in DATASETS if (out / name).is_dir()]
+    table = in_order(pd.concat(tables, ignore_index=True), [*MODELS, CEILING])
+    result = {}
+    for name, rows in [*table.groupby("data"), ("both", table)]:
+        means = rows.groupby(["data", "split", "model"], sort=False)[[*METRICS, *OWN]].mean()
+        shown = means.groupby("model", sort=False).agg(["mean", "sem"])
+        result[name] = {
+            model: {column: [None if np.isnan(v) else round(float(v), 4) for v in row[column]] for column in means}
+            for model, row in shown.iterrows()
+        }
+        print(name, shown.xs("mean", axis=1, level=1).round(3).to_string(), sep="\n")
+    out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def main() -> None:
+    args = parser(__doc__, models=list(MODELS), datasets=DATASETS).parse_args()
+    if args.collect:
+        collect(args.out)
+        return
+
+    def work(name: str, model: str, seed: int, context: str) -> None:
+        path = args.out / name / f"{model}_{context}_{seed}.json".replace(" ", "-")
+        if path.exists():
+            return
+        table = scores(name, model, seed, context, args.out / "cells" / name / path.stem)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"scores": json.loads(table.to_json(orient="records"))}) + "\n")
+
+    tasks = [
+        (name, model, seed, context)
+        for name, model, seed in tasks_of(args.datasets, args.models, args.seeds)
+        for context in sorted(read(name).adata.obs[read(name).context_key].astype(str).unique())
+    ]
+    run(tasks, work, part=args.part)
+
+
+if __name__ == "__main__":
+    main()
