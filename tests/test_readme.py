@@ -58,7 +58,7 @@ def test_a_cell_type_is_predicted(project, test_data, monkeypatch):
     assert table.loc["no network", "pearson"].mean() > 0.6
     # What differs between predicted cells and controls is a part of the genes
     ranked = scpi.get.de_df(variables["cells"])
-    assert 0 < (ranked["pvals_adj"] < 0.05).sum() < len(ranked) / 2
+    assert 0 < (ranked["pval_adj"] < 0.05).sum() < len(ranked) / 2
 
 
 def test_gene_programs_are_named(project, test_data, monkeypatch, tmp_path):
