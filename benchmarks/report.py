@@ -78,6 +78,29 @@ def memory(result: Any) -> str:
     return table(columns, rows)
 
 
+def predicted_cells(result: Any) -> str:
+    columns = {
+        "de_jaccard": "Jaccard of significant genes",
+        "de_pr_auc": "average precision",
+        "genes": "significant genes",
+        "genes_measured": "of measured cells",
+        "zeros": "zeros beyond measured",
+        "negative": "negative",
+        "variance_error": "variance, doublings off",
+        "correlation_error": "error of correlations",
+        "pearson": "correlation of the change",
+        "r2_weighted": "weighted R²",
+    }
+    return table(
+        ["data", "model", *columns.values()],
+        (
+            [data, model, *(show(row[key][0]) for key in columns)]
+            for data, of in result.items()
+            for model, row in of.items()
+        ),
+    )
+
+
 def kill_anywhere(result: Any) -> str:
     def ends(row: Mapping[str, Any]) -> str:
         return ", ".join(f"{how} {n}" for how, n in row["ends"].items())

@@ -183,10 +183,11 @@ class TestOutputs:
         np.testing.assert_array_equal(counts.X.toarray(), found.layers["counts"].toarray())
         np.testing.assert_allclose(counts.uns["prediction"]["control_mean"], [13 / 3, 22 / 3])
 
-    def test_other_counts_are_said_and_left(self, toy):
-        toy.adata.layers["counts"] = toy.adata.X[::-1].copy()
+    @pytest.mark.parametrize("change", [lambda x: x[::-1].copy(), lambda x: x * 0.5])
+    def test_what_is_no_counts_of_it_is_said_and_left(self, toy, change):
+        toy.adata.layers["counts"] = change(toy.adata.X)
         toy.scale_, toy.adata.X = "logs", np.log1p(toy.adata.X)
-        with pytest.warns(UserWarning, match=r"not log1p of scaled `layers\['counts'\]`"):
+        with pytest.warns(UserWarning, match=r"not log1p of scaled counts of `layers\['counts'\]`"):
             found = toy.predict(perturbation="A")
         assert not found.layers
 

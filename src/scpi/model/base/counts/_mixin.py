@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from scpi._screen._checks import are_whole
 from scpi._screen._expression import log_normalised
 from scpi._slots import find_layer
 from scpi._warn import warn_user
@@ -149,10 +150,10 @@ class DrawnCellsMixin(Host):
             return None
         counts = find_layer(modality, self._counts_name)
         rows = self._rows(adata, some)
-        if Cells.of_counts(counts[some], rows).explain(rows):
+        if are_whole(counts[some]) and Cells.of_counts(counts[some], rows).explain(rows):
             return counts
         msg = (
-            f"The registered expression is not log1p of scaled `layers[{self._counts_name!r}]`: predicted cells are drawn "
+            f"The registered expression is not log1p of scaled counts of `layers[{self._counts_name!r}]`: predicted cells are drawn "
             "without these counts. Name the layer of the counts that it was made from (`counts_layer=`)."
         )
         warn_user(msg)
