@@ -98,7 +98,8 @@ def test_the_same_numbers_held_in_another_way(name, kind, tmp_path):
         assert kind in ("backed", "lazy", "dask", "dask of CSR", "view")
         return
     for path, value in expected(name).items():
-        if not path.endswith(("/X", "/source_cell")) and "seconds" not in path:
+        # Rounding decides on single draws; X is a layer in the newest anndata
+        if not path.endswith(("/X", "/layers/None", "/layers/counts", "/source_cell")) and "seconds" not in path:
             assert path in found, path
             assert not differs(found[path], value, 2e-3), path
 
