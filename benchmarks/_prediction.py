@@ -251,5 +251,14 @@ def summary_of(
     }
 
 
+def context_tasks(args: argparse.Namespace) -> list[tuple[str, str, int, str]]:
+    """Every data set, model and seed of the arguments, with every context of the data set."""
+    return [
+        (name, model, seed, context)
+        for name, model, seed in tasks_of(args.datasets, args.models, args.seeds)
+        for context in sorted(read(name).adata.obs[read(name).context_key].astype(str).unique())
+    ]
+
+
 def tasks_of(*axes: Sequence[Any]) -> list[tuple[Any, ...]]:
     return list(itertools.product(*axes))

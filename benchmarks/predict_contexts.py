@@ -27,6 +27,7 @@ import pandas as pd
 from _prediction import (
     CEILINGS,
     baselines,
+    context_tasks,
     evaluated,
     in_order,
     kept,
@@ -35,7 +36,6 @@ from _prediction import (
     read,
     run,
     summary_of,
-    tasks_of,
 )
 
 from scpi.benchmark import splits
@@ -90,12 +90,7 @@ def main() -> None:
         split = splits.leave_context_out(screen.adata, context_key=screen.context_key, contexts=context, rng=seed)[0]
         evaluated(screen, {model: MODELS[model]}, split, seed=seed, out=args.out / name, context_key=screen.context_key)
 
-    tasks = [
-        (name, model, seed, context)
-        for name, model, seed in tasks_of(args.datasets, args.models, args.seeds)
-        for context in sorted(read(name).adata.obs[read(name).context_key].astype(str).unique())
-    ]
-    run(tasks, work, part=args.part)
+    run(context_tasks(args), work, part=args.part)
 
 
 if __name__ == "__main__":

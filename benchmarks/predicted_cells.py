@@ -19,7 +19,7 @@ import json
 import anndata as ad
 import numpy as np
 import pandas as pd
-from _prediction import CEILING, baselines, in_order, kept, network, parser, read, run, tasks_of
+from _prediction import CEILING, baselines, context_tasks, in_order, kept, network, parser, read, run
 
 import scpi
 from scpi.benchmark import evaluate, splits
@@ -108,12 +108,7 @@ def main() -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"scores": json.loads(table.to_json(orient="records"))}) + "\n")
 
-    tasks = [
-        (name, model, seed, context)
-        for name, model, seed in tasks_of(args.datasets, args.models, args.seeds)
-        for context in sorted(read(name).adata.obs[read(name).context_key].astype(str).unique())
-    ]
-    run(tasks, work, part=args.part)
+    run(context_tasks(args), work, part=args.part)
 
 
 if __name__ == "__main__":

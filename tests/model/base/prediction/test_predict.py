@@ -59,7 +59,7 @@ class Toy(PredictionMixin, DrawnCellsMixin):
     def _context_codes(self, adata):
         return np.zeros(adata.n_obs, dtype=np.int64)
 
-    _condition_codes = _context_codes
+    _stratum_codes = _context_codes
 
     def _predict_cells(self, asked):
         return asked.adata.X[asked.cells] * asked.design[0]
@@ -161,7 +161,7 @@ class TestOutputs:
     def test_means_of_other_scales(self, toy):
         toy.scale_ = "scaled"
         assert toy.predict(perturbation="A").uns["prediction"]["output"] == "mean"
-        with pytest.raises(ValueError, match="scaled: no counts can be drawn"):
+        with pytest.raises(ValueError, match="scaled: counts cannot be drawn"):
             toy.predict(perturbation="A", output="log")
 
     def test_unknown_outputs(self, toy):

@@ -36,11 +36,12 @@ def changed_cells(
     parts = [sparse.csc_matrix((kept, counts.indices, counts.indptr), shape=counts.shape)]
     # Cells without a depth have no rate
     known, up = np.flatnonzero(cells.unit > 0), np.flatnonzero(change.added > 0)
-    for start in range(0, len(up), max(1, _BLOCK // max(len(known), 1))):
-        chosen = up[start : start + max(1, _BLOCK // max(len(known), 1))]
-        before = counts[known][:, chosen].toarray().T
+    of_known, mean, n_genes = counts[known], cells.mean, max(1, _BLOCK // max(len(known), 1))
+    for start in range(0, len(up), n_genes):
+        chosen = up[start : start + n_genes]
+        before = of_known[:, chosen].toarray().T
         size = before + theta[chosen, None]
-        rate = rates(before, cells.unit[None, known], cells.mean[chosen, None], theta[chosen, None])
+        rate = rates(before, cells.unit[None, known], mean[chosen, None], theta[chosen, None])
         parts.append(_placed(add(change.added[chosen, None] * rate, size, rng), known, chosen, counts.shape))
     return _sum(parts)
 

@@ -93,8 +93,8 @@ class DrawnCellsMixin(Host):
         if output == "mean":
             return None
         measured = self._measured_cells(adata, some, counts)
-        strata = self._condition_codes(adata)[some] + adata.n_obs * self._context_codes(adata)[some]
-        return Source(output, counts, _inverse_overdispersion(measured, np.unique(strata, return_inverse=True)[1]))
+        strata = np.unique(self._stratum_codes(adata)[some], return_inverse=True)[1]
+        return Source(output, counts, _inverse_overdispersion(measured, strata))
 
     def _measured_cells(self, adata: AnnData | MuData, cells: NDArray[np.int64], counts: Any) -> Cells:
         """Counts of some cells: those that are registered or known, or those that logarithms tell of."""
@@ -121,7 +121,7 @@ class DrawnCellsMixin(Host):
         if source is None:
             return expected, None
         measured = self._measured_cells(adata, cells, source.counts)
-        strata = self._condition_codes(adata)[cells] + adata.n_obs * self._context_codes(adata)[cells]
+        strata = self._stratum_codes(adata)[cells]
         return self._as_asked(_with_means(measured, expected, strata, source.theta, rng=rng), measured, source)
 
     def _as_asked(self, counts: sparse.csr_matrix, measured: Cells, source: Source) -> tuple[Any, Any]:
@@ -149,8 +149,8 @@ class DrawnCellsMixin(Host):
         if not is_named and self._counts_name not in modality.layers:
             return None
         counts = find_layer(modality, self._counts_name)
-        rows = self._rows(adata, some)
-        if are_whole(counts[some]) and Cells.of_counts(counts[some], rows).explain(rows):
+        part, rows = counts[some], self._rows(adata, some)
+        if are_whole(part) and Cells.of_counts(part, rows).explain(rows):
             return counts
         msg = (
             f"The registered expression is not log1p of scaled counts of `layers[{self._counts_name!r}]`: predicted cells are drawn "

@@ -25,7 +25,7 @@ def choose_output(asked: Output | None, scale: Scale, *, knows_counts: bool) -> 
         return "counts" if scale == "counts" else "log" if scale == "logs" else "mean"
     if asked != "mean" and scale not in ("counts", "logs"):
         msg = (
-            f"The registered expression is {scale}: no counts can be drawn from it, and `output` can only be 'mean'. "
+            f"The registered expression is {scale}: counts cannot be drawn from it, and `output` can only be 'mean'. "
             "Register counts or log-normalised values to predict cells."
         )
         raise ValueError(msg)

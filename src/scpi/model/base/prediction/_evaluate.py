@@ -146,7 +146,7 @@ class EvaluationMixin(Host):
 
         train = self._training_cells(adata)
         perturbed = train[labels[train] != self.control_]
-        strata = self._condition_codes(adata)[perturbed] + self._context_codes(adata)[perturbed] * adata.n_obs
+        strata = self._stratum_codes(adata)[perturbed]
         shared: dict[str, Any] = {
             "reference": read(reference),
             "perturbed_mean": perturbed_mean_of(read, perturbed, strata, metrics),

@@ -95,6 +95,10 @@ class ConditionsMixin(Host):
         """Code of the condition of every cell."""
         return np.asarray(self._field(adata, KEYS.CONDITION)).ravel().astype(np.int64)
 
+    def _stratum_codes(self, adata: AnnData | MuData) -> NDArray[np.int64]:
+        """A number for the condition and the context of every cell, which cells of both in common share."""
+        return self._condition_codes(adata) + adata.n_obs * self._context_codes(adata)
+
     def _labels(self, adata: AnnData | MuData) -> NDArray[np.object_]:
         """Canonical label of every cell."""
         conditions = self._state_of(adata, KEYS.CONDITION)["conditions"]
