@@ -9,7 +9,7 @@ import torch
 import scpi
 from scpi.model.base.prediction._fold_changes import from_log_level, log_level
 from scpi.model.base.prediction._predict import Counterfactual
-from scpi.model.base.prediction._regression import chosen_ridge_weights
+from scpi.model.base.prediction._regression import chosen_ridge_weights, shrinkage
 
 
 def change(model, **kwargs):
@@ -32,19 +32,33 @@ def model(make_contexts, fit):
     return fit(make_contexts(), epochs=15, lr=5e-3)
 
 
-def test_half_of_the_change_is_of_the_network_and_half_of_fold_changes(model):
-    adata, seen = model.adata, ["a", "b", "c", "d"]
-    control = np.stack([means(adata, name, "control") for name in seen])
-    treated = np.stack([means(adata, name, "drug") for name in seen])
-    own = means(adata, "e", "control")
+def transferred(model, seen, context):
+    """Two thirds of the change: what contexts that were treated say, and the factor of the network."""
+    control = np.stack([means(model.adata, name, "control") for name in seen])
+    treated = np.stack([means(model.adata, name, "drug") for name in seen])
+    own, kept = means(model.adata, context, "control"), shrinkage(control, treated - control)
+    difference = kept * chosen_ridge_weights(control, treated - control, own) @ (treated - control)
     ratios = log_level(treated) - log_level(control)
-    ratio = chosen_ridge_weights(control, ratios, own) @ ratios
-    fold = from_log_level(ratio + log_level(own)) - own
+    fold = from_log_level(kept * chosen_ridge_weights(control, ratios, own) @ ratios + log_level(own)) - own
+    z = model.get_latent_representation()
+    of_controls = ((model.adata.obs["context"] == context) & (model.adata.obs["perturbation"] == "control")).to_numpy()
+    centre = torch.from_numpy(z[of_controls].mean(0, keepdims=True))
+    shift = torch.from_numpy(model.get_shift(perturbation="drug", context=context)).float()
+    with torch.no_grad():
+        after = model.decoder_target(perturbation="drug").function(centre + shift)
+        network = (after - model.decoder_target().function(centre))[0].double().numpy()
+    of_fold, of_network = (float(part @ difference / (part @ part)) for part in (fold, network))
+    return (difference + of_fold * fold) / 3, of_network / 3
+
+
+def test_a_third_of_the_change_is_of_the_network_and_two_of_other_contexts(model):
+    adata = model.adata
+    rest, factor = transferred(model, ["a", "b", "c", "d"], "e")
     network = model.attribution_target("change", perturbation="drug", context="e")
     cells = np.flatnonzero((adata.obs["context"] == "e").to_numpy())
     x = torch.from_numpy(adata.X[cells].toarray())
     with torch.no_grad():
-        expected = x + 0.5 * network.function(network.transform(x)) + 0.5 * torch.from_numpy(fold).float()
+        expected = x + factor * network.function(network.transform(x)) + torch.from_numpy(rest).float()
     predicted = model.predict(perturbation="drug", context="e", output="mean")
     order = {name: row for row, name in enumerate(adata.obs_names[cells])}
     rows = [order[name] for name in predicted.obs["source_cell"]]
@@ -127,7 +141,7 @@ class TestCounts:
         np.testing.assert_allclose(drawn.mean(0), mean.mean(0), rtol=0.1, atol=0.05)
 
     def test_a_network_may_decode_counts_alone(self, make_contexts, fit):
-        model = fit(make_contexts(counts=True), likelihood="nb", residual=False, fold_changes=0.0, epochs=5)
+        model = fit(make_contexts(counts=True), likelihood="nb", residual=False, transfer=0.0, epochs=5)
         drawn = model.predict(perturbation="drug", context="e", n_cells=2000).X.toarray()
         expected = model.predict(perturbation="drug", context="e", n_cells=2000, output="mean").X.mean(0)
         np.testing.assert_allclose(drawn.mean(0), expected, rtol=0.15, atol=0.1)
@@ -156,7 +170,7 @@ class TestSizeFactors:
     def test_they_are_the_depth_that_is_decoded(self, make_contexts, fit):
         change = np.random.default_rng(1).uniform(0.5, 2.0, make_contexts().n_obs)
         adata = self.sized(make_contexts(counts=True), change)
-        model = fit(adata, **self.SETTINGS, residual=False, fold_changes=0.0)
+        model = fit(adata, **self.SETTINGS, residual=False, transfer=0.0)
         cells = model._control_cells(adata, context="e", indices=None)
         asked = Counterfactual(adata, cells, model.encode_perturbations(["drug"])[0], np.random.default_rng(0))
         # Counts that a size factor of 1 stands for: those of all training cells over their size factors
@@ -165,7 +179,7 @@ class TestSizeFactors:
             expected = scale * adata.obs["size"].iloc[cells[one.rows]]
             np.testing.assert_allclose((one.depth * one.after.exp()).sum(1), expected, rtol=1e-4)
 
-    def test_controls_and_fold_changes_are_at_this_depth(self, make_contexts, fit):
+    def test_controls_are_at_this_depth(self, make_contexts, fit):
         change = np.random.default_rng(1).uniform(0.5, 2.0, make_contexts().n_obs)
         adata = self.sized(make_contexts(counts=True), change)
         model = fit(adata, **self.SETTINGS)
@@ -197,13 +211,11 @@ def test_contexts_may_be_restricted(model):
     model.restrict_to = ["a"]
     try:
         alone = change(model, context="e")
-        own = means(model.adata, "e", "control")
-        ratio = log_level(means(model.adata, "a", "drug")) - log_level(means(model.adata, "a", "control"))
-        fold = from_log_level(ratio + log_level(own)) - own
+        rest, factor = transferred(model, ["a"], "e")
         network = model.attribution_target("change", perturbation="drug", context="e")
-        x = torch.from_numpy(model.adata[(model.adata.obs["context"] == "e").to_numpy()].X.toarray())
+        x = torch.from_numpy(model.adata.X[(model.adata.obs["context"] == "e").to_numpy()].toarray())
         with torch.no_grad():
-            expected = 0.5 * network.function(x).mean(0).numpy() + 0.5 * fold
+            expected = factor * network.function(x).mean(0).numpy() + rest
         np.testing.assert_allclose(alone, expected, atol=1e-4)
         assert not np.allclose(alone, everything, atol=1e-3)
     finally:

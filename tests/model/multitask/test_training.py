@@ -73,9 +73,9 @@ def test_validation_restores_the_best_weights_and_stops_early(make_contexts, fit
     ("kwargs", "message"),
     [
         ({"adversary": "condition", "target": "ot"}, "only `target='self'` reads"),
-        ({"residual": False}, "`fold_changes` above 0 need `residual=True`"),
+        ({"residual": False}, "`transfer` above 0 needs `residual=True`"),
         ({"conditioning": "film2"}, "`conditioning` must be one of"),
-        ({"fold_changes": 1.0}, "`fold_changes` must be at least 0 and below 1"),
+        ({"transfer": 1.0}, "`transfer` must be at least 0 and below 1"),
         ({"likelihood": "nb"}, "raw counts"),
         ({"restrict_to": ["z"]}, "`restrict_to` must name contexts"),
     ],

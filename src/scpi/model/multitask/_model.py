@@ -17,7 +17,6 @@ from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.counts._change import changed_counts, expected_counts
 from scpi.model.base.loading._samplers import PairSampler
 from scpi.model.base.loading._sampling import matched_pairs
-from scpi.model.base.prediction._fold_changes import from_log_level, log_level
 from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
 from scpi.model.base.prediction._latent_shifts import measured_shifts
 from scpi.model.base.prediction._profiles import mean_of
@@ -30,6 +29,7 @@ from scpi.model.multitask._matching import match_tasks, training_depth_per_size
 from scpi.model.multitask._module import MultiTaskModule
 from scpi.model.multitask._plan import MultiTaskPlan
 from scpi.model.multitask._presets import PRESETS, RULES, TARGETS
+from scpi.model.multitask._transfer import combine, measured_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from scpi.model.base.training._training import Schedule
     from scpi.model.multitask._plan import Phase
     from scpi.model.multitask._presets import Preset
+    from scpi.model.multitask._transfer import Transfer
 
 
 @fill
@@ -56,12 +57,12 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
     The decoder changes what a cell becomes by a scale and a shift of its hidden units, which depend on perturbation and
     dose. How a context (cell type, donor, species) differs from the others in its response is read from its controls:
     the shift of the latent units under a perturbation is regressed on the latent means of the controls of the training
-    contexts. Half of the predicted change, if not set otherwise, is that of the network, and half what the fold changes
-    of the training contexts, weighted by such a regression on their mean expression, do to the mean of the controls.
+    contexts. A third of the predicted change, if not set otherwise, is that of the network. Two thirds are that of the
+    training contexts, by such a regression on their mean expression: a third by differences, a third by fold changes.
 
     The presets that begin with ``"published"`` are the multi-task autoencoders of thodkatz/thesis (2025), with neither
-    shifts nor fold changes: plain, with an adversary, variational, and trained by optimal transport. Their defects are
-    corrected.
+    shifts nor changes of other contexts: plain, with an adversary, variational, and trained by optimal transport. Their
+    defects are corrected.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
         ``"published-ot"``, ``"published-self+ot"``, ``"published-vae"``, ``"published-vae-ot"`` or
         ``"published-vae-self+ot"``.
     restrict_to
-        Contexts to take shifts and fold changes from; all if ``None``. Can be changed at any time
+        Contexts to take shifts and changes from; all if ``None``. Can be changed at any time
         (:attr:`restrict_to`).
     %(model_seed)s
     **changes
@@ -224,16 +225,6 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
             return None
         return np.asarray(chosen_ridge_weights(shifts.controls, shifts.changes, control) @ shifts.changes)
 
-    def _measured_ratio(
-        self, profiles: Profiles, design: NDArray[np.float64], control: NDArray[np.float64]
-    ) -> NDArray[np.float64] | None:
-        """Logarithm of the fold change of the mean expression, where it was measured."""
-        shifts = measured_shifts(profiles, design, allowed=self._allowed(profiles))
-        if shifts is None:
-            return None
-        ratios = log_level(shifts.controls + shifts.changes) - log_level(shifts.controls)
-        return np.asarray(chosen_ridge_weights(shifts.controls, ratios, control) @ ratios)
-
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
         if self._reads_counts:
             return expected_counts(*self._count_change(asked))
@@ -256,44 +247,57 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
         contexts = self._context_codes(asked.adata)[asked.cells]
         for context in np.unique(contexts):
             own = np.flatnonzero(contexts == context)
-            shift = self._shift(latent, doses, self._latent_control(asked.adata, latent, int(context)))
-            shift_ = torch.from_numpy(shift.astype(np.float32)).to(self.module.device)
-            control, ratio = np.zeros(self._n_genes), np.zeros(self._n_genes)
-            if self.preset_.fold_changes > 0:
+            z_control = self._latent_control(asked.adata, latent, int(context))
+            shift = torch.from_numpy(self._shift(latent, doses, z_control).astype(np.float32)).to(self.module.device)
+            transfer = None
+            if self.preset_.transfer > 0:
+                z = torch.from_numpy(z_control.astype(np.float32)[None]).to(self.module.device)
+                mean = self.module.decode(z + shift, code) - self.module.decode(z, torch.zeros_like(code))
                 control = self._control_mean(
                     asked.adata, expressed.control, int(context), partial(self._logs, asked.adata)
                 )
-                ratio = self._composed(doses, partial(self._measured_ratio, expressed, control=control), control)
+                transfer = self._transfer(expressed, doses, control, mean[0].cpu().numpy().astype(np.float64))
             start = 0
             for tensors in self._batches(asked.adata, asked.cells[own]):
                 x, size = tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR)
                 rows, start = own[start : start + len(x)], start + len(x)
                 z = self.module.encode(tensors[KEYS.INPUT])
                 before = self.module.decode(z, torch.zeros_like(code).expand(len(x), -1))
-                after = self.module.decode(z + shift_, code.expand(len(x), -1))
-                yield _Decoded(rows, x, self.module.depth(x, size), before, after, control, ratio)
+                after = self.module.decode(z + shift, code.expand(len(x), -1))
+                yield _Decoded(rows, x, self.module.depth(x, size), before, after, transfer)
+
+    def _transfer(
+        self, profiles: Profiles, doses: NDArray[np.float64], control: NDArray[np.float64], network: NDArray[np.float64]
+    ) -> Transfer:
+        """What other contexts say of a change, of which the network has another opinion."""
+        measured = partial(measured_change, profiles, control=control, allowed=self._allowed(profiles))
+        both = self._composed(doses, measured, np.zeros((2, self._n_genes)))
+        return combine(both, control, network, ratios=self._reads_counts)
 
     def _changed_expression(self, cells: _Decoded) -> NDArray[np.float32]:
         """Log-normalised expression of cells after the change."""
         if not self.preset_.residual:
             return np.asarray(cells.after.cpu().numpy())
-        weight = self.preset_.fold_changes
-        level = log_level(cells.control)
-        fold = from_log_level(level + cells.ratio) - from_log_level(level)
-        moved = (cells.x + (1.0 - weight) * (cells.after - cells.before)).cpu().numpy()
-        return np.asarray(moved + weight * fold.astype(np.float32))
+        return np.asarray(cells.x.cpu().numpy() + self._change(cells))
 
     def _count_change(self, asked: Counterfactual) -> tuple[NDArray[np.float32], ...]:
         """Counts of cells, the logarithms of what they change by, the decoded counts, and the inverse overdispersion."""
         log_theta = self.module.log_theta
         assert log_theta is not None
-        weight = self.preset_.fold_changes
         counts, change, mean = np.empty((3, len(asked.cells), self._n_genes), dtype=np.float32)
         for one in self._decoded(asked):
             counts[one.rows] = one.x.cpu().numpy()
-            change[one.rows] = (1.0 - weight) * (one.after - one.before).cpu().numpy() + weight * one.ratio
+            change[one.rows] = self._change(one)
             mean[one.rows] = (one.depth * one.before.exp()).cpu().numpy()
         return counts, change, mean, log_theta.detach().exp().cpu().numpy()
+
+    def _change(self, cells: _Decoded) -> NDArray[np.float32]:
+        """Change of log-normalised expression, or the logarithm of the ratio of counts, of each cell."""
+        change = (cells.after - cells.before).cpu().numpy()
+        if cells.transfer is None:
+            return np.asarray(change)
+        weight = self.preset_.transfer
+        return np.asarray((1.0 - weight) * cells.transfer.gain * change + weight * cells.transfer.change, np.float32)
 
     def _decoded_change(self, shift: Tensor, perturbation: str, dose: float | None) -> Callable[[Tensor], Tensor]:
         module, code = self.module, self._code(perturbation, dose)
@@ -338,10 +342,8 @@ class _Decoded(NamedTuple):
     depth: Tensor
     before: Tensor
     after: Tensor
-    control: NDArray[np.float64]
-    """Mean log-normalised expression of the controls of their context."""
-    ratio: NDArray[np.float64]
-    """Logarithms of the fold changes that were measured in other contexts."""
+    transfer: Transfer | None
+    """What other contexts say of the change of their context; `None` if they are not asked."""
 
 
 def _check(preset: Preset) -> None:
@@ -349,6 +351,6 @@ def _check(preset: Preset) -> None:
     if preset.adversary is not None and preset.target != "self":
         msg = "An adversary compares treated cells with controls, which only `target='self'` reads."
         raise ValueError(msg)
-    if preset.fold_changes > 0 and not preset.residual:
-        msg = "`fold_changes` above 0 need `residual=True`: a decoded cell has no part for them."
+    if preset.transfer > 0 and not preset.residual:
+        msg = "`transfer` above 0 needs `residual=True`: a decoded cell has no part for the change of other contexts."
         raise ValueError(msg)

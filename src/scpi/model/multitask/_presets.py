@@ -73,9 +73,11 @@ class Preset(TrainingPreset):
     residual
         Add what the condition changes in the decoded cell to the cell instead of taking the decoded cell, which lacks
         what the network does not reconstruct.
-    fold_changes
-        Fraction of the change that is not the network's, but what the fold changes of the training contexts, weighted
-        by a ridge regression on their controls, do to the mean of the controls. It needs ``residual``.
+    transfer
+        Fraction of the change that is not the network's, but that of the training contexts by a ridge regression on
+        their controls: half by the differences, half by the fold changes of mean expression. The parts, the network's
+        too, are made as large as the differences along these; and these are shrunk if they are too large for training
+        contexts that are left out. It needs ``residual``.
     warmup_steps, weight_decay
         Steps in which the learning rate of Adam rises, and weight decay.
     max_epochs
@@ -105,7 +107,7 @@ class Preset(TrainingPreset):
     adversary_epochs: int = 10
     shift: Literal["ridge", "none"] = "ridge"
     residual: bool = True
-    fold_changes: float = 0.5
+    transfer: float = 2 / 3
     warmup_steps: int = 0
     weight_decay: float = 0.0
     max_epochs: int = 30
@@ -122,7 +124,7 @@ _PUBLISHED = Preset(
     pair_each="control",
     shift="none",
     residual=False,
-    fold_changes=0.0,
+    transfer=0.0,
     lr=1e-5,
     warmup_steps=100,
     batch_size=64,
@@ -170,5 +172,5 @@ RULES = Rules(
         "adversary_epochs": 1,
     },
     positive=("lr",),
-    shares=("dropout", "mask", "adversary_weight", "fold_changes"),
+    shares=("dropout", "mask", "adversary_weight", "transfer"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,18 +94,19 @@ class LatentShiftMixin(Host):
         self, profiles: Profiles, doses: NDArray[np.floating[Any]], control: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Shift under any doses: the sum of those of the members where they were not measured together."""
-        return self._composed(doses, lambda design: self._measured_shift(profiles, design, control), control)
+        measured = partial(self._measured_shift, profiles, control=control)
+        return self._composed(doses, measured, np.zeros(len(control)))
 
     def _composed(
         self,
         doses: NDArray[np.floating[Any]],
         measured: Callable[[NDArray[np.float64]], NDArray[np.float64] | None],
-        control: NDArray[np.float64],
+        of_control: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """What is ``measured`` under doses, or the sum over their members where these were not measured together."""
         where = "" if self.restrict_to is None else f" of the contexts {self.restrict_to}"
         found = compose(doses, measured, names=self.perturbations_, where=where)
-        return np.zeros(len(control)) if found is None else found
+        return of_control if found is None else found
 
     def _allowed(self, profiles: Profiles) -> NDArray[np.bool_]:
         """Whether shifts may be taken from a context."""

@@ -64,6 +64,28 @@ def chosen_ridge_weights(
     return ridge_weights(controls, control, best_setting(_PENALTIES, ridge_weights, controls, changes))
 
 
+def shrinkage(controls: NDArray[np.float64], changes: NDArray[np.float64]) -> float:
+    """Factor in [0, 1] by which predictions of a ridge regression are too large for contexts that it has not seen.
+
+    With each training context left out, its change is regressed on the predicted one, without an intercept. The factor
+    is the slope over all contexts, and one standard error more: predictions are shrunk only where that is called for.
+    With fewer than three contexts it is 1.
+    """
+    n = len(controls)
+    if n < 3:
+        return 1.0
+    penalty = best_setting(_PENALTIES, ridge_weights, controls, changes)
+    others = [np.delete(np.arange(n), left_out) for left_out in range(n)]
+    predicted = np.stack([ridge_weights(controls[o], controls[i], penalty) @ changes[o] for i, o in enumerate(others)])
+    along, squared = (predicted * changes).sum(1), np.square(predicted).sum(1)
+    known = squared > 0
+    if known.sum() < 2:
+        return 1.0
+    slopes = along[known] / squared[known]
+    error = slopes.std(ddof=1) / np.sqrt(known.sum())
+    return float(np.clip(along.sum() / squared.sum() + error, 0.0, 1.0))
+
+
 def least_squares_weights(controls: NDArray[np.float64], control: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weights of the changes of contexts, one per row of their controls, to predict that of another context.
 
