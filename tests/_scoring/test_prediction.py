@@ -39,6 +39,12 @@ def test_cells_that_were_not_moved_have_no_change_to_the_last_bit(cells):
     start = sparse.csr_matrix(cells["start"] / 3)
     one = Prediction(**(cells | {"start": start, "predicted": start.toarray()}))
     assert (one.predicted_change == 0).all()
+    # Nor have those whose counts were normalised again, in single precision
+    again = start.toarray() * (1 + 1e-7 * np.random.default_rng(0).normal(size=start.shape))
+    two = Prediction(**(cells | {"start": start, "predicted": sparse.csr_matrix(again)}))
+    assert (two.predicted_change == 0).all()
+    three = Prediction(**(cells | {"start": start, "predicted": sparse.csr_matrix(1.00001 * start)}))
+    assert (three.predicted_change != 0).any()
 
 
 def test_a_mean_stands_for_the_cells_that_were_started_from(cells):

@@ -155,7 +155,9 @@ class Call:
         if layer_of(name) and any(p.name == "layer" for p in rest):
             options["layer"] = layer_of(name)
         if name == "tl.score_prediction":
-            real, adata = adata, trained("MeanDelta", self.few, None).predict(perturbation=["A", "A+B"])
+            # Rounding decides on single draws, and they on the signs of small changes
+            model = trained("MeanDelta", self.few, None)
+            real, adata = adata, model.predict(perturbation=["A", "A+B"], output="mean")
             options |= {"real": real}
         else:
             options |= self._needs()

@@ -124,6 +124,8 @@ def test_odd_input_gives_a_result_or_a_clear_error(name, kind, tmp_path):
         is_new = path.removeprefix("/adata") not in given and value.dtype.kind == "f"
         if kind in ("negative", "scaled", "scaled with raw") and ("logfoldchanges" in path or "ave_expr" in path):
             continue  # a warning says that such values have no means of counts
+        if name == "screen.run_screen" and "pearson" in path:
+            continue  # a model of one epoch may change nothing
         if kind == "2 genes" and any(name in path for name in ("r2_weighted", "correlation_error", "margin")):
             continue  # one of them has all the weight; one pair has no correlations; one set has no next one
         if is_new and usual is not None and usual.dtype.kind == "f" and np.isfinite(usual).all():

@@ -7,11 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from scpi import de
 from scpi._scoring._conventions import N_CELLS
-from scpi._screen._matrix import as_dense, dense_rows, means
+from scpi._screen._matrix import dense_rows, means
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 _LEVEL = 0.05
 # Mean expression on the linear scale, of a sum of 10,000, that is added before a fold change is taken
 _OFFSET = 0.1
+# Relative to the mean of a gene: what single precision and the order of a sum can change
+_ROUNDING = 2e-6
 
 
 class Calls(NamedTuple):
@@ -109,11 +110,10 @@ class Prediction:
     @cached_property
     def predicted_change(self) -> NDArray[np.float64]:
         """Mean of the predicted cells less that of the cells that they started from."""
-        # Summed in one order, so that cells that were not moved have a change of exactly 0
-        if sparse.issparse(self.predicted) and sparse.issparse(self.start):
-            return means(self.predicted) - means(self.start)
-        predicted, start = (np.ascontiguousarray(as_dense(cells)) for cells in (self.predicted, self.start))
-        return means(predicted) - means(start)
+        predicted, start = means(self.predicted), means(self.start)
+        # Expression that was normalised twice, or summed in another order, has not changed
+        rounding = _ROUNDING * np.maximum(np.abs(predicted), np.abs(start))
+        return np.where(np.abs(predicted - start) > rounding, predicted - start, 0.0)
 
     @cached_property
     def deviation(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
