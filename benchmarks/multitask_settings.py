@@ -41,15 +41,15 @@ NETWORKS = {
     "film, no shift": {"shift": "none"},
     "film from a random start, no shift": {"film_start": "random", "shift": "none"},
 }
-SHARES = (0.0, 0.25, 0.5, 0.75)
-DEFAULT = "film, variational, 0.5"
+SHARES = (0.0, 0.33, 0.5, 0.67, 0.8)
+DEFAULT = "film, variational, 0.67"
 
 
 def scores(model, adata, key: str, context: str) -> dict[str, float]:
     """Correlation and error of the predicted change of the mean of a context."""
     own, label = adata.obs[key].astype(str) == context, adata.obs["perturbation"]
     control, treated = (np.flatnonzero(own & (label == name)) for name in ("control", "stim"))
-    predicted = model.predict(perturbation="stim", context=context, indices=control, n_cells=len(control))
+    predicted = model.predict(perturbation="stim", context=context, indices=control, n_cells=len(control), output="mean")
     before = np.asarray(adata.X[control].mean(0), dtype=np.float64).ravel()
     change = predicted.X.mean(0, dtype=np.float64) - before
     real = np.asarray(adata.X[treated].mean(0), dtype=np.float64).ravel() - before
@@ -83,8 +83,8 @@ def run(name: str, pair: tuple[str, str], rows: list[dict]) -> list[dict]:
         model.train(datasplitter_kwargs={"external_indexing": cells}, **QUIET)
         seconds = time.perf_counter() - start
         for share in SHARES:
-            # The weight of the fold changes is used only in predictions
-            model.preset_ = replace(model.preset_, fold_changes=share)
+            # The weight of other contexts' changes is used only in predictions
+            model.preset_ = replace(model.preset_, transfer=share)
             add(f"{network}, {share:g}", model, seconds)
     return rows
 
