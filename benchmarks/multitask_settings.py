@@ -49,7 +49,9 @@ def scores(model, adata, key: str, context: str) -> dict[str, float]:
     """Correlation and error of the predicted change of the mean of a context."""
     own, label = adata.obs[key].astype(str) == context, adata.obs["perturbation"]
     control, treated = (np.flatnonzero(own & (label == name)) for name in ("control", "stim"))
-    predicted = model.predict(perturbation="stim", context=context, indices=control, n_cells=len(control), output="mean")
+    predicted = model.predict(
+        perturbation="stim", context=context, indices=control, n_cells=len(control), output="mean"
+    )
     before = np.asarray(adata.X[control].mean(0), dtype=np.float64).ravel()
     change = predicted.X.mean(0, dtype=np.float64) - before
     real = np.asarray(adata.X[treated].mean(0), dtype=np.float64).ravel() - before

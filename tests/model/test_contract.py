@@ -371,6 +371,20 @@ class TestContract:
         )
         np.testing.assert_array_equal(values(none), values(other))
 
+    def test_each_member_of_a_combination_has_a_dose_of_its_own(self, case, make_data, build):
+        model = build(case[0], make_data(), case[1], setup={"dose_key": "dose", "context_key": "cell_type"})
+        doses = {"A": 0.5, "C": 1.0}, {"C": 1.0, "A": 0.5}, {"A": 1.0, "C": 0.5}
+        same, again, other = (
+            values(model.predict(perturbation="A+C", dose=dose, n_cells=9, rng=0, output="mean")) for dose in doses
+        )
+        np.testing.assert_array_equal(same, again)
+        # The mean of all conditions and no change have no doses
+        assert (same != other).any() == (case[0] not in ("NoChange", "TrainMean"))
+        control = {"A": 0.0, "C": 1.0}
+        alone = model.predict(perturbation="C", dose=1.0, n_cells=9, rng=0, output="mean")
+        both = model.predict(perturbation="A+C", dose=control, n_cells=9, rng=0, output="mean")
+        np.testing.assert_allclose(values(both), values(alone), rtol=1e-5, atol=1e-6)
+
     def test_an_untrained_model_predicts_nothing(self, case, make_data):
         adata = make_data()
         cls = getattr(scpi.model, case[0])

@@ -66,9 +66,11 @@ def test_weights_are_taken_from_controls_and_changes():
     assert control.tolist() == [3.0, 3.0]
 
 
-def test_what_no_context_was_measured_under_changes_by_the_mean_of_all_conditions():
-    # P changes by (0.5, 1.5) in the mean of two contexts, and Q by (0, 4)
-    assert change(trained(First, make()), perturbation="P+Q", context="c") == [0.25, 2.75]
+def test_what_no_context_was_measured_under_is_the_sum_of_its_members_or_the_mean_of_all_conditions():
+    # P changes by (1, 0) in the first context, and Q by (0, 4)
+    assert change(trained(First, make()), perturbation="P+Q", context="c") == [1.0, 4.0]
+    # Without cells of Q alone: P changes by (0.5, 1.5) in the mean of two contexts
+    assert change(trained(First, make(), held_out="Q"), perturbation="P+Q", context="c") == [0.5, 1.5]
     # Without contexts, too: changes against the mean of all controls, (11, 9) / 3
     found = change(trained(First, make(), context_key=None), perturbation="P")
     np.testing.assert_allclose(found, [(4.5 + 2.0) / 2 - 11 / 3, (4.5 + 8.0) / 2 - 3], rtol=1e-5)

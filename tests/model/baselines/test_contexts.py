@@ -71,11 +71,18 @@ def test_the_mean_change_of_the_contexts(adata):
     np.testing.assert_allclose(change(trained("MeanDelta", adata), adata, "P"), changes(adata, "P").mean(0), atol=1e-5)
 
 
-def test_a_label_that_no_context_has_gets_the_mean_of_all(adata):
+@pytest.mark.parametrize("name", ["MeanDelta", "WeightedDelta", "RidgeDelta", "NearestDelta", "LogRatioDelta"])
+def test_a_combination_that_no_context_has_is_the_sum_of_its_members(adata, name):
     without = adata[adata.obs["perturbation"] != "P+Q"].copy()
-    model = trained("MeanDelta", without)
-    expected = (changes(adata, "P").mean(0) + changes(adata, "Q").mean(0)) / 2
+    model = trained(name, without)
+    expected = change(model, without, "P") + change(model, without, "Q")
     np.testing.assert_allclose(change(model, without, "P+Q"), expected, atol=1e-5)
+
+
+def test_a_label_with_a_member_that_no_context_has_alone_gets_the_mean_of_all(adata):
+    model = trained("MeanDelta", adata)
+    model.train(train_size=1.0, held_out=["Q", "P+Q"])
+    np.testing.assert_allclose(change(model, adata, "P+Q"), changes(adata, "P").mean(0), atol=1e-5)
 
 
 def test_the_nearest_context(adata):

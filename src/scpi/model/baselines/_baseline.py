@@ -103,6 +103,15 @@ class Baseline(ScreenModel):
         """Change of each training context that was measured under ``design``; empty without registered contexts."""
         return dict(self.module.profiles().by_context(design)) if self.has_contexts else {}
 
+    def _parts(self, design: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Designs whose changes add up to that of ``design``: itself, or its members where only these were measured."""
+        alone = np.where(np.eye(len(design), dtype=bool)[design != 0], design, 0.0).astype(np.float32)
+        composed = not self._is_measured(design) and all(map(self._is_measured, alone))
+        return list(alone) if composed else [design]
+
+    def _is_measured(self, design: NDArray[np.float32]) -> bool:
+        return bool(self._measured(design))
+
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
         """Change of the mean under the doses ``design`` (n_perturbations,) in a context with mean ``control``.
 
@@ -122,6 +131,6 @@ class Baseline(ScreenModel):
         codes, known = self._context_codes(asked.adata)[asked.cells], self.module.profiles().control
         for code in np.unique(codes):
             control = self._control_mean(asked.adata, known, int(code), partial(self._rows, asked.adata))
-            change = self._change(asked.design, control)
-            predicted[codes == code] += change.astype(np.float32)
+            change = sum(self._change(part, control) for part in self._parts(asked.design))
+            predicted[codes == code] += np.asarray(change, dtype=np.float32)
         return predicted

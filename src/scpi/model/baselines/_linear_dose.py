@@ -18,8 +18,9 @@ class LinearDose(Baseline):
     """Adds a change that is proportional to the logarithm of the dose plus 1.
 
     The slope of every training context is that of least squares over its doses, each with as much weight as it has
-    cells; that of the prediction is their mean. Where no training context has the perturbations of a label, the change
-    is the mean over all conditions.
+    cells; that of the prediction is their mean. Where no training context has the perturbations of a label, or its
+    members have doses of their own, the change is the sum of those of the members, or, without cells of a member alone,
+    the mean over all conditions.
 
     Parameters
     ----------
@@ -28,9 +29,20 @@ class LinearDose(Baseline):
     %(registry)s
     """
 
+    def _pairs(self, design: NDArray[np.float32]) -> NDArray[np.intp]:
+        """Measured pairs with the perturbations of a design, where all of them have one dose; none if it has several."""
+        used = design != 0
+        if len(np.unique(design[used])) > 1:
+            return np.zeros(0, dtype=np.intp)
+        pairs = self.module.profiles().of_same_members(design)
+        doses = self.module.profiles().design[pairs][:, used]
+        return pairs[(doses == doses[:, :1]).all(axis=1)]
+
+    def _is_measured(self, design: NDArray[np.float32]) -> bool:
+        return len(self._pairs(design)) > 0
+
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
-        profiles = self.module.profiles()
-        pairs = profiles.of_same_members(design)
+        profiles, pairs = self.module.profiles(), self._pairs(design)
         if not len(pairs):
             return super()._change(design, control)
         logs = np.log1p(profiles.design[pairs].max(1))

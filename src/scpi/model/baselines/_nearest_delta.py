@@ -12,7 +12,8 @@ class NearestDelta(Baseline):
     """Adds the change of the training context whose controls are most like those of the context to predict.
 
     Contexts are compared by the Euclidean distance of the mean expression of their controls. Where no training context
-    has the perturbations of a label, the change is the mean over all conditions.
+    has the perturbations of a label, the change is the sum of those of its members, or, without cells of a member
+    alone, the mean over all conditions.
 
     Parameters
     ----------

@@ -14,7 +14,8 @@ class RidgeDelta(Baseline):
     Every gene's change is a linear function of all genes' mean expression in the controls of a context, with an
     intercept. The penalty is the one of 13 with the least squared error when each training context is left out. With
     fewer than three training contexts it is the mean change. Where no training context has the perturbations of a
-    label, the change is the mean over all conditions.
+    label, the change is the sum of those of its members, or, without cells of a member alone, the mean over all
+    conditions.
 
     Parameters
     ----------

@@ -15,7 +15,8 @@ class WeightedDelta(Baseline):
     expression of its controls and that of the context to predict. The bandwidth :math:`h` is the one of 11, from 10 to
     0.03 times the median of the squared distances between training contexts, with which these predict each other with
     the least squared error; with fewer than three of them all weights are equal. Where no training context has the
-    perturbations of a label, the change is the mean over all conditions.
+    perturbations of a label, the change is the sum of those of its members, or, without cells of a member alone, the
+    mean over all conditions.
 
     Parameters
     ----------
