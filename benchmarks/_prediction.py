@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import scanpy as sc
 from _quiet import one_quiet_thread
+from scipy import sparse
 
 import scpi
 from scpi.benchmark import ModelSpec, evaluate, list_metrics, summarise
@@ -87,9 +88,35 @@ def _logged(adata: ad.AnnData) -> ad.AnnData:
     return adata
 
 
+def planted_species(seed: int = 0) -> ad.AnnData:
+    """Counts of cells of four species with and without a stimulus, whose genes have levels of their own.
+
+    Of 1,000 genes, 150 respond: their log fold changes are those of all species (standard deviation 1) and a part of
+    each species (0.4), twice as large in one of them. The log level of a gene differs between species (0.8).
+    """
+    rng = np.random.default_rng(seed)
+    n_genes, n_cells, responds = 1_000, 300, np.arange(1_000) < 150
+    level, shared = rng.normal(-1.0, 1.3, n_genes), rng.normal(0.0, 1.0, n_genes) * responds
+    blocks, rows = [], []
+    for species, size in {"mouse": 1.0, "pig": 1.0, "rabbit": 0.7, "rat": 2.0}.items():
+        own = level + rng.normal(0.0, 0.8, n_genes)
+        change = size * (shared + rng.normal(0.0, 0.4, n_genes) * responds)
+        for condition in ("ctrl", "LPS"):
+            rate = np.exp(own + change * (condition == "LPS"))
+            depth = rng.lognormal(np.log(1_500), 0.4, n_cells)[:, None]
+            blocks.append(rng.poisson(rng.gamma(2.0, 0.5, (n_cells, n_genes)) * depth * rate / rate.sum()))
+            rows += [{"species": species, "condition": condition}] * n_cells
+    obs = pd.DataFrame(rows, index=[f"cell{i}" for i in range(len(rows))])
+    found = ad.AnnData(sparse.csr_matrix(np.vstack(blocks), dtype=np.float32), obs=obs)
+    found.var_names = [f"gene{i}" for i in range(n_genes)]
+    return found
+
+
 @functools.cache
 def read(name: str) -> Screen:
-    """Read a data set: kang_harmony (2,000 most variable genes), kang_muscat, gbm or sciplex."""
+    """Read a data set: kang_harmony (2,000 most variable genes), kang_muscat, gbm or sciplex, or plant species."""
+    if name == "species":
+        return Screen(_logged(planted_species()), "species")
     files = {"gbm": "gbm_panobinostat_zhao2021_300genes", "sciplex": "sciplex_a549_dex_8doses_198genes"}
     contexts = {"kang_harmony": "cell_type_pred", "gbm": "patient_id"}
     adata = _logged(ad.read_h5ad(Path(os.environ["SCPI_TEST_DATA"]) / f"{files.get(name, name)}.h5ad"))

@@ -49,6 +49,7 @@ BASELINES = baselines("NoChange", "LinearDose") | {
 }
 NETWORKS = {
     "MultiTaskAE": network("MultiTaskAE"),
+    "MultiTaskAE, counts": network("MultiTaskAE", layer="counts", likelihood="nb"),
     "MultiTaskAE, dose": network("MultiTaskAE", coding="dose"),
     "SCVIDR": network("SCVIDR"),
     "SCVIDR, log": network("SCVIDR", dose_response="log"),
