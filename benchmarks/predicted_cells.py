@@ -14,12 +14,14 @@ Intervals are over contexts, from the means of the seeds.
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import anndata as ad
 import numpy as np
 import pandas as pd
-from _prediction import CEILING, baselines, context_tasks, in_order, kept, network, parser, read, run
+from _prediction import CEILING, baselines, context_tasks, in_order, kept, network, parser, read, run, tidy
+from scipy import stats
 
 import scpi
 from scpi.benchmark import evaluate, splits
@@ -38,6 +40,7 @@ METRICS = (
     *("de_jaccard", "de_pr_auc", "variance_error", "correlation_error"),
 )
 OWN = ("genes", "genes_measured", "zeros", "negative")
+COMPARED = ("MultiTaskAE", "MultiTaskAE, counts")
 
 
 def significant(cells, reference) -> int:
@@ -79,18 +82,34 @@ def scores(name: str, model: str, seed: int, context: str, folder) -> pd.DataFra
     return found.assign(**{key: np.where(found["model"] == model, value, np.nan) for key, value in own.items()})
 
 
+def differences(means: pd.DataFrame) -> list[dict]:
+    """What a model has more than a baseline in the same context, with a 95 % interval over contexts (Student's t)."""
+    found = []
+    for metric, model, baseline in itertools.product(METRICS, COMPARED, ("RidgeDelta", "WeightedDelta")):
+        wide = means[metric].unstack("model")
+        if model not in wide:
+            continue
+        more = (wide[model] - wide[baseline]).dropna()
+        low, high = stats.t.interval(0.95, len(more) - 1, more.mean(), stats.sem(more))
+        row = {"metric": metric, "model": model, "baseline": baseline, "n_contexts": len(more)}
+        found.append(row | {"difference": tidy(more.mean()), "low": tidy(low), "high": tidy(high)})
+    return found
+
+
 def collect(out) -> None:
     tables = [kept(out / name).assign(data=name) for name in DATASETS if (out / name).is_dir()]
     table = in_order(pd.concat(tables, ignore_index=True), [*MODELS, CEILING])
-    result = {}
+    result: dict = {"scores": {}}
     for name, rows in [*table.groupby("data"), ("both", table)]:
         means = rows.groupby(["data", "split", "model"], sort=False)[[*METRICS, *OWN]].mean()
         shown = means.groupby("model", sort=False).agg(["mean", "sem"])
-        result[name] = {
+        result["scores"][name] = {
             model: {column: [None if np.isnan(v) else round(float(v), 4) for v in row[column]] for column in means}
             for model, row in shown.iterrows()
         }
         print(name, shown.xs("mean", axis=1, level=1).round(3).to_string(), sep="\n")
+        result["paired"] = differences(means)
+    print(pd.DataFrame(result["paired"]).to_string())
     out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -91,14 +91,28 @@ def predicted_cells(result: Any) -> str:
         "pearson": "correlation of the change",
         "r2_weighted": "weighted R²",
     }
-    return table(
+    scores = table(
         ["data", "model", *columns.values()],
         (
             [data, model, *(show(row[key][0]) for key in columns)]
-            for data, of in result.items()
+            for data, of in result["scores"].items()
             for model, row in of.items()
         ),
     )
+    paired = table(
+        ["metric", "model", "less", "difference", "95 % interval"],
+        (
+            [
+                row["metric"],
+                row["model"],
+                row["baseline"],
+                row["difference"],
+                f"{show(row['low'])} to {show(row['high'])}",
+            ]
+            for row in result["paired"]
+        ),
+    )
+    return f"{scores}\n\n{paired}"
 
 
 def kill_anywhere(result: Any) -> str:

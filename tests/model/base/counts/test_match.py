@@ -58,6 +58,27 @@ def test_no_change_is_none():
     np.testing.assert_allclose(change.added, 0.0, atol=1e-6)
 
 
+@pytest.mark.parametrize("fraction", [-0.02, -0.002, 0.002, 0.02])
+def test_a_small_change_is_met_to_a_fraction_of_itself(fraction):
+    cells = cells_of(0)
+    expressed = np.flatnonzero(cells.level > 0.05)
+    change = match_means(cells, fraction * cells.level, np.full(60, THETA))
+    reached = []
+    for seed in range(200):
+        found = changed_cells(cells, change, np.full(60, THETA), rng=np.random.default_rng(seed))
+        reached.append(np.asarray(cells.logs(found).mean(0)).ravel()[expressed] - cells.level[expressed])
+    wanted = fraction * cells.level[expressed]
+    error = np.std(reached, 0) / np.sqrt(200)
+    assert np.abs((np.mean(reached, 0) - wanted) / np.hypot(error, 0.01 * wanted)).max() < 5
+
+
+def test_rounding_of_means_is_no_change():
+    cells = cells_of(0)
+    rounded = cells.level.astype(np.float32) * (1 + np.random.default_rng(0).choice([-1e-7, 1e-7], 60))
+    change = match_means(cells, rounded - cells.level, np.ones(60))
+    assert (change.kept == 1).all() and (change.added == 0).all()
+
+
 def test_cells_without_counts_have_no_change():
     cells = Cells.of_logs(np.zeros((5, 2)))
     change = match_means(cells, np.array([1.0, -1.0]), np.ones(2))

@@ -23,6 +23,8 @@ _N_BINS = 4
 _N_STEPS = 12
 # Relative to the difference that is to be made
 _TOLERANCE = 5e-3
+# Relative to the level
+_ROUNDING = 1e-6
 # Doublings of the first guess of what is added: a gene may be too bursty for any amount to reach the level
 _N_DOUBLINGS = 6
 
@@ -87,7 +89,9 @@ def _match_levels(cells: Cells, change: Floats, theta: Floats) -> Change:
         classes.gene, weights=classes.n_cells * np.log1p(classes.unit * classes.counts), minlength=n_genes
     )
     target = np.maximum(level + n_cells * change, 0.0)
-    down, up = target < level, target > level
+    # Means in single precision are changed by nothing in the last digits
+    rounding = _ROUNDING * level
+    down, up = target < level - rounding, target > level + rounding
     kept[down] = _kept(classes.take(down), target[down], level[down])
     added[up] = _added(classes.take(up), target[up], level[up], mean=cells.mean[up], theta=theta[up])
     return Change(kept, added)
@@ -125,7 +129,7 @@ def _kept(classes: _Classes, target: Floats, level: Floats) -> Floats:
         return of.n_cells * thinned_level(of.counts, of.unit, kept[of.gene])
 
     classes = classes._replace(n_cells=np.where(classes.counts > 0, classes.n_cells, 0.0))
-    return _root(reached, classes, target, none, np.ones(len(target)), none - target, level - target)
+    return _root(reached, classes, target, none, np.ones(len(target)), none - target, level - target, level - target)
 
 
 def _added(classes: _Classes, target: Floats, level: Floats, *, mean: Floats, theta: Floats) -> Floats:
@@ -150,7 +154,7 @@ def _added(classes: _Classes, target: Floats, level: Floats, *, mean: Floats, th
         still = short[value < 0]
         low[still], below[still] = high[still], value[value < 0]
         high[still] *= 2.0
-    return _root(reached, classes, target, low, high, below, above)
+    return _root(reached, classes, target, low, high, below, above, target - level)
 
 
 def _root(
@@ -161,9 +165,10 @@ def _root(
     high: Floats,
     below: Floats,
     above: Floats,
+    start: Floats,
 ) -> Floats:
-    """Where increasing functions reach their targets, by the method of Illinois."""
-    result, start = high.copy(), np.abs(below)
+    """Where increasing functions reach their targets, to a fraction of ``start``, by the method of Illinois."""
+    result = high.copy()
     genes, side = np.arange(len(target)), np.zeros(len(target))
     low, high, below, above = low.copy(), high.copy(), below.copy(), above.copy()
     for _ in range(_N_STEPS):
