@@ -1,7 +1,7 @@
 """The response of a context without treated training cells: baselines, networks and the ceiling.
 
 Blood cells with interferon beta (kang_harmony with its 2,000 most variable genes and predicted cell types, kang_muscat
-with its 1,267 genes), slices of glioblastoma with panobinostat (gbm, 300 genes), and four planted species. All treated cells of one cell
+with its 1,267 genes), and slices of glioblastoma with panobinostat (gbm, 300 genes). All treated cells of one cell
 type, or of one patient, are held out in turn; its controls are used for training, except for a random half relative to
 which the measured change is computed, drawn again for every seed. Expression is log-normalised to a sum of 10,000. The
 variable genes are those of all cells, including the held-out ones, as in the published figures with which these are
@@ -40,7 +40,7 @@ from _prediction import (
 
 from scpi.benchmark import splits
 
-DATASETS = ("kang_muscat", "kang_harmony", "gbm", "species")
+DATASETS = ("kang_muscat", "kang_harmony", "gbm")
 BASELINES = baselines(
     "NoChange",
     "TrainMean",
