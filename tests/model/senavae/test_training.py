@@ -209,3 +209,27 @@ def test_mlflow(screen, build, tmp_path, monkeypatch):
     metrics = set(run.data.metrics)
     assert any("mmd" in name for name in metrics)
     assert any("objective" in name for name in metrics)
+
+
+def test_genes_without_counts_in_training_controls_do_not_decide_on_the_validation(screen, build):
+    """Half of the genes have one count, in a validation control, and none in the training controls."""
+    dense = screen.X.toarray()
+    controls = np.flatnonzero((screen.obs["perturbation"] == "control").to_numpy())
+    half = dense.shape[1] // 2
+    dense[controls, :half] = 0.0
+    seen, rest = controls[:6], np.setdiff1d(np.arange(screen.n_obs), controls[:6])
+    dense[seen[0], :half] = 2.0
+    screen.X = np.log1p(dense)
+    perturbed = np.setdiff1d(rest, controls)[::5]
+    split = {"external_indexing": [np.setdiff1d(rest, perturbed), np.concatenate([seen, perturbed])]}
+    model = build("SENAVAE", screen, train={"max_epochs": 4, "datasplitter_kwargs": split})
+    last = {name: float(values.iloc[-1, 0]) for name, values in model.history.items()}
+    spread = np.log1p(dense[np.concatenate([controls[6:], rest])]).std(0)
+    assert float(model.module.least_log_scale) == pytest.approx(
+        np.log(0.1 * np.sqrt(np.square(spread).mean())), abs=0.1
+    )
+    # With a standard deviation of 0.001 it was 10^5
+    assert last["reconstruction_validation"] < 50
+    preset = model.preset_
+    expected = preset.max_mmd * last["mmd_validation"] + preset.max_kl * last["kl_validation"]
+    assert last["objective_validation"] == pytest.approx(expected, rel=1e-4)

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 _SAMPLE = 4000
 # Decoded counts below it have no ratio
 _LEAST_COUNT = 1e-8
+# Least standard deviation of a gene, relative to the pooled one of all genes and cells
+_LEAST_SCALE = 0.1
 
 
 @fill
@@ -220,7 +222,8 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
         n_conditions
             Number of parts in a batch, each of one condition; that of the preset if ``None``.
         restore_best
-            Whether to return to the epoch with the lowest validation objective, of those after the weights have risen.
+            Whether to return to the epoch with the lowest discrepancy and divergence, at their final weights, of the
+            validation cells, of those after the weights have risen.
         %(early_stopping)s
             The epochs before the weights have risen do not count.
         %(early_stopping_patience)s
@@ -286,8 +289,9 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
         rng = np.random.default_rng(splitter.seed)
         control, perturbed = splitter.sample_training_cells(_SAMPLE, rng)
         x = self._transformed(control)
+        both = torch.cat([x, self._transformed(perturbed)])
         if self.preset_.bandwidth is None:
-            self.module.bandwidth.fill_(bandwidth_from_cells(torch.cat([x, self._transformed(perturbed)])))
+            self.module.bandwidth.fill_(bandwidth_from_cells(both))
         else:
             self.module.bandwidth.fill_(self.preset_.bandwidth)
         if not self.preset_.data_init or self.is_trained_:
@@ -300,7 +304,10 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
             self.module.decoder.output_bias.copy_(torch.log(profile / profile.sum()))
         elif not self.preset_.positive_output:
             self.module.decoder.output_bias.copy_(x.mean(0))
-            self.module.log_scale.copy_(torch.log(x.std(0, correction=0).clamp(min=1e-3)))
+            # Genes without counts in these controls have some in others
+            least = _LEAST_SCALE * both.var(0, correction=0).mean().sqrt().clamp(min=1e-2)
+            self.module.least_log_scale.copy_(torch.log(least))
+            self.module.log_scale.copy_(torch.log(x.std(0, correction=0).clamp(min=least)))
         if self.gene_set_names_:
             self.module.encoder.standardise(x)
         directions = initialise_interventions(self.module, self._mean_changes(splitter, x))

@@ -70,6 +70,7 @@ class SENAVAEModule(BaseModuleClass):
         )
         # Log standard deviation of a gene, or log dispersion of its counts.
         self.log_scale = nn.Parameter(torch.zeros(n_genes))
+        self.register_buffer("least_log_scale", torch.tensor(_MIN_LOG_SCALE))
         for name, value in (("mmd_weight", 1.0), ("kl_weight", 1.0), ("bandwidth", 1.0), ("size_scale", 1e4)):
             self.register_buffer(name, torch.tensor(value))
 
@@ -151,8 +152,9 @@ class SENAVAEModule(BaseModuleClass):
         loss = (
             self.mmd_weight * mmd + reconstruction.mean() + self.kl_weight * kl_term + self.preset.graph_penalty * graph
         )
-        # The sum of the parts at their final weights, comparable between epochs whatever the schedule.
-        final = self.preset.max_mmd * mmd + reconstruction.mean() + self.preset.max_kl * kl_term
+        # What tells epochs apart, at the final weights whatever the schedule. Not the reconstruction: in sparse data it
+        # hangs on the few counts of genes that the training controls do not have.
+        final = self.preset.max_mmd * mmd + self.preset.max_kl * kl_term
         return LossOutput(
             loss=loss,
             reconstruction_loss=reconstruction,
@@ -173,7 +175,7 @@ class SENAVAEModule(BaseModuleClass):
         residual = x - mean
         if not self.preset.learn_variance:
             return squared_norm(residual) / self.n_genes
-        log_scale = self.log_scale.clamp(min=_MIN_LOG_SCALE)
+        log_scale = self.log_scale.clamp(min=self.least_log_scale)
         return squared_norm(residual * torch.exp(-log_scale)) / (2 * self.n_genes) + log_scale.mean()
 
     def _discrepancy(self, tensors: dict[str, Tensor], predicted: Tensor) -> Tensor:

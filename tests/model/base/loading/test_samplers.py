@@ -164,3 +164,15 @@ class TestPairSampler:
     def test_no_more_pairs_are_drawn_than_there_are(self):
         batches = PairSampler(self.PAIRS, n_drawn=100, batch_size=40, shuffle=True, seed=0)
         assert [len(batch.cells) for batch in batches] == [40]
+
+
+@pytest.mark.parametrize("n_controls", [5, 8, 100])
+def test_a_control_is_once_in_a_part_where_there_are_enough(n_controls):
+    zeros = np.zeros(20, dtype=np.int64)
+    controls = np.arange(100, 100 + n_controls)
+    sampler = ControlSampler(
+        np.arange(20), zeros, controls, perturbed_strata=zeros, control_strata=zeros[:1].repeat(n_controls), n_cells=8
+    )
+    for batch in sampler:
+        for part in batch.cells.reshape(-1, 8):
+            assert len(np.unique(part)) == min(n_controls, 8) or n_controls < 8

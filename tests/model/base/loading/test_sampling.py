@@ -108,3 +108,18 @@ def test_training_needs_pairs_with_perturbed_cells(split):
     control = lambda splitter, cells: CellPairs(*[cells[splitter.is_control(cells)]] * 2)  # noqa: E731
     with pytest.raises(ValueError, match="No context has control and treated cells"):
         split(partial(matched_pairs, match=control))
+
+
+def test_no_control_is_twice_in_a_part_of_validation_cells(screen):
+    """Two of the same have no distance, which the unbiased discrepancy takes for likeness."""
+    scpi.model.NoChange.setup_anndata(screen)
+    manager = scpi.model.NoChange(screen).adata_manager
+    controls = np.flatnonzero((screen.obs["perturbation"] == "control").to_numpy())
+    perturbed = np.flatnonzero((screen.obs["perturbation"] == "A").to_numpy())
+    cells = [np.concatenate([controls[10:], perturbed[5:]]), np.concatenate([controls[:10], perturbed[:5]])]
+    splitter = CellSplitter(
+        manager, partial(controls_alongside, n_cells=16, n_parts=2), seed=0, external_indexing=cells
+    )
+    assert splitter.val_sampler.n_cells == 10 and splitter.train_sampler.n_cells == 16
+    for batch in splitter.val_sampler:
+        assert all(len(np.unique(part)) == 10 for part in batch.cells.reshape(-1, 10))

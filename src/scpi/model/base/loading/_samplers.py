@@ -137,6 +137,7 @@ class ControlSampler(Sampler[CellBatch]):
             strata = np.resize(self._strata[rows], self.n_cells)
             for stratum in np.unique(strata):
                 places = np.flatnonzero(strata == stratum)
-                controls[row, places] = rng.choice(self._pools[stratum], size=len(places))
+                pool = self._pools[stratum]
+                controls[row, places] = rng.choice(pool, size=len(places), replace=len(pool) < len(places))
         conditions = np.array([condition for condition, _ in parts], dtype=np.int64)
         return CellBatch(controls.reshape(-1), perturbed.reshape(-1), conditions)

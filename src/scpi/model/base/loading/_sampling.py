@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from scpi.model.base.loading._transport import CellPairs
 
 
+# Cells of a part of validation cells, however few controls a stratum has
+_LEAST_PART = 8
+
+
 class Sampling(Protocol):
     """Makes batches of some cells of a splitter, by their positions, with options of its own."""
 
@@ -55,7 +59,8 @@ def controls_alongside(
 
     A batch has at most ``n_parts`` parts, each of at most ``n_cells`` cells of one condition. Where conditions have
     fewer than half as many training cells on average, parts are halved, as often as that is so, and a batch has twice as many:
-    their places would be filled with controls that nothing is compared with.
+    their places would be filled with controls that nothing is compared with. Parts of validation and test cells have no
+    more cells than the rarest stratum has controls, or eight, so that none is drawn twice.
     """
     is_control = splitter.is_control(cells)
     perturbed, controls = cells[~is_control], cells[is_control]
@@ -66,6 +71,10 @@ def controls_alongside(
     mean_size = len(trained) / len(np.unique(trained))
     while n_cells >= 2 * max(mean_size, 2):
         n_cells, n_parts = n_cells // 2, n_parts * 2
+    if not train:
+        # A control twice in a part is at no distance from itself, which the unbiased discrepancy takes for likeness
+        rarest = int(np.unique(splitter.strata[controls], return_counts=True)[1].min())
+        n_cells = min(n_cells, max(rarest, _LEAST_PART))
     return ControlSampler(
         perturbed,
         conditions,
