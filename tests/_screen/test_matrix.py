@@ -10,7 +10,17 @@ from mudata import MuData
 from scipy import sparse
 
 import scpi
-from scpi._screen._matrix import as_dense, as_matrix, dense_rows, is_stored, means, row_blocks, stored_values, sums
+from scpi._screen._matrix import (
+    as_dense,
+    as_matrix,
+    dense_rows,
+    is_stored,
+    means,
+    row_blocks,
+    stack_rows,
+    stored_values,
+    sums,
+)
 
 h5py = pytest.importorskip("h5py")
 
@@ -284,3 +294,11 @@ def test_a_multimodal_view_is_ranked():
     mdata = MuData({"rna": adata})[:40]
     scpi.de.rank_genes(mdata, "group", mod="rna", layer="given")
     assert "rank_genes_groups" in mdata["rna"].uns
+
+
+def test_blocks_of_rows_are_one_matrix():
+    blocks = [np.full((2, 3), i, dtype=np.float32) for i in range(4)]
+    found = stack_rows(iter(blocks), 8)
+    np.testing.assert_array_equal(found, np.concatenate(blocks))
+    assert found.dtype == np.float32
+    assert stack_rows(iter([]), 0).size == 0

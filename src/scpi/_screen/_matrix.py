@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -59,6 +59,18 @@ def stored_values(matrix: Any) -> NDArray[Any]:
 def as_dense(matrix: Any, dtype: DTypeLike | None = None) -> NDArray[Any]:
     """A matrix in memory as an array."""
     return np.asarray(matrix.toarray() if sparse.issparse(matrix) else matrix, dtype=dtype)
+
+
+def stack_rows(blocks: Iterable[NDArray[Any]], n_rows: int) -> NDArray[Any]:
+    """One dense matrix of blocks of rows, ``n_rows`` in all, which is not held twice."""
+    out: NDArray[Any] = np.empty((0, 0))
+    start = 0
+    for block in blocks:
+        if start == 0:
+            out = np.empty((n_rows, block.shape[1]), dtype=block.dtype)
+        out[start : start + len(block)] = block
+        start += len(block)
+    return out
 
 
 def dense_rows(matrix: Any, index: Any, dtype: DTypeLike = np.float32) -> NDArray[Any]:

@@ -12,6 +12,7 @@ from anndata import AnnData
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._screen._checks import as_indices
+from scpi._screen._matrix import stack_rows
 from scpi._slots import read_labels
 from scpi.model.base._constants import KEYS
 from scpi.model.base.prediction._predict import draw_cells
@@ -20,7 +21,7 @@ from scpi.model.latent_shift._batches import batch_shifts
 from scpi.model.latent_shift._gene_scores import linear_surrogate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mudata import MuData
     from numpy.typing import NDArray
@@ -271,7 +272,7 @@ class ShiftAnalysisMixin(Host):
             reference=None if reference is None else int(batches.categories.get_loc(reference)),
         )
         corrected = AnnData(
-            X=self._moved(adata, np.arange(adata.n_obs), shifts),
+            X=stack_rows(self._moved(adata, np.arange(adata.n_obs), shifts), adata.n_obs),
             obs=self._modality(adata).obs.copy(),
             var=self._var(adata).copy(),
         )
@@ -281,11 +282,10 @@ class ShiftAnalysisMixin(Host):
     @torch.inference_mode()
     def _moved(
         self, adata: AnnData | MuData, indices: NDArray[np.int64], shifts: NDArray[np.float64]
-    ) -> NDArray[np.float32]:
-        """What cells become under shifts of their latent units, (n_cells, n_latent)."""
-        out, start = [], 0
+    ) -> Iterator[NDArray[np.float32]]:
+        """What cells become under shifts of their latent units, (n_cells, n_latent), block by block."""
+        start = 0
         for x in self._inputs(adata, indices):
             shift = torch.from_numpy(shifts[start : start + len(x)].astype(np.float32)).to(x)
-            out.append(self.module.move(x, shift).cpu().numpy())
+            yield self.module.move(x, shift).cpu().numpy()
             start += len(x)
-        return np.concatenate(out)

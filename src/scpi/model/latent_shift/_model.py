@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from scpi._screen._matrix import stack_rows
 from scpi.attribution import DecoderTarget
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._sampling import single_cells
@@ -76,11 +77,8 @@ class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, 
         self._keep_profiles()
 
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
-        return self._moved(
-            asked.adata,
-            asked.cells,
-            self._shifts(asked.adata, asked.cells, np.tile(asked.design, (len(asked.cells), 1))),
-        )
+        shifts = self._shifts(asked.adata, asked.cells, np.tile(asked.design, (len(asked.cells), 1)))
+        return stack_rows(self._moved(asked.adata, asked.cells, shifts), len(asked.cells))
 
     def _decoded_change(self, shift: Tensor, perturbation: str, dose: float | None) -> Callable[[Tensor], Tensor]:
         module = self.module

@@ -29,7 +29,7 @@ from scpi.model.scbutterfly._plan import SCButterflyPlan
 from scpi.model.scbutterfly._presets import PRESETS, RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from anndata import AnnData
     from mudata import MuData
@@ -243,14 +243,8 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
             missing = sorted(set(own[codes < 0]))
             msg = f"The condition of {missing} was not trained on: the model does not know what it does to a cell."
             raise ValueError(msg)
-        expected, place = [], 0
-        with torch.inference_mode():
-            for x in self._inputs(adata, cells):
-                code = torch.from_numpy(codes[place : place + len(x)]).to(x.device)
-                expected.append(_truncated(self.module.translate(x, "treated", code)).cpu().numpy())
-                place += len(x)
-        source = self._source(adata, cells, output)
-        made = self._drawn_with_means(adata, cells, np.concatenate(expected), source, rng=generator)
+        source, expected = self._source(adata, cells, output), self._untreated(adata, cells, codes)
+        made = self._drawn_with_means(adata, cells, expected, source, rng=generator)
         obs = pd.DataFrame(
             {
                 Key.obs.PERTURBATION: pd.Categorical(own.astype(str)),
@@ -262,6 +256,17 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
             obs[Key.obs.CONTEXT] = pd.Categorical([str(context)] * len(obs))
         params = {"perturbation": sorted(set(own.astype(str)))} | ({} if context is None else {"context": context})
         return self._annotated(adata, obs, [made], source, cells=cells, params=params)
+
+    @torch.inference_mode()
+    def _untreated(
+        self, adata: AnnData | MuData, cells: NDArray[np.int64], codes: NDArray[np.int64]
+    ) -> Iterator[NDArray[np.float32]]:
+        """What treated cells, with the codes of their conditions, would be without treatment, block by block."""
+        place = 0
+        for x in self._inputs(adata, cells):
+            code = torch.from_numpy(codes[place : place + len(x)]).to(x.device)
+            yield _truncated(self.module.translate(x, "treated", code)).cpu().numpy()
+            place += len(x)
 
     def _treated_cells(
         self,

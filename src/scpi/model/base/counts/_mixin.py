@@ -10,6 +10,7 @@ from scipy import sparse
 
 from scpi._screen._checks import are_whole
 from scpi._screen._expression import log_normalised
+from scpi._screen._matrix import stack_rows
 from scpi._slots import find_layer
 from scpi._warn import warn_user
 from scpi.de import estimate_overdispersion
@@ -19,6 +20,8 @@ from scpi.model.base.counts._match import match_means
 from scpi.model.base.counts._output import choose_output
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import NDArray
@@ -71,7 +74,7 @@ class DrawnCellsMixin(Host):
         if not asked.design.any():
             return sparse.csr_matrix(measured.counts, dtype=np.float32)
         strata = self._context_codes(asked.adata)[asked.cells]
-        return _with_means(measured, self._predict_cells(asked), strata, theta, rng=asked.rng)
+        return _with_means(measured, [self._predict_cells(asked)], strata, theta, rng=asked.rng)
 
     def _to_log_scale(self, expression: Any) -> Any:
         """Expression, dense or sparse, on the scale on which predictions are compared with measured cells.
@@ -112,14 +115,17 @@ class DrawnCellsMixin(Host):
         self,
         adata: AnnData | MuData,
         cells: NDArray[np.int64],
-        expected: NDArray[np.float32],
+        expected: Iterable[NDArray[np.float32]],
         source: Source | None,
         *,
         rng: np.random.Generator,
     ) -> tuple[Any, Any]:
-        """As :meth:`_drawn`, from any cells and what is expected of them, whose means are kept in each condition."""
+        """As :meth:`_drawn`, from any cells and what is expected of them, whose means are kept in each condition.
+
+        ``expected`` are blocks of cells.
+        """
         if source is None:
-            return expected, None
+            return stack_rows(expected, len(cells)), None
         measured = self._measured_cells(adata, cells, source.counts)
         strata = self._stratum_codes(adata)[cells]
         return self._as_asked(_with_means(measured, expected, strata, source.theta, rng=rng), measured, source)
@@ -162,17 +168,24 @@ class DrawnCellsMixin(Host):
 
 def _with_means(
     measured: Cells,
-    expected: NDArray[np.float32],
+    expected: Iterable[NDArray[np.float32]],
     strata: NDArray[np.int64],
     theta: NDArray[np.float64],
     *,
     rng: np.random.Generator,
 ) -> sparse.csr_matrix:
     """Counts of cells, drawn so that the registered expression has the expected mean in each stratum."""
-    order, parts = np.argsort(strata, kind="stable"), []
-    for own in np.split(order, np.flatnonzero(np.diff(strata[order])) + 1):
+    _, codes, sizes = np.unique(strata, return_inverse=True, return_counts=True)
+    sums, start = np.zeros((len(sizes), measured.counts.shape[1])), 0
+    for block in expected:
+        own = codes[start : start + len(block)]
+        for code in np.unique(own):
+            sums[code] += block[own == code].sum(axis=0, dtype=np.float64)
+        start += len(block)
+    order, parts = np.argsort(codes, kind="stable"), []
+    for code, own in enumerate(np.split(order, np.cumsum(sizes)[:-1])):
         cells = measured.take(own)
-        change = expected[own].mean(axis=0, dtype=np.float64) - cells.level
+        change = sums[code] / sizes[code] - cells.level
         parts.append(changed_cells(cells, match_means(cells, change, theta), theta, rng=rng))
     return sparse.vstack(parts, format="csr")[np.argsort(order)]
 
