@@ -109,19 +109,26 @@ def test_training_stops_early_but_not_before_the_anneal(screen, build):
 
 
 @pytest.mark.parametrize(
-    "kwargs", [{}, {"encoder": "linear", "n_hidden": 0}, {"likelihood": "nb"}, {"preset": "zhang"}]
+    "kwargs",
+    [
+        {},
+        # Without interactions, the additive start would be all
+        {"encoder": "linear", "n_hidden": 0, "least_squares": False},
+        {"likelihood": "nb"},
+        {"preset": "zhang"},
+    ],
 )
 def test_training_goes_on_where_it_stopped(kwargs, screen, build, quiet):
     model = build("SENAVAE", screen, kwargs, train={"max_epochs": 2})
     before = {key: value.clone() for key, value in model.module.named_parameters()}
-    predicted = model.predict(perturbation="A", output="mean").X
+    predicted = model.predict(perturbation="A+C", output="mean").X
     model.train(max_epochs=3, **quiet)
     assert len(model.history["mmd_train"]) == 5
     after = dict(model.module.named_parameters())
     moved = [float((after[key] - value).abs().max()) for key, value in before.items()]
     # Steps of Adam from where the weights were: not a new start.
     assert 0 < max(moved) < 0.2
-    assert not np.allclose(model.predict(perturbation="A", output="mean").X, predicted, atol=1e-7)
+    assert not np.allclose(model.predict(perturbation="A+C", output="mean").X, predicted, atol=1e-7)
 
 
 def test_a_loaded_model_trains_on(screen, build, quiet, tmp_path):

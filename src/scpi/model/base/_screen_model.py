@@ -14,6 +14,7 @@ from scpi.model.base._model_base import ModelBase
 from scpi.model.base.counts._mixin import DrawnCellsMixin
 from scpi.model.base.prediction._evaluate import EvaluationMixin
 from scpi.model.base.prediction._predict import PredictionMixin
+from scpi.model.base.prediction._profiles import take_profiles
 from scpi.model.base.setup._conditions import ConditionsMixin
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.setup._fields import ContextField, GeneSetField, LabelField, PerturbationField, SizeFactorField
@@ -21,11 +22,14 @@ from scpi.model.base.setup._fields import ContextField, GeneSetField, LabelField
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from anndata import AnnData
     from mudata import MuData
+    from numpy.typing import NDArray
 
     from scpi._screen._checks import Scale
     from scpi._screen._labels import Control
+    from scpi.model.base.prediction._profiles import Profiles
 
 
 class ScreenModel(EvaluationMixin, PredictionMixin, DrawnCellsMixin, ConditionsMixin, ModelBase):
@@ -61,6 +65,19 @@ class ScreenModel(EvaluationMixin, PredictionMixin, DrawnCellsMixin, ConditionsM
         self.trained_conditions_: list[str] = []
         if adata is not None:
             self.scale_ = scale_of(as_matrix(self._field(self.adata, KEYS.X)))
+
+    def _profiles_of(self, values: Any, rows: NDArray[np.int64], cells: NDArray[np.int64]) -> Profiles:
+        """Means of values of some cells, which are these rows of them, for each context and condition."""
+        design, codes = self._conditions(self.adata)
+        return take_profiles(
+            values,
+            rows,
+            condition=codes[cells],
+            context=self._context_codes(self.adata)[cells],
+            is_control=self._labels(self.adata)[cells] == self.control_,
+            design=design,
+            n_contexts=len(self._known_contexts()) if self.has_contexts else 1,
+        )
 
     @classmethod
     @setup_anndata_dsp.dedent

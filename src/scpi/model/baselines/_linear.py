@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scpi._docs import fill
+from scpi.model.base.prediction._regression import member_effects
 from scpi.model.baselines._baseline import Baseline
 
 if TYPE_CHECKING:
@@ -30,7 +31,4 @@ class Linear(Baseline):
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
         profiles = self.module.profiles()
-        root = np.sqrt(profiles.n_cells)[:, None]
-        # Weights of the pairs rather than effects on all genes: the design is small
-        solution = np.linalg.pinv(profiles.design * root)
-        return np.asarray((design @ solution) @ (profiles.changes * root))
+        return np.asarray(design @ member_effects(profiles.design, profiles.changes, profiles.n_cells))

@@ -197,7 +197,8 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
 
         Of counts as well: few cells with many counts decide on a mean of counts, and on the fold change of one.
         """
-        profiles = self._profiles_of(self._logs(self.adata), np.asarray(self.train_indices))
+        cells = np.asarray(self.train_indices)
+        profiles = self._profiles_of(self._logs(self.adata), cells, cells)
         self.module.kept_expression.put(profiles._asdict())
         self.module.kept_expression.to(self.module.device)
 

@@ -14,44 +14,38 @@ from scpi._screen._checks import check_expression
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
-from scpi.model.base.counts._change import changed_counts, expected_counts
 from scpi.model.base.loading._sampling import controls_alongside
 from scpi.model.base.losses._mmd import bandwidth_from_cells
 from scpi.model.base.losses._schedules import anneal_end
 from scpi.model.base.targets._latent import LatentMixin
 from scpi.model.base.training._presets import at_least, choose_preset
-from scpi.model.base.training._seed import seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.senavae._initial import initialise_interventions, initialise_linear
 from scpi.model.senavae._interpretation import InterpretationMixin
 from scpi.model.senavae._module import SENAVAEModule
+from scpi.model.senavae._prediction import EffectsMixin
 from scpi.model.senavae._presets import PRESETS, RULES
 from scpi.model.senavae._training_plan import SENAVAETrainingPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import NDArray
-    from scipy import sparse
     from torch import Tensor
 
-    from scpi.model.base.counts._cells import Cells
     from scpi.model.base.loading._splitter import CellSplitter
-    from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.senavae._presets import Encoder, Likelihood
     from scpi.model.senavae._scm import Mechanism
 
 _SAMPLE = 4000
-# Decoded counts below it have no ratio
-_LEAST_COUNT = 1e-8
 # Least standard deviation of a gene, relative to the pooled one of all genes and cells
 _LEAST_SCALE = 0.1
 
 
 @fill
-class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenModel):
+class SENAVAE(EffectsMixin, InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenModel):
     """SENA-discrepancy-VAE: causal factors made of pathways, and unseen combinations of perturbations.
 
     A variational autoencoder encodes control cells through a layer of gene sets into exogenous noise. A perturbation
@@ -172,6 +166,9 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
                 "`scpi.tl.gene_sets(adata, 'sets.gmt')` before `setup_anndata`, or use `encoder='mlp'`."
             )
             raise ValueError(msg)
+        if self.preset_.least_squares and not self.preset_.abduct:
+            msg = "`least_squares=True` needs `abduct=True`: effects are added to cells, not to what is decoded."
+            raise ValueError(msg)
         if likelihood == "nb" and self.adata is not None:
             check_expression(self._field(self.adata, KEYS.X), counts=True, what="the registered expression")
 
@@ -252,6 +249,7 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
             "ordering_cells": self._start(splitter),
             "ordering_epochs": self._ordering_epochs(max_epochs),
         }
+        self._keep_effects(splitter)
         if preset.gradient_clip_algorithm is not None:
             trainer_kwargs = {
                 "gradient_clip_val": preset.gradient_clip,
@@ -336,36 +334,6 @@ class SENAVAE(InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenMode
             return self.module.transform(x)
         size = np.asarray(self._field(self.adata, KEYS.SIZE_FACTOR), dtype=np.float32)[indices]
         return self.module.transform(x, torch.from_numpy(size))
-
-    def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
-        if self._reads_counts:
-            return expected_counts(*self._count_change(asked))
-        return np.concatenate([perturbed for _, perturbed in self._decoded(asked)])
-
-    def _draw_counts(self, asked: Counterfactual, measured: Cells, theta: NDArray[np.float64]) -> sparse.csr_matrix:
-        if not self._reads_counts:
-            return super()._draw_counts(asked, measured, theta)
-        return changed_counts(*self._count_change(asked), rng=asked.rng)
-
-    def _count_change(self, asked: Counterfactual) -> tuple[NDArray[np.float32], ...]:
-        """Counts of cells, the logarithms of what they change by, the decoded counts, and the inverse overdispersion."""
-        before, after = map(np.concatenate, zip(*self._decoded(asked), strict=True))
-        theta = self.module.log_scale.detach().exp().cpu().numpy()
-        change = np.log(np.maximum(after, _LEAST_COUNT)) - np.log(np.maximum(before, _LEAST_COUNT))
-        return self._expression(asked.adata, asked.cells), change, before, theta
-
-    @torch.inference_mode()
-    def _decoded(self, asked: Counterfactual) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Control cells and their counterfactuals, decoded from one draw of their noise each."""
-        self.module.eval()
-        row = torch.from_numpy(asked.design[None]).to(self.module.device)
-        with seeded(int(asked.rng.integers(2**31))):
-            for loaded in self._make_data_loader(asked.adata, indices=asked.cells, batch_size=_SAMPLE):
-                tensors = {key: value.to(row.device) for key, value in loaded.items()}
-                inference = self.module.inference(**self.module._get_inference_input(tensors))
-                inputs = self.module._get_generative_input(tensors, inference)
-                made = self.module.generative(**{**inputs, "design": row})
-                yield made["mean"].cpu().numpy(), made["perturbed"].cpu().numpy()
 
     @fill
     @torch.inference_mode()

@@ -39,6 +39,12 @@ class Preset:
     abduct
         A counterfactual keeps what the decoder does not explain of its cell: the normal model predicts the cell
         plus the decoded change, in the discrepancy as in predictions, rather than the decoded expression.
+    least_squares
+        Predictions of the normal model start from one effect per perturbation, fitted to all training conditions by
+        least squares, to which the network adds what it decodes for a combination beyond the sum of its members. It
+        needs ``abduct``.
+    interaction
+        Weight of what the network decodes beyond the sum.
     causal_posterior
         The encoder estimates causal variables, and inverting the causal layer gives the exogenous noise.
     data_init
@@ -84,6 +90,8 @@ class Preset:
     positive_output: bool = False
     learn_variance: bool = True
     abduct: bool = True
+    least_squares: bool = True
+    interaction: float = 0.5
     causal_posterior: bool = True
     data_init: bool = True
     max_mmd: float = 100.0
@@ -115,6 +123,7 @@ _SENA = Preset(
     positive_output=True,
     learn_variance=False,
     abduct=False,
+    least_squares=False,
     causal_posterior=False,
     data_init=False,
     max_mmd=1.0,
@@ -162,6 +171,6 @@ RULES = Rules(
         "kl": get_args(KlReduction),
         "gradient_clip_algorithm": ("norm", "value", None),
     },
-    least={"n_hidden": 0, "n_kernels": 1, "max_epochs": 1, "n_cells": 1, "n_conditions": 1},
+    least={"n_hidden": 0, "interaction": 0, "n_kernels": 1, "max_epochs": 1, "n_cells": 1, "n_conditions": 1},
     positive=("lr",),
 )

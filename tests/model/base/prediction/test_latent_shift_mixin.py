@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
 from scpi.model.base.setup._conditions import ConditionsMixin
 
@@ -23,6 +24,7 @@ class Toy(LatentShiftMixin):
     has_contexts, perturbations_, control_ = True, ["A", "B", "C"], "control"
     adata = SimpleNamespace(n_obs=6)
     _control_mean = ConditionsMixin._control_mean
+    _profiles_of = ScreenModel._profiles_of
 
     def __init__(self):
         self.restrict_to = None
@@ -153,5 +155,5 @@ def test_profiles_are_those_of_the_training_cells(toy):
     assert (kept["context"].tolist(), kept["design"].tolist()) == ([0], [[1, 0, 0]])
     assert (kept["latent_least"].tolist(), kept["latent_most"].tolist()) == ([0, 1], [6, 7])
     # The same means of other values, which may be rows of all cells
-    again = toy._profiles_of(toy.latent, np.array(toy.train_indices))
+    again = toy._profiles_of(toy.latent, np.array(toy.train_indices), np.array(toy.train_indices))
     np.testing.assert_array_equal(again.control, kept["control"])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scpi.model.base.prediction._regression import shrinkage
+from scpi.model.base.prediction._regression import member_effects, shrinkage
 
 
 def test_contexts_with_one_change_call_for_no_shrinkage():
@@ -33,3 +33,19 @@ def test_predictions_that_point_away_are_dropped():
     """One context against all others: none says anything of another."""
     changes = np.array([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
     assert shrinkage(np.zeros((4, 2)), changes) == 0.0
+
+
+@pytest.mark.parametrize("combined", [True, False])
+def test_effects_of_members_are_those_of_least_squares(combined):
+    rng = np.random.default_rng(0)
+    design = np.vstack([np.eye(4), [[1, 1, 0, 0], [0, 1, 2, 0]]]) if combined else np.diag([1.0, 2.0, 1.0, 0.5])
+    changes, n_cells = rng.normal(size=(len(design), 7)), rng.integers(1, 50, len(design))
+    root = np.sqrt(n_cells)[:, None]
+    expected = np.linalg.lstsq(design * root, changes * root, rcond=None)[0]
+    np.testing.assert_allclose(member_effects(design, changes, n_cells), expected, atol=1e-9)
+
+
+def test_members_that_were_not_measured_alone_share_the_effect():
+    design, changes = np.array([[1.0, 1.0, 0.0]]), np.array([[3.0, -1.0]])
+    expected = [[1.5, -0.5], [1.5, -0.5], [0.0, 0.0]]
+    np.testing.assert_allclose(member_effects(design, changes, np.array([9])), expected, atol=1e-12)

@@ -12,7 +12,6 @@ import torch
 from scpi._screen._composition import compose
 from scpi._sequence import as_list
 from scpi._slots import listed
-from scpi.model.base.prediction._profiles import take_profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,23 +65,9 @@ class LatentShiftMixin(Host):
         """Keep the latent means of the training cells."""
         cells = np.asarray(self.train_indices)
         z = self.get_latent_representation(indices=cells)
-        profiles = self._profiles_of(z, np.arange(len(cells)))
+        profiles = self._profiles_of(z, np.arange(len(cells)), cells)
         self.module.kept.put(profiles._asdict() | {"latent_least": z.min(0), "latent_most": z.max(0)})
         self.module.kept.to(self.module.device)
-
-    def _profiles_of(self, values: Any, rows: NDArray[np.int64]) -> Profiles:
-        """Means of values of the training cells, which are these rows of them, for each context and condition."""
-        cells = np.asarray(self.train_indices)
-        design, codes = self._conditions(self.adata)
-        return take_profiles(
-            values,
-            rows,
-            condition=codes[cells],
-            context=self._context_codes(self.adata)[cells],
-            is_control=self._labels(self.adata)[cells] == self.control_,
-            design=design,
-            n_contexts=len(self._known_contexts()) if self.has_contexts else 1,
-        )
 
     @abstractmethod
     def _measured_shift(

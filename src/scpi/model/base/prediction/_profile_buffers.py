@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class ProfileBuffers(nn.Module):
-    """Holds profiles, and arrays of further names, as buffers, so that a model saves and loads them."""
+class ArrayBuffers(nn.Module):
+    """Holds arrays as buffers, so that a model saves and loads them."""
 
-    def __init__(self, more: Sequence[str] = ()) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         super().__init__()
-        self._kept = (*Profiles._fields, *more)
+        self._kept = tuple(names)
         for name in self._kept:
             self.register_buffer(name, torch.empty(0))
 
@@ -39,13 +39,20 @@ class ProfileBuffers(nn.Module):
         values: Tensor = getattr(self, name)
         return values.cpu().double().numpy()
 
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        # Shapes, such as the number of measured pairs, are known from the training cells, and thus from what was saved.
+        for name in self._kept:
+            setattr(self, name, torch.empty_like(state_dict[prefix + name]))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class ProfileBuffers(ArrayBuffers):
+    """Holds profiles, and arrays of further names."""
+
+    def __init__(self, more: Sequence[str] = ()) -> None:
+        super().__init__((*Profiles._fields, *more))
+
     def profiles(self) -> Profiles:
         """What is kept."""
         kept = (getattr(self, name).cpu() for name in Profiles._fields)
         return Profiles(*((values.double() if values.is_floating_point() else values).numpy() for values in kept))
-
-    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
-        # Which pairs were measured is only known from the training cells, and thus from what was saved.
-        for name in self._kept:
-            setattr(self, name, torch.empty_like(state_dict[prefix + name]))
-        super()._load_from_state_dict(state_dict, prefix, *args)

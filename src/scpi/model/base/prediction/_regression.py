@@ -94,3 +94,25 @@ def least_squares_weights(controls: NDArray[np.float64], control: NDArray[np.flo
     centre = controls.mean(0)
     dual = np.linalg.lstsq((controls - centre).T, control - centre, rcond=None)[0]
     return np.asarray(1.0 / len(controls) + dual - dual.mean())
+
+
+def member_effects(
+    design: NDArray[np.float64], changes: NDArray[np.float64], n_cells: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """One effect per perturbation, perturbations x genes, by least squares over conditions without interactions.
+
+    ``design`` holds the doses in each condition, conditions x perturbations, ``changes`` is conditions x genes, and a
+    condition counts by its number of cells. Of several solutions it is the smallest.
+    """
+    weighted = design * n_cells[:, None]
+    gram = weighted.T @ design
+    diagonal = np.diagonal(gram)
+    if np.count_nonzero(gram) == np.count_nonzero(diagonal):
+        # No combinations: of thousands of perturbations, the inverse would take minutes
+        return np.divide(
+            weighted.T @ changes,
+            diagonal[:, None],
+            out=np.zeros((len(gram), changes.shape[1])),
+            where=diagonal[:, None] > 0,
+        )
+    return np.asarray(np.linalg.pinv(gram, rcond=1e-10, hermitian=True) @ (weighted.T @ changes))

@@ -1,0 +1,141 @@
+"""Predictions of a SENAVAE: least-squares effects, and what the network has beyond their sum."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from scpi._screen._matrix import stack_rows
+from scpi.model.base._constants import KEYS
+from scpi.model.base.counts._change import changed_counts, expected_counts
+from scpi.model.base.prediction._fold_changes import from_log_level, log_level
+from scpi.model.base.prediction._regression import member_effects
+from scpi.model.base.training._seed import seeded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+    from scpi.model.base._screen_model import ScreenModel
+    from scpi.model.base.counts._cells import Cells
+    from scpi.model.base.loading._splitter import CellSplitter
+    from scpi.model.base.prediction._predict import Counterfactual
+    from scpi.model.senavae._module import SENAVAEModule
+    from scpi.model.senavae._presets import Preset
+
+    class Host(ScreenModel):
+        """What the mixin is mixed into."""
+
+        module: SENAVAEModule
+        preset_: Preset
+
+else:
+    Host = object
+
+_BATCH = 4000
+# Decoded counts below it have no ratio
+_LEAST_COUNT = 1e-8
+
+
+class _Decoded(NamedTuple):
+    """Some of the control cells and what they change by."""
+
+    before: NDArray[np.float32]
+    """Cells that the change is added to, or decoded counts that it multiplies."""
+    change: NDArray[np.float32]
+    """Difference, or logarithm of the ratio of counts."""
+
+
+class EffectsMixin(Host):
+    """Cells under a perturbation: an additive start from the data, and the decoded change beyond it.
+
+    With ``least_squares`` of the preset and the normal likelihood, the change of the mean is that of one effect per
+    perturbation, fitted to all training conditions. For expression on a log scale, effects are those on the logarithm
+    of the mean, which add up where fold changes multiply. The network adds what it decodes for a combination less what it decodes for each
+    member alone, times ``interaction`` of the preset. Otherwise, the change is the decoded one.
+    """
+
+    def _keep_effects(self, splitter: CellSplitter) -> None:
+        """Keep effects of perturbations, and the means of the controls of each context, of the training cells."""
+        if not self._adds_effects:
+            return
+        cells = splitter.train_idx
+        profiles = self._profiles_of(self._field(self.adata, KEYS.X), cells, cells)
+        before, after = profiles.controls[profiles.context], profiles.treated
+        changes = log_level(after) - log_level(before) if self.scale_ == "logs" else after - before
+        self.module.kept.put(
+            {"effects": member_effects(profiles.design, changes, profiles.n_cells), "control": profiles.control}
+        )
+        self.module.kept.to(self.module.device)
+
+    @property
+    def _adds_effects(self) -> bool:
+        return self.preset_.least_squares and not self._reads_counts
+
+    def _effect(self, asked: Counterfactual, context: int) -> NDArray[np.float64]:
+        """Additive change of the cells of a context."""
+        effect = np.asarray(asked.design @ self.module.kept.array("effects"))
+        if self.scale_ != "logs":
+            return effect
+        control = self._control_mean(
+            asked.adata, self.module.kept.array("control"), context, lambda cells: self._rows(asked.adata, cells)
+        )
+        level = log_level(control)
+        return from_log_level(level + effect) - from_log_level(level)
+
+    def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
+        if self._reads_counts:
+            return expected_counts(*self._count_change(asked))
+        return stack_rows((one.before + one.change for one in self._decoded(asked)), len(asked.cells))
+
+    def _draw_counts(self, asked: Counterfactual, measured: Cells, theta: NDArray[np.float64]) -> sparse.csr_matrix:
+        if not self._reads_counts:
+            return super()._draw_counts(asked, measured, theta)
+        return changed_counts(*self._count_change(asked), rng=asked.rng)
+
+    def _count_change(self, asked: Counterfactual) -> tuple[NDArray[np.float32], ...]:
+        """Counts of cells, the logarithms of what they change by, the decoded counts, and the inverse overdispersion."""
+        before, change = map(np.concatenate, zip(*self._decoded(asked), strict=True))
+        theta = self.module.log_scale.detach().exp().cpu().numpy()
+        return self._expression(asked.adata, asked.cells), change, before, theta
+
+    def _parts(self, design: NDArray[np.float32]) -> list[tuple[float, NDArray[np.float32]]]:
+        """Conditions whose decoded changes are added or subtracted."""
+        if not self._adds_effects:
+            return [(1.0, design)]
+        weight, alone = self.preset_.interaction, np.where(np.eye(len(design), dtype=bool)[design != 0], design, 0.0)
+        if len(alone) < 2 or weight == 0:
+            return []
+        return [(weight, design), *((-weight, member) for member in alone.astype(np.float32))]
+
+    @torch.inference_mode()
+    def _decoded(self, asked: Counterfactual) -> Iterator[_Decoded]:
+        """Control cells and their changes, decoded from one draw of their noise each."""
+        module, start = self.module.eval(), 0
+        parts = [(sign, torch.from_numpy(row[None]).to(module.device)) for sign, row in self._parts(asked.design)]
+        contexts = self._context_codes(asked.adata)[asked.cells]
+        effects = np.zeros((int(contexts.max()) + 1, self._n_genes), dtype=np.float32)
+        if self._adds_effects and asked.design.any():
+            for context in np.unique(contexts):
+                effects[context] = self._effect(asked, int(context))
+        with seeded(int(asked.rng.integers(2**31))):
+            for loaded in self._make_data_loader(asked.adata, indices=asked.cells, batch_size=_BATCH):
+                tensors = {key: value.to(module.device) for key, value in loaded.items()}
+                inputs = module._get_generative_input(tensors, module.inference(**module._get_inference_input(tensors)))
+                mean = module.generative(**{**inputs, "design": None})["mean"]
+                before = mean if inputs["cells"] is None else inputs["cells"]
+                change = torch.zeros_like(mean)
+                for sign, row in parts:
+                    after = module.generative(**{**inputs, "design": row})["perturbed"]
+                    change += sign * (_log(after) - _log(before) if self._reads_counts else after - before)
+                own = contexts[start : start + len(mean)]
+                start += len(mean)
+                yield _Decoded(before.cpu().numpy(), change.cpu().numpy() + effects[own])
+
+
+def _log(counts: torch.Tensor) -> torch.Tensor:
+    return counts.clamp(min=_LEAST_COUNT).log()
