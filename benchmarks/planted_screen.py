@@ -52,6 +52,7 @@ def run(task: dict) -> dict:
         "SENAVAE": MODEL,
         "Additive": {},
         "Linear": {},
+        "LogRatioLinear": {},
         "MeanDelta": {},
         "NoChange": {},
     }.items():
@@ -101,7 +102,7 @@ def collect(results: list[dict]) -> dict:
             {task["seed"]: {name: score["pearson"] for name, score in task["scores"].items()} for task in tasks}
         ).T
         row = {"interaction": interaction, "n_seeds": len(tasks), "pearson": table.mean().to_dict()}
-        for baseline in ("Additive", "Linear"):
+        for baseline in ("Additive", "Linear", "LogRatioLinear"):
             difference = (table["SENAVAE"] - table[baseline]).to_numpy()
             boot = rng.choice(difference, size=(10_000, len(difference))).mean(1)
             row[f"SENAVAE minus {baseline}"] = {

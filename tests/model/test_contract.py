@@ -26,6 +26,7 @@ CASES = {
     "Linear": ("Linear", {}),
     "LinearDose": ("LinearDose", {}),
     "LogRatioDelta": ("LogRatioDelta", {}),
+    "LogRatioLinear": ("LogRatioLinear", {}),
     "MeanDelta": ("MeanDelta", {}),
     "MultiTaskAE": ("MultiTaskAE", {"n_hidden": (32,), "n_latent": 8}),
     "MultiTaskAE-nb": ("MultiTaskAE", {"n_hidden": (32,), "n_latent": 8, "likelihood": "nb"}),

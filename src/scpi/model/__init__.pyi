@@ -4,6 +4,7 @@ from .baselines import Additive as Additive
 from .baselines import Linear as Linear
 from .baselines import LinearDose as LinearDose
 from .baselines import LogRatioDelta as LogRatioDelta
+from .baselines import LogRatioLinear as LogRatioLinear
 from .baselines import MeanDelta as MeanDelta
 from .baselines import NearestDelta as NearestDelta
 from .baselines import NoChange as NoChange

@@ -92,3 +92,23 @@ def test_a_second_training_forgets_the_first(make_screen, build):
     model.train(held_out=["D"])
     with pytest.raises(ValueError, match=r"No training cell has 'D' alone"):
         model.predict(perturbation="A+D", output="mean")
+
+
+def test_fold_changes_that_are_fitted_to_all_conditions_multiply(make_screen, build):
+    adata = make_screen()
+    adata.X = adata.X.log1p()
+    model = build("LogRatioLinear", adata, train={"train_size": 1.0, "held_out": ["C+D"]})
+    labels = adata.obs["perturbation"].replace({"B+A": "A+B"}).to_numpy()
+    conditions = ["A", "B", "C", "D", "A+B"]
+    design = np.array([[float(name in label) for name in "ABCD"] for label in conditions])
+    level = {
+        label: np.log(np.expm1(adata.X[labels == label].toarray().astype(float).mean(0)) + 0.1)
+        for label in ["control", *conditions]
+    }
+    root = np.sqrt([(labels == label).sum() for label in conditions])[:, None]
+    ratios = np.stack([level[label] - level["control"] for label in conditions])
+    effects = np.linalg.lstsq(design * root, ratios * root, rcond=None)[0]
+    for label, row in (("A", [1, 0, 0, 0]), ("C+D", [0, 0, 1, 1])):
+        after = np.log1p(np.exp(level["control"] + np.array(row) @ effects) - 0.1)
+        expected = after - np.log1p(np.exp(level["control"]) - 0.1)
+        np.testing.assert_allclose(change(model, label), expected, atol=1e-5)

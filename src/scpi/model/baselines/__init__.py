@@ -4,6 +4,7 @@ from scpi.model.baselines._additive import Additive
 from scpi.model.baselines._linear import Linear
 from scpi.model.baselines._linear_dose import LinearDose
 from scpi.model.baselines._log_ratio_delta import LogRatioDelta
+from scpi.model.baselines._log_ratio_linear import LogRatioLinear
 from scpi.model.baselines._mean_delta import MeanDelta
 from scpi.model.baselines._nearest_delta import NearestDelta
 from scpi.model.baselines._no_change import NoChange
@@ -17,6 +18,7 @@ __all__ = [
     "Linear",
     "LinearDose",
     "LogRatioDelta",
+    "LogRatioLinear",
     "MeanDelta",
     "NearestDelta",
     "NoChange",
