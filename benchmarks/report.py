@@ -115,6 +115,17 @@ def predicted_cells(result: Any) -> str:
     return f"{scores}\n\n{paired}"
 
 
+def likelihoods(result: Any) -> str:
+    columns = list(next(iter(result["models"].values())))
+    return table(["model", *columns], ([name, *row.values()] for name, row in result["models"].items()))
+
+
+def predict_speed(result: Any) -> str:
+    seconds = result["seconds"]
+    columns = list(next(iter(seconds.values())))
+    return table(["model", *columns], ([name, *row.values()] for name, row in seconds.items()))
+
+
 def kill_anywhere(result: Any) -> str:
     def ends(row: Mapping[str, Any]) -> str:
         return ", ".join(f"{how} {n}" for how, n in row["ends"].items())
@@ -702,7 +713,9 @@ def predict_training(result: Any) -> str:
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "fidelity": fidelity,
     "training_speed": training_speed,
+    "likelihoods": likelihoods,
     "memory": memory,
+    "predict_speed": predict_speed,
     "kill_anywhere": kill_anywhere,
     "simulated_scm": simulated_scm,
     "planted_screen": planted_screen,
