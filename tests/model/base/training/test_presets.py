@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from scpi.model.base import Rules, at_least, choose_preset
@@ -14,6 +15,8 @@ class Preset:
     lr: float = 0.1
     dropout: float = 0.0
     patience: int | None = None
+    layers: tuple[int, ...] = (8,)
+    residual: bool = True
 
 
 PRESETS = {"scpi": Preset(), "published": Preset(n_units=8)}
@@ -43,6 +46,38 @@ def test_a_preset_with_changes():
 def test_values_out_of_their_range(changes, message):
     with pytest.raises(ValueError, match=message):
         choose_preset(PRESETS, "scpi", changes, RULES)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_units": 2.5}, "`n_units` must be a whole number, got 2.5"),
+        ({"n_units": True}, "`n_units` must be a whole number, got True"),
+        ({"n_units": None}, "`n_units` must be a whole number, got None"),
+        ({"lr": "0.1"}, "`lr` must be a number, got '0.1'"),
+        ({"lr": True}, "`lr` must be a number, got True"),
+        ({"patience": 1.5}, "`patience` must be a whole number, got 1.5"),
+        ({"layers": (4, 2.5)}, r"`layers` must be a sequence of whole numbers, got \(4, 2.5\)"),
+        ({"layers": 4}, "`layers` must be a sequence of whole numbers, got 4"),
+        ({"residual": 1}, "`residual` must be True or False, got 1"),
+    ],
+)
+def test_values_of_another_type(changes, message):
+    with pytest.raises(TypeError, match=message):
+        choose_preset(PRESETS, "scpi", changes, RULES)
+
+
+def test_values_of_numpy_and_lists_fit():
+    changes = {
+        "n_units": np.int64(3),
+        "lr": np.float32(0.5),
+        "residual": np.bool_(False),
+        "layers": [2],
+        "patience": None,
+    }
+    found = choose_preset(PRESETS, "scpi", changes, RULES)
+    assert found.n_units == 3 and found.layers == [2] and found.patience is None
+    assert choose_preset(PRESETS, "scpi", {"lr": 1}, RULES).lr == 1
 
 
 def test_names_that_do_not_exist():

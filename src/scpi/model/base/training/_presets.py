@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import numbers
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+import numpy as np
 
 P = TypeVar("P")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _are_whole(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(map(_is_whole, value))
+
+
+# What attributes of presets are annotated with, and what values must be; choices have rules of their own
+_TYPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "int": (_is_whole, "a whole number"),
+    "float": (_is_number, "a number"),
+    "bool": (lambda value: isinstance(value, bool | np.bool_), "True or False"),
+    "tuple[int, ...]": (_are_whole, "a sequence of whole numbers"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +101,7 @@ def choose_preset(presets: Mapping[str, P], name: str, changes: Mapping[str, Any
     ValueError
         If there is no such preset, or a value is out of its range.
     TypeError
-        If there is no such attribute.
+        If there is no such attribute, or a value is of another type.
     """
     if name not in presets:
         msg = f"`preset` must be one of {sorted(presets)}, got {name!r}."
@@ -90,9 +112,22 @@ def choose_preset(presets: Mapping[str, P], name: str, changes: Mapping[str, Any
     if unknown:
         msg = f"The preset has no {unknown}; it has {sorted(known)}."
         raise TypeError(msg)
+    for field in fields(preset):
+        _check_type(field.name, str(field.type), changes)
     chosen: Any = replace(preset, **changes)
     rules.check(asdict(chosen))
     return chosen
+
+
+def _check_type(name: str, annotation: str, changes: Mapping[str, Any]) -> None:
+    """Refuse a value that is not what the attribute is annotated with."""
+    kind = annotation.removesuffix(" | None")
+    if name not in changes or kind not in _TYPES or (changes[name] is None and kind != annotation):
+        return
+    fits, words = _TYPES[kind]
+    if not fits(changes[name]):
+        msg = f"`{name}` must be {words}, got {changes[name]!r}."
+        raise TypeError(msg)
 
 
 def at_least(value: int, least: int, name: str) -> int:
