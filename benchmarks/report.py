@@ -115,11 +115,6 @@ def predicted_cells(result: Any) -> str:
     return f"{scores}\n\n{paired}"
 
 
-def likelihoods(result: Any) -> str:
-    columns = list(next(iter(result["models"].values())))
-    return table(["model", *columns], ([name, *row.values()] for name, row in result["models"].items()))
-
-
 def predict_speed(result: Any) -> str:
     seconds = result["seconds"]
     columns = list(next(iter(seconds.values())))
@@ -713,7 +708,6 @@ def predict_training(result: Any) -> str:
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "fidelity": fidelity,
     "training_speed": training_speed,
-    "likelihoods": likelihoods,
     "memory": memory,
     "predict_speed": predict_speed,
     "kill_anywhere": kill_anywhere,
