@@ -77,6 +77,11 @@ def _between(
     weights[rows[upper]] = fraction
 
 
+def members_alone(doses: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Doses of each member of a condition (n_perturbations,) without the others, (n_members, n_perturbations)."""
+    return np.where(np.eye(len(doses), dtype=bool)[doses != 0], doses, np.zeros_like(doses))
+
+
 def compose(
     doses: NDArray[np.floating[Any]],
     measured: Callable[[NDArray[np.float64]], NDArray[np.float64] | None],
@@ -97,8 +102,7 @@ def compose(
     found = measured(row)
     if found is not None:
         return found
-    alone = np.where(np.eye(len(row), dtype=bool)[members], row, 0.0)
-    parts = [measured(one) for one in alone] if len(members) > 1 else [None]
+    parts = [measured(one) for one in members_alone(row)] if len(members) > 1 else [None]
     missing = [names[member] for member, part in zip(members, parts, strict=True) if part is None]
     if missing:
         msg = (

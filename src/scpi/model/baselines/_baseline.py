@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpi._docs import fill
+from scpi._screen._composition import members_alone
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._splitter import CellSplitter
@@ -105,7 +106,7 @@ class Baseline(ScreenModel):
 
     def _parts(self, design: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Designs whose changes add up to that of ``design``: itself, or its members where only these were measured."""
-        alone = np.where(np.eye(len(design), dtype=bool)[design != 0], design, 0.0).astype(np.float32)
+        alone = members_alone(design)
         composed = not self._is_measured(design) and all(map(self._is_measured, alone))
         return list(alone) if composed else [design]
 

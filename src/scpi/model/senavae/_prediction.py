@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from scpi._screen._composition import members_alone
 from scpi._screen._matrix import stack_rows
 from scpi.model.base._constants import KEYS
 from scpi.model.base.counts._change import changed_counts, expected_counts
@@ -55,8 +56,8 @@ class EffectsMixin(Host):
 
     With ``least_squares`` of the preset and the normal likelihood, the change of the mean is that of one effect per
     perturbation, fitted to all training conditions. For expression on a log scale, effects are those on the logarithm
-    of the mean, which add up where fold changes multiply. The network adds what it decodes for a combination less what it decodes for each
-    member alone, times ``interaction`` of the preset. Otherwise, the change is the decoded one.
+    of the mean, which add up where fold changes multiply. The network adds what it decodes for a combination less what
+    it decodes for each member alone, times ``interaction`` of the preset. Otherwise, the change is the decoded one.
     """
 
     def _keep_effects(self, splitter: CellSplitter) -> None:
@@ -107,10 +108,10 @@ class EffectsMixin(Host):
         """Conditions whose decoded changes are added or subtracted."""
         if not self._adds_effects:
             return [(1.0, design)]
-        weight, alone = self.preset_.interaction, np.where(np.eye(len(design), dtype=bool)[design != 0], design, 0.0)
+        weight, alone = self.preset_.interaction, members_alone(design)
         if len(alone) < 2 or weight == 0:
             return []
-        return [(weight, design), *((-weight, member) for member in alone.astype(np.float32))]
+        return [(weight, design), *((-weight, member) for member in alone)]
 
     @torch.inference_mode()
     def _decoded(self, asked: Counterfactual) -> Iterator[_Decoded]:
