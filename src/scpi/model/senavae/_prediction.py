@@ -127,14 +127,15 @@ class EffectsMixin(Host):
             for loaded in self._make_data_loader(asked.adata, indices=asked.cells, batch_size=_BATCH):
                 tensors = {key: value.to(module.device) for key, value in loaded.items()}
                 inputs = module._get_generative_input(tensors, module.inference(**module._get_inference_input(tensors)))
-                mean = module.generative(**{**inputs, "design": None})["mean"]
-                before = mean if inputs["cells"] is None else inputs["cells"]
-                change = torch.zeros_like(mean)
+                change = torch.zeros_like(tensors[KEYS.X])
+                before = inputs["cells"]
+                if before is None:
+                    before = module.generative(**{**inputs, "design": None})["mean"]
                 for sign, row in parts:
                     after = module.generative(**{**inputs, "design": row})["perturbed"]
                     change += sign * (_log(after) - _log(before) if self._reads_counts else after - before)
-                own = contexts[start : start + len(mean)]
-                start += len(mean)
+                own = contexts[start : start + len(before)]
+                start += len(before)
                 yield _Decoded(before.cpu().numpy(), change.cpu().numpy() + effects[own])
 
 
