@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from _published import PublishedNetwork, explicit_mmd
-from scpi.model.base.training._schedules import ramp
 from torch.nn import functional as F
 
 from scpi.model.base._constants import KEYS
 from scpi.model.base.losses._mmd import batched_mmd
+from scpi.model.base.losses._schedules import ramp
 from scpi.model.senavae._module import SENAVAEModule, normal_kl
 from scpi.model.senavae._presets import PRESETS
 from scpi.model.senavae._scm import solve_linear, solve_relu

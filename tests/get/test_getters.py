@@ -38,6 +38,16 @@ def test_edges_come_strongest_first(adata):
     assert adata.uns["causal_graph"]["edges"]["weight"].tolist() == [0.1, -0.9, 0.4]
 
 
+def test_stable_edges(adata):
+    with pytest.raises(ValueError, match="The edges have no stability: run `scpi.tl.causal_graph`"):
+        scpi.get.causal_graph(adata, min_stability=0.8)
+    adata.uns["causal_graph"]["edges"]["stability"] = [0.95, 0.5, 0.8]
+    assert scpi.get.causal_graph(adata, min_stability=0.8)["weight"].tolist() == [0.4, 0.1]
+    # The strongest of the stable edges
+    assert scpi.get.causal_graph(adata, min_stability=0.8, top_k=1)["weight"].tolist() == [0.4]
+    assert scpi.get.causal_graph(adata, min_stability=0.99).empty
+
+
 def test_targets_are_a_copy(adata):
     targets = scpi.get.intervention_targets(adata)
     assert targets["factor"].tolist() == ["f0", "f2"]

@@ -51,6 +51,38 @@ def test_edges_can_be_limited(graph_data):
     assert len(drawn(scpi.pl.causal_graph(graph_data(30), show=False))[1]) == 20
 
 
+def with_stability(adata, values):
+    adata = adata.copy()
+    edges = adata.uns["causal_graph"]["edges"]
+    adata.uns["causal_graph"]["edges"] = edges.assign(stability=np.resize(values, len(edges)))
+    return adata
+
+
+def note(ax):
+    return [text.get_text() for text in ax.texts if "stable" in text.get_text()]
+
+
+def test_only_stable_edges_are_drawn(graph_data):
+    adata = with_stability(graph_data(10), [0.9, 0.8, 0.79])
+    table = adata.uns["causal_graph"]["edges"]
+    ax = scpi.pl.causal_graph(adata, top_k=None, show=False)
+    stable = table[table["stability"] >= 0.8]
+    assert drawn(ax)[1].keys() == {f"{s}->{t}" for s, t in zip(stable["source"], stable["target"], strict=True)}
+    assert not note(ax)
+    assert len(drawn(scpi.pl.causal_graph(adata, top_k=None, min_stability=None, show=False))[1]) == len(table)
+
+
+def test_a_graph_without_a_stable_edge_says_so(graph_data):
+    adata = with_stability(graph_data(10), [0.2])
+    ax = scpi.pl.causal_graph(adata, min_stability=0.9, show=False)
+    nodes, edges = drawn(ax)
+    assert not edges
+    assert nodes
+    assert note(ax) == ["No stable edge: none is found again in 90% of the halves of the cells"]
+    # Without a test of stability nothing is said of it
+    assert not note(scpi.pl.causal_graph(graph_data(1), show=False))
+
+
 def test_causes_stand_above_effects_and_edges_point_down(graph_data):
     adata = graph_data(30, edge_probability=0.1)
     ax = scpi.pl.causal_graph(adata, show=False)

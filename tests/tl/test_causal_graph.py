@@ -21,6 +21,10 @@ class FakeModel:
         columns=["factor_0", "factor_1", "factor_2"],
     )
 
+    def get_edge_stability(self, *, n_draws, seed):
+        assert n_draws == 100
+        return self.edges.assign(stability=[0.9, 0.5, 0.8])
+
     def get_causal_graph(self, *, threshold=None, top_k=None):
         edges = self.edges if threshold is None else self.edges[self.edges["weight"].abs() >= threshold]
         return edges if top_k is None else edges.head(top_k)
@@ -63,8 +67,8 @@ def test_the_parts_of_the_graph(adata):
     assert stored["targets"]["perturbation"].tolist() == ["P2", "P0", "P1"]
     # Rows in the order of the targets
     np.testing.assert_array_equal(stored["assignment"], [[0.2, 0.2, 0.6], [0.1, 0.0, 0.9], [0.8, 0.1, 0.1]])
-    assert stored["params"] == {"model": "FakeModel", "n_sets": 2}
-    pd.testing.assert_frame_equal(stored["edges"], FakeModel.edges)
+    assert stored["params"] == {"model": "FakeModel", "n_sets": 2, "n_draws": 100}
+    pd.testing.assert_frame_equal(stored["edges"], FakeModel.edges.assign(stability=[0.9, 0.5, 0.8]))
 
 
 def test_edges_can_be_limited(adata):

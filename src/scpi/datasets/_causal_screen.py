@@ -40,6 +40,7 @@ def causal_screen(
     edge_probability: float = 0.4,
     weight_range: tuple[float, float] = (0.5, 1.5),
     mixing: Mixing = "identity",
+    size_sd: float = 0.0,
     shift: float = 5.0,
     doubles: bool = True,
     rng: int | np.random.Generator | None = 0,
@@ -77,6 +78,9 @@ def causal_screen(
     mixing
         With `"identity"`, the first genes are the factors and the others are zero; with `"random"`, every gene is a
         standard normal combination of all factors.
+    size_sd
+        Standard deviation, as a natural logarithm, of the sizes of the effects of the factors on the genes; 0 for
+        factors of equal size.
     shift
         Shift of the exogenous variable of the target of a perturbation.
     doubles
@@ -113,6 +117,7 @@ def causal_screen(
     """
     n_control = 2 * n_cells if n_control is None else n_control
     check_numbers("at least 1", lambda x: x >= 1, n_factors=n_factors, n_cells=n_cells, n_control=n_control)
+    check_numbers("not negative", lambda x: x >= 0, size_sd=size_sd)
     check_numbers("between 0 and 1", lambda x: (x >= 0) & (x <= 1), edge_probability=edge_probability)
     if n_genes < n_factors:
         msg = f"`n_genes` ({n_genes}) must be at least `n_factors` ({n_factors}), or the factors cannot be identified."
@@ -123,6 +128,8 @@ def causal_screen(
         n_factors, kind=graph, edge_probability=edge_probability, weight_range=weight_range, rng=generator
     )
     loadings = _draw_mixing(mixing, n_factors, n_genes, generator)
+    if size_sd:
+        loadings = loadings * np.exp(generator.normal(0.0, size_sd, size=(n_factors, 1)))
     targets = generator.permutation(n_factors)
     names = [f"P{i}" for i in range(n_factors)]
 
@@ -151,6 +158,7 @@ def causal_screen(
             "edge_probability": edge_probability,
             "weight_range": np.array(weight_range, dtype=float),
             "mixing": mixing,
+            "size_sd": size_sd,
             "shift": shift,
         },
     }

@@ -19,6 +19,7 @@ def causal_graph(
     *,
     threshold: float | None = None,
     top_k: int | None = None,
+    min_stability: float | None = None,
     key: str = Key.uns.CAUSAL_GRAPH,
     mod: str | None = None,
 ) -> pd.DataFrame:
@@ -31,23 +32,33 @@ def causal_graph(
         Return the edges with at least this absolute weight; all if `None`.
     top_k
         Return this many edges with the largest absolute weights; all if `None`.
+    min_stability
+        Return the edges that were found again in at least this fraction of the halves of the cells; all if `None`.
     key
         Entry of `adata.uns` that :func:`scpi.tl.causal_graph` wrote.
     %(mod)s
 
     Returns
     -------
-    One row for each edge with the columns `source`, `target` and `weight`.
+    One row for each edge with the columns `source`, `target`, `weight` and, unless it was computed with `n_draws=0`,
+    `stability`.
 
     Raises
     ------
     %(result_KeyError)s
+    ValueError
+        If `min_stability` is given and the edges have no stability.
     """
     edges = read_result(resolve_modality(data, mod), key, tool=Key.uns.CAUSAL_GRAPH, part="edges")["edges"]
     size = edges["weight"].abs()
     edges = edges.loc[size.sort_values(ascending=False, kind="stable").index]
     if threshold is not None:
         edges = edges[edges["weight"].abs() >= threshold]
+    if min_stability is not None:
+        if "stability" not in edges:
+            msg = "The edges have no stability: run `scpi.tl.causal_graph` with `n_draws` above 0."
+            raise ValueError(msg)
+        edges = edges[edges["stability"] >= min_stability]
     if top_k is not None:
         edges = edges.head(top_k)
     return edges.reset_index(drop=True)

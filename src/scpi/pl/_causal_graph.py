@@ -68,6 +68,7 @@ def causal_graph(
     *,
     threshold: float | None = None,
     top_k: int | None = 20,
+    min_stability: float | None = 0.8,
     n_targets: int = 3,
     n_sets: int = 2,
     n_isolated: int = 10,
@@ -81,7 +82,8 @@ def causal_graph(
 
     Each node is a factor, whose area increases with the number of perturbations that act on it. The labels below it are
     these perturbations (bold) and the top gene sets of the factor. An edge with an arrow raises its target, an edge with
-    a bar lowers it, and stronger effects have wider edges.
+    a bar lowers it, and stronger effects have wider edges. Edges that are not found again in other cells are not drawn,
+    and where there is none that is, the figure says so.
 
     Parameters
     ----------
@@ -91,6 +93,9 @@ def causal_graph(
         Minimum absolute weight of the edges to draw; no minimum if `None`.
     top_k
         Maximum number of edges to draw, those with the largest absolute weights; all if `None`.
+    min_stability
+        Minimum fraction of the halves of the cells in which an edge was found again; no minimum if `None`, or if the
+        stability was not computed.
     n_targets
         Maximum number of perturbations to name per factor, followed by the number of the others.
     n_sets
@@ -112,8 +117,12 @@ def causal_graph(
     """
     factors = read_result(adata, key, tool=Key.uns.CAUSAL_GRAPH, part="factors")["factors"]
     factors = factors.assign(factor=factors["factor"].astype(str)).set_index("factor")
-    edges = get.causal_graph(adata, threshold=threshold, top_k=top_k, key=key)
-    graph = _graph(factors, edges, n_isolated)
+    edges = get.causal_graph(adata, threshold=threshold, key=key)
+    tested = min_stability is not None and "stability" in edges
+    drawn = get.causal_graph(
+        adata, threshold=threshold, top_k=top_k, min_stability=min_stability if tested else None, key=key
+    )
+    graph = _graph(factors, drawn, n_isolated)
     if not nx.is_directed_acyclic_graph(graph):
         msg = f"The edges in `adata.uns[{key!r}]` form a cycle, so that they have no causal order."
         raise ValueError(msg)
@@ -141,6 +150,9 @@ def causal_graph(
             for name in row:
                 _draw_node(axes, name, nodes[name], layout.x[name], top)
         _draw_legend(axes, [weight for _, _, weight in graph.edges(data="weight")], nodes)
+        if tested and len(edges) and not len(drawn):
+            note = f"No stable edge: none is found again in {min_stability:.0%} of the halves of the cells"
+            axes.text(0.98, 1.0 - 0.12 / figsize[1], note, ha="right", va="top", transform=axes.transAxes)
         return finish(figure, axes, ax=ax, show=show, return_fig=return_fig)
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._rng import as_generator
 from scpi._slots import result_params
 from scpi._view import View
 
@@ -25,6 +26,8 @@ def causal_graph(
     threshold: float | None = None,
     top_k: int | None = None,
     n_sets: int = 10,
+    n_draws: int = 100,
+    rng: int | np.random.Generator | None = 0,
     key_added: str = Key.uns.CAUSAL_GRAPH,
     mod: str | None = None,
     copy: bool = False,
@@ -34,7 +37,7 @@ def causal_graph(
     Parameters
     ----------
     %(data)s
-        The graph is stored in it; its cells are not used.
+        The graph is stored in it. The stability of its edges is that in the cells of the model.
     model
         Trained model with a causal layer, such as :class:`scpi.model.SENAVAE`.
     threshold
@@ -43,10 +46,14 @@ def causal_graph(
         Keep this many edges with the largest absolute weights; all if `None`.
     n_sets
         Number of gene sets that each factor is described by; none if the model has no gene sets.
+    n_draws
+        Number of random halves of the training cells in which the edges are looked for again, see
+        :meth:`scpi.model.SENAVAE.get_edge_stability`; 0 to leave the stability out.
+    %(rng)s
     %(written_key_added)s
 
     `adata.uns['causal_graph' | key_added]` : :class:`dict`
-        `edges`, a DataFrame of `source`, `target` and `weight`; `factors`, a DataFrame of `factor`, `n_targets`,
+        `edges`, a DataFrame of `source`, `target`, `weight` and `stability`; `factors`, a DataFrame of `factor`, `n_targets`,
         `targets` (the perturbations that act on it, separated by semicolons) and `top_sets`; `targets`, a DataFrame
         of `perturbation`, `factor`, `probability`, `strength` and `entropy`; `assignment`, the probability that a
         perturbation acts on a factor, in the order of `targets` and `factors`; and `params`.
@@ -54,13 +61,17 @@ def causal_graph(
     Raises
     ------
     ValueError
-        If `n_sets` is negative.
+        If `n_sets` or `n_draws` is negative.
     """
     view = View.to_write(data, mod, key_added=key_added)
-    if n_sets < 0:
-        msg = f"`n_sets` must not be negative, but is {n_sets}."
-        raise ValueError(msg)
+    for name, value in (("n_sets", n_sets), ("n_draws", n_draws)):
+        if value < 0:
+            msg = f"`{name}` must not be negative, but is {value}."
+            raise ValueError(msg)
     edges = model.get_causal_graph(threshold=threshold, top_k=top_k)
+    if n_draws:
+        found = model.get_edge_stability(n_draws=n_draws, seed=int(as_generator(rng).integers(2**31)))
+        edges = edges.merge(found[["source", "target", "stability"]], how="left", on=["source", "target"])
     targets = model.get_intervention_targets()
     assignment = model.get_intervention_assignment().loc[targets["perturbation"]]
     # An encoder without gene sets leaves its factors without a description
@@ -70,7 +81,9 @@ def causal_graph(
     by_factor = targets.groupby(targets["factor"].astype(str), observed=True)["perturbation"].agg(list).to_dict()
     hit = [[str(label) for label in by_factor.get(factor, ())] for factor in names]
     stored = {
-        "params": result_params(model=type(model).__name__, threshold=threshold, top_k=top_k, n_sets=n_sets),
+        "params": result_params(
+            model=type(model).__name__, threshold=threshold, top_k=top_k, n_sets=n_sets, n_draws=n_draws
+        ),
         "edges": _plain(edges, "source", "target"),
         "factors": pd.DataFrame(
             {

@@ -17,7 +17,9 @@ def cell(make_screen):
 
 @pytest.fixture(scope="module")
 def linear(make_screen, build):
-    model = build("SENAVAE", make_screen(), {"encoder": "linear", "n_hidden": 0}, train={"max_epochs": 2})
+    model = build(
+        "SENAVAE", make_screen(), {"encoder": "linear", "n_hidden": 0, "n_factors": 4}, train={"max_epochs": 2}
+    )
     model.module.double()
     return model
 

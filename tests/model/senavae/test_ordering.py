@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scpi.model.senavae._ordering import group_directions, order_by_effects
+from scpi.model.senavae._ordering import order_by_effects
 
 
 def total_effects(graph, direct):
@@ -74,36 +74,3 @@ def test_the_ridge_shrinks_edges():
     assert weights[0] == pytest.approx(1.0)
     assert 0.9 < weights[1] < 1.0
     assert weights[2] < 0.5
-
-
-def test_perturbations_along_the_same_line_are_one_group():
-    axes = np.eye(3, 8)
-    changes = np.array([2 * axes[0], -axes[0], axes[1], 3 * axes[2], 0.5 * axes[1]])
-    groups, directions = group_directions(changes + 0.01 * np.random.default_rng(0).normal(size=(5, 8)), 3)
-    assert groups[0] == groups[1]
-    assert groups[2] == groups[4]
-    assert len({groups[0], groups[2], groups[3]}) == 3
-    for index, axis in ((0, 0), (2, 1), (3, 2)):
-        assert abs(directions[groups[index]] @ axes[axis]) > 0.99
-    # The sign is that of most of the change: here of the doubled effect.
-    assert directions[groups[0]] @ axes[0] > 0
-    np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 1)
-
-
-def test_each_perturbation_is_a_group_where_there_are_enough():
-    changes = np.random.default_rng(0).normal(size=(3, 10))
-    groups, directions = group_directions(changes, 5)
-    assert groups.tolist() == [0, 1, 2]
-    assert directions.shape == (5, 10)
-    for change, direction in zip(changes, directions, strict=False):
-        np.testing.assert_allclose(direction, change / np.linalg.norm(change))
-    # The others are orthogonal to those in use.
-    np.testing.assert_allclose(directions[3:] @ directions[:3].T, 0, atol=1e-10)
-
-
-def test_perturbations_without_an_effect_are_grouped():
-    changes = np.zeros((4, 6))
-    changes[0, 0] = 1
-    groups, directions = group_directions(changes, 2)
-    assert groups.shape == (4,)
-    assert np.isfinite(directions).all()

@@ -111,9 +111,9 @@ def test_training_stops_early_but_not_before_the_anneal(screen, build):
 @pytest.mark.parametrize(
     "kwargs",
     [
-        {},
+        {"n_factors": 4},
         # Without interactions, the additive start would be all
-        {"encoder": "linear", "n_hidden": 0, "least_squares": False},
+        {"encoder": "linear", "n_hidden": 0, "least_squares": False, "n_factors": 4},
         {"likelihood": "nb"},
         {"preset": "zhang"},
     ],

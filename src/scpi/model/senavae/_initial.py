@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from scpi.model.senavae._ordering import group_directions, order_by_effects
+from scpi.model.senavae._grouping import group_directions
+from scpi.model.senavae._ordering import order_by_effects
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,13 +22,15 @@ _NEGLIGIBLE_EDGE = 0.1
 
 
 @torch.no_grad()
-def initialise_interventions(module: SENAVAEModule, changes: NDArray[np.floating]) -> NDArray[np.float64]:
+def initialise_interventions(
+    module: SENAVAEModule, changes: NDArray[np.floating], precision: NDArray[np.floating] | None = None
+) -> NDArray[np.float64]:
     """Assign perturbations that move the mean along the same line to the same factor.
 
-    ``changes`` of the mean expression are (n_perturbations, n_genes). Returns the directions of the factors,
+    ``changes`` of the mean expression are (n_perturbations, n_genes), with their ``precision``. Returns the directions of the factors,
     (n_factors, n_genes), scaled so that the mean strength of a factor is 1.
     """
-    groups, directions = group_directions(changes, module.n_factors)
+    groups, directions = group_directions(changes, module.n_factors, precision=precision)
     strength = np.einsum("ij,ij->i", changes, directions[groups])
     sizes = np.bincount(groups, minlength=module.n_factors)
     scale = np.bincount(groups, np.abs(strength), module.n_factors) / np.maximum(sizes, 1)
@@ -78,10 +81,7 @@ def effects_on_genes(
     Returns effects of shape (n_factors, n_genes), mean differences over the control cells (transformed expression, and
     their batch), and the size of the unit of each factor.
     """
-    z = module.encode(control)[0]
-    spread = z.std(0, correction=0).clamp(min=1e-3)
-    shifts = typical_shifts(module, spread)
-    units = shifts.abs() if module.causal.mechanism == "relu" else spread
+    z, shifts, units = _units(module, control)
     baseline = module.decoder(module.causal(z), batch).mean(0)
     effects = []
     for factor in range(module.n_factors):
@@ -90,6 +90,20 @@ def effects_on_genes(
         change = module.decoder(module.causal(shifted), batch).mean(0) - baseline
         effects.append(change / shifts[factor] * units[factor])
     return torch.stack(effects).double().cpu().numpy(), units
+
+
+@torch.no_grad()
+def factor_units(module: SENAVAEModule, control: Tensor) -> NDArray[np.float64]:
+    """Size of the unit in which each factor is compared with others, in that of its noise."""
+    return np.asarray(_units(module, control)[2].double().cpu().numpy())
+
+
+def _units(module: SENAVAEModule, control: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Noise of control cells, a typical shift of each factor, and the size of its unit."""
+    z = module.encode(control)[0]
+    spread = z.std(0, correction=0).clamp(min=1e-3)
+    shifts = typical_shifts(module, spread)
+    return z, shifts, shifts.abs() if module.causal.mechanism == "relu" else spread
 
 
 @torch.no_grad()

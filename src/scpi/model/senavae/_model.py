@@ -25,6 +25,7 @@ from scpi.model.senavae._interpretation import InterpretationMixin
 from scpi.model.senavae._module import SENAVAEModule
 from scpi.model.senavae._prediction import EffectsMixin
 from scpi.model.senavae._presets import PRESETS, RULES
+from scpi.model.senavae._structure import StructureMixin
 from scpi.model.senavae._training_plan import SENAVAETrainingPlan
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ _LEAST_SCALE = 0.1
 
 
 @fill
-class SENAVAE(EffectsMixin, InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenModel):
+class SENAVAE(EffectsMixin, StructureMixin, InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenModel):
     """SENA-discrepancy-VAE: causal factors made of pathways, and unseen combinations of perturbations.
 
     A variational autoencoder encodes control cells through a layer of gene sets into exogenous noise. A perturbation
@@ -63,9 +64,10 @@ class SENAVAE(EffectsMixin, InterpretationMixin, NetworkTrainingMixin, LatentMix
         ``"scpi"`` (default), or the published settings ``"sena"`` and ``"zhang"`` (the discrepancy-VAE, with a plain
         encoder). What other arguments leave at ``None`` is taken from the preset.
     n_factors
-        Number of causal factors. If ``None``, one per perturbation, as published; the preset ``"scpi"`` takes at most
-        128 (``max_factors``), and perturbations with similar effects share a factor. The cost of the graph grows with
-        the square of the number of factors, and a screen of thousands of perturbations has far fewer kinds of effects.
+        Number of causal factors. If ``None``, one per perturbation, as published; the preset ``"scpi"`` chooses it at
+        the start of :meth:`train`: perturbations share a factor where that predicts their effects in the other half of
+        the training cells as well. At most 128 (``max_factors``); ``choose_factors=False`` takes one per perturbation
+        up to that number. The cost of the graph grows with the square of the number of factors.
     encoder
         ``"gene_sets"``, ``"mlp"`` (a hidden layer instead of the gene sets) or ``"linear"`` (no first layer).
     leak
@@ -126,7 +128,15 @@ class SENAVAE(EffectsMixin, InterpretationMixin, NetworkTrainingMixin, LatentMix
         if self.preset_.max_factors is not None:
             most = min(most, self.preset_.max_factors)
         self.n_factors_ = most if n_factors is None else n_factors
+        # Until the first training cells are known
+        self._factors_open = n_factors is None and self.preset_.choose_factors
         self.gene_set_names_: list[str] = self._gene_sets()["names"] if self.preset_.encoder == "gene_sets" else []
+        self._options: dict[str, Any] = {"mechanism": mechanism, "likelihood": likelihood, "leak": leak}
+        self._build_module(preset, seed)
+        self.init_params_ = self._get_init_params(locals())
+
+    def _build_module(self, preset: str, seed: int | None) -> None:
+        """Make the network with ``n_factors_`` factors."""
         self._build(
             lambda: self._module_cls(
                 self._n_genes,
@@ -134,20 +144,35 @@ class SENAVAE(EffectsMixin, InterpretationMixin, NetworkTrainingMixin, LatentMix
                 self.n_factors_,
                 preset=self.preset_,
                 membership=self._membership(self._n_genes),
-                leak=leak,
-                mechanism=mechanism,
-                likelihood=likelihood,
                 n_batch=self._statistic(KEYS.BATCH, f"n_{KEYS.BATCH}"),
+                **self._options,
             ),
             seed=seed,
             preset=preset,
             n_factors=self.n_factors_,
-            mechanism=mechanism,
-            likelihood=likelihood,
-            leak=leak,
+            **self._options,
             of_preset=("encoder",),
         )
-        self.init_params_ = self._get_init_params(locals())
+
+    def _choose_factors(self, splitter: CellSplitter) -> None:
+        """Choose the number of factors by the training cells, unless it was given or chosen before."""
+        if not self._factors_open or self.is_trained_:
+            return
+        self._factors_open = False
+        control = splitter.sample_training_cells(_SAMPLE, np.random.default_rng(splitter.seed))[0]
+        self._scale_counts(control)
+        n_factors = self._n_factors_of(splitter)
+        given = self.init_params_["non_kwargs"]
+        given["n_factors"] = n_factors
+        if n_factors != self.n_factors_:
+            self.n_factors_ = n_factors
+            self._build_module(given["preset"], self.seed_)
+
+    def _scale_counts(self, control: NDArray[np.int64]) -> None:
+        """Counts are normalised to the depth of typical control cells."""
+        if self.module.likelihood == "nb":
+            depth = torch.from_numpy(self._expression(self.adata, control)).sum(1)
+            self.module.size_scale.fill_(float(depth.median().clamp(min=1.0)))
 
     @property
     def _reads_counts(self) -> bool:  # type: ignore[override]
@@ -243,6 +268,7 @@ class SENAVAE(EffectsMixin, InterpretationMixin, NetworkTrainingMixin, LatentMix
             seed=seed,
             datasplitter_kwargs=datasplitter_kwargs,
         )
+        self._choose_factors(splitter)
         plan = {
             "preset": preset,
             "n_epochs": max_epochs,
@@ -295,10 +321,9 @@ class SENAVAE(EffectsMixin, InterpretationMixin, NetworkTrainingMixin, LatentMix
         if not self.preset_.data_init or self.is_trained_:
             return None
         if self.module.likelihood == "nb":
-            raw = torch.from_numpy(self._expression(self.adata, control))
-            self.module.size_scale.fill_(float(raw.sum(1).median().clamp(min=1.0)))
+            self._scale_counts(control)
             x = self._transformed(control)
-            profile = raw.sum(0) + 0.5
+            profile = torch.from_numpy(self._expression(self.adata, control)).sum(0) + 0.5
             self.module.decoder.output_bias.copy_(torch.log(profile / profile.sum()))
         elif not self.preset_.positive_output:
             self.module.decoder.output_bias.copy_(x.mean(0))
@@ -308,24 +333,29 @@ class SENAVAE(EffectsMixin, InterpretationMixin, NetworkTrainingMixin, LatentMix
             self.module.log_scale.copy_(torch.log(x.std(0, correction=0).clamp(min=least)))
         if self.gene_set_names_:
             self.module.encoder.standardise(x)
-        directions = initialise_interventions(self.module, self._mean_changes(splitter, x))
+        directions = initialise_interventions(self.module, *self._mean_changes(splitter, x))
         if self._is_linear():
             initialise_linear(self.module, x, directions)
         batch = self._field(self.adata, KEYS.BATCH)[control] if self._has_field(KEYS.BATCH) else None
         return x, None if batch is None else torch.from_numpy(np.asarray(batch, dtype=np.int64).reshape(-1, 1))
 
-    def _mean_changes(self, splitter: CellSplitter, control: Tensor) -> NDArray[np.float64]:
-        """Change of the mean under each single perturbation at dose 1; zero for those seen in combinations only."""
+    def _mean_changes(self, splitter: CellSplitter, control: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Change of the mean under each single perturbation at dose 1, and its precision in cells.
+
+        Both are zero for perturbations seen in combinations only.
+        """
         centre = control.double().mean(0).numpy()
-        changes = np.zeros((len(self.perturbations_), len(centre)))
+        changes, precision = np.zeros((len(self.perturbations_), len(centre))), np.zeros(len(self.perturbations_))
         for index, name in enumerate(self.perturbations_):
             cells = splitter.training_cells_of(name)[:_SAMPLE]
             doses = splitter.doses_of(cells)
             if (doses != 0).any():
                 # At dose 1, by least squares on a line through the control; a plain mean if all doses are 1.
                 total = self._transformed(cells).double().numpy().T @ doses
-                changes[index] = (total - doses.sum() * centre) / np.square(doses).sum()
-        return changes
+                squares = np.square(doses).sum()
+                changes[index] = (total - doses.sum() * centre) / squares
+                precision[index] = 1 / (1 / squares + (doses.sum() / squares) ** 2 / len(control))
+        return changes, precision
 
     def _transformed(self, indices: NDArray[np.int64]) -> Tensor:
         """Registered expression of some cells as the encoder reads it, on the processor."""

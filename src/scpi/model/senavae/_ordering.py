@@ -51,34 +51,3 @@ def order_by_effects(
             direction = residuals[factor] / norm
             residuals[remaining] -= np.outer(residuals[remaining] @ direction, direction)
     return np.array(downstream[::-1], dtype=np.int64), adjacency
-
-
-def group_directions(changes: NDArray[np.floating], n_groups: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Group perturbations whose ``changes`` of the mean, (n_perturbations, n_genes), point along the same line.
-
-    Returns the group of each perturbation, and the unit direction of each group, (n_groups, n_genes). Groups beyond the
-    number of perturbations have random directions orthogonal to the others where genes allow.
-    """
-    from scipy.cluster.hierarchy import fcluster, linkage
-    from scipy.spatial.distance import squareform
-
-    changes = np.asarray(changes, dtype=np.float64)
-    norms = np.linalg.norm(changes, axis=1, keepdims=True)
-    unit = np.divide(changes, norms, out=np.zeros_like(changes), where=norms > 0)
-    if len(changes) > n_groups:
-        distance = np.clip(1 - np.abs(unit @ unit.T), 0, None)
-        np.fill_diagonal(distance, 0)
-        tree = linkage(squareform(distance, checks=False), "average")
-        groups = np.unique(fcluster(tree, n_groups, "maxclust"), return_inverse=True)[1]
-    else:
-        groups = np.arange(len(changes))
-    directions = np.random.default_rng(0).normal(size=(n_groups, changes.shape[1]))
-    for group in np.unique(groups):
-        members = changes[groups == group]
-        axis = np.linalg.svd(members, full_matrices=False)[2][0]
-        directions[group] = axis if (members @ axis).sum() >= 0 else -axis
-    n_used = len(np.unique(groups))
-    if n_used < n_groups:
-        used = np.linalg.qr(directions[:n_used].T)[0]
-        directions[n_used:] -= directions[n_used:] @ used @ used.T
-    return groups.astype(np.int64), directions / np.linalg.norm(directions, axis=1, keepdims=True)

@@ -26,6 +26,8 @@ class Preset:
         Units of the hidden layers of the encoder (``"mlp"``) and of the decoder; 0 makes the decoder linear.
     max_factors
         Largest number of factors that is chosen by itself; one per perturbation if ``None``.
+    choose_factors
+        Choose the number of factors by the training cells, unless it is given.
     init
         Weights of gene sets: a weighted mean of the members, or free weights.
     max_weight_ratio
@@ -84,6 +86,7 @@ class Preset:
     encoder: Encoder = "gene_sets"
     n_hidden: int = 128
     max_factors: int | None = 128
+    choose_factors: bool = True
     init: Init = "set_mean"
     max_weight_ratio: float = 2.0
     intervention: InterventionEncoding = "table"
@@ -118,6 +121,7 @@ class Preset:
 
 _SENA = Preset(
     max_factors=None,
+    choose_factors=False,
     init="n_genes",
     intervention="mlp",
     positive_output=True,

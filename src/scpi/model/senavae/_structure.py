@@ -1,0 +1,148 @@
+"""How many factors a SENAVAE needs, and which edges between them would be found again."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from scpi.model.base.training._presets import at_least
+from scpi.model.senavae._grouping import choose_n_groups
+from scpi.model.senavae._initial import factor_units
+from scpi.model.senavae._split_means import folds, group_cells, halves, split_means
+from scpi.model.senavae._stability import default_n_edges, edge_frequencies, effect_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from scpi.model.base._screen_model import ScreenModel
+    from scpi.model.base.loading._splitter import CellSplitter
+    from scpi.model.senavae._interpretation import InterpretationMixin
+    from scpi.model.senavae._presets import Preset
+    from scpi.model.senavae._split_means import Groups
+
+    class Host(InterpretationMixin, ScreenModel):
+        """What the mixin is mixed into."""
+
+        preset_: Preset
+        _transformed: Callable[[NDArray[np.int64]], Tensor]
+
+else:
+    Host = object
+
+# Folds and repeats of the cross-validation for up to so many perturbations: its time grows with their square
+_FOLDS = ((100, 5, 4), (500, 5, 1), (np.inf, 3, 1))
+_CONTROLS = 4000
+
+
+class StructureMixin(Host):
+    """Number of factors, and stability of the graph, from random halves of the training cells."""
+
+    def _groups(self, cells: NDArray[np.int64], *, at_least: int = 2) -> Groups:
+        design, codes = self._conditions(self.adata)
+        return group_cells(
+            cells,
+            context=self._context_codes(self.adata)[cells],
+            condition=codes[cells],
+            is_control=self._labels(self.adata)[cells] == self.control_,
+            design=design,
+            at_least=at_least,
+        )
+
+    def _effects_in_parts(
+        self, groups: Groups, weights: NDArray[np.float64], split: Callable[[int], NDArray[np.bool_]]
+    ) -> NDArray[np.float32]:
+        """Weighted sums of the means of groups inside and outside of splits of their cells.
+
+        ``weights`` are effects x groups; returns splits x 2 x effects x genes.
+        """
+        effects: NDArray[np.float32] | None = None
+        for weight, cells in zip(weights.T, groups.cells, strict=True):
+            means = split_means(lambda own: self._transformed(own).numpy(), cells, split(len(cells)))
+            if effects is None:
+                effects = np.zeros((*means.shape[:2], len(weights), means.shape[2]), dtype=np.float32)
+            used = np.flatnonzero(weight)
+            effects[:, :, used] += weight[used, None] * means[:, :, None]
+        assert effects is not None
+        return effects
+
+    def _n_factors_of(self, splitter: CellSplitter) -> int:
+        """Number of factors that predicts the effects of perturbations in the cells left out best."""
+        n_folds, n_repeats = next(plan for most, *plan in _FOLDS if len(self.perturbations_) <= most)
+        groups = self._groups(splitter.train_idx, at_least=n_folds)
+        weights = effect_weights(groups.design, groups.size, groups.control_of(), groups.is_control)
+        measured = np.flatnonzero(weights.any(1))
+        if len(measured) < 2:
+            return self.n_factors_
+        rng = np.random.default_rng(splitter.seed)
+        effects = self._effects_in_parts(groups, weights, lambda n: folds(n, n_folds, n_repeats, rng))
+        variance = (np.square(weights[measured]) / groups.size).sum(1)
+        return choose_n_groups(effects[:, :, measured] / np.sqrt(variance)[:, None], most=self.n_factors_)
+
+    @torch.inference_mode()
+    def get_edge_stability(
+        self, *, n_draws: int = 100, n_edges: int | None = None, size_sd: float = 0.3, seed: int = 0
+    ) -> pd.DataFrame:
+        """How often each edge of the causal graph is found again in a half of the training cells.
+
+        The effects of the factors on the genes are estimated anew from random halves of the cells of each condition,
+        and the graph is derived from them. An edge is found again if it is among the strongest, in the same direction
+        and with the same sign. That is the stability selection of Meinshausen & Bühlmann (2010, J. R. Stat. Soc. B
+        72:417), in complementary pairs. Beside the cells, the assumption that the order rests on is put to the test:
+        direct effects of factors on the genes are of similar size.
+
+        Parameters
+        ----------
+        n_draws
+            Number of halves; an even number.
+        n_edges
+            Number of strongest edges that count as found in a half; two per factor if ``None``, and at most half of the
+            pairs of factors.
+        size_sd
+            Standard deviation, as a natural logarithm, by which the sizes of the direct effects may differ; 0 takes
+            the assumption for granted.
+        seed
+            Seed of the halves and the sizes.
+
+        Returns
+        -------
+        Table with the columns ``source``, ``target``, ``weight`` and ``stability``, the fraction of the draws, the
+        strongest edges first. Empty for a model without a graph.
+
+        Raises
+        ------
+        ValueError
+            If a number is out of range, or the model was loaded without its cells.
+        """
+        at_least(n_draws, 2, "n_draws")
+        if n_edges is not None:
+            at_least(n_edges, 1, "n_edges")
+        if not size_sd >= 0:
+            msg = f"`size_sd` must not be negative, but is {size_sd}."
+            raise ValueError(msg)
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(None)
+        edges = self.get_causal_graph()
+        if not len(edges):
+            return edges.assign(stability=np.zeros(0))
+        groups, rng = self._groups(self._training_cells(adata)), np.random.default_rng(seed)
+        module = self.module.eval()
+        design = torch.from_numpy(groups.design.astype(np.float32)).to(module.device)
+        shifts = module.intervention(design).double().cpu().numpy()
+        controls = np.concatenate([own for own, chosen in zip(groups.cells, groups.is_control, strict=True) if chosen])
+        units = factor_units(module, self._transformed(rng.permutation(controls)[:_CONTROLS]).to(module.device))
+        weights = effect_weights(shifts, groups.size, groups.control_of(), groups.is_control)
+        effects = self._effects_in_parts(groups, weights, lambda n: halves(n, (n_draws + 1) // 2, rng)) * units[:, None]
+        positive, negative = edge_frequencies(
+            chain.from_iterable(effects), n_edges=n_edges or default_n_edges(self.n_factors_), size_sd=size_sd, rng=rng
+        )
+        number = {f"factor_{index}": index for index in range(self.n_factors_)}
+        source, target = edges["source"].map(number).to_numpy(), edges["target"].map(number).to_numpy()
+        found = np.where(edges["weight"] > 0, positive[source, target], negative[source, target])
+        return edges.assign(stability=found)
