@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from scpi.model.base._screen_model import ScreenModel
     from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.senavae._interpretation import InterpretationMixin
+    from scpi.model.senavae._module import SENAVAEModule
     from scpi.model.senavae._presets import Preset
     from scpi.model.senavae._split_means import Groups
 
     class Host(InterpretationMixin, ScreenModel):
         """What the mixin is mixed into."""
 
+        module: SENAVAEModule
         preset_: Preset
         _transformed: Callable[[NDArray[np.int64]], Tensor]
 
