@@ -310,6 +310,41 @@ FRAGMENTS: dict[str, str] = {
             Name of the entry in which the result is stored.
         %(written_mod)s
         """,
+    "cells_groupby": """
+        groupby
+            Column of ``adata.obs`` with the perturbation of each cell. That of a MuData may also stand in ``mdata.obs``.
+        reference
+            Label of the control cells, or several.
+        groups
+            Perturbations to examine; all but the reference if ``"all"``.
+        """,
+    "batch_key": """
+        batch_key
+            Column of ``adata.obs`` with the batch of each cell, such as the replicate. Each batch is centred on the mean of
+            its cells.
+        """,
+    "cells_use_rep": """
+        use_rep
+            Entry of ``adata.obsm`` to use, such as ``"X_pca"``; principal components are computed if ``None``, from
+            log-normalised expression. Counts are normalised first.
+        n_components
+            Number of principal components if ``use_rep=None``.
+        %(layer)s
+        %(delimiter)s
+        min_cells
+            Minimum number of cells of a perturbation. Smaller ones are left out with a warning, or are an error if they
+            were named in ``groups``.
+        """,
+    "effect_alpha": """
+        alpha
+            Largest adjusted p-value that counts as significant.
+        """,
+    "cells_Raises": """
+        KeyError
+            If a column or the representation is not there.
+        ValueError
+            If a group is unknown or too small, there are too few control cells, or the representation is not finite.
+        """,
     "rows_values": """
         values
             Rows x columns, dense or sparse.

@@ -7,6 +7,7 @@ from ._gene_set_impact import gene_set_impact as gene_set_impact
 from ._gene_sets import gene_sets as gene_sets
 from ._impact_contrast import impact_contrast as impact_contrast
 from ._pathway_activity import pathway_activity as pathway_activity
+from ._perturbation_effect import perturbation_effect as perturbation_effect
 from ._predict_perturbation import predict_perturbation as predict_perturbation
 from ._rank_genes_gradients import rank_genes_gradients as rank_genes_gradients
 from ._rank_genes_permutation import rank_genes_permutation as rank_genes_permutation

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._rng import as_generator
+from scpi._slots import result_params
+from scpi._view import View
+from scpi._warn import warn_user
+from scpi.de import false_discovery_control
+from scpi.tl._energy_test import Controls, compare_cells, compare_guides, guide_sums
+from scpi.tl._labelled_cells import read_labelled_cells
+from scpi.tl._relabel import n_labellings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+    from scpi._groups import Label
+    from scpi.tl._energy_test import EnergyTest
+    from scpi.tl._labelled_cells import LabelledCells
+
+
+@fill
+def perturbation_effect(
+    data: AnnData | MuData,
+    *,
+    groupby: str = Key.obs.PERTURBATION,
+    reference: Label | Sequence[Label] = "control",
+    groups: Label | Sequence[Label] | Literal["all"] = "all",
+    batch_key: str | None = None,
+    guide_key: str | None = None,
+    n_perm: int = 1000,
+    alpha: float = 0.05,
+    max_cells: int = 1000,
+    use_rep: str | None = None,
+    n_components: int = 20,
+    layer: str | None = None,
+    delimiter: str | None = "+",
+    min_cells: int = 10,
+    rng: int | np.random.Generator | None = 0,
+    key_added: str = Key.uns.PERTURBATION_EFFECT,
+    mod: str | None = None,
+    copy: bool = False,
+) -> AnnData | MuData | None:
+    """Test whether each perturbation does anything: energy distance of its cells from the control cells.
+
+    The null hypothesis is that the cells of a perturbation are drawn as the control cells of the same batch are. Labels
+    are permuted over the cells within batches.
+
+    Cells of one guide may resemble each other more than those of another, for example because they descend from a few
+    clones. The permutation of cells then finds a difference between any two sets of guides. With `guide_key`, whole guides
+    are permuted as well, those of the perturbation together with those of the controls, and the p-value is the larger of
+    the two. Then the null hypothesis is that the guides of the perturbation are drawn as those of the controls are. It
+    cannot be smaller than one over the number of ways to choose the guides: four guides among nine of the controls have
+    715, one guide has ten. A warning says where this is too few.
+
+    Parameters
+    ----------
+    %(data)s
+    %(cells_groupby)s
+    %(batch_key)s
+    guide_key
+        Column of `adata.obs` with the guide of each cell. The controls need at least two guides.
+    n_perm
+        Maximum number of permutations. If there are no more than these, all are used.
+    %(effect_alpha)s
+    max_cells
+        Maximum number of cells of a perturbation, and of the controls; more are drawn from.
+    %(cells_use_rep)s
+    %(rng)s
+    %(written_key_added)s
+
+    `adata.uns['perturbation_effect' | key_added]` : :class:`dict`
+        `results`, a DataFrame with one row per perturbation, the largest score first: `perturbation`, `n_cells`,
+        `distance` (energy distance, 0 on average without an effect), `score` (distance over its expected value without an
+        effect, about 1 then), `pval`, `pval_adj` (Benjamini-Hochberg over the perturbations) and `active`
+        (`pval_adj` of at most `alpha`). With `guide_key` also `n_guides`, `pval_cells` and `pval_guides`, and the score
+        accounts for differences between the guides of the controls. And `params`.
+
+    Raises
+    ------
+    %(cells_Raises)s
+
+    Examples
+    --------
+    >>> import scpi
+    >>> adata = scpi.datasets.plant_screen(n_perturbations=3, n_cells=40, rng=0)
+    >>> scpi.tl.perturbation_effect(adata, n_perm=200)
+    >>> scpi.get.perturbation_effect(adata)["active"].any()
+    np.True_
+    """
+    view = View.to_write(data, mod, layer, key_added=key_added)
+    if n_perm < 1 or max_cells < 2 or not 0 < alpha < 1:
+        msg = (
+            "`n_perm` must be at least 1, `max_cells` at least 2 and `alpha` between 0 and 1, but they are "
+            f"{n_perm}, {max_cells} and {alpha}."
+        )
+        raise ValueError(msg)
+    generator = as_generator(rng)
+    cells = read_labelled_cells(
+        view,
+        groupby=groupby,
+        reference=reference,
+        groups=groups,
+        delimiter=delimiter,
+        min_cells=min_cells,
+        batch_key=batch_key,
+        guide_key=guide_key,
+        use_rep=use_rep,
+        n_components=n_components,
+        rng=generator,
+    )
+    results = _test(cells, n_perm, max_cells, alpha, generator)
+    results["pval_adj"] = false_discovery_control(results["pval"])
+    results["active"] = results["pval_adj"] <= alpha
+    order = np.lexsort([-results["score"], results["pval"], ~results["active"]])
+    stored = {
+        "params": result_params(
+            groupby=groupby,
+            reference=cells.reference,
+            batch_key=batch_key,
+            guide_key=guide_key,
+            n_perm=n_perm,
+            alpha=alpha,
+            max_cells=max_cells,
+            use_rep=use_rep,
+            n_components=cells.values.shape[1],
+            n_reference=len(cells.of(0)),
+        ),
+        "results": results.iloc[order].reset_index(drop=True),
+    }
+    result, target = view.output(copy)
+    target.uns[key_added] = stored
+    return result
+
+
+def _test(
+    cells: LabelledCells, n_perm: int, max_cells: int, alpha: float, rng: np.random.Generator
+) -> pd.DataFrame:
+    """One row per perturbation, in their order."""
+    chosen = cells.sample(0, max_cells, rng)
+    controls = Controls.of(cells.values[chosen], cells.batch[chosen])
+    guides = None if cells.guide is None else _GuideTest(cells, chosen, n_perm)
+    rows, few = [], []
+    for code, name in enumerate(cells.names, start=1):
+        own = cells.sample(code, max_cells, rng)
+        found = compare_cells(cells.values[own], controls, strata=cells.batch[own], n_perm=n_perm, rng=rng)
+        row = {"perturbation": name, "n_cells": len(cells.of(code))}
+        if guides is None:
+            row |= found._asdict()
+        else:
+            of_guides, n_guides, least = guides(own, rng)
+            pvals = {"pval_cells": found.pval, "pval_guides": of_guides.pval}
+            row |= {"n_guides": n_guides, "distance": found.distance, "score": of_guides.score, **pvals}
+            row["pval"] = max(pvals.values())
+            if least > alpha:
+                few.append(name)
+        rows.append(row)
+    if few:
+        warn_user(
+            f"{len(few)} perturbations, such as {few[0]!r}, have too few guides to be significant at {alpha:g}, as the "
+            "p-value is at least one over the number of ways to choose these guides among them and those of the "
+            "controls. More guides of controls, or no `guide_key`, would make a test possible."
+        )
+    return pd.DataFrame(rows).astype({"perturbation": object})
+
+
+class _GuideTest:
+    """Tests of whole guides against those of the controls."""
+
+    def __init__(self, cells: LabelledCells, controls: NDArray[np.intp], n_perm: int) -> None:
+        assert cells.guide is not None  # for the type checker
+        self.cells, self.controls, self.n_perm = cells, controls, n_perm
+        self.names, self.codes = np.unique(cells.guide[controls], return_inverse=True)
+        if len(self.names) < 2:
+            msg = (
+                f"The control cells have {len(self.names)} guide, but at least 2 are needed to see how much guides differ. "
+                "Omit `guide_key` to compare cells."
+            )
+            raise ValueError(msg)
+        self.within = guide_sums(cells.values[controls], self.codes, len(self.names))
+        self.sizes = np.bincount(self.codes)
+
+    def __call__(self, own: NDArray[np.intp], rng: np.random.Generator) -> tuple[EnergyTest, int, float]:
+        """Test of cells, the number of their guides, and the smallest p-value that is possible."""
+        assert self.cells.guide is not None  # for the type checker
+        values = self.cells.values
+        names, codes = np.unique(self.cells.guide[own], return_inverse=True)
+        n = len(names)
+        between = guide_sums(values[own], codes, n, values[self.controls], self.codes)
+        sums = np.block([[guide_sums(values[own], codes, n), between], [between.T, self.within]])
+        found = compare_guides(sums, np.r_[np.bincount(codes), self.sizes], n, n_perm=self.n_perm, rng=rng)
+        n_ways = n_labellings(np.arange(len(sums)) < n, np.zeros(len(sums)))
+        return found, n, 1 / min(n_ways, self.n_perm + 1)
