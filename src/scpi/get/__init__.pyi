@@ -3,6 +3,7 @@ from ._de_df import de_df as de_df
 from ._differential_activity import differential_activity as differential_activity
 from ._gene_set_impact import gene_set_impact as gene_set_impact
 from ._gene_sets import gene_sets as gene_sets
+from ._guide_agreement import guide_agreement as guide_agreement
 from ._impact_contrast import impact_contrast as impact_contrast
 from ._intervention_targets import intervention_targets as intervention_targets
 from ._pathway_activity import pathway_activity as pathway_activity
@@ -11,6 +12,7 @@ from ._predicted_change import predicted_change as predicted_change
 from ._programs import programs as programs
 from ._ranking_accuracy import ranking_accuracy as ranking_accuracy
 from ._ranking_agreement import ranking_agreement as ranking_agreement
+from ._responders import responders as responders
 from ._signed_logp import signed_logp as signed_logp
 from ._unit_annotation import unit_annotation as unit_annotation
 from ._write_programs import write_programs as write_programs

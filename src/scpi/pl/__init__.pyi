@@ -9,6 +9,7 @@ from ._impact_contrast import impact_contrast as impact_contrast
 from ._intervention_targets import intervention_targets as intervention_targets
 from ._ma import ma as ma
 from ._pathway_activity import pathway_activity as pathway_activity
+from ._perturbation_effect import perturbation_effect as perturbation_effect
 from ._prediction import prediction as prediction
 from ._program import program as program
 from ._pvalue_histogram import pvalue_histogram as pvalue_histogram

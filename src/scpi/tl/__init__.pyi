@@ -5,6 +5,7 @@ from ._consensus_programs import consensus_programs as consensus_programs
 from ._differential_activity import differential_activity as differential_activity
 from ._gene_set_impact import gene_set_impact as gene_set_impact
 from ._gene_sets import gene_sets as gene_sets
+from ._guide_agreement import guide_agreement as guide_agreement
 from ._impact_contrast import impact_contrast as impact_contrast
 from ._pathway_activity import pathway_activity as pathway_activity
 from ._perturbation_effect import perturbation_effect as perturbation_effect
@@ -12,5 +13,6 @@ from ._predict_perturbation import predict_perturbation as predict_perturbation
 from ._rank_genes_gradients import rank_genes_gradients as rank_genes_gradients
 from ._rank_genes_permutation import rank_genes_permutation as rank_genes_permutation
 from ._rank_genes_shap import rank_genes_shap as rank_genes_shap
+from ._responders import responders as responders
 from ._saliency import saliency as saliency
 from ._score_prediction import score_prediction as score_prediction

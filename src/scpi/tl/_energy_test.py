@@ -76,9 +76,7 @@ def compare_cells(
 
     def energy(k: int, left_out: int) -> NDArray[np.float64]:
         own, other = sums[k], total - 2 * to_all[k] + sums[k]
-        return np.asarray(
-            2 * (to_all[k] - own) / (a * b) - own / (a * (a - left_out)) - other / (b * (b - left_out))
-        )
+        return np.asarray(2 * (to_all[k] - own) / (a * b) - own / (a * (a - left_out)) - other / (b * (b - left_out)))
 
     biased = float(energy(0, 0)[0])
     scale = float(controls.within.sum(dtype=np.float64)) / (m * (m - 1))

@@ -90,7 +90,9 @@ def read_labelled_cells(
             f"but at least {min_cells} are needed. Its labels are {listed(sizes)}."
         )
         raise ValueError(msg)
-    asked = groups if isinstance(groups, str) and groups == "all" else [_named(one, labelling) for one in as_list(groups)]
+    asked = (
+        groups if isinstance(groups, str) and groups == "all" else [_named(one, labelling) for one in as_list(groups)]
+    )
     names = choose_groups(sizes, groupby, asked, labelling.control, min_cells)
     place = pd.Index([labelling.control, *names]).get_indexer(labels.categories)
     codes = np.where(used, place[labels.codes], -1).astype(np.intp)

@@ -142,9 +142,7 @@ def perturbation_effect(
     return result
 
 
-def _test(
-    cells: LabelledCells, n_perm: int, max_cells: int, alpha: float, rng: np.random.Generator
-) -> pd.DataFrame:
+def _test(cells: LabelledCells, n_perm: int, max_cells: int, alpha: float, rng: np.random.Generator) -> pd.DataFrame:
     """One row per perturbation, in their order."""
     chosen = cells.sample(0, max_cells, rng)
     controls = Controls.of(cells.values[chosen], cells.batch[chosen])
