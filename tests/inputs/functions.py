@@ -35,6 +35,7 @@ ARGUMENTS: dict[str, Any] = {
     "target": "a",
     "context_key": "cell_type",
     "dose_key": "dose",
+    "guide_key": "sample",
     "models": {"mean change": scpi.model.MeanDelta},
 }
 # What a call needs besides: small sizes, and choices that read the expression
@@ -49,7 +50,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "tl.cluster": {"n_clusters": 2, "train_kwargs": QUIET | CLUSTERS},
     "tl.differential_activity": {"groupby": "group", "reference": "b"},
     "tl.gene_set_impact": {"min_size": 2, "n_perm": 10},
+    "tl.guide_agreement": {"min_cells": 4},
     "tl.impact_contrast": {"min_size": 2, "min_cells": 2, "n_boot": 10, "n_cells": 10},
+    "tl.perturbation_effect": {"n_perm": 50},
     "tl.rank_genes_gradients": {"groupby": "group"},
     "tl.rank_genes_permutation": {"n_repeats": 1},
     "tl.rank_genes_shap": {"n_trees": 10},

@@ -26,7 +26,7 @@ def responders(data: AnnData | MuData, *, key: str = Key.uns.RESPONDERS, mod: st
 
     Returns
     -------
-    One row for each perturbation: `perturbation`, `n_cells`, `fraction`, `n_responders`, `shift` and `evidence`; the
+    One row for each perturbation: `perturbation`, `n_cells`, `fraction`, `fraction_low`, `fraction_high`, `n_responders`, `shift` and `evidence`; the
     largest fraction first.
 
     Raises

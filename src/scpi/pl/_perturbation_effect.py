@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.colors import to_rgba
+from matplotlib.ticker import NullFormatter
 
 from scpi import get
 from scpi._docs import fill
@@ -41,8 +42,8 @@ def perturbation_effect(
     """Draw how far the cells of each perturbation are from the controls, in the order of their effects.
 
     The dots of perturbations without a significant effect are empty, and their names are grey. The dashed line is the
-    score that is expected without an effect. A second panel has the fraction of responders if
-    :func:`scpi.tl.responders` was run.
+    score that is expected without an effect. A second panel has the fraction of responders
+    with its 95 % interval if :func:`scpi.tl.responders` was run.
 
     Parameters
     ----------
@@ -82,6 +83,8 @@ def perturbation_effect(
         edges = [to_rgba(BLUE if is_active else GREY) for is_active in active]
         first.scatter(scores, rows, s=22, c=faces, edgecolors=edges, zorder=3)
         first.set_xscale("log")
+        first.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        first.xaxis.set_minor_formatter(NullFormatter())
         first.set_xlabel("Energy distance / expected without an effect")
         first.set_title(f"{int(results['active'].sum())} of {len(results)} perturbations are active")
         if has_responders:
@@ -91,8 +94,10 @@ def perturbation_effect(
             panel.set_ylim(len(shown) - 0.5, -0.5)
             panel.tick_params(axis="y", length=0)
             panel.spines[["top", "right", "left"]].set_visible(False)
-            for label, is_active in zip(panel.get_yticklabels(), active, strict=True):
-                label.set_color("black" if is_active else GREY)
+        for label, is_active in zip(first.get_yticklabels(), active, strict=True):
+            label.set_color("black" if is_active else GREY)
+        if has_responders:
+            panels[1].tick_params(axis="y", labelleft=False)
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 
@@ -116,8 +121,12 @@ def _chosen(results: pd.DataFrame, perturbations: Sequence[str] | str | None, n:
 
 
 def _draw_fractions(panel: Axes, responders: pd.DataFrame, shown: pd.DataFrame) -> None:
-    """Draw the fraction of responders of the perturbations that have one."""
-    fraction = responders.set_index("perturbation")["fraction"].reindex(shown["perturbation"]).to_numpy()
-    panel.barh(np.arange(len(shown)), np.nan_to_num(fraction), height=0.6, color=BLUE)
+    """Draw the fraction of responders with its interval; the dot is empty without responders."""
+    found = responders.set_index("perturbation").reindex(shown["perturbation"])
+    fraction, low, high = (np.nan_to_num(found[f"fraction{end}"].to_numpy()) for end in ("", "_low", "_high"))
+    rows, some = np.arange(len(shown)), fraction > 0
+    panel.hlines(rows[some], low[some], high[some], color=GREY, lw=1.0, zorder=1)
+    panel.scatter(fraction[some], rows[some], s=22, c=BLUE, zorder=3)
+    panel.scatter(fraction[~some], rows[~some], s=22, c="white", edgecolors=GREY, zorder=3, clip_on=False)
     panel.set_xlim(0, 1)
     panel.set_xlabel("Fraction of responders")

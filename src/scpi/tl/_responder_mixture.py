@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import special, stats
 from sklearn.covariance import LedoitWolf
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-MAX_ITERATIONS = 500
-TOLERANCE = 1e-8
+MAX_ITERATIONS = 300
+TOLERANCE = 1e-7
 # Smallest standard deviation of the responders, in that of the controls: a few equal cells are no group
 SMALLEST_SD = 0.5
+# Fractions at which the likelihood is computed for the interval, and half the 95 % quantile of chi-squared
+FRACTIONS = np.linspace(0.01, 0.99, 50)
+LIKELIHOOD_DROP = 1.92
+HALF_LOG_TAU = 0.5 * float(np.log(2 * np.pi))
 
 
 class ResponderMixture(NamedTuple):
@@ -24,6 +27,10 @@ class ResponderMixture(NamedTuple):
     """Probability of each cell to respond."""
     fraction: float
     """Fraction of the cells that respond."""
+    fraction_low: float
+    """Smallest fraction that explains the cells almost as well: lower end of the 95 % interval."""
+    fraction_high: float
+    """Largest such fraction."""
     shift: float
     """Mean of the responders along the direction, in standard deviations of the controls; NaN if there are none."""
     evidence: float
@@ -78,46 +85,70 @@ def fit_responders(perturbed: ArrayLike, controls: ArrayLike) -> ResponderMixtur
     """
     y = np.asarray(controls, dtype=np.float64)
     mean, sd = float(y.mean()), float(y.std(ddof=1))
-    none = ResponderMixture(np.zeros(len(np.asarray(perturbed))), 0.0, np.nan, 0.0)
+    none = ResponderMixture(np.zeros(len(np.asarray(perturbed))), 0.0, 0.0, 0.0, np.nan, 0.0)
     if not sd > 0:
         return none
     x = (np.asarray(perturbed, dtype=np.float64) - mean) / sd
-    control = stats.norm.logpdf(x)
-    best = max((_climb(x, control, start) for start in _starts(x)), key=lambda found: found[0])
-    likelihood, fraction, centre, responsibility = best
+    control = -0.5 * x**2 - HALF_LOG_TAU
+    climbed = _climb(x, control, *_starts(x), is_fixed=False)
+    likelihood, fraction, centre, responsibility = (part[int(climbed[0].argmax())] for part in climbed)
     # The mean of the controls is as uncertain as their number says, and a gain that large samples find in it is none
     evidence = float(likelihood - control.sum()) / (1 + len(x) / len(y)) - 1.5 * float(np.log(len(x)))
     if evidence <= 0 or fraction * len(x) < 1:
         return none._replace(evidence=min(evidence, 0.0))
     # A cell that lies on the other side of the controls is no responder, however wide these are
     probability = np.where(x < 0, 0.0, responsibility)
-    return ResponderMixture(probability, float(fraction), float(centre), evidence)
+    low, high = _interval(x, control, float(likelihood), float(fraction))
+    return ResponderMixture(probability, float(fraction), low, high, float(centre), evidence)
 
 
-def _starts(x: NDArray[np.float64]) -> list[tuple[float, float, float]]:
+def _interval(
+    x: NDArray[np.float64], control: NDArray[np.float64], likelihood: float, fraction: float
+) -> tuple[float, float]:
+    """Fractions whose likelihood, at the best mean and spread for each, is close to the largest."""
+    mean = np.maximum(np.quantile(x, 1 - FRACTIONS / 2), 0.1)
+    of_fraction, *_ = _climb(x, control, FRACTIONS, mean, np.ones_like(mean), is_fixed=True)
+    close = np.append(FRACTIONS[of_fraction >= likelihood - LIKELIHOOD_DROP], fraction)
+    # The ends of the grid stand for all fractions beyond
+    low, high = float(close.min()), float(close.max())
+    return 0.0 if low <= FRACTIONS[0] else low, 1.0 if high >= FRACTIONS[-1] else high
+
+
+def _starts(x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Fractions, means and standard deviations to start from: most, half and few of the cells."""
-    ordered = np.sort(x)
-    tops = [(share, ordered[int((1 - share) * len(x)) :]) for share in (0.95, 0.5, 0.1)]
-    return [(share, max(float(top.mean()), 0.1), max(float(top.std()), SMALLEST_SD)) for share, top in tops]
+    ordered, shares = np.sort(x), (0.95, 0.5, 0.1)
+    tops = [ordered[int((1 - share) * len(x)) :] for share in shares]
+    means, sds = np.array([top.mean() for top in tops]), np.array([top.std() for top in tops])
+    return [np.array(shares), np.maximum(means, 0.1), np.maximum(sds, SMALLEST_SD)]
 
 
 def _climb(
-    x: NDArray[np.float64], control: NDArray[np.float64], start: tuple[float, float, float]
-) -> tuple[float, float, float, NDArray[np.float64]]:
-    """Expectation maximisation: log-likelihood, fraction, mean of the responders and responsibilities."""
-    fraction, mean, sd = start
-    last = -np.inf
-    responsibility = np.zeros(len(x))
+    x: NDArray[np.float64],
+    control: NDArray[np.float64],
+    fraction: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    sd: NDArray[np.float64],
+    *,
+    is_fixed: bool,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Expectation maximisation from several starts at once.
+
+    ``control`` is the log-density of the controls at each cell. The fractions stay as they are if ``is_fixed``. Returns
+    the log-likelihoods, fractions and means, and the responsibilities, starts x cells.
+    """
+    last = np.full(len(fraction), -np.inf)
     for _ in range(MAX_ITERATIONS):
-        changed = np.log(fraction) + stats.norm.logpdf(x, mean, sd)
-        total = np.logaddexp(changed, np.log1p(-fraction) + control)
-        responsibility = special.expit(changed - np.log1p(-fraction) - control)
-        likelihood = float(total.sum())
-        if likelihood - last < TOLERANCE * len(x):
+        place = (x - mean[:, None]) / sd[:, None]
+        changed = np.log(fraction / sd)[:, None] - 0.5 * place**2 - HALF_LOG_TAU
+        total = np.logaddexp(changed, np.log1p(-fraction)[:, None] + control)
+        likelihood, responsibility = total.sum(axis=1), np.exp(changed - total)
+        if (likelihood - last).max() < TOLERANCE * len(x):
             break
         last = likelihood
-        weight = max(float(responsibility.sum()), 1e-12)
-        fraction = float(np.clip(weight / len(x), 1e-6, 1 - 1e-6))
-        mean = max(float(responsibility @ x) / weight, 0.0)
-        sd = max(float(np.sqrt(responsibility @ (x - mean) ** 2 / weight)), SMALLEST_SD)
+        weight = np.maximum(responsibility.sum(axis=1), 1e-12)
+        fraction = fraction if is_fixed else np.clip(weight / len(x), 1e-6, 1 - 1e-6)
+        mean = np.maximum(responsibility @ x / weight, 0.0)
+        # Sum of squares around the mean, which may have been moved to 0
+        squares = responsibility @ x**2 - 2 * mean * (responsibility @ x) + mean**2 * weight
+        sd = np.maximum(np.sqrt(np.maximum(squares, 0) / weight), SMALLEST_SD)
     return likelihood, fraction, mean, responsibility

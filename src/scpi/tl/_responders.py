@@ -51,8 +51,8 @@ def responders(
     units of the spread of the control cells, whose covariance is shrunk as of Ledoit and Wolf.
 
     There are no responders where the mixture does not explain the cells better than the controls alone, by the Bayesian
-    information criterion. If the shift is smaller than about two, the distributions overlap: the fraction is uncertain
-    then, and the probabilities even more so. Cells count as independent: whether there is an effect at all is a question
+    information criterion. If the shift is smaller than about two, the distributions overlap: few cells that change much
+    look like many that change little, and the interval of the fraction is wide. Cells count as independent: whether there is an effect at all is a question
     for :func:`scpi.tl.perturbation_effect`.
 
     Parameters
@@ -73,7 +73,7 @@ def responders(
         were left out.
     `adata.uns['responders' | key_added]` : :class:`dict`
         `results`, a DataFrame with one row per perturbation: `perturbation`, `n_cells`, `fraction` (of the cells that
-        respond), `n_responders` (cells with a probability of at least 0.5), `shift` (mean of the responders, in standard
+        respond), `fraction_low` and `fraction_high` (its 95 % interval by the likelihood), `n_responders` (cells with a probability of at least 0.5), `shift` (mean of the responders, in standard
         deviations of the controls; NaN without responders) and `evidence` (gain of the log-likelihood by the responders
         less their cost; they are accepted if it is positive). And `params`.
 
@@ -121,6 +121,8 @@ def responders(
                 "perturbation": name,
                 "n_cells": len(own),
                 "fraction": found.fraction,
+                "fraction_low": found.fraction_low,
+                "fraction_high": found.fraction_high,
                 "n_responders": int((found.probability >= 0.5).sum()),
                 "shift": found.shift,
                 "evidence": found.evidence,
