@@ -705,6 +705,30 @@ def predict_training(result: Any) -> str:
     return "\n\n".join(parts)
 
 
+def perturbation_effect(result: Any) -> str:
+    """False calls, calls of a real screen and time."""
+    keys = ("pval_cells", "pval_guides", "pval")
+    simulated = [
+        ("simulated", row["spread"], row["cells_of_guide"], row["cells_of_control_guide"], *(row[key] for key in keys))
+        for row in result["simulated"]
+    ]
+    fake = ("fake genes", None, None, None, *(result["fake_genes"][key] for key in keys))
+    columns = ("genes", "spread", "cells per guide", "per control guide", "cells", "guides", "larger of both")
+    parts = [table(columns, [*simulated, fake])]
+    rows = [
+        (row["perturbation"], row["n_cells"], row["n_guides"], row["score"], row["pval_cells"], row["pval_adj"])
+        + ("yes" if row["active"] else "no", "yes" if row["active_without_guides"] else "no")
+        + (f"{show(row['fraction'])} ({show(row['fraction_low'])} to {show(row['fraction_high'])})",)
+        + (row["n_agreeing"], row["similarity"])
+        for row in result["papalexi"]
+    ]
+    columns = ("knock-out", "cells", "guides", "score", "p of cells", "adjusted p", "active", "without guides")
+    parts.append(table((*columns, "responders", "guides that agree", "similarity"), rows))
+    rows = [(name.replace("_key", ""), value) for name, value in result["time"].items()]
+    parts.append(table(("2,000 perturbations of 30 cells, with", "seconds"), rows))
+    return "\n\n".join(parts)
+
+
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "fidelity": fidelity,
     "training_speed": training_speed,
@@ -714,6 +738,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "simulated_scm": simulated_scm,
     "planted_screen": planted_screen,
     "papalexi": papalexi,
+    "perturbation_effect": perturbation_effect,
     "scifi": scifi,
     "rank_genes_speed": rank_genes_speed,
     "limma_speed": limma_speed,

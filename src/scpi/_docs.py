@@ -339,7 +339,7 @@ FRAGMENTS: dict[str, str] = {
         alpha
             Largest adjusted p-value that counts as significant.
         """,
-    "cells_Raises": """
+    "cells_KeyError": """
         KeyError
             If a column or the representation is not there.
         ValueError

@@ -80,7 +80,7 @@ def guide_agreement(
 
     Raises
     ------
-    %(cells_Raises)s
+    %(cells_KeyError)s
         Also if no perturbation has two guides.
 
     Examples

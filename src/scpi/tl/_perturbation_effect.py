@@ -87,7 +87,7 @@ def perturbation_effect(
 
     Raises
     ------
-    %(cells_Raises)s
+    %(cells_KeyError)s
 
     Examples
     --------

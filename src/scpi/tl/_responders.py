@@ -79,7 +79,7 @@ def responders(
 
     Raises
     ------
-    %(cells_Raises)s
+    %(cells_KeyError)s
 
     Examples
     --------
