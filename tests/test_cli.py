@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from typer.testing import CliRunner
 
@@ -25,7 +27,13 @@ def test_help(command):
     assert "Usage" in result.output
 
 
-def test_demo(tmp_path):
+@pytest.fixture
+def small(monkeypatch):
+    """A demo of three perturbations, of which the pairs are few."""
+    monkeypatch.setattr(scpi.datasets, "plant_screen", partial(plant_screen, n_perturbations=3, n_decoy_sets=2))
+
+
+def test_demo(tmp_path, small):
     result = run("demo", "--out", tmp_path / "demo", "--n-cells", 12, "--max-epochs", 1)
     assert result.exit_code == 0, result.output
     assert (tmp_path / "demo" / "report.html").is_file()
@@ -95,7 +103,7 @@ def test_an_option_out_of_range(tmp_path):
     assert run("demo", "--out", tmp_path, "--interaction", 2).exit_code == 2
 
 
-def test_results_are_replaced_only_by_force(tmp_path, monkeypatch):
+def test_results_are_replaced_only_by_force(tmp_path, monkeypatch, small):
     (tmp_path / "report.html").touch()
     result = run("demo", "--out", tmp_path)
     assert result.exit_code == 2
@@ -115,7 +123,7 @@ def test_results_are_replaced_only_by_force(tmp_path, monkeypatch):
     assert "Interrupted. Nothing was written." in result.output
 
 
-def test_a_run_that_was_interrupted_goes_on(tmp_path, monkeypatch):
+def test_a_run_that_was_interrupted_goes_on(tmp_path, monkeypatch, small):
     asked = []
 
     def stop(*args, resume, **kwargs):
@@ -132,7 +140,7 @@ def test_a_run_that_was_interrupted_goes_on(tmp_path, monkeypatch):
     assert asked == [False, True]
 
 
-def test_a_run_that_was_not_finished_is_not_begun_again(tmp_path):
+def test_a_run_that_was_not_finished_is_not_begun_again(tmp_path, small):
     (tmp_path / "out" / "unfinished").mkdir(parents=True)
     result = run("demo", "--out", tmp_path / "out")
     assert result.exit_code == 2

@@ -41,6 +41,7 @@ FIGURES = {
     "saliency": "explained",
     "units": "explained",
 }
+# Of figures with several panels, what makes one: it takes a part of the time, and the panels are drawn alike
 ONE_PANEL = {
     "factor_wordcloud": {"n_panels": 1},
     "differential_activity": {"groups": "A"},
@@ -73,12 +74,28 @@ def data(originals, kind):
 
 
 @pytest.fixture(scope="module")
+def read(originals, tmp_path_factory):
+    """The data of a kind as they are read from a file, which is written once."""
+
+    @cache
+    def path(kind):
+        path = tmp_path_factory.mktemp("figures") / "a.h5ad"
+        originals[kind].copy().write_h5ad(path)
+        return path
+
+    return lambda kind: ad.read_h5ad(path(kind))
+
+
+@pytest.fixture(scope="module")
 def drawn(originals):
-    """Draw a figure once for all tests that only look at it."""
+    """Draw a figure once for all tests that only look at its axes, and do not show it."""
 
     @cache
     def draw(name):
-        return getattr(scpi.pl, name)(originals[FIGURES[name]].copy(), show=False, return_fig=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(plt, "show", lambda: pytest.fail("shown"))
+            result = getattr(scpi.pl, name)(originals[FIGURES[name]].copy(), show=False)
+        return result if isinstance(result, list) else [result]
 
     return draw
 
@@ -92,13 +109,12 @@ def test_every_figure_is_tested_here():
 def test_what_a_figure_returns(name, data, drawn, monkeypatch):
     shown = []
     monkeypatch.setattr(plt, "show", lambda: shown.append(True))
-    plot = getattr(scpi.pl, name)
+    plot, options = getattr(scpi.pl, name), ONE_PANEL.get(name, {})
     before = dict(plt.rcParams)
-    assert isinstance(drawn(name), plt.Figure)
-    result = plot(data, show=False)
-    assert all(isinstance(axes, plt.Axes) for axes in (result if isinstance(result, list) else [result]))
+    assert all(isinstance(axes, plt.Axes) for axes in drawn(name))
+    assert isinstance(plot(data, show=False, return_fig=True, **options), plt.Figure)
     assert not shown
-    assert plot(data) is None
+    assert plot(data, **options) is None
     assert shown == [True]
     assert dict(plt.rcParams) == before
 
@@ -116,13 +132,13 @@ def test_a_figure_can_be_drawn_on_given_axes(name, data, layout):
 
 @pytest.mark.parametrize(("name", "kind"), FIGURES.items())
 def test_a_figure_has_the_given_size(name, data):
-    figure = getattr(scpi.pl, name)(data, figsize=(5, 4), return_fig=True)
+    figure = getattr(scpi.pl, name)(data, figsize=(5, 4), return_fig=True, **ONE_PANEL.get(name, {}))
     assert figure.get_size_inches().tolist() == [5, 4]
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_fits_a_page_and_can_be_read(name, drawn):
-    figure = drawn(name)
+    figure = drawn(name)[0].get_figure()
     assert figure.get_figwidth() <= 7.09
     sizes = [text.get_fontsize() for text in figure.findobj(plt.Text) if text.get_text() and text.get_visible()]
     assert sizes
@@ -130,10 +146,8 @@ def test_a_figure_fits_a_page_and_can_be_read(name, drawn):
 
 
 @pytest.mark.parametrize(("name", "kind"), FIGURES.items())
-def test_a_figure_survives_a_file(name, data, tmp_path):
-    data.write_h5ad(tmp_path / "a.h5ad")
-    again = ad.read_h5ad(tmp_path / "a.h5ad")
-    figure = getattr(scpi.pl, name)(again, return_fig=True)
+def test_a_figure_survives_a_file(name, kind, read, tmp_path):
+    figure = getattr(scpi.pl, name)(read(kind), return_fig=True, **ONE_PANEL.get(name, {}))
     figure.savefig(tmp_path / "figure.pdf")
     figure.set_layout_engine("none")  # it stands, and would take as long again
     figure.savefig(tmp_path / "figure.svg")
