@@ -174,7 +174,15 @@ def test_all_conditions_of_a_context_start_from_the_same_cells(adata, model, mon
     assert adata.uns["predicted_change"]["conditions"]["n_cells"].tolist() == [5] * 8
 
 
-def test_cells_of_one_condition_are_held_at_a_time(adata, model, monkeypatch):
+@pytest.fixture
+def frozen():
+    """What is there already is no garbage: to look through all the libraries takes a second each time."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+def test_cells_of_one_condition_are_held_at_a_time(adata, model, monkeypatch, frozen):
     predict, held = type(model).predict, []
 
     def record(self, *args, **kwargs):
