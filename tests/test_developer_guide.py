@@ -80,12 +80,11 @@ def test_the_examples_of_the_pages_work(checkout):
     names = [name for page in PAGES for name in write(checkout, files_of(page))]
     assert len(names) >= 4
     # In one process: most of the time is that of the imports
-    code = ["import scpi", f"assert scpi.__file__.startswith({str(checkout)!r})"]
+    code = ["import sys, pytest, scpi", f"assert scpi.__file__.startswith({str(checkout)!r})"]
     code += [f"exec(compile({chr(10).join(parts)!r}, {page!r}, 'exec'), {{}})" for page, parts in snippets.items()]
-    run(checkout, "-c", "\n".join(code))
     # The conventions find the new names by themselves
-    arguments = ("-m", "pytest", "-rA", "-q", "-n", "0", "-p", "no:cacheprovider", "tests/test_package.py")
-    found = run(checkout, *arguments, "-k", " or ".join(names))
+    arguments = ["-rA", "-q", "-n", "0", "-p", "no:cacheprovider", "tests/test_package.py", "-k", " or ".join(names)]
+    found = run(checkout, "-c", "\n".join([*code, f"sys.exit(pytest.main({arguments!r}))"]))
     for name in names:
         assert len(re.findall(rf"PASSED .*{name}", found)) >= 4, name
 

@@ -21,8 +21,11 @@ WITH_CODE = [page for page in PAGES if FENCE.search(page.read_text(encoding="utf
 # The models of the pages that take long, and how they are trained here
 BRIEF = {
     scpi.model.SENAVAE: {"max_epochs": 1},
+    scpi.model.SCDeepCluster: {"max_epochs": 2, "max_cluster_epochs": 1},
     scpi.model.SCZIDesk: {"max_epochs": 2, "max_cluster_epochs": 1},
 }
+# The screens of the pages have fewer cells here
+FEW_CELLS = 20
 
 
 def briefly(train, brief):
@@ -37,6 +40,8 @@ def test_the_code_of_a_page_runs(page, monkeypatch, tmp_path):
     # What the calls accept is tested here, not what the models learn.
     for cls, brief in BRIEF.items():
         monkeypatch.setattr(cls, "train", briefly(cls.train, brief))
+    plant = scpi.datasets.plant_screen
+    monkeypatch.setattr(scpi.datasets, "plant_screen", lambda **kwargs: plant(**(kwargs | {"n_cells": FEW_CELLS})))
     monkeypatch.setattr(scvi.settings, "mlflow_set_tracking_uri", "")
     monkeypatch.chdir(tmp_path)
     variables = {}
