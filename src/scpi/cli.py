@@ -32,6 +32,38 @@ class Likelihood(StrEnum):
     nb = "nb"
 
 
+class Preset(StrEnum):
+    """Settings of SENAVAE that belong together."""
+
+    scpi = "scpi"
+    sena = "sena"
+    zhang = "zhang"
+
+
+class Encoder(StrEnum):
+    """First parts of an encoder."""
+
+    gene_sets = "gene_sets"
+    mlp = "mlp"
+    linear = "linear"
+
+
+class Mechanism(StrEnum):
+    """Structural causal models."""
+
+    linear = "linear"
+    relu = "relu"
+    none = "none"
+
+
+class Logger(StrEnum):
+    """Loggers of Lightning that write files."""
+
+    csv = "csv"
+    tensorboard = "tensorboard"
+
+
+_MODEL = "Model"
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the report and the files.", show_default=False)]
 Force = Annotated[bool, typer.Option("--force", help="Replace the results of an earlier run in the folder.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was not finished in the folder.")]
@@ -113,6 +145,31 @@ def screen(
         str,
         typer.Option(help="String that separates the members of a combination; '' if there are no combinations."),
     ] = "+",
+    unassigned: Annotated[
+        list[str] | None,
+        typer.Option(help="Label of cells whose perturbation is unknown; may be repeated.", show_default=False),
+    ] = None,
+    sample_key: Annotated[
+        str | None, typer.Option(help="Column of obs with the replicate or donor of each cell.", show_default=False)
+    ] = None,
+    batch_key: Annotated[
+        str | None, typer.Option(help="Column of obs with the technical batch of each cell.", show_default=False)
+    ] = None,
+    guide_key: Annotated[
+        str | None, typer.Option(help="Column of obs with the guide of each cell.", show_default=False)
+    ] = None,
+    context_key: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of obs with a second factor, such as the cell type or a stimulus.", show_default=False
+        ),
+    ] = None,
+    dose_key: Annotated[
+        str | None, typer.Option(help="Column of obs with the dose of each perturbed cell.", show_default=False)
+    ] = None,
+    size_factor_key: Annotated[
+        str | None, typer.Option(help="Column of obs with the depth of each cell, for counts.", show_default=False)
+    ] = None,
     gene_sets: Annotated[
         Path | None, typer.Option(help="GMT file; by default, the gene sets stored with the cells.")
     ] = None,
@@ -132,6 +189,34 @@ def screen(
     ] = None,
     max_epochs: MaxEpochs = None,
     likelihood: LikelihoodOption = Likelihood.normal,
+    preset: Annotated[Preset, typer.Option(help="Settings of the model.", rich_help_panel=_MODEL)] = Preset.scpi,
+    n_factors: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Number of causal factors.", show_default="chosen by cross-validation", rich_help_panel=_MODEL
+        ),
+    ] = None,
+    encoder: Annotated[
+        Encoder | None,
+        typer.Option(help="First part of the encoder.", show_default="of the preset", rich_help_panel=_MODEL),
+    ] = None,
+    mechanism: Annotated[
+        Mechanism, typer.Option(help="How causes act in the causal graph.", rich_help_panel=_MODEL)
+    ] = Mechanism.linear,
+    graph_penalty: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, help="Weight of the L1 penalty on the edges.", show_default="of the preset", rich_help_panel=_MODEL
+        ),
+    ] = None,
+    logger: Annotated[
+        Logger | None,
+        typer.Option(
+            help="Log the training to files in a folder beside that of the report.",
+            show_default="nowhere",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
     title: Annotated[str | None, typer.Option(help="Title of the report.", show_default="name of the file")] = None,
     seed: Seed = 0,
     force: Force = False,
@@ -146,9 +231,25 @@ def screen(
         from scpi.screen import read_screen
 
         data = read_screen(file)
+        settings = {
+            "preset": preset.value,
+            "n_factors": n_factors,
+            "encoder": None if encoder is None else encoder.value,
+            "mechanism": mechanism.value,
+            "graph_penalty": graph_penalty,
+        }
         _run(
             data,
             gene_sets,
+            model_kwargs={name: value for name, value in settings.items() if value is not None},
+            train_kwargs={} if logger is None else {"logger": _logger(logger, out)},
+            unassigned=unassigned or (),
+            sample_key=sample_key,
+            batch_key=batch_key,
+            guide_key=guide_key,
+            context_key=context_key,
+            dose_key=dose_key,
+            size_factor_key=size_factor_key,
             out=out,
             overwrite=force,
             resume=resume,
@@ -168,6 +269,15 @@ def screen(
             title=title or file.stem,
             seed=seed,
         )
+
+
+def _logger(kind: Logger, out: Path) -> Any:
+    """A logger that writes to a folder beside that of the report."""
+    from lightning.pytorch import loggers
+
+    cls = loggers.CSVLogger if kind is Logger.csv else loggers.TensorBoardLogger
+    folder = out.expanduser().absolute()
+    return cls(save_dir=str(folder.with_name(f"{folder.name}-logs")), name="")
 
 
 def _run(data: Any, gene_sets: Path | None = None, *, out: Path, debug: bool, **arguments: Any) -> None:

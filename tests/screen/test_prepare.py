@@ -7,6 +7,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from scpi._screen._labels import Labelling
+from scpi.screen._design import Design
 from scpi.screen._prepare import prepare_screen
 
 SETS = {"one": ["g0", "g1"], "two": ["g2", "g3"]}
@@ -24,7 +25,7 @@ def cells(values=None, *, labels=None):
 def prepare(data, sets=SETS, **kwargs):
     notes = []
     settings = {
-        "perturbation_key": "guide",
+        "design": Design(perturbation_key="guide"),
         "labelling": LABELLING,
         "layer": None,
         "mod": None,

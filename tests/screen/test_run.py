@@ -17,6 +17,8 @@ from scpi.screen._tables import verdict
 FILES = {
     "causal_graph.csv",
     "differential_activity.csv",
+    "effects.csv",
+    "genes.csv",
     "model",
     "predicted.h5ad",
     "report.html",
@@ -107,9 +109,13 @@ def test_the_truth_is_compared(planted, screen):
 def test_the_report_is_one_file_without_requests(planted):
     html = (planted.out / "report.html").read_text(encoding="utf-8")
     assert len(re.findall(r'<img alt="[^"]+" width="[0-9]+" src="data:image/png;base64,', html)) >= 5
-    assert "<script" not in html
+    # The rows of the genes as data, and the search in them
+    assert re.findall(r"<script[^>]*>", html) == ['<script type="application/json" id="genes-data">', "<script>"]
+    anchors = re.findall(r'href="#([^"]+)"', html)
+    assert len(anchors) >= 7
+    assert all(f'id="{anchor}"' in html for anchor in anchors)
     assert re.findall(r"https?://", html) == []
-    assert re.findall(r'(?:src|href)="(?!data:)', html) == []
+    assert re.findall(r'(?:src|href)="(?!data:|#)', html) == []
     assert "prefers-color-scheme: dark" in html
     assert "A &lt;b&gt;title&lt;/b&gt;" in html
     for label in planted.held_out:
@@ -179,8 +185,40 @@ def test_the_verdict_names_the_best_baseline(planted):
     best = means[["additive", "linear", "mean change"]].idxmax()
     assert planted.baseline == best
     words = {"additive": "adding single effects", "linear": "a linear model", "mean change": "the mean change"}
-    assert f"the best baseline, {words[best]}" in verdict(planted)
+    assert f"the best baseline is {words[best]}" in verdict(planted)
     assert f"r against {best}" in (planted.out / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_design_is_understood_and_used(screen):
+    """Replicates, guides and two contexts: genes by samples, guides beside cells, and controls of the same context."""
+    adata = screen.copy()
+    rng = np.random.default_rng(0)
+    adata.obs["donor"] = rng.choice(["d1", "d2", "d3"], adata.n_obs)
+    adata.obs["state"] = rng.choice(["rest", "stim"], adata.n_obs)
+    adata.obs["guide"] = adata.obs["perturbation"].astype(str) + rng.choice(["g1", "g2", "g3"], adata.n_obs)
+    labels = adata.obs["perturbation"].astype(str)
+    labels[np.flatnonzero(labels == "control")[:7]] = "doublet"
+    adata.obs["perturbation"] = labels
+    keys = {"sample_key": "donor", "guide_key": "guide", "context_key": "state", "batch_key": "donor"}
+    result = run_screen(adata, max_epochs=1, unassigned=["doublet"], **keys)
+    topics = dict(result.design)
+    assert topics["Conditions"].startswith(
+        "113 control cells ('control'), 3 perturbations and 3 combinations, of 30 to"
+    )
+    assert topics["Replicates"].startswith("3 in 'donor' (d1: ")
+    assert topics["Guides"].startswith("21: 3 to 3 for each condition (median 3), 3 of the control")
+    assert "2 in 'state' (rest: " in topics["Contexts"]
+    assert "7 cells without a label, or unassigned, in 'perturbation' were left out." in result.notes
+    assert any("by samples ('donor')" in note for note in result.notes)
+    assert result.model.has_contexts
+    assert set(result.adata.uns) >= {"perturbation_effect", "responders", "guide_agreement", "differential_expression"}
+    assert result.adata.uns["differential_expression"]["params"]["method"] == "limma"
+    assert result.adata.uns["perturbation_effect"]["params"]["batch_key"] == "donor"
+
+
+def test_a_column_that_is_not_there_is_named(screen):
+    with pytest.raises(KeyError, match="`sample_key` names 'donor', but `obs` has no column 'donor'"):
+        run_screen(screen, sample_key="donor")
 
 
 def test_cells_without_a_perturbation_and_several_controls(screen):

@@ -9,7 +9,9 @@ import pytest
 from rich.console import Console
 
 from scpi.screen._tables import (
+    comparison_rows,
     perturbation_scores,
+    questions,
     score_header,
     score_rows,
     score_table,
@@ -17,6 +19,7 @@ from scpi.screen._tables import (
     truth_table,
     verdict,
 )
+from scpi.screen._verdict import Comparison
 
 TRUTH = {
     "additive_error": 0.25,
@@ -50,7 +53,18 @@ def make(difference=0.02, low=0.01, high=0.03, *, held_out=("A+B",), truth=None,
         ],
         columns=["model", "metric", "mean", "difference", "low", "high"],
     )
-    return SimpleNamespace(scores=scores, summary=summary, held_out=list(held_out), truth=truth, baseline=baseline)
+    answer = "better" if low > 0 else "worse" if high < 0 else "level"
+    return SimpleNamespace(
+        scores=scores,
+        summary=summary,
+        held_out=list(held_out),
+        truth=truth,
+        baseline=baseline,
+        comparisons=[Comparison("pearson", 0.8, baseline, 0.78, difference, low, high, answer)] if baseline else [],
+        correlation_of_others=0.25,
+        design=[("Conditions", "Some."), ("Replicates", "Three.")],
+        adata=SimpleNamespace(uns={}),
+    )
 
 
 def shown(table):
@@ -83,24 +97,55 @@ def test_without_a_baseline_there_is_no_difference():
 @pytest.mark.parametrize(
     ("difference", "low", "high", "expected"),
     [
-        (
-            0.02,
-            0.01,
-            0.03,
-            "better than the best baseline, adding single effects (+0.020, 95 % interval +0.010 to +0.030).",
-        ),
-        (-0.02, -0.03, -0.01, "worse than the best baseline, adding"),
-        (0.02, -0.01, 0.05, "not distinguishable from the best baseline, adding"),
+        (0.02, 0.01, 0.03, "SENAVAE is better than the best baseline in 1 of 1 metrics (correlation of the change)."),
+        (-0.02, -0.03, -0.01, "SENAVAE is worse than the best baseline in 1 of 1 metrics (correlation of the change)."),
+        (0.02, -0.01, 0.05, "in none of 1 metrics is SENAVAE distinguishable from the best baseline."),
     ],
 )
 def test_the_verdict_follows_the_interval(difference, low, high, expected):
     assert expected in verdict(make(difference, low, high))
 
 
+def test_the_verdict_counts_the_metrics():
+    result = make()
+    others = [("energy_distance", "level"), ("discrimination", "worse"), ("r2_weighted", "level")]
+    result.comparisons += [Comparison(metric, 0, "linear", 0, 0, 0, 0, answer) for metric, answer in others]
+    assert (
+        "SENAVAE is better than the best baseline in 1 of 4 metrics (correlation of the change) and worse than the best "
+        "baseline in 1 of 4 metrics (discrimination of the perturbations), and level with it in 2." in verdict(result)
+    )
+    assert len(comparison_rows(result)) == 4
+    assert comparison_rows(result)[0] == [
+        "correlation of the change",
+        "0.800",
+        "0.780",
+        "additive",
+        "+0.020 [+0.010, +0.030]",
+        "better",
+    ]
+
+
 def test_the_verdict_says_what_the_best_baseline_does():
-    assert "than the best baseline, a linear model of the effects (" in verdict(make(baseline="linear"))
+    text = verdict(make(baseline="linear"))
+    assert text.endswith("a linear model of the effects (+0.020, 95 % interval +0.010 to +0.030).")
+    # Baselines with the same scores are one
+    assert "is adding single effects = a linear model of the effects (" in verdict(make(baseline="additive = linear"))
     # Of perturbations that were trained on, the additive baseline adds nothing
-    assert "than the best baseline, the mean of the training cells (" in verdict(make(held_out=()))
+    assert "is the mean of the training cells of the same perturbation (" in verdict(make(held_out=()))
+
+
+def test_the_questions_of_a_reviewer_have_answers():
+    result = make()
+    perfect = pd.DataFrame(
+        {"model": ["perfect prediction"] * 2, "perturbation": ["A+B", "B+C"], "pearson": [0.95, 0.97]}
+    )
+    result.scores = pd.concat([result.scores, perfect], ignore_index=True)
+    answers = dict(questions(result))
+    assert list(answers) == ["Replicates?", "Baselines?", "Noise?"]
+    assert answers["Replicates?"] == "Three."
+    assert answers["Baselines?"].startswith("additive, trained on the same cells. ")
+    assert "would reach r = 0.960" in answers["Noise?"]
+    assert "the prediction reaches 0.800, and predictions of another perturbation 0.250." in answers["Noise?"]
 
 
 def test_the_report_has_room_for_more_than_the_terminal():
@@ -117,7 +162,11 @@ def test_every_perturbation_has_the_correlation_of_every_model():
 
 
 @pytest.mark.parametrize(
-    ("held_out", "title"), [(["A+B", "B+C"], "2 combinations that no"), ([], "2 perturbations, unseen cells")]
+    ("held_out", "title"),
+    [
+        (["A+B", "B+C"], "2 conditions that no model was trained on"),
+        ([], "2 perturbations, in test cells"),
+    ],
 )
 def test_the_terminal_says_what_was_predicted(held_out, title):
     text = shown(score_table(make(held_out=held_out)))

@@ -14,15 +14,16 @@ from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._screen._checks import check_annotations, check_expression, is_counts
 from scpi._screen._matrix import as_matrix
-from scpi._slots import find_layer, layer_name, listed, read_labels
+from scpi._slots import find_column, find_layer, layer_name, listed, read_labels, text_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from anndata import AnnData
     from mudata import MuData
 
     from scpi._screen._labels import Labelling
+    from scpi.screen._design import Design
 
 COUNTS = "counts"
 _TARGET_SUM = 1e4
@@ -32,8 +33,9 @@ def prepare_screen(
     data: AnnData | MuData,
     gene_sets: str | Any | Mapping[str, Iterable[str]] | None,
     *,
-    perturbation_key: str,
+    design: Design,
     labelling: Labelling,
+    unassigned: Sequence[str] = (),
     layer: str | None,
     mod: str | None,
     min_set_size: int,
@@ -42,22 +44,26 @@ def prepare_screen(
 ) -> AnnData:
     """Copy a screen of counts or log-normalised values, check it, match gene sets and normalise it.
 
-    Returns log-normalised ``X``, canonical labels, ``varm["gene_sets"]`` and, where there are counts,
-    ``layers["counts"]``. The gene sets are those of the screen if ``None``. At most ``n_top_genes`` genes are kept,
+    Returns log-normalised ``X``, canonical labels, the columns of the design, ``varm["gene_sets"]`` and, where there are
+    counts, ``layers["counts"]``. Labels that are ``unassigned`` are none, beside those that mean it anyway. The gene sets are those of the screen if ``None``. At most ``n_top_genes`` genes are kept,
     those that vary most and those that are perturbed; all if ``None``. ``notes`` receives a sentence on whatever is
     left out.
     """
     source = resolve_modality(data, mod)
+    perturbation_key = design.perturbation_key
     labels = read_labels(data, perturbation_key, mod=mod)
     adata = _in_memory(source)
+    for argument, column in design.columns().items():
+        values = find_column(data, column, mod=mod, argument=argument)
+        adata.obs[column] = text_labels(values) if column in design.names else np.asarray(values)
     check_annotations(adata)
     expression = find_layer(adata, layer)
     check_expression(expression, what=layer_name(layer))
     holds_counts = is_counts(expression)
     adata.X = sparse.csr_matrix(expression, dtype=np.float32, copy=True)
-    adata.obs[perturbation_key] = labelling.read(labels)
+    adata.obs[perturbation_key] = labelling.read(labels.remove_categories(labels.categories.intersection(unassigned)))
     labelling.warn_of_lone_members(adata.obs[perturbation_key].cat.categories)
-    adata = _drop_cells(adata, perturbation_key, notes)
+    adata = _drop_cells(adata, design, notes)
     _check_labels(adata.obs[perturbation_key], labelling)
     perturbed = set(labelling.vocabulary(adata.obs[perturbation_key].cat.categories))
     adata = _most_variable(adata, n_top_genes, perturbed, is_counts=holds_counts, notes=notes)
@@ -86,21 +92,24 @@ def _in_memory(source: AnnData) -> AnnData:
     return adata
 
 
-def _drop_cells(adata: AnnData, perturbation_key: str, notes: list[str]) -> AnnData:
-    """Leave out cells that are not assigned to a perturbation, and those without any count."""
-    unlabelled = adata.obs[perturbation_key].isna().to_numpy()
+def _drop_cells(adata: AnnData, design: Design, notes: list[str]) -> AnnData:
+    """Leave out cells that are not assigned to a perturbation, lack a value of the design, or have no count."""
+    keep = np.ones(adata.n_obs, dtype=bool)
     empty = np.asarray(adata.X.sum(axis=1)).ravel() <= 0
-    if unlabelled.any():
-        notes.append(
-            f"{int(unlabelled.sum()):,} cells without a label, or unassigned, in '{perturbation_key}' were left out."
-        )
-    if (empty & ~unlabelled).any():
-        notes.append(f"{int((empty & ~unlabelled).sum()):,} cells without any expression were left out.")
-    keep = ~(unlabelled | empty)
+    for lacking, what in (
+        (adata.obs[design.perturbation_key].isna(), f"without a label, or unassigned, in '{design.perturbation_key}'"),
+        *((adata.obs[column].isna(), f"without a value in '{column}'") for column in design.required),
+        (empty, "without any expression"),
+    ):
+        dropped = keep & np.asarray(lacking)
+        if dropped.any():
+            notes.append(f"{int(dropped.sum()):,} cells {what} were left out.")
+        keep &= ~dropped
     if keep.all():
         return adata
     adata = adata[keep].copy()
-    adata.obs[perturbation_key] = adata.obs[perturbation_key].cat.remove_unused_categories()
+    for column in (design.perturbation_key, *design.names):
+        adata.obs[column] = adata.obs[column].cat.remove_unused_categories()
     return adata
 
 

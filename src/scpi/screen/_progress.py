@@ -50,6 +50,11 @@ class RunProgress:
         self._next += 1
         return name
 
+    def say(self, lines: Sequence[str]) -> None:
+        """Print lines above the bar, as they are."""
+        for line in lines if not self._progress.disable else ():
+            self._progress.console.print(line, markup=False, highlight=False)
+
     def epochs(self, n_epochs: int) -> Any:
         """A Lightning callback that shows the epochs of a training."""
         import lightning.pytorch as pl

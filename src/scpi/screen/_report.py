@@ -11,17 +11,31 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from scpi import get
 from scpi._keys import Key
 from scpi._screen._labels import Labelling
+from scpi.screen._effects import effect_table, significant_genes
 from scpi.screen._figures import draw_figures
-from scpi.screen._tables import perturbation_scores, score_header, score_rows, truth_lines, verdict
+from scpi.screen._methods import methods
+from scpi.screen._tables import (
+    comparison_rows,
+    perturbation_scores,
+    questions,
+    score_header,
+    score_rows,
+    scored,
+    truth_lines,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+    from anndata import AnnData
 
     from scpi.screen._result import ScreenResult
 
 _N_SETS = 5
+# The page holds so many rows of genes; the file has all
+_N_GENES = 5000
 
 
 def write_report(result: ScreenResult, path: Path) -> None:
@@ -46,6 +60,7 @@ def _context(result: ScreenResult) -> dict[str, Any]:
     counts = adata.obs[key].value_counts()
     n_conditions = int((counts.drop(control) > 0).sum())
     n_sets = adata.varm[Key.varm.GENE_SETS].shape[1]
+    truth, genes = truth_lines(result), _genes(result)
     return {
         "title": settings["title"],
         "date": datetime.datetime.now(tz=datetime.UTC).strftime("%d %B %Y"),
@@ -59,18 +74,38 @@ def _context(result: ScreenResult) -> dict[str, Any]:
             (f"{n_conditions:,}", "conditions"),
             (f"{len(result.held_out):,}", "held out"),
         ],
+        "contents": [
+            ("design", "Design"),
+            ("predictions", "Predictions"),
+            *([("truth", "Planted and found")] if truth else []),
+            ("figures", "Figures"),
+            *([("genes", "Genes")] if genes["rows"] else []),
+            ("tables", "Tables"),
+            ("methods", "Methods"),
+            ("settings", "Settings"),
+        ],
+        "questions": questions(result),
+        "design": result.design,
+        "scored": scored(result),
+        "comparisons": comparison_rows(result),
+        "genes": genes,
+        "methods": methods(result),
         "notes": result.notes,
         "held_out": result.held_out,
         "score_header": score_header(result),
         "score_rows": score_rows(result),
         "with_difference": "difference" in result.summary,
-        "truth": truth_lines(result),
+        "truth": truth,
         "figures": draw_figures(result),
         "tables": [
             ("Correlation for each perturbation", _frame(perturbation_scores(result))),
             (f"First {_N_SETS} gene sets of each perturbation", _frame(_top_sets(result))),
-            ("Targets of the perturbations", _frame(get.intervention_targets(adata))),
-            ("Strongest edges of the causal graph", _frame(get.causal_graph(adata, top_k=25))),
+            ("Effects of the perturbations", _frame(effect_table(adata))),
+            ("Targets of the perturbations", _frame(_with_sets(adata, get.intervention_targets(adata), "factor"))),
+            (
+                "Strongest edges of the causal graph",
+                _frame(_with_sets(adata, get.causal_graph(adata, top_k=25), "source", "target")),
+            ),
         ],
         "settings": [
             (name, value)
@@ -83,6 +118,31 @@ def _context(result: ScreenResult) -> dict[str, Any]:
 def _top_sets(result: ScreenResult) -> pd.DataFrame:
     table = get.differential_activity(result.adata, top_n=_N_SETS)
     return table[["group", "rank", "set", "effect", "score", "pval_adj"]]
+
+
+def _with_sets(adata: AnnData, table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Factors named by their number and the first of their gene sets."""
+    factors = adata.uns[Key.uns.CAUSAL_GRAPH]["factors"]
+    first = {str(row.factor): str(row.top_sets).split(";")[0] for row in factors.itertuples()}
+    names = {factor: f"{factor.removeprefix('factor_')} ({name})" if name else factor for factor, name in first.items()}
+    return table.assign(**{column: [names.get(str(value), value) for value in table[column]] for column in columns})
+
+
+def _genes(result: ScreenResult) -> dict[str, Any]:
+    """The first genes of all perturbations, by their p-value, as the page searches them."""
+    table = significant_genes(result.adata)
+    shown = table.sort_values(["pval_adj", "pval"], kind="stable").head(_N_GENES)
+    few = (
+        ""
+        if len(shown) == len(table)
+        else f" The first {len(shown):,} of {len(table):,} rows; the others are in genes.csv."
+    )
+    return {
+        "caption": "Genes that change at a false discovery rate of 5 %, over all perturbations and genes, and the first 20 of "
+        f"each perturbation.{few}",
+        "columns": [name.replace("_", " ") for name in shown.columns],
+        "rows": [[_cell(value) for value in row] for row in shown.astype(object).to_numpy().tolist()],
+    }
 
 
 def _frame(table: pd.DataFrame) -> dict[str, Any]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from scpi._screen._split import Split
     from scpi.model import SENAVAE
+    from scpi.screen._verdict import Comparison
 
 
 @dataclass(kw_only=True)
@@ -31,6 +32,12 @@ class ScreenResult:
     """Means, and paired differences from the best baseline, see :func:`scpi.benchmark.summarise`."""
     baseline: str | None
     """Baseline with the largest mean correlation."""
+    comparisons: list[Comparison]
+    """The model against the best baseline of each metric that the verdict is on."""
+    correlation_of_others: float
+    """Mean correlation of a measured change with what is predicted for another perturbation."""
+    design: list[tuple[str, str]]
+    """What was understood of the design: topics and sentences."""
     held_out: list[str]
     """Conditions that no model was trained on; none if single cells were held out."""
     split: Split

@@ -17,12 +17,15 @@ from scpi._rng import as_generator
 from scpi._screen._labels import Labelling
 from scpi._sequence import as_list
 from scpi._versions import versions
+from scpi.screen._design import Design, describe_design
+from scpi.screen._effects import find_genes, measure_effects
 from scpi.screen._output import RunFolder, output_folder
 from scpi.screen._prepare import COUNTS, prepare_screen
 from scpi.screen._progress import RunProgress
 from scpi.screen._result import ScreenResult
 from scpi.screen._split import choose_held_out, split_screen
 from scpi.screen._truth import compare_with_truth
+from scpi.screen._verdict import HONEST, compare_with_best, correlation_of_others
 from scpi.screen._write import (
     MODEL,
     PREDICTED,
@@ -50,21 +53,20 @@ if TYPE_CHECKING:
 
 NAME = "SENAVAE"
 ADDITIVE = "additive"
+_NOTES = "screen_notes"
 _BASELINES = {ADDITIVE: "Additive", "linear": "Linear", "mean change": "MeanDelta", "no change": "NoChange"}
-METRICS = (
-    "pearson",
-    "pearson_top",
-    "pearson_perturbed",
-    "rmse",
-    "error_ratio",
-    "r2_weighted",
-    "de_jaccard",
-    "energy_distance",
-    "mmd",
-    "discrimination",
-)
+METRICS = (*HONEST, "pearson_top", "rmse", "error_ratio", "mmd")
 """Scores of a run."""
-_STAGES = ("Check the data", "Train SENAVAE", "Train baselines", "Compare", "Predict", "Explain", "Write")
+_STAGES = (
+    "Check the data",
+    "Train SENAVAE",
+    "Train baselines",
+    "Compare",
+    "Predict",
+    "Explain",
+    "Test effects",
+    "Write",
+)
 
 
 def run_screen(
@@ -77,6 +79,13 @@ def run_screen(
     perturbation_key: str = Key.obs.PERTURBATION,
     control: Control | Sequence[Control] = "control",
     delimiter: str | None = "+",
+    unassigned: Sequence[str] | str = (),
+    sample_key: str | None = None,
+    batch_key: str | None = None,
+    guide_key: str | None = None,
+    context_key: str | None = None,
+    dose_key: str | None = None,
+    size_factor_key: str | None = None,
     layer: str | None = None,
     mod: str | None = None,
     min_set_size: int = 5,
@@ -95,7 +104,10 @@ def run_screen(
     """Train a model on a screen, score its predictions against baselines, explain it, and write a report.
 
     Combinations are held out, or single cells where there are none; :class:`scpi.model.SENAVAE` and the baselines are
-    trained on the rest and compared on the same unseen cells, beside the ceiling that the noise of these cells sets.
+    trained on the rest and compared on the same test cells, beside the ceiling that the noise of these cells sets. Each
+    perturbation is tested for an effect on its cells, within batches and by guides (:func:`scpi.tl.perturbation_effect`,
+    :func:`scpi.tl.responders`, :func:`scpi.tl.guide_agreement`), and for an effect on every gene: by samples
+    (:func:`scpi.de.limma`) where replicates are named and there are counts, else by cells (:func:`scpi.de.rank_genes`).
     The data that is given is not changed.
 
     Parameters
@@ -120,6 +132,24 @@ def run_screen(
         Label or labels of the unperturbed cells.
     delimiter
         What separates the perturbations of a combination; ``None`` if there are no combinations.
+    unassigned
+        Labels of cells whose perturbation is unknown, which are left out, beside those that mean it anyway, such as
+        ``"unassigned"``.
+    sample_key
+        Column of ``obs`` with the replicate of each cell: a donor, a culture, a well. With it genes are tested by
+        samples, and effects within them where there is no ``batch_key``.
+    batch_key
+        Column of ``obs`` with the technical batch of each cell. Effects are tested within batches, and the model corrects
+        for them.
+    guide_key
+        Column of ``obs`` with the guide of each cell.
+    context_key
+        Column of ``obs`` with a second factor, such as a cell type or a stimulus: changes are against controls of the
+        same context.
+    dose_key
+        Column of ``obs`` with the dose of each perturbed cell.
+    size_factor_key
+        Column of ``obs`` with the depth of each cell, for ``likelihood="nb"``.
     layer
         Layer with the expression; ``X`` if ``None``.
     mod
@@ -170,14 +200,24 @@ def run_screen(
     folder = RunFolder(target, resume=resume)
     started = time.perf_counter()
     labelling = Labelling.of(control, delimiter)
+    design = Design(
+        perturbation_key=perturbation_key,
+        sample_key=sample_key,
+        batch_key=batch_key,
+        guide_key=guide_key,
+        context_key=context_key,
+        dose_key=dose_key,
+        size_factor_key=size_factor_key,
+    )
     notes: list[str] = []
     with folder.said(), RunProgress(_STAGES, console=console) as progress:
         progress.next_stage()
         adata = prepare_screen(
             data,
             gene_sets,
-            perturbation_key=perturbation_key,
+            design=design,
             labelling=labelling,
+            unassigned=as_list(unassigned),
             layer=layer,
             mod=mod,
             min_set_size=min_set_size,
@@ -197,6 +237,9 @@ def run_screen(
         wanted = list(dict.fromkeys([*tested, *map(labelling.canonical, as_list(predict))]))
         _check_known(labels, wanted, labelling)
         setup = {"perturbation_key": perturbation_key, "control": labelling.control, "delimiter": delimiter}
+        setup |= design.setup
+        understood = describe_design(adata, design, labelling)
+        progress.say([f"{topic}: {sentence}" for topic, sentence in understood])
         settings = _plain(arguments)
         folder.begin(_depends_on(settings, adata, labels))
 
@@ -226,6 +269,7 @@ def run_screen(
             read=read_scores,
         )
         notes += scores.notes
+        comparisons = compare_with_best(scores.table, NAME, scores.baselines, rng=seed)
         baseline = best_baseline(scores.table, scores.baselines)
         summary = benchmark.summarise(scores.table, baseline=baseline, rng=seed)
 
@@ -237,8 +281,14 @@ def run_screen(
             read=read_h5ad,
         )
 
-        progress.next_stage()
-        adata = folder.part(SCREEN, lambda: _explain(adata, model, setup), write=write_cells, read=read_h5ad)
+        progress.next_stage("Explain")
+        adata = folder.part(
+            SCREEN,
+            lambda: _explain(adata, model, design, labelling, progress, seed=seed),
+            write=write_cells,
+            read=read_h5ad,
+        )
+        notes += [str(note) for note in np.atleast_1d(adata.uns.get(_NOTES, []))]
         result = ScreenResult(
             adata=adata,
             predicted=predicted,
@@ -246,6 +296,11 @@ def run_screen(
             scores=scores.table,
             summary=summary,
             baseline=baseline,
+            comparisons=comparisons,
+            correlation_of_others=correlation_of_others(
+                predicted, adata, split, perturbation_key=perturbation_key, tested=tested
+            ),
+            design=understood,
             held_out=held,
             split=split,
             truth=compare_with_truth(adata, held, labelling=labelling),
@@ -253,7 +308,7 @@ def run_screen(
             settings={**settings, "versions": versions()},
         )
 
-        progress.next_stage()
+        progress.next_stage("Write")
         result.settings["seconds"] = round(time.perf_counter() - started, 1)
         if target is not None:
             write_results(result, folder)
@@ -390,19 +445,30 @@ def _predict(
     return predicted
 
 
-def _explain(adata: AnnData, model: models.SENAVAE, setup: Mapping[str, Any]) -> AnnData:
-    """The cells with activities, tests, graph and targets."""
+def _explain(
+    adata: AnnData,
+    model: models.SENAVAE,
+    design: Design,
+    labelling: Labelling,
+    progress: RunProgress,
+    *,
+    seed: int,
+) -> AnnData:
+    """The cells with activities, graph, targets, and the tests of what each perturbation does."""
     has_sets = bool(model.gene_set_names_)
-    counts = adata.obs[setup["perturbation_key"]].value_counts()
+    counts = adata.obs[design.perturbation_key].value_counts()
     tl.pathway_activity(adata, model if has_sets else None)
     tl.differential_activity(
         adata,
-        groupby=setup["perturbation_key"],
-        reference=setup["control"],
-        groups=[str(label) for label in counts.index[counts >= 2] if label != setup["control"]],
-        delimiter=setup["delimiter"],
+        groupby=design.perturbation_key,
+        reference=labelling.control,
+        groups=[str(label) for label in counts.index[counts >= 2] if label != labelling.control],
+        delimiter=labelling.delimiter,
     )
     tl.causal_graph(adata, model, n_sets=10 if has_sets else 0)
+    progress.next_stage("Test effects")
+    notes = measure_effects(adata, design, labelling, rng=seed) + find_genes(adata, design, labelling)
+    adata.uns[_NOTES] = np.array(notes, dtype=object)
     return adata
 
 

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from scpi._scoring._noise_ceiling import CEILING, PERFECT
+from scpi.screen._effects import effect_table
+from scpi.screen._verdict import HONEST
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -67,7 +71,7 @@ def score_rows(result: ScreenResult, *, brief: bool = False) -> list[ScoreRow]:
 def score_table(result: ScreenResult) -> Table:
     """Table of the scores for the terminal."""
     n = result.scores["perturbation"].nunique()
-    what = f"{n} combinations that no model was trained on" if result.held_out else f"{n} perturbations, unseen cells"
+    what = f"{n} conditions that no model was trained on" if result.held_out else f"{n} perturbations, in test cells"
     table = Table(title=f"Predicted change of {what}", **_STYLE)
     for position, name in enumerate(score_header(result, brief=True)):
         table.add_column(name, justify="left" if position == 0 else "right", no_wrap=True)
@@ -84,20 +88,88 @@ def score_table(result: ScreenResult) -> Table:
     return table
 
 
+def scored(result: ScreenResult) -> str:
+    """What the scores are about, in words."""
+    n = result.scores["perturbation"].nunique()
+    if result.held_out:
+        return f"{n} conditions that no model was trained on"
+    return f"{n} perturbations, in test cells of perturbations that the models were trained on"
+
+
 def verdict(result: ScreenResult) -> str:
-    """Say in a sentence whether the model predicts better than the best baseline."""
+    """Say in a sentence or two whether the model predicts better than the best baseline of each metric."""
     own = result.summary[(result.summary["model"] == result.summary["model"].iloc[0])].set_index("metric")
-    at = own.loc["pearson"]
-    score = f"The predicted change correlates with the measured one at r = {at['mean']:.3f} on average"
-    if result.baseline is None or not math.isfinite(at["difference"]):
+    score = f"The predicted change correlates with the measured one at r = {own.loc['pearson', 'mean']:.3f} on average"
+    if not result.comparisons:
         return f"{score}."
-    interval = f"{at['difference']:+.3f}, 95 % interval {at['low']:+.3f} to {at['high']:+.3f}"
-    how = "better than" if at["low"] > 0 else "worse than" if at["high"] < 0 else "not distinguishable from"
-    words = _WORDS.get(result.baseline, result.baseline)
-    if not result.held_out and result.baseline == "additive":
+    by_answer = {
+        answer: [HONEST[one.metric] for one in result.comparisons if one.answer == answer]
+        for answer in ("better", "level", "worse")
+    }
+    n, better, worse = len(result.comparisons), by_answer["better"], by_answer["worse"]
+    if not better and not worse:
+        words = f"in none of {n} metrics is SENAVAE distinguishable from the best baseline"
+    else:
+        parts = [
+            f"{answer} than the best baseline in {len(names)} of {n} metrics ({', '.join(names)})"
+            for answer, names in (("better", better), ("worse", worse))
+            if names
+        ]
+        level = len(by_answer["level"])
+        words = f"SENAVAE is {' and '.join(parts)}" + (f", and level with it in {level}" if level else "")
+    first = result.comparisons[0]
+    interval = f"{first.difference:+.3f}, 95 % interval {first.low:+.3f} to {first.high:+.3f}"
+    return f"{score}; {words}. In r the best baseline is {_words(first.baseline, result)} ({interval})."
+
+
+def _words(baseline: str, result: ScreenResult) -> str:
+    """What a baseline does; all of those that are the same."""
+    names = baseline.split(" = ")
+    if not result.held_out and "additive" in names:
         # There is nothing to add where the same perturbation was trained on
-        words = "the mean of the training cells"
-    return f"{score}, {how} the best baseline, {words} ({interval})."
+        return "the mean of the training cells of the same perturbation"
+    return " = ".join(_WORDS.get(name, name) for name in names)
+
+
+def questions(result: ScreenResult) -> list[tuple[str, str]]:
+    """What a reviewer asks first, with the answers: replicates, baselines, noise, effects."""
+    rows = [("Replicates?", dict(result.design)["Replicates"])]
+    baselines = [name for name in result.scores["model"].unique() if name not in (CEILING, PERFECT)][1:]
+    rows.append(("Baselines?", f"{', '.join(baselines)}, trained on the same cells. {verdict(result)}"))
+    means = result.scores.groupby("model")["pearson"].mean()
+    rows.append(
+        (
+            "Noise?",
+            f"A perfect prediction would reach r = {means[PERFECT]:.3f} on the measured cells, the prediction reaches "
+            f"{means.iloc[means.index.get_loc(result.scores['model'].iloc[0])]:.3f}, and predictions of another perturbation "
+            f"{_number(result.correlation_of_others)}.",
+        )
+    )
+    effects = effect_table(result.adata)
+    if len(effects):
+        active = int(effects["active"].sum())
+        silent = effects.loc[~effects["active"].astype(bool), "perturbation"].astype(str).tolist()
+        shown = ", ".join(silent[:12]) + (f" and {len(silent) - 12} more" if len(silent) > 12 else "")
+        nothing = f" No effect was found of {shown}." if silent else ""
+        rows.append(
+            ("Effects?", f"{active} of {len(effects)} conditions change cells (false discovery rate 5 %).{nothing}")
+        )
+    return rows
+
+
+def comparison_rows(result: ScreenResult) -> list[list[str]]:
+    """The model against the best baseline of each metric, as text."""
+    return [
+        [
+            HONEST[one.metric],
+            _number(one.model),
+            _number(one.best),
+            one.baseline,
+            f"{one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}]",
+            one.answer,
+        ]
+        for one in result.comparisons
+    ]
 
 
 def truth_lines(result: ScreenResult) -> list[tuple[str, str]]:

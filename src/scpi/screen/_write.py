@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pandas as pd
 
 from scpi import get
+from scpi.screen._effects import effect_table, significant_genes
 from scpi.screen._output import DOCUMENT
 from scpi.screen._report import write_report
 
@@ -55,8 +56,16 @@ def write_results(result: ScreenResult, folder: RunFolder) -> None:
         "summary": result.summary,
         "differential_activity": get.differential_activity(result.adata),
         "causal_graph": get.causal_graph(result.adata),
+        "effects": effect_table(result.adata),
+        "genes": significant_genes(result.adata),
     }
-    run = {**result.settings, "held_out": result.held_out, "notes": result.notes, "truth": result.truth}
+    run = {
+        **result.settings,
+        "held_out": result.held_out,
+        "notes": result.notes,
+        "design": dict(result.design),
+        "truth": result.truth,
+    }
     for name, table in tables.items():
         folder.keep(f"{name}.csv", partial(for_spreadsheets(table).to_csv, index=False))
     folder.keep("report.html", partial(write_report, result))

@@ -1,0 +1,149 @@
+"""What each perturbation does, tested: its effect on cells, its guides, its genes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from scpi import de, get, tl
+from scpi._keys import Key
+from scpi.screen._design import cells_by_sample
+from scpi.screen._prepare import COUNTS
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from scpi._screen._labels import Labelling
+    from scpi.screen._design import Design
+
+DE: str = "differential_expression"
+"""Entry of ``uns`` with the tests of genes."""
+_MIN_CELLS = 10
+
+
+def enough_cells(adata: AnnData, design: Design, labelling: Labelling, *, least: int = _MIN_CELLS) -> list[str]:
+    """Conditions with so many cells."""
+    counts = adata.obs[design.perturbation_key].value_counts()
+    return [str(label) for label in counts.index[counts >= least] if label != labelling.control]
+
+
+def measure_effects(adata: AnnData, design: Design, labelling: Labelling, *, rng: int) -> list[str]:
+    """Write tests of the effect of each perturbation on its cells, and of its guides; returns notes."""
+    groups = enough_cells(adata, design, labelling)
+    if not groups:
+        return [f"No perturbation has {_MIN_CELLS} cells: none was tested for an effect."]
+    given: dict[str, Any] = {
+        "groupby": design.perturbation_key,
+        "reference": labelling.control,
+        "groups": groups,
+        "batch_key": design.blocks,
+        "delimiter": labelling.delimiter,
+        "rng": rng,
+    }
+    guides = design.guide_key if _has_guides(adata, design, labelling) else None
+    tl.perturbation_effect(adata, guide_key=guides, **given)
+    tl.responders(adata, **given)
+    notes = []
+    if guides:
+        tl.guide_agreement(adata, guides, **given)
+    elif design.guide_key:
+        notes.append("The control has one guide only: effects are tested by cells, as if guides made no difference.")
+    return notes
+
+
+def _has_guides(adata: AnnData, design: Design, labelling: Labelling) -> bool:
+    """Whether the control has several guides, which say how much guides differ without an effect."""
+    if design.guide_key is None:
+        return False
+    control = (adata.obs[design.perturbation_key] == labelling.control).to_numpy()
+    return adata.obs.loc[control, design.guide_key].nunique() > 1
+
+
+def find_genes(adata: AnnData, design: Design, labelling: Labelling) -> list[str]:
+    """Write tests of every gene under every perturbation; returns notes on how.
+
+    By samples with limma-voom where there are counts and replicates, else by cells. The p-values are adjusted over all
+    genes and perturbations together.
+    """
+    groups = enough_cells(adata, design, labelling)
+    if not groups:
+        return []
+    by_samples, reason = _samples(adata, design, labelling, groups)
+    if by_samples:
+        de.limma(
+            adata,
+            design.perturbation_key,
+            reference=labelling.control,
+            layer=COUNTS,
+            key_added=DE,
+            corr_scope="all",
+            min_cells=_MIN_CELLS,
+            **by_samples,
+        )
+        return [f"Genes were tested by samples ({design.sample_key!r}), with limma-voom."]
+    de.rank_genes(
+        adata, design.perturbation_key, reference=labelling.control, groups=groups, key_added=DE, corr_scope="all"
+    )
+    return [
+        f"Genes were tested by cells (rank sums), because {reason}: their p-values are too small if samples differ."
+    ]
+
+
+def _samples(
+    adata: AnnData, design: Design, labelling: Labelling, groups: list[str]
+) -> tuple[dict[str, Any] | None, str]:
+    """Arguments of a test by samples, or why there can be none."""
+    if design.sample_key is None:
+        return None, "no replicates were named"
+    if COUNTS not in adata.layers:
+        return None, "there are no counts to sum over the cells of a sample"
+    enough = cells_by_sample(adata.obs, design, by_context=True) >= _MIN_CELLS
+    control = enough.loc[labelling.control]
+    if control.sum() < 2:
+        return None, f"fewer than two samples have {_MIN_CELLS} control cells"
+    tested = [group for group in groups if enough.loc[group].sum() > 1]
+    if not tested:
+        return None, f"no perturbation has {_MIN_CELLS} cells in two samples"
+    sample, covariates = [design.sample_key], []
+    if design.context_key:
+        sample.append(design.context_key)
+        covariates.append(design.context_key)
+    # Samples that hold controls and perturbed cells are blocks of a paired design
+    if (enough.loc[tested].any() & control).sum() > 1:
+        covariates.append(design.sample_key)
+    elif design.batch_key:
+        covariates.append(design.batch_key)
+    return {"sample_key": sample, "covariates": covariates, "groups": tested}, ""
+
+
+def significant_genes(adata: AnnData, *, n_top: int = 20) -> pd.DataFrame:
+    """Genes that a perturbation changes at a false discovery rate of 5 %, and the first ``n_top`` of each anyway."""
+    if DE not in adata.uns:
+        return pd.DataFrame(columns=["perturbation", "gene", "rank", "score", "log2fc", "pval", "pval_adj"])
+    table = get.de_df(adata, key=DE).rename(columns={"group": Key.obs.PERTURBATION})
+    kept = (table["pval_adj"] <= 0.05) | (table["rank"] <= n_top)
+    columns = [Key.obs.PERTURBATION, "gene", "rank", "score", "log2fc", "pval", "pval_adj"]
+    return table.loc[kept, columns].reset_index(drop=True)
+
+
+def effect_table(adata: AnnData) -> pd.DataFrame:
+    """One row for each perturbation: does it do anything, in how many cells, do its guides agree, how many genes."""
+    if Key.uns.PERTURBATION_EFFECT not in adata.uns:
+        return pd.DataFrame(columns=["perturbation", "n_cells", "active"])
+    table = get.perturbation_effect(adata)
+    table = table.drop(columns=["distance", "pval", "pval_cells", "pval_guides"], errors="ignore")
+    responders = get.responders(adata)[["perturbation", "fraction"]].rename(columns={"fraction": "responders"})
+    table = table.merge(responders, how="left", on="perturbation")
+    if Key.uns.GUIDE_AGREEMENT in adata.uns:
+        agreement = get.guide_agreement(adata)[["perturbation", "n_agreeing", "similarity"]]
+        table = table.merge(
+            agreement.rename(columns={"n_agreeing": "agreeing_guides", "similarity": "guide_similarity"}),
+            how="left",
+            on="perturbation",
+        )
+    if DE in adata.uns:
+        found = get.de_df(adata, key=DE, pval_cutoff=0.05).groupby("group", observed=True).size()
+        table["n_genes"] = table["perturbation"].map(found).fillna(0).astype(np.int64)
+    return table

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from anndata import AnnData
+
+from scpi.screen._methods import methods
+
+
+def result(*, held_out=("A+B",), notes=(), effects=True):
+    adata = AnnData(np.ones((3, 4)), varm={"gene_sets": np.ones((4, 2))})
+    if effects:
+        adata.uns["perturbation_effect"] = {}
+    return SimpleNamespace(
+        adata=adata,
+        settings={"versions": {"scpi": "0.9", "torch": "2.1"}, "likelihood": "nb", "max_epochs": None, "seed": 7},
+        model=SimpleNamespace(preset_=SimpleNamespace(max_epochs=100), n_factors_=6),
+        held_out=list(held_out),
+        notes=list(notes),
+    )
+
+
+def test_numbers_and_versions_are_those_of_the_run():
+    text = methods(result())
+    assert text.startswith("3 cells and 4 genes were analysed with scpi 0.9, torch 2.1.")
+    assert "with 6 causal factors, 2 gene sets and a nb likelihood was trained for at most 100 epochs (seed 7)" in text
+    assert "1 conditions were held out of all training" in text
+    assert "a fifth of the cells of every condition" in methods(result(held_out=()))
+
+
+@pytest.mark.parametrize(
+    ("notes", "expected"),
+    [
+        (["Genes were tested by samples ('d'), with limma-voom."], "tested by limma-voom (Law et al., 2014"),
+        (["Genes were tested by cells (rank sums), because so."], "tested by the rank-sum test on cells"),
+    ],
+)
+def test_the_test_of_genes_is_the_one_that_was_done(notes, expected):
+    assert expected in methods(result(notes=notes))
+    assert "Differential expression" not in methods(result())
+
+
+def test_what_was_not_tested_is_not_claimed():
+    assert "energy distance" in methods(result())
+    assert "energy distance" not in methods(result(effects=False))
