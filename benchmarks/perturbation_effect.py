@@ -85,17 +85,19 @@ def real() -> list[dict[str, Any]]:
     return json.loads(effects.round(4).to_json(orient="records"))
 
 
-def seconds() -> dict[str, float]:
+def seconds() -> list[dict[str, Any]]:
+    """Time on one thread; the processor seconds do not depend on what else runs."""
     names = np.r_[np.repeat("control", 500), np.repeat([f"p{i}" for i in range(2000)], 30)]
     values = np.random.default_rng(0).normal(size=(len(names), 20))
     obs = {"gene": names, "batch": (np.arange(len(names)) % 8).astype(str)}
     obs["guide"] = np.where(names == "control", (np.arange(len(names)) % 50).astype(str), obs["batch"])
     adata = ad.AnnData(np.zeros((len(names), 1), np.float32), obs=obs, obsm={"X_rep": values})
-    found = {}
+    found = []
     for keys in ((), ("batch_key",), ("batch_key", "guide_key")):
-        start = time.perf_counter()
+        start, start_of_process = time.perf_counter(), time.process_time()
         tested(adata, n_perm=1000, **{key: key.removesuffix("_key") for key in keys})
-        found[" and ".join(keys) or "neither"] = round(time.perf_counter() - start, 1)
+        spent = {"seconds": time.perf_counter() - start, "processor_seconds": time.process_time() - start_of_process}
+        found.append({"with": " and ".join(keys) or "neither"} | {key: round(value, 1) for key, value in spent.items()})
     return found
 
 

@@ -724,8 +724,8 @@ def perturbation_effect(result: Any) -> str:
     ]
     columns = ("knock-out", "cells", "guides", "score", "p of cells", "adjusted p", "active", "without guides")
     parts.append(table((*columns, "responders", "guides that agree", "similarity"), rows))
-    rows = [(name.replace("_key", ""), value) for name, value in result["time"].items()]
-    parts.append(table(("2,000 perturbations of 30 cells, with", "seconds"), rows))
+    rows = [(row["with"].replace("_key", ""), row["seconds"], row["processor_seconds"]) for row in result["time"]]
+    parts.append(table(("2,000 perturbations of 30 cells, with", "seconds", "processor seconds"), rows))
     return "\n\n".join(parts)
 
 

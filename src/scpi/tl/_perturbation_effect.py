@@ -91,11 +91,15 @@ def perturbation_effect(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from anndata import AnnData
     >>> import scpi
-    >>> adata = scpi.datasets.plant_screen(n_perturbations=3, n_cells=40, rng=0)
-    >>> scpi.tl.perturbation_effect(adata, n_perm=200)
-    >>> scpi.get.perturbation_effect(adata)["active"].any()
-    np.True_
+    >>> adata = AnnData(np.zeros((60, 1)), obs={"perturbation": ["control"] * 40 + ["A"] * 20})
+    >>> adata.obsm["X_pca"] = np.random.default_rng(0).normal(size=(60, 3))
+    >>> adata.obsm["X_pca"][40:, 0] += 3
+    >>> scpi.tl.perturbation_effect(adata, use_rep="X_pca")
+    >>> scpi.get.perturbation_effect(adata)["active"].tolist()
+    [True]
     """
     view = View.to_write(data, mod, layer, key_added=key_added)
     if n_perm < 1 or max_cells < 2 or not 0 < alpha < 1:
