@@ -77,6 +77,18 @@ def test_a_stored_representation(adata):
         read(adata, use_rep="X_pca")
 
 
+def test_genes_that_are_targets_can_be_left_out(adata):
+    adata.var_names = [*"AB", *(f"g{i}" for i in range(10))]
+    np.testing.assert_array_equal(
+        read(adata, exclude_targets=True, n_components=10).values, read(adata, n_components=12).values[:, 2:]
+    )
+    adata.obsm["X_pca"] = np.ones((40, 2))
+    with pytest.raises(ValueError, match="`exclude_targets` needs genes"):
+        read(adata, exclude_targets=True, use_rep="X_pca")
+    with pytest.raises(ValueError, match="No gene is left"):
+        read(adata[:, :2].copy(), exclude_targets=True)
+
+
 def test_centre_leaves_cells_out():
     values = centre(np.array([[1.0], [3.0], [10.0], [100.0]]), np.array([0, 0, 1, -1]))
     assert values.ravel().tolist() == [-1.0, 1.0, 0.0, 0.0]

@@ -158,3 +158,13 @@ def test_what_is_known_of_a_real_screen(papalexi):
     active = scpi.get.perturbation_effect(adata, active=True)["perturbation"]
     assert {"STAT1", "STAT2", "JAK2", "IFNGR1", "IFNGR2", "IRF1", "SMAD4", "BRD4", "CUL3", "NFKBIA"} <= set(active)
     assert not {"CAV1", "CD86", "ATF2", "ETV7", "MARCH8", "PDCD1LG2", "STAT5A", "POU2F2", "IRF7"} & set(active)
+
+
+def test_a_gene_that_is_low_in_its_own_knock_out_is_no_effect(papalexi):
+    adata = papalexi.copy()
+    options = {"reference": "non-targeting", "batch_key": "bio_rep", "groups": ["STAT1", "NFKBIA", "CAV1"]}
+    active = []
+    for exclude in (False, True):
+        scpi.tl.perturbation_effect(adata, **options, n_perm=200, exclude_targets=exclude)
+        active.append(set(scpi.get.perturbation_effect(adata, active=True)["perturbation"]))
+    assert active == [{"STAT1", "NFKBIA"}, {"STAT1"}]

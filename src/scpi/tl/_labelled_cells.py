@@ -66,6 +66,7 @@ def read_labelled_cells(
     use_rep: str | None,
     n_components: int,
     rng: np.random.Generator,
+    exclude_targets: bool = False,
 ) -> LabelledCells:
     """Read the cells of a screen, from what a public function is given.
 
@@ -97,7 +98,8 @@ def read_labelled_cells(
     place = pd.Index([labelling.control, *names]).get_indexer(labels.categories)
     codes = np.where(used, place[labels.codes], -1).astype(np.intp)
     batches = np.zeros(len(codes), dtype=np.intp) if batch is None else np.asarray(batch.codes, dtype=np.intp)
-    values = _representation(view, use_rep, n_components, used, int(rng.integers(2**31)))
+    targets = set(labelling.vocabulary(labels.categories)) if exclude_targets else set()
+    values = _representation(view, use_rep, n_components, used, targets, int(rng.integers(2**31)))
     return LabelledCells(
         values=centre(values, np.where(used, batches, -1)),
         codes=codes,
@@ -123,10 +125,13 @@ def _named(label: Label, labelling: Labelling) -> str:
 
 
 def _representation(
-    view: View, use_rep: str | None, n_components: int, used: NDArray[np.bool_], seed: int
+    view: View, use_rep: str | None, n_components: int, used: NDArray[np.bool_], targets: set[str], seed: int
 ) -> NDArray[np.float64]:
-    """Cells x components; principal components are those of the cells that are used."""
+    """Cells x components; principal components are those of the cells that are used, without the genes that are targets."""
     if use_rep is not None:
+        if targets:
+            msg = "`exclude_targets` needs genes: compute the representation without them, or omit `use_rep`."
+            raise ValueError(msg)
         if use_rep not in view.adata.obsm:
             msg = f"`use_rep` names {use_rep!r}, but `adata.obsm` has only {listed(view.adata.obsm)}."
             raise KeyError(msg)
@@ -136,6 +141,11 @@ def _representation(
             raise ValueError(msg)
         return values
     expression = view.expression().tested
+    kept = ~view.adata.var_names.isin(targets)
+    if not kept.any():
+        msg = "No gene is left with `exclude_targets`: all have the name of a perturbation."
+        raise ValueError(msg)
+    expression = expression if kept.all() else expression[:, kept]
     if expression.shape[1] <= n_components:
         return as_dense(expression, np.float64)
     axes = principal_axes(expression[used], n_components, seed)

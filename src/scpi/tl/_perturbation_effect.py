@@ -40,6 +40,7 @@ def perturbation_effect(
     n_perm: int = 1000,
     alpha: float = 0.05,
     max_cells: int = 1000,
+    exclude_targets: bool = False,
     use_rep: str | None = None,
     n_components: int = 20,
     layer: str | None = None,
@@ -74,6 +75,9 @@ def perturbation_effect(
     %(effect_alpha)s
     max_cells
         Maximum number of cells of a perturbation, and of the controls; more are drawn from.
+    exclude_targets
+        Whether to leave out genes that have the name of a perturbation, so that a gene that is low in its own knock-out is no
+        effect. Not with `use_rep`.
     %(cells_use_rep)s
     %(rng)s
     %(written_key_added)s
@@ -121,6 +125,7 @@ def perturbation_effect(
         use_rep=use_rep,
         n_components=n_components,
         rng=generator,
+        exclude_targets=exclude_targets,
     )
     results = _test(cells, n_perm, max_cells, alpha, generator)
     results["pval_adj"] = false_discovery_control(results["pval"])
@@ -135,6 +140,7 @@ def perturbation_effect(
             n_perm=n_perm,
             alpha=alpha,
             max_cells=max_cells,
+            exclude_targets=exclude_targets,
             use_rep=use_rep,
             n_components=cells.values.shape[1],
             n_reference=len(cells.of(0)),
