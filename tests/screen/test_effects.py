@@ -51,6 +51,17 @@ def test_perturbations_that_do_nothing_are_named(screen):
     assert (genes.loc[genes["rank"] > 7, "pval_adj"] <= 0.05).all()
 
 
+def test_samples_are_divided_by_context(screen):
+    data = screen.copy()
+    rng = np.random.default_rng(1)
+    data.obs["donor"], data.obs["state"] = rng.choice(["d1", "d2"], data.n_obs), rng.choice(["rest", "stim"], data.n_obs)
+    adata, design = prepared(data, sample_key="donor", context_key="state")
+    assert find_genes(adata, design, LABELLING) == ["Genes were tested by samples ('donor'), with limma-voom."]
+    params = adata.uns[DE]["params"]
+    assert list(params["sample_key"]) == ["donor", "state"]
+    assert list(params["covariates"]) == ["state", "donor"]
+
+
 def test_p_values_are_adjusted_over_all_genes_and_perturbations(screen):
     adata, design = prepared(screen)
     assert "because no replicates were named" in find_genes(adata, design, LABELLING)[0]
