@@ -24,8 +24,9 @@ BRIEF = {
     scpi.model.SCDeepCluster: {"max_epochs": 2, "max_cluster_epochs": 1},
     scpi.model.SCZIDesk: {"max_epochs": 2, "max_cluster_epochs": 1},
 }
-# The screens of the pages have fewer cells here
+# The screens of the pages have fewer cells here; those of four guides have more
 FEW_CELLS = 20
+CELLS = {"effects": 60}
 
 
 def briefly(train, brief):
@@ -40,8 +41,8 @@ def test_the_code_of_a_page_runs(page, monkeypatch, tmp_path):
     # What the calls accept is tested here, not what the models learn.
     for cls, brief in BRIEF.items():
         monkeypatch.setattr(cls, "train", briefly(cls.train, brief))
-    plant = scpi.datasets.plant_screen
-    monkeypatch.setattr(scpi.datasets, "plant_screen", lambda **kwargs: plant(**(kwargs | {"n_cells": FEW_CELLS})))
+    plant, n_cells = scpi.datasets.plant_screen, CELLS.get(page.stem, FEW_CELLS)
+    monkeypatch.setattr(scpi.datasets, "plant_screen", lambda **kwargs: plant(**(kwargs | {"n_cells": n_cells})))
     monkeypatch.setattr(scvi.settings, "mlflow_set_tracking_uri", "")
     monkeypatch.chdir(tmp_path)
     variables = {}

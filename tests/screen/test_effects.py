@@ -54,7 +54,10 @@ def test_perturbations_that_do_nothing_are_named(screen):
 def test_samples_are_divided_by_context(screen):
     data = screen.copy()
     rng = np.random.default_rng(1)
-    data.obs["donor"], data.obs["state"] = rng.choice(["d1", "d2"], data.n_obs), rng.choice(["rest", "stim"], data.n_obs)
+    data.obs["donor"], data.obs["state"] = (
+        rng.choice(["d1", "d2"], data.n_obs),
+        rng.choice(["rest", "stim"], data.n_obs),
+    )
     adata, design = prepared(data, sample_key="donor", context_key="state")
     assert find_genes(adata, design, LABELLING) == ["Genes were tested by samples ('donor'), with limma-voom."]
     params = adata.uns[DE]["params"]
@@ -83,7 +86,7 @@ def test_a_control_of_one_guide_has_no_null(screen):
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (lambda adata: adata.layers.pop("counts"), "there are no counts to sum"),
+        (lambda adata: adata.layers.pop("counts"), "without counts there is nothing to sum"),
         (lambda adata: adata.obs.__setitem__("donor", "d1"), "fewer than two samples have 10 control cells"),
         (
             lambda adata: adata.obs.__setitem__(

@@ -98,7 +98,7 @@ def _samples(
     if design.sample_key is None:
         return None, "no replicates were named"
     if COUNTS not in adata.layers:
-        return None, "there are no counts to sum over the cells of a sample"
+        return None, "without counts there is nothing to sum over the cells of a sample"
     enough = cells_by_sample(adata.obs, design, by_context=True) >= _MIN_CELLS
     control = enough.loc[labelling.control]
     if control.sum() < 2:

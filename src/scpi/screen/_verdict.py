@@ -93,7 +93,7 @@ def correlation_of_others(
     """
     labels = predicted.obs[Key.obs.PERTURBATION].astype(str).to_numpy()
     truth = measured.obs[perturbation_key].astype(str).to_numpy()
-    source = measured.obs_names.get_indexer(predicted.obs["source_cell"].astype(str))
+    source = measured.obs_names.get_indexer(predicted.obs[Key.obs.SOURCE_CELL].astype(str))
     reference = means(measured.X[split.reference])
     test = np.zeros(measured.n_obs, dtype=bool)
     test[split.test] = True
