@@ -705,6 +705,29 @@ def predict_training(result: Any) -> str:
     return "\n\n".join(parts)
 
 
+def graph_stability(result: Any) -> str:
+    """Stable edges of simulated graphs, and what is found again in a real screen."""
+    rows = []
+    for size_sd in dict.fromkeys(row["size_sd"] for row in result["simulated"]):
+        own = [row for row in result["simulated"] if row["size_sd"] == size_sd]
+        total = {key: sum(row[key] for row in own) for key in ("n_edges", "n_stable", "n_true", "n_reversed")}
+        rows.append(
+            (size_sd, len(own), mean(own, "chance"), mean(own, "ap"), mean(own, "ap_by_stability"))
+            + (total["n_edges"], total["n_stable"], total["n_true"] / max(total["n_stable"], 1), total["n_reversed"])
+        )
+    columns = ("sd of sizes", "graphs", "chance", "AP by weight", "AP by stability", "true edges", "stable")
+    parts = [table((*columns, "of them true", "of them reversed"), rows)]
+    if result["papalexi"]:
+        rows = [
+            (row["seed"], row["half"] + 1, row["n_factors"], ", ".join(f"{a} → {b}" for a, b, _ in row["edges"]) or "none")
+            for row in result["papalexi"]
+        ]
+        parts.append(table(("seed", "half", "factors", "edges drawn"), rows))
+        rows = [(kind, found["drawn"], found["found"]) for kind, found in result["found_again"].items()]
+        parts.append(table(("compared with", "edges drawn", "found again"), rows))
+    return "\n\n".join(parts)
+
+
 def perturbation_effect(result: Any) -> str:
     """False calls, calls of a real screen and time."""
     keys = ("pval_cells", "pval_guides", "pval")
@@ -736,6 +759,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "predict_speed": predict_speed,
     "kill_anywhere": kill_anywhere,
     "simulated_scm": simulated_scm,
+    "graph_stability": graph_stability,
     "planted_screen": planted_screen,
     "papalexi": papalexi,
     "perturbation_effect": perturbation_effect,
