@@ -719,7 +719,12 @@ def graph_stability(result: Any) -> str:
     parts = [table((*columns, "of them true", "of them reversed"), rows)]
     if result["papalexi"]:
         rows = [
-            (row["seed"], row["half"] + 1, row["n_factors"], ", ".join(f"{a} → {b}" for a, b, _ in row["edges"]) or "none")
+            (
+                row["seed"],
+                row["half"] + 1,
+                row["n_factors"],
+                ", ".join(f"{a} → {b}" for a, b, _ in row["edges"]) or "none",
+            )
             for row in result["papalexi"]
         ]
         parts.append(table(("seed", "half", "factors", "edges drawn"), rows))
