@@ -102,6 +102,19 @@ def test_the_number_of_lines_is_found(n_lines, seed):
     assert choose_n_groups([(part(0.05), part(0.1)) for _ in range(5)], most=2) == min(n_lines, 2)
 
 
+def test_the_others_join_the_groups_of_the_largest(monkeypatch):
+    monkeypatch.setattr("scpi.model.senavae._grouping.MOST_MERGED", 6)
+    rng = np.random.default_rng(0)
+    lines = np.linalg.qr(rng.normal(size=(30, 3)))[0].T
+    size = np.array([3.0] * 6 + [1.0] * 12) * rng.choice([-1, 1], 18)
+    changes = lines[np.arange(18) % 3] * size[:, None] + 0.01 * rng.normal(size=(18, 30))
+    groups, directions = group_directions(changes, 3)
+    assert (groups == groups[np.arange(18) % 3]).all()
+    assert np.abs((directions[groups] * changes).sum(1)) == pytest.approx(np.abs(size), abs=0.1)
+    # As many groups as are asked for, whatever is merged
+    assert len(np.unique(group_directions(changes, 10)[0])) == 10
+
+
 def test_precise_changes_count_more():
     """The third has the largest change, but of few cells: it is the first that gives up a line of its own."""
     changes = np.array([[1.0, 0.0, 0.0], [0.8, 0.6, 0.0], [0.3, 0.0, 3.0]])

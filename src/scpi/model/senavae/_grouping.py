@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# Perturbations with the largest effects, that groups are formed by; the others join them. The time grows with the square
+MOST_MERGED = 1000
+
+
 class Merge(NamedTuple):
     """Two groups that become one: ``second`` joins ``first``.
 
@@ -89,23 +93,46 @@ def group_directions(
     changes = np.asarray(changes, dtype=np.float64)
     if precision is not None:
         changes = changes * np.sqrt(precision)[:, None]
-    labels = np.arange(len(changes))
-    if len(changes) > n_groups:
-        for n_left, merge in enumerate(merge_lines(changes @ changes.T), start=1):
-            labels[labels == merge.second] = merge.first
-            if len(changes) - n_left == n_groups:
-                break
-    groups = np.unique(labels, return_inverse=True)[1]
+    groups = _groups(changes, n_groups)
     directions = np.random.default_rng(0).normal(size=(n_groups, changes.shape[1]))
     for group in np.unique(groups):
-        members = changes[groups == group]
-        axis = np.linalg.svd(members, full_matrices=False)[2][0]
-        directions[group] = axis if (members @ axis).sum() >= 0 else -axis
+        directions[group] = _line(changes[groups == group])
     n_used = len(np.unique(groups))
     if n_used < n_groups:
         used = np.linalg.qr(directions[:n_used].T)[0]
         directions[n_used:] -= directions[n_used:] @ used @ used.T
-    return groups.astype(np.int64), directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    return groups, directions / np.linalg.norm(directions, axis=1, keepdims=True)
+
+
+def _groups(changes: NDArray[np.float64], n_groups: int) -> NDArray[np.int64]:
+    """Group of each change, by merging the largest of them."""
+    if len(changes) <= n_groups:
+        return np.arange(len(changes))
+    chosen = largest(changes, max(MOST_MERGED, n_groups))
+    labels = np.arange(len(chosen))
+    if len(chosen) > n_groups:
+        for n_left, merge in enumerate(merge_lines(changes[chosen] @ changes[chosen].T), start=1):
+            labels[labels == merge.second] = merge.first
+            if len(chosen) - n_left == n_groups:
+                break
+    groups = np.full(len(changes), -1, dtype=np.int64)
+    groups[chosen] = np.unique(labels, return_inverse=True)[1]
+    others = np.flatnonzero(groups < 0)
+    if len(others):
+        lines = np.stack([_line(changes[groups == group]) for group in range(n_groups)])
+        groups[others] = np.abs(changes[others] @ lines.T).argmax(1)
+    return groups
+
+
+def largest(changes: NDArray[np.floating], most: int) -> NDArray[np.intp]:
+    """Indices of the largest changes, in their order."""
+    return np.sort(np.argsort(-np.linalg.norm(changes, axis=1), kind="stable")[:most])
+
+
+def _line(changes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unit vector along the line that leaves the least sum of squares, in the direction of most of the change."""
+    axis = np.linalg.svd(changes, full_matrices=False)[2][0]
+    return np.asarray(axis if (changes @ axis).sum() >= 0 else -axis)
 
 
 def explained_held_out(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.float64]:

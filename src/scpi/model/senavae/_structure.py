@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from scpi.model.base.training._presets import at_least
-from scpi.model.senavae._grouping import choose_n_groups
+from scpi.model.senavae._grouping import MOST_MERGED, choose_n_groups, largest
 from scpi.model.senavae._initial import factor_units
 from scpi.model.senavae._split_means import folds, group_cells, halves, split_means
 from scpi.model.senavae._stability import default_n_edges, edge_frequencies, effect_weights
@@ -85,7 +85,8 @@ class StructureMixin(Host):
         rng = np.random.default_rng(splitter.seed)
         effects = self._effects_in_parts(groups, weights, lambda n: folds(n, n_folds, n_repeats, rng))
         variance = (np.square(weights[measured]) / groups.size).sum(1)
-        return choose_n_groups(effects[:, :, measured] / np.sqrt(variance)[:, None], most=self.n_factors_)
+        effects = effects[:, :, measured] / np.sqrt(variance)[:, None]
+        return choose_n_groups(effects[:, :, largest(effects.mean((0, 1)), MOST_MERGED)], most=self.n_factors_)
 
     @torch.inference_mode()
     def get_edge_stability(
@@ -134,6 +135,8 @@ class StructureMixin(Host):
         if not len(edges):
             return edges.assign(stability=np.zeros(0))
         groups, rng = self._groups(self._training_cells(adata)), np.random.default_rng(seed)
+        if not groups.cells:
+            return edges.assign(stability=0.0)
         module = self.module.eval()
         design = torch.from_numpy(groups.design.astype(np.float32)).to(module.device)
         shifts = module.intervention(design).double().cpu().numpy()
