@@ -104,7 +104,7 @@ def group_directions(
     return groups, directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
 
-def _groups(changes: NDArray[np.float64], n_groups: int) -> NDArray[np.int64]:
+def _groups(changes: NDArray[np.floating], n_groups: int) -> NDArray[np.int64]:
     """Group of each change, by merging the largest of them."""
     if len(changes) <= n_groups:
         return np.arange(len(changes))
@@ -129,7 +129,7 @@ def largest(changes: NDArray[np.floating], most: int) -> NDArray[np.intp]:
     return np.sort(np.argsort(-np.linalg.norm(changes, axis=1), kind="stable")[:most])
 
 
-def _line(changes: NDArray[np.float64]) -> NDArray[np.float64]:
+def _line(changes: NDArray[np.floating]) -> NDArray[np.float64]:
     """Unit vector along the line that leaves the least sum of squares, in the direction of most of the change."""
     axis = np.linalg.svd(changes, full_matrices=False)[2][0]
     return np.asarray(axis if (changes @ axis).sum() >= 0 else -axis)
