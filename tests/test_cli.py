@@ -64,6 +64,55 @@ def test_screen(tmp_path):
     assert "Planted and found" not in result.output
 
 
+class Stop(Exception):
+    """The analysis was called."""
+
+
+def given(tmp_path, monkeypatch, *options):
+    """Arguments with which the analysis is called."""
+    found = {}
+
+    def take(data, gene_sets=None, **arguments):
+        found.update(arguments)
+        raise Stop
+
+    monkeypatch.setattr(scpi.screen, "run_screen", take)
+    plant_screen(n_perturbations=2, n_cells=2, n_decoy_sets=0, rng=0).write_h5ad(tmp_path / "cells.h5ad")
+    result = run("screen", tmp_path / "cells.h5ad", "--out", tmp_path / "report", *options)
+    assert isinstance(result.exception, Stop)
+    return found
+
+
+@pytest.mark.parametrize("name", ["sample", "batch", "guide", "context", "dose", "size-factor"])
+def test_columns_of_the_design_are_passed_on(tmp_path, monkeypatch, name):
+    argument = f"{name.replace('-', '_')}_key"
+    assert given(tmp_path, monkeypatch, f"--{name}-key", "column")[argument] == "column"
+    assert given(tmp_path, monkeypatch)[argument] is None
+
+
+def test_settings_of_the_model_are_passed_on(tmp_path, monkeypatch):
+    found = given(
+        tmp_path,
+        monkeypatch,
+        *("--n-factors", 7, "--encoder", "mlp", "--mechanism", "relu", "--graph-penalty", 0.5, "--preset", "zhang"),
+        *("--unassigned", "doublet", "--unassigned", "low"),
+    )
+    settings = {"preset": "zhang", "n_factors": 7, "encoder": "mlp", "mechanism": "relu", "graph_penalty": 0.5}
+    assert found["model_kwargs"] == settings
+    assert found["unassigned"] == ["doublet", "low"]
+    # What is not given is up to the model
+    found = given(tmp_path, monkeypatch)
+    assert found["model_kwargs"] == {"preset": "scpi", "mechanism": "linear"}
+    assert (found["train_kwargs"], list(found["unassigned"])) == ({}, [])
+
+
+@pytest.mark.parametrize(("kind", "name"), [("csv", "CSVLogger"), ("tensorboard", "TensorBoardLogger")])
+def test_the_training_is_logged_beside_the_report(tmp_path, monkeypatch, kind, name):
+    logger = given(tmp_path, monkeypatch, "--logger", kind)["train_kwargs"]["logger"]
+    assert type(logger).__name__ == name
+    assert str(logger.save_dir) == str(tmp_path / "report-logs")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
