@@ -31,7 +31,7 @@ def test_a_plain_screen():
 def test_samples_that_hold_controls_or_not():
     paired = cells(donor=["x", "x", "y", "y", "x", "x", "y", "x", "y", "y"])
     assert describe(paired, sample_key="donor")["Replicates"] == (
-        "2 in 'donor' (x: 5, y: 5); 2 of them hold both control and perturbed cells. A condition has 1 to 2. In one only: A+B."
+        "2 in 'donor' (x: 5, y: 5); 2 of them hold both control and perturbed cells. Each condition has cells in 1 to 2. In one only: A+B."
     )
     apart = cells(donor=["x", "x", "y", "y", "p", "p", "q", "r", "s", "t"])
     text = describe(apart, sample_key="donor")["Replicates"]

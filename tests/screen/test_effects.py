@@ -6,7 +6,15 @@ import pytest
 import scpi
 from scpi._screen._labels import Labelling
 from scpi.screen._design import Design
-from scpi.screen._effects import DE, effect_table, enough_cells, find_genes, measure_effects, significant_genes
+from scpi.screen._effects import (
+    DE,
+    effect_table,
+    enough_cells,
+    find_genes,
+    measure_effects,
+    significant_genes,
+    with_effect,
+)
 from scpi.screen._prepare import prepare_screen
 
 LABELLING = Labelling.of()
@@ -23,7 +31,7 @@ def screen():
     labels[np.flatnonzero(labels == "control")[:5]] = "rare"
     data.obs["perturbation"] = labels
     data.obs["donor"] = np.random.default_rng(0).choice(["d1", "d2", "d3", "d4"], data.n_obs)
-    data.obs["guide"] = [f"{label}-{i % 3}" for i, label in enumerate(labels)]
+    data.obs["guide"] = [f"{label}-{i % (9 if label == 'control' else 3)}" for i, label in enumerate(labels)]
     return data
 
 
@@ -45,9 +53,15 @@ def test_perturbations_that_do_nothing_are_named(screen):
     strong = table.index.difference(["nothing"])
     assert len(strong) == 3
     assert (table.loc[strong, "n_genes"] > 5).all()
+    assert table.loc[strong, "active"].all()
     genes = significant_genes(adata, n_top=7)
     assert genes.columns.tolist() == ["perturbation", "gene", "rank", "score", "log2fc", "pval", "pval_adj"]
     assert (genes["perturbation"] == "nothing").sum() == 7
+    # By p-value, whatever the sign
+    assert genes.groupby("perturbation")["pval"].is_monotonic_increasing.all()
+    assert (genes.loc[genes["rank"] <= 7, "score"] < 0).any()
+    assert set(with_effect(adata, ["nothing", *strong])) == set(strong)
+    assert with_effect(adata, ["nothing", strong[0]]) == ["nothing", strong[0]]
     assert (genes.loc[genes["rank"] > 7, "pval_adj"] <= 0.05).all()
 
 

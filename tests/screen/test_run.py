@@ -203,10 +203,10 @@ def test_the_design_is_understood_and_used(screen):
     result = run_screen(adata, max_epochs=1, unassigned=["doublet"], **keys)
     topics = dict(result.design)
     assert topics["Conditions"].startswith(
-        "113 control cells ('control'), 3 perturbations and 3 combinations, of 30 to"
+        "113 control cells ('control'), 3 perturbations and 3 combinations, of 30 cells"
     )
     assert topics["Replicates"].startswith("3 in 'donor' (d1: ")
-    assert topics["Guides"].startswith("21: 3 to 3 for each condition (median 3), 3 of the control")
+    assert topics["Guides"].startswith("21: 3 for each condition (median 3), 3 of the control")
     assert "2 in 'state' (rest: " in topics["Contexts"]
     assert "7 cells without a label, or unassigned, in 'perturbation' were left out." in result.notes
     # A donor has fewer than ten cells of a perturbation in each state

@@ -61,6 +61,7 @@ def make(difference=0.02, low=0.01, high=0.03, *, held_out=("A+B",), truth=None,
         truth=truth,
         baseline=baseline,
         comparisons=[Comparison("pearson", 0.8, baseline, 0.78, difference, low, high, answer)] if baseline else [],
+        averaged=["A+B", "B+C"],
         correlation_of_others=0.25,
         design=[("Conditions", "Some."), ("Replicates", "Three.")],
         adata=SimpleNamespace(uns={}),
@@ -136,14 +137,15 @@ def test_the_verdict_says_what_the_best_baseline_does():
 
 def test_the_questions_of_a_reviewer_have_answers():
     result = make()
-    perfect = pd.DataFrame(
-        {"model": ["perfect prediction"] * 2, "perturbation": ["A+B", "B+C"], "pearson": [0.95, 0.97]}
-    )
-    result.scores = pd.concat([result.scores, perfect], ignore_index=True)
+    perfect = pd.DataFrame({"model": ["perfect prediction"], "metric": ["pearson"], "mean": [0.96]})
+    result.summary = pd.concat([result.summary, perfect], ignore_index=True)
+    result.comparisons.append(Comparison("r2_weighted", 0, "mean change", 0, 0, 0, 0, "level"))
     answers = dict(questions(result))
     assert list(answers) == ["Replicates?", "Baselines?", "Noise?"]
     assert answers["Replicates?"] == "Three."
-    assert answers["Baselines?"].startswith("additive, trained on the same cells. ")
+    assert answers["Baselines?"] == (
+        "additive, trained on the same cells. The best of 2 metrics: additive in 1, mean change in 1."
+    )
     assert "would reach r = 0.960" in answers["Noise?"]
     assert "the prediction reaches 0.800, and predictions of another perturbation 0.250." in answers["Noise?"]
 

@@ -74,7 +74,7 @@ def describe_design(adata: AnnData, design: Design, labelling: Labelling) -> lis
         (
             "Conditions",
             f"{control:,} control cells ({labelling.control!r}), {len(conditions) - len(combined):,} perturbations and "
-            f"{len(combined):,} combinations, of {int(conditions.min()):,} to {int(conditions.max()):,} cells.",
+            f"{len(combined):,} combinations, of {_span(conditions)} cells.",
         )
     ]
     rows.append(("Replicates", _replicates(adata.obs, design, labelling)))
@@ -114,7 +114,7 @@ def _replicates(obs: pd.DataFrame, design: Design, labelling: Labelling) -> str:
     )
     few = n_samples.index[n_samples < 2]
     missing = f" In one only: {_named(few)}." if len(few) else ""
-    return f"{_levels(obs[design.sample_key])}; {where}. A condition has {int(n_samples.min())} to {int(n_samples.max())}.{missing}"
+    return f"{_levels(obs[design.sample_key])}; {where}. Each condition has cells in {_span(n_samples)}.{missing}"
 
 
 def cells_by_sample(obs: pd.DataFrame, design: Design, *, by_context: bool = False) -> pd.DataFrame:
@@ -131,7 +131,7 @@ def _guides(obs: pd.DataFrame, design: Design, labelling: Labelling) -> str:
     control = int(counts.get(labelling.control, 0))
     others = counts.drop(labelling.control, errors="ignore")
     return (
-        f"{len(pairs):,}: {int(others.min())} to {int(others.max())} for each condition (median "
+        f"{len(pairs):,}: {_span(others)} for each condition (median "
         f"{float(np.median(others)):.3g}), {control:,} of the control."
     )
 
@@ -141,8 +141,14 @@ def _levels(column: pd.Series) -> str:
     counts = column.astype(str).value_counts(sort=False).sort_index()
     counts = counts[counts > 0]
     if len(counts) > _FEW:
-        return f"{len(counts):,} in '{column.name}', of {int(counts.min()):,} to {int(counts.max()):,} cells"
+        return f"{len(counts):,} in '{column.name}', of {_span(counts)} cells"
     return f"{len(counts)} in '{column.name}' (" + ", ".join(f"{name}: {n:,}" for name, n in counts.items()) + ")"
+
+
+def _span(numbers: pd.Series) -> str:
+    """Smallest and largest of some numbers, or the one that all are."""
+    low, high = int(numbers.min()), int(numbers.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _named(names: Sequence[Any]) -> str:

@@ -118,13 +118,28 @@ def _samples(
     return {"sample_key": sample, "covariates": covariates, "groups": tested}, ""
 
 
+def with_effect(adata: AnnData, conditions: list[str]) -> list[str]:
+    """Conditions that were found to change cells; all if fewer than two were."""
+    if Key.uns.PERTURBATION_EFFECT not in adata.uns:
+        return conditions
+    found = get.perturbation_effect(adata, active=True)["perturbation"].astype(str)
+    active = [label for label in conditions if label in set(found)]
+    return active if len(active) > 1 else conditions
+
+
 def significant_genes(adata: AnnData, *, n_top: int = 20) -> pd.DataFrame:
-    """Genes that a perturbation changes at a false discovery rate of 5 %, and the first ``n_top`` of each anyway."""
-    if DE not in adata.uns:
-        return pd.DataFrame(columns=["perturbation", "gene", "rank", "score", "log2fc", "pval", "pval_adj"])
-    table = get.de_df(adata, key=DE).rename(columns={"group": Key.obs.PERTURBATION})
-    kept = (table["pval_adj"] <= 0.05) | (table["rank"] <= n_top)
+    """Genes that a perturbation changes at a false discovery rate of 5 %, and the first ``n_top`` of each anyway.
+
+    Ranks are by p-value.
+    """
     columns = [Key.obs.PERTURBATION, "gene", "rank", "score", "log2fc", "pval", "pval_adj"]
+    if DE not in adata.uns:
+        return pd.DataFrame(columns=columns)
+    table = get.de_df(adata, key=DE).rename(columns={"group": Key.obs.PERTURBATION})
+    size = table["score"].abs()
+    table = table.iloc[np.lexsort((-size, table["pval"], table[Key.obs.PERTURBATION].astype(str)))]
+    table["rank"] = table.groupby(Key.obs.PERTURBATION, observed=True).cumcount() + 1
+    kept = (table["pval_adj"] <= 0.05) | (table["rank"] <= n_top)
     return table.loc[kept, columns].reset_index(drop=True)
 
 

@@ -28,6 +28,8 @@ class ScreenResult:
     """The trained model."""
     scores: pd.DataFrame
     """Scores of each model and perturbation, see :func:`scpi.benchmark.compare_predictions`."""
+    averaged: list[str]
+    """Conditions that the means are over: those that were scored and change cells, or all if fewer than two do."""
     summary: pd.DataFrame
     """Means, and paired differences from the best baseline, see :func:`scpi.benchmark.summarise`."""
     baseline: str | None

@@ -18,7 +18,7 @@ from scpi._screen._labels import Labelling
 from scpi._sequence import as_list
 from scpi._versions import versions
 from scpi.screen._design import Design, describe_design
-from scpi.screen._effects import find_genes, measure_effects
+from scpi.screen._effects import find_genes, measure_effects, with_effect
 from scpi.screen._output import RunFolder, output_folder
 from scpi.screen._prepare import COUNTS, prepare_screen
 from scpi.screen._progress import RunProgress
@@ -269,9 +269,6 @@ def run_screen(
             read=read_scores,
         )
         notes += scores.notes
-        comparisons = compare_with_best(scores.table, NAME, scores.baselines, rng=seed)
-        baseline = best_baseline(scores.table, scores.baselines)
-        summary = benchmark.summarise(scores.table, baseline=baseline, rng=seed)
 
         progress.next_stage("Predict")
         predicted = folder.part(
@@ -289,16 +286,25 @@ def run_screen(
             read=read_h5ad,
         )
         notes += [str(note) for note in np.atleast_1d(adata.uns.get(_NOTES, []))]
+        averaged = with_effect(adata, tested)
+        if len(averaged) < len(tested):
+            notes.append(
+                f"Scores are averaged over the {len(averaged)} of {len(tested)} scored conditions that change cells: there is "
+                "nothing to predict of the others."
+            )
+        table = scores.table[scores.table[Key.obs.PERTURBATION].isin(averaged)]
+        baseline = best_baseline(table, scores.baselines)
         result = ScreenResult(
             adata=adata,
             predicted=predicted,
             model=model,
             scores=scores.table,
-            summary=summary,
+            averaged=averaged,
+            summary=benchmark.summarise(table, baseline=baseline, rng=seed),
             baseline=baseline,
-            comparisons=comparisons,
+            comparisons=compare_with_best(table, NAME, scores.baselines, rng=seed),
             correlation_of_others=correlation_of_others(
-                predicted, adata, split, perturbation_key=perturbation_key, tested=tested
+                predicted, adata, split, perturbation_key=perturbation_key, tested=averaged
             ),
             design=understood,
             held_out=held,

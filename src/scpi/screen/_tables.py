@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
@@ -13,8 +14,6 @@ from scpi.screen._effects import effect_table
 from scpi.screen._verdict import HONEST
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from scpi.screen._result import ScreenResult
 
 _COLUMNS = {"pearson": "r", "pearson_top": "r top20", "rmse": "RMSE", "energy_distance": "energy"}
@@ -70,7 +69,7 @@ def score_rows(result: ScreenResult, *, brief: bool = False) -> list[ScoreRow]:
 
 def score_table(result: ScreenResult) -> Table:
     """Table of the scores for the terminal."""
-    n = result.scores["perturbation"].nunique()
+    n = len(result.averaged)
     what = f"{n} conditions that no model was trained on" if result.held_out else f"{n} perturbations, in test cells"
     table = Table(title=f"Predicted change of {what}", **_STYLE)
     for position, name in enumerate(score_header(result, brief=True)):
@@ -90,7 +89,7 @@ def score_table(result: ScreenResult) -> Table:
 
 def scored(result: ScreenResult) -> str:
     """What the scores are about, in words."""
-    n = result.scores["perturbation"].nunique()
+    n = len(result.averaged)
     if result.held_out:
         return f"{n} conditions that no model was trained on"
     return f"{n} perturbations, in test cells of perturbations that the models were trained on"
@@ -135,14 +134,20 @@ def questions(result: ScreenResult) -> list[tuple[str, str]]:
     """What a reviewer asks first, with the answers: replicates, baselines, noise, effects."""
     rows = [("Replicates?", dict(result.design)["Replicates"])]
     baselines = [name for name in result.scores["model"].unique() if name not in (CEILING, PERFECT)][1:]
-    rows.append(("Baselines?", f"{', '.join(baselines)}, trained on the same cells. {verdict(result)}"))
-    means = result.scores.groupby("model")["pearson"].mean()
+    best = pd.Series([one.baseline for one in result.comparisons], dtype=object).value_counts()
+    where = ", ".join(f"{name} in {n}" for name, n in best.items())
+    rows.append(
+        (
+            "Baselines?",
+            f"{', '.join(baselines)}, trained on the same cells. The best of {len(result.comparisons)} metrics: {where}.",
+        )
+    )
+    means = result.summary[result.summary["metric"] == "pearson"].set_index("model")["mean"]
     rows.append(
         (
             "Noise?",
-            f"A perfect prediction would reach r = {means[PERFECT]:.3f} on the measured cells, the prediction reaches "
-            f"{means.iloc[means.index.get_loc(result.scores['model'].iloc[0])]:.3f}, and predictions of another perturbation "
-            f"{_number(result.correlation_of_others)}.",
+            f"A perfect prediction would reach r = {_number(means.get(PERFECT))} on the measured cells, the prediction reaches "
+            f"{_number(means.iloc[0])}, and predictions of another perturbation {_number(result.correlation_of_others)}.",
         )
     )
     effects = effect_table(result.adata)
