@@ -4,6 +4,7 @@ from functools import cache
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
@@ -27,6 +28,7 @@ FIGURES = {
     "pathway_activity": "tested",
     "differential_activity": "tested",
     "prediction": "scored",
+    "perturbation_effect": "effects",
     "volcano": "ranked",
     "ma": "ranked",
     "voom": "ranked",
@@ -58,8 +60,20 @@ ONE_PANEL = {
 
 
 @pytest.fixture(scope="module")
-def originals(graph_data, tested, scored_once, ranked_once, explained_once):
+def effects():
+    names = [f"gene {i}" for i in range(4)]
+    results = pd.DataFrame(
+        {"perturbation": names, "score": [40.0, 9.0, 1.1, 0.9], "active": [True, True, False, False]}
+    )
+    adata = ad.AnnData(np.ones((2, 1), dtype=np.float32))
+    adata.uns["perturbation_effect"] = {"results": results}
+    return adata
+
+
+@pytest.fixture(scope="module")
+def originals(graph_data, tested, scored_once, ranked_once, explained_once, effects):
     return {
+        "effects": effects,
         "graph": graph_data(6),
         "tested": tested(),
         "scored": scored_once,

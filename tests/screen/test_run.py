@@ -197,7 +197,7 @@ def test_the_design_is_understood_and_used(screen):
     adata.obs["state"] = rng.choice(["rest", "stim"], adata.n_obs)
     adata.obs["guide"] = adata.obs["perturbation"].astype(str) + rng.choice(["g1", "g2", "g3"], adata.n_obs)
     labels = adata.obs["perturbation"].astype(str)
-    labels[np.flatnonzero(labels == "control")[:7]] = "doublet"
+    labels.iloc[np.flatnonzero(labels == "control")[:7]] = "doublet"
     adata.obs["perturbation"] = labels
     keys = {"sample_key": "donor", "guide_key": "guide", "context_key": "state", "batch_key": "donor"}
     result = run_screen(adata, max_epochs=1, unassigned=["doublet"], **keys)
