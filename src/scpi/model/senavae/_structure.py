@@ -90,7 +90,7 @@ class StructureMixin(Host):
 
     @torch.inference_mode()
     def get_edge_stability(
-        self, *, n_draws: int = 100, n_edges: int | None = None, size_sd: float = 0.3, seed: int = 0
+        self, *, n_draws: int = 100, n_edges: int | None = None, size_sd: float = 0.6, seed: int = 0
     ) -> pd.DataFrame:
         """How often each edge of the causal graph is found again in a half of the training cells.
 
