@@ -62,8 +62,8 @@ def draw_figures(result: ScreenResult) -> list[ReportFigure]:
         (
             "Causal graph",
             "Causal factors from cause to effect, with the perturbations that act on them and the gene sets that they "
-            "are made of. Edges are drawn if they are found again in 80 % of random halves of the cells. A graph of real "
-            "data is a hypothesis.",
+            "are made of. Edges are drawn if this model finds them again in 80 % of random halves of the cells. A "
+            "graph of real data is a hypothesis: a model of other cells may have other edges.",
             lambda: pl.causal_graph(result.adata, show=False, return_fig=True),
         ),
         (

@@ -98,7 +98,8 @@ class StructureMixin(Host):
         and the graph is derived from them. An edge is found again if it is among the strongest, in the same direction
         and with the same sign. That is the stability selection of Meinshausen & Bühlmann (2010, J. R. Stat. Soc. B
         72:417), in complementary pairs. Beside the cells, the assumption that the order rests on is put to the test:
-        direct effects of factors on the genes are of similar size.
+        direct effects of factors on the genes are of similar size. The units of the factors are those of this model; a
+        model of other cells may have others, and other edges.
 
         Parameters
         ----------
