@@ -64,7 +64,7 @@ def make(difference=0.02, low=0.01, high=0.03, *, held_out=("A+B",), truth=None,
         averaged=["A+B", "B+C"],
         correlation_of_others=0.25,
         design=[("Conditions", "Some."), ("Replicates", "Three.")],
-        adata=SimpleNamespace(uns={}),
+        effects=pd.DataFrame(columns=["perturbation", "active"]),
     )
 
 

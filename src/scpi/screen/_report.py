@@ -11,7 +11,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from scpi import get
 from scpi._keys import Key
 from scpi._screen._labels import Labelling
-from scpi.screen._effects import effect_table, significant_genes
 from scpi.screen._figures import draw_figures
 from scpi.screen._methods import methods
 from scpi.screen._tables import (
@@ -100,7 +99,7 @@ def _context(result: ScreenResult) -> dict[str, Any]:
         "tables": [
             ("Correlation for each perturbation", _frame(perturbation_scores(result))),
             (f"First {_N_SETS} gene sets of each perturbation", _frame(_top_sets(result))),
-            ("Effects of the perturbations", _frame(effect_table(adata))),
+            ("Effects of the perturbations", _frame(result.effects)),
             ("Targets of the perturbations", _frame(_with_sets(adata, get.intervention_targets(adata), "factor"))),
             (
                 "Strongest edges of the causal graph",
@@ -130,7 +129,7 @@ def _with_sets(adata: AnnData, table: pd.DataFrame, *columns: str) -> pd.DataFra
 
 def _genes(result: ScreenResult) -> dict[str, Any]:
     """The first genes of all perturbations, by their p-value, as the page searches them."""
-    table = significant_genes(result.adata)
+    table = result.genes
     shown = table.sort_values(["pval_adj", "pval"], kind="stable").head(_N_GENES)
     few = (
         ""

@@ -40,6 +40,10 @@ class ScreenResult:
     """Mean correlation of a measured change with what is predicted for another perturbation."""
     design: list[tuple[str, str]]
     """What was understood of the design: topics and sentences."""
+    effects: pd.DataFrame
+    """One row for each perturbation: whether it changes cells, in how many, whether its guides agree, how many genes."""
+    genes: pd.DataFrame
+    """Genes that change, and the first of each perturbation."""
     held_out: list[str]
     """Conditions that no model was trained on; none if single cells were held out."""
     split: Split

@@ -18,7 +18,7 @@ from scpi._screen._labels import Labelling
 from scpi._sequence import as_list
 from scpi._versions import versions
 from scpi.screen._design import Design, describe_design
-from scpi.screen._effects import find_genes, measure_effects, with_effect
+from scpi.screen._effects import effect_table, find_genes, measure_effects, significant_genes, with_effect
 from scpi.screen._output import RunFolder, output_folder
 from scpi.screen._prepare import COUNTS, prepare_screen
 from scpi.screen._progress import RunProgress
@@ -307,6 +307,8 @@ def run_screen(
                 predicted, adata, split, perturbation_key=perturbation_key, tested=averaged
             ),
             design=understood,
+            effects=effect_table(adata),
+            genes=significant_genes(adata),
             held_out=held,
             split=split,
             truth=compare_with_truth(adata, held, labelling=labelling),

@@ -10,7 +10,6 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from scpi._scoring._noise_ceiling import CEILING, PERFECT
-from scpi.screen._effects import effect_table
 from scpi.screen._verdict import HONEST
 
 if TYPE_CHECKING:
@@ -150,7 +149,7 @@ def questions(result: ScreenResult) -> list[tuple[str, str]]:
             f"{_number(means.iloc[0])}, and predictions of another perturbation {_number(result.correlation_of_others)}.",
         )
     )
-    effects = effect_table(result.adata)
+    effects = result.effects
     if len(effects):
         active = int(effects["active"].sum())
         silent = effects.loc[~effects["active"].astype(bool), "perturbation"].astype(str).tolist()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pandas as pd
 
 from scpi import get
-from scpi.screen._effects import effect_table, significant_genes
 from scpi.screen._output import DOCUMENT
 from scpi.screen._report import write_report
 
@@ -56,8 +55,8 @@ def write_results(result: ScreenResult, folder: RunFolder) -> None:
         "summary": result.summary,
         "differential_activity": get.differential_activity(result.adata),
         "causal_graph": get.causal_graph(result.adata),
-        "effects": effect_table(result.adata),
-        "genes": significant_genes(result.adata),
+        "effects": result.effects,
+        "genes": result.genes,
     }
     run = {
         **result.settings,
