@@ -9,16 +9,17 @@ from anndata import AnnData
 from scpi.screen._methods import methods
 
 
-def result(*, held_out=("A+B",), notes=(), effects=True):
+def result(*, held_out=("A+B",), method=None, effects=True):
     adata = AnnData(np.ones((3, 4)), varm={"gene_sets": np.ones((4, 2))})
     if effects:
         adata.uns["perturbation_effect"] = {}
+    if method is not None:
+        adata.uns["differential_expression"] = {"params": {"method": method}}
     return SimpleNamespace(
         adata=adata,
         settings={"versions": {"scpi": "0.9", "torch": "2.1"}, "likelihood": "nb", "max_epochs": None, "seed": 7},
         model=SimpleNamespace(preset_=SimpleNamespace(max_epochs=100), n_factors_=6),
         held_out=list(held_out),
-        notes=list(notes),
     )
 
 
@@ -31,14 +32,14 @@ def test_numbers_and_versions_are_those_of_the_run():
 
 
 @pytest.mark.parametrize(
-    ("notes", "expected"),
+    ("method", "expected"),
     [
-        (["Genes were tested by samples ('d'), with limma-voom."], "tested by limma-voom (Law et al., 2014"),
-        (["Genes were tested by cells (rank sums), because so."], "tested by the rank-sum test on cells"),
+        ("limma", "tested by limma-voom (Law et al., 2014"),
+        ("wilcoxon", "tested by the rank-sum test on cells"),
     ],
 )
-def test_the_test_of_genes_is_the_one_that_was_done(notes, expected):
-    assert expected in methods(result(notes=notes))
+def test_the_test_of_genes_is_the_one_that_was_done(method, expected):
+    assert expected in methods(result(method=method))
     assert "Differential expression" not in methods(result())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scpi._keys import Key
+from scpi.screen._effects import DE
 
 if TYPE_CHECKING:
     from scpi.screen._result import ScreenResult
@@ -42,9 +43,8 @@ def methods(result: ScreenResult) -> str:
             "batches and of guides where these are known (Székely & Rizzo, 2013), and responding cells were estimated by a mixture in "
             "the direction of the effect (after Papalexi et al., 2021)."
         )
-    how = next((note for note in result.notes if note.startswith("Genes were tested")), None)
-    if how is not None:
-        test = _LIMMA if "limma" in how else _RANKS
+    if DE in adata.uns:
+        test = _LIMMA if adata.uns[DE]["params"]["method"] == "limma" else _RANKS
         sentences.append(
             f"Differential expression was tested by {test}, and p-values were adjusted over all genes and perturbations (Benjamini & "
             "Hochberg, 1995)."
