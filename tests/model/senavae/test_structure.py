@@ -96,6 +96,14 @@ def test_edges_between_factors_that_do_nothing_are_not_stable(shared):
     assert (edges["stability"] < 0.8).all()
 
 
+def test_the_halves_do_not_depend_on_how_many_are_held_at_once(model, monkeypatch):
+    whole = model.get_edge_stability(n_draws=400)
+    monkeypatch.setattr("scpi.model.senavae._structure._MOST_VALUES", 8 * 60 * 2 * 7)
+    by_seven = model.get_edge_stability(n_draws=400)
+    assert not whole.equals(by_seven)  # the stream of random numbers is another one
+    np.testing.assert_allclose(whole["stability"], by_seven["stability"], atol=0.12)
+
+
 def test_a_model_without_a_graph_has_no_edges(shared):
     edges = fit(shared, mechanism="none").get_edge_stability()
     assert edges.columns.tolist() == ["source", "target", "weight", "stability"]

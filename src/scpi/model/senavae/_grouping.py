@@ -104,6 +104,37 @@ def group_directions(
     return groups, directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
 
+def factor_effects(
+    changes: NDArray[np.floating], n_factors: int, *, precision: NDArray[np.floating] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Factors of perturbations that move the mean along the same line, with what a perturbation does to its factor.
+
+    Returns the factor of each perturbation, its strength, and the effects of factors, (n_factors, n_genes), scaled so
+    that the mean absolute strength on a factor is 1.
+    """
+    groups, directions = group_directions(changes, n_factors, precision=precision)
+    strength = np.einsum("ij,ij->i", changes, directions[groups])
+    sizes = np.bincount(groups, minlength=n_factors)
+    scale = np.bincount(groups, np.abs(strength), n_factors) / np.maximum(sizes, 1)
+    scale[scale == 0] = 1.0
+    return groups, strength / scale[groups], directions * scale[:, None]
+
+
+def unmix(
+    cells: NDArray[np.floating], effects: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Linear map from expression to factors with these ``effects`` on genes, by least squares.
+
+    Returns the centre of the ``cells``, the map, (n_genes, n_factors), and the standard deviation of each factor over
+    the cells; 1 where it is zero.
+    """
+    centre = cells.mean(0)
+    inverse = np.linalg.pinv(effects)
+    spread = ((cells - centre) @ inverse).std(0)
+    spread[spread == 0] = 1.0
+    return centre, inverse, spread
+
+
 def _groups(changes: NDArray[np.floating], n_groups: int) -> NDArray[np.int64]:
     """Group of each change, by merging the largest of them."""
     if len(changes) <= n_groups:

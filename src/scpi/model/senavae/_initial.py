@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from scpi.model.senavae._grouping import group_directions
+from scpi.model.senavae._grouping import factor_effects, unmix
 from scpi.model.senavae._ordering import order_by_effects
 
 if TYPE_CHECKING:
@@ -27,18 +27,14 @@ def initialise_interventions(
 ) -> NDArray[np.float64]:
     """Assign perturbations that move the mean along the same line to the same factor.
 
-    ``changes`` of the mean expression are (n_perturbations, n_genes), with their ``precision``. Returns the directions of the factors,
-    (n_factors, n_genes), scaled so that the mean strength of a factor is 1.
+    ``changes`` of the mean expression are (n_perturbations, n_genes), with their ``precision``. Returns the effects of
+    the factors, (n_factors, n_genes), scaled so that the mean strength of a factor is 1.
     """
-    groups, directions = group_directions(changes, module.n_factors, precision=precision)
-    strength = np.einsum("ij,ij->i", changes, directions[groups])
-    sizes = np.bincount(groups, minlength=module.n_factors)
-    scale = np.bincount(groups, np.abs(strength), module.n_factors) / np.maximum(sizes, 1)
-    scale[scale == 0] = 1.0
+    groups, strength, effects = factor_effects(changes, module.n_factors, precision=precision)
     module.intervention.set_assignment(
-        torch.from_numpy(_INITIAL_LOGIT * np.eye(module.n_factors)[groups]), torch.from_numpy(strength / scale[groups])
+        torch.from_numpy(_INITIAL_LOGIT * np.eye(module.n_factors)[groups]), torch.from_numpy(strength)
     )
-    return directions * scale[:, None]
+    return effects
 
 
 @torch.no_grad()
@@ -48,19 +44,15 @@ def initialise_linear(module: SENAVAEModule, control: Tensor, directions: NDArra
     ``control`` is transformed expression, (n_cells, n_genes), and ``directions`` the effect of a shift of each factor
     by 1, (n_factors, n_genes).
     """
-    cells = control.double().cpu().numpy()
-    centre = cells.mean(0)
-    unmix = np.linalg.pinv(directions)
-    spread = ((cells - centre) @ unmix).std(0)
-    spread[spread == 0] = 1.0
-    effects, unmix = directions * spread[:, None], unmix / spread
+    centre, inverse, spread = unmix(control.double().cpu().numpy(), directions)
+    effects, inverse = directions * spread[:, None], inverse / spread
     strength = module.intervention.strength
     assigned = module.intervention.logits().argmax(1)
     strength.div_(torch.from_numpy(spread).to(strength)[assigned])
 
     heads, n = module.encoder.heads, module.n_factors
-    heads.weight[:n] = torch.from_numpy(unmix.T).to(heads.weight)
-    heads.bias[:n] = torch.from_numpy(-centre @ unmix).to(heads.bias)
+    heads.weight[:n] = torch.from_numpy(inverse.T).to(heads.weight)
+    heads.bias[:n] = torch.from_numpy(-centre @ inverse).to(heads.bias)
     heads.weight[n:] = 0.0
     heads.bias[n:] = _INITIAL_RAW_VARIANCE
     module.decoder.first.weight[:, :n] = torch.from_numpy(effects.T).to(heads.weight)
@@ -81,7 +73,10 @@ def effects_on_genes(
     Returns effects of shape (n_factors, n_genes), mean differences over the control cells (transformed expression, and
     their batch), and the size of the unit of each factor.
     """
-    z, shifts, units = _units(module, control)
+    z = module.encode(control)[0]
+    spread = z.std(0, correction=0).clamp(min=1e-3)
+    shifts = typical_shifts(module, spread)
+    units = shifts.abs() if module.causal.mechanism == "relu" else spread
     baseline = module.decoder(module.causal(z), batch).mean(0)
     effects = []
     for factor in range(module.n_factors):
@@ -90,20 +85,6 @@ def effects_on_genes(
         change = module.decoder(module.causal(shifted), batch).mean(0) - baseline
         effects.append(change / shifts[factor] * units[factor])
     return torch.stack(effects).double().cpu().numpy(), units
-
-
-@torch.no_grad()
-def factor_units(module: SENAVAEModule, control: Tensor) -> NDArray[np.float64]:
-    """Size of the unit in which each factor is compared with others, in that of its noise."""
-    return np.asarray(_units(module, control)[2].double().cpu().numpy())
-
-
-def _units(module: SENAVAEModule, control: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Noise of control cells, a typical shift of each factor, and the size of its unit."""
-    z = module.encode(control)[0]
-    spread = z.std(0, correction=0).clamp(min=1e-3)
-    shifts = typical_shifts(module, spread)
-    return z, shifts, shifts.abs() if module.causal.mechanism == "relu" else spread
 
 
 @torch.no_grad()

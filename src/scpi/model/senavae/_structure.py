@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,11 @@ import torch
 
 from scpi.model.base.training._presets import at_least
 from scpi.model.senavae._grouping import MOST_MERGED, choose_n_groups, largest
-from scpi.model.senavae._initial import factor_units
 from scpi.model.senavae._split_means import folds, group_cells, halves, split_means
-from scpi.model.senavae._stability import default_n_edges, edge_frequencies, effect_weights
+from scpi.model.senavae._stability import HalfGraphs, default_n_edges, edge_frequencies, effect_weights, leads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -41,6 +41,8 @@ else:
 # Folds and repeats of the cross-validation for up to so many perturbations: its time grows with their square
 _FOLDS = ((100, 5, 4), (500, 5, 1), (np.inf, 3, 1))
 _CONTROLS = 4000
+# Numbers that are held at once: 256 MB
+_MOST_VALUES = 2**26
 
 
 class StructureMixin(Host):
@@ -74,6 +76,17 @@ class StructureMixin(Host):
         assert effects is not None
         return effects
 
+    def _changes_in_halves(
+        self, groups: Groups, weights: NDArray[np.float64], n_pairs: int, rng: np.random.Generator
+    ) -> Iterator[NDArray[np.float32]]:
+        """Changes under perturbations in both halves of the cells, for several random halves; as many as memory takes."""
+        at_once = max(1, _MOST_VALUES // (2 * len(weights) * len(self.var_names_)))
+        for start in range(0, n_pairs, at_once):
+            n_splits = min(at_once, n_pairs - start)
+            yield from chain.from_iterable(
+                self._effects_in_parts(groups, weights, partial(halves, n_splits=n_splits, rng=rng))
+            )
+
     def _n_factors_of(self, splitter: CellSplitter) -> int:
         """Number of factors that predicts the effects of perturbations in the cells left out best."""
         n_folds, n_repeats = next(plan for most, *plan in _FOLDS if len(self.perturbations_) <= most)
@@ -94,12 +107,13 @@ class StructureMixin(Host):
     ) -> pd.DataFrame:
         """How often each edge of the causal graph is found again in a half of the training cells.
 
-        The effects of the factors on the genes are estimated anew from random halves of the cells of each condition,
-        and the graph is derived from them. An edge is found again if it is among the strongest, in the same direction
-        and with the same sign. That is the stability selection of Meinshausen & Bühlmann (2010, J. R. Stat. Soc. B
-        72:417), in complementary pairs. Beside the cells, the assumption that the order rests on is put to the test:
-        direct effects of factors on the genes are of similar size. The units of the factors are those of this model; a
-        model of other cells may have others, and other edges.
+        The effects of the perturbations on the genes are estimated anew from random halves of the cells of each
+        condition; from them alone follow the factors, their units and the graph, as they do at the start of training.
+        An edge is found again if it is among the strongest between the factors of the same two perturbations, the
+        strongest of each end, in the same direction and with the same sign. That is the stability selection of
+        Meinshausen & Bühlmann (2010, J. R. Stat. Soc. B 72:417), in complementary pairs. Beside the cells, the
+        assumption that the order rests on is put to the test: direct effects of factors on the genes are of similar
+        size.
 
         Parameters
         ----------
@@ -138,17 +152,24 @@ class StructureMixin(Host):
         groups, rng = self._groups(self._training_cells(adata)), np.random.default_rng(seed)
         if not groups.cells:
             return edges.assign(stability=0.0)
-        module = self.module.eval()
-        design = torch.from_numpy(groups.design.astype(np.float32)).to(module.device)
-        shifts = module.intervention(design).double().cpu().numpy()
+        weights = effect_weights(groups.design, groups.size, groups.control_of(), groups.is_control)
+        measured = np.flatnonzero(weights.any(1))
+        weights = weights[measured]
         controls = np.concatenate([own for own, chosen in zip(groups.cells, groups.is_control, strict=True) if chosen])
-        units = factor_units(module, self._transformed(rng.permutation(controls)[:_CONTROLS]).to(module.device))
-        weights = effect_weights(shifts, groups.size, groups.control_of(), groups.is_control)
-        effects = self._effects_in_parts(groups, weights, lambda n: halves(n, (n_draws + 1) // 2, rng)) * units[:, None]
-        positive, negative = edge_frequencies(
-            chain.from_iterable(effects), n_edges=n_edges or default_n_edges(self.n_factors_), size_sd=size_sd, rng=rng
-        )
+        targets = self.get_intervention_targets().iloc[measured]
         number = {f"factor_{index}": index for index in range(self.n_factors_)}
+        graphs = HalfGraphs(
+            leads(targets["factor"].map(number).to_numpy(), targets["strength"].to_numpy(), self.n_factors_),
+            precision=1 / (np.square(weights) / groups.size).sum(1),
+            controls=None
+            if self.module.causal.mechanism == "relu"
+            else self._transformed(rng.permutation(controls)[:_CONTROLS]).numpy(),
+            n_edges=n_edges or default_n_edges(self.n_factors_),
+        )
+        n_pairs = (n_draws + 1) // 2
+        positive, negative = edge_frequencies(
+            graphs, self._changes_in_halves(groups, weights, n_pairs, rng), size_sd=size_sd, rng=rng
+        )
         source, target = edges["source"].map(number).to_numpy(), edges["target"].map(number).to_numpy()
         found = np.where(edges["weight"] > 0, positive[source, target], negative[source, target])
         return edges.assign(stability=found)
