@@ -137,7 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--simulated-seeds", type=int, nargs="+", default=list(range(10)))
+    parser.add_argument("--simulated-seeds", type=int, nargs="*", default=list(range(10)))
     args = parser.parse_args()
     one_quiet_thread()
     result = json.loads(args.out.read_text()) if args.out.exists() else {"papalexi": [], "simulated": []}

@@ -3,7 +3,7 @@
 Screens of `planted_screen.py`. SENAVAE is trained on log-normalised expression, where its likelihood is normal, and on
 counts, where it is negative binomial. The change of the mean is scored twice: from the cells that `predict` returns, by
 hand, and by `evaluate` of the model, with the targets of the perturbations or without; a random half of the controls is
-the start, and the other half what is compared with::
+the start, and the other half what is compared with. An interrupted run resumes where it stopped::
 
     python benchmarks/likelihoods.py --out benchmarks/results/likelihoods.json
 """
@@ -11,6 +11,7 @@ the start, and the other half what is compared with::
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import logging
 import time
@@ -84,11 +85,17 @@ def main() -> None:
     args = parser.parse_args()
     one_quiet_thread()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    rows = [row for seed in range(*args.seeds) for interaction in args.interactions for row in run(seed, interaction)]
-    table = pd.DataFrame(rows)
-    means = table.groupby("model", sort=False).mean(numeric_only=True).drop(columns=["seed", "interaction"])
+    rows = json.loads(args.out.read_text())["tasks"] if args.out.exists() else []
+    done = {(row["seed"], row["interaction"]) for row in rows}
+    for task in itertools.product(range(*args.seeds), args.interactions):
+        if task in done:
+            continue
+        rows += run(*task)
+        table = pd.DataFrame(rows)
+        means = table.groupby("model", sort=False).mean(numeric_only=True).drop(columns=["seed", "interaction"])
+        result = {"models": json.loads(means.round(4).to_json(orient="index")), "tasks": rows}
+        args.out.write_text(json.dumps(result, indent=1) + "\n")
     print(means.round(3).to_string())
-    args.out.write_text(json.dumps({"models": json.loads(means.round(4).to_json(orient="index")), "tasks": rows}))
 
 
 if __name__ == "__main__":

@@ -723,13 +723,16 @@ def graph_stability(result: Any) -> str:
                 row["seed"],
                 row["half"] + 1,
                 row["n_factors"],
-                ", ".join(f"{a} → {b}" for a, b, _ in row["edges"]) or "none",
+                row["most_stable"],
+                ", ".join(f"{a} → {b}" for a, b, _ in row["drawn"]) or "none",
             )
             for row in result["papalexi"]
         ]
-        parts.append(table(("seed", "half", "factors", "edges drawn"), rows))
-        rows = [(kind, found["drawn"], found["found"]) for kind, found in result["found_again"].items()]
-        parts.append(table(("compared with", "edges drawn", "found again"), rows))
+        parts.append(table(("seed", "half", "factors", "most stable edge", "edges drawn"), rows))
+        rows = [
+            (kind, found["shown"], found["drawn"], found["strong"]) for kind, found in result["found_again"].items()
+        ]
+        parts.append(table(("compared with", "edges drawn", "drawn again", "among the strongest again"), rows))
     return "\n\n".join(parts)
 
 

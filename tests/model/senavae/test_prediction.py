@@ -23,6 +23,7 @@ def logs(make_screen):
 @pytest.fixture(scope="module")
 def fitted(logs, build):
     def fit(**options):
+        options = {"shrink": False} | options
         layer = "counts" if options.get("likelihood") == "nb" else None
         return build(
             "SENAVAE", logs.copy(), options, setup={"layer": layer}, train={"train_size": 1.0, "max_epochs": 3}
@@ -62,6 +63,16 @@ def test_a_single_perturbation_has_its_least_squares_effect_on_the_level(fitted)
     np.testing.assert_allclose(moved[0], from_log_level(level + found["A"]) - from_log_level(level), atol=1e-4)
 
 
+def test_effects_are_shrunk_by_their_noise(fitted):
+    """The error of an effect of a single perturbation, by the delta method from the cells."""
+    plain, shrunk = (fitted(shrink=value) for value in (False, True))
+    raw, found = (model.module.kept.array("effects") for model in (plain, shrunk))
+    assert (np.abs(found) <= np.abs(raw) + 1e-6).all()
+    assert np.linalg.norm(found) < 0.9 * np.linalg.norm(raw)
+    # What hardly any noise is left of moves most
+    assert np.corrcoef(raw.ravel(), found.ravel())[0, 1] > 0.4
+
+
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
 def test_a_combination_has_a_part_of_what_is_decoded_beyond_the_sum(fitted, weight):
     model = fitted(interaction=weight)
@@ -93,7 +104,7 @@ def test_data_without_levels_have_effects_that_are_differences(make_screen, buil
     adata = make_screen()
     adata.X = np.random.default_rng(0).normal(size=adata.shape).astype(np.float32)
     with pytest.warns(UserWarning, match="negative values"):
-        model = build("SENAVAE", adata, {"encoder": "mlp"}, train={"train_size": 1.0})
+        model = build("SENAVAE", adata, {"encoder": "mlp", "shrink": False}, train={"train_size": 1.0})
     found, _ = effects(adata, ratios=False)
     predicted = model.predict(perturbation="B", output="mean", rng=0)
     start = adata[predicted.obs["source_cell"].tolist()].X
@@ -115,3 +126,31 @@ def test_decoded_cells_have_no_effects_to_add_to(logs):
     scpi.model.SENAVAE.setup_anndata(logs)
     with pytest.raises(ValueError, match="`least_squares=True` needs `abduct=True`"):
         scpi.model.SENAVAE(logs, abduct=False)
+
+
+def test_counts_change_by_the_ratio_of_the_effect(fitted):
+    """Falling counts are thinned by it; a combination adds what is decoded beyond the sum to its logarithm."""
+    model = fitted(likelihood="nb", interaction=0.0)
+    adata = model.adata
+    counts = adata.layers["counts"].toarray()
+    depth = counts.sum(1, keepdims=True)
+    controls = (adata.obs["perturbation"] == "control").to_numpy()
+    # The median of all controls: no more than the sample that the model scales by
+    logs = np.log1p(counts / depth * np.float32(np.median(depth[controls])))
+    found, control = effects(adata, x=logs)
+    after = np.expm1(from_log_level(log_level(control) + found["A"]))
+    ratio = np.maximum(after, 1e-3) / np.maximum(np.expm1(control), 1e-3)
+    falls = ratio < 0.99
+    assert falls.sum() > 3
+    predicted = model.predict(perturbation="A", output="mean", rng=0)
+    start = adata[predicted.obs["source_cell"].tolist()].layers["counts"].toarray()
+    np.testing.assert_allclose(predicted.X[:, falls], start[:, falls] * ratio[falls], rtol=2e-3, atol=1e-6)
+
+
+def test_a_model_of_counts_saved_without_effects_predicts_what_it_decodes(fitted):
+    model = fitted(likelihood="nb")
+    whole = model.predict(perturbation="A", output="mean", rng=0).X
+    model.module.kept.put({"effects": np.zeros((0,)), "control": np.zeros((0,))})
+    decoded = model.predict(perturbation="A", output="mean", rng=0).X
+    assert np.isfinite(decoded).all()
+    assert np.abs(decoded - whole).max() > 1e-3

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
 from scpi._screen._composition import members_alone
-from scpi._screen._matrix import stack_rows
+from scpi._screen._expression import DEPTH, log_normalised
+from scpi._screen._matrix import stack_rows, sums
 from scpi.model.base._constants import KEYS
 from scpi.model.base.counts._change import changed_counts, expected_counts
-from scpi.model.base.prediction._fold_changes import from_log_level, log_level
+from scpi.model.base.prediction._fold_changes import from_log_level, log_level, log_ratio, log_slope
 from scpi.model.base.prediction._regression import member_effects
+from scpi.model.base.prediction._shrinkage import effect_errors, shrink, variance_within
 from scpi.model.base.training._seed import seeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from anndata import AnnData
+    from mudata import MuData
     from numpy.typing import NDArray
     from scipy import sparse
 
@@ -54,39 +59,66 @@ class _Decoded(NamedTuple):
 class EffectsMixin(Host):
     """Cells under a perturbation: an additive start from the data, and the decoded change beyond it.
 
-    With ``least_squares`` of the preset and the normal likelihood, the change of the mean is that of one effect per
-    perturbation, fitted to all training conditions. For expression on a log scale, effects are those on the logarithm
-    of the mean, which add up where fold changes multiply. The network adds what it decodes for a combination less what
-    it decodes for each member alone, times ``interaction`` of the preset. Otherwise, the change is the decoded one.
+    With ``least_squares`` of the preset, the change of the mean is that of one effect per perturbation, fitted to all
+    training conditions and, with ``shrink``, shrunk by its noise. For expression on a log scale, effects are those on
+    the logarithm of the mean, which add up where fold changes multiply. So they are for counts, of log-normalised
+    means: few cells with many counts decide on a mean of counts. The network adds what it decodes for a combination
+    less what it decodes for each member alone, times ``interaction`` of the preset. Otherwise, the change is the
+    decoded one.
     """
 
     def _keep_effects(self, splitter: CellSplitter) -> None:
         """Keep effects of perturbations, and the means of the controls of each context, of the training cells."""
-        if not self._adds_effects:
+        if not self.preset_.least_squares:
             return
-        cells = splitter.train_idx
-        profiles = self._profiles_of(self._field(self.adata, KEYS.X), cells, cells)
-        before, after = profiles.controls[profiles.context], profiles.treated
-        changes = log_level(after) - log_level(before) if self.scale_ == "logs" else after - before
-        self.module.kept.put(
-            {"effects": member_effects(profiles.design, changes, profiles.n_cells), "control": profiles.control}
-        )
+        cells, x = splitter.train_idx, self._logs(self.adata)
+        profiles = self._profiles_of(x, cells, cells)
+        level, slope = (log_level, log_slope) if self._have_levels else (np.asarray, np.ones_like)
+        before, after = profiles.controls, profiles.treated
+        effects = member_effects(profiles.design, level(after) - level(before)[profiles.context], profiles.n_cells)
+        if self.preset_.shrink:
+            is_control = self._labels(self.adata)[cells] == self.control_
+            context = self._context_codes(self.adata)[cells][is_control]
+            n_controls = np.bincount(context, minlength=len(before))
+            variance = variance_within(x, cells, profiles, n_controls=n_controls)
+            errors = effect_errors(profiles, variance, n_controls=n_controls, slope=(slope(after), slope(before)))
+            effects = shrink(effects, errors)
+        self.module.kept.put({"effects": effects, "control": profiles.control})
         self.module.kept.to(self.module.device)
 
     @property
     def _adds_effects(self) -> bool:
-        return self.preset_.least_squares and not self._reads_counts
+        return self.module.kept.effects.numel() > 0
+
+    @property
+    def _have_levels(self) -> bool:
+        return self._reads_counts or self.scale_ == "logs"
+
+    def _logs(self, adata: AnnData | MuData, cells: NDArray[np.int64] | None = None) -> Any:
+        """Registered expression of some cells, or of all, as sparse as it is; counts as the encoder reads them."""
+        x = self._field(adata, KEYS.X) if cells is None else self._rows(adata, cells)
+        if not self._reads_counts:
+            return x
+        if self._has_field(KEYS.SIZE_FACTOR):
+            size = np.asarray(self._field(adata, KEYS.SIZE_FACTOR), dtype=np.float64).ravel()
+            size = size if cells is None else size[cells]
+        else:
+            size = sums(x, axis=1)
+        return log_normalised(x, size * DEPTH / float(self.module.size_scale))
 
     def _effect(self, asked: Counterfactual, context: int) -> NDArray[np.float64]:
-        """Additive change of the cells of a context."""
+        """Additive change of the cells of a context; of counts, the logarithm of their ratio."""
         effect = np.asarray(asked.design @ self.module.kept.array("effects"))
-        if self.scale_ != "logs":
+        if not self._have_levels:
             return effect
         control = self._control_mean(
-            asked.adata, self.module.kept.array("control"), context, lambda cells: self._rows(asked.adata, cells)
+            asked.adata, self.module.kept.array("control"), context, partial(self._logs, asked.adata)
         )
-        level = log_level(control)
-        return from_log_level(level + effect) - from_log_level(level)
+        before = log_level(control)
+        after = from_log_level(before + effect)
+        if not self._reads_counts:
+            return after - from_log_level(before)
+        return log_ratio(np.expm1(control), np.expm1(after))
 
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
         if self._reads_counts:

@@ -42,9 +42,11 @@ class Preset:
         A counterfactual keeps what the decoder does not explain of its cell: the normal model predicts the cell
         plus the decoded change, in the discrepancy as in predictions, rather than the decoded expression.
     least_squares
-        Predictions of the normal model start from one effect per perturbation, fitted to all training conditions by
-        least squares, to which the network adds what it decodes for a combination beyond the sum of its members. It
-        needs ``abduct``.
+        Predictions start from one effect per perturbation, fitted to all training conditions by least squares, to
+        which the network adds what it decodes for a combination beyond the sum of its members. It needs ``abduct``.
+    shrink
+        Shrink these effects by their noise (Stephens, 2017, Biostatistics 18:275): a perturbation without an effect is
+        predicted to have none.
     interaction
         Weight of what the network decodes beyond the sum.
     causal_posterior
@@ -94,6 +96,7 @@ class Preset:
     learn_variance: bool = True
     abduct: bool = True
     least_squares: bool = True
+    shrink: bool = True
     interaction: float = 0.5
     causal_posterior: bool = True
     data_init: bool = True
@@ -128,6 +131,7 @@ _SENA = Preset(
     learn_variance=False,
     abduct=False,
     least_squares=False,
+    shrink=False,
     causal_posterior=False,
     data_init=False,
     max_mmd=1.0,
