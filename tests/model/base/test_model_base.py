@@ -103,3 +103,17 @@ class TestData:
         model._adata = None
         with pytest.raises(ValueError, match="loaded without data: pass the cells as `adata`"):
             model._validate_anndata()
+
+    def test_other_cells_are_no_training_cells(self, screen, tmp_path):
+        """Positions of training cells mean nothing in cells of other names, or in another order."""
+        adata = screen.copy()
+        scpi.model.Additive.setup_anndata(adata)
+        model = scpi.model.Additive(adata)
+        model.train(train_size=0.5, seed=0)
+        model.save(tmp_path / "model")
+        own = scpi.model.Additive.load(tmp_path / "model", adata=screen.copy())
+        np.testing.assert_array_equal(own.train_indices, model.train_indices)
+        turned = scpi.model.Additive.load(tmp_path / "model", adata=screen[::-1].copy())
+        assert turned.train_indices is turned.validation_indices is turned.test_indices is None
+        np.testing.assert_array_equal(turned._training_cells(turned.adata), np.arange(screen.n_obs))
+        assert np.isfinite(turned.evaluate(metrics=["pearson"], rng=0)["pearson"]).all()

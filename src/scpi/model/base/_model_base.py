@@ -11,6 +11,7 @@ from scvi.data._constants import _SCVI_UUID_KEY
 from scvi.model._utils import parse_device_args
 from scvi.model.base import BaseModelClass
 
+from scpi._fingerprint import fingerprint
 from scpi._screen._checks import NORMAL_ADVICE, check_annotations, check_expression, check_paired
 from scpi._screen._matrix import dense_rows
 from scpi._slots import find_layer
@@ -54,6 +55,9 @@ class ModelBase(BaseModelClass):
 
     preset_: Any
     """Settings of the network."""
+
+    trained_cells_: str | None = None
+    """Fingerprint of the names of the cells that it was saved with."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -124,6 +128,8 @@ class ModelBase(BaseModelClass):
         OSError
             If the files cannot be written. What was there is unchanged.
         """
+        if self.adata is not None:
+            self.trained_cells_ = fingerprint(self._modality(self.adata).obs_names)
         save_model(
             self, Path(dir_path), prefix or "", overwrite=overwrite, save_anndata=save_anndata, **anndata_write_kwargs
         )
@@ -148,7 +154,8 @@ class ModelBase(BaseModelClass):
         dir_path
             Folder of the saved model.
         adata
-            Data to load it with. If ``None``, the data that was saved with the model; if ``False``, none.
+            Data to load it with. If ``None``, the data that was saved with the model; if ``False``, none. In other cells
+            than those of the training, none is taken for a training cell.
         accelerator, device, prefix, allowed_classes_names_list
             As in :meth:`scvi.model.base.BaseModelClass.load`.
         allow_pickle
@@ -181,6 +188,9 @@ class ModelBase(BaseModelClass):
         _check_genes(modality.var_names, saved.content.attributes["var_names_"])
         with unchanged_on_failure(adata):
             model: Self = restore(cls, saved, adata, place)
+        if model.trained_cells_ not in (None, fingerprint(modality.obs_names)):
+            # Positions in the training data are those of other cells here
+            model.train_indices = model.validation_indices = model.test_indices = None
         return model
 
     @staticmethod

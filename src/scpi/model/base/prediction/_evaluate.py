@@ -167,8 +167,9 @@ class EvaluationMixin(Host):
         """Cells that the model learned from, or all cells of other data."""
         if adata is not self.adata:
             return np.arange(adata.n_obs)
-        sets = (getattr(self, name, None) for name in ("train_indices", "validation_indices"))
-        return np.unique(np.concatenate([cells for cells in sets if cells is not None])).astype(np.int64)
+        sets = [getattr(self, name, None) for name in ("train_indices", "validation_indices")]
+        known = [cells for cells in sets if cells is not None]
+        return np.unique(np.concatenate(known)).astype(np.int64) if known else np.arange(adata.n_obs)
 
     def _predict_measured(
         self,
