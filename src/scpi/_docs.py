@@ -86,6 +86,17 @@ FRAGMENTS: dict[str, str] = {
             prediction. A condition is scored without the genes that its label names, and compared with others without
             those that any of their labels name.
         """,
+    "rows": """
+        rows
+            What the rows of the data are. Where they are ``"conditions"``, each holds the mean of the cells of a condition
+            (pseudobulk), or of one replicate of it: metrics that compare cells are left out, and predictions are means.
+        """,
+    "halves": """
+        halves
+            Two layers with profiles of independent halves of the cells of each row, NaN where a row has none, for the noise
+            ceiling; only where ``rows`` are conditions. If ``None``, the rows of a condition are halved, and where it has
+            one row there is no ceiling.
+        """,
     "reference_share": """
         reference_share
             Fraction of the controls that is set aside, so that the measured change is taken against cells that no

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpi._scoring._prediction import Prediction
+    from scpi._scoring._rows import Rows
 
 _TOP_CHANGED = 20
 _TOP_CALLED = 100
@@ -164,13 +165,28 @@ LOWER_IS_BETTER = frozenset(
 """Errors and distances."""
 
 
-def check_metrics(given: Sequence[str] | str | None) -> list[str]:
-    """Names of the metrics to compute, all if ``None``; a `ValueError` if one is unknown, or there is none."""
-    chosen = list(NAMES) if given is None else list(dict.fromkeys(as_list(given)))
+OF_MEANS = (*(name for name, one in METRICS.items() if one.space == "means"), *CONTRASTS)
+"""Names of the metrics that need means only, and no cells."""
+
+
+def check_metrics(given: Sequence[str] | str | None, rows: Rows = "cells") -> list[str]:
+    """Names of the metrics to compute, all if ``None``; a `ValueError` if one is unknown, or there is none.
+
+    Where ``rows`` are conditions, all are those that need means only, and others are refused.
+    """
+    of_rows = NAMES if rows == "cells" else OF_MEANS
+    chosen = list(of_rows) if given is None else list(dict.fromkeys(as_list(given)))
     unknown = [name for name in chosen if name not in NAMES]
     if unknown or not chosen:
         what = f"Unknown metrics {listed(unknown)}" if unknown else "`metrics` is empty"
-        msg = f"{what}: choose from {listed(NAMES, len(NAMES))}."
+        msg = f"{what}: choose from {listed(of_rows, len(of_rows))}."
+        raise ValueError(msg)
+    of_cells = [name for name in chosen if name not in of_rows]
+    if of_cells:
+        msg = (
+            f"The metrics {listed(of_cells)} compare cells, and the rows are conditions: choose from "
+            f"{listed(of_rows, len(of_rows))}."
+        )
         raise ValueError(msg)
     return chosen
 

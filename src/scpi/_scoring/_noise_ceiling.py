@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,7 +28,8 @@ def noise_ceiling(
 ) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
     """Score one half of the measured cells as a prediction of the other, and say what a perfect prediction would score.
 
-    Measured and reference cells are both halved, so that the two changes share no cell. The halves have half of the
+    Measured and reference cells are both halved, so that the two changes share no cell, unless the halves are given with
+    the measured profile. The halves have half of the
     cells that a prediction is compared with, and are noisier than these: a good prediction can exceed the score of the
     halves. With r the correlation of the halves, that of two measurements of all cells is 2 r / (1 + r) (Spearman and
     Brown), and a prediction without noise of its own, that of the expected change, correlates with one such measurement
@@ -43,7 +44,7 @@ def noise_ceiling(
     scores = [Scores(metrics) for _ in range(n_splits)]
     can_be_halved = []
     for one in measured:
-        can_be_halved.append(min(one.real.shape[0], one.reference.shape[0]) > 1)
+        can_be_halved.append(_can_be_halved(one))
         if can_be_halved[-1]:
             for of_split in scores:
                 of_split.add(_halved(one, rng))
@@ -53,18 +54,29 @@ def noise_ceiling(
     return halves, [{name: _perfect(name, row[name]) for name in metrics} for row in halves]
 
 
+def _can_be_halved(one: Prediction) -> bool:
+    pairs = ((one.halves, one.real), (one.reference_halves, one.reference))
+    return all(given is not None or cells.shape[0] > 1 for given, cells in pairs)
+
+
 def _halved(one: Prediction, rng: np.random.Generator) -> Prediction:
     """One half of the measured cells as a prediction of the other."""
-    (real, predicted), (reference, start) = (
-        np.array_split(rng.permutation(cells.shape[0]), 2) for cells in (one.real, one.reference)
-    )
+    real, predicted = one.halves or _halves_of(one.real, rng)
+    reference, start = one.reference_halves or _halves_of(one.reference, rng)
     return replace(
         one,
-        real=one.real[real],
-        predicted=one.real[predicted],
-        reference=one.reference[reference],
-        start=one.reference[start],
+        real=real,
+        predicted=predicted,
+        reference=reference,
+        start=start,
+        halves=None,
+        reference_halves=None,
     )
+
+
+def _halves_of(cells: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+    first, second = np.array_split(rng.permutation(cells.shape[0]), 2)
+    return cells[first], cells[second]
 
 
 def _mean_row(rows: Sequence[dict[str, float]], metrics: Sequence[str]) -> dict[str, float]:

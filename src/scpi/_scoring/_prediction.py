@@ -59,6 +59,9 @@ class Prediction:
         Places of the genes that the perturbation itself sets, on which it is not scored.
     components
         Directions, genes x components, in which distances are taken; genes if ``None``.
+    halves, reference_halves
+        Two independent measurements of the perturbed profile, and of the control that each is taken against; ``None``
+        where the rows of ``real`` and of ``reference`` are halved.
     n_cells
         Maximum number of cells of a kind in metrics that compare cells.
     seed
@@ -74,6 +77,8 @@ class Prediction:
     others: Callable[[], Any] | None = None
     targets: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     components: NDArray[np.float64] | None = None
+    halves: tuple[Any, Any] | None = None
+    reference_halves: tuple[Any, Any] | None = None
     n_cells: int = N_CELLS
     seed: int = 0
 
@@ -89,6 +94,8 @@ class Prediction:
             perturbed_mean=None if self.perturbed_mean is None else self.perturbed_mean[kept],
             others=None if read is None else lambda: read()[:, kept],
             targets=self.targets[:0],
+            halves=_genes(self.halves, kept),
+            reference_halves=_genes(self.reference_halves, kept),
             components=None if self.components is None else self.components[kept],
         )
 
@@ -166,6 +173,10 @@ class Prediction:
             for row in (1, 2)
         )
         return of_real, of_predicted
+
+
+def _genes(pair: tuple[Any, Any] | None, kept: NDArray[np.intp]) -> tuple[Any, Any] | None:
+    return None if pair is None else (pair[0][:, kept], pair[1][:, kept])
 
 
 def draw_places(n: int, n_cells: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from scpi._slots import listed
+from scpi.model.base import NetworkTrainingMixin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +37,8 @@ def _problem(task: Task, spec: ModelSpec, seed: int) -> str:
     missing = [name for name in _HOOKS if not callable(getattr(spec.model, name, None))]
     if missing:
         return f"{spec.model.__name__} has no {', '.join(f'`{name}`' for name in missing)}"
+    if task.rows == "conditions" and issubclass(spec.model, NetworkTrainingMixin):
+        return f"{spec.model.__name__} learns from cells, and the rows are conditions: baselines can be evaluated"
     if not 0 <= spec.validation_size < 1:
         return f"`validation_size` must be from 0 to below 1, but is {spec.validation_size}"
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,14 +15,17 @@ from scpi._scoring._controls import divide_controls
 from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS, N_SPLITS, check_conventions
 from scpi._scoring._metrics import check_metrics
 from scpi._scoring._noise_ceiling import CEILING, PERFECT, noise_ceiling
+from scpi._scoring._rows import check_rows, given_halves, read_halves
 from scpi._screen._matrix import means
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     from scpi._scoring._controls import ReferenceCells
+    from scpi._scoring._prediction import Prediction
+    from scpi._scoring._rows import Rows
     from scpi.model.base import ScreenModel
 
 
@@ -31,6 +35,8 @@ def compare_predictions(
     *,
     perturbation: str | Sequence[str] | None = None,
     indices: Sequence[int] | NDArray[np.int64] | None = None,
+    rows: Rows = "cells",
+    halves: tuple[str, str] | None = None,
     metrics: Sequence[str] | str | None = None,
     reference_cells: ReferenceCells | ArrayLike = "apart",
     n_cells: int = N_CELLS,
@@ -47,10 +53,12 @@ def compare_predictions(
         Trained models and baselines by the name that the table gives them. All have the same training data and the
         same split.
     perturbation
-        Labels to evaluate; all that have two cells or more if ``None``.
+        Labels to evaluate; all that have two cells or more, or a profile, if ``None``.
     indices
         Cells to compare with, the control included. If ``None``, the cells that ``evaluate`` of the models takes:
         the test set, or all cells where there is none.
+    %(rows)s
+    %(halves)s
     %(metrics)s
     %(reference_cells)s
     %(n_cells)s
@@ -77,7 +85,8 @@ def compare_predictions(
     if not models:
         msg = "`models` is empty: give at least one trained model by its name."
         raise ValueError(msg)
-    chosen = check_metrics(metrics)
+    chosen = check_metrics(metrics, rows)
+    check_rows(rows, halves)
     check_conventions(n_cells, n_components)
     generator = as_generator(rng)
     seed = int(generator.integers(2**31))
@@ -86,13 +95,15 @@ def compare_predictions(
     controls = first._control_cells(first.adata, context=None, indices=cells)
     _check_same_cells(models, cells, controls, indices_given=indices is not None)
     labels = first._labels(first.adata)[cells]
-    wanted = first._conditions_to_compare(labels, perturbation)
+    wanted = first._conditions_to_compare(labels, perturbation, rows)
     # The half that `evaluate` of the models draws with the same seed
-    _, reference = divide_controls(controls, reference_cells, np.random.default_rng(seed))
+    _, reference = divide_controls(controls, reference_cells, np.random.default_rng(seed), rows=rows)
     options: dict[str, Any] = {"metrics": chosen, "n_cells": n_cells, "n_components": n_components}
     options["exclude_targets"] = exclude_targets
     tables = [
-        model.evaluate(perturbation=wanted, indices=cells, reference_cells=reference_cells, rng=seed, **options)
+        model.evaluate(
+            perturbation=wanted, indices=cells, rows=rows, reference_cells=reference_cells, rng=seed, **options
+        )
         .reset_index()
         .assign(model=name)
         for name, model in models.items()
@@ -102,11 +113,28 @@ def compare_predictions(
         for label in wanted
     ]
     measured = first._measured_conditions(cells, wanted, reference, seed=seed, **options)
+    if rows == "conditions":
+        measured = _with_halves(measured, first, cells, wanted, reference, halves)
     found = noise_ceiling(measured, chosen, n_splits=n_splits_ceiling, rng=generator)
     for name, rows in zip((CEILING, PERFECT), found, strict=True):
         tables.append(pd.DataFrame([known | row for known, row in zip(shared, rows, strict=True)]).assign(model=name))
     table = pd.concat(tables, ignore_index=True)
     return table[["model", *(name for name in table if name != "model")]]
+
+
+def _with_halves(
+    measured: Iterator[Prediction],
+    model: ScreenModel,
+    cells: NDArray[np.int64],
+    wanted: Sequence[str],
+    reference: NDArray[np.int64],
+    names: tuple[str, str] | None,
+) -> Iterator[Prediction]:
+    """Measured profiles with those of their halves."""
+    halves = read_halves(model._modality(model.adata), names)
+    labels = model._labels(model.adata)[cells]
+    for label, one in zip(wanted, measured, strict=True):
+        yield replace(one, **given_halves(halves, cells[labels == label], reference, one.reference))
 
 
 def _check_same_cells(

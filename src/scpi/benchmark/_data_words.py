@@ -20,18 +20,22 @@ class DataWords:
     """Hashes of the parts of the data that models read, each taken once.
 
     ``setup`` holds the arguments of ``setup_anndata`` that all models get, and ``layer`` is the one that predictions
-    are compared on. The data is the screen before models are set up with it.
+    are compared on. The data is the screen before models are set up with it. ``halves`` are further layers that scores
+    depend on.
     """
 
-    def __init__(self, data: AnnData, setup: Mapping[str, Any], layer: str | None) -> None:
-        self._data, self._setup, self._layer = data, dict(setup), layer
+    def __init__(
+        self, data: AnnData, setup: Mapping[str, Any], layer: str | None, halves: tuple[str, str] | None = None
+    ) -> None:
+        self._data, self._setup, self._layer, self._halves = data, dict(setup), layer, halves or ()
         self._known: dict[tuple[str, str | None], Any] = {}
 
     def of(self, spec: ModelSpec | None) -> dict[str, Any]:
         """Hashes of what a model reads and is compared with; of what all models share if ``None``."""
         own = {} if spec is None else dict(spec.setup)
         named = {value for value in (self._setup | own).values() if isinstance(value, str)} | {Key.varm.GENE_SETS}
-        layers = {self._layer} if spec is None else {self._layer, spec.layer or self._layer}
+        # The noise ceiling alone looks at the halves
+        layers = {self._layer, *self._halves} if spec is None else {self._layer, spec.layer or self._layer}
         words = {f"layer {layer}": self._word("layer", layer) for layer in sorted(layers, key=str)}
         for kind in ("obs", "layers", "varm", "obsm"):
             there = getattr(self._data, kind)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
+    from scpi._scoring._rows import Rows
     from scpi._screen._labels import Control
     from scpi._screen._split import Split
     from scpi.model.base import ScreenModel
@@ -47,6 +48,8 @@ def evaluate(
     context_key: str | None = None,
     dose_key: str | None = None,
     layer: str | None = None,
+    rows: Rows = "cells",
+    halves: tuple[str, str] | None = None,
     metrics: Sequence[str] | str | None = None,
     seeds: Sequence[int] | int = (0, 1, 2),
     n_cells: int = N_CELLS,
@@ -80,6 +83,8 @@ def evaluate(
     layer
         Entry of ``adata.layers`` with log-normalised expression on which all predictions are compared; ``adata.X`` if
         ``None``. Models read it too, unless they name another.
+    %(rows)s
+    %(halves)s
     %(metrics)s
     seeds
         Seeds, or one; each model is trained once per seed.
@@ -102,7 +107,7 @@ def evaluate(
     Returns
     -------
     Table with one row per model, split, seed and condition: ``model``, ``split``, ``seed``, ``context``,
-    ``perturbation``, ``dose``, ``n_cells`` (measured), ``seconds`` (of training), and the scores, NaN where there are too
+    ``perturbation``, ``dose``, ``n_cells`` (measured cells, or rows), ``seconds`` (of training), and the scores, NaN where there are too
     few cells. :func:`scpi.benchmark.summarise` averages them, with
     ``pair_by=["split", "seed", "context", "perturbation", "dose"]``.
 
@@ -116,7 +121,8 @@ def evaluate(
         If results are to be kept and a setting cannot be described.
     ValueError
         If there is no model or split, a model cannot be set up, built or trained as asked, a metric is unknown, or the
-        expression is not log-normalised.
+        expression is not log-normalised. Where rows are conditions, also if a metric or a model needs cells; and if they
+        are taken for cells although each condition has one row.
 
     Warns
     -----
@@ -146,10 +152,12 @@ def evaluate(
             "dose_key": dose_key,
         },
         layer=layer,
-        metrics=check_metrics(metrics),
+        metrics=check_metrics(metrics, rows),
         n_cells=n_cells,
         n_components=n_components,
         exclude_targets=exclude_targets,
+        rows=rows,
+        halves=halves,
     )
     folder = None if out is None else Path(out)
     cells = folder if keep_predictions is True else Path(keep_predictions) if keep_predictions else None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
+    from scpi._scoring._rows import Rows
     from scpi._screen._labels import Control
     from scpi._screen._split import Split
 
@@ -35,6 +36,8 @@ def noise_ceiling(
     context_key: str | None = None,
     dose_key: str | None = None,
     layer: str | None = None,
+    rows: Rows = "cells",
+    halves: tuple[str, str] | None = None,
     metrics: Sequence[str] | str | None = None,
     seeds: Sequence[int] | int = (0, 1, 2),
     n_splits: int = N_SPLITS,
@@ -61,6 +64,8 @@ def noise_ceiling(
         What the labels are, as in :func:`scpi.benchmark.evaluate`.
     layer
         Entry of ``adata.layers`` with log-normalised expression; ``adata.X`` if ``None``.
+    %(rows)s
+    %(halves)s
     %(metrics)s
     seeds
         Seeds of the halves, or one.
@@ -93,10 +98,12 @@ def noise_ceiling(
             "dose_key": dose_key,
         },
         layer=layer,
-        metrics=check_metrics(metrics),
+        metrics=check_metrics(metrics, rows),
         n_cells=n_cells,
         n_components=n_components,
         exclude_targets=exclude_targets,
+        rows=rows,
+        halves=halves,
     )
     runs = [Run(name=CEILING, spec=None, task=task, seed=seed) for task in tasks for seed in as_list(seeds)]
     return pd.concat([run.ceiling(n_splits) for run in runs], ignore_index=True)

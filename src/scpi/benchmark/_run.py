@@ -106,7 +106,7 @@ class Run:
         )
         sizes = [len(one.cells) for one in asked]
         tables = [
-            self._table(CEILING, [size // 2 for size in sizes], halves, 0.0),
+            self._table(CEILING, [self.task.n_half(one) for one in asked], halves, 0.0),
             self._table(PERFECT, sizes, perfect, 0.0),
         ]
         return pd.concat(tables, ignore_index=True)
@@ -152,6 +152,7 @@ class Run:
             "n_cells": task.n_cells,
             "n_components": task.n_components,
             "exclude_targets": task.exclude_targets,
+            "rows": task.rows,
             "seed": self.seed,
         }
 

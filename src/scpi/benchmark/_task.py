@@ -13,6 +13,7 @@ import numpy as np
 from scpi._keys import Key
 from scpi._scoring._conventions import check_conventions
 from scpi._scoring._prediction import Prediction, draw_places
+from scpi._scoring._rows import check_rows, given_halves, read_halves, refuse_conditions
 from scpi._scoring._targets import find_targets
 from scpi._scoring._training_cells import components_of, others_of, perturbed_mean_of
 from scpi._screen._checks import check_expression
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from scpi._scoring._rows import Halves, Rows
     from scpi._screen._conditions import Condition, ScreenLabels
     from scpi._screen._split import Split
     from scpi.benchmark._model_spec import ModelSpec
@@ -49,7 +51,7 @@ class Task:
 
     The cells of ``data`` are named by their position. ``x`` is the expression in ``layer`` on which predictions are
     compared, CSR or dense, and ``words`` are hashes of the parts of the data. All models get the ``setup`` for
-    ``setup_anndata``.
+    ``setup_anndata``. Where ``rows`` are conditions, "cells" are profiles, which may have ``halves``.
     """
 
     data: AnnData
@@ -62,6 +64,8 @@ class Task:
     n_cells: int
     n_components: int | None
     exclude_targets: bool
+    rows: Rows
+    halves: Halves | None
     split: Split
 
     def asked(self) -> list[Asked]:
@@ -89,7 +93,8 @@ class Task:
 
     def measured(self, one: Asked, *, seed: int) -> Prediction:
         """Measured cells of a condition without a prediction."""
-        reference = self.x[self._of_context(self.split.reference, one.context)]
+        controls = self._of_context(self.split.reference, one.context)
+        reference = self.x[controls]
         members = self.labels.labelling.members(one.condition.label)
         return Prediction(
             real=self.x[one.cells],
@@ -103,7 +108,19 @@ class Task:
             components=self._components,
             n_cells=self.n_cells,
             seed=seed,
+            **self._given_halves(one, controls, reference),
         )
+
+    def n_half(self, one: Asked) -> int:
+        """Number of rows in a half of the measured ones."""
+        given = None if self.halves is None else self.halves.at(one.cells)
+        return len(one.cells) // 2 if given is None else given[0].shape[0]
+
+    def _given_halves(self, one: Asked, controls: NDArray[np.int64], reference: Any) -> dict[str, Any]:
+        """Halves of profiles that are there without a draw, and the controls that they are taken against."""
+        if self.rows == "cells":
+            return {}
+        return given_halves(self.halves, one.cells, controls, reference)
 
     def build(self, spec: ModelSpec, seed: int) -> ScreenModel:
         """Set a model up, and build it."""
@@ -140,6 +157,7 @@ class Task:
             dose=None if self.setup["dose_key"] is None else one.condition.dose(self.labels.labelling),
             indices=start,
             n_cells=len(start),
+            output=None if self.rows == "cells" else "mean",
             rng=seed,
         )
         if predicted.uns[Key.uns.PREDICTION]["output"] == "counts":
@@ -201,17 +219,20 @@ def make_tasks(
     n_cells: int,
     n_components: int | None,
     exclude_targets: bool,
+    rows: Rows = "cells",
+    halves: tuple[str, str] | None = None,
 ) -> list[Task]:
     """Read and check a screen, which is not written to, and say what is asked of its splits.
 
     A `KeyError` says if a column or layer does not exist, and a `ValueError` if there is no split, ``n_cells`` or
-    ``n_components`` is too small, or the expression is not log-normalised.
+    ``n_components`` is too small, the expression is not log-normalised, or the rows are not what they are said to be.
     """
     given = as_list(splits)
     if not given:
         msg = "There are 0 splits: give at least one, as the functions of `scpi.benchmark.splits` make them."
         raise ValueError(msg)
     check_conventions(n_cells, n_components)
+    check_rows(rows, halves)
     check_expression(find_layer(adata, layer), logs=True, what=layer_name(layer))
     # What models write of their setup is not for the user's data, and predicted cells name the ones they started from
     data = ad.AnnData(
@@ -221,17 +242,22 @@ def make_tasks(
         layers={name: values for name, values in adata.layers.items() if name is not None},
         varm=dict(adata.varm),
     )
+    labels = read_screen(data, **setup)
+    if rows == "cells":
+        refuse_conditions(labels.stratum, labels.is_control)
     shared: dict[str, Any] = {
         "data": data,
         # Read once for all splits: rows of a matrix that is stored by columns are slow to take
         "x": read_layer(data, layer),
-        "words": DataWords(data, setup, layer),
-        "labels": read_screen(data, **setup),
+        "words": DataWords(data, setup, layer, halves),
+        "labels": labels,
         "setup": setup,
         "layer": layer,
         "metrics": metrics,
         "n_cells": n_cells,
         "n_components": n_components,
         "exclude_targets": exclude_targets,
+        "rows": rows,
+        "halves": read_halves(data, halves),
     }
     return [Task(split=split, **shared) for split in given]

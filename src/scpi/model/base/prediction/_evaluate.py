@@ -16,6 +16,7 @@ from scpi._scoring._controls import divide_controls
 from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS, check_conventions
 from scpi._scoring._metrics import check_metrics
 from scpi._scoring._prediction import Prediction, draw_places
+from scpi._scoring._rows import check_rows
 from scpi._scoring._score import score
 from scpi._scoring._targets import find_targets
 from scpi._scoring._training_cells import components_of, others_of, perturbed_mean_of
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from scpi._scoring._controls import ReferenceCells
+    from scpi._scoring._rows import Rows
     from scpi._screen._conditions import Dose
     from scpi.model.base.prediction._predict import PredictionMixin as Host
 else:
@@ -48,6 +50,7 @@ class EvaluationMixin(Host):
         *,
         perturbation: str | Sequence[str] | None = None,
         indices: Sequence[int] | NDArray[np.int64] | None = None,
+        rows: Rows = "cells",
         metrics: Sequence[str] | str | None = None,
         reference_cells: ReferenceCells | ArrayLike = "apart",
         n_cells: int = N_CELLS,
@@ -65,10 +68,11 @@ class EvaluationMixin(Host):
         adata
             Data with measured cells; the training data if ``None``.
         perturbation
-            Labels to evaluate; all that have two cells or more if ``None``.
+            Labels to evaluate; all that have two cells or more, or a profile, if ``None``.
         indices
             Cells to compare with. If ``None``, all cells of ``adata``, or, for the training data of a model with a test
             set, that test set.
+        %(rows)s
         %(metrics)s
         %(reference_cells)s
         %(n_cells)s
@@ -87,18 +91,20 @@ class EvaluationMixin(Host):
         ------
         ValueError
             If a perturbation has fewer than two measured cells, there are fewer than four control cells, or a metric is
-            unknown.
+            unknown. Where rows are conditions, if a perturbation has no profile, the control has fewer than its uses, or a
+            metric compares cells.
         """
         generator = as_generator(rng)
-        chosen = check_metrics(metrics)
+        chosen = check_metrics(metrics, rows)
+        check_rows(rows, None)
         check_conventions(n_cells, n_components)
         own = adata is None
         adata = self._validate_anndata(adata)
         cells = self._cells_to_compare(adata, indices, own=own)
         labels = self._labels(adata)
-        wanted = self._conditions_to_compare(labels[cells], perturbation)
+        wanted = self._conditions_to_compare(labels[cells], perturbation, rows)
         controls = self._control_cells(adata, context=None, indices=cells)
-        start, reference = divide_controls(controls, reference_cells, generator)
+        start, reference = divide_controls(controls, reference_cells, generator, rows=rows)
         start = start[draw_places(len(start), n_cells, generator)]
         seed = int(generator.integers(2**31))
         measured = self._measured_conditions(
@@ -114,7 +120,7 @@ class EvaluationMixin(Host):
         )
         members = {label: cells[labels[cells] == label] for label in wanted}
         predictions = (
-            replace(one, **self._predict_measured(adata, label, members[label], start, generator))
+            replace(one, **self._predict_measured(adata, label, members[label], start, rows, generator))
             for label, one in zip(wanted, measured, strict=True)
         )
         rows = [
@@ -177,6 +183,7 @@ class EvaluationMixin(Host):
         label: str,
         cells: NDArray[np.int64],
         start: NDArray[np.int64],
+        rows: Rows,
         rng: np.random.Generator,
     ) -> dict[str, Any]:
         """Predicted cells of a label at the doses of measured cells, and the controls that each started from."""
@@ -193,6 +200,7 @@ class EvaluationMixin(Host):
                 dose=dose,
                 indices=start,
                 n_cells=max(1, round(fraction * len(start))),
+                output=None if rows == "cells" else "mean",
                 rng=rng,
             )
             for dose, fraction in doses
@@ -222,21 +230,22 @@ class EvaluationMixin(Host):
         return np.arange(adata.n_obs)
 
     def _conditions_to_compare(
-        self, labels: NDArray[np.object_], perturbation: str | Sequence[str] | None
+        self, labels: NDArray[np.object_], perturbation: str | Sequence[str] | None, rows: Rows
     ) -> list[str]:
-        """Canonical labels that have cells."""
+        """Canonical labels that have cells, or profiles."""
         counts = pd.Series(labels).value_counts()
+        least, what = (2, "two measured cells or more") if rows == "cells" else (1, "a measured profile")
+        # One row of each: not cells
+        advice = " If rows are profiles of conditions, call it with `rows='conditions'`." if rows == "cells" else ""
         if perturbation is None:
-            enough = sorted(label for label in counts.index[counts >= 2] if label != self.control_)
+            enough = sorted(label for label in counts.index[counts >= least] if label != self.control_)
             if not enough:
-                msg = (
-                    "No perturbation has two measured cells or more among the given cells: there is nothing to compare."
-                )
+                msg = f"No perturbation has {what} among the given cells: there is nothing to compare.{advice}"
                 raise ValueError(msg)
             return enough
         wanted = [self.canonical(label) for label in as_list(perturbation)]
-        few = [label for label in wanted if counts.get(label, 0) < 2]
+        few = [label for label in wanted if counts.get(label, 0) < least]
         if few:
-            msg = f"An evaluation needs two measured cells or more, which {few} do not have among the given cells."
+            msg = f"An evaluation needs {what}, which {few} do not have among the given cells.{advice}"
             raise ValueError(msg)
         return wanted
