@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from functools import partial
 
+import anndata as ad
+import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -194,3 +197,25 @@ def test_a_run_that_was_not_finished_is_not_begun_again(tmp_path, small):
     result = run("demo", "--out", tmp_path / "out")
     assert result.exit_code == 2
     assert "holds a run that was not finished: go on with it by" in result.output
+
+
+def test_rows_that_are_conditions(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = ["A", "B", "C", "A+B", "A+C", "B+C"]
+    adata = ad.AnnData(rng.normal(0, 1, (6, 30)).astype("f4"), obs=pd.DataFrame({"perturbation": labels}, index=labels))
+    adata.layers["one"], adata.layers["two"] = (adata.X + rng.normal(0, 0.1, adata.shape) for _ in range(2))
+    path = tmp_path / "profiles.h5ad"
+    adata.write_h5ad(path)
+    refused = run("screen", path, "--out", tmp_path / "out")
+    assert refused.exit_code == 2
+    assert "--rows conditions" in refused.output
+    options = ("--rows", "changes", "--halves", "one", "--halves", "two")
+    result = run("screen", path, "--out", tmp_path / "out", *options)
+    assert result.exit_code == 0, result.output
+    for words in ("Rows are conditions, not cells", "each held out in one of 3 folds", "perfect prediction", "Report:"):
+        assert words in " ".join(result.output.split())
+    assert (tmp_path / "out" / "folds.csv").is_file()
+    needing = run("screen", path, "--out", tmp_path / "o", *options, "--batch-key", "x", "--max-epochs", 3)
+    assert "--batch-key, --max-epochs need cells, and rows are conditions" in needing.output
+    no_rows = run("screen", path, "--out", tmp_path / "o", "--halves", "one")
+    assert "--halves names layers of profiles, and needs --rows conditions" in no_rows.output

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scpi import __version__
+from scpi._sequence import as_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +55,14 @@ class Mechanism(StrEnum):
     linear = "linear"
     relu = "relu"
     none = "none"
+
+
+class Rows(StrEnum):
+    """What the rows of a file are."""
+
+    cells = "cells"
+    conditions = "conditions"
+    changes = "changes"
 
 
 class Logger(StrEnum):
@@ -174,6 +183,18 @@ def screen(
         Path | None, typer.Option(help="GMT file; by default, the gene sets stored with the cells.")
     ] = None,
     layer: Annotated[str | None, typer.Option(help="Layer with counts or log-normalised values.")] = None,
+    rows: Annotated[
+        Rows,
+        typer.Option(
+            help="Rows are 'cells', profiles of 'conditions' (pseudobulk), or 'changes' of these against a control without a row."
+        ),
+    ] = Rows.cells,
+    halves: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Layers with profiles of two halves of the cells of each condition: give it twice.", show_default=False
+        ),
+    ] = None,
     mod: Annotated[str | None, typer.Option(help="Modality of an .h5mu file that contains the expression.")] = None,
     min_set_size: Annotated[int, typer.Option(min=1, help="Minimum number of measured genes per gene set.")] = 5,
     n_top_genes: Annotated[
@@ -231,6 +252,48 @@ def screen(
         from scpi.screen import read_screen
 
         data = read_screen(file)
+        if rows is not Rows.cells:
+            _run_pseudobulk(
+                data,
+                changes=rows is Rows.changes,
+                # Without a meaning where there are no cells, if they are not as they are by default
+                needing_cells={
+                    "--gene-sets": gene_sets,
+                    "--sample-key": sample_key,
+                    "--batch-key": batch_key,
+                    "--guide-key": guide_key,
+                    "--size-factor-key": size_factor_key,
+                    "--unassigned": unassigned,
+                    "--max-epochs": max_epochs,
+                    "--likelihood": likelihood is Likelihood.nb,
+                    "--preset": preset is not Preset.scpi,
+                    "--n-factors": n_factors,
+                    "--encoder": encoder,
+                    "--mechanism": mechanism is not Mechanism.linear,
+                    "--graph-penalty": graph_penalty,
+                    "--logger": logger,
+                    "--resume": resume,
+                },
+                out=out,
+                overwrite=force,
+                debug=debug,
+                perturbation_key=perturbation_key,
+                control=control or "control",
+                delimiter=delimiter or None,
+                context_key=context_key,
+                dose_key=dose_key,
+                layer=layer,
+                halves=None if halves is None else tuple(halves),
+                mod=mod,
+                held_out=hold_out or "auto",
+                predict=predict or (),
+                title=title or file.stem,
+                seed=seed,
+            )
+            return
+        if halves:
+            msg = "--halves names layers of profiles, and needs --rows conditions or --rows changes."
+            raise ValueError(msg)
         settings = {
             "preset": preset.value,
             "n_factors": n_factors,
@@ -292,6 +355,43 @@ def _run(data: Any, gene_sets: Path | None = None, *, out: Path, debug: bool, **
     _show(result)
 
 
+def _run_pseudobulk(data: Any, *, changes: bool, needing_cells: dict[str, Any], debug: bool, **arguments: Any) -> None:
+    """Run the analysis of profiles and show its results."""
+    from rich.console import Console
+
+    from scpi._mudata import resolve_modality
+    from scpi._quiet import quiet_lightning
+    from scpi.screen import run_pseudobulk, with_zero_control
+    from scpi.screen._pseudobulk_tables import score_table, verdict
+
+    given = [name for name, value in needing_cells.items() if value]
+    if given:
+        msg = f"{', '.join(given)} need cells, and rows are conditions: leave them out."
+        raise ValueError(msg)
+    if changes:
+        data = with_zero_control(
+            resolve_modality(data, arguments.pop("mod")),
+            perturbation_key=arguments["perturbation_key"],
+            control=as_list(arguments["control"])[0],
+            layer=arguments["layer"],
+        )
+    with nullcontext() if debug else quiet_lightning():
+        result = run_pseudobulk(data, console=Console(stderr=True), **arguments)
+    console = Console()
+    for note in result.notes:
+        console.print(f"Note: {note}", style="dim", highlight=False)
+    console.print(score_table(result))
+    console.print(verdict(result), highlight=False)
+    _show_report(result.out)
+
+
+def _show_report(out: Path | None) -> None:
+    from rich.console import Console
+
+    if out is not None:
+        Console().print(f"Report: {out / 'report.html'}", style="bold", highlight=False, soft_wrap=True)
+
+
 def _show(result: ScreenResult) -> None:
     from rich.console import Console
 
@@ -304,8 +404,7 @@ def _show(result: ScreenResult) -> None:
     if result.truth is not None:
         console.print(truth_table(result))
     console.print(verdict(result), highlight=False)
-    if result.out is not None:
-        console.print(f"Report: {result.out / 'report.html'}", style="bold", highlight=False, soft_wrap=True)
+    _show_report(result.out)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from scipy import sparse
 
 import scpi
 from scpi.model.base import ScreenModel
-from scpi.screen import ScreenResult
+from scpi.screen import PseudobulkResult, ScreenResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,6 +169,8 @@ class Call:
             result = function(adata, **(options | more))
             if isinstance(result, ScreenResult):
                 return {"scores": result.scores, "predicted": result.predicted}
+            if isinstance(result, PseudobulkResult):
+                return {"scores": result.scores}
             return adata.uns if result is None else result
 
         return numbers

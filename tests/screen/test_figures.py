@@ -36,7 +36,7 @@ def result():
 
 
 def test_there_is_a_dot_for_each_score_and_a_bar_at_the_mean(result):
-    (ax,) = comparison_figure(result).axes
+    (ax,) = comparison_figure(result.scores).axes
     names = [label.get_text().replace("\n", " ") for label in ax.get_xticklabels()]
     # Models without a score are left out, and so is the ceiling that is a number
     assert names == list(VALUES)
@@ -48,7 +48,7 @@ def test_there_is_a_dot_for_each_score_and_a_bar_at_the_mean(result):
 
 
 def test_another_score_can_be_drawn(result):
-    (ax,) = comparison_figure(result, metric="rmse").axes
+    (ax,) = comparison_figure(result.scores, metric="rmse").axes
     assert ax.get_ylabel() == "rmse"
     assert ax.texts[0].get_text() == "0.200"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scpi.screen._report import _cell, _frame
+from scpi.screen._report import _cell, as_frame
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,6 @@ def test_a_value_as_a_table_shows_it(value, expected):
 
 def test_a_table_keeps_the_kinds_of_its_columns():
     table = pd.DataFrame({"n_cells": [3, 4], "pval_adj": [0.5, np.nan], "set": pd.Categorical(["a", "b"])})
-    found = _frame(table)
+    found = as_frame(table)
     assert found["columns"] == ["n cells", "pval adj", "set"]
     assert [[_cell(value) for value in row] for row in found["rows"]] == [["3", "0.500", "a"], ["4", "–", "b"]]

@@ -18,6 +18,7 @@ Rows = Literal["cells", "conditions"]
 """Single cells, or pseudobulk profiles: the mean of the cells of a condition, or of one sample of it."""
 
 _FEWEST = 3
+_ADVICE = "Call it with `rows='conditions'`, which compares means only."
 
 
 class Halves(NamedTuple):
@@ -71,13 +72,13 @@ def look_like_conditions(strata: ArrayLike, is_control: NDArray[np.bool_]) -> bo
     return len(counts) >= _FEWEST and bool((counts == 1).all())
 
 
-def refuse_conditions(strata: ArrayLike, is_control: NDArray[np.bool_]) -> None:
+def refuse_conditions(strata: ArrayLike, is_control: NDArray[np.bool_], *, advice: str = _ADVICE) -> None:
     """Say what to do where rows are taken for cells but look like conditions (`ValueError`)."""
     if look_like_conditions(strata, is_control):
         n = int((~is_control).sum())
         msg = (
             f"Each of the {n} perturbed conditions has one row: these look like profiles of conditions (pseudobulk), not "
-            "like cells. Call it with `rows='conditions'`, which compares means only."
+            f"like cells. {advice}"
         )
         raise ValueError(msg)
 

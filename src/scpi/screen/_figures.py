@@ -14,14 +14,19 @@ from scpi._keys import Key
 from scpi._scoring._noise_ceiling import CEILING, PERFECT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    import pandas as pd
     from matplotlib.figure import Figure
 
     from scpi.screen._result import ScreenResult
 
 _DPI = 150
 _BLUE, _GREY = "#0072B2", "#8A8F98"
+_LABELS = {
+    "pearson": "Pearson correlation of the change",
+    "pearson_perturbed": "Pearson correlation, against the mean of the perturbed",
+}
 _PARTS = {
     "objective": "Objective",
     "reconstruction_loss": "Reconstruction",
@@ -46,7 +51,7 @@ def draw_figures(result: ScreenResult) -> list[ReportFigure]:
             "Prediction and baselines",
             "Correlation of predicted and measured change, one dot per perturbation. Bars are means. On grey what the "
             "noise of the measurement allows: one half of the cells against the other.",
-            lambda: comparison_figure(result),
+            lambda: comparison_figure(result.scores),
         ),
         (
             "Predicted against measured",
@@ -89,13 +94,20 @@ def draw_figures(result: ScreenResult) -> list[ReportFigure]:
         "Effects of the perturbations": Key.uns.PERTURBATION_EFFECT not in result.adata.uns,
     }
     figures = [figure for figure in figures if not lacking.get(figure[0], False)]
+    return encode_figures(figures)
+
+
+def encode_figures(figures: Sequence[tuple[str, str, Callable[[], Any]]]) -> list[ReportFigure]:
+    """Draw figures, given with their titles and captions."""
     return [ReportFigure(title, caption, *_encode(draw())) for title, caption, draw in figures]
 
 
-def comparison_figure(result: ScreenResult, *, metric: str = "pearson") -> Figure:
-    """Draw the scores of the models in one metric, one dot per perturbation."""
-    names = [name for name in result.scores["model"].unique() if name != PERFECT]
-    wide = result.scores.pivot(index="perturbation", columns="model", values=metric)[names]
+def comparison_figure(
+    scores: pd.DataFrame, *, metric: str = "pearson", by: Sequence[str] = ("perturbation",)
+) -> Figure:
+    """Draw the scores of the models in one metric, one dot per perturbation, or for each value of other columns."""
+    names = [name for name in scores["model"].unique() if name != PERFECT]
+    wide = scores.pivot(index=list(by), columns="model", values=metric)[names]
     names = [name for name in names if wide[name].notna().any()]
     figure, ax = plt.subplots(figsize=(1.6 + 1.25 * len(names), 3.6), layout="constrained")
     jitter = np.random.default_rng(0).uniform(-0.13, 0.13, len(wide))
@@ -114,7 +126,7 @@ def comparison_figure(result: ScreenResult, *, metric: str = "pearson") -> Figur
         ax.axvspan(position - 0.5, position + 0.5, color="#F2F4F7", zorder=0)
     ax.set_xticks(range(len(names)), [name.replace(" ", "\n", 1) for name in names])
     ax.set_xlim(-0.5, len(names) - 0.5)
-    ax.set_ylabel("Pearson correlation of the change" if metric == "pearson" else metric)
+    ax.set_ylabel(_LABELS.get(metric, metric))
     ax.spines[["top", "right"]].set_visible(False)
     return figure
 

@@ -12,6 +12,7 @@ from scipy import sparse
 from scpi import tl
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
+from scpi._scoring._rows import refuse_conditions
 from scpi._screen._checks import check_annotations, check_expression, is_counts
 from scpi._screen._matrix import as_matrix
 from scpi._slots import find_column, find_layer, layer_name, listed, read_labels, text_labels
@@ -52,16 +53,18 @@ def prepare_screen(
     source = resolve_modality(data, mod)
     perturbation_key = design.perturbation_key
     labels = read_labels(data, perturbation_key, mod=mod)
-    adata = _in_memory(source)
+    adata = in_memory(source)
     for argument, column in design.columns().items():
         values = find_column(data, column, mod=mod, argument=argument)
         adata.obs[column] = text_labels(values) if column in design.names else np.asarray(values)
     check_annotations(adata)
+    read = labelling.read(labels.remove_categories(labels.categories.intersection(unassigned)))
+    _refuse_profiles(adata, read, design, labelling)
     expression = find_layer(adata, layer)
     check_expression(expression, what=layer_name(layer))
     holds_counts = is_counts(expression)
     adata.X = sparse.csr_matrix(expression, dtype=np.float32, copy=True)
-    adata.obs[perturbation_key] = labelling.read(labels.remove_categories(labels.categories.intersection(unassigned)))
+    adata.obs[perturbation_key] = read
     labelling.warn_of_lone_members(adata.obs[perturbation_key].cat.categories)
     adata = _drop_cells(adata, design, notes)
     _check_labels(adata.obs[perturbation_key], labelling)
@@ -78,7 +81,18 @@ def prepare_screen(
     return adata
 
 
-def _in_memory(source: AnnData) -> AnnData:
+def _refuse_profiles(adata: AnnData, labels: pd.Categorical, design: Design, labelling: Labelling) -> None:
+    """Refuse rows that are conditions, of which there is another analysis."""
+    columns = [column for column in (design.context_key, design.dose_key) if column is not None]
+    keys = pd.DataFrame({"label": labels, **{column: adata.obs[column].to_numpy() for column in columns}}).dropna()
+    refuse_conditions(
+        keys.groupby(list(keys), observed=True).ngroup(),
+        (keys["label"] == labelling.control).to_numpy(),
+        advice="Call `scpi.screen.run_pseudobulk` (--rows conditions, or --rows changes), which compares means only.",
+    )
+
+
+def in_memory(source: AnnData) -> AnnData:
     """Cells and all that is known of them, with matrices that can be copied; those share their numbers with the source."""
     from anndata import AnnData
 

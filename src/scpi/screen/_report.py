@@ -25,6 +25,7 @@ from scpi.screen._tables import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -39,6 +40,11 @@ _N_GENES = 5000
 
 def write_report(result: ScreenResult, path: Path) -> None:
     """Write the report of a run to a file."""
+    render("report.html", path, **_context(result))
+
+
+def render(template: str, path: Path, **context: Any) -> None:
+    """Write a template, with all that it shows, to a file."""
     environment = Environment(
         loader=PackageLoader("scpi.screen", "templates"),
         autoescape=True,
@@ -47,7 +53,7 @@ def write_report(result: ScreenResult, path: Path) -> None:
         lstrip_blocks=True,
     )
     environment.filters["cell"] = _cell
-    html = environment.get_template("report.html").render(**_context(result))
+    html = environment.get_template(template).render(**context)
     path.write_text(html, encoding="utf-8")
 
 
@@ -97,21 +103,26 @@ def _context(result: ScreenResult) -> dict[str, Any]:
         "truth": truth,
         "figures": draw_figures(result),
         "tables": [
-            ("Correlation for each perturbation", _frame(perturbation_scores(result))),
-            (f"First {_N_SETS} gene sets of each perturbation", _frame(_top_sets(result))),
-            ("Effects of the perturbations", _frame(result.effects)),
-            ("Targets of the perturbations", _frame(_with_sets(adata, get.intervention_targets(adata), "factor"))),
+            ("Correlation for each perturbation", as_frame(perturbation_scores(result))),
+            (f"First {_N_SETS} gene sets of each perturbation", as_frame(_top_sets(result))),
+            ("Effects of the perturbations", as_frame(result.effects)),
+            ("Targets of the perturbations", as_frame(_with_sets(adata, get.intervention_targets(adata), "factor"))),
             (
                 "Strongest edges of the causal graph",
-                _frame(_with_sets(adata, get.causal_graph(adata, top_k=25), "source", "target")),
+                as_frame(_with_sets(adata, get.causal_graph(adata, top_k=25), "source", "target")),
             ),
         ],
-        "settings": [
-            (name, value)
-            for name, value in settings.items()
-            if name not in {"versions", "title"} and value not in (None, [], {}, "")
-        ],
+        "settings": settings_rows(settings),
     }
+
+
+def settings_rows(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Settings that say something, but for those that stand elsewhere in the report."""
+    return [
+        (name, value)
+        for name, value in settings.items()
+        if name not in {"versions", "title"} and value not in (None, [], {}, "")
+    ]
 
 
 def _top_sets(result: ScreenResult) -> pd.DataFrame:
@@ -144,7 +155,8 @@ def _genes(result: ScreenResult) -> dict[str, Any]:
     }
 
 
-def _frame(table: pd.DataFrame) -> dict[str, Any]:
+def as_frame(table: pd.DataFrame) -> dict[str, Any]:
+    """Columns and rows of a table, as the template takes them."""
     return {
         "columns": [str(name).replace("_", " ") for name in table.columns],
         "rows": table.astype(object).to_numpy().tolist(),

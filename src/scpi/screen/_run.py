@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 NAME = "SENAVAE"
 ADDITIVE = "additive"
 _NOTES = "screen_notes"
-_BASELINES = {ADDITIVE: "Additive", "linear": "Linear", "mean change": "MeanDelta", "no change": "NoChange"}
+BASELINES = {ADDITIVE: "Additive", "linear": "Linear", "mean change": "MeanDelta", "no change": "NoChange"}
 METRICS = (*HONEST, "pearson_top", "rmse", "error_ratio", "mmd")
 """Scores of a run."""
 _STAGES = (
@@ -240,7 +240,7 @@ def run_screen(
         setup |= design.setup
         understood = describe_design(adata, design, labelling)
         progress.say([f"{topic}: {sentence}" for topic, sentence in understood])
-        settings = _plain(arguments)
+        settings = plain(arguments)
         folder.begin(_depends_on(settings, adata, labels))
 
         progress.next_stage()
@@ -418,7 +418,7 @@ def _train_baselines(
 ) -> dict[str, ScreenModel]:
     """Baselines on the same cells, of those that can predict what is tested."""
     trained: dict[str, ScreenModel] = {}
-    for name, class_name in _BASELINES.items():
+    for name, class_name in BASELINES.items():
         cls = getattr(models, class_name)
         cls.setup_anndata(adata, **setup)
         baseline = cls(adata)
@@ -480,6 +480,6 @@ def _explain(
     return adata
 
 
-def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments as JSON can hold them."""
     return json.loads(json.dumps(dict(arguments), default=str))

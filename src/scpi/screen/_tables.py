@@ -29,7 +29,7 @@ _WORDS = {
     "mean change": "the mean change of all conditions",
 }
 # Without edges, the table of scores fits into 80 columns
-_STYLE: dict[str, Any] = {
+STYLE: dict[str, Any] = {
     "title_justify": "left",
     "caption_justify": "left",
     "box": SIMPLE_HEAD,
@@ -62,7 +62,7 @@ def score_rows(result: ScreenResult, *, brief: bool = False) -> list[ScoreRow]:
         if "difference" in own and math.isfinite(own.loc["pearson", "difference"]):
             at = own.loc["pearson"]
             difference = f"{at['difference']:+.3f} [{at['low']:+.3f}, {at['high']:+.3f}]"
-        rows.append(ScoreRow(str(name), [_number(own["mean"].get(metric)) for metric in columns], difference))
+        rows.append(ScoreRow(str(name), [number(own["mean"].get(metric)) for metric in columns], difference))
     return rows
 
 
@@ -70,7 +70,7 @@ def score_table(result: ScreenResult) -> Table:
     """Table of the scores for the terminal."""
     n = len(result.averaged)
     what = f"{n} conditions that no model was trained on" if result.held_out else f"{n} perturbations, in test cells"
-    table = Table(title=f"Predicted change of {what}", **_STYLE)
+    table = Table(title=f"Predicted change of {what}", **STYLE)
     for position, name in enumerate(score_header(result, brief=True)):
         table.add_column(name, justify="left" if position == 0 else "right", no_wrap=True)
     with_difference = "difference" in result.summary
@@ -145,8 +145,8 @@ def questions(result: ScreenResult) -> list[tuple[str, str]]:
     rows.append(
         (
             "Noise?",
-            f"A perfect prediction would reach r = {_number(means.get(PERFECT))} on the measured cells, the prediction reaches "
-            f"{_number(means.iloc[0])}, and predictions of another perturbation {_number(result.correlation_of_others)}.",
+            f"A perfect prediction would reach r = {number(means.get(PERFECT))} on the measured cells, the prediction reaches "
+            f"{number(means.iloc[0])}, and predictions of another perturbation {number(result.correlation_of_others)}.",
         )
     )
     effects = result.effects
@@ -166,8 +166,8 @@ def comparison_rows(result: ScreenResult) -> list[list[str]]:
     return [
         [
             HONEST[one.metric],
-            _number(one.model),
-            _number(one.best),
+            number(one.model),
+            number(one.best),
             one.baseline,
             f"{one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}]",
             one.answer,
@@ -210,7 +210,7 @@ def truth_lines(result: ScreenResult) -> list[tuple[str, str]]:
 
 def truth_table(result: ScreenResult) -> Table:
     """Table of the planted truth for the terminal."""
-    table = Table(title="Planted and found", show_header=False, **_STYLE)
+    table = Table(title="Planted and found", show_header=False, **STYLE)
     for question, answer in truth_lines(result):
         table.add_row(question, answer)
     return table
@@ -225,5 +225,6 @@ def perturbation_scores(result: ScreenResult) -> pd.DataFrame:
     return wide.reset_index()
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A score as a table shows it."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.3f}"
