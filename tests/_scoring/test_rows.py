@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ from scipy import sparse
 
 import scpi
 from scpi._scoring._rows import check_rows, given_halves, look_like_conditions, read_halves, refuse_conditions
+from scpi._slots import read_layer
 from scpi.benchmark import compare_predictions, evaluate, list_metrics, noise_ceiling, splits
 from scpi.metrics import spearman_brown
 
@@ -49,6 +52,10 @@ def table(adata):
     folds = splits.leave_combinations_out(adata, n_splits=2, reference_share=0)
     models = {name: getattr(scpi.model, name) for name in ("Additive", "Linear", "MeanDelta", "NoChange")}
     return evaluate(adata, models, folds, rows="conditions", halves=HALVES, seeds=0, progress=False)
+
+
+def read(adata, halves=HALVES):
+    return read_halves(partial(read_layer, adata), halves)
 
 
 def of(adata, label):
@@ -157,17 +164,17 @@ def test_models_evaluate_profiles(adata):
 
 
 def test_halves_are_read_where_they_are(adata):
-    read = read_halves(adata, HALVES)
-    assert read.there.sum() == 10
-    assert read.at(np.array([0, 1])) is None
-    first, second = read.at(np.array([0, 6, 7]))
+    found = read(adata)
+    assert found.there.sum() == 10
+    assert found.at(np.array([0, 1])) is None
+    first, second = found.at(np.array([0, 6, 7]))
     np.testing.assert_array_equal(first, adata.layers["half1"][[6, 7]])
     as_sparse = adata.copy()
     for name in HALVES:
         as_sparse.layers[name] = sparse.csr_matrix(adata.layers[name])
-    np.testing.assert_array_equal(read_halves(as_sparse, HALVES).there, read.there)
+    np.testing.assert_array_equal(read(as_sparse).there, found.there)
     reference = adata.X[:1]
-    given = given_halves(read, np.array([6]), np.array([0]), reference)
+    given = given_halves(found, np.array([6]), np.array([0]), reference)
     assert given["reference_halves"][0] is reference and given["halves"][1].shape == (1, 60)
     assert given_halves(None, np.array([6]), np.array([0, 1]), adata.X[:2]) == {
         "halves": None,
@@ -195,10 +202,10 @@ def test_what_rows_can_be(adata):
     with pytest.raises(ValueError, match="needs `rows='conditions'`"):
         check_rows("cells", HALVES)
     with pytest.raises(KeyError, match="half3"):
-        read_halves(adata, ("half1", "half3"))
+        read(adata, ("half1", "half3"))
     empty = adata[:3].copy()
     with pytest.raises(ValueError, match="No row has a value of every gene in both"):
-        read_halves(empty, HALVES)
+        read(empty)
 
 
 @pytest.mark.parametrize(

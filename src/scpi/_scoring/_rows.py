@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from scpi._screen._matrix import sums
-from scpi._slots import layer_name, listed, read_layer
+from scpi._slots import layer_name, listed
 
 if TYPE_CHECKING:
-    from anndata import AnnData
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
 Rows = Literal["cells", "conditions"]
@@ -50,11 +51,14 @@ def check_rows(rows: Rows, halves: tuple[str, str] | None) -> None:
         raise ValueError(msg)
 
 
-def read_halves(adata: AnnData, halves: tuple[str, str] | None) -> Halves | None:
-    """Layers with profiles of two halves of the cells of each row, NaN where a row has none."""
+def read_halves(read: Callable[[str], Any], halves: tuple[str, str] | None) -> Halves | None:
+    """Layers with profiles of two halves of the cells of each row, NaN where a row has none.
+
+    ``read`` returns a layer by its name.
+    """
     if halves is None:
         return None
-    first, second = (read_layer(adata, layer) for layer in halves)
+    first, second = (read(layer) for layer in halves)
     there = np.isfinite(sums(first, 1)) & np.isfinite(sums(second, 1))
     if not there.any():
         names = " and ".join(f"`{layer_name(layer)}`" for layer in halves)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from scpi._scoring._metrics import check_metrics
 from scpi._scoring._noise_ceiling import CEILING, PERFECT, noise_ceiling
 from scpi._scoring._rows import check_rows, given_halves, read_halves
 from scpi._screen._matrix import means
+from scpi._slots import read_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -116,8 +118,8 @@ def compare_predictions(
     if rows == "conditions":
         measured = _with_halves(measured, first, cells, wanted, reference, halves)
     found = noise_ceiling(measured, chosen, n_splits=n_splits_ceiling, rng=generator)
-    for name, rows in zip((CEILING, PERFECT), found, strict=True):
-        tables.append(pd.DataFrame([known | row for known, row in zip(shared, rows, strict=True)]).assign(model=name))
+    for name, scored in zip((CEILING, PERFECT), found, strict=True):
+        tables.append(pd.DataFrame([known | row for known, row in zip(shared, scored, strict=True)]).assign(model=name))
     table = pd.concat(tables, ignore_index=True)
     return table[["model", *(name for name in table if name != "model")]]
 
@@ -131,7 +133,7 @@ def _with_halves(
     names: tuple[str, str] | None,
 ) -> Iterator[Prediction]:
     """Measured profiles with those of their halves."""
-    halves = read_halves(model._modality(model.adata), names)
+    halves = read_halves(partial(read_layer, model._modality(model.adata)), names)
     labels = model._labels(model.adata)[cells]
     for label, one in zip(wanted, measured, strict=True):
         yield replace(one, **given_halves(halves, cells[labels == label], reference, one.reference))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anndata as ad
@@ -258,6 +258,6 @@ def make_tasks(
         "n_components": n_components,
         "exclude_targets": exclude_targets,
         "rows": rows,
-        "halves": read_halves(data, halves),
+        "halves": read_halves(partial(read_layer, data), halves),
     }
     return [Task(split=split, **shared) for split in given]

@@ -150,7 +150,7 @@ def run_pseudobulk(
             mod=mod,
             notes=notes,
         )
-        setup = {
+        setup: dict[str, Any] = {
             "perturbation_key": perturbation_key,
             "control": labelling.control,
             "delimiter": delimiter,

@@ -123,12 +123,12 @@ class EvaluationMixin(Host):
             replace(one, **self._predict_measured(adata, label, members[label], start, rows, generator))
             for label, one in zip(wanted, measured, strict=True)
         )
-        rows = [
+        scores = [
             {Key.obs.PERTURBATION: label, Key.obs.STATUS: self._status(label), Key.obs.N_CELLS: len(members[label])}
             | row
             for label, row in zip(wanted, score(predictions, chosen), strict=True)
         ]
-        return pd.DataFrame(rows).set_index(Key.obs.PERTURBATION)
+        return pd.DataFrame(scores).set_index(Key.obs.PERTURBATION)
 
     def _measured_conditions(
         self,
