@@ -31,6 +31,8 @@ _PARTS = {
     "objective": "Objective",
     "reconstruction_loss": "Reconstruction",
     "mmd": "Discrepancy (MMD)",
+    "paired_error": "Error of paired cells",
+    "reconstruction_perturbed": "Reconstruction, perturbed",
     "kl_local": "Kullback-Leibler",
 }
 

@@ -65,3 +65,26 @@ def test_unseen_doubles_are_as_near_as_other_cells_of_the_same_law(model, screen
     additive.train(held_out=doubles)
     # In a linear model adding the effects is right: the network must not be worse by much.
     assert table["rmse"].mean() < 1.2 * additive.evaluate(perturbation=doubles)["rmse"].mean()
+
+
+@pytest.mark.parametrize(
+    ("variant", "error"),
+    [
+        ({"discrepancy": "paired"}, 0.6),
+        # Of the divergence alone, as published, and not divided by the number of genes
+        ({"discrepancy": "reconstruction", "max_mmd": 1.0, "per_gene": False}, 0.8),
+    ],
+    ids=["paired cells", "conditional VAE"],
+)
+def test_variants_learn_changes_that_they_do_not_start_from(variant, error, screen, doubles, quiet):
+    SENAVAE.setup_anndata(screen)
+    start = {"n_factors": 5, "least_squares": False, "data_init": False, "lr": 0.03, "seed": 0}
+    model = SENAVAE(screen, encoder="linear", n_hidden=0, **start, **variant)
+    model.train(max_epochs=30, held_out=doubles, **quiet)
+    labels = [*doubles, *model.perturbations_]
+    table = model.evaluate(perturbation=labels, indices=np.arange(screen.n_obs), metrics=["pearson", "error_ratio"])
+    # No change has an error of 1
+    assert table["error_ratio"].mean() < error
+    assert table["pearson"].min() > 0.5
+    name = {"paired": "paired_error", "reconstruction": "reconstruction_perturbed"}[variant["discrepancy"]]
+    assert f"{name}_train" in model.history and "mmd_train" not in model.history

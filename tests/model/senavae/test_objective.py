@@ -155,6 +155,64 @@ def test_zhang(tensors):
     assert float(output.loss) == pytest.approx(float(loss), **tolerance)
 
 
+def test_paired_cells(tensors):
+    """The squared error of all pairs that are there, averaged over conditions."""
+    module = make_module(dataclasses.replace(PRESETS["zhang"], discrepancy="paired"), None)
+    module.mmd_weight.fill_(7.0)
+    expected = formulas(module, tensors, sigma=1000.0)
+    _, _, output = run(module, tensors)
+    errors = (expected["perturbed"] - tensors[KEYS.PERTURBED]).square().mean(1)
+    error = (errors[:B].mean() + errors[B : B + 4].mean()) / 2
+    assert float(output.extra_metrics["paired_error"]) == pytest.approx(float(error), rel=1e-6)
+    assert "mmd" not in output.extra_metrics
+    kl = expected["kl_entries"].sum() / (2 * B)
+    loss = 7 * error + expected["reconstruction"] + kl + 1e-3 * expected["graph"]
+    assert float(output.loss) == pytest.approx(float(loss), rel=1e-6)
+
+
+@pytest.mark.parametrize("mechanism", ["linear", "none"])
+@pytest.mark.parametrize("causal_posterior", [True, False])
+def test_conditional_vae(tensors, mechanism, causal_posterior):
+    """Perturbed cells are encoded and reconstructed; their noise is what the perturbation does not shift."""
+    preset = dataclasses.replace(PRESETS["zhang"], discrepancy="reconstruction", causal_posterior=causal_posterior)
+    module = make_module(preset, None, mechanism=mechanism)
+    module.mmd_weight.fill_(2.0)
+    module.intervention.temperature.fill_(2.0)
+    _, _, output = run(module, tensors, seed=7)
+
+    encoder, decoder, net = module.encoder, module.decoder, module.intervention.logits_net
+    graph = module.causal.adjacency().double()
+    t = torch.softmax(2 * (leaky(net[0].weight.t() + net[0].bias) @ net[2].weight.t() + net[2].bias), 1)
+    shift = ((tensors[KEYS.DESIGN] * module.intervention.strength) @ t).repeat_interleave(B, 0)
+
+    def encode(x):
+        heads = leaky(x @ encoder.first.weight.t() + encoder.first.bias) @ encoder.heads.weight.t() + encoder.heads.bias
+        mean, variance = heads[:, :D], torch.log1p(torch.exp(heads[:, D:]))
+        return (mean @ (torch.eye(D) - graph) if causal_posterior else mean), variance
+
+    def decode(z):
+        hidden = z @ torch.linalg.inv(torch.eye(D) - graph) @ decoder.first.weight.t() + decoder.first.bias
+        return leaky(leaky(hidden) @ decoder.last.weight.t() + decoder.last.bias)
+
+    def kl(mean, variance):
+        return -0.5 * (1 + variance.log() - mean.square() - variance).sum(1)
+
+    (mean, variance), (found, spread) = (encode(tensors[key]) for key in (KEYS.X, KEYS.PERTURBED))
+    torch.manual_seed(7)
+    control = decode(mean + variance.sqrt() * torch.randn_like(mean))
+    torch.manual_seed(8)
+    # The shift that is taken from what the encoder finds is added again
+    perturbed = decode(found + spread.sqrt() * torch.randn_like(found))
+    is_cell = tensors[KEYS.WEIGHT].reshape(-1) > 0
+    error = (perturbed - tensors[KEYS.PERTURBED])[is_cell].square().mean()
+    assert float(output.extra_metrics["reconstruction_perturbed"]) == pytest.approx(float(error), rel=1e-5)
+    divergence = (kl(mean, variance).mean() + kl(found - shift, spread)[is_cell].mean()) / 2
+    assert float(output.extra_metrics["kl"]) == pytest.approx(float(divergence), rel=1e-5)
+    penalty = 1e-3 * torch.triu(graph, 1).abs().sum()
+    loss = 2 * error + (control - tensors[KEYS.X]).square().mean() + divergence + penalty
+    assert float(output.loss) == pytest.approx(float(loss), rel=1e-5)
+
+
 @pytest.mark.parametrize("preset", ["sena", "zhang"])
 def test_gradients_of_the_objective(preset, membership, tensors):
     """By every parameter, against those of the formulas."""

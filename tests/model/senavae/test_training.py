@@ -73,6 +73,18 @@ def test_history_has_the_parts_by_name(kwargs, screen, build):
             assert np.isfinite(values.to_numpy(dtype=float)).all()
 
 
+@pytest.mark.parametrize(
+    ("discrepancy", "name"), [("paired", "paired_error"), ("reconstruction", "reconstruction_perturbed")]
+)
+def test_other_discrepancies_of_counts(discrepancy, name, screen, build):
+    kwargs = {"likelihood": "nb", "discrepancy": discrepancy}
+    model = build("SENAVAE", screen, kwargs, train={"max_epochs": 4, "train_size": 0.8})
+    for part in (name, "kl", "objective"):
+        for split in ("train", "validation"):
+            assert np.isfinite(model.history[f"{part}_{split}"].to_numpy(dtype=float)).all()
+    assert np.isfinite(model.predict(perturbation="A+C", output="mean").X).all()
+
+
 def test_the_best_weights_after_the_anneal_are_restored(screen, build):
     recorder = Recorder()
     model = build("SENAVAE", screen, train={"max_epochs": 14, "train_size": 0.8, "callbacks": [recorder]})

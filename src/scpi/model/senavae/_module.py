@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from scpi.model.senavae._scm import Mechanism
 
 _MIN_LOG_SCALE = -6.0
+# Names of the discrepancy in the history
+_DISCREPANCIES = {"mmd": "mmd", "paired": "paired_error", "reconstruction": "reconstruction_perturbed"}
 
 
 class SENAVAEModule(BaseModuleClass):
@@ -148,21 +150,28 @@ class SENAVAEModule(BaseModuleClass):
         x, weight = tensors[KEYS.X], tensors[KEYS.WEIGHT]
         reconstruction = self._reconstruction(x, generative_outputs["mean"])
         kl = normal_kl(inference_outputs["mean"], inference_outputs["variance"])
-        mmd = self._discrepancy(tensors, generative_outputs["perturbed"]).mean()
+        if self.preset.discrepancy == "reconstruction":
+            discrepancy, of_perturbed = self._conditional(tensors)
+            kl = (kl + of_perturbed) / 2
+        else:
+            discrepancy = self._discrepancy(tensors, generative_outputs["perturbed"]).mean()
         graph = self.causal.sparsity_penalty(mean=self.preset.mean_graph_penalty).to(x.device)
         kl_term = self._reduce_kl(kl, n_cells=weight.shape[1])
         loss = (
-            self.mmd_weight * mmd + reconstruction.mean() + self.kl_weight * kl_term + self.preset.graph_penalty * graph
+            self.mmd_weight * discrepancy
+            + reconstruction.mean()
+            + self.kl_weight * kl_term
+            + self.preset.graph_penalty * graph
         )
         # What tells epochs apart, at the final weights whatever the schedule. Not the reconstruction: in sparse data it
         # hangs on the few counts of genes that the training controls do not have.
-        final = self.preset.max_mmd * mmd + self.preset.max_kl * kl_term
+        final = self.preset.max_mmd * discrepancy + self.preset.max_kl * kl_term
         return LossOutput(
             loss=loss,
             reconstruction_loss=reconstruction,
             kl_local=kl,
             extra_metrics={
-                "mmd": mmd.detach(),
+                _DISCREPANCIES[self.preset.discrepancy]: discrepancy.detach(),
                 "reconstruction": reconstruction.mean().detach(),
                 "kl": kl_term.detach(),
                 "graph_l1": graph.detach(),
@@ -180,8 +189,26 @@ class SENAVAEModule(BaseModuleClass):
         log_scale = self.log_scale.clamp(min=self.least_log_scale)
         return squared_norm(residual * torch.exp(-log_scale)) / (2 * self.n_genes) + log_scale.mean()
 
+    def _conditional(self, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Reconstruction error of perturbed cells given their perturbation, and the divergence of their noise, for each place.
+
+        What the encoder finds in a perturbed cell holds the shift of its perturbation: the noise is the rest. Padding has a
+        divergence of 0, and the other places more weight, so that means over places are those over cells.
+        """
+        weight = tensors[KEYS.WEIGHT].reshape(-1)
+        y, size = tensors[KEYS.PERTURBED], tensors.get(KEYS.PERTURBED_SIZE_FACTOR)
+        mean, variance = self.encode(self.transform(y, size))
+        shift = self.intervention(tensors[KEYS.DESIGN]).repeat_interleave(tensors[KEYS.WEIGHT].shape[1], dim=0)
+        noise = mean - shift
+        z = noise + variance.sqrt() * torch.randn_like(noise)
+        depth = None if self.likelihood == "normal" else self._depth(y, size)
+        decoded = self.decode(self.causal(z + shift), depth, tensors.get(KEYS.BATCH))
+        n_cells = weight.sum().clamp(min=1)
+        error = (weight * self._reconstruction(y, decoded)).sum() / n_cells
+        return error, normal_kl(noise, variance) * weight * (len(weight) / n_cells)
+
     def _discrepancy(self, tensors: dict[str, Tensor], predicted: Tensor) -> Tensor:
-        """Maximum mean discrepancy of every condition."""
+        """Maximum mean discrepancy of every condition, or squared error of its pairs of cells."""
         n_conditions, n_cells = tensors[KEYS.WEIGHT].shape
         real = tensors[KEYS.PERTURBED]
         if self.likelihood == "nb":
@@ -189,6 +216,9 @@ class SENAVAEModule(BaseModuleClass):
             depth = self._depth(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR))
             predicted = torch.log1p(predicted / depth * self.size_scale)
             real = self.transform(real, tensors.get(KEYS.PERTURBED_SIZE_FACTOR))
+        if self.preset.discrepancy == "paired":
+            error = (squared_norm(predicted - real) / self.n_genes).reshape(n_conditions, n_cells)
+            return (error * tensors[KEYS.WEIGHT]).sum(1) / tensors[KEYS.WEIGHT].sum(1)
         return batched_mmd(
             predicted.reshape(n_conditions, n_cells, -1),
             real.reshape(n_conditions, n_cells, -1),

@@ -12,6 +12,7 @@ from scpi.model.senavae._layers import Init
 Encoder = Literal["gene_sets", "mlp", "linear"]
 Likelihood = Literal["normal", "nb"]
 KlReduction = Literal["sum", "mean_over_cells_twice"]
+Discrepancy = Literal["mmd", "paired", "reconstruction"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,10 @@ class Preset:
         The encoder estimates causal variables, and inverting the causal layer gives the exogenous noise.
     data_init
         Start from the moments of the data, and order the factors by their effect profiles.
+    discrepancy
+        What perturbed cells are compared with: ``"mmd"``, the counterfactuals, as samples of a distribution; ``"paired"``,
+        the counterfactual of the control that is drawn with each, by the squared error; or ``"reconstruction"``, each
+        its own reconstruction given the perturbation, as in a conditional VAE.
     max_mmd, max_kl, max_temperature
         Weights of the discrepancy and of the Kullback-Leibler term, and the temperature, at the end of the rise.
     mmd_start, kl_start, temperature_start
@@ -100,6 +105,7 @@ class Preset:
     interaction: float = 0.5
     causal_posterior: bool = True
     data_init: bool = True
+    discrepancy: Discrepancy = "mmd"
     max_mmd: float = 100.0
     max_kl: float = 1.0
     max_temperature: float = 5.0
@@ -177,6 +183,7 @@ RULES = Rules(
         "init": get_args(Init),
         "intervention": get_args(InterventionEncoding),
         "kl": get_args(KlReduction),
+        "discrepancy": get_args(Discrepancy),
         "gradient_clip_algorithm": ("norm", "value", None),
     },
     least={"n_hidden": 0, "interaction": 0, "n_kernels": 1, "max_epochs": 1, "n_cells": 1, "n_conditions": 1},
