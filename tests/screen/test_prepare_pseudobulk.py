@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from scipy import sparse
 
 from scpi._screen._labels import Labelling
 from scpi.screen._prepare_pseudobulk import describe_profiles, prepare_profiles
@@ -61,7 +62,9 @@ def test_what_was_understood():
     adata.layers["b"][:3] = np.nan
     assert describe(adata, ("a", "b"))["Replicates"] == "Halves of the cells ('a', 'b') of 1 of 4 rows."
     adata.X[0] = 0
-    assert "Values" in (zero := describe(adata)) and "Control" not in zero
+    for x in (adata.X, sparse.csr_matrix(adata.X)):
+        adata.X = x
+        assert "Values" in (zero := describe(adata)) and "Control" not in zero
 
 
 def test_replicates_and_negative_values():
