@@ -162,6 +162,7 @@ def test_combinations_whose_members_were_not_measured_stay_in_training(adata):
     found = run_pseudobulk(adata[adata.obs["perturbation"] != "F"].copy())
     assert not any("F" in label for label in found.held_out) and len(found.held_out) == 10
     assert "additive" in set(found.scores["model"])
+    assert found.notes[0].startswith("4 combinations with a member that was not measured alone were not held out")
     at_once = run_pseudobulk(adata[adata.obs["perturbation"] != "F"].copy(), held_out=["A+F", "A+B"])
     assert at_once.held_out == ["A+B", "A+F"] and set(at_once.scores["split"]) == {"fold 1"}
     assert "additive" not in set(at_once.scores["model"])

@@ -122,7 +122,6 @@ def ranking_rows(result: PseudobulkResult) -> list[list[str]]:
             number(one.mean),
             number(one.perfect),
             joined_names(one.level),
-            joined_names(one.behind),
         ]
         for one in result.rankings
     ]

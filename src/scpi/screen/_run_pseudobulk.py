@@ -161,7 +161,7 @@ def run_pseudobulk(
         _check_known(adata.obs[perturbation_key], wanted, labelling)
         understood = describe_profiles(adata, perturbation_key=perturbation_key, labelling=labelling, halves=halves)
         progress.say([f"{topic}: {sentence}" for topic, sentence in understood])
-        splits = _splits(adata, setup, held_out, n_splits=n_splits, labelling=labelling, seed=seed)
+        splits = _splits(adata, setup, held_out, n_splits=n_splits, labelling=labelling, seed=seed, notes=notes)
         folder.begin(plain(arguments))
 
         progress.next_stage()
@@ -223,6 +223,7 @@ def _splits(
     n_splits: int,
     labelling: Labelling,
     seed: int,
+    notes: list[str],
 ) -> list[Split]:
     """Combinations that are held out together, in each fold: of those whose members were measured alone, if there are any."""
     labels = adata.obs[setup["perturbation_key"]]
@@ -243,6 +244,9 @@ def _splits(
     parts: list[Any] = np.array_split(shuffled, min(n_splits, len(shuffled)))
     if held_out != "auto":
         parts = [as_list(held_out)]
+    elif 0 < len(additive) < len(combined):
+        n = len(combined) - len(additive)
+        notes.append(f"{n} combinations with a member that was not measured alone were not held out, but trained on.")
     columns = [] if setup["context_key"] is None else [adata.obs[setup["context_key"]].astype(str)]
     controls = adata.obs[(labels == labelling.control).to_numpy()].groupby(columns or labels.name, observed=True).size()
     # Of a single control profile nothing can be set aside
