@@ -130,6 +130,13 @@ def test_one_label_per_row_is_refused_as_cells(adata):
         evaluate(adata, {"m": scpi.model.MeanDelta}, folds, progress=False)
 
 
+def test_a_split_of_one_control_profile_says_how(adata):
+    with pytest.raises(
+        ValueError, match=r"There are 1 control cell\(s\).*With `reference_share=0` one serves for both"
+    ):
+        splits.leave_combinations_out(adata, n_splits=2)
+
+
 def test_networks_and_metrics_of_cells_are_refused(adata):
     folds = splits.leave_combinations_out(adata, n_splits=1, reference_share=0)
     with pytest.raises(ValueError, match="'s': SENAVAE learns from cells, and the rows are conditions"):

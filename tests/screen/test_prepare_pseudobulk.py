@@ -72,3 +72,11 @@ def test_replicates_and_negative_values():
     found = describe(adata)
     assert found["Replicates"] == "1 of 2 conditions have several rows, 3 at most, which are halved."
     assert found["Values"].startswith("Some are negative") and "Control" not in found
+
+
+def test_cells_are_suspected():
+    _, notes = prepare(make(["ctrl"] * 50 + ["A", "B"]))
+    assert notes == [
+        "Up to 50 rows have the same label: if these are cells, `scpi.screen.run_screen` is their analysis."
+    ]
+    assert prepare(make(["ctrl"] * 49 + ["A"]))[1] == []

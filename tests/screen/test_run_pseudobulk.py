@@ -4,6 +4,7 @@ import json
 import re
 
 import anndata as ad
+import mudata
 import numpy as np
 import pandas as pd
 import pytest
@@ -181,6 +182,18 @@ def test_replicate_rows_give_a_ceiling():
     assert 0.3 < found.summary.set_index(["model", "metric"]).loc[("split-half ceiling", "pearson"), "mean"] < 1
     # Half of the control rows are set aside for the measured change
     assert not {"Control", "Values"} & set(dict(found.design))
+
+
+def test_a_modality_of_a_mudata(adata, result):
+    rna = adata.copy()
+    rna.layers["log"] = rna.X
+    labels = rna.obs.pop("perturbation")
+    rna.X = rna.X * 0 - 1
+    mdata = mudata.MuData({"rna": rna, "other": adata[:, :3].copy()})
+    mdata.obs["perturbation"] = labels
+    found = run_pseudobulk(mdata, mod="rna", layer="log", halves=HALVES)
+    columns = ["model", "split", "perturbation", "pearson"]
+    pd.testing.assert_frame_equal(found.scores[columns], result.scores[columns])
 
 
 def test_what_cannot_be_done_is_said(adata):

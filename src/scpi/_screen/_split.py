@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from scpi._screen._conditions import ScreenLabels
 
 
+_SHARED = " With `reference_share=0` one serves for both, as that of profiles of conditions has to."
+
+
 def _no_cells() -> NDArray[np.int64]:
     return np.zeros(0, dtype=np.int64)
 
@@ -101,6 +104,7 @@ def leave_out(
             msg = (
                 f"There are {int((concerned & own).sum())} control cell(s){where}, but at least "
                 f"{2 if reference_share else 1} are needed to predict its perturbed cells and to compare them."
+                f"{_SHARED if reference_share and (concerned & own).any() else ''}"
             )
             raise ValueError(msg)
     train = ~(test | reference) if reference_share else ~test

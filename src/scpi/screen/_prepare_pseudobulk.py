@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from scpi._screen._labels import Labelling
 
+# Rows of a condition that are rather its cells than its replicates
+_MANY = 50
+
 
 def prepare_profiles(
     data: AnnData | MuData,
@@ -65,6 +68,11 @@ def prepare_profiles(
         notes.append(f"{int(unlabelled.sum()):,} rows without a label in '{perturbation_key}' were left out.")
         adata = adata[~unlabelled].copy()
     _check_control(adata, perturbation_key, labelling)
+    most = int(adata.obs[perturbation_key].value_counts().max())
+    if most >= _MANY:
+        notes.append(
+            f"Up to {most:,} rows have the same label: if these are cells, `scpi.screen.run_screen` is their analysis."
+        )
     return adata
 
 

@@ -108,7 +108,8 @@ def run_screen(
     perturbation is tested for an effect on its cells, within batches and by guides (:func:`scpi.tl.perturbation_effect`,
     :func:`scpi.tl.responders`, :func:`scpi.tl.guide_agreement`), and for an effect on every gene: by samples
     (:func:`scpi.de.limma`) where replicates are named and there are counts, else by cells (:func:`scpi.de.rank_genes`).
-    The data that is given is not changed.
+    The data that is given is not changed. For a screen whose rows are profiles of conditions there is
+    :func:`scpi.screen.run_pseudobulk`.
 
     Parameters
     ----------
@@ -186,8 +187,8 @@ def run_screen(
     KeyError
         If a column, layer or modality is not there.
     ValueError
-        If the expression is neither counts nor on a log scale, control cells are missing, gene sets match nothing,
-        conditions are unknown, or the run to go on with had other arguments or data.
+        If the expression is neither counts nor on a log scale, control cells are missing, each condition has one row,
+        gene sets match nothing, conditions are unknown, or the run to go on with had other arguments or data.
     OSError
         If ``out`` is a file, holds files that are not to be replaced, or cannot be written to, before anything is trained.
     """
