@@ -130,6 +130,15 @@ def test_one_label_per_row_is_refused_as_cells(adata):
         evaluate(adata, {"m": scpi.model.MeanDelta}, folds, progress=False)
 
 
+def test_results_of_cells_are_not_taken_for_those_of_conditions(tmp_path):
+    adata = profiles(n_rows=4, n_controls=4)
+    folds = splits.leave_combinations_out(adata, combinations="A+B")
+    options = {"metrics": "pearson", "seeds": 0, "progress": False, "ceiling": False, "out": tmp_path}
+    for rows in ("cells", "conditions", "conditions"):
+        evaluate(adata, {"m": scpi.model.Additive}, folds, rows=rows, **options)
+    assert len([*tmp_path.iterdir()]) == 2
+
+
 def test_a_split_of_one_control_profile_says_how(adata):
     with pytest.raises(
         ValueError, match=r"There are 1 control cell\(s\).*With `reference_share=0` one serves for both"

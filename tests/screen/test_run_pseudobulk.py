@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from scpi.screen import run_pseudobulk, run_screen, with_zero_control
+from scpi.screen._run_pseudobulk import _ranked
 
 HALVES = ("half1", "half2")
 
@@ -84,11 +85,34 @@ def test_folds_and_rankings_are_those_of_the_scores(result):
 
 
 def test_level_is_what_the_interval_says():
-    """Where effects add up without noise, both models of single effects are right."""
-    found = run_pseudobulk(profiles(interaction=0.05, noise=0.001), halves=HALVES)
-    first = found.rankings[0]
-    assert {first.best, *first.level} >= {"linear", "additive"} or first.mean > 0.99
-    assert "mean change" in first.behind
+    n = 40
+    wave = np.where(np.arange(n) % 2, 0.1, -0.1)
+    values = {"linear": np.full(n, 0.6), "additive": 0.59 + wave, "mean change": np.full(n, 0.5)}
+    rows = [
+        {
+            "model": name,
+            "split": "fold 1",
+            "context": "",
+            "perturbation": f"c{i}",
+            "dose": 1.0,
+            "pearson": value,
+            "rmse": 1 - value,
+        }
+        for name, own in (values | {"split-half ceiling": [np.nan] * n, "perfect prediction": [np.nan] * n}).items()
+        for i, value in enumerate(own)
+    ]
+    table = pd.DataFrame(rows).assign(**dict.fromkeys(("pearson_perturbed", "r2", "discrimination"), np.nan))
+    table["error_ratio"] = 1 - table["pearson"]
+    scores, summary, rankings = _ranked(table, 0)
+    # The mean difference of 0.01 is less than two standard errors of 0.016
+    for one in rankings:
+        assert (one.best, one.level, one.behind) == ("linear", ["additive"], ["mean change"])
+    assert [one.metric for one in rankings] == ["pearson", "error_ratio"]
+    assert rankings[1].mean == pytest.approx(0.4) and np.isnan(rankings[0].perfect)
+    # Without a ceiling there are no rows of one
+    assert set(scores["model"]) == set(values) == set(summary["model"])
+    sure = table.assign(pearson=np.where(table["model"] == "additive", 0.59, table["pearson"]))
+    assert _ranked(sure, 0)[2][0].level == []
 
 
 def test_conditions_that_are_asked_for_are_predicted_from_all_profiles(adata, result):

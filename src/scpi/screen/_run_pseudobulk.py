@@ -17,7 +17,6 @@ from scpi import model as models
 from scpi._keys import Key
 from scpi._quiet import quiet_lightning
 from scpi._rng import as_generator
-from scpi._scoring._metrics import OF_MEANS
 from scpi._scoring._noise_ceiling import CEILING, PERFECT
 from scpi._screen._labels import Labelling
 from scpi._sequence import as_list
@@ -309,9 +308,7 @@ def _ranked(scores: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame
     first = rankings[0].best.split(" = ")
     order = [*first, *(name for name in scores["model"].unique() if name not in first)]
     scores = scores.sort_values("model", key=lambda column: column.map(order.index), kind="stable", ignore_index=True)
-    summary = benchmark.summarise(
-        scores, baseline=first[0], metrics=list(OF_MEANS), pair_by=["split", *pair_by], rng=seed
-    )
+    summary = benchmark.summarise(scores, baseline=first[0], pair_by=["split", *pair_by], rng=seed)
     return scores, summary, rankings
 
 
