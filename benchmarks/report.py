@@ -182,6 +182,18 @@ def planted_screen(result: Any) -> str:
     )
 
 
+def likelihoods(result: Any) -> str:
+    """Scores of both likelihoods and of the baselines, by interaction."""
+    rows = []
+    for interaction, tasks in by_interaction(result["tasks"]).items():
+        for name in dict.fromkeys(task["model"] for task in tasks):
+            own = [task for task in tasks if task["model"] == name]
+            keys = ("predict", "evaluate", "evaluate without targets", "error_ratio", "energy_distance", "seconds")
+            rows.append((interaction, name, len(own), *(mean(own, key) for key in keys)))
+    columns = ("interaction", "model", "seeds", "Pearson, predict", "Pearson, evaluate", "without targets")
+    return table((*columns, "error ratio", "energy distance", "training, s"), rows)
+
+
 def by_interaction(tasks: Iterable[Mapping[str, Any]]) -> dict[float, list[Mapping[str, Any]]]:
     groups: dict[float, list[Mapping[str, Any]]] = {}
     for task in sorted(tasks, key=lambda task: task["interaction"]):
@@ -769,6 +781,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "simulated_scm": simulated_scm,
     "graph_stability": graph_stability,
     "planted_screen": planted_screen,
+    "likelihoods": likelihoods,
     "papalexi": papalexi,
     "perturbation_effect": perturbation_effect,
     "scifi": scifi,
