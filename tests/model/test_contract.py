@@ -108,7 +108,11 @@ def model(case, adata, build):
 
 @pytest.fixture(scope="module")
 def with_doses(case, make_data, build):
-    return build(case[0], make_data(), case[1], setup={"dose_key": "dose", "context_key": "cell_type"})
+    # Enough cells at every dose of a context for a change to be more than its noise
+    conditions = {"control": 200, "A": 60, "B": 60, "C": 60, "D": 20, "A+B": 60, "C+D": 20}
+    return build(
+        case[0], make_data(conditions=conditions), case[1], setup={"dose_key": "dose", "context_key": "cell_type"}
+    )
 
 
 @pytest.fixture(scope="module")

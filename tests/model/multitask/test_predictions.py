@@ -10,6 +10,7 @@ import scpi
 from scpi.model.base.prediction._fold_changes import from_log_level, log_level
 from scpi.model.base.prediction._predict import Counterfactual
 from scpi.model.base.prediction._regression import chosen_ridge_weights, shrinkage
+from scpi.model.multitask._kriging import Noise, kriged_changes
 
 
 def change(model, **kwargs):
@@ -33,9 +34,17 @@ def model(make_contexts, fit):
 
 
 def transferred(model, seen, context):
-    """Two thirds of the change: what contexts that were treated say, and the factor of the network."""
+    """Two thirds of the change: what contexts that were treated say, and the factor of the network.
+
+    With fewer than three contexts, what is said is shrunk by its noise.
+    """
     control = np.stack([means(model.adata, name, "control") for name in seen])
     treated = np.stack([means(model.adata, name, "drug") for name in seen])
+    if len(seen) < 3:
+        expression = model.module.kept_expression
+        noise = Noise(*(expression.array(name) for name in Noise._fields))
+        codes = [sorted(set(model.adata.obs["context"])).index(name) for name in seen]
+        treated = control + kriged_changes(expression.profiles(), np.ones(1), codes, noise)
     own, kept = means(model.adata, context, "control"), shrinkage(control, treated - control)
     difference = kept * chosen_ridge_weights(control, treated - control, own) @ (treated - control)
     ratios = log_level(treated) - log_level(control)
@@ -232,6 +241,16 @@ def test_one_context_and_none(make_contexts, fit):
     plain = scpi.model.MultiTaskAE(one, n_hidden=(16,), n_latent=4)
     plain.train(5, accelerator="cpu", enable_progress_bar=False)
     assert np.corrcoef(change(plain), real)[0, 1] > 0.9
+
+
+def test_doses_of_one_context_that_do_nothing_change_nothing(make_contexts, fit):
+    adata = make_contexts(doses=True)
+    one = adata[(adata.obs["context"] == "a").to_numpy() & (adata.obs["perturbation"] == "control")].copy()
+    one.obs["dose"] = np.resize([0.0, 1.0, 3.0, 10.0], one.n_obs)
+    one.obs["perturbation"] = np.where(one.obs["dose"] == 0, "control", "drug")
+    model = fit(one, doses=True, epochs=5, lr=5e-3)
+    measured = means(one, "a", "drug") - means(one, "a", "control")
+    assert np.linalg.norm(change(model, dose=2.0)) < 0.1 * np.linalg.norm(measured)
 
 
 def test_targets_of_attributions(model):

@@ -25,6 +25,7 @@ from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.training._presets import choose_preset
 from scpi.model.base.training._training import PresetTrainingMixin
 from scpi.model.multitask._coder import ConditionCoder
+from scpi.model.multitask._kriging import Noise, take_noise
 from scpi.model.multitask._matching import match_tasks, training_depth_per_size
 from scpi.model.multitask._module import MultiTaskModule
 from scpi.model.multitask._plan import MultiTaskPlan
@@ -59,6 +60,7 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
     the shift of the latent units under a perturbation is regressed on the latent means of the controls of the training
     contexts. A third of the predicted change, if not set otherwise, is that of the network. Two thirds are that of the
     training contexts, by such a regression on their mean expression: a third by differences, a third by fold changes.
+    With fewer than three training contexts, changes are shrunk by their noise, with those at other doses.
 
     The presets that begin with ``"published"`` are the multi-task autoencoders of thodkatz/thesis (2025), with neither
     shifts nor changes of other contexts: plain, with an adversary, variational, and trained by optimal transport. Their
@@ -197,9 +199,12 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
 
         Of counts as well: few cells with many counts decide on a mean of counts, and on the fold change of one.
         """
-        cells = np.asarray(self.train_indices)
-        profiles = self._profiles_of(self._logs(self.adata), cells, cells)
-        self.module.kept_expression.put(profiles._asdict())
+        cells, logs = np.asarray(self.train_indices), self._logs(self.adata)
+        profiles = self._profiles_of(logs, cells, cells)
+        is_control = self._labels(self.adata)[cells] == self.control_
+        context = self._context_codes(self.adata)[cells]
+        noise = take_noise(logs, cells, profiles, context=context, is_control=is_control)
+        self.module.kept_expression.put(profiles._asdict() | noise._asdict())
         self.module.kept_expression.to(self.module.device)
 
     def _logs(self, adata: AnnData | MuData, cells: NDArray[np.int64] | None = None) -> Any:
@@ -271,7 +276,8 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
         self, profiles: Profiles, doses: NDArray[np.float64], control: NDArray[np.float64], network: NDArray[np.float64]
     ) -> Transfer:
         """What other contexts say of a change, of which the network has another opinion."""
-        measured = partial(measured_change, profiles, control=control, allowed=self._allowed(profiles))
+        noise = Noise(*(self.module.kept_expression.array(name) for name in Noise._fields))
+        measured = partial(measured_change, profiles, control=control, noise=noise, allowed=self._allowed(profiles))
         both = self._composed(doses, measured, np.zeros((2, self._n_genes)))
         return combine(both, control, network, ratios=self._reads_counts)
 

@@ -12,6 +12,7 @@ from scpi._screen._expression import DEPTH
 from scpi.model.base.losses._count_likelihoods import negative_binomial_loss
 from scpi.model.base.prediction._profile_buffers import ProfileBuffers
 from scpi.model.base.training._plan_module import PlanModule
+from scpi.model.multitask._kriging import Noise
 from scpi.model.multitask._layers import Conditioned
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class MultiTaskModule(PlanModule):
         self.log_theta = nn.Parameter(torch.zeros(n_genes)) if preset.likelihood == "nb" else None
         self.discriminator = _discriminator(preset.n_latent, preset.n_discriminator) if preset.adversary else None
         # Latent means of the training cells, and their mean expression, for each context and condition
-        self.kept, self.kept_expression = ProfileBuffers(), ProfileBuffers()
+        self.kept, self.kept_expression = ProfileBuffers(), ProfileBuffers(more=Noise._fields)
 
     def depth(self, counts: Tensor, size_factor: Tensor | None = None) -> Tensor:
         """Sum of the counts of each cell, or what its size factor stands for; (n_cells, 1)."""

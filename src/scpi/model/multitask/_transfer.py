@@ -8,12 +8,14 @@ import numpy as np
 
 from scpi.model.base.prediction._fold_changes import from_log_level, log_level
 from scpi.model.base.prediction._latent_shifts import measured_shifts
-from scpi.model.base.prediction._regression import chosen_ridge_weights, shrinkage
+from scpi.model.base.prediction._regression import FEWEST, chosen_ridge_weights, shrinkage
+from scpi.model.multitask._kriging import kriged_changes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpi.model.base.prediction._profiles import Profiles
+    from scpi.model.multitask._kriging import Noise
 
     Floats = NDArray[np.floating[Any]]
 
@@ -28,19 +30,28 @@ class Transfer(NamedTuple):
 
 
 def measured_change(
-    profiles: Profiles, design: NDArray[np.float64], control: NDArray[np.float64], *, allowed: NDArray[np.bool_]
+    profiles: Profiles,
+    design: NDArray[np.float64],
+    control: NDArray[np.float64],
+    *,
+    noise: Noise,
+    allowed: NDArray[np.bool_],
 ) -> NDArray[np.float64] | None:
     """Change of log-normalised expression, and the logarithm of its ratio, where a condition was measured: 2 x genes.
 
     Each is a ridge regression of its own on the mean of the controls, ``control`` being that of the context to predict.
-    Both are shrunk by what differences are too large by where a training context is left out.
+    Both are shrunk by what differences are too large by where a training context is left out. With fewer than three
+    training contexts, differences are shrunk by their ``noise``, in each context with those at its other doses.
     """
     shifts = measured_shifts(profiles, design, allowed=allowed)
     if shifts is None:
         return None
-    ratios = log_level(shifts.controls + shifts.changes) - log_level(shifts.controls)
-    kept = shrinkage(shifts.controls, shifts.changes)
-    both = [chosen_ridge_weights(shifts.controls, values, control) @ values for values in (shifts.changes, ratios)]
+    controls, changes = shifts.controls, shifts.changes
+    if len(changes) < FEWEST and noise.variance.any():
+        changes = kriged_changes(profiles, design, shifts.contexts, noise)
+    ratios = log_level(controls + changes) - log_level(controls)
+    kept = shrinkage(controls, changes)
+    both = [chosen_ridge_weights(controls, values, control) @ values for values in (changes, ratios)]
     return kept * np.stack(both)
 
 

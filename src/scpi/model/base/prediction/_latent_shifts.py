@@ -19,6 +19,8 @@ class Shifts(NamedTuple):
     """Mean of the controls of each context, contexts x latent units."""
     changes: NDArray[np.float64]
     """Mean of its perturbed cells less that of its controls."""
+    contexts: list[int]
+    """Which contexts these are."""
 
 
 def measured_shifts(profiles: Profiles, design: NDArray[np.float64], *, allowed: NDArray[np.bool_]) -> Shifts | None:
@@ -33,7 +35,7 @@ def measured_shifts(profiles: Profiles, design: NDArray[np.float64], *, allowed:
         return None
     own = np.asarray(~np.isnan(profiles.control).any(axis=1))
     codes = [code for code in measured if own[code]] or list(measured)
-    return Shifts(profiles.controls[codes], np.stack([measured[code] for code in codes]))
+    return Shifts(profiles.controls[codes], np.stack([measured[code] for code in codes]), codes)
 
 
 def largest_dose(profiles: Profiles, design: NDArray[np.float64]) -> float:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+# Contexts that there must be for one to be left out and predicted from the others
+FEWEST = 3
 # Relative to the mean squared distance of the contexts from their centre; the first is nearly the mean change
 _PENALTIES = tuple(float(value) for value in np.logspace(3, -3, 13))
 
@@ -59,7 +61,7 @@ def chosen_ridge_weights(
     With fewer than three points there is nothing to choose by, and all have the same weight.
     """
     n = len(controls)
-    if n < 3:
+    if n < FEWEST:
         return np.full(n, 1.0 / n)
     return ridge_weights(controls, control, best_setting(_PENALTIES, ridge_weights, controls, changes))
 
@@ -72,7 +74,7 @@ def shrinkage(controls: NDArray[np.float64], changes: NDArray[np.float64]) -> fl
     With fewer than three contexts it is 1.
     """
     n = len(controls)
-    if n < 3:
+    if n < FEWEST:
         return 1.0
     penalty = best_setting(_PENALTIES, ridge_weights, controls, changes)
     others = [np.delete(np.arange(n), left_out) for left_out in range(n)]
