@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 from mudata import MuData
 
@@ -67,9 +68,27 @@ def test_columns_and_results_of_a_modality(adata):
     assert target is copied["rna"] and target is not adata
 
 
-def test_predictions_of_means_are_no_cells(adata):
-    adata.uns["prediction"] = {"output": "mean"}
-    with pytest.warns(UserWarning, match="what a model expects of cells, not cells"):
-        _ = View.of(adata).matrix
-    adata.uns["prediction"] = {"output": "log"}
+@pytest.mark.parametrize("join", ["inner", "outer"])
+@pytest.mark.parametrize("others", ["predicted", "measured"])
+def test_predictions_of_means_are_no_cells(adata, join, others):
+    means, cells = adata.copy(), adata.copy()
+    means.obs["predicted_output"] = pd.Categorical(["mean"] * 6)
+    if others == "predicted":
+        cells.obs["predicted_output"] = pd.Categorical(["log"] * 6)
+    both = ad.concat({"a": means, "b": cells}, join=join, index_unique="-")
+    if join == "inner" and others == "measured":
+        # Concatenation keeps what all parts have
+        assert "predicted_output" not in both.obs
+        _ = View.of(both).matrix
+        return
+    for part in (means, both):
+        with pytest.warns(UserWarning, match="what a model expects of cells, not cells"):
+            _ = View.of(part).matrix
+    _ = View.of(both[6:]).matrix
+    _ = View.of(both, layer="counts").matrix
+
+
+def test_cells_that_were_drawn_or_measured_are_cells(adata):
+    _ = View.of(adata).matrix
+    adata.obs["predicted_output"] = pd.Categorical(["log"] * 6)
     _ = View.of(adata).matrix

@@ -25,6 +25,8 @@ class Key:
         """Dose of the perturbation."""
         SOURCE_CELL: Final = "source_cell"
         """Name of the control cell from which a cell was predicted."""
+        PREDICTED_OUTPUT: Final = "predicted_output"
+        """What the expression of a predicted cell is: drawn counts, the logarithm of them, or the mean that is expected."""
         STATUS: Final = "status"
         """How a predicted perturbation relates to the training data: trained, unseen combination, held out."""
         N_CELLS: Final = "n_cells"

@@ -60,14 +60,16 @@ class View:
     def source(self) -> Any:
         """Expression as it is stored, in memory or not; a `KeyError` if there is no such layer, or a `ValueError` if none.
 
-        A warning says if it is a prediction of means.
+        A warning says if some of it is a prediction of means.
         """
         check_not_empty(self.adata)
         source = find_layer(self.adata, self.layer)
         if source is None:
             msg = f"`{self.name}` is empty: name the layer to use with `layer=`."
             raise ValueError(msg)
-        if self.layer is None and self.adata.uns.get(Key.uns.PREDICTION, {}).get("output") == "mean":
+        # A column of `obs`, not an entry of `uns`, is still there when cells have been concatenated
+        output = self.adata.obs.get(Key.obs.PREDICTED_OUTPUT)
+        if self.layer is None and output is not None and (output == "mean").any():
             msg = (
                 "The expression is what a model expects of cells, not cells: tests, clusters and attributions of it mean "
                 "little, as it lacks the noise and the zeros of measured cells. Call `model.predict` without "

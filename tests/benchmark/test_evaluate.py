@@ -6,6 +6,7 @@ import importlib.util
 import json
 import linecache
 import sys
+import warnings
 
 import anndata as ad
 import numpy as np
@@ -256,10 +257,32 @@ def test_a_damaged_file_is_computed_again_with_a_warning_that_names_it(adata, di
     assert list(tmp_path.iterdir()) == [path] and json.loads(path.read_text())["scores"]
 
 
+def test_means_may_be_asked_for(tmp_path):
+    logs = make()
+    logs.layers["counts"] = logs.X.copy()
+    logs.layers["counts"].data = np.ceil(5 * logs.X.data)
+    split = splits.leave_context_out(logs, context_key="cell_type", contexts="B")
+    models = {"cells": scpi.model.MeanDelta, "means": ModelSpec(model=scpi.model.MeanDelta, predict={"output": "mean"})}
+    asked = NOTHING_MORE | {"metrics": ["variance_error"]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table = evaluate(logs, models, split, out=tmp_path, keep_predictions=True, **asked)
+    outputs = {path.name[:5]: set(ad.read_h5ad(path).obs["predicted_output"]) for path in tmp_path.glob("*.h5ad")}
+    assert outputs == {"cells": {"log"}, "means": {"mean"}}
+    # A constant that is added to all cells leaves their variances as they are
+    control = make()[split[0].start].X.toarray().var(0)
+    assert table.groupby("model")["variance_error"].mean().nunique() == 2
+    kept = next(ad.read_h5ad(path) for path in tmp_path.glob("means*.h5ad"))
+    np.testing.assert_allclose(kept[kept.obs["perturbation"] == "P"].X.var(0), control, rtol=1e-4)
+    models = {"counts": ModelSpec(model=scpi.model.MeanDelta, layer="counts", predict={"output": "mean"})}
+    with pytest.raises(RuntimeError, match="the logarithm of a mean is not the mean of logarithms"):
+        evaluate(logs, models, split, **asked)
+
+
 def test_predictions_can_be_kept(adata, divided, tmp_path):
     models = {"m": scpi.model.MeanDelta}
     table = evaluate(adata, models, divided[0], out=tmp_path, **NOTHING_MORE)
-    with pytest.raises(ValueError, match="in the folder `out`"):
+    with pytest.raises(ValueError, match="`out='results'`, or a folder of their own, `keep_predictions='predictions'`"):
         evaluate(adata, models, divided[0], keep_predictions=True, **NOTHING_MORE)
     evaluate(adata, models, divided[0], out=tmp_path, keep_predictions=True, **NOTHING_MORE)
     scores, cells = (next(tmp_path.glob(f"*.{ending}")) for ending in ("json", "h5ad"))

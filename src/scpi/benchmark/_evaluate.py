@@ -138,7 +138,10 @@ def evaluate(
         msg = f"{listed(sorted(taken))} names a row of the noise ceiling: give the model another name, or `ceiling=False`."
         raise ValueError(msg)
     if keep_predictions is True and out is None:
-        msg = "`keep_predictions=True` keeps predicted cells in the folder `out`: name it, or another folder."
+        msg = (
+            "`keep_predictions=True` keeps predicted cells beside the scores, in the folder `out`, which is not given: give "
+            "`out='results'`, or a folder of their own, `keep_predictions='predictions'`."
+        )
         raise ValueError(msg)
     specs = {name: model if isinstance(model, ModelSpec) else ModelSpec(model=model) for name, model in models.items()}
     tasks = make_tasks(

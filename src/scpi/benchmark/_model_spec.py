@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """A model to evaluate, and how it is built and trained."""
+    """A model to evaluate, and how it is built, trained and asked."""
 
     model: type[ScreenModel]
     """Class of the model or baseline."""
@@ -25,5 +25,7 @@ class ModelSpec:
     """Arguments of its constructor, other than the data."""
     train: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of its ``train``, such as ``max_epochs``."""
+    predict: Mapping[str, Any] = field(default_factory=dict)
+    """More arguments of its ``predict``, such as ``output``."""
     validation_size: float = 0.0
     """Fraction of the training cells of every condition that it may watch while it trains."""

@@ -87,7 +87,7 @@ class Run:
 
         def predictions() -> Iterator[Prediction]:
             for one in asked:
-                predicted = self.task.predict(model, one, seed=self.seed)
+                predicted = self.task.predict(model, one, seed=self.seed, **spec.predict)
                 if self.predictions is not None:
                     cells.append(predicted)
                 yield self.task.prediction(predicted, one, seed=self.seed)
@@ -139,7 +139,7 @@ class Run:
         }
         settings = None
         if spec is not None:
-            names = ("model", "layer", "setup", "init", "train", "validation_size")
+            names = ("model", "layer", "setup", "init", "train", "predict", "validation_size")
             settings = {name: describe(getattr(spec, name)) for name in names}
         return {
             "scpi": versions()["scpi"],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 
 from scpi._keys import Key
 from scpi._scoring._conventions import check_conventions
@@ -147,7 +148,7 @@ class Task:
         model.train(**(arguments | dict(spec.train)))
         return model
 
-    def predict(self, model: ScreenModel, one: Asked, *, seed: int) -> AnnData:
+    def predict(self, model: ScreenModel, one: Asked, *, seed: int, **kwargs: Any) -> AnnData:
         """Predict a condition from the controls of its context, on the scale of the comparison."""
         start = self._of_context(self.split.start, one.context)
         start = start[draw_places(len(start), self.n_cells, np.random.default_rng(seed))]
@@ -159,10 +160,19 @@ class Task:
             n_cells=len(start),
             output=None if self.rows == "cells" else "mean",
             rng=seed,
+            **kwargs,
         )
-        if predicted.uns[Key.uns.PREDICTION]["output"] == "counts":
+        output = predicted.uns[Key.uns.PREDICTION]["output"]
+        if output == "mean" and model.scale_ == "counts":
+            msg = (
+                "Expected counts cannot be compared with measured logarithms, as the logarithm of a mean is not the mean of "
+                "logarithms: leave `output='mean'` out of `predict`."
+            )
+            raise ValueError(msg)
+        if output == "counts":
             predicted.layers["counts"] = predicted.X
             predicted.X = self._scaled(model, predicted)
+            predicted.obs[Key.obs.PREDICTED_OUTPUT] = pd.Categorical(["log"] * predicted.n_obs)
         return predicted
 
     def prediction(self, predicted: AnnData, one: Asked, *, seed: int) -> Prediction:

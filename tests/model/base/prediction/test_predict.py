@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import scpi
 from scpi._screen._labels import Labelling
 from scpi.model.base.counts._mixin import DrawnCellsMixin
 from scpi.model.base.prediction._predict import PredictionMixin, draw_cells
@@ -163,6 +164,14 @@ class TestOutputs:
         assert toy.predict(perturbation="A").uns["prediction"]["output"] == "mean"
         with pytest.raises(ValueError, match="scaled: counts cannot be drawn"):
             toy.predict(perturbation="A", output="log")
+
+    def test_each_cell_says_what_it_holds_when_it_is_put_beside_controls(self, toy):
+        for output in ("counts", "log", "mean"):
+            found = toy.predict(perturbation="A", output=output)
+            assert set(found.obs["predicted_output"]) == {output}
+        both = ad.concat({"A": found, "control": toy.adata[[0, 2, 3]]}, label="side", join="outer", index_unique="-")
+        with pytest.warns(UserWarning, match="what a model expects of cells, not cells"):
+            scpi.de.rank_genes(both, "side", method="t-test", transform="none")
 
     def test_unknown_outputs(self, toy):
         with pytest.raises(ValueError, match="'counts', 'log', 'mean'.*but is 'expected'"):

@@ -109,6 +109,8 @@ class PredictionMixin(Host):
         `.obs['status']`
             ``"trained"``, ``"unseen combination"``, ``"unseen"`` (a known perturbation without training cells) or
             ``"control"``.
+        `.obs['predicted_output']`
+            What ``X`` holds (``output``).
         `.obs['context']`, `.obs['dose']`
             Context and dose, where they are registered.
         `.uns['prediction']`
@@ -196,6 +198,8 @@ class PredictionMixin(Host):
     ) -> AnnData:
         """Predicted expression and counts, with how they were made of measured cells."""
         expression, counts = zip(*made, strict=True)
+        output = "mean" if source is None else source.output
+        obs[Key.obs.PREDICTED_OUTPUT] = pd.Categorical([output] * len(obs))
         predicted = AnnData(X=_stacked(expression), obs=obs, var=self._var(adata).copy())
         if counts[0] is not None:
             predicted.layers[self._counts_name] = _stacked(counts)
@@ -205,7 +209,7 @@ class PredictionMixin(Host):
         predicted.uns[Key.uns.PREDICTION] = {
             "model": type(self).__name__,
             "params": params,
-            "output": "mean" if source is None else source.output,
+            "output": output,
             Key.uns.CONTROL_MEAN: np.asarray(mean, dtype=np.float32),
         }
         return predicted
