@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +29,7 @@ N_GENES = 2000
 REFERENCE = "WeightedDelta"
 CEILINGS = ("split-half ceiling", "perfect prediction")
 CEILING = CEILINGS[0]
+MEANS = ", means"
 
 # Metrics in which no uninformative prediction does well, but a replicate does. Scores of earlier studies are excluded:
 # the common genes of the first 100 ("de_top"), and squared correlations of mean expression, which are near 1 for any
@@ -66,6 +68,11 @@ def network(
     return ModelSpec(
         model=model, layer=layer, init=init, train=QUIET | dict(train or {}), validation_size=validation_size
     )
+
+
+def of_means(models: Mapping[str, ModelSpec]) -> dict[str, ModelSpec]:
+    """The same models, which predict means and not cells."""
+    return {f"{name}{MEANS}": replace(spec, predict={"output": "mean"}) for name, spec in models.items()}
 
 
 def baselines(*names: str) -> dict[str, ModelSpec]:

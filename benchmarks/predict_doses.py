@@ -7,7 +7,9 @@ again for every seed. "interpolation" is the measured change of the neighbouring
 constant beyond the largest (MeanDelta with a column of contexts, of which there is one); "mean of all doses" ignores
 the dose; LinearDose is proportional to log1p of it. SCVIDR shifts latent means between those of the neighbouring doses,
 with `dose_response="log"` in proportion to log1p of the dose, as published. MultiTaskAE interpolates codes between
-levels of the dose, or, with "dose", uses its logarithm as the code. One file per model, dose and seed::
+levels of the dose, or, with "dose", uses its logarithm as the code; "counts" is its form of counts. Predicted cells are
+what `predict` gives by default. Models that read logarithms are evaluated a second time with the means that they expect
+(`output="mean"`). One file per model, dose and seed::
 
     SCPI_TEST_DATA=... python benchmarks/predict_doses.py --out benchmarks/results/predict_doses
     SCPI_TEST_DATA=... python benchmarks/predict_doses.py --out benchmarks/results/predict_doses --collect
@@ -24,12 +26,14 @@ import numpy as np
 import pandas as pd
 from _prediction import (
     CEILINGS,
+    MEANS,
     ModelSpec,
     baselines,
     evaluated,
     in_order,
     kept,
     network,
+    of_means,
     parser,
     read,
     records,
@@ -54,27 +58,34 @@ NETWORKS = {
     "SCVIDR": network("SCVIDR"),
     "SCVIDR, log": network("SCVIDR", dose_response="log"),
 }
-MODELS = BASELINES | NETWORKS
+# The logarithm of a mean count is no mean of logarithms
+MODELS = (
+    BASELINES | NETWORKS | of_means({name: spec for name, spec in (BASELINES | NETWORKS).items() if not spec.layer})
+)
 NAMES = [*BASELINES, *CEILINGS, *NETWORKS]
 
 
 def collect(out) -> None:
-    table = in_order(kept(out), NAMES)
-    largest = table["dose"].max()
-    parts = {"interpolated": table[table["dose"] < largest], "extrapolated": table[table["dose"] == largest]}
-    result = {
-        name: summary_of(of, networks=list(NETWORKS), reference="LinearDose", pair_by=("dose",))
-        for name, of in parts.items()
-    }
-    means = table.groupby(["dose", "model"], sort=False)[["pearson", "error_ratio", "n_cells"]].mean().reset_index()
-    means = in_order(means.sort_values("dose"), NAMES)
-    result["by_dose"] = records(means)
+    table = kept(out)
+    is_mean = table["model"].str.endswith(MEANS)
+    # Ceilings compare measured cells, and stand beside both
+    either = table["model"].isin(CEILINGS)
+    means = table[is_mean | either].assign(model=table["model"].str.removesuffix(MEANS))
+    result = {}
+    for kind, of in {"cells": table[~is_mean], "means": means}.items():
+        of = in_order(of, NAMES)
+        largest = of["dose"].max()
+        for name, own in {"interpolated": of["dose"] < largest, "extrapolated": of["dose"] == largest}.items():
+            networks, part = list(NETWORKS), f"{name} {kind}"
+            result[part] = summary_of(of[own], networks=networks, reference="LinearDose", pair_by=("dose",))
+            print(part, result[part]["rank"])
+            shown = pd.DataFrame(result[part]["summary"])
+            shown = shown.query("metric in ('pearson', 'error_ratio', 'energy_distance')")
+            print(shown.pivot(index="model", columns="metric", values="mean").to_string())
+    by_dose = in_order(table, NAMES).groupby(["dose", "model"], sort=False)
+    by_dose = by_dose[["pearson", "error_ratio", "n_cells"]].mean().reset_index()
+    result["by_dose"] = records(in_order(by_dose.sort_values("dose"), NAMES))
     out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
-    print(means.pivot(index="model", columns="dose", values="pearson").loc[list(result["interpolated"]["models"])])
-    for name in parts:
-        print(name, result[name]["rank"])
-        shown = pd.DataFrame(result[name]["summary"]).query("metric in ('pearson', 'error_ratio', 'energy_distance')")
-        print(shown.pivot(index="model", columns="metric", values="mean").to_string())
 
 
 def main() -> None:
@@ -86,7 +97,7 @@ def main() -> None:
     there = np.unique(screen.adata.obs.loc[screen.adata.obs["perturbation"] != "control", "dose"])
 
     def work(model: str, seed: int, dose: float) -> None:
-        context_key = None if model in SINGLE else screen.context_key
+        context_key = None if model.removesuffix(MEANS) in SINGLE else screen.context_key
         split = splits.leave_doses_out(screen.adata, dose_key="dose", doses=[dose], context_key=context_key, rng=seed)[
             0
         ]

@@ -25,7 +25,19 @@ CONTEXTS = {
 }
 COMBINATIONS = {"pearson": "Pearson of change", "error_ratio": "error / change"}
 CEILINGS = {"split-half ceiling": "--", "perfect prediction": ":"}
-COLOURS = ("#999999", "#56B4E9", "#E69F00", "#F0E442", "#000000", "#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7")
+COLOURS = (
+    "#999999",
+    "#56B4E9",
+    "#E69F00",
+    "#F0E442",
+    "#000000",
+    "#000000",
+    "#D55E00",
+    "#882255",
+    "#0072B2",
+    "#009E73",
+    "#CC79A7",
+)
 
 
 def summary_of(rows: list[dict]) -> pd.DataFrame:

@@ -663,10 +663,24 @@ def multitask_settings(result: Any) -> str:
 
 def predict_doses(result: Any) -> str:
     metrics = {key: PREDICTED[key] for key in ("pearson", "error_ratio", "energy_distance", "variance_error")}
-    titles = {"interpolated": "Five doses between others", "extrapolated": "The largest dose"}
+    titles = {
+        "interpolated cells": "Five doses between others, predicted cells",
+        "extrapolated cells": "The largest dose, predicted cells",
+        "interpolated means": "Five doses between others, predicted means",
+        "extrapolated means": "The largest dose, predicted means",
+    }
     return "\n\n".join(
         f"{title}:\n\n{of_models(result[name], metrics, reference='LinearDose')}" for name, title in titles.items()
     )
+
+
+def dose_noise(result: Any) -> str:
+    ways = ("straight line", "mean of all doses", "proportional", "kriging")
+    rows = []
+    for screen, dose in dict.fromkeys((row["screen"], row["dose"]) for row in result):
+        own = [row for row in result if (row["screen"], row["dose"]) == (screen, dose)]
+        rows.append((screen, f"{dose:g}", *(mean(own, way) for way in ways)))
+    return table(("simulated screen", "held-out dose", *ways), rows)
 
 
 def predict_combinations(result: Any) -> str:
@@ -807,6 +821,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "multitask_settings": multitask_settings,
     "predict_published": predict_published,
     "predict_doses": predict_doses,
+    "dose_noise": dose_noise,
     "predict_combinations": predict_combinations,
     "predict_training": predict_training,
 }
