@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import sparse, stats
+from scipy import stats
 
 from scpi._screen._composition import dose_weights
-from scpi.model.base.prediction._profiles import Profiles, take_profiles
+from scpi.model.base.prediction._profiles import Profiles
+from scpi.model.base.prediction._spread import Spread
 from scpi.model.multitask._kriging import _FLAT, _SIZES, Noise, kriged_changes, kriging_weights, take_noise
 
 DOSES = np.array([[0.5], [1.0], [5.0], [20.0]])
@@ -72,30 +73,12 @@ class TestWeights:
         assert np.linalg.norm(found) < 0.15 * np.linalg.norm(dose_weights(DOSES, np.array([3.0])) @ changes)
 
 
-class TestNoise:
-    @pytest.mark.parametrize("as_matrix", [np.asarray, sparse.csr_matrix])
-    def test_it_is_the_variance_about_the_mean_of_each_condition(self, as_matrix):
-        rng = np.random.default_rng(0)
-        x = rng.poisson(1.0, (40, 5)).astype(np.float32)
-        cells, context, condition = np.arange(3, 37), rng.integers(0, 2, 34), rng.integers(0, 3, 34)
-        is_control = condition == 0
-        what = {"context": context, "is_control": is_control}
-        design = np.array([[0.0], [1.0], [2.0]])
-        kept = take_profiles(as_matrix(x), cells, condition=condition, design=design, n_contexts=3, **what)
-        found = take_noise(as_matrix(x), cells, kept, **what)
-        codes, own = 3 * context + condition, x[cells].astype(float)
-        within = sum(np.square(own[codes == code] - own[codes == code].mean(0)).sum() for code in np.unique(codes))
-        assert found.variance[0] == pytest.approx(within / (34 - len(np.unique(codes))))
-        of_context = np.bincount(context[is_control])
-        assert found.n_control.tolist() == [*of_context, of_context.sum()]
-
-    def test_of_single_cells_it_is_not_known(self):
-        what = {"context": np.zeros(2, dtype=int), "is_control": np.array([True, False])}
-        x = np.array([[1.0, 0.0], [3.0, 2.0]])
-        kept = take_profiles(
-            x, np.arange(2), condition=np.arange(2), design=np.array([[0.0], [1.0]]), n_contexts=1, **what
-        )
-        assert take_noise(x, np.arange(2), kept, **what).variance.tolist() == [0.0]
+def test_noise_is_the_spread_of_cells_over_the_number_of_controls():
+    empty, pooled = np.zeros((0, 2)), np.array([1.0, 2.5])
+    found = take_noise(Spread(empty, empty, pooled, np.array([3, 0, 5])))
+    assert found.variance.tolist() == [3.5]
+    # A context without controls is compared with the mean of the others
+    assert found.n_control.tolist() == [3.0, 8.0, 5.0]
 
 
 def test_contexts_are_predicted_each_from_their_own_doses():

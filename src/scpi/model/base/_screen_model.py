@@ -15,6 +15,7 @@ from scpi.model.base.counts._mixin import DrawnCellsMixin
 from scpi.model.base.prediction._evaluate import EvaluationMixin
 from scpi.model.base.prediction._predict import PredictionMixin
 from scpi.model.base.prediction._profiles import take_profiles
+from scpi.model.base.prediction._spread import take_spread
 from scpi.model.base.setup._conditions import ConditionsMixin
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.setup._fields import ContextField, GeneSetField, LabelField, PerturbationField, SizeFactorField
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from scpi._screen._checks import Scale
     from scpi._screen._labels import Control
     from scpi.model.base.prediction._profiles import Profiles
+    from scpi.model.base.prediction._spread import Spread
 
 
 class ScreenModel(EvaluationMixin, PredictionMixin, DrawnCellsMixin, ConditionsMixin, ModelBase):
@@ -68,16 +70,20 @@ class ScreenModel(EvaluationMixin, PredictionMixin, DrawnCellsMixin, ConditionsM
 
     def _profiles_of(self, values: Any, rows: NDArray[np.int64], cells: NDArray[np.int64]) -> Profiles:
         """Means of values of some cells, which are these rows of them, for each context and condition."""
-        design, codes = self._conditions(self.adata)
-        return take_profiles(
-            values,
-            rows,
-            condition=codes[cells],
-            context=self._context_codes(self.adata)[cells],
-            is_control=self._labels(self.adata)[cells] == self.control_,
-            design=design,
-            n_contexts=len(self._known_contexts()) if self.has_contexts else 1,
-        )
+        n_contexts = len(self._known_contexts()) if self.has_contexts else 1
+        design = self._conditions(self.adata)[0]
+        return take_profiles(values, rows, design=design, n_contexts=n_contexts, **self._group_codes(cells))
+
+    def _spread_of(self, values: Any, rows: NDArray[np.int64], cells: NDArray[np.int64], profiles: Profiles) -> Spread:
+        """Variances of values of some cells, which are these rows of them, about their ``profiles``."""
+        return take_spread(values, rows, profiles, **self._group_codes(cells))
+
+    def _group_codes(self, cells: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        return {
+            "condition": self._conditions(self.adata)[1][cells],
+            "context": self._context_codes(self.adata)[cells],
+            "is_control": self._labels(self.adata)[cells] == self.control_,
+        }
 
     @classmethod
     @setup_anndata_dsp.dedent

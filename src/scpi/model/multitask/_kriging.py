@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-
-from scpi._screen._matrix import row_blocks, stored_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,11 +12,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpi.model.base.prediction._profiles import Profiles
+    from scpi.model.base.prediction._spread import Spread
 
     Floats = NDArray[np.float64]
 
-# Cells whose squares are summed at once
-_ROWS = 10_000
 # Fractions of the variance of changes that are there at any dose; the rest grows with the logarithm of dose plus 1
 _FLAT = (0.0, 0.25, 0.5, 0.75, 0.95)
 # Sizes of the changes, relative to those that were measured, noise included
@@ -34,25 +31,10 @@ class Noise(NamedTuple):
     """Variance of a cell about the mean of its context and condition, summed over genes, (1,); 0 if it is not known."""
 
 
-def take_noise(
-    x: Any,
-    cells: NDArray[np.int64],
-    profiles: Profiles,
-    *,
-    context: NDArray[np.int64],
-    is_control: NDArray[np.bool_],
-) -> Noise:
-    """Noise of the ``profiles`` of training cells, at rows ``cells`` of ``x``, as of ``take_profiles``."""
-    used, squares = np.zeros(x.shape[0], dtype=bool), 0.0
-    used[cells] = True
-    for rows, block in row_blocks(x, _ROWS):
-        squares += float(np.square(stored_values(block[used[rows]]), dtype=np.float64).sum())
-    n_control = np.bincount(context[is_control], minlength=len(profiles.control))
-    of_means = float(profiles.n_cells @ np.square(profiles.treated).sum(1))
-    of_means += float(n_control @ np.nan_to_num(np.square(profiles.control).sum(1)))
-    n_left = len(cells) - len(profiles.treated) - np.count_nonzero(n_control)
-    variance = max(squares - of_means, 0.0) / n_left if n_left > 0 else 0.0
-    return Noise(np.where(n_control > 0, n_control, n_control.sum()).astype(np.float64), np.array([variance]))
+def take_noise(spread: Spread) -> Noise:
+    """Noise of the means of training cells with this spread."""
+    n_control = np.where(spread.n_control > 0, spread.n_control, spread.n_control.sum())
+    return Noise(n_control.astype(np.float64), np.array([spread.pooled.sum()]))
 
 
 def kriged_changes(profiles: Profiles, design: Floats, contexts: Iterable[int], noise: Noise) -> Floats:

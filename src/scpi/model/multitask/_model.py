@@ -201,9 +201,7 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
         """
         cells, logs = np.asarray(self.train_indices), self._logs(self.adata)
         profiles = self._profiles_of(logs, cells, cells)
-        is_control = self._labels(self.adata)[cells] == self.control_
-        context = self._context_codes(self.adata)[cells]
-        noise = take_noise(logs, cells, profiles, context=context, is_control=is_control)
+        noise = take_noise(self._spread_of(logs, cells, cells, profiles))
         self.module.kept_expression.put(profiles._asdict() | noise._asdict())
         self.module.kept_expression.to(self.module.device)
 

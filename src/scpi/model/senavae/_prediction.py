@@ -15,7 +15,7 @@ from scpi.model.base._constants import KEYS
 from scpi.model.base.counts._change import changed_counts, expected_counts
 from scpi.model.base.prediction._fold_changes import from_log_level, log_level, log_ratio, log_slope
 from scpi.model.base.prediction._regression import member_effects
-from scpi.model.base.prediction._shrinkage import effect_errors, shrink, variance_within
+from scpi.model.base.prediction._shrinkage import effect_errors, shrink
 from scpi.model.base.training._seed import seeded
 
 if TYPE_CHECKING:
@@ -77,11 +77,8 @@ class EffectsMixin(Host):
         before, after = profiles.controls, profiles.treated
         effects = member_effects(profiles.design, level(after) - level(before)[profiles.context], profiles.n_cells)
         if self.preset_.shrink:
-            is_control = self._labels(self.adata)[cells] == self.control_
-            context = self._context_codes(self.adata)[cells][is_control]
-            n_controls = np.bincount(context, minlength=len(before))
-            variance = variance_within(x, cells, profiles, n_controls=n_controls)
-            errors = effect_errors(profiles, variance, n_controls=n_controls, slope=(slope(after), slope(before)))
+            spread = self._spread_of(x, cells, cells, profiles)
+            errors = effect_errors(profiles, spread, slope=(slope(after), slope(before)))
             effects = shrink(effects, errors)
         self.module.kept.put({"effects": effects, "control": profiles.control})
         self.module.kept.to(self.module.device)

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import sparse
 
-from scpi.model.base.prediction._profiles import Profiles, take_profiles
+from scpi.model.base.prediction._profiles import Profiles
 from scpi.model.base.prediction._regression import member_effects
-from scpi.model.base.prediction._shrinkage import effect_errors, shrink, variance_within
+from scpi.model.base.prediction._shrinkage import effect_errors, shrink
+from scpi.model.base.prediction._spread import Spread
 
 
 def test_effects_from_one_normal_distribution_have_its_posterior_mean():
@@ -47,40 +47,19 @@ def test_effects_without_noise_stay_and_the_sign_does_not_matter():
     np.testing.assert_allclose(shrink(1e6 * effects, 1e6 * errors), 1e6 * shrink(effects, errors))
 
 
-@pytest.fixture
-def cells():
+def test_errors_are_those_of_simulated_means():
     """Two contexts, the second without controls; single perturbations and a combination."""
-    rng = np.random.default_rng(3)
-    design = np.array([[0, 0], [1, 0], [0, 2], [1, 1]])
-    context, condition = np.repeat([[0, 0], [0, 1], [0, 2], [0, 3], [1, 1]], [9, 4, 5, 6, 7], axis=0).T
-    values = rng.poisson(2.0, size=(len(context), 4)).astype(np.float32)
-    rows = rng.permutation(40)[: len(context)]
-    x = np.zeros((40, 4), dtype=np.float32)
-    x[rows] = values
-    profiles = take_profiles(
-        x, rows, condition=condition, context=context, is_control=condition == 0, design=design, n_contexts=2
-    )
-    return x, rows, values, context, condition, profiles
-
-
-@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
-def test_the_variance_is_pooled_over_contexts_and_conditions(cells, kind):
-    x, rows, values, context, condition, profiles = cells
-    groups = [values[(context == c) & (condition == k)] for c, k in {*zip(context, condition, strict=True)}]
-    expected = sum(((own - own.mean(0)) ** 2).sum(0) for own in groups) / (len(values) - len(groups))
-    found = variance_within(kind(x), rows, profiles, n_controls=np.array([9, 0]))
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
-
-
-def test_errors_are_those_of_simulated_means(cells):
-    profiles: Profiles = cells[-1]
-    rng, variance, n_controls = np.random.default_rng(4), np.array([1.0, 4.0, 0.0, 9.0]), np.array([9, 0])
-    slope = (rng.uniform(0.5, 2.0, size=profiles.treated.shape), rng.uniform(0.5, 2.0, size=(2, 4)))
-    slope[1][1] = slope[1][0]
-    errors = effect_errors(profiles, variance, n_controls=n_controls, slope=slope)
+    rng = np.random.default_rng(4)
+    design, context = np.array([[1, 0], [0, 2], [1, 1], [1, 0.0]]), np.array([0, 0, 0, 1])
+    control = np.array([[1.0, 2.0, 3.0, 0.5], [np.nan] * 4])
+    profiles = Profiles(control, rng.normal(size=(4, 4)), context, design, np.array([4, 5, 6, 7]))
+    spread = Spread(rng.uniform(1, 4, (2, 4)), rng.uniform(1, 4, (4, 4)), np.ones(4), np.array([9, 0]))
+    spread.treated[:, 2] = spread.control[:, 2] = 0.0
+    slope = (rng.uniform(0.5, 2.0, size=(4, 4)), rng.uniform(0.5, 2.0, size=(2, 4)))
+    errors = effect_errors(profiles, spread, slope=slope)
     draws = []
     for _ in range(4000):
-        noise = rng.normal(size=profiles.treated.shape) * slope[0] * np.sqrt(variance / profiles.n_cells[:, None])
-        control = rng.normal(size=4) * slope[1][0] * np.sqrt(variance / 9)
-        draws.append(member_effects(profiles.design, noise - control, profiles.n_cells))
+        noise = rng.normal(size=(4, 4)) * slope[0] * np.sqrt(spread.treated / profiles.n_cells[:, None])
+        of_control = rng.normal(size=4) * slope[1][0] * np.sqrt(spread.control[0] / 9)
+        draws.append(member_effects(design, noise - of_control, profiles.n_cells))
     np.testing.assert_allclose(errors, np.std(draws, axis=0), rtol=0.05)

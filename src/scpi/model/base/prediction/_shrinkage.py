@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpi._screen._matrix import as_dense, sum_cells
 from scpi.model.base.prediction._regression import member_effects
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpi.model.base.prediction._profiles import Profiles
+    from scpi.model.base.prediction._spread import Spread
 
 # Prior of the mixture: this fraction of the genes was seen before without an effect, which keeps pure noise at zero
 _NULL = 0.01
@@ -65,45 +65,18 @@ def _prior_variances(effects: NDArray[np.float64], variance: NDArray[np.float64]
 
 
 def effect_errors(
-    profiles: Profiles,
-    variance: NDArray[np.floating],
-    *,
-    n_controls: NDArray[np.int64],
-    slope: tuple[NDArray[np.floating], NDArray[np.floating]],
+    profiles: Profiles, spread: Spread, *, slope: tuple[NDArray[np.floating], NDArray[np.floating]]
 ) -> NDArray[np.float64]:
     """Standard errors of :func:`member_effects` of ``profiles``, perturbations x genes.
 
-    ``variance`` is that of a gene between cells of one condition, and ``slope`` the derivative of the scale of the
-    effects by the mean expression, of the treated pairs and of the controls of the contexts.
+    ``slope`` is the derivative of the scale of the effects by the mean expression, of the treated pairs and of the
+    controls of the contexts.
     """
-    there = n_controls > 0
+    there = spread.n_control > 0
     # Contexts without controls are compared with the mean of the others
     compared = np.where(there[:, None], np.eye(len(there)), there / there.sum())[:, there]
-    treated, control = (np.square(values) * variance for values in slope)
+    treated = np.square(slope[0]) * spread.treated / profiles.n_cells[:, None]
+    control = (np.square(slope[1]) * spread.control)[there] / spread.n_control[there, None]
     weights = member_effects(profiles.design, np.eye(len(profiles.design)), profiles.n_cells)
     of_controls = weights @ compared[profiles.context]
-    squared = np.square(weights) @ (treated / profiles.n_cells[:, None])
-    return np.asarray(np.sqrt(squared + np.square(of_controls) @ (control[there] / n_controls[there, None])))
-
-
-def variance_within(
-    x: Any, cells: NDArray[np.int64], profiles: Profiles, *, n_controls: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Variance of each gene between cells of the same context and condition, (n_genes,).
-
-    ``cells`` are the rows of ``x`` that the ``profiles`` are the means of.
-    """
-    codes = np.full(x.shape[0], -1, dtype=np.intp)
-    codes[cells] = 0
-    squares = as_dense(sum_cells(x, codes, 1, check=_squared), np.float64)[0]
-    there = n_controls > 0
-    explained = profiles.n_cells @ np.square(profiles.treated)
-    explained = explained + n_controls[there] @ np.square(profiles.control[there])
-    degrees = len(cells) - len(profiles.n_cells) - there.sum()
-    return np.asarray(np.maximum(squares - explained, 0.0) / max(degrees, 1))
-
-
-def _squared(block: Any) -> Any:
-    # In double precision: the variance is a small difference of large sums
-    block = block.astype(np.float64)
-    return block.multiply(block).tocsr() if hasattr(block, "multiply") else np.square(block)
+    return np.asarray(np.sqrt(np.square(weights) @ treated + np.square(of_controls) @ control))
