@@ -154,3 +154,12 @@ def test_a_model_of_counts_saved_without_effects_predicts_what_it_decodes(fitted
     decoded = model.predict(perturbation="A", output="mean", rng=0).X
     assert np.isfinite(decoded).all()
     assert np.abs(decoded - whole).max() > 1e-3
+
+
+@pytest.mark.parametrize(("mechanism", "weight"), [("relu", 1.0), ("linear", 0.25), ("none", 0.25)])
+def test_how_much_of_it_depends_on_the_mechanism(fitted, mechanism, weight):
+    chosen, given = (
+        fitted(mechanism=mechanism, interaction=value).predict(perturbation="A+C", output="mean", rng=0).X
+        for value in (None, weight)
+    )
+    np.testing.assert_array_equal(chosen, given)

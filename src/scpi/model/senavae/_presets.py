@@ -49,7 +49,8 @@ class Preset:
         Shrink these effects by their noise (Stephens, 2017, Biostatistics 18:275): a perturbation without an effect is
         predicted to have none.
     interaction
-        Weight of what the network decodes beyond the sum.
+        Weight of what the network decodes beyond the sum. If ``None``, 1 with a rectified mechanism, under which
+        combinations are not additive, and 0.25 with others.
     causal_posterior
         The encoder estimates causal variables, and inverting the causal layer gives the exogenous noise.
     data_init
@@ -102,7 +103,7 @@ class Preset:
     abduct: bool = True
     least_squares: bool = True
     shrink: bool = True
-    interaction: float = 0.5
+    interaction: float | None = None
     causal_posterior: bool = True
     data_init: bool = True
     discrepancy: Discrepancy = "mmd"
