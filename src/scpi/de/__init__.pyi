@@ -13,6 +13,9 @@ from ._moments import Moments as Moments
 from ._moments import group_moments as group_moments
 from ._norm_factors import norm_factors as norm_factors
 from ._overdispersion import estimate_overdispersion as estimate_overdispersion
+from ._pool_draws import PooledTests as PooledTests
+from ._pool_draws import pool_draws as pool_draws
+from ._pool_limma import pool_limma as pool_limma
 from ._pseudobulk import pseudobulk as pseudobulk
 from ._rank_genes import rank_genes as rank_genes
 from ._shrink_effects import ShrunkenEffects as ShrunkenEffects

@@ -1,5 +1,6 @@
 from .base import attribution_target as attribution_target
 from .base import decoder_target as decoder_target
+from .base import from_scvi as from_scvi
 from .baselines import Additive as Additive
 from .baselines import Linear as Linear
 from .baselines import LinearDose as LinearDose

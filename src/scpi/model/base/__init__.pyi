@@ -1,6 +1,10 @@
 from ._constants import KEYS as KEYS
 from ._model_base import ModelBase as ModelBase
 from ._screen_model import ScreenModel as ScreenModel
+from .generation._covariates import Covariates as Covariates
+from .generation._mixin import GenerationMixin as GenerationMixin
+from .generation._of_scvi import from_scvi as from_scvi
+from .generation._rates import Rates as Rates
 from .loading._cell_batches import cell_batches as cell_batches
 from .loading._input_transform import InputTransform as InputTransform
 from .loading._sampling import controls_alongside as controls_alongside
@@ -16,6 +20,8 @@ from .prediction._profile_buffers import ProfileBuffers as ProfileBuffers
 from .prediction._profiles import Profiles as Profiles
 from .prediction._profiles import take_profiles as take_profiles
 from .setup._conditions import ConditionsMixin as ConditionsMixin
+from .setup._covariate_fields import CategoricalsField as CategoricalsField
+from .setup._covariate_fields import NumbersField as NumbersField
 from .setup._declaration import Field as Field
 from .setup._fields import ContextField as ContextField
 from .setup._fields import GeneSetField as GeneSetField

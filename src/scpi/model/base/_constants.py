@@ -20,6 +20,10 @@ class _Keys(NamedTuple):
     """Position of the cell in the data."""
     LABELS: str = REGISTRY_KEYS.LABELS_KEY
     """Label of each cell, for a supervised loss."""
+    CATEGORICAL: str = REGISTRY_KEYS.CAT_COVS_KEY
+    """Codes of the categorical covariates of the cells in ``X``, (n_cells, n_covariates)."""
+    CONTINUOUS: str = REGISTRY_KEYS.CONT_COVS_KEY
+    """Continuous covariates of the cells in ``X``, (n_cells, n_covariates)."""
     CONTEXT: str = "context"
     """Context of the cells in ``X``."""
     CONDITION: str = "perturbation"

@@ -32,14 +32,15 @@ def cell_batches(
     batch_size: int | None,
     device: torch.device,
 ) -> Iterator[dict[str, Tensor]]:
-    """Expression of cells, dense, with their size factor and batch if the model registers them.
+    """Expression of cells, dense, with their size factor, batch and covariates if the model registers them.
 
     ``adata`` was validated against the model. All cells are read if ``indices`` is ``None``, at most ``batch_size`` at
     a time (a number that suits most data if ``None``), and put on the device.
     """
     cells = as_indices(indices, adata.n_obs)
     manager = model.get_anndata_manager(adata, required=True)
-    dataset = CellDataset(manager, fields=(KEYS.SIZE_FACTOR, KEYS.BATCH))
+    fields = KEYS.SIZE_FACTOR, KEYS.BATCH, KEYS.CATEGORICAL, KEYS.CONTINUOUS
+    dataset = CellDataset(manager, fields=fields)
     step = _BATCH if batch_size is None else at_least(batch_size, 1, "batch_size")
     for start in range(0, max(len(cells), 1), step):
         batch = dataset[CellBatch(cells[start : start + step])]

@@ -29,6 +29,8 @@ _CELL_FIELDS = {
     KEYS.LABELS: np.int64,
     KEYS.WEIGHT: np.float32,
     KEYS.CONDITION: np.int64,
+    KEYS.CATEGORICAL: np.int64,
+    KEYS.CONTINUOUS: np.float32,
 }
 
 
@@ -48,7 +50,7 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
 
     An item is a dictionary with the names in :data:`~scpi.model.base._constants.KEYS` and what is registered:
     expression (``X``), position (``INDEX``), context, batch, size factor, label and weight of the cells, (n_cells, 1),
-    and the code of their condition, (n_cells,), with its doses (``DESIGN``). With an input transform, the item contains
+    their covariates, (n_cells, n_covariates), and the code of their condition, (n_cells,), with its doses (``DESIGN``). With an input transform, the item contains
     ``INPUT``, and ``X`` only with ``counts``.
 
     For a batch with perturbed cells, it also contains their expression (``PERTURBED``; zeros for padding) and size
@@ -77,7 +79,7 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
         self._values: dict[str, Tensor] = {}
         for key, dtype in _CELL_FIELDS.items():
             if key in manager.data_registry and (fields is None or key in fields):
-                values = np.asarray(manager.get_from_registry(key)).reshape(-1, 1)
+                values = np.asarray(manager.get_from_registry(key)).reshape(len(self), -1)
                 self._values[key] = torch.from_numpy(values.astype(dtype))
 
     def __len__(self) -> int:

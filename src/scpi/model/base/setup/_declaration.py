@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from scvi.data.fields import MuDataWrapper
 
+from scpi._sequence import as_list
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -62,10 +64,10 @@ class Field:
         return _in_mudata(self.make)(self.registry_key, arguments[self.argument], mod_key=where, **options)
 
     def named(self, arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Each argument that names something, with the name."""
+        """Each argument that names something, with the name, or with each of several."""
         for argument in self.places:
-            if arguments[argument] is not None:
-                yield argument, arguments[argument]
+            for name in as_list(arguments[argument] or ()):
+                yield argument, name
 
 
 def _in_mudata(make: Any) -> Any:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class _StoredField(BaseAnnDataField):
+class StoredField(BaseAnnDataField):
     """A field with values of its own kind, found under an attribute (``"obs"``) and a key (the name of a column)."""
 
     registry_key = attr_name = attr_key = ""
@@ -43,7 +43,7 @@ class _StoredField(BaseAnnDataField):
         return None
 
 
-class PerturbationField(_StoredField):
+class PerturbationField(StoredField):
     """Reads labels such as ``"A+B"`` as doses of single perturbations over a frozen vocabulary.
 
     Each cell stores the integer code of its condition: a canonical label and the dose of each member. The vocabulary of
@@ -80,7 +80,7 @@ class PerturbationField(_StoredField):
         """Check the labels and the doses."""
         super().validate_field(adata)
         for key in [self.label_key, *([self.dose_key] if self.dose_key else [])]:
-            _check_column(adata, key)
+            check_column(adata, key)
 
     def register_field(self, adata: AnnData) -> dict[str, Any]:
         """Learn the vocabulary and write the codes."""
@@ -152,7 +152,7 @@ class PerturbationField(_StoredField):
         }
 
 
-class GeneSetField(_StoredField):
+class GeneSetField(StoredField):
     """Keeps the membership of genes in sets with the model, so that a saved model needs no gene sets in new data.
 
     Parameters
@@ -204,7 +204,7 @@ class LabelField(CategoricalObsField):
 
     def validate_field(self, adata: AnnData) -> None:
         """Check that the column is there and complete."""
-        _check_column(adata, self._original_attr_key)
+        check_column(adata, self._original_attr_key)
         super().validate_field(adata)
         missing = int(adata.obs[self._original_attr_key].isna().sum())
         if missing:
@@ -225,7 +225,7 @@ class SizeFactorField(NumericalObsField):
 
     def validate_field(self, adata: AnnData) -> None:
         """Check that the depths are positive numbers."""
-        _check_column(adata, self.attr_key)
+        check_column(adata, self.attr_key)
         super().validate_field(adata)
         depth = pd.to_numeric(adata.obs[self.attr_key], errors="coerce").to_numpy(dtype=np.float64)
         wrong = int((~(np.isfinite(depth) & (depth > 0))).sum())
@@ -234,7 +234,7 @@ class SizeFactorField(NumericalObsField):
             raise ValueError(msg)
 
 
-def _check_column(adata: AnnData, key: str) -> None:
+def check_column(adata: AnnData, key: str) -> None:
     """A key must be a column of ``obs``."""
     if key not in adata.obs:
         msg = f"{key!r} is not a column of `adata.obs`, which has {list(adata.obs.columns)}."

@@ -15,7 +15,7 @@ from scpi.model.base._constants import KEYS
 from scpi.model.base.setup._rollback import unchanged_on_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from mudata import MuData
 
@@ -58,7 +58,7 @@ def register(
     for field in used:
         built = field.build(arguments, modalities)
         if modalities is not None and built.attr_name == "obs" and built.mod_key is None:
-            _check_columns(data, dict(field.named(arguments)))
+            _check_columns(data, field.named(arguments))
         fields.append(built)
     manager = AnnDataManager(fields=fields, setup_method_args=method)
     with unchanged_on_failure(data):
@@ -75,9 +75,9 @@ def _check_kind(data: AnnData | MuData, method: str) -> None:
         raise TypeError(msg)
 
 
-def _check_columns(mdata: MuData, columns: Mapping[str, str]) -> None:
+def _check_columns(mdata: MuData, columns: Iterable[tuple[str, str]]) -> None:
     """A column that is in a modality alone is not found in the MuData."""
-    for argument, column in columns.items():
+    for argument, column in columns:
         there = [name for name, adata in mdata.mod.items() if column in adata.obs]
         if column not in mdata.obs and there:
             msg = (

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _PREFIXES = ("_scpi_", "_scvi_")
-_NAMES = ("obs", "uns")
+_NAMES = ("obs", "obsm", "uns")
 
 
 @contextmanager
@@ -39,5 +39,5 @@ def unchanged_on_failure(data: AnnData | MuData) -> Iterator[None]:
 
 
 def _own(part: AnnData | MuData, name: str) -> list[tuple[str, Any]]:
-    """Columns of ``obs`` or entries of ``uns`` that a registration writes."""
+    """Columns of ``obs``, or entries of ``obsm`` or ``uns``, that a registration writes."""
     return [(key, value) for key, value in getattr(part, name).items() if str(key).startswith(_PREFIXES)]

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scpi.de._student import two_sided_log_pval
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class PooledTests:
+    """Tests of several imputed or generated data sets together. All arrays have the shape of one set."""
+
+    estimate: NDArray[np.float64]
+    """Mean of the estimates."""
+    std_error: NDArray[np.float64]
+    """Standard error, of the variance within sets and that between them."""
+    df: NDArray[np.float64]
+    """Degrees of freedom."""
+    t: NDArray[np.float64]
+    """Estimate over its standard error."""
+    log_pval: NDArray[np.float64]
+    """Natural logarithms of the two-sided p-values, finite where these underflow."""
+    between_fraction: NDArray[np.float64]
+    """Fraction of the variance that lies between sets."""
+
+
+def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike) -> PooledTests:
+    """Pool the estimates of several imputed or generated data sets.
+
+    The rules are those of Rubin (Multiple Imputation for Nonresponse in Surveys, 1987), with the degrees of freedom of
+    Barnard and Rubin (Biometrika 86, 1999) for few samples. With m sets, the variance of the mean estimate is W + (1 +
+    1/m) B, W being the mean of the squared standard errors and B the variance of the estimates between sets. The null
+    hypothesis is that the estimated quantity is zero.
+
+    Parameters
+    ----------
+    estimate, std_error
+        Estimates and their standard errors, sets x whatever is estimated.
+    df
+        Degrees of freedom of each estimate in a set with all its samples, in a shape that can be broadcast to these; may be infinite.
+
+    Returns
+    -------
+    Pooled estimates, standard errors, degrees of freedom and tests. NaN where an estimate is NaN in one of the sets.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two sets, the shapes differ, or a standard error or `df` is not positive.
+
+    Examples
+    --------
+    >>> from scpi.de import pool_draws
+    >>> pooled = pool_draws([[1.0], [2.0], [3.0]], [[1.0], [1.0], [1.0]], 10)
+    >>> pooled.estimate.tolist(), (pooled.std_error**2).round(3).tolist()
+    ([2.0], [2.333])
+    """
+    estimates, errors = np.asarray(estimate, dtype=np.float64), np.asarray(std_error, dtype=np.float64)
+    if estimates.ndim < 1 or len(estimates) < 2 or estimates.shape != errors.shape:
+        msg = f"`estimate` and `std_error` must hold at least two sets of one shape, got {estimates.shape} and {errors.shape}."
+        raise ValueError(msg)
+    complete = np.broadcast_to(np.asarray(df, dtype=np.float64), estimates.shape).mean(axis=0)
+    if (errors <= 0).any() or (complete <= 0).any():
+        msg = "Standard errors and degrees of freedom must be above 0."
+        raise ValueError(msg)
+    m = len(estimates)
+    within = (errors**2).mean(axis=0)
+    between = (1.0 + 1.0 / m) * estimates.var(axis=0, ddof=1)
+    total = within + between
+    fraction = between / total
+    observed = _observed_df(complete) * (1.0 - fraction)
+    # The first term is one over the degrees of freedom of many samples
+    pooled_df = 1.0 / (fraction**2 / (m - 1) + 1.0 / observed)
+    mean, pooled_error = estimates.mean(axis=0), np.sqrt(total)
+    t = mean / pooled_error
+    return PooledTests(
+        estimate=mean,
+        std_error=pooled_error,
+        df=pooled_df,
+        t=t,
+        log_pval=two_sided_log_pval(t, pooled_df),
+        between_fraction=fraction,
+    )
+
+
+def _observed_df(complete: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Degrees of freedom that are left of those of a complete set, before what differs between sets is taken off."""
+    finite = np.isfinite(complete)
+    d = np.where(finite, complete, 1.0)
+    return np.where(finite, (d + 1.0) / (d + 3.0) * d, complete)

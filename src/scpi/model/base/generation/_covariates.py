@@ -1,0 +1,108 @@
+"""Covariates that a model is conditioned on, and how tables of them are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scpi._slots import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Codes = NDArray[np.int64]
+    Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Covariates:
+    """What a model knows of each covariate, in the order in which its network reads them."""
+
+    categories: Mapping[str, Sequence[str]]
+    """Categories of each categorical covariate, in the order of their codes."""
+    continuous: Sequence[str] = ()
+    """Names of the continuous covariates."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all covariates."""
+        return [*self.categories, *self.continuous]
+
+    def encode(self, table: pd.DataFrame, *, what: str = "plan") -> tuple[Codes, Values]:
+        """Codes of the categories, rows x categorical covariates, and numbers, rows x continuous ones.
+
+        Raises
+        ------
+        KeyError
+            If a covariate is not a column of the table, which messages call ``what``.
+        ValueError
+            If a category is unknown or missing, or a number is not finite.
+        """
+        missing = [name for name in self.names if name not in table]
+        if missing:
+            msg = (
+                f"`{what}` must have a column for each covariate of the model, {listed(self.names)}, but lacks "
+                f"{listed(missing)}."
+            )
+            raise KeyError(msg)
+        codes = np.empty((len(table), len(self.categories)), dtype=np.int64)
+        for column, (name, known) in enumerate(self.categories.items()):
+            codes[:, column] = category_codes(name, table[name], known)
+        values = np.empty((len(table), len(self.continuous)), dtype=np.float32)
+        for column, name in enumerate(self.continuous):
+            values[:, column] = finite_values(name, table[name])
+        return codes, values
+
+    def replace(self, codes: Codes, values: Values, changes: Mapping[str, object]) -> tuple[Codes, Values]:
+        """Covariates of cells after some of them are set to one value each.
+
+        Raises
+        ------
+        ValueError
+            If nothing is changed, a covariate or a category is unknown, or a number is not finite.
+        """
+        unknown = [name for name in changes if name not in self.names]
+        if unknown or not changes:
+            given = listed(unknown) if unknown else "nothing"
+            msg = f"The model is conditioned on {listed(self.names)}; {given} was given to change."
+            raise ValueError(msg)
+        codes, values = codes.copy(), values.copy()
+        for name, value in changes.items():
+            column = pd.Series([value])
+            if name in self.categories:
+                place = list(self.categories).index(name)
+                codes[:, place] = category_codes(name, column, self.categories[name])[0]
+            else:
+                values[:, list(self.continuous).index(name)] = finite_values(name, column)[0]
+        return codes, values
+
+
+def category_codes(name: str, values: pd.Series, known: Sequence[str]) -> Codes:
+    """Codes of the categories of a covariate; a ValueError names those that are unknown, and what is known."""
+    if values.isna().any():
+        msg = f"The covariate {name!r} has no value for {int(values.isna().sum())} rows."
+        raise ValueError(msg)
+    text = values.astype(str)
+    codes = pd.Index(known).get_indexer(pd.Index(text))
+    if (codes < 0).any():
+        msg = (
+            f"The covariate {name!r} has no category {listed(text[codes < 0].unique())} in this model, which knows "
+            f"{listed(known)}."
+        )
+        raise ValueError(msg)
+    return np.asarray(codes, dtype=np.int64)
+
+
+def finite_values(name: str, values: pd.Series) -> Values:
+    """Numbers of a covariate; a ValueError says if one is none."""
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
+    wrong = int((~np.isfinite(numbers)).sum())
+    if wrong:
+        msg = f"The covariate {name!r} must be a finite number in every row; it is not in {wrong}."
+        raise ValueError(msg)
+    return numbers.astype(np.float32)

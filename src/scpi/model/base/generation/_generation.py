@@ -1,0 +1,408 @@
+"""Generation of cells, whatever the model."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+import torch
+from anndata import AnnData
+from scipy import sparse
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._rng import as_generator
+from scpi._screen._matrix import dense_rows, stack_rows
+from scpi._sequence import as_list
+from scpi._slots import listed
+from scpi.model.base.counts._change import changed_counts, expected_counts
+from scpi.model.base.generation._plan import read_plan
+from scpi.model.base.generation._pooled import pooled_tests
+from scpi.model.base.generation._sources import draw_sources, explained_order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mudata import MuData
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from scpi._groups import Label
+    from scpi.model.base.generation._covariates import Covariates
+    from scpi.model.base.generation._rates import Rates
+
+Latent = Literal["posterior", "prior"]
+"""Where the latent units of generated cells come from."""
+GeneratedOutput = Literal["counts", "mean"]
+"""Drawn counts, or what the model expects."""
+
+_BATCH = 2048
+# Training cells in which it is found out which covariates latent units depend on
+_N_ORDER = 2000
+# Counts per cell that are taken for expected where a cell expects less: 0 has no logarithm
+_LEAST = 1e-8
+
+
+class Generation:
+    """Cells that a model of counts draws: of any group, and what measured cells become under other covariates.
+
+    Subclasses say what their covariates are (``_covariates``), how latent units are decoded under them (``_rates``), and
+    what the latent units of cells are (``_posterior``), beside what is known of the data.
+    """
+
+    @abstractmethod
+    def _covariates(self) -> Covariates:
+        """What is known of each covariate."""
+
+    @abstractmethod
+    def _rates(self, z: Tensor, codes: Tensor, values: Tensor) -> Rates:
+        """Decode latent units, cells x units, under covariates in the order of :meth:`_covariates`."""
+
+    @abstractmethod
+    def _posterior(
+        self, adata: AnnData | MuData, cells: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Means and standard deviations of the latent units of some cells of validated data."""
+
+    @abstractmethod
+    def _prior(self, n: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Latent units of ``n`` cells, drawn from the prior."""
+
+    @abstractmethod
+    def _validated(self, adata: AnnData | MuData | None) -> AnnData | MuData:
+        """Data that is set up as the training data is; the latter if ``None``."""
+
+    @abstractmethod
+    def _expression_of(self, adata: AnnData | MuData) -> AnnData:
+        """The AnnData of validated data that holds the genes of the model."""
+
+    @abstractmethod
+    def _counts_of(self, adata: AnnData | MuData) -> Any:
+        """Registered counts of validated data."""
+
+    @abstractmethod
+    def _covariates_of(self, adata: AnnData | MuData) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Codes and numbers of the covariates of all cells of validated data."""
+
+    @abstractmethod
+    def _chosen_cells(
+        self, adata: AnnData | MuData, indices: Sequence[int] | NDArray[np.int64] | None
+    ) -> NDArray[np.int64]:
+        """Positions of the cells that are asked for."""
+
+    @property
+    @abstractmethod
+    def _generator(self) -> Any:
+        """The trained model: of a class with a name, with a ``module`` on a device and its ``train_indices``."""
+
+    @fill
+    def generate(
+        self,
+        plan: pd.DataFrame,
+        *,
+        latent: Latent = "posterior",
+        match: str | Sequence[str] | None = None,
+        output: GeneratedOutput = "counts",
+        rng: int | np.random.Generator | None = 0,
+        batch_size: int | None = None,
+    ) -> AnnData:
+        """Generate cells of groups, measured or not.
+
+        Each cell has latent units of its own, is decoded under the covariates of its group, and its counts are drawn from
+        the distribution that the model has of them: the cells vary as measured ones do, so that they can be summed and
+        tested. The covariates of a group may be a combination that was not trained on.
+
+        Parameters
+        ----------
+        plan
+            One row for each group: a column for each covariate of the model, ``n_cells``, and, if known, ``library`` (total
+            counts of a cell) and ``library_sd`` (standard deviation of their logarithm, ``library`` being the median; 0
+            without). Further columns, such as the donor, are kept. Without ``library``, each cell has the total of a
+            training cell.
+        latent
+            ``"posterior"``: the latent units of training cells, drawn from what the encoder says of each. ``"prior"``: the
+            prior of the model.
+        match
+            Categorical covariates that these training cells share with a group, such as the cell type. If ``None``, all
+            covariates; for a combination that was not trained on, as many as possible, of which those that the latent
+            units depend on most come first.
+        output
+            ``"counts"``, or what the model expects of each cell, ``"mean"``. Means lack the noise of counts: tests of them
+            are not valid.
+        %(rng)s
+        %(batch_size)s
+
+        Returns
+        -------
+        AnnData of as many cells as the plan says, with counts as CSR. ``obs`` has the columns of the plan, and
+
+        `.obs['library']`
+            Total counts that are expected of the cell.
+        `.obs['source_cell']`
+            Training cell whose latent units were drawn, with ``latent="posterior"``.
+        `.obs['status']`
+            ``"trained"``, ``"unseen combination"``, or ``"unseen"`` where a category has no training cells.
+        `.uns['prediction']`
+            Name of the model, parameters, and what ``X`` holds (``output``).
+
+        Raises
+        ------
+        TypeError
+            If the plan is not a DataFrame.
+        KeyError
+            If the plan lacks a covariate or ``n_cells``.
+        ValueError
+            If a category is unknown, a number is out of its range, there is no such option, or training cells are needed
+            and the model was loaded without.
+        """
+        self._check_options(latent=latent, output=output)
+        groups = read_plan(plan, self._covariates())
+        generator = as_generator(rng)
+        n = int(groups.sizes.sum())
+        row = np.repeat(np.arange(len(groups.sizes)), groups.sizes)
+        adata = self._validated(None)
+        trained = np.asarray(self._generator.train_indices)
+        codes = self._covariates_of(adata)[0][trained]
+        sources = draw_sources(
+            groups.codes,
+            groups.sizes,
+            codes,
+            names=list(self._covariates().categories),
+            match=None if match is None else as_list(match),
+            order=lambda: self._latent_order(adata, trained, codes),
+            rng=generator,
+        )
+        cells = trained[sources.cells]
+        obs = groups.obs.iloc[row].copy()
+        if groups.library is None:
+            library = self._totals(adata, cells)
+        else:
+            library = groups.draw_library(generator)
+        if latent == "prior":
+            z = self._prior(n, generator)
+        else:
+            z = self._drawn_latent(adata, cells, generator)
+            obs[Key.obs.SOURCE_CELL] = self._expression_of(adata).obs_names.to_numpy()[cells].astype(str)
+        obs[Key.obs.LIBRARY] = library
+        obs[Key.obs.STATUS] = pd.Categorical(np.asarray(sources.status)[row])
+        order = np.concatenate([np.arange(size) for size in groups.sizes])
+        obs.index = pd.Index([f"{name}_{place}" for name, place in zip(groups.obs.index[row], order, strict=True)])
+        parts: list[Any] = []
+        for block, rates in self._decoded_blocks(z, groups.codes[row], groups.values[row], batch_size):
+            if output == "mean":
+                parts.append((rates.expected().cpu().numpy() * library[block, None]).astype(np.float32))
+            else:
+                parts.append(rates.draw(library[block], generator))
+        x = stack_rows(parts, n) if output == "mean" else sparse.vstack(parts, format="csr")
+        params = {"latent": latent} | ({} if match is None else {"match": as_list(match)})
+        return self._as_generated(x, obs, output, params)
+
+    @fill
+    def counterfactual(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
+        output: GeneratedOutput = "counts",
+        rng: int | np.random.Generator | None = 0,
+        batch_size: int | None = None,
+        **covariates: Any,
+    ) -> AnnData:
+        """Cells as they would be under other covariates: these cells under compound B.
+
+        The latent units of a cell stay, and so does its total up to what changes: each count is thinned where the decoded
+        rate falls, and added to where it rises, as in ``predict`` of the models of perturbations.
+
+        Parameters
+        ----------
+        %(cells_adata)s
+        %(indices)s
+        output
+            Drawn ``"counts"``, or their expectation, ``"mean"``.
+        %(rng)s
+        %(batch_size)s
+        **covariates
+            New values of covariates, by the names of their columns, such as ``compound="B"``; the others stay.
+
+        Returns
+        -------
+        AnnData of these cells with their ``obs``, in which the covariates are replaced, and
+
+        `.obs['source_cell']`
+            Name of the measured cell.
+        `.uns['prediction']`
+            Name of the model, parameters, what ``X`` holds (``output``), and the mean of the measured cells.
+
+        Raises
+        ------
+        ValueError
+            If a covariate or a category is unknown, or nothing is to be changed.
+        """
+        self._check_options(output=output)
+        generator = as_generator(rng)
+        known = self._covariates()
+        data = self._validated(adata)
+        cells = self._chosen_cells(data, indices)
+        before = tuple(part[cells] for part in self._covariates_of(data))
+        after = known.replace(*before, covariates)
+        counts = self._counts_of(data)
+        z, _ = self._posterior(data, cells)
+        parts: list[Any] = []
+        pairs = zip(
+            self._decoded_blocks(z, *before, batch_size), self._decoded_blocks(z, *after, batch_size), strict=True
+        )
+        for (block, old), (_, new) in pairs:
+            own = dense_rows(counts, cells[block])
+            least = _LEAST / own.shape[1]
+            mean = old.expected().clamp(min=least)
+            ratio = (new.expected().clamp(min=least) / mean).log().double().cpu().numpy()
+            expected = mean.double().cpu().numpy() * own.sum(1, keepdims=True)
+            change = own, ratio, expected, _inverse_overdispersion(old, own.shape)
+            parts.append(expected_counts(*change) if output == "mean" else changed_counts(*change, rng=generator))
+        x = stack_rows(parts, len(cells)) if output == "mean" else sparse.vstack(parts, format="csr")
+        source = self._expression_of(data)
+        obs = source.obs.iloc[cells].drop(
+            columns=[name for name in source.obs if str(name).startswith(("_scpi", "_scvi"))]
+        )
+        for name, value in covariates.items():
+            obs[name] = pd.Categorical([str(value)] * len(obs)) if name in known.categories else float(value)
+        obs[Key.obs.SOURCE_CELL] = source.obs_names.to_numpy()[cells].astype(str)
+        made = self._as_generated(
+            x, obs, output, {"covariates": {name: str(value) for name, value in covariates.items()}}
+        )
+        made.uns[Key.uns.PREDICTION][Key.uns.CONTROL_MEAN] = np.asarray(counts[cells].mean(0), dtype=np.float32).ravel()
+        return made
+
+    @fill
+    def generate_de(
+        self,
+        plan: pd.DataFrame,
+        groupby: str,
+        *,
+        reference: Label,
+        sample_key: str | Sequence[str],
+        groups: Label | Sequence[Label] | Literal["all"] = "all",
+        n_draws: int = 5,
+        latent: Latent = "posterior",
+        match: str | Sequence[str] | None = None,
+        min_cells: int = 10,
+        key_added: str = Key.uns.LIMMA,
+        rng: int | np.random.Generator | None = 0,
+        **limma_kwargs: Any,
+    ) -> AnnData:
+        """Test differences between groups of generated cells, of several draws together.
+
+        Cells are generated ``n_draws`` times, their counts summed for each sample, and tested by :func:`scpi.de.limma`.
+        The tests are pooled by :func:`scpi.de.pool_draws`: the p-values count what differs from draw to draw.
+
+        Parameters
+        ----------
+        plan
+            As in :meth:`generate`, with one row for each sample and group.
+        groupby
+            Column of the plan with the groups to compare, such as the compound.
+        reference
+            Group to compare with.
+        sample_key
+            Column or columns with the sample, such as the donor. One of them has to be a covariate of the model:
+            samples that the model cannot tell apart are not replicates.
+        groups
+            Groups to test; all but the reference if ``"all"``.
+        n_draws
+            Number of generated sets, at least 2.
+        latent, match
+            As in :meth:`generate`.
+        min_cells
+            Minimum number of cells of a sample; smaller ones are left out.
+        %(key_added)s
+        %(rng)s
+        **limma_kwargs
+            Further arguments of :func:`scpi.de.limma`, such as ``covariates``, ``formula`` or ``split_by``.
+
+        Returns
+        -------
+        Summed counts of the samples of all draws, with the number of the draw in ``obs['draw']`` and the tests in
+        ``uns['limma' | key_added]``, as :func:`scpi.de.pool_limma` gives them.
+
+        Raises
+        ------
+        KeyError
+            If the plan lacks a column.
+        ValueError
+            If there are fewer than two draws, the samples are unknown to the model, or as :meth:`generate` and
+            :func:`scpi.de.limma`.
+        """
+        known = self._covariates()
+        if not set(as_list(sample_key)) & set(known.names):
+            msg = (
+                f"`sample_key` names {listed(as_list(sample_key))}, but the model knows only {listed(known.names)}: it would "
+                "draw the same distribution for every sample, and samples that differ by the draws alone are no "
+                "replicates. Train the model with the donor as a covariate."
+            )
+            raise ValueError(msg)
+        generator = as_generator(rng)
+
+        def draw() -> AnnData:
+            return self.generate(plan, latent=latent, match=match, rng=generator)
+
+        comparison = {"reference": reference, "groups": groups, **limma_kwargs}
+        return pooled_tests(draw, n_draws, groupby, as_list(sample_key), min_cells, comparison, key_added=key_added)
+
+    def _check_options(self, *, output: str, latent: str = "posterior") -> None:
+        for name, value, allowed in (
+            ("output", output, get_args(GeneratedOutput)),
+            ("latent", latent, get_args(Latent)),
+        ):
+            if value not in allowed:
+                msg = f"`{name}` must be one of {listed(allowed)}, but is {value!r}."
+                raise ValueError(msg)
+        self._generator._check_if_trained(warn=False)
+
+    def _latent_order(
+        self, adata: AnnData | MuData, trained: NDArray[np.int64], codes: NDArray[np.int64]
+    ) -> Sequence[int]:
+        """Categorical covariates by how much latent units depend on them."""
+        some = np.random.default_rng(0).permutation(len(trained))[:_N_ORDER]
+        return explained_order(self._posterior(adata, trained[some])[0], codes[some])
+
+    def _drawn_latent(
+        self, adata: AnnData | MuData, cells: NDArray[np.int64], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Latent units of cells, drawn from what is known of each."""
+        unique, place = np.unique(cells, return_inverse=True)
+        mean, sd = self._posterior(adata, unique)
+        return np.asarray(mean[place] + sd[place] * rng.normal(size=(len(cells), mean.shape[1])), dtype=np.float32)
+
+    def _totals(self, adata: AnnData | MuData, cells: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Total counts of cells."""
+        unique, place = np.unique(cells, return_inverse=True)
+        return np.asarray(self._counts_of(adata)[unique].sum(1), dtype=np.float64).ravel()[place]
+
+    @torch.inference_mode()
+    def _decoded_blocks(
+        self,
+        z: NDArray[np.float32],
+        codes: NDArray[np.int64],
+        values: NDArray[np.float32],
+        batch_size: int | None,
+    ) -> Iterator[tuple[slice, Rates]]:
+        """What is decoded of latent units, a few cells at a time."""
+        module = self._generator.module.eval()
+        step = _BATCH if batch_size is None else batch_size
+        for start in range(0, len(z), step):
+            block = slice(start, start + step)
+            yield block, self._rates(*(torch.from_numpy(part[block]).to(module.device) for part in (z, codes, values)))
+
+    def _as_generated(self, x: Any, obs: pd.DataFrame, output: str, params: dict[str, Any]) -> AnnData:
+        made = AnnData(X=x, obs=obs, var=self._expression_of(self._validated(None)).var.copy())
+        made.uns[Key.uns.PREDICTION] = {"model": type(self._generator).__name__, "params": params, "output": output}
+        return made
+
+
+def _inverse_overdispersion(rates: Rates, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Inverse overdispersion of each count; that of Poisson counts is large."""
+    if rates.theta is None:
+        return np.full(shape, 1e6)
+    return np.broadcast_to(rates.theta.double().cpu().numpy(), shape)
