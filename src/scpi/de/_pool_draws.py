@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from scpi._slots import listed
 from scpi.de._student import two_sided_log_pval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+PoolingRule = Literal["rubin", "synthetic"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,15 +29,17 @@ class PooledTests:
     log_pval: NDArray[np.float64]
     """Natural logarithms of the two-sided p-values, finite where these underflow."""
     between_fraction: NDArray[np.float64]
-    """Fraction of the variance that lies between sets."""
+    """Fraction of the variance that comes from differences between sets."""
 
 
-def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike) -> PooledTests:
+def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike, *, rule: PoolingRule = "rubin") -> PooledTests:
     """Pool the estimates of several imputed or generated data sets.
 
-    The rules are those of Rubin (Multiple Imputation for Nonresponse in Surveys, 1987), with the degrees of freedom of
-    Barnard and Rubin (Biometrika 86, 1999) for few samples. With m sets, the variance of the mean estimate is W + (1 +
-    1/m) B, W being the mean of the squared standard errors and B the variance of the estimates between sets. The null
+    With m sets, let W be the mean of the squared standard errors and B the variance of the estimates between sets. Where
+    measured data was completed, the variance of the mean estimate is W + (1 + 1/m) B (Rubin, Multiple Imputation for
+    Nonresponse in Surveys, 1987). Where all samples are drawn from a model that was fitted to as many measured ones, it is
+    W + B/m (Reiter, Surv. Methodol. 29, 2003): W then is the variance of the measured estimate, which the model has
+    learned. The degrees of freedom are those of Barnard and Rubin (Biometrika 86, 1999), for few samples. The null
     hypothesis is that the estimated quantity is zero.
 
     Parameters
@@ -42,7 +47,9 @@ def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike) -> Pool
     estimate, std_error
         Estimates and their standard errors, sets x whatever is estimated.
     df
-        Degrees of freedom of each estimate in a set with all its samples, in a shape that can be broadcast to these; may be infinite.
+        Degrees of freedom of each estimate in its set, in a shape that can be broadcast to these; may be infinite.
+    rule
+        ``"rubin"`` for completed data, or ``"synthetic"`` for sets of which nothing was measured.
 
     Returns
     -------
@@ -51,7 +58,8 @@ def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike) -> Pool
     Raises
     ------
     ValueError
-        If there are fewer than two sets, the shapes differ, or a standard error or `df` is not positive.
+        If there are fewer than two sets, the shapes differ, a standard error or `df` is not positive, or there is no such
+        rule.
 
     Examples
     --------
@@ -68,9 +76,12 @@ def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike) -> Pool
     if (errors <= 0).any() or (complete <= 0).any():
         msg = "Standard errors and degrees of freedom must be above 0."
         raise ValueError(msg)
+    if rule not in get_args(PoolingRule):
+        msg = f"`rule` must be one of {listed(get_args(PoolingRule))}, but is {rule!r}."
+        raise ValueError(msg)
     m = len(estimates)
     within = (errors**2).mean(axis=0)
-    between = (1.0 + 1.0 / m) * estimates.var(axis=0, ddof=1)
+    between = (1.0 / m + (rule == "rubin")) * estimates.var(axis=0, ddof=1)
     total = within + between
     fraction = between / total
     observed = _observed_df(complete) * (1.0 - fraction)

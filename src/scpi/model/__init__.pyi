@@ -20,6 +20,7 @@ from .gene_program import GeneProgramAE as GeneProgramAE
 from .latent_shift import SCGEN as SCGEN
 from .latent_shift import SCVIDR as SCVIDR
 from .multitask import MultiTaskAE as MultiTaskAE
+from .nbvae import NBVAE as NBVAE
 from .scbutterfly import SCButterfly as SCButterfly
 from .scpregan import SCPREGAN as SCPREGAN
 from .senavae import SENAVAE as SENAVAE

@@ -1,0 +1,3 @@
+"""Variational autoencoder of counts that is conditioned on covariates."""
+
+from scpi.model.nbvae._model import NBVAE as NBVAE

@@ -1,0 +1,460 @@
+"""The conditional NB-VAE as users see it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from scvi.model._utils import get_max_epochs_heuristic
+from scvi.utils import setup_anndata_dsp
+
+from scpi._docs import fill
+from scpi._slots import listed
+from scpi.attribution import AttributionTarget, DecoderTarget
+from scpi.model.base._constants import KEYS
+from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
+from scpi.model.base.generation._covariates import Covariates
+from scpi.model.base.generation._mixin import GenerationMixin
+from scpi.model.base.loading._sampling import single_cells
+from scpi.model.base.setup._covariate_fields import CategoricalsField, NumbersField
+from scpi.model.base.setup._declaration import Field
+from scpi.model.base.setup._fields import LabelField, SizeFactorField
+from scpi.model.base.targets._latent import LatentMixin, unit_names
+from scpi.model.base.training._presets import at_least, choose_preset
+from scpi.model.base.training._training import NetworkTrainingMixin
+from scpi.model.clustering._fields import TrainingLabelField
+from scpi.model.nbvae._features import align_features
+from scpi.model.nbvae._module import NBVAEModule
+from scpi.model.nbvae._presets import PRESETS, RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from scpi.model.base.generation._rates import Rates
+    from scpi.model.nbvae._presets import Preset
+
+
+@fill
+class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
+    """Variational autoencoder of counts that is conditioned on covariates, and generates cells under others.
+
+    Encoder and decoder read the batch and any categorical and continuous covariates, the compound among them; counts are
+    negative binomial. Cells are generated for combinations of covariates that were not measured, and, where the
+    categories of a covariate are described by features, for categories that were not.
+
+    The preset ``"scvi"`` has the network and the training of SCVI (Lopez et al., Nat. Methods 15, 2018) with
+    ``gene_likelihood="nb"`` and ``encode_covariates=True``. The preset ``"op3"`` has those of yhsure/kaggle-perturbations
+    (2023): raw counts into the encoder, 1024 and 256 hidden units, the largest count of a cell as its size, and a
+    warm-up of 50 epochs, after which early stopping begins to count.
+
+    Parameters
+    ----------
+    %(setup_adata)s
+    %(registry)s
+    preset
+        ``"scpi"``, the network of SCVI with early stopping; ``"scvi"`` or ``"op3"``.
+    covariate_features
+        Features of the categories of categorical covariates, such as fingerprints of compounds, by the name of the
+        covariate: one row for each category that is known, and for others that are to be asked for later. The network
+        reads them, standardised, instead of an indicator of the category.
+    weighted_genes
+        Genes whose loss counts ``gene_weight`` times, such as those that are differentially expressed.
+    %(model_seed)s
+    **preset_kwargs
+        Other attributes of the preset to change, such as ``n_latent``, ``encoder_hidden`` or ``kl_warmup``.
+
+    Raises
+    ------
+    %(preset_TypeError)s
+    KeyError
+        If features are given for what is not a categorical covariate, or a weighted gene is not there.
+    ValueError
+        If a value is out of its range, or a category has no features.
+
+    Examples
+    --------
+    >>> import scpi
+    >>> adata = scpi.datasets.splat(100, n_genes=50, group_prob=(0.5, 0.5), rng=0)
+    >>> scpi.model.NBVAE.setup_anndata(adata, categorical_covariate_keys=["group"])
+    >>> model = scpi.model.NBVAE(adata)
+    >>> model.train(max_epochs=2, enable_progress_bar=False)
+    >>> import pandas as pd
+    >>> model.generate(pd.DataFrame({"group": ["Group1"], "n_cells": [20]})).shape
+    (20, 50)
+    """
+
+    _reads_counts = True
+    _advice = COUNTS_ADVICE
+    _fields = (
+        Field(argument="batch_key", registry_key=KEYS.BATCH, make=LabelField),
+        Field(argument="labels_key", registry_key=KEYS.LABELS, make=TrainingLabelField),
+        Field(argument="size_factor_key", registry_key=KEYS.SIZE_FACTOR, make=SizeFactorField),
+        Field(argument="categorical_covariate_keys", registry_key=KEYS.CATEGORICAL, make=CategoricalsField),
+        Field(argument="continuous_covariate_keys", registry_key=KEYS.CONTINUOUS, make=NumbersField),
+    )
+
+    module: NBVAEModule
+    preset_: Preset
+
+    def __init__(
+        self,
+        adata: AnnData | MuData | None = None,
+        registry: dict[str, Any] | None = None,
+        *,
+        preset: Literal["scpi", "scvi", "op3"] = "scpi",
+        covariate_features: Mapping[str, pd.DataFrame] | None = None,
+        weighted_genes: Sequence[str] = (),
+        seed: int | None = None,
+        **preset_kwargs: Any,
+    ) -> None:
+        super().__init__(adata, registry)
+        self.preset_ = choose_preset(PRESETS, preset, preset_kwargs, RULES)
+        known = super()._covariates()
+        described = align_features(covariate_features or {}, known.categories)
+        # Categories that only their features are known of come after those of the cells
+        self.categories_: dict[str, list[str]] = {
+            name: described[name].categories if name in described else list(own)
+            for name, own in known.categories.items()
+        }
+        places = list(known.categories)
+        weights = self._gene_weights(weighted_genes)
+        self._build(
+            lambda: NBVAEModule(
+                self._n_genes,
+                n_categories=[len(names) for names in self.categories_.values()],
+                n_continuous=len(known.continuous),
+                features={places.index(name): torch.from_numpy(one.values) for name, one in described.items()},
+                n_labels=self._statistic(KEYS.LABELS, f"n_{KEYS.LABELS}"),
+                sized=self._has_field(KEYS.SIZE_FACTOR),
+                gene_weights=weights,
+                preset=self.preset_,
+            ),
+            seed=seed,
+            preset=preset,
+            covariates=known.names,
+            of_preset=("n_latent", "scale"),
+        )
+        self.init_params_ = self._get_init_params(locals())
+
+    def _gene_weights(self, genes: Sequence[str]) -> Tensor | None:
+        """Factor of the loss of each gene."""
+        if not len(genes):
+            return None
+        weights = torch.ones(self._n_genes)
+        if self.adata is not None:
+            found = pd.Index(self.var_names_).get_indexer(pd.Index(genes))
+            if (found < 0).any():
+                msg = f"`weighted_genes` names {listed(np.asarray(genes)[found < 0])}, which the data does not have."
+                raise KeyError(msg)
+            weights[found] = self.preset_.gene_weight
+        return weights
+
+    @classmethod
+    @setup_anndata_dsp.dedent
+    def setup_anndata(
+        cls,
+        adata: AnnData,
+        *,
+        layer: str | None = None,
+        batch_key: str | None = None,
+        labels_key: str | None = None,
+        size_factor_key: str | None = None,
+        categorical_covariate_keys: Sequence[str] | None = None,
+        continuous_covariate_keys: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """%(summary)s.
+
+        Parameters
+        ----------
+        %(param_adata)s
+        layer
+            Entry of ``adata.layers`` with the counts; ``adata.X`` if ``None``.
+        %(param_batch_key)s
+        labels_key
+            Column of ``adata.obs`` with a label that a task head learns to tell from the latent units, beside the counts.
+        size_factor_key
+            Column of ``adata.obs`` with what the expected counts of a cell are in proportion to; its total count, or its
+            largest one in the preset ``"op3"``, if ``None``.
+        categorical_covariate_keys
+            Columns of ``adata.obs`` with categorical covariates, such as cell type and compound.
+        continuous_covariate_keys
+            Columns of ``adata.obs`` with numbers, such as the logarithm of a dose. The network reads them as they are.
+        **kwargs
+            Used by scvi-tools when a setup is transferred from a saved model.
+
+        Raises
+        ------
+        TypeError
+            If ``adata`` is not an AnnData; for a MuData there is :meth:`setup_mudata`.
+        KeyError
+            If a layer or a column does not exist.
+        ValueError
+            If values are not counts, names are repeated, or a cell has no value of a covariate.
+        """
+        categorical_covariate_keys = list(categorical_covariate_keys or ()) or None
+        continuous_covariate_keys = list(continuous_covariate_keys or ()) or None
+        cls._register(adata, cls._get_setup_method_args(**locals()), **kwargs)
+
+    @fill
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        lr: float | None = None,
+        batch_size: int | None = None,
+        train_size: float | None = None,
+        validation_size: float | None = None,
+        restore_best: bool | None = None,
+        early_stopping: bool | None = None,
+        early_stopping_patience: int | None = None,
+        datasplitter_kwargs: dict[str, Any] | None = None,
+        plan_kwargs: dict[str, Any] | None = None,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        seed: int | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Train the model. What is ``None`` is as in the preset (``preset_``).
+
+        Parameters
+        ----------
+        %(max_epochs)s
+        lr
+            Learning rate.
+        %(train_batch_size)s
+        %(validation_size)s
+        %(restore_best)s
+        %(early_stopping)s
+        %(early_stopping_patience)s
+            Epochs of the warm-up (``kl_warmup``) do not count.
+        %(datasplitter_kwargs)s
+        %(plan_kwargs)s
+        %(devices)s
+        %(train_seed)s
+        %(trainer_kwargs)s
+        """
+        preset = self.preset_
+        splitter = self._split(
+            partial(
+                single_cells,
+                batch_size=preset.batch_size if batch_size is None else at_least(batch_size, 2, "batch_size"),
+            ),
+            train_size=preset.train_size if train_size is None else train_size,
+            validation_size=validation_size,
+            seed=seed,
+            datasplitter_kwargs=datasplitter_kwargs,
+        )
+        if max_epochs is None:
+            max_epochs = preset.max_epochs or get_max_epochs_heuristic(splitter.n_train)
+        plan: dict[str, Any] = {
+            "lr": preset.lr if lr is None else lr,
+            "weight_decay": preset.weight_decay,
+            "eps": preset.eps,
+            "n_epochs_kl_warmup": preset.kl_warmup or None,
+            "min_kl_weight": preset.kl_start if preset.kl_warmup else 1.0,
+        }
+        self._fit(
+            at_least(max_epochs, 1, "max_epochs"),
+            splitter,
+            plan_kwargs=plan | (plan_kwargs or {}),
+            anneal_end=min(preset.kl_warmup, max_epochs - 1),
+            restore_best=preset.restore_best if restore_best is None else restore_best,
+            early_stopping=preset.early_stopping if early_stopping is None else early_stopping,
+            early_stopping_patience=preset.patience if early_stopping_patience is None else early_stopping_patience,
+            accelerator=accelerator,
+            devices=devices,
+            **trainer_kwargs,
+        )
+
+    @fill
+    @torch.inference_mode()
+    def get_normalized_expression(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
+        library_size: float = 1.0,
+        batch_size: int | None = None,
+        **covariates: Any,
+    ) -> pd.DataFrame:
+        """Expression that the model decodes from the latent units of cells: fractions of their counts, denoised.
+
+        Parameters
+        ----------
+        %(cells_adata)s
+        %(indices)s
+        library_size
+            Total of a cell.
+        %(batch_size)s
+        **covariates
+            Values of covariates to decode under, by the names of their columns; those of the cells without.
+
+        Returns
+        -------
+        Table of cells x genes.
+        """
+        self._check_if_trained(warn=False)
+        data = self._validate_anndata(adata)
+        cells = self._chosen(data, indices)
+        own = tuple(part[cells] for part in self._covariates_of(data))
+        codes, values = self._covariates().replace(*own, covariates) if covariates else own
+        z = self._latent_means(data, cells, batch_size)
+        blocks = self._decoded_blocks(z, codes, values, batch_size)
+        found = np.concatenate([rates.fractions.cpu().numpy() * library_size for _, rates in blocks])
+        return pd.DataFrame(found, index=self._modality(data).obs_names[cells], columns=self.var_names_)
+
+    @fill
+    @torch.inference_mode()
+    def predict_labels(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
+        batch_size: int | None = None,
+    ) -> pd.DataFrame:
+        """Probabilities of the labels of ``labels_key``, by the task head.
+
+        Parameters
+        ----------
+        %(cells_adata)s
+        %(indices)s
+        %(batch_size)s
+
+        Returns
+        -------
+        Table of cells x labels.
+
+        Raises
+        ------
+        ValueError
+            If the model was set up without labels.
+        """
+        names = self._label_names()
+        data = self._validate_anndata(adata)
+        cells, found = self._chosen(data, indices), []
+        for tensors in self._batches(data, cells, batch_size=batch_size):
+            covariates = self.module.covariates_of(tensors)
+            z, _ = self.module.posterior(tensors[KEYS.INPUT], *covariates)
+            found.append(torch.softmax(self._logits(z, *covariates), 1).cpu().numpy())
+        return pd.DataFrame(np.concatenate(found), index=self._modality(data).obs_names[cells], columns=names)
+
+    def attribution_target(self, kind: Literal["latent", "logit"] = "latent", **covariates: Any) -> AttributionTarget:
+        """Differentiable function of the expression, for attributions.
+
+        Parameters
+        ----------
+        kind
+            ``"latent"``: the means of the latent units. ``"logit"``: the logits of the labels of ``labels_key``.
+        **covariates
+            Value of each covariate that the network reads beside the expression.
+
+        Returns
+        -------
+        The function, the transform of counts into its input, and the names of its outputs.
+
+        Raises
+        ------
+        ValueError
+            If the kind does not exist, or a covariate has no value.
+        """
+        if kind not in ("latent", "logit"):
+            msg = f"`kind` must be 'latent' or 'logit', got {kind!r}."
+            raise ValueError(msg)
+        names = unit_names(self.preset_.n_latent) if kind == "latent" else self._label_names()
+        fixed = self._fixed(covariates)
+        module = self.module.eval()
+
+        def latent(x: Tensor) -> Tensor:
+            return module.posterior(x, *(part.expand(len(x), -1) for part in fixed))[0]
+
+        def logits(x: Tensor) -> Tensor:
+            return self._logits(latent(x), *(part.expand(len(x), -1) for part in fixed))
+
+        return AttributionTarget(latent if kind == "latent" else logits, module.read, names, kind=kind)
+
+    def decoder_target(self, **covariates: Any) -> DecoderTarget:
+        """Differentiable function from latent units to the logarithm of the expression.
+
+        Parameters
+        ----------
+        **covariates
+            Value of each covariate.
+
+        Returns
+        -------
+        The function and the names of the units.
+
+        Raises
+        ------
+        ValueError
+            If a covariate has no value.
+        """
+        fixed = self._fixed(covariates)
+        module = self.module.eval()
+
+        def log_mean(z: Tensor) -> Tensor:
+            return torch.log_softmax(module.decode(z, *(part.expand(len(z), -1) for part in fixed))[0], 1)
+
+        return DecoderTarget(log_mean, unit_names(self.preset_.n_latent))
+
+    def _fixed(self, covariates: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+        """One row of the covariates of a target."""
+        self._check_if_trained(warn=False)
+        known = self._covariates()
+        missing = [name for name in known.names if name not in covariates]
+        if missing:
+            msg = f"The network reads covariates beside the genes: give a value of {listed(missing)}, to be fixed."
+            raise ValueError(msg)
+        codes, values = known.encode(pd.DataFrame([dict(covariates)]), what="**covariates")
+        device = self.module.device
+        return torch.from_numpy(codes).to(device), torch.from_numpy(values).to(device)
+
+    def _label_names(self) -> list[str]:
+        if self.module.task is None:
+            msg = "The model was set up without labels: name their column in the setup (`labels_key=`)."
+            raise ValueError(msg)
+        self._check_if_trained(warn=False)
+        state = self.registry["field_registries"][KEYS.LABELS]["state_registry"]
+        return [str(name) for name in state["categorical_mapping"]]
+
+    def _logits(self, z: Tensor, codes: Tensor, values: Tensor) -> Tensor:
+        logits = self.module.decode(z, codes, values)[1]
+        assert logits is not None
+        return logits
+
+    def _covariates(self) -> Covariates:
+        return Covariates(self.categories_, super()._covariates().continuous)
+
+    def _rates(self, z: Tensor, codes: Tensor, values: Tensor) -> Rates:
+        return self.module.rates(z, codes, values)
+
+    @torch.inference_mode()
+    def _posterior(
+        self, adata: AnnData | MuData, cells: NDArray[np.int64], batch_size: int | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        mean, sd = zip(*self._posteriors(adata, cells, batch_size), strict=True)
+        return np.concatenate(mean), np.concatenate(sd)
+
+    def _posteriors(
+        self, adata: AnnData | MuData, cells: NDArray[np.int64], batch_size: int | None
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        for tensors in self._batches(adata, cells, batch_size=batch_size):
+            mean, sd = self.module.posterior(tensors[KEYS.INPUT], *self.module.covariates_of(tensors))
+            yield mean.cpu().numpy(), sd.cpu().numpy()
+
+    def _latent_means(
+        self, adata: AnnData | MuData, cells: NDArray[np.int64], batch_size: int | None
+    ) -> NDArray[np.float32]:
+        return self._posterior(adata, cells, batch_size)[0]
+
+    def _read(self, x: Tensor, size_factor: Tensor | None = None) -> Tensor:
+        return self.module.read(x)

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scpi.model.base.generation._covariates import Covariates
+from scpi.model.base.generation._plan import read_plan
+
+COVARIATES = Covariates({"compound": ["A", "B"]})
+PLAN = pd.DataFrame({"compound": ["B", "A"], "n_cells": [3, 2], "well": ["w1", "w2"]}, index=["x", "y"])
+
+
+def test_columns_that_count_do_not_describe_cells():
+    groups = read_plan(PLAN.assign(library=[100.0, 50.0], library_sd=0.5), COVARIATES)
+    assert groups.obs.columns.tolist() == ["compound", "well"] and groups.obs.index.tolist() == ["x", "y"]
+    assert groups.codes.tolist() == [[1], [0]] and groups.sizes.tolist() == [3, 2]
+    assert read_plan(PLAN, COVARIATES).library is None
+
+
+def test_totals_are_log_normal():
+    plan = pd.DataFrame({"compound": ["A", "B"], "n_cells": 20_000, "library": [100.0, 50.0], "library_sd": [0.5, 0.0]})
+    drawn = read_plan(plan, COVARIATES).draw_library(np.random.default_rng(0))
+    first, second = np.log(drawn[:20_000]), drawn[20_000:]
+    assert np.median(first) == pytest.approx(np.log(100), abs=0.02) and first.std() == pytest.approx(0.5, abs=0.01)
+    np.testing.assert_allclose(second, 50.0)
+
+
+@pytest.mark.parametrize(
+    ("plan", "error", "message"),
+    [
+        ({"compound": ["A"]}, TypeError, "must be a DataFrame.*not dict"),
+        (PLAN.drop(columns="n_cells"), KeyError, "no column 'n_cells'"),
+        (PLAN.drop(columns="compound"), KeyError, "lacks 'compound'"),
+        (PLAN.iloc[:0], ValueError, "is empty"),
+        (PLAN.assign(n_cells=[1.5, 2]), ValueError, "whole numbers of cells, at least 1"),
+        (PLAN.assign(n_cells=[0, 2]), ValueError, "whole numbers of cells, at least 1"),
+        (PLAN.assign(n_cells=["many", 2]), ValueError, r"plan\['n_cells'\]. must hold a number in every row"),
+        (PLAN.assign(library=[0.0, 2.0]), ValueError, "above 0"),
+        (PLAN.assign(library_sd=0.1), ValueError, "belongs to a column 'library'"),
+        (PLAN.assign(library=1.0, library_sd=-0.1), ValueError, "must not be negative"),
+    ],
+)
+def test_bad_plans(plan, error, message):
+    with pytest.raises(error, match=message):
+        read_plan(plan, COVARIATES)
