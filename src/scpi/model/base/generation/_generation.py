@@ -163,7 +163,7 @@ class Generation:
         n = int(groups.sizes.sum())
         row = np.repeat(np.arange(len(groups.sizes)), groups.sizes)
         adata = self._validated(None)
-        trained = np.asarray(self._generator.train_indices)
+        trained = self._training_cells(adata)
         codes = self._covariates_of(adata)[0][trained]
         sources = draw_sources(
             groups.codes,
@@ -364,6 +364,12 @@ class Generation:
                 msg = f"`{name}` must be one of {listed(allowed)}, but is {value!r}."
                 raise ValueError(msg)
         self._generator._check_if_trained(warn=False)
+
+    def _training_cells(self, adata: AnnData | MuData) -> NDArray[np.int64]:
+        """Cells that were trained on; all where the model is bound to fewer cells than it was trained on."""
+        found = self._generator.train_indices
+        known = found is not None and len(found) and np.max(found) < adata.n_obs
+        return np.asarray(found if known else np.arange(adata.n_obs), dtype=np.int64)
 
     def _latent_order(
         self, adata: AnnData | MuData, trained: NDArray[np.int64], codes: NDArray[np.int64]

@@ -57,7 +57,7 @@ def register(
         fields = [scvi_fields.MuDataLayerField(KEYS.X, layer, mod_key=modalities["layer"], is_count_data=False)]
     for field in used:
         built = field.build(arguments, modalities)
-        if modalities is not None and built.attr_name == "obs" and built.mod_key is None:
+        if modalities is not None and built.attr_name in ("obs", "obsm") and built.mod_key is None:
             _check_columns(data, field.named(arguments))
         fields.append(built)
     manager = AnnDataManager(fields=fields, setup_method_args=method)
