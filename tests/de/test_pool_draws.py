@@ -35,23 +35,13 @@ def test_sets_that_agree_are_one_set():
     assert not pooled.between_fraction.any()
 
 
-def test_samples_of_which_none_was_measured():
-    pooled = de.pool_draws([[1.0], [2.0], [3.0]], np.sqrt([[1.0], [2.0], [3.0]]), np.inf, rule="synthetic")
-    assert pooled.std_error**2 == pytest.approx(2 + 1 / 3)
-    # Reiter: (m - 1) (1 + m W / B)**2
-    assert pooled.df == pytest.approx(2 * (1 + 3 * 2) ** 2)
-
-
-@pytest.mark.parametrize("rule", ["rubin", "synthetic"])
-def test_p_values_are_uniform_where_the_rule_holds(rule):
+def test_p_values_are_uniform_where_a_part_is_measured():
     rng = np.random.default_rng(0)
     n, m, spread = 20_000, 5, 0.7
-    # Completed data: the measured part has variance W, and what is filled in differs from it and from set to set by B.
-    # Synthetic data: the model has learned the noise of the measured estimate, W, and draws differ by B
-    learned = rng.normal(size=n) * np.sqrt(1 + (spread if rule == "rubin" else 0.0))
-    estimates = learned + np.sqrt(spread) * rng.normal(size=(m, n))
-    pooled = de.pool_draws(estimates, np.ones((m, n)), np.inf, rule=rule)
-    p = np.exp(pooled.log_pval)
+    # The measured part has variance W, and what is filled in differs from it, and from set to set, by B
+    measured = rng.normal(size=n) * np.sqrt(1 + spread)
+    estimates = measured + np.sqrt(spread) * rng.normal(size=(m, n))
+    p = np.exp(de.pool_draws(estimates, np.ones((m, n)), np.inf).log_pval)
     for level in (0.01, 0.05, 0.2, 0.5):
         assert np.mean(p < level) == pytest.approx(level, abs=0.012)
 
@@ -73,8 +63,3 @@ def test_what_was_not_estimated_in_a_set_is_not_pooled():
 def test_bad_input(arguments, message):
     with pytest.raises(ValueError, match=message):
         de.pool_draws(*arguments)
-
-
-def test_unknown_rule():
-    with pytest.raises(ValueError, match="'rubin', 'synthetic'"):
-        de.pool_draws([[1.0], [2.0]], [[1.0], [1.0]], 5, rule="fisher")

@@ -1,17 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpi._slots import listed
 from scpi.de._student import two_sided_log_pval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-
-PoolingRule = Literal["rubin", "synthetic"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +29,12 @@ class PooledTests:
     """Fraction of the variance that comes from differences between sets."""
 
 
-def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike, *, rule: PoolingRule = "rubin") -> PooledTests:
+def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike) -> PooledTests:
     """Pool the estimates of several imputed or generated data sets.
 
-    With m sets, let W be the mean of the squared standard errors and B the variance of the estimates between sets. Where
-    measured data was completed, the variance of the mean estimate is W + (1 + 1/m) B (Rubin, Multiple Imputation for
-    Nonresponse in Surveys, 1987). Where all samples are drawn from a model that was fitted to as many measured ones, it is
-    W + B/m (Reiter, Surv. Methodol. 29, 2003): W then is the variance of the measured estimate, which the model has
-    learned. The degrees of freedom are those of Barnard and Rubin (Biometrika 86, 1999), for few samples. The null
+    The rules are those of Rubin (Multiple Imputation for Nonresponse in Surveys, 1987), with the degrees of freedom of
+    Barnard and Rubin (Biometrika 86, 1999) for few samples. With m sets, the variance of the mean estimate is W + (1 +
+    1/m) B, W being the mean of the squared standard errors and B the variance of the estimates between sets. The null
     hypothesis is that the estimated quantity is zero.
 
     Parameters
@@ -48,8 +43,6 @@ def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike, *, rule
         Estimates and their standard errors, sets x whatever is estimated.
     df
         Degrees of freedom of each estimate in its set, in a shape that can be broadcast to these; may be infinite.
-    rule
-        ``"rubin"`` for completed data, or ``"synthetic"`` for sets of which nothing was measured.
 
     Returns
     -------
@@ -58,8 +51,7 @@ def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike, *, rule
     Raises
     ------
     ValueError
-        If there are fewer than two sets, the shapes differ, a standard error or `df` is not positive, or there is no such
-        rule.
+        If there are fewer than two sets, the shapes differ, or a standard error or `df` is not positive.
 
     Examples
     --------
@@ -76,12 +68,9 @@ def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike, *, rule
     if (errors <= 0).any() or (complete <= 0).any():
         msg = "Standard errors and degrees of freedom must be above 0."
         raise ValueError(msg)
-    if rule not in get_args(PoolingRule):
-        msg = f"`rule` must be one of {listed(get_args(PoolingRule))}, but is {rule!r}."
-        raise ValueError(msg)
     m = len(estimates)
     within = (errors**2).mean(axis=0)
-    between = (1.0 / m + (rule == "rubin")) * estimates.var(axis=0, ddof=1)
+    between = (1.0 + 1.0 / m) * estimates.var(axis=0, ddof=1)
     total = within + between
     fraction = between / total
     observed = _observed_df(complete) * (1.0 - fraction)

@@ -18,12 +18,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from scpi.de._pool_draws import PoolingRule
-
 _LEVEL = 0.95
 
 
-def pool_limma(draws: Sequence[AnnData], *, key: str = Key.uns.LIMMA, rule: PoolingRule = "rubin") -> AnnData:
+def pool_limma(draws: Sequence[AnnData], *, key: str = Key.uns.LIMMA) -> AnnData:
     """Pool the tests of :func:`limma` in several draws of the same samples.
 
     Samples of generated or imputed cells differ from draw to draw. The tests are pooled by :func:`pool_draws`: log fold
@@ -35,9 +33,6 @@ def pool_limma(draws: Sequence[AnnData], *, key: str = Key.uns.LIMMA, rule: Pool
         Samples x genes of each draw, with the tests of the same groups.
     key
         Entry of `uns` with the tests of each draw, under which the pooled ones are stored.
-    rule
-        ``"rubin"`` where a part of the samples was measured, ``"synthetic"`` where all are generated: see
-        :func:`pool_draws`.
 
     Returns
     -------
@@ -47,7 +42,7 @@ def pool_limma(draws: Sequence[AnnData], *, key: str = Key.uns.LIMMA, rule: Pool
         The structure that :func:`limma` writes: `names`, `scores` (pooled t), `logfoldchanges`, `pvals`, `pvals_adj`
         (Benjamini-Hochberg), `log10_pvals`, `ave_expr`, `std_error`, `ci_low`, `ci_high`, `df`, and `between_fraction`,
         the fraction of the variance that comes from differences between draws. Genes that were not tested in all draws are NaN. `groups` is
-        the table of the first draw, and `params` has `n_draws` and `rule`.
+        the table of the first draw, and `params` has `n_draws`.
 
     Raises
     ------
@@ -82,7 +77,7 @@ def pool_limma(draws: Sequence[AnnData], *, key: str = Key.uns.LIMMA, rule: Pool
                 msg = f"The draws must have tests of the same {name}, but these differ."
                 raise ValueError(msg)
     adjusts_all = first.params.get("corr_scope") == "all"
-    pooled = _pooled(rankings, rule, axis=None if adjusts_all else -1)
+    pooled = _pooled(rankings, axis=None if adjusts_all else -1)
     samples = ad.concat(
         {str(number): draw for number, draw in enumerate(draws)}, label=Key.obs.DRAW, index_unique="_", merge="same"
     )
@@ -90,13 +85,13 @@ def pool_limma(draws: Sequence[AnnData], *, key: str = Key.uns.LIMMA, rule: Pool
     return samples
 
 
-def _pooled(rankings: Sequence[Ranking], rule: PoolingRule, *, axis: int | None) -> Ranking:
+def _pooled(rankings: Sequence[Ranking], *, axis: int | None) -> Ranking:
     def stacked(name: str) -> NDArray[np.float64]:
         return np.stack([np.asarray(ranking.extra[name], dtype=np.float64) for ranking in rankings])
 
     first = rankings[0]
     estimates = np.stack([np.asarray(ranking.logfoldchanges, dtype=np.float64) for ranking in rankings])
-    tests = pool_draws(estimates, stacked("std_error"), stacked("df"), rule=rule)
+    tests = pool_draws(estimates, stacked("std_error"), stacked("df"))
     margin = -special.stdtrit(tests.df, (1.0 - _LEVEL) / 2.0) * tests.std_error
     extra: dict[str, Any] = {
         "ave_expr": stacked("ave_expr").mean(axis=0),
@@ -114,5 +109,5 @@ def _pooled(rankings: Sequence[Ranking], rule: PoolingRule, *, axis: int | None)
         log10_pvals=tests.log_pval / np.log(10.0),
         pvals_adj=false_discovery_control(np.exp(tests.log_pval), axis=axis),
         extra=extra,
-        params={**first.params, "n_draws": len(rankings), "rule": rule},
+        params={**first.params, "n_draws": len(rankings)},
     )

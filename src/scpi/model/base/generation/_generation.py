@@ -282,7 +282,6 @@ class Generation:
         sample_key: str | Sequence[str],
         groups: Label | Sequence[Label] | Literal["all"] = "all",
         n_draws: int = 5,
-        rule: Literal["rubin", "synthetic"] = "rubin",
         latent: Latent = "posterior",
         match: str | Sequence[str] | None = None,
         min_cells: int = 10,
@@ -295,8 +294,8 @@ class Generation:
         Cells are generated ``n_draws`` times, their counts summed for each sample, and tested by :func:`scpi.de.limma`.
         The tests are pooled by :func:`scpi.de.pool_draws`: the p-values count what differs from draw to draw. They do not
         count what the model has learned from the noise of the measured cells, which more generated cells do not average
-        out: ask for no more cells than were measured. At equal numbers, Rubin's rules are conservative for a compound
-        that does nothing, and tests of one draw are not: they find too much.
+        out: ask for no more cells than were measured. Rubin's rules are conservative then for a compound that does
+        nothing, while tests of a single draw of as many cells as were measured find too much.
 
         Parameters
         ----------
@@ -313,8 +312,6 @@ class Generation:
             Groups to test; all but the reference if ``"all"``.
         n_draws
             Number of generated sets, at least 2.
-        rule
-            ``"rubin"``, or ``"synthetic"``, which is less conservative: see :func:`scpi.de.pool_draws`.
         latent, match
             As in :meth:`generate`.
         min_cells
@@ -351,9 +348,7 @@ class Generation:
             return self.generate(plan, latent=latent, match=match, rng=generator)
 
         comparison = {"reference": reference, "groups": groups, **limma_kwargs}
-        return pooled_tests(
-            draw, n_draws, groupby, as_list(sample_key), min_cells, comparison, rule=rule, key_added=key_added
-        )
+        return pooled_tests(draw, n_draws, groupby, as_list(sample_key), min_cells, comparison, key_added=key_added)
 
     def _check_options(self, *, output: str, latent: str = "posterior") -> None:
         for name, value, allowed in (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from scpi.de import limma, pool_limma, pseudobulk
 
@@ -20,7 +20,6 @@ def pooled_tests(
     min_cells: int,
     comparison: Mapping[str, Any],
     *,
-    rule: Literal["rubin", "synthetic"],
     key_added: str,
 ) -> AnnData:
     """Draw cells, sum and test them, ``n_draws`` times, and pool the tests; ``comparison`` are arguments of limma."""
@@ -33,4 +32,4 @@ def pooled_tests(
         samples = pseudobulk(draw(), sample_key=sample_key, groupby=divided, min_cells=min_cells)
         limma(samples, groupby, key_added=key_added, **comparison)
         sets.append(samples)
-    return pool_limma(sets, key=key_added, rule=rule)
+    return pool_limma(sets, key=key_added)
