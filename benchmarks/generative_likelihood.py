@@ -50,7 +50,7 @@ def network(name: str, train: ad.AnnData, test: ad.AnnData, seed: int) -> torch.
     generator = model if isinstance(model, scpi.model.NBVAE) else scpi.model.from_scvi(model)
     data = generator._validated(test.copy())
     z, _ = generator._posterior(data, np.arange(test.n_obs))
-    (_, rates), *_ = generator._decoded_blocks(z, *generator._covariates_of(data), batch_size=test.n_obs)
+    (_, rates), *_ = generator._decoded_blocks(z, generator._covariates_of(data), test.n_obs)
     mean = rates.fractions * torch.as_tensor(np.asarray(test.X.sum(1)))
     zeros = {} if rates.dropout_logit is None else {"zi_logits": rates.dropout_logit}
     kind = scvi.distributions.ZeroInflatedNegativeBinomial if zeros else scvi.distributions.NegativeBinomial

@@ -305,10 +305,9 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
         self._check_if_trained(warn=False)
         data = self._validate_anndata(adata)
         cells = self._chosen(data, indices)
-        own = tuple(part[cells] for part in self._covariates_of(data))
-        codes, values = self._covariates().replace(*own, covariates) if covariates else own
-        z = self._latent_means(data, cells, batch_size)
-        blocks = self._decoded_blocks(z, codes, values, batch_size)
+        own = self._covariates_of(data).take(cells)
+        given = self._covariates().replace(own, covariates) if covariates else own
+        blocks = self._decoded_blocks(self._latent_means(data, cells, batch_size), given, batch_size)
         found = np.concatenate([rates.fractions.cpu().numpy() * library_size for _, rates in blocks])
         return pd.DataFrame(found, index=self._modality(data).obs_names[cells], columns=self.var_names_)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scpi.model.base.generation._covariates import Covariates
+from scpi.model.base.generation._covariates import Covariates, Encoded
 
 COVARIATES = Covariates({"donor": ["d1", "d2"], "compound": ["A", "B", "7"]}, ["dose"])
 
@@ -17,12 +17,13 @@ def test_rows_are_encoded_in_the_order_of_the_model():
 
 
 def test_covariates_are_replaced_in_all_cells():
-    codes, values = np.array([[0, 0], [1, 1]]), np.array([[1.0], [2.0]], dtype=np.float32)
-    changed, same = COVARIATES.replace(codes, values, {"compound": 7})
+    codes, values = given = Encoded(np.array([[0, 0], [1, 1]]), np.array([[1.0], [2.0]], dtype=np.float32))
+    changed, same = COVARIATES.replace(given, {"compound": 7})
     assert changed.tolist() == [[0, 2], [1, 2]] and same.tolist() == values.tolist()
-    same, changed = COVARIATES.replace(codes, values, {"dose": 3})
+    same, changed = COVARIATES.replace(given, {"dose": 3})
     assert same.tolist() == codes.tolist() and changed.tolist() == [[3.0], [3.0]]
     assert values.tolist() == [[1.0], [2.0]]
+    assert given.take(np.array([1])).codes.tolist() == [[1, 1]]
 
 
 @pytest.mark.parametrize(
@@ -55,4 +56,4 @@ def test_bad_tables(change, error, message):
 )
 def test_bad_changes(changes, message):
     with pytest.raises(ValueError, match=message):
-        COVARIATES.replace(np.zeros((1, 2), int), np.zeros((1, 1), np.float32), changes)
+        COVARIATES.replace(Encoded(np.zeros((1, 2), int), np.zeros((1, 1), np.float32)), changes)

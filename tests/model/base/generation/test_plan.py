@@ -14,7 +14,7 @@ PLAN = pd.DataFrame({"compound": ["B", "A"], "n_cells": [3, 2], "well": ["w1", "
 def test_columns_that_count_do_not_describe_cells():
     groups = read_plan(PLAN.assign(library=[100.0, 50.0], library_sd=0.5), COVARIATES)
     assert groups.obs.columns.tolist() == ["compound", "well"] and groups.obs.index.tolist() == ["x", "y"]
-    assert groups.codes.tolist() == [[1], [0]] and groups.sizes.tolist() == [3, 2]
+    assert groups.covariates.codes.tolist() == [[1], [0]] and groups.sizes.tolist() == [3, 2]
     assert read_plan(PLAN, COVARIATES).library is None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,19 @@ if TYPE_CHECKING:
 
     Codes = NDArray[np.int64]
     Values = NDArray[np.float32]
+
+
+class Encoded(NamedTuple):
+    """Covariates of cells or groups, as a network reads them."""
+
+    codes: Codes
+    """Codes of the categories, rows x categorical covariates."""
+    values: Values
+    """Numbers, rows x continuous covariates."""
+
+    def take(self, rows: NDArray[np.int64] | slice) -> Self:
+        """Some of the rows."""
+        return self._replace(codes=self.codes[rows], values=self.values[rows])
 
 
 @dataclass(frozen=True)
@@ -33,8 +46,8 @@ class Covariates:
         """Names of all covariates."""
         return [*self.categories, *self.continuous]
 
-    def encode(self, table: pd.DataFrame, *, what: str = "plan") -> tuple[Codes, Values]:
-        """Codes of the categories, rows x categorical covariates, and numbers, rows x continuous ones.
+    def encode(self, table: pd.DataFrame, *, what: str = "plan") -> Encoded:
+        """Codes and numbers of the rows of a table.
 
         Raises
         ------
@@ -56,9 +69,9 @@ class Covariates:
         values = np.empty((len(table), len(self.continuous)), dtype=np.float32)
         for column, name in enumerate(self.continuous):
             values[:, column] = finite_values(name, table[name])
-        return codes, values
+        return Encoded(codes, values)
 
-    def replace(self, codes: Codes, values: Values, changes: Mapping[str, object]) -> tuple[Codes, Values]:
+    def replace(self, given: Encoded, changes: Mapping[str, object]) -> Encoded:
         """Covariates of cells after some of them are set to one value each.
 
         Raises
@@ -68,10 +81,10 @@ class Covariates:
         """
         unknown = [name for name in changes if name not in self.names]
         if unknown or not changes:
-            given = listed(unknown) if unknown else "nothing"
-            msg = f"The model is conditioned on {listed(self.names)}; {given} was given to change."
+            named = listed(unknown) if unknown else "nothing"
+            msg = f"The model is conditioned on {listed(self.names)}; {named} was given to change."
             raise ValueError(msg)
-        codes, values = codes.copy(), values.copy()
+        codes, values = given.codes.copy(), given.values.copy()
         for name, value in changes.items():
             column = pd.Series([value])
             if name in self.categories:
@@ -79,7 +92,7 @@ class Covariates:
                 codes[:, place] = category_codes(name, column, self.categories[name])[0]
             else:
                 values[:, list(self.continuous).index(name)] = finite_values(name, column)[0]
-        return codes, values
+        return Encoded(codes, values)
 
 
 def category_codes(name: str, values: pd.Series, known: Sequence[str]) -> Codes:

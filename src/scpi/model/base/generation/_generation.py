@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from scpi._groups import Label
-    from scpi.model.base.generation._covariates import Covariates
+    from scpi.model.base.generation._covariates import Covariates, Encoded
     from scpi.model.base.generation._rates import Rates
 
 Latent = Literal["posterior", "prior"]
@@ -83,8 +83,8 @@ class Generation:
         """Registered counts of validated data."""
 
     @abstractmethod
-    def _covariates_of(self, adata: AnnData | MuData) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Codes and numbers of the covariates of all cells of validated data."""
+    def _covariates_of(self, adata: AnnData | MuData) -> Encoded:
+        """Covariates of all cells of validated data."""
 
     @abstractmethod
     def _chosen_cells(
@@ -164,9 +164,9 @@ class Generation:
         row = np.repeat(np.arange(len(groups.sizes)), groups.sizes)
         adata = self._validated(None)
         trained = self._training_cells(adata)
-        codes = self._covariates_of(adata)[0][trained]
+        codes = self._covariates_of(adata).codes[trained]
         sources = draw_sources(
-            groups.codes,
+            groups.covariates.codes,
             groups.sizes,
             codes,
             names=list(self._covariates().categories),
@@ -187,7 +187,7 @@ class Generation:
         order = np.concatenate([np.arange(size) for size in groups.sizes])
         obs.index = pd.Index([f"{name}_{place}" for name, place in zip(groups.obs.index[row], order, strict=True)])
         parts: list[Any] = []
-        for block, rates in self._decoded_blocks(z, groups.codes[row], groups.values[row], batch_size):
+        for block, rates in self._decoded_blocks(z, groups.covariates.take(row), batch_size):
             if output == "mean":
                 parts.append((rates.expected().cpu().numpy() * library[block, None]).astype(np.float32))
             else:
@@ -242,13 +242,13 @@ class Generation:
         known = self._covariates()
         data = self._validated(adata)
         cells = self._chosen_cells(data, indices)
-        before = tuple(part[cells] for part in self._covariates_of(data))
-        after = known.replace(*before, covariates)
+        before = self._covariates_of(data).take(cells)
+        after = known.replace(before, covariates)
         counts = self._counts_of(data)
         z, _ = self._posterior(data, cells)
         parts: list[Any] = []
         pairs = zip(
-            self._decoded_blocks(z, *before, batch_size), self._decoded_blocks(z, *after, batch_size), strict=True
+            self._decoded_blocks(z, before, batch_size), self._decoded_blocks(z, after, batch_size), strict=True
         )
         for (block, old), (_, new) in pairs:
             own = dense_rows(counts, cells[block])
@@ -390,8 +390,7 @@ class Generation:
     def _decoded_blocks(
         self,
         z: NDArray[np.float32],
-        codes: NDArray[np.int64],
-        values: NDArray[np.float32],
+        covariates: Encoded,
         batch_size: int | None,
     ) -> Iterator[tuple[slice, Rates]]:
         """What is decoded of latent units, a few cells at a time."""
@@ -399,7 +398,7 @@ class Generation:
         step = _BATCH if batch_size is None else batch_size
         for start in range(0, len(z), step):
             block = slice(start, start + step)
-            yield block, self._rates(*(torch.from_numpy(part[block]).to(module.device) for part in (z, codes, values)))
+            yield block, self._rates(*(torch.from_numpy(part[block]).to(module.device) for part in (z, *covariates)))
 
     def _as_generated(self, x: Any, obs: pd.DataFrame, output: str, params: dict[str, Any]) -> AnnData:
         made = AnnData(X=x, obs=obs, var=self._expression_of(self._validated(None)).var.copy())

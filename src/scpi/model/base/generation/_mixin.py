@@ -8,7 +8,7 @@ import numpy as np
 
 from scpi._screen._checks import as_indices
 from scpi.model.base._constants import KEYS
-from scpi.model.base.generation._covariates import Covariates
+from scpi.model.base.generation._covariates import Covariates, Encoded
 from scpi.model.base.generation._generation import Generation
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class GenerationMixin(Host):
             continuous = registries[KEYS.CONTINUOUS]["state_registry"]["columns"]
         return Covariates(categories, continuous)
 
-    def _covariates_of(self, adata: AnnData | MuData) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _covariates_of(self, adata: AnnData | MuData) -> Encoded:
         codes = [np.zeros((adata.n_obs, 0), dtype=np.int64)]
         codes += [
             np.asarray(self._field(adata, key)).reshape(adata.n_obs, -1)
@@ -58,7 +58,7 @@ class GenerationMixin(Host):
         values = np.zeros((adata.n_obs, 0), dtype=np.float32)
         if self._has_field(KEYS.CONTINUOUS):
             values = np.asarray(self._field(adata, KEYS.CONTINUOUS), dtype=np.float32)
-        return np.concatenate(codes, axis=1).astype(np.int64), values
+        return Encoded(np.concatenate(codes, axis=1).astype(np.int64), values)
 
     def _prior(self, n: int, rng: np.random.Generator) -> NDArray[np.float32]:
         return rng.standard_normal((n, self.preset_.n_latent), dtype=np.float32)

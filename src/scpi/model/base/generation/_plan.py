@@ -12,7 +12,7 @@ from scpi._keys import Key
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from scpi.model.base.generation._covariates import Covariates
+    from scpi.model.base.generation._covariates import Covariates, Encoded
 
 
 class Groups(NamedTuple):
@@ -20,10 +20,8 @@ class Groups(NamedTuple):
 
     obs: pd.DataFrame
     """What is known of each group, one row each, without the columns below."""
-    codes: NDArray[np.int64]
-    """Codes of the categorical covariates, groups x covariates."""
-    values: NDArray[np.float32]
-    """Continuous covariates, groups x covariates."""
+    covariates: Encoded
+    """Covariates of each group."""
     sizes: NDArray[np.int64]
     """Number of cells of each group."""
     library: NDArray[np.float64] | None
@@ -59,7 +57,7 @@ def read_plan(plan: pd.DataFrame, covariates: Covariates) -> Groups:
     if not len(plan):
         msg = "`plan` is empty: it needs one row for each group of cells."
         raise ValueError(msg)
-    codes, values = covariates.encode(plan)
+    encoded = covariates.encode(plan)
     sizes = _numbers(plan, Key.obs.N_CELLS)
     if (sizes != np.rint(sizes)).any() or sizes.min() < 1:
         msg = f"`plan[{Key.obs.N_CELLS!r}]` must hold whole numbers of cells, at least 1."
@@ -82,7 +80,7 @@ def read_plan(plan: pd.DataFrame, covariates: Covariates) -> Groups:
     obs = plan.drop(columns=[name for name in counted if name in plan])
     for name in covariates.categories:
         obs[name] = pd.Categorical(obs[name].astype(str))
-    return Groups(obs, codes, values, sizes.astype(np.int64), library, spread)
+    return Groups(obs, encoded, sizes.astype(np.int64), library, spread)
 
 
 def _numbers(plan: pd.DataFrame, name: str) -> NDArray[np.float64]:
