@@ -122,6 +122,16 @@ def test_counts_have_the_rates_of_their_group(model, adata):
     assert made.uns["prediction"] == {"model": "Known", "params": {"latent": "posterior"}, "output": "counts"}
 
 
+@pytest.mark.parametrize("kind", ["h5ad", "zarr"])
+def test_generated_cells_survive_a_file(model, tmp_path, kind):
+    for made in (model.generate(plan(n_cells=[5]), match="donor"), model.counterfactual(compound="C", indices=[0, 1])):
+        file = tmp_path / f"{made.n_obs}.{kind}"
+        getattr(made, f"write_{kind}")(file)
+        back = getattr(ad, f"read_{kind}")(file)
+        np.testing.assert_array_equal(back.X.toarray(), made.X.toarray())
+        assert back.uns["prediction"]["output"] == "counts"
+
+
 def test_the_same_seed_draws_the_same_cells(model):
     small = plan(n_cells=[50])
     first, again, other = (model.generate(small, rng=seed) for seed in (0, 0, 1))

@@ -16,6 +16,9 @@ def test_columns_that_count_do_not_describe_cells():
     assert groups.obs.columns.tolist() == ["compound", "well"] and groups.obs.index.tolist() == ["x", "y"]
     assert groups.covariates.codes.tolist() == [[1], [0]] and groups.sizes.tolist() == [3, 2]
     assert read_plan(PLAN, COVARIATES).library is None
+    assert groups.rows.tolist() == [0, 0, 0, 1, 1]
+    assert groups.table().index.tolist() == ["x_0", "x_1", "x_2", "y_0", "y_1"]
+    assert groups.table()["compound"].tolist() == ["B", "B", "B", "A", "A"]
 
 
 def test_totals_are_log_normal():

@@ -21,6 +21,7 @@ from scpi.model.base.counts._change import changed_counts, expected_counts
 from scpi.model.base.generation._plan import read_plan
 from scpi.model.base.generation._pooled import pooled_tests
 from scpi.model.base.generation._sources import draw_sources, explained_order
+from scpi.model.base.training._presets import at_least
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +39,8 @@ Latent = Literal["posterior", "prior"]
 GeneratedOutput = Literal["counts", "mean"]
 """Drawn counts, or what the model expects."""
 
-_BATCH = 2048
+# Numbers, cells x genes, that are decoded at a time
+_BLOCK = 1 << 23
 # Training cells in which it is found out which covariates latent units depend on
 _N_ORDER = 2000
 # Counts per cell that are taken for expected where a cell expects less: 0 has no logarithm
@@ -160,8 +162,6 @@ class Generation:
         self._check_options(latent=latent, output=output)
         groups = read_plan(plan, self._covariates())
         generator = as_generator(rng)
-        n = int(groups.sizes.sum())
-        row = np.repeat(np.arange(len(groups.sizes)), groups.sizes)
         adata = self._validated(None)
         trained = self._training_cells(adata)
         codes = self._covariates_of(adata).codes[trained]
@@ -175,24 +175,22 @@ class Generation:
             rng=generator,
         )
         cells = trained[sources.cells]
-        obs = groups.obs.iloc[row].copy()
+        obs, row = groups.table(), groups.rows
         library = self._totals(adata, cells) if groups.library is None else groups.draw_library(generator)
         if latent == "prior":
-            z = self._prior(n, generator)
+            z = self._prior(len(row), generator)
         else:
             z = self._drawn_latent(adata, cells, generator)
             obs[Key.obs.SOURCE_CELL] = self._expression_of(adata).obs_names.to_numpy()[cells].astype(str)
         obs[Key.obs.LIBRARY] = library
         obs[Key.obs.STATUS] = pd.Categorical(np.asarray(sources.status)[row])
-        order = np.concatenate([np.arange(size) for size in groups.sizes])
-        obs.index = pd.Index([f"{name}_{place}" for name, place in zip(groups.obs.index[row], order, strict=True)])
         parts: list[Any] = []
         for block, rates in self._decoded_blocks(z, groups.covariates.take(row), batch_size):
             if output == "mean":
                 parts.append((rates.expected().cpu().numpy() * library[block, None]).astype(np.float32))
             else:
                 parts.append(rates.draw(library[block], generator))
-        x = stack_rows(parts, n) if output == "mean" else sparse.vstack(parts, format="csr")
+        x = stack_rows(parts, len(row)) if output == "mean" else sparse.vstack(parts, format="csr")
         params = {"latent": latent} | ({} if match is None else {"match": as_list(match)})
         return self._as_generated(x, obs, output, params)
 
@@ -395,7 +393,8 @@ class Generation:
     ) -> Iterator[tuple[slice, Rates]]:
         """What is decoded of latent units, a few cells at a time."""
         module = self._generator.module.eval()
-        step = _BATCH if batch_size is None else batch_size
+        n_genes = self._expression_of(self._validated(None)).n_vars
+        step = max(_BLOCK // n_genes, 1) if batch_size is None else at_least(batch_size, 1, "batch_size")
         for start in range(0, len(z), step):
             block = slice(start, start + step)
             yield block, self._rates(*(torch.from_numpy(part[block]).to(module.device) for part in (z, *covariates)))

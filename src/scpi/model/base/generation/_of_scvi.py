@@ -130,7 +130,8 @@ def from_scvi(model: Any) -> SCVIGeneration:
     Raises
     ------
     TypeError
-        If the model is another one, or has a normal likelihood, or latent units of a logistic normal distribution.
+        If the model is another one, or has a normal likelihood, latent units of a logistic normal distribution, or a
+        dispersion of each label.
 
     Examples
     --------
@@ -154,6 +155,9 @@ def from_scvi(model: Any) -> SCVIGeneration:
             f"The {type(model).__name__} has the likelihood {module.gene_likelihood!r} and latent units of a "
             f"{module.latent_distribution!r} distribution: train it with one of {list(_LIKELIHOODS)}, and 'normal'."
         )
+        raise TypeError(msg)
+    if module.dispersion == "gene-label":
+        msg = "The dispersion of the SCVI model is that of labels, which generated cells do not have: train it with 'gene'."
         raise TypeError(msg)
     model._check_if_trained(warn=False)
     return SCVIGeneration(model)

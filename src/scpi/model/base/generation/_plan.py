@@ -29,6 +29,18 @@ class Groups(NamedTuple):
     library_sd: NDArray[np.float64]
     """Standard deviation of the logarithm of the total counts."""
 
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Group of each cell."""
+        return np.repeat(np.arange(len(self.sizes)), self.sizes)
+
+    def table(self) -> pd.DataFrame:
+        """What is known of each cell, under names of the group and a number."""
+        obs = self.obs.iloc[self.rows].copy()
+        numbers = np.concatenate([np.arange(size) for size in self.sizes])
+        obs.index = pd.Index([f"{name}_{number}" for name, number in zip(obs.index, numbers, strict=True)])
+        return obs
+
     def draw_library(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """Total counts of each cell, from log-normal distributions."""
         assert self.library is not None
