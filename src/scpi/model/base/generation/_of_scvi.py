@@ -140,7 +140,7 @@ def from_scvi(model: Any) -> SCVIGeneration:
     >>> scvi.model.SCVI.setup_anndata(adata, batch_key="group")
     >>> model = scvi.model.SCVI(adata, gene_likelihood="nb")
     >>> model.train(max_epochs=1, enable_progress_bar=False)
-    >>> cells = scpi.model.from_scvi(model).counterfactual(group="group1")
+    >>> cells = scpi.model.from_scvi(model).counterfactual(group="Group1")
     >>> cells.shape
     (60, 100)
     """
