@@ -41,6 +41,8 @@ class Key:
         """Cluster of a cell, found by a network; the embedding is ``obsm["X_cluster"]``."""
         RESPONDER_PROBABILITY: Final = "responder_probability"
         """Probability that a perturbed cell responds; NaN for control cells."""
+        LABEL: Final = "_scpi_label"
+        """Integer code of the label of a cell, of which some may be unknown, written by a field of the models."""
         CONDITION: Final = "_scpi_condition"
         """Integer code of the perturbation label, written by the perturbation field of the models."""
 
@@ -161,5 +163,7 @@ class Key:
         """True parameters and effects of a simulation."""
         GENE_OVERLAP: Final = "gene_overlap"
         """Which genes of a model are present in data that was prepared for it."""
+        DGD: Final = "dgd"
+        """Components of a mixture of latent representations, which are ``obsm["X_dgd"]``; also the column with the component of each cell."""
         THINNED: Final = "thinned"
         """How counts were split into a train and a test part."""

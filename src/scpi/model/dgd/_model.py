@@ -1,0 +1,645 @@
+"""Set-up, training, representations, components and expression of the Deep Generative Decoder."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from scvi.utils import setup_anndata_dsp
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._screen._checks import as_indices
+from scpi._slots import check_key_added, listed
+from scpi.model.base._constants import KEYS
+from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
+from scpi.model.base.generation._mixin import GenerationMixin
+from scpi.model.base.generation._rates import Rates
+from scpi.model.base.loading._cell_batches import cell_batches
+from scpi.model.base.loading._sampling import single_cells
+from scpi.model.base.setup._covariate_fields import NumbersField
+from scpi.model.base.setup._declaration import Field
+from scpi.model.base.setup._fields import ContextField, SizeFactorField
+from scpi.model.base.training._presets import at_least, choose_preset
+from scpi.model.base.training._seed import seeded
+from scpi.model.base.training._training import NetworkTrainingMixin
+from scpi.model.dgd._covariates import CovariateCode
+from scpi.model.dgd._fields import OpenCategoricalsField, PartialLabelField
+from scpi.model.dgd._module import DGDModule
+from scpi.model.dgd._new_cells import NewCells, Unseen, align_new, found_genes, unseen_categories
+from scpi.model.dgd._plan import DGDPlan
+from scpi.model.dgd._presets import PRESETS, RULES
+from scpi.model.dgd._start import identity_of, project, start_means, widest_axes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from scpi.model.base.loading._splitter import CellSplitter
+
+    Indices = Sequence[int] | NDArray[np.int64] | None
+
+_MOST_EPOCHS = 400
+
+
+@fill
+class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
+    """Deep Generative Decoder: representations of cells as parameters, under a Gaussian mixture, and their decoder.
+
+    There is no encoder: each cell has a representation of its own, which is fitted together with the decoder and with
+    the mixture that representations come from (Schuster and Krogh, Bioinformatics 39, btad497, 2023). Counts are negative
+    binomial around what is decoded, with the overdispersion of each gene. Components of the mixture are groups of cells;
+    their number is found on the representations, by their density in cells that were left out. New cells get
+    representations by optimisation, with some of the genes if need be.
+
+    With labels, a cell comes from the components of its label, and a cell without one from any. The decoder reads
+    covariates beside the representation, which then need not explain them.
+
+    Parameters
+    ----------
+    %(setup_adata)s
+    %(registry)s
+    preset
+        ``"scpi"`` (default), or the ``"published"`` settings.
+    n_latent
+        Dimensions of the representations; those of the preset if ``None``.
+    n_components
+        Number of components; found in the training if ``None``. With labels, see ``n_components_per_label``.
+    n_components_per_label
+        Number of components of each label.
+    %(model_seed)s
+    **preset_kwargs
+        Other attributes of the preset to change, such as ``activation``, ``covariance`` or ``n_hidden``.
+
+    Raises
+    ------
+    %(preset_TypeError)s
+    ValueError
+        If a value is out of its range, or ``n_components`` is given where labels decide on the components.
+
+    Examples
+    --------
+    >>> import scpi
+    >>> adata = scpi.datasets.splat(100, n_genes=60, de_prob=0.5, rng=0)
+    >>> scpi.model.DGD.setup_anndata(adata)
+    >>> model = scpi.model.DGD(adata, n_latent=4, n_components=2)
+    >>> model.train(max_epochs=3, enable_progress_bar=False)
+    >>> model.get_latent_representation().shape
+    (100, 4)
+    """
+
+    _training_plan_cls = DGDPlan
+    _reads_counts = True
+    _advice = COUNTS_ADVICE
+    _fields = (
+        Field(
+            argument="labels_key",
+            registry_key=KEYS.LABELS,
+            make=PartialLabelField,
+            options=("unlabeled_category",),
+        ),
+        Field(argument="batch_key", registry_key=KEYS.BATCH, make=ContextField),
+        Field(argument="size_factor_key", registry_key=KEYS.SIZE_FACTOR, make=SizeFactorField),
+        Field(argument="categorical_covariate_keys", registry_key=KEYS.CATEGORICAL, make=OpenCategoricalsField),
+        Field(argument="continuous_covariate_keys", registry_key=KEYS.CONTINUOUS, make=NumbersField),
+    )
+
+    module: DGDModule
+
+    def __init__(
+        self,
+        adata: AnnData | MuData | None = None,
+        registry: dict[str, Any] | None = None,
+        *,
+        preset: Literal["scpi", "published"] = "scpi",
+        n_latent: int | None = None,
+        n_components: int | None = None,
+        n_components_per_label: int = 1,
+        seed: int | None = None,
+        **preset_kwargs: Any,
+    ) -> None:
+        super().__init__(adata, registry)
+        changes = preset_kwargs | ({} if n_latent is None else {"n_latent": n_latent})
+        self.preset_ = choose_preset(PRESETS, preset, changes, RULES)
+        self.labels_ = self._state_entry(KEYS.LABELS, "labels")
+        self._is_supervised = bool(self.labels_) and self.preset_.supervise != "head"
+        if n_components is not None and self._is_supervised:
+            msg = "With labels, components belong to these: set `n_components_per_label`, or `supervise='head'`."
+            raise ValueError(msg)
+        self._n_components = None if n_components is None else at_least(n_components, 1, "n_components")
+        self._n_each = at_least(n_components_per_label, 1, "n_components_per_label")
+        if self._is_supervised:
+            self._n_components = len(self.labels_) * self._n_each
+        # Drawn from the prior as published, or fitted to the representations in the course of the training
+        self._is_placed = not self._is_supervised and (self._n_components is None or self.preset_.start == "pca")
+        categories = [len(names) for names in self._covariates().categories.values()]
+        self._build(
+            lambda: DGDModule(
+                self._n_genes,
+                n_cells=self._statistic(KEYS.X, "n_cells"),
+                n_components=1 if self._is_placed else self._n_components or 1,
+                covariates=CovariateCode(categories, self._statistic(KEYS.CONTINUOUS, f"n_{KEYS.CONTINUOUS}")),
+                n_labels=len(self.labels_),
+                preset=self.preset_,
+            ),
+            seed=seed,
+            preset=preset,
+            n_components="to be found" if self._n_components is None else self._n_components,
+            of_preset=("n_latent",),
+        )
+        self.components_ = self._component_names()
+        self.cells_: str | None = None
+        self.init_params_ = self._get_init_params(locals())
+
+    def _state_entry(self, key: str, name: str) -> list[str]:
+        """Names that are registered about a field; none where it is not registered."""
+        state = self.registry["field_registries"].get(key, {}).get("state_registry", {})
+        return [str(value) for value in state.get(name, [])]
+
+    @classmethod
+    @setup_anndata_dsp.dedent
+    def setup_anndata(
+        cls,
+        adata: AnnData,
+        *,
+        layer: str | None = None,
+        batch_key: str | None = None,
+        labels_key: str | None = None,
+        unlabeled_category: str | None = None,
+        size_factor_key: str | None = None,
+        categorical_covariate_keys: str | Sequence[str] | None = None,
+        continuous_covariate_keys: str | Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """%(summary)s.
+
+        Parameters
+        ----------
+        %(param_adata)s
+        layer
+            Entry of ``adata.layers`` with the counts; ``adata.X`` if ``None``.
+        batch_key
+            Column of ``adata.obs`` with the batch of each cell, which the decoder reads.
+        labels_key
+            Column of ``adata.obs`` with a label of each cell, whose components it then comes from. New cells need none.
+        unlabeled_category
+            Value of that column for cells without a label.
+        size_factor_key
+            Column of ``adata.obs`` with the depth of each cell; its total count if ``None``.
+        categorical_covariate_keys, continuous_covariate_keys
+            Columns of ``adata.obs`` with further covariates that the decoder reads.
+        **kwargs
+            Used by scvi-tools when a setup is transferred from a saved model.
+
+        Raises
+        ------
+        TypeError
+            If ``adata`` is not an AnnData; for a MuData there is :meth:`setup_mudata`.
+        KeyError
+            If a layer or a column does not exist.
+        ValueError
+            If values are not counts, names are repeated, or a value of a column is missing.
+        """
+        cls._register(adata, cls._get_setup_method_args(**locals()), **kwargs)
+
+    @fill
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        train_size: float | None = None,
+        validation_size: float | None = None,
+        batch_size: int | None = None,
+        restore_best: bool = True,
+        early_stopping: bool = False,
+        datasplitter_kwargs: dict[str, Any] | None = None,
+        plan_kwargs: dict[str, Any] | None = None,
+        seed: int | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Train decoder, representations and mixture.
+
+        Validation is by count thinning: half of the counts of the cells that are left out give their representations,
+        and the other half is scored. Once the decoder is trained, cells that were left out get the representations of
+        all their counts.
+
+        Parameters
+        ----------
+        %(max_epochs)s
+        %(devices)s
+        %(validation_size)s
+            The fraction of training cells is that of the preset if ``None``.
+        %(train_batch_size)s
+        restore_best
+            Whether to return to decoder, mixture and representations of the epoch with the lowest validation loss.
+        early_stopping
+            Whether to stop when the validation loss has not fallen for ``patience`` validations of the preset.
+        %(datasplitter_kwargs)s
+        %(plan_kwargs)s
+        %(train_seed)s
+        %(trainer_kwargs)s
+        """
+        preset = self.preset_
+        batch_size = preset.batch_size if batch_size is None else at_least(batch_size, 1, "batch_size")
+        splitter = self._split(
+            partial(single_cells, batch_size=batch_size),
+            train_size=preset.train_size if train_size is None else train_size,
+            validation_size=validation_size,
+            seed=seed,
+            datasplitter_kwargs=datasplitter_kwargs,
+        )
+        n_epochs = self._n_epochs(max_epochs, splitter.n_batches)
+        search_epoch = int(preset.search_epoch * n_epochs) if self._is_placed and not self.is_trained_ else None
+        self._start(splitter)
+        plan = {
+            "cells": splitter.train_idx,
+            "n_epochs": n_epochs,
+            "n_batches": splitter.n_batches,
+            "search_epoch": search_epoch,
+            "n_components": self._n_components,
+            "seed": splitter.seed,
+        }
+        check_every = min(preset.check_every, n_epochs)
+        self._fit(
+            n_epochs,
+            splitter,
+            plan_kwargs=plan | (plan_kwargs or {}),
+            monitor="reconstruction_validation",
+            anneal_end=0 if search_epoch is None else search_epoch + 1,
+            restore_best=restore_best,
+            early_stopping=early_stopping,
+            early_stopping_patience=preset.patience,
+            check_every=check_every,
+            accelerator=accelerator,
+            devices=devices,
+            **trainer_kwargs,
+        )
+        self.module.eval()
+        self.components_ = self._component_names()
+        self.cells_ = self._identity(self.adata)
+        left_out = np.sort(np.concatenate([splitter.val_idx, splitter.test_idx]))
+        fitted = self._new(self.adata, left_out).fit()
+        with torch.no_grad():
+            self.module.representations.weight[torch.from_numpy(left_out)] = fitted.to(self.module.device)
+
+    def _n_epochs(self, max_epochs: int | None, n_batches: int) -> int:
+        preset = self.preset_
+        if max_epochs is None:
+            n = math.ceil(preset.n_steps / n_batches)
+            max_epochs = preset.max_epochs or min(max(n, preset.least_epochs), _MOST_EPOCHS)
+        return at_least(max_epochs, 1, "max_epochs")
+
+    def _start(self, splitter: CellSplitter) -> None:
+        """Take what comes from the training cells, once."""
+        if self.is_trained_:
+            return
+        module, preset = self.module.cpu(), self.preset_
+        if self._has_field(KEYS.CONTINUOUS):
+            values = self._field(self.adata, KEYS.CONTINUOUS)[splitter.train_idx]
+            module.covariates.fit(torch.from_numpy(np.asarray(values, dtype=np.float32)))
+        totals, depth = torch.zeros(self._n_genes, dtype=torch.float64), 0.0
+        for counts, size in splitter.training_rows():
+            totals += counts.sum(0, dtype=torch.float64)
+            tensors = {KEYS.X: counts} | ({} if size is None else {KEYS.SIZE_FACTOR: size})
+            depth += float(module.log_depth(tensors).exp().sum(dtype=torch.float64))
+        # Half of a count more: a gene without any has a logarithm
+        module.start((totals + 0.5) / depth)
+        if preset.start == "zeros":
+            return
+        with seeded(splitter.seed):
+            z = project(splitter, n_latent=preset.n_latent, radius=preset.radius)
+        module.representations.weight.data.copy_(z)
+        if self._is_placed:
+            module.mixture.means.data.zero_()
+        elif self._is_supervised:
+            labels = np.asarray(splitter.registered(KEYS.LABELS))[splitter.train_idx]
+            rows = z.numpy()[splitter.train_idx]
+            means = start_means(rows, labels, n_labels=len(self.labels_), n_each=self._n_each, seed=splitter.seed)
+            module.mixture.means.data.copy_(torch.from_numpy(means))
+
+    @fill
+    def get_latent_representation(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        indices: Indices = None,
+        n_steps: int | None = None,
+        unseen: Unseen = "average",
+        batch_size: int | None = None,
+    ) -> NDArray[np.float32]:
+        """Representations of cells: those that were trained, or, of other cells, those that fit the trained decoder.
+
+        Other cells start from the best of the means of the components, and gradient steps follow. Genes may be fewer or
+        in another order: those that are missing do not count.
+
+        Parameters
+        ----------
+        %(cells_adata)s
+        %(indices)s
+        n_steps
+            Number of gradient steps for cells that were not trained on. A message says how many cells have not
+            converged by then.
+        unseen
+            What becomes of a batch, or of a category of a covariate, that was not trained on: with ``"average"``, it is
+            read as the mean of those that were; with ``"fit"``, as the mixture of these that fits its cells best; with
+            ``"error"``, there is a ValueError.
+        %(batch_size)s
+
+        Returns
+        -------
+        Array of shape (n_cells, n_latent).
+
+        Raises
+        ------
+        ValueError
+            If no gene of the model is there, or a category was not trained on, with ``unseen="error"``.
+        """
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        return self._represent(adata, as_indices(indices, adata.n_obs), n_steps, unseen, batch_size)[0].numpy()
+
+    def _represent(
+        self,
+        adata: AnnData | MuData,
+        cells: NDArray[np.int64],
+        n_steps: int | None,
+        unseen: Unseen,
+        batch_size: int | None,
+    ) -> tuple[Tensor, list[Tensor] | None]:
+        """Representations of some cells of validated data, and what unseen categories are read as."""
+        if self._identity(adata) == self.cells_:
+            return self.module.representations.weight.detach().cpu()[torch.from_numpy(cells)], None
+        new = self._new(adata, cells, n_steps=n_steps, unseen=unseen, batch_size=batch_size)
+        return new.fit(), new.unseen
+
+    def _new(
+        self,
+        adata: AnnData | MuData,
+        cells: NDArray[np.int64],
+        *,
+        n_steps: int | None = None,
+        unseen: Unseen = "average",
+        batch_size: int | None = None,
+    ) -> NewCells:
+        """Cells whose representations are to be found."""
+        known = [int(size) for size in self.module.covariates.sizes]
+        return NewCells(
+            self.module.eval(),
+            partial(self._batches, adata, batch_size=batch_size),
+            cells,
+            found=found_genes(self._modality(adata)),
+            categories=unseen_categories(self._categories_of(adata), known),
+            unseen=unseen,
+            n_steps=n_steps,
+        )
+
+    def _categories_of(self, adata: AnnData | MuData) -> dict[str, list[str]]:
+        """Categories of each covariate in validated data, in the order of their codes."""
+        found: dict[str, list[str]] = {}
+        if self._has_field(KEYS.BATCH):
+            state = self._state_of(adata, KEYS.BATCH)
+            found[str(state["original_key"])] = [str(name) for name in state["categorical_mapping"]]
+        if self._has_field(KEYS.CATEGORICAL):
+            found |= self._state_of(adata, KEYS.CATEGORICAL)["categories"]
+        return found
+
+    def _batches(
+        self, adata: AnnData | MuData, cells: NDArray[np.int64], *, batch_size: int | None = None
+    ) -> Iterator[dict[str, Tensor]]:
+        """Registered values of some cells, a few at a time."""
+        yield from cell_batches(self, adata, cells, batch_size=batch_size, device=self.module.device)
+
+    def _identity(self, adata: AnnData | MuData) -> str:
+        """What tells the cells that were trained on from all others."""
+        codes, values = self._covariates_of(adata)
+        return identity_of(self._modality(adata).obs_names, self._field(adata, KEYS.X), codes, values)
+
+    def _validate_anndata(self, adata: AnnData | MuData | None = None, copy_if_view: bool = True) -> AnnData | MuData:
+        if adata is None:
+            return super()._validate_anndata(adata, copy_if_view=copy_if_view)
+        aligned = align_new(adata, self.var_names_, self.registry)
+        validated = super()._validate_anndata(aligned, copy_if_view=copy_if_view)
+        if aligned is not adata:
+            # Like the copy of a view, no one else's
+            self._copy = validated
+        return validated
+
+    @fill
+    @torch.no_grad()
+    def get_component_assignments(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        indices: Indices = None,
+        n_steps: int | None = None,
+        unseen: Unseen = "average",
+        batch_size: int | None = None,
+    ) -> pd.DataFrame:
+        """Probability of every component of the mixture for each cell, given its representation.
+
+        Parameters
+        ----------
+        %(cells_adata)s
+        %(indices)s
+        n_steps, unseen
+            As in :meth:`get_latent_representation`.
+        %(batch_size)s
+
+        Returns
+        -------
+        Table of cells x components (:attr:`components_`). The component of a cell is ``table.idxmax(axis=1)``.
+        """
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        cells = as_indices(indices, adata.n_obs)
+        z, _ = self._represent(adata, cells, n_steps, unseen, batch_size)
+        posterior = self.module.mixture.posterior(z.to(self.module.device)).cpu().numpy()
+        return pd.DataFrame(posterior, index=self._modality(adata).obs_names[cells], columns=self.components_)
+
+    def _component_names(self) -> list[str]:
+        """Numbers, or labels, with a number if a label has several components."""
+        if not self._is_supervised:
+            return [str(place) for place in range(self.module.mixture.n_components)]
+        n = self._n_each
+        return [f"{label}_{place}" if n > 1 else label for label in self.labels_ for place in range(n)]
+
+    @fill
+    @torch.no_grad()
+    def get_normalized_expression(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        indices: Indices = None,
+        gene_list: Sequence[str] | None = None,
+        library_size: float = 1.0,
+        n_steps: int | None = None,
+        unseen: Unseen = "average",
+        batch_size: int | None = None,
+        return_numpy: bool = False,
+    ) -> pd.DataFrame | NDArray[np.float32]:
+        """Expression that is decoded from the representations, under the covariates of the cells: denoised.
+
+        Parameters
+        ----------
+        %(cells_adata)s
+        %(indices)s
+        gene_list
+            Genes to return; all if ``None``.
+        library_size
+            Total of a cell.
+        n_steps, unseen
+            As in :meth:`get_latent_representation`.
+        %(batch_size)s
+        return_numpy
+            Whether to return an array instead of a table.
+
+        Returns
+        -------
+        Table of cells x genes.
+
+        Raises
+        ------
+        KeyError
+            If a gene is not one of the model.
+        """
+        chosen = np.arange(len(self.var_names_)) if gene_list is None else self._places(gene_list)
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        cells = as_indices(indices, adata.n_obs)
+        values = np.empty((len(cells), len(chosen)), dtype=np.float32)
+        for rows, _, z, code in self._decoded(adata, cells, n_steps, unseen, batch_size):
+            fractions = torch.softmax(self.module.decode(z, code), dim=1)[:, chosen]
+            values[rows] = (library_size * fractions).cpu().numpy()
+        if return_numpy:
+            return values
+        names = self._modality(adata).obs_names[cells]
+        return pd.DataFrame(values, index=names, columns=np.array(self.var_names_)[chosen])
+
+    @fill
+    @torch.no_grad()
+    def get_cell_loss(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        indices: Indices = None,
+        n_steps: int | None = None,
+        unseen: Unseen = "average",
+        batch_size: int | None = None,
+    ) -> NDArray[np.float32]:
+        """Negative log-likelihood of the counts of each cell, of the genes that are there.
+
+        Parameters
+        ----------
+        %(cells_adata)s
+        %(indices)s
+        n_steps, unseen
+            As in :meth:`get_latent_representation`.
+        %(batch_size)s
+
+        Returns
+        -------
+        Array of shape (n_cells,).
+        """
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        cells = as_indices(indices, adata.n_obs)
+        values, found = np.empty(len(cells), dtype=np.float32), found_genes(self._modality(adata))
+        found = None if found is None else found.to(self.module.device)
+        for rows, tensors, z, code in self._decoded(adata, cells, n_steps, unseen, batch_size):
+            values[rows] = self.module.cell_loss(tensors, z, code, found).cpu().numpy()
+        return values
+
+    def _decoded(
+        self,
+        adata: AnnData | MuData,
+        cells: NDArray[np.int64],
+        n_steps: int | None,
+        unseen: Unseen,
+        batch_size: int | None,
+    ) -> Iterator[tuple[slice, dict[str, Tensor], Tensor, Tensor]]:
+        """Rows, registered values, representations and code of the covariates of some cells, a few at a time."""
+        z, rows_of_unseen = self._represent(adata, cells, n_steps, unseen, batch_size)
+        start = 0
+        for tensors in self._batches(adata, cells, batch_size=batch_size):
+            rows = slice(start, start + len(tensors[KEYS.X]))
+            yield rows, tensors, z[rows].to(self.module.device), self.module.code(tensors, rows_of_unseen)
+            start = rows.stop
+
+    def _places(self, genes: Sequence[str]) -> NDArray[np.intp]:
+        found = pd.Index(self.var_names_).get_indexer(pd.Index(genes))
+        if (found < 0).any():
+            msg = f"The model has no gene {listed(np.asarray(genes)[found < 0])}."
+            raise KeyError(msg)
+        return found
+
+    @fill
+    def write_mixture(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        key_added: str = Key.uns.DGD,
+        n_steps: int | None = None,
+        unseen: Unseen = "average",
+        batch_size: int | None = None,
+    ) -> None:
+        """Store representations, components and the mixture in the data, for :func:`scpi.pl.latent_mixture`.
+
+        Parameters
+        ----------
+        %(cells_adata)s
+        key_added
+            Name of the entries.
+        n_steps, unseen
+            As in :meth:`get_latent_representation`.
+        %(batch_size)s
+
+        Returns
+        -------
+        Nothing. Sets the following fields:
+
+        `adata.obsm['X_dgd' | 'X_' + key_added]`
+            Representations, cells x dimensions.
+        `adata.obs['dgd' | key_added]`
+            Most probable component of each cell.
+        `adata.uns['dgd' | key_added]`
+            `names`, `weights`, `means` and `variances` of the components, and `axes`, the two directions along which
+            representations vary most, dimensions x 2.
+        """
+        given = self.adata if adata is None else adata
+        check_key_added(key_added)
+        self._check_if_trained(warn=False)
+        validated = self._validate_anndata(adata)
+        cells = np.arange(validated.n_obs)
+        z, _ = self._represent(validated, cells, n_steps, unseen, batch_size)
+        mixture, target = self.module.mixture, self._modality(given)
+        with torch.no_grad():
+            component = mixture.posterior(z.to(self.module.device)).argmax(1).cpu().numpy()
+            parts = {name: getattr(mixture, name).cpu().numpy() for name in ("means", "variances", "weights")}
+        target.obs[key_added] = pd.Categorical.from_codes(component, self.components_)
+        target.obsm[f"X_{key_added}"] = z.numpy()
+        target.uns[key_added] = {"names": np.array(self.components_, dtype=object), **parts, "axes": widest_axes(z)}
+
+    def _rates(self, z: Tensor, codes: Tensor, values: Tensor) -> Rates:
+        code = self.module.covariates(codes, values)
+        return Rates(torch.softmax(self.module.decode(z, code), dim=1), self.module.theta)
+
+    def _posterior(
+        self, adata: AnnData | MuData, cells: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        z = self._represent(adata, cells, None, "average", None)[0].numpy()
+        log_sd = self.module.log_sd
+        return z, np.zeros_like(z) if log_sd is None else np.broadcast_to(log_sd.detach().exp().cpu().numpy(), z.shape)
+
+    def _prior(self, n: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        return self.module.mixture.cpu().draw(n, generator)[0].numpy()
