@@ -30,9 +30,12 @@ class PartialLabelField(StoredField):
         super().__init__(registry_key, "obs", Key.obs.LABEL)
         self.label_key, self.unlabeled = attr_key, unlabeled_category
 
+    def validate_field(self, adata: AnnData) -> None:
+        """Nothing is needed of cells that are not trained on."""
+        super().validate_field(adata)
+
     def register_field(self, adata: AnnData) -> dict[str, Any]:
         """Learn the labels and write their codes."""
-        super().register_field(adata)
         check_column(adata, self.label_key)
         values = adata.obs[self.label_key]
         if values.isna().any():

@@ -410,7 +410,8 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
             state = self._state_of(adata, KEYS.BATCH)
             found[str(state["original_key"])] = [str(name) for name in state["categorical_mapping"]]
         if self._has_field(KEYS.CATEGORICAL):
-            found |= self._state_of(adata, KEYS.CATEGORICAL)["categories"]
+            categories = self._state_of(adata, KEYS.CATEGORICAL)["categories"]
+            found |= {name: list(values) for name, values in categories.items()}
         return found
 
     def _batches(

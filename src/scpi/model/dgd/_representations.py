@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 _BETAS = (0.5, 0.9)
 _EPSILON = 1e-8
-# Cells whose objective fell by less than this, in nats, in the last tenth of the steps have converged
+# Cells whose objective fell by less than this, in nats, in the last tenth of the steps, at least so many, have converged
 _TOLERANCE = 0.1
-_LAST = 0.1
+_LAST, _LEAST_LAST = 0.1, 10
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def fit_representations(
             better = torch.ones_like(losses, dtype=torch.bool) if lowest is None else losses < lowest
             best[better] = z[better]
             lowest = losses.clone() if lowest is None else torch.minimum(losses, lowest)
-            if step <= n_steps * (1.0 - _LAST):
+            if step <= max(n_steps - max(_LAST * n_steps, _LEAST_LAST), 0):
                 early = lowest
         if step < n_steps:
             for group in optimizer.param_groups:
