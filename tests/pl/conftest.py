@@ -184,3 +184,22 @@ def explained_once():
 def explained(explained_once):
     """Eight latent units, each with a gene program, its impacts and names, and a contrast of two groups of cells."""
     return explained_once.copy()
+
+
+@pytest.fixture(scope="session")
+def latent_once():
+    """Representations of cells in three dimensions, and the mixture of two components that they come from."""
+    rng = np.random.default_rng(0)
+    component = np.repeat([0, 1], [60, 30])
+    means, variances = np.array([[2.0, 0, 0], [-2.0, 1, 0]]), np.array([[0.5, 0.1, 0.01], [0.2, 0.2, 0.01]])
+    z = means[component] + np.sqrt(variances[component]) * rng.normal(size=(90, 3))
+    adata = ad.AnnData(np.ones((90, 1), dtype=np.float32), obsm={"X_dgd": z.astype(np.float32)})
+    adata.obs["dgd"] = pd.Categorical.from_codes(component, ["0", "1"])
+    adata.uns["dgd"] = {
+        "names": np.array(["0", "1"], dtype=object),
+        "weights": np.array([2 / 3, 1 / 3]),
+        "means": means,
+        "variances": variances,
+        "axes": np.eye(3)[:, :2],
+    }
+    return adata

@@ -42,6 +42,7 @@ FIGURES = {
     "program": "explained",
     "saliency": "explained",
     "units": "explained",
+    "latent_mixture": "latent",
 }
 # Of figures with several panels, what makes one: it takes a part of the time, and the panels are drawn alike
 ONE_PANEL = {
@@ -71,7 +72,7 @@ def effects():
 
 
 @pytest.fixture(scope="module")
-def originals(graph_data, tested, scored_once, ranked_once, explained_once, effects):
+def originals(graph_data, tested, scored_once, ranked_once, explained_once, latent_once, effects):
     return {
         "effects": effects,
         "graph": graph_data(6),
@@ -79,6 +80,7 @@ def originals(graph_data, tested, scored_once, ranked_once, explained_once, effe
         "scored": scored_once,
         "ranked": ranked_once,
         "explained": explained_once,
+        "latent": latent_once,
     }
 
 
@@ -169,7 +171,7 @@ def test_a_figure_survives_a_file(name, kind, read, tmp_path):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_what_is_missing_is_said(name):
-    with pytest.raises(KeyError, match=r"`scpi\.(tl|de)\."):
+    with pytest.raises(KeyError, match=r"`scpi\.(tl|de|model)\."):
         getattr(scpi.pl, name)(ad.AnnData(np.ones((1, 1), dtype=np.float32)))
 
 

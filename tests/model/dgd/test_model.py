@@ -85,7 +85,9 @@ def test_labels_have_components_of_their_own(cells, train, n_each):
 
 
 def test_labels_can_be_predicted_instead(cells, train):
-    model = train(cells.copy(), {"labels_key": "group"}, max_epochs=40, supervise="head", task_weight=20.0, batch_size=24)
+    model = train(
+        cells.copy(), {"labels_key": "group"}, max_epochs=40, supervise="head", task_weight=20.0, batch_size=24
+    )
     with torch.no_grad():
         logits = model.module.head(model.module.representations.weight).numpy()
     assert (np.array(model.labels_)[logits.argmax(1)] == cells.obs["group"].astype(str)).mean() > 0.95
@@ -98,7 +100,9 @@ def test_a_covariate_need_not_be_in_the_representations(cells, train):
     adata.obs["plate"] = pd.Categorical(rng.choice(["p", "q"], adata.n_obs))
     factor = np.exp(rng.normal(0.0, 1.0, adata.n_vars))
     counts = dense(adata.X)
-    adata.X = rng.poisson(np.where((adata.obs["plate"] == "q").to_numpy()[:, None], factor, 1.0) * counts).astype(np.float32)
+    adata.X = rng.poisson(np.where((adata.obs["plate"] == "q").to_numpy()[:, None], factor, 1.0) * counts).astype(
+        np.float32
+    )
     apart = []
     for setup in ({"batch_key": "plate"}, None):
         z = train(adata, setup, max_epochs=40, n_components=3).get_latent_representation()
@@ -111,7 +115,12 @@ def test_settings_of_the_publication(cells, train):
     preset = PRESETS["published"]
     assert (preset.n_latent, preset.n_hidden, preset.activation, preset.library) == (20, (100,) * 3, "softplus", "sum")
     assert (preset.radius, preset.hardness, preset.component_sd, preset.sd_spread) == (1.0, 1.0, None, 1.0)
-    assert (preset.concentration, preset.prior_weight, preset.start, preset.update) == (1.0, "per_sample", "zeros", "epoch")
+    assert (preset.concentration, preset.prior_weight, preset.start, preset.update) == (
+        1.0,
+        "per_sample",
+        "zeros",
+        "epoch",
+    )
     assert (preset.lr, preset.representation_lr, preset.mixture_lr) == (1e-3, 1e-2, 1e-2)
     assert (preset.decoder_betas, preset.betas, preset.weight_decay) == ((0.5, 0.7), (0.5, 0.7), 1e-4)
     assert (preset.batch_size, preset.max_epochs, preset.posterior) == (256, 500, "point")

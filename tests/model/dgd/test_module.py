@@ -111,7 +111,9 @@ def test_covariates_change_what_is_decoded_and_nothing_else(make_module):
     first, second = (module.code(tensors | {KEYS.BATCH: torch.full((8, 1), value)}) for value in (0, 1))
     z = module.representations.weight
     assert not torch.allclose(module.decode(z, first), module.decode(z, second))
-    torch.testing.assert_close(module.losses(tensors | {KEYS.BATCH: torch.zeros(8, 1)}, n_cells=8)["mixture"], -module.mixture.log_prior() / 8)
+    torch.testing.assert_close(
+        module.losses(tensors | {KEYS.BATCH: torch.zeros(8, 1)}, n_cells=8)["mixture"], -module.mixture.log_prior() / 8
+    )
 
 
 def test_a_network_takes_the_number_of_cells_components_and_categories_that_it_was_saved_with(make_module):
