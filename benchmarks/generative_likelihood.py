@@ -32,6 +32,7 @@ DATASETS = ("paul15", "kang_harmony", "pbmc3k_labelled", "papalexi2021_eccite_29
 NETWORKS = {
     "NBVAE": (scpi.model.NBVAE, {}),
     "NBVAE, op3": (scpi.model.NBVAE, {"preset": "op3"}),
+    "DGD": (scpi.model.DGD, {}),
     "SCVI": (scvi.model.SCVI, {}),
     "SCVI, nb": (scvi.model.SCVI, {"gene_likelihood": "nb"}),
     "LinearSCVI": (scvi.model.LinearSCVI, {}),
@@ -46,7 +47,7 @@ def network(name: str, train: ad.AnnData, test: ad.AnnData, seed: int):
     cls.setup_anndata(train)
     model = cls(train, **{"n_latent": 10} | options)
     model.train(enable_progress_bar=False, accelerator="cpu")
-    generator = model if isinstance(model, scpi.model.NBVAE) else scpi.model.from_scvi(model)
+    generator = model if hasattr(model, "generate") else scpi.model.from_scvi(model)
     data = generator._validated(test.copy())
     z, _ = generator._posterior(data, np.arange(test.n_obs))
     (_, rates), *_ = generator._decoded_blocks(z, generator._covariates_of(data), test.n_obs)
