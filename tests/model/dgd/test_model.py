@@ -49,7 +49,7 @@ def test_cells_that_were_left_out_of_the_training_are_represented_too(model, cel
 def test_expression_is_fractions_of_a_cell(model, cells):
     table = model.get_normalized_expression(library_size=100.0)
     np.testing.assert_allclose(table.sum(1), 100.0, rtol=1e-4)
-    some = model.get_normalized_expression(indices=[4], gene_list=["Gene7", "Gene2"], return_numpy=True)
+    some = model.get_normalized_expression(indices=[4], gene_list=["Gene7", "Gene2"])
     np.testing.assert_allclose(some, table.loc[[cells.obs_names[4]], ["Gene7", "Gene2"]] / 100.0, rtol=1e-4)
     with pytest.raises(KeyError, match="no gene 'Nothing'"):
         model.get_normalized_expression(gene_list=["Nothing"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
+import pandas as pd
 from anndata import AnnData
 from scvi.data import AnnDataManager
 from scvi.data._constants import _SCVI_UUID_KEY
@@ -14,7 +16,7 @@ from scvi.model.base import BaseModelClass
 from scpi._fingerprint import fingerprint
 from scpi._screen._checks import NORMAL_ADVICE, check_annotations, check_expression, check_paired
 from scpi._screen._matrix import dense_rows
-from scpi._slots import find_layer
+from scpi._slots import find_layer, listed
 from scpi._warn import warn_user
 from scpi.model.base._constants import KEYS
 from scpi.model.base.saving._folder import read_folder
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
-    import numpy as np
-    import pandas as pd
     from mudata import MuData
     from numpy.typing import NDArray
 
@@ -271,6 +271,14 @@ class ModelBase(BaseModelClass):
 
     def _var(self, adata: AnnData | MuData) -> pd.DataFrame:
         return self._modality(adata).var
+
+    def _places(self, genes: Sequence[str]) -> NDArray[np.intp]:
+        """Places of genes among those of the model; a KeyError names those that it lacks."""
+        found = pd.Index(self.var_names_).get_indexer(pd.Index(genes))
+        if (found < 0).any():
+            msg = f"The model has no gene {listed(np.asarray(genes)[found < 0])}."
+            raise KeyError(msg)
+        return found
 
     def _field(self, adata: AnnData | MuData, key: str) -> Any:
         """Registered values of the cells of ``adata``, after validation."""

@@ -14,7 +14,7 @@ from scvi.utils import setup_anndata_dsp
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._screen._checks import as_indices
-from scpi._slots import check_key_added, listed
+from scpi._slots import check_key_added
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
 from scpi.model.base.generation._mixin import GenerationMixin
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     Indices = Sequence[int] | NDArray[np.int64] | None
 
 _MOST_EPOCHS = 400
+_BATCH = 2048
 
 
 @fill
@@ -215,13 +216,13 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         self,
         max_epochs: int | None = None,
         *,
-        accelerator: str = "auto",
-        devices: int | list[int] | str = "auto",
+        batch_size: int | None = None,
         train_size: float | None = None,
         validation_size: float | None = None,
-        batch_size: int | None = None,
         restore_best: bool = True,
         early_stopping: bool = False,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
         datasplitter_kwargs: dict[str, Any] | None = None,
         plan_kwargs: dict[str, Any] | None = None,
         seed: int | None = None,
@@ -236,14 +237,14 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         Parameters
         ----------
         %(max_epochs)s
-        %(devices)s
+        %(train_batch_size)s
         %(validation_size)s
             The fraction of training cells is that of the preset if ``None``.
-        %(train_batch_size)s
         restore_best
             Whether to return to decoder, mixture and representations of the epoch with the lowest validation loss.
         early_stopping
             Whether to stop when the validation loss has not fallen for ``patience`` validations of the preset.
+        %(devices)s
         %(datasplitter_kwargs)s
         %(plan_kwargs)s
         %(train_seed)s
@@ -418,6 +419,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         self, adata: AnnData | MuData, cells: NDArray[np.int64], *, batch_size: int | None = None
     ) -> Iterator[dict[str, Tensor]]:
         """Registered values of some cells, a few at a time."""
+        batch_size = _BATCH if batch_size is None else batch_size
         yield from cell_batches(self, adata, cells, batch_size=batch_size, device=self.module.device)
 
     def _identity(self, adata: AnnData | MuData) -> str:
@@ -486,9 +488,9 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         n_steps: int | None = None,
         unseen: Unseen = "average",
         batch_size: int | None = None,
-        return_numpy: bool = False,
-    ) -> pd.DataFrame | NDArray[np.float32]:
-        """Expression that is decoded from the representations, under the covariates of the cells: denoised.
+        **covariates: Any,
+    ) -> pd.DataFrame:
+        """Expression that is decoded from the representations: fractions of the counts of a cell, denoised.
 
         Parameters
         ----------
@@ -501,8 +503,8 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         n_steps, unseen
             As in :meth:`get_latent_representation`.
         %(batch_size)s
-        return_numpy
-            Whether to return an array instead of a table.
+        **covariates
+            Values of covariates to decode under, by the names of their columns; those of the cells without.
 
         Returns
         -------
@@ -513,18 +515,21 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         KeyError
             If a gene is not one of the model.
         """
-        chosen = np.arange(len(self.var_names_)) if gene_list is None else self._places(gene_list)
+        genes = self.var_names_ if gene_list is None else list(gene_list)
+        places = torch.from_numpy(self._places(genes))
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
         cells = as_indices(indices, adata.n_obs)
-        values = np.empty((len(cells), len(chosen)), dtype=np.float32)
-        for rows, _, z, code in self._decoded(adata, cells, n_steps, unseen, batch_size):
-            fractions = torch.softmax(self.module.decode(z, code), dim=1)[:, chosen]
-            values[rows] = (library_size * fractions).cpu().numpy()
-        if return_numpy:
-            return values
-        names = self._modality(adata).obs_names[cells]
-        return pd.DataFrame(values, index=names, columns=np.array(self.var_names_)[chosen])
+        z, rows_of_unseen = self._represent(adata, cells, n_steps, unseen, batch_size)
+        codes, values = (part[cells] for part in self._covariates_of(adata))
+        if covariates:
+            codes, values = self._covariates().replace(codes, values, covariates)
+        found = np.empty((len(cells), len(genes)), dtype=np.float32)
+        for rows in torch.arange(len(cells)).split(_BATCH if batch_size is None else batch_size):
+            own = (torch.from_numpy(part)[rows].to(self.module.device) for part in (codes, values))
+            decoded = self.module.decode(z[rows].to(self.module.device), self.module.covariates(*own, rows_of_unseen))
+            found[rows] = library_size * torch.softmax(decoded, dim=1).cpu()[:, places]
+        return pd.DataFrame(found, index=self._modality(adata).obs_names[cells], columns=genes)
 
     @fill
     @torch.no_grad()
@@ -554,34 +559,15 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
         cells = as_indices(indices, adata.n_obs)
-        values, found = np.empty(len(cells), dtype=np.float32), found_genes(self._modality(adata))
-        found = None if found is None else found.to(self.module.device)
-        for rows, tensors, z, code in self._decoded(adata, cells, n_steps, unseen, batch_size):
-            values[rows] = self.module.cell_loss(tensors, z, code, found).cpu().numpy()
-        return values
-
-    def _decoded(
-        self,
-        adata: AnnData | MuData,
-        cells: NDArray[np.int64],
-        n_steps: int | None,
-        unseen: Unseen,
-        batch_size: int | None,
-    ) -> Iterator[tuple[slice, dict[str, Tensor], Tensor, Tensor]]:
-        """Rows, registered values, representations and code of the covariates of some cells, a few at a time."""
         z, rows_of_unseen = self._represent(adata, cells, n_steps, unseen, batch_size)
-        start = 0
-        for tensors in self._batches(adata, cells, batch_size=batch_size):
-            rows = slice(start, start + len(tensors[KEYS.X]))
-            yield rows, tensors, z[rows].to(self.module.device), self.module.code(tensors, rows_of_unseen)
-            start = rows.stop
-
-    def _places(self, genes: Sequence[str]) -> NDArray[np.intp]:
-        found = pd.Index(self.var_names_).get_indexer(pd.Index(genes))
-        if (found < 0).any():
-            msg = f"The model has no gene {listed(np.asarray(genes)[found < 0])}."
-            raise KeyError(msg)
-        return found
+        found, losses = found_genes(self._modality(adata)), [np.zeros(0, dtype=np.float32)]
+        found = None if found is None else found.to(self.module.device)
+        parts = iter(z.split(_BATCH if batch_size is None else batch_size))
+        for tensors in self._batches(adata, cells, batch_size=batch_size) if len(cells) else ():
+            own = next(parts).to(self.module.device)
+            loss = self.module.cell_loss(tensors, own, self.module.code(tensors, rows_of_unseen), found)
+            losses.append(loss.cpu().numpy())
+        return np.concatenate(losses)
 
     @fill
     def write_mixture(

@@ -15,7 +15,6 @@ from scvi.utils import setup_anndata_dsp
 
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._slots import listed
 from scpi.attribution import AttributionTarget, DecoderTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
@@ -428,13 +427,6 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
             return values
         names = self._modality(adata).obs_names[cells]
         return pd.DataFrame(values, index=names, columns=np.array(self.var_names_)[chosen])
-
-    def _places(self, genes: Sequence[str]) -> NDArray[np.intp]:
-        found = pd.Index(self.var_names_).get_indexer(pd.Index(genes))
-        if (found < 0).any():
-            msg = f"The model has no gene {listed(np.asarray(genes)[found < 0])}."
-            raise KeyError(msg)
-        return found
 
     @fill
     @torch.inference_mode()
