@@ -521,7 +521,8 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         adata = self._validate_anndata(adata)
         cells = as_indices(indices, adata.n_obs)
         z, rows_of_unseen = self._represent(adata, cells, n_steps, unseen, batch_size)
-        codes, values = (part[cells] for part in self._covariates_of(adata))
+        codes, values = self._covariates_of(adata)
+        codes, values = codes[cells], values[cells]
         if covariates:
             codes, values = self._covariates().replace(codes, values, covariates)
         found = np.empty((len(cells), len(genes)), dtype=np.float32)
