@@ -138,6 +138,18 @@ def test_a_loaded_model_does_not_take_other_cells_for_its_own(model, new, z, tmp
     )
 
 
+def test_training_goes_on_with_other_cells(model, new, tmp_path):
+    model.save(tmp_path / "model")
+    loaded = scpi.model.DGD.load(tmp_path / "model", adata=new.copy(), accelerator="cpu")
+    before = loaded.get_cell_loss().mean()
+    loaded.train(5, accelerator="cpu", enable_progress_bar=False, train_size=1.0)
+    assert loaded.get_latent_representation().shape == (40, 4)
+    assert loaded.module.representations.weight.shape == (40, 4)
+    assert loaded.get_cell_loss().mean() < before
+    # The cells before are new to it now
+    assert loaded.get_latent_representation(model.adata.copy()).shape == (200, 4)
+
+
 def test_expression_is_decoded_under_other_covariates(model, new):
     own = model.get_normalized_expression(new)
     north = model.get_normalized_expression(new, site="north", batch_size=7)

@@ -301,8 +301,10 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         return at_least(max_epochs, 1, "max_epochs")
 
     def _start(self, splitter: CellSplitter) -> None:
-        """Take what comes from the training cells, once."""
+        """Take what comes from the training cells, once; of other cells, a trained decoder finds the representations."""
         if self.is_trained_:
+            if self._identity(self.adata) != self.cells_:
+                self.module.representations.weight.data = self._new(self.adata, np.arange(self.adata.n_obs)).fit()
             return
         module, preset = self.module.cpu(), self.preset_
         if self._has_field(KEYS.CONTINUOUS):
@@ -315,14 +317,14 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
             depth += float(module.log_depth(tensors).exp().sum(dtype=torch.float64))
         # Half of a count more: a gene without any has a logarithm
         module.start((totals + 0.5) / depth)
+        if self._is_placed:
+            module.mixture.means.data.zero_()
         if preset.start == "zeros":
             return
         with seeded(splitter.seed):
             z = project(splitter, n_latent=preset.n_latent, radius=preset.radius)
         module.representations.weight.data.copy_(z)
-        if self._is_placed:
-            module.mixture.means.data.zero_()
-        elif self._is_supervised:
+        if self._is_supervised:
             labels = np.asarray(splitter.registered(KEYS.LABELS))[splitter.train_idx]
             rows = z.numpy()[splitter.train_idx]
             means = start_means(rows, labels, n_labels=len(self.labels_), n_each=self._n_each, seed=splitter.seed)
@@ -424,8 +426,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
 
     def _identity(self, adata: AnnData | MuData) -> str:
         """What tells the cells that were trained on from all others."""
-        codes, values = self._covariates_of(adata)
-        return identity_of(self._modality(adata).obs_names, self._field(adata, KEYS.X), codes, values)
+        return identity_of(self._modality(adata).obs_names, self._field(adata, KEYS.X), *self._covariates_of(adata))
 
     def _validate_anndata(self, adata: AnnData | MuData | None = None, copy_if_view: bool = True) -> AnnData | MuData:
         if adata is None:
@@ -521,13 +522,12 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         adata = self._validate_anndata(adata)
         cells = as_indices(indices, adata.n_obs)
         z, rows_of_unseen = self._represent(adata, cells, n_steps, unseen, batch_size)
-        codes, values = self._covariates_of(adata)
-        codes, values = codes[cells], values[cells]
+        given = self._covariates_of(adata).take(cells)
         if covariates:
-            codes, values = self._covariates().replace(codes, values, covariates)
+            given = self._covariates().replace(given, covariates)
         found = np.empty((len(cells), len(genes)), dtype=np.float32)
         for rows in torch.arange(len(cells)).split(_BATCH if batch_size is None else batch_size):
-            own = (torch.from_numpy(part)[rows].to(self.module.device) for part in (codes, values))
+            own = (torch.from_numpy(part)[rows].to(self.module.device) for part in given)
             decoded = self.module.decode(z[rows].to(self.module.device), self.module.covariates(*own, rows_of_unseen))
             found[rows] = library_size * torch.softmax(decoded, dim=1).cpu()[:, places]
         return pd.DataFrame(found, index=self._modality(adata).obs_names[cells], columns=genes)
@@ -629,5 +629,5 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         return z, np.zeros_like(z) if log_sd is None else np.broadcast_to(log_sd.detach().exp().cpu().numpy(), z.shape)
 
     def _prior(self, n: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        return self.module.mixture.cpu().draw(n, generator)[0].numpy()
+        generator = torch.Generator(self.module.device).manual_seed(int(rng.integers(2**31)))
+        return self.module.mixture.draw(n, generator)[0].cpu().numpy()
