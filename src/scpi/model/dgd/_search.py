@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _N_FOLDS = 3
 # Numbers of components in a row without a gain, after which no more are tried
 _PATIENCE = 2
+# Standard errors of the difference that a gain has to exceed
+_N_ERRORS = 2.0
 # Points that are looked at
 _MOST = 3000
 _N_STARTS = 3
@@ -51,8 +53,8 @@ def find_mixture(
 ) -> tuple[Floats, Floats, Floats]:
     """Means, variances and weights of a mixture of points, (n_points, n_dimensions), of so many components.
 
-    If ``None``, their number is the smallest whose density of points that were left out is within a standard error of the highest, over
-    folds of the points. Covariances are of any form, and shrunk to their mean where components are small: with
+    If ``None``, their number is the smallest whose density of points that were left out is not significantly below the highest (two standard
+    errors of the difference), over folds of the points. Covariances are of any form, and shrunk to their mean where components are small: with
     restricted ones, a group that is not round would be divided.
     """
     rng = np.random.default_rng(seed)
@@ -81,7 +83,7 @@ def find_number(points: Floats, *, most: int, seed: int) -> int:
     best = int(np.argmax([values.mean() for values in densities])) if densities else 0
     for place, values in enumerate(densities):
         gain = densities[best] - values
-        if gain.mean() <= gain.std() / len(points) ** 0.5:
+        if gain.mean() <= _N_ERRORS * gain.std() / len(points) ** 0.5:
             return place + 1
     return 1
 
