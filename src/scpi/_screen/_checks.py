@@ -131,13 +131,19 @@ def check_counts(values: ArrayLike, *, name: str = "counts", advice: str = COUNT
 
 
 def check_expression(
-    matrix: Any, *, counts: bool = False, logs: bool = False, what: str = "adata.X", advice: str = NORMAL_ADVICE
+    matrix: Any,
+    *,
+    counts: bool = False,
+    logs: bool = False,
+    signed: bool = False,
+    what: str = "adata.X",
+    advice: str = NORMAL_ADVICE,
 ) -> None:
     """Refuse values that no model can read: not in memory, not numbers, or not finite.
 
     With ``counts`` they must also be whole and not negative. With ``logs`` they must be log-normalised: not all whole,
     if some are above 1. ``advice`` says what to do about fractional values, at the end of the message. A warning says that
-    values are negative.
+    values are negative, unless they are ``signed``, as changes are.
     """
     if is_stored(matrix):
         msg = f"`{what}` is not in memory. Load the data with `adata.to_memory()` first."
@@ -156,7 +162,7 @@ def check_expression(
     if max(-lowest, largest) > _LARGEST:
         msg = f"`{what}` holds values up to {max(-lowest, largest):.3g}, too large for single precision. Are they expression?"
         raise ValueError(msg)
-    if lowest < 0:
+    if lowest < 0 and not signed:
         warn_user(
             f"`{what}` holds negative values such as {lowest:.4g}, as scaled data do: predictions are on that scale, where "
             "fold changes and zeros mean nothing. Log-normalised expression is better."

@@ -16,6 +16,7 @@ from ._change import pearson_delta as pearson_delta
 from ._change import r2 as r2
 from ._change import rmse as rmse
 from ._change import sign_accuracy as sign_accuracy
+from ._change import spearman_delta as spearman_delta
 from ._dci import DCIScores as DCIScores
 from ._dci import completeness as completeness
 from ._dci import dci as dci

@@ -10,6 +10,7 @@ import inspect
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import stats
 
 from scpi.metrics._arrays import as_changes, as_result, ratio
 
@@ -84,12 +85,32 @@ def pearson_delta(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.
     >>> round(pearson_delta([0.0, 1.0, 2.0], [1.0, 3.0, 5.0]), 6)
     1.0
     """
+    return _correlation(x, y)
+
+
+@_of_changes
+def spearman_delta(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rank correlation across genes of the real and the predicted change; equal changes have their mean rank.
+
+    Returns
+    -------
+    Values between -1 and 1. NaN where a change is the same for all genes, as that of a prediction of no change.
+
+    Examples
+    --------
+    >>> from scpi.metrics import spearman_delta
+    >>> round(spearman_delta([0.0, 1.0, 2.0], [1.0, 8.0, 9.0]), 6)
+    1.0
+    """
+    return _correlation(stats.rankdata(x, axis=-1), stats.rankdata(y, axis=-1))
+
+
+def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     # A constant row less its rounded mean need not be zero to the last bit
     constant = (np.ptp(x, axis=-1) == 0) | (np.ptp(y, axis=-1) == 0)
     x, y = x - x.mean(axis=-1, keepdims=True), y - y.mean(axis=-1, keepdims=True)
     norms = np.sqrt((x * x).sum(axis=-1)) * np.sqrt((y * y).sum(axis=-1))
-    values = np.clip(ratio((x * y).sum(axis=-1), np.where(constant, 0.0, norms)), -1.0, 1.0)
-    return values
+    return np.clip(ratio((x * y).sum(axis=-1), np.where(constant, 0.0, norms)), -1.0, 1.0)
 
 
 @_of_changes

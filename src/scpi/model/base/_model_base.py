@@ -47,6 +47,8 @@ class ModelBase(BaseModelClass):
     """Whether the expression must be counts."""
     _reads_logs = False
     """Whether the expression must be log-normalised."""
+    _reads_changes = False
+    """Whether the values are changes of expression, of both signs."""
     _advice = NORMAL_ADVICE
     """What to do about expression that is not counts, at the end of the message."""
 
@@ -90,7 +92,7 @@ class ModelBase(BaseModelClass):
         """Register the expression and the fields of the class, with the name and the arguments of a setup."""
         # Where the likelihood decides, which the constructor is given, these are properties
         counts, logs = (flag is True for flag in (cls._reads_counts, cls._reads_logs))
-        checks = {"counts": counts, "logs": logs, "advice": cls._advice}
+        checks = {"counts": counts, "logs": logs, "signed": cls._reads_changes, "advice": cls._advice}
         cls.register_manager(register(data, method, cls._fields, checks=checks, **kwargs))
 
     def save(
@@ -254,7 +256,11 @@ class ModelBase(BaseModelClass):
             _check_genes(modality.var_names, self.var_names_)
             layer = self.registry["setup_args"].get("layer")
             check_expression(
-                find_layer(modality, layer), counts=self._reads_counts, logs=self._reads_logs, advice=self._advice
+                find_layer(modality, layer),
+                counts=self._reads_counts,
+                logs=self._reads_logs,
+                signed=self._reads_changes,
+                advice=self._advice,
             )
             self._checked = None
         with unchanged_on_failure(adata):
