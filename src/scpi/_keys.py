@@ -35,6 +35,8 @@ class Key:
         """Total counts that are expected of a generated cell."""
         LIBRARY_SD: Final = "library_sd"
         """Standard deviation of the logarithm of the total counts of the cells of a group."""
+        LIBRARY_MAX: Final = "library_max"
+        """Largest count of a gene that is expected of a cell of a group."""
         DRAW: Final = "draw"
         """Number of the draw in which a sample was generated."""
         CLUSTER: Final = "cluster"

@@ -6,4 +6,9 @@ from ._fold_table import fold_table as fold_table
 from ._list_metrics import list_metrics as list_metrics
 from ._model_spec import ModelSpec as ModelSpec
 from ._noise_ceiling import noise_ceiling as noise_ceiling
+from ._op3 import op3_conditions as op3_conditions
+from ._op3 import read_op3_prediction as read_op3_prediction
+from ._op3 import score_op3 as score_op3
+from ._op3 import write_op3_prediction as write_op3_prediction
+from ._score_conditions import score_conditions as score_conditions
 from ._summarise import summarise as summarise

@@ -44,7 +44,7 @@ def op3_like(
     n_cells: float = 20.0,
     n_vehicle: int = 8,
     n_programs: int = 8,
-    effect_size: float = 0.6,
+    effect_size: float = 0.3,
     group_fraction: float = 0.5,
     context_fraction: float = 0.3,
     well_sd: float = 0.1,

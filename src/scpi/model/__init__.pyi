@@ -16,6 +16,7 @@ from .baselines import WeightedDelta as WeightedDelta
 from .clustering import ContrastiveSC as ContrastiveSC
 from .clustering import SCDeepCluster as SCDeepCluster
 from .clustering import SCZIDesk as SCZIDesk
+from .composition import CompositionModel as CompositionModel
 from .conditions import ConditionModel as ConditionModel
 from .dgd import DGD as DGD
 from .gene_program import GeneProgramAE as GeneProgramAE

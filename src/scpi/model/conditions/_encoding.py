@@ -7,6 +7,8 @@ import numpy as np
 from scpi.model.conditions._rows import group_means, means_of_others
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from scpi.model.conditions._rows import Codes, Floats, Rows
 
 
@@ -19,13 +21,15 @@ class Encoding(NamedTuple):
     """For perturbations that were not measured."""
     of_training: Floats
     """Of the training rows: without the row itself, so that no target is among its own features."""
+    known: NDArray[np.bool_]
+    """Whether the perturbation of a training row has other rows."""
 
     @classmethod
     def of_rows(cls, rows: Rows, targets: Floats) -> Encoding:
         """Take the means of training rows."""
         default = targets.mean(axis=0)
-        means, _ = means_of_others(rows.perturbation, targets, np.ones(len(targets)), default)
-        return cls(rows.perturbation, targets, default, means)
+        means, others = means_of_others(rows.perturbation, targets, np.ones(len(targets)), default)
+        return cls(rows.perturbation, targets, default, means, others > 0)
 
     def of(self, perturbation: Codes) -> Floats:
         """Means for rows that were not measured."""

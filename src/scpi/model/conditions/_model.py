@@ -88,7 +88,7 @@ class ConditionModel(ModelBase):
         adata: AnnData | MuData | None = None,
         registry: dict[str, Any] | None = None,
         *,
-        method: str | Sequence[str] = "svd_ridge",
+        method: str | Sequence[str] = "ridge",
         features: pd.DataFrame | None = None,
         transform: Transform | None = None,
         n_repeats: int = 1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,6 @@ from scpi.model.conditions._low_rank import low_rank
 from scpi.model.conditions._rows import Method, n_codes, one_hot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from scpi.model.conditions._rows import Floats, Predictor, Rows
 
 _PENALTIES = np.logspace(-2, 5, 15)
@@ -21,10 +19,9 @@ _PENALTIES = np.logspace(-2, 5, 15)
 
 @dataclass(frozen=True)
 class SVDRidge(Method):
-    """Ridge regression of principal components on the context and on features of the perturbation.
+    """Ridge regression of principal components on the context, the perturbation and its features.
 
-    Without features, the perturbation itself is one. The penalty is the one with the least error when each row is left
-    out, unless it is given.
+    The penalty is the one with the least error when each row is left out, unless it is given.
     """
 
     n_components: int | None = 50
@@ -36,16 +33,15 @@ class SVDRidge(Method):
         reduced = low_rank(values, self.n_components)
 
         def design(of: Rows) -> Floats:
-            described = of.features if of.features.shape[1] else one_hot(of.perturbation, sizes[1])
-            return np.hstack([one_hot(of.context, sizes[0]), described])
+            return np.hstack([one_hot(of.context, sizes[0]), one_hot(of.perturbation, sizes[1]), of.features])
 
-        predict = ridge(design(rows), reduced.scores, self.penalty)
+        predict = fit_ridge(design(rows), reduced.scores, self.penalty)
         return lambda wanted: reduced.restore(predict(design(wanted)))
 
 
 @dataclass(frozen=True)
 class Ridge(Method):
-    """Ridge regression on the mean of the same perturbation in the other rows, with slopes of each context.
+    """Ridge regression on the mean of the same perturbation in the other rows, with slopes of each context, and features.
 
     Both sides are principal components. It recommends as recommender systems do: what a perturbation does in one
     context is read from what it did in the others.
@@ -63,13 +59,27 @@ class Ridge(Method):
         def design(means: Floats, of: Rows) -> Floats:
             context = one_hot(of.context, n_codes(rows.context))
             slopes = (context[:, :, None] * means[:, None, :]).reshape(len(means), -1)
-            return np.hstack([means, slopes, context])
+            return np.hstack([means, slopes, context, of.features])
 
-        predict = ridge(design(encoding.of_training, rows), reduced.scores, self.penalty)
+        predict = fit_ridge(design(encoding.of_training, rows), reduced.scores, self.penalty)
         return lambda wanted: reduced.restore(predict(design(encoding.of(wanted.perturbation), wanted)))
 
 
-def ridge(x: Floats, y: Floats, penalty: float | None) -> Callable[[Floats], Floats]:
+class RidgeFit(NamedTuple):
+    """A ridge regression with an intercept."""
+
+    centre: Floats
+    level: Floats
+    coefficients: Floats
+    left_out: Floats
+    """Error of each row when it is left out, rows x targets."""
+
+    def __call__(self, x: Floats) -> Floats:
+        """Predicted targets, rows x targets."""
+        return self.level + (x - self.centre) @ self.coefficients
+
+
+def fit_ridge(x: Floats, y: Floats, penalty: float | None) -> RidgeFit:
     """Ridge regression with an intercept; the penalty of the least leave-one-out error if ``None``.
 
     The singular value decomposition serves all penalties: with :math:`h_i` the leverage of row `i`, its error when left
@@ -79,12 +89,13 @@ def ridge(x: Floats, y: Floats, penalty: float | None) -> Callable[[Floats], Flo
     left, size, right = np.linalg.svd(x - centre, full_matrices=False)
     projected = left.T @ (y - level)
 
-    def error(candidate: float) -> float:
+    def left_out(candidate: float) -> Floats:
         shrunken = size**2 / (size**2 + candidate)
         leverage = 1.0 / len(x) + (left**2) @ shrunken
         residual = y - level - left @ (shrunken[:, None] * projected)
-        return float(((residual / np.maximum(1.0 - leverage, 1e-10)[:, None]) ** 2).sum())
+        return np.asarray(residual / np.maximum(1.0 - leverage, 1e-10)[:, None])
 
-    chosen = penalty if penalty is not None else min(_PENALTIES, key=error)
+    candidates = _PENALTIES if penalty is None else np.array([penalty])
+    chosen = min(candidates, key=lambda candidate: float((left_out(candidate) ** 2).sum()))
     coefficients = right.T @ ((size / (size**2 + chosen))[:, None] * projected)
-    return lambda wanted: level + (wanted - centre) @ coefficients
+    return RidgeFit(centre, level, coefficients, left_out(chosen))

@@ -14,6 +14,8 @@ from scpi.model.conditions._rows import Method, n_codes, one_hot
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from scpi.model.conditions._rows import Floats, Predictor, Rows
 
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 class Boosted(Method):
     """Boosted trees on the context, the mean of the same perturbation in the other rows, and features.
 
-    Every tree predicts all principal components at once.
+    Every tree predicts all principal components at once. Each training row is there a second time, as if its perturbation,
+    its context or both were not known: what is predicted for those that were not measured is learned, too.
     """
 
     n_components: int | None = 50
@@ -35,19 +38,28 @@ class Boosted(Method):
         reduced = low_rank(values, self.n_components)
         encoding = Encoding.of_rows(rows, reduced.scores)
 
-        def design(means: Floats, of: Rows) -> Floats:
-            return np.hstack([one_hot(of.context, n_codes(rows.context)), means, of.features])
+        def design(means: Floats, known: NDArray[np.bool_], of: Rows) -> Floats:
+            return np.hstack([one_hot(of.context, n_codes(rows.context)), means, known[:, None], of.features])
 
+        hidden = rng.integers(1, 4, size=len(values))
+        without = np.where((hidden & 1)[:, None] > 0, encoding.default, encoding.of_training)
+        masked = design(
+            without,
+            encoding.known & (hidden & 1 == 0),
+            rows._replace(context=np.where(hidden & 2 > 0, -1, rows.context)),
+        )
         predict = boost(
-            design(encoding.of_training, rows),
-            reduced.scores,
+            np.vstack([design(encoding.of_training, encoding.known, rows), masked]),
+            np.vstack([reduced.scores, reduced.scores]),
             n_trees=self.n_trees,
             learning_rate=self.learning_rate,
             max_depth=self.max_depth,
             max_features=self.max_features,
             rng=rng,
         )
-        return lambda wanted: reduced.restore(predict(design(encoding.of(wanted.perturbation), wanted)))
+        return lambda wanted: reduced.restore(
+            predict(design(encoding.of(wanted.perturbation), wanted.perturbation >= 0, wanted))
+        )
 
 
 @dataclass(frozen=True)
@@ -70,8 +82,9 @@ class Forest(Method):
 
         seed = int(rng.integers(2**31))
         forest = RandomForestRegressor(self.n_trees, max_features=self.max_features, random_state=seed)
-        forest.fit(design(rows), reduced.scores)
-        # With one component, it gives a vector
+        # One component is a vector to it
+        scores = reduced.scores[:, 0] if reduced.scores.shape[1] == 1 else reduced.scores
+        forest.fit(design(rows), scores)
         return lambda wanted: reduced.restore(forest.predict(design(wanted)).reshape(len(wanted.context), -1))
 
 
