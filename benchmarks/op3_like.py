@@ -37,7 +37,9 @@ VEHICLE = "Dimethyl Sulfoxide"
 KEYS = {"perturbation_key": "sm_name", "context_key": "cell_type"}
 METRICS = ["rmse", "pearson", "spearman", "pr_auc", "truth"]
 NAMES = ("zeros", "mean", "context_mean", "perturbation_mean", "half_perturbation_mean", "shrunken_mean")
-METHODS: dict[str, dict[str, Any]] = {name: {"method": name} for name in (*NAMES, "ridge", "knn", "svd_ridge", "forest")}
+METHODS: dict[str, dict[str, Any]] = {
+    name: {"method": name} for name in (*NAMES, "ridge", "knn", "svd_ridge", "forest")
+}
 METHODS |= {
     "boosted": {"method": "boosted"},
     "boosted, z": {"method": "boosted", "transform": "z"},
@@ -52,7 +54,9 @@ def screen(seed: int) -> tuple[AnnData, pd.DataFrame]:
     """Tested conditions of a simulated screen with their true log fold changes, and features of the compounds."""
     design = pd.read_csv(Path(os.environ["SCPI_TEST_DATA"]) / DESIGN)
     cells = scpi.datasets.op3_like(design, n_genes=1000, rng=seed)
-    samples = scpi.de.pseudobulk(cells, sample_key=["plate_name", "well"], groupby=["cell_type", "sm_name"], min_cells=5)
+    samples = scpi.de.pseudobulk(
+        cells, sample_key=["plate_name", "well"], groupby=["cell_type", "sm_name"], min_cells=5
+    )
     tests = {"reference": VEHICLE, "split_by": "cell_type", "covariates": ["plate_name"], "filter_genes": False}
     scpi.de.limma(samples, "sm_name", **tests)
     conditions = op3_conditions(samples)
@@ -63,7 +67,11 @@ def screen(seed: int) -> tuple[AnnData, pd.DataFrame]:
     for name in ("chemical_group", "split", "SMILES"):
         conditions.obs[name] = known[name].to_numpy()
     smiles = conditions.obs.groupby("sm_name")["SMILES"].first()
-    words = CountVectorizer(analyzer="char", ngram_range=(4, 4), lowercase=False, binary=True).fit_transform(smiles).toarray()
+    words = (
+        CountVectorizer(analyzer="char", ngram_range=(4, 4), lowercase=False, binary=True)
+        .fit_transform(smiles)
+        .toarray()
+    )
     return conditions, pd.DataFrame(words / np.sqrt(words.sum(1, keepdims=True)), index=smiles.index)
 
 
@@ -113,7 +121,11 @@ def collect(out: Path) -> None:
         found[division] = {"rank_agreement": round(float(agreement), 3), "summary": records(summary)}
     memory = max(json.loads(path.read_text())["memory_gb"] for path in out.glob("*.json"))
     seconds = sum(json.loads(path.read_text())["seconds"] for path in out.glob("*.json"))
-    result = {"seeds": sorted(int(seed) for seed in table["seed"].unique()), "memory_gb": memory, "seconds": round(seconds)}
+    result = {
+        "seeds": sorted(int(seed) for seed in table["seed"].unique()),
+        "memory_gb": memory,
+        "seconds": round(seconds),
+    }
     out.with_suffix(".json").write_text(json.dumps(result | {"divisions": found}, indent=1) + "\n")
 
 

@@ -106,7 +106,9 @@ def read_op3_prediction(path: str | Path, id_map: pd.DataFrame | str | Path) -> 
     table = _read_id_map(id_map)
     if Path(path).suffix == ".csv":
         stored = pd.read_csv(path, index_col="id")
-        found = ad.AnnData(stored.to_numpy(dtype=np.float64), obs=stored.index.to_frame(), var=stored.columns.to_frame())
+        found = ad.AnnData(
+            stored.to_numpy(dtype=np.float64), obs=stored.index.to_frame(), var=stored.columns.to_frame()
+        )
     else:
         file = ad.read_h5ad(path)
         if PREDICTION not in file.layers:
@@ -207,7 +209,9 @@ def score_op3(
     The worst control of the published scale also draws values of each gene at random (`sample`), which these scores leave
     out: scaled values are comparable within a table.
     """
-    train, test = (_read_conditions(given, layer, name) for given, name in ((de_train, "de_train"), (de_test, "de_test")))
+    train, test = (
+        _read_conditions(given, layer, name) for given, name in ((de_train, "de_train"), (de_test, "de_test"))
+    )
     genes = test.var_names.intersection(train.var_names, sort=False)
     train, test = train[:, genes].copy(), test[:, genes].copy()
     tables = {name: _read_prediction(given, id_map) for name, given in (predictions or {}).items()}

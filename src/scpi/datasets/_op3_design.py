@@ -75,7 +75,9 @@ def _drawn_groups(n: int, rng: np.random.Generator) -> list[str]:
 def _simulated_design(n_compounds: int, rng: np.random.Generator) -> pd.DataFrame:
     """All compounds in all four cell types; in two of these, few are for training."""
     names = [f"compound{i + 1}" for i in range(n_compounds)]
-    table = pd.DataFrame([(name, cell_type) for name in names for cell_type in CELL_TYPES], columns=[COMPOUND, CELL_TYPE])
+    table = pd.DataFrame(
+        [(name, cell_type) for name in names for cell_type in CELL_TYPES], columns=[COMPOUND, CELL_TYPE]
+    )
     drawn = pd.Series(rng.random(n_compounds), index=names)[table[COMPOUND]].to_numpy()
     partial: NDArray[np.bool_] = table[CELL_TYPE].isin(CELL_TYPES[:2]).to_numpy()
     splits = np.select([drawn < _TRAINED, drawn < _TRAINED + _PUBLIC], ["train", "public_test"], "private_test")

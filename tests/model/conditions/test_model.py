@@ -29,7 +29,9 @@ def trained(table, **kwargs):
     return model
 
 
-PLAN = pd.DataFrame({"cell_type": ["T0", "T0", "new", "T1", "new"], "compound": ["c0", "c1", "c2", "new", "new"], "n": 5})
+PLAN = pd.DataFrame(
+    {"cell_type": ["T0", "T0", "new", "T1", "new"], "compound": ["c0", "c1", "c2", "new", "new"], "n": 5}
+)
 
 
 def test_a_plan_becomes_conditions(table, recwarn):
@@ -83,7 +85,9 @@ def test_only_the_given_rows_are_learned_from(table):
 
 
 def test_several_methods_are_averaged(table):
-    values = [trained(table, method=method).predict(PLAN).X for method in ("mean", "context_mean", ["mean", "context_mean"])]
+    values = [
+        trained(table, method=method).predict(PLAN).X for method in ("mean", "context_mean", ["mean", "context_mean"])
+    ]
     np.testing.assert_allclose(values[2], (values[0] + values[1]) / 2, rtol=1e-5, atol=1e-6)
 
 

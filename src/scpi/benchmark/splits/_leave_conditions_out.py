@@ -126,9 +126,7 @@ def _groups(
     return perturbation if scaffold_key is None else _labels(adata, scaffold_key)
 
 
-def _divide(
-    units: NDArray[np.int64], n_splits: int, what: str, rng: np.random.Generator
-) -> list[NDArray[np.int64]]:
+def _divide(units: NDArray[np.int64], n_splits: int, what: str, rng: np.random.Generator) -> list[NDArray[np.int64]]:
     if not 2 <= n_splits <= len(units):
         msg = f"`n_splits` must be between 2 and the number of what is divided ({what!r}), {len(units)}, but is {n_splits}."
         raise ValueError(msg)

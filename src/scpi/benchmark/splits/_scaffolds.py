@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scpi._optional import import_extra
 
+
 def scaffold(smiles: str) -> str:
     """Bemis-Murcko scaffold of a compound, as SMILES: the compound itself if it has no ring.
 

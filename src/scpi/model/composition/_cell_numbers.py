@@ -86,14 +86,10 @@ def _fit(x: Floats, y: Floats, exposure: Floats, penalty: float) -> CellNumbers:
     for _ in range(2):
         beta, left_out = _solve(x, y, exposure, size, penalty, beta)
         size = best_size(y, left_out)
-    return CellNumbers(
-        float(beta[0]), beta[1:], size, penalty, float(log_likelihood(y, left_out, size).sum())
-    )
+    return CellNumbers(float(beta[0]), beta[1:], size, penalty, float(log_likelihood(y, left_out, size).sum()))
 
 
-def _solve(
-    x: Floats, y: Floats, exposure: Floats, size: float, penalty: float, start: Floats
-) -> tuple[Floats, Floats]:
+def _solve(x: Floats, y: Floats, exposure: Floats, size: float, penalty: float, start: Floats) -> tuple[Floats, Floats]:
     """Coefficients by iteratively reweighted least squares, and the mean of each group when it is left out."""
     design, beta, offset = np.column_stack([np.ones(len(x)), x]), start, np.log(exposure)
     ridge = np.diag(np.r_[0.0, np.full(x.shape[1], penalty)])

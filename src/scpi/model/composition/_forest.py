@@ -47,7 +47,9 @@ def forest_library_size(x: Floats, logs: LogSums, *, n_trees: int, seed: int) ->
     variance = float(logs.square.sum()) / max(float((logs.n - 1.0).sum()), 1.0)
     left_out = float(np.nanmean((forest.oob_prediction_ - logs.mean) ** 2))
     between = max(left_out - variance * float((1.0 / logs.n).mean()), 0.0)
-    return LibrarySize(lambda wanted: forest.predict(wanted)[:, None], float(np.sqrt(between)), float(np.sqrt(variance)))
+    return LibrarySize(
+        lambda wanted: forest.predict(wanted)[:, None], float(np.sqrt(between)), float(np.sqrt(variance))
+    )
 
 
 def _grow(x: Floats, y: Floats, n_trees: int, seed: int) -> Any:

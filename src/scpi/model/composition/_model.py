@@ -87,9 +87,7 @@ class CompositionModel(ModelBase):
 
     _reads_counts = True
     _advice = COUNTS_ADVICE
-    _fields = (
-        Field(argument="categorical_covariate_keys", registry_key=_COVARIATES, make=GroupField, required=True),
-    )
+    _fields = (Field(argument="categorical_covariate_keys", registry_key=_COVARIATES, make=GroupField, required=True),)
 
     def __init__(
         self,

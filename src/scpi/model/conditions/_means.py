@@ -48,8 +48,8 @@ class PerturbationMean(Method):
 
     def fit(self, rows: Rows, values: Floats, rng: np.random.Generator) -> Predictor:
         """Take the means."""
-        return lambda wanted: self.fraction * group_means(
-            rows.perturbation, values, wanted.perturbation, values.mean(axis=0)
+        return lambda wanted: (
+            self.fraction * group_means(rows.perturbation, values, wanted.perturbation, values.mean(axis=0))
         )
 
 

@@ -260,7 +260,10 @@ class ConditionModel(ModelBase):
         if self.adata is None:
             msg = "The model was loaded without data: give the conditions to predict as `plan`."
             raise ValueError(msg)
-        names = {"perturbation_key": (KEYS.CONDITION, self.perturbations_), "context_key": (KEYS.CONTEXT, self.contexts_)}
+        names = {
+            "perturbation_key": (KEYS.CONDITION, self.perturbations_),
+            "context_key": (KEYS.CONTEXT, self.contexts_),
+        }
         columns = {}
         for name in self._named():
             key, labels = names[name]
