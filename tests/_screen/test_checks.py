@@ -148,6 +148,11 @@ def test_values_too_large_for_single_precision_are_refused():
             check_expression(values)
 
 
+def test_changes_may_be_negative(recwarn):
+    check_expression(np.array([[-1.25, 2.0]]), signed=True)
+    assert list(recwarn) == []
+
+
 def test_a_warning_says_that_values_are_negative():
     x = np.array([[0.5, -1.25], [0.0, 2.5]])
     with pytest.warns(UserWarning, match=r"`adata\.X` holds negative values such as -1\.25, as scaled data do"):

@@ -23,6 +23,11 @@ ROOMS = ("tl", "de", "benchmark", "benchmark.splits", "screen")
 CLUSTERS = {"max_cluster_epochs": 1}
 QUIET = {"max_epochs": 1, "accelerator": "cpu", "enable_progress_bar": False}
 CLUSTERING = ("ContrastiveSC", "SCDeepCluster", "SCZIDesk")
+# Models that predict tables rather than cells, with the columns that they read
+TABLES: dict[str, dict[str, Any]] = {
+    "CompositionModel": {"categorical_covariate_keys": ["cell_type", "perturbation", "sample"]},
+    "ConditionModel": {"perturbation_key": "perturbation", "context_key": "cell_type"},
+}
 SCREEN = {"perturbation_key": "perturbation", "control": "control"}
 
 # Values of the arguments that have no default, by their names, so that a new function is called without a word here
@@ -43,6 +48,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "benchmark.evaluate": {"seeds": 0, "progress": False, "metrics": ["pearson", "error_ratio"]},
     "benchmark.noise_ceiling": {"n_splits": 2, "metrics": ["pearson", "error_ratio"]},
     "benchmark.splits.leave_combinations_out": {"n_splits": 1},
+    "benchmark.splits.leave_conditions_out": {"n_splits": 2},
     "de.limma": {"sample_key": "sample", "min_cells": 1},
     "de.pseudobulk": {"min_cells": 1},
     "de.thin_counts": {"rng": 0},
@@ -111,7 +117,7 @@ def trained(name: str, adata: ad.AnnData, layer: str | None) -> Any:
         options["gene_sets_key"] = "gene_sets"
     elif options:
         options["context_key"] = "cell_type"
-    cls.setup_anndata(adata, layer=layer, **options)
+    cls.setup_anndata(adata, layer=layer, **options, **TABLES.get(name, {}))
     # To find the number of clusters takes longer than all else
     known = {"GeneProgramAE": {"mask": "soft"}, "DGD": {"n_latent": 4, "n_components": 3}} | dict.fromkeys(CLUSTERING, {"n_clusters": 3})
     model = cls(adata, **known.get(name, {}))
@@ -144,7 +150,7 @@ class Call:
             model = trained(self.name, self.adata, layer_of(self.name))
             if isinstance(model, ScreenModel):
                 return model.predict(**({"perturbation": ["A", "A+B"], "n_cells": 6} | options))
-            return model.get_latent_representation()
+            return model.predict() if self.name in TABLES else model.get_latent_representation()
 
         return numbers
 
@@ -180,6 +186,9 @@ class Call:
         name, adata, few = self.name, self.adata, self.few
         if name in ("benchmark.evaluate", "benchmark.noise_ceiling"):
             return {"splits": scpi.benchmark.splits.random_cells(few, n_splits=1)}
+        if name == "benchmark.op3_conditions":
+            tests = {"reference": "control", "split_by": "cell_type", "sample_key": "sample", "min_cells": 1}
+            scpi.de.limma(adata, "perturbation", layer="counts", filter_genes=False, **tests)
         if name == "tl.causal_graph":
             return {"model": trained("SENAVAE", few, None)}
         if name == "tl.predict_perturbation":

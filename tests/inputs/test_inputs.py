@@ -20,7 +20,7 @@ import scpi
 from scpi._scoring._metrics import METRICS
 
 from .compare import differs, leaves
-from .functions import CLUSTERING, Call, data, layer_of, models, tools, trained
+from .functions import CLUSTERING, TABLES, Call, data, layer_of, models, tools, trained
 from .kinds import LARGE, ODD, SAME
 
 NAMES = [*tools(), *models()]
@@ -124,6 +124,8 @@ def test_odd_input_gives_a_result_or_a_clear_error(name, kind, tmp_path):
         is_new = path.removeprefix("/adata") not in given and value.dtype.kind == "f"
         if kind in ("negative", "scaled", "scaled with raw") and ("logfoldchanges" in path or "ave_expr" in path):
             continue  # a warning says that such values have no means of counts
+        if kind == "genes of zeros" and name == "benchmark.op3_conditions" and "/limma/" in path:
+            continue  # genes without counts are not tested
         if name == "screen.run_screen" and "pearson" in path:
             continue  # a model of one epoch may change nothing
         if kind == "2 genes" and any(name in path for name in ("r2_weighted", "correlation_error", "margin")):
@@ -141,7 +143,11 @@ UNFIT = {
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[] if name in ("MeanDelta", "SENAVAE") else pytest.mark.slow) for name in models()],
+    [
+        pytest.param(name, marks=[] if name in ("MeanDelta", "SENAVAE") else pytest.mark.slow)
+        for name in models()
+        if name not in TABLES
+    ],
 )
 def test_cells_that_a_model_refuses_are_left_as_they_were(name):
     model = trained(name, data(), layer_of(name))

@@ -6,16 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cosine as scipy_cosine
-from scipy.stats import pearsonr
+from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from scpi.metrics import cosine, mae, pearson_delta, r2, rmse, sign_accuracy
+from scpi.metrics import cosine, mae, pearson_delta, r2, rmse, sign_accuracy, spearman_delta
 
-ALL = [cosine, mae, pearson_delta, r2, rmse, sign_accuracy]
+ALL = [cosine, mae, pearson_delta, r2, rmse, sign_accuracy, spearman_delta]
 ORACLES = {
     cosine: lambda x, y: 1 - scipy_cosine(x, y),
     mae: mean_absolute_error,
     pearson_delta: lambda x, y: pearsonr(x, y).statistic,
+    spearman_delta: lambda x, y: spearmanr(x, y).statistic,
     r2: r2_score,
     rmse: root_mean_squared_error,
 }

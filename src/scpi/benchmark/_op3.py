@@ -62,8 +62,10 @@ def op3_conditions(adata: AnnData, *, key: str = Key.uns.LIMMA, clip: float = 4.
         If the tests were not made within cell types, or no gene was tested in all conditions.
     """
     table = signed_logp(adata, key=key)
-    if not {"split", "label"} <= set(table.obs) or (table.obs["split"].astype(str) == table.obs["label"]).all():
-        msg = "The tests do not name cell type and compound: call `scpi.de.limma(adata, compound, split_by=cell_type, ...)`."
+    if adata.uns[key]["params"].get("split_by") is None:
+        msg = (
+            "The tests were not made within cell types: call `scpi.de.limma(adata, compound, split_by=cell_type, ...)`."
+        )
         raise ValueError(msg)
     tested = ~np.isnan(table.X).any(axis=0)
     if not tested.any():

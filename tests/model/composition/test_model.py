@@ -42,7 +42,9 @@ def test_the_plan_is_that_of_the_training_groups(cells, recwarn):
 
 
 def test_groups_that_were_not_measured(cells):
-    wanted = pd.DataFrame({"cell_type": ["T cells", "T cells"], "sm_name": ["compound1", "new"], "plate_name": "plate_0"})
+    wanted = pd.DataFrame(
+        {"cell_type": ["T cells", "T cells"], "sm_name": ["compound1", "new"], "plate_name": "plate_0"}
+    )
     plan = trained(cells).predict(wanted.assign(donor="d", n_cells=3))
     assert list(plan["donor"]) == ["d", "d"]
     assert (plan["n_cells"] >= 1).all()

@@ -115,9 +115,9 @@ class CompositionModel(ModelBase):
         cls,
         adata: AnnData,
         *,
-        categorical_covariate_keys: Sequence[str],
-        exposure_key: str | None = None,
         layer: str | None = None,
+        categorical_covariate_keys: Sequence[str] = (),
+        exposure_key: str | None = None,
         **kwargs: Any,
     ) -> None:
         """%(summary)s.
@@ -125,13 +125,13 @@ class CompositionModel(ModelBase):
         Parameters
         ----------
         %(param_adata)s
+        layer
+            Entry of ``adata.layers`` with the counts; ``adata.X`` if ``None``.
         categorical_covariate_keys
             Columns of ``adata.obs``. Cells with the same values of all of them are a group.
         exposure_key
             Column of ``adata.obs`` with what the number of cells of a group is in proportion to, such as the number of
             cells that were loaded: positive, and the same for all cells of a group. 1 for all groups if ``None``.
-        layer
-            Entry of ``adata.layers`` with the counts; ``adata.X`` if ``None``.
         **kwargs
             Used by scvi-tools when a setup is transferred from a saved model.
 

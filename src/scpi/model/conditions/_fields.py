@@ -12,6 +12,17 @@ if TYPE_CHECKING:
 class ConditionField(LabelField):
     """A label of conditions, of which each may have a single row."""
 
+    def validate_field(self, adata: AnnData) -> None:
+        """Check that the labels are complete and of one type."""
+        super().validate_field(adata)
+        kinds = {type(value).__name__ for value in adata.obs[self._original_attr_key].unique()}
+        if len(kinds) > 1:
+            msg = (
+                f"`adata.obs[{self._original_attr_key!r}]` has labels of several types, {sorted(kinds)}: "
+                "turn them into text, by `.astype(str)`."
+            )
+            raise ValueError(msg)
+
     def register_field(self, adata: AnnData) -> dict[str, Any]:
         """Write the codes."""
         with warnings.catch_warnings():

@@ -117,9 +117,9 @@ class ConditionModel(ModelBase):
         cls,
         adata: AnnData,
         *,
+        layer: str | None = None,
         perturbation_key: str = Key.obs.PERTURBATION,
         context_key: str | None = None,
-        layer: str | None = None,
         **kwargs: Any,
     ) -> None:
         """%(summary)s.
@@ -127,12 +127,12 @@ class ConditionModel(ModelBase):
         Parameters
         ----------
         %(param_adata)s
+        layer
+            Entry of ``adata.layers`` with the values; ``adata.X`` if ``None``.
         perturbation_key
             Column of ``adata.obs`` with the perturbation of each condition, such as the compound.
         context_key
             Column of ``adata.obs`` with the context of each condition, such as the cell type; one context if ``None``.
-        layer
-            Entry of ``adata.layers`` with the values; ``adata.X`` if ``None``.
         **kwargs
             Used by scvi-tools when a setup is transferred from a saved model.
 
