@@ -792,6 +792,50 @@ def perturbation_effect(result: Any) -> str:
     return "\n\n".join(parts)
 
 
+def op3_like(result: Any) -> str:
+    """Means over screens, with the interval of the error, and how the order by tests agrees with that by the truth."""
+    parts = []
+    for division, found in result["divisions"].items():
+        rows = {}
+        for row in found["summary"]:
+            rows.setdefault(row["model"], {})[row["metric"]] = row
+        body = [
+            (name, of["rmse"]["mean"], f"{show(of['rmse']['mean_low'])} to {show(of['rmse']['mean_high'])}")
+            + tuple(of[metric]["mean"] for metric in ("pearson", "spearman", "pr_auc", "truth"))
+            for name, of in rows.items()
+        ]
+        columns = ("method", "error", "95 %", "Pearson", "Spearman", "AUPRC", "Pearson with the truth")
+        parts.append(
+            f"Left out: {division}. Rank correlation of the orders by Pearson and by the truth: "
+            f"**{show(found['rank_agreement'])}**.\n\n{table(columns, body)}"
+        )
+    costs = f"{len(result['seeds'])} screens: {show(result['seconds'])} processor seconds in all, at most "
+    return "\n\n".join([*parts, f"{costs}{show(result['memory_gb'])} GB."])
+
+
+def l1000_lines(result: Any) -> str:
+    rows: dict[str, dict[str, Any]] = {}
+    for row in result["summary"]:
+        rows.setdefault(row["model"], {})[row["metric"]] = row
+    body = [
+        (name, *(text for key in ("rmse", "pearson") for text in (f"{of[key]['mean']:.3f}", against(of[key]))))
+        for name, of in rows.items()
+    ]
+    columns = ("method", "error", "less half of the mean (95 %)", "Pearson", "less half of the mean (95 %)")
+    return table(columns, body)
+
+
+def against(row: Mapping[str, Any]) -> str:
+    """A difference with its interval."""
+    return f"{show(row['difference'])} ({show(row['difference_low'])} to {show(row['difference_high'])})"
+
+
+def composition(result: Any) -> str:
+    columns = ("left out", "method", "screen", "deviance", "coverage of 90 %", "p of uniform places", "seconds")
+    keys = ("division", "method", "seed", "deviance", "coverage", "uniform_pval", "seconds")
+    return table(columns, [tuple(row[key] for key in keys) for row in result])
+
+
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "fidelity": fidelity,
     "training_speed": training_speed,
@@ -831,6 +875,9 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "dose_noise": dose_noise,
     "predict_combinations": predict_combinations,
     "predict_training": predict_training,
+    "op3_like": op3_like,
+    "l1000_lines": l1000_lines,
+    "composition": composition,
 }
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from scpi.model.conditions._regression import fit_ridge
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Callable
 
-    from scpi.model.conditions._regression import RidgeFit
+    from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ class LogSums(NamedTuple):
 class LibrarySize(NamedTuple):
     """Logarithms of sizes: groups around what is expected of them, and cells around their group."""
 
-    regression: RidgeFit
+    regression: Callable[[Floats], Floats]
     between: float
     """Standard deviation of the means of groups that were left out, without that of the mean of few cells."""
     within: float
@@ -50,7 +50,7 @@ def log_sums(sizes: Floats, group: NDArray[np.int64], n_groups: int) -> LogSums:
     logs = np.log(np.maximum(sizes, 1.0))
     n = np.bincount(group, minlength=n_groups).astype(np.float64)
     mean = np.bincount(group, weights=logs, minlength=n_groups) / np.maximum(n, 1.0)
-    square = np.bincount(group, weights=(logs - mean[group]) ** 2, minlength=n_groups)
+    square = np.bincount(group, weights=(logs - mean[group]) ** 2, minlength=n_groups).astype(np.float64)
     return LogSums(n, mean, square)
 
 

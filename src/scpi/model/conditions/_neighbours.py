@@ -34,7 +34,7 @@ class Neighbours(Method):
 
         def predict(wanted: Rows) -> Floats:
             found = group_means(rows.perturbation, values, wanted.perturbation, overall)
-            for i in np.flatnonzero(np.isin(wanted.context, rows.context)):
+            for i in np.flatnonzero(np.isin(wanted.context, rows.context)).tolist():
                 here = np.flatnonzero(rows.context == wanted.context[i])
                 apart = self._apart(distances, rows, here, wanted, i)
                 found[i] = _weights(apart, self.n_neighbours) @ values[here]

@@ -51,7 +51,8 @@ def group_sums(codes: Codes, values: Floats, weights: Floats) -> tuple[Floats, F
     """Weighted sums of the rows of each code (codes x genes), and the sums of their weights."""
     shape = (n_codes(codes), len(codes))
     indicator = sparse.csr_matrix((weights, (codes, np.arange(len(codes)))), shape=shape)
-    return np.asarray(indicator @ values), np.bincount(codes, weights=weights, minlength=shape[0])
+    size = np.bincount(codes, weights=weights, minlength=shape[0]).astype(np.float64)
+    return np.asarray(indicator @ values), size
 
 
 def group_means(codes: Codes, values: Floats, wanted: Codes, default: Floats) -> Floats:
