@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from scpi.model.conditions._regression import RidgeFit
+
     Floats = NDArray[np.float64]
 
 
@@ -30,7 +32,7 @@ class LogSums(NamedTuple):
 class LibrarySize(NamedTuple):
     """Logarithms of sizes: groups around what is expected of them, and cells around their group."""
 
-    regression: Callable[[Floats], Floats]
+    regression: RidgeFit | Callable[[Floats], Floats]
     between: float
     """Standard deviation of the means of groups that were left out, without that of the mean of few cells."""
     within: float
