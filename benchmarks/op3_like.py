@@ -16,7 +16,7 @@ import os
 import resource
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,9 +27,6 @@ from sklearn.feature_extraction.text import CountVectorizer
 import scpi
 from scpi.benchmark import op3_conditions, score_conditions, splits
 
-if TYPE_CHECKING:
-    from anndata import AnnData
-
 KEYS = {"perturbation_key": "sm_name", "context_key": "cell_type"}
 METRICS = ["rmse", "pearson", "spearman", "pr_auc", "truth"]
 METHODS: dict[str, dict[str, Any]] = {name: {"method": name} for name in scpi.model.ConditionModel.methods().index}
@@ -38,7 +35,7 @@ METHODS["ensemble"] = {"method": ["ridge", "svd_ridge", "boosted"], "transform":
 METHODS |= {f"{name}, structure": {"method": name, "features": True} for name in ("ridge", "svd_ridge", "boosted")}
 
 
-def screen(seed: int) -> tuple[AnnData, pd.DataFrame]:
+def screen(seed: int) -> tuple[Any, pd.DataFrame]:
     """Tested conditions of a simulated screen with their true log fold changes, and features of the compounds."""
     design = pd.read_csv(Path(os.environ["SCPI_TEST_DATA"]) / "op3_design_553conditions.csv")
     cells = scpi.datasets.op3_like(design, n_genes=1000, rng=seed)
@@ -63,7 +60,7 @@ def screen(seed: int) -> tuple[AnnData, pd.DataFrame]:
     return conditions, pd.DataFrame(words / np.sqrt(words.sum(1, keepdims=True)), index=smiles.index)
 
 
-def divisions(conditions: AnnData, seed: int) -> dict[str, tuple[Any, Any]]:
+def divisions(conditions: Any, seed: int) -> dict[str, tuple[Any, Any]]:
     """Training and test conditions: the split of the competition, and one random part of each other way."""
     ways = {"random": "condition", "cell type": "context", "chemical group": "perturbation", "both": "both"}
     private = (conditions.obs["split"] == "private_test").to_numpy()
