@@ -119,7 +119,9 @@ def trained(name: str, adata: ad.AnnData, layer: str | None) -> Any:
         options["context_key"] = "cell_type"
     cls.setup_anndata(adata, layer=layer, **options, **TABLES.get(name, {}))
     # To find the number of clusters takes longer than all else
-    known = {"GeneProgramAE": {"mask": "soft"}, "DGD": {"n_latent": 4, "n_components": 3}} | dict.fromkeys(CLUSTERING, {"n_clusters": 3})
+    known = {"GeneProgramAE": {"mask": "soft"}, "DGD": {"n_latent": 4, "n_components": 3}} | dict.fromkeys(
+        CLUSTERING, {"n_clusters": 3}
+    )
     model = cls(adata, **known.get(name, {}))
     model.train(**(QUIET | (CLUSTERS if name in CLUSTERING else {})))
     return model

@@ -70,7 +70,9 @@ def latent_mixture(
     """
     mixture = adata.uns.get(key)
     if not hasattr(mixture, "get") or "means" not in mixture or f"X_{key}" not in adata.obsm:
-        msg = f"`adata.uns` has no mixture {key!r}, only {listed(adata.uns)}. Call `scpi.model.DGD.write_mixture` first."
+        msg = (
+            f"`adata.uns` has no mixture {key!r}, only {listed(adata.uns)}. Call `scpi.model.DGD.write_mixture` first."
+        )
         raise KeyError(msg)
     axes = np.asarray(mixture["axes"], dtype=np.float64)
     points, means = (np.asarray(values) @ axes for values in (adata.obsm[f"X_{key}"], mixture["means"]))

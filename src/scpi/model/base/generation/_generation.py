@@ -400,6 +400,7 @@ class Generation:
             yield block, self._rates(*(torch.from_numpy(part[block]).to(module.device) for part in (z, *covariates)))
 
     def _as_generated(self, x: Any, obs: pd.DataFrame, output: str, params: dict[str, Any]) -> AnnData:
+        obs[Key.obs.PREDICTED_OUTPUT] = pd.Categorical([output] * len(obs))
         made = AnnData(X=x, obs=obs, var=self._expression_of(self._validated(None)).var.copy())
         made.uns[Key.uns.PREDICTION] = {"model": type(self._generator).__name__, "params": params, "output": output}
         return made

@@ -29,7 +29,7 @@ def shrink(effects: NDArray[np.floating], errors: NDArray[np.floating]) -> NDArr
     Effects without an error are kept.
     """
     effects = np.asarray(effects, dtype=np.float64)
-    shrunk = effects.copy()
+    shrunk: NDArray[np.float64] = effects.copy()
     for row, own, error in zip(shrunk, effects, np.asarray(errors, dtype=np.float64), strict=True):
         noisy = error > 0
         if noisy.any():
