@@ -43,9 +43,6 @@ else:
     Host = object
 
 _BATCH = 4000
-# Weight of what is decoded beyond the sum of the members, with a rectified mechanism and with others: chosen on
-# simulations with seeds of their own
-_RECTIFIED, _OTHERS = 1.0, 0.25
 # Decoded counts below it have no ratio
 _LEAST_COUNT = 1e-8
 
@@ -72,14 +69,17 @@ class EffectsMixin(Host):
 
     def _keep_effects(self, splitter: CellSplitter) -> None:
         """Keep effects of perturbations, and the means of the controls of each context, of the training cells."""
-        if not self.preset_.least_squares:
+        preset, chosen = self.preset_, self.preset_.least_squares
+        if chosen is None:
+            chosen = preset.abduct and self.module.causal.mechanism != "relu"
+        if not chosen:
             return
         cells, x = splitter.train_idx, self._logs(self.adata)
         profiles = self._profiles_of(x, cells, cells)
         level, slope = (log_level, log_slope) if self._have_levels else (np.asarray, np.ones_like)
         before, after = profiles.controls, profiles.treated
         effects = member_effects(profiles.design, level(after) - level(before)[profiles.context], profiles.n_cells)
-        if self.preset_.shrink:
+        if preset.shrink:
             spread = self._spread_of(x, cells, cells, profiles)
             errors = effect_errors(profiles, spread, slope=(slope(after), slope(before)))
             effects = shrink(effects, errors)
@@ -141,8 +141,6 @@ class EffectsMixin(Host):
         if not self._adds_effects:
             return [(1.0, design)]
         weight, alone = self.preset_.interaction, members_alone(design)
-        if weight is None:
-            weight = _RECTIFIED if self.module.causal.mechanism == "relu" else _OTHERS
         if len(alone) < 2 or weight == 0:
             return []
         return [(weight, design), *((-weight, member) for member in alone)]

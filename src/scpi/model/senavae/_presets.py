@@ -44,13 +44,13 @@ class Preset:
         plus the decoded change, in the discrepancy as in predictions, rather than the decoded expression.
     least_squares
         Predictions start from one effect per perturbation, fitted to all training conditions by least squares, to
-        which the network adds what it decodes for a combination beyond the sum of its members. It needs ``abduct``.
+        which the network adds what it decodes for a combination beyond the sum of its members. It needs ``abduct``. If
+        ``None``, they do, unless the mechanism is rectified: its changes differ from cell to cell, and are decoded.
     shrink
         Shrink these effects by their noise (Stephens, 2017, Biostatistics 18:275): a perturbation without an effect is
         predicted to have none.
     interaction
-        Weight of what the network decodes beyond the sum. If ``None``, 1 with a rectified mechanism, under which
-        combinations are not additive, and 0.25 with others.
+        Weight of what the network decodes beyond the sum.
     causal_posterior
         The encoder estimates causal variables, and inverting the causal layer gives the exogenous noise.
     data_init
@@ -101,9 +101,9 @@ class Preset:
     positive_output: bool = False
     learn_variance: bool = True
     abduct: bool = True
-    least_squares: bool = True
+    least_squares: bool | None = None
     shrink: bool = True
-    interaction: float | None = None
+    interaction: float = 0.25
     causal_posterior: bool = True
     data_init: bool = True
     discrepancy: Discrepancy = "mmd"

@@ -29,12 +29,12 @@ def shrink(effects: NDArray[np.floating], errors: NDArray[np.floating]) -> NDArr
     Effects without an error are kept.
     """
     effects = np.asarray(effects, dtype=np.float64)
-    shrunk: NDArray[np.float64] = effects.copy()
+    shrunk = np.array(effects)
     for row, own, error in zip(shrunk, effects, np.asarray(errors, dtype=np.float64), strict=True):
         noisy = error > 0
         if noisy.any():
             row[noisy] = _posterior_means(own[noisy], np.square(error[noisy]))
-    return shrunk
+    return np.asarray(shrunk)
 
 
 def _posterior_means(effects: NDArray[np.float64], variance: NDArray[np.float64]) -> NDArray[np.float64]:
