@@ -1,4 +1,4 @@
-"""Also of scpi.model.composition._fields and _module."""
+"""Also of scpi.model.composition._module."""
 
 from __future__ import annotations
 

@@ -16,10 +16,10 @@ from scpi._screen._matrix import as_matrix
 from scpi._slots import find_column, listed
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
+from scpi.model.base.setup._covariate_fields import CategoricalsField
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.training._seed import resolve_seed
 from scpi.model.composition._cell_numbers import fit_cell_numbers
-from scpi.model.composition._fields import GroupField
 from scpi.model.composition._forest import forest_library_size, forest_numbers
 from scpi.model.composition._library import LogSums, fit_library_size, log_sums
 from scpi.model.composition._module import GroupsModule
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 CompositionMethod = Literal["glm", "forest"]
-_COVARIATES = "extra_categorical_covs"
 
 
 class _Fitted(NamedTuple):
@@ -87,7 +86,11 @@ class CompositionModel(ModelBase):
 
     _reads_counts = True
     _advice = COUNTS_ADVICE
-    _fields = (Field(argument="categorical_covariate_keys", registry_key=_COVARIATES, make=GroupField, required=True),)
+    _fields = (
+        Field(
+            argument="categorical_covariate_keys", registry_key=KEYS.CATEGORICAL, make=CategoricalsField, required=True
+        ),
+    )
 
     def __init__(
         self,
@@ -268,12 +271,11 @@ class CompositionModel(ModelBase):
         return pd.concat(drawn, ignore_index=n_draws > 1)
 
     def _codes(self) -> NDArray[np.int64]:
-        return np.asarray(self._field(self.adata, _COVARIATES), dtype=np.int64)
+        return np.asarray(self._field(self.adata, KEYS.CATEGORICAL), dtype=np.int64)
 
     def _categories(self) -> dict[str, list[str]]:
         """Categories of each covariate."""
-        mappings = self.registry["field_registries"][_COVARIATES]["state_registry"]["mappings"]
-        return {str(key): [str(name) for name in known] for key, known in mappings.items()}
+        return dict(self.registry["field_registries"][KEYS.CATEGORICAL]["state_registry"]["categories"])
 
     def _exposure(self, cells: NDArray[np.int64], group: NDArray[np.int64], n_groups: int) -> Floats:
         key = self.registry["setup_args"]["exposure_key"]
