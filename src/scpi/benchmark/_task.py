@@ -158,9 +158,8 @@ class Task:
             dose=None if self.setup["dose_key"] is None else one.condition.dose(self.labels.labelling),
             indices=start,
             n_cells=len(start),
-            output=None if self.rows == "cells" else "mean",
             rng=seed,
-            **kwargs,
+            **({} if self.rows == "cells" else {"output": "mean"}) | kwargs,
         )
         output = predicted.uns[Key.uns.PREDICTION]["output"]
         if output == "mean" and model.scale_ == "counts":

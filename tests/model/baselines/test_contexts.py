@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import scpi
-from scpi.model.base.prediction._regression import best_setting, ridge_weights
+from scpi.model.base.effects._regression import best_setting, ridge_weights
 from scpi.model.baselines._contexts import kernel_weights
 
 CONTEXTS = ("B", "Mono", "NK", "T")

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from scpi._screen._composition import dose_weights
+from scpi.model.base.effects._spread import Spread
 from scpi.model.base.prediction._profiles import Profiles
-from scpi.model.base.prediction._spread import Spread
 from scpi.model.multitask._kriging import _FLAT, _SIZES, Noise, kriged_changes, kriging_weights, take_noise
 
 DOSES = np.array([[0.5], [1.0], [5.0], [20.0]])

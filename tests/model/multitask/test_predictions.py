@@ -7,9 +7,9 @@ import scanpy as sc
 import torch
 
 import scpi
-from scpi.model.base.prediction._fold_changes import from_log_level, log_level
+from scpi.model.base.effects._fold_changes import from_log_level, log_level
+from scpi.model.base.effects._regression import chosen_ridge_weights, shrinkage
 from scpi.model.base.prediction._predict import Counterfactual
-from scpi.model.base.prediction._regression import chosen_ridge_weights, shrinkage
 from scpi.model.multitask._kriging import Noise, kriged_changes
 
 

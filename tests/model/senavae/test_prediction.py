@@ -8,7 +8,7 @@ import torch
 from scipy import sparse
 
 import scpi
-from scpi.model.base.prediction._fold_changes import from_log_level, log_level
+from scpi.model.base.effects._fold_changes import from_log_level, log_level
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from scpi._screen._matrix import as_matrix
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import ModelBase
 from scpi.model.base.counts._mixin import DrawnCellsMixin
+from scpi.model.base.effects._spread import take_spread
 from scpi.model.base.prediction._evaluate import EvaluationMixin
 from scpi.model.base.prediction._predict import PredictionMixin
 from scpi.model.base.prediction._profiles import take_profiles
-from scpi.model.base.prediction._spread import take_spread
 from scpi.model.base.setup._conditions import ConditionsMixin
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.setup._fields import ContextField, GeneSetField, LabelField, PerturbationField, SizeFactorField
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from scpi._screen._checks import Scale
     from scpi._screen._labels import Control
+    from scpi.model.base.effects._spread import Spread
     from scpi.model.base.prediction._profiles import Profiles
-    from scpi.model.base.prediction._spread import Spread
 
 
 class ScreenModel(EvaluationMixin, PredictionMixin, DrawnCellsMixin, ConditionsMixin, ModelBase):

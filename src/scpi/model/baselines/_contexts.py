@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpi.model.base.prediction._regression import best_setting
+from scpi.model.base.effects._regression import best_setting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scpi._docs import fill
-from scpi.model.base.prediction._fold_changes import from_log_level, log_level
+from scpi.model.base.effects._fold_changes import from_log_level, log_level
 from scpi.model.baselines._baseline import Baseline
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scpi._docs import fill
-from scpi.model.base.prediction._fold_changes import from_log_level, log_level
-from scpi.model.base.prediction._regression import member_effects
+from scpi.model.base.effects._fold_changes import from_log_level, log_level
+from scpi.model.base.effects._regression import member_effects
 from scpi.model.baselines._baseline import Baseline
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scpi._docs import fill
-from scpi.model.base.prediction._regression import chosen_ridge_weights
+from scpi.model.base.effects._regression import chosen_ridge_weights
 from scpi.model.baselines._baseline import Baseline
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from scpi._docs import fill
+from scpi.model.base.effects._regression import chosen_ridge_weights, least_squares_weights
 from scpi.model.base.prediction._latent_shifts import largest_dose, measured_shifts
-from scpi.model.base.prediction._regression import chosen_ridge_weights, least_squares_weights
 from scpi.model.latent_shift._model import LatentShiftModel
 from scpi.model.latent_shift._presets import SCVIDR_PRESETS, SCVIDRPreset
 

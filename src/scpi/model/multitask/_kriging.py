@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from scpi.model.base.effects._spread import Spread
     from scpi.model.base.prediction._profiles import Profiles
-    from scpi.model.base.prediction._spread import Spread
 
     Floats = NDArray[np.float64]
 

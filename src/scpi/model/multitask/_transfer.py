@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from scpi.model.base.prediction._fold_changes import from_log_level, log_level
+from scpi.model.base.effects._fold_changes import from_log_level, log_level
+from scpi.model.base.effects._regression import FEWEST, chosen_ridge_weights, shrinkage
 from scpi.model.base.prediction._latent_shifts import measured_shifts
-from scpi.model.base.prediction._regression import FEWEST, chosen_ridge_weights, shrinkage
 from scpi.model.multitask._kriging import kriged_changes
 
 if TYPE_CHECKING:

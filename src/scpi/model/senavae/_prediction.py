@@ -13,9 +13,9 @@ from scpi._screen._expression import DEPTH, log_normalised
 from scpi._screen._matrix import stack_rows, sums
 from scpi.model.base._constants import KEYS
 from scpi.model.base.counts._change import changed_counts, expected_counts
-from scpi.model.base.prediction._fold_changes import from_log_level, log_level, log_ratio, log_slope
-from scpi.model.base.prediction._regression import member_effects
-from scpi.model.base.prediction._shrinkage import effect_errors, shrink
+from scpi.model.base.effects._fold_changes import from_log_level, log_level, log_ratio, log_slope
+from scpi.model.base.effects._regression import member_effects
+from scpi.model.base.effects._shrinkage import effect_errors, shrink
 from scpi.model.base.training._seed import seeded
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from scpi.model.base.prediction._regression import member_effects
+from scpi.model.base.effects._regression import member_effects
 from scpi.model.senavae._grouping import factor_effects, unmix
 from scpi.model.senavae._ordering import order_by_effects
 

@@ -110,7 +110,8 @@ def test_counts_have_the_rates_of_their_group(model, adata):
     made = model.generate(plan(well="w1"))
     assert sparse.isspmatrix_csr(made.X) and made.X.dtype == np.float32 and (made.X.data % 1 == 0).all()
     assert made.var.equals(adata.var) and made.obs_names[:2].tolist() == ["0_0", "0_1"]
-    assert made.obs.columns.tolist() == ["donor", "compound", "dose", "well", "source_cell", "library", "status"]
+    columns = ["donor", "compound", "dose", "well", "source_cell", "library", "status", "predicted_output"]
+    assert made.obs.columns.tolist() == columns
     assert set(made.obs["status"]) == {"trained"} and (made.obs["library"] == 300).all()
     own = (adata.obs["donor"] == "d1") & (adata.obs["compound"] == "B")
     assert set(made.obs["source_cell"]) <= set(adata.obs_names[own])
@@ -143,7 +144,7 @@ def test_means_are_what_is_expected_and_are_marked(model):
     assert isinstance(made.X, np.ndarray)
     np.testing.assert_allclose(made.X.sum(1), 300, rtol=1e-5)
     with pytest.warns(UserWarning, match="not cells"):
-        de.rank_genes(ad.AnnData(made.X, obs={"g": ["a", "b"] * 15}, uns=made.uns), "g", method="wilcoxon")
+        de.rank_genes(ad.AnnData(made.X, obs=made.obs.assign(g=["a", "b"] * 15)), "g", method="wilcoxon")
 
 
 def test_a_combination_that_was_not_measured_starts_from_its_donor(model, adata):

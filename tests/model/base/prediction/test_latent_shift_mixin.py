@@ -24,7 +24,7 @@ class Toy(LatentShiftMixin):
     has_contexts, perturbations_, control_ = True, ["A", "B", "C"], "control"
     adata = SimpleNamespace(n_obs=6)
     _control_mean = ConditionsMixin._control_mean
-    _profiles_of = ScreenModel._profiles_of
+    _profiles_of, _group_codes = ScreenModel._profiles_of, ScreenModel._group_codes
 
     def __init__(self):
         self.restrict_to = None

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, Ridge
 
+from scpi.model.base.effects._regression import chosen_ridge_weights, least_squares_weights, ridge_weights
 from scpi.model.base.prediction._latent_shifts import largest_dose, measured_shifts
 from scpi.model.base.prediction._profiles import Profiles, take_profiles
-from scpi.model.base.prediction._regression import chosen_ridge_weights, least_squares_weights, ridge_weights
 
 RNG = np.random.default_rng(0)
 NAN = np.full(2, np.nan)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scpi.model.base.prediction._fold_changes import from_log_level, log_level, log_ratio, log_slope
+from scpi.model.base.effects._fold_changes import from_log_level, log_level, log_ratio, log_slope
 
 
 def test_a_fold_change_of_expression_on_the_linear_scale():

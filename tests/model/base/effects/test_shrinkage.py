@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scpi.model.base.effects._regression import member_effects
+from scpi.model.base.effects._shrinkage import effect_errors, shrink
+from scpi.model.base.effects._spread import Spread
 from scpi.model.base.prediction._profiles import Profiles
-from scpi.model.base.prediction._regression import member_effects
-from scpi.model.base.prediction._shrinkage import effect_errors, shrink
-from scpi.model.base.prediction._spread import Spread
 
 
 def test_effects_from_one_normal_distribution_have_its_posterior_mean():

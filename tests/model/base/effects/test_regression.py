@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scpi.model.base.prediction._regression import member_effects, shrinkage
+from scpi.model.base.effects._regression import member_effects, shrinkage
 
 
 def test_contexts_with_one_change_call_for_no_shrinkage():

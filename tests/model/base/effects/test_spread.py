@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from scpi.model.base.effects._spread import take_spread
 from scpi.model.base.prediction._profiles import take_profiles
-from scpi.model.base.prediction._spread import take_spread
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])

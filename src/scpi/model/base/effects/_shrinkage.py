@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpi.model.base.prediction._regression import member_effects
+from scpi.model.base.effects._regression import member_effects
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from scpi.model.base.effects._spread import Spread
     from scpi.model.base.prediction._profiles import Profiles
-    from scpi.model.base.prediction._spread import Spread
 
 # Prior of the mixture: this fraction of the genes was seen before without an effect, which keeps pure noise at zero
 _NULL = 0.01

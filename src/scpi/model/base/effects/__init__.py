@@ -1,0 +1,1 @@
+"""Effects of perturbations on mean expression, and how exactly they are known."""
