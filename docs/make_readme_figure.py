@@ -84,7 +84,7 @@ def papalexi() -> AnnData:
     sc.pp.log1p(adata)
     scpi.tl.gene_sets(adata, folder / "hallmark_human_v7.0.gmt", min_size=3)
     scpi.model.SENAVAE.setup_anndata(adata)
-    model = scpi.model.SENAVAE(adata, n_factors=10, seed=0)
+    model = scpi.model.SENAVAE(adata, seed=0)
     model.train(60, train_size=0.8, validation_size=0.1, enable_progress_bar=False)
     scpi.tl.pathway_activity(adata, model)
     scpi.tl.differential_activity(adata)
@@ -108,7 +108,7 @@ def draw(predicted: AnnData, screen: AnnData) -> plt.Figure:
     panels = {
         "a": ("Unseen pair of perturbations", (0.062, 0.145, 0.215, 0.64), 0.004),
         "b": ("Response of pathways to knock-outs", (0.478, 0.205, 0.165, 0.685), 0.305),
-        "c": ("Which knock-outs share a factor,\nand what it acts on (a hypothesis)", (0.695, 0.0, 0.305, 0.9), 0.71),
+        "c": ("Which knock-outs share a factor", (0.695, 0.0, 0.305, 0.9), 0.71),
     }
     axes = {}
     for letter, (title, place, left) in panels.items():
@@ -117,7 +117,7 @@ def draw(predicted: AnnData, screen: AnnData) -> plt.Figure:
         figure.text(left + 0.018, 0.98, title, fontsize=8, va="top")
     scpi.pl.prediction(predicted, perturbations=largest, n_genes=4, ax=axes["a"])
     scpi.pl.pathway_activity(screen, groups=GROUPS, sets=SETS, ax=axes["b"])
-    scpi.pl.causal_graph(screen, top_k=3, n_targets=3, n_sets=1, n_isolated=0, ax=axes["c"])
+    scpi.pl.causal_graph(screen, n_targets=3, n_sets=1, n_isolated=5, ax=axes["c"])
     axes["b"].set_xlabel("")
     axes["c"].get_legend().remove()
     return figure

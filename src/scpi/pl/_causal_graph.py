@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 # In inches: height of a line of text, widths of a normal and a bold character, minimum and maximum radius of a node,
 # distance between two rows, and height of the legend
-_LINE, _CHARACTER, _BOLD = 0.125, 0.06, 0.072
+_LINE, _CHARACTER, _BOLD = 0.125, 0.067, 0.074
 _RADIUS = (0.1, 0.2)
 _GAP, _LEGEND = 0.36, 0.3
 # Maximum numbers of nodes per row and of characters per line, tried in this order until the graph fits on the page
