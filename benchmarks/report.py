@@ -65,7 +65,13 @@ def training_speed(result: Any) -> str:
         (i, *(run[key] for key in ("published_cells_per_s", "scpi_cells_per_s", "ratio", "ratio_with_setup")))
         for i, run in enumerate(result["runs"], start=1)
     ]
-    columns = ("run", "published formulation, cells/s", "scpi, cells/s", "ratio", "ratio with the set-up of four epochs")
+    columns = (
+        "run",
+        "published formulation, cells/s",
+        "scpi, cells/s",
+        "ratio",
+        "ratio with the set-up of four epochs",
+    )
     medians = [show(result[key]) for key in ("median_ratio", "median_ratio_with_setup")]
     return (
         f"{table(columns, rows)}\n\nMedian ratio **{medians[0]}**, with the set-up **{medians[1]}**; threads: "
