@@ -117,7 +117,7 @@ def draw(predicted: AnnData, screen: AnnData) -> plt.Figure:
         figure.text(left + 0.018, 0.98, title, fontsize=8, va="top")
     scpi.pl.prediction(predicted, perturbations=largest, n_genes=4, ax=axes["a"])
     scpi.pl.pathway_activity(screen, groups=GROUPS, sets=SETS, ax=axes["b"])
-    scpi.pl.causal_graph(screen, n_targets=3, n_sets=1, n_isolated=5, ax=axes["c"])
+    scpi.pl.causal_graph(screen, n_targets=2, n_sets=0, n_isolated=6, ax=axes["c"])
     axes["b"].set_xlabel("")
     axes["c"].get_legend().remove()
     return figure

@@ -133,8 +133,13 @@ def causal_graph(
         width, figsize = box.width, (box.width, box.height)
     nodes, layout = _fit(factors, graph, n_targets, n_sets, width)
     heights = [max(nodes[name].height for name in row) for row in layout.rows]
+    note = ""
+    if tested and len(edges) and not len(drawn):
+        note = f"No stable edge: none is found again in {min_stability:.0%} of the halves of the cells"
+        note = textwrap.fill(note, max(1, int(width / _CHARACTER)))
+    margin = _LEGEND + 0.1 + (_LINE * (note.count("\n") + 1) + 0.1 if note else 0.0)
     if figsize is None:
-        figsize = (width, _LEGEND + sum(heights) + _GAP * max(0, len(heights) - 1) + 0.1)
+        figsize = (width, margin + sum(heights) + _GAP * max(0, len(heights) - 1))
     with style():
         figure, axes = new_axes(ax, figsize)
         if ax is None:
@@ -143,16 +148,15 @@ def causal_graph(
             axes.set_position((0.0, 0.0, 1.0, 1.0))
         axes.set(xlim=(0, width), ylim=(-figsize[1], 0))
         axes.set_axis_off()
-        gap = (figsize[1] - _LEGEND - 0.1 - sum(heights)) / max(1, len(heights) - 1)
+        gap = (figsize[1] - margin - sum(heights)) / max(1, len(heights) - 1)
         tops = -_LEGEND - np.cumsum([0.0, *(height + gap for height in heights[:-1])])
         _draw_edges(axes, graph, nodes, layout, tops, heights)
         for top, row in zip(tops, layout.rows, strict=True):
             for name in row:
                 _draw_node(axes, name, nodes[name], layout.x[name], top)
         _draw_legend(axes, [weight for _, _, weight in graph.edges(data="weight")], nodes)
-        if tested and len(edges) and not len(drawn):
-            note = f"No stable edge: none is found again in {min_stability:.0%} of the halves of the cells"
-            axes.text(0.98, 1.0 - 0.12 / figsize[1], note, ha="right", va="top", transform=axes.transAxes)
+        if note:
+            axes.text(width / 2, -figsize[1] + 0.05, note, ha="center", va="bottom")
         return finish(figure, axes, ax=ax, show=show, return_fig=return_fig)
 
 
