@@ -88,7 +88,7 @@ class EffectsMixin(Host):
 
     @property
     def _adds_effects(self) -> bool:
-        return len(self.module.kept.array("effects")) > 0
+        return len(self.module.kept.get_buffer("effects")) > 0
 
     @property
     def _have_levels(self) -> bool:
