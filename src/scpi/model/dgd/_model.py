@@ -367,9 +367,21 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         ValueError
             If no gene of the model is there, or a category was not trained on, with ``unseen="error"``.
         """
+        return self._represented(adata, indices, n_steps, unseen, batch_size)[2].numpy()
+
+    def _represented(
+        self,
+        adata: AnnData | MuData | None,
+        indices: Indices,
+        n_steps: int | None,
+        unseen: Unseen,
+        batch_size: int | None,
+    ) -> tuple[AnnData | MuData, NDArray[np.int64], Tensor, list[Tensor] | None]:
+        """Validated data, the cells that are asked for, their representations, and what unseen categories are read as."""
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
-        return self._represent(adata, as_indices(indices, adata.n_obs), n_steps, unseen, batch_size)[0].numpy()
+        cells = as_indices(indices, adata.n_obs)
+        return adata, cells, *self._represent(adata, cells, n_steps, unseen, batch_size)
 
     def _represent(
         self,
@@ -463,10 +475,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         -------
         Table of cells x components (:attr:`components_`). The component of a cell is ``table.idxmax(axis=1)``.
         """
-        self._check_if_trained(warn=False)
-        adata = self._validate_anndata(adata)
-        cells = as_indices(indices, adata.n_obs)
-        z, _ = self._represent(adata, cells, n_steps, unseen, batch_size)
+        adata, cells, z, _ = self._represented(adata, indices, n_steps, unseen, batch_size)
         posterior = self.module.mixture.posterior(z.to(self.module.device)).cpu().numpy()
         return pd.DataFrame(posterior, index=self._modality(adata).obs_names[cells], columns=self.components_)
 
@@ -518,10 +527,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         """
         genes = self.var_names_ if gene_list is None else list(gene_list)
         places = torch.from_numpy(self._places(genes))
-        self._check_if_trained(warn=False)
-        adata = self._validate_anndata(adata)
-        cells = as_indices(indices, adata.n_obs)
-        z, rows_of_unseen = self._represent(adata, cells, n_steps, unseen, batch_size)
+        adata, cells, z, rows_of_unseen = self._represented(adata, indices, n_steps, unseen, batch_size)
         given = self._covariates_of(adata).take(cells)
         if covariates:
             given = self._covariates().replace(given, covariates)
@@ -557,10 +563,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         -------
         Array of shape (n_cells,).
         """
-        self._check_if_trained(warn=False)
-        adata = self._validate_anndata(adata)
-        cells = as_indices(indices, adata.n_obs)
-        z, rows_of_unseen = self._represent(adata, cells, n_steps, unseen, batch_size)
+        adata, cells, z, rows_of_unseen = self._represented(adata, indices, n_steps, unseen, batch_size)
         found, losses = found_genes(self._modality(adata)), [np.zeros(0, dtype=np.float32)]
         found = None if found is None else found.to(self.module.device)
         parts = iter(z.split(_BATCH if batch_size is None else batch_size))

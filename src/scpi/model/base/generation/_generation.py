@@ -124,7 +124,7 @@ class Generation:
             without). Further columns, such as the donor, are kept. Without ``library``, each cell has the total of a
             training cell.
         latent
-            ``"posterior"``: the latent units of training cells, drawn from what the encoder says of each. ``"prior"``: the
+            ``"posterior"``: the latent units of training cells, drawn from the posterior of each. ``"prior"``: the
             prior of the model.
         match
             Categorical covariates that these training cells share with a group, such as the cell type. If ``None``, all
