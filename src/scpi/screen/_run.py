@@ -14,6 +14,7 @@ from scpi import model as models
 from scpi._fingerprint import fingerprint
 from scpi._keys import Key
 from scpi._rng import as_generator
+from scpi._scoring._conventions import N_CELLS
 from scpi._screen._labels import Labelling
 from scpi._sequence import as_list
 from scpi._versions import versions
@@ -57,6 +58,9 @@ _NOTES = "screen_notes"
 BASELINES = {ADDITIVE: "Additive", "linear": "Linear", "mean change": "MeanDelta", "no change": "NoChange"}
 METRICS = (*HONEST, "pearson_top", "rmse", "error_ratio", "mmd")
 """Scores of a run."""
+# Cells to predict of all conditions together, and of each even if there are thousands
+_MOST_CELLS = 200_000
+_FEW_CELLS = 100
 _STAGES = (
     "Check the data",
     "Train SENAVAE",
@@ -237,6 +241,11 @@ def run_screen(
             notes.append("No combination was held out, but a fraction of the cells of every perturbation.")
         wanted = list(dict.fromkeys([*tested, *map(labelling.canonical, as_list(predict))]))
         _check_known(labels, wanted, labelling)
+        n_cells = max(_FEW_CELLS, min(N_CELLS, _MOST_CELLS // len(wanted)))
+        if n_cells < N_CELLS:
+            notes.append(
+                f"At most {n_cells} cells of each of the {len(wanted)} conditions were predicted and compared."
+            )
         setup = {"perturbation_key": perturbation_key, "control": labelling.control, "delimiter": delimiter}
         setup |= design.setup
         understood = describe_design(adata, design, labelling)
@@ -265,7 +274,7 @@ def run_screen(
         progress.next_stage()
         scores = folder.part(
             SCORES,
-            lambda: _compare(adata, model, split, setup, tested, labelling, progress, seed=seed),
+            lambda: _compare(adata, model, split, setup, tested, labelling, progress, n_cells=n_cells, seed=seed),
             write=write_scores,
             read=read_scores,
         )
@@ -274,7 +283,7 @@ def run_screen(
         progress.next_stage("Predict")
         predicted = folder.part(
             PREDICTED,
-            lambda: _predict(adata, model, wanted, split, setup, seed=seed),
+            lambda: _predict(adata, model, wanted, split, setup, n_cells=n_cells, seed=seed),
             write=write_cells,
             read=read_h5ad,
         )
@@ -391,6 +400,7 @@ def _compare(
     labelling: Labelling,
     progress: RunProgress,
     *,
+    n_cells: int,
     seed: int,
 ) -> Scores:
     """Scores of the model and of baselines on the same cells."""
@@ -404,6 +414,7 @@ def _compare(
         indices=cells,
         reference_cells=split.reference,
         metrics=METRICS,
+        n_cells=n_cells,
         rng=seed,
     )
     return Scores(table, list(baselines), notes)
@@ -434,11 +445,20 @@ def _train_baselines(
 
 
 def _predict(
-    adata: AnnData, model: models.SENAVAE, wanted: Sequence[str], split: Split, setup: Mapping[str, Any], *, seed: int
+    adata: AnnData,
+    model: models.SENAVAE,
+    wanted: Sequence[str],
+    split: Split,
+    setup: Mapping[str, Any],
+    *,
+    n_cells: int,
+    seed: int,
 ) -> AnnData:
     """Predicted cells on the log scale, scored with the measured ones."""
     controls = np.union1d(split.start, split.reference)
-    predicted = model.predict(perturbation=wanted, indices=controls, output="log", rng=seed)
+    predicted = model.predict(
+        perturbation=wanted, n_cells=min(n_cells, len(controls)), indices=controls, output="log", rng=seed
+    )
     real = adata.copy()
     real.obs[Key.obs.PERTURBATION] = adata.obs[setup["perturbation_key"]]
     tl.score_prediction(
@@ -449,6 +469,7 @@ def _predict(
         train_cells=np.union1d(split.train, split.validation),
         delimiter=setup["delimiter"],
         metrics=METRICS,
+        n_cells=n_cells,
         rng=seed,
     )
     return predicted

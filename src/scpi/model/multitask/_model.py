@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from scipy import sparse
     from torch import Tensor
 
-    from scpi.model.base.counts._cells import Cells
+    from scpi.model.base.counts._mixin import Start
     from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.base.prediction._profiles import Profiles
@@ -237,9 +237,9 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
             predicted[one.rows] = self._changed_expression(one)
         return predicted
 
-    def _draw_counts(self, asked: Counterfactual, measured: Cells, theta: NDArray[np.float64]) -> sparse.csr_matrix:
+    def _draw_counts(self, asked: Counterfactual, start: Start, theta: NDArray[np.float64]) -> sparse.csr_matrix:
         if not self._reads_counts:
-            return super()._draw_counts(asked, measured, theta)
+            return super()._draw_counts(asked, start, theta)
         return changed_counts(*self._count_change(asked), rng=asked.rng)
 
     @torch.inference_mode()

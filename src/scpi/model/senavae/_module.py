@@ -100,6 +100,11 @@ class SENAVAEModule(BaseModuleClass):
         out = self.decoder(u, batch)
         return out if depth is None else torch.softmax(out, dim=1) * depth
 
+    @property
+    def abducts(self) -> bool:
+        """Whether a counterfactual is the cell plus the decoded change."""
+        return self.preset.abduct and self.likelihood == "normal"
+
     def _get_inference_input(self, tensors: dict[str, Tensor]) -> dict[str, Tensor | None]:
         return {"x": tensors[KEYS.X], "size_factor": tensors.get(KEYS.SIZE_FACTOR)}
 
@@ -112,14 +117,13 @@ class SENAVAEModule(BaseModuleClass):
     def _get_generative_input(
         self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor]
     ) -> dict[str, Tensor | None]:
-        abducts = self.preset.abduct and self.likelihood == "normal"
         depth = None if self.likelihood == "normal" else self._depth(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR))
         return {
             "z": inference_outputs["z"],
             "design": tensors.get(KEYS.DESIGN),
             "depth": depth,
             "batch": tensors.get(KEYS.BATCH),
-            "cells": tensors[KEYS.X] if abducts else None,
+            "cells": tensors[KEYS.X] if self.abducts else None,
         }
 
     @auto_move_data

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from scpi.model.base._screen_model import ScreenModel
-    from scpi.model.base.counts._cells import Cells
+    from scpi.model.base.counts._mixin import Start
     from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.senavae._module import SENAVAEModule
@@ -125,9 +125,9 @@ class EffectsMixin(Host):
             return expected_counts(*self._count_change(asked))
         return stack_rows((one.before + one.change for one in self._decoded(asked)), len(asked.cells))
 
-    def _draw_counts(self, asked: Counterfactual, measured: Cells, theta: NDArray[np.float64]) -> sparse.csr_matrix:
+    def _draw_counts(self, asked: Counterfactual, start: Start, theta: NDArray[np.float64]) -> sparse.csr_matrix:
         if not self._reads_counts:
-            return super()._draw_counts(asked, measured, theta)
+            return super()._draw_counts(asked, start, theta)
         return changed_counts(*self._count_change(asked), rng=asked.rng)
 
     def _count_change(self, asked: Counterfactual) -> tuple[NDArray[np.float32], ...]:
@@ -155,6 +155,11 @@ class EffectsMixin(Host):
         if self._adds_effects and asked.design.any():
             for context in np.unique(contexts):
                 effects[context] = self._effect(asked, int(context))
+        if not parts and module.abducts:
+            # Cells that nothing is decoded for need not be encoded
+            for rows in np.array_split(np.arange(len(asked.cells)), max(1, -(-len(asked.cells) // _BATCH))):
+                yield _Decoded(self._expression(asked.adata, asked.cells[rows]), effects[contexts[rows]])
+            return
         with seeded(int(asked.rng.integers(2**31))):
             for loaded in self._make_data_loader(asked.adata, indices=asked.cells, batch_size=_BATCH):
                 tensors = {key: value.to(module.device) for key, value in loaded.items()}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from scipy import sparse
@@ -12,13 +13,31 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Places = NDArray[np.intp]
 
 
 # Of the logarithms of counts and of the expression that was made from them
 _TOLERANCE = 0.05
+# Cells of about the same depth are taken to have the same
+_N_BINS = 4
 
 
-@dataclass(frozen=True)
+class Classes(NamedTuple):
+    """Cells with about the same count of a gene and the same depth."""
+
+    gene: Places
+    counts: Floats
+    unit: Floats
+    """Worth of a count."""
+    n_cells: Floats
+
+    def take(self, genes: NDArray[np.bool_]) -> Classes:
+        """Classes of some genes, which are numbered anew."""
+        own, place = genes[self.gene], np.cumsum(genes) - 1
+        return Classes(place[self.gene[own]], self.counts[own], self.unit[own], self.n_cells[own])
+
+
+@dataclass(frozen=True, eq=False)
 class Cells:
     """Counts of cells, and what a count is worth on the scale of which the registered expression is the log1p."""
 
@@ -60,12 +79,12 @@ class Cells:
         counts = _clean(counts)
         return cls(counts, np.ones(counts.nnz), np.ones(counts.shape[0]), is_linear=True)
 
-    @property
+    @cached_property
     def genes(self) -> NDArray[np.intp]:
         """Gene of every entry."""
         return np.repeat(np.arange(self.counts.shape[1]), np.diff(self.counts.indptr))
 
-    @property
+    @cached_property
     def level(self) -> Floats:
         """Mean of the registered expression of each gene."""
         worth = self.counts.data if self.is_linear else np.log1p(self.units * self.counts.data)
@@ -76,11 +95,35 @@ class Cells:
         found = self.logs(self.counts) - _clean(logs)
         return found.nnz == 0 or float(abs(found).max()) < _TOLERANCE
 
-    @property
+    @cached_property
     def mean(self) -> Floats:
         """Mean of the scaled counts of each gene, in which cells count by their depth."""
         depth = np.divide(1.0, self.unit, out=np.zeros(len(self.unit)), where=self.unit > 0).sum()
         return np.asarray(self.counts.sum(0)).ravel() / (depth if depth > 0 else 1.0)
+
+    @cached_property
+    def classes(self) -> Classes:
+        """Classes of the cells that have a depth."""
+        n_genes = self.counts.shape[1]
+        edges = np.quantile(self.unit, np.linspace(0.0, 1.0, _N_BINS + 1)[1:-1])
+        bins = np.searchsorted(edges, self.unit)
+        gene, bin_, count = self.genes, bins[self.counts.indices], self.counts.data
+        key = (gene * _N_BINS + bin_) * (count.max(initial=0.0) + 1.0) + count
+        _, first, which, size = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
+        unit = np.bincount(which, weights=self.units) / size
+        # Cells without the gene
+        known = self.unit > 0
+        of_bin = np.bincount(bins[known], minlength=_N_BINS)
+        absent = of_bin - np.bincount(gene * _N_BINS + bin_, minlength=n_genes * _N_BINS).reshape(n_genes, _N_BINS)
+        of_zero = np.bincount(bins, weights=self.unit, minlength=_N_BINS) / np.maximum(of_bin, 1)
+        n_cells = np.concatenate([size, absent.ravel()]).astype(np.float64)
+        there = n_cells > 0
+        return Classes(
+            np.concatenate([gene[first], np.repeat(np.arange(n_genes), _N_BINS)])[there],
+            np.concatenate([count[first], np.zeros(n_genes * _N_BINS)])[there],
+            np.concatenate([unit, np.tile(of_zero, n_genes)])[there],
+            n_cells[there],
+        )
 
     def take(self, cells: NDArray[np.intp]) -> Self:
         """Some of the cells."""
@@ -93,6 +136,20 @@ class Cells:
         scaled = sparse.csr_matrix(counts, dtype=np.float64)
         scaled = scaled + scaled.multiply(own)
         return sparse.csr_matrix(sparse.diags(self.unit) @ scaled).log1p().astype(np.float32)
+
+
+class Part(NamedTuple):
+    """Some of the cells."""
+
+    places: Places
+    cells: Cells
+
+
+def parts_of(cells: Cells, codes: NDArray[np.int64]) -> tuple[Part, ...]:
+    """Cells by their codes."""
+    order = np.argsort(codes, kind="stable")
+    places = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
+    return tuple(Part(own, cells if len(places) == 1 else cells.take(own)) for own in places)
 
 
 def _clean(values: Any) -> sparse.csc_matrix:

@@ -13,13 +13,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpi.model.base.counts._cells import Cells
+    from scpi.model.base.counts._cells import Cells, Classes, Places
 
     Floats = NDArray[np.float64]
-    Places = NDArray[np.intp]
 
-# Cells of about the same depth are taken to have the same
-_N_BINS = 4
 _N_STEPS = 12
 # Relative to the difference that is to be made
 _TOLERANCE = 5e-3
@@ -36,21 +33,6 @@ class Change(NamedTuple):
     """Probability with which each count is kept, (n_genes,)."""
     added: Floats
     """What is added to the mean of the scaled counts, (n_genes,)."""
-
-
-class _Classes(NamedTuple):
-    """Cells with about the same count of a gene and the same depth."""
-
-    gene: Places
-    counts: Floats
-    unit: Floats
-    """Worth of a count."""
-    n_cells: Floats
-
-    def take(self, genes: NDArray[np.bool_]) -> _Classes:
-        """Classes of some genes, which are numbered anew."""
-        own, place = genes[self.gene], np.cumsum(genes) - 1
-        return _Classes(place[self.gene[own]], self.counts[own], self.unit[own], self.n_cells[own])
 
 
 def rates(counts: Floats, unit: Floats, mean: Floats, theta: Floats) -> Floats:
@@ -83,7 +65,7 @@ def _match_levels(cells: Cells, change: Floats, theta: Floats) -> Change:
     if not cells.unit.any():
         # Cells without counts have no depth to draw at
         return Change(kept, added)
-    classes = _classes(cells)
+    classes = cells.classes
     # The classes have the level of their mean unit
     level = np.bincount(
         classes.gene, weights=classes.n_cells * np.log1p(classes.unit * classes.counts), minlength=n_genes
@@ -97,45 +79,21 @@ def _match_levels(cells: Cells, change: Floats, theta: Floats) -> Change:
     return Change(kept, added)
 
 
-def _classes(cells: Cells) -> _Classes:
-    """Classes of the cells that have a depth."""
-    n_genes = cells.counts.shape[1]
-    edges = np.quantile(cells.unit, np.linspace(0.0, 1.0, _N_BINS + 1)[1:-1])
-    bins = np.searchsorted(edges, cells.unit)
-    gene, bin_, count = cells.genes, bins[cells.counts.indices], cells.counts.data
-    key = (gene * _N_BINS + bin_) * (count.max(initial=0.0) + 1.0) + count
-    _, first, which, size = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
-    unit = np.bincount(which, weights=cells.units) / size
-    # Cells without the gene
-    known = cells.unit > 0
-    of_bin = np.bincount(bins[known], minlength=_N_BINS)
-    absent = of_bin - np.bincount(gene * _N_BINS + bin_, minlength=n_genes * _N_BINS).reshape(n_genes, _N_BINS)
-    of_zero = np.bincount(bins, weights=cells.unit, minlength=_N_BINS) / np.maximum(of_bin, 1)
-    n_cells = np.concatenate([size, absent.ravel()]).astype(np.float64)
-    there = n_cells > 0
-    return _Classes(
-        np.concatenate([gene[first], np.repeat(np.arange(n_genes), _N_BINS)])[there],
-        np.concatenate([count[first], np.zeros(n_genes * _N_BINS)])[there],
-        np.concatenate([unit, np.tile(of_zero, n_genes)])[there],
-        n_cells[there],
-    )
-
-
-def _kept(classes: _Classes, target: Floats, level: Floats) -> Floats:
+def _kept(classes: Classes, target: Floats, level: Floats) -> Floats:
     """Probability with which counts are kept, for sums of levels over the cells."""
     none = np.zeros(len(target))
 
-    def reached(kept: Floats, of: _Classes, genes: Places) -> Floats:
+    def reached(kept: Floats, of: Classes, genes: Places) -> Floats:
         return of.n_cells * thinned_level(of.counts, of.unit, kept[of.gene])
 
     classes = classes._replace(n_cells=np.where(classes.counts > 0, classes.n_cells, 0.0))
     return _root(reached, classes, target, none, np.ones(len(target)), none - target, level - target, level - target)
 
 
-def _added(classes: _Classes, target: Floats, level: Floats, *, mean: Floats, theta: Floats) -> Floats:
+def _added(classes: Classes, target: Floats, level: Floats, *, mean: Floats, theta: Floats) -> Floats:
     """What is added to the mean on the linear scale, for sums of levels over the cells."""
 
-    def reached(added: Floats, of: _Classes, genes: Places) -> Floats:
+    def reached(added: Floats, of: Classes, genes: Places) -> Floats:
         gene = genes[of.gene]
         rate = rates(of.counts, of.unit, mean[gene], theta[gene])
         return of.n_cells * raised_level(of.counts, of.unit, added[of.gene] * rate, of.counts + theta[gene])
@@ -158,8 +116,8 @@ def _added(classes: _Classes, target: Floats, level: Floats, *, mean: Floats, th
 
 
 def _root(
-    function: Callable[[Floats, _Classes, Places], Floats],
-    classes: _Classes,
+    function: Callable[[Floats, Classes, Places], Floats],
+    classes: Classes,
     target: Floats,
     low: Floats,
     high: Floats,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from scpi._screen._matrix import stack_rows
 from scpi._slots import find_layer
 from scpi._warn import warn_user
 from scpi.de import estimate_overdispersion
-from scpi.model.base.counts._cells import Cells
+from scpi.model.base.counts._cells import Cells, parts_of
 from scpi.model.base.counts._change import changed_cells
 from scpi.model.base.counts._match import match_means
 from scpi.model.base.counts._output import choose_output
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpi._screen._checks import Scale
+    from scpi.model.base.counts._cells import Part
     from scpi.model.base.counts._output import Output
     from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.base.setup._conditions import ConditionsMixin as Host
@@ -41,7 +43,18 @@ _N_CELLS = 1000
 _LEAST, _MOST = 1e-4, 4.0
 
 
-class Source(NamedTuple):
+class Start(NamedTuple):
+    """Measured cells that predicted ones start from."""
+
+    places: NDArray[np.int64]
+    """Where they are in the data."""
+    cells: Cells
+    parts: tuple[Part, ...]
+    """The cells of each context or condition, in which means are kept."""
+
+
+@dataclass
+class Source:
     """What predicted cells are drawn from."""
 
     output: Output
@@ -50,6 +63,8 @@ class Source(NamedTuple):
     """Counts of all cells, where they are known and are not what is registered, else ``None``."""
     theta: NDArray[np.float64]
     """Inverse overdispersion of each gene in the cells that are started from."""
+    last: Start | None = None
+    """The cells of the last prediction, from which the next one mostly starts too."""
 
 
 class DrawnCellsMixin(Host):
@@ -66,15 +81,14 @@ class DrawnCellsMixin(Host):
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
         """Expected expression of control cells under a condition, cells x genes, on the registered scale."""
 
-    def _draw_counts(self, asked: Counterfactual, measured: Cells, theta: NDArray[np.float64]) -> sparse.csr_matrix:
+    def _draw_counts(self, asked: Counterfactual, start: Start, theta: NDArray[np.float64]) -> sparse.csr_matrix:
         """Counts of control cells under a condition, cells x genes, drawn with the expected means in each context.
 
-        ``measured`` are the control cells, and ``theta`` is the inverse overdispersion of each gene.
+        ``theta`` is the inverse overdispersion of each gene.
         """
         if not asked.design.any():
-            return sparse.csr_matrix(measured.counts, dtype=np.float32)
-        strata = self._context_codes(asked.adata)[asked.cells]
-        return _with_means(measured, [self._predict_cells(asked)], strata, theta, rng=asked.rng)
+            return sparse.csr_matrix(start.cells.counts, dtype=np.float32)
+        return _with_means(start, [self._predict_cells(asked)], theta, rng=asked.rng)
 
     def _to_log_scale(self, expression: Any) -> Any:
         """Expression, dense or sparse, on the scale on which predictions are compared with measured cells.
@@ -106,10 +120,19 @@ class DrawnCellsMixin(Host):
             return Cells.of_registered_counts(rows)
         return Cells.of_logs(rows) if counts is None else Cells.of_counts(counts[cells], rows)
 
-    def _drawn(self, asked: Counterfactual, source: Source) -> tuple[Any, Any]:
+    def _started_from(self, adata: AnnData | MuData, cells: NDArray[np.int64], source: Source) -> Start:
+        """Cells to start from, and their strata."""
+        if source.last is None or not np.array_equal(source.last.places, cells):
+            measured = self._measured_cells(adata, cells, source.counts)
+            source.last = Start(cells, measured, parts_of(measured, self._stratum_codes(adata)[cells]))
+        return source.last
+
+    def _made(self, asked: Counterfactual, source: Source | None) -> tuple[Any, Any]:
         """Predicted cells as they are asked for, and their counts where these are known and are something else."""
-        measured = self._measured_cells(asked.adata, asked.cells, source.counts)
-        return self._as_asked(self._draw_counts(asked, measured, source.theta), measured, source)
+        if source is None:
+            return self._predict_cells(asked), None
+        start = self._started_from(asked.adata, asked.cells, source)
+        return self._as_asked(self._draw_counts(asked, start, source.theta), start.cells, source)
 
     def _drawn_with_means(
         self,
@@ -120,15 +143,14 @@ class DrawnCellsMixin(Host):
         *,
         rng: np.random.Generator,
     ) -> tuple[Any, Any]:
-        """As :meth:`_drawn`, from any cells and what is expected of them, whose means are kept in each condition.
+        """As :meth:`_made`, from any cells and what is expected of them, whose means are kept in each condition.
 
         ``expected`` are blocks of cells.
         """
         if source is None:
             return stack_rows(expected, len(cells)), None
-        measured = self._measured_cells(adata, cells, source.counts)
-        strata = self._stratum_codes(adata)[cells]
-        return self._as_asked(_with_means(measured, expected, strata, source.theta, rng=rng), measured, source)
+        start = self._started_from(adata, cells, source)
+        return self._as_asked(_with_means(start, expected, source.theta, rng=rng), start.cells, source)
 
     def _as_asked(self, counts: sparse.csr_matrix, measured: Cells, source: Source) -> tuple[Any, Any]:
         if source.output == "counts":
@@ -167,27 +189,24 @@ class DrawnCellsMixin(Host):
 
 
 def _with_means(
-    measured: Cells,
-    expected: Iterable[NDArray[np.float32]],
-    strata: NDArray[np.int64],
-    theta: NDArray[np.float64],
-    *,
-    rng: np.random.Generator,
+    start: Start, expected: Iterable[NDArray[np.float32]], theta: NDArray[np.float64], *, rng: np.random.Generator
 ) -> sparse.csr_matrix:
     """Counts of cells, drawn so that the registered expression has the expected mean in each stratum."""
-    _, codes, sizes = np.unique(strata, return_inverse=True, return_counts=True)
-    sums, start = np.zeros((len(sizes), measured.counts.shape[1])), 0
+    codes = np.empty(len(start.places), dtype=np.intp)
+    for code, part in enumerate(start.parts):
+        codes[part.places] = code
+    sums, first = np.zeros((len(start.parts), start.cells.counts.shape[1])), 0
     for block in expected:
-        own = codes[start : start + len(block)]
+        own = codes[first : first + len(block)]
         for code in np.unique(own):
             sums[code] += block[own == code].sum(axis=0, dtype=np.float64)
-        start += len(block)
-    order, parts = np.argsort(codes, kind="stable"), []
-    for code, own in enumerate(np.split(order, np.cumsum(sizes)[:-1])):
-        cells = measured.take(own)
-        change = sums[code] / sizes[code] - cells.level
-        parts.append(changed_cells(cells, match_means(cells, change, theta), theta, rng=rng))
-    return sparse.vstack(parts, format="csr")[np.argsort(order)]
+        first += len(block)
+    drawn = []
+    for total, (places, cells) in zip(sums, start.parts, strict=True):
+        change = total / len(places) - cells.level
+        drawn.append(changed_cells(cells, match_means(cells, change, theta), theta, rng=rng))
+    order = np.concatenate([part.places for part in start.parts])
+    return sparse.vstack(drawn, format="csr")[np.argsort(order)]
 
 
 def _inverse_overdispersion(cells: Cells, strata: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -44,9 +44,9 @@ def _posterior_means(effects: NDArray[np.float64], variance: NDArray[np.float64]
     density = np.exp(log_density - log_density.max(1, keepdims=True))
     weights = np.full(len(prior), 1 / len(prior))
     for _ in range(_MAX_ITERATIONS):
-        posterior = density * weights
-        posterior /= posterior.sum(1, keepdims=True)
-        updated = posterior.mean(0) / (1 + _NULL)
+        # Sums of posterior weights over the genes, as two products with a matrix
+        posterior = weights * ((1 / (density @ weights)) @ density)
+        updated = posterior / (len(effects) * (1 + _NULL))
         updated[0] += _NULL / (1 + _NULL)
         change, weights = np.abs(updated - weights).max(), updated
         if change < _TOLERANCE:

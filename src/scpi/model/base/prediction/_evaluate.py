@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 
@@ -24,6 +23,7 @@ from scpi._screen._checks import as_indices
 from scpi._screen._conditions import Condition
 from scpi._sequence import as_list
 from scpi.model.base._constants import KEYS
+from scpi.model.base.prediction._predict import Counterfactual, draw_cells, stacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from scpi._scoring._controls import ReferenceCells
     from scpi._scoring._rows import Rows
     from scpi._screen._conditions import Dose
+    from scpi.model.base.counts._mixin import Source
     from scpi.model.base.prediction._predict import PredictionMixin as Host
 else:
     Host = object
@@ -98,6 +99,7 @@ class EvaluationMixin(Host):
         chosen = check_metrics(metrics, rows)
         check_rows(rows, None)
         check_conventions(n_cells, n_components)
+        self._check_if_trained(warn=False)
         own = adata is None
         adata = self._validate_anndata(adata)
         cells = self._cells_to_compare(adata, indices, own=own)
@@ -119,8 +121,9 @@ class EvaluationMixin(Host):
             seed=seed,
         )
         members = {label: cells[labels[cells] == label] for label in wanted}
+        source = self._source(adata, start, None if rows == "cells" else "mean")
         predictions = (
-            replace(one, **self._predict_measured(adata, label, members[label], start, rows, generator))
+            replace(one, **self._predict_measured(adata, label, members[label], start, source, generator))
             for label, one in zip(wanted, measured, strict=True)
         )
         scores = [
@@ -183,7 +186,7 @@ class EvaluationMixin(Host):
         label: str,
         cells: NDArray[np.int64],
         start: NDArray[np.int64],
-        rows: Rows,
+        source: Source | None,
         rng: np.random.Generator,
     ) -> dict[str, Any]:
         """Predicted cells of a label at the doses of measured cells, and the controls that each started from."""
@@ -193,23 +196,16 @@ class EvaluationMixin(Host):
             codes, counts = np.unique(self._condition_codes(adata)[cells], return_counts=True)
             measured = [Condition(label, tuple(state["doses"][code])).dose(self.labelling) for code in codes]
             doses = list(zip(measured, (counts / len(cells)).tolist(), strict=True))
-        predicted = [
-            self.predict(
-                adata,
-                perturbation=label,
-                dose=dose,
-                indices=start,
-                n_cells=max(1, round(fraction * len(start))),
-                output=None if rows == "cells" else "mean",
-                rng=rng,
-            )
-            for dose, fraction in doses
-        ]
-        names = np.concatenate([part.obs[Key.obs.SOURCE_CELL].to_numpy() for part in predicted])
-        sources = self._modality(adata).obs_names.astype(str).get_indexer(names)
+        asked = []
+        for dose, fraction in doses:
+            self._check_dose(dose)
+            design = self.encode_perturbations([label], None if dose is None else [dose])[0]
+            chosen = draw_cells(start, max(1, round(fraction * len(start))), rng)
+            asked.append(Counterfactual(adata, chosen, design, rng))
+        predicted = stacked([self._made(one, source)[0] for one in asked])
         return {
-            "predicted": self._to_log_scale(ad.concat(predicted, index_unique="_").X),
-            "start": self._to_log_scale(self._rows(adata, sources)),
+            "predicted": self._to_log_scale(predicted),
+            "start": self._to_log_scale(self._rows(adata, np.concatenate([one.cells for one in asked]))),
         }
 
     def _cells_to_compare(

@@ -142,7 +142,7 @@ class PredictionMixin(Host):
         chosen = [draw_cells(controls, n_cells, generator) for _ in labels]
         asked = [Counterfactual(adata, cells, row, generator) for cells, row in zip(chosen, design, strict=True)]
         source = self._source(adata, controls, output)
-        made = [(self._predict_cells(one), None) if source is None else self._drawn(one, source) for one in asked]
+        made = [self._made(one, source) for one in asked]
         return self._assemble(adata, labels, chosen, made, source, context=context, dose=dose)
 
     def _status(self, label: str) -> str:
@@ -200,9 +200,9 @@ class PredictionMixin(Host):
         expression, counts = zip(*made, strict=True)
         output = "mean" if source is None else source.output
         obs[Key.obs.PREDICTED_OUTPUT] = pd.Categorical([output] * len(obs))
-        predicted = AnnData(X=_stacked(expression), obs=obs, var=self._var(adata).copy())
+        predicted = AnnData(X=stacked(expression), obs=obs, var=self._var(adata).copy())
         if counts[0] is not None:
-            predicted.layers[self._counts_name] = _stacked(counts)
+            predicted.layers[self._counts_name] = stacked(counts)
         unique, times = np.unique(cells, return_counts=True)
         # Each cell as often as a prediction started from it
         mean = times @ self._measured_as(adata, unique, source) / times.sum()
@@ -219,7 +219,7 @@ class PredictionMixin(Host):
         return Condition(label, member_doses(self.labelling.members(label), dose)).dose_name(self.labelling)
 
 
-def _stacked(parts: Sequence[Any]) -> Any:
+def stacked(parts: Sequence[Any]) -> Any:
     """Cells of several conditions, one after the other."""
     return sparse.vstack(parts, format="csr") if sparse.issparse(parts[0]) else np.concatenate(parts)
 
