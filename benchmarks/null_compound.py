@@ -60,7 +60,10 @@ def run(seed: int) -> list[dict]:
         rows = [(f"d{i}", name, int(part * CELLS)) for i in range(DONORS) for name in ("vehicle", "null")]
         plan = pd.DataFrame(rows, columns=["donor", "compound", "n_cells"])
         draws = [tested(scpi.de.pseudobulk(model.generate(plan, rng=draw), **by)) for draw in range(DRAWS)]
-        found += [("draw", part, draw) for draw in draws] + [("pooled", part, scpi.de.pool_limma(draws))]
+        found += [("draw", part, draw) for draw in draws]
+        found += [
+            (f"pooled, as {sets}", part, scpi.de.pool_limma(draws, sets=sets)) for sets in ("generated", "imputed")
+        ]
         found.append(("expectations", part, tested(sums(model.generate(plan, output="mean")))))
     result = []
     for kind, part, samples in found:

@@ -192,6 +192,12 @@ def planted_screen(result: Any) -> str:
     )
 
 
+def genome_wide(result: Any) -> str:
+    """Time and memory of the command on a genome-wide screen."""
+    row = tuple(result[key] for key in ("seconds", "processor_seconds", "peak_gigabytes", "n_factors"))
+    return table(("wall time, s", "processor time, s", "peak memory, GB", "factors chosen"), [row])
+
+
 def likelihoods(result: Any) -> str:
     """Scores of both likelihoods and of the baselines, by interaction."""
     rows = []
@@ -853,6 +859,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "papalexi": papalexi,
     "perturbation_effect": perturbation_effect,
     "scifi": scifi,
+    "genome_wide": genome_wide,
     "rank_genes_speed": rank_genes_speed,
     "limma_speed": limma_speed,
     "attribution_speed": attribution_speed,

@@ -7,6 +7,11 @@ from scipy import stats
 from scpi import de
 
 
+def test_unknown_sets_are_refused():
+    with pytest.raises(ValueError, match="`sets` must be one of 'imputed', 'generated', but is 'drawn'"):
+        de.pool_draws([[1.0], [2.0]], [[1.0], [1.0]], 5, sets="drawn")
+
+
 def test_a_case_by_hand():
     # W = 2, B = 1, m = 3: T = 2 + 4/3; nu = 2 * (1 + 2 / (4/3))**2 = 12.5
     pooled = de.pool_draws([[1.0], [2.0], [3.0]], np.sqrt([[1.0], [2.0], [3.0]]), np.inf)
@@ -44,6 +49,28 @@ def test_p_values_are_uniform_where_a_part_is_measured():
     p = np.exp(de.pool_draws(estimates, np.ones((m, n)), np.inf).log_pval)
     for level in (0.01, 0.05, 0.2, 0.5):
         assert np.mean(p < level) == pytest.approx(level, abs=0.012)
+
+
+def test_generated_sets_by_hand():
+    # W = 2, B = 1, m = 3: T = 2 + 1/3; nu = 2 * (1 + 2 / (1/3))**2 = 98
+    pooled = de.pool_draws([[1.0], [2.0], [3.0]], np.sqrt([[1.0], [2.0], [3.0]]), np.inf, sets="generated")
+    assert pooled.std_error**2 == pytest.approx(7 / 3)
+    assert pooled.between_fraction == pytest.approx(1 / 7)
+    assert pooled.df == pytest.approx(98)
+
+
+def test_p_values_are_uniform_where_a_fitted_model_generates_all():
+    rng = np.random.default_rng(0)
+    n, m = 20_000, 5
+    # The model has learned the noise of the measurement, and each set has noise of its own
+    estimates = rng.normal(size=n) + rng.normal(size=(m, n))
+    for level in (0.01, 0.05, 0.2, 0.5):
+        p, imputed = (
+            np.exp(de.pool_draws(estimates, np.ones((m, n)), np.inf, sets=sets).log_pval)
+            for sets in ("generated", "imputed")
+        )
+        assert np.mean(p < level) == pytest.approx(level, abs=0.012)
+        assert np.mean(imputed < level) < 0.75 * level
 
 
 def test_what_was_not_estimated_in_a_set_is_not_pooled():

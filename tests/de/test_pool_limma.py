@@ -23,15 +23,16 @@ def draws():
     return [draw(seed) for seed in range(3)]
 
 
-def test_tests_are_pooled_gene_by_gene(draws):
-    pooled = de.pool_limma(draws)
+@pytest.mark.parametrize("sets", ["generated", "imputed"])
+def test_tests_are_pooled_gene_by_gene(draws, sets):
+    pooled = de.pool_limma(draws, sets=sets)
     tables = [sc.get.rank_genes_groups_df(one, "b", key="limma").set_index("names") for one in draws]
     found = sc.get.rank_genes_groups_df(pooled, "b", key="limma").set_index("names")
     order = found.index
     estimates = np.stack([table.loc[order, "logfoldchanges"] for table in tables])
     stored = [pd.DataFrame({k: one.uns["limma"][k]["b"] for k in ("names", "std_error", "df")}) for one in draws]
     errors, df = (np.stack([t.set_index("names").loc[order, k] for t in stored]) for k in ("std_error", "df"))
-    expected = de.pool_draws(estimates, errors, df)
+    expected = de.pool_draws(estimates, errors, df, sets=sets)
     np.testing.assert_allclose(found["scores"], expected.t, rtol=1e-5)
     np.testing.assert_allclose(found["pvals"], np.exp(expected.log_pval), rtol=1e-4)
     np.testing.assert_allclose(found["pvals_adj"], de.false_discovery_control(found["pvals"]))
@@ -39,8 +40,13 @@ def test_tests_are_pooled_gene_by_gene(draws):
     np.testing.assert_allclose(
         result["ci_high"]["b"] + result["ci_low"]["b"], 2 * result["logfoldchanges"]["b"], atol=1e-5
     )
-    assert result["params"]["n_draws"] == 3
+    assert result["params"]["n_draws"] == 3 and result["params"]["sets"] == sets
     assert order[0] == "g3"
+
+
+def test_draws_of_a_model_are_the_default(draws):
+    pooled, stated = de.pool_limma(draws), de.pool_limma(draws, sets="generated")
+    np.testing.assert_array_equal(pooled.uns["limma"]["pvals"]["b"], stated.uns["limma"]["pvals"]["b"])
 
 
 def test_samples_of_all_draws(draws):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -9,6 +9,9 @@ from scpi.de._student import two_sided_log_pval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+Sets = Literal["imputed", "generated"]
+"""What the sets are: measured samples of which something is filled in, or nothing but draws of a fitted model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +32,15 @@ class PooledTests:
     """Fraction of the variance that comes from differences between sets."""
 
 
-def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike) -> PooledTests:
+def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike, *, sets: Sets = "imputed") -> PooledTests:
     """Pool the estimates of several imputed or generated data sets.
 
-    The rules are those of Rubin (Multiple Imputation for Nonresponse in Surveys, 1987), with the degrees of freedom of
-    Barnard and Rubin (Biometrika 86, 1999) for few samples. With m sets, the variance of the mean estimate is W + (1 +
-    1/m) B, W being the mean of the squared standard errors and B the variance of the estimates between sets. The null
+    For imputed sets, the rules are those of Rubin (Multiple Imputation for Nonresponse in Surveys, 1987). With m sets,
+    the variance of the mean estimate is W + (1 + 1/m) B, W being the mean of the squared standard errors and B the
+    variance of the estimates between sets. Sets that a fitted model generates as a whole, each as large as the measured
+    one, differ by the noise of a measurement that W counts already: their variance is W + B/m, W standing for the noise
+    of the cells that the model was fitted to (Reiter, Survey Methodology 29, 2003). The degrees of freedom are those of
+    Barnard and Rubin (Biometrika 86, 1999) for few samples, with the fraction of the variance that comes from B. The null
     hypothesis is that the estimated quantity is zero.
 
     Parameters
@@ -43,6 +49,8 @@ def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike) -> Pool
         Estimates and their standard errors, sets x whatever is estimated.
     df
         Degrees of freedom of each estimate in its set, in a shape that can be broadcast to these; may be infinite.
+    sets
+        Whether measured samples were completed (``"imputed"``), or a fitted model drew all cells (``"generated"``).
 
     Returns
     -------
@@ -51,7 +59,7 @@ def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike) -> Pool
     Raises
     ------
     ValueError
-        If there are fewer than two sets, the shapes differ, or a standard error or `df` is not positive.
+        If there are fewer than two sets, the shapes differ, a standard error or `df` is not positive, or `sets` is unknown.
 
     Examples
     --------
@@ -60,6 +68,9 @@ def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike) -> Pool
     >>> pooled.estimate.tolist(), (pooled.std_error**2).round(3).tolist()
     ([2.0], [2.333])
     """
+    if sets not in get_args(Sets):
+        msg = f"`sets` must be one of {', '.join(map(repr, get_args(Sets)))}, but is {sets!r}."
+        raise ValueError(msg)
     estimates, errors = np.asarray(estimate, dtype=np.float64), np.asarray(std_error, dtype=np.float64)
     if estimates.ndim < 1 or len(estimates) < 2 or estimates.shape != errors.shape:
         msg = f"`estimate` and `std_error` must hold at least two sets of one shape, got {estimates.shape} and {errors.shape}."
@@ -70,7 +81,7 @@ def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike) -> Pool
         raise ValueError(msg)
     m = len(estimates)
     within = (errors**2).mean(axis=0)
-    between = (1.0 + 1.0 / m) * estimates.var(axis=0, ddof=1)
+    between = ((1.0 if sets == "imputed" else 0.0) + 1.0 / m) * estimates.var(axis=0, ddof=1)
     total = within + between
     fraction = between / total
     observed = _observed_df(complete) * (1.0 - fraction)

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from scpi.de._pool_draws import Sets
+
 _LEVEL = 0.95
 
 
-def pool_limma(draws: Sequence[AnnData], *, key: str = Key.uns.LIMMA) -> AnnData:
+def pool_limma(draws: Sequence[AnnData], *, sets: Sets = "generated", key: str = Key.uns.LIMMA) -> AnnData:
     """Pool the tests of :func:`limma` in several draws of the same samples.
 
     Samples of generated or imputed cells differ from draw to draw. The tests are pooled by :func:`pool_draws`: log fold
@@ -31,6 +33,9 @@ def pool_limma(draws: Sequence[AnnData], *, key: str = Key.uns.LIMMA) -> AnnData
     ----------
     draws
         Samples x genes of each draw, with the tests of the same groups.
+    sets
+        Whether a model drew all cells (``"generated"``) or what was missing of measured samples (``"imputed"``), as in
+        :func:`pool_draws`.
     key
         Entry of `uns` with the tests of each draw, under which the pooled ones are stored.
 
@@ -49,7 +54,7 @@ def pool_limma(draws: Sequence[AnnData], *, key: str = Key.uns.LIMMA) -> AnnData
     KeyError
         If a draw has no tests.
     ValueError
-        If there are fewer than two draws, or they differ in their groups or genes.
+        If there are fewer than two draws, they differ in their groups or genes, or `sets` is unknown.
 
     Examples
     --------
@@ -77,7 +82,7 @@ def pool_limma(draws: Sequence[AnnData], *, key: str = Key.uns.LIMMA) -> AnnData
                 msg = f"The draws must have tests of the same {name}, but these differ."
                 raise ValueError(msg)
     adjusts_all = first.params.get("corr_scope") == "all"
-    pooled = _pooled(rankings, axis=None if adjusts_all else -1)
+    pooled = _pooled(rankings, sets, axis=None if adjusts_all else -1)
     samples = ad.concat(
         {str(number): draw for number, draw in enumerate(draws)}, label=Key.obs.DRAW, index_unique="_", merge="same"
     )
@@ -85,13 +90,13 @@ def pool_limma(draws: Sequence[AnnData], *, key: str = Key.uns.LIMMA) -> AnnData
     return samples
 
 
-def _pooled(rankings: Sequence[Ranking], *, axis: int | None) -> Ranking:
+def _pooled(rankings: Sequence[Ranking], sets: Sets, *, axis: int | None) -> Ranking:
     def stacked(name: str) -> NDArray[np.float64]:
         return np.stack([np.asarray(ranking.extra[name], dtype=np.float64) for ranking in rankings])
 
     first = rankings[0]
     estimates = np.stack([np.asarray(ranking.logfoldchanges, dtype=np.float64) for ranking in rankings])
-    tests = pool_draws(estimates, stacked("std_error"), stacked("df"))
+    tests = pool_draws(estimates, stacked("std_error"), stacked("df"), sets=sets)
     margin = -special.stdtrit(tests.df, (1.0 - _LEVEL) / 2.0) * tests.std_error
     extra: dict[str, Any] = {
         "ave_expr": stacked("ave_expr").mean(axis=0),
@@ -109,5 +114,5 @@ def _pooled(rankings: Sequence[Ranking], *, axis: int | None) -> Ranking:
         log10_pvals=tests.log_pval / np.log(10.0),
         pvals_adj=false_discovery_control(np.exp(tests.log_pval), axis=axis),
         extra=extra,
-        params={**first.params, "n_draws": len(rankings)},
+        params={**first.params, "n_draws": len(rankings), "sets": sets},
     )

@@ -290,10 +290,9 @@ class Generation:
         """Test differences between groups of generated cells, of several draws together.
 
         Cells are generated ``n_draws`` times, their counts summed for each sample, and tested by :func:`scpi.de.limma`.
-        The tests are pooled by :func:`scpi.de.pool_draws`: the p-values count what differs from draw to draw. They do not
-        count what the model has learned from the noise of the measured cells, which more generated cells do not average
-        out: ask for no more cells than were measured. Rubin's rules are conservative then for a compound that does
-        nothing, while tests of a single draw of as many cells as were measured find too much.
+        The tests are pooled by :func:`scpi.de.pool_draws`, which counts what differs from draw to draw, and takes the noise
+        of a draw for that of the measured cells, from which the model has learned. It is that for as many cells as were
+        measured: more generated cells are not more evidence. Tests of a single draw of as many cells find too much.
 
         Parameters
         ----------
