@@ -24,6 +24,7 @@ import pandas as pd
 import scvi
 import torch
 from _quiet import one_quiet_thread
+from scipy import stats
 from sklearn.decomposition import PCA
 
 import scpi
@@ -95,10 +96,24 @@ def main() -> None:
         if not path.exists():
             path.write_text(json.dumps(run(*task)))
     rows = pd.DataFrame([json.loads(path.read_text()) for path in sorted(args.out.glob("*.json"))])
+    found = summary(rows)
+    args.out.with_suffix(".json").write_text(json.dumps({"rows": found.to_dict("records")}, indent=1) + "\n")
+    print(found.round(5).to_string())
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean likelihood, and the gain over SCVI with the interval of a paired t-test over seeds."""
     wide = rows.pivot_table("likelihood", ["dataset", "seed"], "model")
-    gain = wide.sub(wide["SCVI"], axis=0).div(wide["SCVI"].abs(), axis=0).groupby("dataset")
-    parts = {"likelihood": wide.groupby("dataset").mean(), "gain": gain.mean(), "standard error": gain.sem()}
-    print(pd.concat(parts).round(5).T.to_string())
+    gains = wide.sub(wide["SCVI"], axis=0).div(wide["SCVI"].abs(), axis=0)
+    found = []
+    for name, dataset in itertools.product(["SCVI", *(n for n in [*NETWORKS, *SIMPLE] if n != "SCVI")], DATASETS):
+        gain = gains.loc[dataset, name].dropna() if dataset in gains.index and name in gains else []
+        if len(gain) == 0:
+            continue
+        row = {"model": name, "dataset": dataset, "seeds": len(gain), "likelihood": wide.loc[dataset, name].mean()}
+        low, high = stats.t.interval(0.95, len(gain) - 1, gain.mean(), gain.sem()) if name != "SCVI" else (None, None)
+        found.append(row | {"gain": gain.mean(), "low": low, "high": high})
+    return pd.DataFrame(found).astype({"low": object, "high": object})
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import os
 import resource
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,10 @@ from sklearn.feature_extraction.text import CountVectorizer
 import scpi
 from scpi.benchmark import op3_conditions, score_conditions, splits
 
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+VEHICLE = "Dimethyl Sulfoxide"
 KEYS = {"perturbation_key": "sm_name", "context_key": "cell_type"}
 METRICS = ["rmse", "pearson", "spearman", "pr_auc", "truth"]
 METHODS: dict[str, dict[str, Any]] = {name: {"method": name} for name in scpi.model.ConditionModel.methods().index}
@@ -34,19 +38,23 @@ METHODS["ensemble"] = {"method": ["ridge", "svd_ridge", "boosted"], "transform":
 METHODS |= {f"{name}, structure": {"method": name, "features": True} for name in ("ridge", "svd_ridge", "boosted")}
 
 
-def screen(seed: int) -> tuple[Any, pd.DataFrame]:
-    """Tested conditions of a simulated screen with their true log fold changes, and features of the compounds."""
+def simulate(seed: int) -> AnnData:
     design = Path(os.environ["SCPI_TEST_DATA"]) / "op3_design_553conditions.csv"
-    cells = scpi.datasets.op3_like(design, n_genes=1000, rng=seed)
+    return scpi.datasets.op3_like(design, n_genes=1000, rng=seed)
+
+
+def tested(cells: AnnData) -> AnnData:
+    """Samples with tests of each compound against the vehicle, within cell types."""
     keys = {"sample_key": ["plate_name", "well"], "groupby": ["cell_type", "sm_name"]}
     samples = scpi.de.pseudobulk(cells, **keys, min_cells=5)
-    tests = {
-        "reference": "Dimethyl Sulfoxide",
-        "split_by": "cell_type",
-        "covariates": ["plate_name"],
-        "filter_genes": False,
-    }
-    scpi.de.limma(samples, "sm_name", **tests)
+    tests = {"split_by": "cell_type", "covariates": ["plate_name"], "filter_genes": False}
+    scpi.de.limma(samples, "sm_name", reference=VEHICLE, **tests)
+    return samples
+
+
+def screen(cells: AnnData) -> tuple[AnnData, pd.DataFrame]:
+    """Tested conditions of a simulated screen with their true log fold changes, and features of the compounds."""
+    samples = tested(cells)
     conditions = op3_conditions(samples)
     truth = cells.uns["truth"]
     place = truth["conditions"].index.get_indexer(conditions.obs_names)
@@ -57,6 +65,13 @@ def screen(seed: int) -> tuple[Any, pd.DataFrame]:
     counter = CountVectorizer(analyzer="char", ngram_range=(4, 4), lowercase=False, binary=True)
     words = counter.fit_transform(smiles).toarray()
     return conditions, pd.DataFrame(words / np.sqrt(words.sum(1, keepdims=True)), index=smiles.index)
+
+
+def scored(real: AnnData, predicted: AnnData) -> dict[str, float]:
+    truth = score_conditions(real, {"": predicted}, layer="truth")["pearson"]
+    return (
+        score_conditions(real, {"": predicted}, significant="is_de_adj").assign(truth=truth)[METRICS].mean().to_dict()
+    )
 
 
 def divisions(conditions: Any, seed: int) -> dict[str, tuple[Any, Any]]:
@@ -72,7 +87,7 @@ def divisions(conditions: Any, seed: int) -> dict[str, tuple[Any, Any]]:
 
 
 def run_seed(seed: int) -> list[dict[str, Any]]:
-    conditions, features = screen(seed)
+    conditions, features = screen(simulate(seed))
     scpi.model.ConditionModel.setup_anndata(conditions, **KEYS)
     rows = []
     for division, (train, test) in divisions(conditions, seed).items():
@@ -82,11 +97,9 @@ def run_seed(seed: int) -> list[dict[str, Any]]:
             given = options | ({"features": features} if "features" in options else {})
             model = scpi.model.ConditionModel(conditions, seed=seed, **given)
             model.train(indices=train)
-            predicted = model.predict(real.obs)
-            truth = score_conditions(real, {name: predicted}, layer="truth")["pearson"]
-            scores = score_conditions(real, {name: predicted}, significant="is_de_adj").assign(truth=truth)
+            scores = scored(real, model.predict(real.obs))
             row = {"division": division, "model": name, "seed": seed, "seconds": time.process_time() - start}
-            rows.append(row | scores[METRICS].mean().to_dict())
+            rows.append(row | scores)
     return records(pd.DataFrame(rows))
 
 

@@ -823,6 +823,58 @@ def op3_like(result: Any) -> str:
     return "\n\n".join([*parts, f"{costs}{show(result['memory_gb'])} GB."])
 
 
+def op3_generated(result: Any) -> str:
+    columns = ("left out", "method", "error", "Pearson", "Spearman", "AUPRC", "Pearson with the truth")
+    keys = ("division", "model", "rmse", "pearson", "spearman", "pr_auc", "truth")
+    return table(columns, (tuple(row[key] for key in keys) for row in result["rows"]))
+
+
+def generated_de(result: Any) -> str:
+    """Means over cell types and halves, with the largest and smallest cell type."""
+    body = []
+    for name in dict.fromkeys(row["cells"] for row in result["rows"]):
+        rows = [row for row in result["rows"] if row["cells"] == name]
+        cells = [name]
+        for key in ("spearman", "ratio", "sign"):
+            types = dict.fromkeys(row["cell type"] for row in rows)
+            means = [mean((row for row in rows if row["cell type"] == one), key) for one in types]
+            cells.append(f"{show(mean(rows, key))} ({show(min(means))} to {show(max(means))})")
+        body.append(cells)
+    return table(("cells", "Spearman", "significant genes, ratio", "same sign"), body)
+
+
+def null_compound(result: Any) -> str:
+    """Fraction of p-values below 0.05, and how many screens have uniform ones."""
+    groups: dict[tuple[str, float], list[Any]] = {}
+    for row in result["rows"]:
+        groups.setdefault((row["cells"], row["of measured"]), []).append(row)
+    columns = ("cells", "for each measured cell", "p below .05", "smallest", "largest", "uniform p (of the tests)")
+    body = []
+    for (name, part), rows in groups.items():
+        below = [row["below .05"] for row in rows]
+        body.append((name, part, fmean(below), min(below), max(below), mean(rows, "uniform")))
+    return table(columns, body)
+
+
+def generative_likelihood(result: Any) -> str:
+    """Log-likelihood of SCVI, and the gain of the others over it in percent, with the interval over seeds."""
+    datasets = list(dict.fromkeys(row["dataset"] for row in result["rows"]))
+    body = []
+    for name in dict.fromkeys(row["model"] for row in result["rows"]):
+        cells = [name]
+        for dataset in datasets:
+            row = next((r for r in result["rows"] if (r["model"], r["dataset"]) == (name, dataset)), None)
+            cells.append("–" if row is None else _gain(row))
+        body.append(cells)
+    return table(("model", *datasets), body)
+
+
+def _gain(row: Mapping[str, Any]) -> str:
+    if row["low"] is None:
+        return f"{row['likelihood']:.4f}"
+    return f"{100 * row['gain']:+.2f} % ({100 * row['low']:+.2f} to {100 * row['high']:+.2f})"
+
+
 def l1000_lines(result: Any) -> str:
     rows: dict[str, dict[str, Any]] = {}
     for row in result["summary"]:

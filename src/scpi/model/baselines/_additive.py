@@ -13,6 +13,8 @@ from scpi.model.baselines._baseline import Baseline
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from scpi.model.base.prediction._profiles import Profiles
+
 
 @fill
 class Additive(Baseline):
@@ -30,10 +32,17 @@ class Additive(Baseline):
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
         profiles = self.module.profiles()
-        alone = np.flatnonzero((profiles.design != 0).sum(axis=1) == 1)
+        # Single perturbations, those of the condition among them
+        alone = self.module.once(_alone)
+        alone = alone[(profiles.design[alone][:, design != 0] != 0).any(axis=1)]
         # Over contexts, with as much weight as each has cells
         levels, level = np.unique(profiles.design[alone], axis=0, return_inverse=True)
         level, n_cells = level.reshape(-1), profiles.n_cells[alone]
         weights = composed_weights(levels, design, names=self.perturbations_)
         of_pair = weights[level] * n_cells / np.bincount(level, n_cells)[level]
         return np.asarray(of_pair @ profiles.changes_of(alone))
+
+
+def _alone(profiles: Profiles) -> NDArray[np.intp]:
+    """Pairs with a single perturbation."""
+    return np.flatnonzero((profiles.design != 0).sum(axis=1) == 1)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpi.model.base.prediction._predict import Counterfactual
+    from scpi.model.base.prediction._profiles import Profiles
 
 
 class Baseline(ScreenModel):
@@ -119,11 +120,11 @@ class Baseline(ScreenModel):
         It is the weighted mean of the changes of the training contexts under the condition, or the mean change of all
         conditions where none of them was measured under it.
         """
-        profiles, measured = self.module.profiles(), self._measured(design)
+        measured = self._measured(design)
         if not measured:
-            return mean_of_conditions(profiles.design, profiles.changes)
-        changes = np.stack(list(measured.values()))
-        return np.asarray(self._weigh(profiles.controls[list(measured)], changes, control) @ changes)
+            return self.module.once(_mean_change)
+        changes, controls = np.stack(list(measured.values())), self.module.profiles().controls[list(measured)]
+        return np.asarray(self._weigh(controls, changes, control) @ changes)
 
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
         predicted = self._expression(asked.adata, asked.cells)
@@ -135,3 +136,7 @@ class Baseline(ScreenModel):
             change = sum(self._change(part, control) for part in self._parts(asked.design))
             predicted[codes == code] += np.asarray(change, dtype=np.float32)
         return predicted
+
+
+def _mean_change(profiles: Profiles) -> NDArray[np.float64]:
+    return mean_of_conditions(profiles.design, profiles.changes)

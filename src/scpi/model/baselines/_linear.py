@@ -13,6 +13,8 @@ from scpi.model.baselines._baseline import Baseline
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from scpi.model.base.prediction._profiles import Profiles
+
 
 @fill
 class Linear(Baseline):
@@ -30,5 +32,8 @@ class Linear(Baseline):
     """
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
-        profiles = self.module.profiles()
-        return np.asarray(design @ member_effects(profiles.design, profiles.changes, profiles.n_cells))
+        return np.asarray(design @ self.module.once(_effects))
+
+
+def _effects(profiles: Profiles) -> NDArray[np.float64]:
+    return member_effects(profiles.design, profiles.changes, profiles.n_cells)

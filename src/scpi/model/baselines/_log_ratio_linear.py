@@ -14,6 +14,8 @@ from scpi.model.baselines._baseline import Baseline
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from scpi.model.base.prediction._profiles import Profiles
+
 
 @fill
 class LogRatioLinear(Baseline):
@@ -36,7 +38,10 @@ class LogRatioLinear(Baseline):
         return [design]
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
-        profiles = self.module.profiles()
-        ratios = log_level(profiles.treated) - log_level(profiles.controls[profiles.context])
-        effect = design @ member_effects(profiles.design, ratios, profiles.n_cells)
+        effect = design @ self.module.once(_effects)
         return np.asarray(from_log_level(log_level(control) + effect) - from_log_level(log_level(control)))
+
+
+def _effects(profiles: Profiles) -> NDArray[np.float64]:
+    ratios = log_level(profiles.treated) - log_level(profiles.controls[profiles.context])
+    return member_effects(profiles.design, ratios, profiles.n_cells)

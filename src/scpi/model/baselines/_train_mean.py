@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpi.model.base.prediction._predict import Counterfactual
+    from scpi.model.base.prediction._profiles import Profiles
 
 
 @fill
@@ -39,5 +40,9 @@ class TrainMean(Baseline):
             return np.asarray(np.nanmean(profiles.control, axis=0))
         measured = self._measured(design)
         if not measured:
-            return mean_of_conditions(profiles.design, profiles.treated)
+            return self.module.once(_mean_cell)
         return np.mean([profiles.controls[context] + change for context, change in measured.items()], axis=0)
+
+
+def _mean_cell(profiles: Profiles) -> NDArray[np.float64]:
+    return mean_of_conditions(profiles.design, profiles.treated)

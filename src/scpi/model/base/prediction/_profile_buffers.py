@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -11,10 +11,12 @@ from torch import nn
 from scpi.model.base.prediction._profiles import Profiles
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
+
+T = TypeVar("T")
 
 
 class ArrayBuffers(nn.Module):
@@ -49,10 +51,37 @@ class ArrayBuffers(nn.Module):
 class ProfileBuffers(ArrayBuffers):
     """Holds profiles, and arrays of further names."""
 
+    _profiles: Profiles | None
+    _made: dict[Callable[[Profiles], Any], Any]
+
     def __init__(self, more: Sequence[str] = ()) -> None:
         super().__init__((*Profiles._fields, *more))
+        self._forget()
+
+    def put(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep arrays by their name."""
+        super().put(arrays)
+        self._forget()
 
     def profiles(self) -> Profiles:
-        """What is kept."""
-        kept = (getattr(self, name).cpu() for name in Profiles._fields)
-        return Profiles(*((values.double() if values.is_floating_point() else values).numpy() for values in kept))
+        """What is kept, in double precision."""
+        if self._profiles is None:
+            kept = (getattr(self, name).cpu() for name in Profiles._fields)
+            self._profiles = Profiles(
+                *((values.double() if values.is_floating_point() else values).numpy() for values in kept)
+            )
+        return self._profiles
+
+    def once(self, of: Callable[[Profiles], T]) -> T:
+        """What a function makes of the profiles: computed for the first of many predictions, and not to be changed."""
+        if of not in self._made:
+            self._made[of] = of(self.profiles())
+        made: T = self._made[of]
+        return made
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._profiles, self._made = None, {}
