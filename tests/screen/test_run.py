@@ -243,6 +243,16 @@ def test_without_a_delimiter_no_label_is_a_combination(screen):
     assert set(result.model.perturbations_) == set(labels) - {"control", *pairs[1:]}
 
 
+def test_of_many_conditions_fewer_cells_are_predicted(screen, monkeypatch):
+    monkeypatch.setattr("scpi.screen._run._MOST_CELLS", 20)
+    monkeypatch.setattr("scpi.screen._run._FEW_CELLS", 7)
+    result = run_screen(screen, max_epochs=1)
+    sizes = result.predicted.obs["perturbation"].value_counts()
+    expected = max(7, 20 // len(sizes))
+    assert set(sizes) == {expected}
+    assert f"At most {expected} cells of each of the {len(sizes)} conditions were predicted and compared." in result.notes
+
+
 def test_a_modality_of_a_mudata(screen):
     rna = screen.copy()
     labels = rna.obs.pop("perturbation")

@@ -23,7 +23,7 @@ from scpi._slots import listed, result_params
 from scpi._view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from anndata import AnnData
     from mudata import MuData
@@ -130,7 +130,7 @@ def score_prediction(
     is_measured = np.full(len(real_labels), True)
     if train_cells is not None:
         is_measured[train] = False
-    rows = {label: np.flatnonzero((real_labels == label) & is_measured) for label in perturbations}
+    rows = _places(real_labels, is_measured, perturbations)
     if not any(len(found) for found in rows.values()):
         msg = (
             f"None of the predicted perturbations is in `real`: predicted are {listed(perturbations)}, "
@@ -151,13 +151,14 @@ def score_prediction(
     }
     made = predicted.matrix
     start_mean = _start_mean(adata)
-    predictions = {}
-    for label in perturbations:
-        cells = np.flatnonzero((predicted_labels == label) & controls.is_apart)
+    cells_of = _places(predicted_labels, controls.is_apart, perturbations)
+
+    def prediction(label: str) -> Prediction:
+        cells = cells_of[label]
         start = values[controls.start[cells] if controls.start is not None else controls.others]
         if controls.start is None and start_mean is not None:
             start = start_mean[None]
-        predictions[label] = Prediction(
+        return Prediction(
             real=values[rows[label]],
             predicted=made[cells],
             start=start,
@@ -167,7 +168,9 @@ def score_prediction(
             targets=find_targets(adata.var_names, labelling.members(label), exclude_targets=exclude_targets),
             **shared,
         )
-    scores, changes = _table(adata, predictions, chosen, generator)
+
+    sizes = {label: (len(cells_of[label]), len(rows[label])) for label in perturbations}
+    scores, changes = _table(prediction, sizes, chosen, adata.n_vars, generator)
     if Key.obs.STATUS in adata.obs:
         first = {label: np.flatnonzero(predicted_labels == label)[0] for label in perturbations}
         status = [str(adata.obs[Key.obs.STATUS].iloc[first[label]]) for label in perturbations]
@@ -243,28 +246,34 @@ def _find_controls(
 
 
 def _table(
-    adata: AnnData, predictions: Mapping[str, Prediction], metrics: Sequence[str], rng: np.random.Generator
+    prediction: Callable[[str], Prediction],
+    sizes: Mapping[str, tuple[int, int]],
+    metrics: Sequence[str],
+    n_genes: int,
+    rng: np.random.Generator,
 ) -> tuple[pd.DataFrame, NDArray[np.float64]]:
-    """Scores, one row per perturbation, and the real and predicted changes, genes x perturbations."""
-    measured = {label: one for label, one in predictions.items() if one.real.shape[0] and one.predicted.shape[0]}
+    """Scores, one row per perturbation, and the real and predicted changes, genes x perturbations.
+
+    ``sizes`` are numbers of predicted and of real cells. Predictions are made when they are looked at, and not kept: of
+    thousands of perturbations they would take more memory than the cells.
+    """
+    measured = [label for label, both in sizes.items() if all(both)]
     errors = [name for name in metrics if name in METRICS and name in LOWER_IS_BETTER]
     correlations = [name for name in metrics if name in METRICS and METRICS[name].is_correlation]
-    found = dict(zip(measured, score(measured.values(), metrics), strict=True))
-    unchanged = dict(zip(measured, score(map(_no_change, measured.values()), errors), strict=True))
+    found = dict(zip(measured, score(map(prediction, measured), metrics), strict=True))
+    unchanged = dict(zip(measured, score((_no_change(prediction(label)) for label in measured), errors), strict=True))
     halves, perfect = (
-        dict(zip(measured, rows, strict=True)) for rows in noise_ceiling(measured.values(), correlations, rng=rng)
+        dict(zip(measured, rows, strict=True))
+        for rows in noise_ceiling(map(prediction, measured), correlations, rng=rng)
     )
     records = []
-    changes = np.full((2, adata.n_vars, len(predictions)), np.nan)
-    for column, (label, one) in enumerate(predictions.items()):
-        record: dict[str, Any] = {
-            "perturbation": label,
-            "n_predicted": one.predicted.shape[0],
-            "n_real": one.real.shape[0],
-        }
-        if one.predicted.shape[0]:
+    changes = np.full((2, n_genes, len(sizes)), np.nan)
+    for column, (label, (n_predicted, n_real)) in enumerate(sizes.items()):
+        one = prediction(label)
+        record: dict[str, Any] = {"perturbation": label, "n_predicted": n_predicted, "n_real": n_real}
+        if n_predicted:
             changes[1, :, column] = one.predicted_change
-        if one.real.shape[0]:
+        if n_real:
             changes[0, :, column] = one.real_change
         for name in metrics:
             record[name] = found[label][name] if label in found else np.nan
@@ -281,6 +290,15 @@ def _no_change(one: Prediction) -> Prediction:
     """The control cells as a prediction of themselves."""
     cells = one.start if one.start.shape[0] > 1 else one.reference
     return replace(one, predicted=cells, start=cells)
+
+
+def _places(
+    labels: NDArray[np.object_], chosen: NDArray[np.bool_], wanted: Sequence[str]
+) -> dict[str, NDArray[np.intp]]:
+    """Places of the chosen cells with each label."""
+    places = np.flatnonzero(chosen)
+    found = pd.Series(places).groupby(labels[places]).indices
+    return {label: places[found[label]] if label in found else places[:0] for label in wanted}
 
 
 def _labels(labels: pd.Categorical, labelling: Labelling) -> NDArray[np.object_]:
