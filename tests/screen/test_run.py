@@ -245,12 +245,14 @@ def test_without_a_delimiter_no_label_is_a_combination(screen):
 
 def test_of_many_conditions_fewer_cells_are_predicted(screen, monkeypatch):
     monkeypatch.setattr("scpi.screen._run._MOST_CELLS", 20)
-    monkeypatch.setattr("scpi.screen._run._FEW_CELLS", 7)
+    monkeypatch.setattr("scpi.screen._run._FEW_KEPT", 7)
+    monkeypatch.setattr("scpi.screen._run._FEW_COMPARED", 25)
     result = run_screen(screen, max_epochs=1)
     sizes = result.predicted.obs["perturbation"].value_counts()
-    expected = max(7, 20 // len(sizes))
-    assert set(sizes) == {expected}
-    assert f"At most {expected} cells of each of the {len(sizes)} conditions were predicted and compared." in result.notes
+    kept, compared = (max(few, 20 // len(sizes)) for few in (7, 25))
+    assert set(sizes) == {kept}
+    said = f"Of each of the {len(sizes)} conditions, at most {compared} cells were compared, and {kept} predicted ones kept."
+    assert said in result.notes
 
 
 def test_a_modality_of_a_mudata(screen):

@@ -58,9 +58,9 @@ _NOTES = "screen_notes"
 BASELINES = {ADDITIVE: "Additive", "linear": "Linear", "mean change": "MeanDelta", "no change": "NoChange"}
 METRICS = (*HONEST, "pearson_top", "rmse", "error_ratio", "mmd")
 """Scores of a run."""
-# Cells to predict of all conditions together, and of each even if there are thousands
-_MOST_CELLS = 200_000
-_FEW_CELLS = 100
+# Cells to predict of all conditions together, and of each even if there are thousands, to keep and to compare
+_MOST_CELLS = 100_000
+_FEW_KEPT, _FEW_COMPARED = 50, 100
 _STAGES = (
     "Check the data",
     "Train SENAVAE",
@@ -241,10 +241,11 @@ def run_screen(
             notes.append("No combination was held out, but a fraction of the cells of every perturbation.")
         wanted = list(dict.fromkeys([*tested, *map(labelling.canonical, as_list(predict))]))
         _check_known(labels, wanted, labelling)
-        n_cells = max(_FEW_CELLS, min(N_CELLS, _MOST_CELLS // len(wanted)))
-        if n_cells < N_CELLS:
+        n_kept, n_compared = (max(few, min(N_CELLS, _MOST_CELLS // len(wanted))) for few in (_FEW_KEPT, _FEW_COMPARED))
+        if n_kept < N_CELLS:
             notes.append(
-                f"At most {n_cells} cells of each of the {len(wanted)} conditions were predicted and compared."
+                f"Of each of the {len(wanted)} conditions, at most {n_compared} cells were compared, and {n_kept} predicted "
+                "ones kept."
             )
         setup = {"perturbation_key": perturbation_key, "control": labelling.control, "delimiter": delimiter}
         setup |= design.setup
@@ -274,7 +275,7 @@ def run_screen(
         progress.next_stage()
         scores = folder.part(
             SCORES,
-            lambda: _compare(adata, model, split, setup, tested, labelling, progress, n_cells=n_cells, seed=seed),
+            lambda: _compare(adata, model, split, setup, tested, labelling, progress, n_cells=n_compared, seed=seed),
             write=write_scores,
             read=read_scores,
         )
@@ -283,7 +284,7 @@ def run_screen(
         progress.next_stage("Predict")
         predicted = folder.part(
             PREDICTED,
-            lambda: _predict(adata, model, wanted, split, setup, n_cells=n_cells, seed=seed),
+            lambda: _predict(adata, model, wanted, split, setup, n_cells=n_kept, seed=seed),
             write=write_cells,
             read=read_h5ad,
         )
