@@ -39,6 +39,8 @@ class Key:
         """Largest count of a gene that is expected of a cell of a group."""
         DRAW: Final = "draw"
         """Number of the draw in which a sample was generated."""
+        ORIGIN: Final = "origin"
+        """Where a cell of joined data comes from, such as measured or generated."""
         CLUSTER: Final = "cluster"
         """Cluster of a cell, found by a network; the embedding is ``obsm["X_cluster"]``."""
         RESPONDER_PROBABILITY: Final = "responder_probability"

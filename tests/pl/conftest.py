@@ -203,3 +203,15 @@ def latent_once():
         "axes": np.eye(3)[:, :2],
     }
     return adata
+
+
+@pytest.fixture(scope="session")
+def joined_once():
+    """Cells of two types, measured and generated; the latter have twice the total counts in the second type."""
+    rng, cells = np.random.default_rng(0), {}
+    for name, factor in (("measured", 1), ("generated", 2)):
+        kind = np.repeat(["B cells", "T cells"], [60, 40])
+        total = np.r_[np.arange(200, 260), factor * np.arange(100, 140)]
+        counts = np.c_[total // 4, total - total // 4].astype(np.float32)
+        cells[name] = ad.AnnData(rng.permuted(counts, axis=1), obs={"cell_type": kind})
+    return ad.concat(cells, label="origin", index_unique="_")

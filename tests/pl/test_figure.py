@@ -43,6 +43,7 @@ FIGURES = {
     "saliency": "explained",
     "units": "explained",
     "latent_mixture": "latent",
+    "library_size": "joined",
 }
 # Of figures with several panels, what makes one: it takes a part of the time, and the panels are drawn alike
 ONE_PANEL = {
@@ -72,7 +73,7 @@ def effects():
 
 
 @pytest.fixture(scope="module")
-def originals(graph_data, tested, scored_once, ranked_once, explained_once, latent_once, effects):
+def originals(graph_data, tested, scored_once, ranked_once, explained_once, latent_once, joined_once, effects):
     return {
         "effects": effects,
         "graph": graph_data(6),
@@ -81,6 +82,7 @@ def originals(graph_data, tested, scored_once, ranked_once, explained_once, late
         "ranked": ranked_once,
         "explained": explained_once,
         "latent": latent_once,
+        "joined": joined_once,
     }
 
 

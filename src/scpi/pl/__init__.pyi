@@ -8,6 +8,7 @@ from ._gene_set_impact import gene_set_impact as gene_set_impact
 from ._impact_contrast import impact_contrast as impact_contrast
 from ._intervention_targets import intervention_targets as intervention_targets
 from ._latent_mixture import latent_mixture as latent_mixture
+from ._library_size import library_size as library_size
 from ._ma import ma as ma
 from ._pathway_activity import pathway_activity as pathway_activity
 from ._perturbation_effect import perturbation_effect as perturbation_effect

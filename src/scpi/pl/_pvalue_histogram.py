@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._sequence import as_list
 from scpi.pl._de_panels import tests_of_groups
-from scpi.pl._figure import BLUE, SMALL, VERMILLION, finish_panels, label_panels, panel_grid, shorten, style
+from scpi.pl._figure import BLUE, PALETTE, SMALL, VERMILLION, finish_panels, label_panels, panel_grid, shorten, style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
+    import pandas as pd
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 def pvalue_histogram(
     data: AnnData | MuData,
     *,
-    key: str = Key.uns.RANK_GENES,
+    key: str | Sequence[str] | Mapping[str, str] = Key.uns.RANK_GENES,
     groups: Sequence[str] | str | None = None,
     n_panels: int = 6,
     n_bins: int = 20,
@@ -39,10 +43,21 @@ def pvalue_histogram(
     Stat. Soc. B 64, 2002, from the p-values above 0.5). Genes that differ appear as a peak on the left. A slope or a peak
     anywhere else indicates that the test is not calibrated for these data.
 
+    Several rankings of the same groups, such as tests of measured and of generated cells, are drawn as outlines in the same
+    panel, each as the number of genes per gene that a uniform distribution would have in the bar, since tests may differ in
+    how many genes they test.
+
     Parameters
     ----------
     %(data)s
-    %(tested_key)s
+    key
+        Entry of `adata.uns` with a ranking of genes, as written by :func:`scpi.de.rank_genes`, :func:`scpi.de.limma` or
+        :func:`scanpy.tl.rank_genes_groups`; or several, at most six, as a list or as a mapping from names to entries.
+    groups
+        Groups to draw, in this order; if `None`, those with the most genes with an adjusted p-value of at most 0.05 in the
+        first ranking.
+    n_panels
+        Maximum number of groups to draw if `groups=None`.
     n_bins
         Number of bars.
     %(mod)s
@@ -55,7 +70,8 @@ def pvalue_histogram(
     KeyError
         If the data has no such ranking.
     ValueError
-        If a group was not tested, the ranking has no p-values, or `ax` is given for several groups.
+        If a group was not tested, a ranking has no p-values, there are no or too many rankings, or `ax` is given for
+        several groups.
 
     Examples
     --------
@@ -65,30 +81,56 @@ def pvalue_histogram(
     >>> sc.tl.rank_genes_groups(adata, "bulk_labels", method="wilcoxon")
     >>> panel = scpi.pl.pvalue_histogram(adata, groups="Dendritic", show=False)
     """
-    tests = tests_of_groups(data, key, groups, n_panels=n_panels, mod=mod)
+    keys = dict(key) if isinstance(key, Mapping) else {str(name): str(name) for name in as_list(key)}
+    if not 1 <= len(keys) <= len(PALETTE):
+        msg = f"`key` must name 1 to {len(PALETTE)} rankings, but names {len(keys)}."
+        raise ValueError(msg)
+    tests: dict[str, dict[str, pd.DataFrame]] = {}
+    for name, entry in keys.items():
+        tests[name] = tests_of_groups(data, entry, groups, n_panels=n_panels, mod=mod)
+        groups = list(tests[name])
     with style():
-        figure, panels = panel_grid(len(tests), ax, figsize, size=(2.36, 1.8), n_columns=3)
-        for panel, (group, frame) in zip(panels, tests.items(), strict=True):
-            pvals = frame["pval"].dropna().to_numpy()
-            pi0 = _null_fraction(pvals)
-            panel.hist(pvals, bins=n_bins, range=(0, 1), color=BLUE, alpha=0.75, edgecolor="white", lw=0.4)
-            uniform = len(pvals) / n_bins
-            panel.axhline(uniform, color="black", lw=0.8, ls="--")
-            panel.axhline(pi0 * uniform, color=VERMILLION, lw=1.2)
-            panel.set_title(f"{shorten(group, 30)}\n{len(pvals):,} genes", fontsize=SMALL, linespacing=1.3)
-            panel.annotate(
-                rf"$\pi_0$ = {pi0:.2f}",
-                (0.97, 0.95),
-                xycoords="axes fraction",
-                ha="right",
-                va="top",
-                fontsize=SMALL,
-                color=VERMILLION,
-            )
+        figure, panels = panel_grid(len(groups or ()), ax, figsize, size=(2.36, 1.8), n_columns=3)
+        for panel, group in zip(panels, groups or (), strict=True):
+            pvals = {name: frames[group]["pval"].dropna().to_numpy() for name, frames in tests.items()}
+            if len(keys) == 1:
+                _bars(panel, *pvals.values(), n_bins)
+            else:
+                _outlines(panel, pvals, n_bins)
+            n_genes = " / ".join(f"{len(values):,}" for values in pvals.values())
+            panel.set_title(f"{shorten(group, 30)}\n{n_genes} genes", fontsize=SMALL, linespacing=1.3)
             panel.set_xlim(0, 1)
             panel.spines[["top", "right"]].set_visible(False)
-        label_panels(panels, 3, x="p", y="Genes")
+        label_panels(panels, 3, x="p", y="Genes" if len(keys) == 1 else "Genes relative to uniform")
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
+
+
+def _bars(panel: Axes, pvals: NDArray[np.float64], n_bins: int) -> None:
+    """Number of genes in each bar, with its heights if no gene differed and for the estimated null genes."""
+    pi0, uniform = _null_fraction(pvals), len(pvals) / n_bins
+    panel.hist(pvals, bins=n_bins, range=(0, 1), color=BLUE, alpha=0.75, edgecolor="white", lw=0.4)
+    panel.axhline(uniform, color="black", lw=0.8, ls="--")
+    panel.axhline(pi0 * uniform, color=VERMILLION, lw=1.2)
+    panel.annotate(
+        rf"$\pi_0$ = {pi0:.2f}",
+        (0.97, 0.95),
+        xycoords="axes fraction",
+        ha="right",
+        va="top",
+        fontsize=SMALL,
+        color=VERMILLION,
+    )
+
+
+def _outlines(panel: Axes, pvals: Mapping[str, NDArray[np.float64]], n_bins: int) -> None:
+    """Outlines of several rankings on one scale, on which 1 is a uniform distribution."""
+    for (name, values), colour in zip(pvals.items(), PALETTE, strict=False):
+        heights, edges = np.histogram(values, bins=n_bins, range=(0, 1))
+        label = rf"{shorten(name, 24)}, $\pi_0$ = {_null_fraction(values):.2f}"
+        panel.stairs(heights * n_bins / max(len(values), 1), edges, color=colour, lw=1.2, label=label)
+    panel.axhline(1.0, color="black", lw=0.8, ls="--")
+    panel.set_ylim(0)
+    panel.legend(loc="upper right")
 
 
 def _null_fraction(pvals: NDArray[np.float64], threshold: float = 0.5) -> float:
