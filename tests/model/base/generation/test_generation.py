@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from scpi import de
+from scpi import de, pl
 from scpi.model.base.generation._covariates import Covariates
 from scpi.model.base.generation._generation import Generation
 from scpi.model.base.generation._rates import Rates
@@ -131,6 +131,58 @@ def test_generated_cells_survive_a_file(model, tmp_path, kind):
         back = getattr(ad, f"read_{kind}")(file)
         np.testing.assert_array_equal(back.X.toarray(), made.X.toarray())
         assert back.uns["prediction"]["output"] == "counts"
+
+
+def joined(adata, cells):
+    return ad.concat(
+        {"measured": adata, "generated": cells},
+        label="origin",
+        index_unique="-",
+        join="outer",
+        merge="same",
+        uns_merge="unique",
+    )
+
+
+def test_generated_cells_join_measured_ones_with_all_that_is_known_of_both(adata, tmp_path):
+    adata = adata.copy()
+    adata.layers["counts"], adata.uns["screen"], adata.var["length"] = adata.X.copy(), "mine", 2.0
+    cells = Known(adata).generate(plan())
+    cells.layers["counts"] = cells.X.copy()
+    both = joined(adata, cells)
+    both.write_h5ad(tmp_path / "both.h5ad")
+    for found in (both, ad.read_h5ad(tmp_path / "both.h5ad")):
+        assert found.obs["origin"].value_counts().to_dict() == {"generated": cells.n_obs, "measured": adata.n_obs}
+        for name in ("X", "counts"):
+            whole, *parts = (one.X if name == "X" else one.layers[name] for one in (found, adata, cells))
+            np.testing.assert_array_equal(whole.toarray(), sparse.vstack(parts).toarray())
+        generated = found.obs["origin"] == "generated"
+        for column in ("source_cell", "status", "library", "predicted_output"):
+            assert found.obs.loc[~generated, column].isna().all()
+            assert found.obs.loc[generated, column].tolist() == cells.obs[column].tolist()
+        assert found.obs["dose"].notna().all()
+        assert found.uns["prediction"]["output"] == "counts"
+        assert (found.uns["screen"], found.var["length"].tolist()) == ("mine", [2.0] * GENES)
+
+
+def test_joined_cells_are_tested_and_drawn(model, adata):
+    generated = model.generate(plan(n_cells=50))
+    both = joined(adata, generated[generated.obs["compound"] == "B"])
+    by = {"sample_key": ["donor", "origin"], "groupby": "compound"}
+    samples = de.pseudobulk(both, **by)
+    own = de.pseudobulk(adata, sample_key="donor", groupby="compound")
+    assert samples.obs["origin"].value_counts()["measured"] == own.n_obs
+    total = samples.X[(samples.obs["origin"] == "generated").to_numpy()].sum()
+    assert total == generated[generated.obs["compound"] == "B"].X.sum()
+    de.rank_genes(both, "origin")
+    assert set(both.uns["rank_genes_groups"]["names"].dtype.names) == {"measured", "generated"}
+    assert pl.library_size(both, groupby="donor", show=False).get_title() == "d1\n80 / 50 cells"
+
+
+def test_expectations_among_joined_cells_are_warned_of(model, adata):
+    cells = model.generate(plan(), output="mean")
+    with pytest.warns(UserWarning, match="what a model expects of cells"):
+        de.rank_genes(joined(adata, cells), "origin")
 
 
 def test_the_same_seed_draws_the_same_cells(model):
