@@ -4,6 +4,7 @@ from ._hagai_2018 import hagai_2018 as hagai_2018
 from ._kang_2018 import kang_2018 as kang_2018
 from ._nault_2021 import nault_2021 as nault_2021
 from ._norman_2019 import norman_2019 as norman_2019
+from ._op3 import op3 as op3
 from ._op3_like import op3_like as op3_like
 from ._papalexi_2021 import papalexi_2021 as papalexi_2021
 from ._plant_screen import plant_screen as plant_screen

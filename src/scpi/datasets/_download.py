@@ -27,8 +27,8 @@ class RemoteFile:
     name: str
     home: str
     """URL of the folder that contains the file."""
-    known_hash: str
-    """Algorithm and published digest, such as "md5:..." or "sha256:..."."""
+    known_hash: str | None
+    """Algorithm and published digest, such as "md5:..." or "sha256:..."; ``None`` if none is known, and nothing is verified."""
 
 
 @contextmanager
