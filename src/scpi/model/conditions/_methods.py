@@ -14,6 +14,7 @@ from scpi.model.conditions._means import ContextMean, Mean, PerturbationMean, Sh
 from scpi.model.conditions._neighbours import Neighbours
 from scpi.model.conditions._regression import Ridge, SVDRidge
 from scpi.model.conditions._trees import Boosted, Forest
+from scpi.model.conditions._xgboost import XGBoost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "svd_ridge": SVDRidge,
     "boosted": Boosted,
     "forest": Forest,
+    "xgboost": XGBoost,
 }
 
 

@@ -31,12 +31,8 @@ class SVDRidge(Method):
         """Regress the rows."""
         sizes = n_codes(rows.context), n_codes(rows.perturbation)
         reduced = low_rank(values, self.n_components)
-
-        def design(of: Rows) -> Floats:
-            return np.hstack([one_hot(of.context, sizes[0]), one_hot(of.perturbation, sizes[1]), of.features])
-
-        predict = fit_ridge(design(rows), reduced.scores, self.penalty)
-        return lambda wanted: reduced.restore(predict(design(wanted)))
+        predict = fit_ridge(rows.indicators(*sizes), reduced.scores, self.penalty)
+        return lambda wanted: reduced.restore(predict(wanted.indicators(*sizes)))
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,11 @@ class Rows(NamedTuple):
     features: Floats
     """Features of the perturbation of each row, rows x features; without columns if there are none."""
 
+    def indicators(self, n_contexts: int, n_perturbations: int) -> Floats:
+        """Indicators of context and perturbation, and features, rows x columns."""
+        known = one_hot(self.context, n_contexts), one_hot(self.perturbation, n_perturbations)
+        return np.hstack([*known, self.features])
+
 
 Predictor = Callable[[Rows], Floats]
 """Gives the values of conditions, rows x genes."""

@@ -76,16 +76,14 @@ class Forest(Method):
 
         reduced = low_rank(values, self.n_components)
         sizes = n_codes(rows.context), n_codes(rows.perturbation)
-
-        def design(of: Rows) -> Floats:
-            return np.hstack([one_hot(of.context, sizes[0]), one_hot(of.perturbation, sizes[1]), of.features])
-
         seed = int(rng.integers(2**31))
         forest = RandomForestRegressor(self.n_trees, max_features=self.max_features, random_state=seed)
         # One component is a vector to it
         scores = reduced.scores[:, 0] if reduced.scores.shape[1] == 1 else reduced.scores
-        forest.fit(design(rows), scores)
-        return lambda wanted: reduced.restore(forest.predict(design(wanted)).reshape(len(wanted.context), -1))
+        forest.fit(rows.indicators(*sizes), scores)
+        return lambda wanted: reduced.restore(
+            forest.predict(wanted.indicators(*sizes)).reshape(len(wanted.context), -1)
+        )
 
 
 def boost(
