@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge as SklearnRidge
@@ -198,3 +200,10 @@ def test_unknown_methods_and_options_are_refused():
         make_methods(["lasso"], {})
     with pytest.raises(TypeError, match="'n_trees' belong to none of 'mean', 'ridge'"):
         make_methods(["mean", "ridge"], {"n_trees": 3})
+
+
+def test_the_package_that_xgboost_needs_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "xgboost", None)
+    (method,) = make_methods(["xgboost"], {})
+    with pytest.raises(ImportError, match="needs the package 'xgboost', which is not installed: pip install xgboost"):
+        method.fit(MEASURED, TABLE, np.random.default_rng(0))
