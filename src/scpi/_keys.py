@@ -141,6 +141,8 @@ class Key:
         """Tests of limma-voom in the same structure, with the trend of voom."""
         PERTURBATION_EFFECT: Final = "perturbation_effect"
         """Distance of the cells of every perturbation from the control cells, and its test."""
+        PERTURBATION_FEATURES: Final = "perturbation_features"
+        """What is known of the genes or compounds of perturbations, by source."""
         RESPONDERS: Final = "responders"
         """Fraction of the cells of every perturbation that respond."""
         GUIDE_AGREEMENT: Final = "guide_agreement"

@@ -8,6 +8,7 @@ from ._impact_contrast import impact_contrast as impact_contrast
 from ._intervention_targets import intervention_targets as intervention_targets
 from ._pathway_activity import pathway_activity as pathway_activity
 from ._perturbation_effect import perturbation_effect as perturbation_effect
+from ._perturbation_features import perturbation_features as perturbation_features
 from ._predicted_change import predicted_change as predicted_change
 from ._programs import programs as programs
 from ._ranking_accuracy import ranking_accuracy as ranking_accuracy

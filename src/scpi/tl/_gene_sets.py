@@ -2,20 +2,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
-
 from scpi._docs import fill
-from scpi._gene_sets import match_gene_sets, parse_gene_sets, write_gene_sets
+from scpi._gene_sets import match_gene_sets, parse_gene_sets, read_id_map, write_gene_sets
 from scpi._keys import Key
 from scpi._view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    import pandas as pd
     from anndata import AnnData
     from mudata import MuData
 
@@ -40,26 +38,6 @@ def _measured_ids(adata: AnnData, id_column: str | None) -> list[str]:
         "" if missing else str(value)
         for value, missing in zip(adata.var[id_column], adata.var[id_column].isna(), strict=True)
     ]
-
-
-def _read_id_map(id_map: str | os.PathLike[str] | pd.DataFrame | Mapping[str, str]) -> dict[str, str]:
-    if isinstance(id_map, Mapping):
-        return {str(key): str(value) for key, value in id_map.items()}
-    if isinstance(id_map, str | os.PathLike):
-        path = Path(id_map).expanduser()
-        if not path.is_file():
-            msg = f"There is no file {str(path)!r} to map ids with."
-            raise FileNotFoundError(msg)
-        # Where rows have one field more than the header, as R writes them, pandas takes the first for row names
-        id_map = pd.read_csv(path, sep="," if ".csv" in path.suffixes else "\t", dtype=str)
-    if not isinstance(id_map, pd.DataFrame):
-        msg = f"`id_map` must be a path, a DataFrame or a mapping, not {type(id_map).__name__}."
-        raise TypeError(msg)
-    if id_map.shape[1] < 2:
-        msg = f"`id_map` must have two columns, the ids of the data and those of the sets, but has {id_map.shape[1]}."
-        raise ValueError(msg)
-    pairs = id_map.iloc[:, :2].dropna().astype(str)
-    return dict(zip(pairs.iloc[:, 0], pairs.iloc[:, 1], strict=True))
 
 
 @fill
@@ -141,7 +119,7 @@ def gene_sets(
         parse_gene_sets(sets, source=source, target=target),
         min_size=min_size,
         max_size=max_size,
-        id_map=None if id_map is None else _read_id_map(id_map),
+        id_map=None if id_map is None else read_id_map(id_map),
         case=case,
     )
     coverage = match.coverage
