@@ -23,6 +23,7 @@ def make():
     adata = ad.AnnData(rng.normal(size=(6, 4)).astype("f4"), obs=obs.set_axis([f"c{i}" for i in range(6)]))
     adata.layers["counts"] = rng.poisson(2, (6, 4)).astype("f4")
     adata.varm["gene_sets"] = np.eye(4)[:, :2]
+    adata.uns["perturbation_features"] = {"names": np.array(["P"]), "sources": {"a": {"values": np.ones((1, 2))}}}
     return adata
 
 
@@ -37,6 +38,8 @@ def change(adata, what):
         adata.layers["counts"][0, 0] += 1
     elif what == "gene_sets":
         adata.varm["gene_sets"][0, 0] = 0
+    elif what == "features":
+        adata.uns["perturbation_features"]["sources"]["a"]["values"][0, 0] = 2
     elif what == "genes":
         adata.var_names = [f"other{i}" for i in range(4)]
     else:
@@ -51,6 +54,7 @@ def change(adata, what):
         ("perturbation", {"plain", "counts", "batch"}),
         ("batch", {"batch"}),
         ("gene_sets", {"plain", "counts", "batch"}),
+        ("features", {"plain", "counts", "batch"}),
         ("genes", {"plain", "counts", "batch"}),
         ("other", set()),
     ],

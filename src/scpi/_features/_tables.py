@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Table = pd.DataFrame | str | os.PathLike[str]
+Table: TypeAlias = "pd.DataFrame | str | os.PathLike[str]"
 _TEXT = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 
 

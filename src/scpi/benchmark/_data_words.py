@@ -33,11 +33,12 @@ class DataWords:
     def of(self, spec: ModelSpec | None) -> dict[str, Any]:
         """Hashes of what a model reads and is compared with; of what all models share if ``None``."""
         own = {} if spec is None else dict(spec.setup)
-        named = {value for value in (self._setup | own).values() if isinstance(value, str)} | {Key.varm.GENE_SETS}
+        named = {value for value in (self._setup | own).values() if isinstance(value, str)}
+        named |= {Key.varm.GENE_SETS, Key.uns.PERTURBATION_FEATURES}
         # The noise ceiling alone looks at the halves
         layers = {self._layer, *self._halves} if spec is None else {self._layer, spec.layer or self._layer}
         words = {f"layer {layer}": self._word("layer", layer) for layer in sorted(layers, key=str)}
-        for kind in ("obs", "layers", "varm", "obsm"):
+        for kind in ("obs", "layers", "varm", "obsm", "uns"):
             there = getattr(self._data, kind)
             words |= {f"{kind} {name}": self._word(kind, name) for name in sorted(named) if name in there}
         return words | {"genes": self._word("genes", None)}

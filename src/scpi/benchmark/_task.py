@@ -250,6 +250,8 @@ def make_tasks(
         var=adata.var.copy(),
         layers={name: values for name, values in adata.layers.items() if name is not None},
         varm=dict(adata.varm),
+        # Without what scvi-tools wrote there of another setup
+        uns={name: value for name, value in adata.uns.items() if not name.startswith("_")},
     )
     labels = read_screen(data, **setup)
     if rows == "cells":

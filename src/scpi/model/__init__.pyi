@@ -24,6 +24,7 @@ from .latent_shift import SCGEN as SCGEN
 from .latent_shift import SCVIDR as SCVIDR
 from .multitask import MultiTaskAE as MultiTaskAE
 from .nbvae import NBVAE as NBVAE
+from .perturbation_gp import PerturbationGP as PerturbationGP
 from .scbutterfly import SCButterfly as SCButterfly
 from .scpregan import SCPREGAN as SCPREGAN
 from .senavae import SENAVAE as SENAVAE

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pandas as pd
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from scpi._gene_sets._id_map import IdMap
     from scpi._screen._labels import Control
 
-_Table = pd.DataFrame | str | os.PathLike[str]
-_Sets = str | os.PathLike[str] | Mapping[str, Iterable[str]] | pd.DataFrame
-_Sources = dict[str, tuple[Any, list[str]]]
+_Table: TypeAlias = "pd.DataFrame | str | os.PathLike[str]"
+_Sets: TypeAlias = "str | os.PathLike[str] | Mapping[str, Iterable[str]] | pd.DataFrame"
+_Sources: TypeAlias = "dict[str, tuple[Any, list[str]]]"
 
 
 @fill

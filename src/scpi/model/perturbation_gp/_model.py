@@ -1,0 +1,199 @@
+"""Effects of perturbations predicted from their features."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._slots import listed
+from scpi.model.base._constants import KEYS
+from scpi.model.base._screen_model import ScreenModel
+from scpi.model.base.effects._regression import member_effects
+from scpi.model.base.effects._shrinkage import effect_errors
+from scpi.model.base.setup._declaration import Field
+from scpi.model.baselines._baseline import Baseline
+from scpi.model.baselines._profiles_module import ProfilesModule
+from scpi.model.perturbation_gp._combinations import learn_power, scale_members
+from scpi.model.perturbation_gp._effects import TrainingEffects
+from scpi.model.perturbation_gp._fields import DescribedPerturbationField, FeaturesField, read_state
+from scpi.model.perturbation_gp._methods import METHODS
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+    from scpi.model.base.loading._splitter import CellSplitter
+    from scpi.model.base.prediction._profiles import Profiles
+
+_FEATURES = "features"
+_KEPT = ("effects", "is_known", "mean_effect", "axes", "scores", "calibration", "power")
+
+
+@fill
+class PerturbationGP(Baseline):
+    """Predicts perturbations that were never measured from what is known of their genes or compounds.
+
+    The effect of a perturbation is its mean change of expression. Effects of the trained perturbations are fitted to all
+    training conditions, combinations included. Those of the others are predicted from their features
+    (:func:`scpi.tl.perturbation_features`) by a Gaussian process on a weighted sum of the similarities in each source of
+    features, in the few components of the effects that stand out of their noise. The weights are those with the largest
+    evidence, under a prior by which the sources are equal; a perturbation with few cells counts as much as the standard
+    errors of its effect allow. How well the training perturbations predict each other decides how much of a prediction is
+    kept: where the features are worth nothing, the mean of the training perturbations remains. The effect of a
+    combination is the sum of those of its members, times a power of their number, which is learned from training
+    combinations.
+
+    Parameters
+    ----------
+    %(setup_adata)s
+    %(registry)s
+    preset
+        ``"scpi"`` (default); ``"kernel_ridge"``, kernel ridge regression of all genes with equal weights; ``"gene_ridge"``,
+        ridge regression with a penalty for each gene; ``"nearest"``, the mean effect of the three perturbations with the most
+        similar features; or ``"linear"``, the linear model of :cite:t:`ahlmanneltze2025deep`, which describes perturbations
+        by how their gene responds in the training perturbations, and takes no features.
+    shuffled
+        Seed by which the features are shuffled among the perturbations, for the zero of a comparison.
+
+    Notes
+    -----
+    ``obs["status"]`` of a prediction says on what it rests: ``"trained"``; ``"unseen combination"`` of trained
+    perturbations; ``"unseen"``, predicted from features; ``"no features"``, where a member that was not trained on has
+    none and the mean effect stands for it; or ``"no better than the mean"``, where the features do not predict the
+    training perturbations either.
+    """
+
+    _fields: ClassVar[tuple[Field, ...]] = (
+        Field(
+            argument="perturbation_key",
+            registry_key=KEYS.CONDITION,
+            make=DescribedPerturbationField,
+            options=("control", "delimiter", "dose_key", "features_key"),
+            columns=("dose_key",),
+            required=True,
+        ),
+        *ScreenModel._fields[1:],
+        Field(
+            argument="features_key",
+            registry_key=_FEATURES,
+            make=FeaturesField,
+            modality="layer",
+            default=Key.uns.PERTURBATION_FEATURES,
+            description="Entry of ``adata.uns`` with features of perturbations, as :func:`scpi.tl.perturbation_features` writes it.",
+        ),
+    )
+
+    def __init__(
+        self,
+        adata: AnnData | MuData | None = None,
+        registry: dict[str, Any] | None = None,
+        *,
+        preset: Literal["scpi", "kernel_ridge", "gene_ridge", "nearest", "linear"] = "scpi",
+        shuffled: int | None = None,
+    ) -> None:
+        super().__init__(adata, registry)
+        if preset not in METHODS:
+            msg = f"`preset` must be one of {listed(METHODS)}, but is {preset!r}."
+            raise ValueError(msg)
+        self.preset, self.shuffled = preset, shuffled
+        self.weights_: dict[str, float] = {}
+        self.module = ProfilesModule(more=_KEPT)
+        self._model_summary_string = f"PerturbationGP with preset: {preset}, sources: {listed(self._sources())}"
+        self.init_params_ = self._get_init_params(locals())
+
+    @property
+    def source_weights(self) -> pd.Series:
+        """How much each source of features counts after training, with a sum of 1; empty for presets that do not weigh them."""
+        return pd.Series(self.weights_, dtype=np.float64, name="weight")
+
+    @property
+    def calibration(self) -> float:
+        """Factor by which predicted deviations from the mean effect are kept, from 0 to 1."""
+        self._check_if_trained(warn=False)
+        return float(self.module.array("calibration")[0])
+
+    @property
+    def combination_power(self) -> float:
+        """Power of the number of members by which the sum of their effects is multiplied: 0 where effects add up, -1 for a mean."""
+        self._check_if_trained(warn=False)
+        return float(self.module.array("power")[0])
+
+    def _sources(self) -> dict[str, Any]:
+        """Features of all perturbations that the model knows, by source."""
+        field = self.registry["field_registries"].get(_FEATURES)
+        if field is None:
+            return {}
+        table = read_state(field["state_registry"])
+        if self.shuffled is not None:
+            names = np.random.default_rng(self.shuffled).permutation(np.array(table.names, dtype=object))
+            table = table._replace(names=names.tolist())
+        return table.of(self.perturbations_).sources
+
+    def _learn(self, splitter: CellSplitter, *, n_contexts: int) -> dict[str, NDArray[Any]]:
+        arrays = super()._learn(splitter, n_contexts=n_contexts)
+        self.module.put(arrays)
+        profiles, cells = self.module.profiles(), splitter.train_idx
+        power = learn_power(profiles.design, profiles.changes, profiles.n_cells)
+        profiles = profiles._replace(design=scale_members(profiles.design, power))
+        known = np.flatnonzero(profiles.design.any(axis=0))
+        effects = member_effects(profiles.design, profiles.changes, profiles.n_cells)[known]
+        data = TrainingEffects(
+            sources=self._sources(),
+            known=known,
+            effects=effects,
+            errors=self._errors(profiles, cells)[known],
+            gene=pd.Index(self.var_names_).get_indexer(pd.Index(self.perturbations_)),
+            control=profiles.balanced_control(),
+        )
+        found = METHODS[self.preset](data)
+        self.weights_ = dict(found.weights)
+        is_known = np.zeros(data.n_perturbations, dtype=bool)
+        is_known[known] = True
+        return arrays | {
+            "effects": found.denoised(data),
+            "is_known": is_known,
+            "mean_effect": found.mean,
+            "axes": found.axes,
+            "scores": found.scores,
+            "calibration": np.array([found.calibration]),
+            "power": np.array([power]),
+        }
+
+    def _errors(self, profiles: Profiles, cells: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Standard errors of the effects; 0 where each condition has one row, as in tables of profiles."""
+        spread = self._spread_of(self._field(self.adata, KEYS.X), cells, cells, profiles)
+        flat = np.ones_like(profiles.treated), np.ones_like(profiles.control)
+        return effect_errors(profiles, spread, slope=flat)
+
+    def _parts(self, design: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        return [design]
+
+    def _change(self, design: NDArray[np.floating[Any]], control: NDArray[np.float64]) -> NDArray[np.float64]:
+        is_known = self._is_known()
+        design = scale_members(design.astype(np.float64), self.combination_power)
+        change = design[is_known] @ self.module.array("effects")
+        new = np.flatnonzero((design != 0) & ~is_known)
+        for member in new:
+            scores = self.module.array("scores")[member]
+            change += design[member] * (self.module.array("mean_effect") + scores @ self.module.array("axes"))
+        return np.asarray(change)
+
+    def _is_known(self) -> NDArray[np.bool_]:
+        return np.asarray(self.module.array("is_known") > 0)
+
+    def _status(self, label: str) -> str:
+        status = super()._status(label)
+        if status in ("control", "trained"):
+            return status
+        members = np.flatnonzero(self.encode_perturbations([label])[0])
+        new = members[~self._is_known()[members]]
+        if not len(new):
+            return status
+        if not self.calibration:
+            return "no better than the mean"
+        return "unseen" if self.module.array("scores")[new].any(axis=1).all() else "no features"
