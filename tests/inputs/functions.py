@@ -49,6 +49,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "benchmark.noise_ceiling": {"n_splits": 2, "metrics": ["pearson", "error_ratio"]},
     "benchmark.splits.leave_combinations_out": {"n_splits": 1},
     "benchmark.splits.leave_conditions_out": {"n_splits": 2},
+    "benchmark.splits.leave_perturbations_out": {"perturbations": "B"},
     "de.limma": {"sample_key": "sample", "min_cells": 1},
     "de.pseudobulk": {"min_cells": 1},
     "de.thin_counts": {"rng": 0},
