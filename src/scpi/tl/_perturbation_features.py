@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import numpy as np
 import pandas as pd
 
 from scpi._docs import fill
@@ -141,7 +142,7 @@ def perturbation_features(
     ['FOS', 'JUN', 'MYC']
     """
     view = View.to_write(data, mod, layer, key_added=key_added)
-    screen = {"perturbation_key": perturbation_key, "control": control, "delimiter": delimiter}
+    screen: dict[str, Any] = {"perturbation_key": perturbation_key, "control": control, "delimiter": delimiter}
     labels = read_screen(view.adata, **screen)
     given = [str(name) for name in perturbations]
     names = labels.labelling.vocabulary([*(one.label for one in labels.conditions), *given])
@@ -178,8 +179,8 @@ def perturbation_features(
     if symbols:
         kinds.append({"symbols": features_of_symbols(ids)})
     sources = _joined(kinds)
-    covered = sum(covered_rows(values).astype(int) for values, _ in sources.values())
-    missing = [name for name, n_sources in zip(names, covered, strict=True) if not n_sources]
+    covered = np.any([covered_rows(values) for values, _ in sources.values()], axis=0)
+    missing = [name for name, is_covered in zip(names, covered, strict=True) if not is_covered]
     result, written = view.output(copy)
     params = {"perturbation_key": perturbation_key, "min_size": min_size, "max_size": max_size, "case": case}
     write_features(written, key_added, names, sources, params=params)

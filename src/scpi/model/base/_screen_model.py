@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from scvi.utils import setup_anndata_dsp
 
@@ -43,7 +43,7 @@ class ScreenModel(EvaluationMixin, PredictionMixin, DrawnCellsMixin, ConditionsM
 
     scale_: Scale = "logs"
 
-    _fields = (
+    _fields: ClassVar[tuple[Field, ...]] = (
         Field(
             argument="perturbation_key",
             registry_key=KEYS.CONDITION,

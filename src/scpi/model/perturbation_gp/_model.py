@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -68,7 +68,7 @@ class PerturbationGP(Baseline):
     training perturbations either.
     """
 
-    _fields: ClassVar[tuple[Field, ...]] = (
+    _fields = (
         Field(
             argument="perturbation_key",
             registry_key=KEYS.CONDITION,
