@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from scpi.model.base._constants import KEYS
+from scpi.model.base.training._fused import fused
 from scpi.model.base.training._plan import NetworkPlan
 from scpi.model.dgd._representations import fit_representations
 from scpi.model.dgd._search import find_mixture
@@ -53,11 +54,15 @@ class DGDPlan(NetworkPlan):
         decoder = [parameter for parameter in module.parameters() if id(parameter) not in apart]
         mixture = [parameter for parameter in module.mixture.parameters() if parameter.requires_grad]
         return [
-            torch.optim.Adam(decoder, lr=preset.lr, betas=preset.decoder_betas, weight_decay=preset.weight_decay),
+            fused(
+                torch.optim.Adam, decoder, lr=preset.lr, betas=preset.decoder_betas, weight_decay=preset.weight_decay
+            ),
             torch.optim.SparseAdam(
                 module.representations.parameters(), lr=preset.representation_lr, betas=preset.betas
             ),
-            torch.optim.Adam(mixture, lr=preset.mixture_lr, betas=preset.betas, weight_decay=preset.weight_decay),
+            fused(
+                torch.optim.Adam, mixture, lr=preset.mixture_lr, betas=preset.betas, weight_decay=preset.weight_decay
+            ),
         ]
 
     def on_train_epoch_start(self) -> None:
