@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from scpi.model.dgd._search import Mixture, find_mixture, find_number, fit_mixture
+from scpi.model.dgd._search import Mixture, classification_score, find_mixture, find_number, fit_mixture
 
 
 def groups(n_groups, n=600, n_dimensions=4, rng=0):
@@ -33,6 +33,18 @@ def test_a_given_number_is_taken():
     assert find_number(points.astype(float), most=2, seed=0) == 2
     # No more than there are points
     assert len(find_mixture(points[:3], 5, most=2, seed=0)[0]) == 3
+
+
+def test_a_group_that_is_not_gaussian_is_not_divided():
+    # The tails of a t-distribution take components of their own, which overlap with those of the core
+    rng = np.random.default_rng(0)
+    points = rng.standard_t(3, (600, 2)) + 12.0 * rng.integers(2, size=(600, 1))
+    assert find_number(points, most=8, seed=0) == 2
+
+
+def test_the_score_is_that_of_the_most_probable_components():
+    joint = np.log(np.array([[0.2, 0.2], [0.3, 1e-12]]))
+    np.testing.assert_allclose(classification_score(joint), [np.log(0.4) - np.log(2), np.log(0.3)], atol=1e-9)
 
 
 def test_the_density_is_that_of_scipy():

@@ -1,4 +1,4 @@
-"""How many components a mixture needs: as many as raise the density of points that were left out."""
+"""How many components a mixture needs: as many as can be told apart in points that were left out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _N_FOLDS = 3
 # Numbers of components in a row without a gain, after which no more are tried
-_PATIENCE = 2
+_PATIENCE = 3
 # Standard errors of the difference that a gain has to exceed
 _N_ERRORS = 2.0
 # Points that are looked at
@@ -53,9 +53,10 @@ def find_mixture(
 ) -> tuple[Floats, Floats, Floats]:
     """Means, variances and weights of a mixture of points, (n_points, n_dimensions), of so many components.
 
-    If ``None``, their number is the smallest whose density of points that were left out is not significantly below the highest (two standard
-    errors of the difference), over folds of the points. Covariances are of any form, and shrunk to their mean where components are small: with
-    restricted ones, a group that is not round would be divided.
+    If ``None``, their number is the smallest whose score is not significantly below the highest (two standard errors of the difference), in points
+    that were left out, over folds. The score of a point is its log-density less the entropy of the probabilities of the components for it, so that
+    components that overlap, as those of one group that is not Gaussian do, do not count as more. Covariances are of any form, and shrunk to their
+    mean where components are small: with restricted ones, a group that is not round would be divided.
     """
     rng = np.random.default_rng(seed)
     chosen: Floats = points[np.sort(rng.permutation(len(points))[:_MOST])].astype(np.float64)
@@ -67,25 +68,35 @@ def find_mixture(
 def find_number(points: Floats, *, most: int, seed: int) -> int:
     """Number of components, at most ``most``; see :func:`find_mixture`."""
     folds = np.random.default_rng(seed).permutation(len(points)) % _N_FOLDS
-    densities: list[Floats] = []
+    scores: list[Floats] = []
     for n in range(1, most + 1):
         if n > (folds != 0).sum() // 2:
             break
-        density = np.empty(len(points))
+        score = np.empty(len(points))
         for fold in range(_N_FOLDS):
             left_out = folds == fold
             mixture = fit_mixture(points[~left_out], n, seed=seed)
-            density[left_out] = special.logsumexp(mixture.log_density(points[left_out]), axis=1)
-        densities.append(density)
-        best = int(np.argmax([values.mean() for values in densities]))
-        if len(densities) - 1 - best >= _PATIENCE:
+            score[left_out] = classification_score(mixture.log_density(points[left_out]))
+        scores.append(score)
+        best = int(np.argmax([values.mean() for values in scores]))
+        if len(scores) - 1 - best >= _PATIENCE:
             break
-    best = int(np.argmax([values.mean() for values in densities])) if densities else 0
-    for place, values in enumerate(densities):
-        gain = densities[best] - values
+    best = int(np.argmax([values.mean() for values in scores])) if scores else 0
+    for place, values in enumerate(scores):
+        gain = scores[best] - values
         if gain.mean() <= _N_ERRORS * gain.std() / len(points) ** 0.5:
             return place + 1
     return 1
+
+
+def classification_score(joint: Floats) -> Floats:
+    """Log-density of points less the entropy of their components, (n_points,), for the log-density of each component.
+
+    Its sum is the integrated completed likelihood without the penalty, which points that were left out do not need.
+    """
+    probability = special.softmax(joint, axis=1)
+    entropy = special.entr(probability).sum(1)
+    return np.asarray(special.logsumexp(joint, axis=1) - entropy, dtype=np.float64)
 
 
 def fit_mixture(points: Floats, n_components: int, *, seed: int) -> Mixture:
