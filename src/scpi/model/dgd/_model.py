@@ -48,7 +48,9 @@ if TYPE_CHECKING:
     Indices = Sequence[int] | NDArray[np.int64] | None
 
 _MOST_EPOCHS = 400
-_BATCH = 2048
+# Numbers, cells x genes, that are decoded at a time: as many as a fast cache holds
+_NUMBERS = 1 << 20
+_LEAST_BATCH = 64
 
 
 @fill
@@ -433,8 +435,11 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         self, adata: AnnData | MuData, cells: NDArray[np.int64], *, batch_size: int | None = None
     ) -> Iterator[dict[str, Tensor]]:
         """Registered values of some cells, a few at a time."""
-        batch_size = _BATCH if batch_size is None else batch_size
-        yield from cell_batches(self, adata, cells, batch_size=batch_size, device=self.module.device)
+        yield from cell_batches(self, adata, cells, batch_size=self._batch_size(batch_size), device=self.module.device)
+
+    def _batch_size(self, batch_size: int | None) -> int:
+        """Cells that are decoded at a time."""
+        return max(_NUMBERS // self._n_genes, _LEAST_BATCH) if batch_size is None else batch_size
 
     def _identity(self, adata: AnnData | MuData) -> str:
         """What tells the cells that were trained on from all others."""
@@ -532,7 +537,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         if covariates:
             given = self._covariates().replace(given, covariates)
         found = np.empty((len(cells), len(genes)), dtype=np.float32)
-        for rows in torch.arange(len(cells)).split(_BATCH if batch_size is None else batch_size):
+        for rows in torch.arange(len(cells)).split(self._batch_size(batch_size)):
             own = (torch.from_numpy(part)[rows].to(self.module.device) for part in given)
             decoded = self.module.decode(z[rows].to(self.module.device), self.module.covariates(*own, rows_of_unseen))
             found[rows] = library_size * torch.softmax(decoded, dim=1).cpu()[:, places]
@@ -566,7 +571,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         adata, cells, z, rows_of_unseen = self._represented(adata, indices, n_steps, unseen, batch_size)
         found, losses = found_genes(self._modality(adata)), [np.zeros(0, dtype=np.float32)]
         found = None if found is None else found.to(self.module.device)
-        parts = iter(z.split(_BATCH if batch_size is None else batch_size))
+        parts = iter(z.split(self._batch_size(batch_size)))
         for tensors in self._batches(adata, cells, batch_size=batch_size) if len(cells) else ():
             own = next(parts).to(self.module.device)
             loss = self.module.cell_loss(tensors, own, self.module.code(tensors, rows_of_unseen), found)
