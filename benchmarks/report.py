@@ -898,6 +898,39 @@ def composition(result: Any) -> str:
     return table(columns, [tuple(row[key] for key in keys) for row in result])
 
 
+def dgd_components(result: Any) -> str:
+    columns = ("data", "types", "model", "seeds", "components", "ARI", "ARI, Leiden", "Leiden communities")
+    rows = sorted(result["rows"], key=lambda row: (row["dataset"], row["model"]))
+    means = []
+    for (dataset, model), group in groupby(rows, key=lambda row: (row["dataset"], row["model"])):
+        of = list(group)
+        values = [mean(of, key) for key in ("n_components", "ari", "ari_leiden", "n_leiden")]
+        means.append((dataset, of[0]["n_labels"], model, len(of), *values))
+    return table(columns, means)
+
+
+def dgd_new_cells(result: Any) -> str:
+    columns = ("data", "cells", "divisions", "training cells", "represented again", "new cells", "difference, %")
+    rows = sorted(result["rows"], key=lambda row: (row["of_settings"], row["dataset"]))
+    means = []
+    for dataset, group in groupby(rows, key=lambda row: row["dataset"]):
+        of = list(group)
+        name = f"{dataset} (settings chosen on it)" if of[0]["of_settings"] else dataset
+        losses = [f"{mean(of, key):.4f}" for key in ("training", "represented again", "new")]
+        means.append((name, of[0]["cells"], len(of), *losses, f"{100 * (mean(of, 'gap') or 0.0):.2f}"))
+    return table(columns, means)
+
+
+def generative_costs(result: Any) -> str:
+    sizes = list(next(iter(result["models"].values()))["above_mb"])
+    columns = ("model", "training, s", "epochs", *(f"peak, {int(n):,} cells, MB" for n in sizes))
+    rows = [
+        (name, row["seconds"], row["epochs"], *row["above_mb"].values(), row["above_mb_large"])
+        for name, row in result["models"].items()
+    ]
+    return table((*columns, f"{result['n_large']:,} cells, extrapolated, MB"), rows)
+
+
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "fidelity": fidelity,
     "training_speed": training_speed,
@@ -940,6 +973,9 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "op3_like": op3_like,
     "l1000_lines": l1000_lines,
     "composition": composition,
+    "dgd_new_cells": dgd_new_cells,
+    "dgd_components": dgd_components,
+    "generative_costs": generative_costs,
 }
 
 

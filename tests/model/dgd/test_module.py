@@ -56,6 +56,15 @@ def test_the_terms_of_the_objective(make_module):
     torch.testing.assert_close(per_sample, -published.mixture.log_prior())
 
 
+def test_units_are_left_out_in_training_alone(make_module):
+    module, tensors = make_module(dropout=0.5)
+    z, code = module.representations.weight, module.code(tensors)
+    module.eval()
+    torch.testing.assert_close(module.decode(z, code), module.decode(z, code))
+    module.train()
+    assert not torch.equal(module.decode(z, code), module.decode(z, code))
+
+
 def test_the_standard_deviations_of_representations_are_bounded_from_both_sides(make_module):
     # Of one Gaussian, the expectation is that of the divergence between two
     module, tensors = make_module(n_components=1, component_sd=0.7)

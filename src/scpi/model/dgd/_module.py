@@ -82,7 +82,7 @@ class DGDModule(BaseModuleClass):
         """Logarithm of the fraction of the depth of a cell for each gene, (n_cells, n_genes)."""
         hidden = torch.cat([z, covariates], dim=1)
         for layer in self.hidden:
-            hidden = F.relu(layer(hidden))
+            hidden = F.dropout(F.relu(layer(hidden)), self.preset.dropout, self.training)
         raw = self.output(hidden)
         if self.preset.activation == "softmax":
             return F.log_softmax(raw, dim=1)

@@ -27,6 +27,8 @@ class Preset:
         Dimensions of the representations.
     n_hidden
         Units of the hidden layers of the decoder.
+    dropout
+        Fraction of the hidden units that a step of the decoder leaves out.
     activation
         What turns the output of the decoder into fractions of the depth of a cell: ``"softmax"``, under which they sum
         to 1, ``"softplus"`` or ``"sigmoid"``.
@@ -83,6 +85,7 @@ class Preset:
 
     n_latent: int = 20
     n_hidden: tuple[int, ...] = (100, 100, 100)
+    dropout: float = 0.3
     activation: Activation = "softmax"
     library: Library = "sum"
     covariance: Covariance = "diagonal"
@@ -118,6 +121,7 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "scpi": Preset(),
     "published": Preset(
+        dropout=0.0,
         activation="softplus",
         hardness=1.0,
         component_sd=None,
@@ -171,5 +175,5 @@ RULES = Rules(
         "mixture_lr",
         "train_size",
     ),
-    shares=("search_epoch",),
+    shares=("dropout", "search_epoch"),
 )
