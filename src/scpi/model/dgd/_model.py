@@ -60,7 +60,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
     There is no encoder: each cell has a representation of its own, which is fitted together with the decoder and with
     the mixture that representations come from (Schuster and Krogh, Bioinformatics 39, btad497, 2023). Counts are negative
     binomial around what is decoded, with the overdispersion of each gene. Components of the mixture are groups of cells;
-    their number is found on the representations, by their density in cells that were left out. New cells get
+    there are as many as can be told apart in the representations of cells that were left out. New cells get
     representations by optimisation, with some of the genes if need be.
 
     With labels, a cell comes from the components of its label, and a cell without one from any. The decoder reads
