@@ -327,7 +327,13 @@ def test_dependencies_have_lower_bounds_only():
 
 
 # Top-level modules of distributions that have another name
-MODULES = {"lazy-loader": "lazy_loader", "pot": "ot", "scikit-learn": "sklearn", "scvi-tools": "scvi"}
+MODULES = {
+    "lazy-loader": "lazy_loader",
+    "pot": "ot",
+    "scikit-learn": "sklearn",
+    "scvi-tools": "scvi",
+    "xgboost-cpu": "xgboost",
+}
 
 
 def modules_of(requirements):
