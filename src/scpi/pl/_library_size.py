@@ -145,8 +145,8 @@ def _draw_quantiles(panel: Axes, samples: Mapping[str, NDArray[np.float64]]) -> 
             panel.scatter(x, y, s=9, color=colour, lw=0, alpha=0.8, label=shorten(name, 20), zorder=3)
     panel.axline((1.0, 1.0), (10.0, 10.0), color=GREY, lw=0.8, ls="--", zorder=1)
     panel.set(xscale="log", yscale="log")
-    limits = np.concatenate([collection.get_offsets() for collection in panel.collections]).ravel()
-    limits = limits.min() / _MARGIN, limits.max() * _MARGIN
+    drawn = np.concatenate([collection.get_offsets() for collection in panel.collections])
+    limits = float(drawn.min()) / _MARGIN, float(drawn.max()) * _MARGIN
     panel.set(xlim=limits, ylim=limits, aspect="equal")
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if limits[1] < 30.0 * limits[0] else (1.0,)))

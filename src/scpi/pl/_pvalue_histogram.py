@@ -94,7 +94,7 @@ def pvalue_histogram(
         for panel, group in zip(panels, groups or (), strict=True):
             pvals = {name: frames[group]["pval"].dropna().to_numpy() for name, frames in tests.items()}
             if len(keys) == 1:
-                _bars(panel, *pvals.values(), n_bins)
+                _bars(panel, next(iter(pvals.values())), n_bins)
             else:
                 _outlines(panel, pvals, n_bins)
             n_genes = " / ".join(f"{len(values):,}" for values in pvals.values())
