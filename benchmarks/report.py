@@ -973,6 +973,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "op3_like": op3_like,
     "l1000_lines": l1000_lines,
     "composition": composition,
+    "null_compound": null_compound,
     "dgd_new_cells": dgd_new_cells,
     "dgd_components": dgd_components,
     "generative_costs": generative_costs,

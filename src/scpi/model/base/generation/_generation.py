@@ -291,8 +291,8 @@ class Generation:
 
         Cells are generated ``n_draws`` times, their counts summed for each sample, and tested by :func:`scpi.de.limma`.
         The tests are pooled by :func:`scpi.de.pool_draws`, which counts what differs from draw to draw, and takes the noise
-        of a draw for that of the measured cells, from which the model has learned. It is that for as many cells as were
-        measured: more generated cells are not more evidence. Tests of a single draw of as many cells find too much.
+        of a draw for that of the measured cells, from which the model has learned. It is at most that for as many cells as
+        were measured, for which pooled tests are conservative: more generated cells are not more evidence.
 
         Parameters
         ----------
