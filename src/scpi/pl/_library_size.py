@@ -145,7 +145,7 @@ def _draw_quantiles(panel: Axes, samples: Mapping[str, NDArray[np.float64]]) -> 
             panel.scatter(x, y, s=9, color=colour, lw=0, alpha=0.8, label=shorten(name, 20), zorder=3)
     panel.axline((1.0, 1.0), (10.0, 10.0), color=GREY, lw=0.8, ls="--", zorder=1)
     panel.set(xscale="log", yscale="log")
-    drawn = np.concatenate([collection.get_offsets() for collection in panel.collections])
+    drawn = np.concatenate([np.asarray(dots.get_offsets()) for dots in panel.collections])
     limits = float(drawn.min()) / _MARGIN, float(drawn.max()) * _MARGIN
     panel.set(xlim=limits, ylim=limits, aspect="equal")
     for axis in (panel.xaxis, panel.yaxis):
