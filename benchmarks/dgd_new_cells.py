@@ -26,7 +26,7 @@ from _quiet import one_quiet_thread
 import scpi
 
 DATASETS = ("mixology_sc_celseq2_5cl", "pbmc3k_labelled", "kang_harmony", "paul15")
-# The settings were chosen on these
+# Regularisation was looked at on these
 OF_SETTINGS = {"paul15"}
 N_FOLDS, N_GENES = 5, 2_000
 

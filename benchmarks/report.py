@@ -915,7 +915,7 @@ def dgd_new_cells(result: Any) -> str:
     means = []
     for dataset, group in groupby(rows, key=lambda row: row["dataset"]):
         of = list(group)
-        name = f"{dataset} (settings chosen on it)" if of[0]["of_settings"] else dataset
+        name = f"{dataset} (settings looked at on it)" if of[0]["of_settings"] else dataset
         losses = [f"{mean(of, key):.4f}" for key in ("training", "represented again", "new")]
         means.append((name, of[0]["cells"], len(of), *losses, f"{100 * (mean(of, 'gap') or 0.0):.2f}"))
     return table(columns, means)

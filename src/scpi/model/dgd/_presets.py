@@ -85,7 +85,7 @@ class Preset:
 
     n_latent: int = 20
     n_hidden: tuple[int, ...] = (100, 100, 100)
-    dropout: float = 0.3
+    dropout: float = 0.0
     activation: Activation = "softmax"
     library: Library = "sum"
     covariance: Covariance = "diagonal"
@@ -121,7 +121,6 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "scpi": Preset(),
     "published": Preset(
-        dropout=0.0,
         activation="softplus",
         hardness=1.0,
         component_sd=None,
