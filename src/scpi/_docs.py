@@ -62,7 +62,8 @@ FRAGMENTS: dict[str, str] = {
         """,
     "metrics": """
         metrics
-            Names of metrics, or one name, of :func:`scpi.benchmark.list_metrics`; all if ``None``.
+            Names of metrics, or one name, of :func:`scpi.benchmark.list_metrics`, or of presets of these (``"honest"``,
+            ``"vcc2025"``, ``"vcc2026"``, ``"pertpy1035"``, ``"published"``); all if ``None``.
         """,
     "reference_cells": """
         reference_cells

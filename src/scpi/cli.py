@@ -1,4 +1,4 @@
-"""The command line: ``scpi demo`` and ``scpi screen``."""
+"""The command line: ``scpi demo``, ``scpi screen`` and ``scpi benchmark``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from scpi._sequence import as_list
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from scpi.benchmark.grid import Executor, GridStatus
     from scpi.screen import ScreenResult
 
 app = typer.Typer(
@@ -24,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+benchmark_app = typer.Typer(help="Run grids of data, splits, models and seeds.", no_args_is_help=True)
+app.add_typer(benchmark_app, name="benchmark")
 
 
 class Likelihood(StrEnum):
@@ -332,6 +335,138 @@ def screen(
             title=title or file.stem,
             seed=seed,
         )
+
+
+GridFile = Annotated[Path, typer.Argument(help="YAML file of the grid, or folder of its results.", show_default=False)]
+GridOut = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Folder for the results.", show_default="the file without its suffix")
+]
+Host = Annotated[
+    str | None, typer.Option(help="Name of this machine for others that share the folder.", show_default="host name")
+]
+Heartbeat = Annotated[
+    float, typer.Option(min=0.1, help="Seconds between signs of life; after three, other machines take a task over.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_UNFINISHED = 75
+
+
+@benchmark_app.command("run")
+def benchmark_run(
+    grid: GridFile,
+    out: GridOut = None,
+    workers: Annotated[int, typer.Option("--workers", "-j", min=1, help="Maximum number of processes.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each process.")] = 1,
+    memory: Annotated[
+        str | None, typer.Option(help="Memory of all processes, such as 8GB.", show_default="no limit")
+    ] = None,
+    retries: Annotated[int, typer.Option(min=0, help="How often a task that was killed is tried again.")] = 2,
+    heartbeat: Heartbeat = 30.0,
+    host: Host = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the tasks, and run none.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Run the tasks of a grid that have no result yet. Exit code 1 if any failed."""
+    with _clear_errors(debug=debug):
+        from scpi.benchmark.grid._show import as_bytes, folder_of, plan_lines, plan_rows, planned
+
+        folder = folder_of(grid, out)
+        if dry_run:
+            plan = planned(grid, folder)
+            _say(plan_rows(plan, folder) if as_json else plan_lines(plan, folder))
+            return
+        from scpi.benchmark.grid import Grid, LocalExecutor, run
+
+        executor: Executor = LocalExecutor(
+            workers, threads=threads, memory=None if memory is None else as_bytes(memory)
+        )
+        given = planned(grid, folder).grid if grid.is_dir() else Grid.read(grid)
+        found = run(given, folder, executor=executor, retries=retries, heartbeat=heartbeat, host=host)
+        _say_status(found, as_json=as_json, tasks=False)
+    raise typer.Exit(0 if found.is_finished else 1)
+
+
+@benchmark_app.command("status")
+def benchmark_status(
+    grid: GridFile,
+    out: GridOut = None,
+    tasks: Annotated[bool, typer.Option("--tasks", help="List all tasks.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Say where the tasks of a grid stand. Exit code 1 if any failed, 75 if some have not run."""
+    with _clear_errors(debug=debug):
+        from scpi.benchmark.grid import status
+        from scpi.benchmark.grid._show import folder_of
+
+        found = status(folder_of(grid, out))
+        _say_status(found, as_json=as_json, tasks=tasks)
+    raise typer.Exit(0 if found.is_finished else 1 if found.counts["failed"] else _UNFINISHED)
+
+
+@benchmark_app.command("collect")
+def benchmark_collect(
+    grid: GridFile,
+    out: GridOut = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(help="File for the table: .parquet or .csv.", show_default="table.parquet in the folder"),
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Join the scores of all finished tasks into one table. Exit code 75 if some are not finished."""
+    with _clear_errors(debug=debug):
+        from scpi.benchmark.grid import collect, status, table_hash
+        from scpi.benchmark.grid._show import folder_of, write_table
+
+        folder = folder_of(grid, out)
+        found, path = status(folder), table or folder / "table.parquet"
+        scores = collect(folder, plan=found.plan)
+        write_table(scores, path)
+        n = found.counts["finished"]
+        said = {"table": str(path), "rows": len(scores), "hash": table_hash(scores), "finished": n}
+        _say(said if as_json else [f"{len(scores):,} rows of {n:,} of {len(found.tasks):,} tasks: {path}"])
+    raise typer.Exit(0 if found.is_finished else _UNFINISHED)
+
+
+@benchmark_app.command("run-task")
+def benchmark_run_task(
+    grid: GridFile,
+    task: Annotated[str, typer.Argument(metavar="HASH", help="Hash of the task.", show_default=False)],
+    out: GridOut = None,
+    heartbeat: Heartbeat = 30.0,
+    host: Host = None,
+    debug: Debug = False,
+) -> None:
+    """Run one task of a grid, for workflow managers. Exit code 1 if it failed, 75 if another process works on it."""
+    with _clear_errors(debug=debug):
+        from scpi.benchmark.grid._local import EXIT_CODES
+        from scpi.benchmark.grid._run_task import run_task
+        from scpi.benchmark.grid._show import folder_of, keep_plan
+
+        folder = folder_of(grid, out)
+        plan = None if grid.is_dir() else keep_plan(grid, folder)
+        ending = run_task(folder, task, plan=plan, host=host, heartbeat=heartbeat)
+    raise typer.Exit(EXIT_CODES[ending])
+
+
+def _say_status(found: GridStatus, *, as_json: bool, tasks: bool) -> None:
+    from scpi.benchmark.grid._show import status_lines
+
+    _say(found.to_dict() if as_json else status_lines(found, tasks=tasks))
+
+
+def _say(what: Any) -> None:
+    """Print plain data as JSON, or lines."""
+    if isinstance(what, dict):
+        import json
+
+        typer.echo(json.dumps(what, indent=1))
+    else:
+        for line in what:
+            typer.echo(line)
 
 
 def _logger(kind: Logger, out: Path) -> Any:

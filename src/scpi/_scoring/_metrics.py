@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scpi import metrics
+from scpi._scoring._presets import PRESETS
 from scpi._sequence import as_list
 from scpi._slots import listed
 
@@ -172,14 +173,15 @@ OF_MEANS = (*(name for name, one in METRICS.items() if one.space == "means"), *C
 def check_metrics(given: Sequence[str] | str | None, rows: Rows = "cells") -> list[str]:
     """Names of the metrics to compute, all if ``None``; a `ValueError` if one is unknown, or there is none.
 
-    Where ``rows`` are conditions, all are those that need means only, and others are refused.
+    The name of a preset stands for its metrics. Where ``rows`` are conditions, all are those that need means only, and others are refused.
     """
     of_rows = NAMES if rows == "cells" else OF_MEANS
-    chosen = list(of_rows) if given is None else list(dict.fromkeys(as_list(given)))
+    asked = of_rows if given is None else [name for one in as_list(given) for name in PRESETS.get(one, (one,))]
+    chosen = list(dict.fromkeys(asked))
     unknown = [name for name in chosen if name not in NAMES]
     if unknown or not chosen:
         what = f"Unknown metrics {listed(unknown)}" if unknown else "`metrics` is empty"
-        msg = f"{what}: choose from {listed(of_rows, len(of_rows))}."
+        msg = f"{what}: choose from {listed(of_rows, len(of_rows))}, or the presets {listed(list(PRESETS))}."
         raise ValueError(msg)
     of_cells = [name for name in chosen if name not in of_rows]
     if of_cells:

@@ -65,7 +65,10 @@ class Run:
 
     def do(self) -> pd.DataFrame:
         """Train and score, and keep what is to be kept."""
-        table = self.ceiling() if self.spec is None else self._scores(self.spec)
+        table, cells = self.compute(keep_cells=self.predictions is not None)
+        if cells is not None:
+            with replaced(self._cells_file) as scratch:
+                cells.write_h5ad(scratch, compression="gzip")
         if self.out is not None:
             made_by = {
                 "name": self.name,
@@ -78,8 +81,12 @@ class Run:
             write_result(self._scores_file, table, made_by)
         return table
 
-    def _scores(self, spec: ModelSpec) -> pd.DataFrame:
-        """Rows of the conditions that a trained model predicts."""
+    def compute(self, *, keep_cells: bool) -> tuple[pd.DataFrame, AnnData | None]:
+        """Train and score: rows of the conditions, and the predicted cells of all of them where these are to be kept."""
+        return (self.ceiling(), None) if self.spec is None else self._scores(self.spec, keep_cells=keep_cells)
+
+    def _scores(self, spec: ModelSpec, *, keep_cells: bool) -> tuple[pd.DataFrame, AnnData | None]:
+        """Rows of the conditions that a trained model predicts, and the cells."""
         start = time.perf_counter()
         model = self.task.train(spec, self.seed)
         seconds = time.perf_counter() - start
@@ -88,14 +95,13 @@ class Run:
         def predictions() -> Iterator[Prediction]:
             for one in asked:
                 predicted = self.task.predict(model, one, seed=self.seed, **spec.predict)
-                if self.predictions is not None:
+                if keep_cells:
                     cells.append(predicted)
                 yield self.task.prediction(predicted, one, seed=self.seed)
 
         rows = score(predictions(), self.task.metrics)
-        if self.predictions is not None:
-            self._keep_cells(asked, cells)
-        return self._table(self.name, [len(one.cells) for one in asked], rows, seconds)
+        table = self._table(self.name, [len(one.cells) for one in asked], rows, seconds)
+        return table, self._joined(asked, cells) if keep_cells else None
 
     def ceiling(self, n_splits: int = N_SPLITS) -> pd.DataFrame:
         """Rows of the halves of the measured cells, and of a perfect prediction."""
@@ -120,15 +126,14 @@ class Run:
             ]
         )
 
-    def _keep_cells(self, asked: list[Asked], cells: list[AnnData]) -> None:
-        """Write the predicted cells of all conditions into one file."""
+    def _joined(self, asked: list[Asked], cells: list[AnnData]) -> AnnData:
+        """Predicted cells of all conditions, which ``obs`` tells apart."""
         for one, predicted in zip(asked, cells, strict=True):
             for column, value in self.task.columns(one).items():
                 predicted.obs[column] = value
         joined = ad.concat(cells, merge="same", index_unique="_") if cells else ad.AnnData()
         joined.uns["made_by"] = {"model": self.name, "split": self.task.split.name, "seed": self.seed}
-        with replaced(self._cells_file) as scratch:
-            joined.write_h5ad(scratch, compression="gzip")
+        return joined
 
     @cached_property
     def _depends_on(self) -> dict[str, Any]:

@@ -1,0 +1,14 @@
+from ._collect import collect as collect
+from ._collect import table_hash as table_hash
+from ._executor import Ended as Ended
+from ._executor import Executor as Executor
+from ._executor import Job as Job
+from ._grid import Grid as Grid
+from ._grid_data import GridData as GridData
+from ._grid_model import GridModel as GridModel
+from ._grid_split import GridSplit as GridSplit
+from ._local import LocalExecutor as LocalExecutor
+from ._run import run as run
+from ._run_task import run_task as run_task
+from ._status import GridStatus as GridStatus
+from ._status import status as status

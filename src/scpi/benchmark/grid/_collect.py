@@ -1,0 +1,80 @@
+"""One table of all results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scpi._fingerprint import fingerprint
+from scpi._optional import import_extra
+from scpi._scoring._noise_ceiling import CEILING
+from scpi.benchmark.grid._folder import Folder
+from scpi.benchmark.grid._plan import Plan
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+
+_FIRST = ["data", "scheme", "model", "split", "seed"]
+_TIMES = ["seconds"]
+
+
+def collect(out: str | os.PathLike[str], *, plan: str | None = None) -> pd.DataFrame:
+    """Join the scores of all finished tasks of a grid.
+
+    Parameters
+    ----------
+    out
+        Folder of the grid.
+    plan
+        Hash of the plan; the newest of the folder if ``None``.
+
+    Returns
+    -------
+    Table with one row per task and condition, in the order of the tasks: ``data`` and ``scheme`` (names of the data and of
+    the split in the grid), and the columns of :func:`scpi.benchmark.evaluate`. :func:`scpi.benchmark.summarise` averages
+    it, with ``pair_by=["data", "scheme", "split", "seed", "context", "perturbation", "dose"]``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no grid.
+    ImportError
+        If pyarrow is missing.
+    ValueError
+        If no task is finished.
+    """
+    import pandas as pd
+
+    parquet = import_extra("pyarrow.parquet")
+    folder = Folder(Path(out).expanduser().absolute())
+    read = Plan.read(folder, plan)
+    tables = []
+    for task in read.tasks:
+        if not folder.is_finished(task.hash):
+            continue
+        table = parquet.read_table(folder.tasks / task.hash / "metrics.parquet").to_pandas()
+        # The same result may have been kept under other names
+        names = {"data": task.data, "scheme": task.scheme, "split": task.split}
+        tables.append(table.assign(**names | ({} if task.model == CEILING else {"model": task.model})))
+    if not tables:
+        msg = f"No task of {str(folder.root)!r} is finished: `scpi benchmark status` says where they stand."
+        raise ValueError(msg)
+    joined = pd.concat(tables, ignore_index=True)
+    return joined[[*_FIRST, *(name for name in joined if name not in _FIRST)]]
+
+
+def table_hash(table: pd.DataFrame) -> str:
+    """Compute the hash of a table of results without what depends on the time that they took.
+
+    Parameters
+    ----------
+    table
+        What :func:`scpi.benchmark.grid.collect` returns.
+
+    Returns
+    -------
+    32 hexadecimal digits, which are the same for the same numbers.
+    """
+    return fingerprint(table.drop(columns=_TIMES))

@@ -1,0 +1,73 @@
+"""The result of a task: cells in, scores out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from scpi._quiet import quiet_lightning
+from scpi._scoring._noise_ceiling import CEILING
+from scpi.benchmark._check_models import check_models
+from scpi.benchmark._model_spec import ModelSpec
+from scpi.benchmark._run import Run
+from scpi.benchmark._task import make_tasks
+from scpi.benchmark.grid import _grid_model
+from scpi.benchmark.grid._cells import read_cells
+from scpi.benchmark.grid._names import look_up
+from scpi.benchmark.grid._plan import make_splits
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+    from scpi.benchmark.grid._folder import Folder
+    from scpi.benchmark.grid._grid_model import GridModel
+    from scpi.benchmark.grid._plan import GridTask, Plan
+
+
+def compute(plan: Plan, task: GridTask, folder: Folder) -> tuple[pd.DataFrame, AnnData | None]:
+    """Scores of the conditions of a task, and the predicted cells where the grid keeps them."""
+    grid, data = plan.grid, plan.grid.data[task.data]
+    adata = read_cells(data, plan.words[task.data], folder)
+    split = make_splits(data, grid.splits[task.scheme], adata)[task.fold]
+    (asked,) = make_tasks(
+        adata,
+        split,
+        setup=data.setup,
+        layer=data.layer,
+        metrics=list(grid.metrics or ()),
+        n_cells=grid.n_cells,
+        n_components=grid.n_components,
+        exclude_targets=grid.exclude_targets,
+    )
+    spec = _spec(task, grid.variants())
+    with quiet_lightning():
+        if spec is not None:
+            check_models(asked, {task.model: spec}, seed=task.seed)
+        run = Run(name=task.model, spec=spec, task=asked, seed=task.seed)
+        table, cells = run.compute(keep_cells=grid.keep_predictions)
+    return table.assign(data=task.data, scheme=task.scheme), cells
+
+
+def configuration(plan: Plan, task: GridTask) -> dict[str, Any]:
+    """All that a task depends on, as JSON has it."""
+    grid = plan.grid.to_dict()
+    model = None if task.model == CEILING else asdict(plan.grid.variants()[task.model])
+    shared = ("metrics", "n_cells", "n_components", "exclude_targets", "keep_predictions")
+    return {
+        **task._asdict(),
+        "data_settings": grid["data"][task.data] | {"hash": plan.words[task.data]},
+        "split_settings": grid["splits"][task.scheme],
+        "model_settings": model,
+        **{name: grid[name] for name in shared},
+    }
+
+
+def _spec(task: GridTask, models: dict[str, GridModel]) -> ModelSpec | None:
+    """How the model of a task is trained; ``None`` for the noise ceiling."""
+    if task.model == CEILING:
+        return None
+    model = models[task.model]
+    names = ("layer", "setup", "init", "train", "predict", "validation_size")
+    cls = look_up(str(model.model), _grid_model.ROOM)
+    return ModelSpec(model=cls, **{name: getattr(model, name) for name in names})

@@ -1,0 +1,149 @@
+"""The loop that has tasks done: one per machine, or several that share a folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, deque
+from typing import TYPE_CHECKING
+
+from scpi.benchmark.grid._attempt import look, owner_of
+from scpi.benchmark.grid._executor import Job
+from scpi.benchmark.grid._run_task import give_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scpi.benchmark.grid._executor import Ended, Executor
+    from scpi.benchmark.grid._folder import Folder
+    from scpi.benchmark.grid._plan import GridTask, Plan
+
+# Seconds between two looks at what others do
+_LOOK = 1.0
+_WAIT = 0.5
+
+
+class Coordinator:
+    """Has the tasks of a plan done, one attempt at each, or more where attempts are killed.
+
+    ``show`` is called with the numbers of finished, failed and running tasks, and the title of the latest.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Folder,
+        executor: Executor,
+        *,
+        retries: int,
+        host: str,
+        heartbeat: float,
+        show: Callable[[int, int, int, str], None],
+    ) -> None:
+        self._plan, self._folder, self._executor = plan, folder, executor
+        self._retries, self._host, self._heartbeat, self._show = retries, host, heartbeat, show
+        self._running: dict[str, GridTask] = {}
+        self._elsewhere: dict[str, GridTask] = {}
+        self._kills: Counter[str] = Counter()
+        self._n_finished = self._n_failed = 0
+        self._looked = 0.0
+        states = {task.hash: look(folder, task.hash) for task in plan.tasks}
+        # A failure that was there before is tried again, one that another machine has meanwhile is not
+        self._known = {task: number for task, (_, number) in states.items()}
+        queue = [task for task in plan.tasks if states[task.hash][0] != "finished"]
+        self._n_finished = len(plan.tasks) - len(queue)
+        # Two that share a folder meet in the middle
+        shared = any(state == "running" for state, _ in states.values())
+        self._queue = deque(reversed(queue) if shared else queue)
+
+    def work(self) -> None:
+        """Have all tasks done; jobs are ended if this is interrupted."""
+        try:
+            while self._queue or self._running or self._elsewhere:
+                self._submit()
+                for ended in self._executor.poll(_WAIT if self._running else 0.0):
+                    self._take(ended)
+                if self._elsewhere:
+                    self._look_elsewhere()
+        except BaseException:
+            self._executor.cancel()
+            raise
+
+    def _submit(self) -> None:
+        """Begin as many tasks as the executor has room for, unless others have."""
+        jobs: list[Job] = []
+        free = self._executor.free()
+        while self._queue and len(jobs) < free:
+            task = self._queue.popleft()
+            if self._is_open(task):
+                self._running[task.hash] = task
+                jobs.append(
+                    Job(
+                        str(self._folder.root),
+                        task.hash,
+                        self._plan.word,
+                        self._host,
+                        self._heartbeat,
+                        task.model,
+                    )
+                )
+                self._report(task)
+        if jobs:
+            self._executor.submit(jobs)
+
+    def _is_open(self, task: GridTask) -> bool:
+        """Whether there is something to do for a task; what others have done with it is noted."""
+        state, number = look(self._folder, task.hash)
+        if state == "finished":
+            self._n_finished += 1
+        elif state == "failed" and number > self._known[task.hash]:
+            self._n_failed += 1
+        elif state == "running":
+            self._elsewhere[task.hash] = task
+        else:
+            return True
+        self._report(task)
+        return False
+
+    def _take(self, ended: Ended) -> None:
+        """Note what became of a job: a task that was killed is tried again, with more of the machine."""
+        task = self._running.pop(ended.task)
+        state, number = look(self._folder, task.hash)
+        if state == "finished":
+            self._n_finished += 1
+        elif state == "running":
+            self._elsewhere[task.hash] = task
+        elif state == "failed" and self._kind(task, number) != "memory":
+            self._n_failed += 1
+        else:
+            self._kills[task.hash] += 1
+            again = self._kills[task.hash] <= self._retries
+            what = f"tried again with {self._executor.shrink()}" if again else f"not tried again after {self._retries}"
+            if state == "lost" and owner_of(self._folder, task.hash, number).get("pid") == ended.process:
+                reason = f"{ended.reason or 'ended without a result'}; {what}"
+                give_up(self._folder, f"{task.hash}.{number}", kind="killed", reason=reason, host=self._host)
+            self._known[task.hash] = number
+            if again:
+                self._queue.append(task)
+            else:
+                self._n_failed += 1
+        self._report(task)
+
+    def _kind(self, task: GridTask, number: int) -> str:
+        path = self._folder.failed / f"{task.hash}.{number}" / "reason.json"
+        return str(json.loads(path.read_text(encoding="utf-8"))["kind"])
+
+    def _look_elsewhere(self) -> None:
+        """See what others have done, and take over what they left."""
+        if time.monotonic() - self._looked < _LOOK:
+            if not self._running:
+                time.sleep(_LOOK / 4)
+            return
+        for task in list(self._elsewhere.values()):
+            del self._elsewhere[task.hash]
+            if self._is_open(task):
+                self._queue.append(task)
+        self._looked = time.monotonic()
+
+    def _report(self, task: GridTask) -> None:
+        self._show(self._n_finished, self._n_failed, len(self._running), task.title)

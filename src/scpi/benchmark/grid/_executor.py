@@ -1,0 +1,81 @@
+"""What runs the tasks of a grid: processes here, or jobs elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Job(NamedTuple):
+    """A task to run, with the arguments of :func:`scpi.benchmark.grid.run_task`."""
+
+    out: str
+    """Folder of the grid."""
+    task: str
+    """Hash of the task."""
+    plan: str
+    """Hash of the plan."""
+    host: str
+    """Name of the machine that asks."""
+    heartbeat: float
+    """Seconds between two signs of life."""
+    model: str
+    """Name of the model, which may need more than others."""
+
+
+class Ended(NamedTuple):
+    """A job that has ended. What became of its task stands in the folder of the grid."""
+
+    task: str
+    """Hash of the task."""
+    reason: str
+    """How it ended, where it was ended from outside; empty otherwise."""
+    process: int | None = None
+    """Number of its process, if it was one of this machine."""
+
+
+class Executor(Protocol):
+    """What runs tasks. Results are on disk; an executor only knows which jobs have ended."""
+
+    def free(self) -> int:
+        """Find how many more jobs may be submitted now.
+
+        Returns
+        -------
+        A number of jobs.
+        """
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Begin jobs.
+
+        Parameters
+        ----------
+        jobs
+            At most as many as are free.
+        """
+
+    def poll(self, timeout: float) -> list[Ended]:
+        """Wait until a job ends.
+
+        Parameters
+        ----------
+        timeout
+            Longest time to wait, in seconds.
+
+        Returns
+        -------
+        The jobs that have ended since the last call, if any.
+        """
+
+    def shrink(self) -> str:
+        """Give later jobs more of the machine each, after one was killed.
+
+        Returns
+        -------
+        What jobs have from now on, for a reader.
+        """
+
+    def cancel(self) -> None:
+        """End all jobs, and wait until they have ended."""

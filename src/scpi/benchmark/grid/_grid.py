@@ -1,0 +1,196 @@
+"""A benchmark as a grid: data x splits x models x seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS
+from scpi._scoring._metrics import check_metrics
+from scpi._scoring._noise_ceiling import CEILING, PERFECT
+from scpi.benchmark.grid._grid_data import GridData
+from scpi.benchmark.grid._grid_model import GridModel
+from scpi.benchmark.grid._grid_split import GridSplit
+from scpi.benchmark.grid._problem import Problem, check_choice, check_type, plain
+from scpi.benchmark.grid._yaml import read_yaml
+
+if TYPE_CHECKING:
+    import os
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Every model on every split of all data with every seed: each is a task, whose result is kept in a folder."""
+
+    data: Mapping[str, GridData]
+    """Cells by the name that tables give them."""
+    splits: Mapping[str, GridSplit]
+    """Functions that divide the cells, by name."""
+    models: Mapping[str, GridModel]
+    """Models by name: :class:`GridModel`, or a class or its name where there is nothing to set."""
+    metrics: str | Sequence[str] | None = "honest"
+    """Names of metrics or of presets of these; all if ``None``."""
+    seeds: Sequence[int] = (0, 1, 2)
+    """Seeds; each model is trained once per seed."""
+    ceiling: bool = True
+    """Whether the noise ceiling of each split is a task too."""
+    n_cells: int = N_CELLS
+    """Maximum number of cells to predict per condition, and of cells of a kind in metrics that compare cells."""
+    n_components: int | None = N_COMPONENTS
+    """Number of principal components in which distances between cells are taken; genes if ``None``."""
+    exclude_targets: bool = EXCLUDE_TARGETS
+    """Whether genes that are named as members of a condition are left out of its score."""
+    keep_predictions: bool = False
+    """Whether the predicted cells are kept too."""
+
+    def __post_init__(self) -> None:
+        models = {
+            name: model if isinstance(model, GridModel | Mapping) else {"model": model}
+            for name, model in _mapping(self.models, "models").items()
+        }
+        for name, entries, cls in (
+            ("data", _mapping(self.data, "data"), GridData),
+            ("splits", _mapping(self.splits, "splits"), GridSplit),
+            ("models", models, GridModel),
+        ):
+            object.__setattr__(self, name, {key: _built(cls, entry, name, key) for key, entry in entries.items()})
+        try:
+            object.__setattr__(self, "metrics", check_metrics(self.metrics))
+        except ValueError as error:
+            raise Problem(str(error), "metrics") from None
+        seeds = [self.seeds] if isinstance(self.seeds, int) else self.seeds
+        check_type(seeds, (list, tuple), "a list of whole numbers", "seeds")
+        object.__setattr__(self, "seeds", list(dict.fromkeys(seeds)))
+        for place, seed in enumerate(self.seeds):
+            check_type(seed, int, "a whole number", "seeds", place)
+        if not self.seeds:
+            raise Problem("is empty: give at least one.", "seeds")
+        for name in ("ceiling", "exclude_targets", "keep_predictions"):
+            check_type(getattr(self, name), bool, "true or false", name)
+        check_type(self.n_cells, int, "a whole number", "n_cells")
+        check_type(self.n_components, (int, type(None)), "a whole number or null", "n_components")
+        self._check_references()
+
+    def _check_references(self) -> None:
+        """Names of data that entries are for, and names of models that rows of a table have already."""
+        for kind, entries in (("splits", self.splits), ("models", self.models)):
+            for key, entry in entries.items():
+                for place, name in enumerate(entry.data or ()):
+                    check_choice(name, self.data, "data", kind, key, "data", place)
+        for name in self.models:
+            if self.ceiling and name in (CEILING, PERFECT):
+                raise Problem(
+                    "names a row of the noise ceiling: take another name, or 'ceiling: false'.", "models", name
+                )
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Grid:
+        """Read a grid from a YAML file.
+
+        Parameters
+        ----------
+        path
+            The file. Paths of data in it are relative to its folder.
+
+        Returns
+        -------
+        The grid.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no file.
+        ValueError
+            If the file is no YAML, or an entry is wrong; the message names its line.
+        """
+        path = Path(path).expanduser()
+        if not path.is_file():
+            msg = f"There is no file {str(path)!r}."
+            raise FileNotFoundError(msg)
+        value, lines = read_yaml(path.read_text(encoding="utf-8"), str(path))
+        try:
+            return cls.from_dict(value, folder=path.parent)
+        except Problem as problem:
+            raise problem.in_file(str(path), lines) from None
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any], *, folder: str | os.PathLike[str] = ".") -> Grid:
+        """Make a grid of plain data, as a YAML file holds it.
+
+        Parameters
+        ----------
+        value
+            Entries by the names of the attributes.
+        folder
+            Folder that paths of data are relative to.
+
+        Returns
+        -------
+        The grid.
+
+        Raises
+        ------
+        ValueError
+            If an entry is wrong; the message names it.
+        """
+        if isinstance(value, Mapping) and isinstance(value.get("data"), Mapping):
+            data = {key: _from_folder(entry, Path(folder)) for key, entry in value["data"].items()}
+            value = {**value, "data": data}
+        return _built(cls, value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data of the grid, as JSON and YAML can hold it.
+
+        Returns
+        -------
+        Entries by the names of the attributes.
+        """
+        result: dict[str, Any] = plain(asdict(self))
+        return result
+
+    def variants(self) -> dict[str, GridModel]:
+        """All models, one for each combination of varied settings.
+
+        Returns
+        -------
+        Models by name.
+        """
+        return {title: one for name, model in self.models.items() for title, one in model.variants(name).items()}
+
+
+def _from_folder(entry: Any, folder: Path) -> Any:
+    """Plain data of an entry whose path, if it has one, is relative to a folder."""
+    if isinstance(entry, Mapping) and isinstance(entry.get("file"), str):
+        return {**entry, "file": str(folder / Path(entry["file"]).expanduser())}
+    return entry
+
+
+def _mapping(value: Any, name: str) -> Mapping[str, Any]:
+    """Entries by name, of which there must be one."""
+    check_type(value, Mapping, "a mapping of names and entries", name)
+    if not value:
+        raise Problem("is empty: give at least one entry.", name)
+    for key in value:
+        check_type(key, str, "a name: put it in quotes", name, key)
+    return dict(value)
+
+
+def _built(cls: type[T], value: Any, *at: str | int) -> T:
+    """A record of the entries of a mapping; a `Problem` names one that is wrong, with its path."""
+    if isinstance(value, cls):
+        return value
+    check_type(value, Mapping, "a mapping of names and values", *at)
+    known = {one.name: one for one in fields(cls)}  # type: ignore[arg-type]
+    for key in value:
+        check_choice(key, known, "entry", *at, str(key))
+    for name, one in known.items():
+        if name not in value and one.default is MISSING and one.default_factory is MISSING:
+            raise Problem(f"has no entry {name!r}.", *at)
+    try:
+        return cls(**value)
+    except Problem as problem:
+        raise problem.below(*at) from None

@@ -1,0 +1,93 @@
+"""All tasks of a grid."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scpi._optional import import_extra
+from scpi.benchmark.grid._attempt import HEARTBEAT
+from scpi.benchmark.grid._cells import prepare_cells
+from scpi.benchmark.grid._clean import clean
+from scpi.benchmark.grid._coordinator import Coordinator
+from scpi.benchmark.grid._folder import Folder
+from scpi.benchmark.grid._grid import Grid
+from scpi.benchmark.grid._local import LocalExecutor
+from scpi.benchmark.grid._plan import make_plan
+from scpi.benchmark.grid._progress import progress_bar
+from scpi.benchmark.grid._status import status
+
+if TYPE_CHECKING:
+    import os
+
+    from scpi.benchmark.grid._executor import Executor
+    from scpi.benchmark.grid._status import GridStatus
+
+
+def run(
+    grid: Grid | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    executor: Executor | None = None,
+    retries: int = 2,
+    heartbeat: float = HEARTBEAT,
+    host: str | None = None,
+    progress: bool = True,
+) -> GridStatus:
+    """Run the tasks of a grid that have no result yet, and keep the result of each in a folder of its own.
+
+    It may be killed at any moment, and run again: tasks that are finished are not repeated, those that failed are tried
+    again, and those that another process works on are waited for. Several machines may do the same in one folder.
+
+    Parameters
+    ----------
+    grid
+        The grid, or its YAML file.
+    out
+        Folder for the results.
+    executor
+        What runs the tasks; one process at a time on this machine if ``None``.
+    retries
+        How often a task that was killed is tried again, with fewer workers each time.
+    heartbeat
+        Seconds between two signs of life of a task. Another machine takes it over if it has seen none for three of these.
+    host
+        Name of this machine for others that share the folder; its host name if ``None``.
+    progress
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    Where the tasks stand. Tasks that failed do not stop the others.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such grid.
+    ImportError
+        If pyarrow is missing, in whose format scores are kept.
+    ValueError
+        If the grid or its data are wrong; the message names the entry, and its line in a file.
+    """
+    import_extra("pyarrow.parquet")
+    grid = grid if isinstance(grid, Grid) else Grid.read(grid)
+    folder = Folder(Path(out).expanduser().absolute())
+    folder.make()
+    plan = make_plan(grid, folder)
+    plan.write(folder)
+    clean(folder)
+    wanted = {task.data for task in plan.tasks if not folder.is_finished(task.hash)}
+    for name in sorted(wanted):
+        prepare_cells(grid.data[name], plan.words[name], folder)
+    with progress_bar(len(plan.tasks), shown=progress) as show:
+        Coordinator(
+            plan,
+            folder,
+            executor or LocalExecutor(),
+            retries=retries,
+            host=host or socket.gethostname(),
+            heartbeat=heartbeat,
+            show=show,
+        ).work()
+    return status(folder.root, plan=plan.word)

@@ -1,0 +1,169 @@
+"""One task, from the claim to the result under its name."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import sys
+import time
+import traceback
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from scpi._replace import flush_folder
+from scpi.benchmark.grid._attempt import HEARTBEAT, Attempt, begin, kept_alive
+from scpi.benchmark.grid._folder import Folder
+from scpi.benchmark.grid._plan import GridTask, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Ending = Literal["finished", "failed", "running"]
+
+
+def run_task(
+    out: str | os.PathLike[str],
+    task: str,
+    *,
+    plan: str | None = None,
+    host: str | None = None,
+    heartbeat: float = HEARTBEAT,
+    log: bool = True,
+) -> Ending:
+    """Run one task of a grid, unless it is finished or another process works on it.
+
+    Parameters
+    ----------
+    out
+        Folder of the grid.
+    task
+        Hash of the task, or its beginning.
+    plan
+        Hash of the plan that it is in; the newest of the folder if ``None``.
+    host
+        Name of this machine for others that share the folder; its host name if ``None``.
+    heartbeat
+        Seconds between two signs of life. Another machine takes a task over if it has seen none for three of these.
+    log
+        Whether what is printed goes to the log of the task: output of the whole process, threads included.
+
+    Returns
+    -------
+    ``"finished"`` if the result is there, ``"failed"`` if the task failed and has said why, or ``"running"`` if another
+    process works on it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no grid.
+    KeyError
+        If the grid has no such task.
+    """
+    folder = Folder(Path(out).expanduser().absolute())
+    read = Plan.read(folder, plan)
+    found = read.find(task)
+    if found is None:
+        msg = f"{str(folder.root)!r} has no task {task!r}: `scpi benchmark status --tasks` lists them."
+        raise KeyError(msg)
+    folder.make()
+    host = host or socket.gethostname()
+    attempt = begin(folder, found.hash, host=host, heartbeat=heartbeat)
+    if not isinstance(attempt, Attempt):
+        return "finished" if attempt == "finished" else "running"
+    with kept_alive(attempt):
+        return _attempted(read, found, attempt, host=host, log=log)
+
+
+def _attempted(plan: Plan, task: GridTask, attempt: Attempt, *, host: str, log: bool) -> Ending:
+    """Do the work in a scratch folder, and move it to where it belongs."""
+    from scpi.benchmark.grid._compute import compute, configuration
+    from scpi.benchmark.grid._environment import environment
+
+    folder, start = attempt.folder, time.monotonic()
+    scratch = folder.scratch / attempt.name
+    scratch.mkdir()
+    try:
+        write_json(scratch / "config.json", configuration(plan, task))
+        with _logged(scratch / "log") if log else nullcontext():
+            table, cells = compute(plan, task, folder)
+            table.to_parquet(scratch / "metrics.parquet", index=False)
+            if cells is not None:
+                cells.write_zarr(scratch / "predictions.zarr")
+        write_json(scratch / "environment.json", environment(host=host, attempt=attempt.number, start=start))
+        if not attempt.is_superseded and publish(scratch, folder.tasks / task.hash):
+            return "finished"
+        # Another process took this one for dead, and its result is the one that counts
+        give_up(folder, attempt.name, kind="superseded", reason="Another process took the task over.", host=host)
+        return "finished" if folder.is_finished(task.hash) else "running"
+    except Exception as error:  # noqa: BLE001 - whatever somebody's model raises is kept as the reason
+        kind = "memory" if isinstance(error, MemoryError) else "error"
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        give_up(folder, attempt.name, kind=kind, reason=reason, host=host, traceback=traceback.format_exc())
+        return "failed"
+    except BaseException as error:
+        give_up(folder, attempt.name, kind="interrupted", reason=type(error).__name__, host=host)
+        raise
+
+
+def give_up(folder: Folder, name: str, *, kind: str, reason: str, **more: Any) -> None:
+    """Keep why an attempt has no result, with its log and configuration; nothing is left of its results."""
+    scratch = folder.scratch / name
+    scratch.mkdir(exist_ok=True)
+    for path in list(scratch.iterdir()):
+        if path.name not in ("config.json", "log"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    ended = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    write_json(scratch / "reason.json", {"kind": kind, "reason": reason, "ended": ended, **more})
+    publish(scratch, folder.failed / name)
+
+
+def publish(scratch: Path, path: Path) -> bool:
+    """Give a folder its name when all of it is on the disk; whether no other had the name."""
+    for file in scratch.rglob("*"):
+        if file.is_dir():
+            flush_folder(file)
+        else:
+            with file.open("rb+") as handle:
+                os.fsync(handle)
+    flush_folder(scratch)
+    try:
+        scratch.rename(path)
+    except OSError:
+        # A folder with files is not replaced, which is what decides between two processes
+        if not path.is_dir():
+            raise
+        return False
+    flush_folder(path.parent)
+    return True
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a file that a reader can look into."""
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    """Send what this process prints, libraries included, to a file."""
+    with path.open("ab", buffering=0) as file:
+        kept = [os.dup(stream) for stream in (1, 2)]
+        try:
+            _flush()
+            for stream in (1, 2):
+                os.dup2(file.fileno(), stream)
+            yield
+        finally:
+            _flush()
+            for stream, old in zip((1, 2), kept, strict=True):
+                os.dup2(old, stream)
+                os.close(old)
+
+
+def _flush() -> None:
+    """Write what Python has kept back, where it belongs."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()

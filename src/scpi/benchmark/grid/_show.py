@@ -1,0 +1,105 @@
+"""What the command line says of a grid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scpi._replace import replaced
+from scpi.benchmark.grid._folder import Folder
+from scpi.benchmark.grid._grid import Grid
+from scpi.benchmark.grid._plan import Plan, make_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pandas as pd
+
+    from scpi.benchmark.grid._status import GridStatus
+
+_MOST = 20
+_UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+
+
+def folder_of(grid: Path, out: Path | None) -> Path:
+    """Folder of a grid: that given, the path itself if it is a folder, or else that with the name of the file."""
+    if grid.is_dir():
+        return grid
+    return grid.with_suffix("") if out is None else out
+
+
+def planned(grid: Path, out: Path) -> Plan:
+    """The plan of a YAML file, or the newest of a folder."""
+    folder = Folder(out.expanduser().absolute())
+    return Plan.read(folder) if grid.is_dir() else make_plan(Grid.read(grid), folder)
+
+
+def keep_plan(grid: Path, out: Path) -> str:
+    """Hash of the plan of a YAML file, which the folder keeps."""
+    folder = Folder(out.expanduser().absolute())
+    folder.make()
+    plan = planned(grid, out)
+    plan.write(folder)
+    return plan.word
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as parquet or as text; a `ValueError` if the suffix is another."""
+    if path.suffix not in (".parquet", ".csv"):
+        msg = f"{str(path)!r} must end in .parquet or .csv."
+        raise ValueError(msg)
+    with replaced(path) as scratch:
+        if path.suffix == ".csv":
+            table.to_csv(scratch, index=False)
+        else:
+            table.to_parquet(scratch, index=False)
+
+
+def plan_rows(plan: Plan, out: Path) -> dict[str, Any]:
+    """Tasks of a plan, and which are finished, as JSON can hold them."""
+    folder = Folder(out.expanduser().absolute())
+    rows = [task._asdict() | {"finished": folder.is_finished(task.hash)} for task in plan.tasks]
+    return {"out": str(folder.root), "n_tasks": len(rows), "tasks": rows}
+
+
+def plan_lines(plan: Plan, out: Path) -> Iterator[str]:
+    """What a run would do."""
+    rows = plan_rows(plan, out)["tasks"]
+    waiting = [row for row in rows if not row["finished"]]
+    yield f"{len(rows):,} tasks, of which {len(rows) - len(waiting):,} are finished in {str(out)!r}."
+    for what in ("data", "scheme", "split", "model", "seed"):
+        names = list(dict.fromkeys(str(row[what]) for row in rows))
+        more = f", ... ({len(names)} in all)" if len(names) > _MOST else ""
+        yield f"{what}: {', '.join(names[:_MOST])}{more}"
+    for row in waiting[:_MOST]:
+        yield f"{row['hash'][:8]}  {row['model']}, {row['data']}, {row['scheme']} {row['split']}, seed {row['seed']}"
+    if len(waiting) > _MOST:
+        yield f"... and {len(waiting) - _MOST:,} more: --json lists all."
+
+
+def status_lines(found: GridStatus, *, tasks: bool = False) -> Iterator[str]:
+    """Where the tasks stand, what failed and what was killed."""
+    counts = ", ".join(f"{n:,} {state}" for state, n in found.counts.items() if n or state == "finished")
+    yield f"{len(found.tasks):,} tasks: {counts}."
+    if found.n_other:
+        yield f"The folder holds {found.n_other:,} results of other grids, data or versions."
+    for what, failures in (("Failed", found.failures), ("Killed", found.killed)):
+        for one in failures[:_MOST]:
+            yield f"{what}: {one.task.title} (attempt {one.attempt}): {one.reason}"
+            if what == "Failed":
+                yield f"    {one.log}"
+        if len(failures) > _MOST:
+            yield f"... and {len(failures) - _MOST:,} more: --json lists all."
+    if tasks:
+        yield from (f"{task.hash}  {found.states[task.hash]:<9}{task.title}" for task in found.tasks)
+
+
+def as_bytes(text: str) -> float:
+    """Number of bytes of a text such as ``"8GB"``; a `ValueError` if it is none."""
+    number = text.strip().upper().removesuffix("B")
+    unit = number[-1:] if number[-1:] in _UNITS and not number[-1:].isdigit() else ""
+    try:
+        return float(number.removesuffix(unit)) * _UNITS[unit]
+    except ValueError:
+        msg = f"{text!r} is no amount of memory: give it as '8GB' or '500MB'."
+        raise ValueError(msg) from None

@@ -1,0 +1,147 @@
+"""Where the tasks of a grid stand."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from scpi.benchmark.grid._attempt import look
+from scpi.benchmark.grid._folder import Folder
+from scpi.benchmark.grid._plan import GridTask, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scpi.benchmark.grid._attempt import State
+
+# Ended from outside: the task may be fine
+_KILLED = ("killed", "memory")
+
+
+class Failure(NamedTuple):
+    """An attempt at a task that has no result."""
+
+    task: GridTask
+    """The task."""
+    attempt: int
+    """Number of the attempt."""
+    kind: str
+    """``"error"`` if it raised one, ``"killed"`` or ``"memory"`` if it was ended from outside or found no memory."""
+    reason: str
+    """What the error says, or how it was ended."""
+    log: str
+    """Folder with its log."""
+
+
+@dataclass(frozen=True, eq=False)
+class GridStatus:
+    """Where the tasks of a grid stand."""
+
+    out: Path
+    """Folder of the grid."""
+    plan: str
+    """Hash of the plan."""
+    tasks: tuple[GridTask, ...]
+    """All tasks."""
+    states: dict[str, State]
+    """State of each task by its hash: ``"finished"``, ``"running"``, ``"failed"``, ``"waiting"``, or ``"lost"`` if the process
+    that worked on it was killed: the next run does it again."""
+    attempts: tuple[Failure, ...]
+    """Attempts at these tasks that failed or were killed, also where a later one finished the task."""
+    n_other: int
+    """Number of finished tasks of other grids, data or versions in the folder."""
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Number of tasks by state."""
+        counted = Counter(self.states.values())
+        return {state: counted[state] for state in ("finished", "running", "failed", "lost", "waiting")}
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all tasks have a result."""
+        return self.counts["finished"] == len(self.tasks)
+
+    @cached_property
+    def failures(self) -> list[Failure]:
+        """The latest attempt at each task that has failed."""
+        latest = {one.task.hash: one for one in self.attempts}
+        return [one for task, one in latest.items() if self.states[task] == "failed"]
+
+    @cached_property
+    def killed(self) -> list[Failure]:
+        """Attempts that were ended from outside, whatever became of the task."""
+        return [one for one in self.attempts if one.kind in _KILLED]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data of the status, as JSON can hold it.
+
+        Returns
+        -------
+        Counts, and what failed or was killed.
+        """
+
+        def rows(failures: Iterable[Failure]) -> list[dict[str, Any]]:
+            return [one._asdict() | {"task": one.task._asdict()} for one in failures]
+
+        shared = {"out": str(self.out), "plan": self.plan, "n_tasks": len(self.tasks), "n_other": self.n_other}
+        return shared | self.counts | {"failures": rows(self.failures), "killed": rows(self.killed)}
+
+
+def status(out: str | os.PathLike[str], *, plan: str | None = None) -> GridStatus:
+    """Find where the tasks of a grid stand.
+
+    Parameters
+    ----------
+    out
+        Folder of the grid.
+    plan
+        Hash of the plan; the newest of the folder if ``None``.
+
+    Returns
+    -------
+    State of each task, and what failed or was killed.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no grid.
+    """
+    folder = Folder(Path(out).expanduser().absolute())
+    read = Plan.read(folder, plan)
+    finished, begun, failed = (_names(path) for path in (folder.tasks, folder.attempts, folder.failed))
+    tried = {name.partition(".")[0] for name in begun}
+    states: dict[str, State] = {}
+    for task in read.tasks:
+        if task.hash in finished and folder.is_finished(task.hash):
+            states[task.hash] = "finished"
+        else:
+            states[task.hash] = look(folder, task.hash)[0] if task.hash in tried else "waiting"
+    known = {task.hash: task for task in read.tasks}
+    place = {task: number for number, task in enumerate(known)}
+    attempts = [_failure(folder, name, known) for name in failed if name.partition(".")[0] in known]
+    return GridStatus(
+        out=folder.root,
+        plan=read.word,
+        tasks=read.tasks,
+        states=states,
+        attempts=tuple(sorted(attempts, key=lambda one: (place[one.task.hash], one.attempt))),
+        n_other=len(finished - known.keys()),
+    )
+
+
+def _names(path: Path) -> set[str]:
+    """Names in a folder, without looking into any."""
+    return {entry.name for entry in os.scandir(path)} if path.is_dir() else set()
+
+
+def _failure(folder: Folder, name: str, known: dict[str, GridTask]) -> Failure:
+    task, _, number = name.partition(".")
+    path = folder.failed / name
+    said = json.loads((path / "reason.json").read_text(encoding="utf-8"))
+    return Failure(known[task], int(number), said["kind"], said["reason"], str(path))
