@@ -27,7 +27,7 @@ SOURCE = ROOT / "src" / "scpi"
 
 ROOMS = [name for name in scpi.__all__ if name != "settings"]
 # A room within a room
-INNER = {"benchmark": ["splits"]}
+INNER = {"benchmark": ["grid", "splits"]}
 PUBLIC = [
     (room, name)
     for room in [*ROOMS, *(f"{outer}.{inner}" for outer, rooms in INNER.items() for inner in rooms)]
@@ -69,7 +69,8 @@ def test_a_public_name_is_what_it_says(room, name):
 
 
 @pytest.mark.parametrize(
-    "room", ["scpi", *(f"scpi.{room}" for room in ROOMS), "scpi.benchmark.splits", "scpi.model.base"]
+    "room",
+    ["scpi", *(f"scpi.{room}" for room in ROOMS), "scpi.benchmark.grid", "scpi.benchmark.splits", "scpi.model.base"],
 )
 def test_a_stub_lists_its_names_in_order(room):
     """One line for each name: what lazy-loader imports on first use, and what type checkers and editors read."""
@@ -330,6 +331,7 @@ def test_dependencies_have_lower_bounds_only():
 MODULES = {
     "lazy-loader": "lazy_loader",
     "pot": "ot",
+    "pyyaml": "yaml",
     "scikit-learn": "sklearn",
     "scvi-tools": "scvi",
     "xgboost-cpu": "xgboost",

@@ -341,14 +341,19 @@ GridFile = Annotated[Path, typer.Argument(help="YAML file of the grid, or folder
 GridOut = Annotated[
     Path | None, typer.Option("--out", "-o", help="Folder for the results.", show_default="the file without its suffix")
 ]
-Host = Annotated[
-    str | None, typer.Option(help="Name of this machine for others that share the folder.", show_default="host name")
-]
 Heartbeat = Annotated[
     float, typer.Option(min=0.1, help="Seconds between signs of life; after three, other machines take a task over.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _UNFINISHED = 75
+_SLURM = "Slurm"
+
+
+class Where(StrEnum):
+    """What runs the tasks of a grid."""
+
+    local = "local"
+    slurm = "slurm"
 
 
 @benchmark_app.command("run")
@@ -356,33 +361,54 @@ def benchmark_run(
     grid: GridFile,
     out: GridOut = None,
     workers: Annotated[int, typer.Option("--workers", "-j", min=1, help="Maximum number of processes.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of each process.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each process or job.")] = 1,
     memory: Annotated[
-        str | None, typer.Option(help="Memory of all processes, such as 8GB.", show_default="no limit")
+        str | None,
+        typer.Option(
+            help="Memory of all processes, such as 8GB, or of a job of Slurm, such as 8G.", show_default="no limit; 8G"
+        ),
+    ] = None,
+    executor: Annotated[Where, typer.Option(help="Processes of this machine, or jobs of Slurm.")] = Where.local,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of jobs at a time.", rich_help_panel=_SLURM)
+    ] = None,
+    time_limit: Annotated[
+        str | None, typer.Option(help="Longest time of a job, such as 2:00:00.", rich_help_panel=_SLURM)
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="Option of sbatch, such as partition=gpu; may be repeated.", rich_help_panel=_SLURM),
     ] = None,
     retries: Annotated[int, typer.Option(min=0, help="How often a task that was killed is tried again.")] = 2,
     heartbeat: Heartbeat = 30.0,
-    host: Host = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the tasks, and run none.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Run the tasks of a grid that have no result yet. Exit code 1 if any failed."""
     with _clear_errors(debug=debug):
-        from scpi.benchmark.grid._show import as_bytes, folder_of, plan_lines, plan_rows, planned
+        from scpi.benchmark.grid._show import as_bytes, folder_of, plan_lines, plan_rows, planned, slurm_lines
 
         folder = folder_of(grid, out)
-        if dry_run:
+        if dry_run and executor is Where.local:
             plan = planned(grid, folder)
             _say(plan_rows(plan, folder) if as_json else plan_lines(plan, folder))
             return
-        from scpi.benchmark.grid import Grid, LocalExecutor, run
+        from scpi.benchmark.grid import Grid, LocalExecutor, SlurmExecutor, run
 
-        executor: Executor = LocalExecutor(
-            workers, threads=threads, memory=None if memory is None else as_bytes(memory)
-        )
+        runs: Executor
+        if executor is Where.slurm:
+            options = dict(one.split("=", 1) for one in option or ())
+            runs = SlurmExecutor(
+                limit=limit, cpus=threads, memory=memory or "8G", time_limit=time_limit, options=options
+            )
+            if dry_run:
+                _say(slurm_lines(planned(grid, folder), folder, runs))
+                return
+        else:
+            runs = LocalExecutor(workers, threads=threads, memory=None if memory is None else as_bytes(memory))
         given = planned(grid, folder).grid if grid.is_dir() else Grid.read(grid)
-        found = run(given, folder, executor=executor, retries=retries, heartbeat=heartbeat, host=host)
+        found = run(given, folder, executor=runs, retries=retries, heartbeat=heartbeat)
         _say_status(found, as_json=as_json, tasks=False)
     raise typer.Exit(0 if found.is_finished else 1)
 
@@ -437,7 +463,8 @@ def benchmark_run_task(
     task: Annotated[str, typer.Argument(metavar="HASH", help="Hash of the task.", show_default=False)],
     out: GridOut = None,
     heartbeat: Heartbeat = 30.0,
-    host: Host = None,
+    plan: Annotated[str | None, typer.Option(help="Hash of the plan.", show_default="the newest")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for another process that works on it.")] = False,
     debug: Debug = False,
 ) -> None:
     """Run one task of a grid, for workflow managers. Exit code 1 if it failed, 75 if another process works on it."""
@@ -447,8 +474,8 @@ def benchmark_run_task(
         from scpi.benchmark.grid._show import folder_of, keep_plan
 
         folder = folder_of(grid, out)
-        plan = None if grid.is_dir() else keep_plan(grid, folder)
-        ending = run_task(folder, task, plan=plan, host=host, heartbeat=heartbeat)
+        plan = plan if grid.is_dir() else keep_plan(grid, folder)
+        ending = run_task(folder, task, plan=plan, heartbeat=heartbeat, wait=wait)
     raise typer.Exit(EXIT_CODES[ending])
 
 

@@ -10,5 +10,6 @@ from ._grid_split import GridSplit as GridSplit
 from ._local import LocalExecutor as LocalExecutor
 from ._run import run as run
 from ._run_task import run_task as run_task
+from ._slurm import SlurmExecutor as SlurmExecutor
 from ._status import GridStatus as GridStatus
 from ._status import status as status

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from scpi.benchmark.grid._host import machine, started
+from scpi.benchmark.grid._host import host, job, machine, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,13 +76,13 @@ def kept_alive(attempt: Attempt) -> Iterator[None]:
         thread.join()
 
 
-def begin(folder: Folder, task: str, *, host: str, heartbeat: float = HEARTBEAT) -> Attempt | State:
+def begin(folder: Folder, task: str, *, heartbeat: float = HEARTBEAT) -> Attempt | State:
     """Begin an attempt, or say why not: the task is finished, or running elsewhere."""
     state, number = look(folder, task)
     if state in ("finished", "running"):
         return state
-    owner = {"host": host, "machine": _place(host), "pid": os.getpid(), "started": started(os.getpid())}
-    owner |= {"heartbeat": heartbeat, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    owner = {"host": host(), "machine": machine(), "pid": os.getpid(), "started": started(os.getpid())}
+    owner |= {"job": job(), "heartbeat": heartbeat, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     path = folder.attempt(task, number + 1)
     try:
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
@@ -118,8 +118,8 @@ def look(folder: Folder, task: str) -> tuple[State, int]:
 
 
 def owner_of(folder: Folder, task: str, number: int) -> dict[str, Any]:
-    """Who began an attempt; empty if it was killed before it could say so."""
-    return _owner(folder.attempt(task, number))[0]
+    """Who began an attempt; empty if there is none, or it was killed before it could say so."""
+    return _owner(folder.attempt(task, number))[0] if number else {}
 
 
 def _owner(path: Path) -> tuple[dict[str, Any], float]:
@@ -135,14 +135,9 @@ def _owner(path: Path) -> tuple[dict[str, Any], float]:
 
 def _is_alive(folder: Folder, path: Path) -> bool:
     owner, beat = _owner(path)
-    if owner and owner["machine"] == _place(str(owner["host"])):
+    if owner and owner["machine"] == machine():
         return started(owner["pid"]) == owner["started"]
     return _now(folder) - beat <= _PERIODS * owner.get("heartbeat", HEARTBEAT)
-
-
-def _place(host: str) -> str:
-    """Machine of a process, which is another one where a host is named otherwise."""
-    return f"{host} {machine()}"
 
 
 def _now(folder: Folder) -> float:

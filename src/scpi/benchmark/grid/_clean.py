@@ -21,9 +21,7 @@ def clean(folder: Folder) -> None:
         # Another machine may be cleaning too
         with suppress(OSError):
             if state == "lost" and int(number) == latest:
-                host = owner_of(folder, task, latest).get("host", "an unknown machine")
-                give_up(
-                    folder, path.name, kind="killed", reason=f"killed with what had started it, on {host}", host=host
-                )
+                where = owner_of(folder, task, latest).get("host", "an unknown machine")
+                give_up(folder, path.name, kind="killed", reason=f"killed with what had started it, on {where}")
             elif state != "running" or int(number) < latest:
                 shutil.rmtree(path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from scpi.benchmark.grid._attempt import look, owner_of
 from scpi.benchmark.grid._executor import Job
-from scpi.benchmark.grid._run_task import give_up
+from scpi.benchmark.grid._run_task import KILLED, give_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,12 +36,12 @@ class Coordinator:
         executor: Executor,
         *,
         retries: int,
-        host: str,
         heartbeat: float,
         show: Callable[[int, int, int, str], None],
     ) -> None:
         self._plan, self._folder, self._executor = plan, folder, executor
-        self._retries, self._host, self._heartbeat, self._show = retries, host, heartbeat, show
+        self._retries, self._heartbeat, self._show = retries, heartbeat, show
+        self._resources = {name: model.resources for name, model in plan.grid.variants().items()}
         self._running: dict[str, GridTask] = {}
         self._elsewhere: dict[str, GridTask] = {}
         self._kills: Counter[str] = Counter()
@@ -49,7 +49,7 @@ class Coordinator:
         self._looked = 0.0
         states = {task.hash: look(folder, task.hash) for task in plan.tasks}
         # A failure that was there before is tried again, one that another machine has meanwhile is not
-        self._known = {task: number for task, (_, number) in states.items()}
+        self._known = {task: number - (state == "running") for task, (state, number) in states.items()}
         queue = [task for task in plan.tasks if states[task.hash][0] != "finished"]
         self._n_finished = len(plan.tasks) - len(queue)
         # Two that share a folder meet in the middle
@@ -82,9 +82,8 @@ class Coordinator:
                         str(self._folder.root),
                         task.hash,
                         self._plan.word,
-                        self._host,
                         self._heartbeat,
-                        task.model,
+                        self._resources.get(task.model, {}),
                     )
                 )
                 self._report(task)
@@ -96,7 +95,7 @@ class Coordinator:
         state, number = look(self._folder, task.hash)
         if state == "finished":
             self._n_finished += 1
-        elif state == "failed" and number > self._known[task.hash]:
+        elif state == "failed" and number > self._known[task.hash] and self._kind(task, number) not in KILLED:
             self._n_failed += 1
         elif state == "running":
             self._elsewhere[task.hash] = task
@@ -109,19 +108,20 @@ class Coordinator:
         """Note what became of a job: a task that was killed is tried again, with more of the machine."""
         task = self._running.pop(ended.task)
         state, number = look(self._folder, task.hash)
+        mine = bool(ended.owner) and ended.owner.items() <= owner_of(self._folder, task.hash, number).items()
         if state == "finished":
             self._n_finished += 1
-        elif state == "running":
+        elif state == "running" and not (mine and ended.reason):
             self._elsewhere[task.hash] = task
-        elif state == "failed" and self._kind(task, number) != "memory":
+        elif state == "failed" and self._kind(task, number) not in KILLED:
             self._n_failed += 1
         else:
             self._kills[task.hash] += 1
             again = self._kills[task.hash] <= self._retries
             what = f"tried again with {self._executor.shrink()}" if again else f"not tried again after {self._retries}"
-            if state == "lost" and owner_of(self._folder, task.hash, number).get("pid") == ended.process:
+            if state != "failed" and mine:
                 reason = f"{ended.reason or 'ended without a result'}; {what}"
-                give_up(self._folder, f"{task.hash}.{number}", kind="killed", reason=reason, host=self._host)
+                give_up(self._folder, f"{task.hash}.{number}", kind="killed", reason=reason)
             self._known[task.hash] = number
             if again:
                 self._queue.append(task)

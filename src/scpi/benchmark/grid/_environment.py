@@ -8,12 +8,13 @@ import time
 from typing import Any
 
 from scpi._versions import versions
+from scpi.benchmark.grid._host import host
 
 
-def environment(*, host: str, attempt: int, start: float) -> dict[str, Any]:
+def environment(*, attempt: int, start: float) -> dict[str, Any]:
     """Machine, versions, seconds since ``start`` (of the monotonic clock) and largest memory of this process, in bytes."""
     found: dict[str, Any] = {
-        "host": host,
+        "host": host(),
         "platform": platform.platform(),
         "versions": versions(),
         "attempt": attempt,

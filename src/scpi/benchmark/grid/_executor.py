@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class Job(NamedTuple):
@@ -17,12 +18,10 @@ class Job(NamedTuple):
     """Hash of the task."""
     plan: str
     """Hash of the plan."""
-    host: str
-    """Name of the machine that asks."""
     heartbeat: float
     """Seconds between two signs of life."""
-    model: str
-    """Name of the model, which may need more than others."""
+    resources: Mapping[str, str]
+    """What the model of the task needs on a cluster."""
 
 
 class Ended(NamedTuple):
@@ -32,8 +31,8 @@ class Ended(NamedTuple):
     """Hash of the task."""
     reason: str
     """How it ended, where it was ended from outside; empty otherwise."""
-    process: int | None = None
-    """Number of its process, if it was one of this machine."""
+    owner: Mapping[str, Any] = MappingProxyType({})
+    """What its attempt says of the one that began it: the number of a process, or of a job."""
 
 
 class Executor(Protocol):

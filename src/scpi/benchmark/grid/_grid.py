@@ -175,7 +175,7 @@ def _mapping(value: Any, name: str) -> Mapping[str, Any]:
     if not value:
         raise Problem("is empty: give at least one entry.", name)
     for key in value:
-        check_type(key, str, "a name: put it in quotes", name, key)
+        check_type(key, str, "text, in quotes", name, str(key))
     return dict(value)
 
 

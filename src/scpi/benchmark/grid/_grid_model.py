@@ -38,13 +38,15 @@ class GridModel:
     """Fraction of the training cells of every condition that it may watch while it trains."""
     data: Sequence[str] | None = None
     """Names of the data that it is evaluated on; all if ``None``."""
+    resources: Mapping[str, str] = field(default_factory=dict)
+    """Options of ``sbatch`` for its jobs on a cluster, such as ``{"mem": "32G"}``. Results do not depend on them."""
     vary: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Values of settings, such as ``{"init.n_latent": [5, 10]}``: each combination of them is a model."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", name_of(self.model, ROOM, "model", "model"))
         check_type(self.layer, (str, type(None)), "the name of a layer", "layer")
-        for name in (*_SECTIONS, "vary"):
+        for name in (*_SECTIONS, "resources", "vary"):
             check_type(getattr(self, name), Mapping, "a mapping of names and values", name)
             check_plain(getattr(self, name), name)
         check_type(self.validation_size, (int, float), "a number", "validation_size")

@@ -8,15 +8,31 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+_VARIABLE = "SCPI_HOST"
+
+
+def host() -> str:
+    """Name of this machine for a reader: the environment variable ``SCPI_HOST``, or the host name."""
+    return os.environ.get(_VARIABLE) or socket.gethostname()
+
+
+def machine() -> str:
+    """Word of this machine since it started, and of the space of its process numbers: containers may share a name."""
+    return " ".join([host(), *_boot()])
+
 
 @cache
-def machine() -> str:
-    """Word of this boot of this machine, and of the space of its process numbers: containers may share a name."""
-    parts = [socket.gethostname()]
+def _boot() -> tuple[str, ...]:
     with suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
-        parts.append(str(Path("/proc/self/ns/pid").readlink()))
-    return " ".join(parts)
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return boot, str(Path("/proc/self/ns/pid").readlink())
+    return ()
+
+
+def job() -> str | None:
+    """Number of the job of Slurm that this process is, and its place in the array; ``None`` if it is none."""
+    array = os.environ.get("SLURM_ARRAY_JOB_ID")
+    return None if array is None else f"{array}_{os.environ.get('SLURM_ARRAY_TASK_ID')}"
 
 
 def started(pid: int) -> str:

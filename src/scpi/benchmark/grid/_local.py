@@ -98,7 +98,7 @@ class LocalExecutor:
         for task, process in list(self._processes.items()):
             if process.exitcode is not None:
                 reason = self._reasons.pop(task, "") or _words(process.exitcode)
-                ended.append(Ended(task, reason, process.pid))
+                ended.append(Ended(task, reason, {"pid": process.pid}))
                 del self._processes[task]
                 process.close()
         return ended
@@ -143,7 +143,7 @@ def _work(job: Job, threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
-    ending = run_task(job.out, job.task, plan=job.plan, host=job.host, heartbeat=job.heartbeat)
+    ending = run_task(job.out, job.task, plan=job.plan, heartbeat=job.heartbeat)
     raise SystemExit(EXIT_CODES[ending])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ def make_plan(grid: Grid, folder: Folder) -> Plan:
     contents = Contents(folder.contents)
     words = {name: _located(source_word, data, contents, at=("data", name)) for name, data in grid.data.items()}
     variants = grid.variants()
-    models = {name: _model_word(model) for name, model in variants.items()}
+    models = {name: _located(_model_word, model, at=("models", name)) for name, model in variants.items()}
     for name, word in models.items():
         first = next(other for other, known in models.items() if known == word)
         if first != name:
@@ -138,11 +139,13 @@ def make_plan(grid: Grid, folder: Folder) -> Plan:
 
 def make_splits(data: GridData, split: GridSplit, adata: AnnData) -> list[Split]:
     """All divisions that a split of a grid makes of cells."""
-    import inspect
-
     function = look_up(str(split.by), _grid_split.ROOM)
     taken = inspect.signature(function).parameters
     labels = {name: value for name, value in data.setup.items() if name in taken}
+    for name, value in labels.items():
+        if value is None and taken[name].default is inspect.Parameter.empty:
+            msg = f"{split.by} needs `{name}`, which is an entry of the data."
+            raise ValueError(msg)
     found: list[Split] = function(adata, **(labels | dict(split.arguments)))
     return found
 

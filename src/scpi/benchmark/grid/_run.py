@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +31,6 @@ def run(
     executor: Executor | None = None,
     retries: int = 2,
     heartbeat: float = HEARTBEAT,
-    host: str | None = None,
     progress: bool = True,
 ) -> GridStatus:
     """Run the tasks of a grid that have no result yet, and keep the result of each in a folder of its own.
@@ -52,8 +50,6 @@ def run(
         How often a task that was killed is tried again, with fewer workers each time.
     heartbeat
         Seconds between two signs of life of a task. Another machine takes it over if it has seen none for three of these.
-    host
-        Name of this machine for others that share the folder; its host name if ``None``.
     progress
         Whether to show a progress bar.
 
@@ -86,7 +82,6 @@ def run(
             folder,
             executor or LocalExecutor(),
             retries=retries,
-            host=host or socket.gethostname(),
             heartbeat=heartbeat,
             show=show,
         ).work()

@@ -5,22 +5,27 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import sys
 import time
 import traceback
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from scpi._optional import import_extra
 from scpi._replace import flush_folder
 from scpi.benchmark.grid._attempt import HEARTBEAT, Attempt, begin, kept_alive
 from scpi.benchmark.grid._folder import Folder
+from scpi.benchmark.grid._host import host
 from scpi.benchmark.grid._plan import GridTask, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from anndata import AnnData
+
+KILLED = ("killed", "memory")
+"""Kinds of failures from outside: the task may be fine."""
 Ending = Literal["finished", "failed", "running"]
 
 
@@ -29,8 +34,8 @@ def run_task(
     task: str,
     *,
     plan: str | None = None,
-    host: str | None = None,
     heartbeat: float = HEARTBEAT,
+    wait: bool = False,
     log: bool = True,
 ) -> Ending:
     """Run one task of a grid, unless it is finished or another process works on it.
@@ -43,10 +48,10 @@ def run_task(
         Hash of the task, or its beginning.
     plan
         Hash of the plan that it is in; the newest of the folder if ``None``.
-    host
-        Name of this machine for others that share the folder; its host name if ``None``.
     heartbeat
         Seconds between two signs of life. Another machine takes a task over if it has seen none for three of these.
+    wait
+        Whether to wait for another process that works on it, and to take over if that dies.
     log
         Whether what is printed goes to the log of the task: output of the whole process, threads included.
 
@@ -59,9 +64,12 @@ def run_task(
     ------
     FileNotFoundError
         If the folder holds no grid.
+    ImportError
+        If pyarrow is missing, in whose format scores are kept.
     KeyError
         If the grid has no such task.
     """
+    import_extra("pyarrow.parquet")
     folder = Folder(Path(out).expanduser().absolute())
     read = Plan.read(folder, plan)
     found = read.find(task)
@@ -69,15 +77,17 @@ def run_task(
         msg = f"{str(folder.root)!r} has no task {task!r}: `scpi benchmark status --tasks` lists them."
         raise KeyError(msg)
     folder.make()
-    host = host or socket.gethostname()
-    attempt = begin(folder, found.hash, host=host, heartbeat=heartbeat)
+    attempt = begin(folder, found.hash, heartbeat=heartbeat)
+    while wait and attempt == "running":
+        time.sleep(heartbeat / 4)
+        attempt = begin(folder, found.hash, heartbeat=heartbeat)
     if not isinstance(attempt, Attempt):
         return "finished" if attempt == "finished" else "running"
     with kept_alive(attempt):
-        return _attempted(read, found, attempt, host=host, log=log)
+        return _attempted(read, found, attempt, log=log)
 
 
-def _attempted(plan: Plan, task: GridTask, attempt: Attempt, *, host: str, log: bool) -> Ending:
+def _attempted(plan: Plan, task: GridTask, attempt: Attempt, *, log: bool) -> Ending:
     """Do the work in a scratch folder, and move it to where it belongs."""
     from scpi.benchmark.grid._compute import compute, configuration
     from scpi.benchmark.grid._environment import environment
@@ -91,20 +101,20 @@ def _attempted(plan: Plan, task: GridTask, attempt: Attempt, *, host: str, log: 
             table, cells = compute(plan, task, folder)
             table.to_parquet(scratch / "metrics.parquet", index=False)
             if cells is not None:
-                cells.write_zarr(scratch / "predictions.zarr")
-        write_json(scratch / "environment.json", environment(host=host, attempt=attempt.number, start=start))
+                _write_cells(cells, scratch)
+        write_json(scratch / "environment.json", environment(attempt=attempt.number, start=start))
         if not attempt.is_superseded and publish(scratch, folder.tasks / task.hash):
             return "finished"
         # Another process took this one for dead, and its result is the one that counts
-        give_up(folder, attempt.name, kind="superseded", reason="Another process took the task over.", host=host)
+        give_up(folder, attempt.name, kind="superseded", reason="Another process took the task over.")
         return "finished" if folder.is_finished(task.hash) else "running"
     except Exception as error:  # noqa: BLE001 - whatever somebody's model raises is kept as the reason
         kind = "memory" if isinstance(error, MemoryError) else "error"
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        give_up(folder, attempt.name, kind=kind, reason=reason, host=host, traceback=traceback.format_exc())
+        give_up(folder, attempt.name, kind=kind, reason=reason, traceback=traceback.format_exc())
         return "failed"
     except BaseException as error:
-        give_up(folder, attempt.name, kind="interrupted", reason=type(error).__name__, host=host)
+        give_up(folder, attempt.name, kind="interrupted", reason=type(error).__name__)
         raise
 
 
@@ -116,7 +126,7 @@ def give_up(folder: Folder, name: str, *, kind: str, reason: str, **more: Any) -
         if path.name not in ("config.json", "log"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     ended = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    write_json(scratch / "reason.json", {"kind": kind, "reason": reason, "ended": ended, **more})
+    write_json(scratch / "reason.json", {"kind": kind, "reason": reason, "host": host(), "ended": ended, **more})
     publish(scratch, folder.failed / name)
 
 
@@ -145,6 +155,14 @@ def write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
+def _write_cells(cells: AnnData, folder: Path) -> None:
+    """Write cells as a zipped Zarr store: one file instead of a hundred, of which clusters allow so many."""
+    store = folder / "predictions.zarr"
+    cells.write_zarr(store)
+    shutil.make_archive(str(store), "zip", store)
+    shutil.rmtree(store)
+
+
 @contextmanager
 def _logged(path: Path) -> Iterator[None]:
     """Send what this process prints, libraries included, to a file."""
@@ -154,7 +172,9 @@ def _logged(path: Path) -> Iterator[None]:
             _flush()
             for stream in (1, 2):
                 os.dup2(file.fileno(), stream)
-            yield
+            # In a notebook, Python prints elsewhere
+            with path.open("a", encoding="utf-8") as text, redirect_stdout(text), redirect_stderr(text):
+                yield
         finally:
             _flush()
             for stream, old in zip((1, 2), kept, strict=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scpi._replace import replaced
+from scpi.benchmark.grid._attempt import HEARTBEAT
+from scpi.benchmark.grid._executor import Job
 from scpi.benchmark.grid._folder import Folder
 from scpi.benchmark.grid._grid import Grid
 from scpi.benchmark.grid._plan import Plan, make_plan
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from scpi.benchmark.grid._slurm import SlurmExecutor
     from scpi.benchmark.grid._status import GridStatus
 
 _MOST = 20
@@ -75,6 +78,27 @@ def plan_lines(plan: Plan, out: Path) -> Iterator[str]:
         yield f"{row['hash'][:8]}  {row['model']}, {row['data']}, {row['scheme']} {row['split']}, seed {row['seed']}"
     if len(waiting) > _MOST:
         yield f"... and {len(waiting) - _MOST:,} more: --json lists all."
+
+
+def slurm_lines(plan: Plan, out: Path, executor: SlurmExecutor) -> list[str]:
+    """Scripts that a run would submit to Slurm; nothing is written."""
+    folder = Folder(out.expanduser().absolute())
+    models = plan.grid.variants()
+    jobs = [
+        Job(
+            str(folder.root),
+            task.hash,
+            plan.word,
+            HEARTBEAT,
+            models[task.model].resources if task.model in models else {},
+        )
+        for task in plan.tasks
+        if not folder.is_finished(task.hash)
+    ]
+    return [
+        executor.script(group, tasks=folder.root / "slurm" / "NUMBER.tasks", options=options)
+        for options, group in executor.groups(jobs)
+    ]
 
 
 def status_lines(found: GridStatus, *, tasks: bool = False) -> Iterator[str]:

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from scpi.benchmark.grid._attempt import look
 from scpi.benchmark.grid._folder import Folder
 from scpi.benchmark.grid._plan import GridTask, Plan
+from scpi.benchmark.grid._run_task import KILLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from scpi.benchmark.grid._attempt import State
-
-# Ended from outside: the task may be fine
-_KILLED = ("killed", "memory")
 
 
 class Failure(NamedTuple):
@@ -76,7 +74,7 @@ class GridStatus:
     @cached_property
     def killed(self) -> list[Failure]:
         """Attempts that were ended from outside, whatever became of the task."""
-        return [one for one in self.attempts if one.kind in _KILLED]
+        return [one for one in self.attempts if one.kind in KILLED]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data of the status, as JSON can hold it.
