@@ -139,6 +139,13 @@ def kill_anywhere(result: Any) -> str:
     return table(("job", "ended by", "times", "how it ended", "files lost or damaged"), rows)
 
 
+def grid_kills(result: Any) -> str:
+    columns = ("tasks", "killed", "attempts", "finished", "finished twice", "lost or written again", "same table")
+    killed = ", ".join(what for what, _ in result["kills"])
+    keys = ("attempts", "finished", "finished_twice", "lost_or_written_again", "same_table")
+    return table(columns, [(result["tasks"], killed, *(result[key] for key in keys))])
+
+
 def simulated_scm(result: Any) -> str:
     def group(row: Mapping[str, Any]) -> tuple[Any, ...]:
         return row["mechanism"], row["n_factors"], row["n_genes"]
@@ -937,6 +944,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "memory": memory,
     "predict_speed": predict_speed,
     "kill_anywhere": kill_anywhere,
+    "grid_kills": grid_kills,
     "simulated_scm": simulated_scm,
     "graph_stability": graph_stability,
     "planted_screen": planted_screen,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,9 +36,10 @@ class Ended(NamedTuple):
     """What its attempt says of the one that began it: the number of a process, or of a job."""
 
 
-class Executor(Protocol):
+class Executor(ABC):
     """What runs tasks. Results are on disk; an executor only knows which jobs have ended."""
 
+    @abstractmethod
     def free(self) -> int:
         """Find how many more jobs may be submitted now.
 
@@ -46,6 +48,7 @@ class Executor(Protocol):
         A number of jobs.
         """
 
+    @abstractmethod
     def submit(self, jobs: Sequence[Job]) -> None:
         """Begin jobs.
 
@@ -55,6 +58,7 @@ class Executor(Protocol):
             At most as many as are free.
         """
 
+    @abstractmethod
     def poll(self, timeout: float) -> list[Ended]:
         """Wait until a job ends.
 
@@ -68,6 +72,7 @@ class Executor(Protocol):
         The jobs that have ended since the last call, if any.
         """
 
+    @abstractmethod
     def shrink(self) -> str:
         """Give later jobs more of the machine each, after one was killed.
 
@@ -76,5 +81,6 @@ class Executor(Protocol):
         What jobs have from now on, for a reader.
         """
 
+    @abstractmethod
     def cancel(self) -> None:
         """End all jobs, and wait until they have ended."""

@@ -12,7 +12,7 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scpi.benchmark.grid._executor import Ended
+from scpi.benchmark.grid._executor import Ended, Executor
 from scpi.benchmark.grid._run_task import run_task
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ EXIT_CODES = {"finished": 0, "failed": 1, "running": 75}
 _PAUSE = 0.2
 
 
-class LocalExecutor:
+class LocalExecutor(Executor):
     """Runs tasks in processes on this machine, one process per task, so that one that is killed costs one task.
 
     The processes are forked from one that has imported what tasks need, where the system can fork.

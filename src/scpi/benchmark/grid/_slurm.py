@@ -11,7 +11,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from scpi.benchmark.grid._executor import Ended
+from scpi.benchmark.grid._executor import Ended, Executor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ _ENDED = re.compile(r"BOOT_FAIL|CANCELLED|COMPLETED|DEADLINE|FAILED|NODE_FAIL|OU
 _BY_ITSELF = ("COMPLETED", "FAILED")
 
 
-class SlurmExecutor:
+class SlurmExecutor(Executor):
     """Submits tasks to Slurm, an array of jobs for all that are submitted together.
 
     The folder of the grid has to be on a file system that the nodes share. A job that is preempted is queued again by
