@@ -41,7 +41,7 @@ def start(out: Path, workers: int) -> subprocess.Popen[bytes]:
     """The command, in a process that can be killed."""
     file = out.with_suffix(".yaml")
     file.write_text(json.dumps(GRID.to_dict()), encoding="utf-8")
-    command = [sys.executable, "-m", "scpi", "benchmark", "run", str(file), "--out", str(out), "-j", str(workers)]
+    command = [sys.executable, "-m", "scpi.cli", "benchmark", "run", str(file), "--out", str(out), "-j", str(workers)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -108,7 +108,7 @@ def test_mistakes_are_one_line(file, command, text, message):
 
 
 def test_the_package_runs_as_a_module():
-    command = [sys.executable, "-m", "scpi", "benchmark", "--help"]
+    command = [sys.executable, "-m", "scpi.cli", "benchmark", "--help"]
     assert "run-task" in subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 

@@ -593,3 +593,7 @@ def _clear_errors(*, debug: bool) -> Iterator[None]:
 def _say_why(message: str, error: BaseException) -> None:
     """Print one line on an error, with what it says of results that were kept."""
     typer.secho(" ".join([message, *getattr(error, "__notes__", [])]), fg=typer.colors.RED, err=True)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import textwrap
 
 import pytest
@@ -19,7 +20,7 @@ def test_classes_of_scpi_have_the_name_of_their_room():
 def test_others_have_that_of_their_module(tmp_path, monkeypatch):
     (tmp_path / "own_models.py").write_text("class Own: ...\n", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    import own_models
+    own_models = importlib.import_module("own_models")
 
     name = name_of(own_models.Own, ROOM, "model")
     assert name == "own_models:Own" == name_of(name, ROOM, "model")

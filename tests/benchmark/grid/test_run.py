@@ -21,7 +21,7 @@ def start(grid, folder, out, *, host, workers=1):
     file.write_text(json.dumps(grid.to_dict()), encoding="utf-8")
     path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.Popen(
-        [sys.executable, "-m", "scpi", "benchmark", "run", str(file), "--out", str(out), "-j", str(workers)],
+        [sys.executable, "-m", "scpi.cli", "benchmark", "run", str(file), "--out", str(out), "-j", str(workers)],
         env=os.environ | {"SCPI_HOST": host, "PYTHONPATH": path},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

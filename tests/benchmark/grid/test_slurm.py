@@ -65,7 +65,7 @@ def test_the_table_is_that_of_processes(cluster, tiny, tmp_path):
 
 
 def job(task, **resources):
-    return Job("/shared/out dir", task, "plan", 30.0, resources)
+    return Job(out="/shared/out dir", task=task, plan="plan", heartbeat=30.0, resources=resources)
 
 
 def test_the_script_of_an_array():
@@ -85,7 +85,7 @@ def test_the_script_of_an_array():
         """task=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" '/shared/out dir/slurm/1.tasks')""",
     ]
     assert text.endswith(
-        f"""exec {sys.executable} -m scpi benchmark run-task '/shared/out dir' "$task" --plan plan --heartbeat 30 --wait\n"""
+        f"""exec {sys.executable} -m scpi.cli benchmark run-task '/shared/out dir' "$task" --plan plan --heartbeat 30 --wait\n"""
     )
 
 
@@ -112,7 +112,7 @@ def test_jobs_end_when_the_accounting_says_so(tmp_path, monkeypatch):
 
     monkeypatch.setattr(_slurm, "_call", call)
     executor = SlurmExecutor(poll_every=0)
-    jobs = [Job(str(tmp_path), task, "plan", 30.0, {}) for task in "abcd"]
+    jobs = [Job(out=str(tmp_path), task=task, plan="plan", heartbeat=30.0, resources={}) for task in "abcd"]
     assert executor.free() > 1e9 and executor.poll(0) == []
     executor.submit(jobs)
     (tasks,) = (tmp_path / "slurm").glob("*.tasks")

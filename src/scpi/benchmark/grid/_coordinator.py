@@ -79,11 +79,11 @@ class Coordinator:
                 self._running[task.hash] = task
                 jobs.append(
                     Job(
-                        str(self._folder.root),
-                        task.hash,
-                        self._plan.word,
-                        self._heartbeat,
-                        self._resources.get(task.model, {}),
+                        out=str(self._folder.root),
+                        task=task.hash,
+                        plan=self._plan.word,
+                        heartbeat=self._heartbeat,
+                        resources=self._resources.get(task.model, {}),
                     )
                 )
                 self._report(task)

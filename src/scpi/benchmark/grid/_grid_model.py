@@ -62,7 +62,17 @@ class GridModel:
                 raise Problem("must be a list of values.", "vary", key)
 
     def variants(self, name: str) -> dict[str, GridModel]:
-        """The models that the varied settings make, by names that show the settings; the model itself without any."""
+        """Make the models of the varied settings.
+
+        Parameters
+        ----------
+        name
+            Name of the model.
+
+        Returns
+        -------
+        Models by names that show the settings; the model itself by its name if nothing varies.
+        """
         found = {}
         for values in product(*self.vary.values()):
             parts: dict[str, dict[str, Any]] = {}

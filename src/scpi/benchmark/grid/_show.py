@@ -86,11 +86,11 @@ def slurm_lines(plan: Plan, out: Path, executor: SlurmExecutor) -> list[str]:
     models = plan.grid.variants()
     jobs = [
         Job(
-            str(folder.root),
-            task.hash,
-            plan.word,
-            HEARTBEAT,
-            models[task.model].resources if task.model in models else {},
+            out=str(folder.root),
+            task=task.hash,
+            plan=plan.word,
+            heartbeat=HEARTBEAT,
+            resources=models[task.model].resources if task.model in models else {},
         )
         for task in plan.tasks
         if not folder.is_finished(task.hash)

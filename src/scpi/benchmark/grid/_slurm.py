@@ -119,7 +119,7 @@ class SlurmExecutor(Executor):
         }
         given["mem"] = _times(given.get("mem", self._memory), self._factor)
         lines = [f"#SBATCH --{name}={value}" for name, value in given.items()]
-        command = f"{quote(sys.executable)} -m scpi benchmark run-task {quote(first.out)}"
+        command = f"{quote(sys.executable)} -m scpi.cli benchmark run-task {quote(first.out)}"
         return "\n".join(
             [
                 "#!/bin/bash",

@@ -36,7 +36,7 @@ class Failure(NamedTuple):
     """Folder with its log."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class GridStatus:
     """Where the tasks of a grid stand."""
 
