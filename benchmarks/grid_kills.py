@@ -15,32 +15,36 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from scpi.benchmark import grid
 
-GRID = grid.Grid(
-    data={
-        "planted": grid.GridData(
-            simulator="plant_screen",
-            seed=0,
-            arguments={"n_perturbations": 3, "n_cells": 30, "n_control": 120, "n_decoy_sets": 0},
-            normalise=True,
-        )
-    },
-    splits={"cells": grid.GridSplit(by="random_cells", arguments={"n_splits": 10})},
-    models={name: grid.GridModel(model=name) for name in ("Additive", "Linear", "MeanDelta", "NoChange")},
-    metrics=["pearson", "rmse", "discrimination"],
-    seeds=[*range(5)],
-    ceiling=False,
-    keep_predictions=True,
-)
+
+def make(n_splits: int) -> grid.Grid:
+    """Twenty tasks for each split, which take a fraction of a second."""
+    return grid.Grid(
+        data={
+            "planted": grid.GridData(
+                simulator="plant_screen",
+                seed=0,
+                arguments={"n_perturbations": 3, "n_cells": 30, "n_control": 120, "n_decoy_sets": 0},
+                normalise=True,
+            )
+        },
+        splits={"cells": grid.GridSplit(by="random_cells", arguments={"n_splits": n_splits})},
+        models={name: grid.GridModel(model=name) for name in ("Additive", "Linear", "MeanDelta", "NoChange")},
+        metrics=["pearson", "rmse", "discrimination"],
+        seeds=[*range(5)],
+        ceiling=False,
+        keep_predictions=True,
+    )
 
 
-def start(out: Path, workers: int) -> subprocess.Popen[bytes]:
+def start(made: grid.Grid, out: Path, workers: int) -> subprocess.Popen[bytes]:
     """The command, in a process that can be killed."""
     file = out.with_suffix(".yaml")
-    file.write_text(json.dumps(GRID.to_dict()), encoding="utf-8")
+    file.write_text(json.dumps(made.to_dict()), encoding="utf-8")
     command = [sys.executable, "-m", "scpi.cli", "benchmark", "run", str(file), "--out", str(out), "-j", str(workers)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -71,30 +75,34 @@ def kill(out: Path, coordinator: subprocess.Popen[bytes], what: str, after: int)
     while True:
         found = workers(out, writing=what == "writer")[:wanted]
         if len(found) == wanted:
-            for pid in found:
-                os.kill(pid, signal.SIGKILL)
-            return found
+            # One may have ended by itself meanwhile
+            with suppress(ProcessLookupError):
+                for pid in found:
+                    os.kill(pid, signal.SIGKILL)
+                return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--splits", type=int, default=10, help="Twenty tasks for each.")
     parser.add_argument("--out", type=Path, help="File for the result.")
     args = parser.parse_args()
+    made, n = make(args.splits), 20 * args.splits
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
         began = time.perf_counter()
-        assert start(whole, args.workers).wait() == 0
+        assert start(made, whole, args.workers).wait() == 0
         seconds = time.perf_counter() - began
-        coordinator, kills, rewritten, before = start(killed, args.workers), [], 0, {}
-        plan = {"coordinator": (30, 110), "two workers": (60,), "writer": (90,)}
-        for after, what in sorted((n, what) for what, numbers in plan.items() for n in numbers):
-            kills.append([what, len(kill(killed, coordinator, what, after))])
+        coordinator, kills, rewritten, before = start(made, killed, args.workers), [], 0, {}
+        plan = {"coordinator": (0.15, 0.55), "two workers": (0.3,), "writer": (0.45,)}
+        for part, what in sorted((part, what) for what, parts in plan.items() for part in parts):
+            kills.append([what, len(kill(killed, coordinator, what, int(part * n)))])
             now = written(killed)
             rewritten += sum(now.get(task) != at for task, at in before.items())
             before = now
             if what == "coordinator":
-                coordinator = start(killed, args.workers)
+                coordinator = start(made, killed, args.workers)
         code = coordinator.wait()
         rewritten += sum(written(killed).get(task) != at for task, at in before.items())
         status = grid.status(killed)
