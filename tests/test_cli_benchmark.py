@@ -23,12 +23,12 @@ splits:
   cells: {by: random_cells, arguments: {n_splits: 2}}
 models:
   nothing: NoChange
-  broken: {model: NoChange, train: {no_such_argument: 1}}
+  broken: {model: NoChange, init: {no_such_argument: 1}}
 metrics: [rmse]
 seeds: [0]
 ceiling: false
 """
-FINE = GRID.replace("  broken: {model: NoChange, train: {no_such_argument: 1}}\n", "")
+FINE = GRID.replace("  broken: {model: NoChange, init: {no_such_argument: 1}}\n", "")
 
 
 def run(*arguments):

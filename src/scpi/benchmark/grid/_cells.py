@@ -66,7 +66,7 @@ def read_labels(data: GridData, word: str, folder: Folder) -> AnnData:
     if path.suffix == ".zarr":
         import zarr
 
-        return ad.AnnData(obs=ad.io.read_elem(zarr.open(path, mode="r")["obs"]))
+        return ad.AnnData(obs=ad.io.read_elem(zarr.open_group(path, mode="r")["obs"]))
     backed = ad.read_h5ad(path, backed="r")
     try:
         return _obs(backed)

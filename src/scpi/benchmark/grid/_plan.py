@@ -116,11 +116,11 @@ def make_plan(grid: Grid, folder: Folder) -> Plan:
     for name, data in grid.data.items():
         of_data = fingerprint([words[name], data.normalise, data.setup, data.layer])
         for scheme, split in grid.splits.items():
-            if split.data is not None and name not in split.data:
+            if not _is_for(split, name):
                 continue
             of_split = fingerprint([of_data, _split_word(split)])
             folds = _located(_folds, data, split, words[name], of_split, folder, at=("splits", scheme))
-            wanted = {m: word for m, word in models.items() if variants[m].data is None or name in variants[m].data}
+            wanted = {m: word for m, word in models.items() if _is_for(variants[m], name)}
             wanted |= {CEILING: ""} if grid.ceiling else {}
             tasks += [
                 GridTask(
@@ -148,6 +148,11 @@ def make_splits(data: GridData, split: GridSplit, adata: AnnData) -> list[Split]
             raise ValueError(msg)
     found: list[Split] = function(adata, **(labels | dict(split.arguments)))
     return found
+
+
+def _is_for(entry: GridSplit | GridModel, data: str) -> bool:
+    """Whether a split or model is for some data."""
+    return entry.data is None or data in entry.data
 
 
 def _folds(data: GridData, split: GridSplit, word: str, of_split: str, folder: Folder) -> list[str]:
