@@ -728,6 +728,31 @@ def predict_combinations(result: Any) -> str:
     return "\n\n".join(parts)
 
 
+def unseen_perturbations(result: Any) -> str:
+    parts = []
+    for of in result:
+        # Models that made the same predictions are one, under all of their names
+        found = {(name, row["metric"]): row for row in of["summary"] for name in row["model"].split(" = ")}
+        rows = [
+            (name, with_interval(found[name, "pearson_perturbed"]), of["ratio"][name])
+            + (found[name, "squared_error"]["mean"], found[name, "discrimination"]["mean"])
+            + (with_interval(found[name, "pearson_perturbed"], "difference", "low", "high"),)
+            for name in of["ratio"]
+        ]
+        what = f"{of['n']} single perturbations" if of["kind"] == "single" else f"{of['n']} pairs, {of['n_new']} new"
+        compared = "first try" if of["kind"] == "single" else "sum"
+        columns = (
+            "model",
+            "Pearson against the mean",
+            "squared error / mean's, of sums",
+            "per condition",
+            "discrimination",
+            f"Pearson less {compared}",
+        )
+        parts.append(f"{of['data']}, {what}:\n\n{table(columns, rows)}")
+    return "\n\n".join(parts)
+
+
 def predict_published(result: Any) -> str:
     columns = ("model", "common of 100 genes", "R²", "Euclidean ratio")
     published = [(row["model"], row["deg"], row["r2"], row["euclidean"]) for row in result["published"]]
@@ -977,6 +1002,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "predict_doses": predict_doses,
     "dose_noise": dose_noise,
     "predict_combinations": predict_combinations,
+    "unseen_perturbations": unseen_perturbations,
     "predict_training": predict_training,
     "op3_like": op3_like,
     "l1000_lines": l1000_lines,
