@@ -855,12 +855,6 @@ def op3_like(result: Any) -> str:
     return "\n\n".join([*parts, f"{costs}{show(result['memory_gb'])} GB."])
 
 
-def op3_generated(result: Any) -> str:
-    columns = ("left out", "method", "error", "Pearson", "Spearman", "AUPRC", "Pearson with the truth")
-    keys = ("division", "model", "rmse", "pearson", "spearman", "pr_auc", "truth")
-    return table(columns, (tuple(row[key] for key in keys) for row in result["rows"]))
-
-
 def generated_de(result: Any) -> str:
     """Means over cell types and halves, with the largest and smallest cell type."""
     body = []
@@ -886,25 +880,6 @@ def null_compound(result: Any) -> str:
         below = [row["below .05"] for row in rows]
         body.append((name, part, fmean(below), min(below), max(below), mean(rows, "uniform")))
     return table(columns, body)
-
-
-def generative_likelihood(result: Any) -> str:
-    """Log-likelihood of SCVI, and the gain of the others over it in percent, with the interval over seeds."""
-    datasets = list(dict.fromkeys(row["dataset"] for row in result["rows"]))
-    body = []
-    for name in dict.fromkeys(row["model"] for row in result["rows"]):
-        cells = [name]
-        for dataset in datasets:
-            row = next((r for r in result["rows"] if (r["model"], r["dataset"]) == (name, dataset)), None)
-            cells.append("–" if row is None else _gain(row))
-        body.append(cells)
-    return table(("model", *datasets), body)
-
-
-def _gain(row: Mapping[str, Any]) -> str:
-    if row["low"] is None:
-        return f"{row['likelihood']:.4f}"
-    return f"{100 * row['gain']:+.2f} % ({100 * row['low']:+.2f} to {100 * row['high']:+.2f})"
 
 
 def l1000_lines(result: Any) -> str:
@@ -939,28 +914,6 @@ def dgd_components(result: Any) -> str:
         values = [mean(of, key) for key in ("n_components", "ari", "ari_leiden", "n_leiden")]
         means.append((dataset, of[0]["n_labels"], model, len(of), *values))
     return table(columns, means)
-
-
-def dgd_new_cells(result: Any) -> str:
-    columns = ("data", "cells", "divisions", "training cells", "represented again", "new cells", "difference, %")
-    rows = sorted(result["rows"], key=lambda row: (row["of_settings"], row["dataset"]))
-    means = []
-    for dataset, group in groupby(rows, key=lambda row: row["dataset"]):
-        of = list(group)
-        name = f"{dataset} (settings looked at on it)" if of[0]["of_settings"] else dataset
-        losses = [f"{mean(of, key):.4f}" for key in ("training", "represented again", "new")]
-        means.append((name, of[0]["cells"], len(of), *losses, f"{100 * (mean(of, 'gap') or 0.0):.2f}"))
-    return table(columns, means)
-
-
-def generative_costs(result: Any) -> str:
-    sizes = list(next(iter(result["models"].values()))["above_mb"])
-    columns = ("model", "training, s", "epochs", *(f"peak, {int(n):,} cells, MB" for n in sizes))
-    rows = [
-        (name, row["seconds"], row["epochs"], *row["above_mb"].values(), row["above_mb_large"])
-        for name, row in result["models"].items()
-    ]
-    return table((*columns, f"{result['n_large']:,} cells, extrapolated, MB"), rows)
 
 
 SECTIONS: dict[str, Callable[[Any], str]] = {
@@ -1008,9 +961,8 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "l1000_lines": l1000_lines,
     "composition": composition,
     "null_compound": null_compound,
-    "dgd_new_cells": dgd_new_cells,
+    "generated_de": generated_de,
     "dgd_components": dgd_components,
-    "generative_costs": generative_costs,
 }
 
 
