@@ -6,6 +6,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
+from scpi._scoring._presets import PRESETS
 from scpi._screen._split import Split
 from scpi.screen._verdict import HONEST, compare_with_best, correlation_of_others
 
@@ -74,3 +75,7 @@ def test_predictions_of_another_perturbation(kind):
     found = correlation_of_others(predicted, measured, tested=["A", "B"], **arguments)
     assert found == pytest.approx(np.corrcoef(changes)[0, 1])
     assert np.isnan(correlation_of_others(predicted, measured, tested=["A"], **arguments))
+
+
+def test_the_honest_metrics_are_those_of_the_preset():
+    assert tuple(HONEST) == PRESETS["honest"]
