@@ -6,7 +6,6 @@ import json
 import os
 from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -54,7 +53,7 @@ class GridStatus:
     n_other: int
     """Number of finished tasks of other grids, data or versions in the folder."""
 
-    @cached_property
+    @property
     def counts(self) -> dict[str, int]:
         """Number of tasks by state."""
         counted = Counter(self.states.values())
@@ -65,13 +64,13 @@ class GridStatus:
         """Whether all tasks have a result."""
         return self.counts["finished"] == len(self.tasks)
 
-    @cached_property
+    @property
     def failures(self) -> list[Failure]:
         """The latest attempt at each task that has failed."""
         latest = {one.task.hash: one for one in self.attempts}
         return [one for task, one in latest.items() if self.states[task] == "failed"]
 
-    @cached_property
+    @property
     def killed(self) -> list[Failure]:
         """Attempts that were ended from outside, whatever became of the task."""
         return [one for one in self.attempts if one.kind in KILLED]
