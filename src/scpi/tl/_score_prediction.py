@@ -260,21 +260,28 @@ def _table(
     measured = [label for label, both in sizes.items() if all(both)]
     errors = [name for name in metrics if name in METRICS and name in LOWER_IS_BETTER]
     correlations = [name for name in metrics if name in METRICS and METRICS[name].is_correlation]
-    found = dict(zip(measured, score(map(prediction, measured), metrics), strict=True))
+    changes = np.full((2, n_genes, len(sizes)), np.nan)
+    column = {label: place for place, label in enumerate(sizes)}
+
+    def first_look(label: str) -> Prediction:
+        one, (n_predicted, n_real) = prediction(label), sizes[label]
+        if n_predicted:
+            changes[1, :, column[label]] = one.predicted_change
+        if n_real:
+            changes[0, :, column[label]] = one.real_change
+        return one
+
+    found = dict(zip(measured, score(map(first_look, measured), metrics), strict=True))
+    for label in sizes.keys() - found.keys():
+        first_look(label)
     unchanged = dict(zip(measured, score((_no_change(prediction(label)) for label in measured), errors), strict=True))
     halves, perfect = (
         dict(zip(measured, rows, strict=True))
         for rows in noise_ceiling(map(prediction, measured), correlations, rng=rng)
     )
     records = []
-    changes = np.full((2, n_genes, len(sizes)), np.nan)
-    for column, (label, (n_predicted, n_real)) in enumerate(sizes.items()):
-        one = prediction(label)
+    for label, (n_predicted, n_real) in sizes.items():
         record: dict[str, Any] = {"perturbation": label, "n_predicted": n_predicted, "n_real": n_real}
-        if n_predicted:
-            changes[1, :, column] = one.predicted_change
-        if n_real:
-            changes[0, :, column] = one.real_change
         for name in metrics:
             record[name] = found[label][name] if label in found else np.nan
             if name in errors:

@@ -21,3 +21,8 @@ def choose(given: Sequence[str] | str | None, there: Sequence[str], what: str) -
         msg = f"There is no {what} {listed(unknown)} to leave out, only {listed(there)}."
         raise ValueError(msg)
     return chosen
+
+
+def part_name(part: Sequence[str], number: int, n_parts: int) -> str:
+    """Name of the split that leaves a part out: what is in it, where that is all that is left out."""
+    return ", ".join(part) if n_parts == 1 else f"part {number} of {n_parts}"

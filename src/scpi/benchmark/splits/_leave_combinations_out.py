@@ -12,7 +12,7 @@ from scpi._rng import as_generator
 from scpi._screen._conditions import read_screen
 from scpi._screen._split import leave_out
 from scpi._sequence import as_list
-from scpi.benchmark.splits._choose import choose
+from scpi.benchmark.splits._choose import choose, part_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +92,7 @@ def leave_combinations_out(
     return [
         leave_out(
             screen,
-            ", ".join(part) if len(parts) == 1 else f"part {number} of {len(parts)}",
+            part_name(part, number, len(parts)),
             np.isin(screen.perturbation.astype(str), part),
             reference_share=reference_share,
             rng=generator,

@@ -16,7 +16,7 @@ from scpi._rng import as_generator
 from scpi._screen._conditions import read_screen
 from scpi._screen._split import leave_out
 from scpi._slots import listed
-from scpi.benchmark.splits._choose import choose
+from scpi.benchmark.splits._choose import choose, part_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -112,7 +112,7 @@ def leave_perturbations_out(
         if (test | screen.is_control).all():
             msg = f"Without {listed(part)} no perturbed cell is left to train on: leave fewer perturbations out."
             raise ValueError(msg)
-        name = ", ".join(part) if len(parts) == 1 else f"part {number} of {len(parts)}"
+        name = part_name(part, number, len(parts))
         splits.append(leave_out(screen, name, test, reference_share=reference_share, rng=generator))
     return splits
 
