@@ -192,14 +192,24 @@ def evaluated(
     )
 
 
-def kept(folder: Path) -> pd.DataFrame:
-    """All rows stored in the files of a folder."""
-    contents = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    # Results of 2026-11-22 and before are scores alone, which do not name what made them
-    tables = [pd.DataFrame(content.get("scores", content)) for content in contents]
+def kept(out: Path) -> pd.DataFrame:
+    """All scores: of the table ``out.csv``, and of the files in the folder ``out``, which replace and join those of the table.
+
+    A folder inside of it is a data set, in the column "data".
+    """
+    path = out.with_suffix(".csv")
+    tables = [pd.read_csv(path)] if path.is_file() else []
+    for file in sorted(out.rglob("*.json")):
+        content = json.loads(file.read_text())
+        table = pd.DataFrame(content.get("scores", content))
+        tables.append(table if file.parent == out else table.assign(data=file.parent.name))
     if not tables:
-        raise SystemExit(f"There are no results in {folder}.")
-    return pd.concat(tables, ignore_index=True)
+        raise SystemExit(f"There are no results in {out}.")
+    found = pd.concat(tables, ignore_index=True)
+    keys = [name for name in ("data", "model", "split", "seed", "context", "perturbation", "dose") if name in found]
+    found = found.drop_duplicates(keys, keep="last").sort_values(keys, ignore_index=True)
+    found.to_csv(path, index=False)
+    return found
 
 
 def in_order(table: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:

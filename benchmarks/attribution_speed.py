@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from _results import store
 from captum.attr import DeepLift, FeatureAblation, InputXGradient, IntegratedGradients, NoiseTunnel, Saliency
 from scipy import sparse
 from torch import Tensor, nn
@@ -189,7 +190,7 @@ def main() -> None:
             "captum": version("captum"),
             "runs": runs,
         }
-        arguments.out.write_text(json.dumps(found, indent=1) + "\n")
+        store(arguments.out, found)
 
 
 if __name__ == "__main__":

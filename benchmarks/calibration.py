@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import anndata as ad
 import numpy as np
 import pandas as pd
+from _results import store
 from scipy import sparse, stats
 
 import scpi
@@ -165,7 +166,7 @@ def main() -> None:
                 result = {"case": case, "data": data, "method": method} | summarise(of_data)
                 found["results"].append(result)
                 print(json.dumps(result), flush=True)
-            arguments.out.write_text(json.dumps(found, indent=1) + "\n")
+            store(arguments.out, found)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ places of the real numbers among the draws are uniform::
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 import pandas as pd
 from _prediction import records
 from _quiet import one_quiet_thread
+from _results import store
 from scipy import special, stats
 
 import scpi
@@ -76,7 +76,7 @@ def main() -> None:
             for method in ("glm", "forest"):
                 rows.append({"division": division, "method": method, "seed": seed} | score(cells, out, method, seed))
                 print(rows[-1], flush=True)
-    args.out.write_text(json.dumps(records(pd.DataFrame(rows)), indent=1) + "\n")
+    store(args.out, records(pd.DataFrame(rows)))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Models are trained on four fifths of the cells, in the 2,000 genes with the most counts, with their defaults and 20 latent
 dimensions each. The components of the decoder, whose number it finds, are compared with the known labels by the adjusted
 Rand index, and so are Leiden communities of the neighbours in either latent space at resolution 1. The other cells are
-set aside. One file per data set, seed and model; an interrupted run resumes. Leiden needs igraph::
+set aside. An interrupted run resumes. Leiden needs igraph::
 
     SCPI_TEST_DATA=... python benchmarks/dgd_components.py --out benchmarks/results/dgd_components
 """
@@ -11,7 +11,6 @@ set aside. One file per data set, seed and model; an interrupted run resumes. Le
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 import scanpy as sc
 import scvi
 from _quiet import one_quiet_thread
+from _results import Tasks, store
 from sklearn.metrics import adjusted_rand_score
 
 import scpi
@@ -69,14 +69,13 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     args = parser.parse_args()
     one_quiet_thread()
-    args.out.mkdir(parents=True, exist_ok=True)
+    tasks = Tasks(args.out)
     for seed, dataset, name in ((s, d, m) for s in range(*args.seeds) for d in LABELS for m in args.models):
-        path = args.out / f"{dataset}-{name.replace(' ', '_')}-{seed}.json"
-        if not path.exists():
-            path.write_text(json.dumps(run(dataset, name, seed)) + "\n")
-        print(path.read_text(), end="", flush=True)
-    rows = [json.loads(path.read_text()) for path in sorted(args.out.glob("*.json"))]
-    args.out.with_suffix(".json").write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+        task = f"{dataset}, {name}, {seed}"
+        if task not in tasks:
+            tasks.add(task, run(dataset, name, seed))
+        print(tasks[task], flush=True)
+    store(args.out, {"rows": list(tasks.values())})
 
 
 if __name__ == "__main__":

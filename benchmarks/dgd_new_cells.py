@@ -4,8 +4,8 @@ The loss per count depends on the depth of a cell, and a random fifth of few cel
 comparison is therefore between the same cells: they are divided into five folds, a model is trained on all but one of them
 in turn, and each cell is a new one once and a training cell four times. All have the 2,000 genes with the most counts and
 default settings. "Represented again" is the loss of training cells whose representations are found as those of new cells
-are: what lies between it and that of new cells is over-fitting of the decoder, and not of the search. One file per data
-set and seed; an interrupted run resumes::
+are: what lies between it and that of new cells is over-fitting of the decoder, and not of the search. An
+interrupted run resumes::
 
     SCPI_TEST_DATA=... python benchmarks/dgd_new_cells.py --out benchmarks/results/dgd_new_cells
 """
@@ -13,7 +13,6 @@ set and seed; an interrupted run resumes::
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from pathlib import Path
@@ -22,6 +21,7 @@ import anndata as ad
 import numpy as np
 import scvi
 from _quiet import one_quiet_thread
+from _results import Tasks, store
 
 import scpi
 
@@ -74,16 +74,15 @@ def main() -> None:
     parser.add_argument("--datasets", nargs="+", default=list(DATASETS))
     args = parser.parse_args()
     one_quiet_thread()
-    args.out.mkdir(parents=True, exist_ok=True)
+    tasks = Tasks(args.out)
     for seed in range(*args.seeds):
         for dataset in args.datasets:
-            path = args.out / f"{dataset}-{seed}.json"
-            if not path.exists():
-                path.write_text(json.dumps(run(dataset, seed)) + "\n")
-            print(path.read_text(), end="", flush=True)
-    rows = [json.loads(path.read_text()) for path in sorted(args.out.glob("*.json"))]
-    rows = [row | {"of_settings": row["dataset"] in OF_SETTINGS} for row in rows]
-    args.out.with_suffix(".json").write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+            task = f"{dataset}, {seed}"
+            if task not in tasks:
+                tasks.add(task, run(dataset, seed))
+            print(tasks[task], flush=True)
+    rows = [row | {"of_settings": row["dataset"] in OF_SETTINGS} for row in tasks.values()]
+    store(args.out, {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ contexts. The error is that of the change in 5,000 cells, over its size::
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 from _quiet import one_quiet_thread
+from _results import store
 
 from scpi._screen._composition import dose_weights
 from scpi.model.multitask._kriging import kriging_weights
@@ -74,7 +74,7 @@ def main() -> None:
     args = parser.parse_args()
     one_quiet_thread()
     rows = [row for name in SCREENS for seed in SEEDS for row in errors(name, seed)]
-    args.out.write_text(json.dumps(rows, indent=1) + "\n")
+    store(args.out, rows)
 
 
 if __name__ == "__main__":

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import time
 from pathlib import Path
 
 import anndata as ad
 import numpy as np
+from _results import Tasks, store
 from scipy import sparse, stats
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
@@ -194,24 +194,20 @@ def main() -> None:
     parser.add_argument("--real", type=Path, help="pbmc3k with raw counts and obs['cell_type']")
     parser.add_argument("--collect", action="store_true")
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    path = args.out / "tasks.jsonl"
-    results = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    done = {(result["world"], result["seed"]) for result in results}
+    tasks = Tasks(args.out)
     if not args.collect:
         for seed in range(*args.seeds):
             for world in [*WORLDS, *(["Naive CD4 T cells"] if args.real and seed < args.seeds[0] + N_REAL else [])]:
-                if (world, seed) in done:
+                if f"{world}, {seed}" in tasks:
                     continue
                 start = time.perf_counter()
                 task = {"world": world, "seed": seed}
                 result = simulated(task) if world in WORLDS else real(task | {"cell_type": "Naive CD4 T"}, args.real)
                 result["seconds"] = round(time.perf_counter() - start, 1)
-                with path.open("a") as file:
-                    file.write(json.dumps(result) + "\n")
+                tasks.add(f"{world}, {seed}", result)
                 print(world, seed, result["seconds"], flush=True)
     else:
-        args.out.with_suffix(".json").write_text(json.dumps(collect(results), indent=1) + "\n")
+        store(args.out, collect(list(tasks.values())))
 
 
 if __name__ == "__main__":

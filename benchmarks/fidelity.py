@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from _published import PublishedNetwork, explicit_mmd
+from _results import store
 from torch.nn import functional as F
 
 from scpi.model.base._constants import KEYS
@@ -169,10 +170,9 @@ def main() -> None:
     result: dict = {"parts": compare_parts() | compare_schedules()}
     result |= {name: compare_preset(name) for name in ("sena", "zhang")}
     result["largest"] = max(value for part in result.values() if isinstance(part, dict) for value in part.values())
-    text = json.dumps(result, indent=1)
     if args.out:
-        args.out.write_text(text)
-    print(text)
+        store(args.out, result)
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

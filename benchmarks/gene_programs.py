@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import logging
 import time
 from pathlib import Path
@@ -31,6 +30,7 @@ import numpy as np
 import pandas as pd
 import scvi
 from _quiet import one_quiet_thread
+from _results import Tasks, store
 from scipy import sparse, stats
 from sklearn.decomposition import NMF, PCA, FastICA
 
@@ -190,11 +190,11 @@ def score(result: Result, truth, programs, test, rng) -> dict[str, float]:
     }
 
 
-def task_path(out: Path, task: dict) -> Path:
-    return out / f"o{task['overlap']}_c{task['correlation']}_x{task['times']}_s{task['seed']}.json"
+def name_of(task: dict) -> str:
+    return f"o{task['overlap']}_c{task['correlation']}_x{task['times']}_s{task['seed']}"
 
 
-def run(task: dict, path: Path, methods: list[str]) -> None:
+def run(task: dict, tasks: Tasks, methods: list[str]) -> None:
     seed = task["seed"]
     adata = scpi.datasets.gene_programs(
         N_CELLS + N_TEST,
@@ -206,7 +206,7 @@ def run(task: dict, path: Path, methods: list[str]) -> None:
     )
     train, test = adata[:N_CELLS].copy(), adata[N_CELLS:].copy()
     truth, programs = train.obsm["programs"].to_numpy(), train.varm["programs"].to_numpy() != 0
-    result = json.loads(path.read_text()) if path.is_file() else task | {"methods": {}}
+    result = tasks.get(name_of(task)) or task | {"methods": {}}
     for name in methods:
         if name in result["methods"]:
             continue
@@ -220,12 +220,12 @@ def run(task: dict, path: Path, methods: list[str]) -> None:
         scores = score(found, truth, programs, test, np.random.default_rng(seed))
         result["methods"][name] = {key: round(float(value), 4) for key, value in scores.items()}
         result["methods"][name]["seconds"] = round(seconds, 1)
-        path.write_text(json.dumps(result) + "\n")
+        tasks.add(name_of(task), result)
 
 
 def collect(out: Path) -> None:
     """Means over all tasks and over those of each number of units, and the paired difference to every other method."""
-    tasks = [json.loads(path.read_text()) for path in sorted(out.glob("*.json"))]
+    tasks = list(Tasks(out).values())
     table = pd.DataFrame(
         {key: task[key] for key in ("overlap", "correlation", "times", "seed")} | {"method": method} | found
         for task in tasks
@@ -240,7 +240,7 @@ def collect(out: Path) -> None:
         "by_setting": means(table, ["lms", "auroc", "msgs"], ["overlap", "correlation", "method"]),
         "comparisons": [row for measure in COMPARED for row in compare(table, measure)],
     }
-    out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    store(out, result)
     for part in ("means", "comparisons"):
         print(pd.DataFrame(result[part]).to_string())
 
@@ -303,7 +303,6 @@ def main() -> None:
     if args.collect:
         collect(args.out)
         return
-    args.out.mkdir(parents=True, exist_ok=True)
     one_quiet_thread()
     tasks = [
         dict(zip(("seed", "overlap", "correlation", "times"), values, strict=True))
@@ -312,7 +311,7 @@ def main() -> None:
     part, n_parts = map(int, args.part.split("/"))
     for i, task in enumerate(tasks[part::n_parts]):
         start = time.perf_counter()
-        run(task, task_path(args.out, task), args.methods)
+        run(task, Tasks(args.out), args.methods)
         print(f"{i + 1}/{len(tasks[part::n_parts])} {task}: {time.perf_counter() - start:.0f} s", flush=True)
 
 

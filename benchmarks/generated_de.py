@@ -14,7 +14,6 @@ cells, and negative binomial cells around the mean of the controls, moved by the
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 from _quiet import one_quiet_thread
+from _results import store
 from scipy import sparse, stats
 
 import scpi
@@ -133,7 +133,7 @@ def main() -> None:
     for seed in range(*args.seeds):
         for cell_type in sorted(adata.obs["cell_type"].unique()):
             rows += run(adata, cell_type, seed)
-            args.out.write_text(json.dumps({"rows": rows}, indent=1))
+            store(args.out, {"rows": rows})
     means = pd.DataFrame(rows).groupby(["cells"])[["spearman", "ratio", "sign", "significant"]]
     print(means.agg(["mean", "sem"]).round(3).T.to_string())
 

@@ -12,7 +12,6 @@ held-out cells are the floor::
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 from _quiet import one_quiet_thread
+from _results import store
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
@@ -81,7 +81,7 @@ def main() -> None:
     rows = pd.DataFrame([row for seed in range(*args.seeds) for name in HELD_OUT for row in run(name, seed)])
     means = rows.groupby("kind")[[*WAYS, "halves"]].agg(["mean", "sem"]).round(3)
     print(means.T.to_string())
-    args.out.write_text(json.dumps({"rows": rows.round(4).to_dict("records")}, indent=1))
+    store(args.out, {"rows": rows.round(4).to_dict("records")})
 
 
 if __name__ == "__main__":

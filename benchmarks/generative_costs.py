@@ -11,14 +11,14 @@ of its own and leaves a file, so that a second run goes on where the first stopp
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from _quiet import one_quiet_thread
+from _results import Tasks, store
 from memory import cells, measured
 
 import scpi
@@ -38,42 +38,41 @@ def train(name: str, adata: ad.AnnData, **kwargs) -> object:
     return model
 
 
-def time_of(name: str, path: Path, threads: int) -> None:
+def time_of(name: str, threads: int) -> dict[str, Any]:
     torch.set_num_threads(threads)
     adata = scpi.datasets.splat(20_000, n_genes=2_000, group_prob=GROUPS, de_prob=0.2, lib_loc=7.8, rng=0)
     start = time.perf_counter()
     model = train(name, adata)
     row = {"seconds": round(time.perf_counter() - start, 1), "threads": threads}
-    row["epochs"] = max(len(values) for values in model.history.values())
-    path.write_text(json.dumps(row) + "\n")
+    return row | {"epochs": max(len(values) for values in model.history.values())}
 
 
-def memory_of(name: str, path: Path, n_cells: int) -> None:
+def memory_of(name: str, n_cells: int) -> dict[str, Any]:
     adata = cells(n_cells, logs=False, n_genes=N_GENES)
     size = (adata.X.data.nbytes + adata.X.indices.nbytes) / 2**20
     row = measured(lambda: train(name, adata, max_epochs=1))
-    path.write_text(json.dumps(row | {"data_mb": round(size, 1)}) + "\n")
+    return row | {"data_mb": round(size, 1)}
 
 
-def apart(path: Path, function, *args) -> None:
-    if not path.exists():
-        process = multiprocessing.get_context("spawn").Process(target=quietly, args=(function, path, *args))
+def apart(out: Path, task: str, function, *args) -> None:
+    if task not in Tasks(out):
+        process = multiprocessing.get_context("spawn").Process(target=quietly, args=(out, task, function, *args))
         process.start()
         process.join()
-    print(path.stem, path.read_text(), end="", flush=True)
+    print(task, Tasks(out)[task], flush=True)
 
 
-def quietly(function, path: Path, name: str, number: int) -> None:
+def quietly(out: Path, task: str, function, name: str, number: int) -> None:
     one_quiet_thread()
-    function(name, path, number)
+    Tasks(out).add(task, function(name, number))
 
 
-def collect(folder: Path, n_cells: list[int]) -> dict:
+def collect(tasks: Tasks, n_cells: list[int]) -> dict:
     found = {"n_genes": N_GENES, "n_large": N_LARGE, "models": {}}
     for name in MODELS:
-        few, many = (json.loads((folder / f"memory-{name}-{n}.json").read_text()) for n in n_cells)
+        few, many = (tasks[f"memory-{name}-{n}"] for n in n_cells)
         growth = (many["above_mb"] - few["above_mb"]) / (n_cells[1] - n_cells[0])
-        row = json.loads((folder / f"time-{name}.json").read_text())
+        row = dict(tasks[f"time-{name}"])
         row["above_mb"] = {n: part["above_mb"] for n, part in zip(n_cells, (few, many), strict=True)}
         row["above_mb_large"] = round(many["above_mb"] + max(growth, 0.0) * (N_LARGE - n_cells[1]))
         found["models"][name] = row
@@ -86,12 +85,11 @@ def main() -> None:
     parser.add_argument("--cells", type=int, nargs=2, default=[10_000, 40_000])
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
     for name in MODELS:
-        apart(args.out / f"time-{name}.json", time_of, name, args.threads)
+        apart(args.out, f"time-{name}", time_of, name, args.threads)
         for n_cells in args.cells:
-            apart(args.out / f"memory-{name}-{n_cells}.json", memory_of, name, n_cells)
-    args.out.with_suffix(".json").write_text(json.dumps(collect(args.out, args.cells), indent=1) + "\n")
+            apart(args.out, f"memory-{name}-{n_cells}", memory_of, name, n_cells)
+    store(args.out, collect(Tasks(args.out), args.cells))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 The counts of all cells are divided into halves, molecule by molecule (`scpi.de.thin_counts`). Models are trained on one half
 of the counts of four fifths of the cells. Of the other cells, latent units are found from that half, and the log-likelihood
 of the other half is scored, per count, given the total of the first: fair for encoders and for optimised latent units alike.
-All have ten latent units and default settings, and read the 2,000 genes with the most counts. One file per data set, model
-and seed; an interrupted run resumes. The table has the gain over SCVI, as a fraction of its likelihood::
+All have ten latent units and default settings, and read the 2,000 genes with the most counts. An interrupted run
+resumes. The table has the gain over SCVI, as a fraction of its likelihood::
 
     SCPI_TEST_DATA=... python benchmarks/generative_likelihood.py --out benchmarks/results/generative_likelihood
 """
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
 import time
 from pathlib import Path
@@ -24,6 +23,7 @@ import pandas as pd
 import scvi
 import torch
 from _quiet import one_quiet_thread
+from _results import Tasks, store
 from scipy import stats
 from sklearn.decomposition import PCA
 
@@ -90,14 +90,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs=2, default=(0, 5))
     args = parser.parse_args()
     one_quiet_thread()
-    args.out.mkdir(parents=True, exist_ok=True)
+    tasks = Tasks(args.out)
     for task in itertools.product(range(*args.seeds), DATASETS, [*NETWORKS, *SIMPLE]):
-        path = args.out / f"{'-'.join(map(str, task)).replace(' ', '_')}.json"
-        if not path.exists():
-            path.write_text(json.dumps(run(*task)))
-    rows = pd.DataFrame([json.loads(path.read_text()) for path in sorted(args.out.glob("*.json"))])
-    found = summary(rows)
-    args.out.with_suffix(".json").write_text(json.dumps({"rows": found.to_dict("records")}, indent=1) + "\n")
+        name = ", ".join(map(str, task))
+        if name not in tasks:
+            tasks.add(name, run(*task))
+    found = summary(pd.DataFrame(list(tasks.values())))
+    store(args.out, {"rows": found.to_dict("records")})
     print(found.round(5).to_string())
 
 

@@ -9,7 +9,6 @@ does nothing. Gene sets are the genes of the factors and 140 random ones. Wall t
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import subprocess
@@ -21,6 +20,7 @@ from pathlib import Path
 import anndata as ad
 import numpy as np
 import pandas as pd
+from _results import store
 from scipy import sparse
 
 import scpi
@@ -66,7 +66,7 @@ def main() -> None:
             "peak_gigabytes": round(used.ru_maxrss / 2**20, 2),
             "n_factors": scpi.model.SENAVAE.load(out / "model", adata=False).n_factors_,
         }
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    store(args.out, result)
     print(result)
 
 

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 from pathlib import Path
 
 import numpy as np
 from _quiet import one_quiet_thread
+from _results import Tasks, store
 from scipy import stats
 
 import scpi
@@ -62,7 +62,7 @@ def run(network: str, seed: int) -> dict[str, object]:
 
 
 def collect(out: Path) -> None:
-    rows = [json.loads(path.read_text()) for path in sorted(out.glob("*.json"))]
+    rows = list(Tasks(out).values())
     summary = []
     for network, kind in itertools.product(NETWORKS, ("thinned", "naive")):
         found = [row[kind] for row in rows if row["network"] == network]
@@ -81,8 +81,7 @@ def collect(out: Path) -> None:
                 "sets_with_discoveries": round(float(np.mean([row["n_discoveries"] > 0 for row in found])), 3),
             }
         )
-    path = out.with_suffix(".json")
-    path.write_text(json.dumps({"summary": summary, "tasks": rows}, indent=1) + "\n")
+    store(out, {"summary": summary, "tasks": rows})
     for row in summary:
         print(row)
 
@@ -96,13 +95,13 @@ def main() -> None:
     if args.collect:
         collect(args.out)
         return
-    args.out.mkdir(parents=True, exist_ok=True)
+    tasks = Tasks(args.out)
     one_quiet_thread()
     for seed, network in itertools.product(args.seeds, NETWORKS):
-        path = args.out / f"{network}_s{seed}.json"
-        if not path.is_file():
-            path.write_text(json.dumps(run(network, seed)) + "\n")
-            print(path.stem, flush=True)
+        task = f"{network}_s{seed}"
+        if task not in tasks:
+            tasks.add(task, run(network, seed))
+            print(task, flush=True)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import anndata as ad
 import numpy as np
+from _results import store
 
 import scpi
 from scpi._ranking import read_ranking
@@ -77,7 +78,7 @@ def main() -> None:
     for method in METHODS:
         ranks = [row["rank"] for row in rows if row["method"] == method]
         result["first_20"][method] = {"markers": len(ranks), "within": sum(r <= 20 for r in ranks)}
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    store(args.out, result)
     print(json.dumps(result["first_20"], indent=1))
 
 

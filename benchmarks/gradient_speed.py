@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import scanpy as sc
 import torch
+from _results import store
 
 import scpi
 
@@ -86,7 +87,7 @@ def main() -> None:
     result = {"n_cells": N_CELLS, "n_genes": N_GENES, "n_groups": N_GROUPS, "threads": threads, "ranking": ranking()}
     torch.set_num_threads(2)
     result |= {"training_threads": 2, "training": training()}
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    store(args.out, result)
     print(json.dumps(result, indent=1))
 
 

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import logging
 import time
 from pathlib import Path
@@ -30,6 +29,7 @@ import numpy as np
 import pandas as pd
 import scanpy as sc
 from _quiet import one_quiet_thread
+from _results import Tasks, store
 from scipy import stats
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
@@ -58,8 +58,8 @@ ABLATED = "de0.1_mid0"
 OFFSET = 0.1
 
 
-def task_path(out: Path, name: str, seed: int, labels: str) -> Path:
-    return out / f"{name}_s{seed}_{labels.replace(' ', '-')}.json"
+def task_name(name: str, seed: int, labels: str) -> str:
+    return f"{name}_s{seed}_{labels.replace(' ', '-')}"
 
 
 def embed(adata, network: str, *, preset: str, seed: int) -> tuple[object, dict[str, float]]:
@@ -202,12 +202,13 @@ def accuracy(scores, adata, found_groups, genes, matched, universe) -> dict[str,
     }
 
 
-def run(name: str, seed: int, labels: str, path: Path, *, preset: str, slow: bool, cache: Path) -> None:
+def run(name: str, seed: int, labels: str, tasks: Tasks, *, preset: str, slow: bool, cache: Path) -> None:
     adata = scpi.datasets.splat_benchmark(name, rng=seed)
     adata.obs["cell"] = adata.obs_names
     result = {"dataset": name, "seed": seed, "labels": labels}
-    known = json.loads(path.read_text()) if path.is_file() else None
-    model, stored = None, cache / f"{path.stem}.csv"
+    task = task_name(name, seed, labels)
+    known = tasks.get(task)
+    model, stored = None, cache / f"{task}.csv"
     if labels == TRUTH:
         adata.obs["label"] = adata.obs["group"].astype(str).astype("category")
     elif slow and stored.is_file():
@@ -250,13 +251,11 @@ def run(name: str, seed: int, labels: str, path: Path, *, preset: str, slow: boo
         if ranking is not None:
             add(method, ranking.scores, ranking.groups, ranking.genes, seconds)
     result = (known or result) | {"methods": methods}
-    path.write_text(json.dumps(result) + "\n")
+    tasks.add(task, result)
 
 
-def is_done(path: Path, *, slow: bool) -> bool:
-    if not path.is_file():
-        return False
-    return not slow or all(name in json.loads(path.read_text())["methods"] for name in SLOW)
+def is_done(result: dict | None, *, slow: bool) -> bool:
+    return result is not None and (not slow or all(name in result["methods"] for name in SLOW))
 
 
 def main() -> None:
@@ -275,31 +274,32 @@ def main() -> None:
     if args.collect:
         collect(out)
         return
-    out.mkdir(parents=True, exist_ok=True)
     one_quiet_thread()
     names = args.datasets or list(scpi.datasets.splat_configurations().index)
-    tasks = list(itertools.product(args.seeds, names, args.labels))
+    tasks, done = list(itertools.product(args.seeds, names, args.labels)), Tasks(out)
     part, n_parts = map(int, args.part.split("/"))
     for i, (seed, name, labels) in enumerate(tasks[part::n_parts]):
-        path = task_path(out, name, seed, labels)
-        if is_done(path, slow=args.slow):
+        if is_done(done.get(task_name(name, seed, labels)), slow=args.slow):
             continue
         start = time.perf_counter()
         run(
             name,
             seed,
             labels,
-            path,
+            done,
             preset="published" if args.published else "scpi",
             slow=args.slow,
             cache=args.cache / ("published" if args.published else "scpi"),
         )
-        print(f"{i + 1}/{len(tasks[part::n_parts])} {path.stem}: {time.perf_counter() - start:.0f} s", flush=True)
+        print(
+            f"{i + 1}/{len(tasks[part::n_parts])} {task_name(name, seed, labels)}: {time.perf_counter() - start:.0f} s",
+            flush=True,
+        )
 
 
 def collect(out: Path) -> None:
     """Tables of all tasks: clusterings, mean accuracies, and the decoder against each method, paired by data set."""
-    tasks = [json.loads(path.read_text()) for path in sorted(out.glob("*.json"))]
+    tasks = list(Tasks(out).values())
     table = pd.DataFrame(
         {
             "dataset": task["dataset"],
@@ -325,8 +325,7 @@ def collect(out: Path) -> None:
         "accuracy": accuracies(table),
         "comparisons": comparisons(table),
     }
-    path = out.with_suffix(".json")
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    store(out, result)
     for part in ("clusterings", "comparisons"):
         print(pd.DataFrame(result[part]).to_string())
 

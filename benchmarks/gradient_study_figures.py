@@ -8,13 +8,13 @@ They are drawn from the results of the single tasks. Crosses are the published v
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from _results import RESULTS, Tasks
 
 from scpi.benchmark import accuracy_boxplots
 from scpi.datasets import splat_configurations
@@ -61,9 +61,9 @@ _PUBLISHED = {
 _PUBLISHED_ARI = {"scziDesk": 0.965, "scDeepCluster": 0.825, "contrastive-sc": 0.715}
 
 
-def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read(results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Accuracies, one row per task, method, universe, truth and depth; and the scores of the clusterings."""
-    tasks = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    tasks = list(Tasks(results).values())
     accuracies = pd.DataFrame(
         {
             "dataset": task["dataset"],
@@ -128,7 +128,7 @@ def draw_correlations(table: pd.DataFrame) -> plt.Figure:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results" / "gradient_study")
+    parser.add_argument("--results", type=Path, default=RESULTS / "gradient_study")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     mpl.use("Agg")

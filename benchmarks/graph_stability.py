@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from _quiet import one_quiet_thread
+from _results import store
 from papalexi import load
 
 import scpi
@@ -154,7 +155,7 @@ def main() -> None:
             row = task | run(**task)
             result[name].append(row)
             result["found_again"] = found_again(result["papalexi"])
-            args.out.write_text(json.dumps(result, indent=1) + "\n")
+            store(args.out, result)
             print({key: value for key, value in row.items() if key not in ("factor", "sign", "strong")}, flush=True)
     print(result["found_again"])
 

@@ -18,6 +18,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from _results import store
+
 from scpi.benchmark import grid
 
 
@@ -126,7 +128,7 @@ def main() -> None:
         }
     print(json.dumps(result, indent=1))
     if args.out:
-        args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        store(args.out, result)
 
 
 if __name__ == "__main__":

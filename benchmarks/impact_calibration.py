@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from _quiet import one_quiet_thread
+from _results import Tasks, store
 from scipy import stats
 
 import scpi
@@ -41,7 +41,7 @@ def random_sets(n_sets: int, sizes, n_genes: int, rng) -> dict[str, np.ndarray]:
     return {f"random {i}": rng.choice(n_genes, sizes[i % len(sizes)], replace=False) for i in range(n_sets)}
 
 
-def store(adata, sets: dict[str, np.ndarray]) -> None:
+def add_sets(adata, sets: dict[str, np.ndarray]) -> None:
     membership = np.zeros((adata.n_vars, len(sets)), dtype=bool)
     for column, genes in enumerate(sets.values()):
         membership[genes, column] = True
@@ -49,7 +49,7 @@ def store(adata, sets: dict[str, np.ndarray]) -> None:
 
 
 def null(adata, statistic: str, sets) -> dict[str, float]:
-    store(adata, sets)
+    add_sets(adata, sets)
     scpi.tl.gene_set_impact(adata, statistic=statistic)
     found = adata.uns["gene_set_impact"]
     live = (np.asarray(found["pval"]) < 1.0).any(axis=1)
@@ -62,7 +62,7 @@ def null(adata, statistic: str, sets) -> dict[str, float]:
 
 
 def named(adata, statistic: str, sets, programs: list[str], unit_of: np.ndarray) -> dict[str, float]:
-    store(adata, sets)
+    add_sets(adata, sets)
     scpi.tl.gene_set_impact(adata, statistic=statistic)
     found = adata.uns["gene_set_impact"]
     names = [str(name) for name in found["sets"]]
@@ -115,7 +115,7 @@ def replaced(genes: np.ndarray, share: float, rng) -> np.ndarray:
 
 
 def collect(out: Path) -> None:
-    tasks = [json.loads(path.read_text()) for path in sorted(out.glob("*.json"))]
+    tasks = list(Tasks(out).values())
     table = pd.json_normalize(
         [{"overlap": task["overlap"], "seed": task["seed"]} | row for task in tasks for row in task["rows"]]
     )
@@ -126,7 +126,7 @@ def collect(out: Path) -> None:
     }
     result = {"seeds": sorted(int(seed) for seed in table["seed"].unique()), "n_tasks": len(tasks)}
     result |= {name: frame.to_dict("records") for name, frame in means.items()}
-    out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    store(out, result)
     print(means["means"].to_string())
 
 
@@ -139,14 +139,14 @@ def main() -> None:
     if args.collect:
         collect(args.out)
         return
-    args.out.mkdir(parents=True, exist_ok=True)
+    tasks = Tasks(args.out)
     one_quiet_thread()
     for seed, overlap in itertools.product(args.seeds, OVERLAPS):
-        path = args.out / f"o{overlap}_s{seed}.json"
-        if not path.is_file():
+        task = f"o{overlap}_s{seed}"
+        if task not in tasks:
             start = time.perf_counter()
-            path.write_text(json.dumps(run(seed, overlap)) + "\n")
-            print(f"{path.stem}: {time.perf_counter() - start:.0f} s", flush=True)
+            tasks.add(task, run(seed, overlap))
+            print(f"{task}: {time.perf_counter() - start:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ model, is the comparison. One result per task; an interrupted run resumes where 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from pathlib import Path
@@ -26,6 +25,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 from _quiet import one_quiet_thread
+from _results import Tasks, store
 
 import scpi
 
@@ -178,10 +178,11 @@ def summary(tasks: list[dict]) -> list[dict]:
 
 
 def collect(out: Path) -> None:
-    tasks = [json.loads(path.read_text()) for path in sorted(out.glob("kang_*_s*.json"))]
-    without = [row for path in sorted(out.glob("plain_*.json")) for row in json.loads(path.read_text())]
+    done = Tasks(out)
+    tasks = [result for name, result in done.items() if name.startswith("kang_")]
+    without = [row for name, rows in done.items() if name.startswith("plain_") for row in rows]
     result = {"summary": summary(tasks), "without_model": without, "tasks": tasks}
-    out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    store(out, result)
     for row in result["summary"]:
         print(row)
 
@@ -192,17 +193,16 @@ def main() -> None:
     parser.add_argument("--datasets", nargs="+", default=list(DATASETS), choices=DATASETS)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
+    tasks = Tasks(args.out)
     one_quiet_thread()
     for name in args.datasets:
-        path = args.out / f"plain_{name}.json"
-        if not path.is_file():
-            path.write_text(json.dumps(plain(name)) + "\n")
+        if f"plain_{name}" not in tasks:
+            tasks.add(f"plain_{name}", plain(name))
         for seed in args.seeds:
-            path = args.out / f"{name}_s{seed}.json"
-            if not path.is_file():
-                path.write_text(json.dumps(run(name, seed)) + "\n")
-                print(path.name, flush=True)
+            task = f"{name}_s{seed}"
+            if task not in tasks:
+                tasks.add(task, run(name, seed))
+                print(task, flush=True)
     collect(args.out)
 
 

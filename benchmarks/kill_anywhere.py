@@ -26,6 +26,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 from _quiet import one_quiet_thread
+from _results import store
 
 import scpi
 
@@ -215,7 +216,7 @@ def main() -> None:
             rows[job, way] = study(job, way, args.ends, args.seed)
             print(json.dumps(rows[job, way]), flush=True)
             if args.out:
-                args.out.write_text(json.dumps(list(rows.values()), indent=1) + "\n", encoding="utf-8")
+                store(args.out, list(rows.values()))
 
 
 if __name__ == "__main__":

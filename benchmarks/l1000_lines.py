@@ -11,7 +11,6 @@ the choice. Intervals are from a bootstrap over lines, and differences are paire
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 import pandas as pd
 from _prediction import records
 from _quiet import one_quiet_thread
+from _results import store
 
 import scpi
 from scpi.benchmark import score_conditions
@@ -133,7 +133,7 @@ def main() -> None:
         "chosen": pd.Series(chosen).value_counts().to_dict(),
         "summary": records(summarise(table)),
     }
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    store(args.out, result)
     print(pd.DataFrame(result["summary"]).to_string())
 
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from _quiet import one_quiet_thread
+from _results import store
 from planted_screen import TRAIN, plant
 
 import scpi
@@ -94,7 +95,7 @@ def main() -> None:
         table = pd.DataFrame(rows)
         means = table.groupby("model", sort=False).mean(numeric_only=True).drop(columns=["seed", "interaction"])
         result = {"models": json.loads(means.round(4).to_json(orient="index")), "tasks": rows}
-        args.out.write_text(json.dumps(result, indent=1) + "\n")
+        store(args.out, result)
     print(means.round(3).to_string())
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 import anndata as ad
 import numpy as np
 import pandas as pd
+from _results import store
 
 from scpi import de
 
@@ -173,7 +174,7 @@ def main() -> None:
     }
     print(json.dumps(result, indent=1))
     if args.out:
-        args.out.write_text(json.dumps(result, indent=1) + "\n")
+        store(args.out, result)
 
 
 if __name__ == "__main__":

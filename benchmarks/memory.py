@@ -26,6 +26,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 from _quiet import one_quiet_thread
+from _results import store
 from scipy import sparse
 
 import scpi
@@ -235,7 +236,7 @@ def main() -> None:
     args = parser.parse_args()
     one_quiet_thread()
     if args.collect:
-        args.collect.write_text(json.dumps(collect(args.folder), indent=1) + "\n", encoding="utf-8")
+        store(args.collect, collect(args.folder))
         return
     for n_cells in args.cells:
         run(args.folder, n_cells, args.only)

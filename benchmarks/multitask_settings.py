@@ -8,7 +8,7 @@ measured change of the mean, divided by that of no change; all controls are used
 comparison.
 
 The table has the mean over inner types for every setting, the choice for each outer type, and whether it is the
-default. One file per pair; an interrupted run resumes where it stopped::
+default. An interrupted run resumes where it stopped::
 
     SCPI_TEST_DATA=... python benchmarks/multitask_settings.py --out benchmarks/results/multitask_settings
     SCPI_TEST_DATA=... python benchmarks/multitask_settings.py --out benchmarks/results/multitask_settings --collect
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,7 @@ import numpy as np
 import pandas as pd
 from _prediction import QUIET, part_of, read
 from _quiet import one_quiet_thread
+from _results import Tasks, store
 
 import scpi
 from scpi.metrics import pearson_delta
@@ -92,9 +92,9 @@ def run(name: str, pair: tuple[str, str], rows: list[dict]) -> list[dict]:
 
 
 def collect(out: Path) -> None:
-    result = {}
+    result, done = {}, Tasks(out)
     for name in DATASETS:
-        table = pd.concat([pd.DataFrame(json.loads(path.read_text())) for path in sorted(out.glob(f"{name}_*.json"))])
+        table = pd.concat([pd.DataFrame(rows) for task, rows in done.items() if task.startswith(f"{name}_")])
         means = table.groupby("setting", sort=False)[["pearson", "error_ratio"]].mean()
         of_outer = table[table["setting"] != "WeightedDelta"].pivot_table(
             index="outer", columns="setting", values="error_ratio", aggfunc="mean"
@@ -105,7 +105,7 @@ def collect(out: Path) -> None:
             "default_minus_chosen": (of_outer[DEFAULT] - of_outer.min(axis=1)).round(4).to_dict(),
         }
         print(name, means.round(4).to_string(), result[name]["chosen"], sep="\n")
-    out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    store(out, result)
 
 
 def main() -> None:
@@ -118,7 +118,7 @@ def main() -> None:
         collect(args.out)
         return
     one_quiet_thread()
-    args.out.mkdir(parents=True, exist_ok=True)
+    done = Tasks(args.out)
     tasks = [
         (name, pair)
         for name in DATASETS
@@ -126,11 +126,10 @@ def main() -> None:
     ]
     for name, pair in part_of(tasks, args.part):
         words = "-".join("".join(letter if letter.isalnum() else "" for letter in word) for word in pair)
-        path = args.out / f"{name}_{words}.json"
-        there = json.loads(path.read_text()) if path.is_file() else []
+        there = done.get(f"{name}_{words}", [])
         found = run(name, pair, there)
         if len(found) > len(there):
-            path.write_text(json.dumps(found) + "\n")
+            done.add(f"{name}_{words}", found)
             print(name, pair, flush=True)
 
 

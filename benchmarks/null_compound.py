@@ -11,13 +11,13 @@ fraction of p-values below 0.05 should be 0.05; "uniform" is the fraction of Kol
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 from _quiet import one_quiet_thread
+from _results import store
 from scipy import sparse, stats
 
 import scpi
@@ -83,7 +83,7 @@ def main() -> None:
     one_quiet_thread()
     rows = pd.DataFrame([row for seed in range(*args.seeds) for row in run(seed)])
     print(rows.groupby(["cells", "of measured"])[["below .05", "uniform"]].mean().round(4).to_string())
-    args.out.write_text(json.dumps({"rows": rows.round(4).to_dict("records")}, indent=1))
+    store(args.out, {"rows": rows.round(4).to_dict("records")})
 
 
 if __name__ == "__main__":

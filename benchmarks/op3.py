@@ -8,11 +8,11 @@ Reads de_train.h5ad and de_test.h5ad in a folder, or downloads them. Ends with a
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import anndata as ad
 from _quiet import one_quiet_thread
+from _results import store
 
 import scpi
 
@@ -49,7 +49,7 @@ def main() -> None:
     scores = scpi.benchmark.score_op3(*files, predictions=predictions(*files))
     print(scores.round(4).to_string())
     if args.out is not None:
-        args.out.write_text(json.dumps(scores.round(4).reset_index().to_dict("records"), indent=1) + "\n")
+        store(args.out, scores.round(4).reset_index().to_dict("records"))
     error = scores.loc[list(PUBLISHED), "mean_rowwise_rmse"]
     wrong = {name: value for name, value in error.items() if abs(value - PUBLISHED[name]) > TOLERANCE}
     if wrong:

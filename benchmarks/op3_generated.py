@@ -3,7 +3,8 @@
 The screens, tests and scores are those of ``op3_like.py``. An NB-VAE that is conditioned on cell type, compound and plate is
 trained on the cells of the training conditions and the vehicle. For the conditions that were left out, as many cells as were
 measured are generated in every well, with those of the vehicle, and tested as the measured ones are, over three draws. The
-expectations of the same cells are tested as well, as published. A screen and way of dividing it has a file of its own::
+expectations of the same cells are tested as well, as published. An interrupted run
+resumes::
 
     SCPI_TEST_DATA=... python benchmarks/op3_generated.py --out benchmarks/results/op3_generated
 """
@@ -11,7 +12,6 @@ expectations of the same cells are tested as well, as published. A screen and wa
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from _prediction import records
 from _quiet import one_quiet_thread
+from _results import Tasks, store
 from op3_like import KEYS, METRICS, VEHICLE, divisions, scored, screen, simulate, tested
 
 import scpi
@@ -81,17 +82,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
     args = parser.parse_args()
     one_quiet_thread()
-    args.out.mkdir(parents=True, exist_ok=True)
+    tasks = Tasks(args.out)
     for seed in args.seeds:
-        path = args.out / f"seed{seed}.json"
-        if not path.exists():
-            path.write_text(json.dumps(run(seed), indent=1) + "\n")
-    table = pd.DataFrame([row for path in sorted(args.out.glob("*.json")) for row in json.loads(path.read_text())])
+        if f"seed{seed}" not in tasks:
+            tasks.add(f"seed{seed}", run(seed))
+    table = pd.DataFrame([row for rows in tasks.values() for row in rows])
     means = table.groupby(["division", "model"], sort=False)[METRICS].agg(["mean", "min", "max"])
     print(means.round(3).T.to_string())
     rows = table.groupby(["division", "model"], sort=False)[METRICS].mean().round(4).reset_index()
     found = {"seeds": sorted(table["seed"].unique().tolist()), "rows": rows.to_dict("records")}
-    args.out.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
+    store(args.out, found)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,13 @@
 The file of the design (the conditions of OP3 with their SMILES) is in the folder of ``SCPI_TEST_DATA``. Every seed
 simulates cells, tests their sums by limma-voom within cell types, divides the conditions in five ways, and scores every
 method against the tests of what was left out, and against its true log fold changes. Intervals are over seeds, on none of
-which a setting was chosen. A seed has a file of its own::
+which a setting was chosen. An interrupted run resumes::
 
     SCPI_TEST_DATA=... python benchmarks/op3_like.py --out benchmarks/results/op3_like --seeds 0 1 2 3 4
 """
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import time
@@ -21,6 +20,7 @@ import numpy as np
 import pandas as pd
 from _prediction import parser, records
 from _quiet import one_quiet_thread
+from _results import Tasks, store
 from sklearn.feature_extraction.text import CountVectorizer
 
 import scpi
@@ -104,7 +104,7 @@ def run_seed(seed: int) -> list[dict[str, Any]]:
 
 
 def collect(out: Path) -> None:
-    runs = [json.loads(path.read_text()) for path in sorted(out.glob("*.json"))]
+    runs = list(Tasks(out).values())
     table, found = pd.DataFrame([row for run in runs for row in run["scores"]]), {}
     for division, rows in table.groupby("division", sort=False):
         summary = scpi.benchmark.summarise(rows, metrics=METRICS, pair_by="seed", baseline="perturbation_mean")
@@ -113,19 +113,19 @@ def collect(out: Path) -> None:
         found[division] = {"rank_agreement": agreement, "summary": records(summary)}
     result = {"memory_gb": max(run["memory_gb"] for run in runs), "seconds": sum(run["seconds"] for run in runs)}
     result |= {"seeds": sorted(int(seed) for seed in table["seed"].unique()), "divisions": found}
-    out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    store(out, result)
 
 
 def main() -> None:
     args = parser(__doc__, models=list(METHODS)).parse_args()
     one_quiet_thread()
-    args.out.mkdir(parents=True, exist_ok=True)
+    tasks = Tasks(args.out)
     for seed in args.seeds:
-        path, start = args.out / f"seed{seed}.json", time.process_time()
-        if not path.exists():
+        start = time.process_time()
+        if f"seed{seed}" not in tasks:
             found: dict[str, Any] = {"scores": run_seed(seed), "seconds": round(time.process_time() - start)}
             found["memory_gb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
-            path.write_text(json.dumps(found, indent=1) + "\n")
+            tasks.add(f"seed{seed}", found)
     collect(args.out)
 
 

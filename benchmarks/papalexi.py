@@ -20,6 +20,7 @@ from pathlib import Path
 import pandas as pd
 import scanpy as sc
 import torch
+from _results import store
 
 import scpi
 
@@ -117,10 +118,9 @@ def main() -> None:
     table = pd.concat(tables)
     columns = table.select_dtypes("number").columns.drop("seed")
     result["held_out_cells"] = json.loads(table.groupby("model")[list(columns)].mean().to_json(orient="index"))
-    text = json.dumps(result, indent=1)
     if args.out:
-        args.out.write_text(text)
-    print(text)
+        store(args.out, result)
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 import scvi
 from _quiet import one_quiet_thread
+from _results import Tasks, store
 from scipy import stats
 from sklearn.decomposition import NMF, PCA, FastICA
 
@@ -155,20 +156,20 @@ def scored(adata: ad.AnnData, name: str, n_units: int | None, seed: int) -> dict
     return result
 
 
-def run(seed: int, path: Path, methods: list[str]) -> None:
+def run(seed: int, tasks: Tasks, methods: list[str]) -> None:
     adata = read()
-    result = json.loads(path.read_text()) if path.is_file() else {"seed": seed, "methods": {}}
+    result = tasks.get(f"s{seed}") or {"seed": seed, "methods": {}}
     for name in methods:
         if name not in result["methods"]:
             n_units = None if name == OWN else result["methods"][OWN]["n_units"]
             result["methods"][name] = scored(adata, name, n_units, seed)
-            path.write_text(json.dumps(result) + "\n")
-    print(path.name, flush=True)
+            tasks.add(f"s{seed}", result)
+    print(f"seed {seed}", flush=True)
 
 
 def collect(out: Path) -> None:
     """Means over the seeds, and the paired difference of GeneProgramAE to every other method with its 95 % interval."""
-    tasks = [json.loads(path.read_text()) for path in sorted(out.glob("s*.json"))]
+    tasks = list(Tasks(out).values())
     keys = ("n_units", "alive", *(f"{label}_{score}" for label in LABELS for score in ("lms", "msas", "msgs")))
     rows = [
         {"method": name, "seed": task["seed"]}
@@ -186,7 +187,7 @@ def collect(out: Path) -> None:
         "comparisons": comparisons(table, keys[2:]),
         "tasks": tasks,
     }
-    out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    store(out, result)
     print(means.to_string())
     for row in result["comparisons"]:
         print(row)
@@ -214,10 +215,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
     one_quiet_thread()
     for seed in args.seeds:
-        run(seed, args.out / f"s{seed}.json", args.methods)
+        run(seed, Tasks(args.out), args.methods)
     collect(args.out)
 
 

@@ -22,6 +22,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 from _quiet import one_quiet_thread
+from _results import store
 
 import scpi
 
@@ -110,7 +111,7 @@ def main() -> None:
     for name, task in {"papalexi": real, "fake_genes": fake_genes, "simulated": simulated, "time": seconds}.items():
         if name not in found:
             found[name] = task()
-            out.write_text(json.dumps(found, indent=1) + "\n")
+            store(out, found)
             print(json.dumps({name: found[name]}), flush=True)
 
 

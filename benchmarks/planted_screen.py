@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 import scanpy as sc
 import torch
+from _results import Tasks, store
 
 import scpi
 
@@ -125,16 +126,15 @@ def main() -> None:
     parser.add_argument("--collect", action="store_true")
     args = parser.parse_args()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    args.out.mkdir(parents=True, exist_ok=True)
+    tasks = Tasks(args.out)
     for seed, interaction in [] if args.collect else itertools.product(range(*args.seeds), args.interactions):
-        path = args.out / f"interaction{interaction}_seed{seed}.json"
-        if not path.exists():
+        task = f"interaction{interaction}_seed{seed}"
+        if task not in tasks:
             result = run({"seed": seed, "interaction": interaction})
-            path.write_text(json.dumps(result, indent=1))
+            tasks.add(task, result)
             print(json.dumps(result), flush=True)
     if args.collect:
-        results = [json.loads(path.read_text()) for path in sorted(args.out.glob("*_seed*.json"))]
-        args.out.with_suffix(".json").write_text(json.dumps(collect(results), indent=1))
+        store(args.out, collect(list(tasks.values())))
 
 
 if __name__ == "__main__":

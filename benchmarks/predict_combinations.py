@@ -27,7 +27,6 @@ too narrow.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -36,6 +35,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 from _prediction import records
+from _results import store
 
 from scpi import metrics
 from scpi.benchmark import summarise
@@ -259,7 +259,7 @@ def main() -> None:
             print(
                 summary.pivot(index="model", columns="metric", values="mean").loc[list(dict.fromkeys(table["model"]))]
             )
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    store(args.out, result)
 
 
 if __name__ == "__main__":

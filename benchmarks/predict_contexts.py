@@ -21,8 +21,6 @@ of blood cells, which come from the same experiment, as ten contexts.
 
 from __future__ import annotations
 
-import json
-
 import pandas as pd
 from _prediction import (
     CEILINGS,
@@ -37,6 +35,7 @@ from _prediction import (
     run,
     summary_of,
 )
+from _results import store
 
 from scpi.benchmark import splits
 
@@ -64,12 +63,12 @@ NAMES = [*BASELINES, *CEILINGS, *NETWORKS]
 
 
 def collect(out) -> None:
-    tables = {name: in_order(kept(out / name), NAMES) for name in DATASETS if (out / name).is_dir()}
+    tables = {name: in_order(table, NAMES) for name, table in kept(out).groupby("data")}
     result = {name: summary_of(table, networks=list(NETWORKS)) for name, table in tables.items()}
-    kang = [table.assign(data=name) for name, table in tables.items() if name.startswith("kang")]
+    kang = [table for name, table in tables.items() if name.startswith("kang")]
     both = in_order(pd.concat(kang, ignore_index=True), NAMES)
     result["both"] = summary_of(both, networks=list(NETWORKS), pair_by=("data", "split"))
-    out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    store(out, result)
     for name, of in result.items():
         print(name, of["rank"], of["rank_of_networks"], sep="\n")
         shown = pd.DataFrame(of["summary"]).query(

@@ -20,8 +20,6 @@ the ceiling shows how well half of the cells measure the response to a dose.
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 from _prediction import (
@@ -41,6 +39,7 @@ from _prediction import (
     summary_of,
     tasks_of,
 )
+from _results import store
 
 import scpi
 from scpi.benchmark import splits
@@ -85,7 +84,7 @@ def collect(out) -> None:
     by_dose = in_order(table, NAMES).groupby(["dose", "model"], sort=False)
     by_dose = by_dose[["pearson", "error_ratio", "n_cells"]].mean().reset_index()
     result["by_dose"] = records(in_order(by_dose.sort_values("dose"), NAMES))
-    out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    store(out, result)
 
 
 def main() -> None:

@@ -31,6 +31,7 @@ import numpy as np
 import pandas as pd
 import scanpy as sc
 from _prediction import QUIET, ModelSpec, baselines, in_order, kept, network, parser, read, records, run, tasks_of
+from _results import store
 
 import scpi
 from scpi import metrics
@@ -175,10 +176,8 @@ def collect(out) -> None:
             dict(zip(("model", *COLUMNS[:3]), (name, *values), strict=True)) for name, values in PUBLISHED.items()
         ]
     }
-    for name in DATASETS:
-        if not (out / name).is_dir():
-            continue
-        table = in_order(kept(out / name), list(MODELS))
+    for name, table in kept(out).groupby("data"):
+        table = in_order(table, list(MODELS))
         means = table.groupby("model", sort=False)[[*COLUMNS, "epochs"]].mean()
         means.insert(0, "contexts", table.groupby("model", sort=False)["split"].nunique())
         result[name] = {
@@ -186,7 +185,7 @@ def collect(out) -> None:
             "each": records(table[["model", "split", "seed", *COLUMNS, "epochs"]]),
         }
         print(name, means.round(3).to_string(), sep="\n")
-    out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    store(out, result)
 
 
 def main() -> None:

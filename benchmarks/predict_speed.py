@@ -9,13 +9,13 @@ least of three calls on one thread::
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 
 import numpy as np
 from _prediction import QUIET
 from _quiet import one_quiet_thread
+from _results import store
 from memory import cells
 
 import scpi
@@ -59,7 +59,7 @@ def main() -> None:
             assert predicted.shape == (N_CELLS, adata.n_vars)
             found[name][output] = round(min(seconds), 3)
         print(name, found[name], flush=True)
-    args.out.write_text(json.dumps({"n_cells": N_CELLS, "n_genes": adata.n_vars, "seconds": found}, indent=1) + "\n")
+    store(args.out, {"n_cells": N_CELLS, "n_genes": adata.n_vars, "seconds": found})
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ from _prediction import (
     tasks_of,
 )
 from _quiet import one_quiet_thread
+from _results import Tasks, store
 from scipy import sparse
 
 from scpi.benchmark import splits
@@ -163,7 +164,7 @@ def levels(name: str, mode: str, context: str, seed: int) -> dict:
 
 
 def collect(out: Path) -> None:
-    tasks = [json.loads(path.read_text()) for path in sorted(out.glob("*.json"))]
+    tasks = list(Tasks(out).values())
     result = {"training": [task for task in tasks if task["what"] == "training"]}
     keys = ["model", "mode"]
     rows = pd.DataFrame(task for task in tasks if task["what"] == "levels")
@@ -177,7 +178,7 @@ def collect(out: Path) -> None:
             row[f"{name}_by_dose"] = np.mean(np.array(group[name].tolist(), dtype=float), axis=0).round(4).tolist()
         summary.append(row)
     result |= {"levels": summary, "doses": DOSES, "left_out": LEFT_OUT}
-    out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    store(out, result)
     for what in ("training", "levels"):
         print(pd.DataFrame(result[what]).to_string())
 
@@ -203,17 +204,17 @@ def main() -> None:
     if args.collect:
         collect(args.out)
         return
-    args.out.mkdir(parents=True, exist_ok=True)
+    done = Tasks(args.out)
 
     def work(*task: object) -> None:
         words = [str(word) for word in task]
-        path = args.out / f"{'_'.join(words).replace(' ', '-')}.json"
-        if path.is_file():
+        name = "_".join(words).replace(" ", "-")
+        if name in done:
             return
         environment = os.environ | ({"OMP_NUM_THREADS": words[2]} if words[0] == "training" else {})
         command = [sys.executable, __file__, "--out", str(args.out), "--child", *words]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-        path.write_text(done.stdout.strip().splitlines()[-1] + "\n")
+        ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+        done.add(name, json.loads(ran.stdout.strip().splitlines()[-1]))
 
     tasks = tasks_of(["training"], args.models, args.threads) if "training" in args.what else []
     if "levels" in args.what:

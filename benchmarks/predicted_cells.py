@@ -22,6 +22,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 from _prediction import CEILING, baselines, context_tasks, in_order, kept, network, parser, read, run, tidy
+from _results import store
 from scipy import stats
 
 import scpi
@@ -100,8 +101,7 @@ def differences(means: pd.DataFrame) -> list[dict]:
 
 
 def collect(out) -> None:
-    tables = [kept(out / name).assign(data=name) for name in DATASETS if (out / name).is_dir()]
-    table = in_order(pd.concat(tables, ignore_index=True), [*MODELS, CEILING])
+    table = in_order(kept(out), [*MODELS, CEILING])
     result: dict = {"scores": {}}
     for name, rows in [*table.groupby("data", sort=False), ("both", table[table["data"].isin(BLOOD)])]:
         means = rows.groupby(["data", "split", "model"], sort=False)[[*METRICS, *OWN]].mean()
@@ -113,7 +113,7 @@ def collect(out) -> None:
         print(name, shown.xs("mean", axis=1, level=1).round(3).to_string(), sep="\n")
         result["paired"] = differences(means)
     print(pd.DataFrame(result["paired"]).to_string())
-    out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    store(out, result)
 
 
 def main() -> None:

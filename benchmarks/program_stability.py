@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import scanpy as sc
 from _quiet import one_quiet_thread
+from _results import store
 from paul15_programs import OWN, logged, of_own, read
 from sklearn.decomposition import NMF, FastICA
 
@@ -130,7 +131,7 @@ def main() -> None:
                 rows.append(summary(form, name, runs))
                 print(rows[-1], flush=True)
                 rows.sort(key=lambda row: (FORMS.index(row["form"]), row["method"]))
-                args.out.write_text(json.dumps({"least": LEAST, "n_genes": N_GENES, "summary": rows}, indent=1) + "\n")
+                store(args.out, {"least": LEAST, "n_genes": N_GENES, "summary": rows})
 
 
 if __name__ == "__main__":

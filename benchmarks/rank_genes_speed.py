@@ -25,6 +25,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import scanpy as sc
+from _results import store
 from illico import asymptotic_wilcoxon
 from loguru import logger
 from scipy import sparse
@@ -129,7 +130,7 @@ def main() -> None:
                 "scanpy": version("scanpy"),
                 "illico": version("illico"),
             }
-            arguments.out.write_text(json.dumps(found, indent=1) + "\n")
+            store(arguments.out, found)
             print(json.dumps(run))
 
 

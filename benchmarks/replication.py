@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import anndata as ad
 import numpy as np
+from _results import store
 from scipy import stats
 
 import scpi
@@ -71,7 +72,7 @@ def main() -> None:
         print(json.dumps(row), flush=True)
     chance = {"method": "chance"} | {f"top_{k}": k / len(shared) for k in TOP}
     result = {"n_genes": len(shared), "cells": [celseq.n_obs, dropseq.n_obs], "results": [*rows, chance]}
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+    store(arguments.out, result)
 
 
 if __name__ == "__main__":

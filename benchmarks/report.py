@@ -973,10 +973,20 @@ def section(name: str, results: Path = RESULTS) -> str:
         return f"*No result in this checkout: there is no `benchmarks/results/{name}.json`.*"
     result = json.loads(path.read_text(encoding="utf-8"))
     try:
-        return SECTIONS[name](result)
+        text = SECTIONS[name](result)
     except (KeyError, IndexError, TypeError):
         # Written by another version of the script: show the numbers in whatever shape they have
-        return generic(result)
+        text = generic(result)
+    return text + made_by(path.with_suffix(".meta.json"))
+
+
+def made_by(path: Path) -> str:
+    """A line with the date, commit and versions of a result, where they are known."""
+    if not path.is_file():
+        return ""
+    meta = json.loads(path.read_text(encoding="utf-8"))
+    versions = ", ".join(f"{name} {version}" for name, version in meta["versions"].items())
+    return f"\n\n*Stored on {meta['date']} (commit {meta['commit'][:8]}; {versions}).*"
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ method::
 from __future__ import annotations
 
 import argparse
-import json
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ import pandas as pd
 import scvi
 import torch
 from _quiet import one_quiet_thread
+from _results import store
 
 import scpi
 from scpi.attribution import (
@@ -163,7 +163,7 @@ def main() -> None:
                 "summary": summary(rows),
                 "runs": rows,
             }
-            arguments.out.write_text(json.dumps(found, indent=1) + "\n")
+            store(arguments.out, found)
 
 
 if __name__ == "__main__":

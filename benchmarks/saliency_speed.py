@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from _results import store
 from captum.attr import InputXGradient, IntegratedGradients, Saliency
 from scipy import sparse
 from torch import Tensor, nn
@@ -275,7 +276,7 @@ def main() -> None:
         if name not in found:
             found[name] = part()
             print(json.dumps(found[name], indent=1), flush=True)
-            arguments.out.write_text(json.dumps(found, indent=1) + "\n")
+            store(arguments.out, found)
 
 
 if __name__ == "__main__":

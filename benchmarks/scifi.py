@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import scanpy as sc
 import torch
+from _results import store
 
 import scpi
 
@@ -86,7 +87,7 @@ def main() -> None:
     }
     print(json.dumps(result, indent=1))
     if args.out:
-        args.out.write_text(json.dumps(result, indent=1))
+        store(args.out, result)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _results import Tasks, store
 
 import scpi
 from scpi.metrics import (
@@ -166,12 +167,12 @@ def main() -> None:
     parser.add_argument("--collect", action="store_true", help="join the results into one file")
     args = parser.parse_args()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    args.out.mkdir(parents=True, exist_ok=True)
+    done = Tasks(args.out)
     for task in [] if args.collect else tasks(range(*args.seeds), args.genes, args.factors, args.mechanisms):
-        path = args.out / "{mechanism}_d{n_factors}_n{n_genes}_seed{seed}.json".format(**task)
-        if not path.exists():
+        name = "{mechanism}_d{n_factors}_n{n_genes}_seed{seed}".format(**task)
+        if name not in done:
             result = run(task)
-            path.write_text(json.dumps(result, indent=1))
+            done.add(name, result)
             print(
                 json.dumps(
                     {key: round(value, 4) if isinstance(value, float) else value for key, value in result.items()}
@@ -179,8 +180,7 @@ def main() -> None:
                 flush=True,
             )
     if args.collect:
-        results = [json.loads(path.read_text()) for path in sorted(args.out.glob("*_seed*.json"))]
-        args.out.with_suffix(".json").write_text(json.dumps(results, indent=1))
+        store(args.out, list(done.values()))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ timed through ``SENAVAE.train``, loading included; the published step is timed o
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 from _published import PublishedNetwork
+from _results import store
 from scipy import sparse
 
 import scpi
@@ -120,7 +120,7 @@ def main() -> None:
         "median_ratio_with_setup": float(np.median([row["ratio_with_setup"] for row in rows])),
     }
     if args.out:
-        args.out.write_text(json.dumps(result, indent=1))
+        store(args.out, result)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
 import warnings
 from pathlib import Path
@@ -33,6 +32,7 @@ import numpy as np
 import pandas as pd
 from _prediction import records, tidy
 from _quiet import one_quiet_thread
+from _results import store
 
 import scpi
 from scpi import metrics
@@ -155,7 +155,7 @@ def main() -> None:
             print(summary.pivot(index="model", columns="metric", values="mean").assign(ratio=ratio).to_string())
             result.append(entry | {"ratio": {key: tidy(value) for key, value in ratio.items()}})
             result[-1]["summary"] = records(summary)
-            args.out.write_text(json.dumps(result, indent=1) + "\n")
+            store(args.out, result)
 
 
 if __name__ == "__main__":

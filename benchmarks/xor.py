@@ -14,13 +14,13 @@ quarter of the cells; "modules known" is the accuracy of the true modules.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
+from _results import store
 from scipy import stats
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from torch import nn
@@ -183,7 +183,7 @@ def main() -> None:
         "accuracy": summarised(classified, ("n_cells", "fold", "classifier"), ("accuracy",)),
         "runs": rows,
     }
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    store(args.out, result)
     for row in result["summary"]:
         print(row["n_cells"], row["fold"], row["ranking"], row["recall"], row["recall_min"], row["auroc"])
 

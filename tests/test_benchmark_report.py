@@ -8,12 +8,47 @@ import json
 import pytest
 
 
-@pytest.fixture(scope="module")
-def report(project):
-    spec = importlib.util.spec_from_file_location("benchmarks_report", project / "benchmarks" / "report.py")
+def script(project, name):
+    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", project / "benchmarks" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def report(project):
+    return script(project, "report")
+
+
+@pytest.fixture(scope="module")
+def results(project):
+    return script(project, "_results")
+
+
+def test_every_result_is_the_one_that_its_provenance_describes(results):
+    paths = [path for path in results.RESULTS.glob("*.json") if not path.name.endswith(".meta.json")]
+    found = {path.stem: json.loads(path.with_suffix(".meta.json").read_text()) for path in paths}
+    assert [path.stem for path in paths if found[path.stem]["sha256"] != results.digest(path)] == []
+    assert all(meta["date"] and meta["commit"] and meta["versions"]["scpi"] for meta in found.values())
+
+
+def test_a_summary_is_stored_with_what_made_it_and_shown_with_it(report, results, tmp_path):
+    results.store(tmp_path / "memory", {"peak": 1.5})
+    meta = json.loads((tmp_path / "memory.meta.json").read_text())
+    assert meta["sha256"] == results.digest(tmp_path / "memory.json")
+    text = report.section("memory", tmp_path)
+    assert "| peak | 1.5 |" in text
+    assert f"Stored on {meta['date']} (commit {meta['commit'][:8]}; python " in text
+
+
+def test_tasks_resume_and_the_last_line_of_a_name_is_its_result(results, tmp_path):
+    first = results.Tasks(tmp_path / "of" / "name")
+    first.add("b, 1", {"x": 1.0})
+    first.add("a", [2])
+    first.add("b, 1", {"x": None})
+    again = results.Tasks(tmp_path / "of" / "name")
+    assert list(again.items()) == [("a", [2]), ("b, 1", {"x": None})]
+    assert "c" not in again
 
 
 def test_a_table_shows_three_digits_and_aligns_numbers(report):
