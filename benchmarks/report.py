@@ -916,6 +916,46 @@ def dgd_components(result: Any) -> str:
     return table(columns, means)
 
 
+def generative_likelihood(result: Any) -> str:
+    """Log-likelihood per count, and the gain over SCVI in percent of it."""
+    body = []
+    for row in sorted(result["rows"], key=lambda row: (row["dataset"], -row["likelihood"])):
+        gain, interval = "–", "–"
+        if row["model"] != "SCVI":
+            gain = f"{100 * row['gain']:+.2f} %"
+            if row["seeds"] > 1:
+                interval = f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f} %"
+        body.append((row["dataset"], row["model"], row["seeds"], f"{row['likelihood']:.4f}", gain, interval))
+    return table(("data", "model", "seeds", "log-likelihood per count", "gain over SCVI", "95 %"), body)
+
+
+def generative_costs(result: Any) -> str:
+    body = [
+        (name, row["seconds"], row["epochs"], row["threads"], *row["above_mb"].values(), row["above_mb_large"])
+        for name, row in result["models"].items()
+    ]
+    sizes = [f"{int(n):,} cells, MB" for n in next(iter(result["models"].values()))["above_mb"]]
+    columns = ("model", "training, s", "epochs", "threads", *sizes, f"{result['n_large']:,} cells, MB (extrapolated)")
+    return table(columns, body)
+
+
+def dgd_new_cells(result: Any) -> str:
+    keys = ("training", "represented again", "new")
+    rows = sorted(result["rows"], key=lambda row: (row["of_settings"], row["dataset"], row["seed"]))
+    body = [
+        (row["dataset"], row["seed"], row["cells"], *(row[key] for key in keys), f"{100 * row['gap']:+.1f} %")
+        for row in rows
+    ]
+    return table(("data", "seed", "cells", "training cells", "represented again", "new cells", "gap"), body)
+
+
+def op3_generated(result: Any) -> str:
+    keys = ("rmse", "pearson", "spearman", "pr_auc", "truth")
+    body = [(row["division"], row["model"], *(row[key] for key in keys)) for row in result["rows"]]
+    columns = ("left out", "model", "error", "Pearson", "Spearman", "AUPRC", "Pearson with the truth")
+    return f"{table(columns, body)}\n\nScreens: {len(result['seeds'])}."
+
+
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "fidelity": fidelity,
     "training_speed": training_speed,
@@ -963,6 +1003,10 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "null_compound": null_compound,
     "generated_de": generated_de,
     "dgd_components": dgd_components,
+    "dgd_new_cells": dgd_new_cells,
+    "generative_likelihood": generative_likelihood,
+    "generative_costs": generative_costs,
+    "op3_generated": op3_generated,
 }
 
 

@@ -79,7 +79,10 @@ def _between(
 
 def members_alone(doses: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Doses of each member of a condition (n_perturbations,) without the others, (n_members, n_perturbations)."""
-    return np.where(np.eye(len(doses), dtype=bool)[doses != 0], doses, np.zeros_like(doses))
+    members = np.flatnonzero(doses)
+    alone = np.zeros((len(members), len(doses)), dtype=np.asarray(doses).dtype)
+    alone[np.arange(len(members)), members] = doses[members]
+    return alone
 
 
 def compose(

@@ -181,7 +181,7 @@ class TestSizeFactors:
         adata = self.sized(make_contexts(counts=True), change)
         model = fit(adata, **self.SETTINGS, residual=False, transfer=0.0)
         cells = model._control_cells(adata, context="e", indices=None)
-        asked = Counterfactual(adata, cells, model.encode_perturbations(["drug"])[0], np.random.default_rng(0))
+        asked = Counterfactual(adata, cells, model.encode_perturbations(["drug"]), np.random.default_rng(0))
         # Counts that a size factor of 1 stands for: those of all training cells over their size factors
         scale = adata.X.sum() / adata.obs["size"].sum()
         for one in model._decoded(asked):

@@ -31,6 +31,8 @@ from scpi.model.multitask._module import MultiTaskModule
 from scpi.model.multitask._plan import MultiTaskPlan
 from scpi.model.multitask._presets import PRESETS, RULES, TARGETS
 from scpi.model.multitask._transfer import combine, measured_change
+from scpi.model.perturbation_gp._described import DescribedMixin
+from scpi.model.perturbation_gp._fields import FEATURES_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
 
 
 @fill
-class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
+class MultiTaskAE(DescribedMixin, LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
     """One autoencoder for all perturbations, doses and contexts, whose decoder depends on the condition.
 
     The decoder changes what a cell becomes by a scale and a shift of its hidden units, which depend on perturbation and
@@ -65,6 +67,9 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
     The presets that begin with ``"published"`` are the multi-task autoencoders of thodkatz/thesis (2025), with neither
     shifts nor changes of other contexts: plain, with an adversary, variational, and trained by optimal transport. Their
     defects are corrected.
+
+    Where the perturbations were described by features (:func:`scpi.tl.perturbation_features`), those without training
+    cells are predicted as mixtures of the trained ones (:meth:`get_stand_ins`).
 
     Parameters
     ----------
@@ -102,6 +107,7 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
     5
     """
 
+    _fields = (*ScreenModel._fields, FEATURES_FIELD)
     _module_cls = MultiTaskModule
     _training_plan_cls = MultiTaskPlan
     _match = staticmethod(match_tasks)
@@ -168,6 +174,11 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
             )
         self._keep_profiles()
         self._keep_expression()
+        self._keep_described()
+
+    def _part(self, weights: NDArray[np.float64], dose: float) -> NDArray[np.float64]:
+        # What the doses of the network are read by: linearly in the logarithm
+        return np.expm1(weights * np.log1p(dose))
 
     def _phases(self, max_epochs: int) -> dict[Phase, int]:
         """Epochs of each phase for one target: those of an adversary change in proportion."""
@@ -245,14 +256,15 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
     @torch.inference_mode()
     def _decoded(self, asked: Counterfactual) -> Iterator[_Decoded]:
         """Control cells batch by batch, decoded before and after the change."""
-        code = torch.from_numpy(self._coder()(asked.design[None])).to(self.module.device)
-        doses = asked.design.astype(np.float64)
+        terms = asked.terms.astype(np.float64)
+        code = torch.from_numpy(self._coder()(terms).sum(axis=0, keepdims=True)).to(self.module.device)
         latent, expressed = self.module.kept.profiles(), self.module.kept_expression.profiles()
         contexts = self._context_codes(asked.adata)[asked.cells]
         for context in np.unique(contexts):
             own = np.flatnonzero(contexts == context)
             z_control = self._latent_control(asked.adata, latent, int(context))
-            shift = torch.from_numpy(self._shift(latent, doses, z_control).astype(np.float32)).to(self.module.device)
+            of_terms = np.sum([self._shift(latent, doses, z_control) for doses in terms], axis=0)
+            shift = torch.from_numpy(of_terms.astype(np.float32)).to(self.module.device)
             transfer = None
             if self.preset_.transfer > 0:
                 z = torch.from_numpy(z_control.astype(np.float32)[None]).to(self.module.device)
@@ -260,7 +272,7 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
                 control = self._control_mean(
                     asked.adata, expressed.control, int(context), partial(self._logs, asked.adata)
                 )
-                transfer = self._transfer(expressed, doses, control, mean[0].cpu().numpy().astype(np.float64))
+                transfer = self._transfer(expressed, terms, control, mean[0].cpu().numpy().astype(np.float64))
             start = 0
             for tensors in self._batches(asked.adata, asked.cells[own]):
                 x, size = tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR)
@@ -271,12 +283,12 @@ class MultiTaskAE(LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, Scre
                 yield _Decoded(rows, x, self.module.depth(x, size), before, after, transfer)
 
     def _transfer(
-        self, profiles: Profiles, doses: NDArray[np.float64], control: NDArray[np.float64], network: NDArray[np.float64]
+        self, profiles: Profiles, terms: NDArray[np.float64], control: NDArray[np.float64], network: NDArray[np.float64]
     ) -> Transfer:
         """What other contexts say of a change, of which the network has another opinion."""
         noise = Noise(*(self.module.kept_expression.array(name) for name in Noise._fields))
         measured = partial(measured_change, profiles, control=control, noise=noise, allowed=self._allowed(profiles))
-        both = self._composed(doses, measured, np.zeros((2, self._n_genes)))
+        both = np.sum([self._composed(doses, measured, np.zeros((2, self._n_genes))) for doses in terms], axis=0)
         return combine(both, control, network, ratios=self._reads_counts)
 
     def _changed_expression(self, cells: _Decoded) -> NDArray[np.float32]:

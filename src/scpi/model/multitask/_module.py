@@ -14,6 +14,7 @@ from scpi.model.base.prediction._profile_buffers import ProfileBuffers
 from scpi.model.base.training._plan_module import PlanModule
 from scpi.model.multitask._kriging import Noise
 from scpi.model.multitask._layers import Conditioned
+from scpi.model.perturbation_gp._described import described_buffers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +55,7 @@ class MultiTaskModule(PlanModule):
         self.discriminator = _discriminator(preset.n_latent, preset.n_discriminator) if preset.adversary else None
         # Latent means of the training cells, and their mean expression, for each context and condition
         self.kept, self.kept_expression = ProfileBuffers(), ProfileBuffers(more=Noise._fields)
+        self.described = described_buffers()
 
     def depth(self, counts: Tensor, size_factor: Tensor | None = None) -> Tensor:
         """Sum of the counts of each cell, or what its size factor stands for; (n_cells, 1)."""

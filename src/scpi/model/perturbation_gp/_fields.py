@@ -9,10 +9,14 @@ from scipy import sparse
 
 from scpi._features import FeatureTable, find_features
 from scpi._keys import Key
+from scpi.model.base.setup._declaration import Field
 from scpi.model.base.setup._fields import PerturbationField, StoredField
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+
+FEATURES = "features"
 
 
 class DescribedPerturbationField(PerturbationField):
@@ -80,6 +84,16 @@ class FeaturesField(StoredField):
     def get_summary_stats(self, state_registry: dict[str, Any]) -> dict[str, int]:
         """Number of sources."""
         return {"n_feature_sources": len(state_registry["sources"])}
+
+
+FEATURES_FIELD = Field(
+    argument="features_key",
+    registry_key=FEATURES,
+    make=FeaturesField,
+    modality="layer",
+    default=Key.uns.PERTURBATION_FEATURES,
+    description="Entry of ``adata.uns`` with features of perturbations, as :func:`scpi.tl.perturbation_features` writes it.",
+)
 
 
 def read_state(state: dict[str, Any]) -> FeatureTable:

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from scpi._docs import fill
-from scpi._keys import Key
 from scpi._slots import listed
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
@@ -19,7 +18,7 @@ from scpi.model.baselines._baseline import Baseline
 from scpi.model.baselines._profiles_module import ProfilesModule
 from scpi.model.perturbation_gp._combinations import learn_power, scale_members
 from scpi.model.perturbation_gp._effects import TrainingEffects
-from scpi.model.perturbation_gp._fields import DescribedPerturbationField, FeaturesField, read_state
+from scpi.model.perturbation_gp._fields import FEATURES, FEATURES_FIELD, DescribedPerturbationField, read_state
 from scpi.model.perturbation_gp._methods import METHODS
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.base.prediction._profiles import Profiles
 
-_FEATURES = "features"
 _KEPT = ("effects", "is_known", "mean_effect", "axes", "scores", "calibration", "power")
 
 
@@ -78,14 +76,7 @@ class PerturbationGP(Baseline):
             required=True,
         ),
         *ScreenModel._fields[1:],
-        Field(
-            argument="features_key",
-            registry_key=_FEATURES,
-            make=FeaturesField,
-            modality="layer",
-            default=Key.uns.PERTURBATION_FEATURES,
-            description="Entry of ``adata.uns`` with features of perturbations, as :func:`scpi.tl.perturbation_features` writes it.",
-        ),
+        FEATURES_FIELD,
     )
 
     def __init__(
@@ -125,7 +116,7 @@ class PerturbationGP(Baseline):
 
     def _sources(self) -> dict[str, Any]:
         """Features of all perturbations that the model knows, by source."""
-        field = self.registry["field_registries"].get(_FEATURES)
+        field = self.registry["field_registries"].get(FEATURES)
         if field is None:
             return {}
         table = read_state(field["state_registry"])

@@ -20,6 +20,8 @@ from scpi.model.base.losses._schedules import anneal_end
 from scpi.model.base.targets._latent import LatentMixin
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._training import NetworkTrainingMixin
+from scpi.model.perturbation_gp._described import DescribedMixin
+from scpi.model.perturbation_gp._fields import FEATURES_FIELD
 from scpi.model.senavae._initial import initialise_interventions, initialise_linear
 from scpi.model.senavae._interpretation import InterpretationMixin
 from scpi.model.senavae._module import SENAVAEModule
@@ -46,7 +48,9 @@ _LEAST_SCALE = 0.1
 
 
 @fill
-class SENAVAE(EffectsMixin, StructureMixin, InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenModel):
+class SENAVAE(
+    DescribedMixin, EffectsMixin, StructureMixin, InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenModel
+):
     """SENA-discrepancy-VAE: causal factors made of pathways, and unseen combinations of perturbations.
 
     A variational autoencoder encodes control cells through a layer of gene sets into exogenous noise. A perturbation
@@ -55,6 +59,9 @@ class SENAVAE(EffectsMixin, StructureMixin, InterpretationMixin, NetworkTraining
     "Identifiability guarantees for causal disentanglement from soft interventions" (discrepancy-VAE), and de la
     Fuente Cedeño et al. (2025), "Interpretable causal representation learning for biological data in the pathway
     space" (SENA).
+
+    Where the perturbations were described by features (:func:`scpi.tl.perturbation_features`), those without training
+    cells are predicted as mixtures of the trained ones (:meth:`get_stand_ins`).
 
     Parameters
     ----------
@@ -101,6 +108,7 @@ class SENAVAE(EffectsMixin, StructureMixin, InterpretationMixin, NetworkTraining
     5
     """
 
+    _fields = (*ScreenModel._fields, FEATURES_FIELD)
     _module_cls = SENAVAEModule
     _training_plan_cls = SENAVAETrainingPlan
 
@@ -296,6 +304,7 @@ class SENAVAE(EffectsMixin, StructureMixin, InterpretationMixin, NetworkTraining
             devices=devices,
             **trainer_kwargs,
         )
+        self._keep_described()
 
     def _ordering_epochs(self, max_epochs: int) -> tuple[int, ...]:
         """Epochs at which factors are put into causal order: none for the published presets or without a graph."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from scpi.model.base._constants import KEYS
 from scpi.model.base.losses._mmd import batched_mmd
 from scpi.model.base.prediction._profile_buffers import ArrayBuffers
+from scpi.model.perturbation_gp._described import described_buffers
 from scpi.model.senavae._decoder import Decoder
 from scpi.model.senavae._encoder import Encoder
 from scpi.model.senavae._intervention import InterventionEncoder
@@ -75,6 +76,7 @@ class SENAVAEModule(BaseModuleClass):
         self.log_scale = nn.Parameter(torch.zeros(n_genes))
         self.register_buffer("least_log_scale", torch.tensor(_MIN_LOG_SCALE))
         self.kept = ArrayBuffers(("effects", "control"))
+        self.described = described_buffers()
         for name, value in (("mmd_weight", 1.0), ("kl_weight", 1.0), ("bandwidth", 1.0), ("size_scale", 1e4)):
             self.register_buffer(name, torch.tensor(value))
 

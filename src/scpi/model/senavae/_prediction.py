@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from scpi._screen._composition import members_alone
 from scpi._screen._expression import DEPTH, log_normalised
 from scpi._screen._matrix import stack_rows, sums
 from scpi.model.base._constants import KEYS
@@ -136,20 +135,20 @@ class EffectsMixin(Host):
         theta = self.module.log_scale.detach().exp().cpu().numpy()
         return self._expression(asked.adata, asked.cells), change, before, theta
 
-    def _parts(self, design: NDArray[np.float32]) -> list[tuple[float, NDArray[np.float32]]]:
+    def _parts(self, asked: Counterfactual) -> list[tuple[float, NDArray[np.float32]]]:
         """Conditions whose decoded changes are added or subtracted."""
         if not self._adds_effects:
-            return [(1.0, design)]
-        weight, alone = self.preset_.interaction, members_alone(design)
+            return [(1.0, asked.design)]
+        weight, alone = self.preset_.interaction, asked.members
         if len(alone) < 2 or weight == 0:
             return []
-        return [(weight, design), *((-weight, member) for member in alone)]
+        return [(weight, asked.design), *((-weight, member) for member in alone)]
 
     @torch.inference_mode()
     def _decoded(self, asked: Counterfactual) -> Iterator[_Decoded]:
         """Control cells and their changes, decoded from one draw of their noise each."""
         module, start = self.module.eval(), 0
-        parts = [(sign, torch.from_numpy(row[None]).to(module.device)) for sign, row in self._parts(asked.design)]
+        parts = [(sign, torch.from_numpy(row[None]).to(module.device)) for sign, row in self._parts(asked)]
         contexts = self._context_codes(asked.adata)[asked.cells]
         effects = np.zeros((int(contexts.max()) + 1, self._n_genes), dtype=np.float32)
         if self._adds_effects and asked.design.any():

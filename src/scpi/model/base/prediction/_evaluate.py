@@ -199,9 +199,9 @@ class EvaluationMixin(Host):
         asked = []
         for dose, fraction in doses:
             self._check_dose(dose)
-            design = self.encode_perturbations([label], None if dose is None else [dose])[0]
+            members = self._members_of(label, dose)
             chosen = draw_cells(start, max(1, round(fraction * len(start))), rng)
-            asked.append(Counterfactual(adata, chosen, design, rng))
+            asked.append(Counterfactual(adata, chosen, members, rng))
         predicted = stacked([self._made(one, source)[0] for one in asked])
         return {
             "predicted": self._to_log_scale(predicted),

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from scpi._keys import Key
 from scpi._rng import as_generator
+from scpi._screen._composition import members_alone
 from scpi._screen._conditions import Condition, member_doses
 from scpi._sequence import as_list
 
@@ -38,10 +39,25 @@ class Counterfactual(NamedTuple):
     """Registered data."""
     cells: NDArray[np.int64]
     """Positions of the control cells."""
-    design: NDArray[np.float32]
-    """Doses of the single perturbations, (n_perturbations,)."""
+    members: NDArray[np.float32]
+    """Doses of the single perturbations in each member of the label, (n_members, n_perturbations)."""
     rng: np.random.Generator
     """Generator of the draws."""
+
+    @property
+    def design(self) -> NDArray[np.float32]:
+        """Doses of the single perturbations, (n_perturbations,)."""
+        return np.asarray(self.members.sum(axis=0))
+
+    @property
+    def terms(self) -> NDArray[np.float32]:
+        """Conditions whose changes add up to this one, (n_terms, n_perturbations).
+
+        It is itself the only one, unless a mixture of perturbations stands for a member that was never measured.
+        """
+        if (np.count_nonzero(self.members, axis=1) < 2).all():
+            return self.design[None]
+        return np.concatenate([members_alone(row) for row in self.members])
 
 
 class PredictionMixin(Host):
@@ -136,14 +152,18 @@ class PredictionMixin(Host):
             raise ValueError(msg)
         self._check_context(adata, context)
         self._check_dose(dose)
-        design = self.encode_perturbations(labels, None if dose is None else [dose] * len(labels))
+        members = [self._members_of(label, dose) for label in labels]
         controls = self._control_cells(adata, context=context, indices=indices)
         generator = as_generator(rng)
         chosen = [draw_cells(controls, n_cells, generator) for _ in labels]
-        asked = [Counterfactual(adata, cells, row, generator) for cells, row in zip(chosen, design, strict=True)]
+        asked = [Counterfactual(adata, cells, rows, generator) for cells, rows in zip(chosen, members, strict=True)]
         source = self._source(adata, controls, output)
         made = [self._made(one, source) for one in asked]
         return self._assemble(adata, labels, chosen, made, source, context=context, dose=dose)
+
+    def _members_of(self, label: str, dose: Dose | None) -> NDArray[np.float32]:
+        """Doses of the single perturbations in each member of a label, (n_members, n_perturbations)."""
+        return members_alone(self.encode_perturbations([label], None if dose is None else [dose])[0])
 
     def _status(self, label: str) -> str:
         """How a label relates to the training data."""

@@ -1,0 +1,173 @@
+"""What lets a model of measured perturbations predict others, from features of both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from scpi._screen._conditions import member_doses
+from scpi.model.base.effects._regression import member_effects
+from scpi.model.base.effects._shrinkage import effect_errors
+from scpi.model.base.prediction._profile_buffers import ArrayBuffers
+from scpi.model.perturbation_gp._effects import TrainingEffects
+from scpi.model.perturbation_gp._fields import FEATURES, read_state
+from scpi.model.perturbation_gp._process import gaussian_process
+from scpi.model.perturbation_gp._stand_ins import known_scores, mixture
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from scpi._features import FeatureTable
+    from scpi._screen._conditions import Dose
+    from scpi.model.base._screen_model import ScreenModel
+
+    class Host(ScreenModel):
+        """What the mixin is mixed into."""
+
+        module: Any
+
+        def _logs(self, adata: AnnData | MuData) -> Any:
+            """Log-normalised expression."""
+
+else:
+    Host = object
+
+
+def described_buffers() -> nn.Module:
+    """Where a module keeps what the mixin learns."""
+    return ArrayBuffers(("known", "known_scores", "scores", "has_features", "calibration"))
+
+
+class DescribedMixin(Host):
+    """Predicts perturbations without training cells as mixtures of the trained ones.
+
+    A Gaussian process on the features predicts the effect of the perturbation, as in
+    :class:`~scpi.model.PerturbationGP`; the model then predicts the mixture of trained perturbations that has this effect.
+    """
+
+    def _features(self) -> FeatureTable | None:
+        field = self.registry["field_registries"].get(FEATURES)
+        table = None if field is None else read_state(field["state_registry"])
+        return table if table is not None and table.names else None
+
+    def _keep_described(self) -> None:
+        """Learn from the training cells what features tell of effects; nothing without features."""
+        table = self._features()
+        if table is None:
+            return
+        cells, x = np.asarray(self.train_indices), self._logs(self.adata)
+        profiles = self._profiles_of(x, cells, cells)
+        single = profiles.design[(profiles.design != 0).sum(axis=1) == 1]
+        known = np.flatnonzero(single.any(axis=0))
+        spread = self._spread_of(x, cells, cells, profiles)
+        flat = np.ones_like(profiles.treated), np.ones_like(profiles.control)
+        trained = [self.perturbations_[place] for place in known]
+        names = [*trained, *table.names]
+        data = TrainingEffects(
+            sources=table.of(names).sources,
+            known=np.arange(len(known)),
+            effects=member_effects(profiles.design, profiles.changes, profiles.n_cells)[known],
+            errors=effect_errors(profiles, spread, slope=flat)[known],
+            gene=pd.Index(self.var_names_).get_indexer(pd.Index(names)),
+            control=profiles.balanced_control(),
+        )
+        found = gaussian_process(data)
+        self.module.described.put(
+            {
+                "known": known.astype(np.int64),
+                "known_scores": known_scores(data, found),
+                "scores": found.scores[len(known) :],
+                "has_features": data.has_features()[len(known) :].astype(np.float32),
+                "calibration": np.array([found.calibration]),
+            }
+        )
+        self.module.described.to(self.module.device)
+
+    def _is_described(self) -> bool:
+        return len(self.module.described.get_buffer("known")) > 0
+
+    def _place(self, name: str) -> int | None:
+        """Row of the features of a perturbation; ``None`` where it has none."""
+        table = self._features()
+        return table.names.index(name) if table is not None and name in table.names else None
+
+    def _was_trained(self, name: str) -> bool:
+        return any(name in self.labelling.members(label) for label in self.trained_conditions_)
+
+    def _stands_in(self, name: str) -> bool:
+        """Whether a mixture is predicted for a single perturbation."""
+        if not self._is_described() or self._was_trained(name):
+            return False
+        return name in self.perturbations_ or self._place(name) is not None
+
+    def get_stand_ins(self, perturbation: str) -> pd.Series:
+        """Trained perturbations whose mixture is predicted for one that was not trained on.
+
+        Parameters
+        ----------
+        perturbation
+            A single perturbation with features, with or without cells in the data.
+
+        Returns
+        -------
+        Weights by the names of the trained perturbations, the largest first; equal ones, which make the mean, where the
+        perturbation has no features, or the features do not predict the trained perturbations.
+
+        Raises
+        ------
+        ValueError
+            If the model was trained on the perturbation, or neither knows it nor has features of it.
+        """
+        self._check_if_trained(warn=False)
+        if not self._stands_in(perturbation):
+            msg = (
+                f"{perturbation!r} is not predicted from others: the model was trained on it, or has neither cells nor "
+                "features of it (`scpi.tl.perturbation_features`)."
+            )
+            raise ValueError(msg)
+        weights = self._weights_of(perturbation)
+        names = [self.perturbations_[place] for place in self.module.described.get_buffer("known").tolist()]
+        found = pd.Series(weights, index=names, name=perturbation)
+        return found[found > 0].sort_values(ascending=False)
+
+    def _weights_of(self, name: str) -> NDArray[np.float64]:
+        kept, place = self.module.described, self._place(name)
+        scores = kept.array("known_scores")
+        wanted = np.zeros(scores.shape[1]) if place is None else kept.array("scores")[place]
+        return mixture(scores, wanted)
+
+    def _members_of(self, label: str, dose: Dose | None) -> NDArray[np.float32]:
+        names = self.labelling.members(label)
+        if not any(self._stands_in(name) for name in names):
+            return super()._members_of(label, dose)
+        return np.stack([self._member(name, of) for name, of in zip(names, member_doses(names, dose), strict=True)])
+
+    def _member(self, name: str, dose: float) -> NDArray[np.float32]:
+        if not self._stands_in(name):
+            return np.asarray(self.encode_perturbations([name], [dose])[0])
+        row = np.zeros(len(self.perturbations_), dtype=np.float32)
+        row[self.module.described.get_buffer("known").cpu().numpy()] = self._part(self._weights_of(name), dose)
+        return row
+
+    def _part(self, weights: NDArray[np.float64], dose: float) -> NDArray[np.float64]:
+        """Doses at which effects are these parts of those at a dose."""
+        return weights * dose
+
+    def _status(self, label: str) -> str:
+        status = super()._status(label)
+        names: Sequence[str] = [name for name in self.labelling.members(label) if self._stands_in(name)]
+        if status in ("control", "trained") or not names:
+            return status
+        kept = self.module.described
+        if not kept.array("calibration")[0]:
+            return "no better than the mean"
+        places = [self._place(name) for name in names]
+        has = kept.array("has_features")
+        return "unseen" if all(place is not None and has[place] for place in places) else "no features"
