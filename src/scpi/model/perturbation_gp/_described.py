@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
         module: Any
 
-        def _logs(self, adata: AnnData | MuData) -> Any:
+        def _logs(self, adata: AnnData | MuData, cells: NDArray[np.int64] | None = None) -> Any:
             """Log-normalised expression."""
 
 else:
