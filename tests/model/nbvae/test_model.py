@@ -171,6 +171,20 @@ def test_patience_counts_after_the_warm_up(make_screen, quiet):
     assert weight[6] == 1.0
 
 
+def test_steps_bound_the_epochs_and_the_warm_up(make_screen, quiet):
+    screen = make_screen()
+    scpi.model.NBVAE.setup_anndata(screen)
+    n_batches = -(-int(0.9 * screen.n_obs) // 16)
+    model = scpi.model.NBVAE(screen, n_steps=8 * n_batches, batch_size=16, **SMALL)
+    model.train(early_stopping=False, **quiet)
+    weight = model.history["kl_weight"].to_numpy(dtype=float).ravel()
+    np.testing.assert_allclose(weight, [0.0, 0.5, *[1.0] * 6])
+    # A number of epochs that is given is taken as it is
+    model = scpi.model.NBVAE(screen, n_steps=1, **SMALL)
+    model.train(max_epochs=2, **quiet)
+    np.testing.assert_allclose(model.history["kl_weight"].to_numpy(dtype=float).ravel(), [0.0, 1 / 50])
+
+
 def test_an_effect_is_learned(quiet):
     adata = scpi.datasets.splat(400, n_genes=60, group_prob=(0.5, 0.5), de_prob=0.3, rng=0)
     scpi.model.NBVAE.setup_anndata(adata, categorical_covariate_keys=["group"])

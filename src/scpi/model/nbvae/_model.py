@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -253,20 +254,24 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
             seed=seed,
             datasplitter_kwargs=datasplitter_kwargs,
         )
+        kl_warmup = preset.kl_warmup
         if max_epochs is None:
             max_epochs = preset.max_epochs or get_max_epochs_heuristic(splitter.n_train)
+            if preset.n_steps is not None:
+                max_epochs = min(max_epochs, math.ceil(preset.n_steps / splitter.n_batches))
+                kl_warmup = min(kl_warmup, math.ceil(max_epochs / 4))
         plan: dict[str, Any] = {
             "lr": preset.lr if lr is None else lr,
             "weight_decay": preset.weight_decay,
             "eps": preset.eps,
-            "n_epochs_kl_warmup": preset.kl_warmup or None,
-            "min_kl_weight": preset.kl_start if preset.kl_warmup else 1.0,
+            "n_epochs_kl_warmup": kl_warmup or None,
+            "min_kl_weight": preset.kl_start if kl_warmup else 1.0,
         }
         self._fit(
             at_least(max_epochs, 1, "max_epochs"),
             splitter,
             plan_kwargs=plan | (plan_kwargs or {}),
-            anneal_end=min(preset.kl_warmup, max_epochs - 1),
+            anneal_end=min(kl_warmup, max_epochs - 1),
             restore_best=preset.restore_best if restore_best is None else restore_best,
             early_stopping=preset.early_stopping if early_stopping is None else early_stopping,
             early_stopping_patience=preset.patience if early_stopping_patience is None else early_stopping_patience,

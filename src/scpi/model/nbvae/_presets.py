@@ -43,7 +43,10 @@ class Preset(TrainingPreset):
     weight_decay, eps
         Of the optimiser.
     max_epochs
-        Maximum number of epochs; that of scvi-tools for the number of cells if ``None``.
+        Maximum number of epochs; that of scvi-tools for the number of cells if ``None``, but no more than have
+        ``n_steps`` steps.
+    n_steps
+        Steps of training, of which the warm-up takes a quarter at most; any number if ``None``.
     """
 
     n_latent: int = 10
@@ -63,10 +66,11 @@ class Preset(TrainingPreset):
     weight_decay: float = 1e-6
     eps: float = 0.01
     max_epochs: int | None = None
+    n_steps: int | None = None
 
 
 PRESETS = {
-    "scpi": Preset(kl_warmup=50, restore_best=True, early_stopping=None, patience=45),
+    "scpi": Preset(kl_warmup=50, n_steps=8000, restore_best=True, early_stopping=None, patience=45),
     "scvi": Preset(),
     "op3": Preset(
         n_latent=5,
@@ -101,6 +105,7 @@ RULES = Rules(
         "task_weight": 0.0,
         "weight_decay": 0.0,
         "max_epochs": 1,
+        "n_steps": 1,
         "batch_size": 2,
         "patience": 1,
     },
