@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base.generation._generation import Decoder
     from scpi.model.base.loading._splitter import CellSplitter
 
     Indices = Sequence[int] | NDArray[np.int64] | None
@@ -533,7 +534,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         genes = self.var_names_ if gene_list is None else list(gene_list)
         places = torch.from_numpy(self._places(genes))
         adata, cells, z, rows_of_unseen = self._represented(adata, indices, n_steps, unseen, batch_size)
-        given = self._covariates_of(adata).take(cells)
+        given = self._covariates_of(adata, cells)
         if covariates:
             given = self._covariates().replace(given, covariates)
         found = np.empty((len(cells), len(genes)), dtype=np.float32)
@@ -624,6 +625,9 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         target.obs[key_added] = pd.Categorical.from_codes(component, self.components_)
         target.obsm[f"X_{key_added}"] = z.numpy()
         target.uns[key_added] = {"names": np.array(self.components_, dtype=object), **parts, "axes": widest_axes(z)}
+
+    def _decoder(self, adata: AnnData | MuData) -> Decoder:
+        return self._rates
 
     def _rates(self, z: Tensor, codes: Tensor, values: Tensor) -> Rates:
         code = self.module.covariates(codes, values)

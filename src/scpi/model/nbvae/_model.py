@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from scpi.model.base.generation._rates import Rates
+    from scpi.model.base.generation._generation import Decoder
     from scpi.model.nbvae._presets import Preset
 
 
@@ -310,9 +310,9 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
         self._check_if_trained(warn=False)
         data = self._validate_anndata(adata)
         cells = self._chosen(data, indices)
-        own = self._covariates_of(data).take(cells)
+        own = self._covariates_of(data, cells)
         given = self._covariates().replace(own, covariates) if covariates else own
-        blocks = self._decoded_blocks(self._latent_means(data, cells, batch_size), given, batch_size)
+        blocks = self._decoded_blocks(data, self._latent_means(data, cells, batch_size), given, batch_size)
         found = np.concatenate([rates.fractions.cpu().numpy() * library_size for _, rates in blocks])
         return pd.DataFrame(found, index=self._modality(data).obs_names[cells], columns=self.var_names_)
 
@@ -438,8 +438,8 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
     def _covariates(self) -> Covariates:
         return Covariates(self.categories_, super()._covariates().continuous)
 
-    def _rates(self, z: Tensor, codes: Tensor, values: Tensor) -> Rates:
-        return self.module.rates(z, codes, values)
+    def _decoder(self, adata: AnnData | MuData) -> Decoder:
+        return self.module.rates
 
     @torch.inference_mode()
     def _posterior(

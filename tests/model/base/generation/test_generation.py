@@ -41,6 +41,9 @@ class Known(Generation):
     def _covariates(self):
         return KNOWN
 
+    def _decoder(self, adata):
+        return self._rates
+
     def _rates(self, z, codes, values):
         log = EFFECT[codes[:, 1]].clone()
         log[:, 3:5] += z
@@ -63,8 +66,8 @@ class Known(Generation):
     def _counts_of(self, adata):
         return adata.X
 
-    def _covariates_of(self, adata):
-        return KNOWN.encode(adata.obs)
+    def _covariates_of(self, adata, cells=slice(None)):
+        return KNOWN.encode(adata.obs).take(cells)
 
     def _chosen_cells(self, adata, indices):
         return np.arange(adata.n_obs) if indices is None else np.asarray(indices)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,11 @@ class Covariates:
         """Names of all covariates."""
         return [*self.categories, *self.continuous]
 
+    @property
+    def text(self) -> list[str]:
+        """Names of those that are text."""
+        return list(self.categories)
+
     def encode(self, table: pd.DataFrame, *, what: str = "plan") -> Encoded:
         """Codes and numbers of the rows of a table.
 
@@ -79,11 +84,7 @@ class Covariates:
         ValueError
             If nothing is changed, a covariate or a category is unknown, or a number is not finite.
         """
-        unknown = [name for name in changes if name not in self.names]
-        if unknown or not changes:
-            named = listed(unknown) if unknown else "nothing"
-            msg = f"The model is conditioned on {listed(self.names)}; {named} was given to change."
-            raise ValueError(msg)
+        self._check_changes(changes)
         codes, values = given.codes.copy(), given.values.copy()
         for name, value in changes.items():
             column = pd.Series([value])
@@ -93,6 +94,17 @@ class Covariates:
             else:
                 values[:, list(self.continuous).index(name)] = finite_values(name, column)[0]
         return Encoded(codes, values)
+
+    def column(self, name: str, value: Any, n_cells: int) -> Any:
+        """Column of ``obs`` of cells that have one value of a covariate."""
+        return float(value) if name in self.continuous else pd.Categorical([str(value)] * n_cells)
+
+    def _check_changes(self, changes: Mapping[str, object]) -> None:
+        unknown = [name for name in changes if name not in self.names]
+        if unknown or not changes:
+            named = listed(unknown) if unknown else "nothing"
+            msg = f"The model is conditioned on {listed(self.names)}; {named} was given to change."
+            raise ValueError(msg)
 
 
 def category_codes(name: str, values: pd.Series, known: Sequence[str]) -> Codes:

@@ -24,7 +24,7 @@ from scpi.model.base.generation._sources import draw_sources, explained_order
 from scpi.model.base.training._presets import at_least
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mudata import MuData
     from numpy.typing import NDArray
@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 
     from scpi._groups import Label
     from scpi.model.base.generation._covariates import Covariates, Encoded
+    from scpi.model.base.generation._plan import Groups
     from scpi.model.base.generation._rates import Rates
+    from scpi.model.base.generation._sources import Sources
+
+    Decoder = Callable[[Tensor, Tensor, Tensor], Rates]
 
 Latent = Literal["posterior", "prior"]
 """Where the latent units of generated cells come from."""
@@ -50,7 +54,7 @@ _LEAST = 1e-8
 class Generation:
     """Cells that a model of counts draws: of any group, and what measured cells become under other covariates.
 
-    Subclasses say what their covariates are (``_covariates``), how latent units are decoded under them (``_rates``), and
+    Subclasses say what their covariates are (``_covariates``), how latent units are decoded under them (``_decoder``), and
     what the latent units of cells are (``_posterior``), beside what is known of the data.
     """
 
@@ -59,8 +63,11 @@ class Generation:
         """What is known of each covariate."""
 
     @abstractmethod
-    def _rates(self, z: Tensor, codes: Tensor, values: Tensor) -> Rates:
-        """Decode latent units, cells x units, under covariates in the order of :meth:`_covariates`."""
+    def _decoder(self, adata: AnnData | MuData) -> Decoder:
+        """Function that decodes latent units, cells x units, under codes and values of :meth:`_covariates`.
+
+        Where a perturbation or a context is learned from measured cells, these may be those of ``adata``.
+        """
 
     @abstractmethod
     def _posterior(
@@ -85,8 +92,8 @@ class Generation:
         """Registered counts of validated data."""
 
     @abstractmethod
-    def _covariates_of(self, adata: AnnData | MuData) -> Encoded:
-        """Covariates of all cells of validated data."""
+    def _covariates_of(self, adata: AnnData | MuData, cells: NDArray[np.int64] | slice = slice(None)) -> Encoded:
+        """Covariates of cells of validated data."""
 
     @abstractmethod
     def _chosen_cells(
@@ -163,36 +170,28 @@ class Generation:
         groups = read_plan(plan, self._covariates())
         generator = as_generator(rng)
         adata = self._validated(None)
-        trained = self._training_cells(adata)
-        codes = self._covariates_of(adata).codes[trained]
-        sources = draw_sources(
-            groups.covariates.codes,
-            groups.sizes,
-            codes,
-            names=list(self._covariates().categories),
-            match=None if match is None else as_list(match),
-            order=lambda: self._latent_order(adata, trained, codes),
-            rng=generator,
-        )
-        cells = trained[sources.cells]
+        cells, status = self._sources(adata, groups, None if match is None else as_list(match), generator)
         obs, row = groups.table(), groups.rows
+        covariates = groups.covariates.take(row)
         library = self._totals(adata, cells) if groups.library is None else groups.draw_library(generator)
         if latent == "prior":
             z = self._prior(len(row), generator)
         else:
-            z = self._drawn_latent(adata, cells, generator)
+            z = self._moved(adata, self._drawn_latent(adata, cells, generator), cells, covariates)
             obs[Key.obs.SOURCE_CELL] = self._expression_of(adata).obs_names.to_numpy()[cells].astype(str)
-        obs[Key.obs.LIBRARY] = library
-        obs[Key.obs.STATUS] = pd.Categorical(np.asarray(sources.status)[row])
         parts: list[Any] = []
-        for block, rates in self._decoded_blocks(z, groups.covariates.take(row), batch_size):
+        for block, rates in self._decoded_blocks(adata, z, covariates, batch_size):
+            if groups.library is None and rates.growth is not None:
+                library[block] *= rates.growth.double().cpu().numpy().ravel()
             if output == "mean":
                 parts.append((rates.expected().cpu().numpy() * library[block, None]).astype(np.float32))
             else:
                 parts.append(rates.draw(library[block], generator))
+        obs[Key.obs.LIBRARY] = library
+        obs[Key.obs.STATUS] = pd.Categorical(np.asarray(status)[row])
         x = stack_rows(parts, len(row)) if output == "mean" else sparse.vstack(parts, format="csr")
         params = {"latent": latent} | ({} if match is None else {"match": as_list(match)})
-        return self._as_generated(x, obs, output, params)
+        return self._as_generated(adata, x, obs, output, params)
 
     @fill
     def counterfactual(
@@ -240,19 +239,21 @@ class Generation:
         known = self._covariates()
         data = self._validated(adata)
         cells = self._chosen_cells(data, indices)
-        before = self._covariates_of(data).take(cells)
+        before = self._covariates_of(data, cells)
         after = known.replace(before, covariates)
         counts = self._counts_of(data)
         z, _ = self._posterior(data, cells)
         parts: list[Any] = []
         pairs = zip(
-            self._decoded_blocks(z, before, batch_size), self._decoded_blocks(z, after, batch_size), strict=True
+            self._decoded_blocks(data, z, before, batch_size),
+            self._decoded_blocks(data, self._moved(data, z, cells, after), after, batch_size),
+            strict=True,
         )
         for (block, old), (_, new) in pairs:
             own = dense_rows(counts, cells[block])
             least = _LEAST / own.shape[1]
             mean = old.expected().clamp(min=least)
-            ratio = (new.expected().clamp(min=least) / mean).log().double().cpu().numpy()
+            ratio = (new.changed().clamp(min=least) / old.changed().clamp(min=least)).log().double().cpu().numpy()
             expected = mean.double().cpu().numpy() * own.sum(1, keepdims=True)
             change = own, ratio, expected, _inverse_overdispersion(old, own.shape)
             parts.append(expected_counts(*change) if output == "mean" else changed_counts(*change, rng=generator))
@@ -262,11 +263,10 @@ class Generation:
             columns=[name for name in source.obs if str(name).startswith(("_scpi", "_scvi"))]
         )
         for name, value in covariates.items():
-            obs[name] = pd.Categorical([str(value)] * len(obs)) if name in known.categories else float(value)
+            obs[name] = known.column(name, value, len(obs))
         obs[Key.obs.SOURCE_CELL] = source.obs_names.to_numpy()[cells].astype(str)
-        made = self._as_generated(
-            x, obs, output, {"covariates": {name: str(value) for name, value in covariates.items()}}
-        )
+        params = {"covariates": {name: str(value) for name, value in covariates.items()}}
+        made = self._as_generated(data, x, obs, output, params)
         made.uns[Key.uns.PREDICTION][Key.uns.CONTROL_MEAN] = np.asarray(counts[cells].mean(0), dtype=np.float32).ravel()
         return made
 
@@ -331,6 +331,7 @@ class Generation:
             If there are fewer than two draws, the samples are unknown to the model, or as :meth:`generate` and
             :func:`scpi.de.limma`.
         """
+        self._check_options(output="counts", latent=latent)
         known = self._covariates()
         if not set(as_list(sample_key)) & set(known.names):
             msg = (
@@ -363,6 +364,29 @@ class Generation:
         known = found is not None and len(found) and np.max(found) < adata.n_obs
         return np.asarray(found if known else np.arange(adata.n_obs), dtype=np.int64)
 
+    def _sources(
+        self, adata: AnnData | MuData, groups: Groups, match: Sequence[str] | None, rng: np.random.Generator
+    ) -> Sources:
+        """Cells of the training data that generated cells start from."""
+        trained = self._training_cells(adata)
+        codes = self._covariates_of(adata, trained).codes
+        found = draw_sources(
+            groups.covariates.codes,
+            groups.sizes,
+            codes,
+            names=list(self._covariates().categories),
+            match=match,
+            order=lambda: self._latent_order(adata, trained, codes),
+            rng=rng,
+        )
+        return found._replace(cells=trained[found.cells])
+
+    def _moved(
+        self, adata: AnnData | MuData, z: NDArray[np.float32], cells: NDArray[np.int64], covariates: Encoded
+    ) -> NDArray[np.float32]:
+        """Latent units of cells, as they are under other covariates; the same where the decoder reads all of these."""
+        return z
+
     def _latent_order(
         self, adata: AnnData | MuData, trained: NDArray[np.int64], codes: NDArray[np.int64]
     ) -> Sequence[int]:
@@ -386,21 +410,24 @@ class Generation:
     @torch.inference_mode()
     def _decoded_blocks(
         self,
+        adata: AnnData | MuData,
         z: NDArray[np.float32],
         covariates: Encoded,
         batch_size: int | None,
     ) -> Iterator[tuple[slice, Rates]]:
         """What is decoded of latent units, a few cells at a time."""
-        module = self._generator.module.eval()
-        n_genes = self._expression_of(self._validated(None)).n_vars
+        module, decode = self._generator.module.eval(), self._decoder(adata)
+        n_genes = self._expression_of(adata).n_vars
         step = max(_BLOCK // n_genes, 1) if batch_size is None else at_least(batch_size, 1, "batch_size")
         for start in range(0, len(z), step):
             block = slice(start, start + step)
-            yield block, self._rates(*(torch.from_numpy(part[block]).to(module.device) for part in (z, *covariates)))
+            yield block, decode(*(torch.from_numpy(part[block]).to(module.device) for part in (z, *covariates)))
 
-    def _as_generated(self, x: Any, obs: pd.DataFrame, output: str, params: dict[str, Any]) -> AnnData:
+    def _as_generated(
+        self, adata: AnnData | MuData, x: Any, obs: pd.DataFrame, output: str, params: dict[str, Any]
+    ) -> AnnData:
         obs[Key.obs.PREDICTED_OUTPUT] = pd.Categorical([output] * len(obs))
-        made = AnnData(X=x, obs=obs, var=self._expression_of(self._validated(None)).var.copy())
+        made = AnnData(X=x, obs=obs, var=self._expression_of(adata).var.copy())
         made.uns[Key.uns.PREDICTION] = {"model": type(self._generator).__name__, "params": params, "output": output}
         return made
 

@@ -30,7 +30,7 @@ else:
 class GenerationMixin(Host):
     """Generation by a model whose covariates are its batch, and categorical and continuous covariates.
 
-    Subclasses write ``_rates`` (decode latent units under covariates) and ``_posterior`` (means and standard deviations
+    Subclasses write ``_decoder`` (decode latent units under covariates) and ``_posterior`` (means and standard deviations
     of the latent units of cells), and ``_prior`` where it is not a standard normal distribution of
     ``self.preset_.n_latent`` units.
     """
@@ -48,7 +48,7 @@ class GenerationMixin(Host):
             continuous = registries[KEYS.CONTINUOUS]["state_registry"]["columns"]
         return Covariates(categories, continuous)
 
-    def _covariates_of(self, adata: AnnData | MuData) -> Encoded:
+    def _covariates_of(self, adata: AnnData | MuData, cells: NDArray[np.int64] | slice = slice(None)) -> Encoded:
         codes = [np.zeros((adata.n_obs, 0), dtype=np.int64)]
         codes += [
             np.asarray(self._field(adata, key)).reshape(adata.n_obs, -1)
@@ -58,7 +58,7 @@ class GenerationMixin(Host):
         values = np.zeros((adata.n_obs, 0), dtype=np.float32)
         if self._has_field(KEYS.CONTINUOUS):
             values = np.asarray(self._field(adata, KEYS.CONTINUOUS), dtype=np.float32)
-        return Encoded(np.concatenate(codes, axis=1).astype(np.int64), values)
+        return Encoded(np.concatenate(codes, axis=1).astype(np.int64), values).take(cells)
 
     def _prior(self, n: int, rng: np.random.Generator) -> NDArray[np.float32]:
         return rng.standard_normal((n, self.preset_.n_latent), dtype=np.float32)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base.generation._generation import Decoder
+
 _LIKELIHOODS = ("nb", "zinb", "poisson")
 
 
@@ -53,7 +55,7 @@ class SCVIGeneration(Generation):
             continuous = [str(name) for name in self._state(REGISTRY_KEYS.CONT_COVS_KEY).columns]
         return Covariates(categories, continuous)
 
-    def _covariates_of(self, adata: AnnData | MuData) -> Encoded:
+    def _covariates_of(self, adata: AnnData | MuData, cells: NDArray[np.int64] | slice = slice(None)) -> Encoded:
         manager = self.model.get_anndata_manager(adata, required=True)
         codes, values = [np.zeros((adata.n_obs, 0))], np.zeros((adata.n_obs, 0), dtype=np.float32)
         if self._has_batch:
@@ -62,11 +64,14 @@ class SCVIGeneration(Generation):
             codes.append(np.asarray(manager.get_from_registry(REGISTRY_KEYS.CAT_COVS_KEY)))
         if self._has(REGISTRY_KEYS.CONT_COVS_KEY):
             values = np.asarray(manager.get_from_registry(REGISTRY_KEYS.CONT_COVS_KEY), dtype=np.float32)
-        return Encoded(np.concatenate(codes, axis=1).astype(np.int64), values)
+        return Encoded(np.concatenate(codes, axis=1).astype(np.int64), values).take(cells)
 
     @property
     def _has_batch(self) -> bool:
         return self.model.registry["setup_args"].get("batch_key") is not None
+
+    def _decoder(self, adata: AnnData | MuData) -> Decoder:
+        return self._rates
 
     def _rates(self, z: Tensor, codes: Tensor, values: Tensor) -> Rates:
         batch = codes[:, :1] if self._has_batch else torch.zeros((len(z), 1), dtype=torch.long, device=z.device)

@@ -90,7 +90,7 @@ def read_plan(plan: pd.DataFrame, covariates: Covariates) -> Groups:
             raise ValueError(msg)
     counted = [Key.obs.N_CELLS, Key.obs.LIBRARY, Key.obs.LIBRARY_SD]
     obs = plan.drop(columns=[name for name in counted if name in plan])
-    for name in covariates.categories:
+    for name in covariates.text:
         obs[name] = pd.Categorical(obs[name].astype(str))
     return Groups(obs, encoded, sizes.astype(np.int64), library, spread)
 

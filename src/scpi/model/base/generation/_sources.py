@@ -55,7 +55,7 @@ def draw_sources(
     cells, status = [], []
     for row, size in zip(wanted, sizes, strict=True):
         same = trained == row
-        status.append(_status(same))
+        status.append(status_of(same, is_known=bool(same.any(0).all())))
         if match is not None:
             pool = np.flatnonzero(same[:, [list(names).index(name) for name in match]].all(1))
             if not len(pool):
@@ -90,7 +90,8 @@ def _closest(same: NDArray[np.bool_], order: Callable[[], Sequence[int]]) -> Cod
     return pool
 
 
-def _status(same: NDArray[np.bool_]) -> str:
+def status_of(same: NDArray[np.bool_], *, is_known: bool) -> str:
+    """How covariates relate to those of training cells, which share some, and whether each occurs in some cell."""
     if same.all(1).any():
         return "trained"
-    return "unseen combination" if same.any(0).all() else "unseen"
+    return "unseen combination" if is_known else "unseen"
