@@ -51,14 +51,19 @@ class Condition(NamedTuple):
 
 
 def read_conditions(
-    labels: pd.Series, labelling: Labelling, doses: pd.Series | None = None, *, where: tuple[str, str | None]
+    labels: pd.Series,
+    labelling: Labelling,
+    doses: pd.Series | None = None,
+    *,
+    where: tuple[str, str | None],
+    what: str = "adata.obs",
 ) -> tuple[list[Condition], NDArray[np.int64]]:
     """Conditions that occur, sorted by label and doses, and the code of each cell; -1 where its label is not assigned.
 
     The dose of a cell is a number for all members of its label, or text with one number for each member, joined as the
     members are and in their order (``"10+0.5"``); it is 1 without, and those of controls do not matter. A `ValueError`
-    says if one is not a finite number of at least 0, or there are not as many as members; ``where`` names the columns
-    of labels and doses in it.
+    says if one is not a finite number of at least 0, or there are not as many as members; in it, ``where`` names the
+    columns of labels and doses, and ``what`` their table.
     """
     text = text_labels(labels)
     codes_of_doses, values = (np.zeros(len(text), dtype=np.int64), np.array([1.0], dtype=object))
@@ -66,7 +71,8 @@ def read_conditions(
         codes_of_doses, values = pd.factorize(np.asarray(doses, dtype=object), use_na_sentinel=False)
     used = text.codes >= 0
     pairs, pair = np.unique(np.stack([text.codes[used], codes_of_doses[used]], axis=1), axis=0, return_inverse=True)
-    found = [_condition(text.categories[label], values[dose], labelling, where=where) for label, dose in pairs]
+    column = f"`{what}[{where[1]!r}]`"
+    found = [_condition(text.categories[label], values[dose], labelling, column) for label, dose in pairs]
     conditions = sorted({one for one in found if one is not None})
     place = {condition: code for code, condition in enumerate(conditions)}
     codes = np.full(len(text), -1, dtype=np.int64)
@@ -95,7 +101,7 @@ def describe_conditions(
     return f"{', '.join(parts)}."
 
 
-def _condition(label: str, dose: Any, labelling: Labelling, *, where: tuple[str, str | None]) -> Condition | None:
+def _condition(label: str, dose: Any, labelling: Labelling, column: str) -> Condition | None:
     """Condition of a label and a dose as they stand in the data; ``None`` where the label is not assigned."""
     canonical = labelling.canonical(label)
     if not canonical:
@@ -106,17 +112,17 @@ def _condition(label: str, dose: Any, labelling: Labelling, *, where: tuple[str,
     parts, given = labelling.parts(label), _numbers(dose, labelling.delimiter)
     if given is None or not all(np.isfinite(value) and value >= 0 for value in given):
         negative = given is not None and any(value < 0 for value in given)
-        what = (
+        problem = (
             f"holds negative doses such as {min(given or [0.0]):g}"
             if negative
             else (
                 f"must be a finite number for every perturbed cell, or one for each member, but is {dose!r} for {label!r}"
             )
         )
-        msg = f"`adata.obs[{where[1]!r}]` {what}."
+        msg = f"{column} {problem}."
         raise ValueError(msg)
     if len(given) not in (1, len(parts)):
-        msg = f"`adata.obs[{where[1]!r}]` has {len(given)} doses, {dose!r}, for the {len(parts)} members of {label!r}."
+        msg = f"{column} has {len(given)} doses, {dose!r}, for the {len(parts)} members of {label!r}."
         raise ValueError(msg)
     by_part = dict(zip(parts, given if len(given) > 1 else given * len(parts), strict=True))
     return Condition(canonical, tuple(by_part[member] for member in members))

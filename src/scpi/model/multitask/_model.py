@@ -16,15 +16,18 @@ from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.counts._change import changed_counts, expected_counts
 from scpi.model.base.effects._regression import chosen_ridge_weights
+from scpi.model.base.generation._screen_mixin import ScreenGenerationMixin
 from scpi.model.base.loading._samplers import PairSampler
 from scpi.model.base.loading._sampling import matched_pairs
 from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
 from scpi.model.base.prediction._latent_shifts import measured_shifts
+from scpi.model.base.prediction._predict import terms_of
 from scpi.model.base.prediction._profiles import mean_of
 from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.training._presets import choose_preset
 from scpi.model.base.training._training import PresetTrainingMixin
 from scpi.model.multitask._coder import ConditionCoder
+from scpi.model.multitask._generation import DecodedCellsMixin
 from scpi.model.multitask._kriging import Noise, take_noise
 from scpi.model.multitask._matching import match_tasks, training_depth_per_size
 from scpi.model.multitask._module import MultiTaskModule
@@ -54,7 +57,15 @@ if TYPE_CHECKING:
 
 
 @fill
-class MultiTaskAE(DescribedMixin, LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
+class MultiTaskAE(
+    DescribedMixin,
+    DecodedCellsMixin,
+    ScreenGenerationMixin,
+    LatentShiftMixin,
+    ChangeTargetMixin,
+    PresetTrainingMixin,
+    ScreenModel,
+):
     """One autoencoder for all perturbations, doses and contexts, whose decoder depends on the condition.
 
     The decoder changes what a cell becomes by a scale and a shift of its hidden units, which depend on perturbation and
@@ -70,6 +81,9 @@ class MultiTaskAE(DescribedMixin, LatentShiftMixin, ChangeTargetMixin, PresetTra
 
     Where the perturbations were described by features (:func:`scpi.tl.perturbation_features`), those without training
     cells are predicted as mixtures of the trained ones (:meth:`get_stand_ins`).
+
+    With a likelihood of counts, it generates cells of conditions and contexts together that were not measured
+    (:meth:`generate`).
 
     Parameters
     ----------
@@ -256,31 +270,32 @@ class MultiTaskAE(DescribedMixin, LatentShiftMixin, ChangeTargetMixin, PresetTra
     @torch.inference_mode()
     def _decoded(self, asked: Counterfactual) -> Iterator[_Decoded]:
         """Control cells batch by batch, decoded before and after the change."""
-        terms = asked.terms.astype(np.float64)
-        code = torch.from_numpy(self._coder()(terms).sum(axis=0, keepdims=True)).to(self.module.device)
-        latent, expressed = self.module.kept.profiles(), self.module.kept_expression.profiles()
         contexts = self._context_codes(asked.adata)[asked.cells]
         for context in np.unique(contexts):
             own = np.flatnonzero(contexts == context)
-            z_control = self._latent_control(asked.adata, latent, int(context))
-            of_terms = np.sum([self._shift(latent, doses, z_control) for doses in terms], axis=0)
-            shift = torch.from_numpy(of_terms.astype(np.float32)).to(self.module.device)
-            transfer = None
-            if self.preset_.transfer > 0:
-                z = torch.from_numpy(z_control.astype(np.float32)[None]).to(self.module.device)
-                mean = self.module.decode(z + shift, code) - self.module.decode(z, torch.zeros_like(code))
-                control = self._control_mean(
-                    asked.adata, expressed.control, int(context), partial(self._logs, asked.adata)
-                )
-                transfer = self._transfer(expressed, terms, control, mean[0].cpu().numpy().astype(np.float64))
-            start = 0
+            effect, start = self._effect_of(asked.adata, asked.members, int(context)), 0
             for tensors in self._batches(asked.adata, asked.cells[own]):
                 x, size = tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR)
                 rows, start = own[start : start + len(x)], start + len(x)
-                z = self.module.encode(tensors[KEYS.INPUT])
-                before = self.module.decode(z, torch.zeros_like(code).expand(len(x), -1))
-                after = self.module.decode(z + shift, code.expand(len(x), -1))
-                yield _Decoded(rows, x, self.module.depth(x, size), before, after, transfer)
+                before, after = effect.decode(self.module, self.module.encode(tensors[KEYS.INPUT]))
+                yield _Decoded(rows, x, self.module.depth(x, size), before, after, effect)
+
+    @torch.inference_mode()
+    def _effect_of(self, adata: AnnData | MuData, members: NDArray[np.float32], context: int) -> Effect:
+        terms = terms_of(members).astype(np.float64)
+        code = torch.from_numpy(self._coder()(terms).sum(axis=0, keepdims=True)).to(self.module.device)
+        latent, expressed = self.module.kept.profiles(), self.module.kept_expression.profiles()
+        z_control = self._latent_control(adata, latent, context)
+        of_terms = np.sum([self._shift(latent, doses, z_control) for doses in terms], axis=0)
+        shift = torch.from_numpy(of_terms.astype(np.float32)).to(self.module.device)
+        effect = Effect(code, shift, None)
+        if self.preset_.transfer == 0:
+            return effect
+        z = torch.from_numpy(z_control.astype(np.float32)[None]).to(self.module.device)
+        before, after = effect.decode(self.module, z)
+        control = self._control_mean(adata, expressed.control, context, partial(self._logs, adata))
+        network = (after - before)[0].cpu().numpy().astype(np.float64)
+        return effect._replace(transfer=self._transfer(expressed, terms, control, network))
 
     def _transfer(
         self, profiles: Profiles, terms: NDArray[np.float64], control: NDArray[np.float64], network: NDArray[np.float64]
@@ -295,7 +310,7 @@ class MultiTaskAE(DescribedMixin, LatentShiftMixin, ChangeTargetMixin, PresetTra
         """Log-normalised expression of cells after the change."""
         if not self.preset_.residual:
             return np.asarray(cells.after.cpu().numpy())
-        return np.asarray(cells.x.cpu().numpy() + self._change(cells))
+        return np.asarray(cells.x.cpu().numpy() + self._change(cells.before, cells.after, cells.effect.transfer))
 
     def _count_change(self, asked: Counterfactual) -> tuple[NDArray[np.float32], ...]:
         """Counts of cells, the logarithms of what they change by, the decoded counts, and the inverse overdispersion."""
@@ -304,17 +319,17 @@ class MultiTaskAE(DescribedMixin, LatentShiftMixin, ChangeTargetMixin, PresetTra
         counts, change, mean = np.empty((3, len(asked.cells), self._n_genes), dtype=np.float32)
         for one in self._decoded(asked):
             counts[one.rows] = one.x.cpu().numpy()
-            change[one.rows] = self._change(one)
+            change[one.rows] = self._change(one.before, one.after, one.effect.transfer)
             mean[one.rows] = (one.depth * one.before.exp()).cpu().numpy()
         return counts, change, mean, log_theta.detach().exp().cpu().numpy()
 
-    def _change(self, cells: _Decoded) -> NDArray[np.float32]:
+    def _change(self, before: Tensor, after: Tensor, transfer: Transfer | None) -> NDArray[np.float32]:
         """Change of log-normalised expression, or the logarithm of the ratio of counts, of each cell."""
-        change = (cells.after - cells.before).cpu().numpy()
-        if cells.transfer is None:
+        change = (after - before).cpu().numpy()
+        if transfer is None:
             return np.asarray(change)
         weight = self.preset_.transfer
-        return np.asarray((1.0 - weight) * cells.transfer.gain * change + weight * cells.transfer.change, np.float32)
+        return np.asarray((1.0 - weight) * transfer.gain * change + weight * transfer.change, np.float32)
 
     def _decoded_change(self, shift: Tensor, perturbation: str, dose: float | None) -> Callable[[Tensor], Tensor]:
         module, code = self.module, self._code(perturbation, dose)
@@ -350,6 +365,22 @@ class MultiTaskAE(DescribedMixin, LatentShiftMixin, ChangeTargetMixin, PresetTra
         return torch.from_numpy(self._coder()(design)).to(self.module.device)
 
 
+class Effect(NamedTuple):
+    """What a condition does to cells of a context."""
+
+    code: Tensor
+    """Code of the condition, (1, n_codes)."""
+    shift: Tensor
+    """Of the latent units, (n_latent,)."""
+    transfer: Transfer | None
+    """What other contexts say of the change; `None` if they are not asked."""
+
+    def decode(self, module: MultiTaskModule, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Cells with these latent units, before and after the change."""
+        code = self.code.expand(len(z), -1)
+        return module.decode(z, torch.zeros_like(code)), module.decode(z + self.shift, code)
+
+
 class _Decoded(NamedTuple):
     """Some of the control cells, decoded: logarithms, or those of fractions of the counts."""
 
@@ -359,8 +390,8 @@ class _Decoded(NamedTuple):
     depth: Tensor
     before: Tensor
     after: Tensor
-    transfer: Transfer | None
-    """What other contexts say of the change of their context; `None` if they are not asked."""
+    effect: Effect
+    """What their condition does in their context."""
 
 
 def _check(preset: Preset) -> None:

@@ -14,6 +14,7 @@ from scpi._screen._checks import check_expression
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
+from scpi.model.base.generation._screen_mixin import ScreenGenerationMixin
 from scpi.model.base.loading._sampling import controls_alongside
 from scpi.model.base.losses._mmd import bandwidth_from_cells
 from scpi.model.base.losses._schedules import anneal_end
@@ -22,6 +23,7 @@ from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.perturbation_gp._described import DescribedMixin
 from scpi.model.perturbation_gp._fields import FEATURES_FIELD
+from scpi.model.senavae._generation import NoisyCellsMixin
 from scpi.model.senavae._initial import initialise_interventions, initialise_linear
 from scpi.model.senavae._interpretation import InterpretationMixin
 from scpi.model.senavae._module import SENAVAEModule
@@ -49,7 +51,15 @@ _LEAST_SCALE = 0.1
 
 @fill
 class SENAVAE(
-    DescribedMixin, EffectsMixin, StructureMixin, InterpretationMixin, NetworkTrainingMixin, LatentMixin, ScreenModel
+    DescribedMixin,
+    NoisyCellsMixin,
+    ScreenGenerationMixin,
+    EffectsMixin,
+    StructureMixin,
+    InterpretationMixin,
+    NetworkTrainingMixin,
+    LatentMixin,
+    ScreenModel,
 ):
     """SENA-discrepancy-VAE: causal factors made of pathways, and unseen combinations of perturbations.
 
@@ -62,6 +72,8 @@ class SENAVAE(
 
     Where the perturbations were described by features (:func:`scpi.tl.perturbation_features`), those without training
     cells are predicted as mixtures of the trained ones (:meth:`get_stand_ins`).
+
+    With ``likelihood="nb"``, it generates cells of combinations that were not measured (:meth:`generate`).
 
     Parameters
     ----------

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
     from scipy import sparse
+    from torch import Tensor
 
     from scpi.model.base._screen_model import ScreenModel
     from scpi.model.base.counts._mixin import Start
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.senavae._module import SENAVAEModule
     from scpi.model.senavae._presets import Preset
+
+    Parts = list[tuple[float, Tensor]]
 
     class Host(ScreenModel):
         """What the mixin is mixed into."""
@@ -105,14 +108,14 @@ class EffectsMixin(Host):
             size = sums(x, axis=1)
         return log_normalised(x, size * DEPTH / float(self.module.size_scale))
 
-    def _effect(self, asked: Counterfactual, context: int) -> NDArray[np.float64]:
+    def _effect(self, adata: AnnData | MuData, design: NDArray[np.float32], context: int) -> NDArray[np.float64]:
         """Additive change of the cells of a context; of counts, the logarithm of their ratio."""
-        effect = np.asarray(asked.design @ self.module.kept.array("effects"))
+        if not self._adds_effects or not design.any():
+            return np.zeros(self._n_genes)
+        effect = np.asarray(design @ self.module.kept.array("effects"))
         if not self._have_levels:
             return effect
-        control = self._control_mean(
-            asked.adata, self.module.kept.array("control"), context, partial(self._logs, asked.adata)
-        )
+        control = self._control_mean(adata, self.module.kept.array("control"), context, partial(self._logs, adata))
         before = log_level(control)
         after = from_log_level(before + effect)
         if not self._reads_counts:
@@ -135,25 +138,34 @@ class EffectsMixin(Host):
         theta = self.module.log_scale.detach().exp().cpu().numpy()
         return self._expression(asked.adata, asked.cells), change, before, theta
 
-    def _parts(self, asked: Counterfactual) -> list[tuple[float, NDArray[np.float32]]]:
-        """Conditions whose decoded changes are added or subtracted."""
+    def _parts(self, members: NDArray[np.float32]) -> Parts:
+        """Conditions whose decoded changes are added or subtracted, (1, n_perturbations) each, of one with these members."""
+        weight, design = self.preset_.interaction, members.sum(axis=0)
         if not self._adds_effects:
-            return [(1.0, asked.design)]
-        weight, alone = self.preset_.interaction, asked.members
-        if len(alone) < 2 or weight == 0:
-            return []
-        return [(weight, asked.design), *((-weight, member) for member in alone)]
+            parts = [(1.0, design)]
+        elif len(members) < 2 or weight == 0:
+            parts = []
+        else:
+            parts = [(weight, design), *((-weight, member) for member in members)]
+        return [(sign, torch.from_numpy(row[None]).to(self.module.device)) for sign, row in parts]
+
+    def _decoded_change(self, inputs: dict[str, Any], before: Tensor, parts: Parts) -> Tensor:
+        """What decoded cells change by under some conditions together; counts by the logarithm of their ratio."""
+        change = torch.zeros_like(before)
+        for sign, row in parts:
+            after = self.module.generative(**{**inputs, "design": row})["perturbed"]
+            change += sign * (log_counts(after) - log_counts(before) if self._reads_counts else after - before)
+        return change
 
     @torch.inference_mode()
     def _decoded(self, asked: Counterfactual) -> Iterator[_Decoded]:
         """Control cells and their changes, decoded from one draw of their noise each."""
         module, start = self.module.eval(), 0
-        parts = [(sign, torch.from_numpy(row[None]).to(module.device)) for sign, row in self._parts(asked)]
+        parts = self._parts(asked.members)
         contexts = self._context_codes(asked.adata)[asked.cells]
         effects = np.zeros((int(contexts.max()) + 1, self._n_genes), dtype=np.float32)
-        if self._adds_effects and asked.design.any():
-            for context in np.unique(contexts):
-                effects[context] = self._effect(asked, int(context))
+        for context in np.unique(contexts):
+            effects[context] = self._effect(asked.adata, asked.design, int(context))
         if not parts and module.abducts:
             # Cells that nothing is decoded for need not be encoded
             for rows in np.array_split(np.arange(len(asked.cells)), max(1, -(-len(asked.cells) // _BATCH))):
@@ -163,17 +175,15 @@ class EffectsMixin(Host):
             for loaded in self._make_data_loader(asked.adata, indices=asked.cells, batch_size=_BATCH):
                 tensors = {key: value.to(module.device) for key, value in loaded.items()}
                 inputs = module._get_generative_input(tensors, module.inference(**module._get_inference_input(tensors)))
-                change = torch.zeros_like(tensors[KEYS.X])
                 before = inputs["cells"]
                 if before is None:
                     before = module.generative(**{**inputs, "design": None})["mean"]
-                for sign, row in parts:
-                    after = module.generative(**{**inputs, "design": row})["perturbed"]
-                    change += sign * (_log(after) - _log(before) if self._reads_counts else after - before)
+                change = self._decoded_change(inputs, before, parts)
                 own = contexts[start : start + len(before)]
                 start += len(before)
                 yield _Decoded(before.cpu().numpy(), change.cpu().numpy() + effects[own])
 
 
-def _log(counts: torch.Tensor) -> torch.Tensor:
+def log_counts(counts: torch.Tensor) -> torch.Tensor:
+    """Logarithms of decoded counts, of which the smallest have no ratio."""
     return counts.clamp(min=_LEAST_COUNT).log()

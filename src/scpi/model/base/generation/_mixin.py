@@ -61,7 +61,12 @@ class GenerationMixin(Host):
         return Encoded(np.concatenate(codes, axis=1).astype(np.int64), values).take(cells)
 
     def _prior(self, n: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        return rng.standard_normal((n, self.preset_.n_latent), dtype=np.float32)
+        return rng.standard_normal((n, self._n_units), dtype=np.float32)
+
+    @property
+    def _n_units(self) -> int:
+        """Number of latent units."""
+        return int(self.preset_.n_latent)
 
     def _validated(self, adata: AnnData | MuData | None) -> AnnData | MuData:
         return self._validate_anndata(adata)

@@ -62,7 +62,7 @@ def draw_sources(
                 msg = f"No training cell shares {listed(match)} with one of the groups of the plan: match less."
                 raise ValueError(msg)
         else:
-            pool = _closest(same, order)
+            pool = closest(same, order)
         cells.append(draw_cells(pool, int(size), rng))
     return Sources(np.concatenate(cells), status)
 
@@ -78,8 +78,8 @@ def explained_order(latent: NDArray[np.float32], codes: Codes) -> list[int]:
     return [int(column) for column in np.argsort(-np.asarray(between), kind="stable")]
 
 
-def _closest(same: NDArray[np.bool_], order: Callable[[], Sequence[int]]) -> Codes:
-    """Cells that share the first covariates of an order, as many of these as any cell shares."""
+def closest(same: NDArray[np.bool_], order: Callable[[], Sequence[int]]) -> Codes:
+    """Cells that share the first covariates of an order, as many of these as any cell shares; ``same`` is cells x covariates."""
     pool = np.flatnonzero(same.all(1))
     if len(pool):
         return pool

@@ -49,16 +49,6 @@ class Counterfactual(NamedTuple):
         """Doses of the single perturbations, (n_perturbations,)."""
         return np.asarray(self.members.sum(axis=0))
 
-    @property
-    def terms(self) -> NDArray[np.float32]:
-        """Conditions whose changes add up to this one, (n_terms, n_perturbations).
-
-        It is itself the only one, unless a mixture of perturbations stands for a member that was never measured.
-        """
-        if (np.count_nonzero(self.members, axis=1) < 2).all():
-            return self.design[None]
-        return np.concatenate([members_alone(row) for row in self.members])
-
 
 class PredictionMixin(Host):
     """The prediction hook: every model and baseline predicts through it."""
@@ -237,6 +227,16 @@ class PredictionMixin(Host):
     def _dose_name(self, label: str, dose: Mapping[str, float]) -> float | str:
         """Doses of the members of a label, for a table."""
         return Condition(label, member_doses(self.labelling.members(label), dose)).dose_name(self.labelling)
+
+
+def terms_of(members: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Conditions whose changes add up to one with these ``members``, both with the doses of the single perturbations in rows.
+
+    It is itself the only one, unless a mixture of perturbations stands for a member that was never measured.
+    """
+    if (np.count_nonzero(members, axis=1) < 2).all():
+        return np.asarray(members.sum(axis=0, keepdims=True))
+    return np.concatenate([members_alone(row) for row in members])
 
 
 def stacked(parts: Sequence[Any]) -> Any:

@@ -1,0 +1,218 @@
+"""Generation by models of perturbation screens with a likelihood of counts."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from scpi._screen._composition import members_alone
+from scpi._screen._matrix import sums
+from scpi.model.base._constants import KEYS
+from scpi.model.base.generation._covariates import Encoded
+from scpi.model.base.generation._mixin import GenerationMixin
+from scpi.model.base.generation._rates import Rates
+from scpi.model.base.generation._screen_covariates import ScreenCovariates
+from scpi.model.base.generation._sources import Sources, closest, draw_sources, status_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from scpi.model.base._screen_model import ScreenModel
+    from scpi.model.base.generation._generation import Decoder
+    from scpi.model.base.generation._plan import Groups
+
+    class Host(GenerationMixin, ScreenModel):
+        """What the mixin is mixed into."""
+
+else:
+    Host = GenerationMixin
+
+# Control cells of a context whose mean is compared with the decoded one, and numbers that are decoded at a time
+_N_CONTROLS, _BLOCK = 4000, 1 << 23
+
+
+class ScreenGenerationMixin(Host):
+    """Generation by a model that says what control cells become under a perturbation, in a context.
+
+    Covariates are the perturbation, the dose, the context and, where the network reads it, the batch. Generated cells start
+    from control cells of the training, as predicted ones do; the latent units of a perturbed cell are those that it had
+    before. Without a covariate of the network for the context, cells of one context get the latent units of another by the
+    difference between the means of the controls.
+
+    What is decoded of a control cell is corrected by one factor per gene and context, so that the mean of the controls is the
+    measured one: predicted cells, which start from measured counts, and generated ones have the same means.
+
+    Subclasses say what a condition does in a context (``_effect_of``), what is decoded of cells under it
+    (``_decoded_rates``), what the latent units of cells were before their perturbation (``_posterior``), and their mean in
+    the controls of a context (``_control_units``).
+    """
+
+    @abstractmethod
+    def _effect_of(self, adata: AnnData | MuData, members: NDArray[np.float32], context: int) -> Any:
+        """What a condition with these members, (n_members, n_perturbations), does to cells of a context."""
+
+    @abstractmethod
+    def _decoded_rates(self, z: Tensor, effect: Any, batch: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Logarithms of decoded control cells, up to their total, and what an effect adds to them, both cells x genes."""
+
+    @abstractmethod
+    def _inverse_overdispersion(self) -> Tensor:
+        """Inverse overdispersion of each gene."""
+
+    @abstractmethod
+    def _control_units(self, adata: AnnData | MuData, context: int) -> NDArray[np.floating[Any]]:
+        """Mean of the latent units of the controls of a context."""
+
+    @property
+    def _reads_batch(self) -> bool:
+        """Whether the decoder reads the batch."""
+        return False
+
+    def _check_options(self, *, output: str, latent: str = "posterior") -> None:
+        if not self._reads_counts:
+            msg = (
+                f"This {type(self).__name__} has no likelihood of counts, from which cells are drawn. Train one on counts with "
+                "`likelihood='nb'`, or call `predict`, which makes cells of a condition from measured control cells."
+            )
+            raise ValueError(msg)
+        super()._check_options(output=output, latent=latent)
+
+    def _covariates(self) -> ScreenCovariates:
+        registries, setup = self.registry["field_registries"], self.registry["setup_args"]
+        categories = {}
+        for key in self._keys_of_categories():
+            state = registries[key]["state_registry"]
+            categories[str(state["original_key"])] = [str(name) for name in state["categorical_mapping"]]
+        return ScreenCovariates(
+            categories,
+            perturbation=setup["perturbation_key"],
+            dose=setup.get("dose_key"),
+            vocabulary=self.perturbations_,
+            labelling=self.labelling,
+            check_dose=self._check_dose,
+        )
+
+    def _keys_of_categories(self) -> list[str]:
+        keys = [KEYS.CONTEXT] if self.has_contexts else []
+        return [*keys, KEYS.BATCH] if self._reads_batch else keys
+
+    def _covariates_of(self, adata: AnnData | MuData, cells: NDArray[np.int64] | slice = slice(None)) -> Encoded:
+        designs, condition = self._conditions(adata)
+        return Encoded(self._codes_of(adata)[cells], designs[condition[cells]])
+
+    def _codes_of(self, adata: AnnData | MuData) -> NDArray[np.int64]:
+        """Codes of the context and the batch of each cell."""
+        codes = [np.asarray(self._field(adata, key)).reshape(-1, 1) for key in self._keys_of_categories()]
+        return np.concatenate([np.zeros((adata.n_obs, 0)), *codes], axis=1).astype(np.int64)
+
+    def _sources(
+        self, adata: AnnData | MuData, groups: Groups, match: Sequence[str] | None, rng: np.random.Generator
+    ) -> Sources:
+        trained, codes = self._training_cells(adata), self._codes_of(adata)
+        controls = self._control_cells(adata, context=None, indices=trained)
+        wanted = groups.covariates
+        found = draw_sources(
+            wanted.codes,
+            groups.sizes,
+            codes[controls],
+            names=list(self._covariates().categories),
+            match=match,
+            # The network has more to say of another batch than of another context
+            order=lambda: range(codes.shape[1]),
+            rng=rng,
+        )
+        designs, condition = self._conditions(adata)
+        occurring = np.unique(np.column_stack([condition, codes])[trained], axis=0)
+        used = designs[occurring[:, 0]] > 0
+        status = []
+        for doses, own in zip(wanted.values, wanted.codes, strict=True):
+            same = np.column_stack([(used == (doses > 0)).all(1), occurring[:, 1:] == own])
+            is_known = bool(used[:, doses > 0].any(0).all() and same[:, 1:].any(0).all())
+            status.append(status_of(same, is_known=is_known))
+        return Sources(controls[found.cells], status)
+
+    def _moved(
+        self, adata: AnnData | MuData, z: NDArray[np.float32], cells: NDArray[np.int64], covariates: Encoded
+    ) -> NDArray[np.float32]:
+        if not self.has_contexts:
+            return z
+        pairs = np.column_stack([self._context_codes(adata)[cells], covariates.codes[:, 0]])
+        z = z.copy()
+        for before, after in np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0):
+            shift = self._control_units(adata, int(after)) - self._control_units(adata, int(before))
+            z[(pairs == [before, after]).all(1)] += shift.astype(np.float32)
+        return z
+
+    def _decoder(self, adata: AnnData | MuData) -> Decoder:
+        effects: dict[tuple[int, bytes], Any] = {}
+        corrections: dict[tuple[int, ...], Tensor] = {}
+        theta = self._inverse_overdispersion()
+
+        def decode(z: Tensor, codes: Tensor, values: Tensor) -> Rates:
+            logs = z.new_empty((len(z), self._n_genes))
+            for rows, doses, code in _strata(codes, values):
+                context = self._context_of(code)
+                key = context, doses.tobytes()
+                if key not in effects:
+                    effects[key] = self._effect_of(adata, members_alone(doses), context)
+                if code not in corrections:
+                    corrections[code] = self._correction(adata, code)
+                before, change = self._decoded_rates(z[rows], effects[key], self._batch_of(codes[rows]))
+                logs[rows] = torch.log_softmax(before + corrections[code], 1) + change
+            return Rates.of_logs(logs, theta)
+
+        return decode
+
+    def _batch_of(self, codes: Tensor) -> Tensor | None:
+        return codes[:, -1:] if self._reads_batch else None
+
+    def _context_of(self, code: tuple[int, ...]) -> int:
+        return code[0] if self.has_contexts else 0
+
+    def _correction(self, adata: AnnData | MuData, code: tuple[int, ...]) -> Tensor:
+        """Logarithms of the factors, (n_genes,), by which measured controls of a context and batch exceed what is decoded."""
+        rng, device = np.random.default_rng(0), self.module.device
+        cells = self._training_cells(adata) if adata is self.adata else np.arange(adata.n_obs)
+        cells = cells[self._labels(adata)[cells] == self.control_]
+        if self.has_contexts:
+            cells = cells[self._context_codes(adata)[cells] == code[0]]
+        if len(cells):
+            cells = cells[closest(self._codes_of(adata)[cells] == np.array(code), lambda: range(len(code)))]
+        cells = np.sort(rng.permutation(cells)[:_N_CONTROLS])
+        # A count more on both sides: where neither has any, the model is believed
+        measured = decoded = torch.ones(self._n_genes, dtype=torch.float64, device=device)
+        if len(cells):
+            none = self._effect_of(adata, np.zeros((0, len(self.perturbations_)), np.float32), self._context_of(code))
+            z = torch.from_numpy(self._drawn_latent(adata, cells, rng)).to(device)
+            codes = torch.from_numpy(self._codes_of(adata)[cells]).to(device)
+            total = torch.from_numpy(self._totals(adata, cells)).to(device)
+            for rows in torch.arange(len(cells), device=device).split(max(_BLOCK // self._n_genes, 1)):
+                before, _ = self._decoded_rates(z[rows], none, self._batch_of(codes[rows]))
+                decoded = decoded + total[rows] @ torch.softmax(before.double(), 1)
+            measured = measured + torch.from_numpy(sums(self._rows(adata, cells), axis=0)).to(measured)
+        return (measured / decoded).log().float()
+
+    def _prior(self, n: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        if self.has_contexts:
+            msg = (
+                "The prior of the latent units is that of cells of all contexts, of which a group has one: take "
+                "`latent='posterior'`, which starts from control cells of the context."
+            )
+            raise ValueError(msg)
+        return super()._prior(n, rng)
+
+
+def _strata(codes: Tensor, values: Tensor) -> Iterator[tuple[Tensor, NDArray[np.float32], tuple[int, ...]]]:
+    """Places, doses and codes of the cells that have them in common."""
+    doses, condition = torch.unique(values, dim=0, return_inverse=True)
+    strata, stratum = torch.unique(torch.cat([condition[:, None], codes], 1), dim=0, return_inverse=True)
+    for place, (row, *code) in enumerate(strata.tolist()):
+        yield torch.nonzero(stratum == place).ravel(), doses[row].cpu().numpy(), tuple(code)
