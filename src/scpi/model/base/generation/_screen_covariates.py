@@ -78,6 +78,9 @@ class ScreenCovariates(Covariates):
             return found._replace(values=np.repeat(self._one(of_perturbation), len(given.codes), axis=0))
         assert self.dose is not None
         dose = float(finite_values(self.dose, pd.Series([of_perturbation[self.dose]]))[0])
+        if dose < 0:
+            msg = f"{self.dose!r} must be at least 0, got {dose:g}."
+            raise ValueError(msg)
         self.check_dose(dose)
         return found._replace(values=np.where(given.values > 0, np.float32(dose), np.float32(0)))
 
