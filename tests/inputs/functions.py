@@ -110,8 +110,13 @@ def models() -> list[str]:
     return sorted(name for name in scpi.model.__all__ if isinstance(getattr(scpi.model, name), type))
 
 
-def trained(name: str, adata: ad.AnnData, layer: str | None) -> Any:
-    """A model of this name that is set up on the data and trained for one epoch."""
+def generators() -> list[str]:
+    """Names of the calls of models that generate cells."""
+    return [f"{name}.generate" for name in models() if hasattr(getattr(scpi.model, name), "generate")]
+
+
+def trained(name: str, adata: ad.AnnData, layer: str | None, **more: Any) -> Any:
+    """A model of this name, with more arguments, that is set up on the data and trained for one epoch."""
     cls = getattr(scpi.model, name)
     options: dict[str, Any] = dict(SCREEN) if issubclass(cls, ScreenModel) else {}
     if name in ("GeneProgramAE", "SENAVAE"):
@@ -123,14 +128,14 @@ def trained(name: str, adata: ad.AnnData, layer: str | None) -> Any:
     known = {"GeneProgramAE": {"mask": "soft"}, "DGD": {"n_latent": 4, "n_components": 3}} | dict.fromkeys(
         CLUSTERING, {"n_clusters": 3}
     )
-    model = cls(adata, **known.get(name, {}))
+    model = cls(adata, **known.get(name, {}), **more)
     model.train(**(QUIET | (CLUSTERS if name in CLUSTERING else {})))
     return model
 
 
 def layer_of(name: str) -> str | None:
     """The layer that a model or function reads."""
-    cls = getattr(scpi.model, name, None)
+    cls = getattr(scpi.model, name.removesuffix(".generate"), None)
     reads_counts = name in READS_COUNTS or (cls is not None and not getattr(cls, "_reads_logs", False))
     return "counts" if reads_counts and name not in ("MultiTaskAE", "SENAVAE") else None
 
@@ -143,7 +148,10 @@ class Call:
 
     def __init__(self, name: str, adata: ad.AnnData, *, few: ad.AnnData | None = None) -> None:
         self.name, self.adata, self.few = name, adata, adata if few is None else few
-        self.run = self._of_model() if name in models() else self._of_tool()
+        if name in generators():
+            self.run = self._of_generator()
+        else:
+            self.run = self._of_model() if name in models() else self._of_tool()
 
     def __call__(self, **options: Any) -> Any:
         return self.run(**options)
@@ -154,6 +162,21 @@ class Call:
             if isinstance(model, ScreenModel):
                 return model.predict(**({"perturbation": ["A", "A+B"], "n_cells": 6} | options))
             return model.predict() if self.name in TABLES else model.get_latent_representation()
+
+        return numbers
+
+    def _of_generator(self) -> Callable[[], Any]:
+        name = self.name.removesuffix(".generate")
+        is_screen = issubclass(getattr(scpi.model, name), ScreenModel)
+
+        def numbers(**options: Any) -> Any:
+            model = trained(name, self.adata, "counts", **({"likelihood": "nb"} if is_screen else {}))
+            plan = pd.DataFrame(
+                {column: ["A", "A+B"] for column in ("perturbation",) if is_screen} | {"n_cells": [6, 6]}
+            )
+            if name == "MultiTaskAE":
+                plan["cell_type"] = "T"
+            return model.generate(plan, **options)
 
         return numbers
 

@@ -20,10 +20,10 @@ import scpi
 from scpi._scoring._metrics import METRICS
 
 from .compare import differs, leaves
-from .functions import CLUSTERING, TABLES, Call, data, layer_of, models, tools, trained
+from .functions import CLUSTERING, TABLES, Call, data, generators, layer_of, models, tools, trained
 from .kinds import LARGE, ODD, SAME
 
-NAMES = [*tools(), *models()]
+NAMES = [*tools(), *models(), *generators()]
 # The whole table takes half an hour; by default, every function has one kind in sixteen, and every kind some functions
 ONE_IN = 16
 CLEAR = (ValueError, KeyError, TypeError, NotImplementedError, FloatingPointError)

@@ -6,6 +6,7 @@ import sys
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import sparse
@@ -302,6 +303,32 @@ class TestContract:
             return
         again = model.predict(new, perturbation=["A", "A+B"], n_cells=12, output="mean")
         np.testing.assert_allclose(values(again), values(predicted), atol=1e-5)
+
+    def test_models_of_counts_generate_cells_of_groups(self, case, model, adata, tmp_path):
+        plan = pd.DataFrame({"perturbation": ["A", "D+C", "control"], "n_cells": 4})
+        if not hasattr(model, "generate"):
+            assert case[1].get("likelihood") != "nb"
+            return
+        if case[1].get("likelihood") != "nb":
+            for call in (lambda: model.generate(plan), lambda: model.counterfactual(perturbation="A")):
+                with pytest.raises(ValueError, match=rf"This {case[0]} has no likelihood of counts.*call `predict`"):
+                    call()
+            return
+        cells = model.generate(plan)
+        assert cells.shape == (12, adata.n_vars) and (cells.X.data % 1 == 0).all()
+        assert cells.obs["perturbation"].tolist() == ["A"] * 4 + ["D+C"] * 4 + ["control"] * 4
+        assert cells.obs["status"].tolist() == ["trained"] * 4 + ["unseen combination"] * 4 + ["trained"] * 4
+        assert (adata.obs.loc[cells.obs["source_cell"], "perturbation"] == "control").all()
+        model.save(tmp_path / "model")
+        loaded = type(model).load(tmp_path / "model", adata=adata, accelerator="cpu")
+        assert (loaded.generate(plan).X != cells.X).nnz == 0
+        unbound = type(model).load(tmp_path / "model", adata=False, accelerator="cpu")
+        new = unbound.counterfactual(adata, indices=[0, 1], perturbation="C+D", output="mean")
+        np.testing.assert_allclose(
+            new.X, model.counterfactual(indices=[0, 1], perturbation="D+C", output="mean").X, rtol=0.02
+        )
+        with pytest.raises(ValueError, match=r"Unknown perturbation 'Z'.*'A', 'B', 'C', 'D'"):
+            model.generate(plan.assign(perturbation="A+Z"))
 
     def test_missing_genes_are_named(self, model, before, assert_unchanged):
         new = before[:, before.var_names != "g3"].copy()

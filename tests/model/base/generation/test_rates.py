@@ -32,6 +32,16 @@ def test_lost_counts():
     np.testing.assert_allclose(x.mean(0), [3.5, 0.0, 1.0], rtol=0.05)
 
 
+def test_totals_that_grow():
+    logs = torch.tensor([[0.3, 0.2, 0.1], [1.0, 0.5, 0.5]]).log()
+    rates = Rates.of_logs(logs, torch.tensor([5.0, 5.0, 5.0]))
+    np.testing.assert_allclose(rates.growth, [[0.6], [2.0]], rtol=1e-6)
+    np.testing.assert_allclose(rates.expected(), [[0.5, 1 / 3, 1 / 6], [0.5, 0.25, 0.25]], rtol=1e-6)
+    np.testing.assert_allclose(rates.changed(), logs.exp(), rtol=1e-6)
+    plain = Rates(rates.fractions, None)
+    np.testing.assert_array_equal(plain.changed(), plain.expected())
+
+
 def test_each_cell_has_its_own_overdispersion_and_total():
     theta = torch.tensor([[1.0], [1e5]]).expand(2, 3).repeat_interleave(N // 2, 0)
     total = np.repeat([10.0, 100.0], N // 2)
