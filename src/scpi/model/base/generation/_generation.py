@@ -123,13 +123,16 @@ class Generation:
         the distribution that the model has of them: the cells vary as measured ones do, so that they can be summed and
         tested. The covariates of a group may be a combination that was not trained on.
 
+        Models of perturbation screens start from control cells, as :meth:`predict` does, whose mean generated controls have;
+        they need a likelihood of counts.
+
         Parameters
         ----------
         plan
             One row for each group: a column for each covariate of the model, ``n_cells``, and, if known, ``library`` (total
             counts of a cell) and ``library_sd`` (standard deviation of their logarithm, ``library`` being the median; 0
             without). Further columns, such as the donor, are kept. Without ``library``, each cell has the total of a
-            training cell.
+            training cell, times what the perturbation changes it by in models of screens.
         latent
             ``"posterior"``: the latent units of training cells, drawn from the posterior of each. ``"prior"``: the
             prior of the model.
@@ -163,8 +166,8 @@ class Generation:
         KeyError
             If the plan lacks a covariate or ``n_cells``.
         ValueError
-            If a category is unknown, a number is out of its range, there is no such option, or training cells are needed
-            and the model was loaded without.
+            If a category or a perturbation is unknown, a number is out of its range, there is no such option, training cells
+            are needed and the model was loaded without, or the likelihood is not one of counts.
         """
         self._check_options(latent=latent, output=output)
         groups = read_plan(plan, self._covariates())
@@ -207,7 +210,8 @@ class Generation:
         """Cells as they would be under other covariates: these cells under compound B.
 
         The latent units of a cell stay, and so does its total up to what changes: each count is thinned where the decoded
-        rate falls, and added to where it rises, as in ``predict`` of the models of perturbations.
+        rate falls, and added to where it rises, as in ``predict`` of the models of perturbations. In these, the perturbation
+        of a cell is taken off first, and a cell in another context is moved by the difference between the controls.
 
         Parameters
         ----------
@@ -232,7 +236,8 @@ class Generation:
         Raises
         ------
         ValueError
-            If a covariate or a category is unknown, or nothing is to be changed.
+            If a covariate, a category or a perturbation is unknown, nothing is to be changed, or the likelihood is not one
+            of counts.
         """
         self._check_options(output=output)
         generator = as_generator(rng)
