@@ -387,7 +387,8 @@ def benchmark_run(
 ) -> None:
     """Run the tasks of a grid that have no result yet. Exit code 1 if any failed."""
     with _clear_errors(debug=debug):
-        from scpi.benchmark.grid._show import as_bytes, folder_of, plan_lines, plan_rows, planned, slurm_lines
+        from scpi.benchmark.grid._show import as_bytes, plan_lines, plan_rows, planned, slurm_lines
+        from scpi.benchmark.grid._show_status import folder_of
 
         folder = folder_of(grid, out)
         if dry_run and executor is Where.local:
@@ -424,7 +425,7 @@ def benchmark_status(
     """Say where the tasks of a grid stand. Exit code 1 if any failed, 75 if some have not run."""
     with _clear_errors(debug=debug):
         from scpi.benchmark.grid import status
-        from scpi.benchmark.grid._show import folder_of
+        from scpi.benchmark.grid._show_status import folder_of
 
         found = status(folder_of(grid, out))
         _say_status(found, as_json=as_json, tasks=tasks)
@@ -445,7 +446,8 @@ def benchmark_collect(
     """Join the scores of all finished tasks into one table. Exit code 75 if some are not finished."""
     with _clear_errors(debug=debug):
         from scpi.benchmark.grid import collect, status, table_hash
-        from scpi.benchmark.grid._show import folder_of, write_table
+        from scpi.benchmark.grid._show import write_table
+        from scpi.benchmark.grid._show_status import folder_of
 
         folder = folder_of(grid, out)
         found, path = status(folder), table or folder / "table.parquet"
@@ -471,7 +473,8 @@ def benchmark_run_task(
     with _clear_errors(debug=debug):
         from scpi.benchmark.grid._local import EXIT_CODES
         from scpi.benchmark.grid._run_task import run_task
-        from scpi.benchmark.grid._show import folder_of, keep_plan
+        from scpi.benchmark.grid._show import keep_plan
+        from scpi.benchmark.grid._show_status import folder_of
 
         folder = folder_of(grid, out)
         plan = plan if grid.is_dir() else keep_plan(grid, folder)
@@ -480,7 +483,7 @@ def benchmark_run_task(
 
 
 def _say_status(found: GridStatus, *, as_json: bool, tasks: bool) -> None:
-    from scpi.benchmark.grid._show import status_lines
+    from scpi.benchmark.grid._show_status import status_lines
 
     _say(found.to_dict() if as_json else status_lines(found, tasks=tasks))
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 State = Literal["waiting", "running", "finished", "failed", "lost"]
 """A task waits, is worked on, has a result, has failed, or was left by a process that was killed."""
 
+KILLED = ("killed", "memory")
+"""Kinds of failures from outside: the task may be fine."""
+
 HEARTBEAT = 30.0
 """Seconds between two signs of life of an attempt."""
 _PERIODS = 3

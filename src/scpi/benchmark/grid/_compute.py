@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from scpi.benchmark.grid._folder import Folder
     from scpi.benchmark.grid._grid_model import GridModel
-    from scpi.benchmark.grid._plan import GridTask, Plan
+    from scpi.benchmark.grid._grid_task import GridTask
+    from scpi.benchmark.grid._plan import Plan
 
 
 def compute(plan: Plan, task: GridTask, folder: Folder) -> tuple[pd.DataFrame, AnnData | None]:

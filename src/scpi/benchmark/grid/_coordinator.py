@@ -7,16 +7,17 @@ import time
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
-from scpi.benchmark.grid._attempt import look, owner_of
+from scpi.benchmark.grid._attempt import KILLED, look, owner_of
 from scpi.benchmark.grid._executor import Job
-from scpi.benchmark.grid._run_task import KILLED, give_up
+from scpi.benchmark.grid._run_task import give_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scpi.benchmark.grid._executor import Ended, Executor
     from scpi.benchmark.grid._folder import Folder
-    from scpi.benchmark.grid._plan import GridTask, Plan
+    from scpi.benchmark.grid._grid_task import GridTask
+    from scpi.benchmark.grid._plan import Plan
 
 # Seconds between two looks at what others do
 _LOOK = 1.0

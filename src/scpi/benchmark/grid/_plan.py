@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from scpi import __version__
 from scpi._fingerprint import describe, fingerprint
@@ -17,6 +17,7 @@ from scpi.benchmark.grid import _grid_model, _grid_split
 from scpi.benchmark.grid._cells import read_labels, source_word
 from scpi.benchmark.grid._contents import Contents
 from scpi.benchmark.grid._grid import Grid
+from scpi.benchmark.grid._grid_task import GridTask, read_plan
 from scpi.benchmark.grid._names import look_up
 from scpi.benchmark.grid._problem import Problem
 
@@ -28,30 +29,6 @@ if TYPE_CHECKING:
     from scpi.benchmark.grid._grid_data import GridData
     from scpi.benchmark.grid._grid_model import GridModel
     from scpi.benchmark.grid._grid_split import GridSplit
-
-
-class GridTask(NamedTuple):
-    """A task of a grid: a model, or the noise ceiling, on one division of some data with a seed."""
-
-    hash: str
-    """Hash of all that the result depends on."""
-    data: str
-    """Name of the data."""
-    scheme: str
-    """Name of the function that divides them."""
-    fold: int
-    """Which of its divisions it is."""
-    split: str
-    """What that division leaves out."""
-    model: str
-    """Name of the model, or of the noise ceiling."""
-    seed: int
-    """Seed of the weights, the training and the draws."""
-
-    @property
-    def title(self) -> str:
-        """Name for a reader."""
-        return f"{self.model}, {self.data}, {self.scheme} {self.split}, seed {self.seed}"
 
 
 @dataclass(frozen=True)
@@ -86,13 +63,7 @@ class Plan:
     @classmethod
     def read(cls, folder: Folder, word: str | None = None) -> Plan:
         """A plan of the folder, the newest one if it is not named; a `FileNotFoundError` if there is none."""
-        there = sorted(folder.plans.glob("*.json"), key=lambda path: path.stat().st_mtime)
-        found = there[-1:] if word is None else [path for path in there if path.stem == word]
-        if not found:
-            msg = f"{str(folder.root)!r} holds no grid: `scpi benchmark run GRID --out FOLDER` makes one."
-            raise FileNotFoundError(msg)
-        content = json.loads(found[0].read_text(encoding="utf-8"))
-        tasks = tuple(GridTask(*row) for row in content["tasks"])
+        _, content, tasks = read_plan(folder, word)
         return cls(Grid.from_dict(content["grid"]), content["words"], tasks)
 
     def find(self, task: str) -> GridTask | None:

@@ -17,15 +17,15 @@ from scpi._replace import flush_folder
 from scpi.benchmark.grid._attempt import HEARTBEAT, Attempt, begin, kept_alive
 from scpi.benchmark.grid._folder import Folder
 from scpi.benchmark.grid._host import host
-from scpi.benchmark.grid._plan import GridTask, Plan
+from scpi.benchmark.grid._plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from anndata import AnnData
 
-KILLED = ("killed", "memory")
-"""Kinds of failures from outside: the task may be fine."""
+    from scpi.benchmark.grid._grid_task import GridTask
+
 Ending = Literal["finished", "failed", "running"]
 
 

@@ -1,4 +1,4 @@
-"""What the command line says of a grid."""
+"""What the command line says of the tasks of a grid."""
 
 from __future__ import annotations
 
@@ -18,17 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scpi.benchmark.grid._slurm import SlurmExecutor
-    from scpi.benchmark.grid._status import GridStatus
 
 _MOST = 20
 _UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-
-
-def folder_of(grid: Path, out: Path | None) -> Path:
-    """Folder of a grid: that given, the path itself if it is a folder, or else that with the name of the file."""
-    if grid.is_dir():
-        return grid
-    return grid.with_suffix("") if out is None else out
 
 
 def planned(grid: Path, out: Path) -> Plan:
@@ -99,23 +91,6 @@ def slurm_lines(plan: Plan, out: Path, executor: SlurmExecutor) -> list[str]:
         executor.script(group, tasks=folder.root / "slurm" / "NUMBER.tasks", options=options)
         for options, group in executor.groups(jobs)
     ]
-
-
-def status_lines(found: GridStatus, *, tasks: bool = False) -> Iterator[str]:
-    """Where the tasks stand, what failed and what was killed."""
-    counts = ", ".join(f"{n:,} {state}" for state, n in found.counts.items() if n or state == "finished")
-    yield f"{len(found.tasks):,} tasks: {counts}."
-    if found.n_other:
-        yield f"The folder holds {found.n_other:,} results of other grids, data or versions."
-    for what, failures in (("Failed", found.failures), ("Killed", found.killed)):
-        for one in failures[:_MOST]:
-            yield f"{what}: {one.task.title} (attempt {one.attempt}): {one.reason}"
-            if what == "Failed":
-                yield f"    {one.log}"
-        if len(failures) > _MOST:
-            yield f"... and {len(failures) - _MOST:,} more: --json lists all."
-    if tasks:
-        yield from (f"{task.hash}  {found.states[task.hash]:<9}{task.title}" for task in found.tasks)
 
 
 def as_bytes(text: str) -> float:

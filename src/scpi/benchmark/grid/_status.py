@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from scpi.benchmark.grid._attempt import look
+from scpi.benchmark.grid._attempt import KILLED, look
 from scpi.benchmark.grid._folder import Folder
-from scpi.benchmark.grid._plan import GridTask, Plan
-from scpi.benchmark.grid._run_task import KILLED
+from scpi.benchmark.grid._grid_task import GridTask, read_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,22 +109,22 @@ def status(out: str | os.PathLike[str], *, plan: str | None = None) -> GridStatu
         If the folder holds no grid.
     """
     folder = Folder(Path(out).expanduser().absolute())
-    read = Plan.read(folder, plan)
+    word, _, listed = read_plan(folder, plan)
     finished, begun, failed = (_names(path) for path in (folder.tasks, folder.attempts, folder.failed))
     tried = {name.partition(".")[0] for name in begun}
     states: dict[str, State] = {}
-    for task in read.tasks:
+    for task in listed:
         if task.hash in finished and folder.is_finished(task.hash):
             states[task.hash] = "finished"
         else:
             states[task.hash] = look(folder, task.hash)[0] if task.hash in tried else "waiting"
-    known = {task.hash: task for task in read.tasks}
+    known = {task.hash: task for task in listed}
     place = {task: number for number, task in enumerate(known)}
     attempts = [_failure(folder, name, known) for name in failed if name.partition(".")[0] in known]
     return GridStatus(
         out=folder.root,
-        plan=read.word,
-        tasks=read.tasks,
+        plan=word,
+        tasks=listed,
         states=states,
         attempts=tuple(sorted(attempts, key=lambda one: (place[one.task.hash], one.attempt))),
         n_other=len(finished - known.keys()),
