@@ -353,33 +353,45 @@ class Where(StrEnum):
     """What runs the tasks of a grid."""
 
     local = "local"
+    dask = "dask"
     slurm = "slurm"
+
+
+_DASK = "Dask"
+Workers = Annotated[int, typer.Option("--workers", "-j", min=1, help="Maximum number of processes.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads of each process or job.")]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        help="Memory of all processes, such as 8GB, or of a job of Slurm, such as 8G.", show_default="no limit; 8G"
+    ),
+]
+ExecutorName = Annotated[Where, typer.Option(help="Processes of this machine, workers of Dask, or jobs of Slurm.")]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Address of the scheduler, such as tcp://10.0.0.1:8786.", rich_help_panel=_DASK)
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Maximum number of jobs at a time.", rich_help_panel=_SLURM)]
+TimeLimit = Annotated[str | None, typer.Option(help="Longest time of a job, such as 2:00:00.", rich_help_panel=_SLURM)]
+SlurmOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Option of sbatch, such as partition=gpu; may be repeated.", rich_help_panel=_SLURM),
+]
+Retries = Annotated[int, typer.Option(min=0, help="How often a task that was killed is tried again.")]
 
 
 @benchmark_app.command("run")
 def benchmark_run(
     grid: GridFile,
     out: GridOut = None,
-    workers: Annotated[int, typer.Option("--workers", "-j", min=1, help="Maximum number of processes.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of each process or job.")] = 1,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            help="Memory of all processes, such as 8GB, or of a job of Slurm, such as 8G.", show_default="no limit; 8G"
-        ),
-    ] = None,
-    executor: Annotated[Where, typer.Option(help="Processes of this machine, or jobs of Slurm.")] = Where.local,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Maximum number of jobs at a time.", rich_help_panel=_SLURM)
-    ] = None,
-    time_limit: Annotated[
-        str | None, typer.Option(help="Longest time of a job, such as 2:00:00.", rich_help_panel=_SLURM)
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(help="Option of sbatch, such as partition=gpu; may be repeated.", rich_help_panel=_SLURM),
-    ] = None,
-    retries: Annotated[int, typer.Option(min=0, help="How often a task that was killed is tried again.")] = 2,
+    workers: Workers = 1,
+    threads: Threads = 1,
+    memory: Memory = None,
+    executor: ExecutorName = Where.local,
+    scheduler: Scheduler = None,
+    limit: Limit = None,
+    time_limit: TimeLimit = None,
+    option: SlurmOption = None,
+    retries: Retries = 2,
     heartbeat: Heartbeat = 30.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the tasks, and run none.")] = False,
     as_json: AsJson = False,
@@ -387,31 +399,66 @@ def benchmark_run(
 ) -> None:
     """Run the tasks of a grid that have no result yet. Exit code 1 if any failed."""
     with _clear_errors(debug=debug):
-        from scpi.benchmark.grid._show import as_bytes, plan_lines, plan_rows, planned, slurm_lines
+        from scpi.benchmark.grid._show import plan_lines, plan_rows, planned, slurm_lines
         from scpi.benchmark.grid._show_status import folder_of
 
         folder = folder_of(grid, out)
-        if dry_run and executor is Where.local:
+        if dry_run and executor is not Where.slurm:
             plan = planned(grid, folder)
             _say(plan_rows(plan, folder) if as_json else plan_lines(plan, folder))
             return
-        from scpi.benchmark.grid import Grid, LocalExecutor, SlurmExecutor, run
+        from scpi.benchmark.grid import Grid, SlurmExecutor, run
 
-        runs: Executor
-        if executor is Where.slurm:
-            options = dict(one.split("=", 1) for one in option or ())
-            runs = SlurmExecutor(
-                limit=limit, cpus=threads, memory=memory or "8G", time_limit=time_limit, options=options
-            )
-            if dry_run:
-                _say(slurm_lines(planned(grid, folder), folder, runs))
-                return
-        else:
-            runs = LocalExecutor(workers, threads=threads, memory=None if memory is None else as_bytes(memory))
+        runs = _executor(executor, workers, threads, memory, scheduler, limit, time_limit, option)
+        if dry_run and isinstance(runs, SlurmExecutor):
+            _say(slurm_lines(planned(grid, folder), folder, runs))
+            return
         given = planned(grid, folder).grid if grid.is_dir() else Grid.read(grid)
         found = run(given, folder, executor=runs, retries=retries, heartbeat=heartbeat)
         _say_status(found, as_json=as_json, tasks=False)
     raise typer.Exit(0 if found.is_finished else 1)
+
+
+@benchmark_app.command("tune")
+def benchmark_tune(
+    grid: GridFile,
+    out: GridOut = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Number of settings to try, of each model on each division.", show_default="that of the grid"
+        ),
+    ] = None,
+    workers: Workers = 1,
+    threads: Threads = 1,
+    memory: Memory = None,
+    executor: ExecutorName = Where.local,
+    scheduler: Scheduler = None,
+    limit: Limit = None,
+    time_limit: TimeLimit = None,
+    option: SlurmOption = None,
+    retries: Retries = 2,
+    heartbeat: Heartbeat = 30.0,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Tune the models of a grid on its training cells. Exit code 1 if no setting of a model worked."""
+    with _clear_errors(debug=debug):
+        from scpi.benchmark.grid import tune
+        from scpi.benchmark.grid._show_status import folder_of
+        from scpi.benchmark.grid._tuning._show_tuning import tuning_lines
+
+        runs = _executor(executor, workers, threads, memory, scheduler, limit, time_limit, option)
+        found = tune(
+            grid,
+            folder_of(grid, out),
+            executor=runs,
+            n_trials=trials,
+            retries=retries,
+            heartbeat=heartbeat,
+        )
+        _say(found.to_dict() if as_json else tuning_lines(found))
+    raise typer.Exit(0 if all(one.front for one in found.studies) else 1)
 
 
 @benchmark_app.command("status")
@@ -480,6 +527,31 @@ def benchmark_run_task(
         plan = plan if grid.is_dir() else keep_plan(grid, folder)
         ending = run_task(folder, task, plan=plan, heartbeat=heartbeat, wait=wait)
     raise typer.Exit(EXIT_CODES[ending])
+
+
+def _executor(
+    where: Where,
+    workers: int,
+    threads: int,
+    memory: str | None,
+    scheduler: str | None,
+    limit: int | None,
+    time_limit: str | None,
+    option: list[str] | None,
+) -> Executor:
+    """What runs the tasks of a grid."""
+    from scpi.benchmark.grid import DaskExecutor, LocalExecutor, SlurmExecutor
+    from scpi.benchmark.grid._show import as_bytes
+
+    if where is Where.slurm:
+        options = dict(one.split("=", 1) for one in option or ())
+        return SlurmExecutor(limit=limit, cpus=threads, memory=memory or "8G", time_limit=time_limit, options=options)
+    if where is Where.dask:
+        if scheduler is None:
+            msg = "--executor dask needs the address of a scheduler: --scheduler tcp://HOST:PORT."
+            raise ValueError(msg)
+        return DaskExecutor(scheduler, threads=threads, limit=limit)
+    return LocalExecutor(workers, threads=threads, memory=None if memory is None else as_bytes(memory))
 
 
 def _say_status(found: GridStatus, *, as_json: bool, tasks: bool) -> None:

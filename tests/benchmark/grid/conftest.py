@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scpi.model import NoChange
+from scpi.model import Additive, NoChange
 
 FOLDER = Path(__file__).parent
 
@@ -56,6 +56,19 @@ class Greedy(NoChange):
         time.sleep(seconds)
         super().train(**kwargs)
         del block
+
+
+class Scaled(Additive):
+    '''Additive changes times a factor.'''
+
+    def train(self, *, factor=1.0, fails=False, **kwargs):
+        if fails:
+            raise RuntimeError("it fails")
+        super().train(**kwargs)
+        self.factor = factor
+
+    def _change(self, design, control):
+        return self.factor * super()._change(design, control)
 
 
 class NoMemory(NoChange):

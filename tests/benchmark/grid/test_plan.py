@@ -8,8 +8,9 @@ import pytest
 import scpi
 from scpi.benchmark.grid import Grid, _plan
 from scpi.benchmark.grid._cells import read_cells
+from scpi.benchmark.grid._divide import make_splits
 from scpi.benchmark.grid._folder import Folder
-from scpi.benchmark.grid._plan import Plan, make_plan, make_splits
+from scpi.benchmark.grid._plan import Plan, make_plan
 
 TINY_PAIRS = {"by": "leave_combinations_out", "arguments": {"n_splits": 3}}
 

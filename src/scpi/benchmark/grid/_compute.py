@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from scpi._quiet import quiet_lightning
@@ -13,8 +13,8 @@ from scpi.benchmark._run import Run
 from scpi.benchmark._task import make_tasks
 from scpi.benchmark.grid import _grid_model
 from scpi.benchmark.grid._cells import read_cells
+from scpi.benchmark.grid._divide import make_splits, visible_cells
 from scpi.benchmark.grid._names import look_up
-from scpi.benchmark.grid._plan import make_splits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def compute(plan: Plan, task: GridTask, folder: Folder) -> tuple[pd.DataFrame, AnnData | None]:
     """Scores of the conditions of a task, and the predicted cells where the grid keeps them."""
     grid, data = plan.grid, plan.grid.data[task.data]
-    adata = read_cells(data, plan.words[task.data], folder)
+    adata = visible_cells(data, grid.splits[task.scheme], read_cells(data, plan.words[task.data], folder))
     split = make_splits(data, grid.splits[task.scheme], adata)[task.fold]
     (asked,) = make_tasks(
         adata,
@@ -41,7 +41,7 @@ def compute(plan: Plan, task: GridTask, folder: Folder) -> tuple[pd.DataFrame, A
         n_components=grid.n_components,
         exclude_targets=grid.exclude_targets,
     )
-    spec = _spec(task, grid.variants())
+    spec = _spec(plan, task)
     with quiet_lightning():
         if spec is not None:
             check_models(asked, {task.model: spec}, seed=task.seed)
@@ -53,22 +53,30 @@ def compute(plan: Plan, task: GridTask, folder: Folder) -> tuple[pd.DataFrame, A
 def configuration(plan: Plan, task: GridTask) -> dict[str, Any]:
     """All that a task depends on, as JSON has it."""
     grid = plan.grid.to_dict()
-    model = None if task.model == CEILING else asdict(plan.grid.variants()[task.model])
+    model = _model(plan, task)
     shared = ("metrics", "n_cells", "n_components", "exclude_targets", "keep_predictions")
     return {
         **task._asdict(),
         "data_settings": grid["data"][task.data] | {"hash": plan.words[task.data]},
         "split_settings": grid["splits"][task.scheme],
-        "model_settings": model,
+        "model_settings": None if model is None else asdict(model),
         **{name: grid[name] for name in shared},
     }
 
 
-def _spec(task: GridTask, models: dict[str, GridModel]) -> ModelSpec | None:
-    """How the model of a task is trained; ``None`` for the noise ceiling."""
+def _model(plan: Plan, task: GridTask) -> GridModel | None:
+    """Model of a task with the settings that it has there; ``None`` for the noise ceiling."""
     if task.model == CEILING:
         return None
-    model = models[task.model]
+    model = plan.grid.variants()[task.model]
+    return replace(model.settings_on(data=task.data, scheme=task.scheme, split=task.split), tuned=(), tune={})
+
+
+def _spec(plan: Plan, task: GridTask) -> ModelSpec | None:
+    """How the model of a task is trained; ``None`` for the noise ceiling."""
+    model = _model(plan, task)
+    if model is None:
+        return None
     names = ("layer", "setup", "init", "train", "predict", "validation_size")
     cls = look_up(str(model.model), _grid_model.ROOM)
     return ModelSpec(model=cls, **{name: getattr(model, name) for name in names})

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from scpi.benchmark.grid._attempt import KILLED, look, owner_of
 from scpi.benchmark.grid._executor import Job
 from scpi.benchmark.grid._run_task import give_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from scpi.benchmark.grid._executor import Ended, Executor
     from scpi.benchmark.grid._folder import Folder
@@ -25,14 +25,13 @@ _WAIT = 0.5
 
 
 class Coordinator:
-    """Has the tasks of a plan done, one attempt at each, or more where attempts are killed.
+    """Has the tasks of plans done, one attempt at each, or more where attempts are killed.
 
     ``show`` is called with the numbers of finished, failed and running tasks, and the title of the latest.
     """
 
     def __init__(
         self,
-        plan: Plan,
         folder: Folder,
         executor: Executor,
         *,
@@ -40,32 +39,48 @@ class Coordinator:
         heartbeat: float,
         show: Callable[[int, int, int, str], None],
     ) -> None:
-        self._plan, self._folder, self._executor = plan, folder, executor
+        self._folder, self._executor = folder, executor
         self._retries, self._heartbeat, self._show = retries, heartbeat, show
-        self._resources = {name: model.resources for name, model in plan.grid.variants().items()}
+        self._jobs: dict[str, Job] = {}
+        self._queue: deque[GridTask] = deque()
         self._running: dict[str, GridTask] = {}
         self._elsewhere: dict[str, GridTask] = {}
+        self._known: dict[str, int] = {}
         self._kills: Counter[str] = Counter()
-        self._n_finished = self._n_failed = 0
-        self._looked = 0.0
-        states = {task.hash: look(folder, task.hash) for task in plan.tasks}
+        self._looked, self._n_failed = 0.0, 0
+        self.ended: dict[str, Literal["finished", "failed"]] = {}
+        """What became of the tasks for which nothing is left to do, by their hash."""
+
+    def add(self, plan: Plan, tasks: Sequence[GridTask] | None = None) -> None:
+        """Take on tasks of a plan, all if ``None``, but for those that it has already."""
+        tasks = [task for task in (plan.tasks if tasks is None else tasks) if task.hash not in self._jobs]
+        states = {task.hash: look(self._folder, task.hash) for task in tasks}
         # A failure that was there before is tried again, one that another machine has meanwhile is not
-        self._known = {task: number - (state == "running") for task, (state, number) in states.items()}
-        queue = [task for task in plan.tasks if states[task.hash][0] != "finished"]
-        self._n_finished = len(plan.tasks) - len(queue)
+        self._known |= {task: number - (state == "running") for task, (state, number) in states.items()}
+        resources = {name: model.resources for name, model in plan.grid.variants().items()}
+        shared: dict[str, Any] = {"out": str(self._folder.root), "plan": plan.word, "heartbeat": self._heartbeat}
+        self._jobs |= {
+            task.hash: Job(task=task.hash, resources=resources.get(task.model, {}), **shared) for task in tasks
+        }
+        self.ended |= {task.hash: "finished" for task in tasks if states[task.hash][0] == "finished"}
+        queue = [task for task in tasks if task.hash not in self.ended]
         # Two that share a folder meet in the middle
-        shared = any(state == "running" for state, _ in states.values())
-        self._queue = deque(reversed(queue) if shared else queue)
+        shares = any(state == "running" for state, _ in states.values())
+        self._queue.extend(reversed(queue) if shares else queue)
 
     def work(self) -> None:
-        """Have all tasks done; jobs are ended if this is interrupted."""
+        """Have all tasks done."""
+        while self._queue or self._running or self._elsewhere:
+            self.step()
+
+    def step(self) -> None:
+        """Begin what can be begun, and wait a moment for what ends; jobs are ended if this is interrupted."""
         try:
-            while self._queue or self._running or self._elsewhere:
-                self._submit()
-                for ended in self._executor.poll(_WAIT if self._running else 0.0):
-                    self._take(ended)
-                if self._elsewhere:
-                    self._look_elsewhere()
+            self._submit()
+            for ended in self._executor.poll(_WAIT if self._running else 0.0):
+                self._take(ended)
+            if self._elsewhere:
+                self._look_elsewhere()
         except BaseException:
             self._executor.cancel()
             raise
@@ -78,15 +93,7 @@ class Coordinator:
             task = self._queue.popleft()
             if self._is_open(task):
                 self._running[task.hash] = task
-                jobs.append(
-                    Job(
-                        out=str(self._folder.root),
-                        task=task.hash,
-                        plan=self._plan.word,
-                        heartbeat=self._heartbeat,
-                        resources=self._resources.get(task.model, {}),
-                    )
-                )
+                jobs.append(self._jobs[task.hash])
                 self._report(task)
         if jobs:
             self._executor.submit(jobs)
@@ -95,9 +102,9 @@ class Coordinator:
         """Whether there is something to do for a task; what others have done with it is noted."""
         state, number = look(self._folder, task.hash)
         if state == "finished":
-            self._n_finished += 1
+            self._end(task, "finished")
         elif state == "failed" and number > self._known[task.hash] and self._kind(task, number) not in KILLED:
-            self._n_failed += 1
+            self._end(task, "failed")
         elif state == "running":
             self._elsewhere[task.hash] = task
         else:
@@ -111,11 +118,11 @@ class Coordinator:
         state, number = look(self._folder, task.hash)
         mine = bool(ended.owner) and ended.owner.items() <= owner_of(self._folder, task.hash, number).items()
         if state == "finished":
-            self._n_finished += 1
+            self._end(task, "finished")
         elif state == "running" and not (mine and ended.reason):
             self._elsewhere[task.hash] = task
         elif state == "failed" and self._kind(task, number) not in KILLED:
-            self._n_failed += 1
+            self._end(task, "failed")
         else:
             self._kills[task.hash] += 1
             again = self._kills[task.hash] <= self._retries
@@ -127,7 +134,7 @@ class Coordinator:
             if again:
                 self._queue.append(task)
             else:
-                self._n_failed += 1
+                self._end(task, "failed")
         self._report(task)
 
     def _kind(self, task: GridTask, number: int) -> str:
@@ -146,5 +153,9 @@ class Coordinator:
                 self._queue.append(task)
         self._looked = time.monotonic()
 
+    def _end(self, task: GridTask, how: Literal["finished", "failed"]) -> None:
+        self.ended[task.hash] = how
+        self._n_failed += how == "failed"
+
     def _report(self, task: GridTask) -> None:
-        self._show(self._n_finished, self._n_failed, len(self._running), task.title)
+        self._show(len(self.ended) - self._n_failed, self._n_failed, len(self._running), task.title)

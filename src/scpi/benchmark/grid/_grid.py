@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS
 from scpi._scoring._metrics import check_metrics
@@ -13,13 +13,13 @@ from scpi._scoring._noise_ceiling import CEILING, PERFECT
 from scpi.benchmark.grid._grid_data import GridData
 from scpi.benchmark.grid._grid_model import GridModel
 from scpi.benchmark.grid._grid_split import GridSplit
+from scpi.benchmark.grid._grid_tuning import GridTuning
 from scpi.benchmark.grid._problem import Problem, check_choice, check_type, plain
+from scpi.benchmark.grid._record import built, without_defaults
 from scpi.benchmark.grid._yaml import read_yaml
 
 if TYPE_CHECKING:
     import os
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,8 @@ class Grid:
     """Whether genes that are named as members of a condition are left out of its score."""
     keep_predictions: bool = False
     """Whether the predicted cells are kept too."""
+    tuning: GridTuning | None = None
+    """How :func:`scpi.benchmark.grid.tune` looks for the settings of models that have ``tune``."""
 
     def __post_init__(self) -> None:
         models = {
@@ -57,7 +59,7 @@ class Grid:
             ("splits", _mapping(self.splits, "splits"), GridSplit),
             ("models", models, GridModel),
         ):
-            object.__setattr__(self, name, {key: _built(cls, entry, name, key) for key, entry in entries.items()})
+            object.__setattr__(self, name, {key: built(cls, entry, name, key) for key, entry in entries.items()})
         try:
             object.__setattr__(self, "metrics", check_metrics(self.metrics))
         except ValueError as error:
@@ -73,6 +75,8 @@ class Grid:
             check_type(getattr(self, name), bool, "true or false", name)
         check_type(self.n_cells, int, "a whole number", "n_cells")
         check_type(self.n_components, (int, type(None)), "a whole number or null", "n_components")
+        if self.tuning is not None:
+            object.__setattr__(self, "tuning", built(GridTuning, self.tuning, "tuning"))
         self._check_references()
 
     def _check_references(self) -> None:
@@ -81,6 +85,14 @@ class Grid:
             for key, entry in entries.items():
                 for place, name in enumerate(entry.data or ()):
                     check_choice(name, self.data, "data", kind, key, "data", place)
+        for key, model in self.models.items():
+            for place, name in enumerate(model.splits or ()):
+                check_choice(name, self.splits, "split", "models", key, "splits", place)
+            for place, one in enumerate(model.tuned):
+                check_choice(one.data, self.data, "data", "models", key, "tuned", place, "data")
+                check_choice(one.scheme, self.splits, "split", "models", key, "tuned", place, "scheme")
+        for name in self.tuning.inner if self.tuning else ():
+            check_choice(name, self.splits, "split", "tuning", "inner", name)
         for name in self.models:
             if self.ceiling and name in (CEILING, PERFECT):
                 raise Problem(
@@ -140,16 +152,21 @@ class Grid:
         if isinstance(value, Mapping) and isinstance(value.get("data"), Mapping):
             data = {key: _from_folder(entry, Path(folder)) for key, entry in value["data"].items()}
             value = {**value, "data": data}
-        return _built(cls, value)
+        return built(cls, value)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, *, compact: bool = False) -> dict[str, Any]:
         """Plain data of the grid, as JSON and YAML can hold it.
+
+        Parameters
+        ----------
+        compact
+            Whether to leave out entries that are as they would be without.
 
         Returns
         -------
         Entries by the names of the attributes.
         """
-        result: dict[str, Any] = plain(asdict(self))
+        result: dict[str, Any] = plain(without_defaults(self) if compact else asdict(self))
         return result
 
     def variants(self) -> dict[str, GridModel]:
@@ -177,20 +194,3 @@ def _mapping(value: Any, name: str) -> Mapping[str, Any]:
     for key in value:
         check_type(key, str, "text, in quotes", name, str(key))
     return dict(value)
-
-
-def _built(cls: type[T], value: Any, *at: str | int) -> T:
-    """A record of the entries of a mapping; a `Problem` names one that is wrong, with its path."""
-    if isinstance(value, cls):
-        return value
-    check_type(value, Mapping, "a mapping of names and values", *at)
-    known = {one.name: one for one in fields(cls)}  # type: ignore[arg-type]
-    for key in value:
-        check_choice(key, known, "entry", *at, str(key))
-    for name, one in known.items():
-        if name not in value and one.default is MISSING and one.default_factory is MISSING:
-            raise Problem(f"has no entry {name!r}.", *at)
-    try:
-        return cls(**value)
-    except Problem as problem:
-        raise problem.below(*at) from None

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from scpi.benchmark.grid._names import name_of
 from scpi.benchmark.grid._problem import Problem, check_choice, check_plain, check_type
+from scpi.benchmark.grid._record import built
+from scpi.benchmark.grid._tuning._space import check_space
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +18,28 @@ if TYPE_CHECKING:
 ROOM = "scpi.model"
 """Where models are looked up."""
 _SECTIONS = ("setup", "init", "train", "predict")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridTuned:
+    """Settings of a model on one division of some data, as :func:`scpi.benchmark.grid.tune` finds them."""
+
+    data: str
+    """Name of the data."""
+    scheme: str
+    """Name of the split."""
+    split: str
+    """What the division leaves out."""
+    settings: Mapping[str, Any]
+    """Values by the names of settings, such as ``{"train.lr": 1e-3}``."""
+
+    def __post_init__(self) -> None:
+        for name in ("data", "scheme", "split"):
+            check_type(getattr(self, name), str, "a name", name)
+        check_type(self.settings, Mapping, "a mapping of names and values", "settings")
+        check_plain(self.settings, "settings")
+        for key in self.settings:
+            _check_setting(key, "settings", key)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,28 +62,41 @@ class GridModel:
     """Fraction of the training cells of every condition that it may watch while it trains."""
     data: Sequence[str] | None = None
     """Names of the data that it is evaluated on; all if ``None``."""
+    splits: Sequence[str] | None = None
+    """Names of the splits that it is evaluated on; all if ``None``."""
     resources: Mapping[str, str] = field(default_factory=dict)
     """Options of ``sbatch`` for its jobs on a cluster, such as ``{"mem": "32G"}``. Results do not depend on them."""
     vary: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Values of settings, such as ``{"init.n_latent": [5, 10]}``: each combination of them is a model."""
+    tune: Mapping[str, Any] = field(default_factory=dict)
+    """Settings to tune: a list of values, or ``{"low": 1e-5, "high": 1e-2, "log": true}`` (``step`` for numbers in steps;
+    whole numbers if both ends are)."""
+    tuned: Sequence[GridTuned] = ()
+    """Settings on single divisions, which count there instead of those above."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", name_of(self.model, ROOM, "model", "model"))
         check_type(self.layer, (str, type(None)), "the name of a layer", "layer")
-        for name in (*_SECTIONS, "resources", "vary"):
+        for name in (*_SECTIONS, "resources", "vary", "tune"):
             check_type(getattr(self, name), Mapping, "a mapping of names and values", name)
             check_plain(getattr(self, name), name)
         check_type(self.validation_size, (int, float), "a number", "validation_size")
         if not 0 <= self.validation_size < 1:
             raise Problem(f"must be from 0 to below 1, but is {self.validation_size}.", "validation_size")
-        check_type(self.data, (list, tuple, type(None)), "a list of names", "data")
+        for name in ("data", "splits"):
+            check_type(getattr(self, name), (list, tuple, type(None)), "a list of names", name)
         for key, values in self.vary.items():
-            section, _, argument = key.partition(".")
-            check_choice(section, _SECTIONS, "part of a model", "vary", key)
-            if not argument:
-                raise Problem(f"must name an argument, as in '{section}.name'.", "vary", key)
+            _check_setting(key, "vary", key)
             if not isinstance(values, list | tuple) or not values:
                 raise Problem("must be a list of values.", "vary", key)
+        for key, values in self.tune.items():
+            _check_setting(key, "tune", key)
+            check_space(values, "tune", key)
+        if self.vary and self.tune:
+            raise Problem("cannot stand beside 'vary': give the values of 'vary' as a list here.", "tune")
+        check_type(self.tuned, (list, tuple), "a list of settings of divisions", "tuned")
+        tuned = tuple(built(GridTuned, one, "tuned", place) for place, one in enumerate(self.tuned))
+        object.__setattr__(self, "tuned", tuned)
 
     def variants(self, name: str) -> dict[str, GridModel]:
         """Make the models of the varied settings.
@@ -75,12 +112,52 @@ class GridModel:
         """
         found = {}
         for values in product(*self.vary.values()):
-            parts: dict[str, dict[str, Any]] = {}
-            for key, value in zip(self.vary, values, strict=True):
-                section, _, argument = key.partition(".")
-                parts.setdefault(section, dict(getattr(self, section)))[argument] = value
-            words = [f"{key.partition('.')[2]}={value}" for key, value in zip(self.vary, values, strict=True)]
+            settings = dict(zip(self.vary, values, strict=True))
+            words = [f"{key.partition('.')[2]}={value}" for key, value in settings.items()]
             title = f"{name} ({', '.join(words)})" if words else name
-            changes: dict[str, Any] = {**parts, "vary": {}}
-            found[title] = replace(self, **changes)
+            found[title] = replace(self.with_settings(settings), vary={})
         return found
+
+    def with_settings(self, settings: Mapping[str, Any]) -> GridModel:
+        """Make the model with other settings.
+
+        Parameters
+        ----------
+        settings
+            Values by the names of settings, such as ``{"train.lr": 1e-3}``.
+
+        Returns
+        -------
+        The model; this one stays as it is.
+        """
+        parts: dict[str, dict[str, Any]] = {}
+        for key, value in settings.items():
+            section, _, argument = key.partition(".")
+            parts.setdefault(section, dict(getattr(self, section)))[argument] = value
+        changes: dict[str, Any] = parts
+        return replace(self, **changes)
+
+    def settings_on(self, *, data: str, scheme: str, split: str) -> GridModel:
+        """Make the model as it is on one division of some data.
+
+        Parameters
+        ----------
+        data, scheme, split
+            Names of the data and of the split, and what the division leaves out.
+
+        Returns
+        -------
+        The model with the settings that were tuned for this division, if there are any.
+        """
+        for one in self.tuned:
+            if (one.data, one.scheme, one.split) == (data, scheme, split):
+                return self.with_settings(one.settings)
+        return self
+
+
+def _check_setting(key: str, *at: str | int) -> None:
+    """Refuse what does not name a part of a model and an argument."""
+    section, _, argument = key.partition(".")
+    check_choice(section, _SECTIONS, "part of a model", *at)
+    if not argument:
+        raise Problem(f"must name an argument, as in '{section}.name'.", *at)

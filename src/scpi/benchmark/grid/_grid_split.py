@@ -8,12 +8,29 @@ from typing import TYPE_CHECKING, Any
 
 from scpi.benchmark.grid._names import name_of
 from scpi.benchmark.grid._problem import Problem, check_plain, check_type
+from scpi.benchmark.grid._record import built
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOM = "scpi.benchmark.splits"
 """Where functions that make splits are looked up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridFold:
+    """One of the divisions that a function makes of cells."""
+
+    by: Any
+    """The function, as in :class:`GridSplit`."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """More of its arguments."""
+    fold: int
+    """Which of its divisions it is, from 0."""
+
+    def __post_init__(self) -> None:
+        _check_function(self)
+        check_type(self.fold, int, "a whole number", "fold")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +44,20 @@ class GridSplit:
     """More of its arguments, such as ``n_splits``."""
     data: Sequence[str] | None = None
     """Names of the data that it divides; all if ``None``."""
+    inside: GridFold | None = None
+    """A division whose training cells alone are read and divided, as for tuning; all cells if ``None``."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "by", name_of(self.by, ROOM, "split", "by"))
-        check_type(self.arguments, Mapping, "a mapping of names and values", "arguments")
-        check_plain(self.arguments, "arguments")
-        if self.arguments.get("rng", 0) is None:
-            raise Problem("without a seed, every process would make other splits.", "arguments", "rng")
+        _check_function(self)
+        if self.inside is not None:
+            object.__setattr__(self, "inside", built(GridFold, self.inside, "inside"))
         check_type(self.data, (list, tuple, type(None)), "a list of names", "data")
+
+
+def _check_function(entry: GridFold | GridSplit) -> None:
+    """The function by its name, and arguments that give the same divisions in every process."""
+    object.__setattr__(entry, "by", name_of(entry.by, ROOM, "split", "by"))
+    check_type(entry.arguments, Mapping, "a mapping of names and values", "arguments")
+    check_plain(entry.arguments, "arguments")
+    if entry.arguments.get("rng", 0) is None:
+        raise Problem("without a seed, every process would make other splits.", "arguments", "rng")

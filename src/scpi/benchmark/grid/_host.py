@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 
 _VARIABLE = "SCPI_HOST"
+JOB = "SCPI_JOB"
+"""Environment variable with the name of a job that is not one of Slurm."""
 
 
 def host() -> str:
@@ -30,8 +32,10 @@ def _boot() -> tuple[str, ...]:
 
 
 def job() -> str | None:
-    """Number of the job of Slurm that this process is, and its place in the array; ``None`` if it is none."""
+    """Name of the job that this process does, such as the number of one of Slurm and its place in the array; ``None`` if none."""
     array = os.environ.get("SLURM_ARRAY_JOB_ID")
+    if JOB in os.environ:
+        return os.environ[JOB]
     return None if array is None else f"{array}_{os.environ.get('SLURM_ARRAY_TASK_ID')}"
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +15,17 @@ from scpi._scoring._noise_ceiling import CEILING
 from scpi.benchmark.grid import _grid_model, _grid_split
 from scpi.benchmark.grid._cells import read_labels, source_word
 from scpi.benchmark.grid._contents import Contents
+from scpi.benchmark.grid._divide import make_splits, visible_cells
 from scpi.benchmark.grid._grid import Grid
+from scpi.benchmark.grid._grid_model import GridModel
 from scpi.benchmark.grid._grid_task import GridTask, read_plan
 from scpi.benchmark.grid._names import look_up
-from scpi.benchmark.grid._problem import Problem
+from scpi.benchmark.grid._problem import Problem, check_choice
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
-    from scpi._screen._split import Split
     from scpi.benchmark.grid._folder import Folder
     from scpi.benchmark.grid._grid_data import GridData
-    from scpi.benchmark.grid._grid_model import GridModel
-    from scpi.benchmark.grid._grid_split import GridSplit
+    from scpi.benchmark.grid._grid_split import GridFold, GridSplit
 
 
 @dataclass(frozen=True)
@@ -78,29 +75,27 @@ def make_plan(grid: Grid, folder: Folder) -> Plan:
     words = {name: _located(source_word, data, contents, at=("data", name)) for name, data in grid.data.items()}
     variants = grid.variants()
     models = {name: _located(_model_word, model, at=("models", name)) for name, model in variants.items()}
-    for name, word in models.items():
-        first = next(other for other, known in models.items() if known == word)
-        if first != name:
-            raise Problem(f"is the same model with the same settings as {first!r}.", "models", name)
+    _check_models(variants, models)
     scoring = fingerprint([grid.metrics, grid.n_cells, grid.n_components, grid.exclude_targets, grid.keep_predictions])
     tasks = []
     for name, data in grid.data.items():
         of_data = fingerprint([words[name], data.normalise, data.setup, data.layer])
         for scheme, split in grid.splits.items():
-            if not _is_for(split, name):
+            if not _is_for(split, name, scheme):
                 continue
             of_split = fingerprint([of_data, _split_word(split)])
             folds = _located(_folds, data, split, words[name], of_split, folder, at=("splits", scheme))
-            wanted = {m: word for m, word in models.items() if _is_for(variants[m], name)}
-            wanted |= {CEILING: ""} if grid.ceiling else {}
+            there = [model for model in models if _is_for(variants[model], name, scheme)]
+            wanted = {m: dict.fromkeys(folds, models[m]) | _tuned(m, variants[m], name, scheme, folds) for m in there}
+            wanted |= {CEILING: dict.fromkeys(folds, "")} if grid.ceiling else {}
             tasks += [
                 GridTask(
-                    fingerprint([__version__, of_split, fold, title, scoring, seed, word]),
+                    fingerprint([__version__, of_split, fold, title, scoring, seed, of_model[title]]),
                     *(name, scheme, fold, title, model, seed),
                 )
                 for fold, title in enumerate(folds)
                 for seed in grid.seeds
-                for model, word in wanted.items()
+                for model, of_model in wanted.items()
             ]
     if not tasks:
         raise Problem("there is no task: no split and model is for the same data.")
@@ -108,22 +103,10 @@ def make_plan(grid: Grid, folder: Folder) -> Plan:
     return Plan(grid, words, tuple(tasks))
 
 
-def make_splits(data: GridData, split: GridSplit, adata: AnnData) -> list[Split]:
-    """All divisions that a split of a grid makes of cells."""
-    function = look_up(str(split.by), _grid_split.ROOM)
-    taken = inspect.signature(function).parameters
-    labels = {name: value for name, value in data.setup.items() if name in taken}
-    for name, value in labels.items():
-        if value is None and taken[name].default is inspect.Parameter.empty:
-            msg = f"{split.by} needs `{name}`, which is an entry of the data."
-            raise ValueError(msg)
-    found: list[Split] = function(adata, **(labels | dict(split.arguments)))
-    return found
-
-
-def _is_for(entry: GridSplit | GridModel, data: str) -> bool:
-    """Whether a split or model is for some data."""
-    return entry.data is None or data in entry.data
+def _is_for(entry: GridSplit | GridModel, data: str, scheme: str) -> bool:
+    """Whether a split or model is for some data, and a model for a split of them."""
+    splits = entry.splits if isinstance(entry, GridModel) else None
+    return (entry.data is None or data in entry.data) and (splits is None or scheme in splits)
 
 
 def _folds(data: GridData, split: GridSplit, word: str, of_split: str, folder: Folder) -> list[str]:
@@ -132,7 +115,7 @@ def _folds(data: GridData, split: GridSplit, word: str, of_split: str, folder: F
     if path.is_file():
         known: list[str] = json.loads(path.read_text(encoding="utf-8"))
         return known
-    names = [one.name for one in make_splits(data, split, read_labels(data, word, folder))]
+    names = [one.name for one in make_splits(data, split, visible_cells(data, split, read_labels(data, word, folder)))]
     if folder.root.is_dir():
         with replaced(path) as scratch:
             scratch.write_text(json.dumps(names), encoding="utf-8")
@@ -146,10 +129,36 @@ def _model_word(model: GridModel) -> str:
     return fingerprint([code, {key: getattr(model, key) for key in names}])
 
 
+def _tuned(name: str, model: GridModel, data: str, scheme: str, folds: list[str]) -> dict[str, str]:
+    """Words of a model on divisions that have settings of their own."""
+    found = {}
+    for place, one in enumerate(model.tuned):
+        if (one.data, one.scheme) == (data, scheme):
+            check_choice(one.split, folds, "division", "models", name, "tuned", place, "split")
+            on = model.settings_on(data=data, scheme=scheme, split=one.split)
+            # Other than the model itself with the same settings, which a grid may have beside it
+            found[one.split] = fingerprint(["tuned", _model_word(on)])
+    return found
+
+
 def _split_word(split: GridSplit) -> str:
+    inside = [] if split.inside is None else [split.inside.fold, *_function_words(split.inside)]
+    return fingerprint([__version__, *_function_words(split), *inside])
+
+
+def _function_words(split: GridSplit | GridFold) -> list[Any]:
     name = str(split.by)
-    code = describe(look_up(name, _grid_split.ROOM)) if ":" in name else name
-    return fingerprint([__version__, code, dict(split.arguments)])
+    return [describe(look_up(name, _grid_split.ROOM)) if ":" in name else name, dict(split.arguments)]
+
+
+def _check_models(models: dict[str, GridModel], words: dict[str, str]) -> None:
+    """Refuse models that are the same on the same splits."""
+    seen: dict[str, str] = {}
+    for name, model in models.items():
+        tuned = [asdict(one) for one in model.tuned]
+        first = seen.setdefault(fingerprint([words[name], tuned, model.splits]), name)
+        if first != name:
+            raise Problem(f"is the same model with the same settings as {first!r}.", "models", name)
 
 
 def _check_unique(tasks: list[GridTask]) -> None:

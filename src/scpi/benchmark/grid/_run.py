@@ -77,12 +77,7 @@ def run(
     for name in sorted(wanted):
         prepare_cells(grid.data[name], plan.words[name], folder)
     with progress_bar(len(plan.tasks), shown=progress) as show:
-        Coordinator(
-            plan,
-            folder,
-            executor or LocalExecutor(),
-            retries=retries,
-            heartbeat=heartbeat,
-            show=show,
-        ).work()
+        coordinator = Coordinator(folder, executor or LocalExecutor(), retries=retries, heartbeat=heartbeat, show=show)
+        coordinator.add(plan)
+        coordinator.work()
     return status(folder.root, plan=plan.word)

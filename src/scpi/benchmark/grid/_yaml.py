@@ -54,6 +54,17 @@ def read_yaml(text: str, name: str) -> tuple[Any, Lines]:
         loader.dispose()
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes what would be read as another value."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
+def write_yaml(value: Any) -> str:
+    """Text of plain data, which :func:`read_yaml` reads as the same."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
 def _walk(node: yaml.Node, at: tuple[str | int, ...], lines: Lines) -> None:
     """Note the lines below a node; a `Problem` names a key that is given twice."""
     if isinstance(node, yaml.MappingNode):

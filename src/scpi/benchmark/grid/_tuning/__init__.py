@@ -1,0 +1,1 @@
+"""Settings of models, tuned on divisions of their training cells."""
