@@ -66,7 +66,7 @@ class DaskExecutor(Executor):
         A number of tasks.
         """
         if time.monotonic() - self._asked > _LOOK or not self._n_workers:
-            self._n_workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
+            self._n_workers = len(self._client.nthreads())
             self._asked = time.monotonic()
         most = self._n_workers if self._limit is None else min(self._limit, self._n_workers)
         return max(0, most - len(self._futures))
