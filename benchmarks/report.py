@@ -146,6 +146,21 @@ def grid_kills(result: Any) -> str:
     return table(columns, [(result["tasks"], killed, *(result[key] for key in keys))])
 
 
+def tuning_kills(result: Any) -> str:
+    columns = ("trials", "killed", "complete", "still running", "same trials", "same best")
+    killed = ", ".join(what for what, _ in result["kills"])
+    return table(
+        columns,
+        [(result["trials"], killed, *(result[key] for key in ("complete", "running", "same_trials", "same_best")))],
+    )
+
+
+def grid_workers(result: Any) -> str:
+    columns = ("workers", "seconds", "speed-up", "same table")
+    rows = result["runs"]
+    return table(columns, [(row["workers"], row["seconds"], row["speed_up"], row["same_table"]) for row in rows])
+
+
 def simulated_scm(result: Any) -> str:
     def group(row: Mapping[str, Any]) -> tuple[Any, ...]:
         return row["mechanism"], row["n_factors"], row["n_genes"]
@@ -963,6 +978,8 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "predict_speed": predict_speed,
     "kill_anywhere": kill_anywhere,
     "grid_kills": grid_kills,
+    "tuning_kills": tuning_kills,
+    "grid_workers": grid_workers,
     "simulated_scm": simulated_scm,
     "graph_stability": graph_stability,
     "planted_screen": planted_screen,

@@ -9,7 +9,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from scpi.benchmark.grid import collect, run_task, status, table_hash
+from scpi.benchmark.grid import Grid, collect, ready_grids, run_task, status, table_hash
 from scpi.cli import app
 
 GRID = """
@@ -42,7 +42,7 @@ def file(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["status"], ["collect"], ["run-task"]])
+@pytest.mark.parametrize("command", [[], ["run"], ["tune"], ["status"], ["collect"], ["run-task"], ["ready"]])
 def test_help(command):
     result = run(*command, "--help")
     assert result.exit_code == 0 and "Usage" in result.output
@@ -96,6 +96,8 @@ def test_the_script_for_slurm_is_printed(file, tmp_path):
     [
         (["run"], FINE.replace("NoChange", "NoChang"), "line 11, models.nothing.model: unknown model 'NoChang'"),
         (["run", "--memory", "much"], FINE, "'much' is no amount of memory"),
+        (["run", "--executor", "dask"], FINE, "needs the address of a scheduler"),
+        (["tune"], FINE, "models: none has 'tune'"),
         (["status"], FINE, "holds no grid"),
         (["collect"], FINE, "holds no grid"),
     ],
@@ -105,6 +107,14 @@ def test_mistakes_are_one_line(file, command, text, message):
     result = run(command[0], file, *command[1:])
     assert result.exit_code == 2 and "Traceback" not in result.output
     assert message in " ".join(result.output.split())
+
+
+def test_grids_that_come_with_scpi_are_printed(tmp_path):
+    assert "kang" in run("ready").stdout.split()
+    (tmp_path / "kang.yaml").write_text(run("ready", "kang").stdout, encoding="utf-8")
+    assert Grid.read(tmp_path / "kang.yaml") == Grid.read(ready_grids()["kang"])
+    result = run("ready", "kan")
+    assert result.exit_code == 2 and "There is no grid 'kan', only" in result.output
 
 
 def test_the_package_runs_as_a_module():

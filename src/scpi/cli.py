@@ -529,6 +529,22 @@ def benchmark_run_task(
     raise typer.Exit(EXIT_CODES[ending])
 
 
+@benchmark_app.command("ready")
+def benchmark_ready(
+    name: Annotated[str | None, typer.Argument(help="Name of the grid to print.", show_default="all names")] = None,
+    debug: Debug = False,
+) -> None:
+    """List the grids that come with scpi, or print one: scpi benchmark ready kang > kang.yaml."""
+    with _clear_errors(debug=debug):
+        from scpi.benchmark.grid._ready import ready_grids
+
+        found = ready_grids()
+        if name is not None and name not in found:
+            msg = f"There is no grid {name!r}, only {', '.join(found)}."
+            raise ValueError(msg)
+        _say(list(found) if name is None else found[name].read_text(encoding="utf-8").splitlines())
+
+
 def _executor(
     where: Where,
     workers: int,

@@ -30,6 +30,13 @@ def test_the_grid_of_the_page_is_one(page, tmp_path):
     assert said in page
 
 
+def test_the_grid_to_tune_is_one(page, tmp_path):
+    (tmp_path / "tune.yaml").write_text(block(page, "tune.yaml"), encoding="utf-8")
+    grid = Grid.read(tmp_path / "tune.yaml")
+    assert list(grid.models["mtae"].tune) == ["train.lr", "train.max_epochs", "init.n_latent"]
+    assert grid.tuning.objectives == ["pearson"] and grid.tuning.inner["types"].by == "leave_context_out"
+
+
 def test_the_snakefile_names_what_is_there(page):
     """Its rules are Python but for their heads: what they do is in test_cli_benchmark."""
     text = block(page, "Snakefile")

@@ -12,6 +12,9 @@ from ._grid_split import GridFold as GridFold
 from ._grid_split import GridSplit as GridSplit
 from ._grid_tuning import GridTuning as GridTuning
 from ._local import LocalExecutor as LocalExecutor
+from ._log_mlflow import log_mlflow as log_mlflow
+from ._log_tensorboard import log_tensorboard as log_tensorboard
+from ._ready import ready_grids as ready_grids
 from ._run import run as run
 from ._run_task import run_task as run_task
 from ._slurm import SlurmExecutor as SlurmExecutor
