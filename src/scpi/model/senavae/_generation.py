@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from scpi.model.base._screen_model import ScreenModel
     from scpi.model.base.generation._screen_mixin import ScreenGenerationMixin
     from scpi.model.base.targets._latent import LatentMixin
     from scpi.model.senavae._prediction import EffectsMixin, Parts
 
-    class Host(ScreenGenerationMixin, EffectsMixin, LatentMixin):
+    class Host(ScreenGenerationMixin, EffectsMixin, LatentMixin, ScreenModel):
         """What the mixin is mixed into."""
 
         n_factors_: int
