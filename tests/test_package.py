@@ -260,7 +260,7 @@ ARROWS = {
     "cli": {"datasets", "metrics", "attribution", "de", "get", "pl", "model", "tl", "benchmark", "screen"},
 }
 # Private modules of the package stand below every room, but for these, which stand above some.
-PRIVATE_ARROWS = {"_scoring": {"metrics", "de"}}
+PRIVATE_ARROWS = {"_scoring": {"metrics", "de"}, "_report": {"metrics", "de"}}
 # What a room may not know of the stack below.
 FORBIDDEN = {
     "_scoring": {"anndata", "mudata", "scanpy", "torch", "lightning", "scvi"},

@@ -7,9 +7,10 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from scpi._report._figures import comparison_figure, encode_figures
+from scpi._report._render import as_frame, render
 from scpi._scoring._noise_ceiling import PERFECT
 from scpi._screen._labels import Labelling
-from scpi.screen._figures import comparison_figure, encode_figures
 from scpi.screen._output import DOCUMENT
 from scpi.screen._pseudobulk_tables import (
     fold_rows,
@@ -21,7 +22,7 @@ from scpi.screen._pseudobulk_tables import (
     scored,
     verdict,
 )
-from scpi.screen._report import as_frame, render, settings_rows
+from scpi.screen._report import settings_rows
 from scpi.screen._write import PREDICTED, for_spreadsheets, write_cells
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def write_pseudobulk(result: PseudobulkResult, folder: RunFolder) -> None:
         folder.keep(name, partial(write_cells, adata))
     for name, table in tables.items():
         folder.keep(f"{name}.csv", partial(for_spreadsheets(table).to_csv, index=False))
-    folder.keep("report.html", lambda path: render("pseudobulk.html", path, **_context(result)))
+    folder.keep("report.html", lambda path: render("scpi.screen", "pseudobulk.html", path, **_context(result)))
     # The last: with it all are complete
     folder.keep(DOCUMENT, lambda path: path.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8"))
     folder.finish([*cells, *(f"{name}.csv" for name in tables), "report.html"])

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import math
 from typing import TYPE_CHECKING, Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from scpi import get
 from scpi._keys import Key
+from scpi._report._render import as_frame, cell, render
 from scpi._screen._labels import Labelling
 from scpi.screen._figures import draw_figures
 from scpi.screen._methods import methods
@@ -40,21 +38,7 @@ _N_GENES = 5000
 
 def write_report(result: ScreenResult, path: Path) -> None:
     """Write the report of a run to a file."""
-    render("report.html", path, **_context(result))
-
-
-def render(template: str, path: Path, **context: Any) -> None:
-    """Write a template, with all that it shows, to a file."""
-    environment = Environment(
-        loader=PackageLoader("scpi.screen", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["cell"] = _cell
-    html = environment.get_template(template).render(**context)
-    path.write_text(html, encoding="utf-8")
+    render("scpi.screen", "report.html", path, **_context(result))
 
 
 def _context(result: ScreenResult) -> dict[str, Any]:
@@ -151,22 +135,5 @@ def _genes(result: ScreenResult) -> dict[str, Any]:
         "caption": "Genes that change at a false discovery rate of 5 %, over all perturbations and genes, and the first 20 of "
         f"each perturbation.{few}",
         "columns": [name.replace("_", " ") for name in shown.columns],
-        "rows": [[_cell(value) for value in row] for row in shown.astype(object).to_numpy().tolist()],
+        "rows": [[cell(value) for value in row] for row in shown.astype(object).to_numpy().tolist()],
     }
-
-
-def as_frame(table: pd.DataFrame) -> dict[str, Any]:
-    """Columns and rows of a table, as the template takes them."""
-    return {
-        "columns": [str(name).replace("_", " ") for name in table.columns],
-        "rows": table.astype(object).to_numpy().tolist(),
-    }
-
-
-def _cell(value: Any) -> str:
-    """A value as a table shows it."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.2e}" if value != 0 and abs(value) < 1e-3 else f"{value:.3f}"
-    return str(value)

@@ -1,0 +1,1 @@
+"""Reports as HTML pages of one file: the template that all share, and how figures and tables get into it."""
