@@ -63,3 +63,30 @@ def test_validation_cells_of_a_split_are_watched(task, adata):
     model = watched.train(ModelSpec(model=scpi.model.MeanDelta), seed=0)
     np.testing.assert_array_equal(model.validation_indices, cells[:2])
     np.testing.assert_array_equal(model.train_indices, cells[2:])
+
+
+def test_the_other_conditions_are_those_of_training(task, adata):
+    """None of the context that is left out: the changes in the other context, and all cells there."""
+    first = task.asked()[0]
+    found = task.others(first, seed=0)
+    is_b, is_control = (adata.obs["context"] == "b").to_numpy(), (adata.obs["perturbation"] == "control").to_numpy()
+    control = adata.X[is_b & is_control].mean(0)
+    conditions = adata.obs.loc[is_b & ~is_control].groupby(["perturbation", "dose"], observed=True).indices.values()
+    changes = [adata.X[np.flatnonzero(is_b & ~is_control)[places]].mean(0) - control for places in conditions]
+    np.testing.assert_allclose(found.change, np.mean(changes, axis=0), atol=1e-6)
+    np.testing.assert_array_equal(found.change, found.constant)
+    cells = found.cells()
+    assert len(cells) == 3 and all((adata.X[is_b & ~is_control] == cell).all(1).any() for cell in cells)
+
+
+def test_a_condition_is_not_among_the_others_of_its_context(adata):
+    numbers = {"n_cells": 100, "n_components": 2, "exclude_targets": True}
+    split = splits.random_cells(adata, context_key="context", dose_key="dose", n_splits=1)
+    (random,) = make_tasks(adata, split, setup=SETUP, layer=None, metrics=["rmse"], **numbers)
+    first = random.asked()[0]
+    found = random.others(first, seed=0)
+    obs = adata.obs.iloc[random.split.train]
+    own = (obs["context"] == "a") & (obs["perturbation"] != "control")
+    n_same = int((own & (obs["perturbation"] == "P") & (obs["dose"] == "1")).sum())
+    assert n_same > 0 and len(found.cells()) == int(own.sum()) - n_same
+    assert not np.allclose(found.change, found.constant)

@@ -166,6 +166,11 @@ LOWER_IS_BETTER = frozenset(
 """Errors and distances."""
 
 
+def perfect_value(name: str) -> float:
+    """Value of a metric for a prediction without an error: errors and distances are 0, all others 1."""
+    return 0.0 if name in LOWER_IS_BETTER else 1.0
+
+
 OF_MEANS = (*(name for name, one in METRICS.items() if one.space == "means"), *CONTRASTS)
 """Names of the metrics that need means only, and no cells."""
 

@@ -42,24 +42,25 @@ def noise_ceiling(
         msg = f"`n_splits` must be at least 1, but is {n_splits}."
         raise ValueError(msg)
     scores = [Scores(metrics) for _ in range(n_splits)]
-    can_be_halved = []
+    have_halves = []
     for one in measured:
-        can_be_halved.append(_can_be_halved(one))
-        if can_be_halved[-1]:
+        have_halves.append(can_be_halved(one))
+        if have_halves[-1]:
             for of_split in scores:
-                of_split.add(_halved(one, rng))
+                of_split.add(halved(one, rng))
     rows = zip(*(of_split.rows() for of_split in scores), strict=True)
     nothing = dict.fromkeys(metrics, float("nan"))
-    halves = [_mean_row(next(rows), metrics) if has_halves else nothing for has_halves in can_be_halved]
+    halves = [_mean_row(next(rows), metrics) if has_halves else nothing for has_halves in have_halves]
     return halves, [{name: _perfect(name, row[name]) for name in metrics} for row in halves]
 
 
-def _can_be_halved(one: Prediction) -> bool:
+def can_be_halved(one: Prediction) -> bool:
+    """Whether there are two cells of a kind or more, or halves that are given."""
     pairs = ((one.halves, one.real), (one.reference_halves, one.reference))
     return all(given is not None or cells.shape[0] > 1 for given, cells in pairs)
 
 
-def _halved(one: Prediction, rng: np.random.Generator) -> Prediction:
+def halved(one: Prediction, rng: np.random.Generator) -> Prediction:
     """One half of the measured cells as a prediction of the other."""
     real, predicted = one.halves or _halves_of(one.real, rng)
     reference, start = one.reference_halves or _halves_of(one.reference, rng)

@@ -34,6 +34,7 @@ class Scores:
 
     def __init__(self, metrics: Sequence[str]) -> None:
         self._metrics = metrics
+        self._contrasts = [name for name in metrics if name in CONTRASTS]
         self._rows: list[dict[str, float]] = []
         self._changes: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
         self._targets: list[NDArray[np.intp]] = []
@@ -47,13 +48,14 @@ class Scores:
         self._rows.append(
             {name: float("nan") if is_empty else _value(scored, name) for name in self._metrics if name in METRICS}
         )
-        self._changes.append(prediction.change)
-        self._targets.append(prediction.targets)
-        self._contexts.append(prediction.context)
+        if self._contrasts:
+            self._changes.append(prediction.change)
+            self._targets.append(prediction.targets)
+            self._contexts.append(prediction.context)
 
     def rows(self) -> list[dict[str, float]]:
         """The value of each metric by name, for each condition in the order in which they were added."""
-        contrasts = {name: self._contrast(name) for name in self._metrics if name in CONTRASTS}
+        contrasts = {name: self._contrast(name) for name in self._contrasts}
         return [
             {name: row[name] if name in row else float(contrasts[name][place]) for name in self._metrics}
             for place, row in enumerate(self._rows)

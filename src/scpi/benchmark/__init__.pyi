@@ -2,6 +2,7 @@ from . import grid as grid
 from . import splits as splits
 from ._accuracy_boxplots import accuracy_boxplots as accuracy_boxplots
 from ._compare import compare_predictions as compare_predictions
+from ._dynamic_range import dynamic_range as dynamic_range
 from ._evaluate import evaluate as evaluate
 from ._fold_table import fold_table as fold_table
 from ._list_metrics import list_metrics as list_metrics

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anndata as ad
 import numpy as np
@@ -14,6 +14,7 @@ import pandas as pd
 from scpi._fingerprint import describe, fingerprint
 from scpi._keys import Key
 from scpi._replace import replaced
+from scpi._scoring._bounds import metric_bounds
 from scpi._scoring._conventions import N_SPLITS
 from scpi._scoring._noise_ceiling import CEILING, PERFECT, noise_ceiling
 from scpi._scoring._score import score
@@ -29,6 +30,17 @@ if TYPE_CHECKING:
     from scpi._scoring._prediction import Prediction
     from scpi.benchmark._model_spec import ModelSpec
     from scpi.benchmark._task import Asked, Task
+
+
+class Computed(NamedTuple):
+    """Scores of a run, and what else is known of it."""
+
+    table: pd.DataFrame
+    """A row per condition."""
+    cells: AnnData | None
+    """Predicted cells, where they are to be kept."""
+    n_parameters: int | None
+    """Number of trainable parameters of the model; ``None`` without a model."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -65,7 +77,7 @@ class Run:
 
     def do(self) -> pd.DataFrame:
         """Train and score, and keep what is to be kept."""
-        table, cells = self.compute(keep_cells=self.predictions is not None)
+        table, cells, _ = self.compute(keep_cells=self.predictions is not None)
         if cells is not None:
             with replaced(self._cells_file) as scratch:
                 cells.write_h5ad(scratch, compression="gzip")
@@ -81,11 +93,13 @@ class Run:
             write_result(self._scores_file, table, made_by)
         return table
 
-    def compute(self, *, keep_cells: bool) -> tuple[pd.DataFrame, AnnData | None]:
+    def compute(self, *, keep_cells: bool) -> Computed:
         """Train and score: rows of the conditions, and the predicted cells of all of them where these are to be kept."""
-        return (self.ceiling(), None) if self.spec is None else self._scores(self.spec, keep_cells=keep_cells)
+        if self.spec is None:
+            return Computed(self.ceiling(), None, None)
+        return self._scores(self.spec, keep_cells=keep_cells)
 
-    def _scores(self, spec: ModelSpec, *, keep_cells: bool) -> tuple[pd.DataFrame, AnnData | None]:
+    def _scores(self, spec: ModelSpec, *, keep_cells: bool) -> Computed:
         """Rows of the conditions that a trained model predicts, and the cells."""
         start = time.perf_counter()
         model = self.task.train(spec, self.seed)
@@ -101,7 +115,8 @@ class Run:
 
         rows = score(predictions(), self.task.metrics)
         table = self._table(self.name, [len(one.cells) for one in asked], rows, seconds)
-        return table, self._joined(asked, cells) if keep_cells else None
+        n_parameters = sum(one.numel() for one in model.module.parameters() if one.requires_grad)
+        return Computed(table, self._joined(asked, cells) if keep_cells else None, n_parameters)
 
     def ceiling(self, n_splits: int = N_SPLITS) -> pd.DataFrame:
         """Rows of the halves of the measured cells, and of a perfect prediction."""
@@ -116,6 +131,14 @@ class Run:
             self._table(PERFECT, sizes, perfect, 0.0),
         ]
         return pd.concat(tables, ignore_index=True)
+
+    def bounds(self) -> pd.DataFrame:
+        """Rows of the bounds that say what each metric can tell apart on the measured cells."""
+        asked = self.task.asked()
+        measured = ((self.task.measured(one, seed=self.seed), self.task.others(one, seed=self.seed)) for one in asked)
+        found = metric_bounds(measured, self.task.metrics, rng=np.random.default_rng(self.seed))
+        sizes = [self.task.n_half(one) for one in asked]
+        return pd.concat([self._table(name, sizes, rows, 0.0) for name, rows in found.items()], ignore_index=True)
 
     def _table(self, name: str, sizes: list[int], rows: list[dict[str, float]], seconds: float) -> pd.DataFrame:
         shared = {"model": name, "split": self.task.split.name, "seed": self.seed}

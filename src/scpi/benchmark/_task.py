@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from scpi._keys import Key
+from scpi._scoring._bounds import Others
 from scpi._scoring._conventions import check_conventions
 from scpi._scoring._prediction import Prediction, draw_places
 from scpi._scoring._rows import check_rows, given_halves, read_halves, refuse_conditions
@@ -19,6 +20,7 @@ from scpi._scoring._targets import find_targets
 from scpi._scoring._training_cells import components_of, others_of, perturbed_mean_of
 from scpi._screen._checks import check_expression
 from scpi._screen._conditions import read_screen
+from scpi._screen._matrix import means
 from scpi._screen._split import split_cells
 from scpi._sequence import as_list
 from scpi._slots import find_layer, layer_name, read_layer
@@ -190,6 +192,42 @@ class Task:
         cells = self._perturbed
         labels = self.labels.perturbation[self.labels.where(cells)]
         return others_of(self._read, cells, labels, label, n_cells=self.n_cells, seed=seed)
+
+    def others(self, one: Asked, *, seed: int) -> Others | None:
+        """The other perturbed conditions of the training cells, of the same context where there are any; ``None`` without."""
+        changes, strata = self._changes, self._strata
+        own = int(strata[self.labels.where(one.cells[:1])[0]])
+        everywhere = list(changes)
+        here = [code for code in everywhere if changes[code][0] == one.context]
+        known = here if set(here) - {own} else everywhere
+        codes = [code for code in known if code != own]
+        if not codes:
+            return None
+        cells = self._perturbed[np.isin(strata[self.labels.where(self._perturbed)], codes)]
+        return Others(
+            partial(self._read, cells[draw_places(len(cells), self.n_cells, np.random.default_rng(seed))]),
+            np.mean([changes[code][1] for code in codes], axis=0),
+            np.mean([changes[code][1] for code in known], axis=0),
+        )
+
+    @cached_property
+    def _strata(self) -> NDArray[np.int64]:
+        """Code of the condition and context of each cell that has labels."""
+        return self.labels.stratum
+
+    @cached_property
+    def _changes(self) -> dict[int, tuple[str, NDArray[np.float64]]]:
+        """Context and change of the mean of each perturbed training condition, by its code."""
+        cells, train = self._perturbed, self.split.train
+        at = self.labels.where(cells)
+        controls = train[self.labels.is_control[self.labels.where(train)]]
+        found = {}
+        for code in np.unique(self._strata[at]):
+            members = self._strata[at] == code
+            context = str(self.labels.context[at[members][0]])
+            own = self._of_context(controls, context)
+            found[int(code)] = (context, means(self.x[cells[members]]) - means(self.x[own if len(own) else controls]))
+        return found
 
     @cached_property
     def _perturbed(self) -> NDArray[np.int64]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from scpi._quiet import quiet_lightning
 from scpi._scoring._noise_ceiling import CEILING
 from scpi.benchmark._check_models import check_models
@@ -17,17 +19,15 @@ from scpi.benchmark.grid._divide import make_splits, visible_cells
 from scpi.benchmark.grid._names import look_up
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from anndata import AnnData
-
+    from scpi.benchmark._run import Computed
     from scpi.benchmark.grid._folder import Folder
     from scpi.benchmark.grid._grid_model import GridModel
     from scpi.benchmark.grid._grid_task import GridTask
     from scpi.benchmark.grid._plan import Plan
 
 
-def compute(plan: Plan, task: GridTask, folder: Folder) -> tuple[pd.DataFrame, AnnData | None]:
-    """Scores of the conditions of a task, and the predicted cells where the grid keeps them."""
+def compute(plan: Plan, task: GridTask, folder: Folder) -> Computed:
+    """Scores of the conditions of a task, the predicted cells where the grid keeps them, and the size of the model."""
     grid, data = plan.grid, plan.grid.data[task.data]
     adata = visible_cells(data, grid.splits[task.scheme], read_cells(data, plan.words[task.data], folder))
     split = make_splits(data, grid.splits[task.scheme], adata)[task.fold]
@@ -46,8 +46,10 @@ def compute(plan: Plan, task: GridTask, folder: Folder) -> tuple[pd.DataFrame, A
         if spec is not None:
             check_models(asked, {task.model: spec}, seed=task.seed)
         run = Run(name=task.model, spec=spec, task=asked, seed=task.seed)
-        table, cells = run.compute(keep_cells=grid.keep_predictions)
-    return table.assign(data=task.data, scheme=task.scheme), cells
+        found = run.compute(keep_cells=grid.keep_predictions)
+    tables = [found.table] if spec is not None else [found.table, run.bounds()]
+    table = pd.concat(tables, ignore_index=True)
+    return found._replace(table=table.assign(data=task.data, scheme=task.scheme))
 
 
 def configuration(plan: Plan, task: GridTask) -> dict[str, Any]:

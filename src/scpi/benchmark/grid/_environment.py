@@ -11,8 +11,11 @@ from scpi._versions import versions
 from scpi.benchmark.grid._host import host
 
 
-def environment(*, attempt: int, start: float) -> dict[str, Any]:
-    """Machine, versions, seconds since ``start`` (of the monotonic clock) and largest memory of this process, in bytes."""
+def environment(*, attempt: int, start: float, n_parameters: int | None) -> dict[str, Any]:
+    """Machine, versions, what a task cost, and the number of parameters of its model.
+
+    Seconds are those since ``start`` (of the monotonic clock); the largest memory of this process is in bytes.
+    """
     found: dict[str, Any] = {
         "host": host(),
         "platform": platform.platform(),
@@ -21,6 +24,7 @@ def environment(*, attempt: int, start: float) -> dict[str, Any]:
         "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(time.monotonic() - start, 3),
         "peak_memory": _peak_memory(),
+        "n_parameters": n_parameters,
     }
     if torch := sys.modules.get("torch"):
         found["threads"] = torch.get_num_threads()

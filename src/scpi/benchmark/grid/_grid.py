@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scpi._scoring._bounds import NEGATIVE, POSITIVE, UNCHANGED
 from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS
 from scpi._scoring._metrics import check_metrics
 from scpi._scoring._noise_ceiling import CEILING, PERFECT
@@ -37,7 +38,7 @@ class Grid:
     seeds: Sequence[int] = (0, 1, 2)
     """Seeds; each model is trained once per seed."""
     ceiling: bool = True
-    """Whether the noise ceiling of each split is a task too."""
+    """Whether the noise ceiling of each split, and the bounds of its metrics, are a task too."""
     n_cells: int = N_CELLS
     """Maximum number of cells to predict per condition, and of cells of a kind in metrics that compare cells."""
     n_components: int | None = N_COMPONENTS
@@ -94,7 +95,7 @@ class Grid:
         for name in self.tuning.inner if self.tuning else ():
             check_choice(name, self.splits, "split", "tuning", "inner", name)
         for name in self.models:
-            if self.ceiling and name in (CEILING, PERFECT):
+            if self.ceiling and name in (CEILING, PERFECT, POSITIVE, NEGATIVE, UNCHANGED):
                 raise Problem(
                     "names a row of the noise ceiling: take another name, or 'ceiling: false'.", "models", name
                 )

@@ -98,11 +98,13 @@ def _attempted(plan: Plan, task: GridTask, attempt: Attempt, *, log: bool) -> En
     try:
         write_json(scratch / "config.json", configuration(plan, task))
         with _logged(scratch / "log") if log else nullcontext():
-            table, cells = compute(plan, task, folder)
+            table, cells, n_parameters = compute(plan, task, folder)
             table.to_parquet(scratch / "metrics.parquet", index=False)
             if cells is not None:
                 _write_cells(cells, scratch)
-        write_json(scratch / "environment.json", environment(attempt=attempt.number, start=start))
+        write_json(
+            scratch / "environment.json", environment(attempt=attempt.number, start=start, n_parameters=n_parameters)
+        )
         if not attempt.is_superseded and publish(scratch, folder.tasks / task.hash):
             return "finished"
         # Another process took this one for dead, and its result is the one that counts
