@@ -9,7 +9,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from scpi.benchmark.grid import Grid, collect, ready_grids, run_task, status, table_hash
+from scpi.benchmark.grid import Grid, collect, ready_grid, run_task, status, table_hash
 from scpi.cli import app
 
 GRID = """
@@ -42,7 +42,9 @@ def file(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["tune"], ["status"], ["collect"], ["run-task"], ["ready"]])
+@pytest.mark.parametrize(
+    "command", [[], ["grids"], ["run"], ["tune"], ["status"], ["collect"], ["report"], ["run-task"]]
+)
 def test_help(command):
     result = run(*command, "--help")
     assert result.exit_code == 0 and "Usage" in result.output
@@ -62,6 +64,10 @@ def test_one_task_after_the_other_as_workflow_managers_do(file, tmp_path):
     assert f"{second}  finished" in run("status", file, "--tasks").stdout
     result = run("collect", file, "--table", tmp_path / "t.csv", "--json")
     assert result.exit_code == 0 and json.loads(result.stdout)["hash"] == table_hash(collect(tmp_path / "grid"))
+    result = run("report", file, "--json", "--title", "Nothing")
+    said = json.loads(result.stdout)
+    assert result.exit_code == 0 and said["finished"] == 2 and "ranking" in said["tables"]
+    assert "<h1>Nothing</h1>" in (tmp_path / "grid" / "report" / "report.html").read_text(encoding="utf-8")
     assert "2 of 2 tasks" in run("collect", file).stdout and (tmp_path / "grid" / "table.parquet").is_file()
     # Nothing is left to do, so that no process is started
     result = run("run", file)
@@ -100,6 +106,7 @@ def test_the_script_for_slurm_is_printed(file, tmp_path):
         (["tune"], FINE, "models: none has 'tune'"),
         (["status"], FINE, "holds no grid"),
         (["collect"], FINE, "holds no grid"),
+        (["report"], FINE, "holds no grid"),
     ],
 )
 def test_mistakes_are_one_line(file, command, text, message):
@@ -109,12 +116,15 @@ def test_mistakes_are_one_line(file, command, text, message):
     assert message in " ".join(result.output.split())
 
 
-def test_grids_that_come_with_scpi_are_printed(tmp_path):
-    assert "kang" in run("ready").stdout.split()
-    (tmp_path / "kang.yaml").write_text(run("ready", "kang").stdout, encoding="utf-8")
-    assert Grid.read(tmp_path / "kang.yaml") == Grid.read(ready_grids()["kang"])
-    result = run("ready", "kan")
-    assert result.exit_code == 2 and "There is no grid 'kan', only" in result.output
+def test_packaged_grids_are_listed_and_printed(tmp_path):
+    result = run("grids")
+    assert result.exit_code == 0 and "kang\n    Kang et al. 2018" in result.stdout
+    assert {row["grid"] for row in json.loads(run("grids", "--json").stdout)["grids"]} >= {"kang", "planted", "sena"}
+    path = tmp_path / "kang.yaml"
+    path.write_text(run("grids", "kang").stdout, encoding="utf-8")
+    assert Grid.read(path).to_dict() == ready_grid("kang").to_dict()
+    result = run("grids", "kanh")
+    assert result.exit_code == 2 and "did you mean 'kang'?" in " ".join(result.output.split())
 
 
 def test_the_package_runs_as_a_module():

@@ -22,6 +22,11 @@ def brief_name(name: str) -> str:
     return name if len(name) <= _LONGEST or len(others) < 2 else joined([first, f"{len(others)} others"])
 
 
+def first_name(name: str) -> str:
+    """The first of the models that count as one."""
+    return name.split(_JOIN)[0]
+
+
 def find_model(there: Sequence[str], name: str) -> str:
     """The name under which a table has a model: its own, or that of the models that it is one with."""
     return name if name in there else next((known for known in there if name in known.split(_JOIN)), name)

@@ -379,6 +379,25 @@ SlurmOption = Annotated[
 Retries = Annotated[int, typer.Option(min=0, help="How often a task that was killed is tried again.")]
 
 
+@benchmark_app.command("grids")
+def benchmark_grids(
+    name: Annotated[str | None, typer.Argument(help="Name of a grid, to print its file.", show_default="all")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """List the grids that are packaged, or print the YAML file of one, to run or to change."""
+    with _clear_errors(debug=debug):
+        from scpi.benchmark.grid import ready_grids
+        from scpi.benchmark.grid._ready import ready_text
+
+        if name is not None:
+            typer.echo(ready_text(name), nl=False)
+            return
+        rows = ready_grids().to_dict("records")
+        lines = [line for row in rows for line in (row["grid"], f"    {row['about']}", f"    {row['size']}")]
+        _say({"grids": rows} if as_json else lines)
+
+
 @benchmark_app.command("run")
 def benchmark_run(
     grid: GridFile,
@@ -506,6 +525,39 @@ def benchmark_collect(
     raise typer.Exit(0 if found.is_finished else _UNFINISHED)
 
 
+@benchmark_app.command("report")
+def benchmark_report(
+    grid: GridFile,
+    out: GridOut = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Folder for the page and its tables.", show_default="report in the folder")
+    ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(help="Model to compare others with; may be repeated.", show_default="those of scpi"),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="Metric or preset to show; may be repeated. Figures are of the first.", show_default="all"),
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the page.", show_default="name of the folder")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Rank the models of all finished tasks on one HTML page. Exit code 75 if some are not finished."""
+    with _clear_errors(debug=debug):
+        from scpi.benchmark.grid import report, status
+        from scpi.benchmark.grid._show import folder_of
+
+        folder = folder_of(grid, out)
+        found = status(folder)
+        made = report(folder, plan=found.plan, folder=to, baselines=baseline, metrics=metric, title=title)
+        n = found.counts["finished"]
+        said = {"report": str(made.path), "tables": list(made.tables), "finished": n, "failed": found.counts["failed"]}
+        _say(said if as_json else [f"Report on {n:,} of {len(found.tasks):,} tasks: {made.path}"])
+    raise typer.Exit(0 if found.is_finished else _UNFINISHED)
+
+
 @benchmark_app.command("run-task")
 def benchmark_run_task(
     grid: GridFile,
@@ -527,22 +579,6 @@ def benchmark_run_task(
         plan = plan if grid.is_dir() else keep_plan(grid, folder)
         ending = run_task(folder, task, plan=plan, heartbeat=heartbeat, wait=wait)
     raise typer.Exit(EXIT_CODES[ending])
-
-
-@benchmark_app.command("ready")
-def benchmark_ready(
-    name: Annotated[str | None, typer.Argument(help="Name of the grid to print.", show_default="all names")] = None,
-    debug: Debug = False,
-) -> None:
-    """List the grids that come with scpi, or print one: scpi benchmark ready kang > kang.yaml."""
-    with _clear_errors(debug=debug):
-        from scpi.benchmark.grid._ready import ready_grids
-
-        found = ready_grids()
-        if name is not None and name not in found:
-            msg = f"There is no grid {name!r}, only {', '.join(found)}."
-            raise ValueError(msg)
-        _say(list(found) if name is None else found[name].read_text(encoding="utf-8").splitlines())
 
 
 def _executor(

@@ -143,6 +143,6 @@ class Inline:
         self.cancelled = True
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def inline():
     return Inline

@@ -14,7 +14,10 @@ from ._grid_tuning import GridTuning as GridTuning
 from ._local import LocalExecutor as LocalExecutor
 from ._log_mlflow import log_mlflow as log_mlflow
 from ._log_tensorboard import log_tensorboard as log_tensorboard
+from ._ready import ready_grid as ready_grid
 from ._ready import ready_grids as ready_grids
+from ._report import GridReport as GridReport
+from ._report import report as report
 from ._run import run as run
 from ._run_task import run_task as run_task
 from ._slurm import SlurmExecutor as SlurmExecutor

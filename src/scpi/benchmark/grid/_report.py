@@ -1,0 +1,173 @@
+"""The report of a grid: one page, and the tables that it is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from scpi._optional import import_extra
+from scpi._replace import replaced
+from scpi._scoring._bounds import NEGATIVE, POSITIVE
+from scpi._scoring._metrics import check_metrics
+from scpi._sequence import as_list
+from scpi.benchmark._dynamic_range import dynamic_range
+from scpi.benchmark.grid import _grid_model
+from scpi.benchmark.grid._collect import collect
+from scpi.benchmark.grid._folder import Folder
+from scpi.benchmark.grid._names import look_up
+from scpi.benchmark.grid._plan import Plan
+from scpi.benchmark.grid._reporting._page import write_page
+from scpi.benchmark.grid._reporting._ranking import benchmarks, by_context, rank
+from scpi.benchmark.grid._reporting._records import costs, failures, further_columns
+from scpi.benchmark.grid._reporting._regimes import regimes
+from scpi.benchmark.grid._status import status
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from scpi.benchmark.grid._grid import Grid
+
+PAGE = "report.html"
+"""Name of the page."""
+_BASELINES = "scpi.model.baselines"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GridReport:
+    """The tables of a report, each with a row per data set (``data``) and way to divide it (``scheme``), and further names."""
+
+    path: Path
+    """The page."""
+    scores: pd.DataFrame
+    """What :func:`scpi.benchmark.grid.collect` returns."""
+    ranking: pd.DataFrame
+    """Each model in each metric: ``rank`` (shared where ``tied``), ``kind`` (model, baseline or reference), ``mean`` with its interval, and
+    the paired ``difference`` from the best ``baseline`` with its interval (``low``, ``high``); ``standing`` says what follows from it
+    (``"ahead"``, ``"level"``, ``"behind"``, or ``"too few"`` below six conditions); and ``n_common`` of ``n_all`` pairs of a condition and
+    a seed were compared."""
+    regimes: pd.DataFrame
+    """Conditions in which each model beats the best baseline (``n_wins`` of ``n_conditions``), by ``regime``."""
+    dynamic_range: pd.DataFrame
+    """What :func:`scpi.benchmark.dynamic_range` returns; empty without bounds."""
+    contexts: pd.DataFrame
+    """Means in each context."""
+    costs: pd.DataFrame
+    """Time, memory and number of parameters of each model."""
+    failures: pd.DataFrame
+    """Tasks without a result and attempts that were killed, with the reasons."""
+    further: pd.DataFrame
+    """Columns of the scores that are neither scores nor names, by model."""
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Tables by the names of their files."""
+        names = ("scores", "ranking", "regimes", "dynamic_range", "contexts", "costs", "failures", "further")
+        return {name: getattr(self, name) for name in names if len(getattr(self, name))}
+
+
+def report(
+    out: str | os.PathLike[str],
+    *,
+    plan: str | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    baselines: Sequence[str] | str | None = None,
+    metrics: Sequence[str] | str | None = None,
+    title: str | None = None,
+    n_bootstrap: int = 2000,
+    rng: int = 0,
+) -> GridReport:
+    """Write one page on the finished tasks of a grid, which needs no network, and its tables as parquet files.
+
+    Models are ranked in each metric on each data set and split, on the conditions and seeds that all of them have
+    predicted. Models with values in fewer than half of these are named, and not ranked. Seeds are averaged first, so that the pairs
+    of a comparison are conditions. Models share a rank where the 95 % bootstrap interval of the paired difference from the first with
+    that rank holds 0, and each is
+    compared with the best of the baselines. With fewer than six conditions no model is called better or worse.
+
+    Parameters
+    ----------
+    out
+        Folder of the grid.
+    plan
+        Hash of the plan; the newest of the folder if ``None``.
+    folder
+        Folder for the page, ``report.html``, and the tables; ``report`` in the folder of the grid if ``None``.
+    baselines
+        Names of the models that others are compared with; those of the classes that the API lists as baselines if ``None``.
+    metrics
+        Metrics to show, the one for the figures first; all of the grid if ``None``.
+    title
+        Title of the page; that of the folder if ``None``.
+    n_bootstrap
+        Number of bootstrap samples.
+    rng
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    The tables, and the path of the page.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no grid.
+    ImportError
+        If pyarrow is missing.
+    ValueError
+        If no task of a model is finished, or a baseline or metric is not in the grid.
+    """
+    import_extra("pyarrow.parquet")
+    of_grid = Folder(Path(out).expanduser().absolute())
+    read = Plan.read(of_grid, plan)
+    found = status(of_grid.root, plan=read.word)
+    scores = collect(of_grid.root, plan=read.word)
+    of_all = list(read.grid.metrics or ())
+    shown = of_all if metrics is None else check_metrics(metrics)
+    lacking = [name for name in shown if name not in scores]
+    if lacking:
+        msg = f"The grid has no scores of {lacking}, only of {of_all}."
+        raise ValueError(msg)
+    names = _baselines(read.grid, baselines)
+    parts = list(benchmarks(scores))
+    rankings = [rank(one, shown, names, n_bootstrap=n_bootstrap, rng=rng) for one in parts]
+    if not any(len(one) and one["kind"].ne("reference").any() for one in rankings):
+        msg = f"No task of a model of {str(of_grid.root)!r} is finished: there is nothing to rank."
+        raise ValueError(msg)
+    has_bounds = {POSITIVE, NEGATIVE} <= set(scores["model"])
+    target = of_grid.root / "report" if folder is None else Path(folder).expanduser().absolute()
+    made = GridReport(
+        path=target / PAGE,
+        scores=scores,
+        ranking=pd.concat(rankings, ignore_index=True),
+        regimes=pd.concat([regimes(*pair) for pair in zip(parts, rankings, strict=True)], ignore_index=True),
+        dynamic_range=dynamic_range(scores) if has_bounds else pd.DataFrame(),
+        contexts=pd.concat([by_context(one, shown) for one in parts], ignore_index=True),
+        costs=costs(of_grid, found),
+        failures=failures(found),
+        further=further_columns(scores),
+    )
+    target.mkdir(parents=True, exist_ok=True)
+    for name, table in made.tables.items():
+        with replaced(target / f"{name}.parquet") as scratch:
+            table.to_parquet(scratch, index=False)
+    with replaced(made.path) as scratch:
+        write_page(made, read, found, scratch, title=title or of_grid.root.name)
+    return made
+
+
+def _baselines(grid: Grid, given: Sequence[str] | str | None) -> list[str]:
+    """Names of the models that are baselines."""
+    models = grid.variants()
+    if given is None:
+        classes = {name: look_up(str(model.model), _grid_model.ROOM) for name, model in models.items()}
+        return [name for name, cls in classes.items() if cls.__module__.startswith(_BASELINES)]
+    names = as_list(given)
+    unknown = [name for name in names if name not in models]
+    if unknown:
+        msg = f"{unknown} are no models of the grid, which has {list(models)}."
+        raise ValueError(msg)
+    return names

@@ -1,0 +1,1 @@
+"""The report of a grid: its tables, figures and page."""
