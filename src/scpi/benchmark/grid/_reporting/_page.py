@@ -274,17 +274,18 @@ def _interval(low: Any, high: Any, *, signed: bool = False) -> str:
 
 def _sections(found: GridReport) -> Iterator[dict[str, Any]]:
     """Tables beside the ranking, those that have rows."""
+    section = partial(_section, several=len(found.ranking.drop_duplicates(["data", "scheme"])) > 1)
     failed = _failures(found)
     if len(failed):
         caption = "Tasks that failed, and those that were killed, with the reason of the latest attempt."
-        yield _section("failures", "What failed?", "Failed", caption, failed, 6, wraps=True)
+        yield section("failures", "What failed?", "Failed", caption, failed, 6, wraps=True)
     if len(found.regimes):
         caption = (
             "Conditions in which each model beats the best baseline, by how far that gets: near-solved, where it reaches the replicate (one half of "
             "the cells for the other); resistant, where it is no better than no change; between; and without a signal, where the replicate is no "
             "better than no change. A win in resistant conditions convinces."
         )
-        yield _section("regimes", "Where are the wins?", "Regimes", caption, _regimes(found), 4)
+        yield section("regimes", "Where are the wins?", "Regimes", caption, _regimes(found), 4)
     if len(found.dynamic_range):
         table = found.dynamic_range[found.dynamic_range["n"] > 0].rename(
             columns={"drf": "DRF", "drf_median": "median DRF", "bds": "BDS", "n": "conditions"}
@@ -294,7 +295,7 @@ def _sections(found: GridReport) -> Iterator[dict[str, Any]]:
             "Bound discrimination score (BDS): fraction of the conditions in which it is better than that at all; .5 is chance. A metric in which "
             "both are small says nothing on these data."
         )
-        yield _section("dynamic-range", "Which metric can say anything here?", "Metrics", caption, table, 3)
+        yield section("dynamic-range", "Which metric can say anything here?", "Metrics", caption, table, 3)
     if len(found.costs):
         table = found.costs.rename(columns={"memory_mb": "MB", "n_parameters": "parameters", "n_tasks": "tasks"})
         table["parameters"] = [_count(value) for value in table["parameters"]]
@@ -303,10 +304,10 @@ def _sections(found: GridReport) -> Iterator[dict[str, Any]]:
         caption = (
             "Mean time of a task, with reading and scoring, largest memory of its process, and trainable parameters."
         )
-        yield _section("cost", "What does it cost?", "Cost", caption, table, 3)
+        yield section("cost", "What does it cost?", "Cost", caption, table, 3)
     if len(found.further):
         caption = "What the table of the grid holds beside scores."
-        yield _section("further", "Further columns", "Further", caption, found.further, 5, wraps=True)
+        yield section("further", "Further columns", "Further", caption, found.further, 5, wraps=True)
 
 
 def _failures(found: GridReport) -> pd.DataFrame:
@@ -323,9 +324,18 @@ def _failures(found: GridReport) -> pd.DataFrame:
 
 
 def _section(
-    anchor: str, title: str, brief: str, caption: str, table: pd.DataFrame, n_names: int, *, wraps: bool = False
+    anchor: str,
+    title: str,
+    brief: str,
+    caption: str,
+    table: pd.DataFrame,
+    n_names: int,
+    *,
+    several: bool,
+    wraps: bool = False,
 ) -> dict[str, Any]:
-    table = _placed(table)
+    """A table with its heading, whose first columns are names; whether the grid has ``several`` parts."""
+    table = _placed(table, several=several)
     if len(table) > _MOST_ROWS:
         caption += f" The first {_MOST_ROWS} of {len(table):,} rows; the file has all."
     return {
@@ -334,16 +344,16 @@ def _section(
         "brief": brief,
         "caption": caption,
         "table": as_frame(table.head(_MOST_ROWS)),
-        "n_names": n_names - (1 if "data · split" in table else 2),
+        "n_names": n_names - (1 if several else 2),
         "wraps": wraps,
     }
 
 
-def _placed(table: pd.DataFrame) -> pd.DataFrame:
+def _placed(table: pd.DataFrame, *, several: bool) -> pd.DataFrame:
     """A table whose rows say last of their names which part of the grid they are of, and nothing where there is one."""
     where = table["data"].astype(str) + " · " + table["scheme"].astype(str)
     rest = table.drop(columns=["data", "scheme"])
-    if where.nunique() > 1:
+    if several:
         names = [name for name in ("model", "metric") if name in rest]
         rest.insert(len(names), "data · split", where)
     return rest
