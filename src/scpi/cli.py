@@ -547,7 +547,7 @@ def benchmark_report(
     """Rank the models of all finished tasks on one HTML page. Exit code 75 if some are not finished."""
     with _clear_errors(debug=debug):
         from scpi.benchmark.grid import report, status
-        from scpi.benchmark.grid._show import folder_of
+        from scpi.benchmark.grid._show_status import folder_of
 
         folder = folder_of(grid, out)
         found = status(folder)

@@ -160,10 +160,11 @@ def _write_tried(studies: Sequence[TuningStudy], folder: Folder) -> None:
 
 def _joined(grids: Sequence[Grid], names: Sequence[str]) -> Grid:
     """Grids of one model each as one; models of one name are told apart by their split."""
-    models = {}
+    models: dict[str, Any] = {}
     for grid, name in zip(grids, names, strict=True):
         ((_, model),) = grid.models.items()
-        models[name if names.count(name) == 1 else f"{name}, {model.splits[0]}"] = model
+        split = next(iter(model.splits or grid.splits))
+        models[name if names.count(name) == 1 else f"{name}, {split}"] = model
     data = {name: one for grid in grids for name, one in grid.data.items()}
     splits = {name: one for grid in grids for name, one in grid.splits.items()}
     return replace(grids[0], data=data, splits=splits, models=models)
