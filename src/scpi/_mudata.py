@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from anndata import AnnData
 
-from scpi._screen._checks import check_in_memory
+from scpi._screen._checks import load_annotations
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -14,14 +14,14 @@ def resolve_modality(data: AnnData | MuData, mod: str | None) -> AnnData:
     """Select the AnnData on which a function operates: the one that was given, or a modality of a MuData.
 
     It is not a copy: changes to it are changes to ``data``. A `TypeError` says if that is neither, a `ValueError` if
-    ``mod`` is given for an AnnData, is missing for a MuData, or is not one of its modalities, and a
-    `NotImplementedError` if annotations are read lazily.
+    ``mod`` is given for an AnnData, is missing for a MuData, or is not one of its modalities. Annotations that are lazy are
+    read into memory.
     """
     if isinstance(data, AnnData):
         if mod is not None:
             msg = f"mod={mod!r} names a modality of a MuData, but an AnnData was given: omit mod."
             raise ValueError(msg)
-        check_in_memory(data)
+        load_annotations(data)
         return data
 
     from mudata import MuData

@@ -11,9 +11,10 @@ import pandas as pd
 
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
+from scpi._screen._blocks import Transformed
 from scpi._screen._checks import check_counts, check_not_empty, scale_of
 from scpi._screen._expression import Expression, prepare_expression
-from scpi._screen._matrix import as_matrix
+from scpi._screen._matrix import as_matrix, is_stored
 from scpi._sequence import as_list
 from scpi._slots import check_key_added, find_column, find_layer, layer_name, read_labels
 from scpi._warn import warn_user
@@ -88,21 +89,37 @@ class View:
         """Counts in memory, CSR or dense; a `ValueError` if the expression is something else."""
         return self.check_counts(self.matrix)
 
+    @property
+    def stored_counts(self) -> Any:
+        """Counts that stay where they are, if not in memory: their blocks are checked when they are read."""
+        if not is_stored(self.source):
+            return self.counts
+        return Transformed(self.source, lambda block: self.check_counts(block.values))
+
     def check_counts(self, values: Any) -> Any:
         """Read some or all cells of the expression, which have to be counts."""
-        with self._pointing_to_raw():
+        with self.pointing_to_raw():
             return check_counts(values, name=self.name)
 
-    def expression(
+    def expression(self) -> Expression:
+        """Expression in memory for a classifier, as of :func:`scpi._screen._expression.prepare_expression`."""
+        return self._expression(self.matrix, "expression", "auto")
+
+    def stored_expression(
         self, takes: Literal["expression", "counts"] = "expression", transform: Literal["auto", "none"] = "auto"
     ) -> Expression:
-        """Expression for a test or a classifier, as of :func:`scpi._screen._expression.prepare_expression`."""
+        """Expression for a test that reads blocks: as :meth:`expression`, but what is not in memory stays there."""
+        return self._expression(self.source if is_stored(self.source) else self.matrix, takes, transform)
+
+    def _expression(
+        self, values: Any, takes: Literal["expression", "counts"], transform: Literal["auto", "none"]
+    ) -> Expression:
         log_base = self.adata.uns["log1p"].get("base") if "log1p" in self.adata.uns else None
-        with self._pointing_to_raw():
-            return prepare_expression(self.matrix, takes=takes, transform=transform, log_base=log_base, name=self.name)
+        with self.pointing_to_raw():
+            return prepare_expression(values, takes=takes, transform=transform, log_base=log_base, name=self.name)
 
     @contextmanager
-    def _pointing_to_raw(self) -> Iterator[None]:
+    def pointing_to_raw(self) -> Iterator[None]:
         """Add to an error about the expression where there is something better."""
         try:
             yield

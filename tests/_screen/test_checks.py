@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 from mudata import MuData
 from scipy import sparse
 
 from scpi._screen import _checks
-from scpi._screen._checks import as_indices, check_annotations, check_expression, check_in_memory, check_paired
+from scpi._screen._checks import as_indices, check_annotations, check_expression, check_paired, load_annotations
 from scpi.model.base.setup._rollback import unchanged_on_failure
 
 
@@ -132,13 +133,16 @@ def test_data_without_cells_or_genes_are_refused(shape, message):
         check_annotations(adata)
 
 
-def test_annotations_that_are_read_lazily_are_refused(tmp_path):
+def test_annotations_that_are_lazy_are_read_and_stay_in_memory(tmp_path):
     pytest.importorskip("dask")
     pytest.importorskip("xarray")
-    ad.AnnData(np.ones((3, 2), dtype=np.float32)).write_zarr(tmp_path / "a.zarr")
+    adata = ad.AnnData(np.ones((3, 2), dtype=np.float32), obs={"group": pd.Categorical(["a", "b", "a"])})
+    adata.write_zarr(tmp_path / "a.zarr")
     lazy = ad.experimental.read_lazy(tmp_path / "a.zarr")
-    with pytest.raises(NotImplementedError, match=r"not in memory. Load it with `adata.to_memory\(\)` first"):
-        check_in_memory(lazy)
+    load_annotations(lazy)
+    pd.testing.assert_frame_equal(lazy.obs, adata.obs, check_names=False)
+    pd.testing.assert_frame_equal(lazy.var, adata.var, check_names=False)
+    assert hasattr(lazy.X, "compute")
 
 
 def test_values_too_large_for_single_precision_are_refused():

@@ -10,13 +10,13 @@ from mudata import MuData
 from scipy import sparse
 
 import scpi
+from scpi._screen._blocks import row_blocks
 from scpi._screen._matrix import (
     as_dense,
     as_matrix,
     dense_rows,
     is_stored,
     means,
-    row_blocks,
     stack_rows,
     stored_values,
     sums,

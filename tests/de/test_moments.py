@@ -16,7 +16,7 @@ def values():
 @pytest.mark.parametrize("convert", [np.asarray, sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array])
 @pytest.mark.parametrize("block", [2**25, 800])
 def test_moments_are_those_of_numpy(values, convert, block, monkeypatch):
-    monkeypatch.setattr("scpi.de._moments._BLOCK_BYTES", block)
+    monkeypatch.setattr("scpi.de._sums._BLOCK_BYTES", block)
     codes = np.random.default_rng(1).integers(-1, 4, 300)
     moments = group_moments(convert(values), codes, n_groups=5)
     for group in range(4):

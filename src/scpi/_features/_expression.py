@@ -10,8 +10,9 @@ import pandas as pd
 from scpi._components import principal_axes
 from scpi._features._rows import find_rows, take_rows, unit_rows
 from scpi._features._tables import numbers_of
+from scpi._screen._blocks import sum_cells
 from scpi._screen._conditions import read_screen
-from scpi._screen._matrix import as_dense, means, sum_cells
+from scpi._screen._matrix import as_dense, means
 from scpi._slots import read_layer
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from scpi._screen._blocks import blocks
 from scpi._screen._matrix import as_matrix, is_stored, stored_values
 from scpi._warn import warn_user
 
@@ -53,13 +54,15 @@ def are_whole(matrix: Any) -> bool:
 
 def scale_of(matrix: Any) -> Scale:
     """What finite values look like: scaled if one is negative, counts if all are whole, logs if all are below 20."""
-    return _scale_of(matrix, *value_range(matrix))
+    lowest, largest = value_range(matrix)
+    return scale_from(lowest, largest, whole=lowest >= 0 and are_whole(matrix))
 
 
-def _scale_of(matrix: Any, lowest: float, largest: float) -> Scale:
+def scale_from(lowest: float, largest: float, *, whole: bool) -> Scale:
+    """What values look like, given their range and whether all are whole numbers."""
     if lowest < 0:
         return "scaled"
-    if are_whole(matrix):
+    if whole:
         return "counts"
     return "logs" if largest < _LARGEST_LOG else "normalised"
 
@@ -73,7 +76,7 @@ def is_counts(matrix: Any, *, what: str = "The expression") -> bool:
     if lowest == 0 == largest:
         msg = f"{what} is zero everywhere."
         raise ValueError(msg)
-    scale = _scale_of(matrix, lowest, largest)
+    scale = scale_of(matrix)
     if scale in ("counts", "logs"):
         return scale == "counts"
     found = (
@@ -136,26 +139,34 @@ def check_expression(
     counts: bool = False,
     logs: bool = False,
     signed: bool = False,
+    stored: bool = False,
     what: str = "adata.X",
     advice: str = NORMAL_ADVICE,
 ) -> None:
-    """Refuse values that no model can read: not in memory, not numbers, or not finite.
+    """Refuse values that no model can read: not in memory, unless they may be ``stored``, not numbers, or not finite.
 
     With ``counts`` they must also be whole and not negative. With ``logs`` they must be log-normalised: not all whole,
     if some are above 1. ``advice`` says what to do about fractional values, at the end of the message. A warning says that
     values are negative, unless they are ``signed``, as changes are.
     """
-    if is_stored(matrix):
+    if is_stored(matrix) and not stored:
         msg = f"`{what}` is not in memory. Load the data with `adata.to_memory()` first."
         raise NotImplementedError(msg)
-    matrix = as_matrix(matrix, name=what)
-    if matrix.dtype.kind not in "fiub":
-        msg = f"`{what}` must hold numbers, but has dtype {matrix.dtype}."
-        raise TypeError(msg)
-    lowest, largest = value_range(matrix)
-    if not np.isfinite([lowest, largest]).all():
-        msg = f"`{what}` holds NaN or infinite values."
-        raise ValueError(msg)
+    if not is_stored(matrix):
+        matrix = as_matrix(matrix, name=what)
+    ranges, whole, example = [(0.0, 0.0)], True, 0.0
+    for block in blocks(matrix):
+        if block.values.dtype.kind not in "fiub":
+            msg = f"`{what}` must hold numbers, but has dtype {block.values.dtype}."
+            raise TypeError(msg)
+        ranges.append(value_range(block.values))
+        if not np.isfinite(ranges[-1]).all():
+            msg = f"`{what}` holds NaN or infinite values."
+            raise ValueError(msg)
+        if whole and (counts or logs) and not are_whole(block.values):
+            whole = False
+            _, (example, *_) = _count(block.values, lambda chunk: chunk != np.rint(chunk))
+    lowest, largest = min(low for low, _ in ranges), max(high for _, high in ranges)
     if counts and lowest < 0:
         msg = f"`{what}` holds negative values, but the likelihood of counts needs raw counts."
         raise ValueError(msg)
@@ -167,9 +178,7 @@ def check_expression(
             f"`{what}` holds negative values such as {lowest:.4g}, as scaled data do: predictions are on that scale, where "
             "fold changes and zeros mean nothing. Log-normalised expression is better."
         )
-    whole = are_whole(matrix) if counts or (logs and largest > 1) else False
     if counts and not whole:
-        _, (example, *_) = _count(matrix, lambda chunk: chunk != np.rint(chunk))
         msg = (
             f"`{what}` holds fractional values such as {example:.4g}, but the likelihood of counts needs raw counts. "
             f"{advice}"
@@ -183,11 +192,12 @@ def check_expression(
         raise ValueError(msg)
 
 
-def check_in_memory(adata: AnnData, *, what: str = "adata") -> None:
-    """Refuse annotations that are read lazily (`NotImplementedError`); the expression may be on disk."""
-    if not isinstance(adata.obs, pd.DataFrame):
-        msg = f"The annotations of `{what}` are not in memory. Load it with `{what}.to_memory()` first."
-        raise NotImplementedError(msg)
+def load_annotations(adata: AnnData) -> None:
+    """Read the annotations of cells and genes into memory, where they stay, if they are lazy; the expression may be on disk."""
+    for axis in ("obs", "var"):
+        table = getattr(adata, axis)
+        if not isinstance(table, pd.DataFrame):
+            setattr(adata, axis, table.to_memory())
 
 
 def check_not_empty(adata: AnnData, *, what: str = "adata") -> None:
@@ -197,11 +207,14 @@ def check_not_empty(adata: AnnData, *, what: str = "adata") -> None:
         raise ValueError(msg)
 
 
-def check_annotations(adata: AnnData, *, what: str = "adata") -> None:
-    """Refuse data on disk (`NotImplementedError`), no cells or genes, and repeated names of either (`ValueError`)."""
-    check_in_memory(adata, what=what)
+def check_annotations(adata: AnnData, *, stored: bool = False, what: str = "adata") -> None:
+    """Refuse a file on disk (`NotImplementedError`), no cells or genes, and repeated names of either (`ValueError`).
+
+    The expression may be in a file if it may be ``stored``.
+    """
+    load_annotations(adata)
     check_not_empty(adata, what=what)
-    if adata.isbacked:
+    if adata.isbacked and not stored:
         msg = f"`{what}` is backed by a file. Load it with `{what}.to_memory()` first."
         raise NotImplementedError(msg)
     for axis, names in (("var", adata.var_names), ("obs", adata.obs_names)):

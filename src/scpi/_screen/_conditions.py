@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from scpi._screen._checks import as_indices, check_in_memory
+from scpi._screen._checks import as_indices, load_annotations
 from scpi._screen._labels import Labelling, quoted, text_labels
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ def read_screen(
     Only ``cells`` are read, given by position or as a mask; all if ``None``. A `KeyError` names a missing column, and a
     `ValueError` says if there is no control cell or no perturbed one, or a dose is not a number.
     """
-    check_in_memory(adata)
+    load_annotations(adata)
     for key in (perturbation_key, context_key, dose_key):
         if key is not None and key not in adata.obs:
             msg = f"`obs` has no column {key!r}, only {quoted([str(name) for name in adata.obs.columns], n_max=20)}."

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import sparse
 
-from scpi._screen._checks import check_counts, check_values, scale_of
-from scpi._screen._matrix import sums
+from scpi._screen._blocks import Transformed, blocks, transformed
+from scpi._screen._checks import are_whole, check_counts, check_values, scale_from, value_range
+from scpi._screen._matrix import is_stored, sums
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 DEPTH = 1e4
@@ -24,10 +27,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Expression:
-    """Values for a test, and the same or others from which fold changes are computed."""
+    """Values for a test, and the same or others from which fold changes are computed.
+
+    Both are dense or CSR, or, where what was given is not in memory, are read in blocks (`scpi._screen._blocks`).
+    """
 
     tested: Any
-    """Cells x genes, dense or CSR."""
+    """Cells x genes."""
     scale: Literal["counts", "normalised"] | None
     """Whether `tested` are counts, normalised counts or their logarithm, or neither."""
     log_base: float | None
@@ -54,17 +60,20 @@ def prepare_expression(
 ) -> Expression:
     """Give a test what it takes, from counts or log-normalised expression, cells x genes, of any kind.
 
+    What is not in memory stays there: its blocks are checked and transformed when they are read.
+
     With ``transform="auto"``, counts become log-normalised expression for a test that takes it. ``log_base`` is the
     base of the logarithm if it is known from elsewhere, and ``name`` what messages call the values.
     """
     if takes == "counts":
-        counts = check_counts(values, name=name)
+        counts = check_stored_counts(values, name=name)
         return Expression(tested=counts, scale="counts", log_base=None, transform="none")
-    matrix = check_values(values, name=name)
-    scale = scale_of(matrix)
+    matrix = check_stored_values(values, name=name)
+    facts = read_facts(matrix)
+    scale = scale_from(facts.lowest, facts.largest, whole=facts.depth is not None)
     if scale == "counts" and transform == "auto":
         logger.info("The values are counts: they are normalised to the median depth and log-transformed for the test.")
-        logged = _log1p(normalise(matrix))
+        logged = transformed(normalise(matrix, facts.depth), lambda block: _log1p(block.values))
         return Expression(tested=logged, scale="normalised", log_base=np.e, transform="log1p_norm")
     return Expression(
         tested=matrix,
@@ -74,11 +83,69 @@ def prepare_expression(
     )
 
 
-def normalise(counts: Any) -> Any:
-    """Counts of every cell scaled to the median depth of the cells that have any."""
-    depth = sums(counts, axis=1)
+def check_stored_values(values: Any, *, name: str = "values") -> Any:
+    """As :func:`scpi._screen._checks.check_values`, but what is not in memory stays there: its blocks are checked when read."""
+    return _checked(check_values, values, name=name)
+
+
+def check_stored_counts(values: Any, *, name: str = "counts") -> Any:
+    """As :func:`scpi._screen._checks.check_counts`, but what is not in memory stays there: its blocks are checked when read."""
+    return _checked(check_counts, values, name=name)
+
+
+def _checked(check: Callable[..., Any], values: Any, *, name: str) -> Any:
+    if is_stored(values):
+        return Transformed(values, lambda block: check(block.values, name=name))
+    return check(values, name=name)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one pass over a matrix tells of it."""
+
+    lowest: float
+    """Smallest value."""
+    largest: float
+    """Largest value."""
+    depth: NDArray[np.float64] | None
+    """Sum of each row, if all values are whole numbers."""
+
+
+def read_facts(values: Any) -> Facts:
+    """Read a matrix of any kind once to know what it holds."""
+    ranges = []
+    depth: NDArray[np.float64] | None = np.zeros(values.shape[0])
+    for block in blocks(values):
+        ranges.append(value_range(block.values))
+        if depth is not None and are_whole(block.values):
+            depth[block.rows] += sums(block.values, axis=1)
+        else:
+            depth = None
+    lowest, largest = np.array(ranges).T
+    return Facts(float(lowest.min()), float(largest.max()), depth)
+
+
+def row_sums(values: Any) -> NDArray[np.float64]:
+    """Sum of each row of a matrix of any kind."""
+    total = np.zeros(values.shape[0])
+    for block in blocks(values):
+        total[block.rows] += sums(block.values, axis=1)
+    return total
+
+
+def normalise(counts: Any, depth: NDArray[np.float64] | None = None) -> Any:
+    """Counts of every cell scaled to the median depth of the cells that have any.
+
+    The depth is the sum of the counts if ``None``.
+    """
+    if depth is None:
+        depth = row_sums(counts)
     median = np.median(depth[depth > 0]) if (depth > 0).any() else 1.0
     factor = np.where(depth > 0, median / np.maximum(depth, 1e-300), 1.0).astype(np.float32)
+    return transformed(counts, lambda block: _normalised(block.values, factor[block.rows]))
+
+
+def _normalised(counts: Any, factor: NDArray[np.float32]) -> Any:
     if not sparse.issparse(counts):
         # In one precision whatever that of the counts is, as equal values have to be ties for a test of ranks
         return (counts * factor[:, None]).astype(np.float32, copy=False)

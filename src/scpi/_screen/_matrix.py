@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -40,15 +40,6 @@ def as_matrix(values: Any, *, name: str = "values") -> Any:
     if is_stored(values):
         values = _loaded(values)
     return _canonical(values) if sparse.issparse(values) else _native(np.asarray(values))
-
-
-def row_blocks(values: Any, n_rows: int) -> Iterator[tuple[slice, Any]]:
-    """Read a matrix of any kind ``n_rows`` rows at a time: the rows, and their values as of :func:`as_matrix`."""
-    # Rows of other sparse formats are slow to take, and some have none
-    source = values if is_stored(values) else as_matrix(values)
-    for start in range(0, source.shape[0], n_rows):
-        rows = slice(start, min(start + n_rows, source.shape[0]))
-        yield rows, as_matrix(source[rows])
 
 
 def stored_values(matrix: Any) -> NDArray[Any]:
@@ -114,40 +105,6 @@ def _sums_across(matrix: Any) -> NDArray[np.float64]:
 def means(matrix: Any, axis: int = 0) -> NDArray[np.float64]:
     """Means of the columns (``axis=0``) or rows (``axis=1``) of a matrix in memory, in double precision."""
     return sums(matrix, axis) / matrix.shape[axis]
-
-
-def sum_cells(
-    counts: Any, codes: NDArray[np.intp], n_samples: int, *, check: Callable[[Any], Any] = lambda block: block
-) -> Any:
-    """Sums of the cells of each sample, samples x genes, as sparse as the counts.
-
-    Parameters
-    ----------
-    counts
-        Cells x genes, of any kind, in memory or not. They are read block by block.
-    codes
-        Sample of each cell; cells with a negative one are left out.
-    n_samples
-        Number of samples.
-    check
-        Given each block of cells; what it returns is summed.
-    """
-    total: Any = None
-    for rows, block in row_blocks(counts, _ROWS):
-        used = np.flatnonzero(codes[rows] >= 0)
-        # Few samples have cells in a block, and a dense product has a row for each
-        present, sample = np.unique(codes[rows][used], return_inverse=True)
-        member = sparse.csr_matrix((np.ones(len(used)), (sample, used)), shape=(len(present), block.shape[0]))
-        part = member @ check(block)
-        if sparse.issparse(part):
-            whole = sparse.csr_matrix(
-                (np.ones(len(present)), (present, np.arange(len(present)))), (n_samples, len(present))
-            )
-            total = whole @ part if total is None else total + whole @ part
-        else:
-            total = np.zeros((n_samples, block.shape[1])) if total is None else total
-            total[present] += part
-    return total
 
 
 def without_zeros(matrix: Any) -> Any:

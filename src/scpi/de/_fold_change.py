@@ -4,17 +4,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
 from scpi._groups import other_mean
-from scpi._screen._matrix import as_matrix
+from scpi._screen._matrix import as_matrix, is_stored
 from scpi.de._sums import sum_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-
-# Rows of a block of dense values
-_BLOCK_ROWS = 1 << 13
 
 
 def fold_changes(
@@ -34,7 +30,7 @@ def fold_changes(
     Parameters
     ----------
     values
-        Cells x genes, dense or sparse, not negative: normalised counts, or their logarithm.
+        Cells x genes, dense or sparse, in memory or not, not negative: normalised counts, or their logarithm.
     codes
         Group of each cell: 0, 1, ...; cells with a negative code are left out.
     reference
@@ -59,7 +55,9 @@ def fold_changes(
     """
     groups = np.asarray(codes, dtype=np.intp)
     n_groups = int(groups.max(initial=-1)) + 1
-    mean = mean_counts(as_matrix(values), groups, n_groups, log_base=log_base, n_jobs=n_jobs)
+    mean = mean_counts(
+        values if is_stored(values) else as_matrix(values), groups, n_groups, log_base=log_base, n_jobs=n_jobs
+    )
     size = np.bincount(groups[groups >= 0], minlength=n_groups)
     return log2_fold_changes(mean, size, reference=reference, pseudocount=pseudocount)
 
@@ -72,7 +70,7 @@ def mean_counts(
     Parameters
     ----------
     values
-        Rows x columns, dense or CSR, not negative.
+        Rows x columns of any kind, not negative.
     codes
         Group of each row; rows with a negative code are left out.
     n_groups
@@ -83,17 +81,8 @@ def mean_counts(
         Threads to use.
     """
     size = np.bincount(codes[codes >= 0], minlength=n_groups)[:, None]
-    if sparse.issparse(values):
-        transform = None if log_base is None else partial(_expm1, base=log_base)
-        (total,) = sum_rows(values, codes, n_groups, transform=transform, n_jobs=n_jobs)
-        return total / size
-    total = np.zeros((n_groups, values.shape[1]))
-    for start in range(0, values.shape[0], _BLOCK_ROWS):
-        block, groups = values[start : start + _BLOCK_ROWS], codes[start : start + _BLOCK_ROWS]
-        rows = np.flatnonzero(groups >= 0)
-        member = sparse.csr_matrix((np.ones(len(rows)), (groups[rows], rows)), shape=(n_groups, len(block)))
-        total += member @ (block if log_base is None else _expm1(block, log_base))
-    return total / size
+    transform = None if log_base is None else partial(_expm1, base=log_base)
+    return sum_rows(values, codes, n_groups, transform=transform, n_jobs=n_jobs).total / size
 
 
 def log2_fold_changes(

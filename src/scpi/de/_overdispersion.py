@@ -8,7 +8,8 @@ import pandas as pd
 from scipy import sparse
 
 from scpi._rng import as_generator
-from scpi._screen._checks import check_counts
+from scpi._screen._blocks import take_rows
+from scpi._screen._expression import check_stored_counts, row_sums
 from scpi._screen._matrix import sums
 from scpi.de._dispersion_trend import shrink_to_trend
 from scpi.de._neighbourhoods import neighbourhoods
@@ -50,7 +51,7 @@ def estimate_overdispersion(
     Parameters
     ----------
     counts
-        Cells x genes, dense or sparse. Of more than 10,000 cells, as many are drawn.
+        Cells x genes, dense or sparse, in memory, in a file or a dask array. Of more than 10,000 cells, as many are drawn.
     groups
         Label of each cell, to use instead of groups found on the data. They should be many and small, or be known to
         hold cells of one kind, and should not have been found on the same counts.
@@ -86,7 +87,7 @@ def estimate_overdispersion(
     >>> bool(abs(estimate_overdispersion(counts).mean() - 0.25) < 0.02)
     True
     """
-    matrix = check_counts(counts)
+    matrix = check_stored_counts(counts)
     n_cells, n_genes = matrix.shape
     generator = as_generator(rng)
     depth = check_size_factors(size_factors, matrix)
@@ -97,7 +98,7 @@ def estimate_overdispersion(
         raise ValueError(msg)
     if len(rows) > _MAX_CELLS:
         rows = np.sort(generator.choice(rows, _MAX_CELLS, replace=False))
-    cells = sparse.csc_matrix(matrix[rows]).astype(np.float64)
+    cells = sparse.csc_matrix(take_rows(matrix, rows)).astype(np.float64)
     depth = depth[rows] / depth[rows].mean()
     mean = sums(cells, axis=0) / depth.sum()
     pooled = _Pooled.empty(n_genes)
@@ -117,7 +118,7 @@ def estimate_overdispersion(
 def check_size_factors(size_factors: ArrayLike | None, matrix: Any) -> NDArray[np.float64]:
     """Give the depth of each cell: as given, or the sum of its counts."""
     if size_factors is None:
-        return sums(matrix, axis=1)
+        return row_sums(matrix)
     values = np.asarray(size_factors, dtype=np.float64)
     if values.shape != (matrix.shape[0],):
         msg = (

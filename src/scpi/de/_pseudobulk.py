@@ -9,7 +9,7 @@ from anndata import AnnData
 
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._screen._matrix import sum_cells
+from scpi._screen._blocks import sum_cells
 from scpi._screen._spellings import merge_spellings
 from scpi._sequence import as_list
 from scpi._view import View

@@ -9,6 +9,7 @@ from scpi._docs import fill
 from scpi._groups import REST, other_mean, plan_comparisons
 from scpi._keys import Key
 from scpi._ranking import Ranking, store_fractions, write_ranking
+from scpi._screen._blocks import transformed
 from scpi._sequence import as_list
 from scpi._settings import settings
 from scpi._slots import listed, result_params, tested_layers
@@ -148,7 +149,7 @@ def rank_genes(
     _warn_of_clusters(view.adata, groupby, layer)
     adjusted = view.columns(covariates, "covariates") if covariates else None
     samples = None if sample_key is None else view.labels(sample_key).codes.astype(np.intp)
-    expression = view.expression(test.takes, transform)
+    expression = view.stored_expression(test.takes, transform)
     n_jobs = settings.n_jobs if n_jobs is None else n_jobs
     cells = Cells(expression.tested, plan.codes, plan.reference, samples=samples, covariates=adjusted, n_jobs=n_jobs)
     comparison = test.test(cells, **options)
@@ -274,6 +275,7 @@ def _adjust(pval: NDArray[np.float64], method: str, scope: str) -> NDArray[np.fl
 
 def _fractions(values: Any, plan: Plan) -> dict[str, NDArray[np.float64]]:
     """Fractions of the cells in which each gene is found, groups x genes."""
-    found = mean_counts((values != 0).astype(np.float32), plan.codes, plan.n_groups, log_base=None)
+    there = transformed(values, lambda block: (block.values != 0).astype(np.float32))
+    found = mean_counts(there, plan.codes, plan.n_groups, log_base=None)
     fractions = {"pts": found, "pts_rest": other_mean(found, plan.sizes, plan.reference)}
     return {name: values[: len(plan.tested)] for name, values in fractions.items()}

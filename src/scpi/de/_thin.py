@@ -74,18 +74,56 @@ def thin(
     True
     """
     matrix = check_counts(counts)
-    dispersion = check_overdispersion(overdispersion, matrix.shape[1])
-    generator = as_generator(rng)
     check_fraction(fraction)
-    _, largest = value_range(matrix)
-    if largest > _LARGEST:
-        msg = f"`counts` must be at most {_LARGEST:.0e} each, but there is one of {largest:.3g}. Are they counts?"
-        raise ValueError(msg)
-    if sparse.issparse(matrix):
+    split = Thinning(check_overdispersion(overdispersion, matrix.shape[1]), fraction, as_generator(rng))
+    train, test = split.split(matrix)
+    return (train, test) if sparse.issparse(matrix) else (train.toarray(), test.toarray())
+
+
+class Thinning:
+    """Splits the counts of cells, some after others.
+
+    Parameters
+    ----------
+    overdispersion
+        Of each gene.
+    fraction
+        Fraction of the counts in the train part.
+    rng
+        Random numbers, whose state advances: the draws do not depend on how the cells are divided into blocks.
+    """
+
+    def __init__(self, overdispersion: NDArray[np.float64], fraction: float, rng: np.random.Generator) -> None:
+        self._overdispersion, self._fraction = overdispersion, fraction
+        # Two sequences, each of which goes on where it was
+        self._counts, (self._fractions,) = rng, rng.spawn(1)
+
+    def split(self, counts: Any) -> tuple[Any, Any]:
+        """Both parts of the counts of the next cells, CSR without zeros; memory is that of the parts."""
+        _, largest = value_range(counts)
+        if largest > _LARGEST:
+            msg = f"`counts` must be at most {_LARGEST:.0e} each, but there is one of {largest:.3g}. Are they counts?"
+            raise ValueError(msg)
         # A count that is drawn is one that is not 0, so that the same counts have the same draws
-        return _thin_sparse(without_zeros(matrix), dispersion, fraction, generator)
-    train, test = _thin_sparse(sparse.csr_matrix(matrix), dispersion, fraction, generator)
-    return train.toarray(), test.toarray()
+        counts = without_zeros(counts) if sparse.issparse(counts) else sparse.csr_matrix(counts)
+        parts = _Part.of(counts), _Part.of(counts)
+        for start in range(0, counts.nnz, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            values, genes = counts.data[block], counts.indices[block]
+            rows = np.searchsorted(counts.indptr, np.arange(start, start + len(values)), side="right") - 1
+            drawn = self._draw(values, self._overdispersion[genes])
+            for part, own in zip(parts, (drawn, values - drawn), strict=True):
+                part.add(own, genes, rows)
+        train, test = (part.matrix(counts.shape) for part in parts)
+        return train, test
+
+    def _draw(self, counts: NDArray[Any], overdispersion: NDArray[np.float64]) -> NDArray[Any]:
+        """Train part of each count, in the type of the counts."""
+        fraction = np.full(len(counts), self._fraction)
+        spread = np.flatnonzero(overdispersion > _POISSON)
+        size = 1.0 / overdispersion[spread]
+        fraction[spread] = self._fractions.beta(self._fraction * size, (1.0 - self._fraction) * size)
+        return self._counts.binomial(counts.astype(np.int64), fraction).astype(counts.dtype)
 
 
 def check_fraction(fraction: float) -> None:
@@ -107,22 +145,6 @@ def check_overdispersion(overdispersion: ArrayLike, n_genes: int) -> NDArray[np.
         msg = "`overdispersion` must be finite and not negative: 0 for Poisson counts."
         raise ValueError(msg)
     return np.broadcast_to(values, (n_genes,))
-
-
-def _thin_sparse(
-    counts: Any, overdispersion: NDArray[np.float64], fraction: float, rng: np.random.Generator
-) -> tuple[Any, Any]:
-    """Both parts of sparse counts, without zeros, block by block: memory is that of the parts."""
-    parts = _Part.of(counts), _Part.of(counts)
-    for start in range(0, counts.nnz, _BLOCK):
-        block = slice(start, start + _BLOCK)
-        values, genes = counts.data[block], counts.indices[block]
-        rows = np.searchsorted(counts.indptr, np.arange(start, start + len(values)), side="right") - 1
-        drawn = _draw(values, overdispersion[genes], fraction, rng)
-        for part, own in zip(parts, (drawn, values - drawn), strict=True):
-            part.add(own, genes, rows)
-    train, test = (part.matrix(counts.shape) for part in parts)
-    return train, test
 
 
 @dataclass
@@ -157,14 +179,3 @@ class _Part:
             array.resize(self.n, refcheck=False)
         indptr = np.concatenate([[0], np.cumsum(self.sizes)]).astype(self.indices.dtype)
         return sparse.csr_matrix((self.data, self.indices, indptr), shape=shape)
-
-
-def _draw(
-    counts: NDArray[Any], overdispersion: NDArray[np.float64], fraction: float, rng: np.random.Generator
-) -> NDArray[Any]:
-    """Train part of each count, in the type of the counts."""
-    share = np.full(len(counts), fraction)
-    spread = np.flatnonzero(overdispersion > _POISSON)
-    size = 1.0 / overdispersion[spread]
-    share[spread] = rng.beta(fraction * size, (1.0 - fraction) * size)
-    return rng.binomial(counts.astype(np.int64), share).astype(counts.dtype)

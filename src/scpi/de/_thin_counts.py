@@ -3,17 +3,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from anndata import AnnData
 
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
+from scpi._screen._blocks import blocks
 from scpi._slots import result_params
 from scpi._view import View
 from scpi.de._overdispersion import estimate_overdispersion
-from scpi.de._thin import check_fraction, check_overdispersion, thin
+from scpi.de._thin import Thinning, check_fraction, check_overdispersion, thin
+from scpi.de._write_layers import new_file, write_layers
 
 if TYPE_CHECKING:
-    from anndata import AnnData
+    from pathlib import Path
+
     from mudata import MuData
     from numpy.typing import ArrayLike
 
@@ -28,6 +32,7 @@ def thin_counts(
     key_added: str = Key.uns.THINNED,
     rng: int | np.random.Generator | None = None,
     mod: str | None = None,
+    out: str | Path | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
     """Split the counts into a train and a test part that are independent, to test what was found on the data.
@@ -56,7 +61,16 @@ def thin_counts(
         Entry of ``adata.layers`` that holds the counts, instead of ``adata.X``.
     %(key_added)s
     %(rng)s
-    %(written_mod)s
+    %(mod)s
+    out
+        New h5ad file or zarr store. It gets the annotations of cells and genes and what is listed below, written some cells at a
+        time, so that counts that are not in memory need not fit into it. The given object is left as it is. Layers of such
+        a file stay on disk if it is opened with :func:`anndata.experimental.read_lazy`.
+    %(copy)s
+
+    Returns
+    -------
+    Returns `None` if `copy=False`, else the copy. Sets the following fields, of the file if `out` is given:
 
     `adata.layers['thinned_train' | key_added + '_train']`
         Counts to find groups or to train models on.
@@ -73,7 +87,9 @@ def thin_counts(
         If there is no such layer.
     ValueError
         If the data has negative, fractional or missing values, or `fraction` or `overdispersion` is out of range or of
-        the wrong length.
+        the wrong length, `out` is no name of such a file, or `out` and `copy` are both given.
+    FileExistsError
+        If there is a file of this name.
 
     Examples
     --------
@@ -86,7 +102,11 @@ def thin_counts(
     True
     """
     view = View.to_write(data, mod, layer, key_added=key_added)
-    counts = view.counts
+    path = None if out is None else new_file(out)
+    if path is not None and copy:
+        msg = "`out` names a file for the result, and `copy=True` asks for another: omit one of them."
+        raise ValueError(msg)
+    counts = view.counts if path is None else view.stored_counts
     check_fraction(fraction)
     generator = as_generator(rng)
     estimated = isinstance(overdispersion, str)
@@ -97,19 +117,26 @@ def thin_counts(
         used = estimate_overdispersion(counts, rng=generator)
     else:
         used = check_overdispersion(overdispersion, view.adata.n_vars)
-    train, test = thin(counts, fraction=fraction, overdispersion=used, rng=generator)
-
-    result, target = view.output(copy)
-    target.layers[f"{key_added}_{Key.layers.TRAIN}"] = train
-    target.layers[f"{key_added}_{Key.layers.TEST}"] = test
+    names = f"{key_added}_{Key.layers.TRAIN}", f"{key_added}_{Key.layers.TEST}"
+    if path is None:
+        parts = dict(zip(names, thin(counts, fraction=fraction, overdispersion=used, rng=generator), strict=True))
+        result, target = view.output(copy)
+        target.layers.update(parts)
+    else:
+        result, target = None, AnnData(obs=view.adata.obs, var=view.adata.var.copy())
     target.var[f"{key_added}_{Key.var.OVERDISPERSION}"] = np.array(used)
     target.uns[key_added] = {
         "params": result_params(
             fraction=float(fraction),
             layer=layer,
             overdispersion="estimated" if estimated else "given",
-            train_layer=f"{key_added}_{Key.layers.TRAIN}",
-            test_layer=f"{key_added}_{Key.layers.TEST}",
+            train_layer=names[0],
+            test_layer=names[1],
         )
     }
+    if path is not None:
+        split = Thinning(used, fraction, generator)
+        write_layers(
+            path, target, (dict(zip(names, split.split(block.values), strict=True)) for block in blocks(counts, 0))
+        )
     return result

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scpi._screen._matrix import as_dense, sum_cells
+from scpi._screen._blocks import sum_cells
+from scpi._screen._matrix import as_dense
 from scpi._slots import listed
 from scpi.de._covariates import read_covariates
 

@@ -8,8 +8,9 @@ from scipy import sparse
 from scpi._docs import fill
 from scpi._gene_sets import read_gene_sets
 from scpi._keys import Key
+from scpi._screen._blocks import row_blocks
 from scpi._screen._checks import check_values
-from scpi._screen._matrix import as_dense, row_blocks, sums
+from scpi._screen._matrix import as_dense, sums
 from scpi._slots import listed, result_params
 from scpi._view import View
 

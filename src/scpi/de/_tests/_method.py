@@ -21,7 +21,8 @@ class Cells:
     """Cells of several groups, as a test takes them."""
 
     values: Any
-    """Cells x genes, dense or CSR, finite: counts or log-normalised expression, as the method asks."""
+    """Cells x genes, finite: counts or log-normalised expression, as the method asks; dense or CSR, or not in memory
+    (`scpi._screen._blocks`): checks such as `check_values` load such a matrix, `blocks` reads it by parts."""
     codes: NDArray[np.intp]
     """Group of each cell: 0, 1, ...; negative for a cell that is left out."""
     reference: int | None

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scpi._screen._checks import check_values
+from scpi._screen._expression import check_stored_values
 from scpi.de._moments import group_moments, other_moments
 from scpi.de._test_result import TestResult, check_groups
 from scpi.de._tests._method import Cells, Method
@@ -10,7 +10,7 @@ from scpi.de._tests._welch import compare_means
 
 
 def _test(cells: Cells) -> TestResult:
-    matrix = check_values(cells.values)
+    matrix = check_stored_values(cells.values)
     groups, n_groups = check_groups(matrix.shape[0], cells.codes, cells.reference, 2)
     moments = group_moments(matrix, groups, n_groups=n_groups)
     # The reference counts as if it had as few cells as the group

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scpi._docs import fill
-from scpi._screen._checks import check_values
+from scpi._screen._expression import check_stored_values
 from scpi.de._moments import group_moments, other_moments
 from scpi.de._student import two_sided_log_pval
 from scpi.de._test_result import TestResult, check_groups
@@ -45,7 +45,7 @@ def welch(values: ArrayLike, codes: ArrayLike, *, reference: int | None) -> Test
     >>> round(float(result.score[1, 0]), 6), round(float(result.pval[1, 0]), 6)
     (4.898979, 0.00805)
     """
-    matrix = check_values(values)
+    matrix = check_stored_values(values)
     groups, n_groups = check_groups(matrix.shape[0], codes, reference, 2)
     moments = group_moments(matrix, groups, n_groups=n_groups)
     return compare_means(moments, other_moments(moments, reference), reference)

@@ -10,8 +10,9 @@ import pandas as pd
 from scipy import sparse, special
 
 from scpi._docs import fill
+from scpi._screen._blocks import blocks
 from scpi._screen._checks import check_values
-from scpi._screen._matrix import stored_values, without_zeros
+from scpi._screen._matrix import is_stored, stored_values, without_zeros
 from scpi.de._test_result import TestResult, check_groups
 from scpi.de._tests._method import Cells, Method
 
@@ -58,9 +59,15 @@ def wilcoxon(
     >>> round(float(result.score[1, 0]), 6), round(float(result.pval[1, 0]), 6)
     (1.745743, 0.080856)
     """
-    matrix = _as_illico_takes_it(check_values(values))
-    groups, n_groups = check_groups(matrix.shape[0], codes, reference, 1)
-    ranked = _rank(matrix, groups, reference, continuity, n_jobs)
+    if not is_stored(values):
+        values = check_values(values)
+    groups, n_groups = check_groups(values.shape[0], codes, reference, 1)
+    # Ranks need all rows of a column: a matrix that is not in memory is read by columns
+    parts = [
+        _rank(_as_illico_takes_it(check_values(block.values)), groups, reference, continuity, n_jobs)
+        for block in blocks(values, 1)
+    ]
+    ranked = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
     size = np.bincount(groups[groups >= 0], minlength=n_groups)[:, None].astype(np.float64)
     others = size.sum() - size if reference is None else size[reference]
     effect = 2.0 * ranked["statistic"] / (size * others) - 1.0

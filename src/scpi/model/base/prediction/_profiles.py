@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from scpi._screen._blocks import sum_cells
 from scpi._screen._composition import dose_weights, same_members
-from scpi._screen._matrix import as_dense, sum_cells
+from scpi._screen._matrix import as_dense
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
