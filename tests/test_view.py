@@ -42,7 +42,7 @@ def test_expression_is_made_for_a_test(adata):
     adata.uns["log1p"] = {"base": 2}
     assert View.of(adata).expression().log_base == 2
     assert View.of(adata, layer="counts").expression().transform == "log1p_norm"
-    assert View.of(adata, layer="counts").expression("counts").log_base is None
+    assert View.of(adata, layer="counts").stored_expression("counts").log_base is None
 
 
 def test_raw_is_named_where_it_holds_something_better(adata):

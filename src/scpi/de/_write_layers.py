@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anndata import read_h5ad
+from anndata.io import sparse_dataset, write_elem
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -40,14 +43,12 @@ def write_layers(path: Path, annotations: AnnData, blocks: Iterable[Mapping[str,
     blocks
         Layers of some cells after others, by name, in CSR format.
     """
-    from anndata.io import sparse_dataset, write_elem
-
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=".scpi-", dir=path.parent))
     try:
         scratch = folder / path.name
-        with _created(scratch) as file:
-            write_elem(file, "/", annotations)
+        (annotations.write_h5ad if path.suffix == ".h5ad" else annotations.write_zarr)(scratch)
+        with _opened(scratch) as file:
             for number, block in enumerate(blocks):
                 for name, values in block.items():
                     if number == 0:
@@ -60,14 +61,17 @@ def write_layers(path: Path, annotations: AnnData, blocks: Iterable[Mapping[str,
 
 
 @contextmanager
-def _created(path: Path) -> Iterator[Any]:
+def _opened(path: Path) -> Iterator[Any]:
+    """The root of a file, to which entries are added."""
     if path.suffix == ".h5ad":
-        import h5py
-
-        with h5py.File(path, "w") as file:
-            yield file
+        stored = read_h5ad(path, backed="r+")
+        try:
+            yield stored.file["/"]
+        finally:
+            stored.file.close()
     else:
         import zarr
 
-        yield zarr.open_group(path, mode="w")
+        # The list of all entries is written anew when they are there
+        yield zarr.open_group(path, mode="r+", use_consolidated=False)
         zarr.consolidate_metadata(path)

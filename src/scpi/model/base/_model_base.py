@@ -16,6 +16,7 @@ from scvi.model.base import BaseModelClass
 from scpi._fingerprint import fingerprint
 from scpi._screen._checks import NORMAL_ADVICE, check_annotations, check_expression, check_paired
 from scpi._screen._matrix import dense_rows
+from scpi._screen._stored_rows import by_rows
 from scpi._slots import find_layer, listed
 from scpi._warn import warn_user
 from scpi.model.base._constants import KEYS
@@ -49,6 +50,8 @@ class ModelBase(BaseModelClass):
     """Whether the expression must be log-normalised."""
     _reads_changes = False
     """Whether the values are changes of expression, of both signs."""
+    _reads_stored = False
+    """Whether the expression may be in a file or a dask array, from which batches are read."""
     _advice = NORMAL_ADVICE
     """What to do about expression that is not counts, at the end of the message."""
 
@@ -93,6 +96,7 @@ class ModelBase(BaseModelClass):
         # Where the likelihood decides, which the constructor is given, these are properties
         counts, logs = (flag is True for flag in (cls._reads_counts, cls._reads_logs))
         checks = {"counts": counts, "logs": logs, "signed": cls._reads_changes, "advice": cls._advice}
+        checks["stored"] = cls._reads_stored
         cls.register_manager(register(data, method, cls._fields, checks=checks, **kwargs))
 
     def save(
@@ -186,7 +190,7 @@ class ModelBase(BaseModelClass):
             unbound: Self = restore(cls, saved, None, place)
             return unbound
         modality = _modality(adata, saved.content.registry)
-        check_annotations(modality)
+        check_annotations(modality, stored=cls._reads_stored)
         _check_genes(modality.var_names, saved.content.attributes["var_names_"])
         with unchanged_on_failure(adata):
             model: Self = restore(cls, saved, adata, place)
@@ -252,7 +256,7 @@ class ModelBase(BaseModelClass):
             adata = adata.copy()
         if adata is not self._checked:
             modality = _modality(adata, self.registry)
-            check_annotations(modality)
+            check_annotations(modality, stored=self._reads_stored)
             _check_genes(modality.var_names, self.var_names_)
             layer = self.registry["setup_args"].get("layer")
             check_expression(
@@ -260,6 +264,7 @@ class ModelBase(BaseModelClass):
                 counts=self._reads_counts,
                 logs=self._reads_logs,
                 signed=self._reads_changes,
+                stored=self._reads_stored,
                 advice=self._advice,
             )
             self._checked = None
@@ -288,7 +293,8 @@ class ModelBase(BaseModelClass):
 
     def _field(self, adata: AnnData | MuData, key: str) -> Any:
         """Registered values of the cells of ``adata``, after validation."""
-        return self.get_anndata_manager(adata, required=True).get_from_registry(key)
+        values = self.get_anndata_manager(adata, required=True).get_from_registry(key)
+        return by_rows(values) if key == KEYS.X else values
 
     def _state_of(self, adata: AnnData | MuData, key: str) -> Any:
         """What is registered about a field of ``adata``, after validation."""

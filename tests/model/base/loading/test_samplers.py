@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scpi.model.base.loading._samplers import CellSampler, ControlSampler, PairSampler
+from scpi.model.base.loading._samplers import CellSampler, ControlSampler, PairSampler, StoredCellSampler
 from scpi.model.base.loading._transport import CellPairs
 
 
@@ -142,6 +142,44 @@ class TestCellSampler:
         batches = CellSampler(np.array([5, 3, 9, 1]), batch_size=2, shuffle=False, seed=0)
         for _ in range(2):
             assert [batch.cells.tolist() for batch in batches] == [[5, 3], [9, 1]]
+
+
+class TestStoredCellSampler:
+    CELLS = np.delete(np.arange(500), np.arange(0, 500, 7))
+
+    def batches(self, **options):
+        return StoredCellSampler(
+            self.CELLS, **({"run": 10, "n_together": 60, "batch_size": 16, "shuffle": True} | options)
+        )
+
+    def test_every_cell_comes_once_per_epoch_in_another_order(self):
+        sampler = self.batches(seed=0)
+        first, second = (np.concatenate([batch.cells for batch in sampler]) for _ in range(2))
+        assert (first != second).any()
+        for epoch in (first, second):
+            np.testing.assert_array_equal(np.sort(epoch), self.CELLS)
+        again = np.concatenate([batch.cells for batch in self.batches(seed=0)])
+        np.testing.assert_array_equal(first, again)
+
+    def test_a_batch_is_among_the_cells_that_are_read_together(self):
+        batches = list(self.batches(seed=0))
+        assert len(batches) == len(CellSampler(self.CELLS, batch_size=16, shuffle=True, seed=0))
+        for batch in batches:
+            assert np.isin(batch.cells, batch.together).all()
+            assert (np.diff(batch.together) > 0).all()
+        held = {id(batch.together): batch.together for batch in batches}
+        np.testing.assert_array_equal(np.sort(np.concatenate(list(held.values()))), self.CELLS)
+        assert max(map(len, held.values())) <= 60
+
+    def test_few_runs_of_neighbours_are_read_and_mixed(self):
+        for batch in list(self.batches(seed=3)):
+            # Cells of three batches are of about as many runs as they fill, and a batch has cells of several
+            assert len(np.unique(batch.together // 10)) <= 48 / 8 + 2
+            assert len(np.unique(batch.cells // 10)) >= 3
+
+    def test_without_shuffling_cells_stay_in_order(self):
+        order = np.concatenate([batch.cells for batch in self.batches(seed=0, shuffle=False)])
+        np.testing.assert_array_equal(order, self.CELLS)
 
 
 class TestPairSampler:

@@ -10,6 +10,7 @@ from scipy import sparse
 from torch.utils.data import Dataset
 
 from scpi._screen._matrix import dense_rows
+from scpi._screen._stored_rows import by_rows
 from scpi.model.base._constants import KEYS
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class CellBatch(NamedTuple):
     """Cells that they are compared with or decoded into, (n_cells,); -1 for padding."""
     conditions: NDArray[np.int64] | None = None
     """Codes of the conditions, (n_conditions,), where the perturbed cells are parts of equal length, one for each."""
+    together: NDArray[np.int64] | None = None
+    """Cells of this batch and others after it, in ascending order, to read at once where they are not in memory."""
 
 
 class CellDataset(Dataset[dict[str, "Tensor"]]):
@@ -73,7 +76,7 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
     ) -> None:
         x = manager.get_from_registry(KEYS.X)
         # Reading rows of a matrix that is stored by columns costs as much as reading all of it.
-        self.x = x.tocsr() if sparse.issparse(x) else x
+        self.x = x.tocsr() if sparse.issparse(x) else by_rows(x)
         self._transform, self._counts = transform, counts
         self._design = None if design is None else torch.from_numpy(design)
         self._values: dict[str, Tensor] = {}
@@ -86,6 +89,8 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
         return int(self.x.shape[0])
 
     def __getitem__(self, batch: CellBatch) -> dict[str, Tensor]:
+        if batch.together is not None:
+            self.x.hold(batch.together)
         where = torch.from_numpy(batch.cells)
         item = {key: values[where] for key, values in self._values.items()} | {KEYS.INDEX: where}
         item |= self._expression(batch.cells)

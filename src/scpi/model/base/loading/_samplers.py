@@ -40,13 +40,62 @@ class CellSampler(Sampler[CellBatch]):
     def __iter__(self) -> Iterator[CellBatch]:
         order = self._cells
         if self._shuffle:
-            order = np.random.default_rng([self._seed, self._epoch]).permutation(order)
+            order = self._shuffled(np.random.default_rng([self._seed, self._epoch]))
         self._epoch += 1
-        for cells in np.array_split(order[: self._n_drawn], len(self)):
-            yield self._batch(cells)
+        yield from self._batches(np.array_split(order[: self._n_drawn], len(self)))
 
-    def _batch(self, cells: NDArray[np.int64]) -> CellBatch:
-        return CellBatch(cells)
+    def _shuffled(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        return rng.permutation(self._cells)
+
+    def _batches(self, cells: list[NDArray[np.int64]]) -> Iterator[CellBatch]:
+        return map(CellBatch, cells)
+
+
+class StoredCellSampler(CellSampler):
+    """Positions of single cells that are not in memory: what a file holds next to each other is read at once.
+
+    Cells are divided into runs of neighbours. Some runs that are drawn at random are read together, and their cells are
+    shuffled and divided into batches.
+
+    Parameters
+    ----------
+    cells
+        Positions.
+    run
+        Number of neighbours of a run.
+    n_together
+        Number of cells that are in memory at a time.
+    batch_size, shuffle, seed
+        As in :class:`CellSampler`.
+    """
+
+    def __init__(
+        self,
+        cells: NDArray[np.int64],
+        *,
+        run: int,
+        n_together: int = 16_384,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+    ) -> None:
+        super().__init__(np.sort(cells), batch_size=batch_size, shuffle=shuffle, seed=seed)
+        self._run, self._n_batches = run, max(1, n_together // batch_size)
+
+    def _shuffled(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        runs = np.split(self._cells, np.flatnonzero(np.diff(self._cells // self._run)) + 1)
+        order = np.concatenate([runs[i] for i in rng.permutation(len(runs))])
+        ends = np.cumsum([len(batch) for batch in np.array_split(order, len(self))])
+        for together in np.split(order, ends[self._n_batches - 1 :: self._n_batches]):
+            rng.shuffle(together)
+        return order
+
+    def _batches(self, cells: list[NDArray[np.int64]]) -> Iterator[CellBatch]:
+        for start in range(0, len(cells), self._n_batches):
+            chosen = cells[start : start + self._n_batches]
+            together = np.sort(np.concatenate(chosen))
+            for batch in chosen:
+                yield CellBatch(batch, together=together)
 
 
 class PairSampler(CellSampler):
@@ -65,8 +114,8 @@ class PairSampler(CellSampler):
     def _n_drawn(self) -> int:
         return len(self._cells) if self._n is None else min(self._n, len(self._cells))
 
-    def _batch(self, cells: NDArray[np.int64]) -> CellBatch:
-        return CellBatch(self.pairs.source[cells], self.pairs.target[cells])
+    def _batches(self, cells: list[NDArray[np.int64]]) -> Iterator[CellBatch]:
+        return (CellBatch(self.pairs.source[pairs], self.pairs.target[pairs]) for pairs in cells)
 
 
 class ControlSampler(Sampler[CellBatch]):

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from scpi._screen._stored_rows import StoredRows
 from scpi.model.base._constants import KEYS
-from scpi.model.base.loading._samplers import CellSampler, ControlSampler, PairSampler
+from scpi.model.base.loading._samplers import CellSampler, ControlSampler, PairSampler, StoredCellSampler
 from scpi.model.base.loading._transport import pair_conditions
 
 if TYPE_CHECKING:
@@ -45,11 +46,15 @@ def single_cells(
     """Single cells of all conditions: a :class:`Sampling`.
 
     There are at most ``batch_size`` cells in a batch. With ``shuffle``, the batches of training cells differ between
-    epochs.
+    epochs. Cells that are not in memory are read in runs of neighbours.
     """
     if len(cells) < 2 and not train:
         return None
-    return CellSampler(cells, batch_size=batch_size, shuffle=shuffle and train, seed=splitter.seed)
+    options: dict[str, Any] = {"batch_size": batch_size, "shuffle": shuffle and train, "seed": splitter.seed}
+    x = splitter.dataset.x
+    return (
+        StoredCellSampler(cells, run=x.run, **options) if isinstance(x, StoredRows) else CellSampler(cells, **options)
+    )
 
 
 def controls_alongside(

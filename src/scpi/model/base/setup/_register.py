@@ -40,7 +40,7 @@ def register(
     layer, modalities = arguments["layer"], None
     _check_kind(data, method[_SETUP_METHOD_NAME])
     if isinstance(data, AnnData):
-        check_annotations(data)
+        check_annotations(data, stored=checks["stored"])
         expression, what = data, layer_name(layer)
     else:
         modalities = _check_modalities(data, arguments["modalities"], declared)
