@@ -256,6 +256,7 @@ ARROWS = {
     "model": {"metrics", "attribution", "de"},
     "tl": {"metrics", "attribution", "de", "model", "get"},
     "benchmark": {"datasets", "metrics", "attribution", "de", "get", "pl", "model", "tl"},
+    "design": {"metrics", "attribution", "de", "get", "model", "tl"},
     "screen": {"datasets", "metrics", "attribution", "de", "get", "pl", "model", "tl", "benchmark"},
     "cli": {"datasets", "metrics", "attribution", "de", "get", "pl", "model", "tl", "benchmark", "screen"},
 }

@@ -2,6 +2,7 @@ from . import attribution as attribution
 from . import benchmark as benchmark
 from . import datasets as datasets
 from . import de as de
+from . import design as design
 from . import get as get
 from . import metrics as metrics
 from . import model as model

@@ -80,6 +80,10 @@ class Prediction(NamedTuple):
     """How much each source counts, with a sum of 1, where sources are weighed."""
     calibration: float = 1.0
     """Factor of the deviations, from 0, where features are worth nothing, to 1."""
+    explained: Mapping[str, float] = MappingProxyType({})
+    """Variance that each source explains, in units of what is special to each perturbation, where that is learned."""
+    noise: NDArray[np.float64] | None = None
+    """Variance of the noise of each known perturbation in the same units, where that is learned."""
 
     @property
     def effects(self) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scpi._docs import fill
+from scpi._features._rows import covered_rows
 from scpi._slots import listed
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
@@ -20,8 +21,11 @@ from scpi.model.perturbation_gp._combinations import learn_power, scale_members
 from scpi.model.perturbation_gp._effects import TrainingEffects
 from scpi.model.perturbation_gp._fields import FEATURES, FEATURES_FIELD, DescribedPerturbationField, read_state
 from scpi.model.perturbation_gp._methods import METHODS
+from scpi.model.perturbation_gp._posterior import EffectPosterior
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import NDArray
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.base.prediction._profiles import Profiles
 
-_KEPT = ("effects", "is_known", "mean_effect", "axes", "scores", "calibration", "power")
+_KEPT = ("effects", "is_known", "mean_effect", "axes", "scores", "calibration", "power", "explained", "noise")
 
 
 @fill
@@ -114,6 +118,64 @@ class PerturbationGP(Baseline):
         self._check_if_trained(warn=False)
         return float(self.module.array("power")[0])
 
+    @property
+    def unmeasured_perturbations(self) -> list[str]:
+        """Perturbations that the model was not trained on and has features of."""
+        self._check_if_trained(warn=False)
+        found = np.zeros(len(self.perturbations_), dtype=bool)
+        for values in self._sources().values():
+            found |= covered_rows(values)
+        return [name for name, new in zip(self.perturbations_, found & ~self._is_known(), strict=True) if new]
+
+    def effect_posterior(self, perturbations: Sequence[str]) -> EffectPosterior:
+        """How sure the model is of the effects of perturbations: their posterior variances and covariances.
+
+        Parameters
+        ----------
+        perturbations
+            Single perturbations that were not trained on.
+
+        Returns
+        -------
+        The posterior, with the ``variance`` of each perturbation.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not trained.
+        ValueError
+            If the preset is not ``"scpi"``, as the others have no variance, or a perturbation is unknown or was trained on.
+        """
+        self._check_if_trained(warn=False)
+        if self.preset != "scpi":
+            msg = f"The preset {self.preset!r} predicts without a variance: train a model with preset='scpi'."
+            raise ValueError(msg)
+        place = {name: row for row, name in enumerate(self.perturbations_)}
+        names = list(dict.fromkeys(map(str, perturbations)))
+        if unknown := [name for name in names if name not in place]:
+            msg = (
+                f"The model does not know {listed(unknown)}. Describe them with "
+                "`scpi.tl.perturbation_features(adata, perturbations=...)` before `setup_anndata`."
+            )
+            raise ValueError(msg)
+        is_known = self._is_known()
+        if trained := [name for name in names if is_known[place[name]]]:
+            msg = f"The model was trained on {listed(trained)}."
+            raise ValueError(msg)
+        rows, known = np.array([place[name] for name in names], dtype=np.intp), np.flatnonzero(is_known)
+        sources = {name: values[np.concatenate([rows, known])] for name, values in self._sources().items()}
+        mean, axes = self.module.array("mean_effect"), self.module.array("axes")
+        scores = self.module.array("scores")[rows]
+        squared = mean @ mean + 2.0 * scores @ (axes @ mean) + ((scores @ (axes @ axes.T)) * scores).sum(axis=1)
+        return EffectPosterior(
+            names,
+            sources,
+            dict(zip(sources, self.module.array("explained").tolist(), strict=True)),
+            known=[self.perturbations_[row] for row in known],
+            noise=self.module.array("noise"),
+            size=np.sqrt(np.maximum(squared, 0.0) / len(mean)),
+        )
+
     def _sources(self) -> dict[str, Any]:
         """Features of all perturbations that the model knows, by source."""
         field = self.registry["field_registries"].get(FEATURES)
@@ -153,6 +215,11 @@ class PerturbationGP(Baseline):
             "scores": found.scores,
             "calibration": np.array([found.calibration]),
             "power": np.array([power]),
+            # Without any that are learned, all sources count the same
+            "explained": np.array([found.explained.get(name, 0.0) for name in data.sources])
+            if found.explained
+            else np.full(len(data.sources), 1.0 / max(len(data.sources), 1)),
+            "noise": np.zeros(len(known)) if found.noise is None else found.noise,
         }
 
     def _errors(self, profiles: Profiles, cells: NDArray[np.int64]) -> NDArray[np.float64]:

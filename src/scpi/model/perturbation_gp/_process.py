@@ -44,9 +44,12 @@ def gaussian_process(data: TrainingEffects) -> Prediction:
     left_out = leave_one_out(response.scores, dual, inverse)
     slope = calibrate(left_out, response)
     scores = np.zeros((data.n_perturbations, dual.shape[1]))
-    for name, weight in zip(used, found.weights, strict=True):
+    explained = {
+        name: found.strength * float(weight) / scales[name] for name, weight in zip(used, found.weights, strict=True)
+    }
+    for name, factor in explained.items():
         values = data.sources[name]
-        scores += found.strength * weight / scales[name] * as_dense(values @ as_dense(values[known].T @ dual))
+        scores += factor * as_dense(values @ as_dense(values[known].T @ dual))
     deviation = slope * (scores - (fitted @ dual).mean(axis=0))
     deviation[~data.has_features()] = 0.0
     return Prediction(
@@ -56,6 +59,8 @@ def gaussian_process(data: TrainingEffects) -> Prediction:
         left_out=slope * left_out,
         weights=dict.fromkeys(data.sources, 0.0) | dict(zip(used, found.weights.tolist(), strict=True)),
         calibration=slope,
+        explained=explained,
+        noise=response.noise,
     )
 
 

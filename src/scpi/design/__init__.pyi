@@ -1,0 +1,1 @@
+from ._next_perturbations import next_perturbations as next_perturbations

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._rng import as_generator
+from scpi._sequence import as_list
+from scpi._slots import listed
+from scpi._warn import warn_user
+from scpi.design._greedy import Pick, gain_information, largest, reduce_variance, spread_out
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from scpi.model import PerturbationGP
+    from scpi.model.perturbation_gp._posterior import EffectPosterior
+
+Criterion = Literal["reduction", "information", "uncertainty", "effect", "diversity", "random"]
+# Targets whose variances are summed: more tell the same
+_MOST_TARGETS = 500
+_N_NAMED = 3
+
+
+@fill
+def next_perturbations(
+    model: PerturbationGP,
+    candidates: Sequence[str] | str | None = None,
+    k: int = 8,
+    *,
+    criterion: Criterion = "reduction",
+    targets: Sequence[str] | str | None = None,
+    rng: int | np.random.Generator | None = 0,
+) -> pd.DataFrame:
+    """Choose the perturbations to measure next, so that those that are not measured are predicted better.
+
+    What the features of perturbations explain of their effects has a posterior distribution in
+    :class:`scpi.model.PerturbationGP`. Its variance after a measurement does not depend on the result, so that a batch is chosen
+    at once: each perturbation as if those before it had been measured.
+
+    Parameters
+    ----------
+    model
+        Trained model with the preset ``"scpi"``.
+    candidates
+        Perturbations that can be measured; all that the model has features of and was not trained on if ``None``.
+    k
+        Number of perturbations to choose.
+    criterion
+        ``"reduction"``: lowers the sum of the predictive variances of the targets most (V-optimality).
+        ``"information"``: tells most of the effects of all candidates (greedy log determinant, D-optimality).
+        ``"uncertainty"``: largest posterior variances, each for itself.
+        ``"effect"``: largest expected changes.
+        ``"diversity"``: least similar to those that were measured or chosen before.
+        ``"random"``: random ones, to compare with.
+    targets
+        Perturbations whose prediction is to improve; all that the model knows and was not trained on if ``None``. Of more than 500,
+        a random 500 count.
+    %(rng)s
+
+    Returns
+    -------
+    The chosen perturbations in their order: the ``score`` of the criterion (the fraction of the variance that is removed; nats;
+    variance; root mean square of the change; 1 less the largest similarity); ``variance``, the posterior variance of what
+    features explain, in units of what is special to each perturbation; ``effect``, the root mean square of the expected change;
+    ``nearest``, the most similar measured perturbation, with its ``similarity``; and the ``reason`` in words.
+
+    Raises
+    ------
+    TypeError
+        If the model has no posterior of effects.
+    ValueError
+        If the criterion is unknown, there are fewer than ``k`` candidates, or one is unknown to the model or was measured.
+
+    Examples
+    --------
+    >>> import scpi
+    >>> adata = scpi.datasets.plant_screen(n_perturbations=8, n_cells=20, rng=0)
+    >>> names = [name for name in adata.obs["perturbation"].unique() if name != "control"]
+    >>> sets = {"first": ["NEW1", *names[:4]], "second": ["NEW2", *names[4:]]}
+    >>> scpi.tl.perturbation_features(adata, gene_sets=sets, perturbations=["NEW1", "NEW2"], symbols=False, min_size=1)
+    >>> scpi.model.PerturbationGP.setup_anndata(adata)
+    >>> model = scpi.model.PerturbationGP(adata)
+    >>> model.train()
+    >>> sorted(scpi.design.next_perturbations(model, k=2)["perturbation"])
+    ['NEW1', 'NEW2']
+    """
+    if criterion not in get_args(Criterion):
+        msg = f"`criterion` must be one of {listed(get_args(Criterion))}, but is {criterion!r}."
+        raise ValueError(msg)
+    if not hasattr(model, "effect_posterior"):
+        msg = (
+            f"`model` is a {type(model).__name__}, which has no posterior of the effects of perturbations: train a "
+            "`scpi.model.PerturbationGP`."
+        )
+        raise TypeError(msg)
+    unmeasured = model.unmeasured_perturbations
+    names = unmeasured if candidates is None else list(dict.fromkeys(as_list(candidates)))
+    if not 1 <= k <= len(names):
+        msg = f"`k` must be from 1 to the number of candidates, {len(names)}, but is {k}."
+        raise ValueError(msg)
+    wanted = unmeasured if targets is None else list(dict.fromkeys(as_list(targets)))
+    generator = as_generator(rng)
+    if len(wanted) > _MOST_TARGETS:
+        wanted = [wanted[i] for i in np.sort(generator.choice(len(wanted), _MOST_TARGETS, replace=False))]
+    if model.calibration == 0 and criterion not in ("random", "effect"):
+        warn_user(
+            "The features do not predict the perturbations of this screen from each other: a choice by them is no better "
+            "than a random one."
+        )
+    everyone = list(dict.fromkeys([*names, *(wanted if criterion == "reduction" else [])]))
+    posterior = model.effect_posterior(everyone)
+    place = {name: i for i, name in enumerate(everyone)}
+    picks = _choose(
+        posterior,
+        len(names),
+        np.array([place.get(name, -1) for name in wanted], dtype=np.intp),
+        k,
+        criterion,
+        generator,
+    )
+    return _table(posterior, picks, wanted, criterion)
+
+
+def _choose(
+    posterior: EffectPosterior,
+    n: int,
+    targets: NDArray[np.intp],
+    k: int,
+    criterion: Criterion,
+    rng: np.random.Generator,
+) -> list[Pick]:
+    """Choose among the first ``n`` perturbations of a posterior."""
+    # What is special to a perturbation is noise to whoever asks of the others
+    noise = posterior.own_variance + posterior.noise
+    variance = posterior.variance[:n]
+
+    def covariance(i: int) -> NDArray[np.float64]:
+        return posterior.covariance(np.array([i]))[:n, 0]
+
+    def similarity(i: int) -> NDArray[np.float64]:
+        return posterior.similarity(np.array([i]))[:n, 0]
+
+    if criterion == "reduction":
+        cross = posterior.covariance(targets)
+        # To measure a target also tells what is special to it
+        cross[targets, np.arange(len(targets))] += posterior.own_variance
+        total = posterior.variance[targets].sum() + posterior.own_variance * len(targets)
+        found = reduce_variance(k, variance, noise, covariance, cross[:n].T)
+        return [pick._replace(gain=pick.gain / total) for pick in found]
+    if criterion == "information":
+        return gain_information(k, variance, noise, covariance)
+    if criterion == "uncertainty":
+        return largest(k, variance)
+    if criterion == "effect":
+        return largest(k, posterior.size[:n])
+    if criterion == "diversity":
+        return spread_out(k, posterior.similarity_to_nearest[:n], similarity)
+    return [Pick(int(i), np.nan) for i in rng.choice(n, k, replace=False)]
+
+
+def _table(posterior: EffectPosterior, picks: list[Pick], targets: list[str], criterion: Criterion) -> pd.DataFrame:
+    rows = [pick.place for pick in picks]
+    nearest = [posterior.known[i] for i in posterior.nearest[rows]]
+    similarity = posterior.similarity_to_nearest[rows]
+    table = pd.DataFrame(
+        {
+            Key.obs.PERTURBATION: [posterior.names[i] for i in rows],
+            "score": [pick.gain for pick in picks],
+            "variance": posterior.variance[rows],
+            "effect": posterior.size[rows],
+            "nearest": nearest,
+            "similarity": similarity,
+        },
+        index=pd.RangeIndex(1, len(picks) + 1, name="rank"),
+    )
+    table["reason"] = [
+        f"{_reason(pick, name, targets, criterion)}; "
+        + (f"most similar measured: {near} ({alike:.2f})" if alike > 0 else "similar to none that was measured")
+        for pick, name, near, alike in zip(picks, table[Key.obs.PERTURBATION], nearest, similarity, strict=True)
+    ]
+    return table
+
+
+def _reason(pick: Pick, name: str, targets: list[str], criterion: Criterion) -> str:
+    """What a perturbation was chosen for, in words."""
+    if pick.removed is not None:
+        others = [i for i in np.argsort(-pick.removed, kind="stable") if targets[i] != name and pick.removed[i] > 0]
+        helped = ", ".join(targets[i] for i in others[:_N_NAMED])
+        whose = f", beside its own most that of {helped}" if helped else ", all of it its own"
+        return f"removes {pick.gain:.2%} of the predictive variance of {len(targets)} perturbations{whose}"
+    return {
+        "information": f"tells {pick.gain:.2f} nats of the effects of the candidates",
+        "uncertainty": f"its effect is the least certain (variance {pick.gain:.2f})",
+        "effect": f"the largest expected change ({pick.gain:.3g})",
+        "diversity": f"the least similar to what is measured or chosen before ({1.0 - pick.gain:.2f})",
+        "random": "random",
+    }[criterion]
