@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 N_CELLS, N_GENES = 96, 30
-ROOMS = ("tl", "de", "benchmark", "benchmark.splits", "screen")
+ROOMS = ("tl", "de", "benchmark", "benchmark.splits", "design", "screen")
 CLUSTERS = {"max_cluster_epochs": 1}
 QUIET = {"max_epochs": 1, "accelerator": "cpu", "enable_progress_bar": False}
 CLUSTERING = ("ContrastiveSC", "SCDeepCluster", "SCZIDesk")
@@ -53,6 +53,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "de.limma": {"sample_key": "sample", "min_cells": 1},
     "de.pseudobulk": {"min_cells": 1},
     "de.thin_counts": {"rng": 0},
+    "design.minimal_effect": {"reference": "control", "n_cells": 10, "n_simulations": 1, "progress": False},
+    "design.power": {"reference": "control", "n_cells": 10, "n_simulations": 1, "progress": False},
     "screen.run_screen": {"max_epochs": 1, "min_set_size": 1, "train_kwargs": {"accelerator": "cpu"}},
     "tl.cluster": {"n_clusters": 2, "train_kwargs": QUIET | CLUSTERS},
     "tl.differential_activity": {"groupby": "group", "reference": "b"},
@@ -65,7 +67,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "tl.rank_genes_shap": {"n_trees": 10},
 }
 # Functions of counts: what is given is the layer of counts, and otherwise X
-READS_COUNTS = {"de.limma", "de.pseudobulk", "de.thin_counts", "tl.cluster"}
+READS_COUNTS = {"de.limma", "de.pseudobulk", "de.thin_counts", "design.minimal_effect", "design.power", "tl.cluster"}
 
 
 def data() -> ad.AnnData:

@@ -18,8 +18,8 @@ from scpi._scoring._bounds import metric_bounds
 from scpi._scoring._conventions import N_SPLITS
 from scpi._scoring._noise_ceiling import CEILING, PERFECT, noise_ceiling
 from scpi._scoring._score import score
+from scpi._store import file_stem, read_result, write_result
 from scpi._versions import versions
-from scpi.benchmark._store import file_stem, read_result, write_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scpi.benchmark._store import file_stem, read_result, write_result
+from scpi._store import file_stem, read_result, write_result
 
 TABLE = pd.DataFrame({"model": ["a", "b"], "rmse": [0.1, np.nan], "n_cells": [3, 4]})
 
