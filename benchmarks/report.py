@@ -971,6 +971,34 @@ def op3_generated(result: Any) -> str:
     return f"{table(columns, body)}\n\nScreens: {len(result['seeds'])}."
 
 
+def next_perturbations(result: Any) -> str:
+    """Errors over the rounds, and in how many of the seeds the goal is reached with fewer measurements."""
+    n = result["seeds"]
+    body = [
+        (row["criterion"], *row["error"][1:], f"{show(row['less_than_random'])} ± {show(row['standard_error'])}")
+        + (f"{row['within_total']} of {n}", f"{row['within_added']} of {n}")
+        for row in result["rows"]
+    ]
+    columns = ("criterion", "24", "32", "40", "48", "56", "less than random, mean of rounds")
+    return table((*columns, "60 % of all", "60 % of those added"), body)
+
+
+def power(result: Any) -> str:
+    keys = ("data", "n_cells", "predicted", "realised", "difference", "largest", "detected", "really_detected")
+    columns = ("data", "cells", "predicted", "realised", "difference", "largest of a seed", "detected, predicted")
+    return table((*columns, "detected, realised"), [tuple(row[key] for key in keys) for row in result])
+
+
+def design_speed(result: Any) -> str:
+    parts = ("fit", "reduction_1", "reduction_8", "uncertainty_1")
+    keys = [f"{part}_{kind}" for part in parts for kind in ("seconds", "processor_seconds")]
+    names = [f"{what}, {kind}" for what in ("fit", "one", "eight", "one, by variance") for kind in ("s", "processor s")]
+    return table(
+        ("known", "genes", "candidates", *names),
+        [(row["known"], row["genes"], row["candidates"], *(row[key] for key in keys)) for row in result],
+    )
+
+
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "fidelity": fidelity,
     "training_speed": training_speed,
@@ -1013,6 +1041,9 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "dose_noise": dose_noise,
     "predict_combinations": predict_combinations,
     "unseen_perturbations": unseen_perturbations,
+    "next_perturbations": next_perturbations,
+    "power": power,
+    "design_speed": design_speed,
     "predict_training": predict_training,
     "op3_like": op3_like,
     "l1000_lines": l1000_lines,

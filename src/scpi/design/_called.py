@@ -36,10 +36,10 @@ def pvals_of(
     """
     groupby, sample_key = columns
     sample = {"sample_key": sample_key} if known_tests()[test] == "sample" else {}
-    arguments = sample | {"reference": reference, "groups": groups, "key_added": _KEY} | options
+    arguments: dict[str, Any] = sample | {"reference": reference, "groups": groups, "key_added": _KEY} | options
     with _quiet():
         if test == LIMMA:
-            limma(adata, groupby, **({"min_cells": 1} | arguments))
+            limma(adata, groupby, **{"min_cells": 1, **arguments})
         else:
             rank_genes(adata, groupby, method=test, **arguments)
     ranking = read_ranking(adata, _KEY)

@@ -53,7 +53,10 @@ def all_sizes(
     if not depths or not min(depths) > 0:
         msg = f"`depth` must be above 0, relative to that of the pilot, but is {listed(depths)}."
         raise ValueError(msg)
-    return [Size(*map(int, numbers), float(factor)) for *numbers, factor in itertools.product(*lists.values(), depths)]
+    return [
+        Size(int(cells), int(controls), int(replicates), int(guides), float(factor))
+        for cells, controls, replicates, guides, factor in itertools.product(*lists.values(), depths)
+    ]
 
 
 def check_test(test: str, sample_key: str | None, sizes: Sequence[Size], alpha: float, n_simulations: int) -> None:

@@ -34,7 +34,9 @@ def reduce_variance(
     ``noise``. ``covariance`` gives the covariance of all candidates with one of them, and ``cross`` is that of the targets with
     the candidates, targets x candidates.
     """
-    left, cross, steps, picks = variance.copy(), cross.copy(), [], []
+    left, cross = variance.copy(), cross.copy()
+    steps: list[Floats] = []
+    picks: list[Pick] = []
     squared = np.square(cross).sum(axis=0)
     for _ in range(k):
         gains = squared / (left + noise)
@@ -53,7 +55,9 @@ def reduce_variance(
 
 def gain_information(k: int, variance: Floats, noise: float, covariance: Callable[[int], Floats]) -> list[Pick]:
     """Choose what tells most, in nats, of the values of all candidates: the largest determinant (D-optimality)."""
-    left, steps, picks = variance.copy(), [], []
+    left = variance.copy()
+    steps: list[Floats] = []
+    picks: list[Pick] = []
     for _ in range(k):
         gains = 0.5 * np.log1p(left / noise)
         gains[[pick.place for pick in picks]] = -np.inf
@@ -66,7 +70,8 @@ def gain_information(k: int, variance: Floats, noise: float, covariance: Callabl
 
 def spread_out(k: int, nearest: Floats, similarity: Callable[[int], Floats]) -> list[Pick]:
     """Choose what is least similar to all that is measured or chosen before; ``nearest`` is the largest similarity to the former."""
-    nearest, picks = nearest.copy(), []
+    nearest = nearest.copy()
+    picks: list[Pick] = []
     for _ in range(k):
         gains = 1.0 - nearest
         gains[[pick.place for pick in picks]] = -np.inf

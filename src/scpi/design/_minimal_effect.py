@@ -125,9 +125,7 @@ def minimal_effect(
     --------
     >>> import scpi
     >>> adata = scpi.datasets.plant_screen(n_perturbations=2, n_cells=50, rng=0)
-    >>> table = scpi.design.minimal_effect(
-    ...     adata, n_cells=[20, 200], n_bins=1, n_simulations=2, layer="counts", progress=False
-    ... )
+    >>> table = scpi.design.minimal_effect(adata, n_cells=[20, 200], n_bins=1, n_simulations=2, progress=False)
     >>> few, many = table.groupby("n_cells")["minimal_log2fc"].first()
     >>> bool(many < few)
     True

@@ -171,10 +171,11 @@ class Pilot:
             squared = weight @ np.square(expected)
             slopes.append(weight @ (expected * estimate) / squared)
             errors.append(np.square(weight * expected) @ variance / squared**2)
-        slopes, noise = np.array(slopes), float(np.mean(errors))
-        spread = float(slopes.var(ddof=1))
-        kept = max(1.0 - noise / spread, 0.0) if spread > 0 else 0.0
-        return np.asarray(np.maximum(1.0 + kept * (slopes - slopes.mean()) / max(abs(slopes.mean()), 0.1), 0.0))
+        # What noise adds to the spread of the slopes is taken out
+        spread = float(np.var(slopes, ddof=1))
+        kept = max(1.0 - float(np.mean(errors)) / spread, 0.0) if spread > 0 else 0.0
+        middle = float(np.mean(slopes))
+        return np.asarray(np.maximum(1.0 + kept * (np.array(slopes) - middle) / max(abs(middle), 0.1), 0.0))
 
 
 def _variance_between(changes: list[tuple[Floats, Floats]]) -> float:

@@ -123,9 +123,7 @@ def power(
     --------
     >>> import scpi
     >>> adata = scpi.datasets.plant_screen(n_perturbations=2, n_cells=50, rng=0)
-    >>> table = scpi.design.power(
-    ...     adata, groups="all", n_cells=[10, 100], n_simulations=2, layer="counts", progress=False
-    ... )
+    >>> table = scpi.design.power(adata, groups="all", n_cells=[10, 100], n_simulations=2, progress=False)
     >>> few, many = table.groupby("n_cells")["power"].mean()
     >>> bool(few < many)
     True
