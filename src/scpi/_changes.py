@@ -57,6 +57,31 @@ def read_changes(adata: AnnData, key: str) -> Changes:
     )
 
 
+class PredictedHits(NamedTuple):
+    """Hits as :func:`scpi.tl.predicted_hits` stored them."""
+
+    conditions: pd.DataFrame
+    """One row for each predicted condition."""
+    predicted: NDArray[np.float64]
+    """Predicted changes, genes x conditions."""
+    p_values: NDArray[np.float64]
+    """Of the same shape."""
+    q_values: NDArray[np.float64]
+    """Of the same shape."""
+    left_out: pd.DataFrame
+    """One row for each condition that was left out."""
+
+
+def read_hits(adata: AnnData, key: str) -> PredictedHits:
+    """Read predicted hits, with the changes that they are of."""
+    stored = read_result(adata, key, tool="predicted_hits", part="left_out")
+    changes = (adata.varm[name] for name in (key + Key.varm.CHANGE, key + Key.varm.PVALS, key))
+    predicted, p_values, q_values = (np.asarray(values, dtype=np.float64) for values in changes)
+    return PredictedHits(
+        _as_stored(stored["conditions"]), predicted, p_values, q_values, _as_stored(stored["left_out"])
+    )
+
+
 def _as_stored(table: pd.DataFrame) -> pd.DataFrame:
     """A table with its labels as strings, which files turn into categories."""
     labels = [name for name in (*WHERE[:2], "status") if name in table]

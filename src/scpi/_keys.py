@@ -29,6 +29,8 @@ class Key:
         """What the expression of a predicted cell is: drawn counts, the logarithm of them, or the mean that is expected."""
         STATUS: Final = "status"
         """How a predicted perturbation relates to the training data: trained, unseen combination, held out."""
+        CONFIDENCE: Final = "confidence"
+        """Fraction of the squared change of a predicted condition that is expected to be predicted."""
         N_CELLS: Final = "n_cells"
         """Number of cells whose counts were summed to a sample, or of a group of cells to generate."""
         LIBRARY: Final = "library"
@@ -71,6 +73,10 @@ class Key:
     class layers:
         """Entries of ``adata.layers``."""
 
+        LOWER: Final = "lower"
+        """Lower end of the interval of the mean change of a predicted condition."""
+        UPPER: Final = "upper"
+        """Upper end of it."""
         TRAIN: Final = "train"
         """Suffix of the part of thinned counts for finding groups or training models."""
         TEST: Final = "test"
@@ -120,6 +126,13 @@ class Key:
         PREDICTED_CHANGE_MEASURED_SE: Final = "predicted_change_measured_se"
         """Standard error of the measured change, genes x measured conditions."""
 
+        PREDICTED_HITS: Final = "predicted_hits"
+        """q-values of the genes of predicted conditions, genes x conditions."""
+        CHANGE: Final = "_change"
+        """Suffix of the predicted changes beside predicted hits."""
+        PVALS: Final = "_pvals"
+        """Suffix of the p-values beside predicted hits."""
+
     class uns:
         """Entries of ``adata.uns``."""
 
@@ -161,6 +174,8 @@ class Key:
         """How often the programs in ``varm`` of the same name were found, and from which units."""
         PREDICTED_CHANGE: Final = "predicted_change"
         """Conditions of the changes in ``varm`` of the same name: perturbation, context and dose."""
+        PREDICTED_HITS: Final = "predicted_hits"
+        """Genes that predicted conditions change; their q-values are ``varm`` of the same name."""
         PREDICTION: Final = "prediction"
         """How cells were predicted, and the scores of the prediction."""
         CONTROL_MEAN: Final = "control_mean"

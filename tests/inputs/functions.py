@@ -221,6 +221,11 @@ class Call:
             return {"model": trained("SENAVAE", few, None)}
         if name == "tl.predict_perturbation":
             return {"model": trained("WeightedDelta", few, None)}
+        if name == "tl.predicted_hits":
+            model = trained("MeanDelta", few, None)
+            model.calibrate("perturbations")
+            scpi.tl.predict_perturbation(adata, model, "A")
+            return {"model": model}
         if name in ("tl.saliency", "tl.impact_contrast"):
             return {"model": trained("GeneProgramAE", few, "counts")}
         if name == "tl.consensus_programs":

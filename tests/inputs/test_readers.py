@@ -19,7 +19,13 @@ from .test_stored import NAMES, strange
 
 # What is called before: each leaves a result under its default name
 TOOLS = ("de.rank_genes", "de.limma", "tl.pathway_activity", "tl.differential_activity", "tl.annotate_units")
-TOOLS += ("tl.impact_contrast", "tl.causal_graph", "tl.predict_perturbation", "tl.consensus_programs")
+TOOLS += (
+    "tl.impact_contrast",
+    "tl.causal_graph",
+    "tl.predict_perturbation",
+    "tl.predicted_hits",
+    "tl.consensus_programs",
+)
 TOOLS += ("tl.perturbation_effect", "tl.responders", "tl.guide_agreement")
 ARGUMENTS = {
     "keys": ["rank_genes_groups", "limma"],

@@ -430,6 +430,35 @@ class TestContract:
         both = model.predict(perturbation="A+C", dose=control, n_cells=9, rng=0, output="mean")
         np.testing.assert_allclose(values(both), values(alone), rtol=1e-5, atol=1e-6)
 
+    def test_a_calibrated_model_has_intervals_and_keeps_them(self, with_doses, quiet, tmp_path):
+        model = with_doses
+        asked = {
+            "perturbation": ["A", "B"],
+            "context": "T",
+            "dose": 1.0,
+            "n_cells": 5,
+            "output": "mean",
+            "interval": 0.6,
+        }
+        with pytest.raises(ValueError, match=r"call `model.calibrate\('contexts'\)` first"):
+            model.predict(**asked)
+        model.calibrate("contexts", train_kwargs={"max_epochs": 1} | quiet)
+        predicted = model.predict(**asked)
+        lower, upper = (predicted.layers[end] for end in ("lower", "upper"))
+        for rows in (slice(0, 5), slice(5, 10)):
+            assert (lower[rows] == lower[rows][0]).all()
+            start = model.adata[predicted.obs["source_cell"].iloc[rows]].X.toarray().mean(0)
+            centre = (lower[rows][0] + upper[rows][0]) / 2
+            np.testing.assert_allclose(centre, values(predicted)[rows].mean(0) - start, rtol=1e-3, atol=1e-4)
+        assert (lower <= upper).all()
+        assert predicted.obs["confidence"].between(0.0, 1.0).all()
+        with pytest.raises(ValueError, match="needs 9 contexts that were left out, but 2 were"):
+            model.predict(**asked | {"interval": 0.9})
+        model.save(tmp_path / "model")
+        again = type(model).load(tmp_path / "model", model.adata, accelerator="cpu").predict(**asked)
+        np.testing.assert_array_equal(again.layers["lower"], lower)
+        np.testing.assert_array_equal(again.obs["confidence"], predicted.obs["confidence"])
+
     def test_an_untrained_model_predicts_nothing(self, case, make_data):
         adata = make_data()
         cls = getattr(scpi.model, case[0])

@@ -215,3 +215,28 @@ def joined_once():
         counts = np.c_[total // 4, total - total // 4].astype(np.float32)
         cells[name] = ad.AnnData(rng.permuted(counts, axis=1), obs={"cell_type": kind})
     return ad.concat(cells, label="origin", index_unique="_")
+
+
+@pytest.fixture
+def risks(risks_once):
+    """Predicted hits, with conditions that were left out: the surer the nearer."""
+    return risks_once.copy()
+
+
+@pytest.fixture(scope="session")
+def risks_once():
+    rng = np.random.default_rng(0)
+    confidence = rng.random(30)
+    table = pd.DataFrame(
+        {"perturbation": [f"P{i}" for i in range(30)], "confidence": confidence, "size": rng.uniform(1, 2, 30)}
+    )
+    table["error"] = table["size"] * np.sqrt(1.2 - confidence) * rng.uniform(0.8, 1.2, 30)
+    table["error_of_mean"] = table["size"] * rng.uniform(0.8, 1.1, 30)
+    adata = ad.AnnData(np.ones((1, 2), dtype=np.float32))
+    for key in ("predicted_hits", "predicted_hits_pvals", "predicted_hits_change"):
+        adata.varm[key] = np.ones((2, 1))
+    adata.uns["predicted_hits"] = {
+        "conditions": pd.DataFrame({"perturbation": ["A"], "status": "unseen"}),
+        "left_out": table,
+    }
+    return adata

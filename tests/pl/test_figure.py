@@ -44,6 +44,7 @@ FIGURES = {
     "units": "explained",
     "latent_mixture": "latent",
     "library_size": "joined",
+    "risk_coverage": "risks",
 }
 # Of figures with several panels, what makes one: it takes a part of the time, and the panels are drawn alike
 ONE_PANEL = {
@@ -73,7 +74,9 @@ def effects():
 
 
 @pytest.fixture(scope="module")
-def originals(graph_data, tested, scored_once, ranked_once, explained_once, latent_once, joined_once, effects):
+def originals(
+    graph_data, tested, scored_once, ranked_once, explained_once, latent_once, joined_once, effects, risks_once
+):
     return {
         "effects": effects,
         "graph": graph_data(6),
@@ -83,6 +86,7 @@ def originals(graph_data, tested, scored_once, ranked_once, explained_once, late
         "explained": explained_once,
         "latent": latent_once,
         "joined": joined_once,
+        "risks": risks_once,
     }
 
 

@@ -10,6 +10,7 @@ from ._pathway_activity import pathway_activity as pathway_activity
 from ._perturbation_effect import perturbation_effect as perturbation_effect
 from ._perturbation_features import perturbation_features as perturbation_features
 from ._predicted_change import predicted_change as predicted_change
+from ._predicted_hits import predicted_hits as predicted_hits
 from ._programs import programs as programs
 from ._ranking_accuracy import ranking_accuracy as ranking_accuracy
 from ._ranking_agreement import ranking_agreement as ranking_agreement

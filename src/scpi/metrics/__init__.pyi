@@ -61,6 +61,8 @@ from ._rank_biased_overlap import rank_biased_overlap as rank_biased_overlap
 from ._rediscovery import lfc_spearman as lfc_spearman
 from ._rediscovery import roc_auc as roc_auc
 from ._rediscovery import significant_overlap as significant_overlap
+from ._risk_coverage import RiskCoverage as RiskCoverage
+from ._risk_coverage import risk_coverage as risk_coverage
 from ._scaled import scaled as scaled
 from ._separation import calinski_harabasz as calinski_harabasz
 from ._separation import silhouette as silhouette

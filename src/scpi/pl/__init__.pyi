@@ -19,6 +19,7 @@ from ._pvalue_histogram import pvalue_histogram as pvalue_histogram
 from ._rank_genes_gradients import rank_genes_gradients as rank_genes_gradients
 from ._ranking_accuracy import ranking_accuracy as ranking_accuracy
 from ._ranking_agreement import ranking_agreement as ranking_agreement
+from ._risk_coverage import risk_coverage as risk_coverage
 from ._saliency import saliency as saliency
 from ._units import units as units
 from ._volcano import volcano as volcano

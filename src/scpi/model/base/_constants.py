@@ -41,3 +41,6 @@ class _Keys(NamedTuple):
 
 
 KEYS: Final = _Keys()
+
+NO_BETTER: Final = "no better than the mean"
+"""Status of a prediction whose like, when they were left out, were predicted no better than by the mean change."""

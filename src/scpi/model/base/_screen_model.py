@@ -11,6 +11,8 @@ from scpi._screen._checks import scale_of
 from scpi._screen._matrix import as_matrix
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import ModelBase
+from scpi.model.base.calibration._calibration import CalibrationMixin
+from scpi.model.base.calibration._intervals import IntervalMixin
 from scpi.model.base.counts._mixin import DrawnCellsMixin
 from scpi.model.base.effects._spread import take_spread
 from scpi.model.base.prediction._evaluate import EvaluationMixin
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
     from scpi.model.base.prediction._profiles import Profiles
 
 
-class ScreenModel(EvaluationMixin, PredictionMixin, DrawnCellsMixin, ConditionsMixin, ModelBase):
+class ScreenModel(
+    EvaluationMixin, CalibrationMixin, PredictionMixin, IntervalMixin, DrawnCellsMixin, ConditionsMixin, ModelBase
+):
     """Base class of models that learn from a perturbation screen, predict it and are compared with it.
 
     Subclasses build themselves in ``__init__``, train in ``train`` and say in ``_predict_cells`` what control cells become
@@ -65,6 +69,7 @@ class ScreenModel(EvaluationMixin, PredictionMixin, DrawnCellsMixin, ConditionsM
         self.control_: str = state["controls"][0]
         self.delimiter_: str | None = state["delimiter"]
         self.trained_conditions_: list[str] = []
+        self.left_out_ = {}
         if adata is not None:
             self.scale_ = scale_of(as_matrix(self._field(self.adata, KEYS.X)))
 

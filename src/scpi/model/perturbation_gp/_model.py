@@ -10,7 +10,7 @@ import pandas as pd
 from scpi._docs import fill
 from scpi._features._rows import covered_rows
 from scpi._slots import listed
-from scpi.model.base._constants import KEYS
+from scpi.model.base._constants import KEYS, NO_BETTER
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.effects._regression import member_effects
 from scpi.model.base.effects._shrinkage import effect_errors
@@ -20,6 +20,7 @@ from scpi.model.baselines._profiles_module import ProfilesModule
 from scpi.model.perturbation_gp._combinations import learn_power, scale_members
 from scpi.model.perturbation_gp._effects import TrainingEffects
 from scpi.model.perturbation_gp._fields import FEATURES, FEATURES_FIELD, DescribedPerturbationField, read_state
+from scpi.model.perturbation_gp._leave_one_out import others_mean
 from scpi.model.perturbation_gp._methods import METHODS
 from scpi.model.perturbation_gp._posterior import EffectPosterior
 
@@ -30,10 +31,22 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
+    from scpi.model.base.calibration._conditions import Conditions
     from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.base.prediction._profiles import Profiles
 
-_KEPT = ("effects", "is_known", "mean_effect", "axes", "scores", "calibration", "power", "explained", "noise")
+_KEPT = (
+    "effects",
+    "is_known",
+    "mean_effect",
+    "axes",
+    "scores",
+    "calibration",
+    "power",
+    "explained",
+    "noise",
+    "left_out",
+)
 
 
 @fill
@@ -220,7 +233,27 @@ class PerturbationGP(Baseline):
             if found.explained
             else np.full(len(data.sources), 1.0 / max(len(data.sources), 1)),
             "noise": np.zeros(len(known)) if found.noise is None else found.noise,
+            # Of the presets that have none, empty
+            "left_out": np.zeros(0) if found.left_out is None else found.left_out,
         }
+
+    def _leave_one_out(
+        self, measured: Conditions
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]] | None:
+        deviation, is_known = self.module.array("left_out"), self._is_known()
+        if not len(deviation):
+            return None
+        profiles = self.module.profiles()
+        design = scale_members(profiles.design, self.combination_power)
+        effects = member_effects(design, profiles.changes, profiles.n_cells)[is_known]
+        known = np.array(self.perturbations_)[is_known]
+        gene = pd.Index(self.var_names_).get_indexer(pd.Index(known))
+        of_mean = others_mean(effects, self.module.array("mean_effect"), gene)
+        predicted = of_mean + deviation @ self.module.array("axes")
+        rows = np.flatnonzero(~measured.is_combination)
+        place = pd.Index(known).get_indexer(pd.Index([next(iter(measured.members[row])) for row in rows]))
+        dose = self._designs().max(axis=1)[measured.condition[rows]].astype(np.float64)[:, None]
+        return rows, dose * predicted[place], dose * of_mean[place]
 
     def _errors(self, profiles: Profiles, cells: NDArray[np.int64]) -> NDArray[np.float64]:
         """Standard errors of the effects; 0 where each condition has one row, as in tables of profiles."""
@@ -253,5 +286,5 @@ class PerturbationGP(Baseline):
         if not len(new):
             return status
         if not self.calibration:
-            return "no better than the mean"
+            return NO_BETTER
         return "unseen" if self.module.array("scores")[new].any(axis=1).all() else "no features"

@@ -17,13 +17,13 @@ from scpi._screen._conditions import Condition, member_doses
 from scpi._sequence import as_list
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from mudata import MuData
     from numpy.typing import NDArray
 
     from scpi._screen._conditions import Dose
-    from scpi.model.base.counts._mixin import DrawnCellsMixin as Host
+    from scpi.model.base.calibration._intervals import IntervalMixin as Host
     from scpi.model.base.counts._mixin import Source
     from scpi.model.base.counts._output import Output
 else:
@@ -65,6 +65,7 @@ class PredictionMixin(Host):
         n_cells: int | None = None,
         indices: Sequence[int] | NDArray[np.int64] | None = None,
         output: Output | None = None,
+        interval: float | None = None,
         rng: int | np.random.Generator | None = 0,
     ) -> AnnData:
         """Predict what control cells become under perturbations.
@@ -97,6 +98,9 @@ class PredictionMixin(Host):
             ``"mean"``, which is what the model expects, on the registered scale. Means are for changes and figures: a
             statistical test of them is not valid. If ``None``, drawn cells on the registered scale; means where that has
             negative values or is neither counts nor logarithms.
+        interval
+            Fraction of the conditions like this one whose measured mean change is to lie in an interval, gene by gene, such as
+            0.9. The model has to be calibrated (:meth:`calibrate`).
         rng
             Seed or generator of the draws.
 
@@ -117,6 +121,12 @@ class PredictionMixin(Host):
             ``"control"``.
         `.obs['predicted_output']`
             What ``X`` holds (``output``).
+        `.layers['lower']`, `.layers['upper']`
+            With an ``interval``: its ends for the change of the mean of the condition against the control cells that it
+            started from, on the registered scale, the same in all cells of the condition.
+        `.obs['confidence']`
+            With an ``interval``: fraction of the squared change that is expected to be predicted, and the status ``"no better than
+            the mean"`` where predictions of its kind and size were not better than the mean change.
         `.obs['context']`, `.obs['dose']`
             Context and dose, where they are registered.
         `.uns['prediction']`
@@ -126,7 +136,8 @@ class PredictionMixin(Host):
         ------
         ValueError
             If a perturbation or the context is unknown, the dose is negative, there is no control cell to start from, or
-            the registered expression has no such output.
+            the registered expression has no such output. With an ``interval``, if the model is not calibrated for such a
+            condition, or too few were left out for an interval of this level: the message says how many it needs.
 
         Warns
         -----
@@ -149,7 +160,32 @@ class PredictionMixin(Host):
         asked = [Counterfactual(adata, cells, rows, generator) for cells, rows in zip(chosen, members, strict=True)]
         source = self._source(adata, controls, output)
         made = [self._made(one, source) for one in asked]
-        return self._assemble(adata, labels, chosen, made, source, context=context, dose=dose)
+        predicted = self._assemble(adata, labels, chosen, made, source, context=context, dose=dose)
+        if interval is not None:
+            expected = [one[0] for one in made] if source is None else map(self._predict_cells, asked)
+            self._add_interval(predicted, adata, labels, chosen, expected, context=context, interval=interval)
+        return predicted
+
+    def _add_interval(
+        self,
+        predicted: AnnData,
+        adata: AnnData | MuData,
+        labels: Sequence[str],
+        chosen: Sequence[NDArray[np.int64]],
+        expected: Iterable[NDArray[np.float32]],
+        *,
+        context: str | None,
+        interval: float,
+    ) -> None:
+        """Add intervals of the mean change to predicted cells, and how sure they are."""
+        changes = self._changes_of_means(adata, chosen, expected)
+        found = self._calibrated(labels, changes, context=context, interval=interval)
+        sizes = [len(cells) for cells in chosen]
+        for name, ends in ((Key.layers.LOWER, found.lower), (Key.layers.UPPER, found.upper)):
+            predicted.layers[name] = np.repeat(ends.astype(np.float32), sizes, axis=0)
+        predicted.obs[Key.obs.CONFIDENCE] = np.repeat(found.confidence, sizes)
+        predicted.obs[Key.obs.STATUS] = pd.Categorical(np.repeat(found.status, sizes))
+        predicted.uns[Key.uns.PREDICTION]["interval"] = interval
 
     def _members_of(self, label: str, dose: Dose | None) -> NDArray[np.float32]:
         """Doses of the single perturbations in each member of a label, (n_members, n_perturbations)."""

@@ -105,6 +105,12 @@ def restore(cls: type[Any], saved: Saved, adata: AnnData | MuData | None, device
     return model
 
 
+def untrained(model: Any) -> Any:
+    """A new model with the arguments of another one, on the same cells."""
+    init = {"init_params_": copy.deepcopy(model.init_params_)}
+    return _initialize_model(type(model), model.adata, model.registry, init, None)
+
+
 def _construct(cls: type[Any], saved: Saved, adata: AnnData | MuData | None) -> Any:
     """A model with the attributes and the settings of the saved one."""
     attributes = dict(saved.content.attributes)

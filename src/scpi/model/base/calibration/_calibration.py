@@ -1,0 +1,209 @@
+"""Calibration of a model: refits without a part of the training conditions."""
+
+from __future__ import annotations
+
+import warnings
+from functools import wraps
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+
+from scpi._keys import Key
+from scpi._rng import as_generator
+from scpi._screen._conditions import Condition
+from scpi._slots import listed
+from scpi.model.base._constants import KEYS
+from scpi.model.base.calibration._conditions import Over, measure
+from scpi.model.base.saving._model import untrained
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from scpi.model.base.calibration._conditions import Conditions
+    from scpi.model.base.prediction._predict import PredictionMixin as Host
+else:
+    Host = object
+
+_FOLDS = 10
+
+
+class CalibrationMixin(Host):
+    """What models without a part of the training conditions predict of that part."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not hasattr(cls.train, "_forgets"):
+            cls.train = _forgetting(cls.train)
+
+    def calibrate(
+        self,
+        over: Over | None = None,
+        *,
+        folds: int | None = None,
+        train_kwargs: Mapping[str, Any] | None = None,
+        rng: int | np.random.Generator | None = 0,
+    ) -> None:
+        """Find out how far off predictions are, for ``predict(..., interval=)`` and :func:`scpi.tl.predicted_hits`.
+
+        The training conditions are divided into parts. A model with the arguments of this one is trained without each part in turn,
+        predicts it, and what is predicted and measured is kept with this model, and saved with it. That takes as many trainings as
+        there are parts. Call it once for each kind of condition that is to be predicted.
+
+        Parameters
+        ----------
+        over
+            What is left out: ``"perturbations"``, with all combinations that they are in, to predict perturbations that were not
+            measured; ``"combinations"``, whose members stay where they were measured, to predict unseen combinations; or
+            the perturbed cells of ``"contexts"``, to predict known perturbations in another context. If ``None``, contexts where
+            several are registered, else perturbations.
+        folds
+            Number of parts; if ``None``, 10, or one for each perturbation, combination or context if there are fewer. A
+            :class:`PerturbationGP` needs no refits to leave out perturbations one by one unless it is given.
+        train_kwargs
+            Arguments of :meth:`train`, as those that this model was trained with.
+        rng
+            Seed or generator of the division.
+
+        Raises
+        ------
+        ValueError
+            If the model has no training cells, there are fewer than two perturbations, combinations or contexts to leave out, or the
+            model cannot predict what is left out.
+        """
+        self._check_if_trained(warn=False)
+        cells = self._calibration_cells()
+        measured = self._measure(cells)
+        over = self._choose_over(over, measured)
+        names = measured.names(over)
+        if len(names) < 2:
+            msg = f"{len(names)} of the {over} were measured in training: at least two are needed to leave some out."
+            raise ValueError(msg)
+        if folds is not None and folds < 2:
+            msg = f"`folds` must be at least 2, but is {folds}."
+            raise ValueError(msg)
+        one_by_one = self._leave_one_out(measured) if folds is None and over == "perturbations" else None
+        if one_by_one is None:
+            n = min(_FOLDS if folds is None else folds, len(names))
+            order = as_generator(rng).permutation(len(names))
+            parts = [[names[place] for place in part] for part in np.array_split(order, n)]
+            one_by_one = self._refit(cells, measured, over, parts, train_kwargs or {})
+        rows, predicted, of_mean = one_by_one
+        state = self._perturbation_state()
+        contexts = self._contexts(self.adata).astype(str) if self.has_contexts else np.array([""])
+        self.left_out_ = self.left_out_ | {
+            over: {
+                "perturbation": [state["conditions"][code] for code in measured.condition[rows]],
+                "context": contexts[measured.context[rows]].tolist(),
+                "is_combination": measured.is_combination[rows],
+                "predicted": predicted.astype(np.float32),
+                "of_mean": of_mean.astype(np.float32),
+                "measured": measured.change[rows].astype(np.float32),
+            }
+        }
+
+    def _leave_one_out(
+        self, measured: Conditions
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]] | None:
+        """Rows of single perturbations, what the others predict of each, and their mean; ``None`` without a closed form."""
+        return None
+
+    def _calibration_cells(self) -> NDArray[np.int64]:
+        """Cells that the model learned from."""
+        sets = [getattr(self, name, None) for name in ("train_indices", "validation_indices")]
+        known = [np.asarray(cells) for cells in sets if cells is not None]
+        if self.adata is None or not known:
+            msg = "The cells that the model was trained on are not there: calibrate it before it is saved, or load it with them."
+            raise ValueError(msg)
+        return np.unique(np.concatenate(known)).astype(np.int64)
+
+    def _measure(self, cells: NDArray[np.int64]) -> Conditions:
+        conditions = self._perturbation_state()["conditions"]
+        return measure(
+            self._field(self.adata, KEYS.X),
+            cells,
+            self._condition_codes(self.adata)[cells],
+            self._context_codes(self.adata)[cells],
+            self._labels(self.adata)[cells] == self.control_,
+            [self.labelling.members(label) for label in conditions],
+        )
+
+    def _choose_over(self, over: Over | None, measured: Conditions) -> Over:
+        if over is None:
+            return "contexts" if self.has_contexts and len(np.unique(measured.context)) > 1 else "perturbations"
+        if over not in get_args(Over):
+            msg = f"`over` must be one of {listed(get_args(Over))}, or None, but is {over!r}."
+            raise ValueError(msg)
+        if over == "contexts" and not self.has_contexts:
+            msg = "Contexts can only be left out where they are registered: call the setup of the model with `context_key`."
+            raise ValueError(msg)
+        return over
+
+    def _refit(
+        self,
+        cells: NDArray[np.int64],
+        measured: Conditions,
+        over: Over,
+        parts: Sequence[Sequence[Any]],
+        train_kwargs: Mapping[str, Any],
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+        """Rows that refits left out, what they predicted, and the mean change of what they had."""
+        is_control = self._labels(self.adata)[cells] == self.control_
+        of_cell = np.stack([self._condition_codes(self.adata)[cells], self._context_codes(self.adata)[cells]], axis=1)
+        found: list[tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]] = []
+        done = np.zeros(len(measured.condition), dtype=bool)
+        for part in parts:
+            out = measured.left_out(over, part)
+            # A combination of perturbations of two parts is left out with both
+            rows = np.flatnonzero(out & ~done)
+            if not len(rows):
+                continue
+            done[rows] = True
+            pairs = set(zip(measured.condition[out].tolist(), measured.context[out].tolist(), strict=True))
+            stays = is_control | np.array([(int(code), int(where)) not in pairs for code, where in of_cell])
+            model = self._without(cells[stays], train_kwargs)
+            predicted = np.stack([model._change_of_row(measured, row, cells[is_control]) for row in rows])
+            found.append((rows, predicted, measured.mean_without(over, rows, out)))
+        rows, predicted, of_mean = (np.concatenate(parts_of) for parts_of in zip(*found, strict=True))
+        return rows, predicted, of_mean
+
+    def _without(self, cells: NDArray[np.int64], train_kwargs: Mapping[str, Any]) -> Any:
+        """A model with the arguments of this one that is trained on these of its cells."""
+        sets = [np.asarray(getattr(self, name, ()), dtype=np.int64) for name in ("train_indices", "validation_indices")]
+        given = dict(train_kwargs)
+        splitter = {"external_indexing": [np.intersect1d(own, cells) for own in sets]}
+        splitter = dict(given.pop("datasplitter_kwargs", None) or {}) | splitter
+        model = untrained(self)
+        model.train(**({"enable_progress_bar": False} | given), datasplitter_kwargs=splitter)
+        return model
+
+    def _change_of_row(self, measured: Conditions, row: int, controls: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Predicted mean change of a condition in its context."""
+        code, where = measured.condition[row], measured.context[row]
+        state = self._perturbation_state()
+        condition = Condition(state["conditions"][code], tuple(state["doses"][code]))
+        own = controls[self._context_codes(self.adata)[controls] == where]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The dose .* lies outside of the measured range")
+            predicted = self.predict(
+                perturbation=condition.label,
+                context=str(self._contexts(self.adata)[where]) if self.has_contexts else None,
+                dose=condition.dose(self.labelling) if self.has_doses else None,
+                indices=own,
+                output="mean",
+            )
+        start = np.asarray(predicted.uns[Key.uns.PREDICTION][Key.uns.CONTROL_MEAN], dtype=np.float64)
+        return np.asarray(predicted.X).mean(axis=0, dtype=np.float64) - start
+
+
+def _forgetting(train: Callable[..., None]) -> Callable[..., None]:
+    """A training after which a model knows nothing of the errors of the one before."""
+
+    @wraps(train)
+    def called(self: CalibrationMixin, *args: Any, **kwargs: Any) -> None:
+        self.left_out_ = {}
+        train(self, *args, **kwargs)
+
+    called._forgets = True  # type: ignore[attr-defined]
+    return called

@@ -1,0 +1,161 @@
+"""Intervals of predictions, from conditions that were left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from scpi._conformal._left_out import LeftOut
+from scpi._conformal._quantile import check_level, fewest
+from scpi._slots import listed
+from scpi.model.base._constants import NO_BETTER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+    from scpi.model.base.calibration._conditions import Over
+    from scpi.model.base.counts._mixin import DrawnCellsMixin as Host
+else:
+    Host = object
+
+
+class Kind(NamedTuple):
+    """What conditions have in common that are as hard to predict."""
+
+    over: Over
+    """What is new in them."""
+    is_combination: bool
+    """Whether they are combinations, where a perturbation is new."""
+
+
+class Alike(NamedTuple):
+    """Conditions of one kind that were left out."""
+
+    left_out: LeftOut
+    perturbation: list[str]
+    """Label of each."""
+    context: list[str]
+    """Context of each; empty without contexts."""
+
+
+class Calibrated(NamedTuple):
+    """What a calibration says of some predicted changes."""
+
+    lower: NDArray[np.float64]
+    """Lower end of the interval of the mean change, conditions x genes."""
+    upper: NDArray[np.float64]
+    """Upper end."""
+    confidence: NDArray[np.float64]
+    """Fraction of the squared change that is expected to be predicted, of each condition; 1 for the control."""
+    status: list[str]
+    """Status of each condition, in which a prediction that is no better than the mean says so."""
+
+
+class IntervalMixin(Host):
+    """Intervals of predictions, by cross-conformal inference."""
+
+    left_out_: dict[str, dict[str, Any]]
+    """What was left out in the calibration, what was predicted and what was measured of it."""
+    trained_conditions_: list[str]
+
+    def _kind_of(self, label: str, context: str | None) -> Kind:
+        """Kind of a condition; one that was trained on is taken as if it had not been.
+
+        A `ValueError` says if no such conditions were left out.
+        """
+        members, is_combination = self.labelling.members(label), self.labelling.is_combination(label)
+        trained = {name for one in self.trained_conditions_ for name in self.labelling.members(one)}
+        over: Over = "combinations" if is_combination else "perturbations"
+        if not set(members) <= trained:
+            over = "perturbations"
+        elif self.has_contexts and label in self.trained_conditions_:
+            over = "contexts"
+        if over not in self.left_out_:
+            known = f"only over {listed(self.left_out_)}" if self.left_out_ else "not"
+            msg = (
+                f"The model is {known} calibrated, and to know how far off its prediction of {label!r} is, conditions of that kind have to "
+                f"be left out: call `model.calibrate({over!r})` first."
+            )
+            raise ValueError(msg)
+        if over == "contexts" and context is None:
+            msg = "Contexts are registered, and a prediction is calibrated for one of them: name the `context`."
+            raise ValueError(msg)
+        known_contexts = self.left_out_[over]["context"]
+        if over != "contexts" and context is not None and str(context) not in known_contexts:
+            msg = (
+                f"{label!r} and the context {context!r} are both new to the model, which no condition that was left out was. The "
+                f"contexts with perturbed training cells are {listed(dict.fromkeys(known_contexts))}."
+            )
+            raise ValueError(msg)
+        return Kind(over, is_combination and over == "perturbations")
+
+    def _alike(self, kind: Kind) -> Alike:
+        """Conditions of a kind that were left out. What was left out for several of them counts as one."""
+        kept = self.left_out_[kind.over]
+        rows = np.arange(len(kept["perturbation"]))
+        if kind.over == "perturbations":
+            rows = np.flatnonzero(kept["is_combination"] == kind.is_combination)
+        perturbation, context = ([kept[name][row] for row in rows] for name in ("perturbation", "context"))
+        groups = np.unique(context if kind.over == "contexts" else perturbation, return_inverse=True)[1]
+        changes = (kept[name][rows] for name in ("predicted", "measured", "of_mean"))
+        return Alike(LeftOut(*changes, groups=groups), perturbation, context)
+
+    def _calibrated(
+        self, labels: Sequence[str], changes: NDArray[np.float64], *, context: str | None, interval: float
+    ) -> Calibrated:
+        """Intervals and confidence of predicted changes, conditions x genes."""
+        level = check_level(interval)
+        lower, upper, confidence = np.zeros_like(changes), np.zeros_like(changes), np.ones(len(labels))
+        status = np.array([self._status(label) for label in labels], dtype=object)
+        rows_of: dict[Kind, list[int]] = {}
+        for row, label in enumerate(labels):
+            if label != self.control_:
+                rows_of.setdefault(self._kind_of(label, context), []).append(row)
+        for kind, rows in rows_of.items():
+            left_out = self._alike(kind).left_out
+            _check_number(left_out.n_groups, level, kind, labels[rows[0]])
+            asked = changes[rows]
+            width = left_out.half_width(asked, level)
+            lower[rows], upper[rows] = asked - width, asked + width
+            confidence[rows] = left_out.confidence(asked)
+            own = [labels[row] for row in rows]
+            status[rows] = self._calibrated_status(kind, own, [context] * len(rows), asked)
+        return Calibrated(lower, upper, confidence, status.tolist())
+
+    def _calibrated_status(
+        self, kind: Kind, labels: Sequence[str], contexts: Sequence[str | None], changes: NDArray[np.float64]
+    ) -> NDArray[np.object_]:
+        """Status of predicted changes of a kind, in which those that are no better than the mean say so."""
+        alike, status = self._alike(kind), np.array([self._status(label) for label in labels], dtype=object)
+        is_new = status != "trained"
+        if kind.over == "contexts":
+            # What was trained in another context is new in this one
+            is_new |= ~np.isin(np.array(contexts, dtype=str), alike.context)
+        status[is_new & ~alike.left_out.is_better(changes)] = NO_BETTER
+        return status
+
+    def _changes_of_means(
+        self, adata: AnnData | MuData, chosen: Sequence[NDArray[np.int64]], expected: Iterable[NDArray[np.float32]]
+    ) -> NDArray[np.float64]:
+        """Mean change of the cells that each prediction started from, conditions x genes."""
+        return np.stack(
+            [
+                mean.mean(axis=0, dtype=np.float64) - np.asarray(self._rows(adata, cells).mean(axis=0)).ravel()
+                for cells, mean in zip(chosen, expected, strict=True)
+            ]
+        )
+
+
+def _check_number(n: int, level: float, kind: Kind, label: str) -> None:
+    """There must be as many conditions as an interval of this level needs."""
+    if n >= fewest(level):
+        return
+    what = "perturbations, in combinations," if kind.is_combination else kind.over
+    largest = f" Of so few the largest possible is {n / (n + 1):.3g}." if n else ""
+    msg = f"`interval={level:g}` of {label!r} needs {fewest(level)} {what} that were left out, but {n} were.{largest}"
+    raise ValueError(msg)
