@@ -102,8 +102,8 @@ class IntervalMixin(Host):
             rows = np.flatnonzero(kept["is_combination"] == kind.is_combination)
         perturbation, context = ([kept[name][row] for row in rows] for name in ("perturbation", "context"))
         groups = np.unique(context if kind.over == "contexts" else perturbation, return_inverse=True)[1]
-        changes = (kept[name][rows] for name in ("predicted", "measured", "of_mean"))
-        return Alike(LeftOut(*changes, groups=groups), perturbation, context)
+        predicted, measured, of_mean = (kept[name][rows] for name in ("predicted", "measured", "of_mean"))
+        return Alike(LeftOut(predicted, measured, of_mean, groups.astype(np.intp)), perturbation, context)
 
     def _calibrated(
         self, labels: Sequence[str], changes: NDArray[np.float64], *, context: str | None, interval: float
