@@ -38,12 +38,19 @@ def profiles(name: str, seed: int) -> Task:
     return adata, splits.leave_perturbations_out(adata, reference_share=0, rng=seed), FEATURES, "perturbations", {}
 
 
-def papalexi(seed: int) -> Task:
+def papalexi(reference_share: float, seed: int) -> Task:
+    """Cells, whose changes are measured against the controls of the training, or against half of them that is set aside."""
     adata = load()
     adata.obs["context"] = ""
     files = {source: FOLDER / file for source, file in SETS.items()}
     scpi.tl.perturbation_features(adata, gene_sets=files, key_added=FULL)
-    return adata, splits.leave_perturbations_out(adata, rng=seed), FEATURES, "perturbations", {}
+    return (
+        adata,
+        splits.leave_perturbations_out(adata, reference_share=reference_share, rng=seed),
+        FEATURES,
+        "perturbations",
+        {},
+    )
 
 
 def kang(contexts: list[str], seed: int) -> Task:
@@ -74,7 +81,8 @@ def l1000(seed: int) -> Task:
 DATA: dict[str, Callable[[int], Task]] = {
     "norman2019": partial(profiles, "norman2019"),
     "wessels2023": partial(profiles, "wessels2023"),
-    "papalexi2021": papalexi,
+    "papalexi2021": partial(papalexi, 0.0),
+    "papalexi2021, other controls": partial(papalexi, 0.5),
     "kang2018": partial(kang, ["cell_type", "donor"]),
     "l1000": l1000,
     "kang2018, types": partial(kang, ["cell_type"]),

@@ -768,6 +768,50 @@ def unseen_perturbations(result: Any) -> str:
     return "\n\n".join(parts)
 
 
+def intervals(result: Any) -> str:
+    means = [of for of in result if of.get("coverage")]
+    width = {of["data"]: of["width"] for of in means if of["model"] == "MeanDelta"}
+    columns = (
+        "data",
+        "model",
+        "n",
+        "coverage",
+        "strong half",
+        "predicted strong half",
+        "width / mean's",
+        "confidence",
+        "cost",
+    )
+    rows = [
+        (of["data"], of["model"], of["n"], of["coverage"], of["strong"], of["predicted_strong"])
+        + (
+            of["width"] / width[of["data"]],
+            with_interval(of, "confidence", "confidence_low", "confidence_high"),
+            of["cost"],
+        )
+        for of in means
+    ]
+    parts = ["Intervals of 0.9:", table(columns, rows)]
+    columns = (
+        "data",
+        "model",
+        "condition",
+        "hits",
+        "false, mean",
+        "false, of all",
+        "recall",
+        "replicate's false",
+        "recall",
+    )
+    rows = [
+        (of["data"], of["model"], of.get("label", "all"))
+        + tuple(of.get(key) for key in ("hits", "fdr", "fdr_of_all", "recall", "replicate_fdr", "replicate_recall"))
+        for of in result
+        if of["hits"]
+    ]
+    return "\n\n".join([*parts, "Hits at 0.05:", table(columns, rows)])
+
+
 def predict_published(result: Any) -> str:
     columns = ("model", "common of 100 genes", "R²", "Euclidean ratio")
     published = [(row["model"], row["deg"], row["r2"], row["euclidean"]) for row in result["published"]]
@@ -1044,6 +1088,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "next_perturbations": next_perturbations,
     "power": power,
     "design_speed": design_speed,
+    "intervals": intervals,
     "predict_training": predict_training,
     "op3_like": op3_like,
     "l1000_lines": l1000_lines,

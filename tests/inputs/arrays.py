@@ -29,6 +29,7 @@ ARGUMENTS: dict[str, Any] = {
     **dict(zip(["real", "predicted", "weights"], VECTORS, strict=True)),
     **dict(zip(["first", "second", "score"], VECTORS, strict=True)),
     **dict(zip(["error", "effect", "value"], VECTORS, strict=True)),
+    **dict(zip(["confidence", "risk"], VECTORS, strict=False)),
     **dict.fromkeys(["significant", "member_mask"], MASKS[0]),
     "predicted_significant": MASKS[1],
     **dict(zip(["x", "y", "control"], CELLS, strict=True)),

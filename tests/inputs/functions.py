@@ -223,7 +223,7 @@ class Call:
             return {"model": trained("WeightedDelta", few, None)}
         if name == "tl.predicted_hits":
             model = trained("MeanDelta", few, None)
-            model.calibrate("perturbations")
+            model.calibrate()
             scpi.tl.predict_perturbation(adata, model, "A")
             return {"model": model}
         if name in ("tl.saliency", "tl.impact_contrast"):

@@ -2,11 +2,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scpi._changes import read_hits
+from scpi import get
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._mudata import resolve_modality
-from scpi.metrics import risk_coverage as curve_of
 from scpi.pl._figure import BLUE, GREY, finish, new_axes, style
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ def risk_coverage(
     """Draw how far off the surest predictions were, in conditions that the model was refitted without.
 
     The line is the mean over the conditions with the largest confidence of the squared error relative to that of no change
-    (:func:`scpi.metrics.risk_coverage`); it rises to the right if the confidence is worth something. The grey line is the mean change in the
+    (:func:`scpi.get.risk_coverage` returns the numbers); it rises to the right if the confidence is worth something. The grey line is the mean change in the
     same conditions.
 
     Parameters
@@ -47,13 +45,11 @@ def risk_coverage(
     ------
     %(result_KeyError)s
     """
-    table = read_hits(resolve_modality(data, mod), key).left_out
-    table = table[table["size"] > 0]
+    table = get.risk_coverage(data, key=key, mod=mod)
     with style():
         figure, axes = new_axes(ax, figsize or (2.8, 2.2))
-        for column, colour, label in (("error_of_mean", GREY, "mean change"), ("error", BLUE, "model")):
-            curve = curve_of(table["confidence"], (table[column] / table["size"]) ** 2)
-            axes.plot(curve.coverage, curve.risk, color=colour, marker=".", ms=3, label=label)
+        for column, colour, label in (("risk_of_mean", GREY, "mean change"), ("risk", BLUE, "model")):
+            axes.plot(table["coverage"], table[column], color=colour, marker=".", ms=3, label=label)
         axes.set_xlim(0.0, 1.02)
         axes.set_ylim(bottom=0.0)
         axes.set_xlabel("Fraction of the conditions, surest first")

@@ -150,7 +150,9 @@ class CalibrationMixin(Host):
     ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
         """Rows that refits left out, what they predicted, and the mean change of what they had."""
         is_control = self._labels(self.adata)[cells] == self.control_
-        of_cell = np.stack([self._condition_codes(self.adata)[cells], self._context_codes(self.adata)[cells]], axis=1)
+        of_row, codes = measured.condition, self._condition_codes(self.adata)
+        if over == "contexts":
+            of_row, codes = measured.context, self._context_codes(self.adata)
         found: list[tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]] = []
         done = np.zeros(len(measured.condition), dtype=bool)
         for part in parts:
@@ -160,8 +162,7 @@ class CalibrationMixin(Host):
             if not len(rows):
                 continue
             done[rows] = True
-            pairs = set(zip(measured.condition[out].tolist(), measured.context[out].tolist(), strict=True))
-            stays = is_control | np.array([(int(code), int(where)) not in pairs for code, where in of_cell])
+            stays = is_control | ~np.isin(codes[cells], of_row[out])
             model = self._without(cells[stays], train_kwargs)
             predicted = np.stack([model._change_of_row(measured, row, cells[is_control]) for row in rows])
             found.append((rows, predicted, measured.mean_without(over, rows, out)))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from scpi._screen._matrix import as_dense, sum_cells
+from scpi._screen._blocks import sum_cells
+from scpi._screen._matrix import as_dense
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
