@@ -122,7 +122,7 @@ def rankings(adata, model, *, slow: bool, gradient: bool, attributions: bool, fi
             )
         # edgeR on thousands of samples takes longer than all other methods together: it runs once
         for test in TESTS if first_seed else [test for test in TESTS if test != "edger"]:
-            options = {"sample_key": "cell"} if test == "edger" else {}
+            options = {"sample_key": "cell", "min_cells": 1} if test == "edger" else {}
             calls[test] = lambda test=test, options=options: scpi.de.rank_genes(
                 adata, "label", method=test, key_added=KEY, **options
             )

@@ -357,6 +357,50 @@ FRAGMENTS: dict[str, str] = {
         ValueError
             If a group is unknown or too small, there are too few control cells, or the representation is not finite.
         """,
+    "samples_groupby": """
+        groupby
+            Column of `adata.obs` with the group (condition, perturbation) of each cell. Cells without a label are left out.
+            Not needed with a formula together with `coef` or `contrasts`.
+        reference
+            Group to compare with. With several, each group is compared with each of them (`"A - ctrl"`); with `"rest"`, with
+            the mean of all other groups.
+        groups
+            Groups to test; all but the reference if `"all"`. The others still contribute to the variance.
+        contrasts
+            What to test instead of groups against a reference: text such as `"stim - ctrl"` or `"(A + B) / 2 - ctrl"`, of
+            groups and of coefficients of the formula; weights by name, `{"stim": 1, "ctrl": -1}`; a vector with a weight of
+            each coefficient; several of these in a list, in a mapping with their names, or as the columns of a DataFrame; or
+            `"pairs"`, every group against every other. A group of a formula stands for the mean row of the design with all
+            samples of the split in that group.
+        coef
+            What to test instead: a term of the formula, such as `"condition:sex"`, `"dose"` or `"bs(age, df=3)"`, whatever the
+            order of its factors, a single coefficient, or a covariate. Of a number, the coefficient is the slope: the log2 fold
+            change per unit. A term of several coefficients is a field for each of them.
+        sample_key
+            Column or columns with the sample (donor, culture) of each cell. One sample may have cells of several groups
+            and cell types: the sums are those of each sample x group x split.
+        %(covariates)s
+            They have to be the same in all cells of a sample. A covariate with a single value changes nothing.
+        formula
+            Design instead of `covariates`, such as `"~ condition * age + donor"`, with columns that are the same in all
+            cells of a sample; it has to name `groupby`, if that is given. Where the effect of a group depends on another
+            column, comparisons of groups are averages over the samples, and a warning says so.
+        split_by
+            Column with the cell type, or what else to test within.
+        joint
+            Fit one model to the samples of all splits, with a mean for each split and group and shared covariates and
+            variances; else each split has a model of its own. With a formula, that has to name `split_by` as well.
+            Contrasts are those of groups within each split.
+        min_cells
+            Minimum number of cells of a sample; smaller ones are left out.
+        """,
+    "samples_ValueError": """
+        ValueError
+            If the values are not counts, a group, reference, contrast or coefficient is unknown, a group has no sample of
+            enough cells, a covariate differs within a sample, the design is not of full rank or leaves no residual degrees
+            of freedom, or there is nothing to test. A split in which there is no comparison is left out with a warning,
+            unless none is left.
+        """,
     "rows_values": """
         values
             Rows x columns, dense or sparse.

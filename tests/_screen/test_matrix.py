@@ -173,7 +173,7 @@ def annotated(x):
 
 def ranked(method):
     def numbers(adata):
-        options = {"sample_key": "sample"} if method in ("edger", "deseq2") else {}
+        options = {"sample_key": "sample", "min_cells": 1} if method in ("edger", "deseq2") else {}
         options |= {"n_permutations": 4} if method == "zinb" else {}
         scpi.de.rank_genes(adata, "group", method=method, reference="c", layer="given", pts=True, **options)
         found = adata.uns["rank_genes_groups"]

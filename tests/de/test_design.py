@@ -117,3 +117,11 @@ def test_what_is_no_design(matrix, message):
 def test_a_design_for_other_samples(frame):
     with pytest.raises(ValueError, match="24 rows, but there are 9"):
         as_design(as_design(frame, n_samples=N), n_samples=9)
+
+
+@pytest.mark.parametrize("groups", [None, np.array([0, 0, 1, 1, 2, 2])])
+def test_the_matrix_comes_back(groups):
+    matrix = np.column_stack([np.ones(6), np.repeat(np.eye(3), 2, axis=0)[:, 1:], [0.0, 1.5, 2.0, 7.0, 1.0, 3.0]])
+    found = as_design(matrix, n_samples=6, groups=groups).matrix
+    np.testing.assert_array_equal(found[:, :3], matrix[:, :3])
+    np.testing.assert_allclose(found, matrix, rtol=1e-11)

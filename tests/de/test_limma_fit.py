@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from scpi import de
+from scpi.de._comparisons import Comparisons
 from scpi.de._design import DesignError
-from scpi.de._limma_design import Samples, build_model
 from scpi.de._limma_fit import Options, fit_model
+from scpi.de._sample_design import Samples, build_model
 
 PLAIN = Options(filter_genes=False, span=0.5, trend=False, robust=False, standard_error="exact")
 
@@ -15,7 +16,7 @@ PLAIN = Options(filter_genes=False, span=0.5, trend=False, robust=False, standar
 @pytest.fixture
 def model():
     obs = pd.DataFrame({"group": pd.Categorical(["a", "b"] * 4)})
-    return build_model(Samples(obs, "group", "a", None), ["b"], covariates=[], formula=None)
+    return build_model(Samples(obs, "group", None), Comparisons(["b"], ["a", "b"], ["a"]), covariates=[], formula=None)
 
 
 @pytest.fixture

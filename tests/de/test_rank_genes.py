@@ -298,11 +298,16 @@ def test_one_group_is_nothing_to_compare(counts):
         ({"sample_key": "group"}, ValueError, "no use for `sample_key`"),
         ({"covariates": ["group"]}, ValueError, "does not adjust for covariates"),
         ({"method": "deseq2"}, ValueError, "name the column with the sample"),
+        ({"contrasts": "b - a"}, ValueError, "compares cells and has no use for `contrasts`"),
+        ({"formula": "~ group"}, ValueError, "no use for `formula`"),
+        ({"split_by": "group"}, ValueError, "no use for `split_by`"),
+        ({"reference": ["a", "b"]}, ValueError, "compares with one reference, but there are 2"),
+        ({"groupby": None}, ValueError, "Name the column of the groups that 'wilcoxon' compares"),
     ],
 )
 def test_bad_arguments_are_named(counts, arguments, error, message):
     with pytest.raises(error, match=message):
-        scpi.de.rank_genes(counts, "group", **arguments)
+        scpi.de.rank_genes(counts, **({"groupby": "group"} | arguments))
     assert "rank_genes_groups" not in counts.uns
 
 

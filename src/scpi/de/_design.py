@@ -54,6 +54,15 @@ class Design:
         return _indicators(self.codes, self.n_groups)
 
     @property
+    def matrix(self) -> NDArray[np.float64]:
+        """The model matrix itself, samples x coefficients."""
+        spanned = np.hstack([self.member.T.toarray(), self.basis])
+        matrix = spanned @ np.linalg.inv(np.hstack([self.to_groups.toarray(), self.to_basis]))
+        # Zeros and ones stay what they are
+        length = np.abs(matrix).max(axis=0)
+        return np.asarray(np.round(matrix / length, 12) * length)
+
+    @property
     def sizes(self) -> NDArray[np.float64]:
         """Samples of each group."""
         return np.bincount(self.codes, minlength=self.n_groups)[: self.n_groups].astype(np.float64)

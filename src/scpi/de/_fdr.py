@@ -50,3 +50,25 @@ def false_discovery_control(
         adjusted[tested] = stats.false_discovery_control(array[tested], method=method)
         return adjusted
     return np.apply_along_axis(lambda row: false_discovery_control(row, axis=None, method=method), axis, array)
+
+
+def adjust_pvals(pval: NDArray[np.float64], method: str, scope: str) -> NDArray[np.float64]:
+    """Adjust p-values for the number of tests, as the arguments `corr_method` and `corr_scope` of functions say.
+
+    Parameters
+    ----------
+    pval
+        Groups x genes; NaN where nothing was tested.
+    method
+        "benjamini-hochberg" or "bonferroni".
+    scope
+        "group" if the genes of each group are a family of their own, or "all".
+
+    Returns
+    -------
+    Adjusted p-values in the same shape.
+    """
+    if method == "bonferroni":
+        n_tests = (~np.isnan(pval)).sum(axis=None if scope == "all" else 1, keepdims=True)
+        return np.minimum(pval * n_tests, 1.0)
+    return false_discovery_control(pval, axis=None if scope == "all" else -1)

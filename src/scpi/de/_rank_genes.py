@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -15,9 +16,11 @@ from scpi._settings import settings
 from scpi._slots import listed, result_params, tested_layers
 from scpi._view import View
 from scpi._warn import warn_user
-from scpi.de._fdr import false_discovery_control
+from scpi.de._fdr import adjust_pvals
 from scpi.de._fold_change import fold_changes, mean_counts
+from scpi.de._rank_samples import rank_samples
 from scpi.de._registry import find, registered
+from scpi.de._sample_models import Question
 from scpi.de._tests._method import Cells
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
     from scpi._groups import Label, Plan
     from scpi._screen._expression import Expression
+    from scpi.de._comparisons import Contrasts
     from scpi.de._tests._method import Method
 
 CorrMethod = Literal["benjamini-hochberg", "bonferroni"]
@@ -40,15 +44,21 @@ _CLUSTERING = re.compile(r"^(leiden|louvain|k_?-?means)", re.IGNORECASE)
 @fill
 def rank_genes(
     data: AnnData | MuData,
-    groupby: str,
+    groupby: str | None = None,
     *,
     method: str = "wilcoxon",
     groups: Label | Sequence[Label] | Literal["all"] = "all",
-    reference: Label = REST,
+    reference: Label | Sequence[Label] = REST,
+    contrasts: Contrasts | Literal["pairs"] | None = None,
+    coef: str | Sequence[str] | None = None,
     layer: str | None = None,
     transform: Transform = "auto",
-    sample_key: str | None = None,
+    sample_key: str | Sequence[str] | None = None,
     covariates: str | Sequence[str] = (),
+    formula: str | None = None,
+    split_by: str | None = None,
+    joint: bool = False,
+    min_cells: int = 10,
     pseudocount: float = 0.01,
     rankby_abs: bool = False,
     corr_method: CorrMethod = "benjamini-hochberg",
@@ -77,13 +87,17 @@ def rank_genes(
     groups
         Groups to test; all if `"all"`.
     reference
-        Group to compare with. With `"rest"`, each group is compared with all other cells that have a label.
+        Group to compare with. With `"rest"`, each group is compared with all other cells that have a label; by a test of
+        samples, with the mean of all other groups. Tests of samples take several.
+    contrasts, coef, formula, split_by, joint, min_cells
+        For tests of samples, as of :func:`scpi.de.limma`: contrasts of groups, a term of a formula, the design, a column to
+        test within, and the minimum number of cells of a sample.
     %(layer)s
     transform
         With "auto", counts are normalised to the median depth and log-transformed for a test that takes expression;
         with "none" the values are tested as they are.
     sample_key
-        Column of `adata.obs` with the sample (donor, culture, well) of each cell, for tests of samples.
+        Column or columns of `adata.obs` with the sample (donor, culture, well) of each cell, for tests of samples.
     %(covariates)s
         For tests that can.
     pseudocount
@@ -115,7 +129,9 @@ def rank_genes(
         `log10_pvals` (finite where `pvals` is too small for a float), `effect` (the effect size of the test) and
         `ave_expr` (the average of the logarithms whose difference is the fold change), with `pts` also `pts` and
         `pts_rest` (record arrays `fraction` and `fraction_rest` where a file cannot hold a column of that name, as of
-        a group with a slash); and `params`.
+        a group with a slash); and `params`. By a test of samples, log fold changes are those of its model, genes that
+        independent filtering leaves out have no `pvals_adj`, and `groups` is a DataFrame of what was tested, as
+        :func:`scpi.de.limma` writes it.
 
     Raises
     ------
@@ -140,61 +156,94 @@ def rank_genes(
     """
     view = View.to_write(data, mod, layer, key_added=key_added)
     test = find(method)
-    covariates = as_list(covariates)
-    _check_arguments(test, corr_method, corr_scope, transform, pseudocount, sample_key, covariates, options)
-    genes = view.genes
-    plan = plan_comparisons(
-        view.labels(groupby), groupby, groups, reference, test.min_size if test.unit == "cell" else 1
+    question = Question(
+        groupby=groupby,
+        # Contrasts and coefficients need no reference, and one that was named does not go with them
+        reference=None if reference == REST and (contrasts is not None or coef is not None) else reference,
+        groups=groups,
+        contrasts=contrasts,
+        coef=coef,
+        sample_key=sample_key,
+        covariates=as_list(covariates),
+        formula=formula,
+        split_by=split_by,
+        joint=joint,
+        min_cells=min_cells,
     )
-    _warn_of_clusters(view.adata, groupby, layer)
-    adjusted = view.columns(covariates, "covariates") if covariates else None
-    samples = None if sample_key is None else view.labels(sample_key).codes.astype(np.intp)
-    expression = view.stored_expression(test.takes, transform)
+    _check_arguments(test, question, corr_method, corr_scope, transform, pseudocount, options)
     n_jobs = settings.n_jobs if n_jobs is None else n_jobs
-    cells = Cells(expression.tested, plan.codes, plan.reference, samples=samples, covariates=adjusted, n_jobs=n_jobs)
+    params = result_params(
+        method=method,
+        use_raw=False,
+        layer=layer,
+        corr_method=corr_method,
+        corr_scope=corr_scope,
+        rankby_abs=rankby_abs,
+        **options,
+    )
+    if test.unit == "sample":
+        ranking, table = rank_samples(view, test, question, options=options, params=params, n_jobs=n_jobs)
+        tables: dict[str, Any] = {"groups": table}
+        if pts:
+            fractions, found = _sample_fractions(view, question, table["label"].tolist())
+            ranking, tables = replace(ranking, extra={**ranking.extra, **fractions}), tables | found
+    else:
+        ranking, tables = _rank_cells(view, test, question, transform, pseudocount, pts, n_jobs, options, params)
+    result, target = view.output(copy)
+    write_ranking(target, key_added, ranking, **tables)
+    return result
+
+
+def _rank_cells(
+    view: View,
+    test: Method,
+    question: Question,
+    transform: Transform,
+    pseudocount: float,
+    pts: bool,
+    n_jobs: int,
+    options: dict[str, Any],
+    params: dict[str, Any],
+) -> tuple[Ranking, dict[str, Any]]:
+    """Tests of cells, and tables of the fractions of cells."""
+    groupby, covariates, genes = str(question.groupby), as_list(question.covariates), view.genes
+    plan = plan_comparisons(view.labels(groupby), groupby, question.groups, _one(question.reference), test.min_size)
+    _warn_of_clusters(view.adata, groupby, view.layer)
+    adjusted = view.columns(covariates, "covariates") if covariates else None
+    expression = view.stored_expression(test.takes, transform)
+    cells = Cells(expression.tested, plan.codes, plan.reference, covariates=adjusted, n_jobs=n_jobs)
     comparison = test.test(cells, **options)
     n_tested = len(plan.tested)
     log_pval = comparison.log_pval[:n_tested]
     fold, average = _fold_changes(view, expression, plan, pseudocount, n_jobs)
     measured = _fractions(expression.tested, plan) if pts else {}
     fractions, tables = store_fractions(measured, plan.tested, genes)
-    ranking = Ranking(
+    return Ranking(
         groups=np.array(plan.tested, dtype=object),
         genes=genes,
         scores=comparison.score[:n_tested],
         logfoldchanges=fold,
         log10_pvals=log_pval / np.log(10.0),
-        pvals_adj=_adjust(np.exp(log_pval), corr_method, corr_scope),
+        pvals_adj=adjust_pvals(np.exp(log_pval), params["corr_method"], params["corr_scope"]),
         extra={"effect": comparison.effect[:n_tested], "ave_expr": average, **fractions},
-        params=result_params(
+        params=params
+        | result_params(
             groupby=groupby,
             reference=plan.reference_name,
-            method=method,
-            use_raw=False,
-            layer=layer,
-            corr_method=corr_method,
-            corr_scope=corr_scope,
-            rankby_abs=rankby_abs,
             transform=expression.transform,
             pseudocount=pseudocount,
-            sample_key=sample_key,
             covariates=covariates or None,
-            **options,
         ),
-    )
-    result, target = view.output(copy)
-    write_ranking(target, key_added, ranking, **tables)
-    return result
+    ), tables
 
 
 def _check_arguments(
     test: Method,
+    question: Question,
     corr_method: str,
     corr_scope: str,
     transform: str,
     pseudocount: float,
-    sample_key: str | None,
-    covariates: Sequence[str],
     options: dict[str, Any],
 ) -> None:
     for name, value, allowed in (
@@ -208,19 +257,57 @@ def _check_arguments(
     if not pseudocount >= 0:
         msg = f"`pseudocount` must not be negative, but is {pseudocount}."
         raise ValueError(msg)
-    if test.unit == "sample" and sample_key is None:
+    if test.unit == "sample" and question.sample_key is None:
         msg = f"{test.name!r} compares samples: name the column with the sample of each cell, `sample_key=`."
         raise ValueError(msg)
-    if test.unit == "cell" and sample_key is not None:
-        msg = f"{test.name!r} compares cells and has no use for `sample_key`. Tests of samples are {_of_samples()}."
-        raise ValueError(msg)
-    if covariates and not test.adjusts:
-        msg = f"{test.name!r} does not adjust for covariates. Tests that do are {_that_adjust()}."
-        raise ValueError(msg)
+    if test.unit == "cell":
+        _check_for_cells(test, question)
     unknown = [name for name in options if name not in test.options]
     if unknown:
         msg = f"{test.name!r} has no option {listed(unknown)}, only {listed(test.options)}."
         raise TypeError(msg)
+
+
+def _sample_fractions(view: View, question: Question, tested: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fractions of cells of groups that were tested by samples, as a ranking holds them."""
+    reference = question.reference
+    several = reference is None or len(as_list(reference)) != 1
+    if several or question.groupby is None or question.split_by is not None:
+        msg = "`pts` are fractions of the cells of groups and of one reference: leave it out with contrasts or splits."
+        raise ValueError(msg)
+    plan = plan_comparisons(view.labels(question.groupby), question.groupby, tested, _one(reference), 1)
+    return store_fractions(_fractions(view.counts, plan), plan.tested, view.genes)
+
+
+def _check_for_cells(test: Method, question: Question) -> None:
+    """Refuse what is for tests of samples."""
+    given = {
+        "sample_key": question.sample_key is not None,
+        "contrasts": question.contrasts is not None,
+        "coef": question.coef is not None,
+        "formula": question.formula is not None,
+        "split_by": question.split_by is not None,
+        "joint": question.joint,
+    }
+    for name in (name for name, value in given.items() if value):
+        msg = f"{test.name!r} compares cells and has no use for `{name}`. Tests of samples are {_of_samples()}."
+        raise ValueError(msg)
+    if question.covariates and not test.adjusts:
+        msg = f"{test.name!r} does not adjust for covariates. Tests that do are {_that_adjust()}."
+        raise ValueError(msg)
+    if question.groupby is None:
+        msg = f"Name the column of the groups that {test.name!r} compares: `groupby`."
+        raise ValueError(msg)
+
+
+def _one(reference: Any) -> Label:
+    """The only reference of a test of cells."""
+    several = as_list(reference)
+    if len(several) != 1:
+        msg = f"A test of cells compares with one reference, but there are {len(several)}: {listed(several)}."
+        raise ValueError(msg)
+    found: Label = several[0]
+    return found
 
 
 def _of_samples() -> str:
@@ -264,13 +351,6 @@ def _fold_changes(
         n_jobs=n_jobs,
     )
     return fold[: len(plan.tested)], average[: len(plan.tested)]
-
-
-def _adjust(pval: NDArray[np.float64], method: str, scope: str) -> NDArray[np.float64]:
-    if method == "bonferroni":
-        n_tests = (~np.isnan(pval)).sum(axis=None if scope == "all" else 1, keepdims=True)
-        return np.minimum(pval * n_tests, 1.0)
-    return false_discovery_control(pval, axis=None if scope == "all" else -1)
 
 
 def _fractions(values: Any, plan: Plan) -> dict[str, NDArray[np.float64]]:

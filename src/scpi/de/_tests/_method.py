@@ -6,14 +6,14 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from scpi.de._test_result import TestResult
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
-
-    from scpi.de._test_result import TestResult
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,34 @@ class Cells:
     """Group of each cell: 0, 1, ...; negative for a cell that is left out."""
     reference: int | None
     """Code of the reference; each group is compared with all other cells if `None`."""
-    samples: NDArray[np.intp] | None = None
-    """Sample of each cell, for tests that compare samples."""
     covariates: pd.DataFrame | None = None
     """Columns to adjust for, one row a cell, for tests that can."""
     n_jobs: int = 1
     """Threads to use."""
+
+
+@dataclass(frozen=True)
+class SampleCounts:
+    """Samples of one model, as a test of samples takes them."""
+
+    counts: NDArray[np.float64]
+    """Summed counts, samples x genes."""
+    design: pd.DataFrame
+    """Model matrix of full rank, samples x coefficients."""
+    contrasts: NDArray[np.float64]
+    """What is tested to be zero, coefficients x comparisons."""
+    n_jobs: int = 1
+    """Threads to use."""
+
+
+@dataclass(frozen=True)
+class SampleTests(TestResult):
+    """Tests of samples, comparisons x genes: effects are log2 fold changes."""
+
+    ave_expr: NDArray[np.float64]
+    """Average log2 expression."""
+    counted: NDArray[np.bool_] | None = None
+    """Tests that the adjustment for their number counts, the others having no adjusted p-value; all if `None`."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +64,7 @@ class Method:
     name: str
     """Name by which :func:`scpi.de.rank_genes` knows it."""
     test: Callable[..., TestResult]
-    """Takes :class:`Cells` and the options of the test."""
+    """Takes :class:`Cells`, or :class:`SampleCounts` where the unit is a sample, and the options of the test."""
     takes: Literal["expression", "counts"]
     """Log-normalised expression, or counts."""
     null: str

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from scpi._view import View
+from scpi.de._comparisons import Comparisons
 from scpi.de._design import DesignError
-from scpi.de._limma_design import Samples, Terms, build_model
+from scpi.de._sample_design import Samples, Terms, build_model
 
 pytestmark = pytest.mark.smoke("formulaic", "pandas")
 
@@ -23,7 +24,11 @@ def make(split_by=None):
             "same": 1.0,
         }
     )
-    return Samples(obs, "group", "a", split_by)
+    return Samples(obs, "group", split_by)
+
+
+def against(*groups):
+    return Comparisons(list(groups), ["a", "b", "c"], ["a"])
 
 
 def estimate(design, contrasts, y):
@@ -34,8 +39,8 @@ def estimate(design, contrasts, y):
 
 def test_without_covariates_contrasts_are_differences_of_means():
     samples = make()
-    design, (found,) = build_model(samples, ["c", "b"], covariates=[], formula=None)
-    assert (found.split, found.groups, found.n_samples, found.n_reference) == ("all", ["c", "b"], [4, 4], 4)
+    design, (found,) = build_model(samples, against("c", "b"), covariates=[], formula=None)
+    assert (found.split, found.names, found.n_samples, found.n_reference) == ("all", ["c", "b"], [4, 4], [4, 4])
     y = np.random.default_rng(0).normal(size=12)
     mean = pd.Series(y).groupby(samples.groups).mean()
     np.testing.assert_allclose(estimate(design, found, y), [mean["c"] - mean["a"], mean["b"] - mean["a"]])
@@ -45,8 +50,8 @@ def test_each_split_has_its_own_contrasts_and_groups():
     samples = make("type")
     # Type B loses its second group
     rows = np.flatnonzero(~((samples.splits == "B") & (samples.groups == "b")))
-    design, found = build_model(samples.rows(rows), ["b", "c"], covariates=[], formula=None)
-    assert [(one.split, one.groups) for one in found] == [("B", ["c"]), ("T", ["b", "c"])]
+    design, found = build_model(samples.rows(rows), against("b", "c"), covariates=[], formula=None)
+    assert [(one.split, one.names) for one in found] == [("B", ["c"]), ("T", ["b", "c"])]
     assert list(design.names)[:2] == ["B | a", "B | c"]
     y = np.random.default_rng(1).normal(size=len(rows))
     mean = pd.Series(y).groupby([samples.splits[rows], samples.groups[rows]]).mean()
@@ -58,7 +63,7 @@ def test_each_split_has_its_own_contrasts_and_groups():
 
 def test_numbers_stay_and_categories_become_columns_without_the_first():
     samples = make()
-    design, (found,) = build_model(samples, ["b"], covariates=["age", "donor", "same"], formula=None)
+    design, (found,) = build_model(samples, against("b"), covariates=["age", "donor", "same"], formula=None)
     assert list(design.names) == ["a", "b", "c", "age", "donor=d2"]
     y = np.random.default_rng(3).normal(size=12)
     written = np.column_stack(
@@ -73,8 +78,8 @@ def test_a_formula_asks_for_the_same_as_covariates_do(formula):
     samples = make().rows(np.arange(12))  # without the category that does not occur
     covariates = [name for name in ("donor", "age") if name in formula]
     y = np.random.default_rng(2).normal(size=12)
-    written, (by_formula,) = build_model(samples, ["b", "c"], covariates=[], formula=formula)
-    columns, (by_names,) = build_model(samples, ["b", "c"], covariates=covariates, formula=None)
+    written, (by_formula,) = build_model(samples, against("b", "c"), covariates=[], formula=formula)
+    columns, (by_names,) = build_model(samples, against("b", "c"), covariates=covariates, formula=None)
     from_formula = estimate(written, by_formula, y)
     np.testing.assert_allclose(from_formula, estimate(columns, by_names, y), atol=1e-10)
 
@@ -87,7 +92,7 @@ def test_samples_keep_the_categories_that_occur():
 def test_without_samples_of_the_reference_there_is_nothing_to_compare():
     samples = make()
     with pytest.raises(DesignError, match=r"No group can be compared with 'a': there are samples of 'b \(4\)'"):
-        build_model(samples.rows(np.flatnonzero(samples.groups != "a")), ["b"], covariates=[], formula=None)
+        build_model(samples.rows(np.flatnonzero(samples.groups != "a")), against("b"), covariates=[], formula=None)
 
 
 def terms(formula):

@@ -1,0 +1,295 @@
+"""From cells to models of samples: what limma, edgeR and DESeq2 have in common before and after the fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from scpi._keys import Key
+from scpi._screen._matrix import stored_values
+from scpi._screen._spellings import merge_spellings
+from scpi._sequence import as_list
+from scpi._slots import listed, result_params
+from scpi._warn import warn_user
+from scpi.de._comparisons import Comparisons
+from scpi.de._covariates import is_number, read_covariates
+from scpi.de._design import DesignError
+from scpi.de._pseudobulk import sum_samples
+from scpi.de._sample_design import ALL, Samples, Terms, build_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from scpi._groups import Label
+    from scpi._view import View
+    from scpi.de._comparisons import Contrasts
+    from scpi.de._design import Design
+    from scpi.de._sample_design import SplitContrasts
+
+Fit = TypeVar("Fit")
+# Summed counts have few zeros in the genes that matter, cells have many
+_ZEROS_OF_CELLS = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a user wants to know of groups of samples: the arguments of :func:`scpi.de.limma` of these names."""
+
+    groupby: str | None = None
+    reference: Label | Sequence[Label] | None = None
+    groups: Label | Sequence[Label] | Literal["all"] = "all"
+    contrasts: Contrasts | Literal["pairs"] | None = None
+    coef: str | Sequence[str] | None = None
+    sample_key: str | Sequence[str] | None = None
+    covariates: str | Sequence[str] = ()
+    formula: str | None = None
+    split_by: str | None = None
+    joint: bool = False
+    min_cells: int = 10
+
+    def check(self) -> None:
+        """Refuse arguments that do not go together."""
+        if self.formula is not None and len(as_list(self.covariates)):
+            msg = f"`covariates` belong into the formula, {self.formula!r}: give one of the two."
+            raise ValueError(msg)
+        if self.joint and self.split_by is None:
+            msg = "`joint` is about the splits of `split_by`, which is missing."
+            raise ValueError(msg)
+        if self.groupby is None and self.formula is None:
+            msg = "Name the column of the groups, `groupby`, or give a `formula` together with `coef` or `contrasts`."
+            raise ValueError(msg)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The arguments as they are stored; contrasts are in the table of the tests."""
+        sample_key = self.sample_key
+        return result_params(
+            groupby=self.groupby,
+            sample_key=sample_key if isinstance(sample_key, str | None) else list(sample_key),
+            covariates=as_list(self.covariates) or None,
+            formula=self.formula,
+            coef=self.coef if isinstance(self.coef, str | None) else list(self.coef),
+            split_by=self.split_by,
+            joint=self.joint,
+            min_cells=self.min_cells,
+        )
+
+
+@dataclass(frozen=True)
+class FittedSamples(Generic[Fit]):
+    """One model and its fit."""
+
+    name: str | None
+    """Split that it was fitted to; `None` for all samples."""
+    design: Design
+    splits: list[SplitContrasts]
+    """Comparisons of each split."""
+    fit: Fit
+
+
+def fit_samples(
+    view: View, question: Question, fit: Callable[[Any, Design, list[SplitContrasts]], Fit]
+) -> tuple[Comparisons, list[FittedSamples[Fit]]]:
+    """Sum the cells of samples, and fit the models that a question asks for.
+
+    Parameters
+    ----------
+    view
+        Cells, or samples.
+    question
+        What to test.
+    fit
+        Takes the counts of samples, their design and the comparisons, and returns the tests; a `DesignError` leaves the
+        split out.
+
+    Returns
+    -------
+    The groups that are compared, and the models.
+
+    Raises
+    ------
+    KeyError, ValueError
+        As of :func:`scpi.de.limma`.
+    """
+    question.check()
+    labels, keys = None, {}
+    if question.groupby is not None:
+        labels = view.labels(question.groupby)
+    asked = _ask(question, labels)
+    if question.groupby is not None and labels is not None:
+        labels = merge_spellings(labels, asked.references[0] if len(asked.references) == 1 else None)
+        asked = _ask(question, labels)
+        keys[question.groupby] = labels
+    if question.split_by is not None:
+        keys[question.split_by] = view.labels(question.split_by)
+    terms = None
+    if question.formula is not None:
+        needed = list(keys) if question.joint else [name for name in keys if name == question.groupby]
+        terms = Terms.of(question.formula, needed=needed, view=view)
+        _warn_of_terms(terms, question, asked, view)
+    columns = as_list(question.covariates) if terms is None else terms.columns
+    adjusted = view.columns(columns, "covariates" if terms is None else "formula").drop(
+        columns=list(keys), errors="ignore"
+    )
+    if question.sample_key is None:
+        samples, counts = _rows_as_samples(view, keys, adjusted)
+    else:
+        samples, counts = _sum_samples(view, keys, adjusted, as_list(question.sample_key), question.min_cells)
+    adjusted = read_covariates(samples[list(adjusted)], slopes=None if terms is None else terms.slopes)
+    described = Samples(samples.assign(**dict(adjusted.items())), question.groupby, question.split_by)
+    asked = _with_samples(described, asked, question)
+
+    fitted: list[FittedSamples[Fit]] = []
+    missing: list[str] = []
+    for name, rows in _models(described, question.joint):
+        try:
+            design, splits = build_model(
+                described.rows(rows), asked, covariates=as_list(question.covariates), formula=question.formula
+            )
+            compared = [split for split in splits if split.names]
+            fitted.append(FittedSamples(name, design, compared, fit(counts[rows], design, compared)))
+        except DesignError as error:
+            if name is None:
+                raise
+            warn_user(f"Left out {name!r} of {question.split_by!r}. {error}")
+        else:
+            missing += _missing(splits, question.split_by)
+    if not fitted:
+        what = f"a group be compared with {asked.reference!r}" if asked.references else "anything be tested"
+        msg = f"In no {question.split_by!r} can {what}: see the warnings for the reasons."
+        raise ValueError(msg)
+    if missing:
+        warn_user(f"Not tested, as group or reference has no samples there: {listed(missing, 10)}.")
+    return asked, fitted
+
+
+def comparison_table(fitted: Sequence[FittedSamples[Any]]) -> pd.DataFrame:
+    """Table of all comparisons.
+
+    Returns
+    -------
+    One row for each: `group` (its name, with the split if there are splits), `split`, `label`, `contrast`, `n_samples`,
+    `n_reference` and `df_residual`.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "group": name if model.name is None and split.split == ALL else f"{split.split} | {name}",
+                "split": split.split,
+                "label": name,
+                "contrast": split.contrasts[row],
+                "n_samples": split.n_samples[row],
+                "n_reference": split.n_reference[row],
+                "df_residual": model.design.df_residual,
+            }
+            for model in fitted
+            for split in model.splits
+            for row, name in enumerate(split.names)
+        ]
+    )
+
+
+def _ask(question: Question, labels: pd.Categorical | None) -> Comparisons:
+    return Comparisons.of(
+        labels,
+        question.groupby,
+        groups=question.groups,
+        reference=question.reference,
+        contrasts=question.contrasts,
+        coef=question.coef,
+    )
+
+
+def _warn_of_terms(terms: Terms, question: Question, asked: Comparisons, view: View) -> None:
+    """Say so where a comparison of groups is not what the formula seems to ask."""
+    groupby = question.groupby
+    if groupby is None or asked.coef is not None:
+        return
+    others = [name for name in terms.interacting(groupby) if name != question.split_by]
+    if others and asked.compares_groups:
+        warn_user(
+            f"In {question.formula!r} the effect of {groupby!r} depends on {listed(others)}: what is reported are its "
+            f"averages over the samples. The interaction itself is tested by coef='{groupby}:{others[0]}'."
+        )
+    values = view.columns(groupby, "groupby")[groupby]
+    if groupby in terms.slopes and is_number(values) and values.nunique() > 2:
+        warn_user(
+            f"{groupby!r} holds numbers, and is a group for each of them in {question.formula!r}, as it is `groupby`. "
+            f"For a slope, leave out `groupby` and `reference`, and give coef={groupby!r}."
+        )
+
+
+def _sum_samples(
+    view: View, keys: dict[str, pd.Categorical], adjusted: pd.DataFrame, sample_key: list[str], min_cells: int
+) -> tuple[pd.DataFrame, Any]:
+    """Labels and covariates of samples, and their summed counts."""
+    labels = {name: view.labels(name) for name in sample_key} | keys
+    summed = sum_samples(view, labels, min_cells, more=adjusted)
+    varied = [name for name in adjusted if name not in summed.obs]
+    if varied:
+        msg = (
+            f"`covariates` must be the same in all cells of a sample, but {listed(varied)} differ within samples of "
+            f"{' x '.join(map(repr, sample_key))}. Add them to `sample_key`, or leave them out."
+        )
+        raise ValueError(msg)
+    return summed.obs, summed.counts
+
+
+def _rows_as_samples(view: View, keys: dict[str, pd.Categorical], adjusted: pd.DataFrame) -> tuple[pd.DataFrame, Any]:
+    """Labels and covariates of rows that are samples, and their counts."""
+    counts = view.counts
+    present = np.array([label.codes >= 0 for label in keys.values()]).reshape(len(keys), counts.shape[0])
+    rows = np.flatnonzero(present.all(axis=0))
+    obs = view.adata.obs.assign(**dict(adjusted.items()), **keys)
+    zeros = 1.0 - np.count_nonzero(stored_values(counts)) / max(1, np.prod(counts.shape))
+    if zeros > _ZEROS_OF_CELLS and Key.obs.N_CELLS not in obs:
+        warn_user(
+            f"Every row counts as a sample, but {zeros:.0%} of the counts are zero, as in single cells, which are no "
+            "replicates: name the column with the sample of each cell, `sample_key=`."
+        )
+    return obs.iloc[rows], counts[rows]
+
+
+def _with_samples(samples: Samples, asked: Comparisons, question: Question) -> Comparisons:
+    """The comparisons without groups that have no samples."""
+    if not asked.compares_groups:
+        return asked
+    present = set(samples.groups)
+    rule = "" if question.sample_key is None else f" of {question.min_cells} cells or more (`min_cells`)"
+    lost = [name for name in asked.references if name not in present and name in asked.known]
+    if lost:
+        msg = f"The reference {listed(lost)} has no sample{rule}."
+        raise ValueError(msg)
+    absent = [group for group in asked.groups if group not in present]
+    left = [group for group in asked.groups if group in present]
+    msg = f"These groups have no sample{rule}: {listed(absent)}."
+    if absent and (not left or not (isinstance(question.groups, str) and question.groups == "all")):
+        raise ValueError(msg)
+    if not left:
+        msg = f"There is no group other than the reference {asked.reference!r}."
+        raise ValueError(msg)
+    if absent:
+        warn_user(f"Not tested. {msg}")
+    return asked.restricted(left)
+
+
+def _models(samples: Samples, joint: bool) -> list[tuple[str | None, NDArray[np.intp]]]:
+    """Samples of each model, with the split whose failure is no failure of all."""
+    if joint or samples.split_by is None:
+        return [(None, np.arange(len(samples.obs)))]
+    names = [str(name) for name in samples.obs[samples.split_by].cat.categories]
+    return [(name, np.flatnonzero(samples.splits == name)) for name in names if (samples.splits == name).any()]
+
+
+def _missing(splits: Sequence[SplitContrasts], split_by: str | None) -> list[str]:
+    """Comparisons that are not made, of splits that have a model."""
+    found = []
+    for split in splits:
+        where = "" if split_by is None else f" in {split.split}"
+        found += [f"{name}{where}" for name in split.missing] if split.names else [f"any group{where}"]
+    return found
