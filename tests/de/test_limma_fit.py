@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,10 +15,12 @@ from scpi.de._sample_design import Samples, build_model
 PLAIN = Options(filter_genes=False, span=0.5, trend=False, robust=False, standard_error="exact")
 
 
+OBS = pd.DataFrame({"group": pd.Categorical(["a", "b"] * 4), "donor": list("11223344"), "alone": list("12345678")})
+
+
 @pytest.fixture
 def model():
-    obs = pd.DataFrame({"group": pd.Categorical(["a", "b"] * 4)})
-    return build_model(Samples(obs, "group", None), Comparisons(["b"], ["a", "b"], ["a"]), covariates=[], formula=None)
+    return build_model(Samples(OBS, "group", None), Comparisons(["b"], ["a", "b"], ["a"]), covariates=[], formula=None)
 
 
 @pytest.fixture
@@ -32,7 +36,7 @@ def counts():
 
 def test_it_is_the_steps_of_limma_one_after_the_other(model, counts):
     design, splits = model
-    found = fit_model(counts, design, splits, PLAIN)
+    found = fit_model(counts, design, splits, OBS, PLAIN)
     kept = np.flatnonzero(counts.sum(axis=0) > 0)
     np.testing.assert_array_equal(found.genes, kept)
     matrix = np.array([[1.0, 0.0], [0.0, 1.0]])[np.tile([0, 1], 4)]
@@ -47,7 +51,7 @@ def test_it_is_the_steps_of_limma_one_after_the_other(model, counts):
 
 def test_genes_are_filtered_on_request(model, counts):
     design, splits = model
-    found = fit_model(counts, design, splits, Options(True, 0.5, False, False, "exact"))
+    found = fit_model(counts, design, splits, OBS, replace(PLAIN, filter_genes=True))
     assert 11 not in found.genes and len(found.genes) == 58
 
 
@@ -56,7 +60,19 @@ def test_what_cannot_be_fitted_is_explained(model, counts):
     none = np.zeros_like(counts)
     none[:, 3] = 1
     with pytest.raises(DesignError, match="1 of 60 genes have any counts"):
-        fit_model(none, design, splits, PLAIN)
+        fit_model(none, design, splits, OBS, PLAIN)
     counts[2] = 0
     with pytest.raises(DesignError, match=r"1 sample\(s\) have no counts in the"):
-        fit_model(counts, design, splits, PLAIN)
+        fit_model(counts, design, splits, OBS, PLAIN)
+
+
+def test_blocks_and_weights_of_samples(model, counts):
+    design, splits = model
+    found = fit_model(counts, design, splits, OBS, replace(PLAIN, block="donor", sample_weights=True))
+    assert -1 < found.correlation < 1
+    assert found.sample_weights["sample"].tolist() == list("01234567")
+    assert np.log(found.sample_weights["weight"]).sum() == pytest.approx(0.0, abs=1e-9)
+    with pytest.raises(DesignError, match=r"'alone' has 8 block\(s\) of at most 1 sample"):
+        fit_model(counts, design, splits, OBS, replace(PLAIN, block="alone"))
+    with pytest.raises(ValueError, match="'sex', which differs between the cells of a sample: add it to `sample_key`"):
+        fit_model(counts, design, splits, OBS, replace(PLAIN, block="sex"))

@@ -37,11 +37,12 @@ def fit(cells, **question):
 
 
 def test_a_fit_is_given_sums_design_and_comparisons(cells):
-    asked, fitted, [(counts, design, (split,))] = fit(cells, reference="a")
+    asked, fitted, [(counts, design, (split,), obs)] = fit(cells, reference="a")
     sums = pd.DataFrame(cells.X).groupby(cells.obs["donor"].to_numpy()).sum().to_numpy()
     np.testing.assert_array_equal(counts.toarray() if hasattr(counts, "toarray") else counts, sums)
     np.testing.assert_allclose(design.matrix, np.eye(2)[np.arange(6) % 2])
     assert split.matrix.toarray().tolist() == [[-1.0], [1.0]]
+    assert obs["donor"].tolist() == list("012345")
     assert (asked.reference, fitted[0].fit, fitted[0].name) == ("a", 1, None)
     assert comparison_table(fitted).to_dict("records") == [
         {
@@ -59,16 +60,16 @@ def test_a_fit_is_given_sums_design_and_comparisons(cells):
 def test_each_split_is_fitted_apart_or_all_together(cells):
     _, fitted, given = fit(cells, contrasts="b - a", split_by="kind")
     assert comparison_table(fitted)["group"].tolist() == ["B | b - a", "T | b - a"]
-    assert [len(counts) if isinstance(counts, np.ndarray) else counts.shape[0] for counts, _, _ in given] == [6, 6]
+    assert [len(counts) if isinstance(counts, np.ndarray) else counts.shape[0] for counts, *_ in given] == [6, 6]
     _, fitted, given = fit(cells, contrasts="b - a", split_by="kind", joint=True)
     assert comparison_table(fitted)["group"].tolist() == ["B | b - a", "T | b - a"]
-    assert [counts.shape[0] for counts, _, _ in given] == [12]
+    assert [counts.shape[0] for counts, *_ in given] == [12]
     _, fitted, _ = fit(cells, coef="dose", covariates=["dose"], split_by="kind", joint=True)
     assert comparison_table(fitted)["group"].tolist() == ["dose"]
 
 
 def test_a_formula_needs_no_groups(cells):
-    _, fitted, [(_, design, _)] = fit(cells, groupby=None, formula="~ dose", coef="dose")
+    _, fitted, [(_, design, *_)] = fit(cells, groupby=None, formula="~ dose", coef="dose")
     assert design.names == ("Intercept", "dose")
     np.testing.assert_allclose(design.matrix[:, 1], np.arange(6.0), rtol=1e-11)
     assert comparison_table(fitted)["n_samples"].tolist() == [6]

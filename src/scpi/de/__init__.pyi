@@ -1,12 +1,18 @@
+from ._array_weights import array_weights as array_weights
+from ._camera import camera as camera
 from ._contrasts import contrasts as contrasts
+from ._duplicate_correlation import DuplicateCorrelation as DuplicateCorrelation
+from ._duplicate_correlation import duplicate_correlation as duplicate_correlation
 from ._ebayes import ModeratedFit as ModeratedFit
 from ._ebayes import ebayes as ebayes
 from ._fdr import false_discovery_control as false_discovery_control
 from ._filter_by_expr import filter_by_expr as filter_by_expr
 from ._fold_change import fold_changes as fold_changes
+from ._fry import fry as fry
 from ._limma import limma as limma
 from ._lm_fit import LinearFit as LinearFit
 from ._lm_fit import lm_fit as lm_fit
+from ._log_cpm import log_cpm as log_cpm
 from ._log_means import log_means as log_means
 from ._methods import methods as methods
 from ._moments import Moments as Moments
@@ -18,6 +24,7 @@ from ._pool_draws import pool_draws as pool_draws
 from ._pool_limma import pool_limma as pool_limma
 from ._pseudobulk import pseudobulk as pseudobulk
 from ._rank_genes import rank_genes as rank_genes
+from ._remove_batch_effect import remove_batch_effect as remove_batch_effect
 from ._shrink_effects import ShrunkenEffects as ShrunkenEffects
 from ._shrink_effects import shrink_effects as shrink_effects
 from ._test_result import TestResult as TestResult
@@ -28,5 +35,6 @@ from ._tests._zinb import zinb as zinb
 from ._thin import thin as thin
 from ._thin_counts import thin_counts as thin_counts
 from ._top_table import top_table as top_table
+from ._treat import treat as treat
 from ._voom import Voom as Voom
 from ._voom import voom as voom

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from scpi._slots import listed
 from scpi.de._lm_fit import LinearFit
-from scpi.de._schur import WeightedEquations, gene_blocks
+from scpi.de._schur import gene_blocks, normal_equations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,5 +123,6 @@ def _exact(fit: LinearFit, by_contrast: Any) -> NDArray[np.float64]:
     of_groups, of_basis = by_contrast @ design.to_groups, np.asarray(by_contrast @ design.to_basis)
     stdev = np.empty((by_contrast.shape[0], weights.shape[1]))
     for block in gene_blocks(design, weights.shape[1], by_contrast.shape[0]):
-        stdev[:, block] = np.sqrt(WeightedEquations(design, weights[:, block]).variance(of_groups, of_basis))
+        equations = normal_equations(design, weights[:, block], fit.whitening)
+        stdev[:, block] = np.sqrt(equations.variance(of_groups, of_basis))
     return stdev

@@ -105,14 +105,7 @@ def ebayes(fit: LinearFit, *, trend: bool = False, robust: bool = False, proport
     if not 0.0 < proportion < 1.0:
         msg = f"`proportion` must be between 0 and 1, but is {proportion}."
         raise ValueError(msg)
-    own, df = fit.sigma**2, fit.df_residual
-    along = fit.ave_expr if trend else None
-    prior = (robust_variance_prior if robust else variance_prior)(own, df, trend=along)
-    finite = np.isfinite(prior.df)
-    df_prior = np.where(finite, prior.df, 0.0)
-    variance = np.where(finite, (df * own + df_prior * prior.variance) / (df + df_prior), prior.variance)
-    # No gene can know more of the variance than all of them together
-    df_total = np.minimum(df + prior.df, df.sum())
+    prior, variance, df_total = moderate(fit, trend=trend, robust=robust)
     t = fit.coefficients / fit.stdev_unscaled
     t /= np.sqrt(variance)
     log_pval = two_sided_log_pval(t, df_total)
@@ -125,7 +118,7 @@ def ebayes(fit: LinearFit, *, trend: bool = False, robust: bool = False, proport
         log_pval=log_pval,
         lods=_log_odds(fit, t, log_pval, df_total, prior, proportion),
         f=f,
-        f_log_pval=np.full(len(f), np.nan) if rank == 0 else f_log_sf(f, rank, df + prior.df),
+        f_log_pval=np.full(len(f), np.nan) if rank == 0 else f_log_sf(f, rank, fit.df_residual + prior.df),
         f_rank=rank,
         ave_expr=fit.ave_expr,
         variance=variance,
@@ -133,6 +126,58 @@ def ebayes(fit: LinearFit, *, trend: bool = False, robust: bool = False, proport
         df_prior=prior.df,
         df=df_total,
     )
+
+
+def squeeze(
+    own: NDArray[np.float64], df: NDArray[np.float64], *, trend: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Draw residual variances towards their prior.
+
+    Parameters
+    ----------
+    own, df
+        Residual variance of each gene and its degrees of freedom.
+    trend
+        Mean expression of each gene, along which the prior may change.
+
+    Returns
+    -------
+    Variance of each gene and its total degrees of freedom.
+    """
+    prior = variance_prior(own, df, trend=trend)
+    return posterior_variance(own, df, prior), np.minimum(df + prior.df, df.sum())
+
+
+def posterior_variance(own: NDArray[np.float64], df: NDArray[np.float64], prior: VariancePrior) -> NDArray[np.float64]:
+    """Mean of the variance of each gene given its own and the prior; the latter where its degrees of freedom are infinite."""
+    finite = np.isfinite(prior.df)
+    df_prior = np.where(finite, prior.df, 0.0)
+    return np.where(finite, (df * own + df_prior * prior.variance) / (df + df_prior), prior.variance)
+
+
+def moderate(
+    fit: LinearFit, *, trend: bool, robust: bool
+) -> tuple[VariancePrior, NDArray[np.float64], NDArray[np.float64]]:
+    """Residual variances that borrow strength from all genes.
+
+    Parameters
+    ----------
+    fit
+        Linear model.
+    trend, robust
+        As of :func:`ebayes`.
+
+    Returns
+    -------
+    The prior, the moderated variance of each gene, and its total degrees of freedom.
+    """
+    own, df = fit.sigma**2, fit.df_residual
+    along = fit.ave_expr if trend else None
+    prior = (robust_variance_prior if robust else variance_prior)(own, df, trend=along)
+    variance = posterior_variance(own, df, prior)
+    # No gene can know more of the variance than all of them together
+    df_total = np.minimum(df + prior.df, df.sum())
+    return prior, variance, df_total
 
 
 def _joint(fit: LinearFit, t: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:

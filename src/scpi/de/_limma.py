@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -13,7 +14,7 @@ from scpi._slots import listed, result_params
 from scpi._view import View
 from scpi.de._contrasts import StandardError
 from scpi.de._fdr import false_discovery_control
-from scpi.de._limma_fit import FittedModel, Options, fit_model
+from scpi.de._limma_fit import FitMethod, FittedModel, Options, fit_model
 from scpi.de._sample_design import ALL
 from scpi.de._sample_models import FittedSamples, Question, comparison_table, fit_samples
 
@@ -46,9 +47,13 @@ def limma(
     formula: str | None = None,
     split_by: str | None = None,
     joint: bool = False,
-    layer: str | None = None,
     min_cells: int = 10,
+    block: str | None = None,
+    sample_weights: bool = False,
+    log2fc_min: float = 0.0,
+    layer: str | None = None,
     filter_genes: bool = True,
+    method: FitMethod = "voom",
     span: float | Literal["adaptive"] = 0.5,
     trend: bool = False,
     robust: bool = False,
@@ -69,14 +74,28 @@ def limma(
     ----------
     %(data)s
     %(samples_groupby)s
+    block
+        Column with the block of each sample, such as the donor, whose samples are correlated instead of having a mean of
+        their own: see :func:`duplicate_correlation`. Of use where donors have samples under some conditions only, or
+        several under one.
+    sample_weights
+        Estimate a weight for each sample, so that poor ones count less: see :func:`array_weights`. With voom these are its
+        quality weights.
+    log2fc_min
+        Test whether the absolute log2 fold change is above this, instead of above zero: see :func:`treat`. There is no B
+        and no joint test then.
     layer
         Entry of `adata.layers` with the counts, instead of `adata.X`.
     filter_genes
         Test only genes with enough counts, as :func:`filter_by_expr` has it. Genes without counts are never tested.
+    method
+        "voom" weights each value by the trend of the variance along its expected count. "trend" has no weights: values are
+        :func:`log_cpm`, and the prior variance follows their mean. It is as good where library sizes differ less than
+        threefold.
     span
         Fraction of the genes that a point of voom's trend rests on, or "adaptive": see :func:`voom`.
     trend, robust
-        Let the prior variance follow mean expression, and keep genes of outlying variance out of it: see
+        Let the prior variance follow mean expression (always so with `method="trend"`), and keep genes of outlying variance out of it: see
         :func:`ebayes`.
     standard_error
         That of limma, or the exact one: see :func:`contrasts`.
@@ -94,10 +113,11 @@ def limma(
         `groups`, a DataFrame of the fields: `group`, `split`, `label` (of the group or contrast), `contrast` (what is
         tested to be zero), `n_samples` and `n_reference` (samples of the groups of positive and of negative weight; of a
         coefficient of a level, those with the level and without; of a slope, all samples and 0), `df_residual`,
-        `n_genes` (tested) and `df_prior` (median of the genes). `voom`, a DataFrame of the trends:
+        `n_genes` (tested), `df_prior` (median of the genes) and, with `block`, `correlation`. `voom`, a DataFrame of the trends:
         `split`, `gene`, `mean_log_count`, `sqrt_sd`, `line`. `F`, a DataFrame of the joint tests of all groups of a
         split, NaN of more than 2,000 groups where the design has no mean for each: `split`, `gene`, `F`, `pval`,
-        `log10_pval`, `pval_adj`. And `params`.
+        `log10_pval`, `pval_adj`. `samples`, with
+        `sample_weights`: `split`, `sample` and its `weight`. And `params`.
 
     Raises
     ------
@@ -121,6 +141,7 @@ def limma(
     for name, value, allowed in (
         ("standard_error", standard_error, get_args(StandardError)),
         ("corr_scope", corr_scope, get_args(CorrScope)),
+        ("method", method, get_args(FitMethod)),
     ):
         if value not in allowed:
             msg = f"`{name}` must be one of {listed(allowed)}, but is {value!r}."
@@ -139,10 +160,20 @@ def limma(
         joint=joint,
         min_cells=min_cells,
     )
-    options = Options(filter_genes, span, trend, robust, standard_error)
-    asked, fitted = fit_samples(
-        view, question, lambda counts, design, splits: fit_model(counts, design, splits, options)
+    if block is not None:
+        view.columns(block, "block")
+    options = Options(
+        filter_genes=filter_genes,
+        span=span,
+        trend=trend,
+        robust=robust,
+        standard_error=standard_error,
+        method=method,
+        block=block,
+        sample_weights=sample_weights,
+        log2fc_min=log2fc_min,
     )
+    asked, fitted = fit_samples(view, question, partial(fit_model, options=options))
     params = question.params | result_params(
         reference=asked.reference,
         method="limma",
@@ -151,6 +182,10 @@ def limma(
         corr_method="benjamini-hochberg",
         corr_scope=corr_scope,
         filter_genes=filter_genes,
+        fit=method,
+        block=block,
+        sample_weights=sample_weights,
+        log2fc_min=log2fc_min,
         span=span,
         trend=trend,
         robust=robust,
@@ -158,7 +193,11 @@ def limma(
     )
     ranking, table = _collect(fitted, genes, corr_scope, params)
     result, target = view.output(copy)
-    tables = {"groups": table, "voom": _trends(fitted, genes), "F": _joint_tests(fitted, genes)}
+    tables = {"groups": table, "F": _joint_tests(fitted, genes)}
+    if method == "voom":
+        tables["voom"] = _trends(fitted, genes)
+    if sample_weights:
+        tables["samples"] = _weights(fitted)
     write_ranking(target, key_added, ranking, **tables)
     return result
 
@@ -185,6 +224,8 @@ def _collect(
         n_genes=[len(model.genes) for model, _, _ in rows],
         df_prior=[float(np.median(test.df_prior)) for _, test, _ in rows],
     )
+    if params.get("block") is not None:
+        described["correlation"] = [model.correlation for model, _, _ in rows]
     margin = -special.stdtrit(matrices["df"], (1.0 - _LEVEL) / 2.0) * matrices["std_error"]
     log_pval = matrices.pop("log_pval")
     coefficients, scores = matrices.pop("coefficients"), matrices.pop("scores")
@@ -226,8 +267,19 @@ def _trends(fitted: _Fitted, genes: NDArray[np.object_]) -> pd.DataFrame:
             }
         )
         for model in fitted
+        if model.fit.trend is not None
     ]
     return pd.concat(parts, ignore_index=True).astype({"split": "category", "gene": "category"})
+
+
+def _weights(fitted: _Fitted) -> pd.DataFrame:
+    """Weights of the samples of each model."""
+    parts = [
+        pd.DataFrame({"split": ALL if model.name is None else model.name, **dict(model.fit.sample_weights.items())})
+        for model in fitted
+        if model.fit.sample_weights is not None
+    ]
+    return pd.concat(parts, ignore_index=True).astype({"split": "category"})
 
 
 def _joint_tests(fitted: _Fitted, genes: NDArray[np.object_]) -> pd.DataFrame:

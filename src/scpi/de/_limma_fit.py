@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import pandas as pd
+
+from scpi.de._array_weights import array_weights
 from scpi.de._contrasts import contrasts
+from scpi.de._design import DesignError
+from scpi.de._duplicate_correlation import duplicate_correlation
 from scpi.de._ebayes import ebayes
 from scpi.de._lm_fit import lm_fit
+from scpi.de._log_cpm import log_cpm
 from scpi.de._norm_factors import norm_factors
 from scpi.de._sample_genes import genes_to_test
+from scpi.de._treat import treat
 from scpi.de._voom import voom
 
 if TYPE_CHECKING:
@@ -21,19 +28,27 @@ if TYPE_CHECKING:
     from scpi.de._contrasts import StandardError
     from scpi.de._design import Design
     from scpi.de._ebayes import ModeratedFit
+    from scpi.de._lm_fit import LinearFit
     from scpi.de._sample_design import SplitContrasts
     from scpi.de._voom import Voom
 
 
-@dataclass(frozen=True)
+FitMethod = Literal["voom", "trend"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a model is fitted."""
+    """How a model is fitted, as the arguments of :func:`scpi.de.limma` of these names say."""
 
     filter_genes: bool
     span: float | Literal["adaptive"]
     trend: bool
     robust: bool
     standard_error: StandardError
+    method: FitMethod = "voom"
+    block: str | None = None
+    sample_weights: bool = False
+    log2fc_min: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -42,30 +57,98 @@ class FittedModel:
 
     genes: NDArray[np.intp]
     """Genes that were tested."""
-    trend: Voom
-    """Log expression and its trend."""
+    trend: Voom | None
+    """Log expression and its trend, if voom made weights."""
     tests: list[ModeratedFit]
     """Tests of the contrasts of each split."""
+    correlation: float | None = None
+    """Correlation within blocks, if there are blocks."""
+    sample_weights: pd.DataFrame | None = None
+    """Name and weight of each sample, if they were estimated."""
 
 
-def fit_model(counts: Any, design: Design, splits: Sequence[SplitContrasts], options: Options) -> FittedModel:
+def fit_model(
+    counts: Any, design: Design, splits: Sequence[SplitContrasts], obs: pd.DataFrame, options: Options
+) -> FittedModel:
     """Filter genes, normalise, and test the contrasts of every split.
 
     Raises
     ------
     DesignError
-        If fewer than two genes have enough counts.
+        If fewer than two genes have enough counts, or blocks cannot be used.
     """
     genes = genes_to_test(counts, design, filtered=options.filter_genes)
     chosen = counts[:, genes]
-    trend = voom(chosen, design, norm_factors=norm_factors(chosen), span=options.span)
-    fit = lm_fit(trend.expression, design, weights=trend.weights)
+    block = None if options.block is None else _block(obs, options.block)
+    scale = norm_factors(chosen)
+    if options.method == "voom":
+        trend, weights, of_samples, correlation = _with_voom(chosen, design, scale, block, options)
+        fit = lm_fit(trend.expression, design, weights=weights, block=block, correlation=correlation)
+    else:
+        trend, expression = None, log_cpm(chosen, norm_factors=scale)
+        of_samples = array_weights(expression, design) if options.sample_weights else None
+        correlation = _correlation(expression, design, block, of_samples)
+        fit = lm_fit(expression, design, weights=of_samples, block=block, correlation=correlation)
     tests = [
-        ebayes(
-            contrasts(fit, split.matrix, names=split.names, standard_error=options.standard_error),
-            trend=options.trend,
-            robust=options.robust,
-        )
+        _test(contrasts(fit, split.matrix, names=split.names, standard_error=options.standard_error), options)
         for split in splits
     ]
-    return FittedModel(genes, trend, tests)
+    named = None if of_samples is None else pd.DataFrame({"sample": obs.index.astype(str), "weight": of_samples})
+    return FittedModel(genes, trend, tests, correlation, named)
+
+
+def _with_voom(
+    counts: Any,
+    design: Design,
+    scale: NDArray[np.float64],
+    block: NDArray[np.object_] | None,
+    options: Options,
+) -> tuple[Voom, NDArray[np.float64], NDArray[np.float64] | None, float | None]:
+    """Trend, weights of values and of samples, and correlation; twice, where one of them depends on the others."""
+    of_samples: NDArray[np.float64] | None = None
+    correlation: float | None = None
+    for _ in range(1 if block is None and not options.sample_weights else 2):
+        trend = voom(
+            counts,
+            design,
+            norm_factors=scale,
+            span=options.span,
+            sample_weights=of_samples,
+            block=None if correlation is None else block,
+            correlation=correlation,
+        )
+        weights = trend.weights
+        if options.sample_weights:
+            of_samples = array_weights(trend.expression, design, weights=weights)
+            weights = weights * of_samples[:, None]
+        correlation = _correlation(trend.expression, design, block, weights)
+    return trend, weights, of_samples, correlation
+
+
+def _correlation(
+    expression: NDArray[np.float64],
+    design: Design,
+    block: NDArray[np.object_] | None,
+    weights: NDArray[np.float64] | None,
+) -> float | None:
+    return None if block is None else duplicate_correlation(expression, design, block, weights=weights).consensus
+
+
+def _test(fit: LinearFit, options: Options) -> ModeratedFit:
+    trend = options.trend or options.method == "trend"
+    if options.log2fc_min:
+        return treat(fit, log2fc_min=options.log2fc_min, trend=trend, robust=options.robust)
+    return ebayes(fit, trend=trend, robust=options.robust)
+
+
+def _block(obs: pd.DataFrame, column: str) -> NDArray[np.object_]:
+    """Block of each sample."""
+    if column not in obs:
+        msg = f"`block` is {column!r}, which differs between the cells of a sample: add it to `sample_key`."
+        raise ValueError(msg)
+    names = obs[column].astype(str).to_numpy(dtype=object)
+    sizes = pd.Series(names).value_counts()
+    if len(sizes) < 2 or sizes.max() < 2:
+        msg = f"`block` {column!r} has {len(sizes)} block(s) of at most {sizes.max()} sample(s): it needs two blocks, one of two samples."
+        raise DesignError(msg)
+    return names

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
+import pandas as pd
+from scipy import linalg, sparse
 
 from scpi.de._design import as_design, require_residuals
-from scpi.de._schur import WeightedEquations, gene_blocks
+from scpi.de._schur import gene_blocks, normal_equations
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
     from scpi.de._design import Design
@@ -38,6 +38,8 @@ class LinearFit:
     """Model matrix in the form in which it was solved; `None` after `contrasts`."""
     weights: NDArray[np.float64] | None = None
     """Weights, samples x genes, if there were any; `None` after `contrasts`."""
+    whitening: NDArray[np.float64] | None = None
+    """Matrix after which samples of one block are independent, if there were blocks; `None` after `contrasts`."""
 
     @property
     def covariance(self) -> NDArray[np.float64]:
@@ -65,6 +67,8 @@ def lm_fit(
     *,
     weights: ArrayLike | None = None,
     groups: ArrayLike | None = None,
+    block: ArrayLike | None = None,
+    correlation: float | None = None,
 ) -> LinearFit:
     """Fit a linear model to every gene, by least squares.
 
@@ -80,10 +84,14 @@ def lm_fit(
     design
         Model matrix, samples x coefficients, of full rank; the columns of a DataFrame name the coefficients.
     weights
-        Precision weights, positive, samples x genes.
+        Precision weights, positive, samples x genes, or one for each sample.
     groups
         Integer group of each sample whose indicators the design spans. If left out, they are looked for among columns
         of zeros and ones.
+    block
+        Block of each sample, such as its donor, whose samples are correlated.
+    correlation
+        Correlation within blocks, as :func:`duplicate_correlation` gives it.
 
     Returns
     -------
@@ -92,7 +100,8 @@ def lm_fit(
     Raises
     ------
     ValueError
-        If the shapes do not fit, a value is not finite, a weight is not positive, the design is not of full rank (the
+        If the shapes do not fit, a value is not finite, a weight is not positive, samples of a block cannot be so correlated,
+        the design is not of full rank (the
         message names the aliased coefficients) or leaves no residual degrees of freedom.
 
     Examples
@@ -102,46 +111,190 @@ def lm_fit(
     >>> fit.coefficients.ravel().tolist(), fit.df_residual.tolist()
     ([2.0, 6.0], [2.0])
     """
-    values = _finite_matrix(expression, "expression")
+    values = finite_matrix(expression, "expression")
     n_samples, n_genes = values.shape
     model = as_design(design, n_samples=n_samples, groups=None if groups is None else np.asarray(groups))
     require_residuals(model)
-    n_coefficients = len(model.names)
-    if weights is None:
-        of_groups, of_basis = model.project(values)
-        coefficients = model.coefficients(of_groups, of_basis)
-        rss = np.square(values - model.fitted(of_groups, of_basis)).sum(axis=0)
-        variance = _squared_length(model.root)[:, None]
-        stdev_unscaled = np.broadcast_to(np.sqrt(variance), coefficients.shape).copy()
-        array = None
-    else:
-        array = _finite_matrix(weights, "weights")
-        if array.shape != values.shape or array.min(initial=np.inf) <= 0:
-            msg = f"`weights` must be positive and of the shape of `expression`, {values.shape}."
-            raise ValueError(msg)
-        coefficients, stdev_unscaled = np.empty((2, n_coefficients, n_genes))
-        rss = np.empty(n_genes)
-        for block in gene_blocks(model, n_genes, n_coefficients):
-            equations = WeightedEquations(model, array[:, block])
-            of_groups, of_basis = equations.solve(values[:, block])
-            coefficients[:, block] = model.coefficients(of_groups, of_basis)
-            residual = values[:, block] - model.fitted(of_groups, of_basis)
-            rss[block] = (array[:, block] * residual**2).sum(axis=0)
-            stdev_unscaled[:, block] = np.sqrt(equations.variance(model.to_groups, model.to_basis))
+    array = None if weights is None else check_weights(weights, values.shape)
+    whitening = whiten(block, correlation, n_samples)
+    found = solve(values, model, array, whitening)
     return LinearFit(
         names=model.names,
-        coefficients=coefficients,
-        stdev_unscaled=stdev_unscaled,
-        sigma=np.sqrt(rss / model.df_residual),
+        coefficients=model.coefficients(found.of_groups, found.of_basis),
+        stdev_unscaled=found.stdev_unscaled,
+        sigma=np.sqrt(found.rss / model.df_residual),
         df_residual=np.full(n_genes, float(model.df_residual)),
         ave_expr=values.mean(axis=0),
-        root=model.root,
+        root=_root(model, whitening),
         design=model,
         weights=array,
+        whitening=whitening,
     )
 
 
-def _finite_matrix(values: ArrayLike, name: str) -> NDArray[np.float64]:
+@dataclass(frozen=True)
+class Solution:
+    """Least-squares solution of every gene."""
+
+    of_groups: NDArray[np.float64]
+    """Coefficients of the indicators of groups, groups x genes."""
+    of_basis: NDArray[np.float64]
+    """Coefficients of the basis, columns x genes."""
+    rss: NDArray[np.float64]
+    """Weighted residual sum of squares of each gene."""
+    stdev_unscaled: NDArray[np.float64]
+    """Standard errors of the coefficients of the design, for residual variance one, coefficients x genes."""
+
+
+def solve(
+    values: NDArray[np.float64],
+    model: Design,
+    weights: NDArray[np.float64] | None,
+    whitening: NDArray[np.float64] | None,
+) -> Solution:
+    """Solve the least-squares problem of every gene.
+
+    Parameters
+    ----------
+    values
+        Samples x genes.
+    model
+        Model matrix.
+    weights
+        Samples x genes, or none.
+    whitening
+        Matrix after which samples are independent, or none.
+
+    Returns
+    -------
+    The solution.
+    """
+    n_coefficients, n_genes = len(model.names), values.shape[1]
+    if weights is None and whitening is None:
+        of_groups, of_basis = model.project(values)
+        rss = np.square(values - model.fitted(of_groups, of_basis)).sum(axis=0)
+        stdev = np.sqrt(_squared_length(model.root))[:, None]
+        return Solution(of_groups, of_basis, rss, np.broadcast_to(stdev, (n_coefficients, n_genes)).copy())
+    array = np.ones(values.shape) if weights is None else weights
+    of_groups = np.empty((model.n_groups, n_genes))
+    of_basis = np.empty((model.basis.shape[1], n_genes))
+    stdev, rss = np.empty((n_coefficients, n_genes)), np.empty(n_genes)
+    for block in gene_blocks(model, n_genes, n_coefficients):
+        equations = normal_equations(model, array[:, block], whitening)
+        of_groups[:, block], of_basis[:, block] = equations.solve(values[:, block])
+        residual = values[:, block] - model.fitted(of_groups[:, block], of_basis[:, block])
+        rss[block] = equations.rss(residual)
+        stdev[:, block] = np.sqrt(equations.variance(model.to_groups, model.to_basis))
+    return Solution(of_groups, of_basis, rss, stdev)
+
+
+def whiten(block: ArrayLike | None, correlation: float | None, n_samples: int) -> NDArray[np.float64] | None:
+    """Matrix after which samples of one block, which have this correlation, are independent.
+
+    Parameters
+    ----------
+    block
+        Block of each sample, or none.
+    correlation
+        Correlation within blocks.
+    n_samples
+        Number of samples.
+
+    Returns
+    -------
+    The inverse of the Cholesky factor of the correlations, or nothing if there are no blocks.
+
+    Raises
+    ------
+    ValueError
+        If one of the two is missing, or samples of a block cannot be so correlated.
+    """
+    if block is None and correlation is None:
+        return None
+    if block is None or correlation is None:
+        msg = "`block` and `correlation` belong together: `scpi.de.duplicate_correlation` gives the correlation."
+        raise ValueError(msg)
+    codes = block_codes(block, n_samples)
+    largest = int(np.bincount(codes).max())
+    lowest = -1.0 / max(largest - 1, 1)
+    if not lowest < correlation < 1.0:
+        msg = f"`correlation` must be below 1 and above {lowest:.3g} with {largest} samples in a block, but is {correlation}."
+        raise ValueError(msg)
+    matrix = np.where(codes[:, None] == codes, float(correlation), 0.0)
+    np.fill_diagonal(matrix, 1.0)
+    return np.asarray(linalg.solve_triangular(linalg.cholesky(matrix, lower=True), np.eye(n_samples), lower=True))
+
+
+def block_codes(block: ArrayLike, n_samples: int) -> NDArray[np.intp]:
+    """Number of the block of each sample.
+
+    Parameters
+    ----------
+    block
+        Names of the blocks.
+    n_samples
+        Number of samples.
+
+    Returns
+    -------
+    Numbers from 0 on.
+
+    Raises
+    ------
+    ValueError
+        If there is not one for each sample.
+    """
+    names = np.asarray(block)
+    if names.shape != (n_samples,):
+        msg = f"`block` must have one value for each of {n_samples} samples, but has shape {names.shape}."
+        raise ValueError(msg)
+    codes = pd.factorize(names)[0]
+    if (codes < 0).any():
+        msg = "`block` has missing values: leave those samples out."
+        raise ValueError(msg)
+    return np.asarray(codes, dtype=np.intp)
+
+
+def check_weights(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Weights of samples x genes, positive, from these or one for each sample.
+
+    Parameters
+    ----------
+    weights
+        Samples x genes, or one for each sample.
+    shape
+        Samples and genes.
+
+    Returns
+    -------
+    Samples x genes.
+
+    Raises
+    ------
+    ValueError
+        If they do not fit, or one is not positive.
+    """
+    array = np.asarray(weights, dtype=np.float64)
+    if array.shape == shape[:1]:
+        array = np.broadcast_to(array[:, None], shape).copy()
+    array = finite_matrix(array, "weights")
+    if array.shape != shape or array.min(initial=np.inf) <= 0:
+        msg = f"`weights` must be positive and of the shape of `expression`, {shape}."
+        raise ValueError(msg)
+    return array
+
+
+def _root(model: Design, whitening: NDArray[np.float64] | None) -> tuple[Any, NDArray[np.float64]]:
+    """Root of the covariance of the coefficients without weights."""
+    if whitening is None:
+        return model.root
+    spanned = whitening @ np.hstack([model.member.T.toarray(), model.basis])
+    triangle = linalg.qr(spanned, mode="r")[0][: spanned.shape[1]]
+    inverse = linalg.solve_triangular(triangle, np.eye(spanned.shape[1]))
+    return sparse.csr_array((len(model.names), 0)), np.hstack([model.to_groups.toarray(), model.to_basis]) @ inverse
+
+
+def finite_matrix(values: ArrayLike, name: str) -> NDArray[np.float64]:
     if sparse.issparse(values):
         msg = f"`{name}` must be dense: the expression of samples has few zeros."
         raise ValueError(msg)

@@ -59,7 +59,7 @@ def rank_samples(
         As of :func:`scpi.de.limma`.
     """
 
-    def fit(counts: Any, design: Design, splits: list[SplitContrasts]) -> SampleTests:
+    def fit(counts: Any, design: Design, splits: list[SplitContrasts], _: pd.DataFrame) -> SampleTests:
         matrix = pd.DataFrame(design.matrix, columns=list(design.names))
         contrasts = np.concatenate([split.matrix.toarray() for split in splits], axis=1)
         samples = SampleCounts(as_dense(counts, np.float64), matrix, contrasts, n_jobs)

@@ -93,7 +93,7 @@ class FittedSamples(Generic[Fit]):
 
 
 def fit_samples(
-    view: View, question: Question, fit: Callable[[Any, Design, list[SplitContrasts]], Fit]
+    view: View, question: Question, fit: Callable[[Any, Design, list[SplitContrasts], pd.DataFrame], Fit]
 ) -> tuple[Comparisons, list[FittedSamples[Fit]]]:
     """Sum the cells of samples, and fit the models that a question asks for.
 
@@ -104,8 +104,8 @@ def fit_samples(
     question
         What to test.
     fit
-        Takes the counts of samples, their design and the comparisons, and returns the tests; a `DesignError` leaves the
-        split out.
+        Takes the counts of samples, their design, the comparisons and the table of the samples, and returns the tests; a
+        `DesignError` leaves the split out.
 
     Returns
     -------
@@ -148,11 +148,12 @@ def fit_samples(
     missing: list[str] = []
     for name, rows in _models(described, question.joint):
         try:
+            chosen = described.rows(rows)
             design, splits = build_model(
-                described.rows(rows), asked, covariates=as_list(question.covariates), formula=question.formula
+                chosen, asked, covariates=as_list(question.covariates), formula=question.formula
             )
             compared = [split for split in splits if split.names]
-            fitted.append(FittedSamples(name, design, compared, fit(counts[rows], design, compared)))
+            fitted.append(FittedSamples(name, design, compared, fit(counts[rows], design, compared, chosen.obs)))
         except DesignError as error:
             if name is None:
                 raise

@@ -49,6 +49,10 @@ class WeightedEquations:
         groups = sums / self.total - np.einsum("kjg,jg->kg", self.mean, basis)
         return groups, basis
 
+    def rss(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weighted sum of squares of each gene."""
+        return np.asarray((self.weights * residual**2).sum(axis=0))
+
     def variance(self, of_groups: Any, of_basis: NDArray[np.float64]) -> NDArray[np.float64]:
         """Variance of combinations of the coefficients, for residual variance one.
 
@@ -71,6 +75,58 @@ class WeightedEquations:
         mean = of_groups @ self.mean.reshape(self.design.n_groups, n_basis * n_genes)
         own = np.moveaxis(of_basis[:, :, None] - mean.reshape(n, n_basis, n_genes), 2, 0)
         return np.asarray(variance + np.einsum("gmj,gmj->mg", own @ self.inverse, own))
+
+
+class BlockedEquations:
+    """Normal equations of generalised least squares, where samples of one block are correlated.
+
+    The covariance of the samples in a gene is D C D, where D has the inverse roots of its weights and C the correlations.
+    Weighted by D^-1 and by the inverse of the Cholesky factor of C, the samples are independent.
+    """
+
+    def __init__(self, design: Design, weights: NDArray[np.float64], whitening: NDArray[np.float64]) -> None:
+        self.design = design
+        self.scale = np.sqrt(weights)
+        self.whitening = whitening
+        spanned = np.hstack([design.member.T.toarray(), design.basis])
+        self.columns = whitening @ (self.scale.T[:, :, None] * spanned)
+        self.inverse = np.linalg.inv(self.columns.transpose(0, 2, 1) @ self.columns)
+
+    def solve(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Coefficients of the indicators and of the basis."""
+        right = np.einsum("gnq,ng->gq", self.columns, self.whitening @ (self.scale * values))
+        found = np.einsum("gij,gj->ig", self.inverse, right)
+        return found[: self.design.n_groups], found[self.design.n_groups :]
+
+    def rss(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum of squares of each gene, by the inverse covariance."""
+        return np.asarray(np.square(self.whitening @ (self.scale * residual)).sum(axis=0))
+
+    def variance(self, of_groups: Any, of_basis: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Variance of combinations of the coefficients, as :meth:`WeightedEquations.variance`."""
+        combined = np.hstack([of_groups.toarray(), of_basis])
+        return np.asarray(np.einsum("ci,gij,cj->cg", combined, self.inverse, combined, optimize=True))
+
+
+def normal_equations(
+    design: Design, weights: NDArray[np.float64], whitening: NDArray[np.float64] | None
+) -> WeightedEquations | BlockedEquations:
+    """Equations of genes with these weights, whose samples are independent or correlated.
+
+    Parameters
+    ----------
+    design
+        Model matrix.
+    weights
+        Samples x genes.
+    whitening
+        Matrix after which correlated samples are independent; `None` if they are.
+
+    Returns
+    -------
+    The equations.
+    """
+    return WeightedEquations(design, weights) if whitening is None else BlockedEquations(design, weights, whitening)
 
 
 def gene_blocks(design: Design, n_genes: int, n_combinations: int) -> Iterator[slice]:

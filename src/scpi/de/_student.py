@@ -25,6 +25,12 @@ def two_sided_log_pval(t: NDArray[np.float64], df: NDArray[np.float64]) -> NDArr
     return np.minimum(log_pval, 0.0)
 
 
+def upper_log_tail(t: NDArray[np.float64], df: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of the probability that Student's t is above a value of either sign, finite at any finite one."""
+    half = two_sided_log_pval(t, df) - np.log(2.0)
+    return np.where(t > 0, half, np.log1p(-np.exp(half)))
+
+
 def upper_quantile(log_pval: NDArray[np.float64], df: float) -> NDArray[np.float64]:
     """Value that Student's t exceeds in absolute value with the given probability, by its logarithm."""
     # Beyond the smallest float the tail falls off as (1 + t^2 / df)^(-df / 2), and Newton's method does the rest

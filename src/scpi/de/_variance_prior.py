@@ -101,7 +101,8 @@ def robust_variance_prior(
         msg = "The robust prior needs the same residual degrees of freedom in all genes: use robust=False."
         raise ValueError(msg)
     plain = variance_prior(variance, df, trend=trend)
-    if n < 3:
+    # Neither tail has a gene of its own
+    if max(tails) * n < 1:
         return plain
     log_variance = np.log(_floor(variance, 1e-12))
     if trend is None:
@@ -205,6 +206,12 @@ def _winsorised_moments(df1: float, df2: float, tails: tuple[float, float]) -> t
 @cache
 def _quadrature() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.polynomial.legendre.leggauss(_N_NODES)
+
+
+def unit_quadrature() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nodes and weights of an integral from zero to one."""
+    nodes, weights = _quadrature()
+    return (nodes + 1.0) / 2.0, weights / 2.0
 
 
 def _empirical_log_tail(f: NDArray[np.float64]) -> NDArray[np.float64]:

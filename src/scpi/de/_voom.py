@@ -9,6 +9,7 @@ from scpi._screen._checks import check_counts
 from scpi._screen._matrix import as_dense, sums
 from scpi.de._design import as_design, require_residuals
 from scpi.de._library import library_sizes
+from scpi.de._lm_fit import check_weights, solve, whiten
 from scpi.de._lowess import lowess_curve
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ def voom(
     lib_size: ArrayLike | None = None,
     norm_factors: ArrayLike | None = None,
     span: float | Literal["adaptive"] = 0.5,
+    sample_weights: ArrayLike | None = None,
+    block: ArrayLike | None = None,
+    correlation: float | None = None,
 ) -> Voom:
     """Turn counts into log expression with precision weights.
 
@@ -66,6 +70,11 @@ def voom(
     span
         Fraction of the genes that each point of the trend rests on. limma had 0.5 up to its version 3.54; newer ones
         have a span that falls with the number of genes, from all of 50 genes down to 0.3: "adaptive".
+    sample_weights
+        Weight of each sample in the fit from which the trend comes, as :func:`array_weights` gives it. The weights of the
+        result do not contain them.
+    block, correlation
+        Blocks of correlated samples in that fit, and their correlation: see :func:`lm_fit`.
 
     Returns
     -------
@@ -103,14 +112,11 @@ def voom(
     expression *= 1e6
     np.log2(expression, out=expression)
 
-    of_groups, of_basis = model.project(expression)
+    weights = None if sample_weights is None else check_weights(sample_weights, expression.shape)
+    found = solve(expression, model, weights, whiten(block, correlation, n_samples))
     depth = np.log2(sizes + 1.0) - np.log2(1e6)
-    blocks = _blocks(n_samples, n_genes)
-    rss = np.empty(n_genes)
-    for block in blocks:
-        rss[block] = np.square(expression[:, block] - model.fitted(of_groups[:, block], of_basis[:, block])).sum(axis=0)
     x = np.where(counted, expression.mean(axis=0) + depth.mean(), np.nan)
-    y = np.where(counted, np.sqrt(np.sqrt(rss / model.df_residual)), np.nan)
+    y = np.where(counted, np.sqrt(np.sqrt(found.rss / model.df_residual)), np.nan)
     share = adaptive_span(int(counted.sum())) if span == "adaptive" else float(span)
     if not 0 < share <= 1:
         msg = f"`span` must be a fraction of the genes, above 0 and at most 1, or 'adaptive', but is {span!r}."
@@ -119,11 +125,11 @@ def voom(
     line = np.where(counted, np.interp(x, corners, heights), np.nan)
 
     weights = np.empty_like(expression)
-    for block in blocks:
-        expected = model.fitted(of_groups[:, block], of_basis[:, block])
+    for part in _blocks(n_samples, n_genes):
+        expected = model.fitted(found.of_groups[:, part], found.of_basis[:, part])
         expected += depth[:, None]
         # The square of a square takes a tenth of the time of a power
-        weights[:, block] = 1.0 / np.square(np.square(np.interp(expected, corners, heights)))
+        weights[:, part] = 1.0 / np.square(np.square(np.interp(expected, corners, heights)))
     return Voom(
         expression=expression, weights=weights, lib_size=sizes, mean_log_count=x, sqrt_sd=y, line=line, span=share
     )

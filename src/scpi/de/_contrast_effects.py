@@ -1,0 +1,125 @@
+"""Effects of samples on a contrast, and on nothing, for tests of gene sets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from scpi._slots import listed
+from scpi.de._design import as_design, require_residuals
+from scpi.de._lm_fit import check_weights, finite_matrix
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+_BLOCK_BYTES = 1 << 26
+
+
+def contrast_effects(
+    expression: ArrayLike, design: ArrayLike | pd.DataFrame, contrast: ArrayLike | str, weights: ArrayLike | None
+) -> NDArray[np.float64]:
+    """Rotate the samples of each gene.
+
+    Parameters
+    ----------
+    expression
+        Log expression, samples x genes.
+    design
+        Model matrix, samples x coefficients.
+    contrast
+        A weight of each coefficient, or the name of one.
+    weights
+        Samples x genes, one for each sample, or none.
+
+    Returns
+    -------
+    Genes x effects: first the contrast in units of the residual standard deviation, then independent residuals.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, the contrast is zero or unknown, or the design is not of full rank.
+    """
+    values = finite_matrix(expression, "expression")
+    n_samples, n_genes = values.shape
+    model = as_design(design, n_samples=n_samples)
+    require_residuals(model)
+    columns = _contrast_last(np.asarray(design, dtype=np.float64), _vector(contrast, model.names))
+    n_columns = columns.shape[1]
+    if weights is None:
+        rotation, triangle = np.linalg.qr(columns, mode="complete")
+        effects = values.T @ rotation[:, n_columns - 1 :]
+        effects[:, 0] *= np.sign(triangle[n_columns - 1, n_columns - 1])
+        return effects
+    roots = np.sqrt(check_weights(weights, values.shape)).T
+    effects = np.empty((n_genes, n_samples - n_columns + 1))
+    step = max(1, _BLOCK_BYTES // (8 * n_samples**2))
+    for part in (slice(start, start + step) for start in range(0, n_genes, step)):
+        rotation, triangle = np.linalg.qr(roots[part, :, None] * columns, mode="complete")
+        effects[part] = np.einsum("gn,gne->ge", roots[part] * values.T[part], rotation[:, :, n_columns - 1 :])
+        effects[part, 0] *= np.sign(triangle[:, n_columns - 1, n_columns - 1])
+    return effects
+
+
+def set_members(sets: Any, n_genes: int) -> tuple[list[str], list[NDArray[np.intp]]]:
+    """Names of gene sets, and the genes of each.
+
+    Parameters
+    ----------
+    sets
+        Genes x sets, where what is not zero is a member, dense or sparse.
+    n_genes
+        Number of genes.
+
+    Returns
+    -------
+    Names, and numbers of genes.
+
+    Raises
+    ------
+    ValueError
+        If there is not one row per gene, or a set has no gene or all of them.
+    """
+    names = [str(name) for name in sets.columns] if isinstance(sets, pd.DataFrame) else None
+    matrix = sparse.csc_array(sets.to_numpy() if isinstance(sets, pd.DataFrame) else sets)
+    if matrix.ndim != 2 or matrix.shape[0] != n_genes or not matrix.shape[1]:
+        msg = f"`sets` must be {n_genes} genes x sets, but has shape {matrix.shape}."
+        raise ValueError(msg)
+    matrix.eliminate_zeros()
+    members = [np.sort(matrix.indices[start:end]) for start, end in zip(matrix.indptr, matrix.indptr[1:], strict=False)]
+    labels = names or [f"set{i}" for i in range(len(members))]
+    wrong = [label for label, genes in zip(labels, members, strict=True) if not 0 < len(genes) < n_genes]
+    if wrong:
+        msg = f"Sets need a gene that is tested, and one that is not a member: leave out {listed(wrong)}."
+        raise ValueError(msg)
+    return labels, members
+
+
+def _vector(contrast: ArrayLike | str, names: tuple[str, ...]) -> NDArray[np.float64]:
+    if isinstance(contrast, str):
+        if contrast not in names:
+            msg = f"`contrast` is {contrast!r}, but the coefficients are {listed(names)}."
+            raise ValueError(msg)
+        return np.array([name == contrast for name in names], dtype=np.float64)
+    vector = np.asarray(contrast, dtype=np.float64)
+    if vector.shape != (len(names),) or not np.isfinite(vector).all() or not vector.any():
+        msg = (
+            f"`contrast` must have a finite weight of each of {len(names)} coefficients, not all zero: {listed(names)}."
+        )
+        raise ValueError(msg)
+    return vector
+
+
+def _contrast_last(design: NDArray[np.float64], contrast: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Another design of the same model, whose last coefficient is the contrast."""
+    used = np.flatnonzero(contrast)
+    if len(used) == 1:
+        others = np.delete(design, used, axis=1)
+        return np.hstack([others, design[:, used] / contrast[used]])
+    # Coefficients are rotated: the first one along the contrast
+    rotation = np.linalg.qr(contrast[:, None], mode="complete")[0]
+    rotated = design @ rotation
+    return np.hstack([rotated[:, 1:], rotated[:, :1] / (rotation[:, 0] @ contrast)])

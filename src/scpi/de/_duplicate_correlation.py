@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+from scpi.de._design import as_design, require_residuals
+from scpi.de._lm_fit import block_codes, check_weights, finite_matrix
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import ArrayLike, NDArray
+
+    from scpi.de._design import Design
+
+_BLOCK_BYTES = 1 << 26
+_HIGHEST = 0.99
+_MARGIN = 0.01
+_TRIM = 0.15
+_GRID = 60
+_N_STEPS = 60
+_GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
+
+
+@dataclass(frozen=True)
+class DuplicateCorrelation:
+    """Correlation of samples of one block."""
+
+    consensus: float
+    """Correlation that all genes have in common."""
+    of_genes: NDArray[np.float64]
+    """Correlation of each gene."""
+
+
+def duplicate_correlation(
+    expression: ArrayLike,
+    design: ArrayLike | pd.DataFrame | Design,
+    block: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+) -> DuplicateCorrelation:
+    """Estimate the correlation of samples of one block, such as those of one donor.
+
+    With blocks that are partly complete, as donors of whom some have samples under all conditions, a correlation uses the
+    comparisons within and between blocks, where blocks as covariates use those within alone. The correlation of each gene
+    maximises the restricted likelihood of a mixed model; the consensus is the trimmed mean of their Fisher
+    transformation, so that one value of many genes enters the fit (Smyth, Michaud and Scott, Bioinformatics 21, 2005).
+
+    Parameters
+    ----------
+    expression
+        Log expression, samples x genes.
+    design
+        Model matrix, samples x coefficients. It does not contain the blocks.
+    block
+        Block of each sample.
+    weights
+        Precision weights, positive, samples x genes or one for each sample.
+
+    Returns
+    -------
+    The correlation, in common and of each gene, for `block=` and `correlation=` of :func:`lm_fit` and :func:`voom`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, no block has two samples, every block has only one, or the design leaves no residual
+        degrees of freedom.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scpi.de import duplicate_correlation
+    >>> rng = np.random.default_rng(0)
+    >>> block = np.repeat(np.arange(10), 2)
+    >>> expression = rng.normal(size=(10, 300))[block] + rng.normal(size=(20, 300))
+    >>> round(duplicate_correlation(expression, np.ones((20, 1)), block).consensus, 1)
+    0.5
+    """
+    values = finite_matrix(expression, "expression")
+    n_samples, n_genes = values.shape
+    model = as_design(design, n_samples=n_samples)
+    require_residuals(model)
+    codes = block_codes(block, n_samples)
+    largest = int(np.bincount(codes).max())
+    if largest < 2 or codes.max() == 0:
+        msg = "`block` needs two blocks or more, and at least two samples in one of them."
+        raise ValueError(msg)
+    member = (codes[:, None] == np.arange(codes.max() + 1)).astype(np.float64)
+    spanned = np.hstack([model.member.T.toarray(), model.basis])
+    lowest = -1.0 / (largest - 1) + _MARGIN
+    if weights is None:
+        squares, sizes = _components(values[None], spanned[None], member[None])
+        of_genes = _most_likely(squares, sizes, lowest)
+    else:
+        roots = np.sqrt(check_weights(weights, values.shape)).T
+        of_genes = np.empty(n_genes)
+        step = max(1, _BLOCK_BYTES // (8 * n_samples * (n_samples + member.shape[1])))
+        for part in (slice(start, start + step) for start in range(0, n_genes, step)):
+            root = roots[part, :, None]
+            of_genes[part] = _most_likely(
+                *_components(root * values.T[part, :, None], root * spanned, member[None]), lowest
+            )
+    consensus = np.tanh(stats.trim_mean(np.arctanh(of_genes), _TRIM))
+    return DuplicateCorrelation(float(consensus), of_genes)
+
+
+def _components(
+    values: NDArray[np.float64], design: NDArray[np.float64], member: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Independent parts of the residuals, and how much of the variance between blocks is in each.
+
+    The residuals are rotated so that the variance of each part is that within blocks plus a multiple of that between.
+
+    Parameters
+    ----------
+    values
+        Genes x samples x columns.
+    design, member
+        Design and indicators of the blocks, genes x samples x columns.
+
+    Returns
+    -------
+    Squares and multiples, genes x parts.
+    """
+    n_columns = design.shape[2]
+    orthogonal = np.linalg.qr(design, mode="complete")[0][:, :, n_columns:].transpose(0, 2, 1)
+    rotation, lengths, _ = np.linalg.svd(orthogonal @ member, full_matrices=True)
+    parts = np.square(rotation.transpose(0, 2, 1) @ (orthogonal @ values))
+    sizes = np.zeros((len(design), orthogonal.shape[1]))
+    sizes[:, : lengths.shape[1]] = lengths**2
+    # One design for all genes has its genes in the columns
+    if values.shape[2] > 1:
+        return parts[0].T, np.broadcast_to(sizes, (values.shape[2], sizes.shape[1]))
+    return parts[:, :, 0], sizes
+
+
+def _most_likely(squares: NDArray[np.float64], sizes: NDArray[np.float64], lowest: float) -> NDArray[np.float64]:
+    """Correlation of each gene that maximises the restricted likelihood."""
+
+    def misfit(correlation: NDArray[np.float64]) -> NDArray[np.float64]:
+        # Variances of the parts over the sum of both variances
+        variance = 1.0 - correlation[:, None] + sizes * correlation[:, None]
+        positive = np.asarray((variance > 0).all(axis=1))
+        variance = np.where(positive[:, None], variance, 1.0)
+        found = np.log(variance).sum(axis=1) + squares.shape[1] * np.log((squares / variance).sum(axis=1))
+        return np.asarray(np.where(positive, found, np.inf))
+
+    grid = np.linspace(lowest, _HIGHEST, _GRID)
+    with np.errstate(divide="ignore"):
+        heights = np.stack([misfit(np.full(len(squares), value)) for value in grid])
+        best = heights.argmin(axis=0)
+        low, high = grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, _GRID - 1)]
+        for _ in range(_N_STEPS):
+            width = _GOLDEN * (high - low)
+            left, right = high - width, low + width
+            first = misfit(left) <= misfit(right)
+            low, high = np.where(first, low, left), np.where(first, right, high)
+    return (low + high) / 2.0
