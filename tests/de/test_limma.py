@@ -338,6 +338,56 @@ def test_interferon_genes_come_first_in_every_cell_type(test_data):
         assert (table.loc[INTERFERON, "logfoldchanges"] > 2).all()
 
 
+# --- what scanpy and the getters make of results
+
+
+def test_filters_and_figures_of_scanpy_find_groups_within_splits(cells):
+    run(cells, sample_key="donor", split_by="kind", filter_genes=False)
+    labels = cells.obs["kind"] + " | " + cells.obs["group"]
+    assert cells.obs["limma_group"].astype(str).tolist() == labels.tolist()
+    assert (
+        cells.uns["limma"]["params"]["groupby"] == "limma_group" and cells.uns["limma"]["params"]["labels"] == "group"
+    )
+    sc.tl.filter_rank_genes_groups(
+        cells,
+        key="limma",
+        key_added="filtered",
+        min_in_group_fraction=0.3,
+        max_out_group_fraction=1.01,
+        min_fold_change=1,
+    )
+    kept = pd.DataFrame(cells.uns["filtered"]["names"])["T | stim"].dropna()
+    assert {"g0", "g1", "g2", "g3"} >= set(kept) and len(kept)
+    sc.pl.rank_genes_groups_dotplot(cells, key="limma", n_genes=2, show=False, dendrogram=False)
+    scpi.de.rank_genes(
+        cells, "group", method="edger", reference="ctrl", sample_key="donor", split_by="kind", key_added="edger"
+    )
+    assert cells.uns["edger"]["params"]["groupby"] == "edger_group"
+    assert cells.obs["edger_group"].tolist() == labels.tolist()
+
+
+def test_filters_of_scanpy_take_groups(cells):
+    run(cells, sample_key="donor")
+    sc.tl.filter_rank_genes_groups(
+        cells, key="limma", key_added="filtered", min_fold_change=1, max_out_group_fraction=1.01
+    )
+    assert set(pd.DataFrame(cells.uns["filtered"]["names"])["stim"].dropna()) <= {"g0", "g1", "g2", "g3"}
+
+
+def test_getters_of_many_contrasts(adata, tmp_path):
+    run(adata, contrasts=["A - ctrl", "(B + C) / 2 - ctrl"], reference=None, split_by="tissue")
+    table = scpi.get.de_df(adata, key="limma", group="lung | (B + C) / 2 - ctrl", top_n=3)
+    assert len(table) == 3 and table["group"].nunique() == 1
+    changes = scpi.get.signed_logp(adata, key="limma")
+    assert changes.shape == (4, 250)
+    assert changes.obs["contrast"].tolist() == ["A - ctrl", "(B + C) / 2 - ctrl"] * 2
+    assert changes.obs["split"].tolist() == ["liver"] * 2 + ["lung"] * 2
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    again = scpi.get.de_df(ad.read_h5ad(tmp_path / "a.h5ad"), key="limma")
+    pd.testing.assert_frame_equal(again, scpi.get.de_df(adata, key="limma"))
+    assert len(sc.get.rank_genes_groups_df(adata, "liver | A - ctrl", key="limma")) == 250
+
+
 # --- what may be wrong
 
 

@@ -295,6 +295,9 @@ def test_one_group_is_nothing_to_compare(counts):
         ({"transform": "log"}, ValueError, "`transform` must be one of"),
         ({"pseudocount": -1.0}, ValueError, "must not be negative"),
         ({"tie_correct": True}, TypeError, "has no option 'tie_correct', only 'continuity'"),
+        ({"use_raw": True}, TypeError, "no option 'use_raw'.*give `adata.raw.to_adata"),
+        ({"n_genes": 5}, TypeError, "no option 'n_genes'.*top_n="),
+        ({"mask_var": "highly_variable"}, TypeError, "no option 'mask_var'.*Give `adata.:, mask"),
         ({"sample_key": "group"}, ValueError, "no use for `sample_key`"),
         ({"covariates": ["group"]}, ValueError, "does not adjust for covariates"),
         ({"method": "deseq2"}, ValueError, "name the column with the sample"),
@@ -351,3 +354,11 @@ def test_the_test_part_of_thinned_counts_is_taken_without_a_warning(counts, recw
     assert [str(warning.message) for warning in recwarn if "clusters" in str(warning.message)] == []
     with pytest.warns(UserWarning, match="looks like clusters"):
         scpi.de.rank_genes(counts, "leiden", layer="thinned_train")
+
+
+def test_genes_that_only_raw_has_are_not_ranked_without_a_word(logged):
+    logged.raw = logged
+    some = logged[:, :20].copy()
+    with pytest.warns(UserWarning, match=r"20 genes are ranked, but `adata.raw` has \d+: to rank those, give"):
+        scpi.de.rank_genes(some, "group")
+    scpi.de.rank_genes(some.raw.to_adata(), "group")

@@ -27,7 +27,7 @@ def test_tests_of_samples_become_a_ranking():
     )
     test = Method("difference", difference, "counts", "", "", unit="sample")
     params = {"corr_method": "benjamini-hochberg", "corr_scope": "group"}
-    ranking, table = rank_samples(View.of(adata), test, question, options={"offset": 1.0}, params=params, n_jobs=1)
+    ranking, table, _ = rank_samples(View.of(adata), test, question, options={"offset": 1.0}, params=params, n_jobs=1)
     assert table["group"].tolist() == [f"{kind} | {name}" for kind in "xy" for name in ("b - a", "a - b")]
     mean = adata.to_df().groupby([adata.obs["kind"], adata.obs["group"]]).mean()
     for kind, row in (("x", 0), ("y", 2)):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -16,7 +17,7 @@ from scpi.de._contrasts import StandardError
 from scpi.de._fdr import false_discovery_control
 from scpi.de._limma_fit import FitMethod, FittedModel, Options, fit_model
 from scpi.de._sample_design import ALL
-from scpi.de._sample_models import FittedSamples, Question, comparison_table, fit_samples
+from scpi.de._sample_models import FittedSamples, Question, comparison_table, fit_samples, write_split_groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,6 +120,9 @@ def limma(
         `log10_pval`, `pval_adj`. `samples`, with
         `sample_weights`: `split`, `sample` and its `weight`. And `params`.
 
+    `adata.obs['limma_group' | key_added + '_group']` : :class:`pandas.Categorical`
+        With `split_by`, split and group of each cell, as the fields are called, for functions of scanpy.
+
     Raises
     ------
     KeyError
@@ -193,6 +197,8 @@ def limma(
     )
     ranking, table = _collect(fitted, genes, corr_scope, params)
     result, target = view.output(copy)
+    if column := write_split_groups(data if result is None else result, mod, key_added, question, asked):
+        ranking = replace(ranking, params={**ranking.params, "groupby": column, "labels": groupby})
     tables = {"groups": table, "F": _joint_tests(fitted, genes)}
     if method == "voom":
         tables["voom"] = _trends(fitted, genes)

@@ -20,7 +20,7 @@ from scpi.de._fdr import adjust_pvals
 from scpi.de._fold_change import fold_changes, mean_counts
 from scpi.de._rank_samples import rank_samples
 from scpi.de._registry import find, registered
-from scpi.de._sample_models import Question
+from scpi.de._sample_models import Question, write_split_groups
 from scpi.de._tests._method import Cells
 
 if TYPE_CHECKING:
@@ -38,6 +38,13 @@ if TYPE_CHECKING:
 CorrMethod = Literal["benjamini-hochberg", "bonferroni"]
 Scope = Literal["group", "all"]
 Transform = Literal["auto", "none"]
+# Arguments of scanpy, and what to call instead
+_OF_SCANPY = {
+    "use_raw": "`adata.raw` is never read on its own: give `adata.raw.to_adata()`, or name a layer, `layer=`.",
+    "n_genes": "All genes are stored: `scpi.get.de_df(adata, top_n=...)` returns the first ones.",
+    "mask_var": "Give `adata[:, mask].copy()`, so that p-values are adjusted for these genes.",
+    "tie_correct": "Ties are always corrected for.",
+}
 _CLUSTERING = re.compile(r"^(leiden|louvain|k_?-?means)", re.IGNORECASE)
 
 
@@ -171,6 +178,7 @@ def rank_genes(
         min_cells=min_cells,
     )
     _check_arguments(test, question, corr_method, corr_scope, transform, pseudocount, options)
+    _warn_of_raw(view)
     n_jobs = settings.n_jobs if n_jobs is None else n_jobs
     params = result_params(
         method=method,
@@ -182,14 +190,18 @@ def rank_genes(
         **options,
     )
     if test.unit == "sample":
-        ranking, table = rank_samples(view, test, question, options=options, params=params, n_jobs=n_jobs)
+        ranking, table, asked = rank_samples(view, test, question, options=options, params=params, n_jobs=n_jobs)
         tables: dict[str, Any] = {"groups": table}
         if pts:
             fractions, found = _sample_fractions(view, question, table["label"].tolist())
             ranking, tables = replace(ranking, extra={**ranking.extra, **fractions}), tables | found
     else:
         ranking, tables = _rank_cells(view, test, question, transform, pseudocount, pts, n_jobs, options, params)
+        asked = None
     result, target = view.output(copy)
+    given = data if result is None else result
+    if asked is not None and (column := write_split_groups(given, mod, key_added, question, asked)):
+        ranking = replace(ranking, params={**ranking.params, "groupby": column, "labels": groupby})
     write_ranking(target, key_added, ranking, **tables)
     return result
 
@@ -264,7 +276,8 @@ def _check_arguments(
         _check_for_cells(test, question)
     unknown = [name for name in options if name not in test.options]
     if unknown:
-        msg = f"{test.name!r} has no option {listed(unknown)}, only {listed(test.options)}."
+        advice = "".join(f" {_OF_SCANPY[name]}" for name in unknown if name in _OF_SCANPY)
+        msg = f"{test.name!r} has no option {listed(unknown)}, only {listed(test.options)}.{advice}"
         raise TypeError(msg)
 
 
@@ -316,6 +329,16 @@ def _of_samples() -> str:
 
 def _that_adjust() -> str:
     return listed(name for name, method in registered().items() if method.adjusts)
+
+
+def _warn_of_raw(view: View) -> None:
+    """Say so where genes are ranked that are fewer than scanpy would rank."""
+    raw = view.adata.raw
+    if view.layer is None and raw is not None and raw.n_vars > view.adata.n_vars:
+        warn_user(
+            f"{view.adata.n_vars} genes are ranked, but `adata.raw` has {raw.n_vars}: to rank those, give "
+            "`adata.raw.to_adata()`."
+        )
 
 
 def _warn_of_clusters(adata: AnnData, groupby: str, layer: str | None) -> None:

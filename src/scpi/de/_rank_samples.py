@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scpi._view import View
+    from scpi.de._comparisons import Comparisons
     from scpi.de._design import Design
     from scpi.de._sample_design import SplitContrasts
     from scpi.de._sample_models import Question
@@ -31,7 +32,7 @@ def rank_samples(
     options: Mapping[str, Any],
     params: Mapping[str, Any],
     n_jobs: int,
-) -> tuple[Ranking, pd.DataFrame]:
+) -> tuple[Ranking, pd.DataFrame, Comparisons]:
     """Test genes in the samples of each model.
 
     Parameters
@@ -51,7 +52,7 @@ def rank_samples(
 
     Returns
     -------
-    The ranking, and the table of its groups.
+    The ranking, the table of its groups, and what is compared.
 
     Raises
     ------
@@ -74,16 +75,20 @@ def rank_samples(
     pval = np.where(counted, np.exp(log_pval), np.nan)
     effect = np.concatenate([one.effect for one in tests])
     table = comparison_table(fitted).assign(n_genes=(~np.isnan(log_pval)).sum(axis=1))
-    return Ranking(
-        groups=table["group"].to_numpy(dtype=object),
-        genes=view.genes,
-        scores=np.concatenate([one.score for one in tests]),
-        logfoldchanges=effect,
-        log10_pvals=log_pval / np.log(10.0),
-        pvals_adj=adjust_pvals(pval, params["corr_method"], params["corr_scope"]),
-        extra={"effect": effect, "ave_expr": np.concatenate([one.ave_expr for one in tests])},
-        params=question.params | {"reference": asked.reference} | dict(params),
-    ), table
+    return (
+        Ranking(
+            groups=table["group"].to_numpy(dtype=object),
+            genes=view.genes,
+            scores=np.concatenate([one.score for one in tests]),
+            logfoldchanges=effect,
+            log10_pvals=log_pval / np.log(10.0),
+            pvals_adj=adjust_pvals(pval, params["corr_method"], params["corr_scope"]),
+            extra={"effect": effect, "ave_expr": np.concatenate([one.ave_expr for one in tests])},
+            params=question.params | {"reference": asked.reference} | dict(params),
+        ),
+        table,
+        asked,
+    )
 
 
 def _counted(tests: SampleTests) -> Any:

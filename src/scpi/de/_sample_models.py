@@ -13,6 +13,7 @@ from scpi._screen._matrix import stored_values
 from scpi._screen._spellings import merge_spellings
 from scpi._sequence import as_list
 from scpi._slots import listed, result_params
+from scpi._view import View
 from scpi._warn import warn_user
 from scpi.de._comparisons import Comparisons
 from scpi.de._covariates import is_number, read_covariates
@@ -23,10 +24,11 @@ from scpi.de._sample_design import ALL, Samples, Terms, build_model
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from anndata import AnnData
+    from mudata import MuData
     from numpy.typing import NDArray
 
     from scpi._groups import Label
-    from scpi._view import View
     from scpi.de._comparisons import Contrasts
     from scpi.de._design import Design
     from scpi.de._sample_design import SplitContrasts
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 Fit = TypeVar("Fit")
 # Summed counts have few zeros in the genes that matter, cells have many
 _ZEROS_OF_CELLS = 0.8
+# End of the name of a column with the splits and groups that were tested
+_COLUMN = "_group"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +197,37 @@ def comparison_table(fitted: Sequence[FittedSamples[Any]]) -> pd.DataFrame:
             for row, name in enumerate(split.names)
         ]
     )
+
+
+def write_split_groups(
+    data: AnnData | MuData, mod: str | None, key: str, question: Question, asked: Comparisons
+) -> str | None:
+    """Label cells by split and group, as the fields of a ranking are called, so that functions of scanpy find them.
+
+    Parameters
+    ----------
+    data, mod
+        What is written to.
+    key
+        Name of the ranking, with which the column in `obs` begins.
+    question, asked
+        What was tested.
+
+    Returns
+    -------
+    The column, or nothing where fields are not groups of cells within splits.
+    """
+    if question.groupby is None or question.split_by is None or not asked.compares_groups:
+        return None
+    view = View.of(data, mod)
+    reference = asked.references[0] if len(asked.references) == 1 else None
+    split, group = view.labels(question.split_by), merge_spellings(view.labels(question.groupby), reference)
+    named = np.array([f"{a} | {b}" for a in split.categories for b in group.categories], dtype=object)
+    both = (split.codes >= 0) & (group.codes >= 0)
+    codes = np.where(both, split.codes.astype(np.intp) * len(group.categories) + group.codes, -1)
+    column = f"{key}{_COLUMN}"
+    view.adata.obs[column] = pd.Categorical.from_codes(codes, categories=named).remove_unused_categories()
+    return column
 
 
 def _ask(question: Question, labels: pd.Categorical | None) -> Comparisons:
