@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from scpi.model.base.generation._screen_mixin import ScreenGenerationMixin
     from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
+    from scpi.model.base.screen_generation._mixin import ScreenGenerationMixin
     from scpi.model.multitask._module import MultiTaskModule
     from scpi.model.multitask._transfer import Transfer
 

@@ -16,13 +16,13 @@ from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.counts._change import changed_counts, expected_counts
 from scpi.model.base.effects._regression import chosen_ridge_weights
-from scpi.model.base.generation._screen_mixin import ScreenGenerationMixin
 from scpi.model.base.loading._samplers import PairSampler
 from scpi.model.base.loading._sampling import matched_pairs
 from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
 from scpi.model.base.prediction._latent_shifts import measured_shifts
 from scpi.model.base.prediction._predict import terms_of
 from scpi.model.base.prediction._profiles import mean_of
+from scpi.model.base.screen_generation._mixin import ScreenGenerationMixin
 from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.training._presets import choose_preset
 from scpi.model.base.training._training import PresetTrainingMixin

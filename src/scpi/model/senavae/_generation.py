@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from scpi.model.base._screen_model import ScreenModel
-    from scpi.model.base.generation._screen_mixin import ScreenGenerationMixin
+    from scpi.model.base.screen_generation._mixin import ScreenGenerationMixin
     from scpi.model.base.targets._latent import LatentMixin
     from scpi.model.senavae._prediction import EffectsMixin, Parts
 

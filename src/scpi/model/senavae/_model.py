@@ -14,10 +14,10 @@ from scpi._screen._checks import check_expression
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
-from scpi.model.base.generation._screen_mixin import ScreenGenerationMixin
 from scpi.model.base.loading._sampling import controls_alongside
 from scpi.model.base.losses._mmd import bandwidth_from_cells
 from scpi.model.base.losses._schedules import anneal_end
+from scpi.model.base.screen_generation._mixin import ScreenGenerationMixin
 from scpi.model.base.targets._latent import LatentMixin
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._training import NetworkTrainingMixin

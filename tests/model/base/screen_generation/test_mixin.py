@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from scpi.model.base import ScreenModel
-from scpi.model.base.generation._screen_mixin import ScreenGenerationMixin
+from scpi.model.base.screen_generation._mixin import ScreenGenerationMixin
 
 GENES = 24
 # Logarithm of what each perturbation does to each gene at dose 1

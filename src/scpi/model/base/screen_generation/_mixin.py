@@ -14,8 +14,8 @@ from scpi.model.base._constants import KEYS
 from scpi.model.base.generation._covariates import Encoded
 from scpi.model.base.generation._mixin import GenerationMixin
 from scpi.model.base.generation._rates import Rates
-from scpi.model.base.generation._screen_covariates import ScreenCovariates
 from scpi.model.base.generation._sources import Sources, closest, draw_sources, status_of
+from scpi.model.base.screen_generation._covariates import ScreenCovariates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,7 +6,7 @@ import pytest
 
 from scpi._screen._labels import Labelling
 from scpi.model.base.generation._covariates import Encoded
-from scpi.model.base.generation._screen_covariates import ScreenCovariates
+from scpi.model.base.screen_generation._covariates import ScreenCovariates
 
 CHECKED = []
 

@@ -1,0 +1,1 @@
+"""Cells drawn from models of perturbation screens, which start from control cells."""
