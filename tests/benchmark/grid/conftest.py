@@ -103,7 +103,7 @@ TINY = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny():
     """A function that makes a grid of six tasks of two models, and of three of the ceiling, with changes."""
 

@@ -9,15 +9,11 @@ from scpi.benchmark.grid._finished import finished_tasks
 
 
 @pytest.fixture(scope="module")
-def grid_folder(tmp_path_factory):
-    from tests.benchmark.grid.conftest import TINY, Inline
-
-    from scpi.benchmark.grid import Grid
-
+def grid_folder(tiny, inline, tmp_path_factory):
     out = tmp_path_factory.mktemp("log") / "out"
     models = {"additive": {"model": "Additive", "validation_size": 0.1, "predict": {"output": "mean"}}}
     splits = {"cells": {"by": "random_cells", "arguments": {"n_splits": 1}}}
-    run(Grid.from_dict(TINY | {"models": models, "splits": splits}), out, executor=Inline(), progress=False)
+    run(tiny(models=models, splits=splits), out, executor=inline(), progress=False)
     return out
 
 

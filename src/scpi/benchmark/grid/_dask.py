@@ -15,8 +15,6 @@ from scpi.benchmark.grid._host import JOB, machine
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from distributed import Client, Future
-
     from scpi.benchmark.grid._executor import Job
 
 _LONGEST_NOTE = 300
@@ -35,7 +33,7 @@ class DaskExecutor(Executor):
     Parameters
     ----------
     client
-        A :class:`distributed.Client`, or the address of a scheduler.
+        A ``distributed.Client``, or the address of a scheduler.
     threads
         Threads of PyTorch in each worker. Sums depend on it in the last digits, so that it is part of what makes results the
         same. Dask sets those of other libraries to 1 when it starts a worker.
@@ -48,14 +46,14 @@ class DaskExecutor(Executor):
         If distributed is missing.
     """
 
-    def __init__(self, client: Client | str, *, threads: int = 1, limit: int | None = None) -> None:
+    def __init__(self, client: Any, *, threads: int = 1, limit: int | None = None) -> None:
         distributed = import_extra("distributed")
         if threads < 1 or (limit is not None and limit < 1):
             msg = f"`threads` ({threads}) and `limit` ({limit}) must be positive."
             raise ValueError(msg)
-        self._client: Client = distributed.Client(client) if isinstance(client, str) else client
+        self._client = distributed.Client(client) if isinstance(client, str) else client
         self._threads, self._limit = threads, limit
-        self._futures: dict[str, Future] = {}
+        self._futures: dict[str, Any] = {}
         self._n_workers, self._asked = 0, 0.0
 
     def free(self) -> int:

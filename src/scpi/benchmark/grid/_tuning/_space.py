@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scpi._optional import import_extra
 from scpi.benchmark.grid._problem import Problem, check_choice, check_type
-
-if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
 
 _ENTRIES = ("low", "high", "log", "step")
 
@@ -44,7 +41,7 @@ def check_space(value: Any, *at: str | int) -> None:
         )
 
 
-def distribution(value: Any) -> BaseDistribution:
+def distribution(value: Any) -> Any:
     """The values as optuna has them."""
     made = import_extra("optuna").distributions
     if not isinstance(value, Mapping):

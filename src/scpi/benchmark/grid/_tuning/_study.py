@@ -19,9 +19,6 @@ from scpi.benchmark.grid._tuning._tuning_result import StudyResult
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from optuna.storages import BaseStorage
-    from optuna.trial import FrozenTrial
-
     from scpi.benchmark.grid._folder import Folder
     from scpi.benchmark.grid._grid import Grid
     from scpi.benchmark.grid._grid_task import GridTask
@@ -48,7 +45,7 @@ class TuningStudy:
     the storage, so that a process that is killed leaves a study from which the next one goes on in the same order.
     """
 
-    def __init__(self, grid: Grid, tuning: GridTuning, target: Target, storage: BaseStorage, folder: Folder) -> None:
+    def __init__(self, grid: Grid, tuning: GridTuning, target: Target, storage: Any, folder: Folder) -> None:
         self.target = target
         self._grid, self._tuning, self._folder, self._storage = grid, tuning, folder, storage
         self._space = grid.models[target.model].tune
@@ -65,7 +62,7 @@ class TuningStudy:
                 load_if_exists=True,
             )
             self._study.set_metric_names(list(tuning.objectives))
-        self._trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
+        self._trials: list[Any] = self._study.get_trials(deepcopy=False)
 
     @property
     def is_finished(self) -> bool:
@@ -206,10 +203,10 @@ class TuningStudy:
         version = import_extra("optuna").__version__
         return fingerprint([version, str(how), dict(self._space), [task.hash for task in self._base.tasks]])
 
-    def _settings(self, trial: FrozenTrial) -> dict[str, Any]:
+    def _settings(self, trial: Any) -> dict[str, Any]:
         return {name: setting(value, trial.params[name]) for name, value in self._space.items()}
 
-    def _described(self, trial: FrozenTrial) -> dict[str, Any]:
+    def _described(self, trial: Any) -> dict[str, Any]:
         values = dict(zip(self._tuning.objectives, trial.values, strict=True))
         return {"trial": trial.number, "settings": self._settings(trial), "values": values}
 

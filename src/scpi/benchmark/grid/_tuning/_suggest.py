@@ -17,10 +17,6 @@ from scpi._scoring._metrics import LOWER_IS_BETTER
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from optuna.distributions import BaseDistribution
-    from optuna.study import Study
-    from optuna.trial import FrozenTrial
-
     from scpi.benchmark.grid._grid_tuning import GridTuning
 
 _N_PRUNED_FROM = 1
@@ -33,10 +29,10 @@ def directions(tuning: GridTuning) -> list[str]:
 
 def suggest(
     tuning: GridTuning,
-    distributions: Mapping[str, BaseDistribution],
-    known: Sequence[FrozenTrial],
-    at_work: Sequence[FrozenTrial],
-) -> FrozenTrial:
+    distributions: Mapping[str, Any],
+    known: Sequence[Any],
+    at_work: Sequence[Any],
+) -> Any:
     """The next setting, given those whose values are known and those that are at work, as a trial that is running."""
     # One generator per setting: what is drawn does not depend on what this process drew before
     word = np.random.SeedSequence([tuning.seed, len(known) + len(at_work)]).generate_state(1)[0]
@@ -45,7 +41,7 @@ def suggest(
     return running(study.get_trials(deepcopy=False)[asked.number])
 
 
-def is_hopeless(tuning: GridTuning, known: Sequence[FrozenTrial], means: Sequence[float]) -> bool:
+def is_hopeless(tuning: GridTuning, known: Sequence[Any], means: Sequence[float]) -> bool:
     """Whether a setting with such means over its first divisions is worse than the median of those known."""
     pruners = import_extra("optuna").pruners
     study = _scratch(tuning, known, pruner=pruners.MedianPruner(tuning.n_startup, n_warmup_steps=_N_PRUNED_FROM))
@@ -53,13 +49,13 @@ def is_hopeless(tuning: GridTuning, known: Sequence[FrozenTrial], means: Sequenc
     return bool(study.pruner.prune(study, study.get_trials(deepcopy=False)[-1]))
 
 
-def running(trial: FrozenTrial) -> FrozenTrial:
+def running(trial: Any) -> Any:
     """A trial whose value is not known."""
     attributes = {"user_attrs": trial.user_attrs, "system_attrs": trial.system_attrs}
     return _trial(params=trial.params, distributions=trial.distributions, **attributes)
 
 
-def front(tuning: GridTuning, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def front(tuning: GridTuning, trials: Sequence[Any]) -> list[Any]:
     """Trials than which no other is better in all objectives, the best compromise first: that with the least sum of ranks.
 
     Of those with the same values, the one that was tried first counts.
@@ -94,12 +90,12 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(kept)
 
 
-def _trial(**contents: Any) -> FrozenTrial:
+def _trial(**contents: Any) -> Any:
     trial = import_extra("optuna").trial
     return trial.create_trial(state=trial.TrialState.RUNNING, **contents)
 
 
-def _scratch(tuning: GridTuning, trials: Sequence[FrozenTrial], **parts: Any) -> Study:
+def _scratch(tuning: GridTuning, trials: Sequence[Any], **parts: Any) -> Any:
     with quiet():
         study = import_extra("optuna").create_study(directions=directions(tuning), **parts)
     study.add_trials(trials)

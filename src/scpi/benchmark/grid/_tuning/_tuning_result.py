@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from scpi.benchmark.grid._grid import Grid
 
 
-class StudyResult(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class StudyResult:
     """What was found for a model on one division of some data."""
 
     model: str
@@ -54,4 +55,4 @@ class TuningResult:
         Where the results are, and what was found for each model on each division.
         """
         shared = {"out": str(self.out), "storage": self.storage, "grid": str(self.file)}
-        return shared | {"studies": [one._asdict() | {"front": list(one.front)} for one in self.studies]}
+        return shared | {"studies": [asdict(one) | {"front": list(one.front)} for one in self.studies]}
