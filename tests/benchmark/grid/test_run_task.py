@@ -10,6 +10,8 @@ import pytest
 import zarr
 
 import scpi
+from scpi._scoring._bounds import NEGATIVE, POSITIVE, UNCHANGED
+from scpi._scoring._noise_ceiling import CEILING
 from scpi.benchmark.grid import _run_task, collect, run_task, status, table_hash
 from scpi.benchmark.grid._attempt import begin
 from scpi.benchmark.grid._cells import read_cells
@@ -51,7 +53,11 @@ def test_the_scores_are_those_of_evaluate(planned):
     )
     assert list(table) == ["data", "scheme", "model", "split", "seed", *list(expected)[3:]]
     assert set(grid.metrics) <= set(table)
-    pd.testing.assert_frame_equal(table[list(expected)].drop(columns="seconds"), expected.drop(columns="seconds"))
+    # Beside the rows of `evaluate` stand the bounds of the metrics, with one row per condition of the ceiling
+    is_bound = table["model"].isin([POSITIVE, NEGATIVE, UNCHANGED])
+    assert (table.loc[is_bound, "model"].value_counts() == (table["model"] == CEILING).sum()).all()
+    same = table.loc[~is_bound, list(expected)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(same.drop(columns="seconds"), expected.drop(columns="seconds"))
     slower = table.assign(seconds=table["seconds"] + 1)
     assert table_hash(slower) == table_hash(table) != table_hash(table.assign(seed=0))
     scpi.benchmark.summarise(
@@ -76,6 +82,8 @@ def test_a_folder_says_what_made_it(planned, monkeypatch):
     assert config["model_settings"]["model"] == "Additive" and config["data_settings"]["seed"] == 0
     where = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     assert where["host"] == "here" and where["attempt"] == 1 and where["versions"]["scpi"] == scpi.__version__
+    # A baseline has none that are trained
+    assert where["n_parameters"] == 0
     assert where["peak_memory"] is None or where["peak_memory"] > 1e7
     cells = ad.read_zarr(zarr.storage.ZipStore(folder / "predictions.zarr.zip", mode="r"))
     assert set(cells.obs["perturbation"]) == set(pd.read_parquet(folder / "metrics.parquet")["perturbation"])
@@ -170,6 +178,7 @@ def test_what_is_given_up_keeps_no_results(tmp_path):
 
 
 def test_the_cost_is_measured():
-    found = environment(attempt=2, start=time.monotonic() - 5)
+    found = environment(attempt=2, start=time.monotonic() - 5, n_parameters=7)
+    assert found["n_parameters"] == 7
     assert 5 <= found["seconds"] < 60 and found["attempt"] == 2 and found["threads"] >= 1
     assert os.cpu_count() and "numpy" in found["versions"]

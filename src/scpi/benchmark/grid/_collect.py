@@ -34,7 +34,9 @@ def collect(out: str | os.PathLike[str], *, plan: str | None = None) -> pd.DataF
     -------
     Table with one row per task and condition, in the order of the tasks: ``data`` and ``scheme`` (names of the data and of
     the split in the grid), and the columns of :func:`scpi.benchmark.evaluate`. :func:`scpi.benchmark.summarise` averages
-    it, with ``pair_by=["data", "scheme", "split", "seed", "context", "perturbation", "dose"]``.
+    it, with ``pair_by=["data", "scheme", "split", "seed", "context", "perturbation", "dose"]``. Beside the rows of the noise ceiling
+    stand those of three bounds, which :func:`scpi.benchmark.dynamic_range` compares: ``"positive bound"``, ``"negative bound"`` and
+    ``"no change bound"``.
 
     Raises
     ------
