@@ -107,7 +107,10 @@ def column_names(adata: AnnData, key: str, value: Any, part: str = "names") -> N
     names = stored.get(part) if hasattr(stored, "get") else None
     if isinstance(value, pd.DataFrame):
         names = value.columns
-    return np.array([str(name) for name in (range(value.shape[1]) if names is None else names)], dtype=object)
+    # Arrays of lazily read data have names when they are computed
+    return np.array(
+        [str(name) for name in (range(value.shape[1]) if names is None else np.asarray(names))], dtype=object
+    )
 
 
 def read_result(adata: AnnData, key: str, *, tool: str, part: str) -> Mapping[str, Any]:

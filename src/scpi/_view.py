@@ -133,7 +133,7 @@ class View:
     def raw_advice(self) -> str:
         """Sentence that names `adata.raw`, where `X` is given and `raw` holds counts or logarithms; else empty."""
         raw = self.adata.raw
-        scale = None if raw is None or self.layer is not None else scale_of(as_matrix(raw.X))
+        scale = None if raw is None or self.layer is not None else scale_of(raw.X)
         kinds = {"counts": "counts", "logs": "log-normalised expression"}
         return f" `adata.raw` holds {kinds[scale]}: give `adata.raw.to_adata()`." if scale in kinds else ""
 

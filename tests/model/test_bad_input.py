@@ -255,7 +255,7 @@ def test_a_view_is_to_be_copied_first(screen, assert_unchanged):
 def test_a_backed_file_is_to_be_read_first(screen, build, tmp_path):
     screen.write_h5ad(tmp_path / "screen.h5ad")
     size = (tmp_path / "screen.h5ad").stat().st_size
-    model = build(Additive, screen)
+    model = build(SENAVAE, screen)
     backed = ad.read_h5ad(tmp_path / "screen.h5ad", backed="r")
     for call in (
         lambda: scpi.model.SENAVAE.setup_anndata(backed),

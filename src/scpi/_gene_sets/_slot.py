@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from scpi._keys import Key
-from scpi._screen._matrix import stored_values
+from scpi._screen._matrix import as_matrix, stored_values
 from scpi._slots import column_names, listed, result_params
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def read_gene_sets(adata: AnnData, key: str = Key.varm.GENE_SETS) -> tuple[spars
         msg = f"`adata.varm` has no gene sets {key!r}, only {listed(adata.varm)}. Add them with `scpi.tl.gene_sets(adata, ...)`."
         raise KeyError(msg)
     value = adata.varm[key]
-    matrix = value if sparse.issparse(value) else np.asarray(value)
+    matrix = as_matrix(value)
     values = stored_values(matrix)
     if matrix.ndim != 2 or matrix.shape[1] == 0:
         msg = f"`adata.varm[{key!r}]` must be genes x sets with at least one set, but has shape {matrix.shape}."

@@ -34,7 +34,7 @@ class Block(NamedTuple):
     """CSR or dense."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Transformed:
     """A matrix that is not in memory, whose blocks are transformed when they are read."""
 

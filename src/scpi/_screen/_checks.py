@@ -53,9 +53,12 @@ def are_whole(matrix: Any) -> bool:
 
 
 def scale_of(matrix: Any) -> Scale:
-    """What finite values look like: scaled if one is negative, counts if all are whole, logs if all are below 20."""
-    lowest, largest = value_range(matrix)
-    return scale_from(lowest, largest, whole=lowest >= 0 and are_whole(matrix))
+    """What finite values of any kind look like: scaled if one is negative, counts if all are whole, logs if all are below 20."""
+    ranges, whole = [(0.0, 0.0)], True
+    for block in blocks(matrix):
+        ranges.append(value_range(block.values))
+        whole = whole and are_whole(block.values)
+    return scale_from(min(low for low, _ in ranges), max(high for _, high in ranges), whole=whole)
 
 
 def scale_from(lowest: float, largest: float, *, whole: bool) -> Scale:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from scpi._screen._blocks import stored_axis
+from scpi._screen._blocks import Transformed, stored_axis
 from scpi._screen._matrix import as_matrix, is_stored
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _RUN = 256
 
 
-class StoredRows:
+class StoredRows(Transformed):
     """Rows of a matrix that is not in memory, which are read when they are asked for: CSR or dense, in memory.
 
     Parameters
@@ -38,8 +38,7 @@ class StoredRows:
                 "it as CSR, or load the data with `adata.to_memory()`."
             )
             raise NotImplementedError(msg)
-        self.source = source
-        self.shape: tuple[int, int] = source.shape
+        super().__init__(source, lambda block: block.values)
         # Part of a chunk costs as much as all of it
         self.run = max(_RUN, source.chunks[0][0]) if hasattr(source, "compute") else _RUN
         self._held: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
@@ -62,10 +61,6 @@ class StoredRows:
             # The last ones are given up before the next are read
             self._values, self._held = None, rows
             self._values = self._read(rows)
-
-    def to_memory(self) -> Any:
-        """The whole matrix."""
-        return as_matrix(self.source)
 
     def _read(self, rows: NDArray[np.int64]) -> Any:
         """Rows in ascending order."""

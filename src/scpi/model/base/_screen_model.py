@@ -8,7 +8,6 @@ from scvi.utils import setup_anndata_dsp
 
 from scpi._keys import Key
 from scpi._screen._checks import scale_of
-from scpi._screen._matrix import as_matrix
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import ModelBase
 from scpi.model.base.calibration._calibration import CalibrationMixin
@@ -71,7 +70,7 @@ class ScreenModel(
         self.trained_conditions_: list[str] = []
         self.left_out_ = {}
         if adata is not None:
-            self.scale_ = scale_of(as_matrix(self._field(self.adata, KEYS.X)))
+            self.scale_ = scale_of(self._field(self.adata, KEYS.X))
 
     def _profiles_of(self, values: Any, rows: NDArray[np.int64], cells: NDArray[np.int64]) -> Profiles:
         """Means of values of some cells, which are these rows of them, for each context and condition."""

@@ -12,6 +12,7 @@ from scipy import sparse
 from scpi._screen._checks import are_whole
 from scpi._screen._expression import log_normalised
 from scpi._screen._matrix import stack_rows
+from scpi._screen._stored_rows import by_rows
 from scpi._slots import find_layer
 from scpi._warn import warn_user
 from scpi.de import estimate_overdispersion
@@ -176,7 +177,7 @@ class DrawnCellsMixin(Host):
         is_named, modality = self.registry["setup_args"].get("counts_layer") is not None, self._modality(adata)
         if not is_named and self._counts_name not in modality.layers:
             return None
-        counts = find_layer(modality, self._counts_name)
+        counts = by_rows(find_layer(modality, self._counts_name))
         part, rows = counts[some], self._rows(adata, some)
         if are_whole(part) and Cells.of_counts(part, rows).explain(rows):
             return counts

@@ -49,7 +49,8 @@ def register(
         check_paired(data, modalities["layer"])
     check_expression(find_layer(expression, layer), what=what, **checks)
     if (counts_layer := arguments.get("counts_layer")) is not None:
-        check_expression(find_layer(expression, counts_layer), what=layer_name(counts_layer), counts=True)
+        known = find_layer(expression, counts_layer)
+        check_expression(known, what=layer_name(counts_layer), counts=True, stored=checks["stored"])
     used = [field for field in declared if field.required or arguments[field.argument] is not None]
     if modalities is None:
         fields = [scvi_fields.LayerField(KEYS.X, layer, is_count_data=False)]
