@@ -88,6 +88,17 @@ def memory(result: Any) -> str:
     return table(columns, rows)
 
 
+def larger_than_memory(result: Any) -> str:
+    columns = ("call", "file, GB", "where", "processor s", "for 1e8 values, s", "ratio to memory", "peak, MB")
+    keys = ("cpu_seconds", "cpu_seconds_per_1e8_values", "ratio", "peak_mb")
+    rows = [
+        (row["call"], row["gb"], "memory" if row["in_memory"] else "disk", *(row[key] for key in keys))
+        for row in result["statistics"]
+    ]
+    losses = [(run["seed"], run["processes"], run["loss"]) for run in result["processes"]]
+    return f"{table(columns, rows)}\n\n{table(('seed', 'processes', 'loss'), losses)}"
+
+
 def predicted_cells(result: Any) -> str:
     columns = {
         "de_jaccard": "Jaccard of significant genes",
@@ -1047,6 +1058,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "fidelity": fidelity,
     "training_speed": training_speed,
     "memory": memory,
+    "larger_than_memory": larger_than_memory,
     "predict_speed": predict_speed,
     "kill_anywhere": kill_anywhere,
     "grid_kills": grid_kills,
