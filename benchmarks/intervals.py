@@ -69,7 +69,7 @@ def main() -> None:
     for name in args.data:
         parts = []
         for seed in range(SEEDS.get(name, 1)):
-            path = args.out / f"{name.replace(', ', '_')}_{seed}.json"
+            path = args.out / f"{'_'.join(name.replace(',', '').split())}_{seed}.json"
             if not path.exists():
                 path.write_text(
                     json.dumps([{k: tidy(v) for k, v in row.items()} for row in rows_of(name, seed)], indent=0)
