@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from functools import partial
@@ -74,8 +75,19 @@ def l1000(seed: int) -> Task:
     table = pd.concat([means, zeros])
     obs = pd.DataFrame({"context": table.index.get_level_values(0), "perturbation": table.index.get_level_values(1)})
     joined = ad.AnnData(table.to_numpy(np.float32), obs=obs.set_axis([f"row{i}" for i in range(len(obs))]))
-    left_out = splits.leave_context_out(joined, context_key="context", reference_share=0, rng=seed)
+    lines_alone = splits.leave_context_out(joined, context_key="context", reference_share=0, rng=seed)
+    order = np.random.default_rng(seed).permutation(len(lines_alone))
+    left_out = [together([lines_alone[place] for place in part]) for part in np.array_split(order, 5)]
     return joined, left_out, {"MeanDelta": {}}, "contexts", {"context_key": "context"}
+
+
+def together(parts: list[splits.Split]) -> splits.Split:
+    """What several splits leave out, left out at once."""
+    train = functools.reduce(np.intersect1d, [part.train for part in parts])
+    names = ("test", "start", "reference")
+    return splits.Split(
+        train=train, **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    )
 
 
 DATA: dict[str, Callable[[int], Task]] = {
