@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from scpi._groups import plan_comparisons
+from scpi._screen._checks import value_range
 from scpi._screen._matrix import sums
 from scpi._screen._spellings import find_label
 from scpi._slots import listed
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 # Inverse overdispersion that is as good as none, and cells of a sample that say something of its change
 _MOST_SIZE = 1e6
 _FEWEST_CELLS = 3
+# Numbers that are drawn have 64 bits; no count of a gene in a cell is near
+_LARGEST = 1e12
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +69,7 @@ class Pilot:
             labels = None if key is None else view.labels(key).codes.astype(np.intp)
             extra.append(np.zeros(len(codes), dtype=np.intp) if labels is None else labels)
             codes[extra[-1] < 0] = -1
-        return cls(sparse.csr_matrix(view.counts), codes, plan.tested, plan.reference_name, *extra)
+        return cls(_counts(view), codes, plan.tested, plan.reference_name, *extra)
 
     @classmethod
     def of_controls(
@@ -86,7 +89,7 @@ class Pilot:
             sample = view.labels(sample_key).codes.astype(np.intp)
         codes = np.where(is_control & (sample >= 0), len(names), -1)
         none = np.zeros(len(labels), dtype=np.intp)
-        return cls(sparse.csr_matrix(view.counts), codes, names, control, sample, none)
+        return cls(_counts(view), codes, names, control, sample, none)
 
     @cached_property
     def library(self) -> Floats:
@@ -176,6 +179,16 @@ class Pilot:
         kept = max(1.0 - float(np.mean(errors)) / spread, 0.0) if spread > 0 else 0.0
         middle = float(np.mean(slopes))
         return np.asarray(np.maximum(1.0 + kept * (np.array(slopes) - middle) / max(abs(middle), 0.1), 0.0))
+
+
+def _counts(view: View) -> sparse.csr_matrix:
+    """Counts that others can be drawn from."""
+    counts = sparse.csr_matrix(view.counts)
+    _, largest = value_range(counts)
+    if largest > _LARGEST:
+        msg = f"`{view.name}` must be at most {_LARGEST:.0e}, but has {largest:.3g}. Are these counts?"
+        raise ValueError(msg)
+    return counts
 
 
 def _variance_between(changes: list[tuple[Floats, Floats]]) -> float:
