@@ -299,6 +299,52 @@ def test_the_arguments_of_limma_are_the_steps(samples, design, tests):
     assert 0 < stored["groups"]["correlation"][0] < 1 and len(stored["samples"]) == len(samples)
 
 
+# --- exact zeros
+
+
+def test_exact_zeros_say_nothing_of_the_variance(samples, counts, scale, design, tests, numbers):
+    zeros = de.exact_zeros(counts, design)
+    trend = de.voom(counts, design, norm_factors=scale, zeros=zeros)
+    fit = de.lm_fit(trend.expression, design, weights=trend.weights, zeros=zeros)
+    np.testing.assert_array_equal(fit.df_residual[::6], numbers["zeros_df"])
+    assert (fit.df_residual < 18).sum() == 8
+    result = de.ebayes(fit)
+    compare(samples, result, tests["zeros"])
+    compare(samples, result, tests["zeros_drug"], row=1)
+    _, found = run(samples, formula="~ cond", coef="cond[T.stim]", exact_zeros=True)
+    same(found["cond[T.stim]"], tests["zeros"])
+
+
+def test_exact_zeros_with_weights_of_samples_and_blocks(samples, tests, numbers):
+    stored, found = run(samples, formula="~ cond", coef="cond[T.stim]", exact_zeros=True, sample_weights=True)
+    assert largest_error(stored["samples"]["weight"], numbers["zeros_samples"]) < 1e-8
+    same(found["cond[T.stim]"], tests["zeros_quality"])
+    stored, found = run(samples, formula="~ cond", coef="cond[T.stim]", exact_zeros=True, block="donor")
+    assert largest_error(stored["groups"]["correlation"], numbers["zeros_correlation"]) < 5e-5
+    same(found["cond[T.stim]"], tests["zeros_block"], 2e-4)
+
+
+def test_exact_zeros_of_designs_with_numbers():
+    design = np.column_stack([np.ones(6), np.arange(6.0)])
+    # The counts of later samples are fitted by a mean that falls without bound before them
+    counts = np.array([[0, 0, 0, 0, 0, 9], [0, 0, 0, 0, 3, 9], [0, 9, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]]).T
+    expected = [[True] * 5 + [False], [False] * 6, [False] * 6, [False] * 6]
+    assert de.exact_zeros(counts, design).T.tolist() == expected
+
+
+def test_a_gene_without_degrees_of_freedom_has_the_prior_variance():
+    rng = np.random.default_rng(0)
+    design = np.repeat(np.eye(2), [1, 4], axis=0)
+    values = rng.normal(size=(5, 50))
+    zeros = np.zeros((5, 50), dtype=bool)
+    zeros[1:, 0] = True
+    fit = de.lm_fit(values, design, zeros=zeros)
+    assert fit.df_residual[:2].tolist() == [0.0, 3.0]
+    with_others, without = de.ebayes(fit), de.ebayes(de.lm_fit(values[:, 1:], design))
+    np.testing.assert_allclose(with_others.variance[1:], without.variance)
+    assert with_others.variance[0] == pytest.approx(without.variance_prior[0])
+
+
 @pytest.mark.parametrize(
     ("name", "batch", "keep"), [("one", ["sex"], True), ("two", ["sex", "dose"], True), ("none", ["donor"], False)]
 )
@@ -379,9 +425,10 @@ def test_p_values_of_sets_are_uniform_where_genes_are_correlated():
         (lambda v, x: de.lm_fit(v, x, block=[1, 1, 1, 2, 2, 2], correlation=-0.6), "below 1 and above -0.5 with 3"),
         (lambda v, x: de.duplicate_correlation(v, x, range(6)), "at least two samples in one of them"),
         (lambda v, x: de.array_weights(v, x, method="other"), "`method` must be one of 'auto'"),
-        (lambda v, x: de.array_weights(v, x, method="reml", weights=v * 0 + 1), "takes no weights"),
+        (lambda v, x: de.array_weights(v, x, method="reml", weights=v * 0 + 1), "takes no weights and leaves"),
         (lambda v, x: de.array_weights(v, x, prior_n=0), "`prior_n` must be positive"),
         (lambda v, x: de.array_weights(v[:3], x[:3, :1] + [[0, 0], [0, 1], [0, 0]]), "two residual degrees"),
+        (lambda v, x: de.lm_fit(v, x, zeros=[[True]]), r"`zeros` must have the shape of `expression`, \(6, 9\)"),
         (lambda v, x: de.log_cpm(np.ones((2, 3)), prior_count=0), "`prior_count` must be positive"),
         (lambda v, x: de.remove_batch_effect(v, list("ab")), "`batch` has 2 rows"),
         (lambda v, x: de.remove_batch_effect(v, list("aaabbb"), design=x), "not of full rank: 'batch=a'"),

@@ -5,6 +5,7 @@ from ._duplicate_correlation import DuplicateCorrelation as DuplicateCorrelation
 from ._duplicate_correlation import duplicate_correlation as duplicate_correlation
 from ._ebayes import ModeratedFit as ModeratedFit
 from ._ebayes import ebayes as ebayes
+from ._exact_zeros import exact_zeros as exact_zeros
 from ._fdr import false_discovery_control as false_discovery_control
 from ._filter_by_expr import filter_by_expr as filter_by_expr
 from ._fold_change import fold_changes as fold_changes

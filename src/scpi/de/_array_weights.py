@@ -3,10 +3,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
+from scipy import linalg
 
 from scpi._slots import listed
 from scpi.de._design import as_design, require_residuals
-from scpi.de._lm_fit import check_weights, finite_matrix
+from scpi.de._lm_fit import check_weights, check_zeros, finite_matrix
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,7 @@ def array_weights(
     weights: ArrayLike | None = None,
     method: WeightMethod = "auto",
     prior_n: float = 10.0,
+    zeros: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
     """Estimate a weight for each sample, so that samples of poor quality count less instead of being left out.
 
@@ -49,6 +51,8 @@ def array_weights(
         other, in their order; "auto" is "genebygene" with `weights` and else "reml".
     prior_n
         Number of genes without differences between samples that the prior is worth.
+    zeros
+        Values that say nothing of the variance, samples x genes, as :func:`exact_zeros` finds them. "auto" is "genebygene" then.
 
     Returns
     -------
@@ -84,14 +88,15 @@ def array_weights(
         )
         raise ValueError(msg)
     precision = None if weights is None else check_weights(weights, values.shape)
-    if method == "reml" and precision is not None:
-        msg = "`method='reml'` takes no weights: use 'genebygene'."
+    if method == "reml" and (precision is not None or zeros is not None):
+        msg = "`method='reml'` takes no weights and leaves no values out: use 'genebygene'."
         raise ValueError(msg)
     spanned = np.hstack([model.member.T.toarray(), model.basis])
     # Log factors that sum to zero
     factors = np.vstack([np.eye(n_samples - 1), -np.ones(n_samples - 1)])
-    if precision is not None or method == "genebygene":
-        found = _gene_by_gene(values, spanned, factors, precision, prior_n)
+    if precision is not None or zeros is not None or method == "genebygene":
+        kept = np.ones(values.shape, dtype=bool) if zeros is None else ~check_zeros(zeros, values.shape)
+        found = _gene_by_gene(values, spanned, factors, precision, prior_n, kept)
     else:
         found = _all_at_once(values, spanned, factors, prior_n)
     return np.asarray(np.exp(-factors @ found))
@@ -103,20 +108,23 @@ def _gene_by_gene(
     factors: NDArray[np.float64],
     precision: NDArray[np.float64] | None,
     prior_n: float,
+    kept: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    df = len(values) - spanned.shape[1]
     found = np.zeros(factors.shape[1])
     information = prior_n * factors.T @ factors
     for gene, expression in enumerate(values.T):
         weight = np.exp(-factors @ found)
         if precision is not None:
             weight = weight * precision[:, gene]
-        squares, free = _residuals(expression[:, None], spanned, weight)
-        variance = squares.sum() / df
-        if variance < _NO_VARIANCE:
+        used = kept[:, gene]
+        columns = spanned if used.all() else linalg.orth(spanned[used], rcond=1e-7)
+        squares, free = _residuals(expression[used, None], columns, weight[used])
+        df = int(used.sum()) - columns.shape[1]
+        variance = squares.sum() / max(df, 1)
+        if df < 2 or variance < _NO_VARIANCE:
             continue
-        information = information + _information(factors, np.diag(free), free, df)
-        found = found + np.linalg.solve(information, factors.T @ (squares[:, 0] / variance - free))
+        information = information + _information(factors[used], np.diag(free), free, df)
+        found = found + np.linalg.solve(information, factors[used].T @ (squares[:, 0] / variance - free))
     return found
 
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+from scipy import linalg, stats
 
 from scpi.de._design import as_design, require_residuals
-from scpi.de._lm_fit import block_codes, check_weights, finite_matrix
+from scpi.de._lm_fit import block_codes, check_weights, check_zeros, finite_matrix
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ class DuplicateCorrelation:
     consensus: float
     """Correlation that all genes have in common."""
     of_genes: NDArray[np.float64]
-    """Correlation of each gene."""
+    """Correlation of each gene; NaN where its values do not show one."""
 
 
 def duplicate_correlation(
@@ -40,6 +40,7 @@ def duplicate_correlation(
     block: ArrayLike,
     *,
     weights: ArrayLike | None = None,
+    zeros: ArrayLike | None = None,
 ) -> DuplicateCorrelation:
     """Estimate the correlation of samples of one block, such as those of one donor.
 
@@ -58,6 +59,8 @@ def duplicate_correlation(
         Block of each sample.
     weights
         Precision weights, positive, samples x genes or one for each sample.
+    zeros
+        Values that say nothing of the variance, samples x genes, as :func:`exact_zeros` finds them.
 
     Returns
     -------
@@ -103,7 +106,23 @@ def duplicate_correlation(
             of_genes[part] = _most_likely(
                 *_components(root * values.T[part, :, None], root * spanned, member[None]), lowest
             )
-    consensus = np.tanh(stats.trim_mean(np.arctanh(of_genes), _TRIM))
+    if zeros is not None:
+        left_out = check_zeros(zeros, values.shape)
+        for gene in np.flatnonzero(left_out.any(axis=0)):
+            kept = ~left_out[:, gene]
+            root = np.ones((n_samples, 1)) if weights is None else roots[gene][:, None]
+            columns = linalg.orth((root * spanned)[kept], rcond=1e-7)
+            shared = member[kept][:, member[kept].any(axis=0)]
+            of_genes[gene] = np.nan
+            # Without two samples in a block, or more samples than coefficients, there is no correlation to see
+            if kept.sum() > columns.shape[1] + 1 and shared.shape[1] < kept.sum():
+                parts = _components((root * values[:, [gene]])[kept][None], columns[None], shared[None])
+                of_genes[gene] = _most_likely(*parts, lowest)[0]
+    seen = of_genes[~np.isnan(of_genes)]
+    if not len(seen):
+        msg = "No gene has two samples of a block that say something of its variance."
+        raise ValueError(msg)
+    consensus = np.tanh(stats.trim_mean(np.arctanh(seen), _TRIM))
     return DuplicateCorrelation(float(consensus), of_genes)
 
 

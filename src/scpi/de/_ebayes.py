@@ -152,7 +152,8 @@ def posterior_variance(own: NDArray[np.float64], df: NDArray[np.float64], prior:
     """Mean of the variance of each gene given its own and the prior; the latter where its degrees of freedom are infinite."""
     finite = np.isfinite(prior.df)
     df_prior = np.where(finite, prior.df, 0.0)
-    return np.where(finite, (df * own + df_prior * prior.variance) / (df + df_prior), prior.variance)
+    total = np.where(finite, df + df_prior, 1.0)
+    return np.where(finite, (df * own + df_prior * prior.variance) / total, prior.variance)
 
 
 def moderate(

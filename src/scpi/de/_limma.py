@@ -51,6 +51,7 @@ def limma(
     min_cells: int = 10,
     block: str | None = None,
     sample_weights: bool = False,
+    exact_zeros: bool = False,
     log2fc_min: float = 0.0,
     layer: str | None = None,
     filter_genes: bool = True,
@@ -82,6 +83,9 @@ def limma(
     sample_weights
         Estimate a weight for each sample, so that poor ones count less: see :func:`array_weights`. With voom these are its
         quality weights.
+    exact_zeros
+        Leave zeros that the design fits exactly, as where a group has no count in any sample, out of the variances, as edgeR's
+        voomLmFit does: see :func:`exact_zeros`. Of use with sparse counts. It does not go with `robust=True`.
     log2fc_min
         Test whether the absolute log2 fold change is above this, instead of above zero: see :func:`treat`. There is no B
         and no joint test then.
@@ -164,6 +168,9 @@ def limma(
         joint=joint,
         min_cells=min_cells,
     )
+    if exact_zeros and robust:
+        msg = "`exact_zeros` gives genes unequal degrees of freedom, which `robust=True` does not take: give one of the two."
+        raise ValueError(msg)
     if block is not None:
         view.columns(block, "block")
     options = Options(
@@ -175,6 +182,7 @@ def limma(
         method=method,
         block=block,
         sample_weights=sample_weights,
+        exact_zeros=exact_zeros,
         log2fc_min=log2fc_min,
     )
     asked, fitted = fit_samples(view, question, partial(fit_model, options=options))
@@ -189,6 +197,7 @@ def limma(
         fit=method,
         block=block,
         sample_weights=sample_weights,
+        exact_zeros=exact_zeros,
         log2fc_min=log2fc_min,
         span=span,
         trend=trend,

@@ -12,6 +12,7 @@ from scpi.de._contrasts import contrasts
 from scpi.de._design import DesignError
 from scpi.de._duplicate_correlation import duplicate_correlation
 from scpi.de._ebayes import ebayes
+from scpi.de._exact_zeros import exact_zeros
 from scpi.de._lm_fit import lm_fit
 from scpi.de._log_cpm import log_cpm
 from scpi.de._norm_factors import norm_factors
@@ -48,6 +49,7 @@ class Options:
     method: FitMethod = "voom"
     block: str | None = None
     sample_weights: bool = False
+    exact_zeros: bool = False
     log2fc_min: float = 0.0
 
 
@@ -81,14 +83,15 @@ def fit_model(
     chosen = counts[:, genes]
     block = None if options.block is None else _block(obs, options.block)
     scale = norm_factors(chosen)
+    zeros = exact_zeros(chosen, design) if options.exact_zeros else None
     if options.method == "voom":
-        trend, weights, of_samples, correlation = _with_voom(chosen, design, scale, block, options)
-        fit = lm_fit(trend.expression, design, weights=weights, block=block, correlation=correlation)
+        trend, weights, of_samples, correlation = _with_voom(chosen, design, scale, block, zeros, options)
+        fit = lm_fit(trend.expression, design, weights=weights, block=block, correlation=correlation, zeros=zeros)
     else:
         trend, expression = None, log_cpm(chosen, norm_factors=scale)
-        of_samples = array_weights(expression, design) if options.sample_weights else None
-        correlation = _correlation(expression, design, block, of_samples)
-        fit = lm_fit(expression, design, weights=of_samples, block=block, correlation=correlation)
+        of_samples = array_weights(expression, design, zeros=zeros) if options.sample_weights else None
+        correlation = _correlation(expression, design, block, of_samples, zeros)
+        fit = lm_fit(expression, design, weights=of_samples, block=block, correlation=correlation, zeros=zeros)
     tests = [
         _test(contrasts(fit, split.matrix, names=split.names, standard_error=options.standard_error), options)
         for split in splits
@@ -102,6 +105,7 @@ def _with_voom(
     design: Design,
     scale: NDArray[np.float64],
     block: NDArray[np.object_] | None,
+    zeros: NDArray[np.bool_] | None,
     options: Options,
 ) -> tuple[Voom, NDArray[np.float64], NDArray[np.float64] | None, float | None]:
     """Trend, weights of values and of samples, and correlation; twice, where one of them depends on the others."""
@@ -116,12 +120,13 @@ def _with_voom(
             sample_weights=of_samples,
             block=None if correlation is None else block,
             correlation=correlation,
+            zeros=zeros,
         )
         weights = trend.weights
         if options.sample_weights:
-            of_samples = array_weights(trend.expression, design, weights=weights)
+            of_samples = array_weights(trend.expression, design, weights=weights, zeros=zeros)
             weights = weights * of_samples[:, None]
-        correlation = _correlation(trend.expression, design, block, weights)
+        correlation = _correlation(trend.expression, design, block, weights, zeros)
     return trend, weights, of_samples, correlation
 
 
@@ -130,8 +135,11 @@ def _correlation(
     design: Design,
     block: NDArray[np.object_] | None,
     weights: NDArray[np.float64] | None,
+    zeros: NDArray[np.bool_] | None,
 ) -> float | None:
-    return None if block is None else duplicate_correlation(expression, design, block, weights=weights).consensus
+    if block is None:
+        return None
+    return duplicate_correlation(expression, design, block, weights=weights, zeros=zeros).consensus
 
 
 def _test(fit: LinearFit, options: Options) -> ModeratedFit:

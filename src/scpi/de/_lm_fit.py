@@ -69,6 +69,7 @@ def lm_fit(
     groups: ArrayLike | None = None,
     block: ArrayLike | None = None,
     correlation: float | None = None,
+    zeros: ArrayLike | None = None,
 ) -> LinearFit:
     """Fit a linear model to every gene, by least squares.
 
@@ -92,6 +93,9 @@ def lm_fit(
         Block of each sample, such as its donor, whose samples are correlated.
     correlation
         Correlation within blocks, as :func:`duplicate_correlation` gives it.
+    zeros
+        Values that say nothing of the variance, samples x genes, as :func:`exact_zeros` finds them. They enter coefficients and
+        means alone.
 
     Returns
     -------
@@ -112,18 +116,19 @@ def lm_fit(
     ([2.0, 6.0], [2.0])
     """
     values = finite_matrix(expression, "expression")
-    n_samples, n_genes = values.shape
+    n_samples = len(values)
     model = as_design(design, n_samples=n_samples, groups=None if groups is None else np.asarray(groups))
     require_residuals(model)
     array = None if weights is None else check_weights(weights, values.shape)
     whitening = whiten(block, correlation, n_samples)
     found = solve(values, model, array, whitening)
+    sigma, df = residual_sd(values, model, array, whitening, found.rss, zeros)
     return LinearFit(
         names=model.names,
         coefficients=model.coefficients(found.of_groups, found.of_basis),
         stdev_unscaled=found.stdev_unscaled,
-        sigma=np.sqrt(found.rss / model.df_residual),
-        df_residual=np.full(n_genes, float(model.df_residual)),
+        sigma=sigma,
+        df_residual=df,
         ave_expr=values.mean(axis=0),
         root=_root(model, whitening),
         design=model,
@@ -186,6 +191,96 @@ def solve(
         rss[block] = equations.rss(residual)
         stdev[:, block] = np.sqrt(equations.variance(model.to_groups, model.to_basis))
     return Solution(of_groups, of_basis, rss, stdev)
+
+
+def residual_sd(
+    values: NDArray[np.float64],
+    model: Design,
+    weights: NDArray[np.float64] | None,
+    whitening: NDArray[np.float64] | None,
+    rss: NDArray[np.float64],
+    zeros: ArrayLike | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Residual standard deviation of each gene and its degrees of freedom, without values that say nothing of it.
+
+    Parameters
+    ----------
+    values, model, weights, whitening
+        As of :func:`solve`.
+    rss
+        Residual sum of squares with all values.
+    zeros
+        Values to leave out, samples x genes, or none.
+
+    Returns
+    -------
+    Standard deviations, zero without degrees of freedom, and these.
+    """
+    df = np.full(values.shape[1], float(model.df_residual))
+    rss = rss.copy()
+    if zeros is not None:
+        left_out = check_zeros(zeros, values.shape)
+        spanned = np.hstack([model.member.T.toarray(), model.basis])
+        correlations = None if whitening is None else np.linalg.inv(whitening.T @ whitening)
+        for gene in np.flatnonzero(left_out.any(axis=0)):
+            kept = ~left_out[:, gene]
+            both = np.column_stack([spanned, values[:, gene]])[kept]
+            if weights is not None:
+                both *= np.sqrt(weights[kept, gene])[:, None]
+            if correlations is not None:
+                both = linalg.solve_triangular(
+                    linalg.cholesky(correlations[np.ix_(kept, kept)], lower=True), both, lower=True
+                )
+            solution, _, rank, _ = np.linalg.lstsq(both[:, :-1], both[:, -1], rcond=1e-7)
+            df[gene] = kept.sum() - rank
+            rss[gene] = np.square(both[:, -1] - both[:, :-1] @ solution).sum() if df[gene] else 0.0
+    return np.sqrt(rss / np.maximum(df, 1.0)), df
+
+
+def average(values: NDArray[np.float64], zeros: ArrayLike | None) -> NDArray[np.float64]:
+    """Mean of each gene over the samples whose values are not left out.
+
+    Parameters
+    ----------
+    values
+        Samples x genes.
+    zeros
+        Values to leave out, or none.
+
+    Returns
+    -------
+    One mean per gene.
+    """
+    if zeros is None:
+        return np.asarray(values.mean(axis=0))
+    kept = ~check_zeros(zeros, values.shape)
+    return np.asarray((values * kept).sum(axis=0) / kept.sum(axis=0))
+
+
+def check_zeros(zeros: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Values to leave out, samples x genes.
+
+    Parameters
+    ----------
+    zeros
+        Whether a value is left out.
+    shape
+        Samples and genes.
+
+    Returns
+    -------
+    The same as an array.
+
+    Raises
+    ------
+    ValueError
+        If they do not fit.
+    """
+    array = np.asarray(zeros, dtype=bool)
+    if array.shape != shape:
+        msg = f"`zeros` must have the shape of `expression`, {shape}, but has {array.shape}."
+        raise ValueError(msg)
+    return array
 
 
 def whiten(block: ArrayLike | None, correlation: float | None, n_samples: int) -> NDArray[np.float64] | None:

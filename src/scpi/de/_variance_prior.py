@@ -47,6 +47,16 @@ def variance_prior(
     -------
     Prior variance and degrees of freedom.
     """
+    informative = df > 0
+    if not informative.all():
+        # Genes without degrees of freedom have the prior, and no part in it
+        found = variance_prior(
+            variance[informative], df[informative], trend=None if trend is None else trend[informative]
+        )
+        along = np.zeros(len(df)) if trend is None else trend
+        order = np.argsort(along[informative], kind="stable")
+        logged = np.interp(along, along[informative][order], np.log(found.variance[order]))
+        return VariancePrior(np.exp(logged), np.full(len(df), found.df[0]))
     n = len(variance)
     floored = _floor(variance, 1e-5)
     shifted = np.log(floored) - _mean_log(df)

@@ -9,8 +9,9 @@ from scpi._screen._checks import check_counts
 from scpi._screen._matrix import as_dense, sums
 from scpi.de._design import as_design, require_residuals
 from scpi.de._library import library_sizes
-from scpi.de._lm_fit import check_weights, solve, whiten
+from scpi.de._lm_fit import average, check_weights, residual_sd, solve, whiten
 from scpi.de._lowess import lowess_curve
+from scpi.de._weighted_lowess import weighted_lowess_curve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +52,7 @@ def voom(
     sample_weights: ArrayLike | None = None,
     block: ArrayLike | None = None,
     correlation: float | None = None,
+    zeros: ArrayLike | None = None,
 ) -> Voom:
     """Turn counts into log expression with precision weights.
 
@@ -75,6 +77,8 @@ def voom(
         result do not contain them.
     block, correlation
         Blocks of correlated samples in that fit, and their correlation: see :func:`lm_fit`.
+    zeros
+        Values that say nothing of the variance, samples x genes, as :func:`exact_zeros` finds them.
 
     Returns
     -------
@@ -113,15 +117,21 @@ def voom(
     np.log2(expression, out=expression)
 
     weights = None if sample_weights is None else check_weights(sample_weights, expression.shape)
-    found = solve(expression, model, weights, whiten(block, correlation, n_samples))
+    whitening = whiten(block, correlation, n_samples)
+    found = solve(expression, model, weights, whitening)
+    sigma, df = residual_sd(expression, model, weights, whitening, found.rss, zeros)
     depth = np.log2(sizes + 1.0) - np.log2(1e6)
-    x = np.where(counted, expression.mean(axis=0) + depth.mean(), np.nan)
-    y = np.where(counted, np.sqrt(np.sqrt(found.rss / model.df_residual)), np.nan)
+    counted &= df > 0
+    x = np.where(counted, average(expression, zeros) + depth.mean(), np.nan)
+    y = np.where(counted, np.sqrt(sigma), np.nan)
     share = adaptive_span(int(counted.sum())) if span == "adaptive" else float(span)
     if not 0 < share <= 1:
         msg = f"`span` must be a fraction of the genes, above 0 and at most 1, or 'adaptive', but is {span!r}."
         raise ValueError(msg)
-    corners, heights = lowess_curve(x[counted], y[counted], span=share)
+    if (df == df[0]).all():
+        corners, heights = lowess_curve(x[counted], y[counted], span=share)
+    else:
+        corners, heights = weighted_lowess_curve(x[counted], y[counted], df[counted], span=share)
     line = np.where(counted, np.interp(x, corners, heights), np.nan)
 
     weights = np.empty_like(expression)
