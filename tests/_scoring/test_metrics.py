@@ -45,6 +45,9 @@ def test_every_metric_is_that_of_the_public_function(prediction):
         "r2_weighted_perturbed": metrics.weighted_r2(p.real.mean(0) - 2.2, p.predicted.mean(0) - 2.2, special),
         "sign_accuracy": metrics.sign_accuracy(real, predicted),
         "de_jaccard": metrics.significant_jaccard(called.significant, guessed.significant),
+        "de_effect_jaccard": metrics.effect_jaccard(
+            called.lfc, guessed.lfc, called.significant, predicted_significant=guessed.significant
+        ),
         "de_fidelity": metrics.direction_fidelity(
             called.lfc, guessed.lfc, called.significant, predicted_significant=guessed.significant
         ),

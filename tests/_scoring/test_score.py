@@ -38,6 +38,9 @@ def test_conditions_are_told_from_others_of_their_context():
     own = [made[place] for place in (0, 2, 3)]
     expected = perturbation_discrimination(*(np.stack([one.change[side] for one in own]) for side in (0, 1)))
     assert [found[place] for place in (0, 2, 3)] == pytest.approx(list(expected))
+    by_size = [row["discrimination_l1"] for row in score(made, ["discrimination_l1"])]
+    changes = (np.stack([one.change[side] for one in own]) for side in (0, 1))
+    assert [by_size[place] for place in (0, 2, 3)] == list(perturbation_discrimination(*changes, metric="l1"))
     # One condition alone has none to be told from
     assert np.isnan([found[1], found[4]]).all()
 

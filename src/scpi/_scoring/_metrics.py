@@ -91,6 +91,13 @@ def _fidelity(prediction: Prediction) -> float:
     )
 
 
+def _effects(prediction: Prediction) -> float:
+    real, predicted = prediction.calls
+    return float(
+        metrics.effect_jaccard(real.lfc, predicted.lfc, real.significant, predicted_significant=predicted.significant)
+    )
+
+
 def _overlap(prediction: Prediction) -> float:
     real, predicted = prediction.calls
     return float(metrics.significant_overlap(real.significant, predicted.significant, predicted.lfc))
@@ -125,6 +132,7 @@ METRICS: Mapping[str, Metric] = {
     "de_jaccard": Metric(
         lambda p: float(metrics.significant_jaccard(*(c.significant for c in p.calls))), True, "tests"
     ),
+    "de_effect_jaccard": Metric(_effects, True, "tests"),
     "de_fidelity": Metric(_fidelity, True, "tests"),
     "de_overlap": Metric(_overlap, True, "tests"),
     "de_reach": Metric(_reach, True, "tests"),
@@ -153,6 +161,10 @@ METRICS: Mapping[str, Metric] = {
 
 CONTRASTS: Mapping[str, Contrast] = {
     "discrimination": Contrast(lambda x, y: np.asarray(metrics.perturbation_discrimination(x, y)), True),
+    # Of the challenge of 2025: it rises when predictions are scaled
+    "discrimination_l1": Contrast(
+        lambda x, y: np.asarray(metrics.perturbation_discrimination(x, y, metric="l1")), True
+    ),
     "centroid_accuracy": Contrast(lambda x, y: np.asarray(metrics.centroid_accuracy(x, y)), True),
 }
 """Metrics of all conditions of a context by name."""

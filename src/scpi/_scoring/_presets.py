@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 PRESETS: Mapping[str, tuple[str, ...]] = {
     # Each of them fails another kind of poor prediction
-    "honest": ("pearson", "pearson_perturbed", "r2_weighted", "discrimination", "de_jaccard", "energy_distance"),
-    # Differential expression, discrimination and error of the Virtual Cell Challenge of 2025; discrimination by the cosine
-    "vcc2025": ("de_overlap", "discrimination", "mae"),
+    "honest": ("pearson", "pearson_perturbed", "r2_weighted", "discrimination", "de_effect_jaccard", "energy_distance"),
+    # Differential expression, discrimination and error of the Virtual Cell Challenge of 2025
+    "vcc2025": ("de_overlap", "discrimination_l1", "mae"),
     # The six of the Virtual Cell Challenge of 2026
     "vcc2026": ("discrimination", "mse_normalised", "de_fidelity", "de_reach", "de_jaccard", "de_lfc_error"),
     # What the request for a harness in pertpy lists: changes of the genes that change, cells, signs, first genes

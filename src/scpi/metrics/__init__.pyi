@@ -30,6 +30,7 @@ from ._discrimination import centroid_accuracy as centroid_accuracy
 from ._discrimination import perturbation_discrimination as perturbation_discrimination
 from ._dynamic_range import bound_discrimination as bound_discrimination
 from ._dynamic_range import dynamic_range_fraction as dynamic_range_fraction
+from ._effect_jaccard import effect_jaccard as effect_jaccard
 from ._energy import energy_distance as energy_distance
 from ._graph import align_graph as align_graph
 from ._graph import edge_average_precision as edge_average_precision
