@@ -46,6 +46,7 @@ ARGUMENTS: dict[str, Any] = {
 # What a call needs besides: small sizes, and choices that read the expression
 OPTIONS: dict[str, dict[str, Any]] = {
     "benchmark.evaluate": {"seeds": 0, "progress": False, "metrics": ["pearson", "error_ratio"]},
+    "benchmark.gaming_suite": {"ways": "scaled change", "metrics": ["pearson", "error_ratio"], "n_bootstrap": 20},
     "benchmark.noise_ceiling": {"n_splits": 2, "metrics": ["pearson", "error_ratio"]},
     "benchmark.splits.leave_combinations_out": {"n_splits": 1},
     "benchmark.splits.leave_conditions_out": {"n_splits": 2},
@@ -213,7 +214,7 @@ class Call:
     def _needs(self) -> dict[str, Any]:
         """What a function needs beforehand, written or as an argument."""
         name, adata, few = self.name, self.adata, self.few
-        if name in ("benchmark.evaluate", "benchmark.noise_ceiling"):
+        if name in ("benchmark.audit_leaks", "benchmark.evaluate", "benchmark.gaming_suite", "benchmark.noise_ceiling"):
             return {"splits": scpi.benchmark.splits.random_cells(few, n_splits=1)}
         if name == "benchmark.op3_conditions":
             tests = {"reference": "control", "split_by": "cell_type", "sample_key": "sample", "min_cells": 1}

@@ -12,6 +12,9 @@ N_SPLITS = 5
 EXCLUDE_TARGETS = True
 """Whether genes that are named as members of a condition are left out of its score."""
 
+LEAK_RISK, LEAKS = "leak_risk", "leaks"
+"""Columns of a table of scores that say how far the division of the cells is to be trusted, and what was found."""
+
 
 def check_conventions(n_cells: int, n_components: int | None) -> None:
     """Refuse fewer than two cells of a kind and less than one component, with which no score can be computed."""

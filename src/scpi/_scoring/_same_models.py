@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scpi._model_names import joined
+from scpi._scoring._conventions import LEAK_RISK, LEAKS
 from scpi._scoring._metrics import METRICS, NAMES
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 _TOLERANCE = 1e-9
 # Not conditions: what differs between the rows of equal models as well
-_NO_KEYS = frozenset({"model", "seconds", "status", *NAMES})
+_NO_KEYS = frozenset({"model", "seconds", "status", LEAK_RISK, LEAKS, *NAMES})
 # Ranks and counts of genes are often the same for different predictions
 _TELLING = tuple(name for name, one in METRICS.items() if one.space != "tests" and name != "sign_accuracy")
 

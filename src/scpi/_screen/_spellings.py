@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _DELIMITER = "+"
 # A perturbation may be a reference too, and "A+B" against "A" is another question than "B" against "A"
-_CONTROLS = re.compile(
+CONTROL_WORDS = re.compile(
     r"(?<![a-z])(controls?|ctrl|ctl|nt|ntc|non[-_ ]?targeting|neg|negative|scrambled?|dmso|vehicle|mock|untreated|"
     r"unperturbed|unstimulated|wt|wild[-_ ]?type)(?![a-z])",
     re.IGNORECASE,
@@ -28,7 +28,7 @@ def condition_namer(reference: str | None) -> Callable[[str], str]:
 
     The reference, with which others are compared, is left out of a combination if its name says that it is a control.
     """
-    is_control = reference is not None and _CONTROLS.search(reference) is not None
+    is_control = reference is not None and CONTROL_WORDS.search(reference) is not None
     labelling = Labelling((reference,) if is_control and reference is not None else (), _DELIMITER)
 
     def name(label: str) -> str:

@@ -5,6 +5,8 @@ from ._compare import compare_predictions as compare_predictions
 from ._dynamic_range import dynamic_range as dynamic_range
 from ._evaluate import evaluate as evaluate
 from ._fold_table import fold_table as fold_table
+from ._guards._audit_leaks import audit_leaks as audit_leaks
+from ._guards._gaming_suite import gaming_suite as gaming_suite
 from ._list_metrics import list_metrics as list_metrics
 from ._model_spec import ModelSpec as ModelSpec
 from ._noise_ceiling import noise_ceiling as noise_ceiling
