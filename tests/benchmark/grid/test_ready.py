@@ -15,8 +15,9 @@ from scpi.benchmark._task import make_tasks
 from scpi.benchmark.grid import ready_grid, ready_grids, report, run
 from scpi.benchmark.grid._cells import read_cells
 from scpi.benchmark.grid._compute import _spec
+from scpi.benchmark.grid._divide import make_splits
 from scpi.benchmark.grid._folder import Folder
-from scpi.benchmark.grid._plan import make_plan, make_splits
+from scpi.benchmark.grid._plan import make_plan
 from scpi.benchmark.grid._ready import ready_text
 
 TYPES = [f"type {i}" for i in range(8)]

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from scpi._fingerprint import fingerprint
 from scpi._optional import import_extra
-from scpi._scoring._noise_ceiling import CEILING
 from scpi.benchmark.grid._folder import Folder
-from scpi.benchmark.grid._plan import Plan
+from scpi.benchmark.grid._plan import REFERENCES, Plan
 
 if TYPE_CHECKING:
     import os
@@ -33,7 +32,8 @@ def collect(out: str | os.PathLike[str], *, plan: str | None = None) -> pd.DataF
     Returns
     -------
     Table with one row per task and condition, in the order of the tasks: ``data`` and ``scheme`` (names of the data and of
-    the split in the grid), and the columns of :func:`scpi.benchmark.evaluate`. :func:`scpi.benchmark.summarise` averages
+    the split in the grid), the columns of :func:`scpi.benchmark.evaluate`, and ``leak_risk`` (``"none"``, ``"low"``, ``"medium"`` or
+    ``"high"``) and ``leaks`` (kinds of findings), as :func:`scpi.benchmark.audit_leaks` says of the split and the model. :func:`scpi.benchmark.summarise` averages
     it, with ``pair_by=["data", "scheme", "split", "seed", "context", "perturbation", "dose"]``. Beside the rows of the noise ceiling
     stand those of three bounds, which :func:`scpi.benchmark.dynamic_range` compares: ``"positive bound"``, ``"negative bound"`` and
     ``"no change bound"``.
@@ -59,7 +59,7 @@ def collect(out: str | os.PathLike[str], *, plan: str | None = None) -> pd.DataF
         table = parquet.read_table(folder.tasks / task.hash / "metrics.parquet").to_pandas()
         # The same result may have been kept under other names
         names = {"data": task.data, "scheme": task.scheme, "split": task.split}
-        tables.append(table.assign(**names | ({} if task.model == CEILING else {"model": task.model})))
+        tables.append(table.assign(**names | ({} if task.model in REFERENCES else {"model": task.model})))
     if not tables:
         msg = f"No task of {str(folder.root)!r} is finished: `scpi benchmark status` says where they stand."
         raise ValueError(msg)

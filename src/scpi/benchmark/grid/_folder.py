@@ -52,6 +52,11 @@ class Folder:
         return self.root / "folds"
 
     @cached_property
+    def leaks(self) -> Path:
+        """Leaks of each division, by the hash of the division."""
+        return self.root / "leaks"
+
+    @cached_property
     def contents(self) -> Path:
         """Hashes of files of data, by size and time of change."""
         return self.root / "contents.json"

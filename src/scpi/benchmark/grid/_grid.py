@@ -11,6 +11,7 @@ from scpi._scoring._bounds import NEGATIVE, POSITIVE, UNCHANGED
 from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS
 from scpi._scoring._metrics import check_metrics
 from scpi._scoring._noise_ceiling import CEILING, PERFECT
+from scpi.benchmark._guards._ways import GAMES
 from scpi.benchmark.grid._grid_data import GridData
 from scpi.benchmark.grid._grid_model import GridModel
 from scpi.benchmark.grid._grid_split import GridSplit
@@ -39,6 +40,8 @@ class Grid:
     """Seeds; each model is trained once per seed."""
     ceiling: bool = True
     """Whether the noise ceiling of each split, and the bounds of its metrics, are a task too."""
+    gaming: bool = False
+    """Whether the known ways to game a score are a task of each split too, as rows of the table."""
     n_cells: int = N_CELLS
     """Maximum number of cells to predict per condition, and of cells of a kind in metrics that compare cells."""
     n_components: int | None = N_COMPONENTS
@@ -72,7 +75,7 @@ class Grid:
             check_type(seed, int, "a whole number", "seeds", place)
         if not self.seeds:
             raise Problem("is empty: give at least one.", "seeds")
-        for name in ("ceiling", "exclude_targets", "keep_predictions"):
+        for name in ("ceiling", "gaming", "exclude_targets", "keep_predictions"):
             check_type(getattr(self, name), bool, "true or false", name)
         check_type(self.n_cells, int, "a whole number", "n_cells")
         check_type(self.n_components, (int, type(None)), "a whole number or null", "n_components")
@@ -99,6 +102,8 @@ class Grid:
                 raise Problem(
                     "names a row of the noise ceiling: take another name, or 'ceiling: false'.", "models", name
                 )
+            if name == GAMES:
+                raise Problem("names the task of the ways to game a score: take another name.", "models", name)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Grid:

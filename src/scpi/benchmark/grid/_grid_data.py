@@ -47,6 +47,8 @@ class GridData:
     """Column of ``obs`` with the doses, if any."""
     layer: str | None = None
     """Layer with the log-normalised expression on which predictions are compared; ``X`` if ``None``."""
+    apart: Sequence[str] = ()
+    """Columns of ``obs`` whose values must not be on both sides of a split, such as donors: the audit of leaks looks for them."""
 
     def __post_init__(self) -> None:
         given = [name for name in ("file", "loader", "simulator") if getattr(self, name) is not None]
@@ -75,6 +77,7 @@ class GridData:
         check_type(self.perturbation_key, str, "the name of a column", "perturbation_key")
         for name in ("delimiter", "context_key", "dose_key", "layer"):
             check_type(getattr(self, name), (str, type(None)), "a name or null", name)
+        check_type(self.apart, (list, tuple), "a list of columns", "apart")
         check_type(self.control, (str, list, tuple), "a label or a list of labels", "control")
 
     @property

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class GridTask(NamedTuple):
-    """A task of a grid: a model, or the noise ceiling, on one division of some data with a seed."""
+    """A task of a grid: a model, the noise ceiling, or the ways to game a score, on one division of some data with a seed."""
 
     hash: str
     """Hash of all that the result depends on."""
@@ -23,7 +23,7 @@ class GridTask(NamedTuple):
     split: str
     """What that division leaves out."""
     model: str
-    """Name of the model, or of the noise ceiling."""
+    """Name of the model, or of the reference."""
     seed: int
     """Seed of the weights, the training and the draws."""
 

@@ -12,6 +12,7 @@ from scpi import __version__
 from scpi._fingerprint import describe, fingerprint
 from scpi._replace import replaced
 from scpi._scoring._noise_ceiling import CEILING
+from scpi.benchmark._guards._ways import GAMES
 from scpi.benchmark.grid import _grid_model, _grid_split
 from scpi.benchmark.grid._cells import read_labels, source_word
 from scpi.benchmark.grid._contents import Contents
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from scpi.benchmark.grid._folder import Folder
     from scpi.benchmark.grid._grid_data import GridData
     from scpi.benchmark.grid._grid_split import GridFold, GridSplit
+
+REFERENCES = (CEILING, GAMES)
+"""Names of tasks without a model, which name the rows of the table themselves."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +83,15 @@ def make_plan(grid: Grid, folder: Folder) -> Plan:
     scoring = fingerprint([grid.metrics, grid.n_cells, grid.n_components, grid.exclude_targets, grid.keep_predictions])
     tasks = []
     for name, data in grid.data.items():
-        of_data = fingerprint([words[name], data.normalise, data.setup, data.layer])
         for scheme, split in grid.splits.items():
             if not _is_for(split, name, scheme):
                 continue
-            of_split = fingerprint([of_data, _split_word(split)])
+            of_split = divisions_word(data, words[name], split)
             folds = _located(_folds, data, split, words[name], of_split, folder, at=("splits", scheme))
             there = [model for model in models if _is_for(variants[model], name, scheme)]
             wanted = {m: dict.fromkeys(folds, models[m]) | _tuned(m, variants[m], name, scheme, folds) for m in there}
             wanted |= {CEILING: dict.fromkeys(folds, "")} if grid.ceiling else {}
+            wanted |= {GAMES: dict.fromkeys(folds, GAMES)} if grid.gaming else {}
             tasks += [
                 GridTask(
                     fingerprint([__version__, of_split, fold, title, scoring, seed, of_model[title]]),
@@ -101,6 +105,12 @@ def make_plan(grid: Grid, folder: Folder) -> Plan:
         raise Problem("there is no task: no split and model is for the same data.")
     _check_unique(tasks)
     return Plan(grid, words, tuple(tasks))
+
+
+def divisions_word(data: GridData, word: str, split: GridSplit) -> str:
+    """Hash of all divisions that a split makes of data, which have a hash of their own."""
+    of_data = fingerprint([word, data.normalise, data.setup, data.layer])
+    return fingerprint([of_data, _split_word(split)])
 
 
 def _is_for(entry: GridSplit | GridModel, data: str, scheme: str) -> bool:

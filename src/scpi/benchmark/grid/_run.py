@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scpi._optional import import_extra
+from scpi._warn import warn_user
 from scpi.benchmark.grid._attempt import HEARTBEAT
 from scpi.benchmark.grid._cells import prepare_cells
 from scpi.benchmark.grid._clean import clean
@@ -65,6 +66,11 @@ def run(
         If pyarrow is missing, in whose format scores are kept.
     ValueError
         If the grid or its data are wrong; the message names the entry, and its line in a file.
+
+    Warns
+    -----
+    UserWarning
+        If :func:`scpi.benchmark.audit_leaks` finds leaks of medium or high severity in a split.
     """
     import_extra("pyarrow.parquet")
     grid = grid if isinstance(grid, Grid) else Grid.read(grid)
@@ -80,4 +86,11 @@ def run(
         coordinator = Coordinator(folder, executor or LocalExecutor(), retries=retries, heartbeat=heartbeat, show=show)
         coordinator.add(plan)
         coordinator.work()
-    return status(folder.root, plan=plan.word)
+    found = status(folder.root, plan=plan.word)
+    if found.leaks:
+        first = found.leaks[0]
+        warn_user(
+            f"The audit found {len(found.leaks)} leaks between training and test cells, such as in {first.title}: {first.kind}. "
+            f"{first.evidence} {first.remedy} `status` lists them, and the column 'leak_risk' of the table marks the scores."
+        )
+    return found

@@ -33,5 +33,11 @@ def status_lines(found: GridStatus, *, tasks: bool = False) -> Iterator[str]:
                 yield f"    {one.log}"
         if len(failures) > _MOST:
             yield f"... and {len(failures) - _MOST:,} more: --json lists all."
+    if found.leaks:
+        yield f"Risk of leaks: {len(found.leaks):,} findings. Scores with leaks of high severity mean nothing."
+        for leak in found.leaks[:_MOST]:
+            yield f"    {leak.title}: {leak.kind} ({leak.severity}). {leak.evidence}"
+        if len(found.leaks) > _MOST:
+            yield f"... and {len(found.leaks) - _MOST:,} more: --json lists all."
     if tasks:
         yield from (f"{task.hash}  {found.states[task.hash]:<9}{task.title}" for task in found.tasks)

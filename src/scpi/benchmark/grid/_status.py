@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from scpi.benchmark.grid._attempt import State
+    from scpi.benchmark.grid._leaks import Leak
 
 
 class Failure(NamedTuple):
@@ -51,6 +52,8 @@ class GridStatus:
     """Attempts at these tasks that failed or were killed, also where a later one finished the task."""
     n_other: int
     """Number of finished tasks of other grids, data or versions in the folder."""
+    leaks: tuple[Leak, ...]
+    """Leaks of the divisions of which a task has run, as the models see them; of low severity left out."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -79,14 +82,15 @@ class GridStatus:
 
         Returns
         -------
-        Counts, and what failed or was killed.
+        Counts, what failed or was killed, and leaks.
         """
 
         def rows(failures: Iterable[Failure]) -> list[dict[str, Any]]:
             return [one._asdict() | {"task": one.task._asdict()} for one in failures]
 
         shared = {"out": str(self.out), "plan": self.plan, "n_tasks": len(self.tasks), "n_other": self.n_other}
-        return shared | self.counts | {"failures": rows(self.failures), "killed": rows(self.killed)}
+        found = {"failures": rows(self.failures), "killed": rows(self.killed)}
+        return shared | self.counts | found | {"leaks": [leak._asdict() for leak in self.leaks]}
 
 
 def status(out: str | os.PathLike[str], *, plan: str | None = None) -> GridStatus:
@@ -128,6 +132,7 @@ def status(out: str | os.PathLike[str], *, plan: str | None = None) -> GridStatu
         states=states,
         attempts=tuple(sorted(attempts, key=lambda one: (place[one.task.hash], one.attempt))),
         n_other=len(finished - known.keys()),
+        leaks=_leaks(folder, word),
     )
 
 
@@ -141,3 +146,13 @@ def _failure(folder: Folder, name: str, known: dict[str, GridTask]) -> Failure:
     path = folder.failed / name
     said = json.loads((path / "reason.json").read_text(encoding="utf-8"))
     return Failure(known[task], int(number), said["kind"], said["reason"], str(path))
+
+
+def _leaks(folder: Folder, plan: str) -> tuple[Leak, ...]:
+    """Leaks that were found; the libraries that say which models read them are loaded only if there are any."""
+    if not any(path.read_text(encoding="utf-8").strip() != "[]" for path in folder.leaks.glob("*.json")):
+        return ()
+    from scpi.benchmark.grid._leaks import known_leaks
+    from scpi.benchmark.grid._plan import Plan
+
+    return tuple(known_leaks(Plan.read(folder, plan), folder))
