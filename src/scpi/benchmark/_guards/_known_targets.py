@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from scpi._features import find_features
+from scpi._screen._blocks import sum_cells
 from scpi._screen._labels import quoted
-from scpi._screen._matrix import as_dense, sum_cells
+from scpi._screen._matrix import as_dense
 from scpi.benchmark._guards._finding import Finding, severity_of
 from scpi.metrics import spearman_brown
 
