@@ -66,8 +66,7 @@ def test_the_score_is_the_variance_that_is_removed(model):
     np.testing.assert_allclose(table["score"].sum(), removed / np.trace(covariance))
 
 
-def test_a_measurement_that_is_made_lowers_the_variance_as_was_said(model):
-    """Of a model that is trained with the chosen perturbation, at the same strengths."""
+def test_variances_are_the_diagonal_of_the_covariance(model):
     posterior = model.effect_posterior(NEW)
     assert (posterior.variance > 0).all()
     np.testing.assert_allclose(np.diag(posterior.covariance(np.arange(len(NEW)))), posterior.variance, atol=1e-9)
