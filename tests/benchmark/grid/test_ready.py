@@ -83,8 +83,7 @@ def test_a_packaged_grid_can_be_planned_and_its_models_built(name, tmp_path, mon
     numbers = {"n_cells": 10, "n_components": 2, "exclude_targets": True}
     split = make_splits(data, grid.splits[task.scheme], adata)[:1]
     (asked,) = make_tasks(adata, split, setup=data.setup, layer=data.layer, metrics=["rmse"], **numbers)
-    models = grid.variants()
-    check_models(asked, {one: _spec(task._replace(model=one), models) for one in models}, seed=0)
+    check_models(asked, {one: _spec(plan, task._replace(model=one)) for one in grid.variants()}, seed=0)
 
 
 def test_all_packaged_grids_are_listed():

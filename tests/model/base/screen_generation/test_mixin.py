@@ -36,8 +36,8 @@ class Known(ScreenGenerationMixin, ScreenModel):
     def _predict_cells(self, asked):
         raise NotImplementedError
 
-    def _effect_of(self, adata, design, context):
-        return torch.from_numpy(design) @ EFFECT * (0.5 if context else 1.0)
+    def _effect_of(self, adata, members, context):
+        return torch.from_numpy(members.sum(0)) @ EFFECT * (0.5 if context else 1.0)
 
     def _decoded_rates(self, z, effect, batch):
         before = torch.zeros(len(z), GENES)

@@ -28,5 +28,5 @@ def test_it_takes_the_same_arguments_and_modalities(name):
 def test_its_docstring_has_an_example_of_modalities(name):
     text = getattr(scpi.model, name).setup_mudata.__doc__
     assert "``{'layer': 'rna'}`` takes the expression" in text
-    assert ("what ``gene_sets_key`` names" in text) is (name != "SCZIDesk")
+    assert ("and what ``gene_sets_key``" in text) is (name != "SCZIDesk")
     assert "%(" not in text

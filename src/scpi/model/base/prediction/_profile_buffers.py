@@ -44,7 +44,9 @@ class ArrayBuffers(nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         # Shapes, such as the number of measured pairs, are known from the training cells, and thus from what was saved.
         for name in self._kept:
-            setattr(self, name, torch.empty_like(state_dict[prefix + name]))
+            # What a newer version keeps beside, an older one has not saved
+            saved = state_dict.setdefault(prefix + name, torch.empty(0))
+            setattr(self, name, torch.empty_like(saved))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
