@@ -46,7 +46,7 @@ class Transformed:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
-        return self.source.shape  # type: ignore[no-any-return]
+        return self.source.shape
 
     def to_memory(self) -> Any:
         """The whole matrix."""

@@ -72,7 +72,7 @@ class Turned:
     def parts(self, size: int) -> Iterator[tuple[slice, Any]]:
         """Rows or columns along the axis, and their values: CSC for columns, CSR for rows, about ``size`` at a time."""
         n = self.shape[self.axis]
-        total = np.sum([piece.pointer[1:] for piece in self._pieces], axis=0, dtype=np.int64)
+        total = np.asarray(np.sum([piece.pointer[1:] for piece in self._pieces], axis=0, dtype=np.int64))
         start = 0
         for end in even_ends(np.arange(1, n + 1), total, size):
             part = slice(start, end)
@@ -107,7 +107,7 @@ class Turned:
 def even_ends(ends: NDArray[Any], total: NDArray[Any], size: int) -> list[int]:
     """Choose ends of blocks of about ``size`` values from the possible ones, given the number of values before each."""
     number = np.maximum(np.asarray(total) - 1, 0) // size
-    return np.asarray(ends)[np.flatnonzero(np.diff(number, append=np.inf))].tolist()  # type: ignore[no-any-return]
+    return np.asarray(ends)[np.flatnonzero(np.diff(number, append=np.inf))].tolist()
 
 
 @njit(nogil=True, cache=True)

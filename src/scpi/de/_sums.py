@@ -141,8 +141,9 @@ class _Sums:
         n_rows = max(1, _BLOCK_BYTES // (8 * max(1, block.shape[1])))
         for first in range(0, len(rows), n_rows):
             chosen = rows[first : first + n_rows]
-            values = block[chosen] if transform is None else transform(block[chosen])
-            values = values.astype(np.float64) - (self.shift if with_squares else 0.0)
+            values = (block[chosen] if transform is None else transform(block[chosen])).astype(np.float64)
+            if self.shift is not None:
+                values -= self.shift
             shape = self.sums.shape[2], len(chosen)
             groups = self.codes[start + chosen]
             member = sparse.csr_matrix((np.ones(len(chosen)), (groups, np.arange(len(chosen)))), shape=shape)

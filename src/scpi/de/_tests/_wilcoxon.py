@@ -59,13 +59,12 @@ def wilcoxon(
     >>> round(float(result.score[1, 0]), 6), round(float(result.pval[1, 0]), 6)
     (1.745743, 0.080856)
     """
-    if not is_stored(values):
-        values = check_values(values)
-    groups, n_groups = check_groups(values.shape[0], codes, reference, 1)
+    matrix: Any = values if is_stored(values) else check_values(values)
+    groups, n_groups = check_groups(matrix.shape[0], codes, reference, 1)
     # Ranks need all rows of a column: a matrix that is not in memory is read by columns
     parts = [
         _rank(_as_illico_takes_it(check_values(block.values)), groups, reference, continuity, n_jobs)
-        for block in blocks(values, 1)
+        for block in blocks(matrix, 1)
     ]
     ranked = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
     size = np.bincount(groups[groups >= 0], minlength=n_groups)[:, None].astype(np.float64)
