@@ -42,7 +42,7 @@ def test_a_full_disk_is_named():
 
 @pytest.mark.parametrize(
     ("total", "ends"),
-    [([3, 3, 9, 10, 30, 31], [2, 4, 5, 6]), ([0, 0, 0, 0, 0, 0], [6]), ([10, 20, 30, 40, 50, 60], [1, 2, 3, 4, 5, 6])],
+    [([3, 3, 9, 10, 30, 31], [4, 5, 6]), ([0, 0, 0, 0, 0, 0], [6]), ([10, 20, 30, 40, 50, 60], [1, 2, 3, 4, 5, 6])],
 )
 def test_ends_divide_values_evenly(total, ends):
     assert even_ends(np.arange(1, 7), np.array(total), 10) == ends
