@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scpi._optional import import_extra
 from scpi.benchmark.grid._finished import finished_tasks
@@ -62,14 +62,14 @@ def log_mlflow(
     return n_logged
 
 
-def _logged(client: object, number: str) -> set[str]:
+def _logged(client: Any, number: str) -> set[str]:
     """Hashes of the tasks that are there; runs that this function was killed in are removed."""
     known, token = set(), None
     while True:
-        page = client.search_runs([number], max_results=1000, page_token=token)  # type: ignore[attr-defined]
+        page = client.search_runs([number], max_results=1000, page_token=token)
         for run in page:
             if _TAG in run.data.tags and run.info.status != "FINISHED":
-                client.delete_run(run.info.run_id)  # type: ignore[attr-defined]
+                client.delete_run(run.info.run_id)
             else:
                 known.add(run.data.tags.get(_TAG, ""))
         token = page.token

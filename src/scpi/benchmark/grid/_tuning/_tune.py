@@ -154,7 +154,7 @@ def _write_tried(studies: Sequence[TuningStudy], folder: Folder) -> None:
     """Keep a plan of all settings that were tried, as the newest of the folder: status and collect show them."""
     grids = [grid for study in studies for grid in study.tried()]
     if grids:
-        names = [f"{name}" for grid in grids for name in grid.models]
+        names = [name for grid in grids for name in grid.models]
         make_plan(_joined(grids, names), folder).write(folder)
 
 
@@ -163,8 +163,7 @@ def _joined(grids: Sequence[Grid], names: Sequence[str]) -> Grid:
     models: dict[str, Any] = {}
     for grid, name in zip(grids, names, strict=True):
         ((_, model),) = grid.models.items()
-        split = next(iter(model.splits or grid.splits))
-        models[name if names.count(name) == 1 else f"{name}, {split}"] = model
+        models[name if names.count(name) == 1 else f"{name}, {next(iter(grid.splits))}"] = model
     data = {name: one for grid in grids for name, one in grid.data.items()}
     splits = {name: one for grid in grids for name, one in grid.splits.items()}
     return replace(grids[0], data=data, splits=splits, models=models)
