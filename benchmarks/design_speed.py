@@ -18,6 +18,7 @@ from typing import Any
 import anndata as ad
 import numpy as np
 from _quiet import one_quiet_thread
+from _results import store
 
 import scpi
 from scpi._features import find_features
@@ -79,7 +80,7 @@ def main() -> None:
     args = parser.parse_args()
     one_quiet_thread()
     rows = [of_size(n) for n in args.known]
-    args.out.write_text(json.dumps(rows, indent=1) + "\n")
+    store(args.out, rows)
     print(json.dumps(rows, indent=1))
 
 

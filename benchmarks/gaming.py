@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from _quiet import one_quiet_thread
+from _results import Tasks, store
 from _screens import read
 
 from scpi import __version__
@@ -26,16 +27,16 @@ GRIDS = (
 )
 
 
-def play(name: str, path: Path) -> dict[str, object]:
+def play(name: str, tasks: Tasks) -> dict[str, object]:
     """Gains of every way in every metric, kept in a file."""
-    if not path.is_file():
+    if name not in tasks:
         adata, divisions, setup = read(name)
         began = time.perf_counter()
         found = gaming_suite(adata, divisions, n_cells=100, **setup).round(4)
         rows = json.loads(found.to_json(orient="records"))
         content = {"grid": name, "scpi": __version__, "seconds": round(time.perf_counter() - began), "rows": rows}
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return json.loads(path.read_text(encoding="utf-8"))
+        tasks.add(name, content)
+    return dict(tasks[name])
 
 
 if __name__ == "__main__":
@@ -44,7 +45,5 @@ if __name__ == "__main__":
     parser.add_argument("--grids", nargs="+", default=GRIDS, choices=GRIDS)
     args = parser.parse_args()
     one_quiet_thread()
-    folder = args.out.with_suffix("")
-    folder.mkdir(parents=True, exist_ok=True)
-    tables = [play(name, folder / f"{name.replace(', ', '_').replace(' ', '_')}.json") for name in args.grids]
-    args.out.write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+    tasks = Tasks(args.out)
+    store(args.out, [play(name, tasks) for name in args.grids])

@@ -23,6 +23,7 @@ import pandas as pd
 from _intervals_data import DATA, rows_of
 from _prediction import tidy
 from _quiet import one_quiet_thread
+from _results import Tasks, store
 from scipy import stats
 
 # Divisions of the perturbations; contexts are left out one at a time
@@ -64,23 +65,20 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=list(DATA))
     args = parser.parse_args()
     one_quiet_thread()
-    args.out.mkdir(parents=True, exist_ok=True)
-    result = []
+    tasks, result = Tasks(args.out), []
     for name in args.data:
         parts = []
         for seed in range(SEEDS.get(name, 1)):
-            path = args.out / f"{'_'.join(name.replace(',', '').split())}_{seed}.json"
-            if not path.exists():
-                path.write_text(
-                    json.dumps([{k: tidy(v) for k, v in row.items()} for row in rows_of(name, seed)], indent=0)
-                )
-            parts += json.loads(path.read_text())
+            task = f"{'_'.join(name.replace(',', '').split())}_{seed}"
+            if task not in tasks:
+                tasks.add(task, [{k: tidy(v) for k, v in row.items()} for row in rows_of(name, seed)])
+            parts += tasks[task]
         table = pd.DataFrame(parts)
         by = ["model", "label"] if name.endswith("types") else ["model"]
         for key, rows in table.groupby(by, sort=False):
             result.append({"data": name} | dict(zip(by, key, strict=True)) | summary(rows.dropna(axis=1, how="all")))
             print(json.dumps(result[-1]), flush=True)
-    args.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    store(args.out, result)
 
 
 if __name__ == "__main__":

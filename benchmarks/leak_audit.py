@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import scanpy as sc
+from _results import store
 from _screens import FILES, SIMULATED, logged, read
 from sklearn.neighbors import kneighbors_graph
 
@@ -55,4 +55,4 @@ if __name__ == "__main__":
         sizes = {"cells": adata.n_obs, "genes": adata.n_vars, "divisions": len(divisions)}
         clean.append({"grid": name} | sizes | {"findings": len(audit_leaks(adata, divisions, **setup))})
     result = {"scpi": __version__, "clean": clean, "planted": planted()}
-    Path(sys.argv[1]).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    store(Path(sys.argv[1]), result)

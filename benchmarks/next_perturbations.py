@@ -5,7 +5,7 @@ Norman et al. (2019): 104 single perturbations, of which 30 random ones are neve
 :func:`scpi.design.next_perturbations` chooses from the rest by its predictions so far. Each seed is kept in a folder, so that the
 script goes on where it was stopped::
 
-    SCPI_TEST_DATA=... python benchmarks/next_perturbations.py --out benchmarks/results/next_perturbations.json --work work
+    SCPI_TEST_DATA=... python benchmarks/next_perturbations.py --out benchmarks/results/next_perturbations.json
 
 - error: squared error of the 30, relative to that before the first round, without the genes that are perturbed in any condition.
 - reduction of the 30: with the 30 as targets; else all that are not measured, of which they are a part, count.
@@ -17,12 +17,12 @@ script goes on where it was stopped::
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from _quiet import one_quiet_thread
+from _results import Tasks, store
 from unseen_perturbations import FULL, read
 
 from scpi.design import next_perturbations
@@ -76,18 +76,16 @@ def within(curves: NDArray[np.float64], goal: NDArray[np.float64], n_rounds: int
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(20)))
     args = parser.parse_args()
     one_quiet_thread()
     adata = read("norman2019")
     PerturbationGP.setup_anndata(adata, features_key=FULL)
-    args.work.mkdir(parents=True, exist_ok=True)
-    done = []
+    tasks, done = Tasks(args.out), []
     for seed in args.seeds:
-        path = args.work / f"{seed}.json"
-        done.append(of_seed(adata, seed, json.loads(path.read_text()) if path.is_file() else {}))
-        path.write_text(json.dumps(done[-1]))
+        done.append(of_seed(adata, seed, tasks.get(str(seed)) or {}))
+        if tasks.get(str(seed)) != done[-1]:
+            tasks.add(str(seed), done[-1])
         result = {"seeds": len(done), "rows": []}
         goal = np.array([one["random"][-1] for one in done])
         for name in ("random", *CRITERIA):
@@ -98,7 +96,7 @@ def main() -> None:
             row |= {"less_than_random": round(difference.mean(), 4)}
             row |= {"standard_error": round(difference.std(ddof=1) / len(done) ** 0.5, 4) if len(done) > 1 else None}
             result["rows"].append(row)
-        args.out.write_text(json.dumps(result, indent=1) + "\n")
+        store(args.out, result)
         print(seed, [(row["criterion"], row["error"]) for row in result["rows"]], flush=True)
 
 

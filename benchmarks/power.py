@@ -5,7 +5,7 @@ A third of the cells of each perturbation (Kang: half of those of each cell type
 cells without replacement. Papalexi et al. (2021): 24 knock-outs, Wilcoxon, 500 controls. Kang et al. (2018): five cell types, two donors,
 limma with the donor as a covariate, as many controls as stimulated cells::
 
-    SCPI_TEST_DATA=... python benchmarks/power.py --out benchmarks/results/power.json --work work
+    SCPI_TEST_DATA=... python benchmarks/power.py --out benchmarks/results/power.json
 
 - predicted, realised: genes that are found, as a fraction of those that are found with all of the other cells, sums over groups.
 - detected, really_detected: fraction of the groups in which any gene is found.
@@ -15,7 +15,6 @@ limma with the donor as a covariate, as many controls as stimulated cells::
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 from _quiet import one_quiet_thread
+from _results import Tasks, store
 
 import scpi
 from scpi.design import power
@@ -117,16 +117,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--work", type=Path, required=True, help="folder for the results of each seed")
     args = parser.parse_args()
     one_quiet_thread()
     scpi.settings.verbosity = "warning"
-    args.work.mkdir(parents=True, exist_ok=True)
+    tasks = Tasks(args.out)
     for seed in args.seeds:
-        path = args.work / f"{seed}.json"
-        if not path.is_file():
-            path.write_text(json.dumps([row for screen in screens() for row in rows_of(*screen, seed)]))
-    rows = [row for seed in args.seeds for row in json.loads((args.work / f"{seed}.json").read_text())]
+        if str(seed) not in tasks:
+            tasks.add(str(seed), [row for screen in screens() for row in rows_of(*screen, seed)])
+    rows = [row for seed in args.seeds for row in tasks[str(seed)]]
     table = pd.DataFrame(rows)
     sums = table.groupby(["data", "n_cells", "seed"])[["predicted", "realised", "full", "detected", "really"]].agg(
         "sum"
@@ -140,7 +138,7 @@ def main() -> None:
     summary = parts.groupby(level=[0, 1]).mean()
     summary["largest"] = parts["difference"].abs().groupby(level=[0, 1]).max()
     print(summary.to_string())
-    args.out.write_text(json.dumps(summary.round(4).reset_index().to_dict(orient="records"), indent=1) + "\n")
+    store(args.out, summary.round(4).reset_index().to_dict(orient="records"))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import Any
 
 import grid_kills
 import optuna
+from _results import store
 
 from scpi.benchmark import grid
 from scpi.model import Additive
@@ -105,7 +106,7 @@ def main() -> None:
         }
     print(json.dumps(result, indent=1))
     if args.out:
-        args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        store(args.out, result)
 
 
 if __name__ == "__main__":
