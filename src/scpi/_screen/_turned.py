@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numba import njit
 from scipy import sparse
 
 if TYPE_CHECKING:
@@ -90,7 +89,11 @@ class Turned:
             found = self._numbers(
                 piece.place + int(piece.pointer[-1]) * self._dtype.itemsize, pointer, np.dtype(np.int32)
             )
-            _place(values, found, pointer, np.int32(piece.start), free, data, indices)
+            sizes = np.diff(pointer)
+            # The values of each row or column go to its first free places
+            places = np.repeat(free - (pointer[:-1] - pointer[0]), sizes) + np.arange(len(values))
+            data[places], indices[places] = values, found + np.int32(piece.start)
+            free += sizes
         n_across, n_along = self.shape[1 - self.axis], part.stop - part.start
         if self.axis:
             return sparse.csc_matrix((data, indices, indptr), shape=(n_across, n_along))
@@ -108,15 +111,3 @@ def even_ends(ends: NDArray[Any], total: NDArray[Any], size: int) -> list[int]:
     """Choose ends of blocks of about ``size`` values from the possible ones, given the number of values before each."""
     number = np.maximum(np.asarray(total) - 1, 0) // size
     return np.asarray(ends)[np.flatnonzero(np.diff(number, append=np.inf))].tolist()
-
-
-@njit(nogil=True, cache=True)
-def _place(values, found, pointer, start, free, data, indices):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Append the values of a piece to those of each row or column, whose first free places move on."""
-    for i in range(len(free)):
-        at = free[i]
-        for j in range(pointer[i] - pointer[0], pointer[i + 1] - pointer[0]):
-            data[at] = values[j]
-            indices[at] = found[j] + start
-            at += 1
-        free[i] = at
