@@ -58,6 +58,7 @@ ARGUMENTS: dict[str, Any] = {
 OWN: dict[str, dict[str, Any]] = {
     "agreement_matrix": {"k": 4, "n_genes": 12},
     "dci": {"n_trees": 5},
+    "dynamic_range_fraction": {"perfect": 1.0},
     "hits_at_n": {"n": 4},
     "lfc_nmae": {"min_genes": 2},
     "lfc_spearman": {"min_genes": 2},
