@@ -88,10 +88,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs=2, default=(0, 5))
+    parser.add_argument("--models", nargs="+", default=[*NETWORKS, *SIMPLE], choices=[*NETWORKS, *SIMPLE])
     args = parser.parse_args()
     one_quiet_thread()
     tasks = Tasks(args.out)
-    for task in itertools.product(range(*args.seeds), DATASETS, [*NETWORKS, *SIMPLE]):
+    for task in itertools.product(range(*args.seeds), DATASETS, args.models):
         name = ", ".join(map(str, task))
         if name not in tasks:
             tasks.add(name, run(*task))

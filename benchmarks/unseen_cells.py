@@ -70,16 +70,20 @@ def logged(adata: AnnData) -> AnnData:
     return adata
 
 
+DATA = {"planted": planted, "papalexi": papalexi}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--data", nargs="+", default=list(DATA), choices=list(DATA))
     args = parser.parse_args()
     one_quiet_thread()
-    tasks, data = Tasks(args.out), {"planted": planted, "papalexi": papalexi}
+    tasks = Tasks(args.out)
     for seed in args.seeds:
-        for name, read in data.items():
-            adata = read(seed)
+        for name in args.data:
+            adata = DATA[name](seed)
             for part in splits.leave_perturbations_out(adata, rng=seed):
                 for model, spec in MODELS.items():
                     task = f"{name}, {seed}, {part.name}, {model}"
