@@ -51,7 +51,7 @@ def network(name: str, train: ad.AnnData, test: ad.AnnData, seed: int):
     generator = model if hasattr(model, "generate") else scpi.model.from_scvi(model)
     data = generator._validated(test.copy())
     z, _ = generator._posterior(data, np.arange(test.n_obs))
-    (_, rates), *_ = generator._decoded_blocks(z, generator._covariates_of(data), test.n_obs)
+    (_, rates), *_ = generator._decoded_blocks(data, z, generator._covariates_of(data), test.n_obs)
     mean = rates.fractions * torch.as_tensor(np.asarray(test.X.sum(1)))
     none = torch.full_like(mean, -50.0) if rates.dropout_logit is None else rates.dropout_logit
     return scvi.distributions.ZeroInflatedNegativeBinomial(mu=mean, theta=rates.theta, zi_logits=none)

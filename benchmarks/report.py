@@ -1009,23 +1009,6 @@ def generative_costs(result: Any) -> str:
     return table(columns, body)
 
 
-def dgd_new_cells(result: Any) -> str:
-    keys = ("training", "represented again", "new")
-    rows = sorted(result["rows"], key=lambda row: (row["of_settings"], row["dataset"], row["seed"]))
-    body = [
-        (row["dataset"], row["seed"], row["cells"], *(row[key] for key in keys), f"{100 * row['gap']:+.1f} %")
-        for row in rows
-    ]
-    return table(("data", "seed", "cells", "training cells", "represented again", "new cells", "gap"), body)
-
-
-def op3_generated(result: Any) -> str:
-    keys = ("rmse", "pearson", "spearman", "pr_auc", "truth")
-    body = [(row["division"], row["model"], *(row[key] for key in keys)) for row in result["rows"]]
-    columns = ("left out", "model", "error", "Pearson", "Spearman", "AUPRC", "Pearson with the truth")
-    return f"{table(columns, body)}\n\nScreens: {len(result['seeds'])}."
-
-
 def next_perturbations(result: Any) -> str:
     """Errors over the rounds, and in how many of the seeds the goal is reached with fewer measurements."""
     n = result["seeds"]
@@ -1052,6 +1035,23 @@ def design_speed(result: Any) -> str:
         ("known", "genes", "candidates", *names),
         [(row["known"], row["genes"], row["candidates"], *(row[key] for key in keys)) for row in result],
     )
+
+
+def unseen_cells(result: Any) -> str:
+    """Means over perturbations, with their intervals."""
+    body = []
+    for name in [key for key in result if key != "seeds"]:
+        rows: dict[str, Any] = {}
+        for row in result[name]:
+            rows.setdefault(row["model"], {})[row["metric"]] = row
+        for model, of in rows.items():
+            metrics = ("pearson_perturbed", "error_ratio", "energy_distance")
+            cells = [
+                f"{show(of[m]['mean'])} ({show(of[m]['mean_low'])} to {show(of[m]['mean_high'])})" for m in metrics
+            ]
+            body.append((name, model, *cells))
+    columns = ("data", "model", "correlation with the change less the mean", "error ratio", "energy distance")
+    return f"{table(columns, body)}\n\nSeeds: {len(result['seeds'])}."
 
 
 SECTIONS: dict[str, Callable[[Any], str]] = {
@@ -1097,6 +1097,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "dose_noise": dose_noise,
     "predict_combinations": predict_combinations,
     "unseen_perturbations": unseen_perturbations,
+    "unseen_cells": unseen_cells,
     "next_perturbations": next_perturbations,
     "power": power,
     "design_speed": design_speed,
@@ -1108,10 +1109,8 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "null_compound": null_compound,
     "generated_de": generated_de,
     "dgd_components": dgd_components,
-    "dgd_new_cells": dgd_new_cells,
     "generative_likelihood": generative_likelihood,
     "generative_costs": generative_costs,
-    "op3_generated": op3_generated,
 }
 
 

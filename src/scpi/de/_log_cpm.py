@@ -49,7 +49,7 @@ def log_cpm(
     --------
     >>> from scpi.de import log_cpm
     >>> log_cpm([[0, 14], [6, 8]], prior_count=2.0).round(3).tolist()
-    [[16.796, 19.796], [18.796, 19.118]]
+    [[16.762, 19.762], [18.762, 19.084]]
     """
     if not prior_count > 0:
         msg = f"`prior_count` must be positive, as zero has no logarithm, but is {prior_count}."

@@ -26,7 +26,7 @@ _FIRST = {
     "pearson": "correlation of the change",
     "error_ratio": "error / size of the change",
     "r2_weighted": "R² of the change, weighted",
-    "de_jaccard": "DE genes in common",
+    "de_effect_jaccard": "DE genes in common",
     "de_pr_auc": "ranking of DE genes",
     "energy_distance": "energy distance of the cells",
 }
@@ -56,8 +56,8 @@ def benchmark(
     summary
         Result of :func:`scpi.benchmark.summarise`.
     metrics
-        Metrics to draw, in this order. If `None`, those of `pearson`, `error_ratio`, `r2_weighted`, `de_jaccard`, `de_pr_auc`
-        and `energy_distance` that the table has, or all if it has none of these: no metric alone says what a prediction is
+        Metrics to draw, in this order. If `None`, those of `pearson`, `error_ratio`, `r2_weighted`, `de_effect_jaccard`,
+        `de_pr_auc` and `energy_distance` that the table has, or all if it has none of these: no metric alone says what a prediction is
         good for.
     models
         Models from top to bottom; if `None`, ordered by their mean rank over the drawn metrics.

@@ -20,7 +20,7 @@ _COLUMNS = {"pearson": "r", "pearson_top": "r top20", "rmse": "RMSE", "energy_di
 _OF_REPORT = _COLUMNS | {
     "pearson_perturbed": "r, perturbed",
     "r2_weighted": "weighted R²",
-    "de_jaccard": "DE genes",
+    "de_effect_jaccard": "DE genes",
     "discrimination": "discrimination",
 }
 _WORDS = {

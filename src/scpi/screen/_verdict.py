@@ -28,7 +28,7 @@ HONEST = {
     "pearson_perturbed": "correlation against the other perturbations",
     "r2_weighted": "weighted R²",
     "discrimination": "discrimination of the perturbations",
-    "de_jaccard": "genes called in predicted cells",
+    "de_effect_jaccard": "genes called in predicted cells",
     "energy_distance": "energy distance of the cells",
 }
 """Metrics that the verdict is on, each of which another kind of poor prediction fails."""

@@ -7,7 +7,7 @@ from scpi.benchmark.grid import Grid, GridModel, GridTuned, GridTuning
 
 def test_metrics_by_preset_and_a_single_seed():
     tuning = GridTuning(objectives=["vcc2025"], seeds=3)
-    assert tuning.objectives == ["de_overlap", "discrimination", "mae"] and tuning.seeds == [3]
+    assert tuning.objectives == ["de_overlap", "discrimination_l1", "mae"] and tuning.seeds == [3]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import scpi
 from scpi.benchmark.grid import collect, run, status
 from scpi.benchmark.grid._cells import _normalised
 from scpi.benchmark.grid._leaks import Leak, leak_columns
-from scpi.benchmark.grid._show import status_lines
+from scpi.benchmark.grid._show_status import status_lines
 
 PAIRS = {"by": "leave_combinations_out", "arguments": {"n_splits": 3}}
 SHARED = {"by": "leave_combinations_out", "arguments": {"n_splits": 3, "reference_share": 0.0}}

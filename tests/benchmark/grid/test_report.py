@@ -44,7 +44,16 @@ def test_the_page_and_its_tables_are_written(out, made):
     for name, table in made.tables.items():
         kept = pd.read_parquet(made.path.parent / f"{name}.parquet")
         assert len(kept) == len(table) > 0, name
-    assert set(made.tables) == {"scores", "ranking", "regimes", "dynamic_range", "contexts", "costs", "failures"}
+    assert set(made.tables) == {
+        "scores",
+        "ranking",
+        "regimes",
+        "dynamic_range",
+        "contexts",
+        "costs",
+        "failures",
+        "further",
+    }
     pd.testing.assert_frame_equal(made.scores, collect(out))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from tests.model.perturbation_gp.test_model import NAMES, N, change, simulate
 
 import scpi
+
+from .test_model import NAMES, N, change, simulate
 
 QUIET = {"enable_progress_bar": False, "accelerator": "cpu"}
 MODELS = {

@@ -78,6 +78,7 @@ class GridData:
         for name in ("delimiter", "context_key", "dose_key", "layer"):
             check_type(getattr(self, name), (str, type(None)), "a name or null", name)
         check_type(self.apart, (list, tuple), "a list of columns", "apart")
+        object.__setattr__(self, "apart", tuple(self.apart))
         check_type(self.control, (str, list, tuple), "a label or a list of labels", "control")
 
     @property

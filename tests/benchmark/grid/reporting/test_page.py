@@ -65,7 +65,7 @@ def made(scores):
         )
         tasks = tuple(GridTask(str(i), "d", "s", 0, "all", "m", i) for i in range(3))
         states = dict.fromkeys("012", "finished") | ({"2": "failed"} if len(failures) else {})
-        status = GridStatus(out=Path(), plan="p", tasks=tasks, states=states, attempts=(), n_other=0)
+        status = GridStatus(out=Path(), plan="p", tasks=tasks, states=states, attempts=(), n_other=0, leaks=())
         return report, Plan(grid, {}, tasks), status
 
     return make

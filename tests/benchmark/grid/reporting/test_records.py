@@ -20,7 +20,7 @@ def task(number, model="m"):
 def status_of(states, attempts=(), model="m"):
     tasks = tuple(task(number, model) for number in range(len(states)))
     known = {one.hash: state for one, state in zip(tasks, states, strict=True)}
-    return GridStatus(out=Path(), plan="p", tasks=tasks, states=known, attempts=tuple(attempts), n_other=0)
+    return GridStatus(out=Path(), plan="p", tasks=tasks, states=known, attempts=tuple(attempts), n_other=0, leaks=())
 
 
 def test_what_has_no_result_is_named_with_the_latest_reason():
