@@ -1037,6 +1037,23 @@ def design_speed(result: Any) -> str:
     )
 
 
+def dgd_new_cells(result: Any) -> str:
+    keys = ("training", "represented again", "new")
+    rows = sorted(result["rows"], key=lambda row: (row["of_settings"], row["dataset"], row["seed"]))
+    body = [
+        (row["dataset"], row["seed"], row["cells"], *(row[key] for key in keys), f"{100 * row['gap']:+.1f} %")
+        for row in rows
+    ]
+    return table(("data", "seed", "cells", "training cells", "represented again", "new cells", "gap"), body)
+
+
+def op3_generated(result: Any) -> str:
+    keys = ("rmse", "pearson", "spearman", "pr_auc", "truth")
+    body = [(row["division"], row["model"], *(row[key] for key in keys)) for row in result["rows"]]
+    columns = ("left out", "model", "error", "Pearson", "Spearman", "AUPRC", "Pearson with the truth")
+    return f"{table(columns, body)}\n\nScreens: {len(result['seeds'])}."
+
+
 def unseen_cells(result: Any) -> str:
     """Means over perturbations, with their intervals."""
     body = []
@@ -1109,6 +1126,8 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "null_compound": null_compound,
     "generated_de": generated_de,
     "dgd_components": dgd_components,
+    "dgd_new_cells": dgd_new_cells,
+    "op3_generated": op3_generated,
     "generative_likelihood": generative_likelihood,
     "generative_costs": generative_costs,
 }
@@ -1134,7 +1153,8 @@ def made_by(path: Path) -> str:
         return ""
     meta = json.loads(path.read_text(encoding="utf-8"))
     versions = ", ".join(f"{name} {version}" for name, version in meta["versions"].items())
-    return f"\n\n*Stored on {meta['date']} (commit {meta['commit'][:8]}; {versions}).*"
+    commit = (meta["commit"] or "unknown")[:8]
+    return f"\n\n*Stored on {meta['date']} (commit {commit}; {versions}).*"
 
 
 def main() -> None:

@@ -87,7 +87,7 @@ def next_perturbations(
     >>> scpi.model.PerturbationGP.setup_anndata(adata)
     >>> model = scpi.model.PerturbationGP(adata)
     >>> model.train()
-    >>> sorted(scpi.design.next_perturbations(model, k=2)["perturbation"])
+    >>> sorted(scpi.design.next_perturbations(model, k=2, criterion="effect")["perturbation"])
     ['NEW1', 'NEW2']
     """
     if criterion not in get_args(Criterion):
