@@ -52,7 +52,7 @@ def write_layers(path: Path, annotations: AnnData, blocks: Iterable[Mapping[str,
             for number, block in enumerate(blocks):
                 for name, values in block.items():
                     if number == 0:
-                        write_elem(file, f"layers/{name}", values)
+                        write_elem(file.require_group("layers"), name, values)
                     else:
                         sparse_dataset(file[f"layers/{name}"]).append(values)
         scratch.rename(path)
