@@ -67,8 +67,6 @@ def fry(
     [True, False]
     """
     effects = contrast_effects(expression, design, contrast, weights)
-    n_genes, df = effects.shape[0], effects.shape[1] - 1
-    names, members = set_members(sets, n_genes)
     df = effects.shape[1] - 1
     names, members = set_members(sets, len(effects))
     effects = effects / np.sqrt(_robust_variance(effects))[:, None]

@@ -17,7 +17,8 @@ def multiply_rates(counts: Floats, ratio: Floats, mean: Floats, size: Floats, rn
 
     A count falls by thinning, and rises by counts of the rate of its own cell, which has a gamma distribution given the
     count. A negative binomial count with this ``mean`` and the inverse overdispersion ``size`` (n_genes,) stays negative
-    binomial, with its mean multiplied and the same overdispersion.
+    binomial, with its mean multiplied and the same overdispersion. Cells are drawn independently, as a test of them assumes:
+    predicted cells are not, whose draws are spread evenly so that their mean is exact.
     """
     changed = counts.copy()
     down = (ratio < 1) & (counts > 0)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scpi._screen._conditions import member_doses
+from scpi.model.base._constants import NO_BETTER
 from scpi.model.base.effects._regression import member_effects
 from scpi.model.base.effects._shrinkage import effect_errors
 from scpi.model.base.prediction._profile_buffers import ArrayBuffers
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from scpi._features import FeatureTable
     from scpi._screen._conditions import Dose
     from scpi.model.base._screen_model import ScreenModel
 
@@ -52,16 +52,17 @@ class DescribedMixin(Host):
     :class:`~scpi.model.PerturbationGP`; the model then predicts the mixture of trained perturbations that has this effect.
     """
 
-    def _features(self) -> FeatureTable | None:
+    def _feature_state(self) -> dict[str, Any]:
+        """Features as they were registered, whose ``names`` are empty without any."""
         field = self.registry["field_registries"].get(FEATURES)
-        table = None if field is None else read_state(field["state_registry"])
-        return table if table is not None and table.names else None
+        return {"names": []} if field is None else field["state_registry"]
 
     def _keep_described(self) -> None:
-        """Learn from the training cells what features tell of effects; nothing without features."""
-        table = self._features()
-        if table is None:
+        """Learn from the training cells how effects depend on the features; nothing without features."""
+        state = self._feature_state()
+        if not len(state["names"]):
             return
+        table = read_state(state)
         cells, x = np.asarray(self.train_indices), self._logs(self.adata)
         profiles = self._profiles_of(x, cells, cells)
         single = profiles.design[(profiles.design != 0).sum(axis=1) == 1]
@@ -95,8 +96,8 @@ class DescribedMixin(Host):
 
     def _place(self, name: str) -> int | None:
         """Row of the features of a perturbation; ``None`` where it has none."""
-        table = self._features()
-        return table.names.index(name) if table is not None and name in table.names else None
+        names = list(self._feature_state()["names"])
+        return names.index(name) if name in names else None
 
     def _was_trained(self, name: str) -> bool:
         return any(name in self.labelling.members(label) for label in self.trained_conditions_)
@@ -167,7 +168,7 @@ class DescribedMixin(Host):
             return status
         kept = self.module.described
         if not kept.array("calibration")[0]:
-            return "no better than the mean"
+            return NO_BETTER
         places = [self._place(name) for name in names]
         has = kept.array("has_features")
         return "unseen" if all(place is not None and has[place] for place in places) else "no features"
