@@ -95,8 +95,18 @@ def larger_than_memory(result: Any) -> str:
         (row["call"], row["gb"], "memory" if row["in_memory"] else "disk", *(row[key] for key in keys))
         for row in result["statistics"]
     ]
+    training = [
+        ("memory" if run["memory"] else "disk", run["cells_per_cpu_second"], run["mb_before"], run["peak_mb"])
+        for run in result["training"]
+    ]
     losses = [(run["seed"], run["processes"], run["loss"]) for run in result["processes"]]
-    return f"{table(columns, rows)}\n\n{table(('seed', 'processes', 'loss'), losses)}"
+    return "\n\n".join(
+        [
+            table(columns, rows),
+            table(("where", "cells per processor second", "before training, MB", "peak, MB"), training),
+            table(("seed", "processes", "loss"), losses),
+        ]
+    )
 
 
 def predicted_cells(result: Any) -> str:

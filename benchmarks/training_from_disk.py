@@ -46,7 +46,7 @@ def main() -> None:
     adata = ad.read_h5ad(args.file, backed=None if args.memory else "r")
     scpi.model.NBVAE.setup_anndata(adata)
     model = scpi.model.NBVAE(adata, seed=0)
-    quiet = {"accelerator": "cpu", "enable_progress_bar": False, "limit_val_batches": 0}
+    quiet = {"accelerator": "cpu", "enable_progress_bar": False, "limit_val_batches": 0, "early_stopping": False}
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     wall, cpu = time.perf_counter(), time.process_time()
     model.train(max_epochs=1, batch_size=128, limit_train_batches=N_BATCHES, **quiet)
