@@ -57,7 +57,7 @@ def test_each_bound_is_scored_as_the_prediction_that_it_is(measured):
         assert found[NEGATIVE][place]["pearson_perturbed"] == pytest.approx(centred, rel=1e-4)
         assert found[UNCHANGED][place]["pearson_perturbed"] == found[NEGATIVE][place]["pearson_perturbed"]
         assert found[UNCHANGED][place]["rmse"] == pytest.approx(np.sqrt(np.mean(real**2)), rel=1e-5)
-        assert np.isnan(found[UNCHANGED][place]["pearson"])
+        assert found[UNCHANGED][place]["pearson"] == 0
     # What is the same for all conditions tells none from the other
     assert np.mean([row["discrimination"] for row in found[NEGATIVE]]) == 0.5
     assert [row["discrimination"] for row in found[POSITIVE]] == [1.0, 1.0]

@@ -55,13 +55,28 @@ def test_sign_accuracy_by_hand():
     assert sign_accuracy([1.0, -2.0, 3.0, 0.0], [0.1, 1.0, 0.0, 5.0]) == pytest.approx(1 / 3)
 
 
-def test_no_change_is_undefined_where_it_has_no_direction():
+def test_a_real_change_without_a_direction_has_no_score():
     real, none = np.array([0.1, 0.2, 0.3]), np.full(3, 0.1)
-    for value in (pearson_delta(real, none), pearson_delta(none, real), cosine(real, 0 * real), r2(none, real)):
+    for value in (pearson_delta(none, real), spearman_delta(none, real), cosine(0 * real, real), r2(none, real)):
         assert np.isnan(value)
+    assert np.isnan(pearson_delta(none, none))
     assert np.isnan(sign_accuracy(0 * real, real))
     assert r2(real, np.full(3, real.mean())) == pytest.approx(0)
     assert rmse(real, 0 * real) == pytest.approx(np.sqrt(np.mean(real**2)))
+
+
+def test_a_prediction_without_a_direction_agrees_with_nothing():
+    real = np.array([[0.1, 0.2, 0.3], [0.3, -0.2, 0.5]])
+    assert (
+        pearson_delta(real[0], np.full(3, 0.1))
+        == spearman_delta(real[0], np.zeros(3))
+        == cosine(real[0], np.zeros(3))
+        == 0
+    )
+    # A condition for which nothing is predicted stays in the mean over conditions
+    predicted = np.array([np.zeros(3), real[1]])
+    for metric in (pearson_delta, spearman_delta, cosine):
+        np.testing.assert_allclose(metric(real, predicted), [0.0, 1.0])
 
 
 @settings(max_examples=50, deadline=None)
@@ -71,7 +86,8 @@ def test_no_change_is_undefined_where_it_has_no_direction():
     scale=st.floats(0.1, 10),
 )
 def test_properties(x, y, scale):
-    np.testing.assert_allclose(pearson_delta(x, y), pearson_delta(y, x), atol=1e-9)
+    if np.ptp(x) and np.ptp(y):
+        np.testing.assert_allclose(pearson_delta(x, y), pearson_delta(y, x), atol=1e-9)
     np.testing.assert_allclose(cosine(x, scale * y), cosine(x, y), atol=1e-9)
     assert mae(x, y) <= rmse(x, y) + 1e-9
     assert mae(x, x) == rmse(x, x) == 0

@@ -56,7 +56,7 @@ def cosine(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64
 
     Returns
     -------
-    Values between -1 and 1. NaN where all of a change is zero.
+    Values between -1 and 1. NaN where all of the real change is zero, and 0 where all of the predicted one is.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def cosine(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64
     0.0
     """
     norms = np.sqrt((x * x).sum(axis=-1)) * np.sqrt((y * y).sum(axis=-1))
-    return np.clip(ratio((x * y).sum(axis=-1), norms), -1.0, 1.0)
+    return _agreement((x * y).sum(axis=-1), norms, says_nothing=~y.any(axis=-1), undefined=~x.any(axis=-1))
 
 
 @_of_changes
@@ -77,7 +77,8 @@ def pearson_delta(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.
 
     Returns
     -------
-    Values between -1 and 1. NaN where a change is the same for all genes, as that of a prediction of no change.
+    Values between -1 and 1. NaN where the real change is the same for all genes. 0 where the predicted one is, as that
+    of no change: if it were NaN, a model could leave conditions out of its mean by predicting nothing for them.
 
     Examples
     --------
@@ -94,7 +95,8 @@ def spearman_delta(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np
 
     Returns
     -------
-    Values between -1 and 1. NaN where a change is the same for all genes, as that of a prediction of no change.
+    Values between -1 and 1. NaN where the real change is the same for all genes. 0 where the predicted one is, as that
+    of no change: if it were NaN, a model could leave conditions out of its mean by predicting nothing for them.
 
     Examples
     --------
@@ -107,10 +109,21 @@ def spearman_delta(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np
 
 def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     # A constant row less its rounded mean need not be zero to the last bit
-    constant = (np.ptp(x, axis=-1) == 0) | (np.ptp(y, axis=-1) == 0)
+    undefined, says_nothing = np.ptp(x, axis=-1) == 0, np.ptp(y, axis=-1) == 0
     x, y = x - x.mean(axis=-1, keepdims=True), y - y.mean(axis=-1, keepdims=True)
     norms = np.sqrt((x * x).sum(axis=-1)) * np.sqrt((y * y).sum(axis=-1))
-    return np.clip(ratio((x * y).sum(axis=-1), np.where(constant, 0.0, norms)), -1.0, 1.0)
+    return _agreement((x * y).sum(axis=-1), norms, says_nothing=says_nothing, undefined=undefined)
+
+
+def _agreement(
+    product: NDArray[np.float64],
+    norms: NDArray[np.float64],
+    *,
+    says_nothing: NDArray[np.bool_],
+    undefined: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    cosines = np.clip(ratio(product, np.where(says_nothing, 0.0, norms)), -1.0, 1.0)
+    return np.where(undefined, np.nan, np.where(says_nothing, 0.0, cosines))
 
 
 @_of_changes

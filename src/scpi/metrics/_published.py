@@ -37,7 +37,7 @@ def mean_r2(real: ArrayLike, predicted: ArrayLike, *, genes: ArrayLike | None = 
 
     Returns
     -------
-    A value between 0 and 1. NaN where a mean is the same for all genes.
+    A value between 0 and 1. NaN where the real mean is the same for all genes, 0 where the predicted one is.
 
     Raises
     ------
