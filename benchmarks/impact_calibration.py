@@ -68,7 +68,7 @@ def named(adata, statistic: str, sets, programs: list[str], unit_of: np.ndarray)
     names = [str(name) for name in found["sets"]]
     columns = [names.index(program) for program in programs]
     size = np.abs(np.asarray(found["zscore"]))
-    scpi.tl.annotate_units(adata)
+    scpi.tl.annotate_units(adata, how="one_to_one")
     given = adata.uns["unit_annotation"]["sets"]
     return {
         "power": float((np.asarray(found["pval_adj"])[unit_of, columns] <= LEVEL).mean()),

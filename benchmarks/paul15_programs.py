@@ -109,7 +109,7 @@ def named(adata: ad.AnnData, units: np.ndarray, genes: np.ndarray, unit: int) ->
     names = [f"unit_{i}" for i in range(genes.shape[1])]
     adata.varm["saliency"] = pd.DataFrame(genes, index=adata.var_names, columns=names)
     scpi.tl.gene_set_impact(adata)
-    scpi.tl.annotate_units(adata)
+    scpi.tl.annotate_units(adata, how="one_to_one")
     impact, annotation = adata.uns["gene_set_impact"], adata.uns["unit_annotation"]
     branch = (adata.obs["branch"] == "erythroid").to_numpy()
     side = 1.0 if units[branch, unit].mean() >= units[~branch, unit].mean() else -1.0

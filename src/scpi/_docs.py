@@ -530,7 +530,8 @@ FRAGMENTS: dict[str, str] = {
     "annotation_key": """
         annotation_key
             Entry of ``adata.uns`` written by :func:`scpi.tl.annotate_units`. If it exists, the gene set of each unit is
-            appended to its name, with a minus sign if the unit lowers the genes of the set.
+            appended to its name, with a minus sign if the unit lowers the genes of the set, and how sure that is: the
+            adjusted p-value of the set, and the lead of its score over that of the next one.
         """,
 }
 """Fragments by name, with the indentation of this file. The name is that of the first or last parameter, or ends in it."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from scpi._keys import Key
+from scpi._screen._matrix import as_dense
 from scpi._slots import column_names, listed
 
 if TYPE_CHECKING:
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 Sign = Literal["both", "positive", "negative"]
 """Which genes a program lists: by absolute score, or those of one sign."""
+
+NO_SET = "no set"
+"""Name of a unit that no gene set explains."""
 
 
 def read_saliency(adata: AnnData, key: str = Key.varm.SALIENCY) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
@@ -46,6 +51,27 @@ def read_saliency(adata: AnnData, key: str = Key.varm.SALIENCY) -> tuple[NDArray
         msg = f"`adata.varm[{key!r}]` has {values.shape[1]} units, but {len(set(names))} different names of them."
         raise ValueError(msg)
     return values, names
+
+
+def read_units(adata: AnnData, use_rep: str, key: str) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
+    """Read the activity of latent units, cells x units, and their names.
+
+    They are the columns of a DataFrame, or those that `scpi.tl.saliency` stored under `key`; otherwise units are
+    numbered. A `KeyError` says if there is no such entry.
+    """
+    if use_rep not in adata.obsm:
+        msg = (
+            f"`adata.obsm` has no latent units {use_rep!r}, only {listed(adata.obsm)}. Store the result of "
+            "`model.get_latent_representation()` there, or set `use_rep=` to the entry that `scpi.tl.cluster` wrote."
+        )
+        raise KeyError(msg)
+    value: Any = adata.obsm[use_rep]
+    values = as_dense(value, np.float64)
+    names: Any = value.columns if isinstance(value, pd.DataFrame) else None
+    stored = adata.uns.get(key)
+    if names is None and hasattr(stored, "get") and len(stored.get("units", ())) == values.shape[1]:
+        names = stored["units"]
+    return values, np.array([str(name) for name in (range(values.shape[1]) if names is None else names)], dtype=object)
 
 
 def find_units(wanted: Sequence[str] | str | None, units: NDArray[np.object_]) -> list[int]:

@@ -122,7 +122,9 @@ def test_units_on_the_embedding(explained):
         np.testing.assert_allclose(panel.collections[0].get_array(), values)
         # A unit may lower its program
         minus = "\N{MINUS SIGN} " if stored["zscore"][stored["units"].tolist().index(f"latent_{column}")] < 0 else ""
-        assert panel.get_title() == f"latent_{column}\n{minus}PROGRAM{column + 1} RESPONSE"
+        unit, label, sure = panel.get_title().split("\n")
+        assert (unit, label) == (f"latent_{column}", f"{minus}PROGRAM{column + 1} RESPONSE")
+        assert sure.startswith("q < $10^{-") and sure.endswith(f", lead {stored['margin'][column]:.1f}")
     assert len(scpi.pl.units(explained, n_units=3, show=False)) == 3
     with pytest.raises(KeyError, match="no embedding 'X_tsne', only"):
         scpi.pl.units(explained, basis="X_tsne")

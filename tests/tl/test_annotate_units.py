@@ -35,7 +35,7 @@ def with_impact(z, pval_adj=None):
 
 def test_no_two_units_get_the_same_set():
     adata = with_impact([[9, 8, 0], [7, 1, -2], [-6, 0, 5]])
-    scpi.tl.annotate_units(adata)
+    scpi.tl.annotate_units(adata, how="one_to_one")
     frame = scpi.get.unit_annotation(adata)
     # 8 + 7 + 5 is more than 9 + 1 + 5 and 9 + 2 + 0
     assert frame["set"].tolist() == ["s1", "s0", "s2"]
@@ -45,7 +45,7 @@ def test_no_two_units_get_the_same_set():
 
 def test_the_best_set_of_each_unit():
     adata = with_impact([[9, 8, 0], [7, 1, -2], [-6, 0, 5]])
-    scpi.tl.annotate_units(adata, how="best")
+    scpi.tl.annotate_units(adata)
     frame = scpi.get.unit_annotation(adata)
     assert frame["set"].tolist() == ["s0", "s0", "s0"]
     assert frame["zscore"].tolist() == [9, 7, -6]
@@ -55,7 +55,7 @@ def test_the_best_set_of_each_unit():
 def test_only_a_significant_set_is_a_name():
     pval = [[0.2, 0.01, 0.01], [0.2, 0.2, 0.2], [0.01, 0.01, 0.01]]
     adata = with_impact([[9, 8, 0], [7, 1, -2], [-6, 0, 5]], pval)
-    scpi.tl.annotate_units(adata)
+    scpi.tl.annotate_units(adata, how="one_to_one")
     frame = scpi.get.unit_annotation(adata)
     assert frame["set"].tolist() == ["s1", "", "s0"]
     assert frame["genes"].tolist()[1] == ""
@@ -78,9 +78,86 @@ def test_more_units_than_sets_and_the_reverse():
     assert match_units(np.array([[3.0], [5.0]]), one_to_one=True).tolist() == [-1, 0]
     assert match_units(np.array([[3.0, 4.0]]), one_to_one=True).tolist() == [1]
     adata = with_impact([[3], [5]])
-    scpi.tl.annotate_units(adata)
+    scpi.tl.annotate_units(adata, how="one_to_one")
     assert scpi.get.unit_annotation(adata)["set"].tolist() == ["", "s0"]
     assert np.isnan(scpi.get.unit_annotation(adata)["margin"]).all()
+
+
+def test_units_of_one_set_share_its_name_with_what_tells_them_apart():
+    adata = with_impact(
+        [[9, 1, 0], [7, 1, 0], [-6, 1, 0], [0, 8, 1], [0, 0, 1]],
+        np.repeat([[0.01], [0.2]], [4, 1], axis=0) * np.ones(3),
+    )
+    weights = [[5, 1, 0, 0, 0, 0], [1, 0, 5, 0, 0, 0], [-3, 0, 0, -5, 0, 0], [0, 0, 5, 4, 0, 0], [0, 0, 0, 0, 4, -5]]
+    adata.varm["saliency"] = pd.DataFrame(
+        np.array(weights, float).T, index=adata.var_names, columns=[f"u{i}" for i in range(5)]
+    )
+    scpi.tl.annotate_units(adata)
+    frame = scpi.get.unit_annotation(adata)
+    # The third unit lowers the set, so that its genes count the other way; the last has no set
+    assert frame["name"].tolist() == ["s0 (g0, g1)", "s0 (g2)", "s0 (g3)", "s1", "no set (g5, g4)"]
+    assert frame["set"].tolist() == ["s0", "s0", "s0", "s1", ""]
+
+
+def test_names_are_different_where_nothing_tells_units_apart():
+    adata = with_impact([[9, 1], [7, 1], [0, 6]])
+    del adata.uns["gene_set_impact"]["params"]["key"]  # as the statistic of single cells leaves it
+    scpi.tl.annotate_units(adata)
+    assert scpi.get.unit_annotation(adata)["name"].tolist() == ["s0 [u0]", "s0 [u1]", "s1"]
+
+
+@pytest.fixture
+def with_labels():
+    adata = ad.AnnData(np.ones((8, 6), dtype=np.float32))
+    other = with_impact([[9, 1, 0], [7, 1, 0], [0, 6, 0]])
+    adata.var_names, adata.uns = other.var_names, other.uns
+    for key in other.varm:
+        adata.varm[key] = other.varm[key]
+    adata.obs["type"] = pd.Categorical(["B", "B", "T", "T", "NK", "NK", None, "B"])
+    adata.obs["batch"] = [1, 2, 1, 2, 1, 2, 1, 2]
+    units = {"u0": [5, 6, 0, 1, 0, 1, 9, 7], "u1": [2, 3, 0, 1, 2, 3, -9, 2.5], "u2": [1, 1, 1, 1, 1, 1, 1, 1]}
+    adata.obsm["X_scpi"] = pd.DataFrame(units, index=adata.obs_names, dtype=float)
+    return adata
+
+
+def test_labels_of_cells_that_units_follow(with_labels):
+    scpi.tl.annotate_units(with_labels, obs_keys=["type", "batch"])
+    stored, frame = with_labels.uns["unit_annotation"], scpi.get.unit_annotation(with_labels)
+    assert stored["labels"].tolist() == ["type: B", "type: NK", "type: T", "batch: 1", "batch: 2"]
+    # 12 pairs of a B cell and another; the cell without a type counts for the batches only
+    np.testing.assert_allclose(stored["auroc"][0, :3], [1.0, 0.2, 0.2])
+    np.testing.assert_allclose(stored["auroc"][2], 0.5)
+    assert frame["follows"].tolist() == ["type: B", "− type: T", ""]
+    assert frame["auroc"].tolist() == [1.0, 0.0, 0.5]
+    assert frame["information_type"].iloc[2] == frame["information_batch"].iloc[2] == 0
+    # Units of one set follow different labels, which tell them apart
+    assert frame["name"].tolist() == ["s0 (type: B)", "s0 (− type: T)", "s1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "kwargs", "error", "match"),
+    [
+        (None, {"obs_keys": "nothing"}, KeyError, "nothing"),
+        (None, {"obs_keys": "type", "use_rep": "X_other"}, KeyError, "no latent units 'X_other'"),
+        (
+            lambda adata: adata.obs.__setitem__("size", np.arange(8.0)),
+            {"obs_keys": "size"},
+            ValueError,
+            "numbers, not labels",
+        ),
+        (
+            lambda adata: adata.obsm.__setitem__("X_scpi", np.ones((8, 2))),
+            {"obs_keys": "type"},
+            ValueError,
+            "no unit 'u0', 'u1', 'u2', only '0', '1'",
+        ),
+    ],
+)
+def test_labels_and_activities_must_fit(with_labels, change, kwargs, error, match):
+    if change is not None:
+        change(with_labels)
+    with pytest.raises(error, match=match):
+        scpi.tl.annotate_units(with_labels, **kwargs)
 
 
 def test_planted_programs_get_their_names():
@@ -102,7 +179,7 @@ def test_planted_programs_get_their_names():
 @pytest.mark.parametrize(
     ("kwargs", "match"),
     [
-        ({"how": "all"}, "`how` must be one of 'one_to_one', 'best'"),
+        ({"how": "all"}, "`how` must be one of 'best', 'one_to_one'"),
         ({"by": "impact"}, "`by` must be one of"),
         ({"pval_cutoff": 0}, "`pval_cutoff` must be above 0"),
         ({"n_genes": 0}, "`n_genes` must be at least 1"),

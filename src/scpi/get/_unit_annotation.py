@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from scpi._docs import fill
@@ -10,6 +11,8 @@ from scpi._mudata import resolve_modality
 from scpi._slots import read_result
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from anndata import AnnData
     from mudata import MuData
 
@@ -29,8 +32,9 @@ def unit_annotation(
 
     Returns
     -------
-    One row for each unit with the columns `unit`, `set` (empty where no set is significant), `zscore`, `pval_adj`,
-    `margin` and `genes`.
+    One row for each unit with the columns `unit`, `name`, `set` (empty where no set is significant), `zscore`,
+    `pval_adj`, `margin` and `genes`. If units were compared with labels of cells, also `follows`, the `auroc` of that
+    label, and for each column of `obs` its `information` in bits.
 
     Raises
     ------
@@ -48,12 +52,26 @@ def unit_annotation(
     >>> bool((frame["unit"] == frame["set"]).all())
     True
     """
-    stored = read_result(resolve_modality(data, mod), key, tool="annotate_units", part="sets")
+    stored = read_result(resolve_modality(data, mod), key, tool="annotate_units", part="names")
     return pd.DataFrame(
         {
             "unit": [str(name) for name in stored["units"]],
+            "name": [str(name) for name in stored["names"]],
             "set": [str(name) for name in stored["sets"]],
             **{name: stored[name] for name in ("zscore", "pval_adj", "margin")},
             "genes": [str(genes) for genes in stored["genes"]],
+            **_labels(stored),
         }
     )
+
+
+def _labels(stored: Mapping[str, Any]) -> dict[str, Any]:
+    if "labels" not in stored:
+        return {}
+    auroc = np.asarray(stored["auroc"])
+    furthest = np.nan_to_num(np.abs(auroc - 0.5)).argmax(axis=1)
+    return {
+        "follows": [str(label) for label in stored["follows"]],
+        "auroc": auroc[np.arange(len(auroc)), furthest],
+        **{f"information_{name}": np.asarray(stored["information"])[:, i] for i, name in enumerate(stored["obs_keys"])},
+    }

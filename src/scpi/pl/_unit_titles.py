@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpi._saliency import find_units
+from scpi._saliency import NO_SET, find_units
 from scpi.pl._figure import set_labels, shorten
 
 if TYPE_CHECKING:
@@ -32,17 +32,32 @@ def unit_titles(adata: AnnData, units: Sequence[str], key: str, n: int, *, width
     """Names of units, each with its gene set below if `scpi.tl.annotate_units` stored one under `key`.
 
     Names of units and of sets have at most `n` characters; those of sets are wrapped at `width` if it is given. A minus
-    sign precedes a set that the unit lowers.
+    sign precedes a set that the unit lowers. What tells units of a set apart follows in brackets, and a last line says how
+    sure the name is.
     """
     plain = [shorten(unit, n) for unit in units]
     stored = adata.uns.get(key)
-    if not hasattr(stored, "get") or "sets" not in stored:
+    if not hasattr(stored, "get") or "names" not in stored:
         return plain
-    set_of = dict(zip(map(str, stored["units"]), map(str, stored["sets"]), strict=True))
-    lowered = dict(zip(set_of, np.asarray(stored.get("zscore", np.zeros(len(set_of)))) < 0, strict=True))
-    labels = iter(set_labels([set_of[unit] for unit in units if set_of.get(unit)], n))
+    place = {str(unit): i for i, unit in enumerate(stored["units"])}
+    rows = [place.get(unit, -1) for unit in units]
+    sets = list(dict.fromkeys(str(stored["sets"][i]) for i in rows if i >= 0 and stored["sets"][i]))
+    labels = dict(zip(sets, set_labels(sets, n), strict=True))
     titles = []
-    for unit, name in zip(units, plain, strict=True):
-        label = f"{_MINUS if lowered[unit] else ''}{next(labels)}" if set_of.get(unit) else ""
-        titles.append("\n".join([name, *(textwrap.wrap(label, width) if width else [label] if label else [])]))
+    for name, i in zip(plain, rows, strict=True):
+        lines = [name]
+        if i >= 0:
+            own = str(stored["sets"][i])
+            label = f"{_MINUS if stored['zscore'][i] < 0 else ''}{labels[own]}" if own else NO_SET
+            label += f" ({stored['apart'][i]})" if stored["apart"][i] else ""
+            lines += textwrap.wrap(label, width) if width else [label]
+            lines += [_certainty(float(stored["pval_adj"][i]), float(stored["margin"][i]))] if own else []
+        titles.append("\n".join(lines))
     return titles
+
+
+def _certainty(pval_adj: float, margin: float) -> str:
+    lead = "" if np.isnan(margin) else f", lead {margin:.1f}".replace("-", "\N{MINUS SIGN}")
+    power = np.floor(np.log10(pval_adj)) if pval_adj > 0 else -np.inf
+    size = f"q {pval_adj:.2g}" if power >= -3 else f"q < $10^{{{int(max(power + 1, -99))}}}$"
+    return f"{size}{lead}"

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._screen._matrix import as_dense
+from scpi._saliency import read_units
 from scpi._slots import listed
 from scpi.pl._figure import PAGE_WIDTH, finish_panels, panel_grid, style
 from scpi.pl._unit_titles import choose_units, unit_titles
@@ -79,7 +78,7 @@ def units(
     >>> adata.obsm["X_umap"] = adata.obsm["programs"].to_numpy()
     >>> axes = scpi.pl.units(adata, use_rep="programs", show=False)
     """
-    values, names = _activity(adata, use_rep, key)
+    values, names = read_units(adata, use_rep, key)
     if basis not in adata.obsm:
         msg = (
             f"`adata.obsm` has no embedding {basis!r}, only {listed(adata.obsm)}. Compute one with `scanpy.pp.neighbors` on "
@@ -115,20 +114,3 @@ def _draw_unit(
     bar = figure.colorbar(dots, ax=panel, shrink=0.6, aspect=15, pad=0.01)
     bar.outline.set_visible(False)
     bar.ax.locator_params(nbins=4)
-
-
-def _activity(adata: AnnData, use_rep: str, key: str) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
-    """Activity of the units, cells x units, and their names."""
-    if use_rep not in adata.obsm:
-        msg = (
-            f"`adata.obsm` has no latent units {use_rep!r}, only {listed(adata.obsm)}. Store the result of "
-            "`model.get_latent_representation()` there, or set `use_rep=` to the entry that `scpi.tl.cluster` wrote."
-        )
-        raise KeyError(msg)
-    value: Any = adata.obsm[use_rep]
-    values = as_dense(value, np.float64)
-    names: Any = value.columns if isinstance(value, pd.DataFrame) else None
-    stored = adata.uns.get(key)
-    if names is None and hasattr(stored, "get") and len(stored.get("units", ())) == values.shape[1]:
-        names = stored["units"]
-    return values, np.array([str(name) for name in (range(values.shape[1]) if names is None else names)], dtype=object)

@@ -3,75 +3,104 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
+from pandas.api.types import is_float_dtype
 from scipy.optimize import linear_sum_assignment
 
 from scpi._docs import fill
 from scpi._gene_sets import read_gene_sets
 from scpi._keys import Key
-from scpi._saliency import read_saliency
+from scpi._saliency import read_saliency, read_units
+from scpi._sequence import as_list
 from scpi._slots import listed, read_result, result_params
 from scpi._view import View
 from scpi.tl._gene_set_impact import check_numbers
+from scpi.tl._impact._unit_labels import label_auroc, label_information
+from scpi.tl._impact._unit_names import distinctions, unit_names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import NDArray
 
-How = Literal["one_to_one", "best"]
+How = Literal["best", "one_to_one"]
 By = Literal["zscore", "specificity"]
+
+_FOLLOWS = 0.2
+"""How far from one half the AUROC of a label is that a unit is said to follow."""
 
 
 @fill
 def annotate_units(
     data: AnnData | MuData,
     *,
-    how: How = "one_to_one",
+    how: How = "best",
     by: By = "zscore",
     pval_cutoff: float = 0.05,
     n_genes: int = 10,
+    obs_keys: str | Sequence[str] | None = None,
+    use_rep: str = "X_scpi",
     key: str = Key.uns.GENE_SET_IMPACT,
     key_added: str = Key.uns.UNIT_ANNOTATION,
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    """Name the gene set that each latent unit stands for.
+    """Name each latent unit by the gene set that it stands for, and by the labels of cells that it follows.
 
     Only sets whose impact on the unit is significant can name it. The sign does not matter: a unit may grow as the genes
-    of a set fall, and which way a unit points is a matter of the training seed.
+    of a set fall, and which way a unit points is a matter of the training seed. Units of the same set share its name, and
+    what tells them apart is added: the labels that they follow, or else their own genes.
 
     Parameters
     ----------
     %(data)s
         :func:`scpi.tl.gene_set_impact` has been run on it.
     how
-        `"one_to_one"`: no two units get the same set, and the total of the absolute scores is as large as can be (Kuhn,
-        Nav. Res. Logist. Q. 2, 1955). `"best"`: each unit gets the set of the largest absolute score; several may get
-        the same.
+        `"best"`: each unit gets the set of the largest absolute score; several may get the same. `"one_to_one"`: no two
+        units get the same set, and the total of the absolute scores is maximal (Kuhn, Nav. Res. Logist. Q. 2, 1955). A
+        program that is split over several units then names one of them, and the others get sets that fit them less:
+        their `margin` is below 0. Use it where each set is known to be one unit.
     by
         Score: `"zscore"`, or `"specificity"`, which passes over sets that move all units.
     pval_cutoff
         Largest adjusted p-value of a set that can name a unit.
     n_genes
         Most genes to list for each unit.
+    obs_keys
+        Columns of `adata.obs` with labels of cells, such as cell types, conditions or batches, to compare with the
+        units.
+    use_rep
+        Entry of `adata.obsm` with the activity of the units, cells x units, to compare with the labels.
     key
         Entry of `adata.uns` with the impacts.
     %(written_key_added)s
 
     `adata.uns['unit_annotation' | key_added]` : :class:`dict`
-        For each of the `units`: `sets`, the name of its set, empty where there is none; `zscore` and `pval_adj` of that
-        set on that unit (of the best set where there is none); `margin`, by how much its absolute score is above that of
-        the next best set on the unit (below 0 where another unit took a better one; NaN where there is no other set);
-        `genes`, the members that drive it: those of the largest saliency in the direction of the z-score, first the
-        largest, with semicolons between them; empty for the statistic of single cells, `"median"`, and for those of a
-        group. And `params`.
+        For each of the `units`: `names`, different for all units: the set, and in brackets what tells the unit from
+        others of the same set; `"no set"` and its strongest genes where no set is significant. `sets`, the set alone,
+        empty where there is none, and `apart`, what stands in the brackets; `zscore` and `pval_adj` of that set on that
+        unit (of the best set where there is none); `margin`, by how much its absolute score is above that of the next
+        best set on the unit (below 0 where another unit took a better one; NaN where there is no other set); `genes`,
+        the members that drive it: those of the largest saliency in the direction of the z-score, first the largest, with
+        semicolons between them; empty for the statistic of single cells, `"median"`, and for those of a group. And
+        `params`.
+
+        With `obs_keys`: `labels` of all columns, as `column: label`; `auroc`, units x labels: the probability that a
+        cell of the label has a higher value than another cell, 0.5 by chance and below where the unit is low;
+        `information`, units x `obs_keys`: what the unit says about the column, in bits, 0 by chance; and `follows`, the
+        label whose AUROC is furthest from 0.5, with a minus before it where the unit is low; empty where that is
+        less than 0.2. Cells of a sample are no replicates: no p-value is given.
 
     Raises
     ------
     KeyError
-        If there are no impacts, or the gene sets or saliencies that they came from are gone.
+        If there are no impacts, the gene sets or saliencies that they came from are gone, or there is no such column
+        or entry of `obsm`.
     ValueError
-        If a word is unknown, a number is out of its range, or the impacts do not fit the saliencies.
+        If a word is unknown, a number is out of its range, the impacts do not fit the saliencies, the activities are
+        of other units, or a column holds numbers instead of labels.
 
     Examples
     --------
@@ -82,7 +111,7 @@ def annotate_units(
     >>> adata.varm["saliency"] = adata.varm["programs"] + np.random.default_rng(0).normal(size=(200, 2))
     >>> scpi.tl.gene_set_impact(adata)
     >>> scpi.tl.annotate_units(adata)
-    >>> adata.uns["unit_annotation"]["sets"].tolist() == adata.varm["programs"].columns.tolist()
+    >>> adata.uns["unit_annotation"]["names"].tolist() == adata.varm["programs"].columns.tolist()
     True
     """
     view = View.to_write(data, mod, key_added=key_added)
@@ -103,14 +132,24 @@ def annotate_units(
     found = match_units(np.where(adjusted <= pval_cutoff, score, 0.0), one_to_one=how == "one_to_one")
     shown = np.where(found >= 0, found, score.argmax(axis=1))
     rows = np.arange(len(units))
+    sets = np.where(found >= 0, names[found], "").astype(object)
+    saliency = _saliency_of(adata, stored, units)
+    labelled = {} if obs_keys is None else _compare_labels(view, as_list(obs_keys), use_rep, key, units)
+    along = None if saliency is None else saliency * np.where(z[rows, shown] < 0, -1.0, 1.0)
+    apart = distinctions(
+        sets, labelled.get("follows", [""] * len(units)), along, adata.var_names.to_numpy().astype(str)
+    )
     annotation = {
         "params": result_params(how=how, by=by, pval_cutoff=pval_cutoff, key=key),
         "units": units,
-        "sets": np.where(found >= 0, names[found], "").astype(object),
+        "names": np.array(unit_names(units, sets, apart), dtype=object),
+        "sets": sets,
+        "apart": np.array(apart, dtype=object),
         "zscore": z[rows, shown],
         "pval_adj": adjusted[rows, shown],
         "margin": _margins(score, shown),
-        "genes": _driving_genes(adata, stored, units, z[rows, shown], np.where(found >= 0, names[found], ""), n_genes),
+        "genes": _driving_genes(adata, str(stored["params"]["sets"]), along, sets, n_genes),
+        **labelled,
     }
     result, target = view.output(copy)
     target.uns[key_added] = annotation
@@ -138,20 +177,14 @@ def _margins(score: NDArray[np.float64], chosen: NDArray[np.intp]) -> NDArray[np
     return np.asarray(score[rows, chosen] - others.max(axis=1))
 
 
-def _driving_genes(
-    adata: AnnData,
-    stored: object,
-    units: NDArray[np.object_],
-    z: NDArray[np.float64],
-    names: NDArray[np.object_],
-    n: int,
-) -> NDArray[np.object_]:
-    """Members of the set of each unit with the largest saliency in the direction of the z-score."""
-    params = stored["params"]  # type: ignore[index]
-    empty = np.full(len(units), "", dtype=object)
+def _saliency_of(adata: AnnData, stored: Mapping[str, Any], units: NDArray[np.object_]) -> NDArray[np.float64] | None:
+    """Saliencies that the impacts are of, genes x units; `None` if there are none.
+
+    The statistic of single cells leaves no saliency behind; that of a group stands elsewhere.
+    """
+    params = stored["params"]
     if "key" not in params or "group" in params:
-        # The statistic of single cells leaves no saliency behind; that of a group stands elsewhere
-        return empty
+        return None
     scores, known = read_saliency(adata, str(params["key"]))
     place = {str(name): i for i, name in enumerate(known)}
     missing = [unit for unit in units if unit not in place]
@@ -161,14 +194,60 @@ def _driving_genes(
             "`scpi.tl.gene_set_impact` again."
         )
         raise ValueError(msg)
-    membership, sets = read_gene_sets(adata, str(params["sets"]))
+    return scores[:, [place[unit] for unit in units]]
+
+
+def _compare_labels(
+    view: View, obs_keys: Sequence[str], use_rep: str, key: str, units: NDArray[np.object_]
+) -> dict[str, NDArray[Any]]:
+    values, names = read_units(view.adata, use_rep, str(view.adata.uns[key]["params"].get("key", Key.varm.SALIENCY)))
+    place = {str(name): i for i, name in enumerate(names)}
+    missing = [unit for unit in units if unit not in place]
+    if missing:
+        msg = (
+            f"`adata.obsm[{use_rep!r}]` has no unit {listed(missing)}, only {listed(names)}: it must hold the activity of the "
+            "units whose impacts were computed."
+        )
+        raise ValueError(msg)
+    values = values[:, [place[unit] for unit in units]]
+    numbers = [name for name, column in view.columns(obs_keys, "obs_keys").items() if is_float_dtype(column)]
+    if numbers:
+        msg = f"`obs[{numbers[0]!r}]` holds numbers, not labels: cut it into ranges first, such as with `pandas.cut`."
+        raise ValueError(msg)
+    columns = {name: view.labels(name) for name in obs_keys}
+    labels = [f"{name}: {label}" for name, column in columns.items() for label in column.categories]
+    codes = [(column.codes.astype(np.intp), len(column.categories)) for column in columns.values()]
+    auroc = np.concatenate([label_auroc(values, *column) for column in codes], axis=1)
+    return {
+        "labels": np.array(labels, dtype=object),
+        "auroc": auroc,
+        "obs_keys": np.array(list(columns), dtype=object),
+        "information": np.column_stack([label_information(values, *column) for column in codes]),
+        "follows": np.array([_followed(row, labels) for row in auroc], dtype=object),
+    }
+
+
+def _followed(auroc: NDArray[np.float64], labels: Sequence[str]) -> str:
+    distance = np.nan_to_num(np.abs(auroc - 0.5))
+    best = int(distance.argmax())
+    if distance[best] < _FOLLOWS:
+        return ""
+    return labels[best] if auroc[best] > 0.5 else f"\N{MINUS SIGN} {labels[best]}"
+
+
+def _driving_genes(
+    adata: AnnData, sets_key: str, along: NDArray[np.float64] | None, names: NDArray[np.object_], n: int
+) -> NDArray[np.object_]:
+    """Members of the set of each unit with the largest saliency in the direction of the z-score."""
+    listing = np.full(len(names), "", dtype=object)
+    if along is None:
+        return listing
+    membership, sets = read_gene_sets(adata, sets_key)
     by_set, genes = membership.tocsc(), adata.var_names.to_numpy().astype(str)
     column = {name: i for i, name in enumerate(sets)}
-    for i, (unit, name) in enumerate(zip(units, names, strict=True)):
-        if name == "":
-            continue
-        members = by_set[:, column[name]].indices
-        along = np.sign(z[i]) * scores[members, place[unit]]
-        order = np.argsort(-along, kind="stable")[:n]
-        empty[i] = ";".join(genes[members[order[along[order] > 0]]])
-    return empty
+    for i, name in enumerate(names):
+        if name != "":
+            members = by_set[:, column[name]].indices
+            order = np.argsort(-along[members, i], kind="stable")[:n]
+            listing[i] = ";".join(genes[members[order[along[members[order], i] > 0]]])
+    return listing
