@@ -129,6 +129,11 @@ def test_labels_of_cells_that_units_follow(with_labels):
     np.testing.assert_allclose(stored["auroc"][2], 0.5)
     assert frame["follows"].tolist() == ["type: B", "− type: T", ""]
     assert frame["auroc"].tolist() == [1.0, 0.0, 0.5]
+    # Of two labels, a unit follows the one in which it is high
+    with_labels.obs["half"] = ["low", "low", "up", "up"] * 2
+    with_labels.obsm["X_scpi"] = with_labels.obsm["X_scpi"].assign(u0=(with_labels.obs["half"] == "up") * 1.0)
+    scpi.tl.annotate_units(with_labels, obs_keys="half")
+    assert scpi.get.unit_annotation(with_labels).loc[0, ["follows", "auroc"]].tolist() == ["half: up", 1.0]
     assert frame["information_type"].iloc[2] == frame["information_batch"].iloc[2] == 0
     # Units of one set follow different labels, which tell them apart
     assert frame["name"].tolist() == ["s0 (type: B)", "s0 (− type: T)", "s1"]

@@ -68,10 +68,8 @@ def unit_annotation(
 def _labels(stored: Mapping[str, Any]) -> dict[str, Any]:
     if "labels" not in stored:
         return {}
-    auroc = np.asarray(stored["auroc"])
-    furthest = np.nan_to_num(np.abs(auroc - 0.5)).argmax(axis=1)
     return {
         "follows": [str(label) for label in stored["follows"]],
-        "auroc": auroc[np.arange(len(auroc)), furthest],
+        "auroc": np.asarray(stored["follows_auroc"]),
         **{f"information_{name}": np.asarray(stored["information"])[:, i] for i, name in enumerate(stored["obs_keys"])},
     }

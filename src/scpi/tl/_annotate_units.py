@@ -89,9 +89,9 @@ def annotate_units(
 
         With `obs_keys`: `labels` of all columns, as `column: label`; `auroc`, units x labels: the probability that a
         cell of the label has a higher value than another cell, 0.5 by chance and below where the unit is low;
-        `information`, units x `obs_keys`: what the unit says about the column, in bits, 0 by chance; and `follows`, the
-        label whose AUROC is furthest from 0.5, with a minus before it where the unit is low; empty where that is
-        less than 0.2. Cells of a sample are no replicates: no p-value is given.
+        `information`, units x `obs_keys`: what the unit says about the column, in bits, 0 by chance; `follows_auroc`, the
+        AUROC that is furthest from 0.5, and `follows`, its label, with a minus before it where the unit is low; empty
+        where the distance is less than 0.2. Cells of a sample are no replicates: no p-value is given.
 
     Raises
     ------
@@ -218,21 +218,30 @@ def _compare_labels(
     labels = [f"{name}: {label}" for name, column in columns.items() for label in column.categories]
     codes = [(column.codes.astype(np.intp), len(column.categories)) for column in columns.values()]
     auroc = np.concatenate([label_auroc(values, *column) for column in codes], axis=1)
+    best = [_furthest(row) for row in auroc]
+    of_best = auroc[np.arange(len(auroc)), best]
+    followed = [_followed(area, labels[label]) for area, label in zip(of_best, best, strict=True)]
     return {
         "labels": np.array(labels, dtype=object),
         "auroc": auroc,
         "obs_keys": np.array(list(columns), dtype=object),
         "information": np.column_stack([label_information(values, *column) for column in codes]),
-        "follows": np.array([_followed(row, labels) for row in auroc], dtype=object),
+        "follows": np.array(followed, dtype=object),
+        "follows_auroc": of_best,
     }
 
 
-def _followed(auroc: NDArray[np.float64], labels: Sequence[str]) -> str:
+def _furthest(auroc: NDArray[np.float64]) -> int:
+    """Label whose area is furthest from one half; of two that are as far, that in which the unit is high."""
     distance = np.nan_to_num(np.abs(auroc - 0.5))
-    best = int(distance.argmax())
-    if distance[best] < _FOLLOWS:
+    furthest = np.flatnonzero(distance >= distance.max() - 1e-9)
+    return int(furthest[np.nan_to_num(auroc[furthest]).argmax()])
+
+
+def _followed(auroc: float, label: str) -> str:
+    if not abs(auroc - 0.5) >= _FOLLOWS:
         return ""
-    return labels[best] if auroc[best] > 0.5 else f"\N{MINUS SIGN} {labels[best]}"
+    return label if auroc > 0.5 else f"\N{MINUS SIGN} {label}"
 
 
 def _driving_genes(
