@@ -142,19 +142,15 @@ def check_expression(
     counts: bool = False,
     logs: bool = False,
     signed: bool = False,
-    stored: bool = False,
     what: str = "adata.X",
     advice: str = NORMAL_ADVICE,
 ) -> None:
-    """Refuse values that no model can read: not in memory, unless they may be ``stored``, not numbers, or not finite.
+    """Refuse values that no model can read: not numbers, or not finite. Those that are not in memory are read in blocks.
 
     With ``counts`` they must also be whole and not negative. With ``logs`` they must be log-normalised: not all whole,
     if some are above 1. ``advice`` says what to do about fractional values, at the end of the message. A warning says that
     values are negative, unless they are ``signed``, as changes are.
     """
-    if is_stored(matrix) and not stored:
-        msg = f"`{what}` is not in memory. Load the data with `adata.to_memory()` first."
-        raise NotImplementedError(msg)
     if not is_stored(matrix):
         matrix = as_matrix(matrix, name=what)
     ranges, whole, example = [(0.0, 0.0)], True, 0.0
@@ -210,16 +206,10 @@ def check_not_empty(adata: AnnData, *, what: str = "adata") -> None:
         raise ValueError(msg)
 
 
-def check_annotations(adata: AnnData, *, stored: bool = False, what: str = "adata") -> None:
-    """Refuse a file on disk (`NotImplementedError`), no cells or genes, and repeated names of either (`ValueError`).
-
-    The expression may be in a file if it may be ``stored``.
-    """
+def check_annotations(adata: AnnData, *, what: str = "adata") -> None:
+    """Refuse no cells or genes, and repeated names of either (`ValueError`)."""
     load_annotations(adata)
     check_not_empty(adata, what=what)
-    if adata.isbacked and not stored:
-        msg = f"`{what}` is backed by a file. Load it with `{what}.to_memory()` first."
-        raise NotImplementedError(msg)
     for axis, names in (("var", adata.var_names), ("obs", adata.obs_names)):
         if not names.is_unique:
             repeated = names[names.duplicated()].unique()[:5].tolist()

@@ -155,13 +155,18 @@ def _normalised(counts: Any, factor: NDArray[np.float32]) -> Any:
 def log_normalised(counts: Any, depth: NDArray[np.floating[Any]] | None = None) -> Any:
     """log1p of counts scaled from the depth of each cell to 10,000, cells x genes; sparse counts stay sparse.
 
-    The depth is the sum of the counts if ``None``. Cells without counts stay 0.
+    The depth is the sum of the counts if ``None``. Cells without counts stay 0. Blocks of counts that are not in memory are
+    transformed when they are read.
     """
-    depth = np.asarray(counts.sum(1) if depth is None else depth, dtype=np.float64).reshape(-1, 1)
-    depth = np.where(depth == 0, 1.0, depth)
+    total = np.asarray(row_sums(counts) if depth is None else depth, dtype=np.float64).ravel()
+    total = np.where(total == 0, 1.0, total)
+    return transformed(counts, lambda block: _log_scaled(block.values, total[block.rows]))
+
+
+def _log_scaled(counts: Any, depth: NDArray[np.float64]) -> Any:
     if not sparse.issparse(counts):
-        return np.log1p(counts / depth * DEPTH)
-    return _log1p(_scaled_rows(counts.tocsr(), DEPTH / depth.ravel()))
+        return np.log1p(counts / depth[:, None] * DEPTH)
+    return _log1p(_scaled_rows(counts.tocsr(), DEPTH / depth))
 
 
 def _scaled_rows(rows: Any, factor: NDArray[np.floating[Any]]) -> Any:

@@ -7,7 +7,7 @@ import pytest
 
 from scpi.model.base._constants import KEYS
 from scpi.model.base.loading._splitter import CellSplitter
-from scpi.model.scpregan._sampling import DomainSampler, both_domains
+from scpi.model.scpregan._sampling import DomainSampler, StoredDomainSampler, both_domains
 
 
 def cells_of(sampler):
@@ -68,3 +68,18 @@ class TestSplitter:
     def test_a_screen_without_treated_training_cells_is_refused(self, build, train):
         with pytest.raises(ValueError, match="no perturbed cell in the training set"):
             train(build(), held_out="A")
+
+
+def test_cells_that_are_not_in_memory_are_read_in_runs():
+    control, treated = np.arange(0, 2000, 2), np.arange(1, 1000, 2)
+    sampler = StoredDomainSampler(control, treated, run=50, n_together=200, batch_size=5, seed=0)
+    steps = list(sampler)
+    for step in steps:
+        assert [set(part % 2) for part in np.split(step.cells, 4)] == [{0}, {1}, {0}, {1}]
+        assert np.isin(step.cells, step.together).all()
+        # Half of them are of each domain, of whole runs but for those at the ends
+        assert len(step.together) <= 200
+        assert len(np.unique(step.together // 50)) <= 2 * (100 // 25 + 2)
+    used, times = np.unique(np.concatenate([step.cells for step in steps]), return_counts=True)
+    np.testing.assert_array_equal(used, np.sort(np.concatenate([control, treated])))
+    assert set(times[used % 2 == 0]) == {1} and set(times[used % 2 == 1]) == {2}

@@ -50,8 +50,6 @@ class ModelBase(BaseModelClass):
     """Whether the expression must be log-normalised."""
     _reads_changes = False
     """Whether the values are changes of expression, of both signs."""
-    _reads_stored = False
-    """Whether the expression may be in a file or a dask array, from which batches are read."""
     _advice = NORMAL_ADVICE
     """What to do about expression that is not counts, at the end of the message."""
 
@@ -96,7 +94,6 @@ class ModelBase(BaseModelClass):
         # Where the likelihood decides, which the constructor is given, these are properties
         counts, logs = (flag is True for flag in (cls._reads_counts, cls._reads_logs))
         checks = {"counts": counts, "logs": logs, "signed": cls._reads_changes, "advice": cls._advice}
-        checks["stored"] = cls._reads_stored
         cls.register_manager(register(data, method, cls._fields, checks=checks, **kwargs))
 
     def save(
@@ -190,7 +187,7 @@ class ModelBase(BaseModelClass):
             unbound: Self = restore(cls, saved, None, place)
             return unbound
         modality = _modality(adata, saved.content.registry)
-        check_annotations(modality, stored=cls._reads_stored)
+        check_annotations(modality)
         _check_genes(modality.var_names, saved.content.attributes["var_names_"])
         with unchanged_on_failure(adata):
             model: Self = restore(cls, saved, adata, place)
@@ -256,7 +253,7 @@ class ModelBase(BaseModelClass):
             adata = adata.copy()
         if adata is not self._checked:
             modality = _modality(adata, self.registry)
-            check_annotations(modality, stored=self._reads_stored)
+            check_annotations(modality)
             _check_genes(modality.var_names, self.var_names_)
             layer = self.registry["setup_args"].get("layer")
             check_expression(
@@ -264,7 +261,6 @@ class ModelBase(BaseModelClass):
                 counts=self._reads_counts,
                 logs=self._reads_logs,
                 signed=self._reads_changes,
-                stored=self._reads_stored,
                 advice=self._advice,
             )
             self._checked = None

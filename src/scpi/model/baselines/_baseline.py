@@ -33,7 +33,6 @@ class Baseline(ScreenModel):
     Subclasses say in ``_weigh`` how the changes of training contexts are weighted, or in ``_change`` what is added.
     """
 
-    _reads_stored = True
     _module_cls = ProfilesModule
     _weigh: Callable[..., NDArray[np.float64]] = staticmethod(equal_weights)
     """One of the weights of :mod:`~scpi.model.baselines._contexts`."""

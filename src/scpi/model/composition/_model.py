@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 from scvi.utils import setup_anndata_dsp
 
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
+from scpi._screen._blocks import blocks
 from scpi._screen._checks import as_indices
-from scpi._screen._matrix import as_matrix
+from scpi._screen._matrix import sums
 from scpi._slots import find_column, listed
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
@@ -184,11 +186,8 @@ class CompositionModel(ModelBase):
             msg = f"At least three groups of cells are needed to learn from, but there are {len(codes)}."
             raise ValueError(msg)
         self.seed_ = self.seed_ if seed is None else resolve_seed(seed)
-        counts = as_matrix(self._field(self.adata, KEYS.X))[cells]
-        total, largest = (
-            log_sums(np.asarray(found, dtype=np.float64).ravel(), group, len(codes))
-            for found in (counts.sum(axis=1), _largest(counts))
-        )
+        sizes = _sizes(self._field(self.adata, KEYS.X))[:, cells]
+        total, largest = (log_sums(size, group, len(codes)) for size in sizes)
         self.module.put(
             {
                 "codes": codes,
@@ -345,10 +344,15 @@ def _complete(
     )
 
 
-def _largest(counts: Any) -> Any:
-    """Largest count of each cell."""
-    found = counts.max(axis=1)
-    return found.toarray() if hasattr(found, "toarray") else found
+def _sizes(counts: Any) -> Floats:
+    """Sum and largest of the counts of each cell, (2, n_cells)."""
+    sizes = np.zeros((2, counts.shape[0]))
+    for block in blocks(counts):
+        sizes[0, block.rows] += sums(block.values, axis=1)
+        largest = block.values.max(axis=1)
+        largest = np.asarray(largest.todense() if sparse.issparse(largest) else largest).ravel()
+        sizes[1, block.rows] = np.maximum(sizes[1, block.rows], largest)
+    return sizes
 
 
 def _positive(values: Floats, key: str) -> Floats:

@@ -12,7 +12,6 @@ from scvi.utils import setup_anndata_dsp
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._screen._checks import as_indices
-from scpi._screen._matrix import dense_rows
 from scpi._sequence import as_list
 from scpi._slots import listed, result_params
 from scpi.model.base._constants import KEYS
@@ -189,7 +188,7 @@ class ConditionModel(ModelBase):
         self._features_of(pd.Series(self.perturbations_).iloc[np.unique(perturbation)])
         self.seed_ = self.seed_ if seed is None else resolve_seed(seed)
         context = self._codes(KEYS.CONTEXT)[rows] if self.contexts_ else np.zeros_like(perturbation)
-        values = dense_rows(self._field(self.adata, KEYS.X), rows).astype(np.float32)
+        values = self._expression(self.adata, rows)
         self.module.put({"values": values, "context": context, "perturbation": perturbation})
         self._predictors = None
         self._fitted()

@@ -10,7 +10,7 @@ from sklearn.cluster import KMeans
 from torch import Tensor
 
 from scpi._fingerprint import fingerprint
-from scpi._screen._matrix import sums
+from scpi._screen._expression import row_sums
 from scpi.model.base.loading._dataset import blocks
 from scpi.model.clustering._components import principal_components
 
@@ -77,4 +77,4 @@ def widest_axes(z: Tensor) -> NDArray[np.float32]:
 
 def identity_of(names: pd.Index, counts: Any, codes: NDArray[np.int64], values: NDArray[np.float32]) -> str:
     """Word for cells: for their names, their total counts and their covariates."""
-    return fingerprint([np.asarray(names, dtype=str), sums(counts, axis=1), codes, values])
+    return fingerprint([np.asarray(names, dtype=str), row_sums(counts), codes, values])

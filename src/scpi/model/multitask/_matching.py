@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from scpi._screen._expression import log_normalised
-from scpi._screen._matrix import sums
+from scpi._screen._expression import log_normalised, row_sums
 from scpi.model.base._constants import KEYS
 from scpi.model.base.loading._sampling import match_by_transport
 from scpi.model.base.loading._transport import CellPairs
@@ -50,5 +49,5 @@ def training_depth_per_size(splitter: CellSplitter) -> float:
     size = splitter.registered(KEYS.SIZE_FACTOR)
     if size is None:
         return 1.0
-    n_counts = max(float(sums(splitter.dataset.x, axis=1)[splitter.train_idx].sum()), 1.0)
+    n_counts = max(float(row_sums(splitter.dataset.x)[splitter.train_idx].sum()), 1.0)
     return n_counts / float(np.sum(size[splitter.train_idx], dtype=np.float64))

@@ -16,7 +16,7 @@ from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.counts._change import changed_counts, expected_counts
 from scpi.model.base.effects._regression import chosen_ridge_weights
-from scpi.model.base.loading._samplers import PairSampler
+from scpi.model.base.loading._samplers import PairSampler, StoredPairSampler
 from scpi.model.base.loading._sampling import matched_pairs
 from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
 from scpi.model.base.prediction._latent_shifts import measured_shifts
@@ -172,9 +172,12 @@ class MultiTaskAE(
 
     def _train_on(self, schedule: Schedule) -> None:
         preset, has_adversary = self.preset_, self.preset_.adversary is not None
-        for target in TARGETS[preset.target]:
-            match = partial(self._match, target=target, each=preset.pair_each, counts=self._reads_counts)
-            splitter = schedule.split(partial(matched_pairs, match=match, batch_size=schedule.batch_size))
+        match = partial(self._match, each=preset.pair_each, counts=self._reads_counts)
+        splitters = [
+            schedule.split(partial(matched_pairs, match=partial(match, target=target), batch_size=schedule.batch_size))
+            for target in TARGETS[preset.target]
+        ]
+        for splitter in splitters:
             phases = self._phases(schedule.epochs(splitter.n_batches))
             self._prepare(splitter)
             schedule.fit(
@@ -205,7 +208,7 @@ class MultiTaskAE(
 
     def _prepare(self, splitter: CellSplitter) -> None:
         """Codes of the conditions that are trained on, and, in a network that never was, the output of a mean cell."""
-        assert isinstance(splitter.train_sampler, PairSampler)
+        assert isinstance(splitter.train_sampler, PairSampler | StoredPairSampler)
         trained = splitter.occurs(splitter.train_sampler.pairs.target)
         self.trained_levels_ = trained.tolist()
         codes = np.full(tuple(self.module.codes.shape), np.nan, dtype=np.float32)

@@ -93,7 +93,6 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
     """
 
     _reads_counts = True
-    _reads_stored = True
     _advice = COUNTS_ADVICE
     _fields = (
         Field(argument="batch_key", registry_key=KEYS.BATCH, make=LabelField),

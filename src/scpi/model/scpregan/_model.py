@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from scpi._docs import fill
+from scpi._screen._expression import read_facts
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.targets._change import ChangeTargetMixin
@@ -121,9 +122,10 @@ class SCPREGAN(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         if self.adata is None:
             return
         x = self._field(self.adata, KEYS.X)
-        if x.shape[0] and x.min() < 0:
+        lowest = read_facts(x).lowest if x.shape[0] else 0.0
+        if lowest < 0:
             msg = (
-                f"The registered expression has negative values, down to {float(x.min()):.4g}, which generators cannot "
+                f"The registered expression has negative values, down to {lowest:.4g}, which generators cannot "
                 "give. Take log-normalised values before they are scaled or centred."
             )
             raise ValueError(msg)

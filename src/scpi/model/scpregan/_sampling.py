@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from torch.utils.data import Sampler
 
+from scpi._screen._stored_rows import StoredRows
 from scpi.model.base.loading._dataset import CellBatch
-from scpi.model.base.loading._sampling import single_cells
+from scpi.model.base.loading._samplers import read_together, shuffled_nearby
+from scpi.model.base.loading._sampling import N_TOGETHER, single_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,13 +41,35 @@ class DomainSampler(Sampler[CellBatch]):
         self._epoch += 1
         shape = (len(self), 2, self._batch_size)
         # Steps x halves x domains x cells
-        order = np.stack([_cycle(cells, int(np.prod(shape)), rng).reshape(shape) for cells in self._domains], axis=2)
-        yield from map(CellBatch, order.reshape(len(self), -1))
+        order = np.stack([self._cycle(cells, rng)[: int(np.prod(shape))].reshape(shape) for cells in self._domains], 2)
+        yield from self._batches(order.reshape(len(self), -1))
+
+    def _cycle(self, cells: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Cells in one random order after the other, until there are enough."""
+        n = len(self) * 2 * self._batch_size
+        return np.concatenate([self._shuffled(cells, rng) for _ in range(-(-n // len(cells)))])
+
+    def _shuffled(self, cells: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        return rng.permutation(cells)
+
+    def _batches(self, cells: NDArray[np.int64]) -> Iterator[CellBatch]:
+        return map(CellBatch, cells)
 
 
-def _cycle(cells: NDArray[np.int64], n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Cells in one random order after the other, until there are enough."""
-    return np.concatenate([rng.permutation(cells) for _ in range(-(-n // len(cells)))])[:n]
+class StoredDomainSampler(DomainSampler):
+    """Cells of both domains that are not in memory: about ``n_together`` of some runs of neighbours are read at once."""
+
+    def __init__(self, *domains: NDArray[np.int64], run: int, n_together: int, batch_size: int, seed: int) -> None:
+        super().__init__(*domains, batch_size=batch_size, seed=seed)
+        self._run, self._n_steps = run, max(1, n_together // (4 * batch_size))
+
+    def _shuffled(self, cells: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        n_cells = 2 * self._batch_size * self._n_steps
+        return shuffled_nearby(np.sort(cells), rng, run=self._run, ends=np.arange(n_cells, len(cells), n_cells))
+
+    def _batches(self, cells: NDArray[np.int64]) -> Iterator[CellBatch]:
+        for start in range(0, len(cells), self._n_steps):
+            yield from read_together(map(CellBatch, cells[start : start + self._n_steps]))
 
 
 def both_domains(
@@ -53,7 +78,8 @@ def both_domains(
     """Training cells of both domains side by side, and single validation cells.
 
     A training batch has four equal parts: control and treated cells for the discriminators, and control and treated
-    cells for the generators. Cells at dose 0 are controls. It is an error if a domain has no training cell.
+    cells for the generators. Cells at dose 0 are controls. It is an error if a domain has no training cell. Cells that are not in
+    memory are read in runs of neighbours.
     """
     if not train:
         return single_cells(splitter, cells, train=False, batch_size=batch_size)
@@ -61,4 +87,8 @@ def both_domains(
     if is_treated.all() or not is_treated.any():
         msg = "Every perturbed cell of the training set has dose 0: there is nothing to transfer cells to."
         raise ValueError(msg)
-    return DomainSampler(cells[~is_treated], cells[is_treated], batch_size=batch_size, seed=splitter.seed)
+    x = splitter.dataset.x
+    sampler = (
+        partial(StoredDomainSampler, run=x.run, n_together=N_TOGETHER) if isinstance(x, StoredRows) else DomainSampler
+    )
+    return sampler(cells[~is_treated], cells[is_treated], batch_size=batch_size, seed=splitter.seed)

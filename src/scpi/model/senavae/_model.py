@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 import torch
+from scipy import sparse
 
 from scpi._docs import fill
 from scpi._screen._checks import check_expression
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
+from scpi.model.base.loading._dataset import blocks
 from scpi.model.base.loading._sampling import controls_alongside
 from scpi.model.base.losses._mmd import bandwidth_from_cells
 from scpi.model.base.losses._schedules import anneal_end
@@ -215,7 +217,8 @@ class SENAVAE(
             msg = "`least_squares=True` needs `abduct=True`: effects are added to cells, not to what is decoded."
             raise ValueError(msg)
         if likelihood == "nb" and self.adata is not None:
-            check_expression(self._field(self.adata, KEYS.X), counts=True, what="the registered expression")
+            x = self._field(self.adata, KEYS.X)
+            check_expression(x, counts=True, what="the registered expression")
 
     def _gene_sets(self) -> dict[str, Any]:
         return self.registry["field_registries"].get(KEYS.GENE_SETS, {}).get("state_registry") or {"names": []}
@@ -367,16 +370,29 @@ class SENAVAE(
         """
         centre = control.double().mean(0).numpy()
         changes, precision = np.zeros((len(self.perturbations_), len(centre))), np.zeros(len(self.perturbations_))
-        for index, name in enumerate(self.perturbations_):
-            cells = splitter.training_cells_of(name)[:_SAMPLE]
+        cells_of = [splitter.training_cells_of(name)[:_SAMPLE] for name in self.perturbations_]
+        totals = self._dose_weighted_sums(cells_of, splitter)
+        for index, cells in enumerate(cells_of):
             doses = splitter.doses_of(cells)
             if (doses != 0).any():
                 # At dose 1, by least squares on a line through the control; a plain mean if all doses are 1.
-                total = self._transformed(cells).double().numpy().T @ doses
                 squares = np.square(doses).sum()
-                changes[index] = (total - doses.sum() * centre) / squares
+                changes[index] = (totals[index] - doses.sum() * centre) / squares
                 precision[index] = 1 / (1 / squares + (doses.sum() / squares) ** 2 / len(control))
         return changes, precision
+
+    def _dose_weighted_sums(self, cells_of: Sequence[NDArray[np.int64]], splitter: CellSplitter) -> NDArray[np.float64]:
+        """Sum of the cells of each perturbation, as the encoder reads them, times their doses, (n_perturbations, n_genes)."""
+        totals = np.zeros((len(cells_of), self._n_genes))
+        group = np.repeat(np.arange(len(cells_of)), [len(cells) for cells in cells_of])
+        cells = np.concatenate(cells_of)
+        # In the order of the data, which are read once however many perturbations there are
+        for part in blocks(np.argsort(cells, kind="stable")):
+            weights = sparse.csr_matrix(
+                (splitter.doses_of(cells[part]), (group[part], np.arange(len(part)))), shape=(len(cells_of), len(part))
+            )
+            totals += weights @ self._transformed(cells[part]).double().numpy()
+        return totals
 
     def _transformed(self, indices: NDArray[np.int64]) -> Tensor:
         """Registered expression of some cells as the encoder reads it, on the processor."""

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from scpi._screen._expression import DEPTH, log_normalised
-from scpi._screen._matrix import stack_rows, sums
+from scpi._screen._expression import DEPTH, log_normalised, row_sums
+from scpi._screen._matrix import stack_rows
 from scpi.model.base._constants import KEYS
 from scpi.model.base.counts._change import changed_counts, expected_counts
 from scpi.model.base.effects._fold_changes import from_log_level, log_level, log_ratio, log_slope
 from scpi.model.base.effects._regression import member_effects
 from scpi.model.base.effects._shrinkage import effect_errors, shrink
+from scpi.model.base.loading._cell_batches import cell_batches
 from scpi.model.base.training._seed import seeded
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class EffectsMixin(Host):
             size = np.asarray(self._field(adata, KEYS.SIZE_FACTOR), dtype=np.float64).ravel()
             size = size if cells is None else size[cells]
         else:
-            size = sums(x, axis=1)
+            size = row_sums(x)
         return log_normalised(x, size * DEPTH / float(self.module.size_scale))
 
     def _effect(self, adata: AnnData | MuData, design: NDArray[np.float32], context: int) -> NDArray[np.float64]:
@@ -172,8 +173,9 @@ class EffectsMixin(Host):
                 yield _Decoded(self._expression(asked.adata, asked.cells[rows]), effects[contexts[rows]])
             return
         with seeded(int(asked.rng.integers(2**31))):
-            for loaded in self._make_data_loader(asked.adata, indices=asked.cells, batch_size=_BATCH):
-                tensors = {key: value.to(module.device) for key, value in loaded.items()}
+            # A loader used to draw a seed of its own here: the same seed gives the noise that it gave then
+            torch.empty((), dtype=torch.int64).random_()
+            for tensors in cell_batches(self, asked.adata, asked.cells, batch_size=_BATCH, device=module.device):
                 inputs = module._get_generative_input(tensors, module.inference(**module._get_inference_input(tensors)))
                 before = inputs["cells"]
                 if before is None:

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scpi.model.base.loading._samplers import CellSampler, ControlSampler, PairSampler, StoredCellSampler
+from scpi.model.base.loading._samplers import (
+    CellSampler,
+    ControlSampler,
+    PairSampler,
+    StoredCellSampler,
+    StoredControlSampler,
+    StoredPairSampler,
+    windows_of,
+)
 from scpi.model.base.loading._transport import CellPairs
 
 
@@ -214,3 +222,97 @@ def test_a_control_is_once_in_a_part_where_there_are_enough(n_controls):
     for batch in sampler:
         for part in batch.cells.reshape(-1, 8):
             assert len(np.unique(part)) == min(n_controls, 8) or n_controls < 8
+
+
+class TestWindows:
+    CELLS = np.delete(np.arange(400), np.arange(0, 400, 3))
+
+    def test_cells_of_a_run_are_in_one_window_and_windows_are_of_nearly_the_same_size(self):
+        windows = windows_of(self.CELLS, run=10, n_cells=60, rng=np.random.default_rng(0))
+        for run in np.unique(self.CELLS // 10):
+            assert len(np.unique(windows[run == self.CELLS // 10])) == 1
+        sizes = np.bincount(windows)
+        assert (sizes[:-1] > 60 - 7).all() and (sizes <= 60 + 7).all()
+
+    def test_without_a_generator_windows_follow_each_other(self):
+        windows = windows_of(self.CELLS, run=10, n_cells=60, rng=None)
+        assert (np.diff(windows) >= 0).all() and windows[0] == 0
+
+    def test_order_of_the_cells_does_not_matter(self):
+        order = np.random.default_rng(1).permutation(len(self.CELLS))
+        one, other = (windows_of(x, run=10, n_cells=60, rng=None) for x in (self.CELLS, self.CELLS[order]))
+        np.testing.assert_array_equal(one[order], other)
+
+
+class TestStoredControlSampler:
+    """200 cells of three conditions, and 100 controls of two strata, in a file in random order."""
+
+    PLACES = np.random.default_rng(0).permutation(300)
+    PERTURBED, CONTROLS = PLACES[:200], np.sort(PLACES[200:])
+    CONDITIONS = np.arange(200) % 3
+    STRATUM = np.arange(300) % 2
+
+    def sampler(self, **options):
+        windows = windows_of(self.PERTURBED, run=10, n_cells=50, rng=np.random.default_rng(0))
+        options = {"n_cells": 5, "n_parts": 3, "seed": 0} | options
+        return StoredControlSampler(
+            self.PERTURBED,
+            self.CONDITIONS,
+            self.CONTROLS,
+            perturbed_strata=self.STRATUM[self.PERTURBED],
+            control_strata=self.STRATUM[self.CONTROLS],
+            windows=windows,
+            run=10,
+            **options,
+        ), dict(zip(self.PERTURBED.tolist(), windows.tolist(), strict=True))
+
+    def test_every_cell_is_seen_once_an_epoch_beside_a_control_of_its_stratum(self):
+        batches, _ = self.sampler()
+        condition_of = dict(zip(self.PERTURBED, self.CONDITIONS, strict=True))
+        for _ in range(2):
+            epoch = list(batches)
+            assert len(epoch) == len(batches)
+            seen = np.concatenate([batch.perturbed[batch.perturbed >= 0] for batch in epoch])
+            assert sorted(seen) == sorted(self.PERTURBED)
+            for batch in epoch:
+                real = batch.perturbed >= 0
+                np.testing.assert_array_equal(self.STRATUM[batch.cells[real]], self.STRATUM[batch.perturbed[real]])
+                of_part = np.repeat(batch.conditions, 5)[real]
+                np.testing.assert_array_equal([condition_of[cell] for cell in batch.perturbed[real]], of_part)
+                assert set(batch.cells) <= set(self.CONTROLS)
+
+    def test_a_batch_is_of_one_window_whose_cells_are_read_at_once(self):
+        batches, window_of = self.sampler()
+        for _, group in _by_identity(list(batches)):
+            perturbed = np.concatenate([batch.perturbed[batch.perturbed >= 0] for batch in group])
+            assert len({window_of[cell] for cell in perturbed.tolist()}) == 1
+            together = np.unique(np.concatenate([perturbed, *(batch.cells for batch in group)]))
+            np.testing.assert_array_equal(group[0].together, together)
+            # As many controls as perturbed cells, and a run more for each stratum
+            assert len(together) <= 2 * len(perturbed) + 2 * 10
+
+    def test_controls_are_others_in_the_next_epoch_unless_it_is_validation(self):
+        for shuffle in (True, False):
+            batches, _ = self.sampler(shuffle=shuffle)
+            first, second = (np.concatenate([batch.cells for batch in batches]) for _ in range(2))
+            assert np.array_equal(first, second) != shuffle
+
+
+def _by_identity(batches):
+    """Batches in a row that are read at once."""
+    groups = []
+    for batch in batches:
+        if not groups or groups[-1][0] is not batch.together:
+            groups.append((batch.together, []))
+        groups[-1][1].append(batch)
+    return groups
+
+
+def test_cells_that_are_not_in_memory_are_paired_with_themselves():
+    cells = np.arange(0, 300, 3)
+    batches = StoredPairSampler(cells, run=10, n_together=40, batch_size=8, shuffle=True, seed=0)
+    seen = list(batches)
+    assert all(batch.cells is batch.perturbed for batch in seen)
+    np.testing.assert_array_equal(np.sort(np.concatenate([batch.cells for batch in seen])), cells)
+    assert max(len(group[0].together) for _, group in _by_identity(seen)) <= 40
+    np.testing.assert_array_equal(batches.pairs.source, batches.pairs.target)

@@ -76,7 +76,7 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
     ) -> None:
         x = manager.get_from_registry(KEYS.X)
         # Reading rows of a matrix that is stored by columns costs as much as reading all of it.
-        self.x = x.tocsr() if sparse.issparse(x) else by_rows(x)
+        self.x = by_rows(x.tocsr() if sparse.issparse(x) else x)
         self._transform, self._counts = transform, counts
         self._design = None if design is None else torch.from_numpy(design)
         self._values: dict[str, Tensor] = {}

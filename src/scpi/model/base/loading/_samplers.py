@@ -2,19 +2,61 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from scpi.model.base.loading._dataset import CellBatch
+from scpi.model.base.loading._transport import CellPairs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from scpi.model.base.loading._transport import CellPairs
+
+def runs_of(cells: NDArray[np.int64], run: int) -> list[NDArray[np.int64]]:
+    """Positions in ascending order, divided where the next one is in another run of ``run`` neighbours."""
+    return np.split(cells, np.flatnonzero(np.diff(cells // run)) + 1)
+
+
+def shuffled_nearby(
+    cells: NDArray[np.int64], rng: np.random.Generator, *, run: int, ends: Sequence[int] | NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Cells, given in ascending order, such that those between two ``ends`` are from few runs of neighbours.
+
+    The order of the runs is random, and so is that of the cells between two ends.
+    """
+    runs = runs_of(cells, run)
+    order = np.concatenate([runs[i] for i in rng.permutation(len(runs))])
+    for together in np.split(order, ends):
+        rng.shuffle(together)
+    return order
+
+
+def windows_of(
+    cells: NDArray[np.int64], *, run: int, n_cells: int, rng: np.random.Generator | None
+) -> NDArray[np.int64]:
+    """Window of each cell: some runs of neighbours that have about ``n_cells`` of the cells together.
+
+    They are drawn at random, or follow each other if ``rng`` is ``None``.
+    """
+    unique, run_of = np.unique(cells // run, return_inverse=True)
+    order = np.arange(len(unique)) if rng is None else rng.permutation(len(unique))
+    sizes = np.bincount(run_of, minlength=len(unique))[order]
+    window = np.empty(len(unique), dtype=np.int64)
+    window[order] = (np.cumsum(sizes) - sizes) // n_cells
+    return np.unique(window, return_inverse=True)[1].astype(np.int64)[run_of]
+
+
+def read_together(batches: Iterable[CellBatch]) -> Iterator[CellBatch]:
+    """Batches whose cells are read at once."""
+    chosen = list(batches)
+    cells = [batch.cells for batch in chosen]
+    cells += [batch.perturbed[batch.perturbed >= 0] for batch in chosen if batch.perturbed is not None]
+    together = np.unique(np.concatenate(cells))
+    return (batch._replace(together=together) for batch in chosen)
 
 
 class CellSampler(Sampler[CellBatch]):
@@ -48,7 +90,10 @@ class CellSampler(Sampler[CellBatch]):
         return rng.permutation(self._cells)
 
     def _batches(self, cells: list[NDArray[np.int64]]) -> Iterator[CellBatch]:
-        return map(CellBatch, cells)
+        return map(self._batch, cells)
+
+    def _batch(self, cells: NDArray[np.int64]) -> CellBatch:
+        return CellBatch(cells)
 
 
 class StoredCellSampler(CellSampler):
@@ -74,7 +119,7 @@ class StoredCellSampler(CellSampler):
         cells: NDArray[np.int64],
         *,
         run: int,
-        n_together: int = 16_384,
+        n_together: int,
         batch_size: int,
         shuffle: bool,
         seed: int,
@@ -83,19 +128,12 @@ class StoredCellSampler(CellSampler):
         self._run, self._n_batches = run, max(1, n_together // batch_size)
 
     def _shuffled(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        runs = np.split(self._cells, np.flatnonzero(np.diff(self._cells // self._run)) + 1)
-        order = np.concatenate([runs[i] for i in rng.permutation(len(runs))])
-        ends = np.cumsum([len(batch) for batch in np.array_split(order, len(self))])
-        for together in np.split(order, ends[self._n_batches - 1 :: self._n_batches]):
-            rng.shuffle(together)
-        return order
+        ends = np.cumsum([len(batch) for batch in np.array_split(self._cells, len(self))])
+        return shuffled_nearby(self._cells, rng, run=self._run, ends=ends[self._n_batches - 1 :: self._n_batches])
 
     def _batches(self, cells: list[NDArray[np.int64]]) -> Iterator[CellBatch]:
         for start in range(0, len(cells), self._n_batches):
-            chosen = cells[start : start + self._n_batches]
-            together = np.sort(np.concatenate(chosen))
-            for batch in chosen:
-                yield CellBatch(batch, together=together)
+            yield from read_together(map(self._batch, cells[start : start + self._n_batches]))
 
 
 class PairSampler(CellSampler):
@@ -114,8 +152,20 @@ class PairSampler(CellSampler):
     def _n_drawn(self) -> int:
         return len(self._cells) if self._n is None else min(self._n, len(self._cells))
 
-    def _batches(self, cells: list[NDArray[np.int64]]) -> Iterator[CellBatch]:
-        return (CellBatch(self.pairs.source[pairs], self.pairs.target[pairs]) for pairs in cells)
+    def _batch(self, cells: NDArray[np.int64]) -> CellBatch:
+        return CellBatch(self.pairs.source[cells], self.pairs.target[cells])
+
+
+class StoredPairSampler(StoredCellSampler):
+    """Cells that are not in memory, each paired with itself; the arguments are those of :class:`StoredCellSampler`."""
+
+    @property
+    def pairs(self) -> CellPairs:
+        """Every cell with itself."""
+        return CellPairs(self._cells, self._cells)
+
+    def _batch(self, cells: NDArray[np.int64]) -> CellBatch:
+        return CellBatch(cells, cells)
 
 
 class ControlSampler(Sampler[CellBatch]):
@@ -126,6 +176,8 @@ class ControlSampler(Sampler[CellBatch]):
     which every part is padded to ``n_cells``. Controls are drawn from the stratum (batch and context) of the perturbed
     cell that they accompany, or from all controls if its stratum has none. Equal seeds give equal batches in every
     process of a distributed run. Without a control cell there is a ValueError.
+
+    With ``windows``, one for each perturbed cell, all cells of a batch are from the same window.
     """
 
     def __init__(
@@ -136,6 +188,7 @@ class ControlSampler(Sampler[CellBatch]):
         *,
         perturbed_strata: NDArray[np.int64],
         control_strata: NDArray[np.int64],
+        windows: NDArray[np.int64] | None = None,
         n_cells: int = 32,
         n_parts: int = 8,
         shuffle: bool = True,
@@ -145,9 +198,12 @@ class ControlSampler(Sampler[CellBatch]):
             msg = "There is no control cell to accompany the perturbed cells."
             raise ValueError(msg)
         self.n_cells, self.n_parts, self.shuffle, self.seed = n_cells, n_parts, shuffle, seed
-        order = np.argsort(conditions, kind="stable")
+        windows = np.zeros_like(conditions) if windows is None else windows
+        order = np.lexsort((conditions, windows))
         self._cells, self._strata = perturbed[order], perturbed_strata[order]
-        self._conditions, starts = np.unique(conditions[order], return_index=True)
+        (self._windows, self._conditions), starts = np.unique(
+            np.stack([windows, conditions])[:, order], axis=1, return_index=True
+        )
         self._bounds = np.append(starts, len(order))
         pools = {stratum: controls[control_strata == stratum] for stratum in np.unique(control_strata)}
         self._pools = {stratum: pools.get(stratum, controls) for stratum in np.unique(perturbed_strata)}
@@ -155,28 +211,42 @@ class ControlSampler(Sampler[CellBatch]):
         self._epoch = 0
 
     def __len__(self) -> int:
-        return int(-(-self._n_chunks.sum() // self.n_parts))
+        n_parts = np.bincount(self._windows, weights=self._n_chunks).astype(np.int64)
+        return int((-(-n_parts // self.n_parts)).sum())
 
     def __iter__(self) -> Iterator[CellBatch]:
         rng = np.random.default_rng([self.seed, self._epoch])
         if self.shuffle:
             self._epoch += 1
-        parts = list(self._parts(rng))
+        windows = np.unique(self._windows)
+        for window in rng.permutation(windows) if self.shuffle else windows:
+            yield from self._batches(np.flatnonzero(self._windows == window), rng)
+
+    def _batches(self, groups: NDArray[np.intp], rng: np.random.Generator) -> Iterator[CellBatch]:
+        """Batches of the conditions of a window."""
+        parts, pools = list(self._parts(groups, rng)), self._pools_of(groups, rng)
         order = rng.permutation(len(parts)) if self.shuffle else np.arange(len(parts))
         for start in range(0, len(parts), self.n_parts):
-            yield self._batch([parts[index] for index in order[start : start + self.n_parts]], rng)
+            yield self._batch([parts[index] for index in order[start : start + self.n_parts]], pools, rng)
 
-    def _parts(self, rng: np.random.Generator) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    def _pools_of(self, groups: NDArray[np.intp], rng: np.random.Generator) -> dict[int, NDArray[np.int64]]:
+        """Controls of each stratum that those of a window are drawn from."""
+        return self._pools
+
+    def _parts(self, groups: NDArray[np.intp], rng: np.random.Generator) -> Iterator[tuple[int, NDArray[np.int64]]]:
         """Condition and rows of every part."""
-        for condition, first, last, n_chunks in zip(
-            self._conditions, self._bounds[:-1], self._bounds[1:], self._n_chunks, strict=True
-        ):
-            rows = np.arange(first, last)
+        for group in groups:
+            rows = np.arange(self._bounds[group], self._bounds[group + 1])
             rows = rng.permutation(rows) if self.shuffle else rows
-            for chunk in np.array_split(rows, n_chunks):
-                yield int(condition), chunk
+            for chunk in np.array_split(rows, self._n_chunks[group]):
+                yield int(self._conditions[group]), chunk
 
-    def _batch(self, parts: list[tuple[int, NDArray[np.int64]]], rng: np.random.Generator) -> CellBatch:
+    def _batch(
+        self,
+        parts: list[tuple[int, NDArray[np.int64]]],
+        pools: dict[int, NDArray[np.int64]],
+        rng: np.random.Generator,
+    ) -> CellBatch:
         """Cells of a batch, with a control for every place, padding included."""
         perturbed = np.full((len(parts), self.n_cells), -1, dtype=np.int64)
         controls = np.empty((len(parts), self.n_cells), dtype=np.int64)
@@ -186,7 +256,33 @@ class ControlSampler(Sampler[CellBatch]):
             strata = np.resize(self._strata[rows], self.n_cells)
             for stratum in np.unique(strata):
                 places = np.flatnonzero(strata == stratum)
-                pool = self._pools[stratum]
+                pool = pools[stratum]
                 controls[row, places] = rng.choice(pool, size=len(places), replace=len(pool) < len(places))
         conditions = np.array([condition for condition, _ in parts], dtype=np.int64)
         return CellBatch(controls.reshape(-1), perturbed.reshape(-1), conditions)
+
+
+class StoredControlSampler(ControlSampler):
+    """Perturbed cells of the runs of a window, and controls of some runs that are drawn for the window in every epoch.
+
+    The cells of a window are read at once. Of each stratum, as many controls are read as perturbed cells, and at least
+    those of a part. ``run`` is the number of neighbours of a run; further arguments are those of
+    :class:`ControlSampler`, ``windows`` among them.
+    """
+
+    def __init__(self, *cells: NDArray[np.int64], run: int, **options: Any) -> None:
+        super().__init__(*cells, **options)
+        self._runs = {stratum: runs_of(np.sort(pool), run) for stratum, pool in self._pools.items()}
+
+    def _pools_of(self, groups: NDArray[np.intp], rng: np.random.Generator) -> dict[int, NDArray[np.int64]]:
+        rows = np.concatenate([np.arange(self._bounds[group], self._bounds[group + 1]) for group in groups])
+        pools = {}
+        for stratum, n in zip(*np.unique(self._strata[rows], return_counts=True), strict=True):
+            runs = self._runs[stratum]
+            order = rng.permutation(len(runs))
+            enough = np.searchsorted(np.cumsum([len(runs[index]) for index in order]), max(n, self.n_cells)) + 1
+            pools[stratum] = np.concatenate([runs[index] for index in order[:enough]])
+        return pools
+
+    def _batches(self, groups: NDArray[np.intp], rng: np.random.Generator) -> Iterator[CellBatch]:
+        yield from read_together(super()._batches(groups, rng))

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from scpi._screen._stored_rows import StoredRows
 from scpi.model.base._constants import KEYS
-from scpi.model.base.loading._samplers import CellSampler, ControlSampler, PairSampler, StoredCellSampler
+from scpi.model.base.loading._samplers import (
+    CellSampler,
+    ControlSampler,
+    PairSampler,
+    StoredCellSampler,
+    StoredControlSampler,
+    StoredPairSampler,
+    windows_of,
+)
 from scpi.model.base.loading._transport import pair_conditions
 
 if TYPE_CHECKING:
@@ -22,6 +31,8 @@ if TYPE_CHECKING:
     from scpi.model.base.loading._transport import CellPairs
 
 
+# Cells that are read at once where they are not in memory
+N_TOGETHER = 16_384
 # Cells of a part of validation cells, however few controls a stratum has
 _LEAST_PART = 8
 
@@ -52,9 +63,9 @@ def single_cells(
         return None
     options: dict[str, Any] = {"batch_size": batch_size, "shuffle": shuffle and train, "seed": splitter.seed}
     x = splitter.dataset.x
-    return (
-        StoredCellSampler(cells, run=x.run, **options) if isinstance(x, StoredRows) else CellSampler(cells, **options)
-    )
+    if isinstance(x, StoredRows):
+        return StoredCellSampler(cells, run=x.run, n_together=N_TOGETHER, **options)
+    return CellSampler(cells, **options)
 
 
 def controls_alongside(
@@ -72,25 +83,39 @@ def controls_alongside(
     if not len(perturbed) or not len(controls):
         return None
     conditions = splitter.conditions_of(perturbed)
-    trained = splitter.conditions_of(splitter.train_idx[~splitter.is_control(splitter.train_idx)])
-    mean_size = len(trained) / len(np.unique(trained))
+    trained = splitter.train_idx[~splitter.is_control(splitter.train_idx)]
+    groups = np.stack([_windows(splitter, trained, train=True), splitter.conditions_of(trained)])
+    mean_size = len(trained) / np.unique(groups, axis=1).shape[1]
     while n_cells >= 2 * max(mean_size, 2):
         n_cells, n_parts = n_cells // 2, n_parts * 2
     if not train:
         # A control twice in a part is at no distance from itself, which the unbiased discrepancy takes for likeness
         rarest = int(np.unique(splitter.strata[controls], return_counts=True)[1].min())
         n_cells = min(n_cells, max(rarest, _LEAST_PART))
-    return ControlSampler(
+    x = splitter.dataset.x
+    sampler = partial(StoredControlSampler, run=x.run) if isinstance(x, StoredRows) else ControlSampler
+    return sampler(
         perturbed,
         conditions,
         controls,
         perturbed_strata=splitter.strata[perturbed],
         control_strata=splitter.strata[controls],
+        windows=_windows(splitter, perturbed, train=train),
         n_cells=n_cells,
         n_parts=n_parts,
         shuffle=train,
         seed=splitter.seed,
     )
+
+
+def _windows(splitter: CellSplitter, perturbed: NDArray[np.int64], *, train: bool) -> NDArray[np.int64]:
+    """Window of each perturbed cell; a single one where cells are in memory."""
+    x = splitter.dataset.x
+    if not isinstance(x, StoredRows):
+        return np.zeros(len(perturbed), dtype=np.int64)
+    # Half of what is read at once are controls
+    rng = np.random.default_rng(splitter.seed) if train else None
+    return windows_of(perturbed, run=x.run, n_cells=N_TOGETHER // 2, rng=rng)
 
 
 def matched_pairs(
@@ -101,11 +126,12 @@ def matched_pairs(
     match: Matching,
     batch_size: int = 128,
     all_pairs: bool = True,
-) -> PairSampler | None:
+) -> PairSampler | StoredPairSampler | None:
     """Pairs of cells that ``match`` finds, such as :func:`match_by_transport`: a :class:`Sampling`.
 
     There are at most ``batch_size`` pairs in a batch. With ``all_pairs``, an epoch takes all training pairs; otherwise
-    as many, drawn at random, as there are different cells on the side that has more.
+    as many, drawn at random, as there are different cells on the side that has more. Cells that are paired with
+    themselves need not be in memory, and are then read in runs of neighbours.
 
     Raises
     ------
@@ -121,6 +147,11 @@ def matched_pairs(
         raise ValueError(msg)
     if len(pairs.target) < 2:
         return None
+    x = splitter.dataset.x
+    if isinstance(x, StoredRows):
+        # Of the cells that transport matches, there is an error before
+        options: dict[str, Any] = {"batch_size": batch_size, "shuffle": train, "seed": splitter.seed}
+        return StoredPairSampler(pairs.source, run=x.run, n_together=N_TOGETHER, **options)
     n_drawn = None if all_pairs or not train else max(len(np.unique(side)) for side in pairs)
     return PairSampler(pairs, n_drawn=n_drawn, batch_size=batch_size, shuffle=train, seed=splitter.seed)
 
@@ -140,7 +171,18 @@ def match_by_transport(
     the same values of the registered fields ``within``. ``x`` is the expression of all cells of the data that is
     compared, the registered one if ``None``. Further arguments are those of
     :func:`~scpi.model.base.loading._transport.pair_by_stratum`.
+
+    Raises
+    ------
+    NotImplementedError
+        If the expression is not in memory.
     """
+    if isinstance(splitter.dataset.x, StoredRows):
+        msg = (
+            "Optimal transport compares every control with every perturbed cell of its condition, so that cells have to "
+            "be in memory to train: load the data with `adata.to_memory()` first."
+        )
+        raise NotImplementedError(msg)
     is_control = splitter.is_control(cells)
     return pair_conditions(
         splitter.dataset.x if x is None else x,

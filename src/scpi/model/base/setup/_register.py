@@ -40,7 +40,7 @@ def register(
     layer, modalities = arguments["layer"], None
     _check_kind(data, method[_SETUP_METHOD_NAME])
     if isinstance(data, AnnData):
-        check_annotations(data, stored=checks["stored"])
+        check_annotations(data)
         expression, what = data, layer_name(layer)
     else:
         modalities = _check_modalities(data, arguments["modalities"], declared)
@@ -50,7 +50,7 @@ def register(
     check_expression(find_layer(expression, layer), what=what, **checks)
     if (counts_layer := arguments.get("counts_layer")) is not None:
         known = find_layer(expression, counts_layer)
-        check_expression(known, what=layer_name(counts_layer), counts=True, stored=checks["stored"])
+        check_expression(known, what=layer_name(counts_layer), counts=True)
     used = [field for field in declared if field.required or arguments[field.argument] is not None]
     if modalities is None:
         fields = [scvi_fields.LayerField(KEYS.X, layer, is_count_data=False)]
