@@ -5,12 +5,14 @@ import sys
 from enum import Enum
 from pathlib import Path
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 
 from scpi._fingerprint import describe, fingerprint
+from scpi._screen import _blocks
 from scpi.model import MeanDelta, NoChange
 
 X = np.arange(6.0).reshape(2, 3)
@@ -70,3 +72,18 @@ def test_code_of_the_user_counts_with_its_source():
 def test_what_cannot_be_described_is_refused():
     with pytest.raises(TypeError, match="of type generator cannot be described"):
         fingerprint({"a": (n for n in range(3))})
+
+
+@pytest.mark.parametrize("make", [sparse.csr_matrix, np.asarray])
+def test_a_matrix_that_is_not_in_memory_has_the_hash_of_that_in_memory(make, tmp_path, monkeypatch):
+    monkeypatch.setattr(_blocks, "_BLOCK", 40)
+    x = make(np.random.default_rng(0).poisson(0.6, (30, 7)).astype(np.float32))
+    adata = ad.AnnData(x)
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    backed = ad.read_h5ad(tmp_path / "a.h5ad", backed="r").X
+    assert describe(backed) == describe(x)
+    dask = pytest.importorskip("dask.array")
+    chunks = dask.from_array(adata.to_df().to_numpy(), chunks=(8, 7)).map_blocks(make)
+    assert fingerprint(chunks) == fingerprint(x)
+    x[3, 2] += 1
+    assert fingerprint(backed) != fingerprint(x)

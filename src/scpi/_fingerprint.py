@@ -15,6 +15,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from scpi._screen._blocks import blocks
+from scpi._screen._matrix import is_stored
+
 _N_BYTES = 16
 _RELEASED = frozenset({"scpi", "scvi", "torch", "lightning", "builtins", "abc"})
 
@@ -39,6 +42,8 @@ def describe(value: Any) -> Any:
     if isinstance(value, np.ndarray | pd.DataFrame | pd.Series | pd.Index) or sparse.issparse(value):
         kind = "sparse" if sparse.issparse(value) else type(value).__name__
         return f"{kind} {_of_array(value)}"
+    if is_stored(value):
+        return _of_stored(value)
     if isinstance(value, Path | Enum):
         return str(value)
     if inspect.isclass(value) or inspect.isroutine(value):
@@ -70,8 +75,40 @@ def _of_array(value: Any) -> str:
     if array.dtype.kind in "OUS":
         words = [repr(item) for item in array.ravel().tolist()]
         return _hash(json.dumps([list(array.shape), words]).encode())
-    described = f"{array.dtype.str} {array.shape} ".encode()
-    return _hash(described, np.ascontiguousarray(array).view(np.uint8).reshape(-1).data)
+    return _of_parts([array], array.dtype, array.shape)
+
+
+def _of_stored(values: Any) -> str:
+    """What the same matrix in memory is described by, from blocks of its rows."""
+    total, dtype, is_sparse = 0, np.dtype(np.float32), False
+    for block in blocks(values, 0):
+        is_sparse, dtype = sparse.issparse(block.values), block.values.dtype
+        total += block.values.nnz if is_sparse else block.values.size
+    if not is_sparse:
+        parts = (block.values for block in blocks(values, 0))
+        return f"ndarray {_of_parts(parts, dtype, values.shape)}"
+    n_rows = values.shape[0]
+    ends = np.zeros(n_rows + 1, dtype=np.int64)
+    for block in blocks(values, 0):
+        ends[block.rows.start + 1 : block.rows.stop + 1] = np.diff(block.values.indptr)
+    data = _of_parts((block.values.data for block in blocks(values, 0)), dtype, (total,))
+    indices = _of_parts(
+        (block.values.indices.astype(np.int64) for block in blocks(values, 0)), np.dtype(np.int64), (total,)
+    )
+    described = [list(values.shape), f"ndarray {data}", f"ndarray {indices}", describe(np.cumsum(ends))]
+    return f"sparse {fingerprint(described)}"
+
+
+def _of_parts(parts: Iterable[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
+    """Hash of an array of numbers that comes in parts, as of the whole one."""
+    found = hashlib.blake2b(_described(dtype, shape), digest_size=_N_BYTES)
+    for part in parts:
+        found.update(np.ascontiguousarray(part).view(np.uint8).reshape(-1).data)
+    return found.hexdigest()
+
+
+def _described(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    return f"{dtype.str} {shape} ".encode()
 
 
 def _of_code(value: Any) -> Any:

@@ -15,6 +15,7 @@ from scpi._screen._blocks import Transformed
 from scpi._screen._checks import check_counts, check_not_empty, scale_of
 from scpi._screen._expression import Expression, prepare_expression
 from scpi._screen._matrix import as_matrix, is_stored
+from scpi._screen._stored_rows import checked_rows
 from scpi._sequence import as_list
 from scpi._slots import check_key_added, find_column, find_layer, layer_name, read_labels
 from scpi._warn import warn_user
@@ -95,6 +96,11 @@ class View:
         if not is_stored(self.source):
             return self.counts
         return Transformed(self.source, lambda block: self.check_counts(block.values))
+
+    @cached_property
+    def rows_of_counts(self) -> Any:
+        """Counts, all checked: in memory, or rows that are read when they are asked for."""
+        return checked_rows(self.source, self.check_counts) if is_stored(self.source) else self.counts
 
     def check_counts(self, values: Any) -> Any:
         """Read some or all cells of the expression, which have to be counts."""

@@ -12,7 +12,8 @@ from scpi._scoring._metrics import CONTRASTS, METRICS
 from scpi._scoring._noise_ceiling import can_be_halved, halved
 from scpi._scoring._prediction import draw_places
 from scpi._scoring._score import Scores
-from scpi._screen._matrix import dense_rows, means
+from scpi._screen._chosen_rows import column_means
+from scpi._screen._matrix import dense_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -101,7 +102,7 @@ def _kind(name: str) -> str:
 
 def _made(half: Prediction, others: Others | None, *, blend: bool) -> dict[str, Prediction]:
     """Predictions of one half of the cells, by their kind."""
-    start = means(half.start)[None]
+    start = column_means(half.start)[None]
     made = {"half": half, "control": replace(half, predicted=half.start)}
     if others is None:
         return made
@@ -111,7 +112,7 @@ def _made(half: Prediction, others: Others | None, *, blend: bool) -> dict[str, 
     made["constant"] = replace(half, predicted=start + others.constant, start=start)
     if blend:
         weight = _weight(half, cells)
-        blended = weight * means(half.predicted) + (1.0 - weight) * made["mean"].predicted
+        blended = weight * column_means(half.predicted) + (1.0 - weight) * made["mean"].predicted
         made["blend"] = replace(half, predicted=blended, start=start)
     return made
 

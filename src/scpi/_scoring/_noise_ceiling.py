@@ -10,6 +10,7 @@ import numpy as np
 from scpi._scoring._conventions import N_SPLITS
 from scpi._scoring._metrics import METRICS
 from scpi._scoring._score import Scores
+from scpi._screen._chosen_rows import some_rows
 from scpi.metrics import spearman_brown
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def halved(one: Prediction, rng: np.random.Generator) -> Prediction:
 
 def _halves_of(cells: Any, rng: np.random.Generator) -> tuple[Any, Any]:
     first, second = np.array_split(rng.permutation(cells.shape[0]), 2)
-    return cells[first], cells[second]
+    return some_rows(cells, first), some_rows(cells, second)
 
 
 def _mean_row(rows: Sequence[dict[str, float]], metrics: Sequence[str]) -> dict[str, float]:

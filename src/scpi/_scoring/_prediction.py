@@ -10,7 +10,8 @@ import numpy as np
 
 from scpi import de
 from scpi._scoring._conventions import N_CELLS
-from scpi._screen._matrix import dense_rows, means
+from scpi._screen._chosen_rows import column_means
+from scpi._screen._matrix import dense_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,12 +113,12 @@ class Prediction:
     @cached_property
     def real_change(self) -> NDArray[np.float64]:
         """Mean of the measured cells less that of the reference."""
-        return means(self.real) - means(self.reference)
+        return column_means(self.real) - column_means(self.reference)
 
     @cached_property
     def predicted_change(self) -> NDArray[np.float64]:
         """Mean of the predicted cells less that of the cells that they started from."""
-        predicted, start = means(self.predicted), means(self.start)
+        predicted, start = column_means(self.predicted), column_means(self.start)
         # Expression that was normalised twice, or summed in another order, has not changed
         rounding = _ROUNDING * np.maximum(np.abs(predicted), np.abs(start))
         return np.where(np.abs(predicted - start) > rounding, predicted - start, 0.0)
@@ -126,7 +127,7 @@ class Prediction:
     def deviation(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Measured and predicted mean against that of the perturbed training conditions."""
         assert self.perturbed_mean is not None
-        return means(self.real) - self.perturbed_mean, means(self.predicted) - self.perturbed_mean
+        return column_means(self.real) - self.perturbed_mean, column_means(self.predicted) - self.perturbed_mean
 
     @cached_property
     def cells(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:

@@ -10,7 +10,7 @@ import numpy as np
 from scpi._components import principal_axes
 from scpi._scoring._metrics import METRICS
 from scpi._scoring._prediction import draw_places
-from scpi._screen._matrix import means
+from scpi._screen._chosen_rows import column_means
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +33,8 @@ def components_of(
     """
     if n_components is None or not any(name in METRICS and METRICS[name].space == "components" for name in metrics):
         return None
-    x = read(cells[draw_places(len(cells), _MAX_CELLS, np.random.default_rng(0))])
+    # All of them in memory
+    x = read(cells[draw_places(len(cells), _MAX_CELLS, np.random.default_rng(0))])[:]
     axes = principal_axes(x, n_components, seed=0)
     return None if axes is None else axes.T
 
@@ -48,7 +49,7 @@ def perturbed_mean_of(
     """
     if not len(cells) or not any(name in METRICS and METRICS[name].needs_perturbed_mean for name in metrics):
         return None
-    return np.mean([means(read(cells[strata == code])) for code in np.unique(strata)], axis=0)
+    return np.mean([column_means(read(cells[strata == code])) for code in np.unique(strata)], axis=0)
 
 
 def others_of(

@@ -133,6 +133,14 @@ def row_sums(values: Any) -> NDArray[np.float64]:
     return total
 
 
+def column_sums(values: Any) -> NDArray[np.float64]:
+    """Sum of each column of a matrix of any kind."""
+    total = np.zeros(values.shape[1])
+    for block in blocks(values):
+        total[block.columns] += sums(block.values, axis=0)
+    return total
+
+
 def normalise(counts: Any, depth: NDArray[np.float64] | None = None) -> Any:
     """Counts of every cell scaled to the median depth of the cells that have any.
 

@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from scpi._screen._blocks import Transformed, stored_axis
+from scpi._screen._blocks import Transformed, blocks, stored_axis
 from scpi._screen._matrix import as_matrix, is_stored
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
     from numpy.typing import NDArray
 
-# Rows that are read at once where some of them are asked for, in a file and of a dask array in larger chunks
+# Rows that are drawn together, in a file and of a dask array in larger chunks
 _RUN = 256
+# Rows of a file between two that are asked for, of which more take longer to read than to begin anew
+_GAP = 32
+# Rows that are read at once, of which those that are asked for are kept
+_SPAN = 4_096
 
 
 class StoredRows(Transformed):
@@ -66,12 +72,63 @@ class StoredRows(Transformed):
         """Rows in ascending order."""
         if not len(rows):
             return as_matrix(self.source[0:0])
-        run = rows // self.run
-        parts = np.split(rows, np.flatnonzero(np.diff(run) > 1) + 1)
+        gap = self.run if hasattr(self.source, "compute") else _GAP
+        is_apart = (np.diff(rows) > gap) | (np.diff(rows // max(self.run, _SPAN)) > 0)
+        parts = np.split(rows, np.flatnonzero(is_apart) + 1)
         found = [as_matrix(self.source[part[0] : part[-1] + 1])[part - part[0]] for part in parts]
         if len(found) == 1:
             return found[0]
         return sparse.vstack(found, format="csr") if sparse.issparse(found[0]) else np.concatenate(found)
+
+
+def runs_of(cells: NDArray[np.int64], run: int) -> list[NDArray[np.int64]]:
+    """Positions in ascending order, divided where the next one is in another run of ``run`` neighbours."""
+    return np.split(cells, np.flatnonzero(np.diff(cells // run)) + 1)
+
+
+def shuffled_nearby(
+    cells: NDArray[np.int64], rng: np.random.Generator, *, run: int, ends: Sequence[int] | NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Cells, given in ascending order, such that those between two ``ends`` are from few runs of neighbours.
+
+    The order of the runs is random, and so is that of the cells between two ends.
+    """
+    runs = runs_of(cells, run)
+    order = np.concatenate([runs[i] for i in rng.permutation(len(runs))])
+    for together in np.split(order, ends):
+        rng.shuffle(together)
+    return order
+
+
+def checked_rows(values: Any, check: Callable[[Any], Any]) -> Any:
+    """As :func:`by_rows`, once ``check`` has seen the whole matrix in memory, or each block of one that is not.
+
+    One that is stored by columns is read into memory.
+    """
+    if not is_stored(values):
+        return check(values)
+    if stored_axis(values):
+        return check(as_matrix(values))
+    for block in blocks(values):
+        check(block.values)
+    return by_rows(values)
+
+
+def read_ahead(values: Any, parts: Iterable[NDArray[np.intp]], n_rows: int | None = None) -> Iterator[NDArray[np.intp]]:
+    """Parts of the rows; where a matrix is not in memory, parts of a run, or of ``n_rows``, are read before they are given."""
+    if not isinstance(values, StoredRows):
+        yield from parts
+        return
+    ahead: list[NDArray[np.intp]] = []
+    for part in parts:
+        ahead.append(part)
+        if sum(map(len, ahead)) >= (n_rows or values.run):
+            values.hold(np.unique(np.concatenate(ahead)))
+            yield from ahead
+            ahead = []
+    if ahead:
+        values.hold(np.unique(np.concatenate(ahead)))
+        yield from ahead
 
 
 def by_rows(values: Any) -> Any:

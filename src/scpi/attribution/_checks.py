@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scpi._screen._checks import check_values
+from scpi._screen._stored_rows import checked_rows
 from scpi._slots import listed
 
 if TYPE_CHECKING:
@@ -24,8 +26,8 @@ def check_positive(**numbers: float) -> None:
 
 
 def check_expression(x: Any) -> Any:
-    """Cells x genes, dense or CSR, of finite numbers."""
-    matrix = check_values(x, name="x", shape="cells x genes")
+    """Cells x genes, of finite numbers: dense or CSR, or rows that are read when they are asked for."""
+    matrix = checked_rows(x, partial(check_values, name="x", shape="cells x genes"))
     if matrix.shape[0] == 0:
         msg = "`x` has no cells."
         raise ValueError(msg)

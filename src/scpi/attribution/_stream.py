@@ -10,6 +10,7 @@ import torch
 from scipy import sparse
 
 from scpi._rng import as_generator
+from scpi._screen._stored_rows import read_ahead
 from scpi._slots import listed
 from scpi.attribution._checks import check_positive
 from scpi.attribution._methods._method import Batch
@@ -69,7 +70,7 @@ def stream(question: Question) -> Iterator[tuple[int, NDArray[np.intp], Slopes |
             continue
         baseline = baselines.of_group(group)
         width = max(x.shape[1], len(outputs) * n_coordinates)
-        for rows in batches(cells, question.batch_size, width):
+        for rows in read_ahead(x, batches(cells, question.batch_size, width)):
             batch = Batch(space, space.read(take(x, rows)), outputs, baseline, rng)
             yield group, rows, method.attribute(batch, **question.options)
 
@@ -151,7 +152,7 @@ class _Baselines:
         """Mean input of all cells, or of the cells of all other groups for each group."""
         total = np.zeros((n_groups, self._width))
         included = np.flatnonzero(self._codes >= 0)
-        for rows in batches(included, self._size, self._x.shape[1]):
+        for rows in read_ahead(self._x, batches(included, self._size, self._x.shape[1])):
             place = (self._codes[rows], np.arange(len(rows)))
             member = sparse.csr_matrix((np.ones(len(rows)), place), shape=(n_groups, len(rows)))
             total += member @ self._space.read(take(self._x, rows)).cpu().numpy()

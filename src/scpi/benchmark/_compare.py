@@ -17,7 +17,7 @@ from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS, N
 from scpi._scoring._metrics import check_metrics
 from scpi._scoring._noise_ceiling import CEILING, PERFECT, noise_ceiling
 from scpi._scoring._rows import check_rows, given_halves, read_halves
-from scpi._screen._matrix import means
+from scpi._screen._chosen_rows import column_means
 from scpi._slots import read_layer
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _check_same_cells(
 ) -> None:
     """What is compared must be the same cells, on the same scale, and unseen by all or by none."""
     (first_name, first), *others = models.items()
-    profile = means(first._to_log_scale(first._rows(first.adata, controls)))
+    profile = column_means(first._compared_rows(first.adata, controls))
     for name, model in others:
         same = model.adata.n_obs == first.adata.n_obs
         if not same or not (
@@ -152,7 +152,7 @@ def _check_same_cells(
         ):
             msg = f"{name!r} and {first_name!r} were tested on different cells: train them on the same split."
             raise ValueError(msg)
-        other = means(model._to_log_scale(model._rows(model.adata, controls)))
+        other = column_means(model._compared_rows(model.adata, controls))
         if other.shape != profile.shape or not np.allclose(other, profile, rtol=1e-3, atol=1e-3):
             msg = (
                 f"{name!r} and {first_name!r} do not read the same expression. Errors are only comparable on one "

@@ -19,9 +19,11 @@ from scpi._scoring._rows import check_rows, given_halves, read_halves, refuse_co
 from scpi._scoring._targets import find_targets
 from scpi._scoring._training_cells import components_of, others_of, perturbed_mean_of
 from scpi._screen._checks import check_expression
+from scpi._screen._chosen_rows import choose_rows, column_means
 from scpi._screen._conditions import read_screen
-from scpi._screen._matrix import means
+from scpi._screen._matrix import as_matrix
 from scpi._screen._split import split_cells
+from scpi._screen._stored_rows import checked_rows
 from scpi._sequence import as_list
 from scpi._slots import find_layer, layer_name, read_layer
 from scpi.benchmark._data_words import DataWords
@@ -53,7 +55,7 @@ class Task:
     """A split of a screen, and how predictions of it are scored.
 
     The cells of ``data`` are named by their position. ``x`` is the expression in ``layer`` on which predictions are
-    compared, CSR or dense, and ``words`` are hashes of the parts of the data. All models get the ``setup`` for
+    compared, in memory or rows that are read when they are asked for, and ``words`` are hashes of the parts of the data. All models get the ``setup`` for
     ``setup_anndata``. Where ``rows`` are conditions, "cells" are profiles, which may have ``halves``.
     """
 
@@ -97,10 +99,10 @@ class Task:
     def measured(self, one: Asked, *, seed: int) -> Prediction:
         """Measured cells of a condition without a prediction."""
         controls = self._of_context(self.split.reference, one.context)
-        reference = self.x[controls]
+        reference = self._reference(one.context)
         members = self.labels.labelling.members(one.condition.label)
         return Prediction(
-            real=self.x[one.cells],
+            real=self._read(one.cells),
             predicted=reference[:0],
             start=reference[:0],
             reference=reference,
@@ -178,7 +180,7 @@ class Task:
 
     def prediction(self, predicted: AnnData, one: Asked, *, seed: int) -> Prediction:
         """Predicted beside measured cells."""
-        start = self.x[self._sources(predicted)]
+        start = self._read(self._sources(predicted))
         return replace(self.measured(one, seed=seed), predicted=predicted.X, start=start)
 
     @cached_property
@@ -226,7 +228,7 @@ class Task:
             members = self._strata[at] == code
             context = str(self.labels.context[at[members][0]])
             own = self._of_context(controls, context)
-            found[int(code)] = (context, means(self.x[cells[members]]) - means(self.x[own if len(own) else controls]))
+            found[int(code)] = (context, self._mean_of(cells[members]) - self._mean_of(own if len(own) else controls))
         return found
 
     @cached_property
@@ -241,7 +243,21 @@ class Task:
         return components_of(self._read, self.split.train, self.n_components, self.metrics)
 
     def _read(self, cells: NDArray[np.int64]) -> Any:
-        return self.x[cells]
+        return choose_rows(self.x, cells)
+
+    def _mean_of(self, cells: NDArray[np.int64]) -> NDArray[np.float64]:
+        return column_means(self._read(cells))
+
+    def _reference(self, context: str) -> Any:
+        """Controls of a context that changes are taken against; conditions of a context follow each other."""
+        if context not in self._references:
+            self._references.clear()
+            self._references[context] = self._read(self._of_context(self.split.reference, context))
+        return self._references[context]
+
+    @cached_property
+    def _references(self) -> dict[str, Any]:
+        return {}
 
     def _of_context(self, cells: NDArray[np.int64], context: str) -> NDArray[np.int64]:
         return cells[self.labels.context[self.labels.where(cells)] == context]
@@ -297,7 +313,7 @@ def make_tasks(
     shared: dict[str, Any] = {
         "data": data,
         # Read once for all splits: rows of a matrix that is stored by columns are slow to take
-        "x": read_layer(data, layer),
+        "x": checked_rows(find_layer(data, layer), as_matrix),
         "words": DataWords(data, setup, layer, halves),
         "labels": labels,
         "setup": setup,

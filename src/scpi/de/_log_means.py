@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpi._screen._checks import check_counts
-from scpi._screen._expression import normalise
+from scpi._screen._expression import check_stored_counts, normalise
 from scpi.de._moments import group_moments
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def log_means(counts: ArrayLike, codes: ArrayLike) -> tuple[NDArray[np.float64],
     Parameters
     ----------
     counts
-        Cells x genes, dense or sparse.
+        Cells x genes, dense or sparse; what is not in memory is read in blocks.
     codes
         Group of each cell: 0, 1, ...; cells with a negative code are left out.
 
@@ -46,7 +45,7 @@ def log_means(counts: ArrayLike, codes: ArrayLike) -> tuple[NDArray[np.float64],
     >>> (estimate[1] - estimate[0]).round(2).tolist()
     [-1.22, 0.53]
     """
-    matrix = check_counts(counts)
+    matrix = check_stored_counts(counts)
     scaled = normalise(matrix)
     moments = group_moments(scaled, codes)
     n = moments.size[:, None].astype(np.float64)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scvi import REGISTRY_KEYS
 
+from scpi._screen._stored_rows import checked_rows
 from scpi._slots import listed, tested_layers
 from scpi.model import attribution_target
 from scpi.model.base import has_logits
@@ -33,7 +34,7 @@ class GradientInput:
     view: View
     """The data, with the layer of the counts."""
     counts: Any
-    """Cells x genes, as the network reads them."""
+    """Cells x genes, as the network reads them: in memory, or rows that are read when they are asked for."""
     labels: pd.Categorical
     """Group of each cell."""
     groupby: str
@@ -53,11 +54,11 @@ def read_input(view: View, groupby: str | None, *, model: Any, predicted: str) -
     """Find counts and groups; `predicted` is the column for the groups that the model assigns."""
     if model is None:
         view = _view_of_counts(view)
-        counts = view.counts
+        counts = view.rows_of_counts
     else:
         counts, layer = expression_of_model(view, model, layer=view.layer)
         view = replace(view, layer=layer)
-        counts = view.check_counts(counts)
+        counts = checked_rows(counts, view.check_counts)
     from_model = groupby is None and model is not None and has_logits(model)
     if from_model:
         labels = pd.Categorical(
@@ -105,7 +106,7 @@ def _view_of_counts(view: View) -> View:
     if view.layer is not None or _COUNTS not in view.adata.layers:
         return view
     try:
-        view.counts  # noqa: B018 - read to see whether they are
+        view.rows_of_counts  # noqa: B018 - read to see whether they are
     except ValueError:
         logger.info("`adata.X` does not hold counts: those in `adata.layers['counts']` are used.")
         return replace(view, layer=_COUNTS)

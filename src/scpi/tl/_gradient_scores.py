@@ -9,7 +9,8 @@ import numpy as np
 from scipy import sparse
 
 from scpi._groups import other_mean
-from scpi._screen._matrix import sums
+from scpi._screen._expression import column_sums
+from scpi._screen._matrix import as_matrix
 from scpi.attribution import attribute_cells, attribute_groups, centroid_logits, contrast
 from scpi.de import log_means, shrink_effects
 from scpi.model import attribution_target
@@ -53,7 +54,7 @@ def decoder_scores(given: GradientInput, codes: NDArray[np.intp], names: list[st
 
 def _evidence(counts: Any, effect: NDArray[np.float64], codes: NDArray[np.intp]) -> Any:
     """Counts times the gradient of their log-likelihood ratio, which for Poisson counts is the effect: as sparse."""
-    matrix = sparse.csr_matrix(counts)
+    matrix = sparse.csr_matrix(as_matrix(counts))
     group = np.repeat(codes, np.diff(matrix.indptr))
     data = np.where(group >= 0, matrix.data * effect[group, matrix.indices], 0.0).astype(np.float32)
     return sparse.csr_matrix((data, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
@@ -93,7 +94,7 @@ def network_scores(
     blank = np.full((len(names), given.counts.shape[1]), np.nan)
 
     # Weights of a gene without counts are as they were drawn
-    unseen = sums(given.counts, axis=0) == 0
+    unseen = column_sums(given.counts) == 0
 
     def widen(values: NDArray[np.float64]) -> NDArray[np.float64]:
         table = blank.copy()

@@ -12,7 +12,7 @@ from scpi._keys import Key
 from scpi._ranking import Ranking, read_ranking, write_ranking
 from scpi._rng import as_generator
 from scpi._screen._spellings import find_label, merge_spellings
-from scpi._slots import listed, result_params
+from scpi._slots import find_layer, listed, result_params
 from scpi._view import View
 from scpi._warn import warn_user
 from scpi.attribution import methods
@@ -228,7 +228,7 @@ def _test(given: GradientInput, groups: list[str], reference: str, *, test: str 
             "train part of `scpi.de.thin_counts`, and the test part is tested."
         )
     adata, layer = given.view.adata, given.tested_layer
-    values = given.counts if layer == given.view.layer else adata.layers[layer]
+    values = find_layer(adata, layer)
     cells = AnnData(
         X=values if layer is None else None,
         layers=None if layer is None else {layer: values},

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from scpi._docs import fill
 from scpi._keys import Key
@@ -18,7 +18,10 @@ from scpi._scoring._score import score
 from scpi._scoring._targets import find_targets
 from scpi._scoring._training_cells import components_of, others_of, perturbed_mean_of
 from scpi._screen._checks import as_indices
+from scpi._screen._chosen_rows import choose_rows
 from scpi._screen._labels import Labelling
+from scpi._screen._matrix import as_matrix, stored_values
+from scpi._screen._stored_rows import checked_rows
 from scpi._slots import listed, result_params
 from scpi._view import View
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from scpi._scoring._controls import ReferenceCells
+    from scpi._scoring._training_cells import Read
     from scpi._screen._labels import Control
 
 
@@ -120,7 +124,7 @@ def score_prediction(
     predicted, measured = View.of(adata), View.of(real, mod, layer)
     chosen = check_metrics(metrics)
     check_conventions(n_cells, n_components)
-    values = _real_values(adata, measured)
+    read = _real_values(adata, measured)
     labelling = Labelling.of(reference, delimiter)
     predicted_labels = _labels(predicted.labels(groupby), labelling)
     real_labels = _labels(measured.labels(groupby), labelling)
@@ -141,30 +145,28 @@ def score_prediction(
     controls = _find_controls(adata, measured.adata.obs_names, real_labels, labelling, reference_cells, generator)
     perturbed = train[~np.isin(real_labels[train], ["", labelling.control])]
     shared: dict[str, Any] = {
-        "reference": values[controls.reference],
+        "reference": read(controls.reference),
         "perturbed_mean": perturbed_mean_of(
-            values.__getitem__, perturbed, np.unique(real_labels[perturbed], return_inverse=True)[1], chosen
+            read, perturbed, np.unique(real_labels[perturbed], return_inverse=True)[1], chosen
         ),
-        "components": components_of(values.__getitem__, train, n_components, chosen),
+        "components": components_of(read, train, n_components, chosen),
         "n_cells": n_cells,
         "seed": int(generator.integers(2**31)),
     }
-    made = predicted.matrix
+    made = checked_rows(predicted.source, partial(_check_finite, name="adata"))
     start_mean = _start_mean(adata)
     cells_of = _places(predicted_labels, controls.is_apart, perturbations)
 
     def prediction(label: str) -> Prediction:
         cells = cells_of[label]
-        start = values[controls.start[cells] if controls.start is not None else controls.others]
+        start = read(controls.start[cells] if controls.start is not None else controls.others)
         if controls.start is None and start_mean is not None:
             start = start_mean[None]
         return Prediction(
-            real=values[rows[label]],
-            predicted=made[cells],
+            real=read(rows[label]),
+            predicted=choose_rows(made, cells),
             start=start,
-            others=others_of(
-                values.__getitem__, perturbed, real_labels[perturbed], label, n_cells=n_cells, seed=shared["seed"]
-            ),
+            others=others_of(read, perturbed, real_labels[perturbed], label, n_cells=n_cells, seed=shared["seed"]),
             targets=find_targets(adata.var_names, labelling.members(label), exclude_targets=exclude_targets),
             **shared,
         )
@@ -314,8 +316,8 @@ def _labels(labels: pd.Categorical, labelling: Labelling) -> NDArray[np.object_]
     return np.array([*read.categories, ""], dtype=object)[read.codes]
 
 
-def _real_values(adata: AnnData, view: View) -> Any:
-    """Real expression in the genes of the prediction, checked."""
+def _real_values(adata: AnnData, view: View) -> Read:
+    """Reads real expression in the genes of the prediction, which is checked."""
     measured, layer = view.adata, view.layer
     # The view would call it a layer of `adata`, which is the prediction here
     if layer is not None and layer not in measured.layers:
@@ -329,15 +331,19 @@ def _real_values(adata: AnnData, view: View) -> Any:
     if len(missing):
         msg = f"`real` lacks {len(missing)} of the {adata.n_vars} predicted genes: {listed(missing, 5)}."
         raise ValueError(msg)
-    values = view.matrix
+    values = checked_rows(view.source, partial(_check_finite, name="real"))
     order = measured.var_names.get_indexer(adata.var_names)
-    if not np.array_equal(order, np.arange(measured.n_vars)):
-        values = values[:, order]
-    for name, matrix in {"adata": adata.X, "real": values}.items():
-        if not np.isfinite(matrix.data if sparse.issparse(matrix) else np.asarray(matrix)).all():
-            msg = f"The expression in `{name}` has NaN or infinite values."
-            raise ValueError(msg)
-    return values
+    columns = None if np.array_equal(order, np.arange(measured.n_vars)) else order
+    return partial(choose_rows, values, columns=columns)
+
+
+def _check_finite(values: Any, *, name: str) -> Any:
+    """The matrix, or a block of it, in memory."""
+    matrix = as_matrix(values)
+    if not np.isfinite(stored_values(matrix)).all():
+        msg = f"The expression in `{name}` has NaN or infinite values."
+        raise ValueError(msg)
+    return matrix
 
 
 def _start_mean(adata: AnnData) -> NDArray[np.float64] | None:

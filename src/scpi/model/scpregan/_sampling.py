@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch.utils.data import Sampler
 
-from scpi._screen._stored_rows import StoredRows
+from scpi._screen._stored_rows import StoredRows, shuffled_nearby
 from scpi.model.base.loading._dataset import CellBatch
-from scpi.model.base.loading._samplers import read_together, shuffled_nearby
+from scpi.model.base.loading._samplers import read_together
 from scpi.model.base.loading._sampling import N_TOGETHER, single_cells
 
 if TYPE_CHECKING:

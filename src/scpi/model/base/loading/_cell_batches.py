@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scpi._screen._checks import as_indices
+from scpi._screen._stored_rows import read_ahead
 from scpi.model.base._constants import KEYS
 from scpi.model.base.loading._dataset import CellBatch, CellDataset
 from scpi.model.base.training._presets import at_least
@@ -42,6 +43,6 @@ def cell_batches(
     fields = KEYS.SIZE_FACTOR, KEYS.BATCH, KEYS.CATEGORICAL, KEYS.CONTINUOUS
     dataset = CellDataset(manager, fields=fields)
     step = _BATCH if batch_size is None else at_least(batch_size, 1, "batch_size")
-    for start in range(0, max(len(cells), 1), step):
-        batch = dataset[CellBatch(cells[start : start + step])]
+    for chosen in read_ahead(dataset.x, (cells[start : start + step] for start in range(0, max(len(cells), 1), step))):
+        batch = dataset[CellBatch(chosen)]
         yield {key: value.to(device) for key, value in batch.items()}

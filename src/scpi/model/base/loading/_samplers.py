@@ -7,32 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch.utils.data import Sampler
 
+from scpi._screen._stored_rows import runs_of, shuffled_nearby
 from scpi.model.base.loading._dataset import CellBatch
 from scpi.model.base.loading._transport import CellPairs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
-
-
-def runs_of(cells: NDArray[np.int64], run: int) -> list[NDArray[np.int64]]:
-    """Positions in ascending order, divided where the next one is in another run of ``run`` neighbours."""
-    return np.split(cells, np.flatnonzero(np.diff(cells // run)) + 1)
-
-
-def shuffled_nearby(
-    cells: NDArray[np.int64], rng: np.random.Generator, *, run: int, ends: Sequence[int] | NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Cells, given in ascending order, such that those between two ``ends`` are from few runs of neighbours.
-
-    The order of the runs is random, and so is that of the cells between two ends.
-    """
-    runs = runs_of(cells, run)
-    order = np.concatenate([runs[i] for i in rng.permutation(len(runs))])
-    for together in np.split(order, ends):
-        rng.shuffle(together)
-    return order
 
 
 def windows_of(

@@ -20,6 +20,7 @@ from scpi._scoring._score import score
 from scpi._scoring._targets import find_targets
 from scpi._scoring._training_cells import components_of, others_of, perturbed_mean_of
 from scpi._screen._checks import as_indices
+from scpi._screen._chosen_rows import choose_rows
 from scpi._screen._conditions import Condition
 from scpi._sequence import as_list
 from scpi.model.base._constants import KEYS
@@ -151,7 +152,7 @@ class EvaluationMixin(Host):
         labels = self._labels(adata)
 
         def read(rows: NDArray[np.int64]) -> Any:
-            return self._to_log_scale(self._rows(adata, rows))
+            return self._compared_rows(adata, rows)
 
         train = self._training_cells(adata)
         perturbed = train[labels[train] != self.control_]
@@ -171,6 +172,10 @@ class EvaluationMixin(Host):
             shared["targets"] = find_targets(genes, members, exclude_targets=exclude_targets)
             others = others_of(read, perturbed, labels[perturbed], label, n_cells=n_cells, seed=seed)
             yield Prediction(real=real, predicted=nothing, start=nothing, others=others, **shared)
+
+    def _compared_rows(self, adata: AnnData | MuData, rows: NDArray[np.int64]) -> Any:
+        """Some cells on the scale of the comparison, as of :func:`scpi._screen._chosen_rows.choose_rows`."""
+        return choose_rows(self._field(adata, KEYS.X), rows, self._to_log_scale)
 
     def _training_cells(self, adata: AnnData | MuData) -> NDArray[np.int64]:
         """Cells that the model learned from, or all cells of other data."""
