@@ -15,6 +15,9 @@ EXCLUDE_TARGETS = True
 LEAK_RISK, LEAKS = "leak_risk", "leaks"
 """Columns of a table of scores that say how far the division of the cells is to be trusted, and what was found."""
 
+NULL_OF = "null_of"
+"""Column of a table of scores that names the model whose matched null a row is of; empty text in all other rows."""
+
 
 def check_conventions(n_cells: int, n_components: int | None) -> None:
     """Refuse fewer than two cells of a kind and less than one component, with which no score can be computed."""

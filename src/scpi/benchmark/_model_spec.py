@@ -29,3 +29,6 @@ class ModelSpec:
     """More arguments of its ``predict``, such as ``output``."""
     validation_size: float = 0.0
     """Fraction of the training cells of every condition that it may watch while it trains."""
+    is_null: bool = False
+    """Whether it is a matched null: the labels of the perturbed training conditions of each context are exchanged before it is
+    trained. A model that is not better than its null does not use what it learns of single perturbations."""

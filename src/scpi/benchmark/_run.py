@@ -167,7 +167,7 @@ class Run:
         }
         settings = None
         if spec is not None:
-            names = ("model", "layer", "setup", "init", "train", "predict", "validation_size")
+            names = ("model", "layer", "setup", "init", "train", "predict", "validation_size", "is_null")
             settings = {name: describe(getattr(spec, name)) for name in names}
         return {
             "scpi": versions()["scpi"],

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 
@@ -27,6 +26,8 @@ from scpi._screen._stored_rows import checked_rows
 from scpi._sequence import as_list
 from scpi._slots import find_layer, layer_name, read_layer
 from scpi.benchmark._data_words import DataWords
+from scpi.benchmark._lean_data import lean_data
+from scpi.benchmark._matched_null import without_information
 from scpi.model.base.counts._cells import Cells
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class Task:
 
     def train(self, spec: ModelSpec, seed: int) -> ScreenModel:
         """Train a model on the training cells."""
-        model = self.build(spec, seed)
+        model = (without_information(self, seed) if spec.is_null else self).build(spec, seed)
         cells = self.split.train
         part = split_cells(
             self.labels.stratum[self.labels.where(cells)],
@@ -298,15 +299,7 @@ def make_tasks(
     check_rows(rows, halves)
     check_expression(find_layer(adata, layer), logs=True, what=layer_name(layer))
     # What models write of their setup is not for the user's data, and predicted cells name the ones they started from
-    data = ad.AnnData(
-        X=adata.X,
-        obs=adata.obs.set_axis([str(place) for place in range(adata.n_obs)]),
-        var=adata.var.copy(),
-        layers={name: values for name, values in adata.layers.items() if name is not None},
-        varm=dict(adata.varm),
-        # Without what scvi-tools wrote there of another setup
-        uns={name: value for name, value in adata.uns.items() if not name.startswith("_")},
-    )
+    data = lean_data(adata, adata.obs.set_axis([str(place) for place in range(adata.n_obs)]))
     labels = read_screen(data, **setup)
     if rows == "cells":
         refuse_conditions(labels.stratum, labels.is_control)

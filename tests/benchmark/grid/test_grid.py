@@ -104,6 +104,11 @@ def test_presets_are_of_known_metrics():
             "split-half ceiling: Additive",
             r"line 13, models.split-half ceiling: names a row of the",
         ),
+        (
+            "additive: Additive",
+            "x: {model: Additive, matched_null: true}\n  null of x: NoChange",
+            r"line 14, models.null of x: names the matched null of another model",
+        ),
         ("additive: Additive", "3: Additive", r"line 13, models.3: must be text, in quotes, but is 3"),
         ("data:\n", "dta:\n", r"line 1, dta: unknown entry 'dta', did you mean 'data'"),
         (TEXT, "- 1\n", r"line 1: must be a mapping of names and values"),
@@ -129,9 +134,19 @@ def test_settings_that_vary_are_models_of_their_own():
     assert GridModel(model="Additive").variants("m") == {"m": GridModel(model="Additive")}
 
 
+def test_a_matched_null_follows_its_model():
+    model = GridModel(model="Additive", vary={"train.lr": [1, 2]}, matched_null=True)
+    found = model.variants("m")
+    assert list(found) == ["m (lr=1)", "null of m (lr=1)", "m (lr=2)", "null of m (lr=2)"]
+    null = found["null of m (lr=2)"]
+    assert (null.of, null.train, null.model, null.matched_null) == ("m (lr=2)", {"lr": 2}, "Additive", False)
+    assert null.with_settings({"train.lr": 3}).of == "m (lr=2)"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"matched_null": "yes"}, r"matched_null: must be true or false"),
         ({"vary": {"trian.lr": [1]}}, r"vary.trian.lr: unknown part of a model 'trian', did you mean 'train'"),
         ({"vary": {"train": [1]}}, r"vary.train: must name an argument"),
         ({"vary": {"train.lr": 1}}, r"vary.train.lr: must be a list of values"),

@@ -76,6 +76,26 @@ def test_settings_of_one_model_concern_it_alone(tiny, there):
     assert len(set(hashes(tiny(), there)) & set(hashes(other, there))) == 6
 
 
+def test_a_matched_null_is_a_task_of_its_own(tiny, there):
+    models = {"nothing": "NoChange", "additive": {"model": "Additive", "matched_null": True}}
+    plan = make_plan(tiny(models=models), there)
+    assert set(hashes(tiny(), there)) < {task.hash for task in plan.tasks}
+    assert len(plan.tasks) == 12 and sum(task.model == "null of additive" for task in plan.tasks) == 3
+    # A plan that was written makes the same models
+    assert Plan(type(plan.grid).from_dict(plan.grid.to_dict()), plan.words, plan.tasks).text == plan.text
+
+
+def test_one_model_may_have_a_null_on_some_data_only(tiny, there):
+    planted = tiny().to_dict()["data"]["planted"]
+    models = {
+        "a": {"model": "Additive", "data": ["a"], "matched_null": True},
+        "b": {"model": "Additive", "data": ["b"]},
+    }
+    grid = tiny(data={"a": planted, "b": {**planted, "seed": 1}}, models=models, ceiling=False)
+    found = {(task.data, task.model) for task in make_plan(grid, there).tasks}
+    assert found == {("a", "a"), ("a", "null of a"), ("b", "b")}
+
+
 def test_another_version_is_another_task(tiny, there, monkeypatch):
     first = hashes(tiny(), there)
     monkeypatch.setattr(_plan, "__version__", "100.0")

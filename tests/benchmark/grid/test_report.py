@@ -23,7 +23,11 @@ def out(tmp_path_factory, folder, inline):
                 }
             },
             "splits": {"pairs": {"by": "leave_combinations_out", "arguments": {"n_splits": 2}}},
-            "models": {"nothing": "NoChange", "additive": "Additive", "broken": "grid_models:Broken"},
+            "models": {
+                "nothing": "NoChange",
+                "additive": {"model": "Additive", "matched_null": True},
+                "broken": "grid_models:Broken",
+            },
             "metrics": ["discrimination", "pearson", "rmse"],
             "seeds": [0],
         }
@@ -48,6 +52,7 @@ def test_the_page_and_its_tables_are_written(out, made):
         "scores",
         "ranking",
         "regimes",
+        "nulls",
         "dynamic_range",
         "contexts",
         "costs",
@@ -75,6 +80,20 @@ def test_what_the_tables_say(made):
     costs = made.costs.set_index("model")
     assert (costs["n_tasks"] == 2).all() and (costs["n_parameters"] == 0).all() and (costs["memory_mb"] > 50).all()
     assert made.failures["model"].tolist() == ["broken"] * 2 and (made.failures["state"] == "failed").all()
+
+
+def test_a_model_of_the_labels_is_above_its_matched_null(made):
+    page = made.path.read_text(encoding="utf-8")
+    assert "null of additive" in page and "Do models use the labels?" in page
+    found = made.nulls.set_index("metric")
+    assert found[["model", "null", "n"]].drop_duplicates().to_numpy().tolist() == [["additive", "null of additive", 6]]
+    assert found.loc["discrimination", "standing"] == "above" and found.loc["discrimination", "null_mean"] < 0.8
+    scores = made.scores[made.scores["model"] == "null of additive"]
+    assert (scores["null_of"] == "additive").all() and len(scores) == 6
+    assert set(made.scores.loc[made.scores["null_of"] == "", "model"]) >= {"additive", "nothing"}
+    assert found.loc["pearson", "null_mean"] == pytest.approx(scores["pearson"].mean())
+    # It takes no rank
+    assert "null of additive" not in set(made.ranking["model"])
 
 
 def test_baselines_metrics_and_the_title_can_be_named(out, tmp_path):

@@ -51,7 +51,17 @@ def test_the_scores_are_those_of_evaluate(planned):
         seeds=[0, 3],
         progress=False,
     )
-    assert list(table) == ["data", "scheme", "model", "split", "seed", *list(expected)[3:], "leak_risk", "leaks"]
+    assert list(table) == [
+        "data",
+        "scheme",
+        "model",
+        "split",
+        "seed",
+        *list(expected)[3:],
+        "leak_risk",
+        "leaks",
+        "null_of",
+    ]
     assert set(table["leak_risk"]) == {"none"} and set(table["leaks"]) == {""}
     assert set(grid.metrics) <= set(table)
     # Beside the rows of `evaluate` stand the bounds of the metrics, with one row per condition of the ceiling

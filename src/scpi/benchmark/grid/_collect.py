@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from scpi._fingerprint import fingerprint
 from scpi._optional import import_extra
+from scpi._scoring._conventions import NULL_OF
 from scpi.benchmark.grid._folder import Folder
+from scpi.benchmark.grid._grid_model import GridNull
 from scpi.benchmark.grid._plan import REFERENCES, Plan
 
 if TYPE_CHECKING:
@@ -33,7 +35,8 @@ def collect(out: str | os.PathLike[str], *, plan: str | None = None) -> pd.DataF
     -------
     Table with one row per task and condition, in the order of the tasks: ``data`` and ``scheme`` (names of the data and of
     the split in the grid), the columns of :func:`scpi.benchmark.evaluate`, and ``leak_risk`` (``"none"``, ``"low"``, ``"medium"`` or
-    ``"high"``) and ``leaks`` (kinds of findings), as :func:`scpi.benchmark.audit_leaks` says of the split and the model. :func:`scpi.benchmark.summarise` averages
+    ``"high"``) and ``leaks`` (kinds of findings), as :func:`scpi.benchmark.audit_leaks` says of the split and the model, and ``null_of``
+    (of a matched null, the name of its model; otherwise empty). :func:`scpi.benchmark.summarise` averages
     it, with ``pair_by=["data", "scheme", "split", "seed", "context", "perturbation", "dose"]``. Beside the rows of the noise ceiling
     stand those of three bounds, which :func:`scpi.benchmark.dynamic_range` compares: ``"positive bound"``, ``"negative bound"`` and
     ``"no change bound"``.
@@ -52,13 +55,14 @@ def collect(out: str | os.PathLike[str], *, plan: str | None = None) -> pd.DataF
     parquet = import_extra("pyarrow.parquet")
     folder = Folder(Path(out).expanduser().absolute())
     read = Plan.read(folder, plan)
+    nulls = {name: model.of for name, model in read.grid.variants().items() if isinstance(model, GridNull)}
     tables = []
     for task in read.tasks:
         if not folder.is_finished(task.hash):
             continue
         table = parquet.read_table(folder.tasks / task.hash / "metrics.parquet").to_pandas()
         # The same result may have been kept under other names
-        names = {"data": task.data, "scheme": task.scheme, "split": task.split}
+        names = {"data": task.data, "scheme": task.scheme, "split": task.split, NULL_OF: nulls.get(task.model, "")}
         tables.append(table.assign(**names | ({} if task.model in REFERENCES else {"model": task.model})))
     if not tables:
         msg = f"No task of {str(folder.root)!r} is finished: `scpi benchmark status` says where they stand."

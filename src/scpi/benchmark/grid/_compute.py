@@ -17,6 +17,7 @@ from scpi.benchmark._task import make_tasks
 from scpi.benchmark.grid import _grid_model
 from scpi.benchmark.grid._cells import read_cells
 from scpi.benchmark.grid._divide import make_splits, visible_cells
+from scpi.benchmark.grid._grid_model import GridNull
 from scpi.benchmark.grid._leaks import audited, leak_columns
 from scpi.benchmark.grid._names import look_up
 from scpi.benchmark.grid._plan import REFERENCES
@@ -94,4 +95,5 @@ def _spec(plan: Plan, task: GridTask) -> ModelSpec | None:
         return None
     names = ("layer", "setup", "init", "train", "predict", "validation_size")
     cls = look_up(str(model.model), _grid_model.ROOM)
-    return ModelSpec(model=cls, **{name: getattr(model, name) for name in names})
+    settings = {name: getattr(model, name) for name in names}
+    return ModelSpec(model=cls, is_null=isinstance(model, GridNull), **settings)

@@ -13,7 +13,7 @@ from scpi._scoring._metrics import check_metrics
 from scpi._scoring._noise_ceiling import CEILING, PERFECT
 from scpi.benchmark._guards._ways import GAMES
 from scpi.benchmark.grid._grid_data import GridData
-from scpi.benchmark.grid._grid_model import GridModel
+from scpi.benchmark.grid._grid_model import GridModel, GridNull
 from scpi.benchmark.grid._grid_split import GridSplit
 from scpi.benchmark.grid._grid_tuning import GridTuning
 from scpi.benchmark.grid._problem import Problem, check_choice, check_type, plain
@@ -97,7 +97,11 @@ class Grid:
                 check_choice(one.scheme, self.splits, "split", "models", key, "tuned", place, "scheme")
         for name in self.tuning.inner if self.tuning else ():
             check_choice(name, self.splits, "split", "tuning", "inner", name)
+        variants = [pair for name, model in self.models.items() for pair in model.variants(name).items()]
+        nulls = {name for name, model in variants if isinstance(model, GridNull)}
         for name in self.models:
+            if name in nulls:
+                raise Problem("names the matched null of another model: take another name.", "models", name)
             if self.ceiling and name in (CEILING, PERFECT, POSITIVE, NEGATIVE, UNCHANGED):
                 raise Problem(
                     "names a row of the noise ceiling: take another name, or 'ceiling: false'.", "models", name
@@ -176,7 +180,7 @@ class Grid:
         return result
 
     def variants(self) -> dict[str, GridModel]:
-        """All models, one for each combination of varied settings.
+        """All models, one for each combination of varied settings, and matched nulls.
 
         Returns
         -------

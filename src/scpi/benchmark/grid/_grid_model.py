@@ -73,6 +73,9 @@ class GridModel:
     whole numbers if both ends are)."""
     tuned: Sequence[GridTuned] = ()
     """Settings on single divisions, which count there instead of those above."""
+    matched_null: bool = False
+    """Whether a matched null stands beside it as ``null of NAME``: the same model, trained after the labels of the perturbed training
+    conditions of each context were exchanged."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", name_of(self.model, ROOM, "model", "model"))
@@ -97,6 +100,7 @@ class GridModel:
         check_type(self.tuned, (list, tuple), "a list of settings of divisions", "tuned")
         tuned = tuple(built(GridTuned, one, "tuned", place) for place, one in enumerate(self.tuned))
         object.__setattr__(self, "tuned", tuned)
+        check_type(self.matched_null, bool, "true or false", "matched_null")
 
     def variants(self, name: str) -> dict[str, GridModel]:
         """Make the models of the varied settings.
@@ -108,14 +112,17 @@ class GridModel:
 
         Returns
         -------
-        Models by names that show the settings; the model itself by its name if nothing varies.
+        Models by names that show the settings; the model itself by its name if nothing varies. Each is followed by its
+        matched null, if it has one.
         """
         found = {}
         for values in product(*self.vary.values()):
             settings = dict(zip(self.vary, values, strict=True))
             words = [f"{key.partition('.')[2]}={value}" for key, value in settings.items()]
             title = f"{name} ({', '.join(words)})" if words else name
-            found[title] = replace(self.with_settings(settings), vary={})
+            found[title] = replace(self.with_settings(settings), vary={}, matched_null=False)
+            if self.matched_null:
+                found[null_name(title)] = GridNull(of=title, **vars(found[title]))
         return found
 
     def with_settings(self, settings: Mapping[str, Any]) -> GridModel:
@@ -153,6 +160,19 @@ class GridModel:
             if (one.data, one.scheme, one.split) == (data, scheme, split):
                 return self.with_settings(one.settings)
         return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridNull(GridModel):
+    """The matched null of a model."""
+
+    of: str
+    """Name of the model."""
+
+
+def null_name(name: str) -> str:
+    """Name of the matched null of a model."""
+    return f"null of {name}"
 
 
 def _check_setting(key: str, *at: str | int) -> None:

@@ -18,7 +18,7 @@ from scpi.benchmark.grid._cells import read_labels, source_word
 from scpi.benchmark.grid._contents import Contents
 from scpi.benchmark.grid._divide import make_splits, visible_cells
 from scpi.benchmark.grid._grid import Grid
-from scpi.benchmark.grid._grid_model import GridModel
+from scpi.benchmark.grid._grid_model import GridModel, GridNull
 from scpi.benchmark.grid._grid_task import GridTask, read_plan
 from scpi.benchmark.grid._names import look_up
 from scpi.benchmark.grid._problem import Problem, check_choice
@@ -136,7 +136,8 @@ def _model_word(model: GridModel) -> str:
     names = ("layer", "setup", "init", "train", "predict", "validation_size")
     name = str(model.model)
     code = describe(look_up(name, _grid_model.ROOM)) if ":" in name else name
-    return fingerprint([code, {key: getattr(model, key) for key in names}])
+    null = ["matched null"] if isinstance(model, GridNull) else []
+    return fingerprint([code, {key: getattr(model, key) for key in names}, *null])
 
 
 def _tuned(name: str, model: GridModel, data: str, scheme: str, folds: list[str]) -> dict[str, str]:
@@ -162,11 +163,11 @@ def _function_words(split: GridSplit | GridFold) -> list[Any]:
 
 
 def _check_models(models: dict[str, GridModel], words: dict[str, str]) -> None:
-    """Refuse models that are the same on the same splits."""
+    """Refuse models that are the same on the same data and splits."""
     seen: dict[str, str] = {}
     for name, model in models.items():
         tuned = [asdict(one) for one in model.tuned]
-        first = seen.setdefault(fingerprint([words[name], tuned, model.splits]), name)
+        first = seen.setdefault(fingerprint([words[name], tuned, model.data, model.splits]), name)
         if first != name:
             raise Problem(f"is the same model with the same settings as {first!r}.", "models", name)
 

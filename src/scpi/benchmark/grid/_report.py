@@ -17,8 +17,10 @@ from scpi.benchmark._dynamic_range import dynamic_range
 from scpi.benchmark.grid import _grid_model
 from scpi.benchmark.grid._collect import collect
 from scpi.benchmark.grid._folder import Folder
+from scpi.benchmark.grid._grid_model import GridNull
 from scpi.benchmark.grid._names import look_up
 from scpi.benchmark.grid._plan import Plan
+from scpi.benchmark.grid._reporting._nulls import compare_nulls
 from scpi.benchmark.grid._reporting._page import write_page
 from scpi.benchmark.grid._reporting._ranking import benchmarks, by_context, rank
 from scpi.benchmark.grid._reporting._records import costs, failures, further_columns
@@ -51,6 +53,9 @@ class GridReport:
     a seed were compared."""
     regimes: pd.DataFrame
     """Conditions in which each model beats the best baseline (``n_wins`` of ``n_conditions``), by ``regime``."""
+    nulls: pd.DataFrame
+    """Each model beside its matched ``null``: the means of both, the paired ``difference`` (model less null) with its interval, and the
+    ``standing`` of the model (``"above"``, ``"level"``, ``"below"``, or ``"too few"``); empty without nulls."""
     dynamic_range: pd.DataFrame
     """What :func:`scpi.benchmark.dynamic_range` returns; empty without bounds."""
     contexts: pd.DataFrame
@@ -65,7 +70,7 @@ class GridReport:
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
         """Tables by the names of their files."""
-        names = ("scores", "ranking", "regimes", "dynamic_range", "contexts", "costs", "failures", "further")
+        names = ("scores", "ranking", "regimes", "nulls", "dynamic_range", "contexts", "costs", "failures", "further")
         return {name: getattr(self, name) for name in names if len(getattr(self, name))}
 
 
@@ -86,7 +91,7 @@ def report(
     predicted. Models with values in fewer than half of these are named, and not ranked. Seeds are averaged first, so that the pairs
     of a comparison are conditions. Models share a rank where the 95 % bootstrap interval of the paired difference from the first with
     that rank holds 0, and each is
-    compared with the best of the baselines. With fewer than six conditions no model is called better or worse.
+    compared with the best of the baselines, and with its matched null if it has one. With fewer than six conditions no model is called better or worse.
 
     Parameters
     ----------
@@ -144,6 +149,9 @@ def report(
         scores=scores,
         ranking=pd.concat(rankings, ignore_index=True),
         regimes=pd.concat([regimes(*pair) for pair in zip(parts, rankings, strict=True)], ignore_index=True),
+        nulls=pd.concat(
+            [compare_nulls(one, shown, n_bootstrap=n_bootstrap, rng=rng) for one in parts], ignore_index=True
+        ),
         dynamic_range=dynamic_range(scores) if has_bounds else pd.DataFrame(),
         contexts=pd.concat([by_context(one, shown) for one in parts], ignore_index=True),
         costs=costs(of_grid, found),
@@ -161,7 +169,7 @@ def report(
 
 def _baselines(grid: Grid, given: Sequence[str] | str | None) -> list[str]:
     """Names of the models that are baselines."""
-    models = grid.variants()
+    models = {name: model for name, model in grid.variants().items() if not isinstance(model, GridNull)}
     if given is None:
         classes = {name: look_up(str(model.model), _grid_model.ROOM) for name, model in models.items()}
         return [name for name, cls in classes.items() if cls.__module__.startswith(_BASELINES)]

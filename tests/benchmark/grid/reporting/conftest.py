@@ -22,7 +22,7 @@ def scores():
             for seed, value in enumerate(np.atleast_1d(of_condition))
             if value is not None
         ]
-        return pd.DataFrame(rows).assign(seconds=1.0).astype({metric: float})
+        return pd.DataFrame(rows).assign(seconds=1.0, null_of="").astype({metric: float})
 
     return make
 
@@ -30,6 +30,7 @@ def scores():
 @pytest.fixture
 def benchmark_of(scores):
     def make(**models):
-        return Benchmark("d", "s", scores(**models))
+        table = scores(**models)
+        return Benchmark("d", "s", table, table[:0])
 
     return make

@@ -35,13 +35,25 @@ def ranking(benchmark_):
 
 
 def test_models_are_dots_in_the_order_of_their_ranks(ranking):
-    (ax,) = ranking_figure(ranking).axes
+    (ax,) = ranking_figure(ranking, pd.DataFrame()).axes
     assert [label.get_text() for label in ax.get_yticklabels()] == ["m  1", "base  2"]
     dots = {line.get_ydata()[0]: line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"}
     assert dots == pytest.approx({0: BASE.mean() + 0.1, 1: BASE.mean()})
     assert ax.get_xlabel() == "pearson (higher is better)"
     (line,) = (line for line in ax.lines if line.get_label() == "split-half ceiling")
     assert line.get_xdata()[0] == pytest.approx(BASE.mean() + 0.2)
+
+
+def test_a_null_is_open_below_its_model_with_the_difference(ranking):
+    null = {"model": "base", "null": "null of base", "null_mean": 0.1, "null_low": 0.0, "null_high": 0.2}
+    nulls = pd.DataFrame([null | {"difference": 0.25, "low": 0.2, "high": 0.3}])
+    (ax,) = ranking_figure(ranking, nulls).axes
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    place = names.index("null of base  ")
+    assert names[place - 1].startswith("base")
+    (point,) = (line for line in ax.lines if line.get_marker() == "o" and line.get_markerfacecolor() == "white")
+    assert (point.get_xdata()[0], point.get_ydata()[0]) == (0.1, place)
+    assert [text.get_text() for text in ax.texts] == ["+0.25 [+0.20, +0.30]"]
 
 
 def test_a_heat_map_has_a_number_in_every_context(benchmark_, ranking):

@@ -11,6 +11,7 @@ from matplotlib import pyplot as plt
 from scpi.benchmark import dynamic_range
 from scpi.benchmark.grid import Grid, GridReport
 from scpi.benchmark.grid._plan import GridTask, Plan
+from scpi.benchmark.grid._reporting._nulls import compare_nulls
 from scpi.benchmark.grid._reporting._page import _context, questions, verdict, write_page
 from scpi.benchmark.grid._reporting._ranking import benchmarks, by_context, rank
 from scpi.benchmark.grid._reporting._records import further_columns
@@ -48,6 +49,7 @@ def made(scores):
             scores=table,
             ranking=ranking,
             regimes=pd.concat([regimes(one, ranking[ranking["data"] == one.data]) for one in parts]),
+            nulls=pd.concat([compare_nulls(one, metrics, n_bootstrap=50, rng=0) for one in parts], ignore_index=True),
             dynamic_range=dynamic_range(table) if "positive bound" in set(table["model"]) else pd.DataFrame(),
             contexts=pd.concat([by_context(one, metrics) for one in parts]),
             costs=costs.assign(n_tasks=1, seconds=2.0, memory_mb=300.0, n_parameters=5000, gpu=None),
@@ -122,6 +124,26 @@ def test_failures_and_conditions_that_some_lack_are_named(made, scores):
     ]
     (failed,) = (section for section in shown["sections"] if section["anchor"] == "failures")
     assert failed["table"]["rows"] == [["m", "failed", "RuntimeError: out of luck", "1: all (seed 2)"]]
+
+
+def test_nulls_stand_below_their_models(made, scores):
+    table = scores(**MODELS | {"null_of_m": BASE - 0.1, "null_of_base": BASE})
+    for name in ("m", "base"):
+        table.loc[table["model"] == f"null of {name}", "null_of"] = name
+    report, plan, status = made(table)
+    rows = _context(report, plan, status, "t")["rankings"][0]["rows"]
+    assert [row["model"] for row in rows[:4]] == ["m", "null of m", "base", "null of base"]
+    assert [row["kind"] for row in rows[:4]] == ["model", "null", "baseline", "null"]
+    assert rows[1]["cells"] == [{"mean": "0.250", "rank": "+0.200", "standing": "above"}]
+    assert rows[3]["cells"][0]["standing"] == "level"
+    answers = dict(questions(report, status))
+    assert (
+        answers["Information used?"]
+        == "Comparisons in which a model is better than its matched null: m in 1 of 1, base in 0 of 1."
+    )
+    (section,) = (one for one in _context(report, plan, status, "t")["sections"] if one["anchor"] == "nulls")
+    assert section["table"]["columns"][:5] == ["model", "metric", "mean", "of its null", "difference"]
+    assert "matched null" in _context(report, plan, status, "t")["methods"]
 
 
 def test_metrics_that_say_nothing_are_named(made, scores):

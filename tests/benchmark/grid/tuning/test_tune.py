@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -208,6 +209,10 @@ def test_a_trial_is_of_the_training_cells(scaled):
     assert made.models["scaled #0"].train == {"factor": 0.5} and not made.models["scaled #0"].tune
     assert made.splits["inner"].inside.by == "random_cells" and made.splits["inner"].arguments == {"n_splits": 2}
     assert made.metrics == ["rmse"] and made.seeds == [0] and not made.ceiling
+    # The null of a model has its settings, and none are looked for
+    models = {"scaled": replace(grid.models["scaled"], matched_null=True)}
+    made = trial_grid(replace(grid, models=models), grid.tuning, target, {"train.factor": 0.5}, "scaled #0")
+    assert list(made.variants()) == ["scaled #0"]
 
 
 def test_one_process_at_a_time(scaled, inline, tmp_path):

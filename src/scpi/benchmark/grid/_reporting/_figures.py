@@ -15,6 +15,8 @@ from scpi._scoring._metrics import LOWER_IS_BETTER
 from scpi._scoring._noise_ceiling import CEILING, PERFECT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -35,28 +37,52 @@ def short(name: str, longest: int = _LONGEST) -> str:
     return name if len(name) <= longest else f"{name[: longest - 3]}..."
 
 
-def ranking_figure(ranking: pd.DataFrame) -> Figure:
-    """Draw means of the models with their intervals in one metric, the best at the top, and the references as lines."""
-    models = ranking[ranking["kind"].ne("reference") & ranking["rank"].notna()].reset_index(drop=True)
+def ranking_figure(ranking: pd.DataFrame, nulls: pd.DataFrame) -> Figure:
+    """Draw means of the models with their intervals in one metric, the best at the top, and the references as lines.
+
+    Below a model is its matched null, with the paired difference of the model from it.
+    """
+    models = ranking[ranking["kind"].ne("reference") & ranking["rank"].notna()]
     metric = str(ranking["metric"].iloc[0])
+    rows = [row for _, model in models.iterrows() for row in _with_nulls(model, nulls)]
     with plt.rc_context(_STYLE):
-        figure, ax = plt.subplots(figsize=(_WIDTH, 0.9 + _ROW * (len(models) + 1)), layout="constrained")
-        for place, row in models.iterrows():
+        figure, ax = plt.subplots(figsize=(_WIDTH, 0.9 + _ROW * (len(rows) + 1)), layout="constrained")
+        for place, row in enumerate(rows):
             colour = BLUE if row["kind"] == "model" else GREY
             if np.isfinite(row["mean_low"]):
                 ax.plot(
                     [row["mean_low"], row["mean_high"]], [place, place], color=colour, lw=1.6, solid_capstyle="butt"
                 )
-            ax.plot(row["mean"], place, "o", color=colour, ms=5)
+            is_null = row["kind"] == "null"
+            ax.plot(row["mean"], place, "o", color=colour, ms=5, markerfacecolor="white" if is_null else colour)
+            if is_null:
+                ax.annotate(
+                    row["text"], (1.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=_FONT - 1.5
+                )
         for name, (line, label) in _LINES.items():
             value = ranking.loc[ranking["model"] == name, "mean"]
             if len(value) and np.isfinite(value.iloc[0]):
                 ax.axvline(value.iloc[0], ls=line, color="black", lw=0.9, label=label)
-        _names(ax, [f"{short(row['model'])}  {rank_text(row)}" for _, row in models.iterrows()])
+        _names(ax, [f"{short(row['model'])}  {rank_text(row)}" for row in rows])
         ax.set_xlabel(f"{metric} ({'lower' if metric in LOWER_IS_BETTER else 'higher'} is better)")
         if ax.get_legend_handles_labels()[0]:
             figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=_FONT - 1)
     return figure
+
+
+def _with_nulls(model: pd.Series, nulls: pd.DataFrame) -> Iterator[pd.Series]:
+    """A row of the ranking, and those of the matched nulls of the model."""
+    yield model
+    for _, row in nulls[nulls["model"] == model["model"]].iterrows() if len(nulls) else ():
+        own = {"model": row["null"], "kind": "null", "rank": None, "mean": row["null_mean"]}
+        own |= {"mean_low": row["null_low"], "mean_high": row["null_high"], "text": difference_text(row)}
+        yield pd.Series(own)
+
+
+def difference_text(row: pd.Series) -> str:
+    """A paired difference with its interval."""
+    interval = f" [{row['low']:+.2f}, {row['high']:+.2f}]" if np.isfinite(row["low"]) else ""
+    return f"{row['difference']:+.2f}{interval}"
 
 
 def heat_map(contexts: pd.DataFrame, ranking: pd.DataFrame) -> Figure:

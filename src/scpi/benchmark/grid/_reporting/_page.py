@@ -13,6 +13,7 @@ from scpi._report._figures import encode_figures
 from scpi._report._render import as_frame, cell, render
 from scpi._scoring._metrics import LOWER_IS_BETTER, NAMES
 from scpi._versions import versions
+from scpi.benchmark.grid._grid_model import GridNull
 from scpi.benchmark.grid._reporting._figures import cost_figure, heat_map, rank_text, ranking_figure
 from scpi.benchmark.grid._reporting._ranking import FEWEST, REFERENCES
 from scpi.benchmark.grid._reporting._regimes import REGIMES
@@ -51,7 +52,7 @@ def _context(found: GridReport, plan: Plan, status: GridStatus, title: str) -> d
         "tiles": [
             (f"{len(plan.grid.data):,}", "data sets"),
             (f"{len(parts):,}", "data x splits"),
-            (f"{len(plan.grid.variants()):,}", "models"),
+            (f"{sum(not isinstance(one, GridNull) for one in plan.grid.variants().values()):,}", "models"),
             (f"{len(plan.grid.seeds):,}", "seeds"),
             (f"{status.counts['finished']:,} / {len(status.tasks):,}", "tasks finished"),
             (f"{found.scores['perturbation'].nunique():,}", "perturbations"),
@@ -69,6 +70,7 @@ def _context(found: GridReport, plan: Plan, status: GridStatus, title: str) -> d
         "design": _design(found, plan),
         "notes": [],
         "rankings": [_ranking(found, key, rows) for key, rows in parts[:_MOST_SHOWN]],
+        "has_nulls": len(found.nulls) > 0,
         "sections": sections,
         "figures": encode_figures(list(_figures(found, parts[:_MOST_DRAWN]))),
         "tables": list(_tables(found)),
@@ -125,6 +127,7 @@ def questions(found: GridReport, status: GridStatus) -> list[tuple[str, str]]:
         ),
         ("Same tasks?", _common(ranked)),
         ("Metrics?", _informative(found)),
+        *([("Information used?", _above_nulls(found))] if len(found.nulls) else []),
     ]
 
 
@@ -156,6 +159,18 @@ def _informative(found: GridReport) -> str:
     return f"{said}; hardly (DRF below {_BLIND}): {names}{more}." if names else f"{said}."
 
 
+def _above_nulls(found: GridReport) -> str:
+    """In how many comparisons each model is better than its matched null."""
+    known = found.nulls[found.nulls["standing"] != "too few"]
+    if not len(known):
+        return f"Not known: with fewer than {FEWEST} conditions no model is called better than its matched null."
+    counts = known.groupby("model", sort=False)["standing"].agg(lambda of_model: (of_model == "above").sum())
+    n_all = known.groupby("model", sort=False).size()
+    shown = [f"{name} in {counts[name]} of {n_all[name]}" for name in counts.index]
+    more = f", and {len(shown) - _MOST_NAMED} more models, in the table" if len(shown) > _MOST_NAMED else ""
+    return f"Comparisons in which a model is better than its matched null: {', '.join(shown[:_MOST_NAMED])}{more}."
+
+
 def methods(found: GridReport) -> str:
     """What was done, in words that a paper can take over."""
     numbers = versions()
@@ -167,8 +182,14 @@ def methods(found: GridReport) -> str:
         "conditions. Conditions share training and control cells and are not independent, so that intervals are too narrow. Models share a rank "
         "where the interval of the difference from the first of that rank holds 0. The split-half ceiling is one half of the measured "
         "cells as a prediction of the other, and a perfect prediction follows from it (Spearman, 1910; Brown, 1910). The dynamic range "
-        "fraction and the bound discrimination score are those of Miller et al. (2025). No correction was made for the number of comparisons."
+        f"fraction and the bound discrimination score are those of Miller et al. (2025). {_METHODS_OF_NULLS if len(found.nulls) else ''}No correction was made for the number of comparisons."
     )
+
+
+_METHODS_OF_NULLS = (
+    "The matched null of a model was trained with the same settings and seed, after the labels of the perturbed training conditions of each "
+    "context had been exchanged. "
+)
 
 
 def _failed(found: GridReport) -> str:
@@ -210,6 +231,7 @@ def _ranking(found: GridReport, key: tuple[str, str], rows: pd.DataFrame) -> dic
     for name in (*order, *references):
         cells = [_cell(at.loc[name, metric]) if (name, metric) in at.index else _EMPTY for metric in metrics]
         shown.append({"model": name, "kind": rows.loc[rows["model"] == name, "kind"].iloc[0], "cells": cells})
+        shown += _null_rows(found, key, name, metrics)
     first = own.groupby("metric", sort=False)[["n_conditions", "n_seeds", "n_common", "n_all"]].first()
     scope = f"{_range(first['n_conditions'])} conditions, {_range(first['n_seeds'])} seeds."
     partial = first[first["n_common"] < first["n_all"]].reset_index()
@@ -224,6 +246,22 @@ def _ranking(found: GridReport, key: tuple[str, str], rows: pd.DataFrame) -> dic
     details = [(f"{metric}, in detail", _detail(rows[rows["metric"] == metric])) for metric in metrics]
     title = " · ".join(key)
     return {"title": title, "scope": scope, "metrics": arrows, "rows": shown, "notes": notes, "details": details}
+
+
+def _null_rows(found: GridReport, key: tuple[str, str], model: str, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Matched nulls of a model, with the differences of the model from them."""
+    if not len(found.nulls):
+        return
+    nulls = found.nulls
+    own = nulls[(nulls["data"] == key[0]) & (nulls["scheme"] == key[1]) & (nulls["model"] == model)]
+    for name, rows in own.groupby("null", sort=False):
+        at = rows.set_index("metric")
+        cells = [_null_cell(at.loc[metric]) if metric in at.index else _EMPTY for metric in metrics]
+        yield {"model": name, "kind": "null", "cells": cells}
+
+
+def _null_cell(row: pd.Series) -> dict[str, str]:
+    return {"mean": cell(_number(row["null_mean"])), "rank": _signed(row["difference"]), "standing": row["standing"]}
 
 
 _FEW = f"With fewer than {FEWEST} conditions no order is certain at 5 %: ranks are those of these conditions."
@@ -279,6 +317,21 @@ def _sections(found: GridReport) -> Iterator[dict[str, Any]]:
     if len(failed):
         caption = "Tasks that failed, and those that were killed, with the reason of the latest attempt."
         yield section("failures", "What failed?", "Failed", caption, failed, 6, wraps=True)
+    if len(found.nulls):
+        table = found.nulls.drop(columns=["null", "null_low", "null_high"]).rename(columns={"n": "conditions"})
+        table = table.assign(
+            low=[_interval(*pair, signed=True) for pair in zip(table["low"], table["high"], strict=True)]
+        )
+        table = table.drop(columns="high").rename(
+            columns={"null_mean": "of its null", "low": "95 %", "fraction_better": "better in", "standing": "model is"}
+        )
+        table = table[["model", "metric", *(name for name in table if name not in ("model", "metric"))]]
+        caption = (
+            "Each model beside its matched null: the same model with the same settings and seeds, trained after the labels of the perturbed training conditions "
+            "of each context were exchanged. The difference is model less null, in pairs over conditions. A model that is level with its null does not "
+            "use what it could learn of single perturbations, however good its score."
+        )
+        yield section("nulls", "Do models use the labels?", "Nulls", caption, table, 3)
     if len(found.regimes):
         caption = (
             "Conditions in which each model beats the best baseline, by how far that gets: near-solved, where it reaches the replicate (one half of "
@@ -387,12 +440,20 @@ def _figures(
             continue
         metric = ranked["metric"].iloc[0]
         own = rows[rows["metric"] == metric]
+        nulls = found.nulls
+        if len(nulls):
+            nulls = nulls[(nulls["data"] == data) & (nulls["scheme"] == scheme) & (nulls["metric"] == metric)]
         where = f"{data} · {scheme}: {metric}"
         yield (
             where,
             "Means over conditions with 95 % intervals, and ranks. Blue: models; grey: baselines. Lines: what the noise of the measurement "
-            "allows, and a prediction without knowledge of the condition.",
-            partial(ranking_figure, own),
+            "allows, and a prediction without knowledge of the condition."
+            + (
+                " Open: matched nulls, with the paired difference of the model and its 95 % interval."
+                if len(nulls)
+                else ""
+            ),
+            partial(ranking_figure, own, nulls),
         )
         contexts = found.contexts[
             (found.contexts["data"] == data)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from scpi._model_names import find_model
 from scpi._scoring._bounds import NEGATIVE, POSITIVE, UNCHANGED
+from scpi._scoring._conventions import NULL_OF
 from scpi._scoring._metrics import LOWER_IS_BETTER
 from scpi._scoring._noise_ceiling import CEILING, PERFECT
 from scpi._scoring._same_models import name_once
@@ -41,6 +42,8 @@ class Benchmark(NamedTuple):
     """Name of the way to divide them."""
     scores: pd.DataFrame
     """Rows of models, which are one where they made the same predictions, and of the references."""
+    nulls: pd.DataFrame
+    """Rows of matched nulls, which are compared with their models and with nothing else."""
 
 
 class Comparable(NamedTuple):
@@ -61,10 +64,11 @@ class Comparable(NamedTuple):
 def benchmarks(table: pd.DataFrame) -> Iterator[Benchmark]:
     """The parts of a table that are compared: models on the same data, divided in the same way."""
     for (data, scheme), rows in table.groupby(["data", "scheme"], observed=True, sort=False):
-        is_reference = rows["model"].isin(REFERENCES)
+        is_reference, is_null = rows["model"].isin(REFERENCES), rows[NULL_OF] != ""
         # References that happen to agree remain what they are
-        once = name_once(rows[~is_reference])
-        yield Benchmark(str(data), str(scheme), pd.concat([once, rows[is_reference]], ignore_index=True))
+        once = name_once(rows[~is_reference & ~is_null])
+        scores = pd.concat([once, rows[is_reference]], ignore_index=True)
+        yield Benchmark(str(data), str(scheme), scores, rows[is_null])
 
 
 def comparable(scores: pd.DataFrame, metric: str) -> Comparable:

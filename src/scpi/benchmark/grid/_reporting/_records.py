@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scpi._scoring._conventions import NULL_OF
 from scpi._scoring._metrics import NAMES
 from scpi._scoring._noise_ceiling import CEILING
 from scpi.benchmark.grid._reporting._ranking import CONDITION, REFERENCES
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from scpi.benchmark.grid._folder import Folder
     from scpi.benchmark.grid._status import GridStatus
 
-_KNOWN = frozenset({"data", "scheme", "model", "seed", "n_cells", "seconds", *CONDITION, *NAMES})
+_KNOWN = frozenset({"data", "scheme", "model", NULL_OF, "seed", "n_cells", "seconds", *CONDITION, *NAMES})
 _BY = ["data", "scheme", "model"]
 _TASK = ["data", "scheme", "split", "model", "seed", "hash"]
 

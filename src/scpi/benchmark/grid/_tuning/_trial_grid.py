@@ -38,12 +38,12 @@ def trial_grid(grid: Grid, tuning: GridTuning, target: Target, settings: Mapping
     outer = grid.splits[target.scheme]
     inside = GridFold(by=outer.by, arguments=outer.arguments, fold=target.fold)
     inner = tuning.inner.get(target.scheme, outer)
-    model = grid.models[target.model].with_settings(settings)
+    model = replace(grid.models[target.model].with_settings(settings), tune={}, tuned=(), matched_null=False)
     return replace(
         grid,
         data={target.data: grid.data[target.data]},
         splits={target.inner_scheme: replace(inner, data=[target.data], inside=inside)},
-        models={name: replace(model, tune={}, tuned=(), data=[target.data], splits=[target.inner_scheme])},
+        models={name: replace(model, data=[target.data], splits=[target.inner_scheme])},
         metrics=tuning.objectives,
         seeds=tuning.seeds,
         ceiling=False,

@@ -130,7 +130,7 @@ def tuned_grid(grid: Grid, results: Sequence[StudyResult]) -> Grid:
 
 def _targets(grid: Grid, folder: Folder) -> list[Target]:
     """All models to tune on all divisions; the cells of these are made if a simulator or loader does that."""
-    models = {name: model for name, model in grid.models.items() if model.tune}
+    models = {name: replace(model, matched_null=False) for name, model in grid.models.items() if model.tune}
     if not models:
         raise Problem("none has 'tune', the values that its settings may have.", "models")
     plan = make_plan(replace(grid, models=models, ceiling=False, seeds=[0], tuning=None), folder)
