@@ -27,7 +27,7 @@ SOURCE = ROOT / "src" / "scpi"
 
 ROOMS = [name for name in scpi.__all__ if name != "settings"]
 # A room within a room
-INNER = {"benchmark": ["grid", "splits"]}
+INNER = {"benchmark": ["grid", "references", "splits"]}
 PUBLIC = [
     (room, name)
     for room in [*ROOMS, *(f"{outer}.{inner}" for outer, rooms in INNER.items() for inner in rooms)]
@@ -70,7 +70,14 @@ def test_a_public_name_is_what_it_says(room, name):
 
 @pytest.mark.parametrize(
     "room",
-    ["scpi", *(f"scpi.{room}" for room in ROOMS), "scpi.benchmark.grid", "scpi.benchmark.splits", "scpi.model.base"],
+    [
+        "scpi",
+        *(f"scpi.{room}" for room in ROOMS),
+        "scpi.benchmark.grid",
+        "scpi.benchmark.references",
+        "scpi.benchmark.splits",
+        "scpi.model.base",
+    ],
 )
 def test_a_stub_lists_its_names_in_order(room):
     """One line for each name: what lazy-loader imports on first use, and what type checkers and editors read."""

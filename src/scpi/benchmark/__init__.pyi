@@ -1,4 +1,5 @@
 from . import grid as grid
+from . import references as references
 from . import splits as splits
 from ._accuracy_boxplots import accuracy_boxplots as accuracy_boxplots
 from ._compare import compare_predictions as compare_predictions

@@ -1,4 +1,5 @@
 from ._causal_screen import causal_screen as causal_screen
+from ._dose_screen import dose_screen as dose_screen
 from ._gene_programs import gene_programs as gene_programs
 from ._hagai_2018 import hagai_2018 as hagai_2018
 from ._kang_2018 import kang_2018 as kang_2018

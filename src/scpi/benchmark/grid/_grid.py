@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scpi._scoring._bounds import NEGATIVE, POSITIVE, UNCHANGED
 from scpi._scoring._conventions import EXCLUDE_TARGETS, N_CELLS, N_COMPONENTS
-from scpi._scoring._metrics import check_metrics
 from scpi._scoring._noise_ceiling import CEILING, PERFECT
 from scpi.benchmark._guards._ways import GAMES
 from scpi.benchmark.grid._grid_data import GridData
 from scpi.benchmark.grid._grid_model import GridModel, GridNull
 from scpi.benchmark.grid._grid_split import GridSplit
 from scpi.benchmark.grid._grid_tuning import GridTuning
+from scpi.benchmark.grid._kinds._kind import KINDS
 from scpi.benchmark.grid._problem import Problem, check_choice, check_type, plain
 from scpi.benchmark.grid._record import built, without_defaults
 from scpi.benchmark.grid._yaml import read_yaml
-
-if TYPE_CHECKING:
-    import os
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +32,15 @@ class Grid:
     """Functions that divide the cells, by name."""
     models: Mapping[str, GridModel]
     """Models by name: :class:`GridModel`, or a class or its name where there is nothing to set."""
+    task: str = "prediction"
+    """What is asked of the models: ``"prediction"`` of conditions that are left out, ``"clustering"`` of cells whose groups are known, or
+    ``"programs"``, units that stand for known gene programs."""
     metrics: str | Sequence[str] | None = "honest"
-    """Names of metrics or of presets of these; all if ``None``."""
+    """Names of metrics of the task, or of presets of these; all if ``None``."""
     seeds: Sequence[int] = (0, 1, 2)
     """Seeds; each model is trained once per seed."""
-    ceiling: bool = True
-    """Whether the noise ceiling of each split, and the bounds of its metrics, are a task too."""
+    ceiling: bool | None = None
+    """Whether the noise ceiling of each split, and the bounds of its metrics, are a task too; if ``None``, where there is one, of predictions."""
     gaming: bool = False
     """Whether the known ways to game a score are a task of each split too, as rows of the table."""
     n_cells: int = N_CELLS
@@ -64,8 +65,10 @@ class Grid:
             ("models", models, GridModel),
         ):
             object.__setattr__(self, name, {key: built(cls, entry, name, key) for key, entry in entries.items()})
+        check_choice(self.task, KINDS, "task", "task")
+        kind = KINDS[self.task]
         try:
-            object.__setattr__(self, "metrics", check_metrics(self.metrics))
+            object.__setattr__(self, "metrics", kind.check_metrics(self.metrics))
         except ValueError as error:
             raise Problem(str(error), "metrics") from None
         seeds = [self.seeds] if isinstance(self.seeds, int) else self.seeds
@@ -75,12 +78,22 @@ class Grid:
             check_type(seed, int, "a whole number", "seeds", place)
         if not self.seeds:
             raise Problem("is empty: give at least one.", "seeds")
+        if self.ceiling is None:
+            object.__setattr__(self, "ceiling", kind.has_references)
         for name in ("ceiling", "gaming", "exclude_targets", "keep_predictions"):
             check_type(getattr(self, name), bool, "true or false", name)
         check_type(self.n_cells, int, "a whole number", "n_cells")
         check_type(self.n_components, (int, type(None)), "a whole number or null", "n_components")
         if self.tuning is not None:
             object.__setattr__(self, "tuning", built(GridTuning, self.tuning, "tuning"))
+        if not kind.has_references:
+            for name in ("ceiling", "gaming", "keep_predictions", "tuning"):
+                if getattr(self, name):
+                    raise Problem(f"is for predictions, and the task is {self.task!r}.", name)
+            for name, model in self.models.items():
+                for what in ("tune", "validation_size", "matched_null"):
+                    if getattr(model, what):
+                        raise Problem(f"is for predictions, and the task is {self.task!r}.", "models", name, what)
         self._check_references()
 
     def _check_references(self) -> None:
@@ -116,7 +129,7 @@ class Grid:
         Parameters
         ----------
         path
-            The file. Paths of data in it are relative to its folder.
+            The file. Paths of data in it are relative to its folder, and may begin with an environment variable (``$DATA/kang.h5ad``).
 
         Returns
         -------
@@ -192,7 +205,7 @@ class Grid:
 def _from_folder(entry: Any, folder: Path) -> Any:
     """Plain data of an entry whose path, if it has one, is relative to a folder."""
     if isinstance(entry, Mapping) and isinstance(entry.get("file"), str):
-        return {**entry, "file": str(folder / Path(entry["file"]).expanduser())}
+        return {**entry, "file": str(folder / Path(os.path.expandvars(entry["file"])).expanduser())}
     return entry
 
 

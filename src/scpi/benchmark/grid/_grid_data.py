@@ -45,8 +45,10 @@ class GridData:
     """Column of ``obs`` with the contexts, if any."""
     dose_key: str | None = None
     """Column of ``obs`` with the doses, if any."""
+    group_key: str = Key.obs.GROUP
+    """Column of ``obs`` with the known groups, where the task is to cluster cells."""
     layer: str | None = None
-    """Layer with the log-normalised expression on which predictions are compared; ``X`` if ``None``."""
+    """Layer with the log-normalised expression on which predictions are compared, or with the counts of other tasks; ``X`` if ``None``."""
     apart: Sequence[str] = ()
     """Columns of ``obs`` whose values must not be on both sides of a split, such as donors: the audit of leaks looks for them."""
 
@@ -74,7 +76,8 @@ class GridData:
         if "rng" in self.arguments:
             raise Problem("the seed of a simulator is given as 'seed'.", "arguments", "rng")
         check_type(self.normalise, bool, "true or false", "normalise")
-        check_type(self.perturbation_key, str, "the name of a column", "perturbation_key")
+        for name in ("perturbation_key", "group_key"):
+            check_type(getattr(self, name), str, "the name of a column", name)
         for name in ("delimiter", "context_key", "dose_key", "layer"):
             check_type(getattr(self, name), (str, type(None)), "a name or null", name)
         check_type(self.apart, (list, tuple), "a list of columns", "apart")

@@ -80,9 +80,9 @@ def make_plan(grid: Grid, folder: Folder) -> Plan:
     variants = grid.variants()
     models = {name: _located(_model_word, model, at=("models", name)) for name, model in variants.items()}
     _check_models(variants, models)
-    scoring = fingerprint([grid.metrics, grid.n_cells, grid.n_components, grid.exclude_targets, grid.keep_predictions])
     tasks = []
     for name, data in grid.data.items():
+        scoring = _scoring_word(grid, data)
         for scheme, split in grid.splits.items():
             if not _is_for(split, name, scheme):
                 continue
@@ -105,6 +105,13 @@ def make_plan(grid: Grid, folder: Folder) -> Plan:
         raise Problem("there is no task: no split and model is for the same data.")
     _check_unique(tasks)
     return Plan(grid, words, tuple(tasks))
+
+
+def _scoring_word(grid: Grid, data: GridData) -> str:
+    """Hash of what is asked of the models, and of how their answers are scored."""
+    shared = [grid.metrics, grid.n_cells, grid.n_components, grid.exclude_targets, grid.keep_predictions]
+    # Results of predictions keep the hashes that they had when there was nothing else
+    return fingerprint(shared if grid.task == "prediction" else [*shared, grid.task, data.group_key])
 
 
 def divisions_word(data: GridData, word: str, split: GridSplit) -> str:

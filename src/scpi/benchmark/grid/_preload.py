@@ -8,6 +8,7 @@ import torch
 
 import scpi.benchmark.grid._compute
 import scpi.benchmark.grid._environment
+import scpi.benchmark.grid._kinds._prediction
 import scpi.model.base
 import scpi.model.baselines
 

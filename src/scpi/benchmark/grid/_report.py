@@ -11,13 +11,13 @@ import pandas as pd
 from scpi._optional import import_extra
 from scpi._replace import replaced
 from scpi._scoring._bounds import NEGATIVE, POSITIVE
-from scpi._scoring._metrics import check_metrics
 from scpi._sequence import as_list
 from scpi.benchmark._dynamic_range import dynamic_range
 from scpi.benchmark.grid import _grid_model
 from scpi.benchmark.grid._collect import collect
 from scpi.benchmark.grid._folder import Folder
 from scpi.benchmark.grid._grid_model import GridNull
+from scpi.benchmark.grid._kinds._kind import KINDS
 from scpi.benchmark.grid._names import look_up
 from scpi.benchmark.grid._plan import Plan
 from scpi.benchmark.grid._reporting._nulls import compare_nulls
@@ -35,7 +35,11 @@ if TYPE_CHECKING:
 
 PAGE = "report.html"
 """Name of the page."""
-_BASELINES = "scpi.model.baselines"
+_BASELINES = (
+    "scpi.model.baselines",
+    "scpi.benchmark.references._factors",
+    "scpi.benchmark.references._k_means_clusters",
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -131,7 +135,7 @@ def report(
     found = status(of_grid.root, plan=read.word)
     scores = collect(of_grid.root, plan=read.word)
     of_all = list(read.grid.metrics or ())
-    shown = of_all if metrics is None else check_metrics(metrics)
+    shown = of_all if metrics is None else KINDS[read.grid.task].check_metrics(metrics)
     lacking = [name for name in shown if name not in scores]
     if lacking:
         msg = f"The grid has no scores of {lacking}, only of {of_all}."
@@ -156,7 +160,7 @@ def report(
         contexts=pd.concat([by_context(one, shown) for one in parts], ignore_index=True),
         costs=costs(of_grid, found),
         failures=failures(found),
-        further=further_columns(scores),
+        further=further_columns(scores, of_all),
     )
     target.mkdir(parents=True, exist_ok=True)
     for name, table in made.tables.items():

@@ -1,4 +1,5 @@
 from ._dose_subsets import dose_subsets as dose_subsets
+from ._leave_cells_out import leave_cells_out as leave_cells_out
 from ._leave_combinations_out import leave_combinations_out as leave_combinations_out
 from ._leave_conditions_out import leave_conditions_out as leave_conditions_out
 from ._leave_context_out import leave_context_out as leave_context_out

@@ -55,7 +55,7 @@ def _context(found: GridReport, plan: Plan, status: GridStatus, title: str) -> d
             (f"{sum(not isinstance(one, GridNull) for one in plan.grid.variants().values()):,}", "models"),
             (f"{len(plan.grid.seeds):,}", "seeds"),
             (f"{status.counts['finished']:,} / {len(status.tasks):,}", "tasks finished"),
-            (f"{found.scores['perturbation'].nunique():,}", "perturbations"),
+            *((f"{_n_named(found.scores[name]):,}", f"{name}s") for name in _SCORED if name in found.scores),
         ],
         "contents": [
             ("design", "Design"),
@@ -177,7 +177,7 @@ def methods(found: GridReport) -> str:
     software = ", ".join(f"{name} {numbers[name]}" for name in ("scpi", "scvi-tools", "torch") if name in numbers)
     return (
         f"Models were trained and evaluated with {software}. Scores were averaged over {found.scores['seed'].nunique()} seeds, and compared "
-        "between models in pairs over conditions (split, context, perturbation and dose) that all compared models had predicted; "
+        "between models in pairs over conditions (split, context, perturbation and dose, or group) that all compared models had predicted; "
         "models with values in fewer than half of the conditions were not ranked. Intervals are 95 % percentile intervals of bootstrap samples of "
         "conditions. Conditions share training and control cells and are not independent, so that intervals are too narrow. Models share a rank "
         "where the interval of the difference from the first of that rank holds 0. The split-half ceiling is one half of the measured "
@@ -202,6 +202,11 @@ def _counted(n: int, word: str) -> str:
     return f"{n:,} {word}{'' if n == 1 else 's'}"
 
 
+def _n_named(values: pd.Series) -> int:
+    """Number of names; a row without a group has an empty one."""
+    return int(values[values != ""].nunique())
+
+
 def _range(values: pd.Series) -> str:
     low, high = int(values.min()), int(values.max())
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
@@ -214,7 +219,9 @@ def _design(found: GridReport, plan: Plan) -> list[tuple[str, str]]:
         source = entry.loader or (f"{entry.simulator}, seed {entry.seed}" if entry.simulator else "a file")
         # The place of a file is nobody's business
         size = ", ".join(
-            _counted(own[name].nunique(), word) for name, word in _SIZES.items() if own[name].nunique() > 1
+            _counted(_n_named(own[name]), word)
+            for name, word in _SIZES.items()
+            if name in own and _n_named(own[name]) > 1
         )
         rows.append((f"{data}, {scheme}", f"{source}; {str(split.by).rpartition(':')[2]}: {size or 'one condition'}."))
     return rows
@@ -265,7 +272,9 @@ def _null_cell(row: pd.Series) -> dict[str, str]:
 
 
 _FEW = f"With fewer than {FEWEST} conditions no order is certain at 5 %: ranks are those of these conditions."
-_SIZES = {"split": "division", "perturbation": "perturbation", "context": "context", "dose": "dose"}
+_SCORED = ("perturbation", "group")
+"""Columns that name what a task scores."""
+_SIZES = {"split": "division", "perturbation": "perturbation", "context": "context", "dose": "dose", "group": "group"}
 _EMPTY = {"mean": "–", "rank": "", "standing": ""}
 
 
@@ -482,7 +491,7 @@ def _tables(found: GridReport) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _settings(plan: Plan, status: GridStatus) -> list[tuple[str, Any]]:
     grid = plan.grid.to_dict()
-    names = ("metrics", "seeds", "ceiling", "n_cells", "n_components", "exclude_targets")
+    names = ("task", "metrics", "seeds", "ceiling", "n_cells", "n_components", "exclude_targets")
     rows = [("plan", status.plan), *((name, grid[name]) for name in names)]
     for name, model in grid["models"].items():
         given = {key: value for key, value in model.items() if value not in (None, {}, 0.0)}

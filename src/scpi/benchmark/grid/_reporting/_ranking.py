@@ -18,8 +18,8 @@ from scpi.benchmark._summarise import summarise
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-CONDITION = ["split", "context", "perturbation", "dose"]
-"""Columns that tell the conditions of a benchmark apart."""
+CONDITION = ["split", "context", "perturbation", "dose", "group"]
+"""Columns that tell the conditions of a benchmark apart: a clustering has groups, a prediction all others."""
 REFERENCES = (CEILING, PERFECT, POSITIVE, NEGATIVE, UNCHANGED)
 """Rows of a table that are no models."""
 _COLUMNS = [
@@ -77,6 +77,8 @@ def comparable(scores: pd.DataFrame, metric: str) -> Comparable:
     Models with values in less than half of them are left out, and further ones, from that with the fewest, until there
     is a condition that all others have.
     """
+    # What a task does not have is the same in all of its rows
+    scores = scores.assign(**dict.fromkeys([name for name in CONDITION if name not in scores], ""))
     models = scores[~scores["model"].isin(REFERENCES)]
     names = list(dict.fromkeys(models["model"]))
     wide = models.pivot(index=[*CONDITION, "seed"], columns="model", values=metric)[names].notna()

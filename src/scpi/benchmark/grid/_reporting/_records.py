@@ -14,6 +14,8 @@ from scpi._scoring._noise_ceiling import CEILING
 from scpi.benchmark.grid._reporting._ranking import CONDITION, REFERENCES
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from scpi.benchmark.grid._folder import Folder
     from scpi.benchmark.grid._status import GridStatus
 
@@ -64,11 +66,11 @@ def failures(status: GridStatus) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*_TASK, "state", "attempt", "reason"])
 
 
-def further_columns(table: pd.DataFrame) -> pd.DataFrame:
+def further_columns(table: pd.DataFrame, metrics: Collection[str] = ()) -> pd.DataFrame:
     """Columns of a table that are neither scores nor names, by model: means of numbers, and the values of all else."""
     models = table[~table["model"].isin(REFERENCES)]
     rows = []
-    for name in [name for name in table if name not in _KNOWN]:
+    for name in [name for name in table if name not in _KNOWN and name not in metrics]:
         for key, values in models.groupby(_BY, observed=True, sort=False)[name]:
             there = values.dropna()
             is_number = pd.api.types.is_numeric_dtype(there) and not pd.api.types.is_bool_dtype(there)

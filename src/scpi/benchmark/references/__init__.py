@@ -1,0 +1,5 @@
+"""What grids of clusterings and of gene programs compare networks with."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,3 @@
+from ._factors import Factors as Factors
+from ._k_means_clusters import KMeansClusters as KMeansClusters
+from ._known_groups import KnownGroups as KnownGroups

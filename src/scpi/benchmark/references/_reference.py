@@ -1,0 +1,37 @@
+"""What references have in common with models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scpi._slots import read_layer
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_SETUP = "_scpi_reference"
+
+
+class Reference:
+    """Reads counts as models do, and has nothing to train."""
+
+    def __init__(self, adata: AnnData) -> None:
+        self.adata = adata
+        self.layer = adata.uns.get(_SETUP, {}).get("layer")
+
+    @classmethod
+    def setup_anndata(cls, adata: AnnData, *, layer: str | None = None) -> None:
+        """Say where the counts are.
+
+        Parameters
+        ----------
+        adata
+            Cells x genes.
+        layer
+            Layer with the counts; ``adata.X`` if ``None``.
+        """
+        adata.uns[_SETUP] = {} if layer is None else {"layer": layer}
+
+    def _counts(self, adata: AnnData | None = None) -> Any:
+        """Counts of cells, those of the setup if ``None``."""
+        return read_layer(self.adata if adata is None else adata, self.layer)
