@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,38 +19,13 @@ from _quiet import one_quiet_thread
 from scipy import sparse
 
 import scpi
-from scpi.benchmark import ModelSpec, evaluate, list_metrics, summarise
+from scpi.benchmark import ModelSpec, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 N_GENES = 2000
-REFERENCE = "WeightedDelta"
-CEILINGS = ("split-half ceiling", "perfect prediction")
-CEILING = CEILINGS[0]
-MEANS = ", means"
-
-# Metrics in which no uninformative prediction does well, but a replicate does. Scores of earlier studies are excluded:
-# the common genes of the first 100 ("de_top"), and squared correlations of mean expression, which are near 1 for any
-# prediction. "rmse" ranks the models of a condition as "error_ratio" does, and would count twice.
-HONEST = (
-    "pearson",
-    "pearson_perturbed",
-    "cosine",
-    "error_ratio",
-    "mse_normalised",
-    "r2_weighted",
-    "de_jaccard",
-    "de_fidelity",
-    "de_lfc_error",
-    "de_pr_auc",
-    "energy_distance",
-    "mmd",
-    "sliced_wasserstein",
-    "variance_error",
-    "correlation_error",
-)
-
+CEILING = "split-half ceiling"
 QUIET = {"enable_progress_bar": False, "accelerator": "cpu"}
 
 
@@ -68,11 +42,6 @@ def network(
     return ModelSpec(
         model=model, layer=layer, init=init, train=QUIET | dict(train or {}), validation_size=validation_size
     )
-
-
-def of_means(models: Mapping[str, ModelSpec]) -> dict[str, ModelSpec]:
-    """The same models, which predict means and not cells."""
-    return {f"{name}{MEANS}": replace(spec, predict={"output": "mean"}) for name, spec in models.items()}
 
 
 def baselines(*names: str) -> dict[str, ModelSpec]:
@@ -219,34 +188,6 @@ def in_order(table: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
     return known.sort_values(["model"], key=lambda column: column.map(place), kind="stable").reset_index(drop=True)
 
 
-def complete(table: pd.DataFrame, of: str, *, keys: Sequence[str] = ("split",)) -> list[str]:
-    """Models that were run on every split of the baseline ``of``, regardless of their seeds."""
-    wanted = set(table.loc[table["model"] == of, list(keys)].itertuples(index=False))
-    return [
-        name
-        for name, rows in table.groupby("model", sort=False)
-        if wanted <= set(rows[list(keys)].itertuples(index=False))
-    ]
-
-
-def ranks(table: pd.DataFrame, models: Sequence[str], *, keys: Sequence[str] = ("split",)) -> dict[str, float]:
-    """Mean rank of each model over all conditions and honest metrics, of means over seeds; 1 is the best.
-
-    1 is the best. A model without a value, such as the correlation of no change, is ranked last.
-    """
-    metrics = [name for name in HONEST if name in table]
-    is_better = list_metrics().set_index("metric")["higher_is_better"]
-    means = table[table["model"].isin(models)].groupby([*keys, "model"], sort=False)[metrics].mean()
-    # Baselines that shift the same cells have the same variance, except for rounding
-    means = means.map(lambda value: float(f"{value:.4g}"))
-    of_metric = {
-        name: means[name].unstack("model").rank(axis=1, ascending=not is_better[name], na_option="bottom")
-        for name in metrics
-    }
-    mean = pd.concat(of_metric.values()).mean()
-    return {name: round(float(mean[name]), 3) for name in models}
-
-
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows for JSON: four significant digits, and null for missing numbers."""
     return [{key: tidy(value) for key, value in row.items()} for row in table.to_dict("records")]
@@ -258,41 +199,6 @@ def tidy(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return float(f"{value:.4g}") if np.isfinite(value) else None
     return int(value) if isinstance(value, np.integer) else value
-
-
-def summary_of(
-    table: pd.DataFrame, *, networks: Sequence[str], reference: str = REFERENCE, pair_by: Sequence[str] = ("split",)
-) -> dict[str, Any]:
-    """Means with intervals over held-out contexts or conditions, differences from a baseline, and mean ranks.
-
-    Seeds are averaged first, because repeated use of the same cells is not independent evidence.
-    """
-    there = complete(table, reference, keys=pair_by)
-    table = table[table["model"].isin(there)]
-    found = summarise(
-        table,
-        baseline=reference if reference in there else None,
-        ceiling=CEILING if CEILING in there else None,
-        pair_by=list(pair_by),
-        average_over=["seed"],
-    )
-    ranked = [name for name in there if name not in CEILINGS]
-    per = table.groupby(["model", *pair_by], sort=False)[["pearson", "error_ratio"]].mean().reset_index()
-    return {
-        "models": {
-            name: {
-                "seeds": sorted(int(seed) for seed in rows["seed"].unique()),
-                "seconds": tidy(float(rows["seconds"].median())),
-            }
-            for name, rows in table.groupby("model", sort=False)
-        },
-        "honest": list(HONEST),
-        "rank": ranks(table, ranked, keys=pair_by),
-        "rank_of_networks": ranks(table, [name for name in ranked if name in networks], keys=pair_by),
-        # Models that are one have a row each here
-        "summary": records(found.assign(model=found["model"].str.split(" = ")).explode("model")),
-        "each": records(per),
-    }
 
 
 def context_tasks(args: argparse.Namespace) -> list[tuple[str, str, int, str]]:

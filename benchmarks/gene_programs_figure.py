@@ -1,4 +1,4 @@
-"""Figure of ``gene_programs.py``: how well units correspond to known programs, by method and number of units::
+"""Figure of the result ``gene_programs``: how well units correspond to known programs, by method and number of units::
 
 python benchmarks/gene_programs_figure.py --results benchmarks/results/gene_programs.json --out docs/_static/gene_programs.png
 """

@@ -1,4 +1,4 @@
-"""Figures of ``gradient_study.py``: accuracies by method and network, what they depend on, times, and the clusterings.
+"""Figures of the result ``gradient_study``: accuracies by method and network, what they depend on, times, and the clusterings.
 
 They are drawn from the results of the single tasks. Crosses are the published values::
 

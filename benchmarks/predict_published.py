@@ -7,7 +7,7 @@ first 100 genes of a t-test of the measured treated cells against the controls a
 measured and predicted cells divided by that of control and predicted cells, in 50 joint principal components of the
 three kinds of cells, fitted for each model. In addition, the correlation and the error of the change are reported. All
 controls are used for everything here, as published, so that the noise of the control mean counts for every model;
-`predict_contexts.py` is the fair comparison.
+`grids/contexts.yaml` is the fair comparison.
 
 The published figures (`PUBLISHED`, means over seven cell types and three seeds) come from 18,868 cells of the same
 experiment and 6,998 genes, about nine times the cells; chance gives 1.4 common genes there, 5 of 2,000 genes and 8 of

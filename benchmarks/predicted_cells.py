@@ -2,7 +2,7 @@
 
 Blood cells with interferon beta (kang_harmony with its 2,000 most variable genes, kang_muscat with 1,267), slices of
 glioblastoma with panobinostat (gbm, 300 genes), and planted species, whose genes have levels and responses of their own
-(`_prediction.planted_species`). Each cell type, patient or species is left out in turn as in `predict_contexts.py`. Predicted cells are what `predict` gives by default, and the test is
+(`_prediction.planted_species`). Each cell type, patient or species is left out in turn as in `grids/contexts.yaml`. Predicted cells are what `predict` gives by default, and the test is
 Wilcoxon's against controls that neither the prediction nor the model saw, at a false discovery rate of 5 %. A replicate
 is one half of the measured cells for the other. Every model, context and seed has a file of its own, and a run goes on
 where it stopped::

@@ -8,6 +8,7 @@ The documentation inserts them into the page ``docs/benchmarks.md`` when it is b
 from __future__ import annotations
 
 import json
+import re
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean
@@ -1081,6 +1082,56 @@ def unseen_cells(result: Any) -> str:
     return f"{table(columns, body)}\n\nSeeds: {len(result['seeds'])}."
 
 
+def of_grid(result: Any) -> str:
+    """Ranked models of a grid in each data set and split: means, and the paired difference from the best baseline in the first metric."""
+    seconds = {(row["data"], row["model"]): row["seconds"] for row in result["costs"]}
+    parts = []
+    for (data, scheme), members in groupby(result["rows"], key=lambda row: (row["data"], row["scheme"])):
+        rows = [row for row in members if row["mean"] is not None]
+        metrics = list(dict.fromkeys(row["metric"] for row in rows))
+        of = {(row["model"], row["metric"]): row for row in rows}
+        first = [row for row in rows if row["metric"] == metrics[0]]
+        body = [
+            (row["model"], with_interval(row), with_interval(row, "difference", "low", "high"), row["standing"] or "–")
+            + tuple((of.get((row["model"], metric)) or {}).get("mean") for metric in metrics[1:])
+            + (mean([{"s": value} for (_, name), value in seconds.items() if name == row["model"]], "s"),)
+            for row in first
+        ]
+        size = f"{first[0]['n_conditions']} conditions, {first[0]['n_seeds']} seed(s)"
+        columns = ("model", metrics[0], f"less {first[0]['baseline']}", "standing", *metrics[1:], "seconds")
+        parts.append(f"{data}, {scheme}, {size}:\n\n{table(columns, body)}")
+    left = result["tasks"] - result["finished"]
+    return "\n\n".join([*parts, *([f"{left} of {result['tasks']} tasks were not run."] if left else [])])
+
+
+def of_sena(result: Any) -> str:
+    """Numbers of factors x weights of genes outside a set, one table for each metric, and the other models."""
+    found: dict[str, dict[tuple[str, str], str]] = {}
+    for row in result["rows"]:
+        name = re.fullmatch(r"(?P<model>.+) \(n_factors=(?P<n>\d+)(, leak=(?P<leak>[\d.]+))?\)", row["model"])
+        if name and row["mean"] is not None:
+            column = name["model"] if name["leak"] is None else f"lambda {name['leak']}"
+            found.setdefault(row["metric"], {})[name["n"], column] = with_interval(row)
+    parts = []
+    for metric, cells in found.items():
+        columns, numbers = (list(dict.fromkeys(key[place] for key in cells)) for place in (1, 0))
+        body = [(n, *(cells.get((n, column), "–") for column in columns)) for n in numbers]
+        parts.append(f"{metric}:\n\n{table(('factors', *columns), body)}")
+    others = {"rows": [row for row in result["rows"] if "n_factors" not in row["model"]]}
+    return "\n\n".join([*parts, of_grid(result | others)])
+
+
+def beside_published(name: str, show: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Table of a grid, and that of a publication below it."""
+
+    def section(result: Any) -> str:
+        known = json.loads((RESULTS.parent / "published.json").read_text(encoding="utf-8"))[name]
+        rows = f"\n\n{table(known['columns'], known['rows'])}" if known["rows"] else ""
+        return f"{show(result)}\n\nPublished. {known['source']}.{rows}"
+
+    return section
+
+
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "fidelity": fidelity,
     "training_speed": training_speed,
@@ -1140,6 +1191,12 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "op3_generated": op3_generated,
     "generative_likelihood": generative_likelihood,
     "generative_costs": generative_costs,
+    "grid_programs": of_grid,
+    "grid_sena": beside_published("grid_sena", of_sena),
+    **{
+        name: beside_published(name, of_grid)
+        for name in ("grid_sena_ablation", "grid_multitask", "grid_doses", "grid_splat")
+    },
 }
 
 
