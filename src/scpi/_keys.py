@@ -140,6 +140,8 @@ class Key:
         """Names, sizes and coverage of the gene sets."""
         PATHWAY_ACTIVITY: Final = "pathway_activity"
         """Names of the sets in ``obsm["pathway_activity"]`` and the parameters."""
+        ENRICHMENT: Final = "enrichment"
+        """Tests of gene sets in every comparison of a ranking of genes."""
         DIFFERENTIAL_ACTIVITY: Final = "differential_activity"
         """Tests of gene-set activity of every perturbation against the control."""
         RANK_GENES: Final = "rank_genes_groups"

@@ -12,6 +12,7 @@ import pytest
 from scpi import de
 from scpi._ranking import read_ranking
 from scpi.de._contrast_effects import contrast_effects
+from scpi.de._roast import _adjust
 
 FOLDER = Path(__file__).parent / "data" / "limma_parts"
 
@@ -385,6 +386,60 @@ def test_fry(samples, trend, design, sets, numbers):
         assert largest_error(np.r_[table["pval"], table["pval_mixed"], signs(table)], numbers[name]) < 1e-8
 
 
+def test_fry_of_blocks_and_of_other_priors(samples, trend, design, sets, numbers):
+    block = samples.obs["donor"]
+    blocks = {"block": block, "block_correlation": 0.3}
+    for name, values, options in (
+        ("fry_block", trend.expression, {"weights": trend.weights, **blocks}),
+        ("fry_block_plain", log_cpm(samples), blocks),
+        ("fry_trend", log_cpm(samples), {"trend": True}),
+        ("fry_robust", log_cpm(samples), {"robust": True}),
+    ):
+        table = de.fry(values, design, sets, contrast="stim", **options)
+        assert largest_error(np.r_[table["pval"], table["pval_mixed"], signs(table)], numbers[name]) < 1e-6, name
+
+
+def test_camera_of_blocks_is_that_of_independent_samples(samples, design, sets):
+    block = samples.obs["donor"].to_numpy()
+    whitening = np.linalg.inv(
+        np.linalg.cholesky(np.where(block[:, None] == block, 0.3, 0.0) + 0.7 * np.eye(len(block)))
+    )
+    table = de.camera(log_cpm(samples), design, sets, contrast="stim", block=block, block_correlation=0.3)
+    moved = de.camera(whitening @ log_cpm(samples), whitening @ design.to_numpy(), sets, contrast=[0, 0, 1])
+    np.testing.assert_allclose(table["pval"], moved["pval"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["mean", "floormean", "mean50", "msq", "trend"])
+def test_roast(samples, trend, design, sets, numbers, name):
+    if name == "trend":
+        values, options = log_cpm(samples), {"trend": True, "robust": True}
+    else:
+        values, options = trend.expression, {"weights": trend.weights, "statistic": name}
+    table = de.roast(values, design, sets, contrast="stim", n_rotations=20_000, **options)
+    down, up, pval, mixed, sign = numbers[f"roast_{name}"].reshape(5, -1)
+    np.testing.assert_allclose(table["prop_down"], down)
+    np.testing.assert_allclose(table["prop_up"], up)
+    assert (signs(table) == sign).all()
+    for found, theirs in ((table["pval"], pval), (table["pval_mixed"], mixed)):
+        # Both are fractions of random rotations; a one-sided p-value is that of twice as many
+        error = np.sqrt(theirs * (1 - theirs) * (1 / 20_000 + 1 / 99_999)) + 1e-5
+        assert (np.abs(found - theirs) < 4 * error).all()
+
+
+def test_roast_adjusts_mid_p_values(numbers):
+    pval, adjusted, mixed, mixed_adjusted = numbers["roast_fdr"].reshape(4, -1)
+    np.testing.assert_allclose(_adjust(pval, 999), adjusted)
+    np.testing.assert_allclose(_adjust(mixed, 999), mixed_adjusted)
+
+
+def test_roast_is_close_to_fry(samples, trend, design, sets):
+    options = {"contrast": "stim", "weights": trend.weights}
+    table = de.roast(trend.expression, design, sets, n_rotations=5_000, rng=1, **options)
+    again = de.roast(trend.expression, design, sets, n_rotations=5_000, rng=1, **options)
+    pd.testing.assert_frame_equal(table, again)
+    assert np.abs(table["pval"] - de.fry(trend.expression, design, sets, **options)["pval"]).max() < 0.06
+
+
 def test_a_contrast_of_several_coefficients_is_a_coefficient_of_another_coding(trend, samples, design, sets):
     groups = pd.get_dummies(samples.obs["cond"], dtype=float)
     effects = contrast_effects(trend.expression, groups, [-1.0, 0.0, 1.0], trend.weights)
@@ -409,10 +464,11 @@ def test_p_values_of_sets_are_uniform_where_genes_are_correlated():
         tests = (
             de.fry(values, design, sets, contrast=[-1, 1])["pval"][0],
             de.camera(values, design, sets, contrast=[-1, 1], correlation=None)["pval"][0],
+            de.roast(values, design, sets, contrast=[-1, 1], n_rotations=199)["pval"][0],
         )
         found.append(tests)
     share = (np.array(found) < 0.05).mean(axis=0)
-    assert (share < 0.09).all() and share[0] > 0.02
+    assert (share < 0.09).all() and (share[[0, 2]] > 0.02).all()
 
 
 @pytest.mark.parametrize(
@@ -438,6 +494,11 @@ def test_p_values_of_sets_are_uniform_where_genes_are_correlated():
         ),
         (lambda v, x: de.camera(v, x, np.eye(9, 2), contrast=[0, 0]), "not all zero"),
         (lambda v, x: de.fry(v, x, np.eye(8, 2), contrast="x1"), "`sets` must be 9 genes x sets"),
+        (
+            lambda v, x: de.roast(v, x, np.eye(9, 2), contrast="x1", statistic="sum"),
+            "`statistic` must be one of 'mean'",
+        ),
+        (lambda v, x: de.roast(v, x, np.eye(9, 2), contrast="x1", n_rotations=0), "`n_rotations` must be at least 1"),
         (lambda v, x: de.fry(v, x, np.zeros((9, 1)), contrast="x1"), "leave out 'set0'"),
     ],
 )

@@ -232,6 +232,8 @@ class Call:
             return {"model": trained("GeneProgramAE", few, "counts")}
         if name == "tl.consensus_programs":
             return {"runs": [trained("GeneProgramAE", few, "counts") for _ in range(2)]}
+        if name == "tl.enrichment":
+            Call("de.limma", adata)()
         if name == "tl.differential_activity":
             scpi.tl.pathway_activity(adata)
         if name in ("tl.gene_set_impact", "tl.annotate_units"):

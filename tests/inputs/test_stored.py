@@ -20,7 +20,7 @@ OPTIONS = {"de.rank_genes": {"pts": True}, "tl.gene_sets": {"sets": SETS}}
 WRITES = {name: tool for name, tool in tools().items() if "key_added" in inspect.signature(tool).parameters}
 # What neither trains a network nor a forest
 QUICK = {"tl.gene_sets", "tl.pathway_activity", "tl.differential_activity", "tl.predict_perturbation", "MeanDelta"}
-QUICK |= {"tl.perturbation_effect", "tl.responders", "tl.guide_agreement"}
+QUICK |= {"tl.enrichment", "tl.perturbation_effect", "tl.responders", "tl.guide_agreement"}
 
 
 def strange():

@@ -142,6 +142,30 @@ def ranked(ranked_once):
 
 
 @pytest.fixture(scope="session")
+def compared_once():
+    rng = np.random.default_rng(0)
+    obs = pd.DataFrame({"condition": ["ctrl", "A", "B"] * 12, "cell_type": np.repeat(["B cells", "T cells"], 18)})
+    obs["donor"] = [f"d{i // 3 % 6}" for i in range(36)]
+    obs.index = [f"s{i}" for i in range(36)]
+    rate = np.tile(rng.gamma(2.0, 50.0, 120) + 20.0, (36, 1)) * np.exp(rng.normal(0, 0.1, (36, 120)))
+    for place, label in enumerate(("A", "B")):
+        changed = np.ix_(obs["condition"] == label, range(10 * place, 10 * place + 20))
+        rate[changed] *= np.exp(rng.normal(0.5 - place, 0.3, 20))
+    adata = ad.AnnData(rng.poisson(rate).astype(np.float32), obs=obs)
+    adata.var_names = [f"G{i}" for i in range(120)]
+    scpi.tl.gene_sets(adata, {f"HALLMARK_SET_{i}": adata.var_names[10 * i : 10 * i + 10] for i in range(12)})
+    scpi.de.limma(adata, "condition", reference="ctrl", split_by="cell_type", covariates="donor")
+    scpi.tl.enrichment(adata)
+    return adata
+
+
+@pytest.fixture
+def compared(compared_once):
+    """Samples of six donors and three conditions in two cell types, tested by limma, and tests of gene sets."""
+    return compared_once.copy()
+
+
+@pytest.fixture(scope="session")
 def explained_once():
     adata = scpi.datasets.gene_programs(150, 400, 8, n_genes_per_program=25, signed=False)
     rng = np.random.default_rng(0)

@@ -29,6 +29,7 @@ FIGURES = {
     "differential_activity": "tested",
     "prediction": "scored",
     "perturbation_effect": "effects",
+    "enrichment": "compared",
     "volcano": "ranked",
     "ma": "ranked",
     "voom": "ranked",
@@ -75,7 +76,16 @@ def effects():
 
 @pytest.fixture(scope="module")
 def originals(
-    graph_data, tested, scored_once, ranked_once, explained_once, latent_once, joined_once, effects, risks_once
+    graph_data,
+    tested,
+    scored_once,
+    ranked_once,
+    explained_once,
+    latent_once,
+    joined_once,
+    effects,
+    risks_once,
+    compared_once,
 ):
     return {
         "effects": effects,
@@ -87,6 +97,7 @@ def originals(
         "latent": latent_once,
         "joined": joined_once,
         "risks": risks_once,
+        "compared": compared_once,
     }
 
 

@@ -8,6 +8,8 @@ from ._ebayes import ebayes as ebayes
 from ._exact_zeros import exact_zeros as exact_zeros
 from ._fdr import false_discovery_control as false_discovery_control
 from ._filter_by_expr import filter_by_expr as filter_by_expr
+from ._fitted_comparisons import FittedComparison as FittedComparison
+from ._fitted_comparisons import fitted_comparisons as fitted_comparisons
 from ._fold_change import fold_changes as fold_changes
 from ._fry import fry as fry
 from ._limma import limma as limma
@@ -26,6 +28,7 @@ from ._pool_limma import pool_limma as pool_limma
 from ._pseudobulk import pseudobulk as pseudobulk
 from ._rank_genes import rank_genes as rank_genes
 from ._remove_batch_effect import remove_batch_effect as remove_batch_effect
+from ._roast import roast as roast
 from ._shrink_effects import ShrunkenEffects as ShrunkenEffects
 from ._shrink_effects import shrink_effects as shrink_effects
 from ._test_result import TestResult as TestResult

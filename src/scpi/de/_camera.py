@@ -24,6 +24,8 @@ def camera(
     *,
     contrast: ArrayLike | str,
     weights: ArrayLike | None = None,
+    block: ArrayLike | None = None,
+    block_correlation: float | None = None,
     correlation: float | None = 0.01,
     use_ranks: bool = False,
     trend: bool = False,
@@ -46,6 +48,8 @@ def camera(
         A weight of each coefficient, or the name of one.
     weights
         Precision weights, positive, samples x genes or one for each sample.
+    block, block_correlation
+        Block of each sample, such as its donor, and the correlation within blocks: see :func:`duplicate_correlation`.
     correlation
         Correlation of the genes of a set; if `None`, it is estimated for each set from the residuals, which holds the type
         I error of any set at a loss of power.
@@ -75,7 +79,7 @@ def camera(
     >>> (camera(expression, np.repeat(np.eye(2), 4, axis=0), sets, contrast=[-1, 1])["pval"] < 0.01).tolist()
     [True, False]
     """
-    effects = contrast_effects(expression, design, contrast, weights)
+    effects = contrast_effects(expression, design, contrast, weights, block=block, correlation=block_correlation)
     n_genes, df = effects.shape[0], effects.shape[1] - 1
     names, members = set_members(sets, n_genes)
     variance = np.square(effects[:, 1:]).mean(axis=1)

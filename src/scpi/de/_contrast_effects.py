@@ -10,7 +10,7 @@ from scipy import sparse
 
 from scpi._slots import listed
 from scpi.de._design import as_design, require_residuals
-from scpi.de._lm_fit import check_weights, finite_matrix
+from scpi.de._lm_fit import check_weights, finite_matrix, whiten
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,13 @@ _BLOCK_BYTES = 1 << 26
 
 
 def contrast_effects(
-    expression: ArrayLike, design: ArrayLike | pd.DataFrame, contrast: ArrayLike | str, weights: ArrayLike | None
+    expression: ArrayLike,
+    design: ArrayLike | pd.DataFrame,
+    contrast: ArrayLike | str,
+    weights: ArrayLike | None,
+    *,
+    block: ArrayLike | None = None,
+    correlation: float | None = None,
 ) -> NDArray[np.float64]:
     """Rotate the samples of each gene.
 
@@ -33,6 +39,8 @@ def contrast_effects(
         A weight of each coefficient, or the name of one.
     weights
         Samples x genes, one for each sample, or none.
+    block, correlation
+        As of :func:`lm_fit`.
 
     Returns
     -------
@@ -49,7 +57,10 @@ def contrast_effects(
     require_residuals(model)
     columns = _contrast_last(np.asarray(design, dtype=np.float64), _vector(contrast, model.names))
     n_columns = columns.shape[1]
+    whitening = whiten(block, correlation, n_samples)
     if weights is None:
+        if whitening is not None:
+            values, columns = whitening @ values, whitening @ columns
         rotation, triangle = np.linalg.qr(columns, mode="complete")
         effects = values.T @ rotation[:, n_columns - 1 :]
         effects[:, 0] *= np.sign(triangle[n_columns - 1, n_columns - 1])
@@ -58,8 +69,11 @@ def contrast_effects(
     effects = np.empty((n_genes, n_samples - n_columns + 1))
     step = max(1, _BLOCK_BYTES // (8 * n_samples**2))
     for part in (slice(start, start + step) for start in range(0, n_genes, step)):
-        rotation, triangle = np.linalg.qr(roots[part, :, None] * columns, mode="complete")
-        effects[part] = np.einsum("gn,gne->ge", roots[part] * values.T[part], rotation[:, :, n_columns - 1 :])
+        weighted, of_genes = roots[part, :, None] * columns, roots[part] * values.T[part]
+        if whitening is not None:
+            weighted, of_genes = whitening @ weighted, of_genes @ whitening.T
+        rotation, triangle = np.linalg.qr(weighted, mode="complete")
+        effects[part] = np.einsum("gn,gne->ge", of_genes, rotation[:, :, n_columns - 1 :])
         effects[part, 0] *= np.sign(triangle[:, n_columns - 1, n_columns - 1])
     return effects
 

@@ -9,7 +9,7 @@ from scipy import special
 from scpi.de._contrast_effects import contrast_effects, set_members
 from scpi.de._ebayes import posterior_variance
 from scpi.de._fdr import false_discovery_control
-from scpi.de._variance_prior import unit_quadrature, variance_prior
+from scpi.de._variance_prior import robust_variance_prior, unit_quadrature, variance_prior
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,10 @@ def fry(
     *,
     contrast: ArrayLike | str,
     weights: ArrayLike | None = None,
+    block: ArrayLike | None = None,
+    block_correlation: float | None = None,
+    trend: bool = False,
+    robust: bool = False,
 ) -> pd.DataFrame:
     """Test whether the genes of a set change at all, whatever other genes do.
 
@@ -44,6 +48,10 @@ def fry(
         A weight of each coefficient, or the name of one.
     weights
         Precision weights, positive, samples x genes or one for each sample.
+    block, block_correlation
+        Block of each sample, such as its donor, and the correlation within blocks: see :func:`duplicate_correlation`.
+    trend, robust
+        Whether the prior variance follows mean expression, and is free of genes of outlying variance: see :func:`ebayes`.
 
     Returns
     -------
@@ -66,10 +74,11 @@ def fry(
     >>> (fry(expression, np.repeat(np.eye(2), 4, axis=0), sets, contrast=[-1, 1])["pval"] < 0.01).tolist()
     [True, False]
     """
-    effects = contrast_effects(expression, design, contrast, weights)
+    effects = contrast_effects(expression, design, contrast, weights, block=block, correlation=block_correlation)
     df = effects.shape[1] - 1
     names, members = set_members(sets, len(effects))
-    effects = effects / np.sqrt(_robust_variance(effects))[:, None]
+    along = np.asarray(expression, dtype=np.float64).mean(axis=0) if trend else None
+    effects = effects / np.sqrt(_robust_variance(effects, along, robust=robust))[:, None]
     rows = []
     for name, genes in zip(names, members, strict=True):
         mean = effects[genes].mean(axis=0)
@@ -82,14 +91,17 @@ def fry(
     return table.assign(pval_mixed_adj=false_discovery_control(table["pval_mixed"]))
 
 
-def _robust_variance(effects: NDArray[np.float64]) -> NDArray[np.float64]:
+def _robust_variance(
+    effects: NDArray[np.float64], trend: NDArray[np.float64] | None, *, robust: bool
+) -> NDArray[np.float64]:
     """Moderated variance of the effects of each gene, the largest of which may be a change and is left out."""
     squares, n = np.square(effects), effects.shape[1]
     nodes, weights = unit_quadrature()
     largest = float((n * nodes ** (n - 1) * special.chdtri(1, 1.0 - nodes)) @ weights)
     variance = (squares.sum(axis=1) - squares.max(axis=1)) / (n - largest)
     df = np.full(len(variance), n - 1.0)
-    prior = variance_prior(squares[:, 1:].mean(axis=1), df)
+    fit = robust_variance_prior if robust else variance_prior
+    prior = fit(squares[:, 1:].mean(axis=1), df, trend=trend)
     return posterior_variance(variance, _EFFICIENCY * df, prior)
 
 

@@ -59,10 +59,16 @@ class FittedModel:
 
     genes: NDArray[np.intp]
     """Genes that were tested."""
+    expression: NDArray[np.float64]
+    """Log counts per million, samples x genes."""
+    weights: NDArray[np.float64] | None
+    """Precision weights, samples x genes or one for each sample, or none."""
     trend: Voom | None
     """Log expression and its trend, if voom made weights."""
     tests: list[ModeratedFit]
     """Tests of the contrasts of each split."""
+    block: NDArray[np.object_] | None = None
+    """Block of each sample, if there are blocks."""
     correlation: float | None = None
     """Correlation within blocks, if there are blocks."""
     sample_weights: pd.DataFrame | None = None
@@ -84,20 +90,22 @@ def fit_model(
     block = None if options.block is None else _block(obs, options.block)
     scale = norm_factors(chosen)
     zeros = exact_zeros(chosen, design) if options.exact_zeros else None
+    trend: Voom | None
+    weights: NDArray[np.float64] | None
     if options.method == "voom":
         trend, weights, of_samples, correlation = _with_voom(chosen, design, scale, block, zeros, options)
-        fit = lm_fit(trend.expression, design, weights=weights, block=block, correlation=correlation, zeros=zeros)
+        expression = trend.expression
     else:
         trend, expression = None, log_cpm(chosen, norm_factors=scale)
         of_samples = array_weights(expression, design, zeros=zeros) if options.sample_weights else None
-        correlation = _correlation(expression, design, block, of_samples, zeros)
-        fit = lm_fit(expression, design, weights=of_samples, block=block, correlation=correlation, zeros=zeros)
+        weights, correlation = of_samples, _correlation(expression, design, block, of_samples, zeros)
+    fit = lm_fit(expression, design, weights=weights, block=block, correlation=correlation, zeros=zeros)
     tests = [
         _test(contrasts(fit, split.matrix, names=split.names, standard_error=options.standard_error), options)
         for split in splits
     ]
     named = None if of_samples is None else pd.DataFrame({"sample": obs.index.astype(str), "weight": of_samples})
-    return FittedModel(genes, trend, tests, correlation, named)
+    return FittedModel(genes, expression, weights, trend, tests, block, correlation, named)
 
 
 def _with_voom(

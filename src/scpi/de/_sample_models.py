@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from scpi._sequence import as_list
 from scpi._slots import listed, result_params
 from scpi._view import View
 from scpi._warn import warn_user
-from scpi.de._comparisons import Comparisons
+from scpi.de._comparisons import PAIRS, Comparisons, named_contrasts
 from scpi.de._covariates import is_number, read_covariates
 from scpi.de._design import DesignError
 from scpi.de._pseudobulk import sum_samples
@@ -81,7 +82,19 @@ class Question:
             split_by=self.split_by,
             joint=self.joint,
             min_cells=self.min_cells,
+            asked=self.to_text(),
         )
+
+    def to_text(self) -> str:
+        """The arguments as text, which a file holds whatever they are."""
+        named = isinstance(self.contrasts, str) and self.contrasts == PAIRS
+        contrasts = self.contrasts if named or self.contrasts is None else named_contrasts(self.contrasts)
+        return json.dumps(asdict(replace(self, contrasts=contrasts)), default=_as_json)
+
+    @classmethod
+    def from_text(cls, text: str) -> Question:
+        """The arguments from their text."""
+        return cls(**json.loads(text))
 
 
 @dataclass(frozen=True)
@@ -93,7 +106,23 @@ class FittedSamples(Generic[Fit]):
     design: Design
     splits: list[SplitContrasts]
     """Comparisons of each split."""
+    obs: pd.DataFrame
+    """The samples."""
     fit: Fit
+
+    @property
+    def fields(self) -> list[tuple[str, SplitContrasts, int]]:
+        """Name of each comparison in a ranking, with the split if there are splits; its split, and its place there."""
+        return [
+            (name if self.name is None and split.split == ALL else f"{split.split} | {name}", split, row)
+            for split in self.splits
+            for row, name in enumerate(split.names)
+        ]
+
+    @property
+    def contrasts(self) -> dict[str, NDArray[np.float64]]:
+        """Weights of the coefficients by the name of the comparison in a ranking."""
+        return {field: split.matrix[:, [row]].toarray().ravel() for field, split, row in self.fields}
 
 
 def fit_samples(
@@ -157,7 +186,8 @@ def fit_samples(
                 chosen, asked, covariates=as_list(question.covariates), formula=question.formula
             )
             compared = [split for split in splits if split.names]
-            fitted.append(FittedSamples(name, design, compared, fit(counts[rows], design, compared, chosen.obs)))
+            tests = fit(counts[rows], design, compared, chosen.obs)
+            fitted.append(FittedSamples(name, design, compared, chosen.obs, tests))
         except DesignError as error:
             if name is None:
                 raise
@@ -184,17 +214,16 @@ def comparison_table(fitted: Sequence[FittedSamples[Any]]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "group": name if model.name is None and split.split == ALL else f"{split.split} | {name}",
+                "group": field,
                 "split": split.split,
-                "label": name,
+                "label": split.names[row],
                 "contrast": split.contrasts[row],
                 "n_samples": split.n_samples[row],
                 "n_reference": split.n_reference[row],
                 "df_residual": model.design.df_residual,
             }
             for model in fitted
-            for split in model.splits
-            for row, name in enumerate(split.names)
+            for field, split, row in model.fields
         ]
     )
 
@@ -228,6 +257,11 @@ def write_split_groups(
     column = f"{key}{_COLUMN}"
     view.adata.obs[column] = pd.Categorical.from_codes(codes, categories=named).remove_unused_categories()
     return column
+
+
+def _as_json(value: Any) -> Any:
+    """An array as a list, a number of NumPy as a number, and any other label as text."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
 
 def _ask(question: Question, labels: pd.Categorical | None) -> Comparisons:

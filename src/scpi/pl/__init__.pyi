@@ -3,6 +3,7 @@ from ._benchmark import benchmark as benchmark
 from ._causal_graph import causal_graph as causal_graph
 from ._differential_activity import differential_activity as differential_activity
 from ._dose_response import dose_response as dose_response
+from ._enrichment import enrichment as enrichment
 from ._factor_wordcloud import factor_wordcloud as factor_wordcloud
 from ._gene_set_impact import gene_set_impact as gene_set_impact
 from ._impact_contrast import impact_contrast as impact_contrast

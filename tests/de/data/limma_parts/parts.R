@@ -87,6 +87,18 @@ r <- camera(lc, sets, mm, contrast = 3, trend.var = TRUE, sort = FALSE); number(
 r <- cameraPR(setNames(seq(-3, 3, length.out = 147)^3, NULL), sets, sort = FALSE); number("camera_ranked", r$PValue)
 r <- fry(v, sets, mm, contrast = 3, sort = "none"); number("fry", as.matrix(data.frame(r$PValue, r$PValue.Mixed, ifelse(r$Direction == "Up", 1, -1))))
 r <- fry(lc, sets, mm, contrast = 3, sort = "none"); number("fry_plain", as.matrix(data.frame(r$PValue, r$PValue.Mixed, ifelse(r$Direction == "Up", 1, -1))))
+both <- function(r) as.matrix(data.frame(r$PValue, r$PValue.Mixed, ifelse(r$Direction == "Up", 1, -1)))
+number("fry_block", both(fry(v, sets, mm, contrast = 3, block = obs$donor, correlation = 0.3, sort = "none")))
+number("fry_block_plain", both(fry(lc, sets, mm, contrast = 3, block = obs$donor, correlation = 0.3, sort = "none")))
+number("fry_trend", both(fry(lc, sets, mm, contrast = 3, trend.var = TRUE, sort = "none")))
+number("fry_robust", both(fry(lc, sets, mm, contrast = 3, robust = TRUE, sort = "none")))
+for (s in c("mean", "floormean", "mean50", "msq")) {
+  r <- mroast(v, sets, mm, contrast = 3, set.statistic = s, nrot = 99999, sort = "none")
+  number(paste0("roast_", s), cbind(as.matrix(data.frame(r$PropDown, r$PropUp)), both(r))) }
+r <- mroast(lc, sets, mm, contrast = 3, trend = TRUE, robust = TRUE, nrot = 99999, sort = "none")
+number("roast_trend", cbind(as.matrix(data.frame(r$PropDown, r$PropUp)), both(r)))
+r <- mroast(v, sets, mm, contrast = 3, nrot = 999, sort = "none")
+number("roast_fdr", cbind(r$PValue, r$FDR, r$PValue.Mixed, r$FDR.Mixed))
 
 # few genes
 for (k in c(4, 7, 9, 10, 12)) for (trend in c(FALSE, TRUE)) {

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scpi._docs import fill
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._sequence import as_list
+from scpi._slots import listed, read_result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+    from mudata import MuData
+
+
+@fill
+def enrichment(
+    data: AnnData | MuData,
+    *,
+    group: str | Sequence[str] | None = None,
+    pval_cutoff: float | None = None,
+    top_n: int | None = None,
+    key: str = Key.uns.ENRICHMENT,
+    mod: str | None = None,
+) -> pd.DataFrame:
+    """List the tests of gene sets in each comparison of a ranking.
+
+    Parameters
+    ----------
+    %(data)s
+    group
+        Group or groups to return; all if `None`.
+    pval_cutoff
+        Return the sets with an adjusted p-value of at most this.
+    top_n
+        Return this many sets of each group, the best first.
+    key
+        Entry of `adata.uns` that :func:`scpi.tl.enrichment` wrote.
+    %(mod)s
+
+    Returns
+    -------
+    One row for each group and set with the columns that :func:`scpi.tl.enrichment` describes, by group and then by rank.
+
+    Raises
+    ------
+    %(result_KeyError)s
+    ValueError
+        If a group was not tested.
+    """
+    results = read_result(resolve_modality(data, mod), key, tool=Key.uns.ENRICHMENT, part="results")["results"]
+    chosen = results["rank"] > 0
+    if group is not None:
+        groups, tested = as_list(group), results["group"].unique()
+        unknown = [label for label in groups if label not in set(tested)]
+        if unknown:
+            msg = f"These groups were not tested: {listed(unknown)}. Tested were {listed(tested)}."
+            raise ValueError(msg)
+        chosen &= results["group"].isin(groups)
+    if pval_cutoff is not None:
+        chosen &= results["pval_adj"] <= pval_cutoff
+    if top_n is not None:
+        chosen &= results["rank"] <= top_n
+    return results[chosen].reset_index(drop=True)

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from scpi._docs import fill
+from scpi._gene_sets import read_gene_sets
+from scpi._keys import Key
+from scpi._ranking import read_ranking, rows_of_groups
+from scpi._rng import as_generator
+from scpi._screen._matrix import sums
+from scpi._slots import listed, result_params
+from scpi._view import View
+from scpi.de import false_discovery_control, fitted_comparisons
+from scpi.tl._impact._statistics import as_zscore
+from scpi.tl._set_tests import OF_SAMPLES, OPTIONS, ComparedSamples, RankedGenes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+    from scpi._ranking import Ranking
+
+Method = Literal["camera", "fry", "roast", "ora", "prerank"]
+CorrScope = Literal["group", "all"]
+
+
+@fill
+def enrichment(
+    data: AnnData | MuData,
+    *,
+    key: str = Key.uns.LIMMA,
+    method: Method = "camera",
+    groups: str | Sequence[str] | None = None,
+    gene_sets_key: str = Key.varm.GENE_SETS,
+    min_size: int = 5,
+    n_genes: int = 10,
+    corr_scope: CorrScope = "group",
+    rng: int | np.random.Generator | None = 0,
+    key_added: str = Key.uns.ENRICHMENT,
+    mod: str | None = None,
+    copy: bool = False,
+    **options: Any,
+) -> AnnData | MuData | None:
+    """Test the gene sets in each comparison of a ranking of genes.
+
+    `"camera"`, `"fry"` and `"roast"` test samples, with the design, weights and blocks of a result of :func:`scpi.de.limma`,
+    whose model is fitted again. They hold where the genes of a set vary together. `"ora"` and `"prerank"` take any ranking.
+    They take genes for independent, and reject too often where they are not: use them for rankings that no linear model of
+    samples has made.
+
+    Parameters
+    ----------
+    %(data)s
+    key
+        Entry of `adata.uns` with a ranking of genes.
+    method
+        Test, by its null hypothesis. `"camera"`: the genes of the set change no more than others (:func:`scpi.de.camera`).
+        `"fry"`: no gene of the set changes (:func:`scpi.de.fry`). `"roast"`: the same, by random rotations
+        (:func:`scpi.de.roast`). `"ora"`: the list of changed genes has no more genes of the set than all genes that were
+        tested (over-representation). `"prerank"`: the genes of the set are drawn at random from the ranking (by gseapy).
+    groups
+        Groups or contrasts of the ranking; all if `None`.
+    %(gene_sets_key)s
+    min_size
+        Minimum number of genes of a set that were tested; smaller ones are left out.
+    n_genes
+        Maximum number of genes of each set to list.
+    corr_scope
+        Adjust p-values over the sets of each group, or over all groups as one family.
+    rng
+        Seed or generator of the random rotations and permutations.
+    %(stored_key_added)s
+    **options
+        Of `"camera"`: `correlation` (0.01) and `use_ranks`. Of `"roast"`: `statistic` ("mean") and `n_rotations` (1999). Of
+        `"ora"`, which genes are on the list: `pval_cutoff` (0.05, of the adjusted p-value) and `log2fc_min` (0); genes that
+        go up and genes that go down are two lists. Of `"prerank"`: `n_perm` (1000).
+
+    Returns
+    -------
+    Returns `None` if `copy=False`, else the copy. Sets the following field:
+
+    `adata.uns['enrichment' | key_added]` : :class:`dict`
+        `results`, a DataFrame of groups and sets, best first within a group: `group`, `set`, `n_genes` (that were tested),
+        `direction` ("up" or "down"), `score` (normal deviate of `pval` with the sign of the direction), `log2fc` (mean log2
+        fold change of the genes), `pval`, `pval_adj` (Benjamini-Hochberg), `rank` (from 1), and `genes`, those that change
+        most in this direction, with semicolons between them. Of `"camera"` also `correlation`; of `"fry"` and `"roast"`
+        `pval_mixed` and `pval_mixed_adj` (genes change in either direction), of the latter `prop_down` and `prop_up`; of
+        `"ora"` `n_changed` and `n_expected` (genes of the set on the list, and by chance); of `"prerank"` `nes`. And
+        `params`.
+
+    Raises
+    ------
+    KeyError
+        If there is no such ranking, or there are no gene sets.
+    TypeError
+        If the test has no such option.
+    ValueError
+        If the method or a group is unknown, no set has enough genes, or the cells are not those of the ranking any more.
+    ImportError
+        If gseapy is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anndata import AnnData
+    >>> import scpi
+    >>> counts = np.random.default_rng(0).poisson(50, size=(8, 300))
+    >>> counts[4:, :20] += 20
+    >>> adata = AnnData(counts.astype(float), obs={"condition": ["ctrl"] * 4 + ["stim"] * 4})
+    >>> adata.varm["gene_sets"] = np.arange(300)[:, None] // 20 == np.arange(3)
+    >>> scpi.de.limma(adata, "condition", reference="ctrl")
+    >>> scpi.tl.enrichment(adata)
+    >>> scpi.get.enrichment(adata, pval_cutoff=0.05)[["group", "set", "direction"]].values.tolist()
+    [['stim', '0', 'up']]
+    """
+    view = View.to_write(data, mod, key_added=key_added)
+    adata = view.adata
+    for name, value, known in (("method", method, get_args(Method)), ("corr_scope", corr_scope, get_args(CorrScope))):
+        if value not in known:
+            msg = f"`{name}` must be one of {listed(known)}, but is {value!r}."
+            raise ValueError(msg)
+    unknown = [name for name in options if name not in OPTIONS[method]]
+    if unknown:
+        msg = f"{method!r} has no option {listed(unknown)}: it takes {listed(OPTIONS[method])}."
+        raise TypeError(msg)
+    ranking = read_ranking(adata, key)
+    rows = rows_of_groups(ranking, groups)
+    membership, names = read_gene_sets(adata, gene_sets_key)
+    place = adata.var_names.astype(str).get_indexer(ranking.genes)
+    if (place < 0).any():
+        msg = f"{key!r} ranks genes that are not in `adata.var_names`, such as {listed(ranking.genes[place < 0], 3)}."
+        raise ValueError(msg)
+    compared: dict[str, ComparedSamples] | dict[str, RankedGenes] = _of_ranking(ranking, place)
+    if method in OF_SAMPLES:
+        fitted = fitted_comparisons(data, key=key, mod=mod)
+        compared = {name: ComparedSamples(comparison) for name, comparison in fitted.items()}
+    generator = as_generator(rng)
+    tables = []
+    for row in rows:
+        one = compared[ranking.groups[row]]
+        chosen = _sets_to_test(membership[one.genes], min_size)
+        if not len(chosen):
+            continue
+        part = membership[one.genes][:, chosen]
+        table = one.test(method, part, rng=generator, **options)
+        table = table.assign(group=ranking.groups[row], set=names[chosen])
+        tables.append(_described(table, ranking, row, place, membership[place][:, chosen], n_genes))
+    if not tables:
+        msg = f"No set of {gene_sets_key!r} has {min_size} genes that were tested in {key!r}, and lacks one of these."
+        raise ValueError(msg)
+    params = result_params(
+        key=key,
+        method=method,
+        gene_sets_key=gene_sets_key,
+        min_size=min_size,
+        corr_method="benjamini-hochberg",
+        corr_scope=corr_scope,
+        **options,
+    )
+    result, target = view.output(copy)
+    target.uns[key_added] = {"params": params, "results": _ranked(tables, corr_scope)}
+    return result
+
+
+def _of_ranking(ranking: Ranking, place: NDArray[np.intp]) -> dict[str, RankedGenes]:
+    """Genes of each group of a ranking."""
+    found = {}
+    for row, name in enumerate(ranking.groups):
+        tested = np.flatnonzero(~np.isnan(ranking.scores[row]))
+        scores, log2fc, adjusted = (
+            np.asarray(values[row, tested], dtype=np.float64)
+            for values in (ranking.scores, ranking.logfoldchanges, ranking.pvals_adj)
+        )
+        found[name] = RankedGenes(place[tested], scores, log2fc, adjusted)
+    return found
+
+
+def _sets_to_test(membership: Any, min_size: int) -> NDArray[np.intp]:
+    """Sets with enough of the tested genes, and not all of them."""
+    sizes = sums(membership, axis=0)
+    return np.flatnonzero((sizes >= max(min_size, 1)) & (sizes < membership.shape[0]))
+
+
+def _described(
+    table: pd.DataFrame, ranking: Ranking, row: int, place: NDArray[np.intp], membership: Any, n_genes: int
+) -> pd.DataFrame:
+    """Tests with the mean change of the genes of each set and those that change most; membership is genes x sets."""
+    scores = np.asarray(ranking.scores[row], dtype=np.float64)
+    fold = np.asarray(ranking.logfoldchanges[row], dtype=np.float64)
+    sign = np.where(table["direction"] == "down", -1.0, 1.0)
+    change, genes = [], []
+    by_set = membership.tocsc()
+    for column, along in enumerate(sign):
+        members = by_set.indices[by_set.indptr[column] : by_set.indptr[column + 1]]
+        members = members[~np.isnan(scores[members])]
+        change.append(fold[members].mean())
+        first = members[np.argsort(-along * scores[members], kind="stable")][:n_genes]
+        genes.append(";".join(map(str, ranking.genes[first[along * scores[first] > 0]])))
+    z = as_zscore(sign, np.maximum(table["pval"].to_numpy(), np.finfo(np.float64).tiny))
+    return table.assign(score=z, log2fc=change, genes=genes)
+
+
+def _ranked(tables: list[pd.DataFrame], corr_scope: CorrScope) -> pd.DataFrame:
+    """Tests of all groups with adjusted p-values, by group and then by rank."""
+    table = pd.concat(tables, ignore_index=True)
+    # The adjustment of roast is of mid-p-values, within a group
+    for name in [name for name in ("pval", "pval_mixed") if name in table]:
+        if corr_scope == "all" or f"{name}_adj" not in table:
+            by = table["group"] if corr_scope == "group" else np.zeros(len(table))
+            table[f"{name}_adj"] = table.groupby(by, sort=False)[name].transform(false_discovery_control)
+    order = pd.Categorical(table["group"], categories=table["group"].unique())
+    table = table.assign(group=order, absolute=-table["score"].abs())
+    table = table.sort_values(["group", "pval", "absolute"], kind="stable", ignore_index=True)
+    table["rank"] = table.groupby("group", observed=True).cumcount() + 1
+    first = ["group", "set", "n_genes", "direction", "score", "log2fc", "pval", "pval_adj", "rank"]
+    more = [name for name in table if name not in (*first, "absolute", "genes")]
+    return table[[*first, *more, "genes"]].astype({"set": "category"})
