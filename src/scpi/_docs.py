@@ -379,6 +379,11 @@ FRAGMENTS: dict[str, str] = {
         sample_key
             Column or columns with the sample (donor, culture) of each cell. One sample may have cells of several groups
             and cell types: the sums are those of each sample x group x split.
+        donor_key
+            Column with the donor, or what else is independent, of each sample. Several samples of a donor in the same group and
+            split are technical replicates: they are summed, unless the donor is the ``block`` of :func:`scpi.de.limma`. If
+            ``None``, a ``sample_key`` of one column is the donor. The result says whether comparisons are within donors
+            (``pairing`` of its ``params``).
         %(covariates)s
             They have to be the same in all cells of a sample. A covariate with a single value changes nothing.
         formula

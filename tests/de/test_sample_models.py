@@ -52,6 +52,8 @@ def test_a_fit_is_given_sums_design_and_comparisons(cells):
             "contrast": "b - a",
             "n_samples": 3,
             "n_reference": 3,
+            "n_donors": 6,
+            "n_paired": 0,
             "df_residual": 4,
         }
     ]

@@ -98,7 +98,8 @@ def fitted_comparisons(
     layer = params.get("layer")
     view = View.of(data, mod, None if layer is None else str(layer))
     options = _options(params)
-    _, fitted = fit_samples(view, Question.from_text(str(params["asked"])), partial(fit_model, options=options))
+    question = Question.from_text(str(params["asked"]))
+    _, fitted = fit_samples(view, question, partial(fit_model, options=options), block=options.block)
     same = ["group", "n_samples", "n_reference"]
     if not stored["groups"][same].astype(str).equals(comparison_table(fitted)[same].astype(str)):
         msg = f"The samples are not those of {key!r} any more: call `scpi.de.limma` again."

@@ -17,7 +17,7 @@ from scpi.de._contrasts import StandardError
 from scpi.de._fdr import false_discovery_control
 from scpi.de._limma_fit import FitMethod, FittedModel, Options, fit_model
 from scpi.de._sample_design import ALL
-from scpi.de._sample_models import FittedSamples, Question, comparison_table, fit_samples, write_split_groups
+from scpi.de._sample_models import FittedSamples, Question, comparison_table, fit_samples, pairing, write_split_groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +44,7 @@ def limma(
     contrasts: Contrasts | Literal["pairs"] | None = None,
     coef: str | Sequence[str] | None = None,
     sample_key: str | Sequence[str] | None = None,
+    donor_key: str | None = None,
     covariates: str | Sequence[str] = (),
     formula: str | None = None,
     split_by: str | None = None,
@@ -117,7 +118,8 @@ def limma(
         were not tested are NaN.
         `groups`, a DataFrame of the fields: `group`, `split`, `label` (of the group or contrast), `contrast` (what is
         tested to be zero), `n_samples` and `n_reference` (samples of the groups of positive and of negative weight; of a
-        coefficient of a level, those with the level and without; of a slope, all samples and 0), `df_residual`,
+        coefficient of a level, those with the level and without; of a slope, all samples and 0), `n_donors` and `n_paired`
+        (donors of all these samples, and those with samples on both sides, if donors are known), `df_residual`,
         `n_genes` (tested), `df_prior` (median of the genes) and, with `block`, `correlation`. `voom`, a DataFrame of the trends:
         `split`, `gene`, `mean_log_count`, `sqrt_sd`, `line`. `F`, a DataFrame of the joint tests of all groups of a
         split, NaN of more than 2,000 groups where the design has no mean for each: `split`, `gene`, `F`, `pval`,
@@ -167,6 +169,7 @@ def limma(
         split_by=split_by,
         joint=joint,
         min_cells=min_cells,
+        donor_key=donor_key,
     )
     if exact_zeros and robust:
         msg = "`exact_zeros` gives genes unequal degrees of freedom, which `robust=True` does not take: give one of the two."
@@ -185,7 +188,7 @@ def limma(
         exact_zeros=exact_zeros,
         log2fc_min=log2fc_min,
     )
-    asked, fitted = fit_samples(view, question, partial(fit_model, options=options))
+    asked, fitted = fit_samples(view, question, partial(fit_model, options=options), block=block)
     params = question.params | result_params(
         reference=asked.reference,
         method="limma",
@@ -205,6 +208,7 @@ def limma(
         standard_error=standard_error,
     )
     ranking, table = _collect(fitted, genes, corr_scope, params)
+    ranking = replace(ranking, params={**ranking.params, **result_params(pairing=pairing(table))})
     result, target = view.output(copy)
     if column := write_split_groups(data if result is None else result, mod, key_added, question, asked):
         ranking = replace(ranking, params={**ranking.params, "groupby": column, "labels": groupby})

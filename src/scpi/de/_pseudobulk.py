@@ -141,13 +141,13 @@ def sum_samples(view: View, labels: Mapping[str, pd.Categorical], min_cells: int
     obs[Key.obs.N_CELLS] = sizes[kept]
     included = np.flatnonzero(codes >= 0)
     others = view.adata.obs.drop(columns=obs.columns, errors="ignore").assign(**dict(more.items()))
-    for name, values in _constant_columns(others.iloc[included], codes[included]).items():
+    for name, values in constant_columns(others.iloc[included], codes[included]).items():
         obs[name] = values
     obs.index = pd.Index(["_".join(row) for row in zip(*(key.astype(str) for key in keys.values()), strict=True)])
     return SampleSums(counts, obs)
 
 
-def _constant_columns(frame: pd.DataFrame, sample: NDArray[np.intp]) -> pd.DataFrame:
+def constant_columns(frame: pd.DataFrame, sample: NDArray[np.intp]) -> pd.DataFrame:
     """Columns that are the same in all cells of each sample, one row a sample."""
     first = np.unique(sample, return_index=True)[1]
     constant = {}

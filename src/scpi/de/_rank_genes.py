@@ -65,6 +65,7 @@ def rank_genes(
     layer: str | None = None,
     transform: Transform = "auto",
     sample_key: str | Sequence[str] | None = None,
+    donor_key: str | None = None,
     covariates: str | Sequence[str] = (),
     pseudocount: float = 0.01,
     rankby_abs: bool = False,
@@ -105,6 +106,8 @@ def rank_genes(
         with "none" the values are tested as they are.
     sample_key
         Column or columns of `adata.obs` with the sample (donor, culture, well) of each cell, for tests of samples.
+    donor_key
+        Column with the donor of each sample, for tests of samples: several samples of a donor in a group are summed.
     %(covariates)s
         For tests that can.
     pseudocount
@@ -176,6 +179,7 @@ def rank_genes(
         split_by=split_by,
         joint=joint,
         min_cells=min_cells,
+        donor_key=donor_key,
     )
     _check_arguments(test, question, corr_method, corr_scope, transform, pseudocount, options)
     _warn_of_raw(view)
@@ -301,6 +305,7 @@ def _check_for_cells(test: Method, question: Question) -> None:
         "formula": question.formula is not None,
         "split_by": question.split_by is not None,
         "joint": question.joint,
+        "donor_key": question.donor_key is not None,
     }
     for name in (name for name, value in given.items() if value):
         msg = f"{test.name!r} compares cells and has no use for `{name}`. Tests of samples are {_of_samples()}."

@@ -9,8 +9,9 @@ import pandas as pd
 
 from scpi._ranking import Ranking
 from scpi._screen._matrix import as_dense
+from scpi._slots import result_params
 from scpi.de._fdr import adjust_pvals
-from scpi.de._sample_models import comparison_table, fit_samples
+from scpi.de._sample_models import comparison_table, fit_samples, pairing
 from scpi.de._tests._method import SampleCounts, SampleTests
 
 if TYPE_CHECKING:
@@ -84,7 +85,10 @@ def rank_samples(
             log10_pvals=log_pval / np.log(10.0),
             pvals_adj=adjust_pvals(pval, params["corr_method"], params["corr_scope"]),
             extra={"effect": effect, "ave_expr": np.concatenate([one.ave_expr for one in tests])},
-            params=question.params | {"reference": asked.reference} | dict(params),
+            params=question.params
+            | {"reference": asked.reference}
+            | dict(params)
+            | result_params(pairing=pairing(table)),
         ),
         table,
         asked,

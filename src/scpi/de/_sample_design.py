@@ -13,6 +13,7 @@ from scipy import sparse
 from scpi._slots import listed
 from scpi.de._covariates import is_number
 from scpi.de._design import DesignError, as_design, group_design, require_residuals
+from scpi.de._donors import count_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,13 @@ class Samples:
     """Column of the groups, a categorical without missing values, if there are groups."""
     split_by: str | None
     """Column of the splits, such as cell types, a categorical without missing values."""
+    donor: str | None = None
+    """Column of the donors, if they are known."""
+
+    @property
+    def donors(self) -> NDArray[np.object_] | None:
+        """Donor of each sample."""
+        return None if self.donor is None else self._text(self.donor)
 
     @property
     def splits(self) -> NDArray[np.object_]:
@@ -68,7 +76,7 @@ class Samples:
         for name in obs:
             if isinstance(obs[name].dtype, pd.CategoricalDtype):
                 obs[name] = obs[name].cat.remove_unused_categories()
-        return Samples(obs, self.groupby, self.split_by)
+        return Samples(obs, self.groupby, self.split_by, self.donor)
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,10 @@ class SplitContrasts:
     """Samples of the groups or coefficients of negative weight."""
     missing: list[str]
     """Comparisons that are left out, as a group has no samples."""
+    n_donors: list[int] | None = None
+    """Donors of all these samples, if donors are known."""
+    n_paired: list[int] | None = None
+    """Donors with samples of both."""
 
 
 @dataclass(frozen=True)
@@ -254,26 +266,30 @@ def _split_contrasts(
     rows, columns, values = zip(*entries, strict=True) if entries else ((), (), ())
     n = len(comparisons)
 
-    def counted(one: Comparison, sign: float) -> int:
+    def side(one: Comparison, sign: float) -> NDArray[np.bool_]:
         chosen = [name for name, weight in one.weights.items() if weight * sign > 0]
         columns = [name for name in chosen if name not in size]
         # A slope rests on all samples, those at zero included
         used = [(values != 0) | ~values.isin([0.0, 1.0]).all() for _, values in model.matrix[columns].items()]
-        return int(np.any(used, axis=0).sum()) + sum(size.get(name, 0) for name in chosen)
+        within = (samples.splits == split) & np.isin(samples.groups, [name for name in chosen if name in size])
+        return within | np.any([np.zeros(len(within), dtype=bool), *used], axis=0)
 
-    n_samples = [counted(one, 1.0) for one in comparisons]
-    n_reference = [counted(one, -1.0) for one in comparisons]
+    first, second = ([side(one, sign) for one in comparisons] for sign in (1.0, -1.0))
     if asked.coef is not None:
-        n_reference = [len(samples.obs) - used for used in n_samples]
+        second = [~used for used in first]
+    donors = samples.donors
+    pairs = None if donors is None else [count_pairs(donors, *sides) for sides in zip(first, second, strict=True)]
     return SplitContrasts(
         split=split,
         names=[one.name for one in comparisons],
         # Entries of the same place are summed
         matrix=sparse.csc_array((values, (rows, columns)), shape=(len(model.design.names), n)),
         contrasts=[one.contrast for one in comparisons],
-        n_samples=n_samples,
-        n_reference=n_reference,
+        n_samples=[int(used.sum()) for used in first],
+        n_reference=[int(used.sum()) for used in second],
         missing=missing,
+        n_donors=None if pairs is None else [n for n, _ in pairs],
+        n_paired=None if pairs is None else [n for _, n in pairs],
     )
 
 

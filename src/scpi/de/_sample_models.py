@@ -19,6 +19,7 @@ from scpi._warn import warn_user
 from scpi.de._comparisons import PAIRS, Comparisons, named_contrasts
 from scpi.de._covariates import is_number, read_covariates
 from scpi.de._design import DesignError
+from scpi.de._donors import find_donors, say_pairing, sum_replicates, warn_of_replicates
 from scpi.de._pseudobulk import sum_samples
 from scpi.de._sample_design import ALL, Samples, Terms, build_model
 
@@ -56,6 +57,12 @@ class Question:
     split_by: str | None = None
     joint: bool = False
     min_cells: int = 10
+    donor_key: str | None = None
+
+    @property
+    def sample_columns(self) -> list[str]:
+        """Columns that make the samples, if cells are summed."""
+        return [] if self.sample_key is None else as_list(self.sample_key)
 
     def check(self) -> None:
         """Refuse arguments that do not go together."""
@@ -82,6 +89,7 @@ class Question:
             split_by=self.split_by,
             joint=self.joint,
             min_cells=self.min_cells,
+            donor_key=self.donor_key,
             asked=self.to_text(),
         )
 
@@ -126,7 +134,11 @@ class FittedSamples(Generic[Fit]):
 
 
 def fit_samples(
-    view: View, question: Question, fit: Callable[[Any, Design, list[SplitContrasts], pd.DataFrame], Fit]
+    view: View,
+    question: Question,
+    fit: Callable[[Any, Design, list[SplitContrasts], pd.DataFrame], Fit],
+    *,
+    block: str | None = None,
 ) -> tuple[Comparisons, list[FittedSamples[Fit]]]:
     """Sum the cells of samples, and fit the models that a question asks for.
 
@@ -139,6 +151,8 @@ def fit_samples(
     fit
         Takes the counts of samples, their design, the comparisons and the table of the samples, and returns the tests; a
         `DesignError` leaves the split out.
+    block
+        Column of blocks that `fit` takes into account. Samples of a donor that is a block are not summed.
 
     Returns
     -------
@@ -169,12 +183,27 @@ def fit_samples(
     adjusted = view.columns(columns, "covariates" if terms is None else "formula").drop(
         columns=list(keys), errors="ignore"
     )
+    given = adjusted
+    if question.donor_key is not None:
+        given = adjusted.assign(**dict(view.columns(question.donor_key, "donor_key").items()))
     if question.sample_key is None:
-        samples, counts = _rows_as_samples(view, keys, adjusted)
+        samples, counts = _rows_as_samples(view, keys, given)
     else:
-        samples, counts = _sum_samples(view, keys, adjusted, as_list(question.sample_key), question.min_cells)
+        samples, counts = _sum_samples(view, keys, given, question.sample_columns, question.min_cells)
+        _refuse_varied(list(adjusted), samples, question.sample_columns)
+    donor = find_donors(samples, question)
+    used = [*adjusted, block]
+    if question.donor_key is None:
+        warn_of_replicates(samples, [*keys, *adjusted], [donor, *used])
+    elif question.donor_key != block:
+        # A formula may have columns that differ within a donor, such as the time
+        apart = [*keys] if terms is None else [*keys, *adjusted]
+        labels = list(dict.fromkeys([question.donor_key, *apart]))
+        samples, counts = sum_replicates(samples, counts, labels, list(adjusted))
+    if donor is not None and question.groupby is not None:
+        say_pairing(samples, donor, question.groupby, as_covariate=donor in adjusted, as_block=donor == block)
     adjusted = read_covariates(samples[list(adjusted)], slopes=None if terms is None else terms.slopes)
-    described = Samples(samples.assign(**dict(adjusted.items())), question.groupby, question.split_by)
+    described = Samples(samples.assign(**dict(adjusted.items())), question.groupby, question.split_by, donor)
     asked = _with_samples(described, asked, question)
 
     fitted: list[FittedSamples[Fit]] = []
@@ -209,7 +238,7 @@ def comparison_table(fitted: Sequence[FittedSamples[Any]]) -> pd.DataFrame:
     Returns
     -------
     One row for each: `group` (its name, with the split if there are splits), `split`, `label`, `contrast`, `n_samples`,
-    `n_reference` and `df_residual`.
+    `n_reference`, `n_donors` and `n_paired` if the donors are known, and `df_residual`.
     """
     return pd.DataFrame(
         [
@@ -220,12 +249,24 @@ def comparison_table(fitted: Sequence[FittedSamples[Any]]) -> pd.DataFrame:
                 "contrast": split.contrasts[row],
                 "n_samples": split.n_samples[row],
                 "n_reference": split.n_reference[row],
+                **(
+                    {} if split.n_donors is None else {"n_donors": split.n_donors[row], "n_paired": split.n_paired[row]}
+                ),
                 "df_residual": model.design.df_residual,
             }
             for model in fitted
             for field, split, row in model.fields
         ]
     )
+
+
+def pairing(table: pd.DataFrame) -> str | None:
+    """Whether the comparisons of a table are within donors: "paired", "partly paired", "between donors"; `None` if unknown."""
+    if "n_paired" not in table:
+        return None
+    if not table["n_paired"].any():
+        return "between donors"
+    return "paired" if (table["n_paired"] == table["n_donors"]).all() else "partly paired"
 
 
 def write_split_groups(
@@ -297,17 +338,21 @@ def _warn_of_terms(terms: Terms, question: Question, asked: Comparisons, view: V
 def _sum_samples(
     view: View, keys: dict[str, pd.Categorical], adjusted: pd.DataFrame, sample_key: list[str], min_cells: int
 ) -> tuple[pd.DataFrame, Any]:
-    """Labels and covariates of samples, and their summed counts."""
+    """Labels and covariates of samples, as far as these are the same in all their cells, and their summed counts."""
     labels = {name: view.labels(name) for name in sample_key} | keys
     summed = sum_samples(view, labels, min_cells, more=adjusted)
-    varied = [name for name in adjusted if name not in summed.obs]
+    return summed.obs, summed.counts
+
+
+def _refuse_varied(covariates: Sequence[str], samples: pd.DataFrame, sample_key: list[str]) -> None:
+    """Refuse covariates that are not those of samples."""
+    varied = [name for name in covariates if name not in samples]
     if varied:
         msg = (
             f"`covariates` must be the same in all cells of a sample, but {listed(varied)} differ within samples of "
             f"{' x '.join(map(repr, sample_key))}. Add them to `sample_key`, or leave them out."
         )
         raise ValueError(msg)
-    return summed.obs, summed.counts
 
 
 def _rows_as_samples(view: View, keys: dict[str, pd.Categorical], adjusted: pd.DataFrame) -> tuple[pd.DataFrame, Any]:
