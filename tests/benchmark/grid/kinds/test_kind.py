@@ -53,6 +53,7 @@ def test_the_task_is_prediction_unless_it_is_named():
             {"models": {"a": {"model": "SCZIDesk", "validation_size": 0.1}}},
             "models.a.validation_size: is for predictions",
         ),
+        ({"models": {"a": {"model": "SCZIDesk", "matched_null": True}}}, "models.a.matched_null: is for predictions"),
         ({"task": "programs", "metrics": ["ari"]}, "Unknown metrics 'ari': choose from 'lms'"),
     ],
 )
