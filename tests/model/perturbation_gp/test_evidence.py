@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from scpi.model.perturbation_gp._evidence import _deviance, centred_scale, learn, projection, softmax
+from scpi.model.perturbation_gp._evidence import (
+    Part,
+    _deviance,
+    centred_scale,
+    learn,
+    learn_factors,
+    projection,
+    softmax,
+)
 
 
 @pytest.fixture
@@ -79,3 +87,30 @@ def test_scales():
     np.testing.assert_allclose(centred_scale(np.eye(4)), 1)
     assert centred_scale(np.ones((4, 4))) == 0
     np.testing.assert_allclose(softmax(np.log([1.0, 3.0])), [0.25, 0.75])
+
+
+def test_factors_of_one_term_are_those_of_weights_and_strength(problem):
+    kernels, scores, noise, importance = problem
+    found = learn(kernels, scores, noise, importance)
+    factors = learn_factors(
+        [Part(kernel, source=10 * i) for i, kernel in enumerate(kernels)], scores, noise, importance
+    )
+    np.testing.assert_allclose(factors, found.strength * found.weights, rtol=1e-10)
+
+
+def test_products_of_kernels_share_their_weights():
+    rng = np.random.default_rng(0)
+    n_perturbations, n_contexts = 30, 4
+    perturbation, context = (codes.ravel() for codes in np.meshgrid(np.arange(n_perturbations), np.arange(n_contexts)))
+    features = [rng.normal(size=(n_perturbations, 4)) / 2 for _ in range(2)]
+    sources = [(one @ one.T)[np.ix_(perturbation, perturbation)] for one in features]
+    same = np.equal.outer(context, context).astype(float)
+    parts = [Part(kernel, 0, i) for i, kernel in enumerate(sources)]
+    parts += [Part(kernel * same, 1, i, 0) for i, kernel in enumerate(sources)]
+    # Shared between contexts, by the first source alone
+    truth = 2.0 * (features[0] @ rng.normal(size=(4, 6)))[perturbation]
+    scores = truth + rng.normal(size=truth.shape)
+    found = learn_factors(parts, scores, np.zeros(len(scores)), np.full(6, 1 / 6))
+    assert found[0] > 10 * found[2:].sum()
+    np.testing.assert_allclose(found[0] / found[1], found[2] / found[3])
+    assert found[0] > 2 * found[1]

@@ -61,3 +61,11 @@ def test_noisy_perturbations_do_not_choose_the_components():
 def test_equal_effects_have_no_components():
     assert take_response(np.ones((5, 3)), np.zeros((5, 3))) is None
     assert take_response(np.ones((1, 3)), np.zeros((1, 3))) is None
+
+
+def test_components_that_do_not_stand_out_are_kept_where_asked():
+    effects, _ = planted((20, 60), 2, 0.3)
+    assert len(take_response(effects, np.zeros(effects.shape)).axes) < 10
+    assert len(take_response(effects, np.zeros(effects.shape), least=10).axes) == 10
+    # The rows are centred
+    assert len(take_response(effects, np.zeros(effects.shape), least=50).axes) == 19

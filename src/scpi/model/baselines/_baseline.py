@@ -126,6 +126,12 @@ class Baseline(ScreenModel):
         changes, controls = np.stack(list(measured.values())), self.module.profiles().controls[list(measured)]
         return np.asarray(self._weigh(controls, changes, control) @ changes)
 
+    def _change_in(
+        self, context: int, design: NDArray[np.float32], control: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """As :meth:`_change`, in the context with this code, for models that know more of it than its controls."""
+        return self._change(design, control)
+
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
         predicted = self._expression(asked.adata, asked.cells)
         if not asked.design.any():
@@ -133,7 +139,7 @@ class Baseline(ScreenModel):
         codes, known = self._context_codes(asked.adata)[asked.cells], self.module.profiles().control
         for code in np.unique(codes):
             control = self._control_mean(asked.adata, known, int(code), partial(self._rows, asked.adata))
-            change = sum(self._change(part, control) for part in self._parts(asked.design))
+            change = sum(self._change_in(int(code), part, control) for part in self._parts(asked.design))
             predicted[codes == code] += np.asarray(change, dtype=np.float32)
         return predicted
 

@@ -13,12 +13,21 @@ from scpi._slots import listed
 from scpi.model.base._constants import KEYS, NO_BETTER
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.effects._regression import member_effects
-from scpi.model.base.effects._shrinkage import effect_errors
 from scpi.model.base.setup._declaration import Field
 from scpi.model.baselines._baseline import Baseline
 from scpi.model.baselines._profiles_module import ProfilesModule
 from scpi.model.perturbation_gp._combinations import learn_power, scale_members
-from scpi.model.perturbation_gp._effects import TrainingEffects
+from scpi.model.perturbation_gp._context_effects import context_effects, perturbation_errors
+from scpi.model.perturbation_gp._context_process import (
+    KINDS,
+    Asked,
+    ContextEffects,
+    ContextProcess,
+    context_process,
+    predict_context,
+)
+from scpi.model.perturbation_gp._contexts import relations
+from scpi.model.perturbation_gp._effects import Prediction, TrainingEffects
 from scpi.model.perturbation_gp._fields import FEATURES, FEATURES_FIELD, DescribedPerturbationField, read_state
 from scpi.model.perturbation_gp._leave_one_out import others_mean
 from scpi.model.perturbation_gp._methods import METHODS
@@ -47,6 +56,10 @@ _KEPT = (
     "noise",
     "left_out",
 )
+# Of several contexts; the others are empty
+_OF_CONTEXTS = tuple(
+    f"context_{name}" for name in (*ContextProcess._fields, "perturbation", "context", "effects", "own")
+)
 
 
 @fill
@@ -62,6 +75,11 @@ class PerturbationGP(Baseline):
     kept: where the features are worth nothing, the mean of the training perturbations remains. The effect of a
     combination is the sum of those of its members, times a power of their number, which is learned from training
     combinations.
+
+    With a ``context_key``, effects are those of a perturbation in a context (a cell type, a donor, another screen), and the process is
+    over both: what a perturbation does in other contexts, what its features tell, and what the context does to all perturbations
+    count as far as the evidence for each goes. Contexts are related by the means of their controls. A context needs controls and no perturbed cell; each perturbation that is measured in it sharpens
+    the prediction of the others. The presets other than ``"scpi"`` pool the contexts.
 
     Parameters
     ----------
@@ -110,7 +128,7 @@ class PerturbationGP(Baseline):
             raise ValueError(msg)
         self.preset, self.shuffled = preset, shuffled
         self.weights_: dict[str, float] = {}
-        self.module = ProfilesModule(more=_KEPT)
+        self.module = ProfilesModule(more=(*_KEPT, *_OF_CONTEXTS))
         self._model_summary_string = f"PerturbationGP with preset: {preset}, sources: {listed(self._sources())}"
         self.init_params_ = self._get_init_params(locals())
 
@@ -132,13 +150,35 @@ class PerturbationGP(Baseline):
         return float(self.module.array("power")[0])
 
     @property
+    def context_calibration(self) -> pd.Series:
+        """Factors by which deviations from the mean effect are kept, by what is new in what is predicted.
+
+        ``"pair"``: a perturbation and a context that were both measured, but not together; ``"context"``: the context, which has fewer
+        than three measured perturbations; ``"perturbation"``: the perturbation; ``"both"``. Empty without several contexts.
+        """
+        fitted = self._fitted()
+        return pd.Series(
+            [] if fitted is None else fitted[0].slopes,
+            index=[] if fitted is None else list(KINDS),
+            dtype=np.float64,
+            name="calibration",
+        )
+
+    @property
+    def context_similarity(self) -> pd.DataFrame:
+        """Correlation that is expected of the effects of one perturbation in two contexts; empty without several contexts."""
+        fitted = self._fitted()
+        if fitted is None:
+            return pd.DataFrame()
+        names = self._known_contexts()
+        return pd.DataFrame(fitted[0].between, index=names, columns=names)
+
+    @property
     def unmeasured_perturbations(self) -> list[str]:
         """Perturbations that the model was not trained on and has features of."""
         self._check_if_trained(warn=False)
-        found = np.zeros(len(self.perturbations_), dtype=bool)
-        for values in self._sources().values():
-            found |= covered_rows(values)
-        return [name for name, new in zip(self.perturbations_, found & ~self._is_known(), strict=True) if new]
+        new = self._is_described() & ~self._is_known()
+        return [name for name, unmeasured in zip(self.perturbations_, new, strict=True) if unmeasured]
 
     def effect_posterior(self, perturbations: Sequence[str]) -> EffectPosterior:
         """How sure the model is of the effects of perturbations: their posterior variances and covariances.
@@ -208,38 +248,84 @@ class PerturbationGP(Baseline):
         profiles = profiles._replace(design=scale_members(profiles.design, power))
         known = np.flatnonzero(profiles.design.any(axis=0))
         effects = member_effects(profiles.design, profiles.changes, profiles.n_cells)[known]
+        spread, sources = self._spread_of(self._field(self.adata, KEYS.X), cells, cells, profiles), self._sources()
         data = TrainingEffects(
-            sources=self._sources(),
+            sources=sources,
             known=known,
             effects=effects,
-            errors=self._errors(profiles, cells)[known],
-            gene=pd.Index(self.var_names_).get_indexer(pd.Index(self.perturbations_)),
+            errors=perturbation_errors(profiles, spread)[known],
+            gene=self._own_genes(),
             control=profiles.balanced_control(),
         )
         found = METHODS[self.preset](data)
+        of_contexts = self._learn_contexts(context_effects(profiles, spread, sources, data.gene))
         self.weights_ = dict(found.weights)
         is_known = np.zeros(data.n_perturbations, dtype=bool)
         is_known[known] = True
-        return arrays | {
-            "effects": found.denoised(data),
-            "is_known": is_known,
-            "mean_effect": found.mean,
-            "axes": found.axes,
-            "scores": found.scores,
-            "calibration": np.array([found.calibration]),
-            "power": np.array([power]),
-            # Without any that are learned, all sources count the same
-            "explained": np.array([found.explained.get(name, 0.0) for name in data.sources])
-            if found.explained
-            else np.full(len(data.sources), 1.0 / max(len(data.sources), 1)),
-            "noise": np.zeros(len(known)) if found.noise is None else found.noise,
-            # Of the presets that have none, empty
-            "left_out": np.zeros(0) if found.left_out is None else found.left_out,
-        }
+        return (
+            arrays
+            | {
+                "effects": found.denoised(data),
+                "is_known": is_known,
+                "mean_effect": found.mean,
+                "axes": found.axes,
+                "scores": found.scores,
+                "calibration": np.array([found.calibration]),
+                "power": np.array([power]),
+                # Without any that are learned, all sources count the same
+                "explained": np.array([found.explained.get(name, 0.0) for name in data.sources])
+                if found.explained
+                else np.full(len(data.sources), 1.0 / max(len(data.sources), 1)),
+                "noise": np.zeros(len(known)) if found.noise is None else found.noise,
+                # Of the presets that have none, empty
+                "left_out": np.zeros(0) if found.left_out is None else found.left_out,
+            }
+            | of_contexts
+        )
+
+    def _learn_contexts(self, data: ContextEffects) -> dict[str, NDArray[Any]]:
+        """What is learned of several contexts; empty arrays of one, or by a preset that pools them."""
+        several = self.preset == "scpi" and len(np.unique(data.context)) > 1
+        found = context_process(data) if several else None
+        if found is None:
+            return dict.fromkeys(_OF_CONTEXTS, np.zeros(0))
+        expected = Prediction(found.mean, found.axes, found.dual, left_out=found.left_out)
+        arrays = found._asdict() | {"perturbation": data.perturbation, "context": data.context}
+        arrays |= {"effects": expected.denoised(data), "own": data.own_change()}
+        return {f"context_{name}": values for name, values in arrays.items()}
+
+    def _fitted(self) -> tuple[ContextProcess, ContextEffects] | None:
+        """What was learned of several contexts, and where."""
+        self._check_if_trained(warn=False)
+        return self.module.once(self._read_contexts)
+
+    def _read_contexts(self, profiles: Profiles) -> tuple[ContextProcess, ContextEffects] | None:
+        def kept(name: str) -> NDArray[np.float64]:
+            return self.module.array(f"context_{name}")
+
+        if not kept("dual").size:
+            return None
+        found = ContextProcess(*(kept(name) for name in ContextProcess._fields))
+        data = ContextEffects(
+            sources=self._sources(),
+            perturbation=kept("perturbation").astype(np.intp),
+            context=kept("context").astype(np.intp),
+            effects=kept("effects"),
+            errors=np.zeros((0, 0)),
+            gene=self._own_genes(),
+            control=profiles.controls,
+        )
+        return found, data
+
+    def _own_genes(self) -> NDArray[np.intp]:
+        """Place of the gene that has the name of each perturbation; -1 without."""
+        return np.asarray(pd.Index(self.var_names_).get_indexer(pd.Index(self.perturbations_)), dtype=np.intp)
 
     def _leave_one_out(
         self, measured: Conditions
     ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]] | None:
+        if self._fitted() is not None:
+            return self._leave_one_out_of_contexts(measured)
         deviation, is_known = self.module.array("left_out"), self._is_known()
         if not len(deviation):
             return None
@@ -247,7 +333,7 @@ class PerturbationGP(Baseline):
         design = scale_members(profiles.design, self.combination_power)
         effects = member_effects(design, profiles.changes, profiles.n_cells)[is_known]
         known = np.array(self.perturbations_)[is_known]
-        gene = pd.Index(self.var_names_).get_indexer(pd.Index(known))
+        gene = self._own_genes()[is_known]
         of_mean = others_mean(effects, self.module.array("mean_effect"), gene)
         predicted = of_mean + deviation @ self.module.array("axes")
         rows = np.flatnonzero(~measured.is_combination)
@@ -255,11 +341,21 @@ class PerturbationGP(Baseline):
         dose = self._designs().max(axis=1)[measured.condition[rows]].astype(np.float64)[:, None]
         return rows, dose * predicted[place], dose * of_mean[place]
 
-    def _errors(self, profiles: Profiles, cells: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Standard errors of the effects; 0 where each condition has one row, as in tables of profiles."""
-        spread = self._spread_of(self._field(self.adata, KEYS.X), cells, cells, profiles)
-        flat = np.ones_like(profiles.treated), np.ones_like(profiles.control)
-        return effect_errors(profiles, spread, slope=flat)
+    def _leave_one_out_of_contexts(
+        self, measured: Conditions
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+        """As :meth:`_leave_one_out`, of each perturbation in each context."""
+        profiles = self.module.profiles()
+        scaled = profiles._replace(design=scale_members(profiles.design, self.combination_power))
+        data = context_effects(scaled, None, {}, self._own_genes())
+        of_mean = data.others_mean()
+        predicted = of_mean + self.module.array("context_without") @ self.module.array("context_axes")
+        pair = {key: row for row, key in enumerate(zip(data.perturbation.tolist(), data.context.tolist(), strict=True))}
+        known = {name: row for row, name in enumerate(self.perturbations_)}
+        rows = np.flatnonzero(~measured.is_combination)
+        place = [pair[known[next(iter(measured.members[row]))], int(measured.context[row])] for row in rows]
+        dose = self._designs().max(axis=1)[measured.condition[rows]].astype(np.float64)[:, None]
+        return rows, dose * predicted[place], dose * of_mean[place]
 
     def _parts(self, design: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         return [design]
@@ -274,6 +370,32 @@ class PerturbationGP(Baseline):
             change += design[member] * (self.module.array("mean_effect") + scores @ self.module.array("axes"))
         return np.asarray(change)
 
+    def _change_in(
+        self, context: int, design: NDArray[np.float32], control: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        fitted = self._fitted()
+        if fitted is None:
+            return self._change(design, control)
+        doses = scale_members(design.astype(np.float64), self.combination_power)
+        members = np.flatnonzero(doses)
+        return np.asarray(doses[members] @ self._effects_in(context, members, control))
+
+    def _effects_in(self, context: int, members: NDArray[np.intp], control: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Effects of single perturbations in the context with this code and this mean of the controls, measured or predicted."""
+        found, data = self.module.once(self._read_contexts)
+        n = found.relations.shape[1]
+        related = relations(control[None], data.control, np.eye(1, n, context))[:, 0]
+        asked = Asked(members, related, context if context < n else -1)
+        effects = found.mean + predict_context(found, data, asked) @ found.axes
+        own = self.module.array("context_own")[members]
+        elsewhere = np.flatnonzero(~np.isnan(own))
+        effects[elsewhere, data.gene[members[elsewhere]]] = own[elsewhere]
+        for row, member in enumerate(members):
+            measured = np.flatnonzero((data.perturbation == member) & (data.context == context))
+            if len(measured):
+                effects[row] = data.effects[measured[0]]
+        return np.asarray(effects)
+
     def _is_known(self) -> NDArray[np.bool_]:
         return np.asarray(self.module.array("is_known") > 0)
 
@@ -285,6 +407,15 @@ class PerturbationGP(Baseline):
         new = members[~self._is_known()[members]]
         if not len(new):
             return status
-        if not self.calibration:
+        if not (self.calibration if self._fitted() is None else self.context_calibration["perturbation"]):
             return NO_BETTER
-        return "unseen" if self.module.array("scores")[new].any(axis=1).all() else "no features"
+        scores = self.module.array("scores")[new]
+        is_described = scores.any(axis=1) if self._fitted() is None else self._is_described()[new]
+        return "unseen" if is_described.all() else "no features"
+
+    def _is_described(self) -> NDArray[np.bool_]:
+        """Whether any source of features covers each perturbation."""
+        found = np.zeros(len(self.perturbations_), dtype=bool)
+        for values in self._sources().values():
+            found |= covered_rows(values)
+        return found

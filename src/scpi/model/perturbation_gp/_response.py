@@ -43,13 +43,13 @@ class Response(NamedTuple):
 
 
 def take_response(
-    effects: NDArray[np.float64], errors: NDArray[np.float64], *, exponent: float = _EXPONENT
+    effects: NDArray[np.float64], errors: NDArray[np.float64], *, exponent: float = _EXPONENT, least: int = 1
 ) -> Response | None:
     """Components of effects with standard errors, perturbations x genes; ``None`` where all effects are the same.
 
     There are as many components as stand out of the noise: those whose singular value is above the threshold of Gavish
-    and Donoho (2014, IEEE Transactions on Information Theory 60:5040) for noise of an unknown level. ``exponent`` is the power of
-    its size by which a deviation is divided.
+    and Donoho (2014, IEEE Transactions on Information Theory 60:5040) for noise of an unknown level, or ``least``, if there are as many. ``exponent`` is the power of its size by which a
+    deviation is divided.
     """
     mean = effects.mean(axis=0)
     centred = effects - mean
@@ -64,7 +64,7 @@ def take_response(
     variance = np.square(errors / size[:, None])
     level = np.square(scaled).mean()
     heard = 1.0 / np.sqrt(1.0 + variance.mean(axis=1) / level)
-    axes = _components(scaled * heard[:, None])
+    axes = _components(scaled * heard[:, None], least)
     deviation = centred @ axes.T
     spread = np.average(np.square(scaled @ axes.T), axis=0, weights=np.square(heard))
     # Of the variance of a component, averaged over components by how much they have of it
@@ -72,8 +72,8 @@ def take_response(
     return Response(mean, axes, deviation, size, noise)
 
 
-def _components(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Principal axes of rows that stand out of noise, components x columns."""
+def _components(values: NDArray[np.float64], least: int) -> NDArray[np.float64]:
+    """Principal axes of rows that stand out of noise, and at least so many, components x columns."""
     n, m = values.shape
     wide = n <= m
     gram = values @ values.T if wide else values.T @ values
@@ -83,7 +83,7 @@ def _components(values: NDArray[np.float64]) -> NDArray[np.float64]:
     possible = singular[: max(1, min(n - 1, m))]
     ratio = min(n - 1, m) / max(n - 1, m)
     threshold = (0.56 * ratio**3 - 0.95 * ratio**2 + 1.82 * ratio + 1.43) * np.median(possible)
-    rank = int(np.clip((possible > threshold).sum(), 1, min(_MOST, len(possible))))
+    rank = int(np.clip((possible > threshold).sum(), least, min(_MOST, len(possible))))
     rank = max(1, min(rank, int((possible > 1e-7 * possible[0]).sum())))
     leading = vectors[:, ::-1][:, :rank]
     axes = (values.T @ leading / singular[:rank]).T if wide else leading.T
