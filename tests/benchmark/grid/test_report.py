@@ -69,7 +69,7 @@ def test_what_the_tables_say(made):
     assert at.loc[("discrimination", "additive"), "mean"] > 0.9 and at.loc[("discrimination", "nothing"), "mean"] == 0.5
     assert at.loc[("discrimination", "nothing"), "standing"] == "behind"
     assert at.loc[("discrimination", "additive"), ["kind", "n_conditions", "n_all"]].tolist() == ["baseline", 6, 6]
-    assert at.loc[("pearson", "nothing"), "standing"] == "not ranked"
+    assert at.loc[("pearson", "nothing"), ["mean", "standing"]].tolist() == [0, "behind"]
     scores = made.scores[made.scores["model"] == "additive"]
     assert at.loc[("rmse", "additive"), "mean"] == pytest.approx(scores["rmse"].mean())
     drf = made.dynamic_range.set_index("metric")

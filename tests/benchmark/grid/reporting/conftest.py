@@ -30,7 +30,7 @@ def scores():
 @pytest.fixture
 def benchmark_of(scores):
     def make(**models):
-        table = scores(**models)
+        table = scores(**models).assign(group="")
         return Benchmark("d", "s", table, table[:0])
 
     return make

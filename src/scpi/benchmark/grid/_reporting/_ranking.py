@@ -63,6 +63,8 @@ class Comparable(NamedTuple):
 
 def benchmarks(table: pd.DataFrame) -> Iterator[Benchmark]:
     """The parts of a table that are compared: models on the same data, divided in the same way."""
+    # What a task does not have is the same in all of its rows
+    table = table.assign(**dict.fromkeys([name for name in CONDITION if name not in table], ""))
     for (data, scheme), rows in table.groupby(["data", "scheme"], observed=True, sort=False):
         is_reference, is_null = rows["model"].isin(REFERENCES), rows[NULL_OF] != ""
         # References that happen to agree remain what they are
@@ -77,8 +79,6 @@ def comparable(scores: pd.DataFrame, metric: str) -> Comparable:
     Models with values in less than half of them are left out, and further ones, from that with the fewest, until there
     is a condition that all others have.
     """
-    # What a task does not have is the same in all of its rows
-    scores = scores.assign(**dict.fromkeys([name for name in CONDITION if name not in scores], ""))
     models = scores[~scores["model"].isin(REFERENCES)]
     names = list(dict.fromkeys(models["model"]))
     wide = models.pivot(index=[*CONDITION, "seed"], columns="model", values=metric)[names].notna()
