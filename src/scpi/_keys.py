@@ -130,6 +130,8 @@ class Key:
         """q-values of the genes of predicted conditions, genes x conditions."""
         CHANGE: Final = "_change"
         """Suffix of the predicted changes beside predicted hits."""
+        EXPLAINED_PREDICTION: Final = "explained_prediction"
+        """What parts of predicted changes add to each gene, genes x parts."""
         PVALS: Final = "_pvals"
         """Suffix of the p-values beside predicted hits."""
 
@@ -178,6 +180,8 @@ class Key:
         """Conditions of the changes in ``varm`` of the same name: perturbation, context and dose."""
         PREDICTED_HITS: Final = "predicted_hits"
         """Genes that predicted conditions change; their q-values are ``varm`` of the same name."""
+        EXPLAINED_PREDICTION: Final = "explained_prediction"
+        """Parts that predicted changes are made of; some of what they add is ``varm`` of the same name."""
         PREDICTION: Final = "prediction"
         """How cells were predicted, and the scores of the prediction."""
         CONTROL_MEAN: Final = "control_mean"

@@ -23,6 +23,7 @@ def test_what_is_written_is_read(adata):
         "sets": [True, False],
         "table": [False, True],
     }
+    assert found.features == {"sets": ["s", "t"], "table": ["x"]}
     assert adata.uns["features"]["params"] == {"min_size": 5}
     assert find_features(adata, "other") is None
 
@@ -32,6 +33,11 @@ def test_other_perturbations_have_no_features(adata):
     assert isinstance(found, FeatureTable)
     assert found.sources["sets"].toarray().tolist() == [[0, 0], [0, 0], [1, 0]]
     np.testing.assert_array_equal(found.sources["table"], [[1], [0], [0]])
+
+
+def test_features_without_names_are_numbered(adata):
+    del adata.uns["features"]["sources"]["sets"]["features"]
+    assert find_features(adata, "features").features == {"sets": ["0", "1"], "table": ["x"]}
 
 
 def test_something_else_is_refused(adata):

@@ -60,6 +60,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "screen.run_screen": {"max_epochs": 1, "min_set_size": 1, "train_kwargs": {"accelerator": "cpu"}},
     "tl.cluster": {"n_clusters": 2, "train_kwargs": QUIET | CLUSTERS},
     "tl.differential_activity": {"groupby": "group", "reference": "b"},
+    "tl.explain_prediction": {"min_size": 2, "n_null": 20},
     "tl.gene_set_impact": {"min_size": 2, "n_perm": 10},
     "tl.guide_agreement": {"min_cells": 4},
     "tl.impact_contrast": {"min_size": 2, "min_cells": 2, "n_boot": 10, "n_cells": 10},
@@ -221,6 +222,8 @@ class Call:
             scpi.de.limma(adata, "perturbation", layer="counts", filter_genes=False, **tests)
         if name == "tl.causal_graph":
             return {"model": trained("SENAVAE", few, None)}
+        if name == "tl.explain_prediction":
+            return {"model": trained("PerturbationGP", few, None)}
         if name == "tl.predict_perturbation":
             return {"model": trained("WeightedDelta", few, None)}
         if name == "tl.predicted_hits":

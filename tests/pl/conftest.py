@@ -264,3 +264,33 @@ def risks_once():
         "left_out": table,
     }
     return adata
+
+
+@pytest.fixture
+def report(report_once):
+    """Two explained predictions, of a family whose genes are a set, with intervals, hits and measurements."""
+    return report_once.copy()
+
+
+@pytest.fixture(scope="session")
+def report_once():
+    rng = np.random.default_rng(0)
+    names = [f"{family}{number}" for family in ("KLF", "IRF", "SOX") for number in range(1, 8)]
+    change = np.repeat(np.kron(np.eye(3), np.ones(10)), 7, axis=0) + 0.3 * rng.normal(size=(21, 30))
+    table = ad.AnnData(
+        change.astype(np.float32),
+        obs=pd.DataFrame({"perturbation": names}, index=names),
+        var=pd.DataFrame(index=[f"gene {i}" for i in range(30)]),
+    )
+    adata = scpi.screen.with_zero_control(table)
+    scpi.tl.perturbation_features(adata)
+    adata.varm["gene_sets"] = np.kron(np.eye(3), np.ones((10, 1))) > 0
+    adata.uns["gene_sets"] = {"names": np.array(["FIRST", "SECOND", "THIRD"], dtype=object)}
+    scpi.model.PerturbationGP.setup_anndata(adata)
+    model = scpi.model.PerturbationGP(adata)
+    model.train(train_size=1.0, held_out=["KLF7"])
+    model.calibrate("perturbations")
+    scpi.tl.predict_perturbation(adata, model, ["KLF7", "IRF1"])
+    scpi.tl.predicted_hits(adata, model)
+    scpi.tl.explain_prediction(adata, model, ["KLF7", "IRF1"], interval=0.9, n_null=99)
+    return adata

@@ -30,6 +30,7 @@ FIGURES = {
     "prediction": "scored",
     "perturbation_effect": "effects",
     "enrichment": "compared",
+    "perturbation_report": "report",
     "volcano": "ranked",
     "ma": "ranked",
     "voom": "ranked",
@@ -51,6 +52,7 @@ FIGURES = {
 ONE_PANEL = {
     "factor_wordcloud": {"n_panels": 1},
     "differential_activity": {"groups": "A"},
+    "perturbation_report": {"panels": "change"},
     "prediction": {"perturbations": "A"},
     "volcano": {"groups": "A"},
     "ma": {"groups": "A"},
@@ -86,6 +88,7 @@ def originals(
     effects,
     risks_once,
     compared_once,
+    report_once,
 ):
     return {
         "effects": effects,
@@ -98,6 +101,7 @@ def originals(
         "joined": joined_once,
         "risks": risks_once,
         "compared": compared_once,
+        "report": report_once,
     }
 
 

@@ -23,6 +23,8 @@ class FeatureTable(NamedTuple):
     """Single perturbations."""
     sources: dict[str, Any]
     """Perturbations x features of each source, dense or CSR, with rows of length 1, or 0 without features."""
+    features: dict[str, list[str]]
+    """What the features of each source are called."""
 
     def covered(self) -> dict[str, NDArray[np.bool_]]:
         """Whether each perturbation has features, by source."""
@@ -34,7 +36,9 @@ class FeatureTable(NamedTuple):
         rows = np.array([place.get(name, -1) for name in names], dtype=np.intp)
         known = np.flatnonzero(rows >= 0)
         take = sparse.csr_matrix((np.ones(len(known)), (known, rows[known])), shape=(len(names), len(self.names)))
-        return FeatureTable(list(names), {source: take @ values for source, values in self.sources.items()})
+        return self._replace(
+            names=list(names), sources={source: take @ values for source, values in self.sources.items()}
+        )
 
 
 def write_features(
@@ -68,7 +72,7 @@ def find_features(adata: Any, key: str) -> FeatureTable | None:
         )
         raise ValueError(msg)
     names = [str(name) for name in stored["names"]]
-    sources = {}
+    sources, features = {}, {}
     # Files keep no order
     for source, entry in sorted(stored["sources"].items()):
         values = entry["values"]
@@ -76,4 +80,11 @@ def find_features(adata: Any, key: str) -> FeatureTable | None:
             msg = f"The source {source!r} of `adata.uns[{key!r}]` has {values.shape[0]} rows for {len(names)} perturbations."
             raise ValueError(msg)
         sources[str(source)] = sparse.csr_matrix(values) if sparse.issparse(values) else np.asarray(values)
-    return FeatureTable(names, sources)
+        features[str(source)] = _names_of(entry.get("features", ()), values.shape[1])
+    return FeatureTable(names, sources, features)
+
+
+def _names_of(features: Any, n: int) -> list[str]:
+    """Names of the features of a source: their numbers, where somebody else has written the entry without any."""
+    names = [str(name) for name in features]
+    return names if len(names) == n else [str(number) for number in range(n)]

@@ -2,6 +2,7 @@ from ._causal_graph import causal_graph as causal_graph
 from ._de_df import de_df as de_df
 from ._differential_activity import differential_activity as differential_activity
 from ._enrichment import enrichment as enrichment
+from ._explained_prediction import explained_prediction as explained_prediction
 from ._gene_set_impact import gene_set_impact as gene_set_impact
 from ._gene_sets import gene_sets as gene_sets
 from ._guide_agreement import guide_agreement as guide_agreement

@@ -13,6 +13,7 @@ from ._library_size import library_size as library_size
 from ._ma import ma as ma
 from ._pathway_activity import pathway_activity as pathway_activity
 from ._perturbation_effect import perturbation_effect as perturbation_effect
+from ._perturbation_report import perturbation_report as perturbation_report
 from ._power import power as power
 from ._prediction import prediction as prediction
 from ._program import program as program

@@ -4,6 +4,7 @@ from ._cluster import cluster as cluster
 from ._consensus_programs import consensus_programs as consensus_programs
 from ._differential_activity import differential_activity as differential_activity
 from ._enrichment import enrichment as enrichment
+from ._explain_prediction import explain_prediction as explain_prediction
 from ._gene_set_impact import gene_set_impact as gene_set_impact
 from ._gene_sets import gene_sets as gene_sets
 from ._guide_agreement import guide_agreement as guide_agreement

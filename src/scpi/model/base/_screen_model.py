@@ -14,6 +14,7 @@ from scpi.model.base.calibration._calibration import CalibrationMixin
 from scpi.model.base.calibration._intervals import IntervalMixin
 from scpi.model.base.counts._mixin import DrawnCellsMixin
 from scpi.model.base.effects._spread import take_spread
+from scpi.model.base.explanation._mixin import ExplanationMixin
 from scpi.model.base.prediction._evaluate import EvaluationMixin
 from scpi.model.base.prediction._predict import PredictionMixin
 from scpi.model.base.prediction._profiles import take_profiles
@@ -36,7 +37,14 @@ if TYPE_CHECKING:
 
 
 class ScreenModel(
-    EvaluationMixin, CalibrationMixin, PredictionMixin, IntervalMixin, DrawnCellsMixin, ConditionsMixin, ModelBase
+    EvaluationMixin,
+    ExplanationMixin,
+    CalibrationMixin,
+    PredictionMixin,
+    IntervalMixin,
+    DrawnCellsMixin,
+    ConditionsMixin,
+    ModelBase,
 ):
     """Base class of models that learn from a perturbation screen, predict it and are compared with it.
 

@@ -16,6 +16,8 @@ from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.counts._change import changed_counts, expected_counts
 from scpi.model.base.effects._regression import chosen_ridge_weights
+from scpi.model.base.explanation._decoded import DecodedExplanation
+from scpi.model.base.explanation._path import Path
 from scpi.model.base.loading._samplers import PairSampler, StoredPairSampler
 from scpi.model.base.loading._sampling import matched_pairs
 from scpi.model.base.prediction._latent_shift_mixin import LatentShiftMixin
@@ -333,6 +335,39 @@ class MultiTaskAE(
             return np.asarray(change)
         weight = self.preset_.transfer
         return np.asarray((1.0 - weight) * transfer.gain * change + weight * transfer.change, np.float32)
+
+    def _explained(self, asked: Counterfactual) -> DecodedExplanation:
+        change = self._changes_of_means(asked.adata, [asked.cells], [self._predict_cells(asked)])[0]
+        contexts, place = np.unique(self._context_codes(asked.adata)[asked.cells], return_inverse=True)
+        effects = [self._effect_of(asked.adata, asked.members, int(context)) for context in contexts]
+        (tensors,) = self._batches(asked.adata, asked.cells, batch_size=len(asked.cells))
+        weight = self.preset_.transfer
+        shift, code = (
+            torch.stack([getattr(one, name).reshape(-1) for one in effects])[place] for name in ("shift", "code")
+        )
+        # Counts change by a factor, which is no sum: there the whole of what is decoded is taken
+        gain = [
+            1.0 if one.transfer is None or self._reads_counts else (1.0 - weight) * one.transfer.gain for one in effects
+        ]
+        scale = torch.tensor(gain, dtype=shift.dtype, device=shift.device)[place][:, None]
+        transferred = [one.transfer.change for one in effects if one.transfer is not None and not self._reads_counts]
+        depth = self.module.depth(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR)) if self._reads_counts else None
+
+        def path(module: MultiTaskModule, rng: np.random.Generator | None) -> Path:
+            with torch.no_grad():
+                z = module.eval().encode(tensors[KEYS.INPUT])
+            n = z.shape[1]
+            moved = shift if rng is None else shift[:, torch.from_numpy(rng.permutation(n))]
+
+            def decode(read: Tensor, cells: Tensor) -> Tensor:
+                decoded = module.decode(read[:, :n], read[:, n:])
+                return decoded if depth is None else depth[cells] * decoded.exp()
+
+            start, end = torch.cat([z, torch.zeros_like(code)], 1), torch.cat([z + moved, code], 1)
+            return Path(decode, start, end, scale)
+
+        beyond = {"training contexts": weight * np.stack(transferred)[place].mean(axis=0)} if transferred else None
+        return DecodedExplanation("units", self._units(), self.module, path, change, beyond=beyond)
 
     def _decoded_change(self, shift: Tensor, perturbation: str, dose: float | None) -> Callable[[Tensor], Tensor]:
         module, code = self.module, self._code(perturbation, dose)

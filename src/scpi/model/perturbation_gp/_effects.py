@@ -52,17 +52,18 @@ class TrainingEffects(NamedTuple):
 
     def without_own_genes(self) -> TrainingEffects:
         """The same where each known perturbation changes its own gene as the others do on average."""
-        own = self.gene[self.known]
-        rows = np.flatnonzero(own >= 0)
-        if len(self.known) < 2 or not len(rows):
-            return self
-        effects = self.effects.copy()
-        columns = own[rows]
-        # Two perturbations may have one gene, of two doses or guides: each is left out of its own mean
-        effects[rows, columns] = (self.effects[:, columns].sum(axis=0) - self.effects[rows, columns]) / (
-            len(effects) - 1
-        )
-        return self._replace(effects=effects)
+        return self._replace(effects=without_own_genes(self.effects, self.gene[self.known]))
+
+
+def without_own_genes(effects: NDArray[np.float64], gene: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Effects in which each perturbation changes its own ``gene`` (its place; -1 without) as the others do on average."""
+    rows = np.flatnonzero(gene >= 0)
+    if len(effects) < 2 or not len(rows):
+        return effects
+    changed, columns = effects.copy(), gene[rows]
+    # Two perturbations may have one gene, of two doses or guides: each is left out of its own mean
+    changed[rows, columns] = (effects[:, columns].sum(axis=0) - effects[rows, columns]) / (len(effects) - 1)
+    return changed
 
 
 class Prediction(NamedTuple):

@@ -73,8 +73,9 @@ class FeaturesField(StoredField):
     def register_field(self, adata: AnnData) -> dict[str, Any]:
         """Store the features; none where there is no such entry and it is not required."""
         self.validate_field(adata)
-        found = find_features(adata, self.attr_key) or FeatureTable([], {})
-        return {"names": found.names, "sources": {name: _as_parts(values) for name, values in found.sources.items()}}
+        found = find_features(adata, self.attr_key) or FeatureTable([], {}, {})
+        sources = {name: _as_parts(values) for name, values in found.sources.items()}
+        return {"names": found.names, "sources": sources, "features": found.features}
 
     def transfer_field(self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any) -> dict[str, Any]:
         """Keep the features of the model; the target needs none, now or later."""
@@ -106,7 +107,9 @@ def read_state(state: dict[str, Any]) -> FeatureTable:
         )
         for name, parts in state["sources"].items()
     }
-    return FeatureTable(list(state["names"]), sources)
+    # Models that were saved by an older version know no names
+    features = state.get("features") or {name: map(str, range(values.shape[1])) for name, values in sources.items()}
+    return FeatureTable(list(state["names"]), sources, {name: list(names) for name, names in features.items()})
 
 
 def _as_parts(values: Any) -> dict[str, Any]:

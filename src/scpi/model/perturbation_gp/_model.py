@@ -16,6 +16,7 @@ from scpi.model.base.effects._regression import member_effects
 from scpi.model.base.setup._declaration import Field
 from scpi.model.baselines._baseline import Baseline
 from scpi.model.baselines._profiles_module import ProfilesModule
+from scpi.model.perturbation_gp._carriers import Carriers
 from scpi.model.perturbation_gp._combinations import learn_power, scale_members
 from scpi.model.perturbation_gp._context_effects import context_effects, perturbation_errors
 from scpi.model.perturbation_gp._context_process import (
@@ -27,11 +28,13 @@ from scpi.model.perturbation_gp._context_process import (
     predict_context,
 )
 from scpi.model.perturbation_gp._contexts import relations
-from scpi.model.perturbation_gp._effects import Prediction, TrainingEffects
+from scpi.model.perturbation_gp._effects import Prediction, TrainingEffects, without_own_genes
+from scpi.model.perturbation_gp._explanation import EffectExplanation, Member
 from scpi.model.perturbation_gp._fields import FEATURES, FEATURES_FIELD, DescribedPerturbationField, read_state
 from scpi.model.perturbation_gp._leave_one_out import others_mean
 from scpi.model.perturbation_gp._methods import METHODS
 from scpi.model.perturbation_gp._posterior import EffectPosterior
+from scpi.model.perturbation_gp._response import sizes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
     from scpi.model.base.calibration._conditions import Conditions
     from scpi.model.base.loading._splitter import CellSplitter
+    from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.base.prediction._profiles import Profiles
 
 _KEPT = (
@@ -240,6 +244,57 @@ class PerturbationGP(Baseline):
             table = table._replace(names=names.tolist())
         return table.of(self.perturbations_).sources
 
+    def _measured_effects(self) -> NDArray[np.float64]:
+        """Effects of the perturbations that were trained on, as they were measured."""
+        profiles = self.module.profiles()
+        design = scale_members(profiles.design, self.combination_power)
+        return member_effects(design, profiles.changes, profiles.n_cells)[self._is_known()]
+
+    def _explained(self, asked: Counterfactual) -> EffectExplanation:
+        if self.preset != "scpi":
+            msg = f"The preset {self.preset!r} does not say what a prediction is made of: train a model with preset='scpi'."
+            raise ValueError(msg)
+        if self._fitted() is not None:
+            msg = (
+                "Predictions that rest on several contexts are not explained: pool the contexts, with a model that is set up "
+                "without `context_key`."
+            )
+            raise ValueError(msg)
+        module, is_known = self.module, self._is_known()
+        known = np.flatnonzero(is_known)
+        carriers = Carriers(
+            self._sources(),
+            dict(zip(self._sources(), module.array("explained").tolist(), strict=True)),
+            known=known,
+            noise=module.array("noise"),
+        )
+        centred = without_own_genes(self._measured_effects(), self._own_genes()[known]) - module.array("mean_effect")
+        size, axes = sizes(centred), module.array("axes")
+        scores = centred @ axes.T / size[:, None]
+        scores -= scores.mean(axis=0)
+        design = scale_members(asked.design.astype(np.float64), self.combination_power)
+        members = []
+        for row in np.flatnonzero(design):
+            own = None
+            if is_known[row]:
+                of_others = (
+                    module.array("mean_effect") + self.calibration * carriers.weigh(int(row)).total @ scores @ axes
+                )
+                own = module.array("effects")[np.searchsorted(known, row)] - of_others
+            members.append(Member(int(row), float(design[row]), own))
+        field = self.registry["field_registries"].get(FEATURES)
+        return EffectExplanation(
+            carriers,
+            members,
+            names=self.perturbations_,
+            features={} if field is None else read_state(field["state_registry"]).features,
+            slope=self.calibration,
+            scores=scores,
+            size=size,
+            axes=axes,
+            mean=module.array("mean_effect"),
+        )
+
     def _learn(self, splitter: CellSplitter, *, n_contexts: int) -> dict[str, NDArray[Any]]:
         arrays = super()._learn(splitter, n_contexts=n_contexts)
         self.module.put(arrays)
@@ -329,9 +384,7 @@ class PerturbationGP(Baseline):
         deviation, is_known = self.module.array("left_out"), self._is_known()
         if not len(deviation):
             return None
-        profiles = self.module.profiles()
-        design = scale_members(profiles.design, self.combination_power)
-        effects = member_effects(design, profiles.changes, profiles.n_cells)[is_known]
+        effects = self._measured_effects()
         known = np.array(self.perturbations_)[is_known]
         gene = self._own_genes()[is_known]
         of_mean = others_mean(effects, self.module.array("mean_effect"), gene)

@@ -53,11 +53,9 @@ def take_response(
     """
     mean = effects.mean(axis=0)
     centred = effects - mean
-    squared = np.square(centred).mean(axis=1)
-    if len(effects) < 2 or not squared.any():
+    if len(effects) < 2 or not centred.any():
         return None
-    relative = np.maximum(squared, 1e-6 * squared.max())
-    size = np.exp(exponent / 2 * (np.log(relative) - np.log(relative).mean()))
+    size = sizes(centred, exponent)
     scaled = centred / size[:, None]
     scaled -= scaled.mean(axis=0)
     # Rows that are mostly noise have no say in what the components are
@@ -70,6 +68,13 @@ def take_response(
     # Of the variance of a component, averaged over components by how much they have of it
     noise = (variance @ np.square(axes).T).sum(axis=1) / spread.sum()
     return Response(mean, axes, deviation, size, noise)
+
+
+def sizes(centred: NDArray[np.float64], exponent: float = _EXPONENT) -> NDArray[np.float64]:
+    """By what the deviations from the mean of perturbations are divided: a power of their size, with a geometric mean of 1."""
+    squared = np.square(centred).mean(axis=1)
+    relative = np.log(np.maximum(squared, 1e-6 * squared.max()))
+    return np.asarray(np.exp(exponent / 2 * (relative - relative.mean())))
 
 
 def _components(values: NDArray[np.float64], least: int) -> NDArray[np.float64]:

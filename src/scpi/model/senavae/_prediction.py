@@ -15,6 +15,8 @@ from scpi.model.base.counts._change import changed_counts, expected_counts
 from scpi.model.base.effects._fold_changes import from_log_level, log_level, log_ratio, log_slope
 from scpi.model.base.effects._regression import member_effects
 from scpi.model.base.effects._shrinkage import effect_errors, shrink
+from scpi.model.base.explanation._decoded import DecodedExplanation
+from scpi.model.base.explanation._path import Path
 from scpi.model.base.loading._cell_batches import cell_batches
 from scpi.model.base.training._seed import seeded
 
@@ -184,6 +186,27 @@ class EffectsMixin(Host):
                 own = contexts[start : start + len(before)]
                 start += len(before)
                 yield _Decoded(before.cpu().numpy(), change.cpu().numpy() + effects[own])
+
+    def _explained(self, asked: Counterfactual) -> DecodedExplanation:
+        change = self._changes_of_means(asked.adata, [asked.cells], [self._predict_cells(asked)])[0]
+        design = torch.from_numpy(asked.design[None]).to(self.module.device)
+        batches = self._make_data_loader(asked.adata, indices=asked.cells, batch_size=len(asked.cells))
+        tensors = {key: value.to(self.module.device) for key, value in next(iter(batches)).items()}
+
+        def path(module: SENAVAEModule, rng: np.random.Generator | None) -> Path:
+            with torch.no_grad():
+                z = module.eval().encode(module.transform(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR)))[0]
+                start, end = module.causal(z), module.causal(z + module.intervention(design))
+            read = module._get_generative_input(tensors, {"z": z})
+            depth, batch = read["depth"], read["batch"]
+
+            def decode(u: Tensor, cells: Tensor) -> Tensor:
+                depth_of, batch_of = (None if one is None else one[cells] for one in (depth, batch))
+                return module.decode(u, depth_of, batch_of)
+
+            return Path(decode, start, end, torch.ones(len(z), 1, device=z.device))
+
+        return DecodedExplanation("factors", self._factor_names(), self.module, path, change)
 
 
 def log_counts(counts: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,1 @@
+"""What predictions are made of: the hook that models answer."""

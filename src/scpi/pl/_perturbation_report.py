@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scpi import get
+from scpi._changes import among
+from scpi._docs import fill
+from scpi._explained._slot import read_explained
+from scpi._keys import Key
+from scpi._mudata import resolve_modality
+from scpi._sequence import as_list
+from scpi._slots import listed
+from scpi.pl._checks import check_at_least_one
+from scpi.pl._figure import FONT, finish_panels, panel_grid, style
+from scpi.pl._report_panels import Report, available
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from mudata import MuData
+
+_N_COLUMNS = 2
+
+
+@fill
+def perturbation_report(
+    data: AnnData | MuData,
+    perturbation: str | None = None,
+    *,
+    panels: str | Sequence[str] | None = None,
+    alpha: float = 0.05,
+    n_genes: int = 12,
+    key: str = Key.uns.EXPLAINED_PREDICTION,
+    hits_key: str = Key.uns.PREDICTED_HITS,
+    mod: str | None = None,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    show: bool | None = None,
+    return_fig: bool = False,
+) -> Axes | list[Axes] | Figure | None:
+    r"""Draw all that is known of one predicted perturbation.
+
+    The panels are, as far as there is something to draw,
+
+    - `"change"`: genes with the largest predicted changes, with intervals, measured changes with two standard errors, and a star for
+      predicted hits;
+    - `"perturbations"` and `"features"`, or `"factors"`, or `"units"`: parts that carry most of what is special to the prediction.
+      Bars are dark where `q` is at most `alpha`;
+    - `"sets"`: gene sets that the change moves, with the same colours;
+    - `"fidelity"`: the fraction of the prediction that is lost where the model has to do without the largest parts, and without
+      others, with their standard deviation;
+    - `"scores"`: the correlation with the measured change, of the prediction, of the mean of other perturbations, and, as far as the
+      noise of the cells allows, at most;
+    - `"agreement"`: the measured against the predicted change of all genes.
+
+    Parameters
+    ----------
+    %(data)s
+    perturbation
+        One of those that were explained; the first if `None`.
+    panels
+        Panels to draw; all for which there is something if `None`.
+    alpha
+        Largest q-value that counts as significant.
+    n_genes
+        Number of genes in the first panel.
+    key
+        Entry of `adata.uns` that :func:`scpi.tl.explain_prediction` wrote.
+    hits_key
+        Entry of `adata.uns` that :func:`scpi.tl.predicted_hits` wrote, which may be missing.
+    %(mod)s
+    %(panels_ax)s
+
+    %(panels_Returns)s
+
+    Raises
+    ------
+    %(result_KeyError)s
+    ValueError
+        If the perturbation was not explained, or there is nothing to draw in a panel.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from anndata import AnnData
+    >>> import scpi
+    >>> names = [f"{family}{i}" for family in ("KLF", "IRF", "SOX") for i in range(1, 7)]
+    >>> effect = np.repeat(np.eye(3, 40, dtype=np.float32), 6, axis=0) + np.float32(0.1)
+    >>> adata = scpi.screen.with_zero_control(AnnData(effect, obs=pd.DataFrame({"perturbation": names}, index=names)))
+    >>> scpi.tl.perturbation_features(adata, perturbations=["KLF7"])
+    >>> scpi.model.PerturbationGP.setup_anndata(adata)
+    >>> model = scpi.model.PerturbationGP(adata)
+    >>> model.train(train_size=1.0)
+    >>> scpi.tl.explain_prediction(adata, model, "KLF7")
+    >>> len(scpi.pl.perturbation_report(adata, show=False))
+    4
+    """
+    check_at_least_one(n_genes=n_genes)
+    adata = resolve_modality(data, mod)
+    stored = read_explained(adata, key)
+    (label,) = among(
+        stored.perturbations, stored.perturbations[0] if perturbation is None else perturbation, "perturbation"
+    )
+    tables = {
+        name: table[table[Key.obs.PERTURBATION] == label].reset_index(drop=True)
+        for name, table in stored.tables.items()
+    }
+    report = Report(tables, _hits(adata, label, hits_key, alpha), alpha, n_genes)
+    drawable = available(report)
+    wanted = list(drawable) if panels is None else [str(name) for name in as_list(panels)]
+    if unknown := [name for name in wanted if name not in drawable]:
+        msg = f"There is nothing to draw in the panel {listed(unknown)} of {label!r}, only in {listed(drawable)}."
+        raise ValueError(msg)
+    with style():
+        figure, axes = panel_grid(len(wanted), ax, figsize, size=(3.54, 2.1), n_columns=_N_COLUMNS)
+        for panel, name in zip(axes, wanted, strict=True):
+            drawable[name](panel, report)
+            panel.spines[["top", "right"]].set_visible(False)
+        if ax is None:
+            condition = tables["conditions"].iloc[0]
+            figure.suptitle(f"{label}: {condition[Key.obs.STATUS]}", fontsize=FONT + 1, fontweight="bold")
+        return finish_panels(figure, axes, ax=ax, show=show, return_fig=return_fig)
+
+
+def _hits(adata: AnnData, label: str, key: str, alpha: float) -> set[str] | None:
+    """Genes that are predicted to change; ``None`` where this was not tested."""
+    if key not in adata.uns:
+        return None
+    found = get.predicted_hits(adata, key=key)
+    found = found[found[Key.obs.PERTURBATION] == label]
+    return set(found["gene"][found["qval"] <= alpha]) if len(found) else None

@@ -1,0 +1,86 @@
+"""What stands beside a predicted change: what was measured, what simpler predictions say, and how far any could get."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from scpi.metrics import pearson_delta
+from scpi.model.base import KEYS
+from scpi.tl._measured_change import measured_change
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+    from scpi.model.base import ScreenModel
+
+    Floats = NDArray[np.float64]
+
+
+class Measured(NamedTuple):
+    """Measured change of a condition."""
+
+    change: Floats
+    standard_error: Floats
+    n_cells: int
+
+
+def measure(
+    model: ScreenModel, source: AnnData | MuData, label: str, *, context: str | None, dose: Any
+) -> Measured | None:
+    """Measured change of a condition against the controls of its context; ``None`` without such cells."""
+    labels = model._labels(source)
+    there = np.ones(len(labels), dtype=bool)
+    if context is not None:
+        there = model._contexts(source).astype(str)[model._context_codes(source)] == str(context)
+    cells = there & (labels == label)
+    if model.has_doses and dose is not None:
+        cells &= model._doses(source) == dose
+    if not cells.any():
+        return None
+    codes = np.where(cells, 0, np.where(there & (labels == model.control_), 1, -1))
+    found = measured_change(model._field(source, KEYS.X), codes, [1])
+    return Measured(found.change[0], found.standard_error[0], int(found.n_cells[0]))
+
+
+def mean_of_training(model: ScreenModel, label: str) -> Floats | None:
+    """Mean measured change of the other training conditions; ``None`` where the training cells are not there."""
+    if model.adata is None or getattr(model, "train_indices", None) is None:
+        return None
+    measured = model._measure(model._calibration_cells())
+    others = [members != frozenset(model.labelling.members(label)) for members in measured.members]
+    return measured.change[others].mean(axis=0) if any(others) else None
+
+
+def score(predicted: Floats, measured: Measured, mean: Floats | None) -> pd.DataFrame:
+    """Squared error, relative to that of no change, and correlation of the prediction and of what it has to be better than.
+
+    The last row is what the noise of the measurement leaves to a prediction that is right: the squared error of the mean of
+    cells, and the largest correlation that can be expected. It is NaN where no cells give a standard error.
+    """
+    names, changes = ["prediction"], [predicted]
+    if mean is not None:
+        names, changes = [*names, "mean of other perturbations"], [*changes, mean]
+    changes.append(np.zeros_like(predicted))
+    total = float(np.square(measured.change).sum())
+    noise = float(np.square(measured.standard_error).sum())
+    centred = float(np.square(measured.change - measured.change.mean()).sum())
+    with warnings.catch_warnings():
+        # Of what does not change
+        warnings.simplefilter("ignore")
+        pearson = np.asarray(pearson_delta(np.tile(measured.change, (len(changes), 1)), np.stack(changes))).tolist()
+        errors = [float(np.square(measured.change - one).sum() / total) if total else np.nan for one in changes]
+        best = np.sqrt(max(1.0 - noise / centred, 0.0)) if centred and np.isfinite(noise) else np.nan
+        floor = noise / total if total else np.nan
+    return pd.DataFrame(
+        {
+            "name": np.array([*names, "no change", "noise of the measurement"], dtype=object),
+            "squared_error": [*errors, floor],
+            "pearson": [*pearson, float(best)],
+        }
+    )
