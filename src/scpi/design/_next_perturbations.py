@@ -138,7 +138,6 @@ def _choose(
     """Choose among the first ``n`` perturbations of a posterior."""
     # What is special to a perturbation is noise to whoever asks of the others
     noise = posterior.own_variance + posterior.noise
-    variance = posterior.variance[:n]
 
     def covariance(i: int) -> NDArray[np.float64]:
         return posterior.covariance(np.array([i]))[:n, 0]
@@ -150,29 +149,29 @@ def _choose(
         cross = posterior.covariance(targets)
         # To measure a target also tells what is special to it
         cross[targets, np.arange(len(targets))] += posterior.own_variance
-        total = posterior.variance[targets].sum() + posterior.own_variance * len(targets)
-        found = reduce_variance(k, variance, noise, covariance, cross[:n].T)
-        return [pick._replace(gain=pick.gain / total) for pick in found]
+        of_target = posterior.variance_of(targets) + posterior.own_variance
+        found = reduce_variance(k, posterior.variance_of, noise, covariance, cross[:n].T, of_target)
+        return [pick._replace(gain=pick.gain / of_target.sum()) for pick in found]
     if criterion == "information":
-        return gain_information(k, variance, noise, covariance)
+        return gain_information(k, posterior.variance[:n], noise, covariance)
     if criterion == "uncertainty":
-        return largest(k, variance)
+        return largest(k, posterior.variance[:n])
     if criterion == "effect":
         return largest(k, posterior.size[:n])
     if criterion == "diversity":
-        return spread_out(k, posterior.similarity_to_nearest[:n], similarity)
+        return spread_out(k, posterior.nearest(np.arange(n))[1], similarity)
     return [Pick(int(i), np.nan) for i in rng.choice(n, k, replace=False)]
 
 
 def _table(posterior: EffectPosterior, picks: list[Pick], targets: list[str], criterion: Criterion) -> pd.DataFrame:
-    rows = [pick.place for pick in picks]
-    nearest = [posterior.known[i] for i in posterior.nearest[rows]]
-    similarity = posterior.similarity_to_nearest[rows]
+    rows = np.array([pick.place for pick in picks], dtype=np.intp)
+    places, similarity = posterior.nearest(rows)
+    nearest = [posterior.known[i] for i in places]
     table = pd.DataFrame(
         {
             Key.obs.PERTURBATION: [posterior.names[i] for i in rows],
             "score": [pick.gain for pick in picks],
-            "variance": posterior.variance[rows],
+            "variance": posterior.variance_of(rows),
             "effect": posterior.size[rows],
             "nearest": nearest,
             "similarity": similarity,

@@ -52,6 +52,7 @@ def test_variances_are_those_of_the_conditional_distribution(sources, posterior)
     expected = conditioned(joint(sources), np.arange(N, N + N_KNOWN), 1.0 + noise)[:N, :N]
     np.testing.assert_allclose(found.covariance(np.arange(N)), expected, atol=2e-5)
     np.testing.assert_allclose(found.variance, np.diag(expected), atol=2e-5)
+    np.testing.assert_allclose(found.variance_of(np.array([4, 2])), np.diag(expected)[[4, 2]], atol=2e-5)
     np.testing.assert_allclose(found.covariance(np.array([3, 1])), expected[:, [3, 1]], atol=2e-5)
     assert found.noise == np.median(noise)
 
@@ -61,14 +62,15 @@ def test_without_features_the_variance_is_that_before_any_measurement(posterior)
     assert found.variance[2] > sum(FACTORS.values())
     assert found.variance[2] == found.variance.max()
     np.testing.assert_allclose(found.similarity(np.array([2]))[:, 0], np.arange(N) == 2, atol=1e-6)
-    assert found.similarity_to_nearest[2] == 0
+    assert found.nearest(np.array([2]))[1][0] == 0
 
 
 def test_the_nearest_is_the_known_one_with_the_largest_correlation(sources, posterior):
     found, _ = posterior
     correlation = (joint(sources) - 1e7)[:N, N:] / sum(FACTORS.values())
-    assert found.nearest.tolist() == correlation.argmax(axis=1).tolist()
-    np.testing.assert_allclose(found.similarity_to_nearest, correlation.max(axis=1), atol=1e-6)
+    places, similarity = found.nearest(np.arange(N))
+    assert places.tolist() == correlation.argmax(axis=1).tolist()
+    np.testing.assert_allclose(similarity, correlation.max(axis=1), atol=1e-6)
 
 
 def test_without_sources_nothing_is_explained():

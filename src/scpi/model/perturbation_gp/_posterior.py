@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 from scpi._screen._matrix import as_dense
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+
+# Perturbations whose covariances with all known ones are held at a time
+_BLOCK = 2000
 
 
 class EffectPosterior:
@@ -53,53 +58,75 @@ class EffectPosterior:
         self.names, self.known = list(names), list(known)
         self.size = size
         self.noise = float(np.median(noise)) if len(noise) else 0.0
-        self._sources, self._factors, n = sources, factors, len(self.names)
-        rest = np.arange(n, n + len(self.known))
-        diagonal = self._diagonal()
-        self._prior_variance = diagonal[:n]
-        between = self._products(np.arange(n), rest)
-        covariance = self._products(rest, rest)
-        np.fill_diagonal(covariance, diagonal[n:] + self.own_variance + noise)
-        factor = cholesky(covariance, lower=True)
-        # What is left of the effects after the known ones, and what the unknown common mean adds to it
-        self._explained = solve_triangular(factor, between.T, lower=True)
-        ones = solve_triangular(factor, np.ones(len(self.known)), lower=True)
-        self._of_mean = (1.0 - ones @ self._explained) / np.sqrt(ones @ ones)
-        self.variance = np.maximum(
-            self._prior_variance - np.square(self._explained).sum(axis=0) + np.square(self._of_mean), 0.0
-        )
-        correlation = _correlation(between, self._prior_variance, diagonal[n:])
-        self.nearest = correlation.argmax(axis=1)
-        self.similarity_to_nearest = correlation.max(axis=1)
+        n = len(self.names)
+        self._all, self._measured = np.arange(n), np.arange(n, n + len(self.known))
+        # Features times the root of their factor, so that products are covariances
+        self._sources = [
+            sources[name].astype(np.float64) * np.sqrt(factor) for name, factor in factors.items() if factor > 0
+        ]
+        diagonal = self._diagonal(factors, sources)
+        self._prior_variance, self._known_variance = diagonal[:n], diagonal[n:]
+        covariance = self._products(self._measured, self._measured)
+        np.fill_diagonal(covariance, self._known_variance + self.own_variance + noise)
+        self._factor = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+        # What the unknown common mean adds to the variances
+        self._ones = cho_solve((self._factor, True), np.ones(len(self.known)), check_finite=False)
+        self._of_mean = (1.0 - self._times_known(self._ones[:, None])[:, 0]) / np.sqrt(self._ones.sum())
+
+    @cached_property
+    def variance(self) -> NDArray[np.float64]:
+        """Posterior variance of what features explain of each perturbation."""
+        parts = np.array_split(self._all, max(1, len(self._all) // _BLOCK))
+        return np.concatenate([self.variance_of(part) for part in parts])
+
+    def variance_of(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Posterior variances of some perturbations, as they take time where many were measured."""
+        explained = solve_triangular(self._factor, self._products(self._measured, rows), lower=True, check_finite=False)
+        left = self._prior_variance[rows] - np.square(explained).sum(axis=0) + np.square(self._of_mean[rows])
+        return np.asarray(np.maximum(left, 0.0))
 
     def covariance(self, columns: NDArray[np.intp]) -> NDArray[np.float64]:
         """Posterior covariance of what features explain of all perturbations and of some of them, all x some."""
-        explained = self._explained.T @ self._explained[:, columns]
+        weights = cho_solve((self._factor, True), self._products(self._measured, columns), check_finite=False)
         common = np.outer(self._of_mean, self._of_mean[columns])
-        return np.asarray(self._prior(columns) - explained + common)
+        return np.asarray(self._prior(columns) - self._times_known(weights) + common)
 
     def similarity(self, columns: NDArray[np.intp]) -> NDArray[np.float64]:
         """Correlation before any measurement of all perturbations with some of them, all x some."""
         return _correlation(self._prior(columns), self._prior_variance, self._prior_variance[columns])
 
+    def nearest(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Place of the most similar known perturbation of some perturbations, and the correlation with it."""
+        between = self._products(rows, self._measured)
+        correlation = _correlation(between, self._prior_variance[rows], self._known_variance)
+        return correlation.argmax(axis=1), correlation.max(axis=1)
+
     def _prior(self, columns: NDArray[np.intp]) -> NDArray[np.float64]:
-        covariance = self._products(np.arange(len(self.names)), columns)
+        covariance = self._products(self._all, columns)
         covariance[columns, np.arange(len(columns))] = self._prior_variance[columns]
         return covariance
 
     def _products(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Covariance by what features have in common, rows x columns."""
         total = np.zeros((len(rows), len(columns)))
-        for name, factor in self._factors.items():
-            values = self._sources[name]
-            total += factor * as_dense(values[rows] @ as_dense(values[columns], np.float64).T, np.float64)
+        for values in self._sources:
+            total += as_dense(values[rows] @ values[columns].T)
         return total
 
-    def _diagonal(self) -> NDArray[np.float64]:
+    def _times_known(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Covariance of all with the known perturbations times some weights of these, known x columns.
+
+        By way of the features, of which each perturbation has few: the covariance itself is large.
+        """
+        total = np.zeros((len(self._all), weights.shape[1]))
+        for values in self._sources:
+            total += values[self._all] @ (values[self._measured].T @ weights)
+        return total
+
+    def _diagonal(self, factors: Mapping[str, float], sources: Mapping[str, Any]) -> NDArray[np.float64]:
         """Variances before any measurement: what a source does not know is not shared with others, but varies as much."""
-        squared = (
-            factor * np.maximum(_squared_lengths(self._sources[name]), 1.0) for name, factor in self._factors.items()
-        )
-        return np.asarray(sum(squared, np.zeros(len(self.names) + len(self.known))))
+        squared = (factor * np.maximum(_squared_lengths(sources[name]), 1.0) for name, factor in factors.items())
+        return np.asarray(sum(squared, np.zeros(len(self._all) + len(self._measured))))
 
 
 def _squared_lengths(values: Any) -> NDArray[np.float64]:
