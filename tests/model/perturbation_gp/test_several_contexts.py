@@ -198,3 +198,8 @@ def test_counts_are_drawn_by_the_shared_last_step():
     there = (cells.obs["context"] == "z").to_numpy()
     real, control = (cells.X[there & (labels == label)].mean(axis=0) for label in ("D", "control"))
     assert np.corrcoef(np.asarray(predicted.X.mean(axis=0)).ravel() - control, real - control)[0, 1] > 0.8
+
+
+def test_what_rests_on_several_contexts_is_not_explained():
+    with pytest.raises(ValueError, match="several contexts are not explained: pool the contexts"):
+        fit(simulate()).explain(perturbation="KLF1", context="c3")
