@@ -4,6 +4,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
 from mudata import MuData
 from scipy import sparse
 
@@ -86,3 +87,56 @@ def test_layers_and_modalities(adata):
         de.pseudobulk(adata, sample_key="well", layer="counts")
     with pytest.raises(ValueError, match="`sample_key` is empty"):
         de.pseudobulk(adata, sample_key=[], layer="counts")
+
+
+def test_several_aggregations(adata):
+    samples = de.pseudobulk(adata, sample_key="donor", min_cells=1, func=["mean", "sum", "count_nonzero", "median"])
+    assert list(samples.layers) == ["mean", "sum", "count_nonzero", "median"]
+    frame = pd.DataFrame(adata.X.toarray()).groupby(adata.obs["donor"].astype(str).to_numpy())
+    donors = samples.obs["donor"].astype(str)
+    expected = {"mean": frame.mean(), "sum": frame.sum(), "median": frame.median()}
+    expected["count_nonzero"] = (
+        pd.DataFrame(adata.X.toarray() != 0).groupby(adata.obs["donor"].astype(str).to_numpy()).sum()
+    )
+    for name, values in expected.items():
+        found = samples.layers[name]
+        found = found.toarray() if sparse.issparse(found) else found
+        np.testing.assert_allclose(found, values.loc[donors].to_numpy(), rtol=1e-6)
+    np.testing.assert_array_equal(samples.X.toarray(), samples.layers["mean"].toarray())
+
+
+def test_aggregations_are_those_of_scanpy(adata):
+    logs = adata[adata.obs["kind"].notna()].copy()
+    logs.X = logs.X.log1p()
+    names = ["mean", "count_nonzero", "median"]
+    theirs = sc.get.aggregate(logs, "donor", func=names)
+    ours = de.pseudobulk(logs, sample_key="donor", min_cells=1, func=names)
+    for name in names:
+        found = ours.layers[name]
+        found = found.toarray() if sparse.issparse(found) else found
+        expected = theirs[ours.obs["donor"].astype(str)].layers[name]
+        np.testing.assert_allclose(found, expected.toarray() if sparse.issparse(expected) else expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "dense"])
+def test_aggregations_of_a_file_are_those_of_memory(adata, tmp_path, monkeypatch, form):
+    monkeypatch.setattr("scpi._screen._blocks._BLOCK", 64)
+    monkeypatch.setattr("scpi.de._aggregate._VALUES", 400)
+    adata.X = {"csr": sparse.csr_matrix, "csc": sparse.csc_matrix, "dense": lambda x: x.toarray()}[form](adata.X)
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    names = ["sum", "mean", "median", "count_nonzero"]
+    stored = ad.read_h5ad(tmp_path / "a.h5ad", backed="r")
+    found, expected = (de.pseudobulk(one, sample_key="donor", min_cells=1, func=names) for one in (stored, adata))
+    stored.file.close()
+    for name in names:
+        first, second = (x.toarray() if sparse.issparse(x) else x for x in (found.layers[name], expected.layers[name]))
+        np.testing.assert_allclose(first, second, rtol=1e-6)
+
+
+def test_only_sums_need_counts(adata):
+    adata.X = adata.X.log1p()
+    assert de.pseudobulk(adata, sample_key="donor", func="mean", min_cells=1).layers.keys() == set()
+    with pytest.raises(ValueError, match="must be counts"):
+        de.pseudobulk(adata, sample_key="donor", func=["mean", "sum"], min_cells=1)
+    with pytest.raises(ValueError, match="`func` must be one or several of 'sum', 'mean'"):
+        de.pseudobulk(adata, sample_key="donor", func="var")

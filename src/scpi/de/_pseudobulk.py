@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,9 @@ from scpi._keys import Key
 from scpi._screen._blocks import sum_cells
 from scpi._screen._spellings import merge_spellings
 from scpi._sequence import as_list
+from scpi._slots import listed
 from scpi._view import View
+from scpi.de._aggregate import Aggregation, aggregate
 from scpi.de._covariates import is_number
 
 if TYPE_CHECKING:
@@ -28,11 +30,12 @@ def pseudobulk(
     *,
     sample_key: str | Sequence[str],
     groupby: str | Sequence[str] | None = None,
+    func: Aggregation | Sequence[Aggregation] = "sum",
     layer: str | None = None,
     min_cells: int = 10,
     mod: str | None = None,
 ) -> AnnData:
-    """Sum the counts of the cells of each sample.
+    """Sum the counts of the cells of each sample, or aggregate other values.
 
     Cells of one donor or culture are no replicates of each other, but their sums are those of the donors (Squair et
     al., Nat. Commun. 12, 2021).
@@ -44,6 +47,9 @@ def pseudobulk(
         Column or columns of `adata.obs` with the sample (donor, culture, plate and well) of each cell.
     groupby
         Column or columns by which to divide the cells of a sample further, such as the cell type or the condition.
+    func
+        `"sum"` of counts, for tests; `"mean"`, `"median"` or `"count_nonzero"` (the number of cells in which a gene is found) of
+        any values, such as log-normalised ones, for figures. As of :func:`scanpy.get.aggregate`.
     %(layer)s
     min_cells
         Minimum number of cells of a sample; smaller ones are left out.
@@ -51,7 +57,7 @@ def pseudobulk(
 
     Returns
     -------
-    Summed counts, samples x genes. Its `obs` has the columns above, `n_cells`, and all other columns of `adata.obs`
+    Samples x genes. If there are several `func`, the first is `X`, and each is the layer of its name. Its `obs` has the columns above, `n_cells`, and all other columns of `adata.obs`
     that are the same in all cells of each sample. Cells without one of the labels are left out.
 
     Raises
@@ -59,7 +65,7 @@ def pseudobulk(
     KeyError
         If a column or the layer is not there.
     ValueError
-        If the values are not counts, or no sample has enough cells.
+        If `"sum"` is asked of values that are not counts, `func` is unknown, or no sample has enough cells.
 
     Examples
     --------
@@ -72,6 +78,11 @@ def pseudobulk(
     ([[2.0, 2.0], [3.0, 3.0]], ['f', 'm'])
     """
     view = View.of(data, mod, layer)
+    functions = list(dict.fromkeys(as_list(func)))
+    unknown = [name for name in functions if name not in get_args(Aggregation)]
+    if unknown or not functions:
+        msg = f"`func` must be one or several of {listed(get_args(Aggregation))}, but is {func!r}."
+        raise ValueError(msg)
     of_samples, divided = as_list(sample_key), [] if groupby is None else as_list(groupby)
     if not of_samples:
         msg = "`sample_key` is empty: name the column with the sample of each cell."
@@ -81,8 +92,11 @@ def pseudobulk(
     # What is a number among the cells is one among their samples
     columns = view.columns(list(labels), "sample_key")
     numbers = [name for name in columns if is_number(columns[name])]
-    summed = sum_samples(view, labels, min_cells, more=columns[numbers])
-    result = AnnData(summed.counts, obs=summed.obs, var=view.adata.var.copy())
+    obs, codes = assign_cells(view, labels, min_cells, more=columns[numbers])
+    found = {name: aggregate(view.source, codes, len(obs), name, check=view.check_counts) for name in functions}
+    result = AnnData(next(iter(found.values())), obs=obs, var=view.adata.var.copy())
+    if len(found) > 1:
+        result.layers.update(found)
     result.obs_names_make_unique()
     return result
 
@@ -102,6 +116,25 @@ def sum_samples(view: View, labels: Mapping[str, pd.Categorical], min_cells: int
 
     Parameters
     ----------
+    view, labels, min_cells, more
+        As of :func:`assign_cells`.
+
+    Raises
+    ------
+    ValueError
+        If the values are not counts, or no sample has enough cells.
+    """
+    obs, codes = assign_cells(view, labels, min_cells, more=more)
+    return SampleSums(sum_cells(view.source, codes, len(obs), check=view.check_counts), obs)
+
+
+def assign_cells(
+    view: View, labels: Mapping[str, pd.Categorical], min_cells: int, *, more: pd.DataFrame
+) -> tuple[pd.DataFrame, NDArray[np.intp]]:
+    """Find the sample of each cell.
+
+    Parameters
+    ----------
     view
         Cells.
     labels
@@ -111,10 +144,14 @@ def sum_samples(view: View, labels: Mapping[str, pd.Categorical], min_cells: int
     more
         Columns that stand in the result as they are, where the cells of each sample agree.
 
+    Returns
+    -------
+    The samples, and the number of the sample of each cell, -1 if it is in none.
+
     Raises
     ------
     ValueError
-        If the values are not counts, or no sample has enough cells.
+        If no sample has enough cells.
     """
     cells = np.flatnonzero(np.all([label.codes >= 0 for label in labels.values()], axis=0))
     pairs = np.stack([label.codes[cells] for label in labels.values()], axis=1)
@@ -131,7 +168,6 @@ def sum_samples(view: View, labels: Mapping[str, pd.Categorical], min_cells: int
     renumbered[kept] = np.arange(len(kept))
     codes = np.full(view.adata.n_obs, -1)
     codes[cells] = renumbered[unit.ravel()]
-    counts = sum_cells(view.source, codes, len(kept), check=view.check_counts)
 
     keys = {
         name: pd.Categorical.from_codes(units[kept, i], categories=label.categories).remove_unused_categories()
@@ -144,7 +180,7 @@ def sum_samples(view: View, labels: Mapping[str, pd.Categorical], min_cells: int
     for name, values in constant_columns(others.iloc[included], codes[included]).items():
         obs[name] = values
     obs.index = pd.Index(["_".join(row) for row in zip(*(key.astype(str) for key in keys.values()), strict=True)])
-    return SampleSums(counts, obs)
+    return obs, codes
 
 
 def constant_columns(frame: pd.DataFrame, sample: NDArray[np.intp]) -> pd.DataFrame:
