@@ -103,6 +103,9 @@ def test_a_paired_design_is_found(caplog):
     assert "The model does not pair them: covariates='donor' does." in caplog.text
     caplog.clear()
     with caplog.at_level(logging.INFO, "scpi"):
+        de.fitted_comparisons(adata)
+    assert caplog.text == ""
+    with caplog.at_level(logging.INFO, "scpi"):
         de.limma(adata, "condition", reference="ctrl", donor_key="donor", covariates="donor", **SAMPLES)
     assert "does not pair" not in caplog.text
 

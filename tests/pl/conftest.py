@@ -154,7 +154,7 @@ def compared_once():
     adata = ad.AnnData(rng.poisson(rate).astype(np.float32), obs=obs)
     adata.var_names = [f"G{i}" for i in range(120)]
     scpi.tl.gene_sets(adata, {f"HALLMARK_SET_{i}": adata.var_names[10 * i : 10 * i + 10] for i in range(12)})
-    scpi.de.limma(adata, "condition", reference="ctrl", split_by="cell_type", covariates="donor")
+    scpi.de.limma(adata, "condition", reference="ctrl", split_by="cell_type", covariates="donor", donor_key="donor")
     scpi.tl.enrichment(adata)
     return adata
 

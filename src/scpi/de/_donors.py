@@ -89,7 +89,6 @@ def sum_replicates(
         obs[Key.obs.N_CELLS] = np.bincount(codes, weights=samples[Key.obs.N_CELLS]).astype(int)
     first = np.unique(codes, return_index=True)[1]
     obs.index = pd.Index(["_".join(row) for row in keys.iloc[first].to_numpy()])
-    logger.info("%d samples are summed to %d, one for each %s", len(samples), n, " x ".join(labels))
     return obs, sum_cells(counts, codes, n)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -99,7 +100,11 @@ def fitted_comparisons(
     view = View.of(data, mod, None if layer is None else str(layer))
     options = _options(params)
     question = Question.from_text(str(params["asked"]))
-    _, fitted = fit_samples(view, question, partial(fit_model, options=options), block=options.block)
+    with warnings.catch_warnings():
+        # What there was to warn of was said when the result was made
+        warnings.simplefilter("ignore", UserWarning)
+        fit = partial(fit_model, options=options)
+        _, fitted = fit_samples(view, question, fit, block=options.block, again=True)
     same = ["group", "n_samples", "n_reference"]
     if not stored["groups"][same].astype(str).equals(comparison_table(fitted)[same].astype(str)):
         msg = f"The samples are not those of {key!r} any more: call `scpi.de.limma` again."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from scpi.de._comparisons import Contrasts
     from scpi.de._design import Design
     from scpi.de._sample_design import SplitContrasts
+
+logger = logging.getLogger(__name__)
 
 Fit = TypeVar("Fit")
 # Summed counts have few zeros in the genes that matter, cells have many
@@ -139,6 +142,7 @@ def fit_samples(
     fit: Callable[[Any, Design, list[SplitContrasts], pd.DataFrame], Fit],
     *,
     block: str | None = None,
+    again: bool = False,
 ) -> tuple[Comparisons, list[FittedSamples[Fit]]]:
     """Sum the cells of samples, and fit the models that a question asks for.
 
@@ -153,6 +157,8 @@ def fit_samples(
         `DesignError` leaves the split out.
     block
         Column of blocks that `fit` takes into account. Samples of a donor that is a block are not summed.
+    again
+        Whether the same was fitted before, so that what there is to say of donors is known.
 
     Returns
     -------
@@ -193,14 +199,18 @@ def fit_samples(
         _refuse_varied(list(adjusted), samples, question.sample_columns)
     donor = find_donors(samples, question)
     used = [*adjusted, block]
+    n_samples = len(samples)
     if question.donor_key is None:
-        warn_of_replicates(samples, [*keys, *adjusted], [donor, *used])
+        if not again:
+            warn_of_replicates(samples, [*keys, *adjusted], [donor, *used])
     elif question.donor_key != block:
         # A formula may have columns that differ within a donor, such as the time
         apart = [*keys] if terms is None else [*keys, *adjusted]
         labels = list(dict.fromkeys([question.donor_key, *apart]))
         samples, counts = sum_replicates(samples, counts, labels, list(adjusted))
-    if donor is not None and question.groupby is not None:
+    if n_samples > len(samples) and not again:
+        logger.info("%d samples are summed to %d, one for each donor and group", n_samples, len(samples))
+    if donor is not None and question.groupby is not None and not again:
         say_pairing(samples, donor, question.groupby, as_covariate=donor in adjusted, as_block=donor == block)
     adjusted = read_covariates(samples[list(adjusted)], slopes=None if terms is None else terms.slopes)
     described = Samples(samples.assign(**dict(adjusted.items())), question.groupby, question.split_by, donor)

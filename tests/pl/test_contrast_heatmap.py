@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import scpi
+
+
+def test_colours_are_fold_changes_and_dots_significance(compared):
+    genes = ["G3", "G50", "G12"]
+    axes = scpi.pl.contrast_heatmap(compared, genes=genes, groups=["T cells | B", "B cells | A"], show=False)
+    frame = scpi.get.de_df(compared, key="limma").set_index(["gene", "group"])
+    table = frame.unstack("group").loc[genes]
+    expected = table["log2fc"][["T cells | B", "B cells | A"]].to_numpy()
+    np.testing.assert_allclose(axes.images[0].get_array(), expected, rtol=1e-5)
+    dots = {tuple(place) for place in axes.collections[0].get_offsets().astype(int).tolist()}
+    y, x = np.nonzero(table["pval_adj"][["T cells | B", "B cells | A"]].to_numpy() <= 0.05)
+    assert dots == set(zip(x.tolist(), y.tolist(), strict=True))
+    assert [label.get_text() for label in axes.get_yticklabels()] == genes
+
+
+def test_the_best_genes_of_every_group_are_drawn(compared):
+    axes = scpi.pl.contrast_heatmap(compared, n_genes=8, show=False)
+    shown = {label.get_text() for label in axes.get_yticklabels()}
+    frame = scpi.get.de_df(compared, key="limma")
+    best = frame.loc[frame.groupby("group", observed=True)["score"].apply(lambda score: score.abs().idxmax()), "gene"]
+    assert set(best) <= shown
+    assert len(shown) == 8
+
+
+def test_a_ranking_of_cells(ranked):
+    axes = scpi.pl.contrast_heatmap(ranked, key="rank_genes_groups", n_genes=5, show=False)
+    assert axes.images[0].get_array().shape == (5, 3)
+
+
+def test_unknown_names(compared):
+    with pytest.raises(ValueError, match="There is no gene 'Z'"):
+        scpi.pl.contrast_heatmap(compared, genes="Z")
+    with pytest.raises(ValueError, match="There is no group 'Z'"):
+        scpi.pl.contrast_heatmap(compared, groups="Z")
