@@ -48,8 +48,10 @@ WORLDS = {
 EXPRESSION_TESTS = {"wilcoxon": wilcoxon, "t-test": welch, "logistic": logistic}
 
 
-def simulate(rng: np.random.Generator, *, overdispersion: float, depth_sd: float, change: float = 0.0):
-    """Counts, the overdispersion of each gene, and which genes differ between the two halves of the cells."""
+def simulate(
+    rng: np.random.Generator, *, overdispersion: float, depth_sd: float, change: float = 0.0, continuum: bool = False
+):
+    """Counts, the overdispersion of each gene, and which genes differ between the two halves or along a continuum."""
     mean = 0.5 + rng.gamma(0.7, 3.0, size=N_GENES)
     rate = np.tile(mean, (N_CELLS, 1)) * np.exp(depth_sd * rng.normal(size=(N_CELLS, 1)))
     differs = np.zeros(N_GENES, dtype=bool)
@@ -57,8 +59,8 @@ def simulate(rng: np.random.Generator, *, overdispersion: float, depth_sd: float
         differs = rng.random(N_GENES) < 0.2
         # As many genes are up in one population as in the other, so that neither has more RNA
         half = change / 2.0 * rng.choice([-1.0, 1.0], size=differs.sum())
-        rate[: N_CELLS // 2, differs] *= np.exp(-half)
-        rate[N_CELLS // 2 :, differs] *= np.exp(half)
+        place = np.linspace(-2.0, 2.0, N_CELLS) if continuum else np.repeat([-1.0, 1.0], N_CELLS // 2)
+        rate[:, differs] *= np.exp(place[:, None] * half)
     truth = overdispersion * np.exp(0.3 * rng.normal(size=N_GENES))
     if overdispersion:
         rate *= rng.gamma(1.0 / truth, truth, size=rate.shape)

@@ -403,6 +403,49 @@ def double_dipping(result: Any) -> str:
     return table(("cells", "tested on", "data sets", *tests, "power of the t-test"), rows)
 
 
+def clusters_of_depth(result: Any) -> str:
+    tests = ("wilcoxon, not thinned", "wilcoxon", "t-test", "default")
+
+    def cell(found: Any) -> str | None:
+        return found and f"{show(found['mean'])} ({show(found['low'])} to {show(found['high'])})"
+
+    def second(row: Mapping[str, Any], test: str) -> str | None:
+        return cell(row[test][1]) if len(row[test]) > 1 else None
+
+    simulated = [row for row in result if "permutation" not in row]
+    null, planted = ([row for row in simulated if (len(row["default"]) > 1) is known] for known in (False, True))
+    first = [(row["cells"], row["n"], *(cell(row[test][0]) for test in tests), row["groups named"]) for row in null]
+    power = [
+        (row["cells"], row["n"], *(cell(row["default"][i]) for i in range(2)), second(row, "wilcoxon"))
+        + (row["groups named"], row["batch named"])
+        for row in planted
+    ]
+    cut = (*tests, "permutation", "default, permuted")
+    real = [
+        (row["cells"], row["n"], *(cell(row[name][0]) for name in cut), row["groups named"])
+        for row in result
+        if "permutation" in row
+    ]
+    return "\n\n".join(
+        (
+            table(("cells", "data sets", *tests, "groups named"), first),
+            table(
+                (
+                    "cells",
+                    "data sets",
+                    "default, not changed",
+                    "power",
+                    "power of wilcoxon",
+                    "groups named",
+                    "batch named",
+                ),
+                power,
+            ),
+            table(("cells", "splits", *cut, "groups named"), real),
+        )
+    )
+
+
 def replication(result: Any) -> str:
     tops = [key for key in result["results"][0] if key.startswith("top_") and not key.endswith("interval")]
 
@@ -1167,6 +1210,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "gradient_speed": gradient_speed,
     "calibration": calibration,
     "double_dipping": double_dipping,
+    "clusters_of_depth": clusters_of_depth,
     "replication": replication,
     "predict_contexts": predict_contexts,
     "multitask_settings": multitask_settings,

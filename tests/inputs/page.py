@@ -23,7 +23,7 @@ and nothing is written. Metrics take arrays, lists and tables of pandas, those o
 
 | | in a file (`backed`), lazy, or dask arrays |
 |---|---|
-| `scpi.de.pseudobulk`, `scpi.de.limma` with `sample_key`, `scpi.de.rank_genes` with "wilcoxon", "t-test", "t-test_overestim_var", "edger" or "deseq2", `scpi.de.thin_counts` with `out`, `scpi.tl.pathway_activity`, `scpi.tl.saliency`, `scpi.tl.rank_genes_gradients`, `scpi.tl.score_prediction`, `scpi.benchmark.evaluate` and `noise_ceiling`, models | read some cells or genes at a time ({doc}`larger_than_memory`) |
+| `scpi.de.pseudobulk`, `scpi.de.limma` with `sample_key`, `scpi.de.rank_genes` with "wilcoxon", "t-test", "t-test_overestim_var", "poisson", "edger" or "deseq2", `scpi.de.thin_counts` with `out`, `scpi.tl.pathway_activity`, `scpi.tl.saliency`, `scpi.tl.rank_genes_gradients`, `scpi.tl.score_prediction`, `scpi.benchmark.evaluate` and `noise_ceiling`, models | read some cells or genes at a time ({doc}`larger_than_memory`) |
 | training of `scpi.model.SCButterfly`, and of `scpi.model.MultiTaskAE` by optimal transport | an error that says how to load the data |
 | `scpi.screen.run_screen`, which keeps a copy, and the other functions, which read cells more than once | load the matrix that they read |
 

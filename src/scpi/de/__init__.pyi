@@ -33,6 +33,7 @@ from ._shrink_effects import ShrunkenEffects as ShrunkenEffects
 from ._shrink_effects import shrink_effects as shrink_effects
 from ._test_result import TestResult as TestResult
 from ._tests._logistic import logistic as logistic
+from ._tests._poisson import poisson as poisson
 from ._tests._welch import welch as welch
 from ._tests._wilcoxon import wilcoxon as wilcoxon
 from ._tests._zinb import zinb as zinb

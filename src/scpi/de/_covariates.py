@@ -43,6 +43,9 @@ _IDENTIFIERS = frozenset(
     ]
 )
 
+# Those that clusters may have as well
+_OF_GROUPS = frozenset(["clone", "cluster", "id", "ident"])
+
 
 def is_number(column: pd.Series) -> bool:
     """Whether a covariate is a number: a column of a numeric type, but not of booleans."""
@@ -98,10 +101,20 @@ def read_covariates(frame: pd.DataFrame, *, slopes: Sequence[str] | None = None)
     return pd.DataFrame(read, index=frame.index)
 
 
+def names_batches(name: str) -> bool:
+    """Whether a column of this name tells batches, samples or donors apart."""
+    return bool(_identifiers(name) - _OF_GROUPS)
+
+
+def _identifiers(name: str) -> set[str]:
+    """Words of a name that stand for things."""
+    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+    return {stem for word in words for stem in (word, word.removesuffix("s"))} & _IDENTIFIERS
+
+
 def _looks_like_names(name: str, values: pd.Series) -> bool:
     # With two values a slope and a category are the same
-    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
-    named = any(word in _IDENTIFIERS or word.removesuffix("s") in _IDENTIFIERS for word in words)
+    named = bool(_identifiers(name))
     return named and values.nunique() > 2 and bool((values == np.rint(values)).all())
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -13,7 +14,7 @@ from scpi._ranking import Ranking, store_fractions, write_ranking
 from scpi._screen._blocks import transformed
 from scpi._sequence import as_list
 from scpi._settings import settings
-from scpi._slots import listed, result_params, tested_layers
+from scpi._slots import find_layer, listed, result_params, tested_layers
 from scpi._view import View
 from scpi._warn import warn_user
 from scpi.de._fdr import adjust_pvals
@@ -22,10 +23,12 @@ from scpi.de._rank_samples import rank_samples
 from scpi.de._registry import find, registered
 from scpi.de._sample_models import Question, write_split_groups
 from scpi.de._tests._method import Cells
+from scpi.de._thinned_groups import associated_batches, depth_classes, describe_groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import NDArray
@@ -47,13 +50,18 @@ _OF_SCANPY = {
 }
 _CLUSTERING = re.compile(r"^(leiden|louvain|k_?-?means)", re.IGNORECASE)
 
+# Name of the classes of depth among the covariates
+_DEPTH = "depth of the train part"
+
+logger = logging.getLogger(__name__)
+
 
 @fill
 def rank_genes(
     data: AnnData | MuData,
     groupby: str | None = None,
     *,
-    method: str = "wilcoxon",
+    method: str | None = None,
     groups: Label | Sequence[Label] | Literal["all"] = "all",
     reference: Label | Sequence[Label] = REST,
     contrasts: Contrasts | Literal["pairs"] | None = None,
@@ -91,7 +99,10 @@ def rank_genes(
     groupby
         Column of `adata.obs` with the group of each cell. Cells without a label are left out.
     method
-        Name of the test: "wilcoxon", "t-test", "t-test_overestim_var", "logistic", "zinb", "deseq2" or "edger".
+        Name of the test: "wilcoxon", "t-test", "t-test_overestim_var", "poisson", "logistic", "zinb", "deseq2" or
+        "edger". If `None`, "wilcoxon", but "poisson" for the test part of :func:`scpi.de.thin_counts`: it holds where
+        groups that were found on the train part differ in depth, and cells are compared within ten classes of the depth of
+        their train part, beside the covariates.
     groups
         Groups to test; all if `"all"`.
     reference
@@ -141,7 +152,12 @@ def rank_genes(
         `pts_rest` (record arrays `fraction` and `fraction_rest` where a file cannot hold a column of that name, as of
         a group with a slash); and `params`. By a test of samples, log fold changes are those of its model, genes that
         independent filtering leaves out have no `pvals_adj`, and `groups` is a DataFrame of what was tested, as
-        :func:`scpi.de.limma` writes it.
+        :func:`scpi.de.limma` writes it. On the test part of thinned counts, `thinning` is a DataFrame of the groups:
+        `depth_ratio` (depth of the train part over that of the reference), `correlation` and `pval` (of both parts within
+        the group, along its difference from the reference), `left` (the variation that is left along it within the
+        group, over the squared difference) and `homogeneous`, which is false where a group is cut from a continuum or a
+        mixture, or the overdispersion is wrong; and `params` names columns such as batches that go with the groups,
+        `associated`.
 
     Raises
     ------
@@ -165,7 +181,12 @@ def rank_genes(
     ['FCGR3A', 'TMEM176B']
     """
     view = View.to_write(data, mod, layer, key_added=key_added)
-    test = find(method)
+    trained = {tested: train for train, tested in tested_layers(view.adata).items()}.get(str(layer))
+    classes = None
+    if method is None and trained is not None:
+        method, classes = "poisson", depth_classes(view.adata, trained)
+        logger.info("The layer is the test part of thinned counts: the test is 'poisson', within classes of depth.")
+    test = find(method or "wilcoxon")
     question = Question(
         groupby=groupby,
         # Contrasts and coefficients need no reference, and one that was named does not go with them
@@ -185,7 +206,7 @@ def rank_genes(
     _warn_of_raw(view)
     n_jobs = settings.n_jobs if n_jobs is None else n_jobs
     params = result_params(
-        method=method,
+        method=test.name,
         use_raw=False,
         layer=layer,
         corr_method=corr_method,
@@ -200,7 +221,12 @@ def rank_genes(
             fractions, found = _sample_fractions(view, question, table["label"].tolist())
             ranking, tables = replace(ranking, extra={**ranking.extra, **fractions}), tables | found
     else:
-        ranking, tables = _rank_cells(view, test, question, transform, pseudocount, pts, n_jobs, options, params)
+        ranking, tables = _rank_cells(
+            view, test, question, classes, transform, pseudocount, pts, n_jobs, options, params
+        )
+        if trained is not None:
+            found, thinning = _assess_groups(view, question, trained, ranking.groups.tolist())
+            ranking, tables = replace(ranking, params={**ranking.params, **found}), tables | thinning
         asked = None
     result, target = view.output(copy)
     given = data if result is None else result
@@ -214,6 +240,7 @@ def _rank_cells(
     view: View,
     test: Method,
     question: Question,
+    classes: pd.Categorical | None,
     transform: Transform,
     pseudocount: float,
     pts: bool,
@@ -225,7 +252,9 @@ def _rank_cells(
     groupby, covariates, genes = str(question.groupby), as_list(question.covariates), view.genes
     plan = plan_comparisons(view.labels(groupby), groupby, question.groups, _one(question.reference), test.min_size)
     _warn_of_clusters(view.adata, groupby, view.layer)
-    adjusted = view.columns(covariates, "covariates") if covariates else None
+    adjusted = view.columns(covariates, "covariates") if covariates or classes is not None else None
+    if adjusted is not None and classes is not None:
+        adjusted[_DEPTH] = classes
     expression = view.stored_expression(test.takes, transform)
     cells = Cells(expression.tested, plan.codes, plan.reference, covariates=adjusted, n_jobs=n_jobs)
     comparison = test.test(cells, **options)
@@ -249,8 +278,22 @@ def _rank_cells(
             transform=expression.transform,
             pseudocount=pseudocount,
             covariates=covariates or None,
+            depth_classes=None if classes is None else len(classes.categories),
         ),
     ), tables
+
+
+def _assess_groups(
+    view: View, question: Question, trained: str, tested: list[str]
+) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+    """What a test on thinned counts cannot know of groups that were found on the train part: parameters, and a table."""
+    groupby = str(question.groupby)
+    plan = plan_comparisons(view.labels(groupby), groupby, tested, _one(question.reference), 1)
+    batches = associated_batches(view.adata.obs, plan.codes, [groupby, *question.covariates])
+    tables = {}
+    if trained in view.adata.layers:
+        tables["thinning"] = describe_groups(find_layer(view.adata, trained), view.source, plan)
+    return result_params(train_layer=trained, associated=batches or None), tables
 
 
 def _check_arguments(

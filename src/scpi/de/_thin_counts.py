@@ -40,7 +40,8 @@ def thin_counts(
     Groups that were found on the counts (clusters, the output of a model) differ in these counts even where there is
     nothing to find, so that tests between them reject far too often. Find the groups on the train part and test them on
     the test part: the p-values then hold, as far as the counts follow the model. See :func:`scpi.de.thin` for it and for
-    the split.
+    the split. Both parts of a cell are as deep as the cell: :func:`scpi.de.rank_genes` knows the test part, and uses a test
+    that holds where groups differ in depth.
 
     The split is exact for Poisson counts, whatever the depth of the cells, and for negative binomial counts at the
     overdispersion that they have. It is estimated within small groups of similar cells

@@ -12,7 +12,7 @@ from scpi._keys import Key
 from scpi._ranking import Ranking, read_ranking, write_ranking
 from scpi._rng import as_generator
 from scpi._screen._spellings import find_label, merge_spellings
-from scpi._slots import find_layer, listed, result_params
+from scpi._slots import find_layer, listed, result_params, tested_layers
 from scpi._view import View
 from scpi._warn import warn_user
 from scpi.attribution import methods
@@ -43,7 +43,7 @@ def rank_genes_gradients(
     groups: Label | Sequence[Label] | Literal["all"] = "all",
     reference: Label = MEDIAN,
     layer: str | None = None,
-    test: str | None = "wilcoxon",
+    test: str | None = "auto",
     rankby_abs: bool = False,
     layer_added: str | None = None,
     rng: int | np.random.Generator | None = 0,
@@ -94,7 +94,8 @@ def rank_genes_gradients(
         Entry of `adata.layers` with the counts. If `None`, that of the model, or `adata.X`, or
         `adata.layers['counts']` where `adata.X` does not hold counts.
     test
-        Test for the p-values, one of those of cells in :func:`scpi.de.methods`; none if `None`.
+        Test for the p-values, one of those of cells in :func:`scpi.de.methods`; none if `None`. With "auto", that of
+        :func:`scpi.de.rank_genes`: "wilcoxon", but "poisson" on thinned counts.
     rankby_abs
         Rank by the absolute score, so that genes that go down come first too.
     layer_added
@@ -176,7 +177,7 @@ def rank_genes_gradients(
             model=None if model is None else type(model).__name__,
             use_raw=False,
             layer=given.view.layer,
-            test=test,
+            test=None if test is None else tested.params["method"],
             test_layer=given.tested_layer if test is not None else None,
             test_reference=tested.params["reference"] if test is not None else None,
             rankby_abs=rankby_abs,
@@ -220,6 +221,15 @@ def _groups_of_network(given: GradientInput, *, keep_all: bool) -> tuple[list[st
     return [str(labels.categories[i]) for i in kept], translation[labels.codes].astype(np.intp)
 
 
+def _train_parts(adata: AnnData, tested: str) -> dict[str, Any]:
+    """Layers of which the tested one is the other part."""
+    return {
+        train: adata.layers[train]
+        for train, test in tested_layers(adata).items()
+        if test == tested and train in adata.layers
+    }
+
+
 def _test(given: GradientInput, groups: list[str], reference: str, *, test: str | None, n_jobs: int | None) -> Ranking:
     """P-values and fold changes of the groups, in the order of the genes of the data."""
     if test is not None and given.from_model and not given.is_held_out:
@@ -231,7 +241,8 @@ def _test(given: GradientInput, groups: list[str], reference: str, *, test: str 
     values = find_layer(adata, layer)
     cells = AnnData(
         X=values if layer is None else None,
-        layers=None if layer is None else {layer: values},
+        # The train part as well, for the classes of depth within which thinned counts are tested
+        layers=None if layer is None else {layer: values} | _train_parts(adata, layer),
         obs=adata.obs[[]].assign(**{given.groupby: given.labels}),
         var=adata.var[[]],
         # Says which groups are clusters and which counts are held out
@@ -241,7 +252,7 @@ def _test(given: GradientInput, groups: list[str], reference: str, *, test: str 
         cells,
         given.groupby,
         # The fold changes are wanted even where no test is: this one costs nothing
-        method="t-test" if test is None else test,
+        method="t-test" if test is None else None if test == "auto" else test,
         groups=groups,
         reference=REST if reference == MEDIAN else reference,
         layer=layer,
