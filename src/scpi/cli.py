@@ -357,6 +357,13 @@ class Where(StrEnum):
     slurm = "slurm"
 
 
+class ExportFormat(StrEnum):
+    """What reads predicted cells."""
+
+    cell_eval = "cell-eval"
+    vcc = "vcc"
+
+
 _DASK = "Dask"
 Workers = Annotated[int, typer.Option("--workers", "-j", min=1, help="Maximum number of processes.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of each process or job.")]
@@ -556,6 +563,36 @@ def benchmark_report(
         said = {"report": str(made.path), "tables": list(made.tables), "finished": n, "failed": found.counts["failed"]}
         _say(said if as_json else [f"Report on {n:,} of {len(found.tasks):,} tasks: {made.path}"])
     raise typer.Exit(0 if found.is_finished else _UNFINISHED)
+
+
+@benchmark_app.command("export")
+def benchmark_export(
+    grid: GridFile,
+    out: GridOut = None,
+    file_format: Annotated[
+        ExportFormat,
+        typer.Option("--format", help="Files of cell-eval, or of a submission to the Virtual Cell Challenge."),
+    ] = ExportFormat.cell_eval,
+    to: Annotated[Path | None, typer.Option(help="Folder for the files.", show_default="export in the folder")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Model to write; may be repeated.", show_default="all")
+    ] = None,
+    n_cells: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of cells of each perturbation in each context.", show_default="all"),
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write the predicted cells of finished tasks, which `keep_predictions` keeps, as other tools read them."""
+    with _clear_errors(debug=debug):
+        from scpi.benchmark.grid import export
+        from scpi.benchmark.grid._show_status import folder_of
+
+        folder = folder_of(grid, out)
+        target = folder / "export" if to is None else to
+        files = export(folder, target, file_format=file_format.value, models=model, n_cells=n_cells)
+        _say({"files": [str(file) for file in files]} if as_json else [f"{len(files):,} files: {target}"])
 
 
 @benchmark_app.command("run-task")

@@ -2,6 +2,9 @@ from . import grid as grid
 from . import references as references
 from . import splits as splits
 from ._accuracy_boxplots import accuracy_boxplots as accuracy_boxplots
+from ._challenge._export_predictions import export_predictions as export_predictions
+from ._challenge._score_vcc2026 import Vcc2026Scores as Vcc2026Scores
+from ._challenge._score_vcc2026 import score_vcc2026 as score_vcc2026
 from ._compare import compare_predictions as compare_predictions
 from ._dynamic_range import dynamic_range as dynamic_range
 from ._evaluate import evaluate as evaluate

@@ -4,6 +4,7 @@ from ._dask import DaskExecutor as DaskExecutor
 from ._executor import Ended as Ended
 from ._executor import Executor as Executor
 from ._executor import Job as Job
+from ._export import export as export
 from ._grid import Grid as Grid
 from ._grid_data import GridData as GridData
 from ._grid_model import GridModel as GridModel

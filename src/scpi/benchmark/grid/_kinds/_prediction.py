@@ -16,6 +16,9 @@ from scpi.benchmark.grid._compute import cells_of, spec_of
 from scpi.benchmark.grid._leaks import audited, leak_columns
 
 if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from scpi.benchmark._task import Task
     from scpi.benchmark.grid._folder import Folder
     from scpi.benchmark.grid._grid_task import GridTask
     from scpi.benchmark.grid._plan import Plan
@@ -23,6 +26,22 @@ if TYPE_CHECKING:
 
 def compute(plan: Plan, task: GridTask, folder: Folder) -> Computed:
     """Scores of the conditions of a task, of a model or of what stands beside models."""
+    adata, asked = division(plan, task, folder)
+    leaks = audited(plan, task, folder, adata, asked.split)
+    spec = spec_of(plan, task)
+    with quiet_lightning():
+        if task.model == GAMES:
+            table = game_rows(asked, task.seed, list(WAYS)).assign(seconds=0.0)
+            found = Computed(table.assign(model=f"{GAMES}: " + table["model"]), None, None)
+        else:
+            found = _run(
+                Run(name=task.model, spec=spec, task=asked, seed=task.seed), keep_cells=plan.grid.keep_predictions
+            )
+    return found._replace(table=found.table.assign(**leak_columns(leaks)))
+
+
+def division(plan: Plan, task: GridTask, folder: Folder) -> tuple[AnnData, Task]:
+    """The cells of a task, and what is asked of its division of them."""
     grid, data = plan.grid, plan.grid.data[task.data]
     adata, split = cells_of(plan, task, folder)
     (asked,) = make_tasks(
@@ -35,15 +54,7 @@ def compute(plan: Plan, task: GridTask, folder: Folder) -> Computed:
         n_components=grid.n_components,
         exclude_targets=grid.exclude_targets,
     )
-    leaks = audited(plan, task, folder, adata, split)
-    spec = spec_of(plan, task)
-    with quiet_lightning():
-        if task.model == GAMES:
-            table = game_rows(asked, task.seed, list(WAYS)).assign(seconds=0.0)
-            found = Computed(table.assign(model=f"{GAMES}: " + table["model"]), None, None)
-        else:
-            found = _run(Run(name=task.model, spec=spec, task=asked, seed=task.seed), keep_cells=grid.keep_predictions)
-    return found._replace(table=found.table.assign(**leak_columns(leaks)))
+    return adata, asked
 
 
 def _run(run: Run, *, keep_cells: bool) -> Computed:

@@ -1,0 +1,1 @@
+"""The Virtual Cell Challenge: its scores, and the files that it takes."""
