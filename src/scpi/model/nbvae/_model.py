@@ -19,6 +19,7 @@ from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
 from scpi.model.base.generation._covariates import Covariates
 from scpi.model.base.generation._mixin import GenerationMixin
+from scpi.model.base.loading._given_batches import GivenBatches
 from scpi.model.base.loading._sampling import single_cells
 from scpi.model.base.setup._covariate_fields import CategoricalsField, NumbersField
 from scpi.model.base.setup._declaration import Field
@@ -35,11 +36,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from anndata import AnnData
+    from lightning.pytorch import LightningDataModule
     from mudata import MuData
     from numpy.typing import NDArray
     from torch import Tensor
 
     from scpi.model.base.generation._generation import Decoder
+    from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.nbvae._presets import Preset
 
 
@@ -218,6 +221,7 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
         early_stopping: bool | None = None,
         early_stopping_patience: int | None = None,
         datasplitter_kwargs: dict[str, Any] | None = None,
+        datamodule: LightningDataModule | None = None,
         plan_kwargs: dict[str, Any] | None = None,
         accelerator: str = "auto",
         devices: int | list[int] | str = "auto",
@@ -238,22 +242,34 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
         %(early_stopping_patience)s
             Epochs of the warm-up (``kl_warmup``) do not count.
         %(datasplitter_kwargs)s
+        datamodule
+            Data module of scvi-tools that gives the batches instead, such as
+            :class:`scvi.dataloaders.AnnbatchDataModule`, of the genes and covariates that the model was set up with. It
+            divides the cells itself, by ``train_size`` and ``validation_size``.
         %(plan_kwargs)s
         %(devices)s
         %(train_seed)s
         %(trainer_kwargs)s
+
+        Raises
+        ------
+        ValueError
+            If the genes, covariates or categories of the data module are not those of the model, or the model was set up
+            with size factors.
         """
         preset = self.preset_
-        splitter = self._split(
-            partial(
-                single_cells,
-                batch_size=preset.batch_size if batch_size is None else at_least(batch_size, 2, "batch_size"),
-            ),
-            train_size=preset.train_size if train_size is None else train_size,
-            validation_size=validation_size,
-            seed=seed,
-            datasplitter_kwargs=datasplitter_kwargs,
-        )
+        batch_size = preset.batch_size if batch_size is None else at_least(batch_size, 2, "batch_size")
+        division: dict[str, Any] = {
+            "train_size": preset.train_size if train_size is None else train_size,
+            "validation_size": validation_size,
+        }
+        splitter: CellSplitter | GivenBatches
+        if datamodule is None:
+            sampling = partial(single_cells, batch_size=batch_size)
+            splitter = self._split(sampling, **division, seed=seed, datasplitter_kwargs=datasplitter_kwargs)
+        else:
+            own_seed = self.seed_ if seed is None else seed
+            splitter = GivenBatches(self, datamodule, **division, batch_size=batch_size, seed=own_seed)
         kl_warmup = preset.kl_warmup
         if max_epochs is None:
             max_epochs = preset.max_epochs or get_max_epochs_heuristic(splitter.n_train)

@@ -216,6 +216,11 @@ class CellSplitter(pl.LightningDataModule):
         return np.sort(np.random.default_rng(self.seed).permutation(self.train_idx)[:n_cells])
 
     @property
+    def has_validation(self) -> bool:
+        """Whether there are batches of validation cells."""
+        return self.val_sampler is not None
+
+    @property
     def n_batches(self) -> int:
         """Number of training batches in an epoch."""
         return 0 if self.train_sampler is None else len(self.train_sampler)  # type: ignore[arg-type]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import lightning.pytorch as pl
 
     from scpi.model.base._model_base import ModelBase as Host
+    from scpi.model.base.loading._given_batches import GivenBatches
     from scpi.model.base.loading._sampling import Sampling
 else:
     Host = object
@@ -68,7 +69,7 @@ class NetworkTrainingMixin(Host):
     def _fit(
         self,
         max_epochs: int,
-        splitter: CellSplitter | None = None,
+        splitter: CellSplitter | GivenBatches | None = None,
         *,
         plan_kwargs: Mapping[str, Any] | None = None,
         monitor: str = "validation_loss",
@@ -93,7 +94,7 @@ class NetworkTrainingMixin(Host):
         """
         check_callbacks(callbacks)
         splitter = self._split() if splitter is None else splitter
-        has_validation = splitter.val_sampler is not None
+        has_validation = splitter.has_validation
         early_stopping = has_validation if early_stopping is None else early_stopping
         if early_stopping and not has_validation:
             msg = "Early stopping needs validation cells: set `validation_size` above 0."
@@ -129,7 +130,7 @@ class NetworkTrainingMixin(Host):
         with seeded(splitter.seed):
             runner()
         self._check_weights()
-        if splitter.has_conditions:
+        if isinstance(splitter, CellSplitter) and splitter.has_conditions:
             self.trained_conditions_ = splitter.trained_conditions
 
     def _check_weights(self) -> None:
