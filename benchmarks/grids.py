@@ -19,7 +19,6 @@ from _results import store
 
 from scpi.benchmark import grid
 from scpi.benchmark.grid._reporting._ranking import benchmarks, rank
-from scpi.benchmark.grid._reporting._records import costs
 
 FOLDER = Path(__file__).parent / "grids"
 
@@ -31,10 +30,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="folder of the tasks; a folder in .cache/grids by default")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--pool", action="store_true")
+    parser.add_argument("--collect", action="store_true", help="summarise what is finished, and run nothing")
     args = parser.parse_args()
     path, folder = FOLDER / f"{args.grid}.yaml", args.folder or Path(".cache/grids") / args.grid
     made = grid.Grid.read(path) if path.is_file() else grid.ready_grid(args.grid)
-    status = grid.run(made, folder, executor=grid.LocalExecutor(args.workers))
+    status = grid.status(folder) if args.collect else grid.run(made, folder, executor=grid.LocalExecutor(args.workers))
     report = grid.report(folder)
     scores = report.scores.assign(split=report.scores["data"] + ", " + report.scores["split"])
     scores["data"] = "all" if args.pool else scores["data"].str.replace(r"[ ,]+\d+$", "", regex=True)
@@ -49,9 +49,7 @@ def main() -> None:
         "finished": status.counts["finished"],
         "table": grid.table_hash(report.scores),
         "rows": ranking[keys].round(4).astype(object).where(ranking[keys].notna(), None).to_dict("records"),
-        "costs": costs(folder, status)[["data", "model", "seconds", "memory_mb", "n_parameters"]]
-        .round(1)
-        .to_dict("records"),
+        "costs": report.costs[["data", "model", "seconds", "memory_mb", "n_parameters"]].round(1).to_dict("records"),
     }
     store(args.out, result)
 

@@ -1154,17 +1154,18 @@ def of_grid(result: Any) -> str:
         metrics = list(dict.fromkeys(row["metric"] for row in rows))
         of = {(row["model"], row["metric"]): row for row in rows}
         first = [row for row in rows if row["metric"] == metrics[0]]
-        body = [
-            (row["model"], with_interval(row), with_interval(row, "difference", "low", "high"), row["standing"] or "–")
-            + tuple((of.get((row["model"], metric)) or {}).get("mean") for metric in metrics[1:])
-            + (mean([{"s": value} for (_, name), value in seconds.items() if name == row["model"]], "s"),)
-            for row in first
-        ]
-        size = f"{first[0]['n_conditions']} conditions, {first[0]['n_seeds']} seed(s)"
+        body = []
+        for name in dict.fromkeys(row["model"] for row in [*first, *rows]):
+            row = of.get((name, metrics[0]), {})
+            cells = (with_interval(row), with_interval(row, "difference", "low", "high"), row.get("standing") or "–")
+            others = (of.get((name, metric), {}).get("mean") for metric in metrics[1:])
+            took = mean([{"s": value} for (_, model), value in seconds.items() if model == name], "s")
+            body.append((name, *cells, *others, took))
+        size = f"{first[0]['n_conditions']} conditions, {first[0]['n_seeds']} seeds"
         columns = ("model", metrics[0], f"less {first[0]['baseline']}", "standing", *metrics[1:], "seconds")
         parts.append(f"{data}, {scheme}, {size}:\n\n{table(columns, body)}")
     left = result["tasks"] - result["finished"]
-    return "\n\n".join([*parts, *([f"{left} of {result['tasks']} tasks were not run."] if left else [])])
+    return "\n\n".join([*parts, *([f"{left} of {result['tasks']} tasks have no result."] if left else [])])
 
 
 def of_sena(result: Any) -> str:
@@ -1177,7 +1178,8 @@ def of_sena(result: Any) -> str:
             found.setdefault(row["metric"], {})[name["n"], column] = with_interval(row)
     parts = []
     for metric, cells in found.items():
-        columns, numbers = (list(dict.fromkeys(key[place] for key in cells)) for place in (1, 0))
+        columns = sorted({column for _, column in cells}, key=lambda name: (name[:6] != "lambda", name))
+        numbers = sorted({n for n, _ in cells}, key=int)
         body = [(n, *(cells.get((n, column), "–") for column in columns)) for n in numbers]
         parts.append(f"{metric}:\n\n{table(('factors', *columns), body)}")
     others = {"rows": [row for row in result["rows"] if "n_factors" not in row["model"]]}
