@@ -387,6 +387,21 @@ def vcc2026(result: Any) -> str:
     return table(columns, rows)
 
 
+def rates_by_way(result: Any) -> str:
+    """Type I error, false discovery rate and power of several ways in several situations, with intervals over data sets."""
+    names = ("type I", "FDR", "power")
+    rows = [
+        (
+            situation,
+            way,
+            *(f"{show(found[n]['mean'])} ± {show(found[n]['half'])}" if n in found else None for n in names),
+        )
+        for situation, ways in result["summary"].items()
+        for way, found in ways.items()
+    ]
+    return f"{result['seeds']} data sets each.\n\n" + table(("situation", "test", *names), rows)
+
+
 def limma_speed(result: Any) -> str:
     against_r = [
         ("robust" if run["robust"] else "plain", run["scpi_seconds"], run["r_seconds"], run["speedup"])
@@ -1232,6 +1247,8 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "gradient_calibration": gradient_calibration,
     "gradient_speed": gradient_speed,
     "calibration": calibration,
+    "designs": rates_by_way,
+    "sample_tests": rates_by_way,
     "double_dipping": double_dipping,
     "clusters_of_depth": clusters_of_depth,
     "replication": replication,

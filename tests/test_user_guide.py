@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
+import scanpy as sc
 import scvi
 
 import scpi
@@ -49,6 +51,22 @@ def test_the_code_of_a_page_runs(page, monkeypatch, tmp_path):
     for snippet in FENCE.findall(page.read_text(encoding="utf-8")):
         exec(compile(snippet, page.name, "exec"), variables)
     plt.close("all")
+
+
+def test_every_argument_of_scanpy_is_in_the_table():
+    text = (ROOT / "docs" / "user_guide" / "differential_expression.md").read_text(encoding="utf-8")
+    rows = text.partition("(arguments-of-scanpy)=")[2].partition("(thinning)=")[0]
+    first = " ".join(line.split("|")[1] for line in rows.splitlines() if line.startswith("| "))
+    named = set(re.findall(r"`(\w+)", first))
+    assert set(inspect.signature(sc.tl.rank_genes_groups).parameters) - {"adata"} <= named
+
+
+def test_twelve_lines_and_twelve_designs_have_code():
+    text = (ROOT / "docs" / "user_guide" / "from_scanpy_and_limma.md").read_text(encoding="utf-8")
+    for part in text.split("\n## Twelve ")[1:]:
+        sections = re.split(r"^\*\*(\d+)\.\*\*", part, flags=re.MULTILINE)
+        assert sections[1::2] == [str(i) for i in range(1, 13)]
+        assert all(FENCE.search(section) for section in sections[2::2])
 
 
 def test_the_table_of_presets_is_right():
