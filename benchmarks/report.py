@@ -38,7 +38,8 @@ def show(value: Any) -> str:
         return str(value)
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.3g}"
+    # No zero is negative
+    return f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value + 0.0:.3g}"
 
 
 def is_number(text: str) -> bool:
