@@ -26,6 +26,15 @@ def fewest(level: float) -> int:
     return max(1, math.ceil(level / (1.0 - level) - _ROUNDING))
 
 
+def check_number(n: int, level: float, what: str, label: str) -> None:
+    """There must be as many scores, of ``what`` was left out, as an interval of a ``label`` at this level needs."""
+    if n >= fewest(level):
+        return
+    largest = f" Of so few the largest possible is {n / (n + 1):.3g}." if n else ""
+    msg = f"`interval={level:g}` of {label!r} needs {fewest(level)} {what} that were left out, but {n} were.{largest}"
+    raise ValueError(msg)
+
+
 def group_quantile(scores: NDArray[np.float64], groups: NDArray[np.intp], level: float) -> NDArray[np.float64]:
     """Quantile of the scores of each column that a score of one more group is below with a probability of ``level``.
 

@@ -18,6 +18,7 @@ from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import ModelBase
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.training._seed import resolve_seed
+from scpi.model.conditions._calibration import ConditionCalibrationMixin
 from scpi.model.conditions._fields import ConditionField
 from scpi.model.conditions._methods import describe_methods, make_methods
 from scpi.model.conditions._module import ConditionsModule
@@ -43,7 +44,7 @@ _UNSEEN = {
 
 
 @fill
-class ConditionModel(ModelBase):
+class ConditionModel(ConditionCalibrationMixin, ModelBase):
     """Predicts conditions that were not measured from those that were: rows of signed log p-values or of fold changes.
 
     A condition is a perturbation in a context, such as a compound in a cell type. Its values are what a test found, one
@@ -106,6 +107,7 @@ class ConditionModel(ModelBase):
         self.contexts_ = self._categories(KEYS.CONTEXT) if self._has_field(KEYS.CONTEXT) else []
         self.seed_ = resolve_seed(seed)
         self.module = ConditionsModule()
+        self.left_out_ = {}
         self._predictors: list[Predictor] | None = None
         self._model_summary_string = f"ConditionModel with method: {', '.join(self.method_)}"
         self.init_params_ = self._get_init_params(locals())
@@ -190,13 +192,13 @@ class ConditionModel(ModelBase):
         context = self._codes(KEYS.CONTEXT)[rows] if self.contexts_ else np.zeros_like(perturbation)
         values = self._expression(self.adata, rows)
         self.module.put({"values": values, "context": context, "perturbation": perturbation})
-        self._predictors = None
+        self._predictors, self.left_out_ = None, {}
         self._fitted()
         self.train_indices = rows
         self.history_: dict[str, Any] = {}
         self.is_trained_ = True
 
-    def predict(self, plan: pd.DataFrame | None = None) -> AnnData:
+    def predict(self, plan: pd.DataFrame | None = None, *, interval: float | None = None) -> AnnData:
         """Predict conditions.
 
         Parameters
@@ -204,18 +206,26 @@ class ConditionModel(ModelBase):
         plan
             Conditions to predict, one per row, in the columns that were registered: perturbation, and context if there
             is one. Other columns are kept. The registered conditions if ``None``.
+        interval
+            Fraction of the conditions like each one whose measured value is to lie in an interval, gene by gene, such as 0.9. The
+            model has to be calibrated (:meth:`calibrate`). An interval of a condition that was trained on is as wide as if it had
+            not been.
 
         Returns
         -------
         Conditions x genes, on the scale of the registered values. `obs` is the plan, with the column `status`: whether
-        a condition was trained on, and if not, what of it was. `uns['prediction']` says how it was predicted.
+        a condition was trained on, and if not, what of it was. `uns['prediction']` says how it was predicted. With an
+        ``interval``, `layers['lower']` and `layers['upper']` are its ends, `obs['confidence']` is the fraction of the squared value that is
+        expected to be predicted, and the status is ``"no better than the mean"`` where predictions of its kind and size were not
+        better than the mean of the same perturbation, or of all conditions where there is none.
 
         Raises
         ------
         KeyError
             If the plan lacks a column.
         ValueError
-            If it has no rows, or the features lack a perturbation.
+            If it has no rows, or the features lack a perturbation. With an ``interval``, if the model is not calibrated for such
+            conditions, or too few were left out for an interval of this level.
         """
         self._check_if_trained(warn=False)
         keys = [str(self.registry["setup_args"][name]) for name in self._named()]
@@ -229,9 +239,7 @@ class ConditionModel(ModelBase):
             raise ValueError(msg)
         labels = {key: plan[key].astype(str) for key in keys}
         rows = self._rows_of(labels[keys[0]], labels[keys[1]] if len(keys) > 1 else None)
-        values = np.median([predictor(rows) for predictor in self._fitted()], axis=0)
-        if self._transform == "z":
-            values = to_signed_logp(values)
+        values = self._registered([predictor(rows) for predictor in self._fitted()])
         names = pd.Index([", ".join(parts) for parts in zip(*reversed(labels.values()), strict=True)], dtype=object)
         obs = plan.copy()
         obs.index = names if names.is_unique else pd.Index([f"condition{i}" for i in range(len(plan))])
@@ -244,7 +252,20 @@ class ConditionModel(ModelBase):
             n_repeats=self._n_repeats,
             seed=self.seed_,
         )
+        if interval is not None:
+            self._add_interval(found, interval)
         return found
+
+    def _registered(self, repeats: Sequence[Floats]) -> Floats:
+        """Median of the predictions of the repeats, on the scale of the registered values."""
+        values = np.median(repeats, axis=0)
+        return np.asarray(to_signed_logp(values) if self._transform == "z" else values)
+
+    def _predict_rows(self, rows: Rows, values: Floats, wanted: Rows) -> Floats:
+        return self._registered([self._fit(rows, values, repeat)(wanted) for repeat in range(self._n_repeats)])
+
+    def _measured_values(self) -> Floats:
+        return self.module.array("values")
 
     def _named(self) -> list[str]:
         return ["perturbation_key", *(["context_key"] if self._has_field(KEYS.CONTEXT) else [])]

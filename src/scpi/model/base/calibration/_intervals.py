@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from scpi._conformal._left_out import LeftOut
-from scpi._conformal._quantile import check_level, fewest
+from scpi._conformal._quantile import check_level, check_number
 from scpi._slots import listed
 from scpi.model.base._constants import NO_BETTER
 
@@ -118,7 +118,8 @@ class IntervalMixin(Host):
                 rows_of.setdefault(self._kind_of(label, context), []).append(row)
         for kind, rows in rows_of.items():
             left_out = self._alike(kind).left_out
-            _check_number(left_out.n_groups, level, kind, labels[rows[0]])
+            what = "perturbations, in combinations," if kind.is_combination else kind.over
+            check_number(left_out.n_groups, level, what, labels[rows[0]])
             asked = changes[rows]
             width = left_out.half_width(asked, level)
             lower[rows], upper[rows] = asked - width, asked + width
@@ -149,13 +150,3 @@ class IntervalMixin(Host):
                 for cells, mean in zip(chosen, expected, strict=True)
             ]
         )
-
-
-def _check_number(n: int, level: float, kind: Kind, label: str) -> None:
-    """There must be as many conditions as an interval of this level needs."""
-    if n >= fewest(level):
-        return
-    what = "perturbations, in combinations," if kind.is_combination else kind.over
-    largest = f" Of so few the largest possible is {n / (n + 1):.3g}." if n else ""
-    msg = f"`interval={level:g}` of {label!r} needs {fewest(level)} {what} that were left out, but {n} were.{largest}"
-    raise ValueError(msg)

@@ -1,0 +1,158 @@
+"""How far off predicted conditions are, from conditions that the methods were fitted without."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from scpi._conformal._left_out import LeftOut
+from scpi._conformal._quantile import check_level, check_number
+from scpi._keys import Key
+from scpi._rng import as_generator
+from scpi._slots import listed
+from scpi.model.base._constants import NO_BETTER
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from scpi.model.base._model_base import ModelBase
+    from scpi.model.conditions._rows import Floats, Rows
+
+    class Host(ModelBase):
+        """What the mixin is mixed into."""
+
+        def _training_rows(self) -> tuple[Rows, Floats]:
+            """The training conditions, and their values as they are learned."""
+
+        def _measured_values(self) -> Floats:
+            """Values of the training conditions on the registered scale."""
+
+        def _predict_rows(self, rows: Rows, values: Floats, wanted: Rows) -> Floats:
+            """Values of conditions that a fit to other ones predicts, on the registered scale."""
+
+else:
+    Host = object
+
+Over = Literal["conditions", "perturbations", "contexts"]
+"""What is left out: single conditions, all of a perturbation, or all of a context."""
+_FOLDS = 10
+_OVER_OF: dict[str, Over] = {
+    "trained": "conditions",
+    "unseen condition": "conditions",
+    "unseen perturbation": "perturbations",
+    "unseen context": "contexts",
+}
+"""What has to be left out for conditions of each status."""
+
+
+class ConditionCalibrationMixin(Host):
+    """Cross-conformal intervals of a model of conditions."""
+
+    left_out_: dict[str, dict[str, NDArray[Any]]]
+    """What was left out in the calibration, by kind: what was predicted, measured and the mean of it, and its group."""
+
+    def calibrate(
+        self,
+        over: Over = "conditions",
+        *,
+        folds: int | None = None,
+        rng: int | np.random.Generator | None = 0,
+    ) -> None:
+        """Find out how far off predictions are, for ``predict(..., interval=)``.
+
+        The training conditions are divided into parts. The method is fitted without each part in turn, and predicts it; what is
+        predicted and measured is kept with this model, and saved with it. Call it once for each kind of condition that is to be
+        predicted.
+
+        Parameters
+        ----------
+        over
+            What is left out: single ``"conditions"``, to predict other conditions of known perturbations and contexts; all of the
+            ``"perturbations"`` of a part; or all of its ``"contexts"``.
+        folds
+            Number of parts; if ``None``, 10, or one for each condition, perturbation or context if there are fewer.
+        rng
+            Seed or generator of the division.
+
+        Raises
+        ------
+        ValueError
+            If ``over`` or ``folds`` is not possible, or a part leaves fewer than two conditions to fit to.
+        """
+        self._check_if_trained(warn=False)
+        if over not in get_args(Over):
+            msg = f"`over` must be one of {listed(get_args(Over))}, but is {over!r}."
+            raise ValueError(msg)
+        rows, values = self._training_rows()
+        measured, units = self._measured_values(), _units(over, rows)
+        names = np.unique(units)
+        n = min(_FOLDS, len(names)) if folds is None else folds
+        if not 2 <= n <= len(names):
+            msg = (
+                f"The {over} have to be divided into at least two parts, and there are {len(names)} of them, but `folds` "
+                f"is {folds}."
+            )
+            raise ValueError(msg)
+        predicted, of_mean = np.empty_like(measured), np.empty_like(measured)
+        for part in np.array_split(as_generator(rng).permutation(names), n):
+            out = np.isin(units, part)
+            if (~out).sum() < 2:
+                msg = f"Without a part of the {over}, fewer than two conditions are left to fit to: use more `folds`."
+                raise ValueError(msg)
+            kept, wanted = (type(rows)(*(column[which] for column in rows)) for which in (~out, out))
+            predicted[out] = self._predict_rows(kept, values[~out], wanted)
+            for row in np.flatnonzero(out):
+                like = ~out & (rows.perturbation == rows.perturbation[row])
+                of_mean[row] = measured[like if like.any() else ~out].mean(axis=0)
+        self.left_out_ = self.left_out_ | {
+            over: {
+                "predicted": predicted.astype(np.float32),
+                "measured": measured.astype(np.float32),
+                "of_mean": of_mean.astype(np.float32),
+                "group": units.astype(np.int64),
+            }
+        }
+
+    def _add_interval(self, predicted: AnnData, interval: float) -> None:
+        """Add intervals of predicted values, and how sure they are, to what is predicted."""
+        level, values = check_level(interval), np.asarray(predicted.X, dtype=np.float64)
+        status = predicted.obs[Key.obs.STATUS].astype(object).to_numpy()
+        lower, upper, confidence = np.empty_like(values), np.empty_like(values), np.empty(len(values))
+        for kind in dict.fromkeys(status):
+            rows, over = np.flatnonzero(status == kind), _OVER_OF.get(kind)
+            name = str(predicted.obs_names[rows[0]])
+            if over is None:
+                msg = (
+                    f"The perturbation and the context of {name!r} are both new to the model, which no condition that was left "
+                    "out was: there is no interval for it."
+                )
+                raise ValueError(msg)
+            if over not in self.left_out_:
+                msg = (
+                    f"To know how far off the prediction of {name!r} is, {over} have to be left out: call "
+                    f"`model.calibrate({over!r})` first."
+                )
+                raise ValueError(msg)
+            kept = self.left_out_[over]
+            left_out = LeftOut(kept["predicted"], kept["measured"], kept["of_mean"], kept["group"])
+            check_number(left_out.n_groups, level, over, name)
+            width = left_out.half_width(values[rows], level)
+            lower[rows], upper[rows] = values[rows] - width, values[rows] + width
+            confidence[rows] = left_out.confidence(values[rows])
+            if kind != "trained":
+                status[rows[~left_out.is_better(values[rows])]] = NO_BETTER
+        predicted.layers[Key.layers.LOWER] = lower.astype(np.float32)
+        predicted.layers[Key.layers.UPPER] = upper.astype(np.float32)
+        predicted.obs[Key.obs.CONFIDENCE] = confidence
+        predicted.obs[Key.obs.STATUS] = status
+        predicted.obs[Key.obs.STATUS] = predicted.obs[Key.obs.STATUS].astype("category")
+        predicted.uns[Key.uns.PREDICTION]["interval"] = level
+
+
+def _units(over: Over, rows: Rows) -> NDArray[np.int64]:
+    """Code of what each row is left out with."""
+    if over == "conditions":
+        return np.arange(len(rows.context))
+    return rows.perturbation if over == "perturbations" else rows.context
