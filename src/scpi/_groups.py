@@ -139,6 +139,8 @@ def other_mean(mean: NDArray[np.float64], size: NDArray[np.intp], reference: int
     if reference is not None:
         return np.broadcast_to(mean[reference], mean.shape)
     total = size[:, None] * mean
-    # Summed over the others one by one: a total less a group of most of it would keep nothing
-    others = np.stack([np.delete(total, k, axis=0).sum(axis=0) for k in range(len(mean))])
+    # Those before and those behind are summed: a total less a group of most of it would keep nothing
+    others = np.zeros_like(total)
+    others[1:] += np.cumsum(total[:-1], axis=0)
+    others[:-1] += np.cumsum(total[:0:-1], axis=0)[::-1]
     return np.asarray(others / (size.sum() - size)[:, None])

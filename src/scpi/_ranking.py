@@ -98,9 +98,12 @@ def write_ranking(adata: AnnData, key: str, ranking: Ranking, **tables: Any) -> 
     stored: dict[str, Any] = {"params": dict(ranking.params)}
     if fits_fields(groups):
         order = ranking.order()
-        stored["names"] = _records(genes[order], groups, "O")
+        stored["names"] = _records(genes[order], groups)
+        # Places in the matrices, a field beside the other as a table has them in memory
+        places = np.ascontiguousarray((order + len(genes) * np.arange(len(groups))[:, None]).T)
         for name, values in typed.items():
-            stored[name] = _records(np.take_along_axis(values, order, axis=1), groups, values.dtype)
+            fields = np.dtype([(group, values.dtype) for group in groups])
+            stored[name] = np.take(values, places).view(fields)[:, 0].view(np.recarray)
     else:
         stored |= {"group_names": groups, "gene_names": genes, **typed}
     adata.uns[key] = stored | tables
@@ -197,10 +200,10 @@ def _check_unique(names: NDArray[np.object_], what: str, advice: str) -> None:
         raise ValueError(msg)
 
 
-def _records(matrix: NDArray[Any], groups: NDArray[np.object_], dtype: Any) -> NDArray[Any]:
-    """Rows of a matrix as the fields of a record array."""
-    table = np.empty(matrix.shape[1], dtype=[(group, dtype) for group in groups])
-    for group, row in zip(groups, matrix, strict=True):
+def _records(names: NDArray[np.object_], groups: NDArray[np.object_]) -> NDArray[Any]:
+    """Rows of a matrix of names as the fields of a record array."""
+    table = np.empty(names.shape[1], dtype=[(group, "O") for group in groups])
+    for group, row in zip(groups, names, strict=True):
         table[group] = row
     return table.view(np.recarray)
 
