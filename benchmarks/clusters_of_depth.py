@@ -14,10 +14,13 @@ from pathlib import Path
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 from _results import Tasks, store
 from double_dipping import LEVEL, MIN_TOTAL, interval, simulate, two_clusters
 
 import scpi
+from scpi.de import TestResult
+from scpi.de._thinned_groups import depth_classes
 
 WORLDS = {
     "one population": (40, {}),
@@ -53,13 +56,16 @@ def measure(counts, differs: np.ndarray, seed: int, *, known: bool = False, perm
         "batch named": "associated" in result["params"],
     }
     if permuted:
-        rng, order = (
-            np.random.default_rng(seed),
-            np.argsort(np.asarray(adata.layers["thinned_train"].sum(axis=1)).ravel()),
-        )
-        test, codes = adata.layers["thinned_test"], halves["thinned_test"]
-        score = np.abs(scpi.de.poisson(test, codes, reference=0).score[1])
-        drawn = [scpi.de.poisson(test, shuffled(codes, order, rng), reference=0) for _ in range(N_PERMUTATIONS)]
+        rng = np.random.default_rng(seed)
+        order = np.argsort(np.asarray(adata.layers["thinned_train"].sum(axis=1)).ravel())
+        codes = halves["thinned_test"]
+        classes = pd.DataFrame({"depth": depth_classes(adata, "thinned_train")})
+
+        def tested(codes: np.ndarray) -> TestResult:
+            return scpi.de.poisson(adata.layers["thinned_test"], codes, reference=0, covariates=classes)
+
+        score = np.abs(tested(codes).score[1])
+        drawn = [tested(shuffled(codes, order, rng)) for _ in range(N_PERMUTATIONS)]
         above = np.mean([np.abs(one.score[1]) >= score for one in drawn], axis=0)
         found |= {
             "permutation": [float((above < LEVEL).mean())],

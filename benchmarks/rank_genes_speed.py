@@ -39,7 +39,7 @@ SIZES = ((20_000, 2_000), (100_000, 5_000))
 N_GROUPS, DENSITY, N_THREADS = 50, 0.12, 2
 
 
-def random_cells(n_cells: int, n_genes: int, seed: int = 0) -> ad.AnnData:
+def random_cells(n_cells: int, n_genes: int, seed: int = 0, n_groups: int = N_GROUPS) -> ad.AnnData:
     """Log-normalised random counts with the zeros and ties of real ones."""
     rng = np.random.default_rng(seed)
     blocks = []
@@ -48,8 +48,8 @@ def random_cells(n_cells: int, n_genes: int, seed: int = 0) -> ad.AnnData:
         block = sparse.random(*shape, density=DENSITY, format="csr", dtype=np.float32, random_state=rng)
         block.data[:] = 1 + rng.poisson(0.7, block.nnz)
         blocks.append(block)
-    share = [0.1, *[0.9 / (N_GROUPS - 1)] * (N_GROUPS - 1)]
-    obs = pd.DataFrame({"group": pd.Categorical(rng.choice(N_GROUPS, n_cells, p=share).astype(str))})
+    share = [0.1, *[0.9 / (n_groups - 1)] * (n_groups - 1)]
+    obs = pd.DataFrame({"group": pd.Categorical(rng.choice(n_groups, n_cells, p=share).astype(str))})
     obs.index = "cell" + obs.index.astype(str)
     adata = ad.AnnData(sparse.vstack(blocks, format="csr"), obs=obs)
     sc.pp.normalize_total(adata)
