@@ -23,7 +23,7 @@ from scpi.benchmark.grid._plan import Plan
 from scpi.benchmark.grid._reporting._nulls import compare_nulls
 from scpi.benchmark.grid._reporting._page import write_page
 from scpi.benchmark.grid._reporting._ranking import benchmarks, by_context, rank
-from scpi.benchmark.grid._reporting._records import costs, failures, further_columns
+from scpi.benchmark.grid._reporting._records import costs, failures, further_columns, leaks
 from scpi.benchmark.grid._reporting._regimes import regimes
 from scpi.benchmark.grid._status import status
 
@@ -68,13 +68,27 @@ class GridReport:
     """Time, memory and number of parameters of each model."""
     failures: pd.DataFrame
     """Tasks without a result and attempts that were killed, with the reasons."""
+    leaks: pd.DataFrame
+    """Leaks of medium and high severity between training and test cells, with the number of divisions that have them, the evidence in the
+    first of these, and what helps."""
     further: pd.DataFrame
     """Columns of the scores that are neither scores nor names, by model."""
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
         """Tables by the names of their files."""
-        names = ("scores", "ranking", "regimes", "nulls", "dynamic_range", "contexts", "costs", "failures", "further")
+        names = (
+            "scores",
+            "ranking",
+            "regimes",
+            "nulls",
+            "dynamic_range",
+            "contexts",
+            "costs",
+            "failures",
+            "leaks",
+            "further",
+        )
         return {name: getattr(self, name) for name in names if len(getattr(self, name))}
 
 
@@ -160,6 +174,7 @@ def report(
         contexts=pd.concat([by_context(one, shown) for one in parts], ignore_index=True),
         costs=costs(of_grid, found),
         failures=failures(found),
+        leaks=leaks(found),
         further=further_columns(scores, of_all),
     )
     target.mkdir(parents=True, exist_ok=True)

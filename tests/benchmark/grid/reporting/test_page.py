@@ -38,7 +38,7 @@ def _close():
 def made(scores):
     """A function that makes the tables of a report, the plan of its grid and where that stands."""
 
-    def make(table=None, failures=(), metrics=("pearson",)):
+    def make(table=None, failures=(), metrics=("pearson",), leaks=()):
         table = scores(**MODELS) if table is None else table
         parts = list(benchmarks(table))
         ranking = pd.concat([rank(one, metrics, ["base"], n_bootstrap=50, rng=0) for one in parts], ignore_index=True)
@@ -54,6 +54,7 @@ def made(scores):
             contexts=pd.concat([by_context(one, metrics) for one in parts]),
             costs=costs.assign(n_tasks=1, seconds=2.0, memory_mb=300.0, n_parameters=5000, gpu=None),
             failures=pd.DataFrame(failures, columns=columns),
+            leaks=pd.DataFrame(leaks),
             further=further_columns(table),
         )
         grid = Grid.from_dict(
@@ -155,13 +156,16 @@ def test_metrics_that_say_nothing_are_named(made, scores):
 
 
 def test_a_leak_is_shown(made, scores):
-    report, plan, status = made(scores(**MODELS).assign(leaks="duplicates of cells"))
-    (further,) = (one for one in _context(report, plan, status, "t")["sections"] if one["anchor"] == "further")
-    assert further["table"]["columns"] == ["model", "column", "value"]
-    assert ["m", "leaks", "duplicates of cells"] in further["table"]["rows"]
+    report, plan, status = made(scores(**MODELS))
+    assert dict(questions(report, status))["Leaks?"].startswith("None of medium or high severity")
+    leak = {"data": "d", "scheme": "s", "kind": "duplicated cells", "severity": "high", "entry": ""}
+    leak |= {"n_divisions": 2, "evidence": "e", "remedy": "r"}
+    report, plan, status = made(scores(**MODELS), leaks=[leak])
+    assert dict(questions(report, status))["Leaks?"].startswith("Of high severity: duplicated cells (d, s). Scores")
+    (section,) = (one for one in _context(report, plan, status, "t")["sections"] if one["anchor"] == "leaks")
+    assert section["table"]["rows"] == [["duplicated cells", "high", "", 2, "e", "r"]]
 
 
-@pytest.mark.slow
 def test_a_large_grid_makes_a_page_of_less_than_3_mb(made, scores, tmp_path):
     rng = np.random.default_rng(0)
     names = ["base", *(f"a network with a long name ({number})" for number in range(9)), "split-half_ceiling"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pandas as pd
 
 from scpi.benchmark.grid import GridStatus
 from scpi.benchmark.grid._folder import Folder
+from scpi.benchmark.grid._leaks import Leak
 from scpi.benchmark.grid._plan import GridTask
-from scpi.benchmark.grid._reporting._records import costs, failures, further_columns
+from scpi.benchmark.grid._reporting._records import costs, failures, further_columns, leaks
 from scpi.benchmark.grid._status import Failure
 
 
@@ -38,6 +40,19 @@ def test_what_has_no_result_is_named_with_the_latest_reason():
     assert list(failures(status_of(["finished"])).columns) == list(found.columns)
 
 
+def test_leaks_are_named_once_and_the_gravest_first():
+    def leak(split, kind, severity, evidence):
+        return Leak("d", "s", split, kind, severity, 3, "", evidence, "a remedy")
+
+    found = [leak("a", "near", "medium", "1"), leak("a", "same", "high", "2"), leak("b", "near", "medium", "3")]
+    table = leaks(replace(status_of(["finished"]), leaks=tuple(found)))
+    assert table[["kind", "severity", "n_divisions", "evidence"]].to_numpy().tolist() == [
+        ["same", "high", 1, "2"],
+        ["near", "medium", 2, "1"],
+    ]
+    assert leaks(status_of(["finished"])).empty
+
+
 def test_costs_are_those_of_finished_tasks(tmp_path):
     folder = Folder(tmp_path)
     for number, (seconds, memory) in enumerate([(2.0, 3e8), (4.0, 5e8), (100.0, 9e9)]):
@@ -58,12 +73,14 @@ def test_costs_are_those_of_finished_tasks(tmp_path):
 def test_other_columns_are_shown_whatever_they_are(scores):
     table = scores(a=[0.1, 0.2], b=[0.3, 0.4], **{"split-half_ceiling": [0.5, 0.6]})
     assert further_columns(table).empty
-    leaks = ["none", "duplicates of cells", None, None, "x", "x"]
-    found = further_columns(table.assign(leaks=leaks, n_shared=[1, 2, 3, 5, 0, 0], wrong=[True, False, *[np.nan] * 4]))
+    notes = ["none", "duplicates of cells", None, None, "x", "x"]
+    found = further_columns(
+        table.assign(notes=notes, leaks="", n_shared=[1, 2, 3, 5, 0, 0], wrong=[True, False, *[np.nan] * 4])
+    )
     shown = found.set_index(["column", "model"])["value"].to_dict()
     assert shown == {
-        ("leaks", "a"): "none, duplicates of cells",
-        ("leaks", "b"): "–",
+        ("notes", "a"): "none, duplicates of cells",
+        ("notes", "b"): "–",
         ("n_shared", "a"): "1.5",
         ("n_shared", "b"): "4",
         ("wrong", "a"): "True, False",

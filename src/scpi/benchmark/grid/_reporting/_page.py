@@ -127,6 +127,7 @@ def questions(found: GridReport, status: GridStatus) -> list[tuple[str, str]]:
         ),
         ("Same tasks?", _common(ranked)),
         ("Metrics?", _informative(found)),
+        ("Leaks?", _leaky(found)),
         *([("Information used?", _above_nulls(found))] if len(found.nulls) else []),
     ]
 
@@ -157,6 +158,18 @@ def _informative(found: GridReport) -> str:
     names = ", ".join(f"{row.metric} ({row.data}, {row.scheme})" for row in blind.head(_MOST_NAMED).itertuples())
     more = " and others" if len(blind) > _MOST_NAMED else ""
     return f"{said}; hardly (DRF below {_BLIND}): {names}{more}." if names else f"{said}."
+
+
+def _leaky(found: GridReport) -> str:
+    """What the audits of the divisions have found."""
+    if not len(found.leaks):
+        return "None of medium or high severity between training and test cells, in the divisions of finished tasks."
+    rows = found.leaks[found.leaks["severity"] == found.leaks["severity"].iloc[0]]
+    names = "; ".join(f"{row.kind} ({row.data}, {row.scheme})" for row in rows.head(_MOST_NAMED).itertuples())
+    more = " and others" if len(found.leaks) > min(len(rows), _MOST_NAMED) else ""
+    return (
+        f"Of {rows['severity'].iloc[0]} severity: {names}{more}. Scores there may be too good; the evidence is below."
+    )
 
 
 def _above_nulls(found: GridReport) -> str:
@@ -326,6 +339,13 @@ def _sections(found: GridReport) -> Iterator[dict[str, Any]]:
     if len(failed):
         caption = "Tasks that failed, and those that were killed, with the reason of the latest attempt."
         yield section("failures", "What failed?", "Failed", caption, failed, 6, wraps=True)
+    if len(found.leaks):
+        table = found.leaks.rename(columns={"n_divisions": "divisions", "entry": "in"})
+        caption = (
+            "What the audit of the divisions found between training and test cells, with the evidence in the first division that has it, and what helps. A leak in an "
+            "entry of the data is grave for models that read it."
+        )
+        yield section("leaks", "Can the scores be trusted?", "Leaks", caption, table, 8, wraps=True)
     if len(found.nulls):
         table = found.nulls.drop(columns=["null", "null_low", "null_high"]).rename(columns={"n": "conditions"})
         table = table.assign(

@@ -1,4 +1,4 @@
-"""What the folder of a grid records beside scores: costs, failures, and columns that others have added."""
+"""What the folder of a grid records beside scores: costs, failures, leaks, and columns that others have added."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scpi._scoring._conventions import NULL_OF
+from scpi._scoring._conventions import LEAK_RISK, LEAKS, NULL_OF
 from scpi._scoring._metrics import NAMES
 from scpi._scoring._noise_ceiling import CEILING
 from scpi.benchmark.grid._reporting._ranking import CONDITION, REFERENCES
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from scpi.benchmark.grid._folder import Folder
     from scpi.benchmark.grid._status import GridStatus
 
-_KNOWN = frozenset({"data", "scheme", "model", NULL_OF, "seed", "n_cells", "seconds", *CONDITION, *NAMES})
+_KNOWN = frozenset(
+    {"data", "scheme", "model", "seed", "n_cells", "seconds", LEAK_RISK, LEAKS, NULL_OF, *CONDITION, *NAMES}
+)
 _BY = ["data", "scheme", "model"]
 _TASK = ["data", "scheme", "split", "model", "seed", "hash"]
 
@@ -64,6 +66,18 @@ def failures(status: GridStatus) -> pd.DataFrame:
         for task, state, one in [*tried, *((one.task, "killed, then finished", one) for one in killed)]
     ]
     return pd.DataFrame(rows, columns=[*_TASK, "state", "attempt", "reason"])
+
+
+def leaks(status: GridStatus) -> pd.DataFrame:
+    """Leaks of medium and high severity between training and test cells, the gravest first, each once per part of the grid."""
+    if not status.leaks:
+        return pd.DataFrame()
+    table = pd.DataFrame([leak._asdict() for leak in status.leaks])
+    by = ["data", "scheme", "kind", "severity", "entry"]
+    found = table.groupby(by, sort=False, as_index=False).agg(
+        n_divisions=("split", "nunique"), evidence=("evidence", "first"), remedy=("remedy", "first")
+    )
+    return found.sort_values("severity", kind="stable", key=lambda column: column != "high", ignore_index=True)
 
 
 def further_columns(table: pd.DataFrame, metrics: Collection[str] = ()) -> pd.DataFrame:
