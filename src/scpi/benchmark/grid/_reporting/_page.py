@@ -360,7 +360,7 @@ def _sections(found: GridReport) -> Iterator[dict[str, Any]]:
             "of each context were exchanged. The difference is model less null, in pairs over conditions. A model that is level with its null does not "
             "use what it could learn of single perturbations, however good its score."
         )
-        yield section("nulls", "Do models use the labels?", "Nulls", caption, table, 3)
+        yield section("nulls", "Do models use the labels?", "Nulls", caption, table, 4)
     if len(found.regimes):
         caption = (
             "Conditions in which each model beats the best baseline, by how far that gets: near-solved, where it reaches the replicate (one half of "
