@@ -1213,6 +1213,21 @@ def beside_published(name: str, show: Callable[[Any], str]) -> Callable[[Any], s
     return section
 
 
+def unseen_contexts(result: Any) -> str:
+    """Errors by the number of measured perturbations, with the difference from the first model."""
+    body = []
+    for of in result:
+        rows: dict[str, Any] = {}
+        for row in of["summary"]:
+            rows.setdefault(row["model"], {})[row["metric"]] = row
+        for model, found in rows.items():
+            error, pearson = found["squared_error"], found["pearson_perturbed"]
+            less = with_interval(error, "difference", "low", "high") if error.get("difference") is not None else ""
+            body.append((of["data"], of["n_known"], of["n"], model, error["mean"], less, with_interval(pearson)))
+    columns = ("data", "measured", "contexts", "model", "squared error / mean's", "less PerturbationGP's")
+    return table((*columns, "Pearson against the mean"), body)
+
+
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "fidelity": fidelity,
     "training_speed": training_speed,
@@ -1260,6 +1275,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "dose_noise": dose_noise,
     "predict_combinations": predict_combinations,
     "unseen_perturbations": unseen_perturbations,
+    "unseen_contexts": unseen_contexts,
     "unseen_cells": unseen_cells,
     "next_perturbations": next_perturbations,
     "power": power,

@@ -9,6 +9,7 @@ of the drugs)::
 
 - squared_error: of the changes that were left out in a context, relative to that of the mean change of all training pairs of a perturbation and a
   context. pearson_perturbed: correlation of the change with the prediction, both less that mean; 0 where it is predicted.
+- contexts pooled: PerturbationGP with the preset "kernel_ridge", which knows no contexts.
 - mean here: mean change of the perturbations that were measured in the context.
 
 Intervals are from a bootstrap over contexts, of all simulated screens.
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
     "PerturbationGP": (PerturbationGP, {}),
-    "features alone": (PerturbationGP, {"preset": "kernel_ridge"}),
+    "contexts pooled": (PerturbationGP, {"preset": "kernel_ridge"}),
     **{model.__name__: (model, {}) for model in (MeanDelta, WeightedDelta, RidgeDelta, NearestDelta)},
 }
 SCORES = ["squared_error", "pearson_perturbed"]
