@@ -391,16 +391,22 @@ def vcc2026(result: Any) -> str:
 def rates_by_way(result: Any) -> str:
     """Type I error, false discovery rate and power of several ways in several situations, with intervals over data sets."""
     names = ("type I", "FDR", "power")
+    in_r = result.get("R", {})
+
+    def cells(situation: str, way: str, found: Mapping[str, Any]) -> Iterable[str | None]:
+        yield from (f"{show(found[n]['mean'])} ± {show(found[n]['half'])}" if n in found else None for n in names)
+        if in_r:
+            both = result["same"][situation][way], in_r[situation][way]
+            yield "; ".join(" / ".join(f"{one[n]['mean']:.3f}" for n in names if n in one) for one in both)
+
     rows = [
-        (
-            situation,
-            way,
-            *(f"{show(found[n]['mean'])} ± {show(found[n]['half'])}" if n in found else None for n in names),
-        )
+        (situation, way, *cells(situation, way, found))
         for situation, ways in result["summary"].items()
         for way, found in ways.items()
     ]
-    return f"{result['seeds']} data sets each.\n\n" + table(("situation", "test", *names), rows)
+    n = result.get("r_seeds")
+    columns = ("situation", "test", *names, *([f"scpi; R, first {n} data sets"] if in_r else []))
+    return f"{result['seeds']} data sets each.\n\n" + table(columns, rows)
 
 
 def limma_speed(result: Any) -> str:

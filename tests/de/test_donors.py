@@ -10,7 +10,7 @@ import pytest
 
 from scpi import de
 from scpi._ranking import read_ranking
-from scpi.de._donors import count_pairs, sum_replicates, warn_of_replicates
+from scpi.de._donors import _some_names, count_pairs, sum_replicates, warn_of_replicates
 
 SAMPLES = {"filter_genes": False}
 
@@ -139,6 +139,11 @@ def test_a_formula_keeps_what_it_names_apart():
     de.limma(adata, formula="~ time + donor", coef="time", donor_key="donor", **SAMPLES)
     table = adata.uns["limma"]["groups"]
     assert table[["n_samples", "df_residual", "n_donors", "n_paired"]].to_numpy().tolist() == [[4, 3, 4, 4]]
+
+
+def test_long_lists_are_shortened():
+    assert _some_names(["a", "b"]) == "a, b"
+    assert _some_names(list("abcde")) == "a, b, c and 2 more"
 
 
 def test_pairs_are_counted():

@@ -132,7 +132,8 @@ def say_pairing(samples: pd.DataFrame, donor: str, groupby: str, *, as_covariate
     several = there.sum(axis=1) > 1
     if not several.any():
         return
-    missing = [f"{name} ({', '.join(there.columns[~row])})" for name, row in there.iterrows() if not row.all()]
+    lacks = {str(name): list(there.columns[~row.to_numpy()]) for name, row in there.iterrows() if not row.all()}
+    missing = [f"{name} ({_some_names(groups)})" for name, groups in lacks.items()]
     parts = [f"{several.sum()} of {len(there)} donors of obs[{donor!r}] have samples of several groups of {groupby!r}."]
     if missing:
         parts.append(f"Donors that miss groups: {listed(missing, 10)}.")
@@ -141,6 +142,12 @@ def say_pairing(samples: pd.DataFrame, donor: str, groupby: str, *, as_covariate
     if missing and not as_block:
         parts.append(f"block={donor!r} of `limma` uses incomplete donors as well.")
     logger.info(" ".join(parts))
+
+
+def _some_names(names: Sequence[str], n: int = 3) -> str:
+    """The first names of a list, and how many more there are."""
+    more = len(names) - n
+    return ", ".join(names[:n]) + (f" and {more} more" if more > 0 else "")
 
 
 def count_pairs(donors: NDArray[np.object_], first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[int, int]:

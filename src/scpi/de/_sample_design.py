@@ -97,10 +97,8 @@ class SplitContrasts:
     """Samples of the groups or coefficients of negative weight."""
     missing: list[str]
     """Comparisons that are left out, as a group has no samples."""
-    n_donors: list[int] | None = None
-    """Donors of all these samples, if donors are known."""
-    n_paired: list[int] | None = None
-    """Donors with samples of both."""
+    n_donors: list[tuple[int, int]] | None = None
+    """Donors of all these samples, and donors with samples of both, if donors are known."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +254,11 @@ def _split_contrasts(
     names = [] if joint else list(model.matrix)
     comparisons, missing = asked.within(present, names, model.terms, [] if joint else model.order)
     vectors = _vectors(model, samples, split, {name for one in comparisons for name in one.weights}, set(present))
-    size = pd.Series(samples.groups[samples.splits == split]).value_counts().to_dict()
+    within = np.flatnonzero(samples.splits == split)
+    rows_of = {
+        name: within[places]
+        for name, places in pd.Series(samples.groups[within]).groupby(samples.groups[within]).indices.items()
+    }
     entries = [
         (row, column, weight * value)
         for column, one in enumerate(comparisons)
@@ -268,11 +270,15 @@ def _split_contrasts(
 
     def side(one: Comparison, sign: float) -> NDArray[np.bool_]:
         chosen = [name for name, weight in one.weights.items() if weight * sign > 0]
-        columns = [name for name in chosen if name not in size]
-        # A slope rests on all samples, those at zero included
-        used = [(values != 0) | ~values.isin([0.0, 1.0]).all() for _, values in model.matrix[columns].items()]
-        within = (samples.splits == split) & np.isin(samples.groups, [name for name in chosen if name in size])
-        return within | np.any([np.zeros(len(within), dtype=bool), *used], axis=0)
+        on_it = np.zeros(len(samples.obs), dtype=bool)
+        for name in chosen:
+            if name in rows_of:
+                on_it[rows_of[name]] = True
+            else:
+                values = model.matrix[name]
+                # A slope rests on all samples, those at zero included
+                on_it |= ((values != 0) | ~values.isin([0.0, 1.0]).all()).to_numpy()
+        return on_it
 
     first, second = ([side(one, sign) for one in comparisons] for sign in (1.0, -1.0))
     if asked.coef is not None:
@@ -288,8 +294,7 @@ def _split_contrasts(
         n_samples=[int(used.sum()) for used in first],
         n_reference=[int(used.sum()) for used in second],
         missing=missing,
-        n_donors=None if pairs is None else [n for n, _ in pairs],
-        n_paired=None if pairs is None else [n for _, n in pairs],
+        n_donors=pairs,
     )
 
 

@@ -259,15 +259,18 @@ def comparison_table(fitted: Sequence[FittedSamples[Any]]) -> pd.DataFrame:
                 "contrast": split.contrasts[row],
                 "n_samples": split.n_samples[row],
                 "n_reference": split.n_reference[row],
-                **(
-                    {} if split.n_donors is None else {"n_donors": split.n_donors[row], "n_paired": split.n_paired[row]}
-                ),
+                **_of_donors(split, row),
                 "df_residual": model.design.df_residual,
             }
             for model in fitted
             for field, split, row in model.fields
         ]
     )
+
+
+def _of_donors(split: SplitContrasts, row: int) -> dict[str, int]:
+    """Numbers of donors of a comparison, if donors are known."""
+    return {} if split.n_donors is None else dict(zip(("n_donors", "n_paired"), split.n_donors[row], strict=True))
 
 
 def pairing(table: pd.DataFrame) -> str | None:

@@ -68,7 +68,7 @@ def contrast_heatmap(
     ranking = read_ranking(resolve_modality(data, mod), key)
     known = [str(name) for name in ranking.groups]
     columns = among(known, groups, "group")
-    rows = [known.index(name) for name in columns]
+    rows = np.array([known.index(name) for name in columns])
     names = [str(gene) for gene in ranking.genes]
     if genes is None:
         shown = _best(np.abs(ranking.scores[rows]), n_genes)
