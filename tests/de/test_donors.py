@@ -89,7 +89,10 @@ def test_which_columns_look_like_donors(column, is_donor):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         warn_of_replicates(frame, ["condition"], [])
-    assert bool(caught) == is_donor
+        assert bool(caught) == is_donor
+        # Groups that are compared are no donors of the samples
+        warn_of_replicates(frame, [column], [])
+    assert len(caught) == is_donor
 
 
 def test_a_paired_design_is_found(caplog):

@@ -51,6 +51,11 @@ def test_other_rankings_are_refused(adata):
 
 
 def test_a_question_is_text_and_back():
+    weights = {np.int64(1): 1, "b": np.float32(-1.0)}
+    asked = Question(groupby="g", contrasts=[weights], covariates=pd.Index(["x"]), groups={"a"})
+    again = Question.from_text(asked.to_text())
+    assert list(again.contrasts.values()) == [{"1": 1.0, "b": -1.0}]
+    assert (again.covariates, again.groups) == (["x"], ["a"])
     asked = Question(groupby="g", reference=np.int64(0), sample_key=("a", "b"), min_cells=3)
     again = Question.from_text(asked.to_text())
     assert (again.reference, again.sample_key, again.min_cells) == (0, ["a", "b"], 3)

@@ -105,7 +105,7 @@ def warn_of_replicates(samples: pd.DataFrame, labels: Sequence[str], named: Sequ
         Columns that an argument takes for donors, or adjusts for.
     """
     for name in samples:
-        if name in named or not _DONOR.match(str(name)):
+        if name in named or name in labels or not _DONOR.match(str(name)):
             continue
         largest = int(samples.groupby(list(dict.fromkeys([name, *labels])), observed=True).size().max())
         if largest > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -98,8 +99,14 @@ class Question:
 
     def to_text(self) -> str:
         """The arguments as text, which a file holds whatever they are."""
-        named = isinstance(self.contrasts, str) and self.contrasts == PAIRS
-        contrasts = self.contrasts if named or self.contrasts is None else named_contrasts(self.contrasts)
+        contrasts: Any = self.contrasts
+        if contrasts is not None and not (isinstance(contrasts, str) and contrasts == PAIRS):
+            contrasts = {
+                name: {str(one): float(weight) for one, weight in asked.items()}
+                if isinstance(asked, Mapping)
+                else asked
+                for name, asked in named_contrasts(contrasts).items()
+            }
         return json.dumps(asdict(replace(self, contrasts=contrasts)), default=_as_json)
 
     @classmethod
@@ -314,8 +321,10 @@ def write_split_groups(
 
 
 def _as_json(value: Any) -> Any:
-    """An array as a list, a number of NumPy as a number, and any other label as text."""
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
+    """Arrays and other collections as lists, a number of NumPy as a number, and any other label as text."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return list(value) if isinstance(value, Iterable) else str(value)
 
 
 def _ask(question: Question, labels: pd.Categorical | None) -> Comparisons:

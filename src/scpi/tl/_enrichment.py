@@ -50,9 +50,9 @@ def enrichment(
     """Test the gene sets in each comparison of a ranking of genes.
 
     `"camera"`, `"fry"` and `"roast"` test samples, with the design, weights and blocks of a result of :func:`scpi.de.limma`,
-    whose model is fitted again. They hold where the genes of a set vary together. `"ora"` and `"prerank"` take any ranking.
-    They take genes for independent, and reject too often where they are not: use them for rankings that no linear model of
-    samples has made.
+    whose model is fitted again. `"fry"` and `"roast"` hold however strongly the genes of a set vary together, `"camera"` where
+    its `correlation` is right or estimated. `"ora"` and `"prerank"` take any ranking. They take genes for independent, and
+    reject too often where they are not: use them for rankings that no linear model of samples has made.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def enrichment(
         Seed or generator of the random rotations and permutations.
     %(stored_key_added)s
     **options
-        Of `"camera"`: `correlation` (0.01) and `use_ranks`. Of `"roast"`: `statistic` ("mean") and `n_rotations` (1999). Of
+        Of `"camera"`: `correlation` (0.01; estimated if `None`) and `use_ranks`. Of `"roast"`: `statistic` ("mean") and `n_rotations` (1999). Of
         `"ora"`, which genes are on the list: `pval_cutoff` (0.05, of the adjusted p-value) and `log2fc_min` (0); genes that
         go up and genes that go down are two lists. Of `"prerank"`: `n_perm` (1000).
 
@@ -144,11 +144,11 @@ def enrichment(
     tables = []
     for row in rows:
         one = compared[ranking.groups[row]]
-        chosen = _sets_to_test(membership[one.genes], min_size)
+        tested = membership[one.genes]
+        chosen = _sets_to_test(tested, min_size)
         if not len(chosen):
             continue
-        part = membership[one.genes][:, chosen]
-        table = one.test(method, part, rng=generator, **options)
+        table = one.test(method, tested[:, chosen], rng=generator, **options)
         table = table.assign(group=ranking.groups[row], set=names[chosen])
         tables.append(_described(table, ranking, row, place, membership[place][:, chosen], n_genes))
     if not tables:
