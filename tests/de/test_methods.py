@@ -8,7 +8,9 @@ from scpi.de._registry import find, registered
 
 def test_the_table_lists_every_test():
     table = methods().set_index("method")
-    assert {"deseq2", "edger", "logistic", "t-test", "t-test_overestim_var", "wilcoxon", "zinb"} == set(table.index)
+    assert {"deseq2", "edger", "logistic", "poisson", "t-test", "t-test_overestim_var", "wilcoxon", "zinb"} == set(
+        table.index
+    )
     assert table.loc["wilcoxon", "options"] == "continuity"
     assert table.loc["deseq2", ["takes", "unit", "adjusts", "package"]].tolist() == [
         "counts",

@@ -235,7 +235,7 @@ class Call:
             return {"model": trained("GeneProgramAE", few, "counts")}
         if name == "tl.consensus_programs":
             return {"runs": [trained("GeneProgramAE", few, "counts") for _ in range(2)]}
-        if name == "tl.enrichment":
+        if name in ("tl.enrichment", "de.fitted_comparisons"):
             Call("de.limma", adata)()
         if name == "tl.differential_activity":
             scpi.tl.pathway_activity(adata)

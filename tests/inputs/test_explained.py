@@ -8,7 +8,7 @@ import pytest
 import scpi
 from scpi.model.base import ScreenModel
 
-from .functions import data, layer_of, trained
+from .functions import SCREEN, data, layer_of, trained
 
 MODELS = sorted(
     name
@@ -30,6 +30,12 @@ def test_models_that_predict_explain_or_say_that_they_do_not(name):
         ):
             scpi.tl.explain_prediction(adata, model, "A")
         return
+    if name == "PerturbationGP":
+        with pytest.raises(ValueError, match="several contexts are not explained"):
+            scpi.tl.explain_prediction(adata, model, "A")
+        scpi.model.PerturbationGP.setup_anndata(adata, **SCREEN)
+        model = scpi.model.PerturbationGP(adata)
+        model.train()
     scpi.tl.explain_prediction(adata, model, ["A", "A+B"], **BRIEF)
     predicted = model.predict(perturbation="A", output="mean")
     change = np.asarray(predicted.X, dtype=float).mean(0) - predicted.uns["prediction"]["control_mean"]

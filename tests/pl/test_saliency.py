@@ -73,14 +73,16 @@ def test_sizes_without_a_sign_have_one_colour(adata):
 def test_units_have_the_names_of_their_sets(adata):
     adata.uns["unit_annotation"] = {
         "units": np.array(UNITS, dtype=object),
+        "names": np.array(["heme", "no set (A)", "apoptosis"], dtype=object),
         "sets": np.array(["HALLMARK_HEME_METABOLISM", "", "HALLMARK_APOPTOSIS"], dtype=object),
+        "apart": np.array(["", "A", ""], dtype=object),
+        "zscore": np.array([4.0, 0.0, -4.0]),
+        "pval_adj": np.array([0.01, 1.0, 0.01]),
+        "margin": np.full(3, np.nan),
     }
     labels = text(scpi.pl.saliency(adata, show=False).get_xticklabels())
-    assert labels == ["u0\nHEME METABOLISM", "u1", "u2\nAPOPTOSIS"]
-    # A set that the unit lowers
-    adata.uns["unit_annotation"]["zscore"] = np.array([4.0, 0.0, -4.0])
-    labels = text(scpi.pl.saliency(adata, show=False).get_xticklabels())
-    assert labels == ["u0\nHEME METABOLISM", "u1", "u2\n\N{MINUS SIGN} APOPTOSIS"]
+    # A minus stands before a set that the unit lowers
+    assert labels == ["u0\nHEME METABOLISM\nq 0.01", "u1\nno set (A)", "u2\n\N{MINUS SIGN} APOPTOSIS\nq 0.01"]
 
 
 def test_many_units_fit_on_a_page():

@@ -14,8 +14,12 @@ def adata():
     adata = ad.AnnData(np.ones((1, 1), dtype=np.float32))
     adata.uns["annotation"] = {
         "units": np.array(["u0", "u1", "u2"], dtype=object),
+        "names": np.array(["interferon (A, B)", "no set (C)", "apoptosis"], dtype=object),
         "sets": np.array(SETS, dtype=object),
+        "apart": np.array(["A, B", "C", ""], dtype=object),
         "zscore": np.array([-5.0, -1.0, 5.0]),
+        "pval_adj": np.array([0.04, 0.3, 2.2e-9]),
+        "margin": np.array([-1.25, 2.0, np.nan]),
     }
     return adata
 
@@ -23,14 +27,25 @@ def adata():
 @pytest.mark.parametrize(
     ("n", "width", "first"),
     [
-        (40, None, "\N{MINUS SIGN} INTERFERON GAMMA RESPONSE"),
-        (20, None, "\N{MINUS SIGN} INTERFERON GAMMA RE\N{HORIZONTAL ELLIPSIS}"),
-        (40, 20, "\N{MINUS SIGN} INTERFERON GAMMA\nRESPONSE"),
+        (40, None, "\N{MINUS SIGN} INTERFERON GAMMA RESPONSE (A, B)"),
+        (20, None, "\N{MINUS SIGN} INTERFERON GAMMA RE\N{HORIZONTAL ELLIPSIS} (A, B)"),
+        (40, 20, "\N{MINUS SIGN} INTERFERON GAMMA\nRESPONSE (A, B)"),
     ],
 )
 def test_names_are_cut_wrapped_and_signed(adata, n, width, first):
     titles = unit_titles(adata, ["u2", "u1", "u0"], "annotation", n, width=width)
-    assert titles == ["u2\nAPOPTOSIS", "u1", f"u0\n{first}"]
+    # How sure a name is stands in the last line: the adjusted p-value, and the lead over the next set
+    sure = "q 0.04, lead \N{MINUS SIGN}1.2"
+    assert titles == ["u2\nAPOPTOSIS\nq < $10^{-8}$", "u1\nno set (C)", f"u0\n{first}\n{sure}"]
+
+
+def test_units_of_one_set_have_its_whole_name(adata):
+    adata.uns["annotation"]["sets"][1] = SETS[0]
+    titles = unit_titles(adata, ["u0", "u1"], "annotation", 40)
+    assert [title.split("\n")[1] for title in titles] == [
+        "\N{MINUS SIGN} INTERFERON GAMMA RESPONSE (A, B)",
+        "\N{MINUS SIGN} INTERFERON GAMMA RESPONSE (C)",
+    ]
 
 
 def test_without_annotation_units_have_their_names(adata):

@@ -63,9 +63,9 @@ def explained_prediction(
     >>> import numpy as np, pandas as pd
     >>> from anndata import AnnData
     >>> import scpi
-    >>> names = [f"{family}{i}" for family in ("KLF", "IRF", "SOX") for i in range(1, 7)]
-    >>> effect = np.repeat(np.eye(3, 40, dtype=np.float32), 6, axis=0) + np.float32(0.1)
-    >>> adata = scpi.screen.with_zero_control(AnnData(effect, obs=pd.DataFrame({"perturbation": names}, index=names)))
+    >>> names = ["control", *(f"{family}{i}" for family in ("KLF", "IRF", "SOX") for i in range(1, 7))]
+    >>> effects = np.vstack([np.zeros(40), np.repeat(np.eye(3, 40), 6, axis=0) + 0.1])
+    >>> adata = AnnData((1.5 + effects).astype("float32"), obs=pd.DataFrame({"perturbation": names}, index=names))
     >>> scpi.tl.perturbation_features(adata, perturbations=["KLF7"])
     >>> scpi.model.PerturbationGP.setup_anndata(adata)
     >>> model = scpi.model.PerturbationGP(adata)
