@@ -567,8 +567,7 @@ def benchmark_report(
 
 @benchmark_app.command("export")
 def benchmark_export(
-    grid: GridFile,
-    out: GridOut = None,
+    folder: Annotated[Path, typer.Argument(help="Folder of the results of a grid.", show_default=False)],
     file_format: Annotated[
         ExportFormat,
         typer.Option("--format", help="Files of cell-eval, or of a submission to the Virtual Cell Challenge."),
@@ -587,9 +586,7 @@ def benchmark_export(
     """Write the predicted cells of finished tasks, which `keep_predictions` keeps, as other tools read them."""
     with _clear_errors(debug=debug):
         from scpi.benchmark.grid import export
-        from scpi.benchmark.grid._show_status import folder_of
 
-        folder = folder_of(grid, out)
         target = folder / "export" if to is None else to
         files = export(folder, target, file_format=file_format.value, models=model, n_cells=n_cells)
         _say({"files": [str(file) for file in files]} if as_json else [f"{len(files):,} files: {target}"])
