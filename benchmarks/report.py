@@ -742,7 +742,11 @@ def with_interval(
     if row is None or row.get(key) is None:
         return "–"
     # A single held-out context has no interval
-    return show(row[key]) if row.get("n") == 1 else f"{show(row[key])} ({show(row[low])} to {show(row[high])})"
+    return (
+        show(row[key])
+        if row.get("n") == 1 or row[low] is None
+        else f"{show(row[key])} ({show(row[low])} to {show(row[high])})"
+    )
 
 
 def of_models(result: Any, metrics: Mapping[str, str], *, reference: str) -> str:
