@@ -42,6 +42,8 @@ def main() -> None:
     ranking = pd.concat(
         [rank(one, list(made.metrics), baselines, n_bootstrap=2000, rng=0) for one in benchmarks(scores)]
     )
+    divisions = report.scores.groupby(["data", "scheme", "split", "model"], sort=False)[list(made.metrics)].mean()
+    divisions = divisions.round(4).reset_index()
     keys = ["metric", "model", "kind", "rank", "mean", "mean_low", "mean_high", "baseline", "difference", "low", "high"]
     keys = ["data", "scheme", *keys, "standing", "n_conditions", "n_seeds"]
     result = {
@@ -49,6 +51,7 @@ def main() -> None:
         "finished": status.counts["finished"],
         "table": grid.table_hash(report.scores),
         "rows": ranking[keys].round(4).astype(object).where(ranking[keys].notna(), None).to_dict("records"),
+        "divisions": divisions.astype(object).where(divisions.notna(), None).to_dict("records"),
         "costs": report.costs[["data", "model", "seconds", "memory_mb", "n_parameters"]].round(1).to_dict("records"),
     }
     store(args.out, result)

@@ -1212,6 +1212,18 @@ def of_sena(result: Any) -> str:
     return "\n\n".join([*parts, of_grid(result | others)])
 
 
+def of_doses(result: Any) -> str:
+    """Means over the sets of doses of each size, in which every dose is as often, and the ranking over all sets."""
+    rows = [row | {"n": row["split"].count(",") + 1} for row in result["divisions"]]
+    metrics = list(dict.fromkeys(row["metric"] for row in result["rows"]))
+    body = [
+        (name, n, *(mean([row for row in rows if (row["model"], row["n"]) == (name, n)], metric) for metric in metrics))
+        for name in dict.fromkeys(row["model"] for row in rows)
+        for n in sorted({row["n"] for row in rows})
+    ]
+    return f"{table(('model', 'doses learned from', *metrics), body)}\n\n{of_grid(result)}"
+
+
 def beside_published(name: str, show: Callable[[Any], str]) -> Callable[[Any], str]:
     """Table of a grid, and that of a publication below it."""
 
@@ -1304,10 +1316,8 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "generative_costs": generative_costs,
     "grid_programs": of_grid,
     "grid_sena": beside_published("grid_sena", of_sena),
-    **{
-        name: beside_published(name, of_grid)
-        for name in ("grid_sena_ablation", "grid_multitask", "grid_doses", "grid_splat")
-    },
+    **{name: beside_published(name, of_grid) for name in ("grid_sena_ablation", "grid_multitask", "grid_splat")},
+    "grid_doses": beside_published("grid_doses", of_doses),
 }
 
 
