@@ -1121,6 +1121,41 @@ def next_perturbations(result: Any) -> str:
     return table((*columns, "60 % of all", "60 % of those added"), body)
 
 
+def explanations(result: Any) -> str:
+    planted = [
+        (title, result[key]["recall"], result[key]["least"], result[key]["chance"], result[key]["n"])
+        for key, title in (("mediators", "mediators of pairs"), ("features", "gene sets of unseen perturbations"))
+    ]
+    of_nulls = [
+        (title, kind, row["n"], row["false"], row["below"], row["ks"])
+        for key, title in (("null", "PerturbationGP"), ("network", "SENAVAE"))
+        for kind, row in result[key].items()
+    ]
+    sets = [
+        (
+            row["perturbation"],
+            row["cells"],
+            row["rank"],
+            row["q"],
+            row["n_significant"],
+            ", ".join(row["carriers"]),
+            row["fidelity"],
+        )
+        for row in result["papalexi"]
+    ]
+    mechanisms = [
+        (name, f"{hits} of {result['mechanisms']['n']}") for name, hits in result["mechanisms"]["hits"].items()
+    ]
+    tables = (
+        table(("planted", "recall at 10", "least of the seeds", "chance", "seeds"), planted),
+        table(("model", "kind", "models", "with q ≤ 0.05", "p ≤ 0.05", "uniform, p"), of_nulls),
+        table(("perturbation", "its cells", "rank", "q", "sets with q ≤ 0.05", "first carriers", "fidelity"), sets),
+        table(("compound of the same mechanism", "found for"), mechanisms),
+        table(("known perturbations", "genes", "seconds"), [tuple(row.values()) for row in result["time"]]),
+    )
+    return "\n\n".join(tables)
+
+
 def power(result: Any) -> str:
     keys = ("data", "n_cells", "predicted", "realised", "difference", "largest", "detected", "really_detected")
     columns = ("data", "cells", "predicted", "realised", "difference", "largest of a seed", "detected, predicted")
@@ -1303,6 +1338,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "power": power,
     "design_speed": design_speed,
     "intervals": intervals,
+    "explanations": explanations,
     "predict_training": predict_training,
     "op3_like": op3_like,
     "l1000_lines": l1000_lines,

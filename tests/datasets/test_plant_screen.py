@@ -76,6 +76,10 @@ def test_levels_by_the_formula():
             level[j] = 0.7 * inputs + 0.3 * direction[j] * min(max(2 * direction[j] * inputs - 1, 0), 1)
         np.testing.assert_allclose(truth["levels"][row], [level[j] for j in range(8)], atol=1e-12)
     np.testing.assert_allclose(truth["lfc"], 1.5 * truth["levels"] @ truth["programs"], atol=1e-12)
+    np.testing.assert_array_equal(truth["mediators"], np.abs(truth["levels"]) >= 0.25)
+    # A perturbation acts through its own factor, and the control through none
+    assert truth["mediators"][1:9].diagonal().all()
+    assert not truth["mediators"][0].any()
 
 
 def test_response():

@@ -13,6 +13,7 @@ from scpi.screen._effects import (
     find_genes,
     measure_effects,
     significant_genes,
+    strongest,
     with_effect,
 )
 from scpi.screen._prepare import prepare_screen
@@ -126,3 +127,11 @@ def test_without_enough_cells_nothing_is_tested(screen):
     assert find_genes(adata, design, LABELLING) == []
     assert effect_table(adata).empty
     assert significant_genes(adata).empty
+
+
+def test_the_strongest_conditions_come_first(screen):
+    adata, design = prepared(screen)
+    assert strongest(adata, ["x", "y"]) == ["x", "y"]
+    measure_effects(adata, design, LABELLING, rng=0)
+    order = scpi.get.perturbation_effect(adata)["perturbation"].tolist()
+    assert strongest(adata, ["new", *order[::-1]]) == [*order, "new"]

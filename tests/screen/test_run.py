@@ -120,6 +120,11 @@ def test_the_report_is_one_file_without_requests(planted):
     assert "A &lt;b&gt;title&lt;/b&gt;" in html
     for label in planted.held_out:
         assert label in html
+    explained = scpi.get.explained_prediction(planted.adata, "conditions")["perturbation"].tolist()
+    assert 1 <= len(explained) <= 3
+    assert set(explained) <= set(planted.held_out)
+    assert all(f"Prediction of {label}" in html for label in explained)
+    assert len(html) < 3_000_000
     mean = planted.summary.set_index(["model", "metric"]).loc[("additive", "pearson"), "mean"]
     assert f"<td>{mean:.3f}</td>" in html
 

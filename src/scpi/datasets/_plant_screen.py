@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# Level of a factor, relative to one that is fully switched, from which on a condition acts through it
+_MEDIATES = 0.25
+
+
 def _default_cells() -> AnnData:
     import scanpy as sc
 
@@ -160,7 +164,8 @@ def plant_screen(
         The programs and the decoys as gene sets, as :func:`scpi.tl.gene_sets` writes them.
     `adata.uns['truth']` : :class:`dict`
         `conditions` (names), `lfc` and `additive_lfc` (conditions x genes, log2; the latter is the sum of the single
-        effects), `levels` (conditions x factors), `graph` (factors x factors, the effect of row on column), `order`
+        effects), `levels` (conditions x factors), `mediators` (of the same shape: whether the level is at least a quarter of that of
+        a factor that is fully switched, so that the program of the factor is one through which the condition acts), `graph` (factors x factors, the effect of row on column), `order`
         (factors from cause to effect), `programs` (loadings, factors x genes), `targets` (`perturbation`, the index of
         its `factor`, and its `direction`), `keep` (for each gene) and `params`.
 
@@ -219,6 +224,7 @@ def plant_screen(
         "lfc": lfc,
         "additive_lfc": additive,
         "levels": effects.levels,
+        "mediators": np.abs(effects.levels) >= _MEDIATES,
         "graph": effects.graph,
         "order": effects.order,
         "programs": effects.loadings,

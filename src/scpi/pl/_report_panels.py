@@ -94,9 +94,9 @@ def draw_agreement(ax: Axes, report: Report) -> None:
 
 
 def draw_parts(ax: Axes, report: Report, kind: str) -> None:
-    """The largest parts of a kind, by the fraction of the change that they carry."""
+    """The largest parts of a kind, by the fraction of the change that they carry, in either direction."""
     table = report.tables["parts"]
-    table = table[table["kind"] == kind].head(_N_PARTS)
+    table = table[table["kind"] == kind].sort_values("share", key=np.abs, ascending=False, kind="stable").head(_N_PARTS)
     _bars(
         ax, [str(name) for name in table["part"]], table["share"].to_numpy(), table["qval"].to_numpy() <= report.alpha
     )

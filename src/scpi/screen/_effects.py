@@ -13,6 +13,8 @@ from scpi.screen._design import cells_by_sample
 from scpi.screen._prepare import COUNTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anndata import AnnData
 
     from scpi._screen._labels import Labelling
@@ -162,3 +164,11 @@ def effect_table(adata: AnnData) -> pd.DataFrame:
         found = get.de_df(adata, key=DE, pval_cutoff=0.05).groupby("group", observed=True).size()
         table["n_genes"] = table["perturbation"].map(found).fillna(0).astype(np.int64)
     return table
+
+
+def strongest(adata: AnnData, conditions: Sequence[str]) -> list[str]:
+    """Some conditions, those that change cells most first; those that were not tested stay last."""
+    if Key.uns.PERTURBATION_EFFECT not in adata.uns:
+        return list(conditions)
+    order = get.perturbation_effect(adata)["perturbation"].astype(str).tolist()
+    return sorted(conditions, key=lambda name: order.index(name) if name in order else len(order))

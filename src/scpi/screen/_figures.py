@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scpi import pl
+from scpi import get, pl
 from scpi._keys import Key
 from scpi._report._figures import BLUE, comparison_figure, encode_figures
 
@@ -73,6 +74,16 @@ def draw_figures(result: ScreenResult) -> list[ReportFigure]:
             "rise over the first half, so the objective may rise there.",
             lambda: history_figure(result),
         ),
+    ]
+    figures += [
+        (
+            f"Prediction of {label}",
+            "Predicted changes with what was measured (two standard errors), the factors that carry the prediction, gene sets that it moves, what "
+            "is lost without the largest parts, and the correlation with the measurement beside that of the mean of other perturbations "
+            "and the largest that its noise allows. Dark bars: q of at most 0.05. (beyond the decoder): what the measured effects of the training cells add.",
+            partial(pl.perturbation_report, result.adata, label, show=False, return_fig=True),
+        )
+        for label in get.explained_prediction(result.adata, "conditions")["perturbation"]
     ]
     lacking = {
         "Causal graph": result.adata.uns[Key.uns.CAUSAL_GRAPH]["edges"].empty,

@@ -19,7 +19,7 @@ from scpi._screen._labels import Labelling
 from scpi._sequence import as_list
 from scpi._versions import versions
 from scpi.screen._design import Design, describe_design
-from scpi.screen._effects import effect_table, find_genes, measure_effects, significant_genes, with_effect
+from scpi.screen._effects import effect_table, find_genes, measure_effects, significant_genes, strongest, with_effect
 from scpi.screen._output import RunFolder, output_folder
 from scpi.screen._prepare import COUNTS, prepare_screen
 from scpi.screen._progress import RunProgress
@@ -61,6 +61,8 @@ METRICS = (*HONEST, "pearson_top", "rmse", "error_ratio", "mmd")
 # Cells to predict of all conditions together, and of each even if there are thousands, to keep and to compare
 _MOST_CELLS = 100_000
 _FEW_KEPT, _FEW_COMPARED = 50, 100
+# Predictions that are explained, each of which has a figure in the report, and units of networks that have learned nothing
+_N_EXPLAINED, _N_NULL = 3, 100
 _STAGES = (
     "Check the data",
     "Train SENAVAE",
@@ -292,7 +294,7 @@ def run_screen(
         progress.next_stage("Explain")
         adata = folder.part(
             SCREEN,
-            lambda: _explain(adata, model, design, labelling, progress, seed=seed),
+            lambda: _explain(adata, model, wanted, design, labelling, progress, seed=seed),
             write=write_cells,
             read=read_h5ad,
         )
@@ -479,13 +481,14 @@ def _predict(
 def _explain(
     adata: AnnData,
     model: models.SENAVAE,
+    wanted: Sequence[str],
     design: Design,
     labelling: Labelling,
     progress: RunProgress,
     *,
     seed: int,
 ) -> AnnData:
-    """The cells with activities, graph, targets, and the tests of what each perturbation does."""
+    """The cells with activities, graph, targets, the tests of what each perturbation does, and why some are predicted."""
     has_sets = bool(model.gene_set_names_)
     counts = adata.obs[design.perturbation_key].value_counts()
     tl.pathway_activity(adata, model if has_sets else None)
@@ -499,6 +502,15 @@ def _explain(
     tl.causal_graph(adata, model, n_sets=10 if has_sets else 0)
     progress.next_stage("Test effects")
     notes = measure_effects(adata, design, labelling, rng=seed) + find_genes(adata, design, labelling)
+    tl.explain_prediction(
+        adata,
+        model,
+        strongest(adata, wanted)[:_N_EXPLAINED],
+        sets=Key.varm.GENE_SETS if has_sets else None,
+        min_size=1,
+        n_null=_N_NULL,
+        rng=seed,
+    )
     adata.uns[_NOTES] = np.array(notes, dtype=object)
     return adata
 

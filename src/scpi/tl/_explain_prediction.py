@@ -42,7 +42,7 @@ def explain_prediction(
     n_refits: int = 0,
     train_kwargs: Mapping[str, Any] | None = None,
     interval: float | None = None,
-    sets: str = Key.varm.GENE_SETS,
+    sets: str | None = Key.varm.GENE_SETS,
     min_size: int = 5,
     max_size: int | None = None,
     n_top: int = 10,
@@ -93,7 +93,7 @@ def explain_prediction(
         Level of the intervals of the predicted changes; none if `None`. The model has to be calibrated (`calibrate` of the model).
     sets
         Entry of `adata.varm` with gene sets that are tested on the change and on its parts, as :func:`scpi.tl.gene_sets` writes it. It
-        may be missing where it has its usual name.
+        may be missing where it has its usual name; none are tested if `None`.
     min_size, max_size
         Sets with fewer or more measured genes are left out.
     n_top
@@ -226,9 +226,9 @@ def _check_models(model: ScreenModel, models: Sequence[ScreenModel]) -> None:
             raise ValueError(msg)
 
 
-def _sets(adata: AnnData, key: str, *, min_size: int, max_size: int | None) -> SetsOfGenes | None:
+def _sets(adata: AnnData, key: str | None, *, min_size: int, max_size: int | None) -> SetsOfGenes | None:
     """Gene sets to test; ``None`` where there are none under the usual name."""
-    if key == Key.varm.GENE_SETS and key not in adata.varm:
+    if key is None or (key == Key.varm.GENE_SETS and key not in adata.varm):
         return None
     return choose_sets(adata, key, layer=None, n_bins=_N_BINS, min_size=min_size, max_size=max_size)
 
