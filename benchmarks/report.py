@@ -923,6 +923,12 @@ def intervals(result: Any) -> str:
     return "\n\n".join([*parts, "Hits at 0.05:", table(columns, rows)])
 
 
+def strong_half(result: Any) -> str:
+    keys = ("data", "model", "spread", "correlation", "measured", "expected", "needed")
+    columns = ("data", "model", "sd of log size", "correlation of the predicted size", "coverage", "expected")
+    return table((*columns, "correlation needed for 0.87"), [tuple(row[key] for key in keys) for row in result])
+
+
 def predict_published(result: Any) -> str:
     columns = ("model", "common of 100 genes", "R²", "Euclidean ratio")
     published = [(row["model"], row["deg"], row["r2"], row["euclidean"]) for row in result["published"]]
@@ -1339,6 +1345,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "design_speed": design_speed,
     "intervals": intervals,
     "explanations": explanations,
+    "strong_half": strong_half,
     "predict_training": predict_training,
     "op3_like": op3_like,
     "l1000_lines": l1000_lines,
