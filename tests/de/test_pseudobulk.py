@@ -91,7 +91,8 @@ def test_layers_and_modalities(adata):
 
 def test_several_aggregations(adata):
     samples = de.pseudobulk(adata, sample_key="donor", min_cells=1, func=["mean", "sum", "count_nonzero", "median"])
-    assert list(samples.layers) == ["mean", "sum", "count_nonzero", "median"]
+    # The newest anndata lists X among the layers
+    assert {*samples.layers} - {None} == {"mean", "sum", "count_nonzero", "median"}
     frame = pd.DataFrame(adata.X.toarray()).groupby(adata.obs["donor"].astype(str).to_numpy())
     donors = samples.obs["donor"].astype(str)
     expected = {"mean": frame.mean(), "sum": frame.sum(), "median": frame.median()}
@@ -135,7 +136,7 @@ def test_aggregations_of_a_file_are_those_of_memory(adata, tmp_path, monkeypatch
 
 def test_only_sums_need_counts(adata):
     adata.X = adata.X.log1p()
-    assert de.pseudobulk(adata, sample_key="donor", func="mean", min_cells=1).layers.keys() == set()
+    assert {*de.pseudobulk(adata, sample_key="donor", func="mean", min_cells=1).layers} <= {None}
     with pytest.raises(ValueError, match="must be counts"):
         de.pseudobulk(adata, sample_key="donor", func=["mean", "sum"], min_cells=1)
     with pytest.raises(ValueError, match="`func` must be one or several of 'sum', 'mean'"):
