@@ -119,8 +119,8 @@ def _agreement(
     product: NDArray[np.float64],
     norms: NDArray[np.float64],
     *,
-    says_nothing: NDArray[np.bool_],
-    undefined: NDArray[np.bool_],
+    says_nothing: NDArray[np.bool_] | np.bool_,
+    undefined: NDArray[np.bool_] | np.bool_,
 ) -> NDArray[np.float64]:
     cosines = np.clip(ratio(product, np.where(says_nothing, 0.0, norms)), -1.0, 1.0)
     return np.where(undefined, np.nan, np.where(says_nothing, 0.0, cosines))

@@ -132,18 +132,17 @@ def annotate_units(
     found = match_units(np.where(adjusted <= pval_cutoff, score, 0.0), one_to_one=how == "one_to_one")
     shown = np.where(found >= 0, found, score.argmax(axis=1))
     rows = np.arange(len(units))
-    sets = np.where(found >= 0, names[found], "").astype(object)
+    sets = [str(names[i]) if i >= 0 else "" for i in found]
     saliency = _saliency_of(adata, stored, units)
     labelled = {} if obs_keys is None else _compare_labels(view, as_list(obs_keys), use_rep, key, units)
     along = None if saliency is None else saliency * np.where(z[rows, shown] < 0, -1.0, 1.0)
-    apart = distinctions(
-        sets, labelled.get("follows", [""] * len(units)), along, adata.var_names.to_numpy().astype(str)
-    )
+    follows = [str(label) for label in labelled.get("follows", [""] * len(units))]
+    apart = distinctions(sets, follows, saliency, adata.var_names.to_numpy().astype(str))
     annotation = {
         "params": result_params(how=how, by=by, pval_cutoff=pval_cutoff, key=key),
         "units": units,
-        "names": np.array(unit_names(units, sets, apart), dtype=object),
-        "sets": sets,
+        "names": np.array(unit_names(units.tolist(), sets, apart), dtype=object),
+        "sets": np.array(sets, dtype=object),
         "apart": np.array(apart, dtype=object),
         "zscore": z[rows, shown],
         "pval_adj": adjusted[rows, shown],
@@ -245,7 +244,7 @@ def _followed(auroc: float, label: str) -> str:
 
 
 def _driving_genes(
-    adata: AnnData, sets_key: str, along: NDArray[np.float64] | None, names: NDArray[np.object_], n: int
+    adata: AnnData, sets_key: str, along: NDArray[np.float64] | None, names: Sequence[str], n: int
 ) -> NDArray[np.object_]:
     """Members of the set of each unit with the largest saliency in the direction of the z-score."""
     listing = np.full(len(names), "", dtype=object)
