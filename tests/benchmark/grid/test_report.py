@@ -57,7 +57,6 @@ def test_the_page_and_its_tables_are_written(out, made):
         "contexts",
         "costs",
         "failures",
-        "further",
     }
     pd.testing.assert_frame_equal(made.scores, collect(out))
 
