@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# Parts with other controls in each, at the least
+_PARTS = 8
+
+
 def windows_of(
     cells: NDArray[np.int64], *, run: int, n_cells: int, rng: np.random.Generator | None
 ) -> NDArray[np.int64]:
@@ -247,14 +251,17 @@ class ControlSampler(Sampler[CellBatch]):
 class StoredControlSampler(ControlSampler):
     """Perturbed cells of the runs of a window, and controls of some runs that are drawn for the window in every epoch.
 
-    The cells of a window are read at once. Of each stratum, as many controls are read as perturbed cells, and at least
-    those of a part. ``run`` is the number of neighbours of a run; further arguments are those of
-    :class:`ControlSampler`, ``windows`` among them.
+    The cells of a window are read at once. Of each stratum, the fraction of the controls is read that the window has of the
+    perturbed cells, and at least those of some parts. ``run`` is the number of neighbours of a run; further arguments are
+    those of :class:`ControlSampler`, ``windows`` among them.
     """
 
     def __init__(self, *cells: NDArray[np.int64], run: int, **options: Any) -> None:
         super().__init__(*cells, **options)
         self._runs = {stratum: runs_of(np.sort(pool), run) for stratum, pool in self._pools.items()}
+        self._controls_per_cell = {
+            stratum: len(pool) / (self._strata == stratum).sum() for stratum, pool in self._pools.items()
+        }
 
     def _pools_of(self, groups: NDArray[np.intp], rng: np.random.Generator) -> dict[int, NDArray[np.int64]]:
         rows = np.concatenate([np.arange(self._bounds[group], self._bounds[group + 1]) for group in groups])
@@ -262,7 +269,9 @@ class StoredControlSampler(ControlSampler):
         for stratum, n in zip(*np.unique(self._strata[rows], return_counts=True), strict=True):
             runs = self._runs[stratum]
             order = rng.permutation(len(runs))
-            enough = np.searchsorted(np.cumsum([len(runs[index]) for index in order]), max(n, self.n_cells)) + 1
+            # Each control is used as often as in an epoch of all of them
+            wanted = max(n * self._controls_per_cell[stratum], _PARTS * self.n_cells)
+            enough = np.searchsorted(np.cumsum([len(runs[index]) for index in order]), wanted) + 1
             pools[stratum] = np.concatenate([runs[index] for index in order[:enough]])
         return pools
 
