@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from scpi.pl._figure import BLUE, GREY, ORANGE, SMALL, VERMILLION, set_labels, shorten
 
@@ -149,6 +150,7 @@ def draw_fidelity(ax: Axes, report: Report) -> None:
     ax.plot(n, np.r_[0.0, table["lost_random"]], "s--", ms=3, lw=1.0, color=GREY, label="random")
     low, high = (np.r_[0.0, table["lost_random"] + sign * spread] for sign in (-1.0, 1.0))
     ax.fill_between(n, low, high, color=GREY, alpha=0.2, lw=0)
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     ax.set_xlabel(f"Number of {kind} removed")
     ax.set_ylabel("Fraction lost")
     ax.legend(loc="upper left")

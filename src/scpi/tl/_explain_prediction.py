@@ -116,7 +116,8 @@ def explain_prediction(
         `n_genes`, `impact`, `zscore`, `pval`, `qval` as of :func:`scpi.tl.gene_set_impact`), `fidelity` (`kind`; `n_removed`;
         `lost`, the fraction of the special change that is lost where the model has to do without that many of the largest parts;
         `lost_random` and `lost_random_sd`, without others), `scores` (where cells were measured, of the prediction, the mean of the
-        other training conditions, no change, and the noise: `squared_error`, relative to no change, and `pearson`) and `columns`.
+        other training conditions, no change, and at best, by the noise of the perturbed cells: `squared_error`, relative to no
+        change, and `pearson`) and `columns`.
     `adata.varm['explained_prediction' | key_added]` : :class:`numpy.ndarray` (dtype `float32`)
         What the largest parts add to each gene, genes x columns. With `"(common to all)"`, the columns of a kind add up to the change.
 

@@ -28,6 +28,10 @@ def test_the_measured_change_is_that_of_the_cells(model):
     found = measure(model, adata, label, context=None, dose=None)
     np.testing.assert_allclose(found.change, mean(adata, label) - mean(adata, "control"), atol=1e-4)
     assert found.n_cells == 20
+    cells, controls = (adata[adata.obs["perturbation"] == one].X.toarray() for one in (label, "control"))
+    own, shared = (values.var(axis=0, ddof=1) / len(values) for values in (cells, controls))
+    np.testing.assert_allclose(found.noise, np.sqrt(own), atol=1e-4)
+    np.testing.assert_allclose(found.standard_error, np.sqrt(own + shared), atol=1e-4)
     assert measure(model, adata, "+".join(model.perturbations_[:2]), context=None, dose=None) is None
 
 
@@ -39,7 +43,9 @@ def test_the_mean_is_that_of_the_other_conditions(model):
 
 def test_scores_are_relative_to_no_change_and_noise():
     real = np.array([1.0, -1.0, 2.0, -2.0])
-    table = score(real / 2, Measured(real, np.full(4, 0.5), 9), np.array([1.0, 1.0, 1.0, -1.0])).set_index("name")
+    table = score(
+        real / 2, Measured(real, np.full(4, 0.8), np.full(4, 0.5), 9), np.array([1.0, 1.0, 1.0, -1.0])
+    ).set_index("name")
     assert table.index.tolist() == [
         "prediction",
         "mean of other perturbations",

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from scpi.de import group_moments
 from scpi.metrics import pearson_delta
 from scpi.model.base import KEYS
-from scpi.tl._measured_change import measured_change
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -27,6 +27,9 @@ class Measured(NamedTuple):
 
     change: Floats
     standard_error: Floats
+    """Of the change."""
+    noise: Floats
+    """Standard error of the mean of the perturbed cells alone: a prediction shares the noise of the controls."""
     n_cells: int
 
 
@@ -44,8 +47,10 @@ def measure(
     if not cells.any():
         return None
     codes = np.where(cells, 0, np.where(there & (labels == model.control_), 1, -1))
-    found = measured_change(model._field(source, KEYS.X), codes, [1])
-    return Measured(found.change[0], found.standard_error[0], int(found.n_cells[0]))
+    found = group_moments(model._field(source, KEYS.X), codes, n_groups=2)
+    of_mean = found.variance / found.size[:, None]
+    change, error = found.mean[0] - found.mean[1], np.sqrt(of_mean.sum(axis=0))
+    return Measured(change, error, np.sqrt(of_mean[0]), int(found.size[0]))
 
 
 def mean_of_training(model: ScreenModel, label: str) -> Floats | None:
@@ -60,15 +65,15 @@ def mean_of_training(model: ScreenModel, label: str) -> Floats | None:
 def score(predicted: Floats, measured: Measured, mean: Floats | None) -> pd.DataFrame:
     """Squared error, relative to that of no change, and correlation of the prediction and of what it has to be better than.
 
-    The last row is what the noise of the measurement leaves to a prediction that is right: the squared error of the mean of
-    cells, and the largest correlation that can be expected. It is NaN where no cells give a standard error.
+    The last row is what the noise of the perturbed cells leaves to a prediction that is right: its squared error, and the largest
+    correlation that can be expected. It is NaN where no cells give a standard error.
     """
     names, changes = ["prediction"], [predicted]
     if mean is not None:
         names, changes = [*names, "mean of other perturbations"], [*changes, mean]
     changes.append(np.zeros_like(predicted))
     total = float(np.square(measured.change).sum())
-    noise = float(np.square(measured.standard_error).sum())
+    noise = float(np.square(measured.noise).sum())
     centred = float(np.square(measured.change - measured.change.mean()).sum())
     with warnings.catch_warnings():
         # Of what does not change
