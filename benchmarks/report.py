@@ -353,6 +353,21 @@ def rank_genes_speed(result: Any) -> str:
     )
 
 
+def many_groups_speed(result: Any) -> str:
+    keys = ("rounds", "scpi_s", "illico_s", "over_illico", "data_gb", "scpi_gb", "illico_gb")
+    rows = [(name, *(row[key] for key in keys)) for name, row in result.items()]
+    columns = (
+        "rounds",
+        "scpi, s",
+        "illico, s",
+        "scpi / illico",
+        "data, GB",
+        "scpi: above it, GB",
+        "illico: above it, GB",
+    )
+    return table(("cells x genes, reference", *columns), rows)
+
+
 def calibration(result: Any) -> str:
     rows = [
         (
@@ -1310,6 +1325,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "scifi": scifi,
     "genome_wide": genome_wide,
     "rank_genes_speed": rank_genes_speed,
+    "many_groups_speed": many_groups_speed,
     "limma_speed": limma_speed,
     "vcc2026": vcc2026,
     "attribution_speed": attribution_speed,
