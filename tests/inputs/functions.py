@@ -41,6 +41,7 @@ ARGUMENTS: dict[str, Any] = {
     "context_key": "cell_type",
     "dose_key": "dose",
     "guide_key": "sample",
+    "genes": "g0",
     "models": {"mean change": scpi.model.MeanDelta},
 }
 # What a call needs besides: small sizes, and choices that read the expression
@@ -235,7 +236,7 @@ class Call:
             return {"model": trained("GeneProgramAE", few, "counts")}
         if name == "tl.consensus_programs":
             return {"runs": [trained("GeneProgramAE", few, "counts") for _ in range(2)]}
-        if name in ("tl.enrichment", "de.fitted_comparisons"):
+        if name in ("tl.enrichment", "de.fitted_comparisons", "de.sample_expression"):
             Call("de.limma", adata)()
         if name == "tl.differential_activity":
             scpi.tl.pathway_activity(adata)

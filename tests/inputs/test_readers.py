@@ -40,6 +40,7 @@ OPTIONS["pl.units"] = {"basis": "X_scpi"}
 NOT_HERE = {
     "pl.factor_wordcloud": "needs names of gene sets with words",
     "pl.benchmark": "reads a table of scores",
+    "pl.paired_expression": "reads a table of samples",
     "pl.power": "reads a table of power",
     "pl.prediction": "reads predicted cells that were scored",
     "pl.rank_genes_gradients": "reads the ranking of a network: that of a test has the same form",

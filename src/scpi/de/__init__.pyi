@@ -29,6 +29,7 @@ from ._pseudobulk import pseudobulk as pseudobulk
 from ._rank_genes import rank_genes as rank_genes
 from ._remove_batch_effect import remove_batch_effect as remove_batch_effect
 from ._roast import roast as roast
+from ._sample_expression import sample_expression as sample_expression
 from ._shrink_effects import ShrunkenEffects as ShrunkenEffects
 from ._shrink_effects import shrink_effects as shrink_effects
 from ._test_result import TestResult as TestResult

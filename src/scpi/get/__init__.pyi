@@ -18,7 +18,6 @@ from ._ranking_accuracy import ranking_accuracy as ranking_accuracy
 from ._ranking_agreement import ranking_agreement as ranking_agreement
 from ._responders import responders as responders
 from ._risk_coverage import risk_coverage as risk_coverage
-from ._sample_expression import sample_expression as sample_expression
 from ._signed_logp import signed_logp as signed_logp
 from ._unit_annotation import unit_annotation as unit_annotation
 from ._write_programs import write_programs as write_programs

@@ -4,35 +4,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpi import get
 from scpi._docs import fill
-from scpi._keys import Key
-from scpi._mudata import resolve_modality
-from scpi._ranking import read_ranking
-from scpi._sequence import as_list
+from scpi._slots import listed
 from scpi.pl._figure import BLUE, GREY, PAGE_WIDTH, finish_panels, label_panels, panel_grid, shorten, style
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
-    from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from mudata import MuData
 
 _COLUMNS = 4
+_NEEDED = ("gene", "split", "group", "donor", "log2_cpm")
 
 
 @fill
 def paired_expression(
-    data: AnnData | MuData,
+    table: pd.DataFrame,
     *,
-    genes: str | Sequence[str] | None = None,
-    splits: str | Sequence[str] | None = None,
-    n_genes: int = 4,
-    key: str = Key.uns.LIMMA,
-    mod: str | None = None,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
     show: bool | None = None,
@@ -40,21 +28,13 @@ def paired_expression(
 ) -> Axes | list[Axes] | Figure | None:
     """Draw the expression of genes in each sample, with a line between the samples of a donor.
 
-    A difference that most donors share shows as lines of one direction, whatever the donors differ in. Bars are means of the
-    groups.
+    There is a panel for each gene and split. A difference that most donors share shows as lines of one direction, whatever the
+    donors differ in. Bars are means of the groups.
 
     Parameters
     ----------
-    %(data)s
-        :func:`scpi.de.limma` has been run on it.
-    genes
-        Genes to draw, one row of panels each; if ``None``, those with the smallest p-values.
-    splits
-        Splits to draw, one panel each; all if ``None``.
-    n_genes
-        Maximum number of genes to draw if ``genes=None``.
-    %(result_key)s
-    %(mod)s
+    table
+        Samples of some genes, as :func:`scpi.de.sample_expression` lists them.
     %(panels_ax)s
 
     %(panels_Returns)s
@@ -62,22 +42,16 @@ def paired_expression(
     Raises
     ------
     KeyError
-        If the data has no such result.
+        If the table lacks a column.
     ValueError
-        If a gene was not tested, there is no such split, or `ax` is given for several panels.
+        If `ax` is given for several panels.
     """
-    adata = resolve_modality(data, mod)
-    chosen = _strongest(adata, key, n_genes) if genes is None else as_list(genes)
-    frame = get.sample_expression(data, chosen, key=key, mod=mod)
-    if splits is not None:
-        there = sorted(frame["split"].unique())
-        unknown = [name for name in as_list(splits) if name not in there]
-        if unknown:
-            msg = f"There is no split {unknown[0]!r}, only {', '.join(map(repr, there))}."
-            raise ValueError(msg)
-        frame = frame[frame["split"].isin(as_list(splits))]
-    groups = _groups(frame, str(adata.uns[key]["params"].get("reference", "")))
-    parts = list(frame.groupby(["gene", "split"], observed=True, sort=True))
+    missing = [name for name in _NEEDED if name not in table]
+    if missing:
+        msg = f"`table` has no column {listed(missing)}: `scpi.de.sample_expression` gives it."
+        raise KeyError(msg)
+    groups = [str(name) for name in table["group"].astype("category").cat.categories]
+    parts = list(table.groupby(["gene", "split"], observed=True, sort=True))
     with style():
         figure, panels = panel_grid(len(parts), ax, figsize, size=(PAGE_WIDTH / _COLUMNS, 1.8), n_columns=_COLUMNS)
         for panel, ((gene, split), part) in zip(panels, parts, strict=True):
@@ -87,20 +61,8 @@ def paired_expression(
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 
-def _strongest(adata: AnnData, key: str, n_genes: int) -> list[str]:
-    """Genes with the smallest p-value in any comparison."""
-    ranking = read_ranking(adata, key)
-    best = np.nanmin(np.where(np.isnan(ranking.log10_pvals), 0.0, ranking.log10_pvals), axis=0)
-    return [str(ranking.genes[i]) for i in np.argsort(best, kind="stable")[: max(n_genes, 1)]]
-
-
-def _groups(frame: pd.DataFrame, reference: str) -> list[str]:
-    """Groups in alphabetical order, the reference first."""
-    return sorted(frame["group"].unique(), key=lambda name: (name != reference, name))
-
-
 def _draw(panel: Axes, part: pd.DataFrame, groups: list[str]) -> None:
-    place = part["group"].map({name: x for x, name in enumerate(groups)}).to_numpy(dtype=np.float64)
+    place = part["group"].astype(str).map({name: x for x, name in enumerate(groups)}).to_numpy(dtype=np.float64)
     values, donors = part["log2_cpm"].to_numpy(), part["donor"].to_numpy()
     for donor in np.unique(donors):
         own = np.flatnonzero(donors == donor)

@@ -10,7 +10,7 @@ from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._sequence import as_list
 from scpi._slots import listed
-from scpi.de import fitted_comparisons
+from scpi.de._fitted_comparisons import fitted_comparisons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def sample_expression(
     data: AnnData | MuData, genes: str | Sequence[str], *, key: str = Key.uns.LIMMA, mod: str | None = None
 ) -> pd.DataFrame:
-    """List the expression of genes in the samples that :func:`scpi.de.limma` compared.
+    """List the expression of genes in the samples that :func:`limma` compared, for :func:`scpi.pl.paired_expression`.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def sample_expression(
     Returns
     -------
     One row for each gene and sample: `gene`, `sample`, `split`, `group`, `donor` and `log2_cpm` (log2 counts per million, with
-    normalised library sizes). Without groups, splits or known donors, these columns are "all", or the name of the sample. By
+    normalised library sizes). The first group is the reference. Without groups, splits or known donors, these columns are "all", or the name of the sample. By
     gene, split, group and donor. A gene that was not tested in a split has no rows there.
 
     Raises
@@ -57,7 +57,7 @@ def sample_expression(
     >>> counts = np.random.default_rng(0).poisson(50, size=(8, 300))
     >>> adata = AnnData(counts.astype(float), obs={"condition": ["ctrl"] * 4 + ["stim"] * 4})
     >>> scpi.de.limma(adata, "condition", reference="ctrl")
-    >>> scpi.get.sample_expression(adata, "7")["group"].value_counts().to_dict()
+    >>> scpi.de.sample_expression(adata, "7")["group"].value_counts().to_dict()
     {'ctrl': 4, 'stim': 4}
     """
     adata = resolve_modality(data, mod)
@@ -91,6 +91,9 @@ def sample_expression(
         raise ValueError(msg)
     frame = pd.concat(parts, ignore_index=True)
     frame["gene"] = pd.Categorical(frame["gene"], categories=wanted.unique())
+    reference = str(params.get("reference"))
+    groups = sorted(frame["group"].unique(), key=lambda name: (name != reference, name))
+    frame["group"] = pd.Categorical(frame["group"], categories=groups)
     return frame.sort_values(["gene", "split", "group", "donor"], kind="stable", ignore_index=True)
 
 
