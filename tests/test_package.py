@@ -99,9 +99,9 @@ def parameters(function):
 @pytest.mark.parametrize(("room", "name"), ON_ANNDATA)
 def test_the_data_come_first(room, name):
     first = next(iter(parameters(public(room, name))))
-    # Scores of models and of simulated experiments are no AnnData
-    of_table = room == "pl" and name in {"benchmark", "power"}
-    assert first in ({"summary"} if of_table else {"adata", "data"})
+    # Scores of models and of simulated experiments, and tidy tables, are no AnnData
+    of_table = room == "pl" and name in {"benchmark", "paired_expression", "power"}
+    assert first in ({"summary", "table"} if of_table else {"adata", "data"})
 
 
 @pytest.mark.parametrize(("room", "name"), PUBLIC)
