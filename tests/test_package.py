@@ -259,7 +259,7 @@ ARROWS = {
     "metrics": set(),
     "attribution": {"metrics"},
     "de": {"metrics"},
-    "get": {"metrics", "de"},
+    "get": {"metrics"},
     "pl": {"get"},
     "model": {"metrics", "attribution", "de"},
     "tl": {"metrics", "attribution", "de", "model", "get"},
