@@ -48,7 +48,7 @@ N_TASKS = {
     "nault": (6 + 6) * 8 * 3,
     "dose_power_set": 255 * 3 * 3,
     "sciplex": 3 * 6 * 3,
-    "planted": 6 * 5 * 7 * 3,
+    "planted": 6 * 5 * 8 * 3,
     "sena": (4 + 20 + 5 + 1) * 3,
     "sena_ablation": 2 * (3 + 10 + 1) * 3,
     "dose_subsets": 15 * 3 * 3,
