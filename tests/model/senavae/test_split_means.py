@@ -23,13 +23,21 @@ def test_each_cell_is_left_out_of_one_fold_of_each_repeat():
 def test_means_are_those_of_the_cells(monkeypatch):
     monkeypatch.setattr("scpi.model.senavae._split_means._BLOCK", 4)
     rng = np.random.default_rng(1)
-    x, cells = rng.normal(size=(30, 3)).astype(np.float32), rng.permutation(30)[:11]
-    inside = halves(11, 6, rng)
-    means = split_means(lambda own: x[own], cells, inside)
-    assert means.shape == (6, 2, 3)
-    for split, (first, second) in zip(inside, means, strict=True):
-        np.testing.assert_allclose(first, x[cells[split]].mean(0), rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(second, x[cells[~split]].mean(0), rtol=1e-5, atol=1e-6)
+    x, cells, read = rng.normal(size=(30, 3)).astype(np.float32), rng.permutation(30)[:17], []
+
+    def expression(own):
+        read.append(own)
+        return x[own]
+
+    groups, inside = [cells[:11], cells[11:]], [halves(11, 6, rng), halves(6, 6, rng)]
+    means = split_means(expression, groups, inside)
+    assert means.shape == (6, 2, 2, 3)
+    for group, (own, splits) in enumerate(zip(groups, inside, strict=True)):
+        for split, (first, second) in zip(splits, means[:, :, group], strict=True):
+            np.testing.assert_allclose(first, x[own[split]].mean(0), rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(second, x[own[~split]].mean(0), rtol=1e-5, atol=1e-6)
+    # Cells of a condition may stand anywhere in a file, which is read once
+    np.testing.assert_array_equal(np.concatenate(read), np.sort(cells))
 
 
 def test_groups_are_conditions_of_contexts_with_controls():

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -85,17 +86,32 @@ def folds(n: int, n_folds: int, n_repeats: int, rng: np.random.Generator) -> NDA
 
 
 def split_means(
-    read: Callable[[NDArray[np.int64]], NDArray[np.floating]], cells: NDArray[np.int64], inside: NDArray[np.bool_]
+    read: Callable[[NDArray[np.int64]], NDArray[np.floating]],
+    groups: Sequence[NDArray[np.int64]],
+    inside: Sequence[NDArray[np.bool_]],
 ) -> NDArray[np.float64]:
-    """Means of the cells ``inside`` and outside of each split, (n_splits, 2, n_genes).
+    """Means of the cells ``inside`` and outside of each split of each group, (n_splits, 2, n_groups, n_genes).
 
-    ``read`` returns the dense expression of some cells, and ``inside`` is (n_splits, n_cells).
+    ``read`` returns the dense expression of some cells, and ``inside`` are (n_splits, n_cells) for the cells of each group.
+    All cells are read once and in their order, as those of a condition may stand anywhere in a file.
     """
-    total: NDArray[np.float64] | float = 0.0
-    part: NDArray[np.float64] | float = 0.0
+    n_splits, n_groups = len(inside[0]), len(groups)
+    cells, sides = np.concatenate(groups), np.concatenate(inside, axis=1)
+    group = np.repeat(np.arange(n_groups), [len(own) for own in groups])
+    order = np.argsort(cells, kind="stable")
+    # A row for each split, side and group, in which each cell is once per split
+    rows = (2 * np.arange(n_splits)[:, None] + ~sides) * n_groups + group
+    counts = np.bincount(rows.ravel(), minlength=2 * n_splits * n_groups)
+    sums: NDArray[np.float64] | None = None
     for start in range(0, len(cells), _BLOCK):
-        x = np.asarray(read(cells[start : start + _BLOCK]))
-        total = total + x.sum(0, dtype=np.float64)
-        part = part + (inside[:, start : start + _BLOCK].astype(x.dtype) @ x).astype(np.float64)
-    n = inside.sum(1, keepdims=True)
-    return np.stack([part / n, (total - part) / (len(cells) - n)], axis=1)
+        chosen = order[start : start + _BLOCK]
+        x = np.asarray(read(cells[chosen]))
+        if sums is None:
+            sums = np.zeros((len(counts), x.shape[1]))
+        used, place = np.unique(rows[:, chosen], return_inverse=True)
+        column = np.tile(np.arange(len(chosen)), n_splits)
+        member = sparse.csr_array((np.ones(place.size, x.dtype), (place.ravel(), column)), (len(used), len(chosen)))
+        sums[used] += member @ x
+    assert sums is not None
+    sums /= np.maximum(counts, 1)[:, None]
+    return sums.reshape(n_splits, 2, n_groups, -1)

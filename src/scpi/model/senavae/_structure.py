@@ -66,14 +66,14 @@ class StructureMixin(Host):
 
         ``weights`` are effects x groups; returns splits x 2 x effects x genes.
         """
-        effects: NDArray[np.float32] | None = None
-        for weight, cells in zip(weights.T, groups.cells, strict=True):
-            means = split_means(lambda own: self._transformed(own).numpy(), cells, split(len(cells)))
-            if effects is None:
-                effects = np.zeros((*means.shape[:2], len(weights), means.shape[2]), dtype=np.float32)
-            used = np.flatnonzero(weight)
-            effects[:, :, used] += weight[used, None] * means[:, :, None]
-        assert effects is not None
+        inside = [split(len(cells)) for cells in groups.cells]
+        n_splits, n_genes = len(inside[0]), len(self.var_names_)
+        effects = np.zeros((n_splits, 2, len(weights), n_genes), dtype=np.float32)
+        at_once = max(1, _MOST_VALUES // (4 * n_splits * n_genes))
+        for start in range(0, len(inside), at_once):
+            some = slice(start, start + at_once)
+            means = split_means(lambda own: self._transformed(own).numpy(), groups.cells[some], inside[some])
+            effects += weights[:, some] @ means
         return effects
 
     def _changes_in_halves(
