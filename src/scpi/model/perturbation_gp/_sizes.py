@@ -43,7 +43,9 @@ def expected_sizes(log_size: Floats, perturbation: Codes, context: Codes, blocks
 
 def _left(values: Floats, codes: Codes) -> tuple[Floats, Floats]:
     """Number and sum of the values with the code of each."""
-    return np.bincount(codes).astype(np.float64)[codes], np.bincount(codes, weights=values)[codes]
+    number = np.bincount(codes).astype(np.float64)
+    total = np.bincount(codes, weights=values).astype(np.float64)
+    return number[codes], total[codes]
 
 
 def _joint(codes: Codes, others: Codes) -> Codes:
@@ -51,4 +53,4 @@ def _joint(codes: Codes, others: Codes) -> Codes:
 
 
 def _drawn(values: Floats, codes: Codes, n: int) -> Floats:
-    return np.bincount(codes, weights=values, minlength=n) / (np.bincount(codes, minlength=n) + 1)
+    return np.asarray(np.bincount(codes, weights=values, minlength=n) / (np.bincount(codes, minlength=n) + 1))
