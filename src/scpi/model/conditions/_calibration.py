@@ -12,13 +12,14 @@ from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._slots import listed
 from scpi.model.base._constants import NO_BETTER
+from scpi.model.conditions._rows import Rows
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
     from scpi.model.base._model_base import ModelBase
-    from scpi.model.conditions._rows import Floats, Rows
+    from scpi.model.conditions._rows import Floats
 
     class Host(ModelBase):
         """What the mixin is mixed into."""
@@ -101,7 +102,9 @@ class ConditionCalibrationMixin(Host):
             if (~out).sum() < 2:
                 msg = f"Without a part of the {over}, fewer than two conditions are left to fit to: use more `folds`."
                 raise ValueError(msg)
-            kept, wanted = (type(rows)(*(column[which] for column in rows)) for which in (~out, out))
+            kept, wanted = (
+                Rows(rows.context[which], rows.perturbation[which], rows.features[which]) for which in (~out, out)
+            )
             predicted[out] = self._predict_rows(kept, values[~out], wanted)
             for row in np.flatnonzero(out):
                 like = ~out & (rows.perturbation == rows.perturbation[row])

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from scpi.model.perturbation_gp._context_process import ContextEffects
+
 
 class TrainingEffects(NamedTuple):
     """Features of all perturbations, and the effects of those that were trained on."""
@@ -91,8 +93,8 @@ class Prediction(NamedTuple):
         """Predicted effects, perturbations x genes."""
         return np.asarray(self.mean + self.scores @ self.axes)
 
-    def denoised(self, data: TrainingEffects) -> NDArray[np.float64]:
-        """Effects of the known perturbations, drawn to what the others predict as far as they are noise.
+    def denoised(self, data: TrainingEffects | ContextEffects) -> NDArray[np.float64]:
+        """Effects of the known perturbations, or pairs, drawn to what the others predict as far as they are noise.
 
         What differs from that prediction has a variance, beyond that of the noise, of each perturbation of its own.
         """
