@@ -77,16 +77,16 @@ def depth_sums(
     -------
     The sums, and the depth of each cell.
     """
-    totals = np.zeros((3, n_groups, counts.shape[1]))
+    total, squares, cross = np.zeros((3, n_groups, counts.shape[1]))
     found = np.zeros(counts.shape[0]) if depth is None else depth
     for rows, block in row_blocks(counts, _ROWS):
         part = sparse.csr_matrix(block)
         if depth is None:
             found[rows] = sums(part, axis=1)
-        _add(part.data, part.indices, part.indptr, codes[rows], found[rows], *totals)
+        _add(part.data, part.indices, part.indptr, codes[rows], found[rows], total, squares, cross)
     used = codes >= 0
     powers = [np.bincount(codes[used], weights=found[used] ** power, minlength=n_groups) for power in (1, 2, 3)]
-    return DepthSums(*totals, np.column_stack(powers)), found
+    return DepthSums(total, squares, cross, np.column_stack(powers)), found
 
 
 @njit(nogil=True, cache=True)
