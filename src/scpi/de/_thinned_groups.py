@@ -85,7 +85,8 @@ def agreement_within(train: Any, test: Any, codes: NDArray[np.intp], reference: 
             _project(chunk.data, chunk.indices, chunk.indptr, codes[rows], weights, projected[rows])
         scores.append((projected - depth * (rate * weights).sum(axis=1)[codes])[used])
     product = np.bincount(codes[used], weights=scores[0] * scores[1], minlength=n_groups)
-    depth_product = np.bincount(codes[used], weights=(depths[0] * depths[1])[used], minlength=n_groups)
+    together = (depths[0] * depths[1])[used]
+    depth_product = np.bincount(codes[used], weights=together, minlength=n_groups)
     # Ranks, as few cells that were given to a wrong group are far from the others in both parts
     ranked = [score / np.sqrt(np.maximum(depth[used], 1.0)) for score, depth in zip(scores, depths, strict=True)]
     correlation = np.array([_rank_correlation(*(score[codes[used] == k] for score in ranked)) for k in range(n_groups)])
@@ -96,7 +97,7 @@ def agreement_within(train: Any, test: Any, codes: NDArray[np.intp], reference: 
     return Agreement(
         correlation=correlation,
         pval=2.0 * special.ndtr(-np.abs(correlation) * np.sqrt(n - 1.0)),
-        left=_ratio(product, depth_product * gap**2),
+        left=_ratio(product.astype(np.float64), depth_product * gap**2),
         depth_ratio=_ratio(mean_depth, of_others),
     )
 

@@ -86,11 +86,11 @@ def poisson(
     parts = np.where(groups >= 0, groups * n_strata + strata, -1)
     found, depth = depth_sums(matrix, parts, n_groups * n_strata, depth=given)
     of_groups = found.split(n_groups)
-    everything = sum(of_groups[1:], start=of_groups[0]) if reference is None else None
+    everything = sum(of_groups[1:], start=of_groups[0])
     effect, score = np.zeros((2, n_groups, matrix.shape[1]))
     for group, inside in enumerate(of_groups):
         if group != reference:
-            outside = of_groups[reference] if everything is None else everything - inside
+            outside = everything - inside if reference is None else of_groups[reference]
             if not (inside.depth[:, 0] * outside.depth[:, 0]).any():
                 where = "" if n_strata == 1 else " in any combination of the covariates that both have"
                 msg = f"Group {group}, or what it is compared with, has no counts{where}."
