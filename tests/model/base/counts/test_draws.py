@@ -70,3 +70,9 @@ class TestAdd:
         mean = np.array([[0.0, 5.0, 0.0]])
         found = add(mean, np.ones((1, 3)), np.random.default_rng(0))
         assert found[0, 0] == found[0, 2] == 0
+
+
+@pytest.mark.parametrize("mean", [1e12, np.inf, np.nan])
+def test_a_mean_that_no_cell_can_have_is_refused(mean):
+    with pytest.raises(ValueError, match="training did not converge"):
+        add(np.array([[1.0, mean]]), np.ones((1, 2)), np.random.default_rng(0))

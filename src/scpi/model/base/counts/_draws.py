@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Distributions with a larger mean are drawn from directly: their probability of 0 may be no number
 _LARGE = 50.0
+# No cell has so many molecules
+_MOST = 1e9
 # Terms of a distribution that are summed one by one; the few draws beyond are left to SciPy
 _N_TERMS = 100
 
@@ -45,8 +47,15 @@ def add(mean: Floats, size: Floats, rng: np.random.Generator) -> Floats:
     """Negative binomial counts of a mean and a size (the inverse overdispersion), genes x cells.
 
     The draws of a gene are spread evenly over the cells: their mean varies less than that of independent draws, while
-    the count of each cell has its own distribution.
+    the count of each cell has its own distribution. A `ValueError` says if a mean is larger than counts can be.
     """
+    largest = mean.max(initial=0.0)
+    if not largest < _MOST:
+        msg = (
+            f"The model predicts a mean count of {largest:.3g}, from which nothing can be drawn: its training did not converge. "
+            "Train it longer or with other settings, or predict means with `output='mean'`."
+        )
+        raise ValueError(msg)
     n_cells = mean.shape[1]
     quantile = (rng.random(mean.shape).argsort(axis=1) + rng.random(mean.shape)) / max(n_cells, 1)
     zero = np.exp(-size * np.log1p(mean / size))
