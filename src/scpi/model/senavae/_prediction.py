@@ -190,8 +190,9 @@ class EffectsMixin(Host):
     def _explained(self, asked: Counterfactual) -> DecodedExplanation:
         change = self._changes_of_means(asked.adata, [asked.cells], [self._predict_cells(asked)])[0]
         design = torch.from_numpy(asked.design[None]).to(self.module.device)
-        batches = self._make_data_loader(asked.adata, indices=asked.cells, batch_size=len(asked.cells))
-        tensors = {key: value.to(self.module.device) for key, value in next(iter(batches)).items()}
+        (tensors,) = cell_batches(
+            self, asked.adata, asked.cells, batch_size=len(asked.cells), device=self.module.device
+        )
 
         def path(module: SENAVAEModule, rng: np.random.Generator | None) -> Path:
             with torch.no_grad():
