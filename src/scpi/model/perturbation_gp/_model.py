@@ -37,7 +37,7 @@ from scpi.model.perturbation_gp._posterior import EffectPosterior
 from scpi.model.perturbation_gp._response import sizes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from anndata import AnnData
     from mudata import MuData
@@ -313,7 +313,7 @@ class PerturbationGP(Baseline):
             control=profiles.balanced_control(),
         )
         found = METHODS[self.preset](data)
-        of_contexts = self._learn_contexts(context_effects(profiles, spread, sources, data.gene))
+        of_contexts = self._learn_contexts(profiles, lambda: context_effects(profiles, spread, sources, data.gene))
         self.weights_ = dict(found.weights)
         is_known = np.zeros(data.n_perturbations, dtype=bool)
         is_known[known] = True
@@ -338,11 +338,11 @@ class PerturbationGP(Baseline):
             | of_contexts
         )
 
-    def _learn_contexts(self, data: ContextEffects) -> dict[str, NDArray[Any]]:
+    def _learn_contexts(self, profiles: Profiles, effects: Callable[[], ContextEffects]) -> dict[str, NDArray[Any]]:
         """What is learned of several contexts; empty arrays of one, or by a preset that pools them."""
-        several = self.preset == "scpi" and len(np.unique(data.context)) > 1
-        found = context_process(data) if several else None
-        if found is None:
+        data = effects() if self.preset == "scpi" and len(np.unique(profiles.context)) > 1 else None
+        found = None if data is None else context_process(data)
+        if data is None or found is None:
             return dict.fromkeys(_OF_CONTEXTS, np.zeros(0))
         expected = Prediction(found.mean, found.axes, found.dual, left_out=found.left_out)
         arrays = found._asdict() | {"perturbation": data.perturbation, "context": data.context}

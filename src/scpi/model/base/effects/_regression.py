@@ -104,17 +104,23 @@ def member_effects(
     """One effect per perturbation, perturbations x genes, by least squares over conditions without interactions.
 
     ``design`` holds the doses in each condition, conditions x perturbations, ``changes`` is conditions x genes, and a
-    condition counts by its number of cells. Of several solutions it is the smallest.
+    condition counts by its number of cells. Of several solutions it is the smallest, in which a perturbation that no condition
+    has, such as one that is only described, has no effect.
     """
+    used = np.flatnonzero(design.any(axis=0))
+    effects = np.zeros((design.shape[1], changes.shape[1]))
+    effects[used] = _least_squares(design[:, used], changes, n_cells)
+    return effects
+
+
+def _least_squares(
+    design: NDArray[np.float64], changes: NDArray[np.float64], n_cells: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Effects of perturbations that occur."""
     weighted = design * n_cells[:, None]
     gram = weighted.T @ design
     diagonal = np.diagonal(gram)
-    if np.count_nonzero(gram) == np.count_nonzero(diagonal):
+    if np.count_nonzero(gram) == len(gram):
         # No combinations: of thousands of perturbations, the inverse would take minutes
-        return np.divide(
-            weighted.T @ changes,
-            diagonal[:, None],
-            out=np.zeros((len(gram), changes.shape[1])),
-            where=diagonal[:, None] > 0,
-        )
+        return np.asarray(weighted.T @ changes / diagonal[:, None])
     return np.asarray(np.linalg.pinv(gram, rcond=1e-10, hermitian=True) @ (weighted.T @ changes))

@@ -78,5 +78,7 @@ def effect_errors(
     treated = np.square(slope[0]) * spread.treated / profiles.n_cells[:, None]
     control = (np.square(slope[1]) * spread.control)[there] / spread.n_control[there, None]
     weights = member_effects(profiles.design, np.eye(len(profiles.design)), profiles.n_cells)
-    of_controls = weights @ compared[profiles.context]
-    return np.asarray(np.sqrt(np.square(weights) @ treated + np.square(of_controls) @ control))
+    errors, used = np.zeros((len(weights), treated.shape[1])), np.flatnonzero(weights.any(axis=1))
+    of_controls = weights[used] @ compared[profiles.context]
+    errors[used] = np.sqrt(np.square(weights[used]) @ treated + np.square(of_controls) @ control)
+    return errors
