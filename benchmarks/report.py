@@ -1375,6 +1375,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "generative_costs": generative_costs,
     "grid_programs": of_grid,
     "grid_sena": beside_published("grid_sena", of_sena),
+    "grid_sena_ablation": of_grid,
     **{name: beside_published(name, of_grid) for name in ("grid_multitask", "grid_splat")},
     "grid_doses": beside_published("grid_doses", of_doses),
 }
