@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import linalg, stats
+from scipy import linalg, special, stats
 
 from scpi.de._design import as_design, require_residuals
 from scpi.de._lm_fit import block_codes, check_weights, check_zeros, finite_matrix
@@ -19,7 +19,7 @@ _BLOCK_BYTES = 1 << 26
 _HIGHEST = 0.99
 _MARGIN = 0.01
 _TRIM = 0.15
-_GRID = 60
+_GRID = 100
 _N_STEPS = 60
 _GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
 
@@ -167,7 +167,9 @@ def _most_likely(squares: NDArray[np.float64], sizes: NDArray[np.float64], lowes
         found = np.log(variance).sum(axis=1) + squares.shape[1] * np.log((squares / variance).sum(axis=1))
         return np.asarray(np.where(positive, found, np.inf))
 
-    grid = np.linspace(lowest, _HIGHEST, _GRID)
+    # Dense at both ends, where the likelihood of few blocks may have a narrow second maximum
+    ends = np.array([_MARGIN, _HIGHEST - lowest + _MARGIN]) / (1.0 - lowest + _MARGIN)
+    grid = (lowest - _MARGIN) + (1.0 - lowest + _MARGIN) * special.expit(np.linspace(*special.logit(ends), _GRID))
     with np.errstate(divide="ignore"):
         heights = np.stack([misfit(np.full(len(squares), value)) for value in grid])
         best = heights.argmin(axis=0)
