@@ -224,7 +224,8 @@ def permuted(adata):
 
 FUNCTIONS = {
     **{
-        method: ranked(method) for method in ("wilcoxon", "t-test", "t-test_overestim_var", "logistic", "zinb", "edger")
+        method: ranked(method)
+        for method in ("wilcoxon", "t-test", "t-test_overestim_var", "logistic", "poisson", "zinb", "edger")
     },
     "limma of samples": of_limma(sample_key="sample", min_cells=1),
     "limma of rows": of_limma(),

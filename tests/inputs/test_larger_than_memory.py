@@ -68,7 +68,7 @@ def given(request, tmp_path, monkeypatch):
     return stored, cells(MAKE[form](COUNTS))
 
 
-@pytest.mark.parametrize("method", ["wilcoxon", "t-test", "t-test_overestim_var"])
+@pytest.mark.parametrize("method", ["wilcoxon", "t-test", "t-test_overestim_var", "poisson"])
 @pytest.mark.parametrize("reference", ["rest", "b"])
 def test_rankings_are_those_in_memory(given, method, reference):
     for adata in given:
