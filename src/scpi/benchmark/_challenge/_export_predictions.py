@@ -106,6 +106,8 @@ def export_predictions(
     elif controls is not None:
         added = _part(controls, "controls", columns, layer, control)
         added.obs[TARGET_GENE] = CONTROL
+        # Predicted cells may have the names of the control cells that they were made of
+        added.obs_names = "control " + added.obs_names.astype(str)
         cells = ad.concat([cells, added[:, _places(added, cells.var_names, "controls")]])
         is_control = np.concatenate([is_control, np.ones(added.n_obs, dtype=bool)])
     if file_format == "cell-eval" and not is_control.any():

@@ -121,7 +121,7 @@ class ConditionCalibrationMixin(Host):
     def _add_interval(self, predicted: AnnData, interval: float) -> None:
         """Add intervals of predicted values, and how sure they are, to what is predicted."""
         level, values = check_level(interval), np.asarray(predicted.X, dtype=np.float64)
-        status = predicted.obs[Key.obs.STATUS].astype(object).to_numpy()
+        status = np.array(predicted.obs[Key.obs.STATUS], dtype=object)
         lower, upper, confidence = np.empty_like(values), np.empty_like(values), np.empty(len(values))
         for kind in dict.fromkeys(status):
             rows, over = np.flatnonzero(status == kind), _OVER_OF.get(kind)
