@@ -168,8 +168,9 @@ def _most_likely(squares: NDArray[np.float64], sizes: NDArray[np.float64], lowes
         return np.asarray(np.where(positive, found, np.inf))
 
     # Dense at both ends, where the likelihood of few blocks may have a narrow second maximum
-    ends = np.array([_MARGIN, _HIGHEST - lowest + _MARGIN]) / (1.0 - lowest + _MARGIN)
-    grid = (lowest - _MARGIN) + (1.0 - lowest + _MARGIN) * special.expit(np.linspace(*special.logit(ends), _GRID))
+    whole = 1.0 - lowest + _MARGIN
+    lower, upper = (float(special.logit(end / whole)) for end in (_MARGIN, _HIGHEST - lowest + _MARGIN))
+    grid = (lowest - _MARGIN) + whole * special.expit(np.linspace(lower, upper, _GRID))
     with np.errstate(divide="ignore"):
         heights = np.stack([misfit(np.full(len(squares), value)) for value in grid])
         best = heights.argmin(axis=0)
