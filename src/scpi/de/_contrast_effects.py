@@ -11,9 +11,12 @@ from scipy import sparse
 from scpi._slots import listed
 from scpi.de._design import as_design, require_residuals
 from scpi.de._lm_fit import check_weights, finite_matrix, whiten
+from scpi.de._variance_prior import robust_variance_prior, variance_prior
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    from scpi.de._variance_prior import VariancePrior
 
 _BLOCK_BYTES = 1 << 26
 
@@ -76,6 +79,18 @@ def contrast_effects(
         effects[part] = np.einsum("gn,gne->ge", of_genes, rotation[:, :, n_columns - 1 :])
         effects[part, 0] *= np.sign(triangle[:, n_columns - 1, n_columns - 1])
     return effects
+
+
+def effects_prior(
+    effects: NDArray[np.float64], expression: ArrayLike, *, trend: bool, robust: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64], VariancePrior]:
+    """Variance of each gene from its effects on nothing, its degrees of freedom, and the prior of the variances.
+
+    ``trend`` and ``robust`` are those of :func:`ebayes`.
+    """
+    own, df = np.square(effects[:, 1:]).mean(axis=1), np.full(len(effects), effects.shape[1] - 1.0)
+    along = np.asarray(expression, dtype=np.float64).mean(axis=0) if trend else None
+    return own, df, (robust_variance_prior if robust else variance_prior)(own, df, trend=along)
 
 
 def set_members(sets: Any, n_genes: int) -> tuple[list[str], list[NDArray[np.intp]]]:

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from scpi.de._contrast_effects import contrast_effects, set_members
+from scpi.de._contrast_effects import contrast_effects, effects_prior, set_members
 from scpi.de._ebayes import posterior_variance
 from scpi.de._fdr import false_discovery_control
-from scpi.de._variance_prior import robust_variance_prior, unit_quadrature, variance_prior
+from scpi.de._variance_prior import unit_quadrature
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -77,8 +77,9 @@ def fry(
     effects = contrast_effects(expression, design, contrast, weights, block=block, correlation=block_correlation)
     df = effects.shape[1] - 1
     names, members = set_members(sets, len(effects))
-    along = np.asarray(expression, dtype=np.float64).mean(axis=0) if trend else None
-    effects = effects / np.sqrt(_robust_variance(effects, along, robust=robust))[:, None]
+    _, residual, prior = effects_prior(effects, expression, trend=trend, robust=robust)
+    variance = posterior_variance(_robust_variance(effects), _EFFICIENCY * residual, prior)
+    effects = effects / np.sqrt(variance)[:, None]
     rows = []
     for name, genes in zip(names, members, strict=True):
         mean = effects[genes].mean(axis=0)
@@ -91,18 +92,12 @@ def fry(
     return table.assign(pval_mixed_adj=false_discovery_control(table["pval_mixed"]))
 
 
-def _robust_variance(
-    effects: NDArray[np.float64], trend: NDArray[np.float64] | None, *, robust: bool
-) -> NDArray[np.float64]:
-    """Moderated variance of the effects of each gene, the largest of which may be a change and is left out."""
+def _robust_variance(effects: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Variance of the effects of each gene, the largest of which may be a change and is left out."""
     squares, n = np.square(effects), effects.shape[1]
     nodes, weights = unit_quadrature()
     largest = float((n * nodes ** (n - 1) * special.chdtri(1, 1.0 - nodes)) @ weights)
-    variance = (squares.sum(axis=1) - squares.max(axis=1)) / (n - largest)
-    df = np.full(len(variance), n - 1.0)
-    fit = robust_variance_prior if robust else variance_prior
-    prior = fit(squares[:, 1:].mean(axis=1), df, trend=trend)
-    return posterior_variance(variance, _EFFICIENCY * df, prior)
+    return np.asarray((squares.sum(axis=1) - squares.max(axis=1)) / (n - largest))
 
 
 def _mixed(effects: NDArray[np.float64]) -> float:

@@ -8,10 +8,10 @@ from scipy import special
 
 from scpi._rng import as_generator
 from scpi._slots import listed
-from scpi.de._contrast_effects import contrast_effects, set_members
+from scpi.de._contrast_effects import contrast_effects, effects_prior, set_members
 from scpi.de._ebayes import posterior_variance
 from scpi.de._fdr import false_discovery_control
-from scpi.de._variance_prior import VariancePrior, robust_variance_prior, variance_prior
+from scpi.de._variance_prior import VariancePrior
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -97,9 +97,7 @@ def roast(
         raise ValueError(msg)
     effects = contrast_effects(expression, design, contrast, weights, block=block, correlation=block_correlation)
     names, members = set_members(sets, len(effects))
-    own, df = np.square(effects[:, 1:]).mean(axis=1), np.full(len(effects), effects.shape[1] - 1.0)
-    along = np.asarray(expression, dtype=np.float64).mean(axis=0) if trend else None
-    prior = (robust_variance_prior if robust else variance_prior)(own, df, trend=along)
+    own, df, prior = effects_prior(effects, expression, trend=trend, robust=robust)
     total = np.minimum(df + prior.df, _MOST)
     observed = _as_normal(effects[:, 0] / np.sqrt(posterior_variance(own, df, prior)), total)
     directions = as_generator(rng).normal(size=(effects.shape[1], n_rotations))

@@ -185,30 +185,28 @@ def _saliency_of(adata: AnnData, stored: Mapping[str, Any], units: NDArray[np.ob
     if "key" not in params or "group" in params:
         return None
     scores, known = read_saliency(adata, str(params["key"]))
-    place = {str(name): i for i, name in enumerate(known)}
+    where = f"The saliencies `adata.varm[{str(params['key'])!r}]` have"
+    return _columns_of(units, scores, known, where, " any more: call `scpi.tl.gene_set_impact` again.")
+
+
+def _columns_of(
+    units: NDArray[np.object_], values: NDArray[np.float64], names: NDArray[np.object_], where: str, remedy: str
+) -> NDArray[np.float64]:
+    """Columns of the units, by their names; an error says ``where`` some are missing."""
+    place = {str(name): i for i, name in enumerate(names)}
     missing = [unit for unit in units if unit not in place]
     if missing:
-        msg = (
-            f"The saliencies `adata.varm[{str(params['key'])!r}]` have no unit {listed(missing)} any more: call "
-            "`scpi.tl.gene_set_impact` again."
-        )
+        msg = f"{where} no unit {listed(missing)}{remedy}"
         raise ValueError(msg)
-    return scores[:, [place[unit] for unit in units]]
+    return values[:, [place[unit] for unit in units]]
 
 
 def _compare_labels(
     view: View, obs_keys: Sequence[str], use_rep: str, key: str, units: NDArray[np.object_]
 ) -> dict[str, NDArray[Any]]:
     values, names = read_units(view.adata, use_rep, str(view.adata.uns[key]["params"].get("key", Key.varm.SALIENCY)))
-    place = {str(name): i for i, name in enumerate(names)}
-    missing = [unit for unit in units if unit not in place]
-    if missing:
-        msg = (
-            f"`adata.obsm[{use_rep!r}]` has no unit {listed(missing)}, only {listed(names)}: it must hold the activity of the "
-            "units whose impacts were computed."
-        )
-        raise ValueError(msg)
-    values = values[:, [place[unit] for unit in units]]
+    remedy = f", only {listed(names)}: it must hold the activity of the units whose impacts were computed."
+    values = _columns_of(units, values, names, f"`adata.obsm[{use_rep!r}]` has", remedy)
     numbers = [name for name, column in view.columns(obs_keys, "obs_keys").items() if is_float_dtype(column)]
     if numbers:
         msg = f"`obs[{numbers[0]!r}]` holds numbers, not labels: cut it into ranges first, such as with `pandas.cut`."
