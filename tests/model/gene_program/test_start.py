@@ -21,11 +21,11 @@ def start(n_cells=40, allowed=None, n_units=2):
     return found, x, programs
 
 
-def test_the_factors_of_the_logarithms_are_found():
+def test_the_programs_of_the_logarithms_are_found():
     found, _, programs = start()
     cosine = found.weight.double().numpy() @ programs.T
     cosine /= np.outer(found.weight.norm(dim=1).numpy(), np.linalg.norm(programs, axis=1))
-    np.testing.assert_allclose(np.sort(cosine.max(0)), 1.0, atol=1e-3)
+    np.testing.assert_allclose(np.sort(cosine.max(0)), 1.0, atol=5e-3)
 
 
 def test_levels_and_dispersions_are_those_of_the_moments():
@@ -46,7 +46,7 @@ def test_units_of_sets_are_means_of_their_genes_and_the_encoder_is_a_ridge_regre
     np.testing.assert_allclose(found.encoder, expected, atol=1e-5)
 
 
-def test_units_beyond_the_factors_are_zero():
+def test_units_beyond_what_cells_have_are_zero():
     found = start(n_cells=3, n_units=6)[0]
     assert found.weight.shape == (6, 5) and found.encoder.shape == (5, 6)
     assert not found.weight[3:].any() and not found.mean[3:].any()

@@ -52,7 +52,7 @@ class Preset:
     warmup
         Fraction of the training over which the weights of units, genes and orthogonality rise.
     data_init
-        Start from non-negative factors of the logarithms.
+        Start from non-negative factors and rotated components of the logarithms.
     train_size
         Fraction of the cells to train on.
     batch_size, shuffle
@@ -68,7 +68,7 @@ class Preset:
     """
 
     transform: Transform = "log"
-    n_units: int = 32
+    n_units: int = 20
     n_hidden: tuple[int, ...] = (128,)
     decoder_hidden: tuple[int, ...] = ()
     skip: bool = True
@@ -77,8 +77,8 @@ class Preset:
     likelihood: Likelihood = "nb"
     depth: bool = True
     reduction: Reduction = "sum"
-    unit_weight: float = 10.0
-    gene_weight: float = 3.0
+    unit_weight: float = 2.0
+    gene_weight: float = 2.0
     orthogonality: Orthogonality = "none"
     orthogonality_weight: float = 1.0
     warmup: float = 0.2
@@ -87,7 +87,7 @@ class Preset:
     batch_size: int = 128
     shuffle: bool = True
     max_epochs: int | None = None
-    n_steps: int = 1500
+    n_steps: int = 500
     least_epochs: int = 20
     optimizer: Optimizer = "adam"
     lr: float = 3e-3

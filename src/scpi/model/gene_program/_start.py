@@ -1,25 +1,20 @@
-"""Where the training of gene programs starts: non-negative factors of the logarithms."""
+"""Where the training of gene programs starts: units of the logarithms, and moments of the counts."""
 
 from __future__ import annotations
 
-import math
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from scipy import linalg
-from sklearn.decomposition import NMF
-from sklearn.exceptions import ConvergenceWarning
+
+from scpi.model.gene_program._candidates import starting_units
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-_MAX_ITER = 200
-# Factors for each unit
-_SPARE = 1.25
 _RIDGE = 1.0
 _THETA_RANGE = 0.1, 100.0
 _LEAST = 1e-8
@@ -50,13 +45,13 @@ def find_start(
     mean: Tensor,
     variance: Tensor,
 ) -> Start:
-    """Factorise the logarithms, and fit a linear map from the input to the factors.
+    """Find units of the logarithms, and fit a linear map from the input to them.
 
     ``logged`` are logarithms of normalised counts, which are not negative, and ``x`` the input of the network, both
     (n_cells, n_genes). With ``allowed``, (n_units, n_genes), units start from the mean of the genes that they may have
-    instead of from factors. ``mean`` and ``variance`` are those of the counts of each gene at median depth.
+    instead. ``mean`` and ``variance`` are those of the counts of each gene at median depth.
     """
-    units, weight = _factors(logged, n_units) if allowed is None else _of_sets(x, allowed)
+    units, weight = starting_units(logged, n_units) if allowed is None else _of_sets(x, allowed)
     # Units of size one: steps of the encoder are small beside them, however many genes there are
     scale = np.sqrt(np.mean(units**2, axis=0))
     scale = np.where(scale > _LEAST, scale, 1.0)
@@ -68,20 +63,6 @@ def find_start(
         level=(mean / mean.sum()).clamp(min=_LEAST).log().float(),
         theta=(mean.square() / (variance - mean).clamp(min=1e-6)).clamp(*_THETA_RANGE),
     )
-
-
-def _factors(logged: NDArray[np.float32], n_units: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Factors that vary most for their mean: those that all cells have stand for the level of the genes."""
-    n_factors = min(math.ceil(_SPARE * n_units), *logged.shape)
-    model = NMF(n_factors, init="nndsvda", max_iter=_MAX_ITER, tol=1e-4, random_state=0)
-    with warnings.catch_warnings():
-        # The factors are a start, and need not have settled
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        units = model.fit_transform(logged)
-    variation = units.std(axis=0) / np.maximum(units.mean(axis=0), _LEAST)
-    kept = np.sort(np.argsort(-variation, kind="stable")[:n_units])
-    missing = n_units - len(kept)
-    return np.pad(units[:, kept], ((0, 0), (0, missing))), np.pad(model.components_[kept], ((0, missing), (0, 0)))
 
 
 def _of_sets(x: NDArray[np.float32], allowed: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,0 +1,101 @@
+"""Where units may start: non-negative factors, and both directions of rotated principal components."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.decomposition import NMF, PCA
+from sklearn.exceptions import ConvergenceWarning
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MAX_ITER = 200
+# Factors for each unit
+_SPARE = 1.25
+_LEAST = 1e-8
+_MOST_ROTATIONS, _ROTATION_GAIN = 500, 1e-7
+# Two units whose correlation is higher stand for the same thing
+_SAME = 0.7
+
+Units = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
+
+
+def starting_units(logged: NDArray[np.float32], n_units: int) -> Units:
+    """Units, (n_cells, n_units), and their weights for the genes, from ``logged``, (n_cells, n_genes).
+
+    Factors and rotated components take turns, those that explain most first, and none that repeats another one. Factors
+    are parts that cells are made of, and find programs that overlap. Components whose weights are concentrated on few
+    genes find what cuts across them, such as a response of all cell types, which factors divide among the types.
+    Where there are too few, the rest of the units are 0.
+    """
+    sources = [_factors(logged, n_units), _components(logged, n_units)]
+    units = np.concatenate([units for units, _ in sources], axis=1)
+    weights = np.concatenate([weights for _, weights in sources])
+    explained = np.square(units).sum(0) * np.square(weights).sum(1)
+    n_factors = len(sources[0][1])
+    turns = [
+        list(np.argsort(-explained[:n_factors], kind="stable")),
+        list(n_factors + np.argsort(-explained[n_factors:], kind="stable")),
+    ]
+    alike = _correlations(units) > _SAME
+    kept: list[int] = []
+    while len(kept) < n_units and any(turns):
+        turn = turns[0] or turns[1]
+        candidate = int(turn.pop(0))
+        if explained[candidate] > _LEAST * explained.max() and not alike[candidate, kept].any():
+            kept.append(candidate)
+            turns.reverse()
+    missing = n_units - len(kept)
+    return np.pad(units[:, kept], ((0, 0), (0, missing))), np.pad(weights[kept], ((0, missing), (0, 0)))
+
+
+def _factors(logged: NDArray[np.float32], n_units: int) -> Units:
+    """Factors that vary most for their mean: those that all cells have stand for the level of the genes."""
+    n_factors = min(math.ceil(_SPARE * n_units), *logged.shape)
+    model = NMF(n_factors, init="nndsvda", max_iter=_MAX_ITER, tol=1e-4, random_state=0)
+    with warnings.catch_warnings():
+        # The factors are a start, and need not have settled
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        units = model.fit_transform(logged)
+    variation = units.std(axis=0) / np.maximum(units.mean(axis=0), _LEAST)
+    kept = np.sort(np.argsort(-variation, kind="stable")[:n_units])
+    return units[:, kept].astype(np.float64), model.components_[kept].astype(np.float64)
+
+
+def _components(logged: NDArray[np.float32], n_units: int) -> Units:
+    """Both directions, from the median cell, of components that are rotated so that each has few genes (varimax)."""
+    n_components = min(n_units, *logged.shape)
+    model = PCA(n_components, random_state=0)
+    scores = model.fit_transform(logged)
+    deviation = np.sqrt(model.explained_variance_)
+    loadings = model.components_.T * deviation
+    rotation = _varimax(loadings.astype(np.float64))
+    scores = scores / np.maximum(deviation, _LEAST) @ rotation
+    above = scores - np.median(scores, axis=0)
+    weights = (loadings @ rotation).T
+    return np.maximum(np.concatenate([above, -above], axis=1), 0.0), np.concatenate([weights, -weights])
+
+
+def _varimax(loadings: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rotation under which the squared loadings, (n_genes, n_components), vary most (Kaiser, 1958)."""
+    n_genes, n_components = loadings.shape
+    rotation, size = np.eye(n_components), 0.0
+    for _ in range(_MOST_ROTATIONS):
+        rotated = loadings @ rotation
+        target = rotated**3 - rotated * np.square(rotated).sum(0) / n_genes
+        left, singular, right = np.linalg.svd(loadings.T @ target)
+        rotation, last, size = left @ right, size, float(singular.sum())
+        if size <= last * (1.0 + _ROTATION_GAIN):
+            break
+    return rotation
+
+
+def _correlations(units: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Correlations of the units, 0 for those that do not vary."""
+    centred = units - units.mean(0)
+    deviation = np.sqrt(np.square(centred).sum(0))
+    return centred.T @ centred / np.maximum(np.outer(deviation, deviation), _LEAST)
