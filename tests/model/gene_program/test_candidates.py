@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import ortho_group
 from sklearn.metrics import roc_auc_score
 
-from scpi.model.gene_program._candidates import _varimax, starting_units
+from scpi.model.gene_program._candidates import starting_units
 
 
 def crossed(seed):
@@ -44,13 +43,3 @@ def test_there_are_no_more_units_than_the_cells_have():
     units, weights = starting_units(logged, 5)
     assert units.any(0).sum() == weights.any(1).sum() <= 2
     assert units.shape == (6, 5) and weights.shape == (5, 4)
-
-
-def test_the_rotation_undoes_one_of_loadings_that_share_no_gene():
-    loadings = np.zeros((30, 3))
-    for index in range(3):
-        loadings[10 * index : 10 * index + 10, index] = np.linspace(1.0, 2.0, 10)
-    rotated = loadings @ ortho_group.rvs(3, random_state=0)
-    found = np.abs(rotated @ _varimax(rotated))
-    order = np.argsort(found.argmax(0))
-    np.testing.assert_allclose(found[:, order], loadings, atol=1e-3)

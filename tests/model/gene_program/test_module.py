@@ -78,8 +78,11 @@ def test_the_priors_have_their_weights_and_penalise_weights_outside_of_sets_more
         losses = module.losses(tensors, n_cells=50)
         z = module.encode(tensors[KEYS.INPUT])
     weight = module.weight.detach().abs()
-    assert float(losses["units"]) == pytest.approx(2 * float(z.sum()) / 3)
-    assert float(losses["genes"]) == pytest.approx(3 / 50 * float(weight[allowed].sum() + 10 * weight[~allowed].sum()))
+    # The four genes have a mean of 1 each, and weights refer to 1,000 counts
+    depth = 4 / 1000
+    assert float(losses["units"]) == pytest.approx(depth * 2 * float(z.sum()) / 3)
+    size = float(weight[allowed].sum() + 10 * weight[~allowed].sum())
+    assert float(losses["genes"]) == pytest.approx(depth * 3 / 50 * size)
     into = module.to_units.weight.detach()
     assert float(losses["orthogonality"]) == pytest.approx(float((torch.eye(3) - into @ into.T).norm()))
 

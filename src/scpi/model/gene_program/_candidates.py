@@ -1,4 +1,4 @@
-"""Where units may start: non-negative factors, and both directions of rotated principal components."""
+"""Where units may start: non-negative factors, and both directions of principal components."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ _MAX_ITER = 200
 # Factors for each unit
 _SPARE = 1.25
 _LEAST = 1e-8
-_MOST_ROTATIONS, _ROTATION_GAIN = 500, 1e-7
 # Two units whose correlation is higher stand for the same thing
 _SAME = 0.7
 
@@ -27,10 +26,10 @@ Units = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
 def starting_units(logged: NDArray[np.float32], n_units: int) -> Units:
     """Units, (n_cells, n_units), and their weights for the genes, from ``logged``, (n_cells, n_genes).
 
-    Factors and rotated components take turns, those that explain most first, and none that repeats another one. Factors
-    are parts that cells are made of, and find programs that overlap. Components whose weights are concentrated on few
-    genes find what cuts across them, such as a response of all cell types, which factors divide among the types.
-    Where there are too few, the rest of the units are 0.
+    Factors and components take turns, those that explain most first, and none that repeats another one. Factors are
+    parts that cells are made of, and find programs that overlap and types of cells. Components find what cuts across
+    them, such as a response of all cell types, which factors divide among the types. Where there are too few, the rest
+    of the units are 0.
     """
     sources = [_factors(logged, n_units), _components(logged, n_units)]
     units = np.concatenate([units for units, _ in sources], axis=1)
@@ -49,8 +48,10 @@ def starting_units(logged: NDArray[np.float32], n_units: int) -> Units:
         if explained[candidate] > _LEAST * explained.max() and not alike[candidate, kept].any():
             kept.append(candidate)
             turns.reverse()
+    # What a unit does to most genes alike is the depth of the cell, and none of its program
+    weights = weights[kept] - np.median(weights[kept], axis=1, keepdims=True)
     missing = n_units - len(kept)
-    return np.pad(units[:, kept], ((0, 0), (0, missing))), np.pad(weights[kept], ((0, missing), (0, 0)))
+    return np.pad(units[:, kept], ((0, 0), (0, missing))), np.pad(weights, ((0, missing), (0, 0)))
 
 
 def _factors(logged: NDArray[np.float32], n_units: int) -> Units:
@@ -67,31 +68,12 @@ def _factors(logged: NDArray[np.float32], n_units: int) -> Units:
 
 
 def _components(logged: NDArray[np.float32], n_units: int) -> Units:
-    """Both directions, from the median cell, of components that are rotated so that each has few genes (varimax)."""
-    n_components = min(n_units, *logged.shape)
-    model = PCA(n_components, random_state=0)
-    scores = model.fit_transform(logged)
-    deviation = np.sqrt(model.explained_variance_)
-    loadings = model.components_.T * deviation
-    rotation = _varimax(loadings.astype(np.float64))
-    scores = scores / np.maximum(deviation, _LEAST) @ rotation
+    """Both directions, from the median cell, of principal components."""
+    model = PCA(min(n_units, *logged.shape), random_state=0)
+    scores = model.fit_transform(logged).astype(np.float64)
     above = scores - np.median(scores, axis=0)
-    weights = (loadings @ rotation).T
+    weights = model.components_.astype(np.float64)
     return np.maximum(np.concatenate([above, -above], axis=1), 0.0), np.concatenate([weights, -weights])
-
-
-def _varimax(loadings: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rotation under which the squared loadings, (n_genes, n_components), vary most (Kaiser, 1958)."""
-    n_genes, n_components = loadings.shape
-    rotation, size = np.eye(n_components), 0.0
-    for _ in range(_MOST_ROTATIONS):
-        rotated = loadings @ rotation
-        target = rotated**3 - rotated * np.square(rotated).sum(0) / n_genes
-        left, singular, right = np.linalg.svd(loadings.T @ target)
-        rotation, last, size = left @ right, size, float(singular.sum())
-        if size <= last * (1.0 + _ROTATION_GAIN):
-            break
-    return rotation
 
 
 def _correlations(units: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -54,7 +54,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
     Units are not negative and mostly silent, and each changes the logarithm of the expression of few genes, so that a
     unit can be read as a program that is on in some cells. The encoder is a network; the decoder is linear in the
     logarithm by default and gives the fraction of the depth of a cell for each gene, under a negative binomial
-    likelihood, with a level of each gene for every batch. Training starts from non-negative factors and rotated
+    likelihood, with a level of each gene for every batch. Training starts from non-negative factors and principal
     components of the logarithms. With gene sets, units are restricted to the genes of a set or drawn to them, beside
     units that are free.
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _START_WEIGHT = 0.05
 _START_DROPOUT = -3.0
 _LEAST_RATE = 1e-8
+# Counts of a cell to which the weights of the priors refer
+_PRIOR_DEPTH = 1000.0
 
 
 class GeneProgramModule(PlanModule):
@@ -157,15 +159,20 @@ class GeneProgramModule(PlanModule):
         z = self.encode(tensors[KEYS.INPUT])
         found = {"reconstruction": self.reconstruction(tensors, z).mean()}
         if preset.unit_weight:
-            found["units"] = preset.unit_weight * z.sum(1).mean()
+            found["units"] = preset.unit_weight * self.depth_weight * z.sum(1).mean()
         if preset.gene_weight:
             size = self.gene_weights().abs()
             if self.allowed is not None and self.outside is not None:
                 size = torch.where(self.allowed, size, self.outside * size)
-            found["genes"] = preset.gene_weight / n_cells * size.sum()
+            found["genes"] = preset.gene_weight * self.depth_weight / n_cells * size.sum()
         if preset.orthogonality != "none":
             found["orthogonality"] = preset.orthogonality_weight * self._orthogonality(z)
         return found
+
+    @property
+    def depth_weight(self) -> Tensor | float:
+        """What the evidence of a cell grows with, and the priors have to."""
+        return 1.0 if self.preset.likelihood == "gaussian" else self.transform.rate.sum() / _PRIOR_DEPTH
 
     def _orthogonality(self, z: Tensor) -> Tensor:
         kind = self.preset.orthogonality

@@ -41,8 +41,9 @@ class Preset:
     reduction
         Whether the loss of a cell is the ``"sum"`` or the ``"mean"`` of those of its genes.
     unit_weight, gene_weight
-        Rates of the exponential and Laplace priors of units and of decoder weights. As a unit can grow while its
-        weights shrink, it is their product that counts.
+        Rates of the exponential and Laplace priors of units and of decoder weights, per 1,000 counts of a cell of median
+        depth, so that units of shallow cells are shrunk as much as those of deep ones; as they are for the Gaussian
+        likelihood. As a unit can grow while its weights shrink, it is their product that counts.
     orthogonality
         What keeps units apart: ``"weights"`` into the representation that are orthonormal, as published;
         ``"activations"`` that do not correlate; ``"decoder"`` effects on different genes; or no
@@ -52,7 +53,7 @@ class Preset:
     warmup
         Fraction of the training over which the weights of units, genes and orthogonality rise.
     data_init
-        Start from non-negative factors and rotated components of the logarithms.
+        Start from non-negative factors and principal components of the logarithms.
     train_size
         Fraction of the cells to train on.
     batch_size, shuffle
@@ -77,8 +78,8 @@ class Preset:
     likelihood: Likelihood = "nb"
     depth: bool = True
     reduction: Reduction = "sum"
-    unit_weight: float = 2.0
-    gene_weight: float = 2.0
+    unit_weight: float = 1.0
+    gene_weight: float = 1.5
     orthogonality: Orthogonality = "none"
     orthogonality_weight: float = 1.0
     warmup: float = 0.2
