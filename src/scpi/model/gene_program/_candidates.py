@@ -17,6 +17,8 @@ _MAX_ITER = 200
 # Factors for each unit
 _SPARE = 1.25
 _LEAST = 1e-8
+# With so few units, programs need all of them
+_FEWEST_FACTORS = 8
 # Two units whose correlation is higher stand for the same thing
 _SAME = 0.7
 
@@ -28,23 +30,21 @@ def starting_units(logged: NDArray[np.float32], n_units: int) -> Units:
 
     Factors and components take turns, those that explain most first, and none that repeats another one. Factors are
     parts that cells are made of, and find programs that overlap and types of cells. Components find what cuts across
-    them, such as a response of all cell types, which factors divide among the types. Where there are too few, the rest
-    of the units are 0.
+    them, such as a response of all cell types, which factors divide among the types; with few units, there are none of
+    them. Where there are too few of both, the rest of the units are 0.
     """
-    sources = [_factors(logged, n_units), _components(logged, n_units)]
+    n_components = min(n_units // 2, max(n_units - _FEWEST_FACTORS, 0))
+    sources = [_factors(logged, n_units), _components(logged, n_components)]
     units = np.concatenate([units for units, _ in sources], axis=1)
     weights = np.concatenate([weights for _, weights in sources])
     explained = np.square(units).sum(0) * np.square(weights).sum(1)
-    n_factors = len(sources[0][1])
-    turns = [
-        list(np.argsort(-explained[:n_factors], kind="stable")),
-        list(n_factors + np.argsort(-explained[n_factors:], kind="stable")),
-    ]
+    order = np.argsort(-explained, kind="stable")
+    is_factor = order < len(sources[0][1])
+    turns = [list(order[is_factor]), list(order[~is_factor][:n_components])]
     alike = _correlations(units) > _SAME
     kept: list[int] = []
     while len(kept) < n_units and any(turns):
-        turn = turns[0] or turns[1]
-        candidate = int(turn.pop(0))
+        candidate = int((turns[0] or turns[1]).pop(0))
         if explained[candidate] > _LEAST * explained.max() and not alike[candidate, kept].any():
             kept.append(candidate)
             turns.reverse()
@@ -69,6 +69,8 @@ def _factors(logged: NDArray[np.float32], n_units: int) -> Units:
 
 def _components(logged: NDArray[np.float32], n_units: int) -> Units:
     """Both directions, from the median cell, of principal components."""
+    if n_units == 0:
+        return np.zeros((len(logged), 0)), np.zeros((0, logged.shape[1]))
     model = PCA(min(n_units, *logged.shape), random_state=0)
     scores = model.fit_transform(logged).astype(np.float64)
     above = scores - np.median(scores, axis=0)
