@@ -110,6 +110,18 @@ def test_depths_base_and_batches():
     assert stats.binomtest(int((adata.obs["batch"] == "Batch1").sum()), 4000).pvalue > 0.001
 
 
+def test_the_first_program_can_be_confounded_with_the_batch():
+    adata = gene_programs(4000, 60, 3, **PLAIN, n_batches=2, confounding=0.9, rng=13)
+    on, first = adata.obsm["programs"].to_numpy() > 0, (adata.obs["batch"] == "Batch1").to_numpy()
+    assert first[on[:, 0]].mean() == pytest.approx(0.9, abs=0.03)
+    assert first[~on[:, 0]].mean() == pytest.approx(0.1, abs=0.03)
+    assert abs(first[on[:, 1]].mean() - first[~on[:, 1]].mean()) < 0.06
+    # The counts have the factors of these batches
+    counts, mean = adata.X.toarray(), expected_counts(adata)
+    z = (counts - mean)[first].sum(axis=0) / np.sqrt((mean + 0.1 * mean**2)[first].sum(axis=0))
+    assert np.abs(z).max() < 4.5
+
+
 def test_one_batch_shifts_nothing():
     adata = gene_programs(10, 50, 2, **PLAIN, n_batches=1, rng=7)
     assert "batch_factor" not in adata.varm
@@ -166,6 +178,7 @@ def test_memory_is_that_of_a_block_and_of_the_counts():
         ({"probability": 0.0}, "`probability` must be above 0 and at most 1"),
         ({"dispersion": -1.0}, "`dispersion` must be at least 0"),
         ({"strength": 0.0}, "`strength` must be above 0"),
+        ({"confounding": 0.9}, "set `n_batches` to at least 2, not 1"),
         ({"n_genes": 100}, "The programs need 400 genes, but `n_genes` is 100"),
     ],
 )

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from scpi.datasets._program_draw import draw_activities, draw_programs, shares_of_total
+from scpi.datasets._program_draw import (
+    check_confounding,
+    draw_activities,
+    draw_batches,
+    draw_programs,
+    draw_usages,
+    shares_of_total,
+)
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.25, 0.5])
@@ -49,3 +56,45 @@ def test_fractions_sum_to_one_and_only_differences_count():
     np.testing.assert_allclose(found, [[1 / 8, 2 / 8, 5 / 8], [1 / 3] * 3])
     np.testing.assert_allclose(shares_of_total(logits - 7.0), found)
     np.testing.assert_allclose(found, special.softmax(logits, axis=1))
+
+
+def test_cells_that_are_on_are_in_the_first_half_of_the_batches():
+    on = np.arange(20_000) % 2 == 0
+    batch = draw_batches(on, 5, 0.9, np.random.default_rng(2))
+    error = 5 * np.sqrt(0.09 / 10_000)
+    assert (batch[on] < 2).mean() == pytest.approx(0.9, abs=error)
+    assert (batch[~on] < 2).mean() == pytest.approx(0.1, abs=error)
+    # Batches of one half have equal probabilities
+    assert stats.chisquare(np.bincount(batch[batch < 2])).pvalue > 1e-3
+    assert stats.chisquare(np.bincount(batch[batch >= 2] - 2)).pvalue > 1e-3
+    free = draw_batches(on, 5, None, np.random.default_rng(3))
+    assert stats.chi2_contingency([np.bincount(free[on]), np.bincount(free[~on])]).pvalue > 1e-3
+
+
+def test_confounding_needs_batches_and_a_probability():
+    check_confounding(None, 1)
+    check_confounding(0.9, 2)
+    with pytest.raises(ValueError, match=r"must be between 0 and 1, but is 1\.2"):
+        check_confounding(1.2, 2)
+    with pytest.raises(ValueError, match="set `n_batches` to at least 2, not 1"):
+        check_confounding(0.9, 1)
+
+
+def test_usages_are_logistic_normal_in_the_programs_of_a_cell():
+    rng = np.random.default_rng(4)
+    cell_type, is_stimulated = rng.integers(2, size=40_000), rng.random(40_000) < 0.5
+    location = np.log([[0.2, 0.3, 0.1], [0.5, 0.1, 0.4]])
+    usages = draw_usages(cell_type, is_stimulated, location, (0.6, 0.5), rng)
+    np.testing.assert_allclose(usages.sum(axis=1), 1.0)
+    own = usages[np.arange(40_000), cell_type]
+    assert (own > 0).all() and (usages[np.arange(40_000), 1 - cell_type] == 0).all()
+    np.testing.assert_array_equal(usages[:, 2] > 0, is_stimulated)
+    for which in range(2):
+        chosen = (cell_type == which) & is_stimulated
+        logits = np.log(usages[chosen, 2:] / own[chosen, None])
+        error = 5 * 0.6 / np.sqrt(chosen.sum())
+        np.testing.assert_allclose(logits.mean(axis=0), location[which], atol=error)
+        np.testing.assert_allclose(logits.std(axis=0), 0.6, atol=error)
+        # The response is independent of the activities
+        expected = [[1, 0, 0], [0, 1, 0.5], [0, 0.5, 1]]
+        np.testing.assert_allclose(np.corrcoef(logits.T), expected, atol=5 / np.sqrt(chosen.sum()))

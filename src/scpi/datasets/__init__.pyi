@@ -1,4 +1,5 @@
 from ._causal_screen import causal_screen as causal_screen
+from ._cell_type_programs import cell_type_programs as cell_type_programs
 from ._dose_screen import dose_screen as dose_screen
 from ._gene_programs import gene_programs as gene_programs
 from ._hagai_2018 import hagai_2018 as hagai_2018

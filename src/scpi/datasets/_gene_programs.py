@@ -9,7 +9,14 @@ from scipy import sparse
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._slots import result_params
-from scpi.datasets._program_draw import draw_activities, draw_overdispersed, draw_programs, shares_of_total
+from scpi.datasets._program_draw import (
+    check_confounding,
+    draw_activities,
+    draw_batches,
+    draw_overdispersed,
+    draw_programs,
+    shares_of_total,
+)
 from scpi.datasets._simulated import check_numbers, numbered, simulated
 
 if TYPE_CHECKING:
@@ -33,6 +40,7 @@ def gene_programs(
     signed: bool = False,
     n_batches: int = 1,
     batch_scale: float = 0.3,
+    confounding: float | None = None,
     depth: float = 2000.0,
     depth_scale: float = 0.3,
     base_scale: float = 1.0,
@@ -83,9 +91,12 @@ def gene_programs(
     signed
         Whether programs also repress genes: every weight is then negative with probability 1/2.
     n_batches
-        Number of batches; the batch of each cell is drawn with equal probabilities.
+        Number of batches.
     batch_scale
         Standard deviation of the shifts :math:`s` of the genes in each batch, if there are several.
+    confounding
+        Probability that a cell is in one of the first half of the batches if the first program is on, and in one of the
+        others if it is off. With ``None``, batches have equal probabilities.
     depth
         Median over cells of the expected total count, :math:`L`.
     depth_scale
@@ -120,8 +131,8 @@ def gene_programs(
     Raises
     ------
     ValueError
-        If a number is out of range, there are too few genes for the programs, or an overlap is given for fewer than
-        three programs.
+        If a number is out of range, there are too few genes for the programs, an overlap is given for fewer than three
+        programs, or `confounding` for one batch.
 
     Examples
     --------
@@ -138,6 +149,7 @@ def gene_programs(
     check_numbers("between 0 and 0.5", lambda x: (x >= 0) & (x <= 0.5), overlap=overlap)
     check_numbers("above 0 and at most 1", lambda x: (x > 0) & (x <= 1), probability=probability)
     check_numbers("at least 0 and below 1", lambda x: (x >= 0) & (x < 1), correlation=correlation)
+    check_confounding(confounding, n_batches)
     generator = as_generator(rng)
     # Genes are drawn before cells, so that for a given seed they do not depend on the number of cells
     weights = draw_programs(n_genes, n_programs, n_genes_per_program, overlap=overlap, rng=generator)
@@ -149,6 +161,8 @@ def gene_programs(
     batch = generator.integers(n_batches, size=n_cells)
     depths = generator.lognormal(np.log(depth), depth_scale, n_cells)
     activity = draw_activities((n_cells, n_programs), (probability, activity_shape, correlation), generator)
+    if confounding is not None:
+        batch = draw_batches(activity[:, 0] > 0, n_batches, confounding, generator)
 
     blocks = []
     for rows in np.array_split(np.arange(n_cells), -(-n_cells * n_genes // _BLOCK)):
@@ -175,6 +189,7 @@ def gene_programs(
             strength=strength,
             signed=signed,
             batch_scale=batch_scale,
+            confounding=confounding,
             depth=depth,
             depth_scale=depth_scale,
             base_scale=base_scale,

@@ -1,4 +1,4 @@
-"""Gene programs: their genes, their activities, and the resulting means and counts."""
+"""Gene programs: their genes, their activities, the batches of cells, and the resulting means and counts."""
 
 from __future__ import annotations
 
@@ -47,6 +47,53 @@ def draw_activities(
     activity = np.zeros(shape)
     activity[on] = stats.gamma(gamma_shape, scale=1.0 / gamma_shape).isf(above[on] / probability)
     return activity
+
+
+def check_confounding(confounding: float | None, n_batches: int) -> None:
+    """Raise an error unless the confounding is a probability, and there are batches to distribute cells over."""
+    if confounding is None:
+        return
+    if not 0 <= confounding <= 1:
+        msg = f"`confounding` must be between 0 and 1, but is {confounding!r}."
+        raise ValueError(msg)
+    if n_batches < 2:
+        msg = f"`confounding` distributes cells over batches: set `n_batches` to at least 2, not {n_batches}."
+        raise ValueError(msg)
+
+
+def draw_batches(
+    on: NDArray[np.bool_], n_batches: int, confounding: float | None, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw batches: cells that are on are in the first half of them with this probability, others in the second half."""
+    if confounding is None:
+        return rng.integers(n_batches, size=len(on))
+    n_first = n_batches // 2
+    is_first = rng.random(len(on)) < np.where(on, confounding, 1.0 - confounding)
+    return np.where(is_first, rng.integers(n_first, size=len(on)), rng.integers(n_first, n_batches, size=len(on)))
+
+
+def draw_usages(
+    cell_type: NDArray[np.int64],
+    is_stimulated: NDArray[np.bool_],
+    location: NDArray[np.float64],
+    values: tuple[float, float],
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Draw logistic normal usages of the programs of types, of the response, and of activities, which are correlated.
+
+    ``location``, types x (response, activities), are logarithms of usages relative to that of the program of the type;
+    ``values`` are the standard deviation around them and the correlation between activities.
+    """
+    scale, correlation = values
+    n_cells, n_types = len(cell_type), len(location)
+    normal = rng.standard_normal((n_cells, location.shape[1]))
+    normal[:, 1:] *= np.sqrt(1.0 - correlation)
+    normal[:, 1:] += np.sqrt(correlation) * rng.standard_normal((n_cells, 1))
+    usages = np.zeros((n_cells, n_types + location.shape[1]))
+    usages[np.arange(n_cells), cell_type] = 1.0
+    usages[:, n_types:] = np.exp(location[cell_type] + scale * normal)
+    usages[~is_stimulated, n_types] = 0.0
+    return np.asarray(usages / usages.sum(axis=1, keepdims=True))
 
 
 def shares_of_total(logits: NDArray[np.float64]) -> NDArray[np.float64]:
