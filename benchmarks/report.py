@@ -751,6 +751,46 @@ def program_stability(result: Any) -> str:
     return table((*columns, "programs", "fraction, cosine 0.8", "programs, 0.8"), rows)
 
 
+def confounded_batches(result: Any) -> str:
+    """Accuracy with balanced and confounded batches, by simulator and method."""
+    measures = ("program", "all programs", "genes of the program", "genes", "batch")
+    rows = [
+        (row["simulator"], row["batches"], row["method"])
+        + tuple(plus_minus(row[measure]) for measure in measures)
+        + (row["program"]["n"],)
+        for row in result
+    ]
+    columns = ("simulator", "batches", "method", "the program", "all programs", "genes of the program", "all genes")
+    return table((*columns, "a unit and the batch", "seeds"), rows)
+
+
+def plus_minus(found: Mapping[str, Any]) -> str:
+    """A mean with half of its 95 % interval."""
+    return f"{found['mean']:.3f}" + ("" if found["half"] is None else f" ± {found['half']:.3f}")
+
+
+def unit_labels(result: Any) -> str:
+    """Best units of labels and nearest neighbours, by data, and differences from GeneProgramAE."""
+    rows = [
+        (row["data"], "best unit" if row["kind"] == "auroc" else "neighbours", row["question"], row["method"])
+        + (row["mean"], row["std"], row["size"])
+        for row in result["means"]
+    ]
+    columns = ("data", "measure", "labels", "method", "mean", "standard deviation over seeds", "seeds")
+    paired = [
+        (
+            "best unit" if row["kind"] == "auroc" else "neighbours",
+            row["method"],
+            with_interval(row, "mean", "low", "high"),
+        )
+        + (f"{row['ahead']} of {row['n']}",)
+        for row in result["paired"]
+    ]
+    title = f"GeneProgramAE less the other method, paired over data and seeds ({result['n_units']} units each):"
+    header = ("measure", "method", "difference", "GeneProgramAE is ahead")
+    return f"{table(columns, rows)}\n\n{title}\n\n{table(header, paired)}"
+
+
 def with_interval(
     row: Mapping[str, Any] | None, key: str = "mean", low: str = "mean_low", high: str = "mean_high"
 ) -> str:
@@ -1332,6 +1372,8 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "saliency_speed": saliency_speed,
     "xor": xor,
     "gene_programs": gene_programs,
+    "confounded_batches": confounded_batches,
+    "unit_labels": unit_labels,
     "impact_calibration": impact_calibration,
     "kang_programs": kang_programs,
     "paul15_programs": paul15_programs,

@@ -208,7 +208,7 @@ def collect(tasks: Tasks, n_units: int) -> dict:
     paired = []
     for kind, of_kind in table.groupby("kind"):
         wide = of_kind.groupby(["data", "seed", "method"])["value"].mean().unstack("method")
-        for method in wide.columns.drop(OWN):
+        for method in wide.columns.drop(OWN, errors="ignore") if OWN in wide else ():
             difference = (wide[OWN] - wide[method]).dropna()
             paired.append({"kind": kind, "method": method, "n": len(difference), "ahead": int((difference > 0).sum())})
             paired[-1] |= interval(difference.to_numpy())

@@ -41,7 +41,17 @@ CASES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], dict[str, Any]]
     "SCGEN": ("SCGEN", "logs", SCREEN, {"n_hidden": 16, "n_latent": 4}, {"batch_size": 16}),
     "SCVIDR": ("SCVIDR", "logs", SCREEN, {"n_hidden": 16, "n_latent": 4}, {"batch_size": 16}),
     "SCPREGAN": ("SCPREGAN", "logs", SCREEN, {"n_hidden": (16, 8)}, {"batch_size": 4}),
-    "GeneProgramAE": ("GeneProgramAE", "counts", {"batch_key": "batch"}, {"n_units": 4}, {"batch_size": 16}),
+    "GeneProgramAE": (
+        "GeneProgramAE",
+        "counts",
+        {
+            "batch_key": "batch",
+            "categorical_covariate_keys": ["cell_type"],
+            "continuous_covariate_keys": ["depth"],
+        },
+        {"n_units": 4},
+        {"batch_size": 16},
+    ),
     "NBVAE": ("NBVAE", "counts", {"batch_key": "batch"}, {"n_latent": 3}, {"batch_size": 16}),
     "DGD": ("DGD", "counts", {"batch_key": "batch"}, {"n_latent": 3, "n_components": 2}, {"batch_size": 16}),
     "ContrastiveSC": ("ContrastiveSC", "counts", {}, CLUSTERS, {"batch_size": 16, "max_cluster_epochs": 1}),

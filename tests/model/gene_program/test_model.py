@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from mudata import MuData
-from scipy import sparse
+from scipy import sparse, stats
 
 import scpi
 from scpi.model.gene_program._presets import PRESETS
@@ -139,13 +139,21 @@ def test_statistics_are_those_of_the_units(model, adata, z):
     assert not table["vanished"].iloc[first]
 
 
+def unknown_batch(adata, model):
+    cells = adata.copy()
+    del cells.obs["batch"]
+    return scpi.model.GeneProgramAE.prepare_query_anndata(cells, model)
+
+
 def test_units_are_explained_by_genes(model, adata, z):
     target = model.attribution_target("latent")
     counts = torch.from_numpy(adata.X.toarray()[:5])
     with torch.no_grad():
         x = target.transform(counts)
-        np.testing.assert_allclose(target.function(x).numpy(), z[:5], atol=1e-5)
-        np.testing.assert_allclose(target.head(x @ target.projection).numpy(), z[:5], atol=1e-5)
+        # At the mean level of the batches, as cells of an unknown one
+        expected = model.get_latent_representation(unknown_batch(adata[:5], model))
+        np.testing.assert_allclose(target.function(x).numpy(), expected, atol=1e-5)
+        np.testing.assert_allclose(target.head(x @ target.projection).numpy(), expected, atol=1e-5)
     decoder = model.decoder_target()
     expected = np.log(model.get_normalized_expression(indices=range(5)).to_numpy())
     with torch.no_grad():
@@ -259,6 +267,94 @@ class TestMasks:
             scpi.model.GeneProgramAE(adata, mask="hard")
 
 
+class TestCovariates:
+    """Sex and a number shift genes, and program 1 is more frequent in one sex."""
+
+    KEYS = {"categorical_covariate_keys": ["sex"], "continuous_covariate_keys": ["score"]}
+
+    @pytest.fixture(scope="class")
+    def shifted(self):
+        adata = scpi.datasets.gene_programs(600, 120, 3, n_genes_per_program=20, n_batches=2, confounding=0.85, rng=5)
+        adata.obs["sex"] = adata.obs["batch"].map({"Batch1": "f", "Batch2": "m"})
+        rng = np.random.default_rng(6)
+        adata.obs["score"] = rng.normal(3.0, 2.0, adata.n_obs)
+        slope = rng.normal(0.0, 0.3, adata.n_vars)
+        counts = adata.X.toarray() * np.exp(np.outer((adata.obs["score"] - 3.0) / 2.0, slope))
+        adata.X = sparse.csr_matrix(rng.poisson(counts).astype(np.float32))
+        adata.var["slope"] = slope
+        return adata
+
+    @pytest.fixture(scope="class")
+    def model(self, shifted, train):
+        return train(shifted, setup=self.KEYS, n_units=6, max_epochs=60, seed=0)
+
+    def test_levels_and_slopes_are_those_that_were_simulated(self, model, shifted):
+        rows = model.module.level_rows().detach().numpy()
+        assert rows.shape == (4, 120)
+        batch = np.log(shifted.varm["batch_factor"].to_numpy())
+        others = (shifted.varm["programs"].to_numpy() == 0).all(axis=1)
+        assert np.corrcoef((rows[1] - rows[2])[others], (batch[:, 0] - batch[:, 1])[others])[0, 1] > 0.9
+        assert np.corrcoef(rows[3][others], shifted.var["slope"][others])[0, 1] > 0.9
+        # The genes of the confounded program have no other levels than the rest
+        difference = rows[1] - rows[2] - (batch[:, 0] - batch[:, 1])
+        member = shifted.varm["programs"]["Program1"].to_numpy() != 0
+        assert abs(difference[member].mean() - difference[others].mean()) < 0.15
+
+    def test_units_follow_the_program_and_not_the_covariates(self, model, shifted):
+        z, truth = model.get_latent_representation(), shifted.obsm["programs"]["Program1"].to_numpy()
+        best = max(abs(stats.spearmanr(column, truth).statistic) for column in z.T if column.std() > 0)
+        assert best > 0.85
+        score = shifted.obs["score"].to_numpy()
+        assert max(abs(stats.spearmanr(column, score).statistic) for column in z.T if column.std() > 0) < 0.15
+
+    def test_round_trip_and_new_cells(self, model, shifted, tmp_path):
+        model.save(tmp_path / "model")
+        loaded = scpi.model.GeneProgramAE.load(tmp_path / "model", adata=shifted)
+        z = model.get_latent_representation()
+        np.testing.assert_allclose(loaded.get_latent_representation(), z, atol=1e-6)
+        np.testing.assert_allclose(model.get_latent_representation(shifted[:40]), z[:40], atol=1e-5)
+        other = shifted[:10].copy()
+        other.obs["sex"] = "unknown"
+        with pytest.raises(ValueError, match=r"The covariate 'sex' has no category 'unknown' .* knows 'f', 'm'"):
+            model.get_latent_representation(other)
+        del other.obs["sex"]
+        with pytest.raises(KeyError, match="'sex' is not a column of `adata.obs`"):
+            model.get_latent_representation(other)
+        prepared = scpi.model.GeneProgramAE.prepare_query_anndata(shifted[:40, 10:].copy(), model)
+        assert np.isfinite(model.get_latent_representation(prepared)).all()
+        table = model.unit_statistics()
+        assert (table["reconstruction_effect"] >= -1e-3).all()
+
+    def test_new_batches_are_fitted_beside_covariates(self, shifted, train):
+        shifted = shifted.copy()
+        shifted.obs["lane"] = np.where(np.arange(shifted.n_obs) % 2, "one", "two")
+        model = train(shifted, setup=self.KEYS | {"batch_key": "lane"}, n_units=4, max_epochs=3)
+        query = shifted[:100].copy()
+        query.obs["lane"] = "three"
+        fitted = scpi.model.GeneProgramAE.load_query_data(query, model)
+        before = fitted.module.level.detach().clone()
+        assert before.shape == (2 + 1 + 2 + 1, 120)
+        torch.testing.assert_close(before[[0, 1, 3, 4, 5]], model.module.level.detach())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fitted.train(max_epochs=2, accelerator="cpu", enable_progress_bar=False)
+        moved = (fitted.module.level.detach() - before).abs().amax(1) > 0
+        assert moved.tolist() == [False, False, True, False, False, False]
+
+    def test_a_mudata_has_covariates_too(self, shifted):
+        mdata = MuData({"rna": shifted.copy()})
+        mdata.obs["sex"] = shifted.obs["sex"].astype(str).to_numpy()
+        arguments = {"categorical_covariate_keys": ["sex"], "continuous_covariate_keys": ["score"]}
+        where = {"layer": "rna", "continuous_covariate_keys": "rna"}
+        scpi.model.GeneProgramAE.setup_mudata(mdata, **arguments, modalities=where)
+        model = scpi.model.GeneProgramAE(mdata, n_units=3)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.train(max_epochs=1, accelerator="cpu", enable_progress_bar=False)
+        assert model.module.level.shape == (4, 120)
+        assert np.isfinite(model.get_latent_representation()).all()
+
+
 class TestQuery:
     def test_genes_in_another_order_are_found(self, model, adata, z):
         shuffled = adata[:, np.random.default_rng(0).permutation(adata.n_vars)].copy()
@@ -283,12 +379,11 @@ class TestQuery:
         np.testing.assert_allclose(model.gene_overlap(prepared), share, rtol=1e-5)
 
     def test_cells_without_a_batch_are_of_an_unknown_one(self, model, adata, z):
-        query = adata[:50].copy()
-        del query.obs["batch"]
-        prepared = scpi.model.GeneProgramAE.prepare_query_anndata(query, model)
+        prepared = unknown_batch(adata[:50], model)
         assert set(prepared.obs["batch"]) == {"unknown"}
-        assert "batch" not in query.obs
-        np.testing.assert_allclose(model.get_latent_representation(prepared), z[:50], atol=1e-5)
+        # Without the correction for a batch, units are close to those with it
+        found = model.get_latent_representation(prepared)
+        assert np.abs(found - z[:50]).mean() < 0.2 * z[:50].std()
 
     def test_other_identifiers_are_refused(self, model, adata):
         other = adata.copy()
@@ -300,9 +395,8 @@ class TestQuery:
         first = np.flatnonzero(adata.obs["batch"] == adata.obs["batch"].cat.categories[0])
         query = adata[first].copy()
         query.obs["batch"] = "new"
-        before = model.module.level.detach().clone()
+        before, own = model.module.level.detach().clone(), model.get_latent_representation(adata[first].copy())
         units = model.get_latent_representation(query)
-        np.testing.assert_allclose(units, model.get_latent_representation(adata[first].copy()), atol=1e-5)
         fitted = scpi.model.GeneProgramAE.load_query_data(query, model)
         assert len(fitted.module.level) == len(before) + 1
         torch.testing.assert_close(fitted.module.level[-1].detach(), before.mean(0))
@@ -316,7 +410,9 @@ class TestQuery:
         with torch.no_grad():
             loss = [float(m.module.reconstruction({"X": counts, "batch": code}, z).mean()) for m in (fitted, model)]
         assert loss[0] < loss[1] - 0.5
-        np.testing.assert_allclose(fitted.get_latent_representation(), units, atol=1e-5)
+        # With a level, the units are those of the cells as cells of the batch that they are from
+        after = fitted.get_latent_representation()
+        assert np.square(after - own).mean() < 0.5 * np.square(units - own).mean()
 
     def test_without_batches_there_is_nothing_to_fit(self, programs, train):
         model = train(programs.copy(), n_units=2, max_epochs=1)

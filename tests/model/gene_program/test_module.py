@@ -45,10 +45,12 @@ def test_units_decode_into_fractions_of_the_depth(z):
 
 def test_cells_of_unknown_batches_have_the_mean_level():
     module = make_module()
-    levels, mean = module.level.detach(), module.level.detach().mean(0)
-    found = module.levels(torch.tensor([[1], [0], [2], [9]])).detach()
-    torch.testing.assert_close(found, torch.stack([levels[1], levels[0], mean, mean]))
-    torch.testing.assert_close(module.levels(None).detach(), mean)
+    levels = module.level_rows().detach()
+    cells = {KEYS.X: torch.ones(4, 4, dtype=torch.float64)}
+    found = module.levels(cells | {KEYS.BATCH: torch.tensor([[1], [0], [2], [9]])}).detach()
+    torch.testing.assert_close(found, torch.stack([levels[1], levels[0], levels.mean(0), levels.mean(0)]))
+    torch.testing.assert_close(module.levels(cells).detach(), levels.mean(0).expand(4, -1))
+    torch.testing.assert_close(module.mean_level().detach(), levels.mean(0))
 
 
 @pytest.mark.parametrize("likelihood", ["nb", "zinb", "poisson", "gaussian"])
@@ -58,7 +60,7 @@ def test_the_reconstruction_is_the_likelihood_of_the_counts(tensors, z, likeliho
     counts = tensors[KEYS.X].numpy()
     with torch.no_grad():
         found = module.reconstruction(tensors, z).numpy()
-        raw = (z @ module.weight + module.level[tensors[KEYS.BATCH][:, 0]]).numpy()
+        raw = (z @ module.weight + module.level_rows()[tensors[KEYS.BATCH][:, 0]]).numpy()
     mean = np.exp(raw) / np.exp(raw).sum(1, keepdims=True) * counts.sum(1, keepdims=True)
     if likelihood == "gaussian":
         loss = 0.5 * np.square(tensors[KEYS.INPUT].numpy() - raw)
@@ -112,11 +114,75 @@ def test_the_encoder_starts_near_the_linear_map():
         level=torch.tensor([0.1, 0.2, 0.3, 0.4]).log(),
         theta=torch.tensor([1.0, 2.0, 3.0, 4.0]),
     )
-    module.start(start)
+    offsets = torch.tensor([[0.0, 1.0, 0.0, 0.0], [2.0, 0.0, 0.0, 0.0]])
+    module.start(start, offsets)
     with torch.no_grad():
         module.to_units.weight.zero_()
         module.to_units.bias.zero_()
         found = module.encode(torch.ones(1, 4, dtype=torch.float64))
     np.testing.assert_allclose(found, [[18 + 1, 22 + 2, 26 + 3]])
-    np.testing.assert_allclose(module.level.detach().exp(), np.tile([0.1, 0.2, 0.3, 0.4], (2, 1)), rtol=1e-6)
+    np.testing.assert_allclose(module.level.detach() - offsets, np.log([[0.1, 0.2, 0.3, 0.4]] * 2), rtol=1e-6)
     np.testing.assert_allclose(module.log_theta.detach().exp(), [1, 2, 3, 4], rtol=1e-6)
+
+
+def with_covariates():
+    """Two batches, a covariate of three categories and a number; ten genes, of which three units change some."""
+    torch.manual_seed(1)
+    preset = replace(PRESETS["scpi"], n_hidden=(5,), n_units=3)
+    module = GeneProgramModule(10, n_batch=2, n_categories=[3], n_continuous=1, preset=preset).double()
+    torch.nn.init.normal_(module.level)
+    module.code.mean.fill_(5.0)
+    module.code.scale.fill_(2.0)
+    return module
+
+
+def test_levels_add_up_over_covariates():
+    module = with_covariates()
+    rows = module.level_rows().detach()
+    found = module.levels(
+        {
+            KEYS.X: torch.ones(2, 10, dtype=torch.float64),
+            KEYS.BATCH: torch.tensor([[1], [0]]),
+            KEYS.CATEGORICAL: torch.tensor([[2], [0]]),
+            KEYS.CONTINUOUS: torch.tensor([[9.0], [5.0]], dtype=torch.float64),
+        }
+    )
+    torch.testing.assert_close(found.detach(), torch.stack([rows[1] + rows[4] + 2 * rows[5], rows[0] + rows[2]]))
+    torch.testing.assert_close(module.mean_level().detach(), rows[:2].mean(0) + rows[2:5].mean(0))
+
+
+def test_covariates_do_not_change_what_units_change():
+    module = with_covariates()
+    with torch.no_grad():
+        module.weight[0] = 0.0
+        along = module.weight.T @ torch.tensor([0.0, 3.0, -2.0], dtype=torch.float64)
+        before = module.level_rows()
+        module.level[1] += along
+        module.level[4] += along
+        # A ridge of a hundredth lets little through
+        assert (module.level_rows() - before).abs().max() < 0.05 * along.abs().max()
+        # The level of the first batch is free, and all others follow it
+        module.level[0] += along
+        moved = module.level_rows() - before
+    assert (moved[:2] - along).abs().max() < 0.05 * along.abs().max()
+    assert moved[2:].abs().max() < 0.05 * along.abs().max()
+
+
+def test_the_input_is_corrected_by_what_covariates_change_in_the_mean():
+    module = with_covariates()
+    module.slope.uniform_(0.1, 1.0)
+    tensors = {
+        KEYS.X: torch.ones(3, 10, dtype=torch.float64),
+        KEYS.INPUT: torch.randn(3, 10, dtype=torch.float64),
+        KEYS.BATCH: torch.tensor([[0], [1], [2]]),
+        KEYS.CATEGORICAL: torch.tensor([[0], [0], [0]]),
+        KEYS.CONTINUOUS: torch.full((3, 1), 5.0, dtype=torch.float64),
+    }
+    shift = ((tensors[KEYS.INPUT] - module.corrected(tensors)) / module.slope).detach()
+    rows = module.level_rows().detach()
+    # Up to the total, which each cell has of its own
+    for found, expected in zip(shift[:2] - shift[2], rows[:2] - rows[:2].mean(0), strict=True):
+        torch.testing.assert_close(found - found.mean(), expected - expected.mean())
+    for changes in ({"likelihood": "gaussian"}, {"transform": "counts"}, {"depth": False}):
+        other = make_module(**changes)
+        assert other.corrected(tensors) is tensors[KEYS.INPUT]

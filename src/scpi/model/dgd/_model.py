@@ -20,6 +20,7 @@ from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
 from scpi.model.base.generation._mixin import GenerationMixin
 from scpi.model.base.generation._rates import Rates
 from scpi.model.base.loading._cell_batches import cell_batches
+from scpi.model.base.loading._covariate_code import CovariateCode
 from scpi.model.base.loading._sampling import single_cells
 from scpi.model.base.setup._covariate_fields import NumbersField
 from scpi.model.base.setup._declaration import Field
@@ -27,7 +28,6 @@ from scpi.model.base.setup._fields import ContextField, SizeFactorField
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
-from scpi.model.dgd._covariates import CovariateCode
 from scpi.model.dgd._fields import OpenCategoricalsField, PartialLabelField
 from scpi.model.dgd._module import DGDModule
 from scpi.model.dgd._new_cells import NewCells, Unseen, align_new, found_genes, unseen_categories

@@ -18,13 +18,16 @@ from scpi._keys import Key
 from scpi.attribution import AttributionTarget, DecoderTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
+from scpi.model.base.loading._dataset import CellBatch
 from scpi.model.base.loading._sampling import single_cells
+from scpi.model.base.setup._covariate_fields import CategoricalsField, NumbersField
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.setup._fields import ContextField, GeneSetField, SizeFactorField
 from scpi.model.base.targets._latent import LatentMixin
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.gene_program._module import GeneProgramModule
+from scpi.model.gene_program._offsets import find_offsets
 from scpi.model.gene_program._plan import GeneProgramPlan
 from scpi.model.gene_program._presets import PRESETS, RULES
 from scpi.model.gene_program._query import align_genes, found_weight, missing_genes
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
 # Numbers, cells x genes, of the sample that training starts from
 _START_NUMBERS = 1 << 25
 _MOST_START_CELLS = 5000
+# A gene that hardly any cell has does not say how its batches differ
+_LEAST_SLOPE, _MOST_OFFSET = 0.02, 2.0
 _UNKNOWN = "unknown"
 
 
@@ -54,9 +59,10 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
     Units are not negative and mostly silent, and each changes the logarithm of the expression of few genes, so that a
     unit can be read as a program that is on in some cells. The encoder is a network; the decoder is linear in the
     logarithm by default and gives the fraction of the depth of a cell for each gene, under a negative binomial
-    likelihood, with a level of each gene for every batch. Training starts from non-negative factors and principal
-    components of the logarithms. With gene sets, units are restricted to the genes of a set or drawn to them, beside
-    units that are free.
+    likelihood, with a level of each gene for every batch and category and a slope for each number. The levels have no
+    part in the directions in which units change the genes, and the encoder reads cells without them. Training starts
+    from non-negative factors and principal components of the logarithms. With gene sets, units are restricted to the
+    genes of a set or drawn to them, beside units that are free.
 
     The presets ``"paul"``, ``"pbmc"`` and ``"velten"`` have the settings of Kinalis et al. (2019), "Deconvolution of
     autoencoders to learn biological regulatory modules from single cell mRNA sequencing data": Poisson rates of raw
@@ -104,6 +110,8 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
     _fields = (
         Field(argument="gene_sets_key", registry_key=KEYS.GENE_SETS, make=GeneSetField, modality="layer"),
         Field(argument="batch_key", registry_key=KEYS.BATCH, make=ContextField),
+        Field(argument="categorical_covariate_keys", registry_key=KEYS.CATEGORICAL, make=CategoricalsField),
+        Field(argument="continuous_covariate_keys", registry_key=KEYS.CONTINUOUS, make=NumbersField),
         Field(argument="size_factor_key", registry_key=KEYS.SIZE_FACTOR, make=SizeFactorField),
     )
 
@@ -137,6 +145,8 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
             lambda: GeneProgramModule(
                 self._n_genes,
                 n_batch=self._statistic(KEYS.BATCH, f"n_{KEYS.BATCH}", default=1),
+                n_categories=self._n_categories,
+                n_continuous=self._statistic(KEYS.CONTINUOUS, f"n_{KEYS.CONTINUOUS}"),
                 preset=self.preset_,
                 allowed=allowed,
                 outside=outside if mask == "soft" else None,
@@ -177,6 +187,8 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         gene_sets_key: str | None = Key.varm.GENE_SETS,
         size_factor_key: str | None = None,
         batch_key: str | None = None,
+        categorical_covariate_keys: Sequence[str] | None = None,
+        continuous_covariate_keys: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
         """%(summary)s.
@@ -191,8 +203,14 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         size_factor_key
             Column of ``adata.obs`` with the depth of each cell; its total count if ``None``.
         batch_key
-            Column of ``adata.obs`` with the batch of each cell. Every gene has a level of its own in each batch; the
-            encoder does not read it. Cells of batches that were not trained on have the mean level.
+            Column of ``adata.obs`` with the batch of each cell. Every gene has a level of its own in each batch, which is
+            subtracted from what the encoder reads. Cells of batches that were not trained on have the mean level.
+        categorical_covariate_keys
+            Columns of ``adata.obs`` with categories, such as sex or chemistry, that shift the level of every gene. A
+            category that was not trained on is an error.
+        continuous_covariate_keys
+            Columns of ``adata.obs`` with numbers, such as the fraction of mitochondrial counts. The logarithm of every
+            gene has a slope for each, which is standardised over the training cells.
         **kwargs
             Used by scvi-tools when a setup is transferred from a saved model.
 
@@ -203,8 +221,10 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         KeyError
             If a layer, a column or an entry of ``adata.varm`` does not exist.
         ValueError
-            If values are not counts, names are repeated, or a cell has no batch.
+            If values are not counts, names are repeated, or a cell has no value of its batch or of a covariate.
         """
+        categorical_covariate_keys = list(categorical_covariate_keys or ()) or None
+        continuous_covariate_keys = list(continuous_covariate_keys or ()) or None
         cls._register(adata, cls._get_setup_method_args(**locals()), **kwargs)
 
     @fill
@@ -276,18 +296,47 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         if not self.preset_.data_init:
             return
         sample = splitter.sample(min(_MOST_START_CELLS, max(_START_NUMBERS // len(transform.rate), 1)))
-        counts, size = splitter.dataset.rows(sample)
+        tensors = splitter.dataset[CellBatch(sample)]
+        counts, x = tensors[KEYS.X], tensors[KEYS.INPUT]
+        scaled = counts / transform.relative_depth(counts, tensors.get(KEYS.SIZE_FACTOR))
+        offsets = torch.zeros_like(self.module.level)
+        if len(offsets) > 1:
+            scaled, x, offsets = self._start_levels(splitter, tensors, scaled)
         mean, variance = transform.moments(splitter.training_rows)
         allowed = self.module.allowed
         start = find_start(
-            torch.log1p(counts / transform.relative_depth(counts, size)).numpy(),
-            transform(counts, size).numpy(),
+            torch.log1p(scaled).numpy(),
+            x.numpy(),
             n_units=self.preset_.n_units,
             allowed=None if allowed is None else allowed.cpu().numpy(),
             mean=mean,
             variance=variance,
         )
-        self.module.start(start)
+        self.module.start(start, offsets)
+
+    @torch.no_grad()
+    def _start_levels(
+        self, splitter: CellSplitter, tensors: dict[str, Tensor], scaled: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Counts at median depth and input without what covariates change in the mean, and that change, levels x genes."""
+        module = self.module
+        if self._has_field(KEYS.CONTINUOUS):
+            values = np.asarray(self._field(self.adata, KEYS.CONTINUOUS), dtype=np.float32)
+            module.code.fit(torch.from_numpy(values[splitter.train_idx]))
+        code = module.covariates(tensors)
+        slope = (scaled / (1.0 + scaled)).mean(0)
+        found = torch.from_numpy(find_offsets(torch.log1p(scaled).numpy(), code.numpy(), n_units=self.preset_.n_units))
+        offsets = (found / slope.clamp(min=_LEAST_SLOPE)).clamp(-_MOST_OFFSET, _MOST_OFFSET)
+        if module.reads_residuals:
+            module.slope.copy_(slope / module.transform.scale)
+        centred = code - code.mean(0)
+        return scaled / (centred @ offsets).exp(), tensors[KEYS.INPUT] - module.slope * (centred @ offsets), offsets
+
+    @property
+    def _n_categories(self) -> list[int]:
+        """Number of categories of each categorical covariate."""
+        state = self.registry["field_registries"].get(KEYS.CATEGORICAL, {}).get("state_registry", {})
+        return [len(known) for known in state.get("categories", {}).values()]
 
     @classmethod
     def prepare_query_anndata(cls, adata: AnnData, reference_model: GeneProgramAE) -> AnnData:
@@ -305,8 +354,8 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
 
         Returns
         -------
-        Cells x genes of the model, with `obs` and `obsm` of `adata`, all of a batch "unknown" where the model has batches
-        and `obs` none. `var["missing"]` marks genes without counts; `uns["gene_overlap"]` counts those found.
+        Cells x genes of the model, with `obs` (where other covariates of the model have to be) and `obsm` of `adata`, all of a
+        batch "unknown" where the model has batches and `obs` none. `var["missing"]` marks genes without counts; `uns["gene_overlap"]` counts those found.
 
         Raises
         ------
@@ -317,7 +366,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         prepared = align_genes(adata, reference_model.var_names_, layer=given.get("layer"))
         batch_key = given.get("batch_key")
         if batch_key is not None and batch_key not in prepared.obs:
-            # Units do not depend on the batch, and the level of an unknown one is the mean
+            # The level of an unknown batch is the mean
             prepared.obs[batch_key] = pd.Categorical([_UNKNOWN] * prepared.n_obs)
         return prepared
 
@@ -325,10 +374,12 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
     def load_query_data(cls, adata: AnnData, reference_model: GeneProgramAE) -> Self:
         """Model for new cells, with the programs of a trained model, whose training fits the levels of new batches.
 
+        With its level, the units of a new batch are corrected as those of the others are.
+
         Parameters
         ----------
         adata
-            New cells, with the genes of the model and a batch each; see :meth:`prepare_query_anndata`.
+            New cells, with the genes of the model, a batch each, and its covariates; see :meth:`prepare_query_anndata`.
         reference_model
             Trained model that was set up with batches.
 
@@ -354,8 +405,10 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
             **{name: value for group in given["kwargs"].values() for name, value in group.items()},
         )
         state = reference_model.module.state_dict()
-        n_known, n_batch = len(state["level"]), len(model.module.level)
-        state["level"] = torch.cat([state["level"], state["level"].mean(0).expand(n_batch - n_known, -1)])
+        n_known, sizes = reference_model.module.n_batch, model.module.code.sizes
+        known, others = state["level"][:n_known], state["level"][n_known:]
+        state["level"] = torch.cat([known, known.mean(0).expand(int(sizes[0]) - n_known, -1), others])
+        state["code.sizes"] = sizes
         model.module.load_state_dict(state)
         model.n_known_batches_, model.is_trained_ = n_known, True
         model.module.eval()
@@ -388,7 +441,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         batch_size: int | None = None,
         return_numpy: bool = False,
     ) -> pd.DataFrame | NDArray[np.float32]:
-        """Expression that the model decodes: denoised, and at the mean level of the batches.
+        """Expression that the model decodes: denoised, and at the mean level of batches and covariates.
 
         Parameters
         ----------
@@ -477,7 +530,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         return pd.DataFrame(weights, index=self.var_names_, columns=self.units_)
 
     def attribution_target(self, kind: Literal["latent"] = "latent") -> AttributionTarget:
-        """Differentiable function of the expression, for attributions.
+        """Differentiable function of the expression, for attributions, at the mean level of batches and covariates.
 
         Parameters
         ----------
@@ -549,5 +602,6 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
             if len(missing):
                 size = batch.get(KEYS.SIZE_FACTOR, batch[KEYS.X].sum(1) / found)
                 batch[KEYS.INPUT] = transform(batch[KEYS.X], size)
-                batch[KEYS.INPUT][:, missing] = 0.0
+            batch[KEYS.INPUT] = self.module.corrected(batch)
+            batch[KEYS.INPUT][:, missing] = 0.0
             yield batch

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scpi.model.base._constants import KEYS
+from scpi.model.base.loading._covariate_code import CovariateCode
 from scpi.model.base.loading._input_transform import InputTransform
 from scpi.model.base.losses._count_likelihoods import loss_of_mean, negative_binomial_loss, zero_inflated_loss
 from scpi.model.base.training._plan_module import PlanModule
@@ -30,23 +31,30 @@ _START_DROPOUT = -3.0
 _LEAST_RATE = 1e-8
 # Counts of a cell to which the weights of the priors refer
 _PRIOR_DEPTH = 1000.0
+# Of the mean squared length of the weights of units: those that vanish leave the levels free
+_RIDGE = 1e-2
 
 
 class GeneProgramModule(PlanModule):
     """Encoder, non-negative units, and a decoder that is linear in the logarithm of the expression by default.
 
-    Each of the ``n_batch`` batches has its own level of every gene. ``allowed``, units x genes, marks the weights that
+    Each of the ``n_batch`` batches has its own level of every gene, to which categories of other covariates and slopes of
+    continuous ones are added. ``allowed``, units x genes, marks the weights that
     a unit may have, all if ``None``. Others are 0 with ``outside=None``, else the weight of their prior is multiplied
     by it.
     """
 
     allowed: Tensor | None
+    slope: Tensor
+    n_reference: Tensor
 
     def __init__(
         self,
         n_genes: int,
         *,
         n_batch: int,
+        n_categories: Sequence[int] = (),
+        n_continuous: int = 0,
         preset: Preset,
         allowed: Tensor | None = None,
         outside: float | None = None,
@@ -62,10 +70,15 @@ class GeneProgramModule(PlanModule):
         self.to_units = nn.Linear(widths[-1], n_units)
         self.decoder = _layers([n_units, *preset.decoder_hidden])
         self.weight = nn.Parameter(torch.empty([n_units, *preset.decoder_hidden][-1], n_genes))
-        self.level = nn.Parameter(torch.zeros(n_batch, n_genes))
+        self.code = CovariateCode([n_batch, *n_categories], n_continuous)
+        self.level = nn.Parameter(torch.zeros(self.code.n_outputs, n_genes))
         self.log_theta = nn.Parameter(torch.zeros(n_genes)) if preset.likelihood in ("nb", "zinb") else None
         self.dropout = nn.Parameter(torch.full((n_genes,), _START_DROPOUT)) if preset.likelihood == "zinb" else None
         self.register_buffer("allowed", allowed)
+        # Change of the mean input of each gene with the logarithm of its mean; 0 if the encoder reads the input as it is
+        self.register_buffer("slope", torch.zeros(n_genes))
+        # Batches that the encoder was trained on, of whose mean the input is that of a cell
+        self.register_buffer("n_reference", torch.tensor(n_batch))
         for layer in (self.first, self.to_units, *self.hidden, *self.decoder):
             nn.init.xavier_normal_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -111,21 +124,70 @@ class GeneProgramModule(PlanModule):
             return self.weight
         return self.weight * self.allowed
 
-    def mean_level(self) -> Tensor:
-        """Level of each gene in the mean of the batches."""
-        return self.level.mean(0)
+    @property
+    def n_batch(self) -> int:
+        """Number of batches with a level; their rows of the levels are the first."""
+        return int(self.code.sizes[0])
 
-    def levels(self, batch: Tensor | None) -> Tensor:
-        """Level of each gene in the batch of each cell; the mean of the batches where there is none."""
-        if batch is None:
-            return self.mean_level()
+    def covariates(self, tensors: dict[str, Tensor]) -> Tensor:
+        """Indicators of the batch and of categories, then numbers, (n_cells, n_levels); of unknown batches, the mean."""
+        x = tensors[KEYS.X]
         # Batches that came after the training have no level yet
-        levels = torch.cat([self.level, self.mean_level()[None]])
-        return levels[batch.reshape(-1).clamp(max=len(self.level))]
+        batch = tensors.get(KEYS.BATCH, torch.full((len(x), 1), self.n_batch, device=x.device))
+        codes, values = self.code.read(tensors | {KEYS.BATCH: batch})
+        return self.code(codes, values)
+
+    def mean_level(self) -> Tensor:
+        """Level of each gene in the mean of the batches and of the categories of covariates."""
+        mean = self.code(self.code.sizes[None], self.code.mean[None])
+        return (mean @ self.level_rows()).squeeze(0)
+
+    def level_rows(self) -> Tensor:
+        """Levels of batches, then what categories of covariates and slopes add, (n_levels, n_genes).
+
+        Units cost something and levels nothing: a program that most cells of one batch have on would become a level. All
+        batches therefore have the level of the first in the directions in which units change the genes, and other
+        covariates add nothing there.
+        """
+        if len(self.level) == 1:
+            return self.level
+        weight = self.gene_weights().detach()
+        gram = weight @ weight.T
+        gram = gram + _RIDGE * gram.diagonal().mean().clamp(min=_RIDGE) * torch.eye(len(gram)).to(gram)
+        free = self.level.clone()
+        free[: self.n_batch] -= self.level[0]
+        return self.level - torch.linalg.solve(gram, weight @ free.T).T @ weight
+
+    def levels(self, tensors: dict[str, Tensor]) -> Tensor:
+        """Level of each gene for the covariates of each cell, (n_cells, n_genes); (n_genes,) without any."""
+        return self.level[0] if len(self.level) == 1 else self.covariates(tensors) @ self.level_rows()
+
+    def corrected(self, tensors: dict[str, Tensor]) -> Tensor:
+        """Input of the encoder: what covariates change in the mean is subtracted."""
+        x = tensors[KEYS.INPUT]
+        if len(self.level) == 1 or not self.reads_residuals:
+            return x
+        return x - self.covariates(tensors) @ self.changes()
+
+    @torch.no_grad()
+    def changes(self) -> Tensor:
+        """What each category, beside the mean of its covariate, and each number changes in the input, (n_levels, n_genes)."""
+        sizes = self.code.sizes.tolist()
+        batches, *categories, numbers = self.level_rows().split([*sizes, len(self.level) - sum(sizes)])
+        centred = [batches - batches[: int(self.n_reference)].mean(0), *(rows - rows.mean(0) for rows in categories)]
+        found = torch.cat([*centred, numbers])
+        # Fractions sum to 1: what all genes share changes none
+        found -= found @ self.mean_level().softmax(0)[:, None]
+        return self.slope * found
+
+    @property
+    def reads_residuals(self) -> bool:
+        """Whether the input is the logarithm of fractions, of which levels are differences, and not reconstructed itself."""
+        return self.preset.transform == "log" and self.preset.depth and self.preset.likelihood != "gaussian"
 
     def reconstruction(self, tensors: dict[str, Tensor], z: Tensor) -> Tensor:
         """Negative log-likelihood of every cell, less what does not depend on the model for Poisson and Gaussian."""
-        found = self.decode(z, self.levels(tensors.get(KEYS.BATCH)))
+        found = self.decode(z, self.levels(tensors))
         loss = self._loss(tensors, found, constant=True)
         return loss.sum(1) if self.preset.reduction == "sum" else loss.mean(1)
 
@@ -156,7 +218,7 @@ class GeneProgramModule(PlanModule):
     def losses(self, tensors: dict[str, Tensor], *, n_cells: int) -> dict[str, Tensor]:
         """Terms of the objective, weighted; the prior of the weights is spread over ``n_cells``, those to train on."""
         preset = self.preset
-        z = self.encode(tensors[KEYS.INPUT])
+        z = self.encode(self.corrected(tensors))
         found = {"reconstruction": self.reconstruction(tensors, z).mean()}
         if preset.unit_weight:
             found["units"] = preset.unit_weight * self.depth_weight * z.sum(1).mean()
@@ -207,9 +269,10 @@ class GeneProgramModule(PlanModule):
         return self.effects(without)
 
     @torch.no_grad()
-    def start(self, start: Start) -> None:
-        """Start from the units, the weights and the moments of the training data."""
-        self.level.copy_(start.level.to(self.level).expand_as(self.level))
+    def start(self, start: Start, offsets: Tensor) -> None:
+        """Start from the units, the weights and the moments of the training data, and from ``offsets`` of covariates."""
+        self.level.copy_(offsets)
+        self.level[: self.n_batch] += start.level.to(self.level)
         if self.log_theta is not None:
             self.log_theta.copy_(start.theta.log())
         if self.preset.skip and not len(self.decoder):

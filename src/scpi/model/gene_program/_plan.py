@@ -91,9 +91,10 @@ class GeneProgramPlan(NetworkPlan):
         self._log_validation(loss, len(batch[KEYS.INPUT]))
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Leave the levels of known batches as they are, where new ones are fitted."""
+        """Leave the levels of known batches and of other covariates as they are, where new batches are fitted."""
         if self._n_known_batches is not None and self.module.level.grad is not None:
             self.module.level.grad[: self._n_known_batches] = 0.0
+            self.module.level.grad[self.module.n_batch :] = 0.0
 
     def on_validation_epoch_end(self) -> None:
         """Stop where the cells that are not trained on have not gained for long."""

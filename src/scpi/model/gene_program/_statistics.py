@@ -36,7 +36,7 @@ def unit_table(module: GeneProgramModule, names: Sequence[str], batches: Iterabl
         n_on += (z > 0).double().sum(0).cpu().numpy()
         least = np.minimum(least, z.amin(0).cpu().numpy())
         most = np.maximum(most, z.amax(0).cpu().numpy())
-        effects, levels = module.effects(z), module.levels(tensors.get(KEYS.BATCH))
+        effects, levels = module.effects(z), module.levels(tensors)
         decoded = module.of_effects(effects, levels)
         loss = module.loss_of_decoded(tensors, decoded)
         whole = decoded if levels.ndim == 1 else module.of_effects(effects, level)

@@ -1,4 +1,4 @@
-"""What the decoder reads of the covariates of cells."""
+"""What a decoder reads of the covariates of cells."""
 
 from __future__ import annotations
 
