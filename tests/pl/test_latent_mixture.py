@@ -23,7 +23,7 @@ def test_cells_and_components_are_where_they_were_stored(adata):
     points = np.concatenate([np.asarray(dots.get_offsets()) for dots in axes.collections])
     np.testing.assert_allclose(points, adata.obsm["X_dgd"][:, :2], rtol=1e-6)
     assert [len(dots.get_offsets()) for dots in axes.collections] == [60, 30]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["0", "1"]
+    assert [text.get_text() for text in axes.get_figure().legends[0].get_texts()] == ["0", "1"]
     drawn = ellipses(axes)
     np.testing.assert_allclose([patch.center for patch in drawn], [[2, 0], [-2, 1]])
     # Two standard deviations to either side

@@ -57,7 +57,7 @@ def test_sizes_of_a_ranking_in_either_direction(ranked):
     for rank, (gene, score) in enumerate(zip(frame["gene"], frame["score"], strict=True)):
         assert found[gene] == (rank, pytest.approx(abs(score)), VERMILLION if score > 0 else BLUE)
     assert panel.get_title() == "B vs. C"
-    assert panel.get_ylabel() == "Absolute score"
+    assert panel.get_ylabel() == "|Score|"
     legend = panel.get_figure().legends[0]
     assert [text.get_text() for text in legend.get_texts()] == ["higher in the group", "lower in the group"]
 
@@ -87,7 +87,8 @@ def test_names_overlap_neither_each_other_nor_the_frame(blood, sharey, n_genes):
     figure.draw_without_rendering()
     for panel in figure.axes:
         boxes = [text.get_window_extent() for text in panel.texts]
-        assert len(boxes) == n_genes
+        # Thirty-five names in ten panels do not fit on a page
+        assert len(boxes) == min(n_genes, 25 if sharey else 20)
         frame = panel.get_window_extent()
         assert all(frame.y0 <= box.y0 and box.y1 <= frame.y1 for box in boxes)
         # No point is cut in half
@@ -104,6 +105,40 @@ def test_names_overlap_neither_each_other_nor_the_frame(blood, sharey, n_genes):
     assert len(limits) == (1 if sharey else 10)
 
 
+def test_many_groups_fit_on_a_page_and_fill_it(ranked):
+    ranking = read_ranking(ranked, "rank_genes_gradients")
+    # One group has far larger scores
+    scores = np.tile(ranking.scores[:1], (19, 1)) * np.where(np.arange(19) == 3, 20.0, 1.0)[:, None]
+    of_groups = {
+        name: np.tile(getattr(ranking, name)[:1], (19, 1)) for name in ("logfoldchanges", "log10_pvals", "pvals_adj")
+    }
+    groups = np.array([f"group {i}" for i in range(19)], dtype=object)
+    change(ranked, "rank_genes_gradients", groups=groups, scores=scores, **of_groups)
+    figure = scpi.pl.rank_genes_gradients(ranked, return_fig=True)
+    figure.draw_without_rendering()
+    assert len(figure.axes) == 19
+    assert figure.get_figheight() <= 9.0
+    for panel in figure.axes:
+        assert len(panel.texts) >= 10
+        frame = panel.get_window_extent()
+        top = max(text.get_window_extent().y1 for text in panel.texts)
+        assert top > frame.y0 + 0.9 * frame.height
+        lowest = panel.transData.transform(points(panel))[:, 1].min()
+        assert lowest < frame.y0 + 0.15 * frame.height
+    # More groups than fit are left out unless they are named
+    assert len(scpi.pl.rank_genes_gradients(ranked, n_panels=4, show=False)) == 4
+    assert len(scpi.pl.rank_genes_gradients(ranked, groups=groups[:6], n_panels=4, show=False)) == 6
+
+
+def test_the_axis_says_what_the_scores_are(ranked):
+    for method, label in {
+        "sparse_decoder": r"Shrunken $\log_2$ fold change",
+        "gradient": "Margin per unit of log expression",
+    }.items():
+        change(ranked, "rank_genes_gradients", params={"method": method})
+        assert scpi.pl.rank_genes_gradients(ranked, groups="A", show=False).get_ylabel() == label
+
+
 def test_groups_columns_and_given_axes(blood):
     chosen = ["Dendritic", "CD34+", "CD19+ B"]
     panels = scpi.pl.rank_genes_gradients(blood, key="rank_genes_groups", groups=chosen, ncols=1, show=False)
@@ -114,7 +149,7 @@ def test_groups_columns_and_given_axes(blood):
     assert ax.get_legend() is not None
     with pytest.raises(ValueError, match="These groups were not tested: 'x'"):
         scpi.pl.rank_genes_gradients(blood, key="rank_genes_groups", groups="x")
-    for number in ("n_genes", "ncols"):
+    for number in ("n_genes", "n_panels", "ncols"):
         with pytest.raises(ValueError, match=f"`{number}` must be at least 1, but is 0"):
             scpi.pl.rank_genes_gradients(blood, key="rank_genes_groups", **{number: 0})
 

@@ -12,8 +12,10 @@ from scpi._ranking import read_ranking, rows_of_groups
 from scpi._screen._matrix import as_dense
 from scpi._slots import listed, read_labels
 from scpi.pl._checks import check_at_least_one, check_choice
+from scpi.pl._cut import inches
 from scpi.pl._figure import DIVERGING, PAGE_WIDTH, SMALL, colour_bar, finish, new_axes, shorten, style, symmetric_limit
 from scpi.pl._order import scale_columns, union
+from scpi.pl._score_names import attribution_name, score_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +45,7 @@ def attribution_heatmap(
     layer: str | None = None,
     groupby: str | None = None,
     n_cells: int = 50,
-    scale: Scale | None = None,
+    scale: Scale | Literal["auto"] | None = "auto",
     mod: str | None = None,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
@@ -67,8 +69,7 @@ def attribution_heatmap(
     key
         Entry of `adata.uns` with a ranking of genes, whose scores are drawn.
     layer
-        Entry of `adata.layers` with attributions, cells x genes, to draw instead of the scores. If one gene with many
-        counts dominates the colours, use `scale="gene"`.
+        Entry of `adata.layers` with attributions, cells x genes, to draw instead of the scores.
     groupby
         Column of `adata.obs` with the ranked group of each cell; that of the ranking if `None`.
     n_cells
@@ -76,7 +77,8 @@ def attribution_heatmap(
         cells, and repeated cells if it has fewer.
     scale
         Divide by the largest absolute value of each group (with `layer`, of all of its cells) or of each gene; not
-        scaled if `None`.
+        scaled if `None`. With `"auto"`, of each gene if `layer` is given, because genes with many counts would leave
+        all others blank, and not scaled otherwise.
     %(mod)s
     %(figure_ax)s
 
@@ -98,7 +100,9 @@ def attribution_heatmap(
     >>> panel = scpi.pl.attribution_heatmap(adata, key="rank_genes_groups", n_genes=3, show=False)
     """
     check_at_least_one(n_genes=n_genes, n_cells=n_cells)
-    check_choice("scale", scale, get_args(Scale), optional=True)
+    check_choice("scale", scale, [*get_args(Scale), "auto"], optional=True)
+    if scale == "auto":
+        scale = None if layer is None else "gene"
     adata = resolve_modality(data, mod)
     ranking = read_ranking(adata, key)
     given = ranking.groups if groups is None else [groups] if isinstance(groups, str) else groups
@@ -119,7 +123,8 @@ def attribution_heatmap(
 
     if figsize is None:
         columns = 0.24 * len(names) if layer is None else PAGE_WIDTH
-        figsize = min(PAGE_WIDTH, 2.2 + columns), max(1.8, 1.0 + 0.125 * len(rows))
+        height = 0.3 + inches(shorten(name, 30) for name in names) + 0.125 * len(rows)
+        figsize = min(PAGE_WIDTH, 1.2 + inches(shorten(gene, 18) for gene in rows) + columns), max(1.8, height)
     with style():
         figure, axes = new_axes(ax, figsize)
         limit = symmetric_limit(matrix)
@@ -129,7 +134,7 @@ def attribution_heatmap(
             vmin=-limit,
             vmax=limit,
             aspect="auto",
-            interpolation="nearest" if layer is None else None,
+            interpolation="nearest",
         )
         starts_of_groups = np.arange(len(names)) * width
         for edge in starts_of_groups[1:]:
@@ -140,7 +145,8 @@ def attribution_heatmap(
         axes.set_yticks(range(len(rows)), [shorten(gene, 18) for gene in rows], fontsize=SMALL)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        label = "Attribution" if scale is None else f"Attribution / largest of the {scale}"
+        label = score_name(ranking.params) if layer is None else attribution_name(ranking.params, layer)
+        label += "" if scale is None else f" / largest of the {scale}"
         shrink = min(1.0, 1.4 / figsize[1])
         colour_bar(figure, image, axes, label, shrink=shrink, aspect=15, pad=0.02, extend="both")
         return finish(figure, axes, ax=ax, show=show, return_fig=return_fig)

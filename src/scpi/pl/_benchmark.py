@@ -11,7 +11,19 @@ from scpi._model_names import brief_name, find_model
 from scpi._sequence import as_list
 from scpi._slots import listed
 from scpi.pl._boxes import format_rows
-from scpi.pl._figure import BLUE, GREY, PAGE_WIDTH, VERMILLION, finish, panel_grid, style
+from scpi.pl._cut import inches
+from scpi.pl._figure import (
+    BLUE,
+    GREY,
+    PAGE_WIDTH,
+    VERMILLION,
+    finish,
+    legend_columns,
+    n_columns_of,
+    panel_grid,
+    shorten,
+    style,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +43,8 @@ _FIRST = {
     "energy_distance": "energy distance of the cells",
 }
 _N_COLUMNS = 3
+# Width of a panel without the names of models in inches
+_PANEL = 1.9
 
 
 @fill
@@ -112,17 +126,21 @@ def benchmark(
     order = _ranked(means, is_score) if models is None else among(others, wanted, "model")
     titles = _FIRST | (labels or {})
     with style():
-        size = (PAGE_WIDTH / _N_COLUMNS, 0.19 * len(order) + 0.75)
+        names = [shorten(brief_name(name), 32) for name in order]
+        n_columns = min(_N_COLUMNS, len(drawn))
+        size = (min(PAGE_WIDTH, inches(names) + _PANEL * n_columns) / n_columns, 0.19 * len(order) + 0.75)
         figure, panels = panel_grid(len(drawn), None, figsize, size=size, n_columns=_N_COLUMNS)
         for place, (axes, metric) in enumerate(zip(panels, drawn, strict=True)):
-            format_rows(axes, [brief_name(name) for name in order])
+            format_rows(axes, names)
             _panel(axes, cells.xs(metric, level="metric"), order=order, baselines=baselines, ceilings=ceilings)
-            axes.tick_params(labelleft=place % _N_COLUMNS == 0)
+            axes.tick_params(labelleft=place % n_columns_of(panels) == 0)
             better = "\N{UPWARDS ARROW} higher" if is_score[metric] else "\N{DOWNWARDS ARROW} lower"
             axes.set_xlabel(f"{titles.get(metric, metric.replace('_', ' '))}\n{better} is better")
         lines = {str(line.get_label()): line for axes in panels for line in axes.lines if line.get_label() in ceilings}
         if lines:
-            figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=len(lines))
+            labels = [shorten(name, 32) for name in lines]
+            n_columns = legend_columns(labels, figure.get_figwidth())
+            figure.legend(list(lines.values()), labels, loc="outside lower center", ncols=n_columns)
         return finish(figure, panels, ax=None, show=show, return_fig=return_fig)
 
 

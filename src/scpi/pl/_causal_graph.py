@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
@@ -17,10 +17,12 @@ from scpi._slots import read_result
 from scpi.pl._figure import (
     BLUE,
     GREY,
+    MAX_HEIGHT,
     PAGE_WIDTH,
     SMALL,
     VERMILLION,
     finish,
+    legend_columns,
     new_axes,
     set_labels,
     shorten,
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 _LINE, _CHARACTER, _BOLD = 0.125, 0.067, 0.074
 _RADIUS = (0.1, 0.2)
 _GAP, _LEGEND = 0.36, 0.3
+# Least width of a figure, and width of one of few nodes
+_NARROWEST, _PER_NODE = 4.6, 2.36
 # Maximum numbers of nodes per row and of characters per line, tried in this order until the graph fits on the page
 _DENSITIES = ((5, 34), (5, 28), (5, 22), (4, 26), (4, 20), (3, 24), (3, 18), (3, 12))
 
@@ -126,20 +130,28 @@ def causal_graph(
     if not nx.is_directed_acyclic_graph(graph):
         msg = f"The edges in `adata.uns[{key!r}]` form a cycle, so that they have no causal order."
         raise ValueError(msg)
-    width = PAGE_WIDTH if figsize is None else figsize[0]
+    width = min(PAGE_WIDTH, max(_NARROWEST, _PER_NODE * len(graph))) if figsize is None else figsize[0]
     if ax is not None:
         inches = ax.get_figure(root=True).dpi_scale_trans.inverted()  # type: ignore[union-attr]
         box = ax.get_window_extent().transformed(inches)
         width, figsize = box.width, (box.width, box.height)
-    nodes, layout = _fit(factors, graph, n_targets, n_sets, width)
-    heights = [max(nodes[name].height for name in row) for row in layout.rows]
+    handles = _handles([weight for _, _, weight in graph.edges(data="weight")], has_nodes=len(graph) > 0)
+    n_columns = legend_columns([str(handle.get_label()) for handle in handles], width)
+    legend = _LEGEND + 1.2 * _LINE * (-(-len(handles) // n_columns) - 1)
+    most = MAX_HEIGHT if figsize is None else figsize[1]
+    for n_shown in range(n_targets + n_sets, -1, -1):
+        # Labels of many factors have fewer lines, the sets first
+        nodes, layout = _fit(factors, graph, min(n_targets, n_shown), max(n_shown - n_targets, 0), width)
+        heights = [max(nodes[name].height for name in row) for row in layout.rows]
+        if legend + 0.1 + sum(heights) + _GAP * len(heights) <= most:
+            break
     note = ""
     if tested and len(edges) and not len(drawn):
         note = f"No stable edge: none is found again in {min_stability:.0%} of the halves of the cells"
         note = textwrap.fill(note, max(1, int(width / _CHARACTER)))
-    margin = _LEGEND + 0.1 + (_LINE * (note.count("\n") + 1) + 0.1 if note else 0.0)
+    margin = legend + 0.1 + (_LINE * (note.count("\n") + 1) + 0.1 if note else 0.0)
     if figsize is None:
-        figsize = (width, margin + sum(heights) + _GAP * max(0, len(heights) - 1))
+        figsize = (width, min(MAX_HEIGHT, margin + sum(heights) + _GAP * max(0, len(heights) - 1)))
     with style():
         figure, axes = new_axes(ax, figsize)
         if ax is None:
@@ -149,12 +161,14 @@ def causal_graph(
         axes.set(xlim=(0, width), ylim=(-figsize[1], 0))
         axes.set_axis_off()
         gap = (figsize[1] - margin - sum(heights)) / max(1, len(heights) - 1)
-        tops = -_LEGEND - np.cumsum([0.0, *(height + gap for height in heights[:-1])])
+        tops = -legend - np.cumsum([0.0, *(height + gap for height in heights[:-1])])
         _draw_edges(axes, graph, nodes, layout, tops, heights)
         for top, row in zip(tops, layout.rows, strict=True):
             for name in row:
                 _draw_node(axes, name, nodes[name], layout.x[name], top)
-        _draw_legend(axes, [weight for _, _, weight in graph.edges(data="weight")], nodes)
+        axes.legend(
+            handles=handles, loc="upper left", ncols=n_columns, borderaxespad=0.4, handlelength=1.5, columnspacing=1.2
+        )
         if note:
             axes.text(width / 2, -figsize[1] + 0.05, note, ha="center", va="bottom")
         return finish(figure, axes, ax=ax, show=show, return_fig=return_fig)
@@ -297,7 +311,8 @@ def _draw_node(ax: Axes, name: str, node: _Node, x: float, top: float) -> None:
             y -= _LINE
 
 
-def _draw_legend(ax: Axes, weights: list[float], nodes: dict[str, Any]) -> None:
+def _handles(weights: list[float], *, has_nodes: bool) -> list[Line2D]:
+    """Entries of the legend."""
     handles = []
     if weights:
         strongest = max(map(abs, weights))
@@ -307,7 +322,7 @@ def _draw_legend(ax: Axes, weights: list[float], nodes: dict[str, Any]) -> None:
             Line2D([], [], color=GREY, lw=2.5, label=f"weight \N{PLUS-MINUS SIGN}{strongest:.2g}"),
             Line2D([], [], color=GREY, lw=0.6 + 1.9 * 0.25, label=f"\N{PLUS-MINUS SIGN}{0.25 * strongest:.2g}"),
         ]
-    if nodes:
+    if has_nodes:
         dot = {"marker": "o", "ls": "", "markerfacecolor": "#F2F2F2", "markeredgecolor": "#333333"}
         handles.append(Line2D([], [], markersize=7, label="factor (size: perturbations)", **dot))  # type: ignore[arg-type]
-    ax.legend(handles=handles, loc="upper left", ncols=5, borderaxespad=0.4, handlelength=1.5, columnspacing=1.2)
+    return handles

@@ -10,6 +10,7 @@ from scpi import get
 from scpi._mudata import resolve_modality
 from scpi._slots import listed
 from scpi.pl._figure import BLUE, SMALL, VERMILLION, label_panels, place_labels, shorten
+from scpi.pl._fit import fit_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,7 +144,8 @@ def draw_tests(
         draw_genes(panel, x, y, sign, beyond=beyond)
         counts = f"{(sign > 0).sum():,} up, {(sign < 0).sum():,} down"
         panel.set_title(f"{shorten(group, 30)}\n{counts}", fontsize=SMALL, linespacing=1.3)
-    label_panels(panels, 3, x=xlabel, y=ylabel)
+    label_panels(panels, x=xlabel, y=ylabel)
     # Names are placed last, because their positions depend on the final layout of all panels
+    fit_texts(panels[0].get_figure(root=True), panels)
     for panel, frame, (x, y, _), sign in zip(panels, tests.values(), points, direction, strict=True):
         name_genes(panel, x, y, frame, sign, genes=genes, n_genes=n_genes)

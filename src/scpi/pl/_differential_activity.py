@@ -98,7 +98,7 @@ def differential_activity(
             panel.tick_params(axis="y", length=0)
             panel.spines[["top", "right", "left"]].set_visible(False)
             panel.set_title(shorten(group, 30), weight="bold")
-        label_panels(panels, 2, x="Change of mean activity")
+        label_panels(panels, x="Change of mean activity")
         shrink = min(1.0, 1.8 / figure.get_figheight())
         colour_bar(figure, scale, panels, r"$-\log_{10}$ p", shrink=shrink, aspect=20, pad=0.02)
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)

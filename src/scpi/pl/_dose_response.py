@@ -12,7 +12,7 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._slots import listed
-from scpi.pl._figure import GREY, PALETTE, finish_panels, label_panels, panel_grid, shorten, style
+from scpi.pl._figure import GREY, PALETTE, finish_panels, label_panels, legend_columns, panel_grid, shorten, style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,8 +30,6 @@ _BLACK = "#222222"
 # Minimum distance between the labels of two doses, and margin on each side, as fractions of the axis
 _MIN_DISTANCE = 0.11
 _MARGIN = 0.04
-# Width of an entry of the legend in inches
-_ENTRY = 1.35
 
 
 @fill
@@ -125,7 +123,7 @@ def dose_response(
             _panel(panel, results, row, label, name, width=width)
             panel.set_title(shorten(gene if name is None else f"{gene}, {name}", 36))
         _share_limits(panels, len(contexts))
-        label_panels(panels, n_columns, x=f"Dose of {shorten(label, 24)}", y="Change of the mean")
+        label_panels(panels, x=f"Dose of {shorten(label, 24)}", y="Change of the mean")
         _legend(figure if ax is None else ax, panels, list(results), confidence)
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
@@ -263,7 +261,10 @@ def _share_limits(panels: Sequence[Axes], n_contexts: int) -> None:
 
 def _legend(on: Figure | Axes, panels: Sequence[Axes], names: Sequence[str], confidence: float) -> None:
     """Add a legend of the lines and points, outside of the panels if `on` is a figure."""
-    handles = [Line2D([], [], color=color, lw=1.2, label=name) for name, color in zip(names, PALETTE, strict=False)]
+    handles = [
+        Line2D([], [], color=color, lw=1.2, label=shorten(name, 24))
+        for name, color in zip(names, PALETTE, strict=False)
+    ]
     lines = [line for panel in panels for line in panel.lines]
     if any(line.get_linestyle() == "--" for line in lines):
         handles.append(Line2D([], [], color=GREY, lw=1.2, ls="--", label="extrapolated"))
@@ -272,6 +273,6 @@ def _legend(on: Figure | Axes, panels: Sequence[Axes], names: Sequence[str], con
         handles.append(Line2D([], [], color=_BLACK, lw=0.8, marker="o", ms=3, mew=0, label=text))
     position: dict[str, Any] = {"loc": "best"}
     if isinstance(on, plt.Figure):
-        n_columns = int(np.clip(on.get_figwidth() / _ENTRY, 1, len(handles)))
+        n_columns = legend_columns([str(handle.get_label()) for handle in handles], on.get_figwidth())
         position = {"loc": "outside upper center", "ncols": n_columns}
     on.legend(handles=handles, handlelength=1.6, columnspacing=1.2, borderaxespad=0.2, **position)

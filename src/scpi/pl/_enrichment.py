@@ -11,10 +11,12 @@ from scpi import get
 from scpi._changes import among
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi.pl._cut import inches
 from scpi.pl._figure import (
     DIVERGING,
     GREY,
     PAGE_WIDTH,
+    SMALL,
     colour_bar,
     finish,
     new_axes,
@@ -97,14 +99,16 @@ def enrichment(
     pval, change = tables["pval_adj"][y, x], tables["log2fc"][y, x]
     limit = symmetric_limit(change)
     scale = ScalarMappable(Normalize(-limit, limit), colormaps[DIVERGING])
+    names = set_labels(rows, 38)
     if figsize is None:
-        figsize = (min(PAGE_WIDTH, 4.0 + 0.26 * len(columns)), max(2.4, 1.1 + 0.19 * len(rows)))
+        height = 0.8 + inches(shorten(name, 30) for name in columns) + 0.19 * len(rows)
+        figsize = (min(PAGE_WIDTH, 1.4 + inches(names) + 0.26 * len(columns)), max(2.4, height))
     with style():
         figure, axes = new_axes(ax, figsize)
         edges: Any = np.where((pval <= pval_cutoff)[:, None], (0.0, 0.0, 0.0, 1.0), (0.6, 0.6, 0.6, 1.0))
         axes.scatter(x, y, s=_area(pval), c=scale.to_rgba(change), edgecolors=edges, linewidths=0.7, zorder=3)
         axes.set_xticks(range(len(columns)), [shorten(name, 30) for name in columns], rotation=90)
-        axes.set_yticks(range(len(rows)), set_labels(rows, 38))
+        axes.set_yticks(range(len(rows)), names)
         axes.set_xlim(-0.6, len(columns) - 0.4)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(color="#EEEEEE", lw=0.6, zorder=0)
@@ -113,10 +117,12 @@ def enrichment(
         for value in (0.05, 1e-3, 1e-10):
             label = f"{value:g}" if value > 1e-10 else "1e-10 or less"
             axes.scatter([], [], s=_area(np.array([value])), c=GREY, linewidths=0, label=label)
-        axes.legend(title="Adjusted p", loc="upper left", bbox_to_anchor=(1.0, 1.0), labelspacing=0.8, title_fontsize=7)
-        colour_bar(
-            figure, scale, axes, r"Mean $\log_2$ fold change", shrink=0.5, aspect=15, pad=0.02, anchor=(0.0, 0.0)
-        )
+        legend: dict[str, Any] = {"title": "Adjusted p", "title_fontsize": SMALL, "ncols": 3, "handletextpad": 0.1}
+        if ax is None:
+            figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", columnspacing=1.0, **legend)
+        else:
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), **legend)
+        colour_bar(figure, scale, axes, r"Mean $\log_2$ fold change", shrink=0.5, aspect=15, pad=0.02)
         return finish(figure, axes, ax=ax, show=show, return_fig=return_fig)
 
 

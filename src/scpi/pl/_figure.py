@@ -10,18 +10,25 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.transforms import Bbox
 
+from scpi.pl._cut import cut_names, inches
+from scpi.pl._cut import shorten as shorten
+from scpi.pl._fit import fit_texts
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
+    from matplotlib.colorbar import Colorbar
     from matplotlib.figure import Figure
     from matplotlib.text import Text
     from numpy.typing import NDArray
 
 # Width of a journal page in inches, 180 mm; fonts are legible at that width
 PAGE_WIDTH = 7.08
+# Height in inches that leaves room for a legend on a page
+MAX_HEIGHT = 9.0
 FONT = 8.0
 SMALL = 7.0
 # Okabe and Ito: distinguishable with any type of colour vision
@@ -29,6 +36,8 @@ BLUE, VERMILLION, ORANGE, GREY = "#0072B2", "#D55E00", "#E69F00", "#7F7F7F"
 GREEN, PURPLE, SKY = "#009E73", "#CC79A7", "#56B4E9"
 PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
 DIVERGING = "RdBu_r"
+# Width in inches of what stands before a label of a legend
+_HANDLE = 0.42
 
 _STYLE: dict[Any, Any] = {
     "font.size": FONT,
@@ -70,39 +79,70 @@ def new_axes(ax: Axes | None, figsize: tuple[float, float]) -> tuple[Figure, Axe
 def panel_grid(
     n: int, ax: Axes | None, figsize: tuple[float, float] | None, *, size: tuple[float, float], n_columns: int
 ) -> tuple[Figure, list[Axes]]:
-    """Create a grid of `n` panels, each of the given size in inches, or use the given axes for a single panel."""
+    """Create a grid of `n` panels, each of the given size in inches, or use the given axes for a single panel.
+
+    In a figure of a given size, there are as many columns, at most `n_columns`, as let the panels shrink least.
+    """
     if ax is not None:
         if n != 1:
             msg = f"`ax` can hold one panel, but there are {n}: choose one, or omit `ax`."
             raise ValueError(msg)
         return ax.get_figure(root=True), [ax]  # type: ignore[return-value]
     n_columns = min(n, n_columns)
+    if figsize is not None:
+        n_columns = _least_shrunken(n, figsize, size, n_columns)
     n_rows = -(-n // n_columns)
     if figsize is None:
-        figsize = (min(PAGE_WIDTH, size[0] * n_columns), size[1] * n_rows)
+        figsize = (min(PAGE_WIDTH, size[0] * n_columns), min(MAX_HEIGHT, size[1] * n_rows))
     figure, grid = plt.subplots(n_rows, n_columns, figsize=figsize, squeeze=False, layout="constrained")
     for empty in grid.ravel()[n:]:
         empty.remove()
     return figure, list(grid.ravel()[:n])
 
 
-def label_panels(panels: Sequence[Axes], n_columns: int, *, x: str, y: str = "") -> None:
+def _least_shrunken(n: int, figsize: tuple[float, float], size: tuple[float, float], most: int) -> int:
+    """Number of columns at which panels of a size shrink least in a figure; the largest of those that are as good."""
+    columns = np.arange(most, 0, -1)
+    width, height = figsize[0] / columns / size[0], figsize[1] / -(-n // columns) / size[1]
+    return int(columns[np.minimum(np.minimum(width, height), 1.0).argmax()])
+
+
+def n_columns_of(panels: Sequence[Axes]) -> int:
+    """Number of columns of the grid of several panels."""
+    spec = panels[0].get_subplotspec()
+    return 1 if spec is None or len(panels) == 1 else int(spec.get_gridspec().ncols)
+
+
+def label_panels(panels: Sequence[Axes], *, x: str, y: str = "") -> None:
     """Label the x axis of the lowest panel of each column, and the y axis of the first panel of each row."""
-    n_columns = min(n_columns, len(panels))
+    n_columns = n_columns_of(panels)
     for i, panel in enumerate(panels):
         panel.set_xlabel(x if i + n_columns >= len(panels) else "")
         panel.set_ylabel(y if i % n_columns == 0 else "")
 
 
-def colour_bar(figure: Figure, mappable: ScalarMappable, ax: Axes | Sequence[Axes], label: str, **options: Any) -> None:
+def colour_bar(
+    figure: Figure, mappable: ScalarMappable, ax: Axes | Sequence[Axes], label: str, **options: Any
+) -> Colorbar:
     """Add a colour bar without an outline beside the axes; `options` are those of `Figure.colorbar`."""
     bar = figure.colorbar(mappable, ax=ax, **options)
     bar.set_label(label)
     bar.outline.set_visible(False)
+    return bar
+
+
+def legend_columns(labels: Sequence[str], width: float) -> int:
+    """Number of columns of a legend with these labels in a figure of a width in inches."""
+    for n in range(len(labels), 1, -1):
+        columns = [labels[i : i + -(-len(labels) // n)] for i in range(0, len(labels), -(-len(labels) // n))]
+        if sum(_HANDLE + inches(column) for column in columns) <= width - 0.2:
+            return n
+    return 1
 
 
 def finish(figure: Figure, axes: Any, *, ax: Axes | None, show: bool | None, return_fig: bool) -> Any:
-    """Show the figure, or return it or its axes."""
+    """Fit the texts into the figure; show it, or return it or its axes."""
+    fit_texts(figure, figure.axes if ax is None else [ax])
     if return_fig:
         return figure
     if show or (show is None and ax is None):
@@ -116,11 +156,6 @@ def finish_panels(
 ) -> Axes | list[Axes] | Figure | None:
     """Show the figure, or return it or its panels; a single panel is not returned as a list."""
     return finish(figure, panels[0] if len(panels) == 1 else panels, ax=ax, show=show, return_fig=return_fig)
-
-
-def shorten(text: str, n: int) -> str:
-    """Cut a text to `n` characters; if it is longer, the last of them is an ellipsis."""
-    return text if len(text) <= n else text[: n - 1].rstrip(" ,-") + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def set_labels(names: Iterable[str], n: int = 40, *, abbreviate: bool = False) -> list[str]:
@@ -142,13 +177,7 @@ def set_labels(names: Iterable[str], n: int = 40, *, abbreviate: bool = False) -
             for words, short_form in _ABBREVIATIONS.items():
                 text = re.sub(rf"^{words} ", f"{short_form} ", text, flags=re.IGNORECASE)
         plain.append(text)
-    short = [shorten(text, n) for text in plain]
-    # Names that would be equal lose their middle instead of their end
-    for i, label in enumerate(short):
-        if short.count(label) > 1:
-            tail = n // 3
-            short[i] = plain[i][: n - tail - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}" + plain[i][-tail:].lstrip()
-    return short
+    return cut_names(plain, n)
 
 
 def some_names(names: Sequence[str], n: int) -> str:

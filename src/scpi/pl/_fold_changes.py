@@ -91,7 +91,7 @@ def fold_changes(
             panel.tick_params(axis="y", length=0)
             panel.spines[["top", "right", "left"]].set_visible(False)
             panel.set_title(shorten(name, 30))
-        label_panels(panels, _COLUMNS, x=r"$\log_2$ fold change")
+        label_panels(panels, x=r"$\log_2$ fold change")
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 

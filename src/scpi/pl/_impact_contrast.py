@@ -92,7 +92,7 @@ def impact_contrast(
     table = _overlay(adata, stored, impact_key) if paper else np.asarray(stored[values])
     rows, columns = choose(stored, units=units, sets=sets, n_units=n_units, n_sets=n_sets, by=table)
     part = np.ix_(rows, columns)
-    sides = f"{stored['params']['target']} \N{MINUS SIGN} {stored['params']['reference']}"
+    sides = " \N{MINUS SIGN} ".join(shorten(str(stored["params"][side]), 24) for side in ("target", "reference"))
     colours: dict[str, Any] = {"cmap": DIVERGING, "vmin": -1.0, "vmax": 1.0} if paper else {}
     return draw(
         table[part].T,

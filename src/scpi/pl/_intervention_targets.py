@@ -8,7 +8,7 @@ from scpi._changes import among
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._slots import read_result
-from scpi.pl._figure import BLUE, GREY, PAGE_WIDTH, SMALL, VERMILLION, finish, new_axes, style
+from scpi.pl._figure import BLUE, GREY, MAX_HEIGHT, PAGE_WIDTH, SMALL, VERMILLION, finish, new_axes, shorten, style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,8 +72,8 @@ def intervention_targets(
     targets = targets.iloc[rows]
 
     if figsize is None:
-        width = min(PAGE_WIDTH, 3.6 + 0.16 * len(factors))
-        figsize = (width, max(2.2, 1.1 + 0.115 * len(rows)))
+        width = min(PAGE_WIDTH, 4.0 + 0.16 * len(factors))
+        figsize = (width, min(MAX_HEIGHT, max(2.4, 1.1 + 0.115 * len(rows))))
     with style():
         figure, axes = new_axes(ax, figsize)
         image = axes.imshow(probability[rows], cmap="viridis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
@@ -82,7 +82,7 @@ def intervention_targets(
         axes.set_xticks(range(0, len(factors), step), [name.removeprefix(prefix) for name in factors[::step]])
         if not prefix:
             axes.tick_params(axis="x", labelrotation=90)
-        axes.set_yticks(range(len(rows)), targets["perturbation"])
+        axes.set_yticks(range(len(rows)), [shorten(str(name), 24) for name in targets["perturbation"]])
         axes.tick_params(length=2)
         axes.set_xlabel("Causal factor")
         axes.set_ylabel("Perturbation" if len(rows) == n_all else f"Perturbation ({len(rows)} of {n_all})")
@@ -96,7 +96,7 @@ def intervention_targets(
         entropy.barh(y, targets["entropy"], height=0.7, color=GREY)
         entropy.axvline(1.0, color="black", lw=0.8, ls=":")
         entropy.set_xlim(0, 1.08)
-        entropy.set_xlabel("Entropy (0 to 1)")
+        entropy.set_xlabel("Entropy")
         counts.bar(range(len(factors)), np.bincount(probability.argmax(axis=1), minlength=len(factors)), color=GREY)
         counts.set_ylabel("Perturbations", fontsize=SMALL, rotation=0, ha="right", va="center")
         for margin in (strength, entropy):
@@ -119,7 +119,7 @@ def _margins(figure: Figure, ax: Axes, n_factors: int, height: float) -> tuple[A
     """Divide the area of the axes into the heatmap, the three marginal plots and the colour bar."""
     # Ratios of the sizes in inches
     shape = {
-        "width_ratios": (max(1.2, 0.16 * n_factors), 0.65, 0.65),
+        "width_ratios": (max(1.2, 0.16 * n_factors), 0.7, 0.7),
         "height_ratios": (0.4, max(1.0, height - 1.1)),
     }
     spec = ax.get_subplotspec()

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.patches import Ellipse
 
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._slots import listed, read_labels
-from scpi.pl._figure import GREY, PALETTE, finish, new_axes, style
+from scpi.pl._figure import GREY, PALETTE, finish, legend_columns, new_axes, place_labels, shorten, style
+from scpi.pl._fit import fit_texts
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-# Standard deviations that an ellipse reaches
-_REACH = 2.0
+# Standard deviations that an ellipse reaches, and width of the figure in inches
+_REACH, _WIDTH = 2.0, 3.6
+_MARKERS = "os^Dv<>Pp*"
 
 
 @fill
@@ -36,7 +38,7 @@ def latent_mixture(
 ) -> Axes | Figure | None:
     """Draw latent representations and the components of their mixture, along the axes of the largest variance.
 
-    An ellipse reaches two standard deviations from the mean of a component, where its name stands.
+    An ellipse reaches two standard deviations from the mean of a component, beside which its name stands if there is room.
 
     Parameters
     ----------
@@ -79,24 +81,30 @@ def latent_mixture(
     groups = read_labels(adata, key if color is None else color)
     size = float(np.clip(20_000 / max(len(points), 1), 0.5, 12.0)) if size is None else size
     with style():
-        figure, panel = new_axes(ax, (3.6, 3.0) if figsize is None else figsize)
-        names = groups.categories
-        # More groups than there are colours of the palette take those of a map
-        colours = PALETTE if len(names) <= len(PALETTE) else plt.get_cmap("turbo")(np.linspace(0.05, 0.95, len(names)))
-        for name, colour in zip(names, colours, strict=False):
+        names = [shorten(str(name), 24) for name in groups.categories]
+        n_columns = legend_columns(names, _WIDTH if figsize is None else figsize[0])
+        if figsize is None:
+            figsize = (_WIDTH, 3.0 + 0.15 * -(-len(names) // n_columns))
+        figure, panel = new_axes(ax, figsize)
+        # Colours that everyone can distinguish are few: further groups have other markers
+        for (marker, colour), name, label in zip(product(_MARKERS, PALETTE), groups.categories, names, strict=False):
             x, y = points[groups == name].T
-            panel.scatter(x, y, s=size, color=colour, lw=0, label=str(name), rasterized=True)
-        for name, weight, mean, variance in zip(
-            mixture["names"], mixture["weights"], means, np.asarray(mixture["variances"], dtype=np.float64), strict=True
-        ):
-            if weight >= min_weight:
-                panel.add_patch(_ellipse(mean, axes.T @ (variance[:, None] * axes)))
-                panel.annotate(str(name), mean, ha="center", va="center")
+            panel.scatter(x, y, s=size, color=colour, marker=marker, lw=0, label=label, rasterized=True)
+        shown = np.flatnonzero(np.asarray(mixture["weights"]) >= min_weight)
+        for i in shown:
+            variance = np.asarray(mixture["variances"][i], dtype=np.float64)
+            panel.add_patch(_ellipse(means[i], axes.T @ (variance[:, None] * axes)))
         panel.set(xlabel="Representation, first axis", ylabel="Representation, second axis", xticks=[], yticks=[])
         panel.spines[["top", "right"]].set_visible(False)
-        panel.legend(
-            loc="upper left", bbox_to_anchor=(1.0, 1.0), markerscale=2.0, title=key if color is None else color
-        )
+        legend: dict[str, Any] = {"markerscale": 2.0, "title": key if color is None else color, "handletextpad": 0.1}
+        if ax is None:
+            handles = panel.get_legend_handles_labels()
+            figure.legend(*handles, loc="outside lower center", ncols=n_columns, **legend)
+        else:
+            panel.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **legend)
+        fit_texts(figure, [panel])
+        components = [shorten(str(mixture["names"][i]), 12) for i in shown]
+        place_labels(panel, *means.T, components, shown=shown)
         return finish(figure, panel, ax=ax, show=show, return_fig=return_fig)
 
 

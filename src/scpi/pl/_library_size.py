@@ -113,9 +113,7 @@ def library_size(
         if len(names) > 2:
             panels[0].legend(loc="upper left", handletextpad=0.2)
         other = names[1] if len(names) == 2 else "other cells"
-        label_panels(
-            panels, 3, x=f"Total counts, {shorten(reference, 24)}", y=f"Total counts, {shorten(str(other), 24)}"
-        )
+        label_panels(panels, x=f"Total counts, {shorten(reference, 24)}", y=f"Total counts, {shorten(str(other), 24)}")
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 

@@ -57,7 +57,7 @@ def paired_expression(
         for panel, ((gene, split), part) in zip(panels, parts, strict=True):
             _draw(panel, part, groups)
             panel.set_title(shorten(str(gene), 24) + ("" if split == "all" else f"\n{shorten(str(split), 24)}"))
-        label_panels(panels, _COLUMNS, x="", y=r"$\log_2$ CPM")
+        label_panels(panels, x="", y=r"$\log_2$ CPM")
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 

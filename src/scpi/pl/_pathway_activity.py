@@ -8,6 +8,7 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._slots import read_result
 from scpi.pl._checks import check_choice
+from scpi.pl._figure import shorten
 from scpi.pl._order import similar
 from scpi.pl._set_heatmap import draw
 
@@ -83,7 +84,7 @@ def pathway_activity(
     adjusted = results.pivot(index="set", columns="group", values="pval_adj").loc[matrix.index, matrix.columns]
     return draw(
         matrix.to_numpy(),
-        matrix.columns.tolist(),
+        [shorten(name, 24) for name in matrix.columns],
         matrix.index.tolist(),
         marks=adjusted.to_numpy() <= pval_cutoff,
         label=_LABEL[values].format(stored["params"].get("reference", "control")),

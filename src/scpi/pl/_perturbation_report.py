@@ -12,6 +12,7 @@ from scpi._sequence import as_list
 from scpi._slots import listed
 from scpi.pl._checks import check_at_least_one
 from scpi.pl._figure import FONT, finish_panels, panel_grid, style
+from scpi.pl._fit import wrap
 from scpi.pl._report_panels import Report, available
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ def perturbation_report(
             panel.spines[["top", "right"]].set_visible(False)
         if ax is None:
             condition = tables["conditions"].iloc[0]
-            figure.suptitle(f"{label}: {condition[Key.obs.STATUS]}", fontsize=FONT + 1, fontweight="bold")
+            title = figure.suptitle(f"{label}: {condition[Key.obs.STATUS]}", fontsize=FONT + 1, fontweight="bold")
+            wrap(title, 0.98 * figure.bbox.width)
         return finish_panels(figure, axes, ax=ax, show=show, return_fig=return_fig)
 
 

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from itertools import cycle
+from itertools import cycle, product
 from typing import TYPE_CHECKING
 
 from scpi._docs import fill
 from scpi._slots import listed
-from scpi.pl._figure import PALETTE, finish, panel_grid, style
+from scpi.pl._figure import PALETTE, finish, legend_columns, panel_grid, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _OTHERS = {"n_controls": "controls", "n_replicates": "replicates", "n_guides": "guides", "depth": "depth"}
-_WANTED = 0.8
+_WANTED, _WIDTH = 0.8, 3.2
 
 
 @fill
@@ -61,16 +61,25 @@ def power(
     varied = [name for name in _OTHERS if table[name].nunique() > 1]
     lines = list(table.groupby(varied)) if varied else [((), table)]
     with style():
-        figure, (panel,) = panel_grid(1, ax, figsize, size=(3.2, 2.4), n_columns=1)
+        labels = [
+            ", ".join(f"{_OTHERS[name]} {value:g}" for name, value in zip(varied, values, strict=True))
+            for values, _ in lines
+        ]
+        n_columns = legend_columns(labels, _WIDTH if figsize is None else figsize[0])
+        height = 2.2 + (0.15 * -(-len(labels) // n_columns) if varied else 0.0)
+        figure, (panel,) = panel_grid(1, ax, figsize, size=(_WIDTH, height), n_columns=1)
         panel.axhline(_WANTED, color="0.7", lw=0.8, ls=":")
         if not varied:
             for _, rows in table.dropna(subset="power").groupby("perturbation"):
                 panel.plot(rows["n_cells"], rows["power"], color="0.85", lw=0.6, zorder=0)
-        for (values, rows), color in zip(lines, cycle(PALETTE), strict=False):
+        styles = cycle(product(("-", "--", "-.", ":"), PALETTE))
+        for (_, rows), label, (dash, color) in zip(lines, labels, styles, strict=False):
             sums = rows.groupby("n_cells")[["found", "n_changed"]].sum()
-            label = ", ".join(f"{_OTHERS[name]} {value:g}" for name, value in zip(varied, values, strict=True))
-            panel.plot(sums.index, sums["found"] / sums["n_changed"], "o-", color=color, ms=3, lw=1.2, label=label)
-        if varied:
+            found = sums["found"] / sums["n_changed"]
+            panel.plot(sums.index, found, marker="o", ls=dash, color=color, ms=3, lw=1.2, label=label)
+        if varied and ax is None:
+            figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=n_columns)
+        elif varied:
             panel.legend()
         panel.set_ylim(0, 1.02)
         panel.set_xlabel("Cells per perturbation")

@@ -21,6 +21,7 @@ from scpi.pl._figure import (
     shorten,
     style,
 )
+from scpi.pl._fit import fit_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +87,8 @@ def prediction(
         for panel, label in zip(panels, chosen, strict=True):
             column = labels.index(label)
             _panel(panel, real[:, column], predicted[:, column], label, scores.loc[label])
-        label_panels(panels, 3, x="Measured change", y="Predicted change")
+        label_panels(panels, x="Measured change", y="Predicted change")
+        fit_texts(figure, panels)
         # Names are placed last, because their positions depend on the final layout of all panels
         for panel, label in zip(panels, chosen, strict=True):
             x, y = real[:, labels.index(label)], predicted[:, labels.index(label)]

@@ -9,6 +9,7 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._saliency import read_saliency
 from scpi.pl._figure import BLUE, GREY, PAGE_WIDTH, VERMILLION, finish_panels, label_panels, panel_grid, shorten, style
+from scpi.pl._score_names import saliency_name
 from scpi.pl._unit_titles import choose_units, unit_titles
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def program(
     titles = unit_titles(adata, [str(names[i]) for i in chosen], annotation_key, 36, width=20)
     with style():
         n_columns = min(_COLUMNS, len(chosen))
-        size = (PAGE_WIDTH / max(n_columns, 2), 0.6 + 0.14 * n_genes)
+        height = 0.5 + 0.125 * max(title.count("\n") + 1 for title in titles) + 0.14 * n_genes
+        size = (PAGE_WIDTH / max(n_columns, 2), height)
         figure, panels = panel_grid(len(chosen), ax, figsize, size=size, n_columns=_COLUMNS)
         for panel, unit, title in zip(panels, chosen, titles, strict=True):
             genes = frame[frame["unit"] == names[unit]]
@@ -90,5 +92,5 @@ def program(
             panel.tick_params(axis="y", length=0)
             panel.spines[["top", "right", "left"]].set_visible(False)
             panel.set_title(title)
-        label_panels(panels, n_columns, x="Score")
+        label_panels(panels, x=saliency_name(adata.uns.get(key)))
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)

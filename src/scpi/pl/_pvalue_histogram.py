@@ -101,7 +101,7 @@ def pvalue_histogram(
             panel.set_title(f"{shorten(group, 30)}\n{n_genes} genes", fontsize=SMALL, linespacing=1.3)
             panel.set_xlim(0, 1)
             panel.spines[["top", "right"]].set_visible(False)
-        label_panels(panels, 3, x="p", y="Genes" if len(keys) == 1 else "Genes relative to uniform")
+        label_panels(panels, x="p", y="Genes" if len(keys) == 1 else "Genes relative to uniform")
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 

@@ -13,9 +13,11 @@ from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._ranking import read_ranking
 from scpi.pl._checks import check_at_least_one
+from scpi.pl._cut import inches
 from scpi.pl._figure import (
     BLUE,
     GREY,
+    MAX_HEIGHT,
     PAGE_WIDTH,
     SMALL,
     VERMILLION,
@@ -25,6 +27,8 @@ from scpi.pl._figure import (
     shorten,
     style,
 )
+from scpi.pl._fit import fit_texts
+from scpi.pl._score_names import score_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,10 +39,12 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
     from mudata import MuData
 
-# In inches: width of a vertical name of a gene, minimum width of a panel for its title, width of the labels on the left,
-# height of a panel and height of the legend
-_PITCH, _MIN_WIDTH, _LEFT = 0.1, 2.0, 0.45
-_HEIGHT, _LEGEND = 2.1, 0.25
+# In inches: width of a vertical name of a gene, minimum width of a panel for its title, width of the labels of all panels
+# and of the scores of one, height of a panel and the least if there are many, and height of the legend
+_PITCH, _MIN_WIDTH, _LEFT, _SCORES = 0.1, 1.05, 0.4, 0.25
+_HEIGHT, _LOWEST, _LEGEND = 2.1, 1.7, 0.25
+# Fewest genes of a panel, if there are many panels, and most characters of a name
+_FEWEST, _LONGEST = 3, 16
 
 
 @fill
@@ -47,9 +53,10 @@ def rank_genes_gradients(
     *,
     groups: Sequence[str] | str | None = None,
     n_genes: int = 20,
+    n_panels: int = 20,
     key: str = Key.uns.RANK_GENES_GRADIENTS,
     ncols: int | None = None,
-    sharey: bool = True,
+    sharey: bool = False,
     mod: str | None = None,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
@@ -66,15 +73,17 @@ def rank_genes_gradients(
     ----------
     %(data)s
     groups
-        Groups to draw, in this order; all if `None`.
+        Groups to draw, in this order; if `None`, the first `n_panels`.
     n_genes
-        Number of genes per group.
+        Maximum number of genes per group; fewer if there are so many groups that the panels would not fit on a page.
+    n_panels
+        Maximum number of groups to draw if `groups=None`.
     key
         Entry of `adata.uns` with a ranking of genes.
     ncols
         Number of panels per row; if `None`, as many as fit on a page without overlap of the names of genes.
     sharey
-        Whether all panels have the same limits of the score.
+        Whether all panels have the same limits of the score. Panels of groups with small scores are then mostly empty.
     %(mod)s
     %(panels_ax)s
 
@@ -85,7 +94,7 @@ def rank_genes_gradients(
     KeyError
         If the data has no such ranking.
     ValueError
-        If a group was not ranked, `n_genes` or `ncols` is below 1, or `ax` is given for several groups.
+        If a group was not ranked, `n_genes`, `n_panels` or `ncols` is below 1, or `ax` is given for several groups.
 
     Examples
     --------
@@ -95,40 +104,53 @@ def rank_genes_gradients(
     >>> sc.tl.rank_genes_groups(adata, "bulk_labels", method="wilcoxon")
     >>> panel = scpi.pl.rank_genes_gradients(adata, groups="Dendritic", key="rank_genes_groups", show=False)
     """
-    check_at_least_one(n_genes=n_genes, ncols=ncols)
+    check_at_least_one(n_genes=n_genes, n_panels=n_panels, ncols=ncols)
     ranking = read_ranking(resolve_modality(data, mod), key)
-    given = ranking.groups if groups is None else [groups] if isinstance(groups, str) else groups
-    frame = get.de_df(data, key=key, group=[str(group) for group in given], top_n=n_genes, mod=mod)
+    given = ranking.groups[:n_panels] if groups is None else [groups] if isinstance(groups, str) else groups
+    names = [str(group) for group in given]
+    page = (PAGE_WIDTH, MAX_HEIGHT) if figsize is None else figsize
+    n_genes, n_columns = _arrange(len(names), n_genes, ncols, page)
+    frame = get.de_df(data, key=key, group=names, top_n=n_genes, mod=mod)
     by_size = bool(ranking.params.get("rankby_abs", False))
-    tables = {str(group): frame[frame["group"] == str(group)] for group in given}
-    width = max(_PITCH * (n_genes + 1), _MIN_WIDTH) + (0.05 if sharey else 0.25)
-    if ncols is None:
-        ncols = max(1, int((PAGE_WIDTH - _LEFT) / width))
-    n_columns = min(ncols, len(tables))
+    tables = {name: frame[frame["group"] == name] for name in names}
     if figsize is None:
-        n_rows = -(-len(tables) // n_columns)
-        figsize = min(PAGE_WIDTH, _LEFT + width * n_columns), _HEIGHT * n_rows + _LEGEND
-    reference = str(ranking.params.get("reference", "rest"))
+        height = min(_HEIGHT * -(-len(names) // n_columns) + _LEGEND, MAX_HEIGHT)
+        figsize = min(PAGE_WIDTH, _LEFT + _width(n_genes) * n_columns), height
+    reference = shorten(str(ranking.params.get("reference", "rest")), 14)
     with style():
-        figure, panels = panel_grid(len(tables), ax, figsize, size=(width, _HEIGHT), n_columns=n_columns)
-        names = [_panel(panel, table, by_size) for panel, table in zip(panels, tables.values(), strict=True)]
+        size = figsize[0] / n_columns, figsize[1] / -(-len(names) // n_columns)
+        figure, panels = panel_grid(len(tables), ax, figsize, size=size, n_columns=n_columns)
+        room = panels[0].get_window_extent().height / panels[0].get_figure(root=True).dpi  # type: ignore[union-attr]
+        longest = min(max(int(0.6 * room / inches("x")), 4), _LONGEST)
+        labels = [_panel(panel, table, by_size, longest) for panel, table in zip(panels, tables.values(), strict=True)]
         for i, (panel, group) in enumerate(zip(panels, tables, strict=True)):
-            # A placeholder with the height of the final title, which is chosen for the final width of the panel
-            panel.set_title(shorten(group, 8))
+            panel.set_title(f"{shorten(group, 30)} vs. {reference}")
             panel.set_xlim(-0.8, n_genes - 0.2)
+            panel.locator_params(axis="y", nbins=5)
             if sharey and i % n_columns:
                 panel.tick_params(axis="y", labelleft=False)
-        label_panels(panels, n_columns, x="Rank", y="Absolute score" if by_size else "Score")
+        label_panels(panels, x="Rank", y=score_name(ranking.params))
         _legend(figure if ax is None else ax, pd.concat(tables.values()))
-        # Sizes in pixels are correct only after the layout has been computed
-        figure.draw_without_rendering()
-        _make_room(panels, names, sharey=sharey)
-        for panel, group in zip(panels, tables, strict=True):
-            _set_title(panel, group, shorten(reference, 14))
+        fit_texts(figure, panels)
+        _make_room(panels, labels, sharey=sharey)
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 
-def _panel(ax: Axes, table: pd.DataFrame, by_size: bool) -> list[Annotation]:
+def _width(n_genes: int) -> float:
+    """Width of a panel in inches, with its scores."""
+    return max(_PITCH * (n_genes + 1), _MIN_WIDTH) + _SCORES
+
+
+def _arrange(n_panels: int, n_genes: int, ncols: int | None, page: tuple[float, float]) -> tuple[int, int]:
+    """Numbers of genes of a panel and of panels of a row: as many genes as let the panels fit on the page."""
+    for n in range(n_genes, min(_FEWEST, n_genes) - 1, -1):
+        n_columns = max(1, int((page[0] - _LEFT) / _width(n))) if ncols is None else ncols
+        if _LOWEST * -(-n_panels // n_columns) + _LEGEND <= page[1]:
+            break
+    return n, min(n_columns, n_panels)
+
+
+def _panel(ax: Axes, table: pd.DataFrame, by_size: bool, longest: int) -> list[Annotation]:
     """Draw the genes of one group; return the labels with their names."""
     rank, fold = np.arange(len(table)), table["log2fc"].to_numpy()
     score = np.abs(table["score"].to_numpy()) if by_size else table["score"].to_numpy()
@@ -144,7 +166,7 @@ def _panel(ax: Axes, table: pd.DataFrame, by_size: bool) -> list[Annotation]:
         rows = np.sign(np.nan_to_num(fold)) == sign
         ax.scatter(rank[rows], score[rows], s=6, c=colour, linewidths=0)
         for i in np.flatnonzero(rows):
-            gene = shorten(str(table["gene"].iloc[i]), 16)
+            gene = shorten(str(table["gene"].iloc[i]), longest)
             names.append(ax.annotate(gene, (rank[i], score[i]), xytext=(0, 3), color=colour, **upright))
     ticks = [i for i in range(len(table)) if len(table) < 10 or i == 0 or (i + 1) % 5 == 0]
     ax.set_xticks(ticks, [str(i + 1) for i in ticks])
@@ -170,15 +192,6 @@ def _make_room(panels: list[Axes], names: list[list[Annotation]], *, sharey: boo
             high = max(high, (text.xy[1] - low * fraction) / (1.0 - fraction))
         for panel in group:
             panel.set_ylim(low, high)
-
-
-def _set_title(ax: Axes, group: str, reference: str) -> None:
-    """Set the title to the group and its reference, cut to the width of the panel."""
-    room = ax.get_window_extent().width
-    for n in range(30, 7, -1):
-        ax.set_title(f"{shorten(group, n)} vs. {reference}")
-        if ax.title.get_window_extent().width <= room:
-            return
 
 
 def _legend(on: Figure | Axes, table: pd.DataFrame) -> None:

@@ -6,7 +6,8 @@ from scpi import get
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi.pl._boxes import by_median, draw_boxes
-from scpi.pl._figure import GREY, finish_panels, panel_grid, style
+from scpi.pl._cut import inches
+from scpi.pl._figure import GREY, PAGE_WIDTH, finish_panels, n_columns_of, panel_grid, shorten, style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,7 +73,9 @@ def ranking_accuracy(
     table = get.ranking_accuracy(data, keys, truth=truth, k=k, match=match, absolute=absolute, mod=mod)
     order = by_median(table, value="accuracy", by="ranking")
     depths = list(dict.fromkeys(table["k"]))
-    size = (2.36 if len(depths) > 2 else 3.54), 0.75 + 0.24 * len(order)
+    n_columns = min(len(depths), 3)
+    width = min(PAGE_WIDTH, inches(shorten(name, 32) for name in order) + 1.9 * n_columns)
+    size = width / n_columns, 0.75 + 0.24 * len(order)
     with style():
         figure, panels = panel_grid(len(depths), ax, figsize, size=size, n_columns=3)
         for i, (panel, depth) in enumerate(zip(panels, depths, strict=True)):
@@ -82,6 +85,6 @@ def ranking_accuracy(
             panel.set_xlim(-0.02, 1.02)
             panel.set_title("All truly changed genes" if depth == "all" else f"First {depth} genes")
             panel.set_xlabel("Accuracy (dashed: chance)")
-            if i % 3 > 0:
+            if i % n_columns_of(panels):
                 panel.tick_params(axis="y", labelleft=False)
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)

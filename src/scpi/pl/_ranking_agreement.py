@@ -6,7 +6,8 @@ import numpy as np
 
 from scpi import get
 from scpi._docs import fill
-from scpi.pl._figure import SMALL, colour_bar, finish, new_axes, shorten, style
+from scpi.pl._cut import inches
+from scpi.pl._figure import MAX_HEIGHT, PAGE_WIDTH, SMALL, colour_bar, finish, new_axes, shorten, style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from scpi._ranking import AgreementMetric
 
+# Least width in inches of a square with a number
+_LEAST = 0.26
 _TITLES = {
     "top_k_overlap": "Fraction of the top {k} of the row",
     "top_k_jaccard": "Jaccard index of the top {k}",
@@ -91,13 +94,16 @@ def ranking_agreement(
     others = values[~np.eye(len(values), dtype=bool)]
     highest = 1.0 if is_fraction else float(np.nanmax(others, initial=1.0))
     if figsize is None:
-        side = 0.42 * len(names)
-        figsize = (1.5 + 0.05 * max(map(len, names)) + side, 1.0 + 0.05 * max(map(len, names)) + side)
+        room = min(PAGE_WIDTH - 1.25, MAX_HEIGHT - 0.4) - inches(names)
+        side = min(max(0.42 * len(names), 1.2), room)
+        figsize = (1.25 + inches(names) + side, 0.4 + inches(names) + side)
     with style():
         figure, axes = new_axes(ax, figsize)
-        image = axes.imshow(values, cmap="viridis", vmin=0, vmax=highest, interpolation="nearest")
+        image = axes.imshow(values, cmap="viridis", vmin=0, vmax=highest, aspect="auto", interpolation="nearest")
         light = np.asarray(image.to_rgba(values))[..., :3] @ [0.299, 0.587, 0.114] > 0.5
-        for row, column in np.ndindex(values.shape):
+        # Numbers of many rankings would overlap
+        shown = values.shape if axes.get_window_extent().width / len(names) > _LEAST * figure.dpi else (0, 0)
+        for row, column in np.ndindex(shown):
             value = values[row, column]
             axes.text(
                 column,
@@ -108,7 +114,7 @@ def ranking_agreement(
                 fontsize=SMALL,
                 color="black" if light[row, column] else "white",
             )
-        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_xticks(range(len(names)), names, rotation=90)
         axes.set_yticks(range(len(names)), names)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)

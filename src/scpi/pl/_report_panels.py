@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
 from scpi.pl._figure import BLUE, GREY, ORANGE, SMALL, VERMILLION, set_labels, shorten
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _WIDEST, _N_PARTS, _N_SETS = 28, 8, 8
+# Distance of a legend from the axis in inches
+_BELOW = 0.36
 _PALE = "#9DB8CF"
 _TITLES = {
     "perturbations": "Perturbations",
@@ -76,8 +79,16 @@ def draw_change(ax: Axes, report: Report) -> None:
         )
     ax.set_xlabel("Change of the mean expression")
     ax.set_title("Predicted change", loc="left", fontweight="bold")
+    # Below the numbers and the label of the axis, whatever the height of the panel
+    below = ScaledTranslation(0.0, -_BELOW, ax.get_figure(root=True).dpi_scale_trans)  # type: ignore[union-attr]
     ax.legend(
-        handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=2, handlelength=1.2, columnspacing=1.0
+        handles=handles,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        bbox_transform=ax.transAxes + below,
+        ncols=2,
+        handlelength=1.2,
+        columnspacing=1.0,
     )
 
 

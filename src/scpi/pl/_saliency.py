@@ -10,8 +10,10 @@ from scpi._mudata import resolve_modality
 from scpi._saliency import read_saliency
 from scpi._slots import listed
 from scpi.pl._checks import check_at_least_one, check_choice
-from scpi.pl._figure import DIVERGING, PAGE_WIDTH, SMALL, colour_bar, finish, new_axes, shorten, style
+from scpi.pl._cut import inches
+from scpi.pl._figure import DIVERGING, MAX_HEIGHT, PAGE_WIDTH, SMALL, colour_bar, finish, new_axes, shorten, style
 from scpi.pl._order import scale_columns, union
+from scpi.pl._score_names import saliency_name
 from scpi.pl._unit_titles import choose_units, unit_titles
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ Scale = Literal["unit", "gene"]
 
 # Maximum number of rows with names of 7 points on a page
 _MAX_ROWS = 60
+# Maximum number of columns with names of two lines on a page
+_MAX_COLUMNS = 16
 _GROUPS = Key.varm.SALIENCY_GROUPS.removeprefix(Key.varm.SALIENCY)
 
 
@@ -92,7 +96,8 @@ def saliency(
     scores, names = read_saliency(adata, key)
     if group is not None:
         scores = _of_group(adata, key, group)
-    chosen = choose_units(units, names, np.abs(scores).max(axis=0), n_units)
+    most = n_units if units is not None else min(n_units, _MAX_COLUMNS)
+    chosen = choose_units(units, names, np.abs(scores).max(axis=0), most)
     scores = scores[:, chosen]
     n = min(n_genes, max(1, _MAX_ROWS // len(chosen)))
     top = [np.argsort(-np.abs(unit), kind="stable")[:n] for unit in scores.T]
@@ -102,10 +107,11 @@ def saliency(
         scores = scale_columns(scores) if scale == "unit" else scale_columns(scores.T).T
     matrix = scores[rows]
     genes = [shorten(str(adata.var_names[row]), 18) for row in rows]
-    titles = unit_titles(adata, [str(names[i]) for i in chosen], annotation_key, 30)
+    titles = unit_titles(adata, [str(names[i]) for i in chosen], annotation_key, 24)
 
     if figsize is None:
-        figsize = min(PAGE_WIDTH, 2.0 + 0.28 * len(chosen)), max(2.2, 1.4 + 0.125 * len(rows))
+        width = 1.2 + inches(genes) + 0.28 * len(chosen)
+        figsize = min(PAGE_WIDTH, width), min(MAX_HEIGHT, max(2.2, 0.3 + inches(titles) + 0.125 * len(rows)))
     with style():
         figure, axes = new_axes(ax, figsize)
         unsigned = bool((scores >= 0).all())
@@ -124,7 +130,8 @@ def saliency(
         axes.set_yticks(range(len(rows)), genes, fontsize=SMALL)
         axes.tick_params(length=0)
         axes.spines[:].set_linewidth(0.4)
-        label = "Saliency" if scale is None else f"Saliency / largest of the {scale}"
+        label = saliency_name(adata.uns.get(key))
+        label += "" if scale is None else f" / largest of the {scale}"
         colour_bar(figure, image, axes, label, shrink=min(1.0, 1.4 / figsize[1]), aspect=15, pad=0.02)
         if group is not None:
             axes.set_title(shorten(group, 40))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpi._changes import among
+from scpi.pl._cut import inches
 from scpi.pl._figure import DIVERGING, PAGE_WIDTH, colour_bar, finish, new_axes, set_labels, style, symmetric_limit
 from scpi.pl._order import similar
 from scpi.pl._unit_titles import choose_units
@@ -75,8 +76,10 @@ def draw(
 
     Colours diverge around zero, with a few extreme values beyond their limits, unless `colours` of `Axes.imshow` are given.
     """
+    names = set_labels(sets, 38)
     if figsize is None:
-        figsize = (min(PAGE_WIDTH, 3.2 + 0.16 * matrix.shape[1]), max(1.8, 0.9 + 0.155 * matrix.shape[0]))
+        height = 0.5 + inches(columns) + 0.155 * matrix.shape[0]
+        figsize = (min(PAGE_WIDTH, 1.4 + inches(names) + 0.16 * matrix.shape[1]), max(2.2, height))
     extend = "neither" if colours else "both"
     if not colours:
         limit = symmetric_limit(matrix)
@@ -88,7 +91,7 @@ def draw(
             y, x = np.nonzero(marks)
             axes.scatter(x, y, s=5, c="black", edgecolors="white", linewidths=0.4, zorder=3)
         axes.set_xticks(range(matrix.shape[1]), columns, rotation=90)
-        axes.set_yticks(range(matrix.shape[0]), set_labels(sets, 38))
+        axes.set_yticks(range(matrix.shape[0]), names)
         axes.tick_params(length=2)
         axes.spines[:].set_visible(False)
         colour_bar(figure, image, axes, label, shrink=0.6, aspect=25, pad=0.02, extend=extend, ticks=ticks)

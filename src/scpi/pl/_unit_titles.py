@@ -31,11 +31,11 @@ def choose_units(
 def unit_titles(adata: AnnData, units: Sequence[str], key: str, n: int, *, width: int | None = None) -> list[str]:
     """Names of units, each with its gene set below if `scpi.tl.annotate_units` stored one under `key`.
 
-    Names of units and of sets have at most `n` characters; those of sets are wrapped at `width` if it is given. A minus
-    sign precedes a set that the unit lowers. What tells units of a set apart follows in brackets, and a last line says how
-    sure the name is.
+    Names of sets have at most `n` characters, and those of units `width`, or `n` if it is not given. A minus sign precedes a set that the unit lowers. What tells units
+    of a set apart follows in brackets. How sure the name is stands in a last line, with sets wrapped at `width`, or beside the
+    unit if no width is given.
     """
-    plain = [shorten(unit, n) for unit in units]
+    plain = [shorten(unit, width or n) for unit in units]
     stored = adata.uns.get(key)
     if not hasattr(stored, "get") or "names" not in stored:
         return plain
@@ -49,9 +49,12 @@ def unit_titles(adata: AnnData, units: Sequence[str], key: str, n: int, *, width
         if i >= 0:
             own = str(stored["sets"][i])
             label = f"{_MINUS if stored['zscore'][i] < 0 else ''}{labels[own]}" if own else NO_SET
-            label += f" ({stored['apart'][i]})" if stored["apart"][i] else ""
-            lines += textwrap.wrap(label, width) if width else [label]
-            lines += [_certainty(float(stored["pval_adj"][i]), float(stored["margin"][i]))] if own else []
+            label += f" ({shorten(str(stored['apart'][i]), n)})" if stored["apart"][i] else ""
+            sure = _certainty(float(stored["pval_adj"][i]), float(stored["margin"][i])) if own else ""
+            if width:
+                lines += [*textwrap.wrap(label, width), *([sure] if sure else [])]
+            else:
+                lines = [f"{name}: {sure}" if sure else name, label]
         titles.append("\n".join(lines))
     return titles
 

@@ -8,7 +8,7 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._saliency import read_units
 from scpi._slots import listed
-from scpi.pl._figure import PAGE_WIDTH, finish_panels, panel_grid, style
+from scpi.pl._figure import PAGE_WIDTH, colour_bar, finish_panels, panel_grid, style
 from scpi.pl._unit_titles import choose_units, unit_titles
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ def units(
     titles = unit_titles(adata, [str(names[i]) for i in chosen], annotation_key, 36, width=20)
     with style():
         n_columns = min(_COLUMNS, len(chosen))
-        panel_size = (PAGE_WIDTH / max(n_columns, 2), 0.95 * PAGE_WIDTH / max(n_columns, 2))
+        width = PAGE_WIDTH / max(n_columns, 2)
+        panel_size = (width, 0.8 * width + 0.125 * max(title.count("\n") + 1 for title in titles))
         figure, panels = panel_grid(len(chosen), ax, figsize, size=panel_size, n_columns=_COLUMNS)
         for panel, unit, title in zip(panels, chosen, titles, strict=True):
             _draw_unit(figure, panel, embedding, values[:, unit], size)
@@ -111,6 +112,5 @@ def _draw_unit(
     panel.set_xticks([])
     panel.set_yticks([])
     panel.spines[:].set_visible(False)
-    bar = figure.colorbar(dots, ax=panel, shrink=0.6, aspect=15, pad=0.01)
-    bar.outline.set_visible(False)
+    bar = colour_bar(figure, dots, panel, "Activity", shrink=0.6, aspect=15, pad=0.01)
     bar.ax.locator_params(nbins=4)

@@ -80,5 +80,5 @@ def voom(
             title = f"{len(genes):,} genes"
             panel.set_title(f"{shorten(name, 30)} ({title})" if len(models) > 1 else title, fontsize=SMALL)
             panel.spines[["top", "right"]].set_visible(False)
-        label_panels(panels, 3, x=r"Mean $\log_2$ (count + 0.5)", y=r"$\sqrt{\mathrm{SD}}$ of $\log_2$ CPM")
+        label_panels(panels, x=r"Mean $\log_2$ (count + 0.5)", y=r"$\sqrt{\mathrm{SD}}$ of $\log_2$ CPM")
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)

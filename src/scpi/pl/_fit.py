@@ -1,0 +1,200 @@
+"""Texts of a figure within the room that they have: names are cut, labels wrapped, and ticks that overlap left out."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.ticker import FixedLocator, MaxNLocator
+
+from scpi.pl._cut import cut_names, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+# Largest fraction of the room of a panel that names beside it take, and most lines that a line of a label becomes
+_NAMES, _LINES = 0.45, 3
+# Room between two texts in points
+_GAP = 3.0
+
+
+def fit_texts(figure: Figure, panels: Sequence[Axes]) -> None:
+    """Cut, wrap or leave out texts of the panels that would overlap, or reach out of the figure.
+
+    Names at the ticks of an axis are cut to at most 45 % of the room of the panel, and every second or third is left out if
+    they are more than fit. Titles and labels of axes are wrapped, and cut if that is not enough. Numbers at ticks become fewer.
+    """
+    # Sizes in pixels are correct only after the layout has been computed
+    figure.draw_without_rendering()
+    changed = [_cut_names(figure, axis) for panel in panels for axis in _axes_of(panel)]
+    if any(changed):
+        figure.draw_without_rendering()
+    for panel in panels:
+        for axis in _axes_of(panel):
+            _thin(axis)
+    _wrap_all(figure, panels, lambda panel: panel.title, upright=False)
+    _wrap_all(figure, panels, lambda panel: panel.xaxis.label, upright=False)
+    _wrap_all(figure, panels, lambda panel: panel.yaxis.label, upright=True)
+
+
+def _wrap_all(figure: Figure, panels: Sequence[Axes], of: Callable[[Axes], Text], *, upright: bool) -> None:
+    """Wrap a text of every panel to the room beside those of its neighbours, and move it into the figure."""
+    written = [(of(panel), panel.get_window_extent()) for panel in panels if of(panel).get_text()]
+    written = [(text, box) for text, box in written if (text.get_rotation() == 0.0) is not upright]
+    spans = [(box.intervaly, box.intervalx) if upright else (box.intervalx, box.intervaly) for _, box in written]
+    edge = figure.bbox.intervaly if upright else figure.bbox.intervalx
+    rooms = []
+    for _, across in spans:
+        row = [span for span, other in spans if other[0] < across[1] and across[0] < other[1]]
+        rooms.append(_room(row, edge))
+    for (text, _), (own, _), room in zip(written, spans, rooms, strict=True):
+        wrap(text, room)
+        box = text.get_window_extent()
+        low, high = box.intervaly if upright else box.intervalx
+        shift = max(edge[0] - low, 0.0) + min(edge[1] - high, 0.0)
+        if shift:
+            x, y = text.get_position()
+            moved = shift / (own[1] - own[0])
+            text.set_position((x, y + moved) if upright else (x + moved, y))
+
+
+def _room(row: Sequence[Sequence[float]], edge: Sequence[float]) -> float:
+    """Length of texts in the middle of the spans of a row, of which the outer ones may move inwards."""
+    middles = np.unique([sum(span) / 2.0 for span in row])
+    if len(middles) == 1:
+        return float(edge[1] - edge[0]) - _GAP
+    pitch = float(np.diff(middles).min())
+    # An outer text of this length ends at the edge, and begins where the next one ends
+    outer = [max(2.0 * rim, (rim + pitch) / 1.5) for rim in (middles[0] - edge[0], edge[1] - middles[-1])]
+    return min(pitch, *outer) - _GAP
+
+
+def _axes_of(panel: Axes) -> tuple[Axis, Axis]:
+    return panel.xaxis, panel.yaxis
+
+
+def _labels(axis: Axis) -> list[Text]:
+    """Labels at the major ticks in view."""
+    low, high = sorted(axis.get_view_interval())
+    slack = 1e-6 * (high - low)
+    ticks = axis.get_major_ticks(len(axis.get_majorticklocs()))
+    shown = [tick.label1 for tick in ticks if low - slack <= tick.get_loc() <= high + slack]
+    return [label for label in shown if label.get_visible() and label.get_text()]
+
+
+def _has_names(axis: Axis) -> bool:
+    return isinstance(axis.get_major_locator(), FixedLocator)
+
+
+def _along(axis: Axis, label: Text) -> bool:
+    """Whether a label runs along its axis."""
+    return (axis.axis_name == "x") == (label.get_rotation() % 180.0 == 0.0)
+
+
+def _length(axis: Axis, label: Text, *, along: bool) -> float:
+    """Size of a label in pixels along its axis, or across it."""
+    box = label.get_window_extent()
+    return float(box.width if (axis.axis_name == "x") == along else box.height)
+
+
+def _set_names(axis: Axis, names: Sequence[str]) -> None:
+    axis.set_ticks(axis.get_majorticklocs(), labels=list(names))
+
+
+def _cut_names(figure: Figure, axis: Axis) -> bool:
+    """Turn names that overlap along their axis, and cut those that take too much of the figure; whether any changed."""
+    labels = _labels(axis)
+    if not labels or not _has_names(axis):
+        return False
+    changed = False
+    if axis.axis_name == "x" and _along(axis, labels[0]) and _crowding(axis, labels) > 1:
+        axis.set_tick_params(rotation=90)
+        changed = True
+    if _along(axis, labels[0]):
+        return changed
+    size = figure.bbox.width if axis.axis_name == "y" else figure.bbox.height
+    spec = axis.axes.get_subplotspec()
+    if spec is not None:
+        grid, span = spec.get_gridspec(), spec.colspan if axis.axis_name == "y" else spec.rowspan
+        size *= len(span) / (grid.ncols if axis.axis_name == "y" else grid.nrows)
+    longest = max(_length(axis, label, along=False) for label in labels)
+    if longest > _NAMES * size:
+        names = [label.get_text() for label in axis.get_majorticklabels()]
+        n = max(map(len, names))
+        _set_names(axis, cut_names(names, max(int(n * _NAMES * size / longest), 4)))
+        changed = True
+    return changed
+
+
+def _crowding(axis: Axis, labels: Sequence[Text]) -> int:
+    """Of how many labels one can be shown, so that they do not overlap."""
+    place = 0 if axis.axis_name == "x" else 1
+    at = np.sort([label.get_transform().transform(label.get_position())[place] for label in labels])
+    if len(at) < 2:
+        return 1
+    size = max(_length(axis, label, along=True) for label in labels)
+    return max(int(np.ceil(size / max(float(np.diff(at).min()), 1e-9))), 1)
+
+
+def _thin(axis: Axis) -> None:
+    """Leave out labels at ticks that overlap."""
+    labels = _labels(axis)
+    if not labels:
+        return
+    if _has_names(axis):
+        step = _crowding(axis, labels)
+        if step > 1:
+            names = [label.get_text() for label in axis.get_majorticklabels()]
+            _set_names(axis, [name if i % step == 0 else "" for i, name in enumerate(names)])
+        return
+    for n in (4, 3, 2, 1):
+        if _crowding(axis, labels) <= 1 or not isinstance(axis.get_major_locator(), MaxNLocator):
+            return
+        axis.get_major_locator().set_params(nbins=n)
+        labels = _labels(axis)
+
+
+def wrap(text: Text, room: float) -> None:
+    """Wrap the lines of a text that are longer than the room, in pixels, and cut what is longer still."""
+    found: list[str] = []
+    lines = text.get_text().split("\n")
+    for line in lines:
+        n = _fitting(text, line, room)
+        parts = textwrap.wrap(line, n, break_long_words=False) if 0 < n < len(line) else [line]
+        parts = [*parts[: _LINES - 1], " ".join(parts[_LINES - 1 :])] if len(parts) > _LINES else parts
+        found += [_cut(text, part, room) for part in parts]
+    text.set_text("\n".join(found))
+
+
+def _cut(text: Text, line: str, room: float) -> str:
+    n = _fitting(text, line, room)
+    # Half of a formula is none
+    return line if "$" in line or n >= len(line) else shorten(line, max(n, 2))
+
+
+def _fitting(text: Text, line: str, room: float) -> int:
+    """Number of characters of a line that fit the room."""
+    n = len(line)
+    while n > 1:
+        size = _size(text, line[:n] if "$" not in line else line)
+        if size <= room:
+            break
+        n = min(n - 1, int(n * room / size))
+        if "$" in line:
+            break
+    return n
+
+
+def _size(text: Text, line: str) -> float:
+    """Length of a line in pixels."""
+    before = text.get_text()
+    text.set_text(line)
+    box = text.get_window_extent()
+    text.set_text(before)
+    return float(box.width if text.get_rotation() == 0.0 else box.height)
