@@ -720,6 +720,36 @@ def kang_programs(result: Any) -> str:
     return "\n\n".join(parts)
 
 
+def unit_names(result: Any) -> str:
+    """Counts of named units, verdicts by eye, and the names that were read."""
+    keys = {
+        "dataset": "data",
+        "seeds": "seeds",
+        "units": "units",
+        "significant": "with a significant best set",
+        "named_by_best": "fraction of them named by it",
+        "median_lead": "median lead",
+    }
+    counts = table(list(keys.values()), [[row[key] for key in keys] for row in result["counts"]])
+    verdicts = table(list(result["verdicts"][0]), [list(row.values()) for row in result["verdicts"]])
+    rows = [
+        (
+            row["dataset"],
+            ("\N{MINUS SIGN} " if row["z"] < 0 else "") + row["set"].removeprefix("HALLMARK_"),
+            row["q"],
+            row["lead"],
+            " ".join(row["genes"]),
+            f"{row['follows']} ({row['auroc']:.2f})" if row["follows"] else "",
+            f"{row['verdict'] or 'none yet'}{': ' if row['reason'] else ''}{row['reason']}",
+        )
+        for row in result["read"]
+    ]
+    read = table(("data", "name", "q", "lead", "first genes", "follows (AUROC)", "verdict"), rows)
+    stale = len(result["stale_verdicts"])
+    note = f"\n\n{stale} verdicts are of names that are not there any more." if stale else ""
+    return f"{counts}\n\nNames of the first seed, read by eye:\n\n{verdicts}{note}\n\n{read}"
+
+
 def paul15_programs(result: Any) -> str:
     """Mutual information of units and labels, and the rank of haem metabolism."""
     scores = [f"{label}_{score}" for label in ("cell_type", "paul15_clusters") for score in ("lms", "msas", "msgs")]
@@ -1377,6 +1407,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "impact_calibration": impact_calibration,
     "kang_programs": kang_programs,
     "paul15_programs": paul15_programs,
+    "unit_names": unit_names,
     "program_stability": program_stability,
     "gradient_study": gradient_study,
     "gradient_study_published": gradient_study_published,

@@ -45,6 +45,8 @@ READ_BY_EYE = 0
 VERDICTS = Path(__file__).with_name("unit_names_verdicts.json")
 WORDS = ("right", "doubtful", "wrong")
 CUTOFF, N_GENES = 0.05, 10
+# Thought of after the names were read: a description of them, not a test
+SURE_Q, SURE_LEAD = 0.01, 1.0
 
 
 def read(name: str) -> ad.AnnData:
@@ -103,14 +105,15 @@ def units(adata: ad.AnnData) -> list[dict]:
 def counts(dataset: str, tasks: list[dict]) -> dict:
     """Over the seeds: units, those with a significant best set, and those of them that are named by it."""
     rows = [[unit for unit in task["units"] if unit["best_q"] < CUTOFF] for task in tasks]
-    named = sum(unit["set"] == unit["best_set"] for found in rows for unit in found)
+    named = [unit["set"] == unit["best_set"] for found in rows for unit in found]
+    leads = [unit["lead"] for found in rows for unit in found]
     return {
         "dataset": dataset,
         "seeds": len(tasks),
         "units": float(np.mean([len(task["units"]) for task in tasks])),
         "significant": float(np.mean([len(found) for found in rows])),
-        "named_by_best": named / max(sum(map(len, rows)), 1),
-        "median_lead": float(np.median([unit["lead"] for found in rows for unit in found] or [np.nan])),
+        "named_by_best": float(np.mean(named)) if named else None,
+        "median_lead": float(np.median(leads)) if leads else None,
         "seconds": float(np.mean([task["seconds"] for task in tasks])),
     }
 
@@ -127,9 +130,25 @@ def judged(dataset: str, found: list[dict]) -> list[dict]:
     return rows
 
 
+def sums(rows: list[dict]) -> list[dict]:
+    """Verdicts by data set, and over all by what the sign, the q-value and the lead of a name are."""
+    parts = {name: [row for row in rows if row["dataset"] == name] for name in DATASETS}
+    parts["all"] = rows
+    parts["raises the set"] = [row for row in rows if row["z"] > 0]
+    parts["lowers the set"] = [row for row in rows if row["z"] < 0]
+    sure = [row for row in rows if row["z"] > 0 and row["q"] < SURE_Q and row["lead"] >= SURE_LEAD]
+    parts[f"raises the set, q < {SURE_Q:g}, lead at least {SURE_LEAD:g}"] = sure
+    return [
+        {"names": part, "read": len(found)}
+        | {word: sum(row["verdict"] == word for row in found) for word in WORDS}
+        | {"without a verdict": sum(row["verdict"] is None for row in found)}
+        for part, found in parts.items()
+    ]
+
+
 def key(dataset: str, unit: dict) -> str:
-    """What a verdict is on: the set, and the genes that were read, whatever the number of the unit."""
-    return f"{dataset} | {unit['set']} | {' '.join(sorted(unit['genes']))}"
+    """What a verdict is on: the set, whether the unit raises it, and the genes that were read; not the number of the unit."""
+    return f"{dataset} | {'-' if unit['z'] < 0 else '+'}{unit['set']} | {' '.join(sorted(unit['genes']))}"
 
 
 def collect(out: Path) -> None:
@@ -146,14 +165,15 @@ def collect(out: Path) -> None:
     verdicts = json.loads(VERDICTS.read_text(encoding="utf-8")) if VERDICTS.is_file() else {}
     result = {
         "counts": [counts(name, of_data) for name, of_data in by_name.items() if of_data],
+        "verdicts": sums(rows),
         "stale_verdicts": sorted(set(verdicts) - known),
         "read": rows,
     }
     store(out, result)
     for row in result["counts"]:
         print(row)
-    for word in (*WORDS, None):
-        print(word, sum(row["verdict"] == word for row in rows))
+    for row in result["verdicts"]:
+        print(row)
 
 
 def main() -> None:

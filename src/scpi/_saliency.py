@@ -22,6 +22,8 @@ Sign = Literal["both", "positive", "negative"]
 
 NO_SET = "no set"
 """Name of a unit that no gene set explains."""
+LOWERED = "\N{MINUS SIGN} "
+"""What stands before a set that a unit lowers."""
 
 
 def read_saliency(adata: AnnData, key: str = Key.varm.SALIENCY) -> tuple[NDArray[np.float64], NDArray[np.object_]]:

@@ -44,8 +44,10 @@ def test_cells_are_coloured_by_a_column_and_small_components_left_out(adata):
     adata.obs["kind"] = pd.Categorical(np.arange(90) % 9)
     adata.uns["dgd"]["weights"] = np.array([0.995, 0.005])
     axes = scpi.pl.latent_mixture(adata, color="kind", show=False)
-    colours = {tuple(dots.get_facecolor()[0]) for dots in axes.collections}
-    assert len(colours) == len(axes.collections) == 9
+    looks = {(*dots.get_facecolor()[0], len(dots.get_paths()[0].vertices)) for dots in axes.collections}
+    assert len(looks) == len(axes.collections) == 9
+    # Six colours that can be told apart without colour vision, and then other markers
+    assert len({look[:4] for look in looks}) == 6
     assert len(ellipses(axes)) == 1
 
 

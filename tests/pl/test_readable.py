@@ -410,10 +410,12 @@ def strange_colours(figure):
     artists = [*figure.findobj(Collection), *figure.findobj(Patch), *figure.findobj(Line2D), *figure.findobj(plt.Text)]
     used = set()
     for artist in artists:
-        if isinstance(artist, Line2D | plt.Text):
+        if isinstance(artist, plt.Text) or (isinstance(artist, Line2D) and artist.get_linestyle() != "None"):
             used.add(to_rgb(artist.get_color()))
-        else:
-            used |= {tuple(colour[:3]) for colour in np.atleast_2d(to_rgba_array(artist.get_facecolor()))}
+        elif not isinstance(artist, Line2D):
+            outlined = isinstance(artist, Patch) and not artist.get_fill()
+            colours = artist.get_edgecolor() if outlined else artist.get_facecolor()
+            used |= {tuple(colour[:3]) for colour in np.atleast_2d(to_rgba_array(colours))}
     saturated = [colour for colour in used if np.ptp(colour) > 0.2]
     return [colour for colour in saturated if np.abs(known - colour).max(axis=1).min() > 0.03]
 

@@ -82,7 +82,7 @@ def test_units_have_the_names_of_their_sets(adata):
     }
     labels = text(scpi.pl.saliency(adata, show=False).get_xticklabels())
     # A minus stands before a set that the unit lowers
-    assert labels == ["u0\nHEME METABOLISM\nq 0.01", "u1\nno set (A)", "u2\n\N{MINUS SIGN} APOPTOSIS\nq 0.01"]
+    assert labels == ["u0: q 0.01\nHEME METABOLISM", "u1\nno set (A)", "u2: q 0.01\n\N{MINUS SIGN} APOPTOSIS"]
 
 
 def test_many_units_fit_on_a_page():

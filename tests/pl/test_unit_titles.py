@@ -34,9 +34,12 @@ def adata():
 )
 def test_names_are_cut_wrapped_and_signed(adata, n, width, first):
     titles = unit_titles(adata, ["u2", "u1", "u0"], "annotation", n, width=width)
-    # How sure a name is stands in the last line: the adjusted p-value, and the lead over the next set
-    sure = "q 0.04, lead \N{MINUS SIGN}1.2"
-    assert titles == ["u2\nAPOPTOSIS\nq < $10^{-8}$", "u1\nno set (C)", f"u0\n{first}\n{sure}"]
+    # How sure a name is: the adjusted p-value, and the lead over the next set
+    sure, very = "q 0.04, lead \N{MINUS SIGN}1.2", "q < $10^{-8}$"
+    if width is None:
+        assert titles == [f"u2: {very}\nAPOPTOSIS", "u1\nno set (C)", f"u0: {sure}\n{first}"]
+    else:
+        assert titles == [f"u2\nAPOPTOSIS\n{very}", "u1\nno set (C)", f"u0\n{first}\n{sure}"]
 
 
 def test_units_of_one_set_have_its_whole_name(adata):

@@ -95,7 +95,7 @@ def test_units_of_one_set_share_its_name_with_what_tells_them_apart():
     scpi.tl.annotate_units(adata)
     frame = scpi.get.unit_annotation(adata)
     # The third unit lowers the set, so that its genes count the other way; the last has no set
-    assert frame["name"].tolist() == ["s0 (g0, g1)", "s0 (g2)", "s0 (g3)", "s1", "no set (g5, g4)"]
+    assert frame["name"].tolist() == ["s0 (g0, g1)", "s0 (g2)", "− s0 (g3)", "s1", "no set (g5, g4)"]
     assert frame["set"].tolist() == ["s0", "s0", "s0", "s1", ""]
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Largest fraction of the room of a panel that names beside it take, and most lines that a line of a label becomes
 _NAMES, _LINES = 0.45, 3
+# Fewest characters of a name that is cut
+_FEWEST = 4
 # Room between two texts in points
 _GAP = 3.0
 
@@ -30,17 +32,25 @@ def fit_texts(figure: Figure, panels: Sequence[Axes]) -> None:
     Names at the ticks of an axis are cut to at most 45 % of the room of the panel, and every second or third is left out if
     they are more than fit. Titles and labels of axes are wrapped, and cut if that is not enough. Numbers at ticks become fewer.
     """
-    # Sizes in pixels are correct only after the layout has been computed
+    axes = [axis for panel in panels for axis in (panel.xaxis, panel.yaxis)]
+    for axis in axes:
+        _cut_names(figure, axis)
+    # Positions in pixels are correct only after the layout has been computed
     figure.draw_without_rendering()
-    changed = [_cut_names(figure, axis) for panel in panels for axis in _axes_of(panel)]
-    if any(changed):
+    turned = [axis for axis in axes if _turn(axis)]
+    for axis in turned:
+        _cut_names(figure, axis)
+    if turned:
         figure.draw_without_rendering()
-    for panel in panels:
-        for axis in _axes_of(panel):
-            _thin(axis)
+    for axis in axes:
+        _thin(axis)
+    before = [panel.get_ylabel() for panel in panels]
+    _wrap_all(figure, panels, lambda panel: panel.yaxis.label, upright=True)
+    if before != [panel.get_ylabel() for panel in panels]:
+        # More lines beside the panels move them
+        figure.draw_without_rendering()
     _wrap_all(figure, panels, lambda panel: panel.title, upright=False)
     _wrap_all(figure, panels, lambda panel: panel.xaxis.label, upright=False)
-    _wrap_all(figure, panels, lambda panel: panel.yaxis.label, upright=True)
 
 
 def _wrap_all(figure: Figure, panels: Sequence[Axes], of: Callable[[Axes], Text], *, upright: bool) -> None:
@@ -75,10 +85,6 @@ def _room(row: Sequence[Sequence[float]], edge: Sequence[float]) -> float:
     return min(pitch, *outer) - _GAP
 
 
-def _axes_of(panel: Axes) -> tuple[Axis, Axis]:
-    return panel.xaxis, panel.yaxis
-
-
 def _labels(axis: Axis) -> list[Text]:
     """Labels at the major ticks in view."""
     low, high = sorted(axis.get_view_interval())
@@ -107,29 +113,31 @@ def _set_names(axis: Axis, names: Sequence[str]) -> None:
     axis.set_ticks(axis.get_majorticklocs(), labels=list(names))
 
 
-def _cut_names(figure: Figure, axis: Axis) -> bool:
-    """Turn names that overlap along their axis, and cut those that take too much of the figure; whether any changed."""
-    labels = _labels(axis)
-    if not labels or not _has_names(axis):
+def _turn(axis: Axis) -> bool:
+    """Turn names below an axis that overlap; whether it did."""
+    labels = _labels(axis) if _has_names(axis) else []
+    if not labels or axis.axis_name != "x" or not _along(axis, labels[0]) or _crowding(axis, labels) == 1:
         return False
-    changed = False
-    if axis.axis_name == "x" and _along(axis, labels[0]) and _crowding(axis, labels) > 1:
-        axis.set_tick_params(rotation=90)
-        changed = True
-    if _along(axis, labels[0]):
-        return changed
-    size = figure.bbox.width if axis.axis_name == "y" else figure.bbox.height
+    axis.set_tick_params(rotation=90)
+    return True
+
+
+def _cut_names(figure: Figure, axis: Axis) -> None:
+    """Cut names that take too much of the room of their panel."""
+    labels = _labels(axis) if _has_names(axis) else []
+    if not labels or _along(axis, labels[0]):
+        return
+    upright = axis.axis_name == "x"
+    size = figure.bbox.height if upright else figure.bbox.width
     spec = axis.axes.get_subplotspec()
     if spec is not None:
-        grid, span = spec.get_gridspec(), spec.colspan if axis.axis_name == "y" else spec.rowspan
-        size *= len(span) / (grid.ncols if axis.axis_name == "y" else grid.nrows)
+        grid, span = spec.get_gridspec(), spec.rowspan if upright else spec.colspan
+        size *= len(span) / (grid.nrows if upright else grid.ncols)
     longest = max(_length(axis, label, along=False) for label in labels)
     if longest > _NAMES * size:
         names = [label.get_text() for label in axis.get_majorticklabels()]
-        n = max(map(len, names))
-        _set_names(axis, cut_names(names, max(int(n * _NAMES * size / longest), 4)))
-        changed = True
-    return changed
+        n = int(max(map(len, names)) * _NAMES * size / longest)
+        _set_names(axis, cut_names(names, max(n, _FEWEST)))
 
 
 def _crowding(axis: Axis, labels: Sequence[Text]) -> int:
@@ -173,9 +181,13 @@ def wrap(text: Text, room: float) -> None:
 
 
 def _cut(text: Text, line: str, room: float) -> str:
-    n = _fitting(text, line, room)
     # Half of a formula is none
-    return line if "$" in line or n >= len(line) else shorten(line, max(n, 2))
+    n = len(line) if "$" in line else _fitting(text, line, room)
+    if n == len(line):
+        return line
+    while n > _FEWEST and _size(text, shorten(line, n)) > room:
+        n -= 1
+    return shorten(line, max(n, _FEWEST))
 
 
 def _fitting(text: Text, line: str, room: float) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpi._saliency import NO_SET, find_units
+from scpi._saliency import LOWERED, NO_SET, find_units
 from scpi.pl._figure import set_labels, shorten
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from numpy.typing import NDArray
-
-_MINUS = "\N{MINUS SIGN} "
 
 
 def choose_units(
@@ -48,7 +46,7 @@ def unit_titles(adata: AnnData, units: Sequence[str], key: str, n: int, *, width
         lines = [name]
         if i >= 0:
             own = str(stored["sets"][i])
-            label = f"{_MINUS if stored['zscore'][i] < 0 else ''}{labels[own]}" if own else NO_SET
+            label = f"{LOWERED if stored['zscore'][i] < 0 else ''}{labels[own]}" if own else NO_SET
             label += f" ({shorten(str(stored['apart'][i]), n)})" if stored["apart"][i] else ""
             sure = _certainty(float(stored["pval_adj"][i]), float(stored["margin"][i])) if own else ""
             if width:

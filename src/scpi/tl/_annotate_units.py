@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from scpi._docs import fill
 from scpi._gene_sets import read_gene_sets
 from scpi._keys import Key
-from scpi._saliency import read_saliency, read_units
+from scpi._saliency import LOWERED, read_saliency, read_units
 from scpi._sequence import as_list
 from scpi._slots import listed, read_result, result_params
 from scpi._view import View
@@ -78,8 +78,8 @@ def annotate_units(
     %(written_key_added)s
 
     `adata.uns['unit_annotation' | key_added]` : :class:`dict`
-        For each of the `units`: `names`, different for all units: the set, and in brackets what tells the unit from
-        others of the same set; `"no set"` and its strongest genes where no set is significant. `sets`, the set alone,
+        For each of the `units`: `names`, different for all units: the set, with a minus before it where the unit lowers
+        it, and in brackets what tells the unit from others of the same set; `"no set"` and its strongest genes where no set is significant. `sets`, the set alone,
         empty where there is none, and `apart`, what stands in the brackets; `zscore` and `pval_adj` of that set on that
         unit (of the best set where there is none); `margin`, by how much its absolute score is above that of the next
         best set on the unit (below 0 where another unit took a better one; NaN where there is no other set); `genes`,
@@ -137,11 +137,14 @@ def annotate_units(
     labelled = {} if obs_keys is None else _compare_labels(view, as_list(obs_keys), use_rep, key, units)
     along = None if saliency is None else saliency * np.where(z[rows, shown] < 0, -1.0, 1.0)
     follows = [str(label) for label in labelled.get("follows", [""] * len(units))]
+    signed = [
+        LOWERED + name if name and lowers else name for name, lowers in zip(sets, z[rows, shown] < 0, strict=True)
+    ]
     apart = distinctions(sets, follows, saliency, adata.var_names.to_numpy().astype(str))
     annotation = {
         "params": result_params(how=how, by=by, pval_cutoff=pval_cutoff, key=key),
         "units": units,
-        "names": np.array(unit_names(units.tolist(), sets, apart), dtype=object),
+        "names": np.array(unit_names(units.tolist(), signed, apart), dtype=object),
         "sets": np.array(sets, dtype=object),
         "apart": np.array(apart, dtype=object),
         "zscore": z[rows, shown],
