@@ -547,6 +547,22 @@ def gradient_study(result: Any) -> str:
     return "\n\n".join((*parts, "The decoder minus each other method, paired by data set:", table(columns, compared)))
 
 
+def network_genes(result: Any) -> str:
+    """Accuracies of rankings of the same labels, and their paired differences from those of the t-test."""
+    columns = ("ranking", "first 30", "100", "all", "mean", "minus t-test", "95 % interval", "sets above")
+    titles = {"factor": "factor of the group", "rest": "group over the other groups"}
+    parts = []
+    for (network, truth), rows in groupby(result["rows"], key=lambda row: (row["network"], row["truth"])):
+        found = sorted(rows, key=lambda row: -row["mean"])
+        cells = [
+            (row["method"], *(row[k] for k in ("30", "100", "all", "mean", "difference")))
+            + (f"{show(row['low'])} to {show(row['high'])}", f"{row['sets_above']} of {row['sets']}")
+            for row in found
+        ]
+        parts += [f"Labels: {network}; truth: {titles[truth]}", table(columns, cells)]
+    return "\n\n".join(parts)
+
+
 def gradient_study_published(result: Any) -> str:
     """Clusterings with the published settings, and the accuracy of the rankings of their clusters."""
     clusterings = [
@@ -1411,6 +1427,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "program_stability": program_stability,
     "gradient_study": gradient_study,
     "gradient_study_published": gradient_study_published,
+    "network_genes": network_genes,
     "gradient_markers": gradient_markers,
     "gradient_calibration": gradient_calibration,
     "gradient_speed": gradient_speed,

@@ -8,6 +8,7 @@ from ._attribute_units import UnitAttributions as UnitAttributions
 from ._attribute_units import attribute_units as attribute_units
 from ._centroid_logits import centroid_logits as centroid_logits
 from ._contrast import contrast as contrast
+from ._decoded_means import decoded_means as decoded_means
 from ._decoder_effect import decoder_effect as decoder_effect
 from ._decoder_target import DecoderTarget as DecoderTarget
 from ._insertion_deletion import InsertionDeletion as InsertionDeletion

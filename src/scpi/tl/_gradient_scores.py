@@ -44,7 +44,7 @@ def decoder_scores(given: GradientInput, codes: NDArray[np.intp], names: list[st
     shrunken = shrink_effects(*log_means(given.counts, codes))
     effect = shrunken.effect
     if reference != MEDIAN:
-        effect = effect - _level(effect, np.bincount(codes[codes >= 0]), names, reference)
+        effect = effect - reference_level(effect, np.bincount(codes[codes >= 0]), names, reference)
     return GradientScores(
         scores=effect / np.log(2.0),
         extra={"probability": shrunken.probability},
@@ -60,7 +60,7 @@ def _evidence(counts: Any, effect: NDArray[np.float64], codes: NDArray[np.intp])
     return sparse.csr_matrix((data, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
 
 
-def _level(
+def reference_level(
     effect: NDArray[np.float64], sizes: NDArray[np.intp], names: list[str], reference: str
 ) -> NDArray[np.float64]:
     """Logarithm of what each group is compared with: the mean of all other cells, or one group."""

@@ -17,6 +17,7 @@ from scpi._view import View
 from scpi._warn import warn_user
 from scpi.attribution import methods
 from scpi.de import rank_genes
+from scpi.tl._decoder_contrast import decoder_contrast_scores
 from scpi.tl._gradient_input import read_input
 from scpi.tl._gradient_scores import MEDIAN, REST, decoder_scores, network_scores
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from scpi._groups import Label
     from scpi.tl._gradient_input import GradientInput
 
-DECODER = "sparse_decoder"
+DECODER, CONTRAST = "sparse_decoder", "decoder_contrast"
 _FEWEST = 2
 
 
@@ -63,6 +64,10 @@ def rank_genes_gradients(
     log2. It orders genes by how large their effects are as far as the cells can tell, rather than by how sure it is
     that they are not zero.
 
+    "decoder_contrast" reads the decoder of `model`: the effect of a group is the difference of the mean logarithms that the
+    decoder gives its cells (:func:`scpi.attribution.decoded_means`), which is the gradient of the decoder integrated from
+    the other cells to those of the group. It is shrunken in the same way, by the standard errors of the counts.
+
     The other methods are attributions of an encoder, :func:`scpi.attribution.methods`: by how much a gene moves the
     score of the group over the reference, averaged over the cells of the group, in units of the input of the network.
     Without a model, they explain a small classifier of the groups.
@@ -83,7 +88,8 @@ def rank_genes_gradients(
         attributions explain, by the logits of its own groups, or by the distances from the centroids of the given ones
         among its latent units.
     method
-        "sparse_decoder", or the name of an attribution such as "gradient" or "integrated_gradients".
+        "sparse_decoder"; "decoder_contrast", for a `model` with a decoder of counts; or the name of an attribution such as
+        "gradient" or "integrated_gradients".
     groups
         Groups to rank genes for; all if `"all"`.
     reference
@@ -99,8 +105,9 @@ def rank_genes_gradients(
     rankby_abs
         Rank by the absolute score, so that genes that go down come first too.
     layer_added
-        Name of a layer for the attributions of single cells to their own group: for the decoder the counts times their
-        gradient, as sparse as the counts; for an encoder cells x genes numbers. Not stored if `None`.
+        Name of a layer for the attributions of single cells to their own group: for the sparse decoder the counts times
+        their gradient, as sparse as the counts; for the decoder of a model log2 of the decoded mean over the reference, and
+        for an encoder its attributions, cells x genes numbers. Not stored if `None`.
     rng
         Seed or generator of the classifier and of the draws of an attribution.
     n_jobs
@@ -118,7 +125,7 @@ def rank_genes_gradients(
         The structure that :func:`scanpy.tl.rank_genes_groups` writes: record arrays with one field for each group, best
         gene first: `names`, `scores`, `logfoldchanges` (log2 of the ratio of the mean normalised counts that are
         tested, of the group over what the test compares it with), `pvals`, `pvals_adj` and `log10_pvals` (NaN without a
-        test); for the decoder `probability` (that the group differs from the common level), for an encoder with
+        test); for a decoder `probability` (that the group differs from the common level), for an encoder with
         `spread=True` `mean_abs` (mean of the absolute attributions) and `std` (between cells); and `params`.
     `adata.obs['rank_genes_gradients' | key_added]` : :class:`pandas.Series` (dtype `category`)
         The groups, where `model` predicts them.
@@ -130,7 +137,7 @@ def rank_genes_gradients(
     KeyError
         If a column or the layer is not there.
     TypeError
-        If the model has no encoder that can be explained, or the method has no such option.
+        If the model has no encoder or decoder that can be explained, or the method has no such option.
     ValueError
         If the values are not counts, the method, a group or the reference is unknown, there are fewer than two groups of
         two cells, or no column of groups can be found.
@@ -145,18 +152,20 @@ def rank_genes_gradients(
     True
     """
     view = View.to_write(data, mod, layer, key_added=key_added)
-    _check_arguments(method, options)
+    _check_arguments(method, options, model)
     genes = view.genes
     given = read_input(view, groupby, model=model, predicted=key_added)
     reference = find_label(reference, [MEDIAN, REST, *given.labels.categories])
     given = replace(given, labels=merge_spellings(given.labels, reference))
-    names, codes = _groups_of_network(given, keep_all=given.from_model and method != DECODER)
+    names, codes = _groups_of_network(given, keep_all=given.from_model and method not in (DECODER, CONTRAST))
     if reference not in (MEDIAN, REST) and reference not in names:
         msg = f"`reference` must be {MEDIAN!r}, {REST!r} or a group of {_FEWEST} cells, {listed(names)}, but is {reference!r}."
         raise ValueError(msg)
     chosen = choose_groups(group_sizes(given.labels), given.groupby, groups, reference, _FEWEST)
     if method == DECODER:
         found = decoder_scores(given, codes, names, reference)
+    elif method == CONTRAST:
+        found = decoder_contrast_scores(given, codes, names, reference, model=model)
     else:
         seed = int(as_generator(rng).integers(2**31))
         found = network_scores(given, codes, names, reference, model=model, method=method, seed=seed, options=options)
@@ -195,14 +204,19 @@ def rank_genes_gradients(
     return result
 
 
-def _check_arguments(method: str, options: dict[str, Any]) -> None:
-    known = [DECODER, *methods()["method"]]
+def _check_arguments(method: str, options: dict[str, Any], model: Any) -> None:
+    known = [DECODER, CONTRAST, *methods()["method"]]
     if method not in known:
         msg = f"`method` must be one of {listed(known)}, but is {method!r}."
         raise ValueError(msg)
-    if method == DECODER and options:
-        msg = f"{DECODER!r} has no option {listed(options)}: these are of the attributions of an encoder."
+    if method in (DECODER, CONTRAST) and options:
+        msg = f"{method!r} has no option {listed(options)}: these are of the attributions of an encoder."
         raise TypeError(msg)
+    if method == CONTRAST and model is None:
+        msg = (
+            f"{CONTRAST!r} reads the decoder of a trained model: give it as `model=`. Without one there is {DECODER!r}."
+        )
+        raise ValueError(msg)
 
 
 def _groups_of_network(given: GradientInput, *, keep_all: bool) -> tuple[list[str], NDArray[np.intp]]:
