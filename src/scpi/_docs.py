@@ -36,6 +36,11 @@ FRAGMENTS: dict[str, str] = {
         layer
             Entry of ``adata.layers`` to use instead of ``adata.X``.
         """,
+    "counts_layer": """
+        layer
+            Entry of ``adata.layers`` with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` where ``X``
+            does not hold counts.
+        """,
     "key_added": """
         key_added
             Name of the entry in which the result is stored.
@@ -146,8 +151,9 @@ FRAGMENTS: dict[str, str] = {
         n_clusters
             Number of clusters; found on the embedding if ``None``.
         find_clusters
-            How it is found: ``"stability"`` by the agreement of two halves of the cells, ``"leiden"`` as the communities of
-            a graph of neighbours, which needs the package igraph.
+            How it is found: ``"valleys"`` by fewer cells between any two clusters than in them, ``"stability"`` by the
+            agreement of two halves of the cells, ``"leiden"`` as the communities of a graph of neighbours, which needs the
+            package igraph.
         resolution
             Resolution of Leiden.
         n_latent

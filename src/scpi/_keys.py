@@ -73,6 +73,8 @@ class Key:
     class layers:
         """Entries of ``adata.layers``."""
 
+        COUNTS: Final = "counts"
+        """Counts, by custom, beside an ``X`` that was made from them."""
         LOWER: Final = "lower"
         """Lower end of the interval of the mean change of a predicted condition."""
         UPPER: Final = "upper"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pandas as pd
 
 from scpi._keys import Key
+from scpi._layer_of_counts import layer_of_counts
 from scpi._mudata import resolve_modality
 from scpi._screen._blocks import Transformed
 from scpi._screen._checks import check_counts, check_not_empty, scale_of
@@ -52,6 +53,10 @@ class View:
         """As :meth:`of`, for a function that stores its result; a `ValueError` if no file can hold the name."""
         check_key_added(key_added)
         return cls.of(data, mod, layer)
+
+    def of_counts(self) -> Self:
+        """The same data, with the layer of the counts where none was named: see :mod:`scpi._layer_of_counts`."""
+        return replace(self, layer=layer_of_counts(self.adata, self.layer))
 
     @property
     def name(self) -> str:

@@ -8,7 +8,14 @@ from mudata import MuData
 from scipy import sparse
 
 from scpi._screen import _checks
-from scpi._screen._checks import as_indices, check_annotations, check_expression, check_paired, load_annotations
+from scpi._screen._checks import (
+    as_indices,
+    check_annotations,
+    check_expression,
+    check_paired,
+    check_varies,
+    load_annotations,
+)
 from scpi.model.base.setup._rollback import unchanged_on_failure
 
 
@@ -163,3 +170,28 @@ def test_a_warning_says_that_values_are_negative():
         check_expression(x)
     with pytest.raises(ValueError, match="holds negative values, but the likelihood of counts"):
         check_expression(x, counts=True)
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
+def test_expression_that_does_not_vary_is_refused(convert):
+    row = np.arange(6.0)
+    with pytest.raises(ValueError, match=r"`adata\.layers\['x'\]` is zero everywhere: .*\(`layer=`\)"):
+        check_varies(convert(np.zeros((5, 6))), what="adata.layers['x']")
+    for values in (np.tile(row, (200, 1)), np.ones((200, 6))):
+        with pytest.raises(ValueError, match="is the same in all 200 cells"):
+            check_varies(convert(values))
+        values = values.copy()
+        values[-1, 3] = -1.0
+        check_varies(convert(values))
+    # One cell is no evidence that cells do not differ
+    check_varies(convert(row[None]))
+
+
+@pytest.mark.parametrize("chunks", [(7, 6), (200, 2)])
+def test_all_blocks_are_looked_at(chunks):
+    dask = pytest.importorskip("dask.array")
+    values = np.tile(np.arange(6.0), (200, 1))
+    with pytest.raises(ValueError, match="the same in all 200 cells"):
+        check_varies(dask.from_array(values, chunks=chunks))
+    values[-1, -1] = 0.0
+    check_varies(dask.from_array(values, chunks=chunks))

@@ -27,6 +27,18 @@ and nothing is written. Metrics take arrays, lists and tables of pandas, those o
 | training of `scpi.model.SCButterfly`, and of `scpi.model.MultiTaskAE` by optimal transport | an error that says how to load the data |
 | `scpi.screen.run_screen`, which keeps a copy, and the other functions, which read cells more than once | load the matrix that they read |
 
+## Where counts are read
+
+What needs counts reads the layer that is named (`layer=`). Without a name it reads `adata.X`; where `X` does not hold counts and
+`adata.layers["counts"]` does, it reads these, and says so in the log and in what it stores: in the registry of a model, and among the parameters
+of a result. One rule serves the models of counts, {func}`scpi.tl.cluster`, {func}`scpi.tl.rank_genes_gradients`, {func}`scpi.de.thin_counts`,
+{func}`scpi.de.pseudobulk`, {func}`scpi.de.limma`, the tests of {func}`scpi.de.rank_genes` that take counts, and {func}`scpi.design.power`. A model that was set up
+with one of the two places takes new cells whose counts are in the other. The likelihoods of counts of {class}`scpi.model.SENAVAE` and
+{class}`scpi.model.MultiTaskAE`, which other likelihoods stand beside, need the name in their setup.
+
+Expression that is zero everywhere or the same in all cells is refused by every model, as there is nothing to learn from; so are, by the models that normalise counts to
+the depth, cells that differ in depth alone. Single cells and genes without counts are read.
+
 This page is made from the tables of `tests/inputs` by `python -m tests.inputs.page`.
 """
 

@@ -47,6 +47,14 @@ def words(adata):
     adata.X = np.full(adata.shape, "one", dtype=object)
 
 
+def zeros(adata):
+    adata.X = sparse.csr_matrix(adata.shape, dtype=np.float32)
+
+
+def same(adata):
+    adata.X = sparse.csr_matrix(np.tile(adata.X[:1].toarray(), (adata.n_obs, 1)))
+
+
 def without(key):
     def change(adata):
         del adata.obs[key]
@@ -57,6 +65,8 @@ def without(key):
 SETUPS = {
     "NaN": (put(np.nan), {}, ValueError, r"`adata\.X` holds NaN or infinite values"),
     "infinite": (put(np.inf), {}, ValueError, r"`adata\.X` holds NaN or infinite values"),
+    "zeros": (zeros, {}, ValueError, r"`adata\.X` is zero everywhere: there is nothing to learn from.*layer="),
+    "the same cells": (same, {}, ValueError, r"`adata\.X` is the same in all \d+ cells"),
     "words": (words, {}, TypeError, "must hold numbers, but has dtype object"),
     "repeated genes": (rename("var"), {}, ValueError, r"var_names` are not unique.*\['g0'\].*var_names_make_unique"),
     "repeated cells": (rename("obs"), {}, ValueError, r"obs_names` are not unique.*obs_names_make_unique"),
@@ -200,14 +210,6 @@ def test_empty_cells_and_silent_genes_are_read(likelihood, make_screen, build):
         np.concatenate([table.to_numpy().ravel() for table in model.history.values()]).astype(float),
     ):
         assert np.isfinite(values).all()
-
-
-def test_only_empty_cells_are_read(make_screen, build):
-    adata = make_screen()
-    adata.X = sparse.csr_matrix(adata.shape, dtype=np.float32)
-    for kwargs in ({}, {"likelihood": "nb"}, {"encoder": "linear", "n_hidden": 0}, {"preset": "sena"}):
-        model = build(SENAVAE, adata.copy(), kwargs)
-        assert np.isfinite(model.predict(perturbation="A", output="mean").X).all()
 
 
 def test_an_unknown_perturbation_is_named(screen, build):

@@ -167,7 +167,7 @@ def test_models_are_explained_and_leave_nothing_else():
         model.train(2, accelerator="cpu", enable_progress_bar=False)
         models.append(model)
     before = set(adata.varm), set(adata.uns)
-    scpi.tl.consensus_programs(adata, models, min_similarity=0.01, method="decoder_effect")
+    scpi.tl.consensus_programs(adata, models, min_similarity=0.01)
     for i, model in enumerate(models):
         scpi.tl.saliency(adata, model, method="decoder_effect", key_added=f"run{i}")
     scpi.tl.consensus_programs(adata, ["run0", "run1"], min_similarity=0.01, key_added="again")

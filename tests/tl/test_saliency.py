@@ -166,7 +166,7 @@ def test_a_new_call_leaves_nothing_of_the_one_before(cells, model):
 
 def test_models_of_scvi_tools(cells, other):
     found = other.adata.copy()
-    scpi.tl.saliency(found, other)
+    scpi.tl.saliency(found, other, method="gradient")
     np.testing.assert_allclose(found.varm["saliency"], of_cells(other, cells, "gradient").mean(1).T, atol=1e-5)
     scpi.tl.saliency(found, other, method="latent_traversal", low=0.2, high=0.8)
     expected = of_cells(other, found, "latent_traversal", low=0.2, high=0.8)
@@ -177,6 +177,21 @@ def test_models_of_scvi_tools(cells, other):
         scpi.tl.saliency(renamed, other)
 
 
+def test_units_are_named_by_the_decoder_where_there_is_one(cells, model, other):
+    for one in (model, other):
+        default, effect = (
+            scpi.tl.saliency(one.adata, one, copy=True, **options) for options in ({}, {"method": "decoder_effect"})
+        )
+        assert default.uns["saliency"]["params"]["method"] == "decoder_effect"
+        np.testing.assert_array_equal(default.varm["saliency"], effect.varm["saliency"])
+    scpi.model.ContrastiveSC.setup_anndata(cells)
+    encoder = scpi.model.ContrastiveSC(cells, n_clusters=2, n_latent=N_UNITS, seed=0)
+    encoder.train(1, accelerator="cpu", enable_progress_bar=False)
+    found = scpi.tl.saliency(cells, encoder, copy=True)
+    assert found.uns["saliency"]["params"]["method"] == "gradient"
+    np.testing.assert_allclose(found.varm["saliency"], of_cells(encoder, cells, "gradient").mean(1).T, atol=1e-5)
+
+
 def test_a_senavae_has_units(cells):
     adata = cells[:60].copy()
     adata.obs["perturbation"] = np.where(np.arange(60) % 2, "control", "A")
@@ -185,6 +200,7 @@ def test_a_senavae_has_units(cells):
     model.train(1, accelerator="cpu", enable_progress_bar=False)
     scpi.tl.saliency(adata, model)
     assert adata.varm["saliency"].columns.tolist() == ["factor_0", "factor_1"]
+    assert adata.uns["saliency"]["params"]["method"] == "gradient"
     with pytest.raises(TypeError, match="SENAVAE has no decoder"):
         scpi.tl.saliency(adata, model, method="decoder_effect")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scpi._screen._blocks import blocks
-from scpi._screen._matrix import as_matrix, is_stored, stored_values
+from scpi._screen._matrix import as_dense, as_matrix, is_stored, stored_values
 from scpi._warn import warn_user
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 _CHUNK = 4_000_000
+# Rows that are compared at a time: as a rule the second is unlike the first
+_FEW_ROWS = 64
 # exp(20) is more than any count of a gene: what is fractional and stays below is on a log scale
 _LARGEST_LOG = 20.0
 
@@ -187,6 +189,24 @@ def check_expression(
         msg = (
             f"`{what}` holds whole numbers only, up to {largest:.4g}, which look like raw counts, but log-normalised "
             f"expression is needed. {LOG_ADVICE}"
+        )
+        raise ValueError(msg)
+
+
+def check_varies(matrix: Any, *, what: str = "adata.X") -> None:
+    """Refuse expression that nothing can be learned from: zero everywhere, or the same in all cells (`ValueError`)."""
+    first: dict[int, Any] = {}
+    for rows, columns, values in blocks(matrix):
+        reference = first.setdefault(columns.start, as_dense(values[:1]))
+        for start in range(0, values.shape[0], _FEW_ROWS):
+            if (as_dense(values[start : start + _FEW_ROWS]) != reference).any():
+                return
+        n_rows = rows.stop
+    zero = not any(row.any() for row in first.values())
+    if zero or n_rows > 1:
+        found = "zero everywhere" if zero else f"the same in all {n_rows} cells"
+        msg = (
+            f"`{what}` is {found}: there is nothing to learn from. Name the layer that holds the expression (`layer=`)."
         )
         raise ValueError(msg)
 

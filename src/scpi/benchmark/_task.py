@@ -174,7 +174,7 @@ class Task:
             )
             raise ValueError(msg)
         if output == "counts":
-            predicted.layers["counts"] = predicted.X
+            predicted.layers[Key.layers.COUNTS] = predicted.X
             predicted.X = self._scaled(model, predicted)
             predicted.obs[Key.obs.PREDICTED_OUTPUT] = pd.Categorical(["log"] * predicted.n_obs)
         return predicted
@@ -270,7 +270,9 @@ class Task:
     def _scaled(self, model: ScreenModel, predicted: AnnData) -> Any:
         """Logarithms of predicted counts, which are scaled as those of the cell that they started from were."""
         sources = self._sources(predicted)
-        return Cells.of_counts(model._rows(self.data, sources), self.x[sources]).logs(predicted.layers["counts"])
+        return Cells.of_counts(model._rows(self.data, sources), self.x[sources]).logs(
+            predicted.layers[Key.layers.COUNTS]
+        )
 
 
 def make_tasks(

@@ -90,8 +90,7 @@ def limma(
     log2fc_min
         Test whether the absolute log2 fold change is above this, instead of above zero: see :func:`treat`. There is no B
         and no joint test then.
-    layer
-        Entry of `adata.layers` with the counts, instead of `adata.X`.
+    %(counts_layer)s
     filter_genes
         Test only genes with enough counts, as :func:`filter_by_expr` has it. Genes without counts are never tested.
     method
@@ -147,7 +146,7 @@ def limma(
     >>> str(adata.uns["limma"]["names"]["stim"][0])
     '7'
     """
-    view = View.to_write(data, mod, layer, key_added=key_added)
+    view = View.to_write(data, mod, layer, key_added=key_added).of_counts()
     for name, value, allowed in (
         ("standard_error", standard_error, get_args(StandardError)),
         ("corr_scope", corr_scope, get_args(CorrScope)),
@@ -193,7 +192,7 @@ def limma(
         reference=asked.reference,
         method="limma",
         use_raw=False,
-        layer=layer,
+        layer=view.layer,
         corr_method="benjamini-hochberg",
         corr_scope=corr_scope,
         filter_genes=filter_genes,

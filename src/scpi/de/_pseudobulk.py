@@ -51,6 +51,7 @@ def pseudobulk(
         `"sum"` of counts, for tests; `"mean"`, `"median"` or `"count_nonzero"` (the number of cells in which a gene is found) of
         any values, such as log-normalised ones, for figures. As of :func:`scanpy.get.aggregate`.
     %(layer)s
+        Without a name, sums are of ``adata.layers["counts"]`` where ``adata.X`` does not hold counts.
     min_cells
         Minimum number of cells of a sample; smaller ones are left out.
     %(mod)s
@@ -83,6 +84,8 @@ def pseudobulk(
     if unknown or not functions:
         msg = f"`func` must be one or several of {listed(get_args(Aggregation))}, but is {func!r}."
         raise ValueError(msg)
+    if functions == ["sum"]:
+        view = view.of_counts()
     of_samples, divided = as_list(sample_key), [] if groupby is None else as_list(groupby)
     if not of_samples:
         msg = "`sample_key` is empty: name the column with the sample of each cell."

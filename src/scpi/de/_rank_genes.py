@@ -112,6 +112,7 @@ def rank_genes(
         For tests of samples, as of :func:`scpi.de.limma`: contrasts of groups, a term of a formula, the design, a column to
         test within, and the minimum number of cells of a sample.
     %(layer)s
+        Without a name, a test of counts reads ``adata.layers["counts"]`` where ``adata.X`` does not hold counts.
     transform
         With "auto", counts are normalised to the median depth and log-transformed for a test that takes expression;
         with "none" the values are tested as they are.
@@ -187,6 +188,8 @@ def rank_genes(
         method, classes = "poisson", depth_classes(view.adata, trained)
         logger.info("The layer is the test part of thinned counts: the test is 'poisson', within classes of depth.")
     test = find(method or "wilcoxon")
+    if test.takes == "counts":
+        view = view.of_counts()
     question = Question(
         groupby=groupby,
         # Contrasts and coefficients need no reference, and one that was named does not go with them
@@ -208,7 +211,7 @@ def rank_genes(
     params = result_params(
         method=test.name,
         use_raw=False,
-        layer=layer,
+        layer=view.layer,
         corr_method=corr_method,
         corr_scope=corr_scope,
         rankby_abs=rankby_abs,

@@ -58,8 +58,7 @@ def thin_counts(
     overdispersion
         Overdispersion of each gene, or one number for all genes, where the variance of a count of mean mu is
         mu + overdispersion mu^2; 0 for Poisson counts.
-    layer
-        Entry of ``adata.layers`` that holds the counts, instead of ``adata.X``.
+    %(counts_layer)s
     %(key_added)s
     %(rng)s
     %(mod)s
@@ -102,7 +101,7 @@ def thin_counts(
     >>> bool((adata.layers["thinned_train"] + adata.layers["thinned_test"] == adata.X).all())
     True
     """
-    view = View.to_write(data, mod, layer, key_added=key_added)
+    view = View.to_write(data, mod, layer, key_added=key_added).of_counts()
     path = None if out is None else new_file(out)
     if path is not None and copy:
         msg = "`out` names a file for the result, and `copy=True` asks for another: omit one of them."
@@ -129,7 +128,7 @@ def thin_counts(
     target.uns[key_added] = {
         "params": result_params(
             fraction=float(fraction),
-            layer=layer,
+            layer=view.layer,
             overdispersion="estimated" if estimated else "given",
             train_layer=names[0],
             test_layer=names[1],

@@ -98,7 +98,7 @@ def minimal_effect(
         Largest p-value of a gene that is found.
     n_simulations
         Simulated experiments of each size.
-    %(layer)s
+    %(counts_layer)s
     %(mod)s
     %(rng)s
     out
@@ -140,7 +140,7 @@ def minimal_effect(
             f"{target_power}, {fraction} and {n_bins}."
         )
         raise ValueError(msg)
-    view = View.of(data, mod, layer)
+    view = View.of(data, mod, layer).of_counts()
     names = [f"log2fc {step:g}" for step in steps]
     pilot = Pilot.of_controls(view, groupby, reference=reference, names=names, sample_key=sample_key)
     sizes = all_sizes(pilot, n_cells=n_cells, n_controls=n_controls, n_replicates=n_replicates, depth=depth)

@@ -96,7 +96,7 @@ def power(
         Largest adjusted p-value of a gene that is found.
     n_simulations
         Simulated experiments of each size.
-    %(layer)s
+    %(counts_layer)s
     %(mod)s
     %(rng)s
     out
@@ -128,7 +128,7 @@ def power(
     >>> bool(few < many)
     True
     """
-    view = View.of(data, mod, layer)
+    view = View.of(data, mod, layer).of_counts()
     pilot = Pilot.read(view, groupby, reference=reference, groups=groups, sample_key=sample_key, guide_key=guide_key)
     sizes = all_sizes(
         pilot, n_cells=n_cells, n_controls=n_controls, n_replicates=n_replicates, n_guides=n_guides, depth=depth

@@ -9,6 +9,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from scpi._changes import among
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._layer_of_counts import layer_of_counts
 from scpi._mudata import resolve_modality
 from scpi._screen._matrix import sums
 from scpi._slots import listed, read_labels, read_layer
@@ -64,8 +65,7 @@ def library_size(
         Groups to draw, in this order; if `None`, the first `n_panels` that have cells of the reference and others.
     n_panels
         Maximum number of groups to draw if ``groups=None``.
-    layer
-        Entry of `adata.layers` with the counts; `adata.X` if `None`.
+    %(counts_layer)s
     %(mod)s
     %(panels_ax)s
 
@@ -92,7 +92,7 @@ def library_size(
     origins = _read_origins(data, key, mod)
     reference = origins.categories[0] if reference is None else among(origins.categories, reference, "origin")[0]
     names = [reference, *(name for name in origins.categories if name != reference)]
-    totals = pd.Series(np.maximum(sums(read_layer(adata, layer), axis=1), 1.0))
+    totals = pd.Series(np.maximum(sums(read_layer(adata, layer_of_counts(adata, layer)), axis=1), 1.0))
     labels = pd.Categorical(["all cells"] * len(totals)) if groupby is None else read_labels(data, groupby, mod=mod)
     samples = {place: own.to_numpy() for place, own in totals.groupby([labels, origins], observed=True)}
     there = [

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from scpi._screen._labels import Labelling
     from scpi.screen._design import Design
 
-COUNTS = "counts"
+COUNTS = Key.layers.COUNTS
 _TARGET_SUM = 1e4
 
 

@@ -49,8 +49,7 @@ def cluster(
         cells are assigned to, and which is not trained on.
     n_clusters
         Number of clusters; found on the embedding if `None`.
-    layer
-        Entry of `adata.layers` with the counts; `adata.X` if `None`.
+    %(counts_layer)s
     labels_key
         Column of `adata.obs` with known labels, for the supervised loss of `"contrastive_sc"`.
     size_factor_key
@@ -96,12 +95,14 @@ def cluster(
     """
     view = View.to_write(data, mod, layer, key_added=key_added)
     if isinstance(model, str):
+        view = view.of_counts()
         columns = {"labels_key": labels_key, "size_factor_key": size_factor_key}
         setup = {name: column for name, column in columns.items() if column is not None}
         seed = _seed(rng)
         trained = _train(
             _cells(view, setup),
             model,
+            view.layer,
             setup,
             n_clusters=n_clusters,
             seed=seed,
@@ -110,7 +111,7 @@ def cluster(
         )
         # The cells are those that the network was trained on.
         source = None
-        params = setup | {"layer": layer, "seed": seed} | model_kwargs
+        params = setup | {"layer": view.layer, "seed": seed} | model_kwargs
     else:
         _check_given(model, n_clusters, layer, model_kwargs)
         trained, source, params = (
@@ -142,12 +143,15 @@ def _cells(view: View, setup: dict[str, str]) -> AnnData:
         [pd.DataFrame(index=view.adata.obs_names), *(view.columns(column, key) for key, column in setup.items())],
         axis=1,
     )
-    return AnnData(view.matrix, obs=obs, var=view.adata.var[[]])
+    # Under the name that they have, for messages about them
+    x, layers = (view.matrix, {}) if view.layer is None else (None, {view.layer: view.matrix})
+    return AnnData(x, obs=obs, var=view.adata.var[[]], layers=layers)
 
 
 def _train(
     cells: AnnData,
     name: str,
+    layer: str | None,
     setup: dict[str, str],
     *,
     n_clusters: int | None,
@@ -160,7 +164,7 @@ def _train(
         msg = f"`model` must be one of {list(NETWORKS)} or a trained model, got {name!r}."
         raise ValueError(msg)
     cls = getattr(models, NETWORKS[name])
-    cls.setup_anndata(cells, **setup)
+    cls.setup_anndata(cells, layer=layer, **setup)
     trained = cls(cells, n_clusters=n_clusters, seed=seed, **model_kwargs)
     trained.train(**({"enable_progress_bar": False} | (train or {})))
     return trained

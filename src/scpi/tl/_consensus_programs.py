@@ -27,7 +27,7 @@ def consensus_programs(
     *,
     min_similarity: float = 0.5,
     min_runs: int | None = None,
-    method: str = "gradient",
+    method: str | None = None,
     key_added: str = Key.varm.CONSENSUS_PROGRAMS,
     mod: str | None = None,
     copy: bool = False,
@@ -51,7 +51,7 @@ def consensus_programs(
     min_runs
         Fewest runs that have a program; half of them, and at least two, if `None`.
     method
-        Method of :func:`scpi.tl.saliency`, where models are given.
+        Method of :func:`scpi.tl.saliency`, where models are given; its default if `None`.
     %(stored_key_added)s
     **options
         Other options of :func:`scpi.tl.saliency`, where models are given.
@@ -157,7 +157,7 @@ def _check_arguments(n_runs: int, min_similarity: float, min_runs: int) -> None:
 
 
 def _of_model(
-    data: AnnData | MuData, adata: AnnData, model: Any, method: str, mod: str | None, options: dict[str, Any]
+    data: AnnData | MuData, adata: AnnData, model: Any, method: str | None, mod: str | None, options: dict[str, Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
     """Saliencies of a model, which do not stay in the data."""
     from scpi.tl._saliency import saliency

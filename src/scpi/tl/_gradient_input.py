@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scvi import REGISTRY_KEYS
 
+from scpi._screen._checks import check_varies
 from scpi._screen._stored_rows import checked_rows
 from scpi._slots import listed, tested_layers
 from scpi.model import attribution_target
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_COUNTS = "counts"
 # Columns that hold groups of cells by custom, most telling first
 _CUSTOMARY = ("cell_type", "celltype", "cell_types", "leiden", "louvain", "cluster", "clusters", "group", "groups")
 
@@ -53,8 +53,9 @@ class GradientInput:
 def read_input(view: View, groupby: str | None, *, model: Any, predicted: str) -> GradientInput:
     """Find counts and groups; `predicted` is the column for the groups that the model assigns."""
     if model is None:
-        view = _view_of_counts(view)
+        view = view.of_counts()
         counts = view.rows_of_counts
+        check_varies(view.source, what=view.name)
     else:
         counts, layer = expression_of_model(view, model, layer=view.layer)
         view = replace(view, layer=layer)
@@ -75,13 +76,14 @@ def read_input(view: View, groupby: str | None, *, model: Any, predicted: str) -
 
 def expression_of_model(view: View, model: Any, *, layer: str | None = None) -> tuple[Any, str | None]:
     """Expression that the model reads, once the data has been checked against it, and its layer."""
-    registered = model.registry["setup_args"].get("layer")
+    _check_genes(model, view.adata, view.mod)
+    checked = model._validate_anndata(view.data)
+    manager = model.get_anndata_manager(checked, required=True)
+    registered = manager.registry["setup_args"].get("layer")
     if layer is not None and layer != registered:
         msg = f"The model reads the layer {registered!r}, but `layer` is {layer!r}: leave it out."
         raise ValueError(msg)
-    _check_genes(model, view.adata, view.mod)
-    checked = model._validate_anndata(view.data)
-    return model.get_anndata_manager(checked, required=True).get_from_registry(REGISTRY_KEYS.X_KEY), registered
+    return manager.get_from_registry(REGISTRY_KEYS.X_KEY), registered
 
 
 def _check_genes(model: Any, adata: AnnData, mod: str | None) -> None:
@@ -99,18 +101,6 @@ def _check_genes(model: Any, adata: AnnData, mod: str | None) -> None:
             f"{detail}. Give it data with those genes in their order, `adata[:, genes]`."
         )
         raise ValueError(msg)
-
-
-def _view_of_counts(view: View) -> View:
-    """The layer that was named, or `X` if it holds counts, or the layer that is called so."""
-    if view.layer is not None or _COUNTS not in view.adata.layers:
-        return view
-    try:
-        view.rows_of_counts  # noqa: B018 - read to see whether they are
-    except ValueError:
-        logger.info("`adata.X` does not hold counts: those in `adata.layers['counts']` are used.")
-        return replace(view, layer=_COUNTS)
-    return view
 
 
 def _find_groups(adata: AnnData) -> str:

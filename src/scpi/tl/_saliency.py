@@ -38,7 +38,7 @@ def saliency(
     data: AnnData | MuData,
     model: Any,
     *,
-    method: str = "gradient",
+    method: str | None = None,
     groupby: str | None = None,
     units: Sequence[str | int] | None = None,
     absolute: bool = False,
@@ -52,14 +52,16 @@ def saliency(
 ) -> AnnData | MuData | None:
     r"""Find the genes that each latent unit of a model depends on, or acts on.
 
-    Attributions of the *encoder* say what the unit reads: how a gene moves the unit :math:`z_u(x)`. With the default
-    method, the saliency is the mean over cells of :math:`\partial z_u / \partial x_g`, where :math:`x` is the input of
-    the network, after its own transform. Those of the *decoder* say what the unit does: how it moves the logarithm of
-    the mean expression :math:`\mu_g(z)`,
+    Attributions of the *decoder* say what the unit does: how it moves the logarithm of the mean expression
+    :math:`\mu_g(z)`. They are the ones to name a unit by,
 
-    - `"decoder_effect"`: :math:`\partial \log \mu_g / \partial z_u`;
+    - `"decoder_effect"`: :math:`\partial \log \mu_g / \partial z_u`, the default;
     - `"latent_traversal"`: the change of :math:`\log \mu_g` from the 5 % to the 95 % quantile of the unit, the others
       as they are in the cell (`low=`, `high=`).
+
+    Those of the *encoder* say what the unit reads: how a gene moves the unit :math:`z_u(x)`, where :math:`x` is the input
+    of the network, after its own transform. Of genes that go up and down together an encoder may read one alone.
+    `"gradient"`, the mean over cells of :math:`\partial z_u / \partial x_g`, is the default for models without a decoder.
 
     All are signed, but for `"guided"`, which is the mean absolute value of guided gradients, for comparison with the
     method of Kinalis et al. (BMC Bioinformatics 20, 2019): they leave out every path through a negative weight. Signs
@@ -76,7 +78,7 @@ def saliency(
         Trained model with latent units: of scpi, or SCVI, LinearSCVI, SCANVI or DRVI of scvi-tools.
     method
         `"decoder_effect"`, `"latent_traversal"`, or an attribution of the encoder, as :func:`scpi.attribution.methods`
-        lists them.
+        lists them. If `None`, `"decoder_effect"`, or `"gradient"` for a model without a decoder.
     groupby
         Column of `adata.obs` with groups of cells, within each of which means are taken too.
     units
@@ -136,6 +138,7 @@ def saliency(
     >>> adata.varm["saliency"].shape
     (100, 4)
     """
+    method = _default_method(model) if method is None else method
     _check_arguments(method, options, n_cells)
     if groupby is None and not absolute and store is None and _cancels(method, options.get("baseline")):
         warn_user(
@@ -191,6 +194,15 @@ def saliency(
         params=params,
     )
     return result
+
+
+def _default_method(model: Any) -> str:
+    """The method that names units, as far as the model can do it."""
+    try:
+        decoder_target(model)
+    except TypeError:
+        return "gradient"
+    return "decoder_effect"
 
 
 def _check_arguments(method: str, options: dict[str, Any], n_cells: int | None) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import sparse
 
 from scpi._keys import Key
+from scpi._layer_of_counts import layer_of_counts
 from scpi._replace import replaced
 from scpi._rng import as_generator
 from scpi._screen._checks import are_whole, check_counts, value_range
@@ -99,6 +100,8 @@ def export_predictions(
         msg = f"{str(path)!r} must end in .h5ad."
         raise ValueError(msg)
     columns = [perturbation_key, *([] if context_key is None else [context_key])]
+    if file_format == "vcc":
+        layer = layer_of_counts(predicted, layer)
     cells = _part(predicted, "predicted", columns, layer, control)
     is_control = (cells.obs[TARGET_GENE] == CONTROL).to_numpy()
     if file_format == "vcc":

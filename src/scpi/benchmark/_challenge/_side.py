@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from scpi._layer_of_counts import layer_of_counts
 from scpi._screen._checks import check_counts
 from scpi._screen._labels import quoted, text_labels
 from scpi._slots import layer_name, read_layer
@@ -66,6 +67,7 @@ def read_side(
     place = {name: code for code, name in enumerate(wanted)}
     codes = np.array([place.get(name, -1) for name in there] + [-1], dtype=np.int64)[labels.codes]
     used = np.argsort(codes, kind="stable")[(codes < 0).sum() :]
+    layer = layer_of_counts(adata, layer)
     counts = check_counts(read_layer(adata, layer), name=f"{what}: {layer_name(layer)}")
     found = sparse.csr_matrix(counts, dtype=np.float64)[used]
     found.sum_duplicates()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from scpi._keys import Key
 from scpi._screen._labels import text_labels
 from scpi._slots import read_layer
 
@@ -60,7 +61,7 @@ class Audited:
     @cached_property
     def counts(self) -> Any:
         """Counts if there is a layer of this name, or else the expression."""
-        return read_layer(self.adata, "counts") if "counts" in self.adata.layers else self.x
+        return read_layer(self.adata, Key.layers.COUNTS) if Key.layers.COUNTS in self.adata.layers else self.x
 
     @property
     def test(self) -> Places:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scpi import __version__
 from scpi._fingerprint import describe, fingerprint
+from scpi._keys import Key
 from scpi._replace import replaced
 from scpi.benchmark.grid._grid_data import ROOM
 from scpi.benchmark.grid._names import look_up
@@ -109,6 +110,6 @@ def _normalised(adata: AnnData) -> AnnData:
     counts = sparse.csr_matrix(adata.X)
     total = np.asarray(counts.sum(1)).ravel()
     scale = np.divide(_TOTAL, total, out=np.zeros(len(total)), where=total > 0)
-    adata.layers["counts"] = counts
+    adata.layers[Key.layers.COUNTS] = counts
     adata.X = (sparse.diags_array(scale) @ counts).astype(np.float32).log1p().tocsr()
     return adata

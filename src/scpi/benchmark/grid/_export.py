@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from scpi.benchmark._task import Task
     from scpi.benchmark.grid._grid_task import GridTask
 
-_COUNTS = "counts"
 _WORD = 8
 
 
@@ -102,14 +101,14 @@ def export(
             export_predictions(measured, files[-1], controls=controls, **options)
         for task in own:
             predicted = _predicted(_stored(folder, task), has_doses=has_doses)
-            if file_format == "vcc" and _COUNTS not in predicted.layers:
+            if file_format == "vcc" and Key.layers.COUNTS not in predicted.layers:
                 msg = (
                     f"{task.model!r} kept no counts, which the challenge takes: models predict them where the data have counts, unless `predict` asks "
                     "for means."
                 )
                 raise ValueError(msg)
             files.append(target / f"{file_stem(task.model, f'seed-{task.seed}', fingerprint=task.hash[:_WORD])}.h5ad")
-            layer = _COUNTS if file_format == "vcc" else None
+            layer = Key.layers.COUNTS if file_format == "vcc" else None
             export_predictions(
                 predicted, files[-1], layer=layer, controls=controls, n_cells=n_cells, rng=task.seed, **options
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scpi._layer_of_counts import layer_of_counts
 from scpi._slots import read_layer
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ class Reference:
         adata
             Cells x genes.
         layer
-            Layer with the counts; ``adata.X`` if ``None``.
+            Layer with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` where ``X`` does not hold counts.
         """
+        layer = layer_of_counts(adata, layer)
         adata.uns[_SETUP] = {} if layer is None else {"layer": layer}
 
     def _counts(self, adata: AnnData | None = None) -> Any:

@@ -14,10 +14,11 @@ from scvi.model._utils import parse_device_args
 from scvi.model.base import BaseModelClass
 
 from scpi._fingerprint import fingerprint
+from scpi._layer_of_counts import layer_of_new_counts
 from scpi._screen._checks import NORMAL_ADVICE, check_annotations, check_expression, check_paired
 from scpi._screen._matrix import dense_rows
 from scpi._screen._stored_rows import by_rows
-from scpi._slots import find_layer, listed
+from scpi._slots import find_layer, layer_name, listed
 from scpi._warn import warn_user
 from scpi.model.base._constants import KEYS
 from scpi.model.base.saving._folder import read_folder
@@ -256,8 +257,11 @@ class ModelBase(BaseModelClass):
             check_annotations(modality)
             _check_genes(modality.var_names, self.var_names_)
             layer = self.registry["setup_args"].get("layer")
+            if type(self)._reads_counts is True:
+                layer = layer_of_new_counts(modality, layer)
             check_expression(
                 find_layer(modality, layer),
+                what=layer_name(layer),
                 counts=self._reads_counts,
                 logs=self._reads_logs,
                 signed=self._reads_changes,

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from sklearn.cluster import KMeans
 
+from scpi.model.clustering._valleys import nearest, valley_labels
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FindClusters = Literal["stability", "leiden"]
+FindClusters = Literal["valleys", "stability", "leiden"]
 
 _N_INIT = 20
 _N_SPLITS = 5
@@ -35,18 +37,19 @@ def find_centroids(
 ) -> NDArray[np.float32]:
     """Centroids, at least two, of an embedding, (n_cells, n_latent), in a number that is found.
 
-    The method ``"stability"`` takes the largest number of clusters that two halves of the cells agree on; ``"leiden"``
-    the communities of a graph of neighbours, at a resolution.
+    The method ``"valleys"`` takes clusters with fewer cells between any two of them than in them; ``"stability"`` the
+    largest number of clusters that two halves of the cells agree on; ``"leiden"`` the communities of a graph of
+    neighbours, at a resolution.
     """
-    if method == "leiden":
-        labels = _leiden(z, resolution=resolution, seed=seed)
-        n_clusters = int(labels.max()) + 1
-        if n_clusters >= 2:
-            return np.stack([z[labels == label].mean(0) for label in range(n_clusters)]).astype(np.float32)
-    else:
+    if method == "stability":
         n_clusters = stable_number(z, seed=seed)
         if n_clusters >= 2:
             return kmeans(z, n_clusters, seed=seed)
+    else:
+        labels = valley_labels(z, seed=seed) if method == "valleys" else _leiden(z, resolution=resolution, seed=seed)
+        n_clusters = int(labels.max()) + 1
+        if n_clusters >= 2:
+            return np.stack([z[labels == label].mean(0) for label in range(n_clusters)]).astype(np.float32)
     warnings.warn(
         "The embedding shows a single cluster. Two are taken, the fewest there can be: do not trust their boundary.",
         UserWarning,
@@ -84,12 +87,6 @@ def _strength(one: NDArray[np.float32], other: NDArray[np.float32], n_clusters: 
     kept, pairs = (table * (table - 1.0)).sum(1), sizes * (sizes - 1.0)
     # A cluster of one cell has no pair, and shows no stability.
     return float(np.min(np.where(pairs > 0, kept / np.maximum(pairs, 1.0), 0.0)))
-
-
-def nearest(z: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Index of the nearest centroid of each cell."""
-    distances = np.square(centroids).sum(1) - 2.0 * z @ centroids.T
-    return np.asarray(distances.argmin(1))
 
 
 def _leiden(z: NDArray[np.float32], *, resolution: float, seed: int) -> NDArray[np.int64]:

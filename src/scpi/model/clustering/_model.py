@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,11 @@ import torch
 from scvi.utils import setup_anndata_dsp
 
 from scpi._docs import fill
+from scpi._slots import listed
 from scpi.attribution import AttributionTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
+from scpi.model.base.loading._input_transform import check_cells_differ
 from scpi.model.base.loading._sampling import single_cells
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.setup._fields import SizeFactorField
@@ -22,6 +24,7 @@ from scpi.model.base.targets._latent import LatentMixin
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
+from scpi.model.clustering._centroids import FindClusters
 from scpi.model.clustering._fields import TrainingLabelField, TrainingWeightField
 from scpi.model.clustering._plan import ClusteringPlan
 from scpi.model.clustering._presets import RULES
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from scpi.model.base.loading._splitter import CellSplitter
-    from scpi.model.clustering._centroids import FindClusters
     from scpi.model.clustering._module import ClusteringModule
     from scpi.model.clustering._presets import Preset
 
@@ -65,7 +67,7 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
         *,
         preset: Literal["scpi", "published"] = "scpi",
         n_clusters: int | None = None,
-        find_clusters: FindClusters = "stability",
+        find_clusters: FindClusters = "valleys",
         resolution: float = 1.0,
         n_latent: int | None = None,
         seed: int | None = None,
@@ -105,7 +107,8 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
         ----------
         %(param_adata)s
         layer
-            Entry of ``adata.layers`` with the counts; ``adata.X`` if ``None``.
+            Entry of ``adata.layers`` with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` where ``X``
+            does not hold counts.
         labels_key
             Column of ``adata.obs`` with known labels, for the supervised loss of :class:`scpi.model.ContrastiveSC`.
             New cells need none.
@@ -212,7 +215,9 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
         transform = self.module.transform
         transform.fit(splitter.training_rows)
         with seeded(splitter.seed):
-            x = splitter.dataset.inputs(splitter.sample(_START_CELLS))
+            counts, size = splitter.dataset.rows(splitter.sample(_START_CELLS))
+            check_cells_differ(counts, size)
+            x = transform(counts, size)
             self.module.start(x, *transform.moments(splitter.training_rows))
 
     @fill
@@ -303,8 +308,8 @@ def margins(logits: Tensor) -> Tensor:
 
 def _check_clusters(n_clusters: int | None, n_cells: int | None, find_clusters: str) -> None:
     """Refuse numbers of clusters that cannot be."""
-    if find_clusters not in ("stability", "leiden"):
-        msg = f"`find_clusters` must be 'stability' or 'leiden', got {find_clusters!r}."
+    if find_clusters not in get_args(FindClusters):
+        msg = f"`find_clusters` must be one of {listed(get_args(FindClusters))}, got {find_clusters!r}."
         raise ValueError(msg)
     if n_clusters is not None and n_clusters < 2:
         msg = f"`n_clusters` must be at least 2, or None to find it, got {n_clusters}."

@@ -131,7 +131,8 @@ class CompositionModel(ModelBase):
         ----------
         %(param_adata)s
         layer
-            Entry of ``adata.layers`` with the counts; ``adata.X`` if ``None``.
+            Entry of ``adata.layers`` with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` where ``X``
+            does not hold counts.
         categorical_covariate_keys
             Columns of ``adata.obs``. Cells with the same values of all of them are a group.
         exposure_key

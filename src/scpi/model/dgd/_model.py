@@ -189,7 +189,8 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         ----------
         %(param_adata)s
         layer
-            Entry of ``adata.layers`` with the counts; ``adata.X`` if ``None``.
+            Entry of ``adata.layers`` with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` where ``X``
+            does not hold counts.
         batch_key
             Column of ``adata.obs`` with the batch of each cell, which the decoder reads.
         labels_key

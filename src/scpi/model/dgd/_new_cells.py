@@ -11,6 +11,7 @@ import torch
 from anndata import AnnData
 from scvi.data._constants import _SETUP_ARGS_KEY
 
+from scpi._layer_of_counts import layer_of_new_counts
 from scpi._slots import listed
 from scpi.model.base._constants import KEYS
 from scpi.model.base.training._presets import at_least
@@ -151,7 +152,7 @@ def align_new(adata: AnnData | MuData, names: Sequence[str], registry: Mapping[s
     batch_key = arguments.get("batch_key")
     lacks_batch = batch_key is not None and batch_key not in adata.obs
     if adata.var_names.tolist() != list(names):
-        adata = align_genes(adata, names, layer=arguments.get("layer"))
+        adata = align_genes(adata, names, layer=layer_of_new_counts(adata, arguments.get("layer")))
         n_missing = len(missing_genes(adata))
         logger.info("%d of the %d genes of the model are missing; they do not count.", n_missing, len(names))
     elif lacks_batch:

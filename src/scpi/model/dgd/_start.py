@@ -12,6 +12,7 @@ from torch import Tensor
 from scpi._fingerprint import fingerprint
 from scpi._screen._expression import row_sums
 from scpi.model.base.loading._dataset import blocks
+from scpi.model.base.loading._input_transform import check_cells_differ
 from scpi.model.clustering._components import principal_components
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def project(splitter: CellSplitter, *, n_latent: int, radius: float) -> Tensor:
     n_genes = int(splitter.dataset.x.shape[1])
     sample = splitter.sample(min(_MOST_START_CELLS, max(_START_NUMBERS // n_genes, 2)))
     counts = splitter.dataset.rows(sample)[0]
+    check_cells_differ(counts)
     depth = float(_total(counts).median())
     logs = torch.log1p(counts / _total(counts) * depth)
     mean, (axes, _) = logs.mean(0), principal_components(logs, n_latent)

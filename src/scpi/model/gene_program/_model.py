@@ -15,10 +15,12 @@ from scvi.utils import setup_anndata_dsp
 
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._layer_of_counts import layer_of_new_counts
 from scpi.attribution import AttributionTarget, DecoderTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
 from scpi.model.base.loading._dataset import CellBatch
+from scpi.model.base.loading._input_transform import check_cells_differ
 from scpi.model.base.loading._sampling import single_cells
 from scpi.model.base.setup._covariate_fields import CategoricalsField, NumbersField
 from scpi.model.base.setup._declaration import Field
@@ -197,7 +199,8 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         ----------
         %(param_adata)s
         layer
-            Entry of ``adata.layers`` with the counts; ``adata.X`` if ``None``.
+            Entry of ``adata.layers`` with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` where ``X``
+            does not hold counts.
         gene_sets_key
             Entry of ``adata.varm`` with gene sets for ``mask``, as :func:`scpi.tl.gene_sets` writes it.
         size_factor_key
@@ -298,6 +301,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         sample = splitter.sample(min(_MOST_START_CELLS, max(_START_NUMBERS // len(transform.rate), 1)))
         tensors = splitter.dataset[CellBatch(sample)]
         counts, x = tensors[KEYS.X], tensors[KEYS.INPUT]
+        check_cells_differ(counts, tensors.get(KEYS.SIZE_FACTOR))
         scaled = counts / transform.relative_depth(counts, tensors.get(KEYS.SIZE_FACTOR))
         offsets = torch.zeros_like(self.module.level)
         if len(offsets) > 1:
@@ -363,7 +367,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
             If no gene of the model is there.
         """
         given = reference_model.registry[_SETUP_ARGS_KEY]
-        prepared = align_genes(adata, reference_model.var_names_, layer=given.get("layer"))
+        prepared = align_genes(adata, reference_model.var_names_, layer=layer_of_new_counts(adata, given.get("layer")))
         batch_key = given.get("batch_key")
         if batch_key is not None and batch_key not in prepared.obs:
             # The level of an unknown batch is the mean

@@ -181,7 +181,8 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
         ----------
         %(param_adata)s
         layer
-            Entry of ``adata.layers`` with the counts; ``adata.X`` if ``None``.
+            Entry of ``adata.layers`` with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` where ``X``
+            does not hold counts.
         %(param_batch_key)s
         labels_key
             Column of ``adata.obs`` with a label that a task head learns to tell from the latent units, beside the counts.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from scpi._keys import Key
 from scpi._screen._checks import are_whole
 from scpi._screen._expression import log_normalised
 from scpi._screen._matrix import stack_rows
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 else:
     Host = object
 
-_COUNTS = "counts"
 # Control cells from which it is found out what is registered, and how overdispersed each gene is
 _N_CELLS = 1000
 # Overdispersion of a gene whose counts are not overdispersed, and the largest that is believed: a few cells with many
@@ -170,7 +170,7 @@ class DrawnCellsMixin(Host):
     @property
     def _counts_name(self) -> str:
         """Layer of the counts that the registered expression was made from."""
-        return self.registry["setup_args"].get("counts_layer") or _COUNTS
+        return self.registry["setup_args"].get("counts_layer") or Key.layers.COUNTS
 
     def _known_counts(self, adata: AnnData | MuData, some: NDArray[np.int64]) -> Any:
         """Counts of all cells beside the registered expression, which some cells are compared with; else ``None``."""

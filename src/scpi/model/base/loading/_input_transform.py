@@ -15,6 +15,8 @@ Transform = Literal["pearson", "log", "counts"]
 
 _OVERDISPERSION = 0.01
 _LEAST_VARIANCE = 1e-8
+# Rounding of fractions in single precision
+_SAME = 1e-4
 
 
 class InputTransform(nn.Module):
@@ -95,6 +97,19 @@ class InputTransform(nn.Module):
             first, second, n_cells = first + values.sum(0), second + values.square().sum(0), n_cells + len(values)
         mean = first / n_cells
         return n_cells, mean, second - n_cells * mean.square()
+
+
+def check_cells_differ(counts: Tensor, size_factor: Tensor | None = None) -> None:
+    """Refuse cells that differ in depth alone, as those with a single gene do (`ValueError`)."""
+    # Cells without counts differ from the others in that alone
+    there = counts.sum(1) > 0
+    scaled = (counts / _size(counts, size_factor)[:, None])[there]
+    if len(scaled) > 1 and bool((scaled.amax(0) - scaled.amin(0) <= _SAME * scaled.amax(0)).all()):
+        msg = (
+            f"The {len(scaled)} cells are all the same once they are scaled to the same depth: there is nothing to learn "
+            "from. Give more genes, or the depth of each cell, `size_factor_key=`."
+        )
+        raise ValueError(msg)
 
 
 def _size(counts: Tensor, size_factor: Tensor | None) -> Tensor:

@@ -33,7 +33,7 @@ class ArrayBuffers(nn.Module):
         for name, values in arrays.items():
             # PyTorch knows no negative strides, which components of scikit-learn may have
             # Not all devices know double precision
-            kept = torch.from_numpy(np.require(values, requirements=["C", "W"]))
+            kept = torch.from_numpy(np.array(values, order="C"))
             setattr(self, name, kept.float() if kept.is_floating_point() else kept)
 
     def array(self, name: str) -> NDArray[np.float64]:

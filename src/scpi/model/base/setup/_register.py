@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from anndata import AnnData
 from scvi.data import AnnDataManager
-from scvi.data import fields as scvi_fields
 from scvi.data._constants import _SETUP_ARGS_KEY, _SETUP_METHOD_NAME
 
-from scpi._screen._checks import check_annotations, check_expression, check_paired
+from scpi._layer_of_counts import layer_of_counts, layer_of_new_counts
+from scpi._screen._checks import check_annotations, check_expression, check_paired, check_varies
 from scpi._slots import find_layer, layer_name
-from scpi.model.base._constants import KEYS
+from scpi.model.base.setup._manager import CountsManager, expression_field
 from scpi.model.base.setup._rollback import unchanged_on_failure
 
 if TYPE_CHECKING:
@@ -37,31 +37,38 @@ def register(
         for field in declared
         if field.argument not in arguments
     }
-    layer, modalities = arguments["layer"], None
+    modalities = None
     _check_kind(data, method[_SETUP_METHOD_NAME])
     if isinstance(data, AnnData):
         check_annotations(data)
-        expression, what = data, layer_name(layer)
+        expression = data
     else:
         modalities = _check_modalities(data, arguments["modalities"], declared)
         expression, what = data.mod[modalities["layer"]], f"mdata.mod[{modalities['layer']!r}]"
         check_annotations(expression, what=what)
         check_paired(data, modalities["layer"])
-    check_expression(find_layer(expression, layer), what=what, **checks)
+    is_new = "source_registry" not in kwargs
+    if checks["counts"]:
+        # The setup says which layer is read, whether or not it was named
+        arguments["layer"] = (layer_of_counts if is_new else layer_of_new_counts)(expression, arguments["layer"])
+    layer = arguments["layer"]
+    if modalities is None:
+        what = layer_name(layer)
+    values = find_layer(expression, layer)
+    check_expression(values, what=what, **checks)
+    if is_new:
+        check_varies(values, what=what)
     if (counts_layer := arguments.get("counts_layer")) is not None:
         known = find_layer(expression, counts_layer)
         check_expression(known, what=layer_name(counts_layer), counts=True)
     used = [field for field in declared if field.required or arguments[field.argument] is not None]
-    if modalities is None:
-        fields = [scvi_fields.LayerField(KEYS.X, layer, is_count_data=False)]
-    else:
-        fields = [scvi_fields.MuDataLayerField(KEYS.X, layer, mod_key=modalities["layer"], is_count_data=False)]
+    fields = [expression_field(layer, None if modalities is None else modalities["layer"])]
     for field in used:
         built = field.build(arguments, modalities)
         if modalities is not None and built.attr_name in ("obs", "obsm") and built.mod_key is None:
             _check_columns(data, field.named(arguments))
         fields.append(built)
-    manager = AnnDataManager(fields=fields, setup_method_args=method)
+    manager = (CountsManager if checks["counts"] else AnnDataManager)(fields=fields, setup_method_args=method)
     with unchanged_on_failure(data):
         manager.register_fields(data, **kwargs)
     return manager
