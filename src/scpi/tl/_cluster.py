@@ -28,6 +28,7 @@ def cluster(
     layer: str | None = None,
     labels_key: str | None = None,
     size_factor_key: str | None = None,
+    batch_key: str | None = None,
     train_kwargs: dict[str, Any] | None = None,
     rng: int | np.random.Generator | None = 0,
     key_added: str = Key.obs.CLUSTER,
@@ -54,6 +55,8 @@ def cluster(
         Column of `adata.obs` with known labels, for the supervised loss of `"contrastive_sc"`.
     size_factor_key
         Column of `adata.obs` with the depth of each cell; its total count if `None`.
+    batch_key
+        Column of `adata.obs` with the batch of each cell, whose effect on each gene is taken out.
     train_kwargs
         Arguments of the training, such as `max_epochs`, `accelerator` or `enable_progress_bar`, which is off here.
     rng
@@ -96,7 +99,7 @@ def cluster(
     view = View.to_write(data, mod, layer, key_added=key_added)
     if isinstance(model, str):
         view = view.of_counts()
-        columns = {"labels_key": labels_key, "size_factor_key": size_factor_key}
+        columns = {"labels_key": labels_key, "size_factor_key": size_factor_key, "batch_key": batch_key}
         setup = {name: column for name, column in columns.items() if column is not None}
         seed = _seed(rng)
         trained = _train(

@@ -27,8 +27,8 @@ class AutoencoderModule(ClusteringModule):
     preset: AutoencoderPreset
     reads_counts = True
 
-    def __init__(self, n_genes: int, *, preset: AutoencoderPreset, n_clusters: int) -> None:
-        super().__init__(n_genes, preset=preset, n_clusters=n_clusters)
+    def __init__(self, n_genes: int, *, preset: AutoencoderPreset, n_clusters: int, n_batches: int = 0) -> None:
+        super().__init__(n_genes, preset=preset, n_clusters=n_clusters, n_batches=n_batches)
         self.n_genes = n_genes
         self.encoder = Encoder([n_genes, *preset.n_hidden, preset.n_latent], noise=preset.noise)
         self.decoder = CountDecoder(
@@ -45,12 +45,12 @@ class AutoencoderModule(ClusteringModule):
     def reconstruction_loss(self, tensors: dict[str, Tensor]) -> Tensor:
         """Mean negative log-likelihood of counts that are decoded from noisy input."""
         counts, genes = tensors[KEYS.X], None
-        depth = self.transform.relative_depth(counts, tensors.get(KEYS.SIZE_FACTOR))
+        exposure = self.transform.exposure(counts, tensors.get(KEYS.SIZE_FACTOR), tensors.get(KEYS.BATCH))
         if self.preset.n_loss_genes is not None and self.preset.n_loss_genes < self.n_genes and self.training:
             genes = torch.randperm(self.n_genes)[: self.preset.n_loss_genes].sort().values.to(counts.device)
-            counts = counts[:, genes]
+            counts, exposure = counts[:, genes], exposure if exposure.shape[1] == 1 else exposure[:, genes]
         z = self.encoder(tensors[KEYS.INPUT], noisy=self.training)
-        log_mean, theta, dropout = self.decoder(z, depth, genes)
+        log_mean, theta, dropout = self.decoder(z, exposure, genes)
         if dropout is None:
             return negative_binomial_loss(counts, log_mean, theta).mean()
         return zero_inflated_loss(counts, log_mean, theta, dropout, ridge=self.preset.ridge).mean()

@@ -26,8 +26,8 @@ class ContrastiveModule(ClusteringModule):
     reads_counts = False
     has_target = False
 
-    def __init__(self, n_genes: int, *, preset: ContrastivePreset, n_clusters: int) -> None:
-        super().__init__(n_genes, preset=preset, n_clusters=n_clusters)
+    def __init__(self, n_genes: int, *, preset: ContrastivePreset, n_clusters: int, n_batches: int = 0) -> None:
+        super().__init__(n_genes, preset=preset, n_clusters=n_clusters, n_batches=n_batches)
         self.encoder = Encoder([n_genes, *preset.n_hidden, preset.n_latent], batch_norm=True, unit_length=True)
 
     def logits(self, z: Tensor) -> Tensor:

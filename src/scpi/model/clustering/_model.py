@@ -19,11 +19,12 @@ from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
 from scpi.model.base.loading._input_transform import check_cells_differ
 from scpi.model.base.loading._sampling import single_cells
 from scpi.model.base.setup._declaration import Field
-from scpi.model.base.setup._fields import SizeFactorField
+from scpi.model.base.setup._fields import ContextField, SizeFactorField
 from scpi.model.base.targets._latent import LatentMixin
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
+from scpi.model.clustering._batch_factors import batch_factors
 from scpi.model.clustering._centroids import FindClusters
 from scpi.model.clustering._fields import TrainingLabelField, TrainingWeightField
 from scpi.model.clustering._plan import ClusteringPlan
@@ -55,6 +56,7 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
     _fields = (
         Field(argument="labels_key", registry_key=KEYS.LABELS, make=TrainingLabelField),
         Field(argument="weight_key", registry_key=KEYS.WEIGHT, make=TrainingWeightField),
+        Field(argument="batch_key", registry_key=KEYS.BATCH, make=ContextField),
         Field(argument="size_factor_key", registry_key=KEYS.SIZE_FACTOR, make=SizeFactorField),
     )
 
@@ -81,7 +83,12 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
         self.n_clusters_: int | None = n_clusters
         self.clusters_: list[str] = []
         self._build(
-            lambda: self._module_cls(self._n_genes, preset=self.preset_, n_clusters=n_clusters or 0),
+            lambda: self._module_cls(
+                self._n_genes,
+                preset=self.preset_,
+                n_clusters=n_clusters or 0,
+                n_batches=self._statistic(KEYS.BATCH, f"n_{KEYS.BATCH}"),
+            ),
             seed=seed,
             preset=preset,
             n_clusters="to be found" if n_clusters is None else n_clusters,
@@ -99,6 +106,7 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
         labels_key: str | None = None,
         weight_key: str | None = None,
         size_factor_key: str | None = None,
+        batch_key: str | None = None,
         **kwargs: Any,
     ) -> None:
         """%(summary)s.
@@ -116,6 +124,9 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
             Column of ``adata.obs`` with the weight of each cell as a positive of that loss. New cells need none.
         size_factor_key
             Column of ``adata.obs`` with the depth of each cell; its total count if ``None``.
+        batch_key
+            Column of ``adata.obs`` with the batch of each cell. Every gene has a factor in each batch, which the input is corrected by and
+            the decoder multiplies by, so that clusters do not follow batches. New cells of other batches are read as they are.
         **kwargs
             Used by scvi-tools when a setup is transferred from a saved model.
 
@@ -126,7 +137,7 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
         KeyError
             If a layer or a column does not exist.
         ValueError
-            If values are not counts, names are repeated, or a cell has no label.
+            If values are not counts, names are repeated, or a cell has no label or batch.
         """
         cls._register(adata, cls._get_setup_method_args(**locals()), **kwargs)
 
@@ -213,12 +224,14 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
         if self.is_trained_:
             return
         transform = self.module.transform
-        transform.fit(splitter.training_rows)
         with seeded(splitter.seed):
-            counts, size = splitter.dataset.rows(splitter.sample(_START_CELLS))
+            cells = splitter.dataset.cells(splitter.sample(_START_CELLS))
+            counts, size, batch = cells
             check_cells_differ(counts, size)
-            x = transform(counts, size)
-            self.module.start(x, *transform.moments(splitter.training_rows))
+            if batch is not None:
+                transform.set_factors(batch_factors(counts, size, batch, transform.n_batches))
+            transform.fit(splitter.training_cells)
+            self.module.start(transform(*cells), *transform.moments(splitter.training_cells))
 
     @fill
     @torch.inference_mode()
@@ -294,8 +307,8 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
             lambda x: head(x @ projection), module.transform, names, kind=kind, projection=projection, head=head
         )
 
-    def _read(self, x: Tensor, size_factor: Tensor | None = None) -> Tensor:
-        return self.module.transform(x, size_factor)
+    def _read_cells(self, tensors: dict[str, Tensor]) -> Tensor:
+        return self.module.transform(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR), tensors.get(KEYS.BATCH))
 
 
 def margins(logits: Tensor) -> Tensor:

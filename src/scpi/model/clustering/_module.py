@@ -32,10 +32,10 @@ class ClusteringModule(PlanModule):
     has_target: bool
     """Whether the second phase pulls towards targets that are fixed for an epoch."""
 
-    def __init__(self, n_genes: int, *, preset: Preset, n_clusters: int) -> None:
+    def __init__(self, n_genes: int, *, preset: Preset, n_clusters: int, n_batches: int = 0) -> None:
         super().__init__()
         self.preset = preset
-        self.transform = InputTransform(n_genes, preset.transform)
+        self.transform = InputTransform(n_genes, preset.transform, n_batches=n_batches)
         self.centroids = nn.Parameter(torch.zeros(n_clusters, preset.n_latent))
 
     @torch.no_grad()

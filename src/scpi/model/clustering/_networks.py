@@ -113,12 +113,13 @@ class CountDecoder(nn.Module):
         self.dispersion = _linear(sizes[-1], n_genes)
         self.dropout = _linear(sizes[-1], n_genes) if zero_inflated else None
 
-    def forward(
-        self, z: Tensor, relative_depth: Tensor, genes: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Logarithm of the mean, inverse overdispersion and logit of the dropout, of all genes or of some."""
+    def forward(self, z: Tensor, exposure: Tensor, genes: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Logarithm of the mean, inverse overdispersion and logit of the dropout, of all genes or of some.
+
+        ``exposure`` is the relative depth of each cell, or of each of these genes in it.
+        """
         hidden = self.hidden(z)
-        log_mean = _of_genes(self.mean, hidden, genes).clamp(_MIN_LOG_MEAN, _MAX_LOG_MEAN) + relative_depth.log()
+        log_mean = _of_genes(self.mean, hidden, genes).clamp(_MIN_LOG_MEAN, _MAX_LOG_MEAN) + exposure.log()
         theta = F.softplus(_of_genes(self.dispersion, hidden, genes)).clamp(_MIN_THETA, _MAX_THETA)
         dropout = None if self.dropout is None else _of_genes(self.dropout, hidden, genes)
         return log_mean, theta, dropout

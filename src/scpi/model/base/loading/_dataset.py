@@ -123,7 +123,12 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
 
     def inputs(self, cells: NDArray[np.int64]) -> Tensor:
         """Input of the network for some cells."""
-        return self._transformed(*self.rows(cells))
+        return self._transformed(*self.cells(cells))
+
+    def cells(self, cells: NDArray[np.int64]) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """As :meth:`rows`, with the batches of the cells where they are registered."""
+        batch = self._values.get(KEYS.BATCH)
+        return *self.rows(cells), None if batch is None else batch[torch.from_numpy(cells)]
 
     def _expression(self, cells: NDArray[np.int64]) -> dict[str, Tensor]:
         """Expression of some cells, their input, or both."""
@@ -131,16 +136,16 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
             return {KEYS.X: self.rows(cells)[0]}
         if not self._counts:
             return {KEYS.INPUT: self.inputs(cells)}
-        x, size = self.rows(cells)
-        return {KEYS.X: x, KEYS.INPUT: self._transformed(x, size)}
+        x, *of_cells = self.cells(cells)
+        return {KEYS.X: x, KEYS.INPUT: self._transformed(x, *of_cells)}
 
-    def _transformed(self, x: Tensor, size: Tensor | None) -> Tensor:
-        """Input of some cells, from their expression and size factors."""
+    def _transformed(self, *cells: Tensor | None) -> Tensor:
+        """Input of some cells, from their expression, size factors and batches."""
         assert self._transform is not None
         # The transform may have moved with the network to another device.
         device = self._transform.rate.device
         with torch.no_grad():
-            return self._transform(x.to(device), None if size is None else size.to(device)).cpu()
+            return self._transform(*(None if part is None else part.to(device) for part in cells)).cpu()
 
     def _padded(self, cells: NDArray[np.int64]) -> Tensor:
         """Expression of some cells, zeros for padding."""

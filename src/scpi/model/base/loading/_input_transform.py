@@ -31,6 +31,8 @@ class InputTransform(nn.Module):
         standard deviation of the model and clipped at the square root of the number of training cells (Lause et al.,
         Genome Biol. 22, 2021). ``"log"``: counts scaled to the median depth, log1p, and standardised gene by gene. ``"counts"``: the
         counts as they are.
+    n_batches
+        Number of batches, each of which multiplies the expected count of every gene by a factor of its own; 0 without.
     """
 
     rate: Tensor
@@ -38,10 +40,14 @@ class InputTransform(nn.Module):
     scale: Tensor
     depth: Tensor
     limit: Tensor
+    factor: Tensor
 
-    def __init__(self, n_genes: int, kind: Transform) -> None:
+    def __init__(self, n_genes: int, kind: Transform, *, n_batches: int = 0) -> None:
         super().__init__()
-        self.kind = kind
+        self.kind, self.n_batches = kind, n_batches
+        if n_batches:
+            # The last row is that of batches that are not known
+            self.register_buffer("factor", torch.ones(n_batches + 1, n_genes))
         self.register_buffer("rate", torch.ones(n_genes))
         self.register_buffer("mean", torch.zeros(n_genes))
         self.register_buffer("scale", torch.ones(n_genes))
@@ -52,11 +58,22 @@ class InputTransform(nn.Module):
         """Size factor of each cell, or its total count, over the median of the training cells; (n_cells, 1)."""
         return _size(counts, size_factor)[:, None] / self.depth
 
-    def forward(self, counts: Tensor, size_factor: Tensor | None = None) -> Tensor:
+    def exposure(self, counts: Tensor, size_factor: Tensor | None = None, batch: Tensor | None = None) -> Tensor:
+        """Relative depth, (n_cells, 1); times the factors of the batches where they are known, (n_cells, n_genes)."""
+        depth = self.relative_depth(counts, size_factor)
+        if batch is None or not self.n_batches:
+            return depth
+        return depth * self.factor[batch.reshape(-1).clamp(max=self.n_batches)]
+
+    def set_factors(self, factor: Tensor) -> None:
+        """Take the factors of the batches, (n_batches, n_genes)."""
+        self.factor[:-1] = factor
+
+    def forward(self, counts: Tensor, size_factor: Tensor | None = None, batch: Tensor | None = None) -> Tensor:
         """Input of the network, of the shape of the counts."""
         if self.kind == "counts":
             return counts
-        depth = self.relative_depth(counts, size_factor)
+        depth = self.exposure(counts, size_factor, batch)
         if self.kind == "log":
             return (torch.log1p(counts / depth) - self.mean) / self.scale
         expected = depth * self.rate
@@ -65,14 +82,17 @@ class InputTransform(nn.Module):
         return residual.clamp(-self.limit, self.limit)
 
     @torch.no_grad()
-    def fit(self, batches: Callable[[], Iterable[tuple[Tensor, Tensor | None]]]) -> None:
-        """Learn the moments from passes over batches of counts and size factors of the training cells."""
-        sizes = torch.cat([_size(counts, size) for counts, size in batches()])
+    def fit(self, batches: Callable[[], Iterable[tuple[Tensor, *tuple[Tensor | None, ...]]]]) -> None:
+        """Learn the moments from passes over counts, size factors and, where there are factors, batches of the training cells."""
+        sizes = torch.cat([_size(counts, size) for counts, size, *_ in batches()])
         self.depth.fill_(float(np.median(sizes.numpy())))
         n_cells = len(sizes)
         self.limit.fill_(n_cells**0.5)
-        totals = sum(counts.double().sum(0) for counts, _ in batches())
-        self.rate.copy_(totals * self.depth.double() / sizes.double().sum())
+        totals, exposed = torch.zeros(2, len(self.rate), dtype=torch.float64)
+        for counts, *of_cells in batches():
+            totals += counts.double().sum(0)
+            exposed += self.exposure(counts, *of_cells).double().sum(0)
+        self.rate.copy_(totals / exposed)
         if self.kind == "log":
             _, mean, squares = self._sums(batches, torch.log1p)
             variance = squares / max(n_cells - 1, 1)
@@ -81,19 +101,23 @@ class InputTransform(nn.Module):
             self.scale.copy_(torch.where(variance > _LEAST_VARIANCE, variance, torch.ones_like(variance)).sqrt())
 
     @torch.no_grad()
-    def moments(self, batches: Callable[[], Iterable[tuple[Tensor, Tensor | None]]]) -> tuple[Tensor, Tensor]:
+    def moments(
+        self, batches: Callable[[], Iterable[tuple[Tensor, *tuple[Tensor | None, ...]]]]
+    ) -> tuple[Tensor, Tensor]:
         """Mean and variance of the counts of each gene at median depth, after :meth:`fit`."""
         n_cells, mean, squares = self._sums(batches, torch.as_tensor)
         return mean.float(), (squares / n_cells).float()
 
     def _sums(
-        self, batches: Callable[[], Iterable[tuple[Tensor, Tensor | None]]], function: Callable[[Tensor], Tensor]
+        self,
+        batches: Callable[[], Iterable[tuple[Tensor, *tuple[Tensor | None, ...]]]],
+        function: Callable[[Tensor], Tensor],
     ) -> tuple[int, Tensor, Tensor]:
         """Number of cells, and for each gene the mean and the sum of squared deviations of a function of scaled counts."""
         first = second = torch.zeros(len(self.rate), dtype=torch.float64)
         n_cells = 0
-        for counts, size in batches():
-            values = function(counts / self.relative_depth(counts, size)).double()
+        for counts, *of_cells in batches():
+            values = function(counts / self.exposure(counts, *of_cells)).double()
             first, second, n_cells = first + values.sum(0), second + values.square().sum(0), n_cells + len(values)
         mean = first / n_cells
         return n_cells, mean, second - n_cells * mean.square()

@@ -206,6 +206,11 @@ class CellSplitter(pl.LightningDataModule):
         for cells in blocks(self.train_idx):
             yield self.dataset.rows(cells)
 
+    def training_cells(self) -> Iterator[tuple[Tensor, Tensor | None, Tensor | None]]:
+        """As :meth:`training_rows`, with the batches of the cells."""
+        for cells in blocks(self.train_idx):
+            yield self.dataset.cells(cells)
+
     def training_inputs(self) -> Iterator[Tensor]:
         """Input of the network for the training cells, in blocks."""
         for cells in blocks(self.train_idx):

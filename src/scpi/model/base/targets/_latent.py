@@ -73,6 +73,10 @@ class LatentMixin(Host):
         """What the network reads of the registered expression."""
         return x
 
+    def _read_cells(self, tensors: dict[str, Tensor]) -> Tensor:
+        """What the network reads of registered values."""
+        return self._read(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR))
+
     def _units(self) -> list[str]:
         """Names of the latent units."""
         return unit_names(self.preset_.n_latent)
@@ -87,7 +91,7 @@ class LatentMixin(Host):
         """Registered values of cells and what the network reads of them, a few at a time, in its mode for predictions."""
         self.module.eval()
         for tensors in cell_batches(self, adata, indices, batch_size=batch_size, device=self.module.device):
-            yield tensors | {KEYS.INPUT: self._read(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR))}
+            yield tensors | {KEYS.INPUT: self._read_cells(tensors)}
 
     def _inputs(
         self,
