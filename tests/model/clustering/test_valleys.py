@@ -5,17 +5,15 @@ import pytest
 from scipy import stats
 from sklearn.metrics import adjusted_rand_score
 
-from scpi.model.clustering._valleys import _no_valley, nearest, valley_labels
+from scpi.model.clustering._valleys import _OF_ONE, _no_valley, nearest, valley_labels
 
 
 def population(n, *, n_latent=8, shape="normal", rng=0):
-    """Cells of one population: a round one, a long one, one without an end, or one with heavy tails."""
+    """Cells of one population: a round one, a long one, or one with heavy tails."""
     generator = np.random.default_rng(rng)
     z = generator.normal(size=(n, n_latent))
     if shape == "long":
         z[:, 0] *= 6
-    if shape == "uniform":
-        z[:, 0] = generator.uniform(-8, 8, n)
     if shape == "heavy":
         z = generator.standard_t(4, size=(n, n_latent))
     return z.astype(np.float32)
@@ -27,10 +25,12 @@ def test_one_population_is_not_divided(shape, seed):
     assert valley_labels(population(600, shape=shape, rng=seed), seed=seed).max() == 0
 
 
-def test_a_population_without_a_mode_is_rarely_divided():
-    """The null hypothesis of the test: as many cells in the middle as around the means."""
-    found = [valley_labels(population(600, shape="uniform", rng=seed), seed=seed).max() + 1 for seed in range(10)]
-    assert np.mean(np.array(found) == 1) >= 0.7
+def test_the_null_hypothesis_is_a_normal_population_that_is_cut_in_two():
+    z = np.random.default_rng(0).normal(size=200_000)
+    place = (z / np.abs(z).mean() + 1) / 2
+    middle, around = ((place > 1 / 3) & (place < 2 / 3)).sum(), (np.abs(place) < 1 / 6).sum()
+    assert middle / (middle + around) == pytest.approx(_OF_ONE, abs=0.005)
+    assert pytest.approx(0.577, abs=5e-4) == _OF_ONE
 
 
 @pytest.mark.parametrize("sizes", [[300, 300], [500, 100, 30], [400, 200, 100, 50, 50, 40, 30], [1000, 25]])
@@ -58,7 +58,7 @@ def test_the_evidence_is_a_binomial_test():
     # 20 cells around one mean, 12 around the other, and 3 between: the second coordinate does not matter
     place = np.concatenate([np.zeros(20), np.full(12, 6.0), np.full(3, 3.0), [100.0]])
     z = np.stack([place, np.linspace(-5, 5, len(place))], axis=1)
-    assert _no_valley(means, z) == pytest.approx(stats.binomtest(3, 15, 0.5, alternative="less").pvalue)
+    assert _no_valley(means, z) == pytest.approx(stats.binomtest(3, 15, _OF_ONE, alternative="less").pvalue)
     assert _no_valley(means, z[:0]) == _no_valley(means[[0, 0]], z) == 1.0
 
 
