@@ -25,7 +25,7 @@ AgreementMetric = Literal["top_k_overlap", "top_k_jaccard", "rank_biased_overlap
 _MAIN = {"scores": "f4", "logfoldchanges": "f4", "pvals": "f8", "pvals_adj": "f8"}
 # The zarr stores of older versions hold tables as buffers, in which no field has a colon
 _BUFFERS = tuple(int(part) for part in version("anndata").split(".")[:2]) < (0, 13)
-_LOG = "log10_pvals"
+_LOG, _PLACES = "log10_pvals", "places"
 # Fractions of cells are tables of genes x groups, as scanpy writes them, or records where names cannot be columns
 FRACTIONS = {"pts": "fraction", "pts_rest": "fraction_rest"}
 _NOT_MATRICES = {"params", "names", "pts", "pts_rest"}
@@ -51,6 +51,8 @@ class Ranking:
     """Further results of a test, by name, groups x genes."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """How the genes were tested."""
+    places: NDArray[np.intp] | None = None
+    """Place of each gene in the order of its group, from 0, groups x genes; if `None`, genes are ordered by score."""
 
     @property
     def pvals(self) -> NDArray[np.float64]:
@@ -58,7 +60,9 @@ class Ranking:
         return np.asarray(10.0**self.log10_pvals)
 
     def order(self, rows: NDArray[np.intp] | None = None) -> NDArray[np.intp]:
-        """Genes of each group ordered by score; ties keep the order of the genes."""
+        """Genes of each group in their order, or by score; ties keep the order of the genes."""
+        if self.places is not None:
+            return np.argsort(self.places if rows is None else self.places[rows], axis=1, kind="stable")
         scores = self.scores if rows is None else self.scores[rows]
         by = np.abs(scores) if self.params.get("rankby_abs", False) else scores
         # NaN sorts last in ascending order of the negative, and the sort is stable in the genes
@@ -105,7 +109,8 @@ def write_ranking(adata: AnnData, key: str, ranking: Ranking, **tables: Any) -> 
             fields = np.dtype([(group, values.dtype) for group in groups])
             stored[name] = np.take(values, places).view(fields)[:, 0].view(np.recarray)
     else:
-        stored |= {"group_names": groups, "gene_names": genes, **typed}
+        places = np.argsort(ranking.order(), axis=1, kind="stable")
+        stored |= {"group_names": groups, "gene_names": genes, _PLACES: places, **typed}
     adata.uns[key] = stored | tables
 
 
@@ -131,8 +136,8 @@ def is_ranking(stored: Any) -> bool:
 def read_ranking(adata: AnnData, key: str) -> Ranking:
     """Read a ranking that scpi or scanpy stored.
 
-    Genes are in the order of `adata.var_names`, followed by names that are not in it, such as those of `adata.raw`.
-    Values of genes that a group does not list are NaN.
+    Genes are in the order of `adata.var_names`, followed by names that are not in it, such as those of `adata.raw`,
+    and each group has them in the stored order. Values of genes that a group does not list are NaN.
 
     Raises
     ------
@@ -155,6 +160,7 @@ def read_ranking(adata: AnnData, key: str) -> Ranking:
         }
     else:
         groups, genes, matrices = _unsort(stored, adata.var_names)
+    places = matrices.pop(_PLACES, None)
     blank = np.full((len(groups), len(genes)), np.nan)
     pvals = matrices.pop("pvals", blank)
     with np.errstate(divide="ignore"):
@@ -168,6 +174,7 @@ def read_ranking(adata: AnnData, key: str) -> Ranking:
         pvals_adj=matrices.pop("pvals_adj", blank),
         extra=matrices,
         params=stored["params"],
+        places=None if places is None else places.astype(np.intp),
     )
 
 
@@ -227,7 +234,10 @@ def _unsort(
         listed_here[place[place >= 0]] = True
     genes = known[listed_here].append(pd.Index(added, dtype=object).unique())
     columns = [genes.get_indexer(of_group) for of_group in ranked]
-    matrices: dict[str, NDArray[Any]] = {}
+    # Genes that a group does not list come last
+    matrices: dict[str, NDArray[Any]] = {_PLACES: np.full((len(groups), len(genes)), len(genes))}
+    for i, column in enumerate(columns):
+        matrices[_PLACES][i, column] = np.arange(len(column))
     for name, table in stored.items():
         if name in _NOT_MATRICES or getattr(getattr(table, "dtype", None), "names", None) != names.dtype.names:
             continue

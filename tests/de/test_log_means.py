@@ -20,7 +20,9 @@ def test_closed_form_for_equal_depths():
 def test_depth_is_taken_out():
     counts = np.array([[10, 30], [20, 60], [30, 90]])
     estimate, _ = log_means(counts, [0, 1, 2])
-    np.testing.assert_allclose(estimate, np.log(np.array([[20.5, 60.5]] * 3)), rtol=1e-6)
+    # Half a count is as much of a normalised one as the cell was scaled
+    half = np.array([[1.0], [0.5], [1 / 3]])
+    np.testing.assert_allclose(estimate, np.log(np.array([[20.0, 60.0]]) + half), rtol=1e-6)
 
 
 @pytest.mark.parametrize("overdispersion", [0.0, 0.5])
@@ -37,6 +39,17 @@ def test_standard_errors_are_those_of_repetitions(overdispersion):
     found = estimate[:, :-1]
     assert found.std() == pytest.approx(std_error[:, :-1].mean(), rel=0.06)
     assert found.mean() == pytest.approx(np.log(mean), abs=0.02)
+
+
+def test_counts_that_few_cells_carry_are_few_events():
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(np.repeat([0.3, 0.0, 20.0], 200))
+    counts[200] = 60
+    counts = np.column_stack([counts, 10**5 - counts])
+    _, std_error = log_means(counts, np.repeat([0, 1, 2], 200))
+    # Sixty cells with a count each, or one with sixty, of a gene that is regular elsewhere
+    assert std_error[0, 0] == pytest.approx(1 / np.sqrt(60), rel=0.15)
+    assert 0.7 < std_error[1, 0] < 1.0
 
 
 def test_genes_without_counts_are_finite():
@@ -58,7 +71,8 @@ def test_sparse_is_dense_and_cells_without_a_group_are_left_out():
     depth = np.median(counts.sum(axis=1))
     totals = counts[codes == 1] / counts[codes == 1].sum(axis=1, keepdims=True) * depth
     estimate, _ = log_means(counts, left_out)
-    np.testing.assert_allclose(estimate[1], np.log((totals.sum(axis=0) + 0.5) / (codes == 1).sum()), rtol=1e-5)
+    half = 0.5 * (depth / counts[codes == 1].sum(axis=1)).mean()
+    np.testing.assert_allclose(estimate[1], np.log((totals.sum(axis=0) + half) / (codes == 1).sum()), rtol=1e-5)
 
 
 def test_bad_input():

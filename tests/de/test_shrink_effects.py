@@ -43,7 +43,14 @@ def by_integration(y, s, tau, weights):
 
     effect = [moment(k, lambda mean: mean) for k in range(len(y))]
     null = [moment(k, lambda mean: (tau == 0).astype(float)) for k in range(len(y))]
-    return base, effect, null
+    own = shrunken * s[:, None] ** 2
+    square = [moment(k, lambda mean, k=k: mean**2 + own[k]) for k in range(len(y))]
+    slab = tau > 0
+    above = [
+        moment(k, lambda mean, k=k: np.where(slab, stats.norm.sf(0, mean, np.sqrt(np.where(slab, own[k], 1.0))), 0.0))
+        for k in range(len(y))
+    ]
+    return base, effect, null, square, above
 
 
 @pytest.mark.parametrize("n_groups", [2, 3, 7])
@@ -51,12 +58,14 @@ def test_posterior_is_that_of_adaptive_integration(n_groups):
     _, _, y, s = plant(n_groups, 2, share=0.4, seed=n_groups)
     tau, weights = np.array([0.0, 0.2, 0.8]), np.array([0.7, 0.2, 0.1])
     points = _points(y, s**2, tau**2, weights, _GRID, _PEAK)
-    base, effect, null = _posterior(y, s**2, tau**2, weights, *points)
+    base, effect, square, null, above = _posterior(y, s**2, tau**2, weights, *points)
     for g in range(2):
         wanted = by_integration(y[:, g], s[:, g], tau, weights)
         np.testing.assert_allclose(base[g], wanted[0], atol=0.01)
         np.testing.assert_allclose(effect[:, g], wanted[1], atol=0.01)
         np.testing.assert_allclose(null[:, g], wanted[2], atol=0.03)
+        np.testing.assert_allclose(square[:, g], wanted[3], atol=0.02)
+        np.testing.assert_allclose(above[:, g], wanted[4], atol=0.03)
 
 
 def test_prior_is_learned():
@@ -83,6 +92,17 @@ def test_probability_is_calibrated():
     for low, high in ((0.2, 0.5), (0.5, 0.8), (0.95, 1.0)):
         there = (probability >= low) & (probability < high + 1e-9)
         assert (effect[there] != 0).mean() == pytest.approx(probability[there].mean(), abs=0.12)
+
+
+def test_signs_are_wrong_as_often_as_it_says():
+    _, effect, y, s = plant(4, 4000, share=0.5)
+    shrunken = shrink_effects(y, s)
+    wrong = np.sign(shrunken.effect) != np.sign(effect)
+    for low, high in ((0.0, 0.05), (0.05, 0.2), (0.2, 0.5)):
+        there = (shrunken.false_sign_rate >= low) & (shrunken.false_sign_rate < high)
+        assert wrong[there].mean() == pytest.approx(shrunken.false_sign_rate[there].mean(), abs=0.05)
+    error = (effect - shrunken.effect) / shrunken.std_dev
+    assert np.sqrt(np.square(error).mean()) == pytest.approx(1.0, abs=0.1)
 
 
 def test_the_group_that_differs_has_the_effect():

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from scpi._view import View
 from scpi.attribution import attribute_cells
-from scpi.de import log_means, shrink_effects
+from scpi.de import log_means, log_ratios, shrink_effects, shrink_fold_changes
 from scpi.tl._gradient_input import GradientInput
 from scpi.tl._gradient_scores import _logits, decoder_scores, network_scores
 
@@ -37,27 +37,38 @@ def effect(given, codes):
     return shrink_effects(*log_means(given.counts, codes)).effect
 
 
-def test_the_decoder_has_the_shrunken_effects_in_log2(given, codes, effect):
-    found = decoder_scores(given, codes, NAMES, "median")
+def test_over_the_level_the_decoder_has_the_effects_on_it_in_log2(given, codes, effect):
+    found = decoder_scores(given, codes, NAMES, "median", score="mean")
     np.testing.assert_allclose(found.scores, effect / np.log(2.0))
+    np.testing.assert_array_equal(found.extra["effect"], found.scores)
     assert found.scores.argmax(axis=1).tolist() == [
         group * 3 + int(effect[group, 3 * group : 3 * group + 3].argmax()) for group in range(3)
     ]
+    estimate, std_error = log_means(given.counts, codes)
+    base = shrink_effects(estimate, std_error).base
+    np.testing.assert_allclose(found.fold_changes, (estimate - base) / np.log(2.0))
 
 
-def test_another_group_as_reference_is_subtracted(given, codes, effect):
-    found = decoder_scores(given, codes, NAMES, "b").scores
-    np.testing.assert_allclose(found, (effect - effect[1]) / np.log(2.0))
-    assert (found[1] == 0).all()
+@pytest.mark.parametrize(("reference", "code"), [("rest", None), ("b", 1)])
+def test_over_other_cells_it_has_shrunken_fold_changes(given, codes, reference, code):
+    found = decoder_scores(given, codes, NAMES, reference, score="mean")
+    rows = [row for row in range(3) if row != code]
+    ratio, std_error = log_ratios(given.counts, codes, reference=code)
+    shrunken = shrink_fold_changes(ratio[rows], std_error[rows])
+    np.testing.assert_allclose(found.scores[rows], shrunken.effect / np.log(2.0))
+    np.testing.assert_allclose(found.extra["false_sign_rate"][rows], shrunken.false_sign_rate)
+    np.testing.assert_allclose(found.fold_changes, ratio / np.log(2.0))
+    if code is not None:
+        assert (found.scores[code] == 0).all() and (found.extra["probability"][code] == 0).all()
 
 
-def test_the_rest_is_the_mean_of_the_other_cells(given, codes, effect):
-    found = decoder_scores(given, codes, NAMES, "rest").scores
-    level, size = np.exp(effect), np.array([60, 40, 30])
-    for group in range(3):
-        others = np.arange(3) != group
-        rest = np.average(level[others], axis=0, weights=size[others])
-        np.testing.assert_allclose(found[group], np.log2(level[group] / rest), rtol=1e-6, atol=1e-10)
+def test_the_limit_is_that_of_the_credible_interval(given, codes):
+    found = decoder_scores(given, codes, NAMES, "rest")
+    shrunken = shrink_fold_changes(*log_ratios(given.counts, codes))
+    lower, upper = shrunken.effect - 1.96 * shrunken.std_dev, shrunken.effect + 1.96 * shrunken.std_dev
+    wanted = np.where(lower > 0, lower, np.where(upper < 0, upper, 0.0))
+    np.testing.assert_allclose(found.scores, wanted / np.log(2.0), atol=1e-12)
+    assert (found.scores == 0).any() and (found.scores > 0).any() and (found.scores < 0).any()
 
 
 def test_evidence_of_a_cell_is_its_counts_times_the_effect(given, codes, effect):

@@ -11,7 +11,7 @@ from scipy import sparse, stats
 import scpi
 from scpi._ranking import read_ranking
 from scpi.attribution import attribute_groups, contrast
-from scpi.de import log_means, shrink_effects
+from scpi.de import log_means, log_ratios, shrink_effects, shrink_fold_changes
 
 KEY = "rank_genes_gradients"
 QUIET = {"enable_progress_bar": False, "accelerator": "cpu"}
@@ -44,16 +44,24 @@ def accuracy(adata, ranking, k=30):
 # --- the sparse decoder
 
 
-def test_scores_are_shrunken_effects(adata):
+def by_name(adata):
+    return scpi.get.de_df(adata, key=KEY).set_index(["group", "gene"])
+
+
+def test_scores_are_limits_of_shrunken_fold_changes(adata):
     scpi.tl.rank_genes_gradients(adata, "group")
     found = read_ranking(adata, KEY)
-    shrunken = shrink_effects(*log_means(adata.X, adata.obs["group"].cat.codes.to_numpy()))
-    np.testing.assert_allclose(found.scores, shrunken.effect / np.log(2), rtol=1e-5)
+    shrunken = shrink_fold_changes(*log_ratios(adata.X, adata.obs["group"].cat.codes.to_numpy()))
+    limit = np.maximum(np.abs(shrunken.effect) - 1.96 * shrunken.std_dev, 0) * np.sign(shrunken.effect)
+    np.testing.assert_allclose(found.scores, limit / np.log(2), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.extra["effect"], shrunken.effect / np.log(2), rtol=1e-6)
     np.testing.assert_allclose(found.extra["probability"], shrunken.probability, rtol=1e-6)
+    np.testing.assert_allclose(found.extra["false_sign_rate"], shrunken.false_sign_rate, rtol=1e-6)
+    assert (found.params["reference"], found.params["score"]) == ("rest", "limit")
 
 
 def test_it_finds_what_was_planted_better_than_a_test(adata):
-    scpi.tl.rank_genes_gradients(adata, "group")
+    scpi.tl.rank_genes_gradients(adata, "group", reference="median", score="mean")
     scpi.de.rank_genes(adata, "group", method="t-test", key_added="t")
     decoder, t_test = (accuracy(adata, read_ranking(adata, key)) for key in (KEY, "t"))
     assert decoder > 0.75
@@ -64,20 +72,161 @@ def test_it_finds_what_was_planted_better_than_a_test(adata):
     assert (np.sign(found.scores[sure]) == np.sign(np.log(factor[sure]))).mean() > 0.97
 
 
-def test_references(adata):
-    names, codes = ["Group1", "Group2", "Group3"], adata.obs["group"].cat.codes.to_numpy()
-    effect = shrink_effects(*log_means(adata.X, codes)).effect
-    sizes = np.bincount(codes)[:, None]
-    for k, name in enumerate(names):
-        scpi.tl.rank_genes_gradients(adata, "group", reference="rest", groups=[name])
-        others = [j for j in range(3) if j != k]
-        rest = np.log((sizes[others] * np.exp(effect[others])).sum(axis=0) / sizes[others].sum())
-        np.testing.assert_allclose(read_ranking(adata, KEY).scores[0], (effect[k] - rest) / np.log(2), atol=1e-5)
-    scpi.tl.rank_genes_gradients(adata, "group", reference="Group2")
+def test_one_table_has_one_reference(adata):
+    codes = adata.obs["group"].cat.codes.to_numpy()
+    scpi.tl.rank_genes_gradients(adata, "group", reference="Group2", score="mean")
     found = read_ranking(adata, KEY)
     assert found.groups.tolist() == ["Group1", "Group3"]
-    np.testing.assert_allclose(found.scores, (effect[[0, 2]] - effect[1]) / np.log(2), atol=1e-5)
+    ratio, std_error = log_ratios(adata.X, codes, reference=1)
+    effect = shrink_fold_changes(ratio[[0, 2]], std_error[[0, 2]]).effect
+    np.testing.assert_allclose(found.scores, effect / np.log(2), atol=1e-5)
+    scpi.de.rank_genes(adata, "group", reference="Group2", key_added="test")
+    test = read_ranking(adata, "test")
+    np.testing.assert_array_equal(found.log10_pvals, test.log10_pvals)
+    np.testing.assert_array_equal(found.logfoldchanges, test.logfoldchanges)
     assert found.params["test_reference"] == "Group2"
+    np.testing.assert_allclose(
+        by_name(adata)["pts_rest"].xs("Group3").reindex(adata.var_names),
+        np.asarray((adata.X[codes == 1] > 0).mean(axis=0)).ravel(),
+    )
+    # Fold changes before and after shrinkage
+    abundant = np.asarray(adata.X.mean(axis=0)).ravel() > 20
+    np.testing.assert_allclose(found.logfoldchanges[:, abundant], ratio[[0, 2]][:, abundant] / np.log(2), atol=0.02)
+
+
+def test_over_the_level_there_are_no_pvalues(adata):
+    scpi.tl.rank_genes_gradients(adata, "group", reference="median", score="mean")
+    found = read_ranking(adata, KEY)
+    estimate, std_error = log_means(adata.X, adata.obs["group"].cat.codes.to_numpy())
+    shrunken = shrink_effects(estimate, std_error)
+    np.testing.assert_allclose(found.scores, shrunken.effect / np.log(2), rtol=1e-5)
+    np.testing.assert_allclose(found.logfoldchanges, (estimate - shrunken.base) / np.log(2), rtol=1e-4, atol=1e-6)
+    assert np.isnan(found.pvals).all() and np.isnan(found.pvals_adj).all()
+    assert found.params["test"] == "none" and "test_reference" not in found.params
+    with pytest.raises(ValueError, match="No test compares with the level"):
+        scpi.tl.rank_genes_gradients(adata, "group", reference="median", test="wilcoxon")
+    scpi.tl.rank_genes_gradients(adata, "group", reference="median", method="gradient")
+    found = read_ranking(adata, KEY)
+    assert np.isnan(found.pvals).all() and np.isnan(found.logfoldchanges).all() and np.isfinite(found.scores).all()
+
+
+# --- genes that few cells have
+
+
+@pytest.fixture
+def with_few(adata):
+    """Data with a gene that four cells of a group have, of many counts."""
+    counts = adata.X.tolil()
+    counts[:, 7] = 0
+    counts[np.flatnonzero(adata.obs["group"] == "Group1")[:4], 7] = 40
+    adata.X = counts.tocsr()
+    return adata
+
+
+def test_genes_that_few_cells_have_are_last(with_few):
+    gene = with_few.var_names[7]
+    for options in ({}, {"reference": "median"}, {"method": "gradient"}, {"rankby_abs": True}):
+        scpi.tl.rank_genes_gradients(with_few, "group", test=None, **options)
+        table = by_name(with_few)
+        fraction = np.where(table.get("effect", table["score"]) >= 0, table["pts"], table["pts_rest"])
+        few = fraction < 0.1
+        ranks = table["rank"].to_numpy()
+        for group in ("Group1", "Group2", "Group3"):
+            of_group = table.index.get_level_values("group") == group
+            assert of_group.sum() == with_few.n_vars
+            if (few & of_group).any() and (~few & of_group).any():
+                assert ranks[few & of_group].min() > ranks[~few & of_group].max()
+        assert few[table.index.get_loc(("Group1", gene))]
+    scpi.tl.rank_genes_gradients(with_few, "group", test=None, min_fraction=0, score="mean")
+    assert by_name(with_few).loc[("Group1", gene), "rank"] <= 20
+
+
+def test_the_order_is_kept_in_files_and_by_scanpy(with_few, tmp_path):
+    scpi.tl.rank_genes_gradients(with_few, "group", min_fraction=0.5)
+    names = with_few.uns[KEY]["names"]["Group1"].tolist()
+    with_few.write_h5ad(tmp_path / "x.h5ad")
+    again = ad.read_h5ad(tmp_path / "x.h5ad")
+    assert scpi.get.de_df(again, key=KEY, group="Group1")["gene"].tolist() == names
+    table = sc.get.rank_genes_groups_df(again, "Group1", key=KEY)
+    assert table["names"].tolist() == names
+    low = table["pct_nz_group"].where(table["scores"] > 0, table["pct_nz_reference"]) < 0.5
+    assert low.any() and not low.iloc[:20].any()
+
+
+def test_fractions_are_those_of_scanpy(adata):
+    scpi.tl.rank_genes_gradients(adata, "group")
+    logs = adata.copy()
+    sc.pp.log1p(logs)
+    sc.tl.rank_genes_groups(logs, "group", method="t-test", pts=True)
+    for name in ("pts", "pts_rest"):
+        wanted = logs.uns["rank_genes_groups"][name]
+        found = adata.uns[KEY][name]
+        np.testing.assert_allclose(found[wanted.columns].loc[wanted.index], wanted, rtol=1e-6)
+    sc.tl.filter_rank_genes_groups(
+        adata, key=KEY, min_in_group_fraction=0.6, max_out_group_fraction=1.0, min_fold_change=1.1
+    )
+    kept = pd.Series(adata.uns["rank_genes_groups_filtered"]["names"]["Group1"]).dropna()
+    assert 0 < len(kept) < adata.n_vars
+    assert (adata.uns[KEY]["pts"].loc[kept, "Group1"] > 0.6).all()
+
+
+@pytest.mark.parametrize("file", ["h5ad", "zarr"])
+def test_fractions_of_groups_with_a_slash_are_stored(adata, tmp_path, file):
+    adata.obs["type"] = adata.obs["group"].cat.rename_categories({"Group1": "CD4/CD8"})
+    scpi.tl.rank_genes_gradients(adata, "type")
+    wanted = scpi.get.de_df(adata, key=KEY)
+    path = tmp_path / f"data.{file}"
+    getattr(adata, f"write_{file}")(path)
+    again = scpi.get.de_df((ad.read_h5ad if file == "h5ad" else ad.read_zarr)(path), key=KEY)
+    pd.testing.assert_frame_equal(again, wanted, check_dtype=False, check_categorical=False)
+    assert again["pts"].between(0, 1).all()
+
+
+# --- covariates
+
+
+@pytest.fixture(scope="module")
+def confounded():
+    """Three groups and two batches, nine of ten cells of a batch in one or two of the groups."""
+    found = scpi.datasets.splat(
+        3000, n_genes=400, group_prob=(0.3, 0.3, 0.4), de_prob=0.1, de_fac_scale=0.5, batch_prob=(0.5, 0.5),
+        batch_fac_scale=0.3, lib_loc=9.0, rng=3,
+    )  # fmt: skip
+    first = (found.obs["group"] == "Group3").to_numpy() == (found.obs["batch"] == "Batch1").to_numpy()
+    kept = first | (np.random.default_rng(0).random(found.n_obs) < 1 / 9)
+    return found[kept].copy()
+
+
+def test_batches_are_taken_out(confounded):
+    truth = confounded.varm["de_factor"].to_numpy().T
+    size = confounded.obs["group"].value_counts()[confounded.varm["de_factor"].columns].to_numpy()
+    truth = np.log(truth) - np.log(
+        [np.average(np.delete(truth, k, 0), axis=0, weights=np.delete(size, k)) for k in range(3)]
+    )
+    found = {}
+    for name, covariates in (("plain", ()), ("adjusted", "batch")):
+        scpi.tl.rank_genes_gradients(confounded, "group", covariates=covariates, score="mean")
+        found[name] = read_ranking(confounded, KEY)
+    accuracies = {name: np.mean(scpi.metrics.top_k_overlap(truth, one.scores, k=30)) for name, one in found.items()}
+    assert accuracies["adjusted"] > accuracies["plain"] + 0.1
+    assert found["adjusted"].params["test"] == "poisson"
+    assert found["adjusted"].params["covariates"].tolist() == ["batch"]
+    # P-values and fold changes are adjusted too
+    null = np.abs(truth) < 0.02
+    assert (found["plain"].pvals[null] < 0.01).mean() > 0.3
+    assert (found["adjusted"].pvals[null] < 0.01).mean() < 0.1
+    error = {name: np.square(one.logfoldchanges - truth / np.log(2)).mean() for name, one in found.items()}
+    assert error["adjusted"] < 0.5 * error["plain"]
+
+
+def test_numbers_are_covariates_too(adata):
+    adata.obs["age"] = np.random.default_rng(0).normal(size=adata.n_obs)
+    scpi.tl.rank_genes_gradients(adata, "group", covariates=["age", "batch"])
+    found = read_ranking(adata, KEY)
+    assert found.params["test"] == "logistic"
+    scpi.tl.rank_genes_gradients(adata, "group")
+    # It has nothing to do with the counts
+    np.testing.assert_allclose(found.extra["effect"], read_ranking(adata, KEY).extra["effect"], atol=0.1)
 
 
 def test_tests_are_those_of_rank_genes(adata):
@@ -126,7 +275,7 @@ def test_pvalues_of_clusters_of_one_population_hold():
 
 def test_attributions_of_cells_are_counts_times_effects(adata):
     scpi.tl.rank_genes_gradients(adata, "group", layer_added="evidence")
-    effect = read_ranking(adata, KEY).scores * np.log(2)
+    effect = read_ranking(adata, KEY).extra["effect"] * np.log(2)
     layer = adata.layers["evidence"]
     assert sparse.issparse(layer)
     wanted = adata.X.toarray() * effect[adata.obs["group"].cat.codes.to_numpy()]
@@ -342,6 +491,12 @@ def nothing(adata):
         (nothing, {"n_steps": 5}, TypeError, "has no option 'n_steps'"),
         (nothing, {"method": "gradient", "n_steps": 5}, TypeError, "n_steps"),
         (nothing, {"reference": "Group9"}, ValueError, "`reference` must be 'median', 'rest' or a group"),
+        (nothing, {"score": "median"}, ValueError, "`score` must be one of 'limit', 'mean'"),
+        (nothing, {"min_fraction": 10}, ValueError, "fraction of cells, from 0 to 1, but is 10"),
+        (nothing, {"batch_key": "batch"}, TypeError, "columns of `obs`, `covariates=`"),
+        (nothing, {"method": "gradient", "covariates": "batch"}, ValueError, "trained with them, as scvi-tools' SCVI"),
+        (nothing, {"covariates": "nowhere"}, KeyError, "`covariates` names 'nowhere'"),
+        (nothing, {"covariates": "group"}, ValueError, "'group' are the same in all cells of each group"),
         (nothing, {"groups": ["Group9"]}, ValueError, "no label"),
         (nothing, {"groups": ["Group1"], "reference": "Group1"}, ValueError, "tested against itself"),
         (nothing, {"test": "nothing"}, ValueError, "nothing"),

@@ -146,11 +146,14 @@ def normalise(counts: Any, depth: NDArray[np.float64] | None = None) -> Any:
 
     The depth is the sum of the counts if ``None``.
     """
-    if depth is None:
-        depth = row_sums(counts)
-    median = np.median(depth[depth > 0]) if (depth > 0).any() else 1.0
-    factor = np.where(depth > 0, median / np.maximum(depth, 1e-300), 1.0).astype(np.float32)
+    factor = depth_factors(row_sums(counts) if depth is None else depth)
     return transformed(counts, lambda block: _normalised(block.values, factor[block.rows]))
+
+
+def depth_factors(depth: NDArray[np.float64]) -> NDArray[np.float32]:
+    """What counts of cells of these depths are multiplied by, so that they have the median of those that have any."""
+    median = np.median(depth[depth > 0]) if (depth > 0).any() else 1.0
+    return np.where(depth > 0, median / np.maximum(depth, 1e-300), 1.0).astype(np.float32)
 
 
 def _normalised(counts: Any, factor: NDArray[np.float32]) -> Any:

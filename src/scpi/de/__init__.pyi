@@ -17,6 +17,7 @@ from ._lm_fit import LinearFit as LinearFit
 from ._lm_fit import lm_fit as lm_fit
 from ._log_cpm import log_cpm as log_cpm
 from ._log_means import log_means as log_means
+from ._log_ratios import log_ratios as log_ratios
 from ._methods import methods as methods
 from ._moments import Moments as Moments
 from ._moments import group_moments as group_moments
@@ -32,6 +33,8 @@ from ._roast import roast as roast
 from ._sample_expression import sample_expression as sample_expression
 from ._shrink_effects import ShrunkenEffects as ShrunkenEffects
 from ._shrink_effects import shrink_effects as shrink_effects
+from ._shrink_fold_changes import ShrunkenFoldChanges as ShrunkenFoldChanges
+from ._shrink_fold_changes import shrink_fold_changes as shrink_fold_changes
 from ._test_result import TestResult as TestResult
 from ._tests._logistic import logistic as logistic
 from ._tests._poisson import poisson as poisson

@@ -36,8 +36,12 @@ class ShrunkenEffects:
     """Posterior mean of the common level of each column."""
     effect: NDArray[np.float64]
     """Posterior mean of the effects, groups x columns."""
+    std_dev: NDArray[np.float64]
+    """Posterior standard deviation of the effects, groups x columns."""
     probability: NDArray[np.float64]
     """Posterior probability that an effect is not zero, groups x columns."""
+    false_sign_rate: NDArray[np.float64]
+    """Posterior probability that an effect does not have the sign that is more likely (local false sign rate), groups x columns."""
     _: KW_ONLY
     scales: NDArray[np.float64]
     """Standard deviations of the components of the prior."""
@@ -97,8 +101,16 @@ def shrink_effects(
     kept = kept if len(kept) > 1 else np.array([0, len(tau) - 1])
     prior = tau[kept] ** 2, weights[kept]
     points, log_weight = _points(y, variance, *prior, _GRID, _PEAK)
-    base, effect, null = _posterior(y, variance, *prior, points, log_weight)
-    return ShrunkenEffects(base=base, effect=effect, probability=1.0 - null, scales=tau, weights=weights)
+    base, effect, square, null, above = _posterior(y, variance, *prior, points, log_weight)
+    return ShrunkenEffects(
+        base=base,
+        effect=effect,
+        std_dev=np.sqrt(np.maximum(square - effect**2, 0.0)),
+        probability=1.0 - null,
+        false_sign_rate=np.maximum(1.0 - np.maximum(above, 1.0 - null - above), 0.0),
+        scales=tau,
+        weights=weights,
+    )
 
 
 def _check(y: NDArray[np.float64], s: NDArray[np.float64], tau: NDArray[np.float64]) -> None:
@@ -221,13 +233,14 @@ def _points(y, variance, tau2, weights, grid, peak):  # type: ignore[no-untyped-
 
 @njit(nogil=True, cache=True)
 def _posterior(y, variance, tau2, weights, points, log_weight):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Posterior means, column by column."""
+    """Posterior means, mean squares and probabilities of zero and above, column by column."""
     n_groups, n_columns = y.shape
     n_components, n_points = len(tau2), points.shape[1]
     base = np.zeros(n_columns)
-    effect, null = np.zeros((n_groups, n_columns)), np.zeros((n_groups, n_columns))
+    effect, square = np.zeros((n_groups, n_columns)), np.zeros((n_groups, n_columns))
+    null, above = np.zeros((n_groups, n_columns)), np.zeros((n_groups, n_columns))
     half, height = np.zeros((n_groups, n_components)), np.zeros((n_groups, n_components))
-    shrunken = np.zeros((n_groups, n_components))
+    shrunken, own = np.zeros((n_groups, n_components)), np.zeros((n_groups, n_components))
     log_density, share = np.zeros(n_points), np.zeros(n_components)
     for g in range(n_columns):
         for k in range(n_groups):
@@ -236,6 +249,7 @@ def _posterior(y, variance, tau2, weights, points, log_weight):  # type: ignore[
                 half[k, m] = 0.5 / v
                 height[k, m] = weights[m] / math.sqrt(v)
                 shrunken[k, m] = tau2[m] / v
+                own[k, m] = shrunken[k, m] * variance[k, g]
         for at in range(n_points):
             log_density[at] = log_weight[g, at]
             if log_density[at] == -np.inf:
@@ -261,7 +275,11 @@ def _posterior(y, variance, tau2, weights, points, log_weight):  # type: ignore[
                 for m in range(n_components):
                     # Where every component is too far off, the widest has it
                     r = p * share[m] / total if total > 0.0 else (p if m == n_components - 1 else 0.0)
-                    effect[k, g] += r * shrunken[k, m] * distance
+                    mean = shrunken[k, m] * distance
+                    effect[k, g] += r * mean
+                    square[k, g] += r * (mean**2 + own[k, m])
                     if m == 0:
                         null[k, g] += r
-    return base, effect, null
+                    elif r > _NEGLIGIBLE:
+                        above[k, g] += r * 0.5 * math.erfc(-mean / math.sqrt(2.0 * own[k, m]))
+    return base, effect, square, null, above

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from scpi._groups import REST, other_mean
 from scpi.attribution import decoded_means
 from scpi.de import log_means, shrink_effects
 from scpi.model import decoder_target
-from scpi.tl._gradient_scores import MEDIAN, GradientScores, reference_level
+from scpi.tl._gradient_scores import MEDIAN, GradientScores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,14 +31,26 @@ def decoder_contrast_scores(
     decoded = decoded_means(target, z, codes, device=device)
     # A decoder follows the noise of genes with few counts; how much there is of it, the counts say
     shrunken = shrink_effects(decoded, log_means(given.counts, codes)[1])
-    effect, level = shrunken.effect, np.zeros_like(shrunken.effect)
-    if reference != MEDIAN:
-        level = reference_level(effect, np.bincount(codes[codes >= 0]), names, reference)
+    sizes = np.bincount(codes[codes >= 0])
+    level = _reference_level(shrunken.effect, sizes, names, reference)
+    raw = decoded - shrunken.base
     return GradientScores(
-        scores=(effect - level) / np.log(2.0),
+        scores=(shrunken.effect - level) / np.log(2.0),
         extra={"probability": shrunken.probability},
         of_cells=lambda: _of_cells(target, z, codes, shrunken.base + level, device),
+        fold_changes=(raw - _reference_level(raw, sizes, names, reference)) / np.log(2.0),
     )
+
+
+def _reference_level(
+    effect: NDArray[np.float64], sizes: NDArray[np.intp], names: list[str], reference: str
+) -> NDArray[np.float64]:
+    """Logarithm of what each group is compared with: the common level, the mean of all other cells, or one group."""
+    if reference == MEDIAN:
+        return np.zeros_like(effect)
+    if reference != REST:
+        return np.broadcast_to(effect[names.index(reference)], effect.shape)
+    return np.asarray(np.log(other_mean(np.exp(effect), sizes, None)))
 
 
 @torch.no_grad()

@@ -43,6 +43,8 @@ class GradientInput:
     """Whether the groups are those that the model assigns, which are in no column yet."""
     tested_layer: str | None
     """Layer of the counts for the tests."""
+    covariates: pd.DataFrame | None = None
+    """What to adjust for, one row per cell."""
 
     @property
     def is_held_out(self) -> bool:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from scpi._groups import other_mean
+from scpi._groups import REST
 from scpi._screen._expression import column_sums
 from scpi._screen._matrix import as_matrix
 from scpi.attribution import attribute_cells, attribute_groups, centroid_logits, contrast
-from scpi.de import log_means, shrink_effects
+from scpi.de import log_means, log_ratios, shrink_effects, shrink_fold_changes
 from scpi.model import attribution_target
 from scpi.tl._classifier import train_classifier
 
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpi.attribution import AttributionTarget
+    from scpi.de import ShrunkenEffects, ShrunkenFoldChanges
     from scpi.tl._gradient_input import GradientInput
 
-MEDIAN, REST = "median", "rest"
+MEDIAN = "median"
+# Posterior standard deviations between the mean and the limit of an interval of 95 %
+_LIMIT = 1.96
 
 
 @dataclass(frozen=True)
@@ -37,18 +40,41 @@ class GradientScores:
     """What else the method gives, groups x genes."""
     of_cells: Callable[[], Any]
     """Computes the attributions of single cells to their own group, cells x genes, dense or CSR."""
+    fold_changes: NDArray[np.float64]
+    """Log2 fold changes over the reference before shrinkage, groups x genes; NaN where there are none."""
 
 
-def decoder_scores(given: GradientInput, codes: NDArray[np.intp], names: list[str], reference: str) -> GradientScores:
+def decoder_scores(
+    given: GradientInput, codes: NDArray[np.intp], names: list[str], reference: str, *, score: str = "limit"
+) -> GradientScores:
     """Gradients of the log-linear decoder in its assignments, which are its weights, in log2."""
-    shrunken = shrink_effects(*log_means(given.counts, codes))
-    effect = shrunken.effect
-    if reference != MEDIAN:
-        effect = effect - reference_level(effect, np.bincount(codes[codes >= 0]), names, reference)
+    if reference == MEDIAN:
+        estimate, std_error = log_means(given.counts, codes, covariates=given.covariates)
+        shrunken: ShrunkenEffects | ShrunkenFoldChanges = shrink_effects(estimate, std_error)
+        ratio, rows = estimate - shrunken.base, np.arange(len(names))
+    else:
+        other = None if reference == REST else names.index(reference)
+        ratio, std_error = log_ratios(given.counts, codes, reference=other, covariates=given.covariates)
+        # The reference is not compared with itself
+        rows = np.array([row for row in range(len(names)) if row != other])
+        shrunken = shrink_fold_changes(ratio[rows], std_error[rows])
+
+    def of_all(values: NDArray[np.float64], of_reference: float) -> NDArray[np.float64]:
+        table = np.full((len(names), values.shape[1]), of_reference)
+        table[rows] = values
+        return table
+
+    effect, std_dev = of_all(shrunken.effect, 0.0), of_all(shrunken.std_dev, 0.0)
+    limit = np.sign(effect) * np.maximum(np.abs(effect) - _LIMIT * std_dev, 0.0)
     return GradientScores(
-        scores=effect / np.log(2.0),
-        extra={"probability": shrunken.probability},
+        scores=(limit if score == "limit" else effect) / np.log(2.0),
+        extra={
+            "effect": effect / np.log(2.0),
+            "probability": of_all(shrunken.probability, 0.0),
+            "false_sign_rate": of_all(shrunken.false_sign_rate, 1.0),
+        },
         of_cells=lambda: _evidence(given.counts, effect, codes),
+        fold_changes=ratio / np.log(2.0),
     )
 
 
@@ -58,15 +84,6 @@ def _evidence(counts: Any, effect: NDArray[np.float64], codes: NDArray[np.intp])
     group = np.repeat(codes, np.diff(matrix.indptr))
     data = np.where(group >= 0, matrix.data * effect[group, matrix.indices], 0.0).astype(np.float32)
     return sparse.csr_matrix((data, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
-
-
-def reference_level(
-    effect: NDArray[np.float64], sizes: NDArray[np.intp], names: list[str], reference: str
-) -> NDArray[np.float64]:
-    """Logarithm of what each group is compared with: the mean of all other cells, or one group."""
-    if reference != REST:
-        return np.broadcast_to(effect[names.index(reference)], effect.shape)
-    return np.asarray(np.log(other_mean(np.exp(effect), sizes, None)))
 
 
 def network_scores(
@@ -109,6 +126,7 @@ def network_scores(
         of_cells=lambda: (
             attribute_cells(target, given.counts, codes=of_cell, method=method, rng=seed, **of_one_cell).values
         ),
+        fold_changes=blank,
     )
 
 

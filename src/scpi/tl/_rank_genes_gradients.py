@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from anndata import AnnData
 
 from scpi._docs import fill
-from scpi._groups import choose_groups, group_sizes
+from scpi._groups import REST, choose_groups, group_sizes
 from scpi._keys import Key
-from scpi._ranking import Ranking, read_ranking, write_ranking
+from scpi._ranking import Ranking, read_ranking, store_fractions, write_ranking
 from scpi._rng import as_generator
 from scpi._screen._spellings import find_label, merge_spellings
+from scpi._sequence import as_list
 from scpi._slots import find_layer, listed, result_params, tested_layers
 from scpi._view import View
 from scpi._warn import warn_user
@@ -19,7 +20,8 @@ from scpi.attribution import methods
 from scpi.de import rank_genes
 from scpi.tl._decoder_contrast import decoder_contrast_scores
 from scpi.tl._gradient_input import read_input
-from scpi.tl._gradient_scores import MEDIAN, REST, decoder_scores, network_scores
+from scpi.tl._gradient_places import fractions, places
+from scpi.tl._gradient_scores import MEDIAN, decoder_scores, network_scores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from scpi._groups import Label
     from scpi.tl._gradient_input import GradientInput
 
+Score = Literal["limit", "mean"]
 DECODER, CONTRAST = "sparse_decoder", "decoder_contrast"
 _FEWEST = 2
 
@@ -42,7 +45,10 @@ def rank_genes_gradients(
     model: Any = None,
     method: str = DECODER,
     groups: Label | Sequence[Label] | Literal["all"] = "all",
-    reference: Label = MEDIAN,
+    reference: Label = REST,
+    covariates: str | Sequence[str] = (),
+    score: Score = "limit",
+    min_fraction: float = 0.1,
     layer: str | None = None,
     test: str | None = "auto",
     rankby_abs: bool = False,
@@ -54,27 +60,28 @@ def rank_genes_gradients(
     copy: bool = False,
     **options: Any,
 ) -> AnnData | MuData | None:
-    r"""Rank the genes of every group of cells by the gradients of a network.
+    r"""Rank the genes of every group of cells by shrunken fold changes, or by the gradients of a network.
 
-    With the default method, the network is a sparse log-linear decoder, one layer from the groups to the genes,
-    :math:`\log \mu_{ig} = \log l_i + b_g + f_{k(i) g}`, for negative binomial counts of cells of depth :math:`l_i`. Its
-    gradient in the assignment to group :math:`k` is :math:`f_{kg}`, which is also the gradient of the log-likelihood
-    ratio of a cell in its counts. A prior under which most groups do not differ from the common level :math:`b_g` is
-    learned with it (:func:`scpi.de.shrink_effects`), and the score of a gene is the posterior mean of its effect, in
-    log2. It orders genes by how large their effects are as far as the cells can tell, rather than by how sure it is
-    that they are not zero.
+    The default method, "sparse_decoder", is a shrunken log2 fold change in closed form: no network is trained. It is named
+    for the model behind it, a log-linear decoder from the groups to the genes, :math:`\log \mu_{ig} = \log l_i + b_g + f_{k(i)
+    g}`, for counts of cells of depth :math:`l_i`, whose gradient in the assignment to group :math:`k` is the fold change
+    :math:`f_{kg}`. A prior under which many are zero is learned from all genes and groups (:func:`scpi.de.log_ratios`,
+    :func:`scpi.de.shrink_fold_changes`), and the score of a gene is the limit of the credible interval of its fold change that
+    is nearer to zero: by at least so much does the group differ. It orders genes by how large their effects are as far as the
+    cells can tell, rather than by how sure it is that they are not zero.
 
     "decoder_contrast" reads the decoder of `model`: the effect of a group is the difference of the mean logarithms that the
     decoder gives its cells (:func:`scpi.attribution.decoded_means`), which is the gradient of the decoder integrated from
     the other cells to those of the group. It is shrunken in the same way, by the standard errors of the counts.
 
-    The other methods are attributions of an encoder, :func:`scpi.attribution.methods`: by how much a gene moves the
-    score of the group over the reference, averaged over the cells of the group, in units of the input of the network.
-    Without a model, they explain a small classifier of the groups.
+    The other methods are attributions of an encoder, :func:`scpi.attribution.methods`, which average gradients over the cells of
+    a group: by how much a gene moves the score of the group over the reference, in units of the input of the network. Without
+    a model, they explain a small classifier of the groups.
 
-    P-values come from a test of the counts, not from the network. If the network and the groups come from one part of
-    thinned counts, that is if `layer` or the layer of the model is a train layer of :func:`scpi.de.thin_counts`, the
-    other part is tested, and the p-values hold even for groups that were found by clustering.
+    Scores, fold changes and p-values answer one question, that of the reference. P-values come from a test of the counts, not
+    from the ranking. If the network and the groups come from one part of thinned counts, that is if `layer` or the layer of the
+    model is a train layer of :func:`scpi.de.thin_counts`, the other part is tested, and the p-values hold even for groups that
+    were found by clustering.
 
     Parameters
     ----------
@@ -93,15 +100,25 @@ def rank_genes_gradients(
     groups
         Groups to rank genes for; all if `"all"`.
     reference
-        What a group is compared with: `"median"`, the level that most groups share, which the decoder estimates with
-        the effects and which is the median of the scores of the other groups for an encoder; `"rest"`, all other cells;
-        or the name of a group. The test compares with all other cells unless a group is named.
+        What a group is compared with: `"rest"`, all other cells; the name of a group; or `"median"`, the level that most groups
+        share, which the decoder estimates with the effects (:func:`scpi.de.shrink_effects`) and which is the median of the
+        scores of the other groups for a network. No test compares with such a level: there are no p-values then.
+    %(covariates)s
+            With the decoder, their effects on each gene are estimated with those of the groups, and the test adjusts for them
+            too. A network adjusts for what it was trained with.
+    score
+        Scores of the decoder: `"limit"`, the limit of the credible interval of 95 %% nearer to zero, or zero where that is in
+        the interval; or `"mean"`, the posterior mean. Either is in log2.
+    min_fraction
+        Fraction of cells in which a gene has to be found, in the group where it is higher there, or else in the cells that the
+        group is compared with. Other genes are ranked last.
     layer
         Entry of `adata.layers` with the counts. If `None`, that of the model, or `adata.X`, or
         `adata.layers['counts']` where `adata.X` does not hold counts.
     test
         Test for the p-values, one of those of cells in :func:`scpi.de.methods`; none if `None`. With "auto", that of
-        :func:`scpi.de.rank_genes`: "wilcoxon", but "poisson" on thinned counts.
+        :func:`scpi.de.rank_genes`: "wilcoxon", but "poisson" on thinned counts or with categories as covariates, and "logistic"
+        with numbers; none over the level.
     rankby_abs
         Rank by the absolute score, so that genes that go down come first too.
     layer_added
@@ -123,10 +140,13 @@ def rank_genes_gradients(
 
     `adata.uns['rank_genes_gradients' | key_added]` : :class:`dict`
         The structure that :func:`scanpy.tl.rank_genes_groups` writes: record arrays with one field for each group, best
-        gene first: `names`, `scores`, `logfoldchanges` (log2 of the ratio of the mean normalised counts that are
-        tested, of the group over what the test compares it with), `pvals`, `pvals_adj` and `log10_pvals` (NaN without a
-        test); for a decoder `probability` (that the group differs from the common level), for an encoder with
-        `spread=True` `mean_abs` (mean of the absolute attributions) and `std` (between cells); and `params`.
+        gene first: `names`, `scores`, `logfoldchanges` (log2 of the ratio of the mean normalised counts that are tested, of the
+        group over the reference; with covariates or over the level, that of the decoder before it is shrunken, and NaN for a
+        network over the level), `pvals`, `pvals_adj` and `log10_pvals` (NaN without a test); for the sparse decoder `effect` (posterior
+        mean of the log2 fold change), `probability` (that it is not zero; also for the decoder of a model) and `false_sign_rate` (probability that its sign is
+        another), for an encoder with `spread=True` `mean_abs` (mean of the absolute attributions) and `std` (between cells);
+        `pts` and `pts_rest`, the fractions of the cells of the group and of those that it is compared with in which a gene is
+        found (all others over the level); and `params`.
     `adata.obs['rank_genes_gradients' | key_added]` : :class:`pandas.Series` (dtype `category`)
         The groups, where `model` predicts them.
     `adata.layers[layer_added]`
@@ -139,7 +159,7 @@ def rank_genes_gradients(
     TypeError
         If the model has no encoder or decoder that can be explained, or the method has no such option.
     ValueError
-        If the values are not counts, the method, a group or the reference is unknown, there are fewer than two groups of
+        If the values are not counts, a test or covariates are named that do not go with the reference or the method, the method, a group or the reference is unknown, there are fewer than two groups of
         two cells, or no column of groups can be found.
 
     Examples
@@ -152,18 +172,28 @@ def rank_genes_gradients(
     True
     """
     view = View.to_write(data, mod, layer, key_added=key_added)
-    _check_arguments(method, options, model)
+    covariates = as_list(covariates)
+    _check_arguments(method, score, covariates, min_fraction, options, model)
     genes = view.genes
     given = read_input(view, groupby, model=model, predicted=key_added)
+    if covariates:
+        given = replace(given, covariates=view.columns(covariates, "covariates"))
     reference = find_label(reference, [MEDIAN, REST, *given.labels.categories])
     given = replace(given, labels=merge_spellings(given.labels, reference))
     names, codes = _groups_of_network(given, keep_all=given.from_model and method not in (DECODER, CONTRAST))
     if reference not in (MEDIAN, REST) and reference not in names:
         msg = f"`reference` must be {MEDIAN!r}, {REST!r} or a group of {_FEWEST} cells, {listed(names)}, but is {reference!r}."
         raise ValueError(msg)
+    if reference == MEDIAN and test not in (None, "auto"):
+        msg = (
+            f"No test compares with the level that most groups share, but `test` is {test!r}: leave it out, or name another "
+            f"reference, such as {REST!r}."
+        )
+        raise ValueError(msg)
+    test = None if reference == MEDIAN else test
     chosen = choose_groups(group_sizes(given.labels), given.groupby, groups, reference, _FEWEST)
     if method == DECODER:
-        found = decoder_scores(given, codes, names, reference)
+        found = decoder_scores(given, codes, names, reference, score=score)
     elif method == CONTRAST:
         found = decoder_contrast_scores(given, codes, names, reference, model=model)
     else:
@@ -171,22 +201,31 @@ def rank_genes_gradients(
         found = network_scores(given, codes, names, reference, model=model, method=method, seed=seed, options=options)
     tested = _test(given, chosen, reference, test=test, n_jobs=n_jobs)
     rows = [names.index(name) for name in chosen]
+    scores, extra = found.scores[rows], {name: values[rows] for name, values in found.extra.items()}
+    other = None if reference in (MEDIAN, REST) else names.index(reference)
+    found_in = {name: values[rows] for name, values in fractions(given.counts, codes, len(names), other).items()}
+    columns, tables = store_fractions(found_in, chosen, genes)
     ranking = Ranking(
         groups=np.array(chosen, dtype=object),
         genes=genes,
-        scores=found.scores[rows],
-        logfoldchanges=tested.logfoldchanges,
+        scores=scores,
+        # Tests do not say by how much groups differ given covariates, and none is over the level
+        logfoldchanges=found.fold_changes[rows] if covariates or reference == MEDIAN else tested.logfoldchanges,
         log10_pvals=tested.log10_pvals,
         pvals_adj=tested.pvals_adj,
-        extra={name: values[rows] for name, values in found.extra.items()},
+        extra=extra | columns,
+        places=places(scores, extra.get("effect", scores), found_in, min_fraction=min_fraction, absolute=rankby_abs),
         params=result_params(
             groupby=given.groupby,
             reference=reference,
+            covariates=covariates or None,
             method=method,
+            score=score if method == DECODER else None,
+            min_fraction=min_fraction,
             model=None if model is None else type(model).__name__,
             use_raw=False,
             layer=given.view.layer,
-            test=None if test is None else tested.params["method"],
+            test="none" if test is None else tested.params["method"],
             test_layer=given.tested_layer if test is not None else None,
             test_reference=tested.params["reference"] if test is not None else None,
             rankby_abs=rankby_abs,
@@ -200,21 +239,39 @@ def rank_genes_gradients(
         target.layers[layer_added] = of_cells
     if given.from_model:
         target.obs[given.groupby] = given.labels
-    write_ranking(target, key_added, ranking)
+    write_ranking(target, key_added, ranking, **tables)
     return result
 
 
-def _check_arguments(method: str, options: dict[str, Any], model: Any) -> None:
+def _check_arguments(
+    method: str, score: str, covariates: Sequence[str], min_fraction: float, options: dict[str, Any], model: Any
+) -> None:
     known = [DECODER, CONTRAST, *methods()["method"]]
     if method not in known:
         msg = f"`method` must be one of {listed(known)}, but is {method!r}."
         raise ValueError(msg)
-    if method in (DECODER, CONTRAST) and options:
-        msg = f"{method!r} has no option {listed(options)}: these are of the attributions of an encoder."
-        raise TypeError(msg)
+    if score not in get_args(Score):
+        msg = f"`score` must be one of {listed(get_args(Score))}, but is {score!r}."
+        raise ValueError(msg)
+    if not 0 <= min_fraction <= 1:
+        msg = f"`min_fraction` must be a fraction of cells, from 0 to 1, but is {min_fraction}."
+        raise ValueError(msg)
     if method == CONTRAST and model is None:
         msg = (
             f"{CONTRAST!r} reads the decoder of a trained model: give it as `model=`. Without one there is {DECODER!r}."
+        )
+        raise ValueError(msg)
+    if method in (DECODER, CONTRAST) and options:
+        msg = (
+            f"{method!r} has no option {listed(options)}: options are of the attributions of an encoder. Batches and what else "
+            "to adjust for are columns of `obs`, `covariates=`."
+        )
+        raise TypeError(msg)
+    if method != DECODER and covariates:
+        msg = (
+            f"{method!r} explains a network, which adjusts for what it was trained with, but `covariates` are {listed(covariates)}. "
+            f"Leave them out and give a `model` that was trained with them, as scvi-tools' SCVI with "
+            f"`setup_anndata(batch_key=...)`, or use {DECODER!r}."
         )
         raise ValueError(msg)
 
@@ -257,16 +314,18 @@ def _test(given: GradientInput, groups: list[str], reference: str, *, test: str 
         X=values if layer is None else None,
         # The train part as well, for the classes of depth within which thinned counts are tested
         layers=None if layer is None else {layer: values} | _train_parts(adata, layer),
-        obs=adata.obs[[]].assign(**{given.groupby: given.labels}),
+        obs=(adata.obs[[]] if given.covariates is None else given.covariates).assign(**{given.groupby: given.labels}),
         var=adata.var[[]],
         # Says which groups are clusters and which counts are held out
         uns=dict(adata.uns),
     )
+    adjusted = [] if given.covariates is None or test is None else list(given.covariates)
     rank_genes(
         cells,
         given.groupby,
         # The fold changes are wanted even where no test is: this one costs nothing
-        method="t-test" if test is None else None if test == "auto" else test,
+        method="t-test" if test is None else _chosen_test(given) if test == "auto" else test,
+        covariates=adjusted,
         groups=groups,
         reference=REST if reference == MEDIAN else reference,
         layer=layer,
@@ -277,3 +336,11 @@ def _test(given: GradientInput, groups: list[str], reference: str, *, test: str 
         blank = np.full(found.scores.shape, np.nan)
         return replace(found, log10_pvals=blank, pvals_adj=blank)
     return found
+
+
+def _chosen_test(given: GradientInput) -> str | None:
+    """Test that adjusts for the covariates, if there are any; `None` for the default of `rank_genes`."""
+    if given.covariates is None or given.is_held_out:
+        return None
+    numbers = given.covariates.select_dtypes("number")
+    return "logistic" if len(numbers.columns) else "poisson"
