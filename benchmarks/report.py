@@ -593,15 +593,29 @@ def gradient_study_published(result: Any) -> str:
 
 
 def gradient_markers(result: Any) -> str:
-    methods = list(result["first_20"])
+    methods = list(dict.fromkeys(row["method"] for row in result["summary"]))
+    summary = [
+        (row["data"], row["method"], f"{show(row['within'])} of {row['markers']}", interval(row, "within"))
+        + (row["median_rank"], interval(row, "median_rank"), row["few_cells"])
+        for row in result["summary"]
+    ]
     ranks: dict[tuple[str, str, str], dict[str, int]] = {}
     for row in result["ranks"]:
         ranks.setdefault((row["data"], row["group"], row["gene"]), {})[row["method"]] = row["rank"]
     rows = [(*key, *(found[method] for method in methods)) for key, found in ranks.items()]
-    within = [(method, f"{found['within']} of {found['markers']}") for method, found in result["first_20"].items()]
-    return "\n\n".join(
-        (table(("data", "group", "marker", *methods), rows), table(("ranking", "among the first 20"), within))
-    )
+    columns = ("data", "ranking", "among the first 20", "in draws", "median rank", "in draws", "few cells")
+    return "\n\n".join((table(columns, summary), table(("data", "group", "marker", *methods), rows)))
+
+
+def interval(row: Any, name: str) -> str:
+    """Mean over draws, with its interval."""
+    return f"{show(row[f'{name}_draws'])} ± {show(row[f'{name}_half_interval'])}"
+
+
+def confounded_markers(result: Any) -> str:
+    rows = [(row["way"], f"{show(row['accuracy'])} ± {show(row['half_interval'])}") for row in result["summary"]]
+    regained = f"{result['data_sets']} data sets; of what is lost, {100 * result['regained']:.0f} % is regained."
+    return "\n\n".join((table(("design", "accuracy"), rows), regained))
 
 
 def gradient_calibration(result: Any) -> str:
@@ -1429,6 +1443,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "gradient_study_published": gradient_study_published,
     "network_genes": network_genes,
     "gradient_markers": gradient_markers,
+    "confounded_markers": confounded_markers,
     "gradient_calibration": gradient_calibration,
     "gradient_speed": gradient_speed,
     "calibration": calibration,
