@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import anndata as ad
 import numpy as np
@@ -127,6 +128,17 @@ def test_the_best_gene_comes_first_and_the_untested_last(adata):
         assert (np.diff(np.abs(both[:n])) <= 0).all()
         best = ranking.genes[np.nanargmax(ranking.scores[row])]
         assert adata.uns["up"]["names"][group][0] == best
+
+
+@pytest.mark.parametrize("groups", [("A", "B", "C"), ("A", "", "C")], ids=["records", "matrices"])
+def test_an_order_that_is_not_that_of_the_scores_is_kept(adata, groups, tmp_path):
+    written = make(groups)
+    # The first five genes are last in every group
+    places = np.argsort(np.roll(np.arange(30), -5)) * np.ones((3, 1), dtype=int)
+    write_ranking(adata, "kept", replace(written, places=places))
+    read = read_ranking(through_a_file(adata, "h5ad", tmp_path), "kept")
+    assert read.order(np.array([1, 2])).tolist() == [[*range(5, 30), *range(5)]] * 2
+    np.testing.assert_allclose(read.scores, written.scores, rtol=1e-6)
 
 
 def test_genes_of_another_order_or_subset(adata):
