@@ -64,8 +64,8 @@ def scores_of(adata: AnnData, model: Any, names: list[str]) -> dict[str, np.ndar
     sc.tl.rank_genes_groups(logged, "label", method="t-test")
     found = {RIVAL: np.nan_to_num(read_ranking(logged, "rank_genes_groups").scores)}
     calls = {
-        "sparse decoder of the counts": {"method": "sparse_decoder"},
-        "sparse decoder of the counts, rest": {"method": "sparse_decoder", "reference": "rest"},
+        "sparse decoder of the counts": {"method": "sparse_decoder", "score": "mean"},
+        "sparse decoder of the counts, rest": {"method": "sparse_decoder", "score": "mean", "reference": "rest"},
     }
     if model is not None:
         calls |= {"gradient": {"method": "gradient"}}
@@ -80,7 +80,9 @@ def scores_of(adata: AnnData, model: Any, names: list[str]) -> dict[str, np.ndar
             )
     for name, options in calls.items():
         of = {} if options["method"] == "sparse_decoder" else {"model": model}
-        scpi.tl.rank_genes_gradients(adata, "label", **of, **options, test=None, key_added=KEY)
+        scpi.tl.rank_genes_gradients(
+            adata, "label", **of, **({"reference": "median"} | options), test=None, key_added=KEY
+        )
         found[name] = read_ranking(adata, KEY).scores
     return found
 
