@@ -9,7 +9,7 @@ import torch
 
 import scpi
 from scpi.model.base import KEYS
-from scpi.model.base.loading._covariate_code import CovariateCode
+from scpi.model.base.counts._covariate_code import CovariateCode
 from scpi.model.dgd._module import DGDModule
 from scpi.model.dgd._presets import PRESETS, RULES
 

@@ -17,10 +17,10 @@ from scpi._screen._checks import as_indices
 from scpi._slots import check_key_added
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
+from scpi.model.base.counts._covariate_code import CovariateCode
 from scpi.model.base.generation._mixin import GenerationMixin
 from scpi.model.base.generation._rates import Rates
 from scpi.model.base.loading._cell_batches import cell_batches
-from scpi.model.base.loading._covariate_code import CovariateCode
 from scpi.model.base.loading._sampling import single_cells
 from scpi.model.base.setup._covariate_fields import NumbersField
 from scpi.model.base.setup._declaration import Field

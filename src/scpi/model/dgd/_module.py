@@ -17,7 +17,7 @@ from scpi.model.dgd._mixture import GaussianMixture, fit_shape
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scpi.model.base.loading._covariate_code import CovariateCode
+    from scpi.model.base.counts._covariate_code import CovariateCode
     from scpi.model.dgd._presets import Preset
 
 _LEAST_FRACTION = 1e-10

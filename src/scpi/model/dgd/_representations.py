@@ -95,7 +95,7 @@ def fit_representations(
     """Representations that maximise the posterior density of the counts, everything else fixed.
 
     Steps begin at ``start``, or at the best of the candidates, the means of the components if ``None``, and each cell
-    keeps the best that it came by. ``unseen`` is as in :class:`~scpi.model.base.loading._covariate_code.CovariateCode`; with
+    keeps the best that it came by. ``unseen`` is as in :class:`~scpi.model.base.counts._covariate_code.CovariateCode`; with
     ``fit_unseen``, it is fitted too, from these.
     """
     logits = [rows.clamp(min=_EPSILON).log().requires_grad_(fit_unseen) for rows in unseen or ()]

@@ -187,10 +187,10 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         *,
         layer: str | None = None,
         gene_sets_key: str | None = Key.varm.GENE_SETS,
-        size_factor_key: str | None = None,
         batch_key: str | None = None,
         categorical_covariate_keys: Sequence[str] | None = None,
         continuous_covariate_keys: Sequence[str] | None = None,
+        size_factor_key: str | None = None,
         **kwargs: Any,
     ) -> None:
         """%(summary)s.
@@ -203,8 +203,6 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
             does not hold counts.
         gene_sets_key
             Entry of ``adata.varm`` with gene sets for ``mask``, as :func:`scpi.tl.gene_sets` writes it.
-        size_factor_key
-            Column of ``adata.obs`` with the depth of each cell; its total count if ``None``.
         batch_key
             Column of ``adata.obs`` with the batch of each cell. Every gene has a level of its own in each batch, which is
             subtracted from what the encoder reads. Cells of batches that were not trained on have the mean level.
@@ -214,6 +212,8 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         continuous_covariate_keys
             Columns of ``adata.obs`` with numbers, such as the fraction of mitochondrial counts. The logarithm of every
             gene has a slope for each, which is standardised over the training cells.
+        size_factor_key
+            Column of ``adata.obs`` with the depth of each cell; its total count if ``None``.
         **kwargs
             Used by scvi-tools when a setup is transferred from a saved model.
 

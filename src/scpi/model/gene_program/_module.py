@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scpi.model.base._constants import KEYS
-from scpi.model.base.loading._covariate_code import CovariateCode
+from scpi.model.base.counts._covariate_code import CovariateCode
 from scpi.model.base.loading._input_transform import InputTransform
 from scpi.model.base.losses._count_likelihoods import loss_of_mean, negative_binomial_loss, zero_inflated_loss
 from scpi.model.base.training._plan_module import PlanModule

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from scpi.model.base import KEYS
-from scpi.model.base.loading._covariate_code import CovariateCode
+from scpi.model.base.counts._covariate_code import CovariateCode
 
 
 @pytest.fixture
