@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _NAMES, _LINES = 0.45, 3
 # Fewest characters of a name that is cut
 _FEWEST = 4
-# Room between two texts in points
+# Largest number of times that texts are wrapped, as the layout follows
+_ROUNDS = 3
+# Room between two texts in pixels
 _GAP = 3.0
 
 
@@ -44,13 +46,20 @@ def fit_texts(figure: Figure, panels: Sequence[Axes]) -> None:
         figure.draw_without_rendering()
     for axis in axes:
         _thin(axis)
-    before = [panel.get_ylabel() for panel in panels]
-    _wrap_all(figure, panels, lambda panel: panel.yaxis.label, upright=True)
-    if before != [panel.get_ylabel() for panel in panels]:
-        # More lines beside the panels move them
+    for _ in range(_ROUNDS):
+        before = _n_lines(panels)
+        _wrap_all(figure, panels, lambda panel: panel.yaxis.label, upright=True)
+        _wrap_all(figure, panels, lambda panel: panel.title, upright=False)
+        _wrap_all(figure, panels, lambda panel: panel.xaxis.label, upright=False)
+        if before == _n_lines(panels):
+            return
+        # More lines beside the panels move and shrink them
         figure.draw_without_rendering()
-    _wrap_all(figure, panels, lambda panel: panel.title, upright=False)
-    _wrap_all(figure, panels, lambda panel: panel.xaxis.label, upright=False)
+
+
+def _n_lines(panels: Sequence[Axes]) -> list[int]:
+    texts = [(panel.get_title(), panel.get_xlabel(), panel.get_ylabel()) for panel in panels]
+    return [text.count("\n") for of_panel in texts for text in of_panel]
 
 
 def _wrap_all(figure: Figure, panels: Sequence[Axes], of: Callable[[Axes], Text], *, upright: bool) -> None:
