@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
+    from matplotlib.axis import XAxis, YAxis
     from matplotlib.figure import Figure
     from matplotlib.text import Text
+
+    Axis = XAxis | YAxis
 
 # Largest fraction of the room of a panel that names beside it take, and most lines that a line of a label becomes
 _NAMES, _LINES = 0.45, 3
@@ -170,10 +172,11 @@ def _thin(axis: Axis) -> None:
             names = [label.get_text() for label in axis.get_majorticklabels()]
             _set_names(axis, [name if i % step == 0 else "" for i, name in enumerate(names)])
         return
+    locator = axis.get_major_locator()
     for n in (4, 3, 2, 1):
-        if _crowding(axis, labels) <= 1 or not isinstance(axis.get_major_locator(), MaxNLocator):
+        if _crowding(axis, labels) <= 1 or not isinstance(locator, MaxNLocator):
             return
-        axis.get_major_locator().set_params(nbins=n)
+        locator.set_params(nbins=n)
         labels = _labels(axis)
 
 
