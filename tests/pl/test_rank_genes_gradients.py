@@ -24,7 +24,8 @@ def names(panel):
 
 
 def change(adata, key, **parts):
-    write_ranking(adata, key, dataclasses.replace(read_ranking(adata, key), **parts))
+    # Genes are in the order of what is changed
+    write_ranking(adata, key, dataclasses.replace(read_ranking(adata, key), **({"places": None} | parts)))
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import inspect
-
 import pytest
 
 import scpi
 from scpi import attribution, de, tl
 from scpi.pl._score_names import attribution_name, saliency_name, score_name
 
-OTHERS = ("sparse_decoder", "tree_shap", "permutation", "limma", "logreg")
+OTHERS = ("sparse_decoder", "decoder_contrast", "tree_shap", "permutation", "limma", "logreg")
 
 
 @pytest.mark.parametrize("method", [*de.methods()["method"], *attribution.methods()["method"], *OTHERS])
@@ -17,8 +15,7 @@ def test_every_score_has_a_name(method):
 
 
 def test_every_saliency_has_a_name():
-    default = inspect.signature(tl.saliency).parameters["method"].default
-    for method in (default, "decoder_effect", "latent_traversal", *attribution.methods()["method"]):
+    for method in ("decoder_effect", "latent_traversal", *attribution.methods()["method"]):
         assert saliency_name({"params": {"method": method}}) != "Score"
     assert saliency_name(None) == saliency_name({"params": {}}) == "Score"
 
@@ -39,5 +36,6 @@ def test_the_methods_of_rankings_are_those_that_are_written():
     adata = scpi.datasets.splat(60, n_genes=40, group_prob=(0.5, 0.5), rng=0)
     tl.rank_genes_gradients(adata, "group", layer_added="own")
     params = adata.uns["rank_genes_gradients"]["params"]
-    assert score_name(params) == r"Shrunken $\log_2$ fold change"
+    assert score_name(params) == r"$\log_2$ fold change, at least"
+    assert score_name(params | {"score": "mean"}) == r"Shrunken $\log_2$ fold change"
     assert attribution_name(params, "own") == "Log-likelihood ratio"

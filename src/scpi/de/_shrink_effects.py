@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +28,7 @@ _N_VALUES, _FEWEST_COLUMNS, _MOST_VALUES = 2000, 200, 40_000
 _N_ROUNDS, _TOLERANCE = 2, 3e-4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ShrunkenEffects:
     """Posterior of the effects of groups on a common level."""
 
@@ -42,7 +42,6 @@ class ShrunkenEffects:
     """Posterior probability that an effect is not zero, groups x columns."""
     false_sign_rate: NDArray[np.float64]
     """Posterior probability that an effect does not have the sign that is more likely (local false sign rate), groups x columns."""
-    _: KW_ONLY
     scales: NDArray[np.float64]
     """Standard deviations of the components of the prior."""
     weights: NDArray[np.float64]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ _SCALES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 _N_VALUES, _TOLERANCE, _BLOCK = 20_000, 1e-5, 1 << 17
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ShrunkenFoldChanges:
     """Posterior of fold changes, of the shape of the estimates."""
 
@@ -27,7 +27,6 @@ class ShrunkenFoldChanges:
     """Posterior probability that an effect is not zero."""
     false_sign_rate: NDArray[np.float64]
     """Posterior probability that an effect does not have the sign that is more likely (local false sign rate)."""
-    _: KW_ONLY
     scales: NDArray[np.float64]
     """Standard deviations of the components of the prior."""
     weights: NDArray[np.float64]
@@ -81,7 +80,9 @@ def shrink_fold_changes(
         at = slice(start, start + _BLOCK)
         found[:, at] = _posterior(y.ravel()[at], variance[at], tau, weights)
     effect, std_dev, null, wrong = found.reshape(4, *y.shape)
-    return ShrunkenFoldChanges(effect, std_dev, 1.0 - null, wrong, scales=tau, weights=weights)
+    return ShrunkenFoldChanges(
+        effect=effect, std_dev=std_dev, probability=1.0 - null, false_sign_rate=wrong, scales=tau, weights=weights
+    )
 
 
 def _check(y: NDArray[np.float64], s: NDArray[np.float64], tau: NDArray[np.float64]) -> None:

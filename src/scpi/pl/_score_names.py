@@ -11,6 +11,7 @@ _SLOPES = ("gradient", "guided", "smoothgrad")
 _CONTRIBUTIONS = ("deeplift", "expected_gradients", "input_x_gradient", "integrated_gradients", "occlusion")
 _OF_RANKINGS = {
     "sparse_decoder": r"Shrunken $\log_2$ fold change",
+    "decoder_contrast": r"Shrunken $\log_2$ fold change, decoded",
     **dict.fromkeys(_SLOPES, "Margin per unit of log expression"),
     **dict.fromkeys(_CONTRIBUTIONS, "Contribution to the margin"),
     "tree_shap": "Shapley value, log odds",
@@ -26,6 +27,8 @@ _OF_RANKINGS = {
     "deseq2": "Wald statistic",
     "limma": "Moderated t",
 }
+# The end of the interval that is nearer to zero
+_LIMIT = r"$\log_2$ fold change, at least"
 _OF_UNITS = {
     "decoder_effect": "Log expression per unit",
     "latent_traversal": "Log expression, high \N{MINUS SIGN} low",
@@ -36,7 +39,7 @@ _OF_UNITS = {
 
 def score_name(params: Mapping[str, Any]) -> str:
     """What the scores of a ranking are, by the parameters that are stored with it."""
-    name = _OF_RANKINGS.get(str(params.get("method")), "Score")
+    name = _LIMIT if params.get("score") == "limit" else _OF_RANKINGS.get(str(params.get("method")), "Score")
     return f"|{name}|" if bool(params.get("rankby_abs", False)) else name
 
 

@@ -138,6 +138,7 @@ def saliency(
     >>> adata.varm["saliency"].shape
     (100, 4)
     """
+    view = View.to_write(data, mod, key_added=key_added)
     method = _default_method(model) if method is None else method
     _check_arguments(method, options, n_cells)
     if groupby is None and not absolute and store is None and _cancels(method, options.get("baseline")):
@@ -145,7 +146,6 @@ def saliency(
             f"Contributions by {method!r} against the mean of the cells cancel in the mean over these cells. Give "
             "`groupby`, `absolute=True` or another `baseline`, or take a slope such as 'gradient'."
         )
-    view = View.to_write(data, mod, key_added=key_added)
     adata = view.adata
     labels = None if groupby is None else view.labels(groupby)
     generator = as_generator(rng)
