@@ -138,9 +138,9 @@ def benchmark(
             axes.set_xlabel(f"{titles.get(metric, metric.replace('_', ' '))}\n{better} is better")
         lines = {str(line.get_label()): line for axes in panels for line in axes.lines if line.get_label() in ceilings}
         if lines:
-            labels = [shorten(name, 32) for name in lines]
-            n_columns = legend_columns(labels, figure.get_figwidth())
-            figure.legend(list(lines.values()), labels, loc="outside lower center", ncols=n_columns)
+            entries = [shorten(name, 32) for name in lines]
+            n_columns = legend_columns(entries, figure.get_figwidth())
+            figure.legend(list(lines.values()), entries, loc="outside lower center", ncols=n_columns)
         return finish(figure, panels, ax=None, show=show, return_fig=return_fig)
 
 

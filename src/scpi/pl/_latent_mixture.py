@@ -104,7 +104,7 @@ def latent_mixture(
             panel.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **legend)
         fit_texts(figure, [panel])
         components = [shorten(str(mixture["names"][i]), 12) for i in shown]
-        place_labels(panel, *means.T, components, shown=shown)
+        place_labels(panel, means[:, 0], means[:, 1], components, shown=shown)
         return finish(figure, panel, ax=ax, show=show, return_fig=return_fig)
 
 
