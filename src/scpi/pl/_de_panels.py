@@ -146,6 +146,8 @@ def draw_tests(
         panel.set_title(f"{shorten(group, 30)}\n{counts}", fontsize=SMALL, linespacing=1.3)
     label_panels(panels, x=xlabel, y=ylabel)
     # Names are placed last, because their positions depend on the final layout of all panels
-    fit_texts(panels[0].get_figure(root=True), panels)
+    figure = panels[0].get_figure(root=True)
+    assert figure is not None  # for the type checker
+    fit_texts(figure, panels)
     for panel, frame, (x, y, _), sign in zip(panels, tests.values(), points, direction, strict=True):
         name_genes(panel, x, y, frame, sign, genes=genes, n_genes=n_genes)
