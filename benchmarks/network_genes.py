@@ -161,12 +161,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[100])
     parser.add_argument("--datasets", nargs="+", default=list(scpi.datasets.splat_configurations().index))
     parser.add_argument("--networks", nargs="+", default=[TRUE, *NETWORKS[:2]], choices=[TRUE, *OWN_CLUSTERS, "SCVI"])
+    parser.add_argument("--collect", action="store_true", help="summarise what is finished, and run nothing")
     args = parser.parse_args()
     one_quiet_thread()
     scpi.settings.verbosity = scvi.settings.verbosity = "warning"
     tasks = Tasks(args.out)
     for seed, dataset, network in product(args.seeds, args.datasets, args.networks):
-        if (name := f"{dataset}, {seed}, {network}") not in tasks:
+        if (name := f"{dataset}, {seed}, {network}") not in tasks and not args.collect:
             adata = scpi.datasets.splat_benchmark(dataset, rng=seed)
             known = None, adata.obs["group"].to_numpy().astype(str)
             model, labels = known if network == TRUE else train(network, adata, seed)
