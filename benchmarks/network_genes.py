@@ -10,6 +10,7 @@ of negative binomial likelihoods, group against the others. Rankings and shrinka
 from __future__ import annotations
 
 import argparse
+import logging
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,7 +165,7 @@ def main() -> None:
     parser.add_argument("--collect", action="store_true", help="summarise what is finished, and run nothing")
     args = parser.parse_args()
     one_quiet_thread()
-    scpi.settings.verbosity = scvi.settings.verbosity = "warning"
+    scpi.settings.verbosity, scvi.settings.verbosity = "warning", logging.ERROR
     tasks = Tasks(args.out)
     for seed, dataset, network in product(args.seeds, args.datasets, args.networks):
         if (name := f"{dataset}, {seed}, {network}") not in tasks and not args.collect:
