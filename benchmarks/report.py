@@ -618,6 +618,46 @@ def confounded_markers(result: Any) -> str:
     return "\n\n".join((table(("design", "accuracy"), rows), regained))
 
 
+def with_error(interval: Sequence[float]) -> str:
+    """Mean and half of the interval."""
+    return f"{interval[0]:.2f} ± {interval[1]:.2f}"
+
+
+def clusters_real(result: Any) -> str:
+    numbers = {"None": "", "found": ", number found", "known": ", number of labels"}
+    rows = [
+        (row["cells"], row["method"] + numbers[row["number"]], row["n_seeds"], row["labels"])
+        + tuple(with_error(row[key]) if key in row else None for key in ("n", "ari", "ari of both"))
+        for row in result
+    ]
+    columns = ("cells", "method", "seeds", "labels", "clusters", "adjusted Rand index")
+    return table((*columns, "of type and condition"), rows)
+
+
+def clusters_batches(result: Any) -> str:
+    rows = [
+        (
+            row["cells"],
+            row["batch"],
+            row["n"],
+            *(with_error(row[key]) for key in ("group", "of batch", "group and batch")),
+        )
+        for row in result
+    ]
+    columns = ("cells", "batch given", "seeds", "index with the label", "with the batch", "of label and batch")
+    return table(columns, rows)
+
+
+def clusters_of_network(result: Any) -> str:
+    rows = [
+        (row["cells"], row["network"], row["batch given to"], row["n"])
+        + (with_error(row["rejected"]), with_error(row["with the batch"]))
+        for row in result
+    ]
+    columns = ("cells", "network", "batch given to", "data sets", "p < 0.05", "correlation with the batch")
+    return table(columns, rows)
+
+
 def gradient_calibration(result: Any) -> str:
     rows = [
         (row["network"], row["pvals"], row["data_sets"])
@@ -1450,7 +1490,10 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "designs": rates_by_way,
     "sample_tests": rates_by_way,
     "double_dipping": double_dipping,
+    "clusters_batches": clusters_batches,
     "clusters_of_depth": clusters_of_depth,
+    "clusters_of_network": clusters_of_network,
+    "clusters_real": clusters_real,
     "replication": replication,
     "predict_contexts": predict_contexts,
     "multitask_settings": multitask_settings,

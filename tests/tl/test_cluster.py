@@ -126,3 +126,9 @@ def test_what_cannot_be(adata):
         scpi.tl.cluster(adata, n_clusters=81)
     assert "cluster" not in adata.obs
     assert "cluster" not in adata.uns
+
+
+@pytest.mark.parametrize("name", ["covariates", "continuous_covariate_keys", "batch"])
+def test_what_is_corrected_for_is_named(adata, name):
+    with pytest.raises(TypeError, match=f"no option '{name}'.*`batch_key=`.*`size_factor_key=`"):
+        scpi.tl.cluster(adata, n_clusters=2, **{name: "x"})

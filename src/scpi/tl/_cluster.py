@@ -9,7 +9,7 @@ from scpi import model as models
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
-from scpi._slots import result_params
+from scpi._slots import listed, result_params
 from scpi._view import View
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def cluster(
     KeyError
         If a column or the layer does not exist.
     TypeError
-        If the model is neither a name nor a clustering network.
+        If the model is neither a name nor a clustering network, or covariates are named that it does not take.
     ValueError
         If the name of the model is unknown, values are not counts, or a number of clusters cannot be.
 
@@ -97,6 +97,7 @@ def cluster(
     (['0', '1'], (100, 16))
     """
     view = View.to_write(data, mod, layer, key_added=key_added)
+    _refuse_covariates(model_kwargs)
     if isinstance(model, str):
         view = view.of_counts()
         columns = {"labels_key": labels_key, "size_factor_key": size_factor_key, "batch_key": batch_key}
@@ -171,6 +172,17 @@ def _train(
     trained = cls(cells, n_clusters=n_clusters, seed=seed, **model_kwargs)
     trained.train(**({"enable_progress_bar": False} | (train or {})))
     return trained
+
+
+def _refuse_covariates(options: dict[str, Any]) -> None:
+    """Say what can be taken out of the clusters where something else is asked for."""
+    asked = [name for name in options if "covariate" in name or name in ("batch", "batches")]
+    if asked:
+        msg = (
+            f"There is no option {listed(asked)}: clusters are corrected for the batch of the cells alone, `batch_key=`, and for "
+            "their depth, `size_factor_key=`."
+        )
+        raise TypeError(msg)
 
 
 def _check_given(model: Any, n_clusters: int | None, layer: str | None, model_kwargs: dict[str, Any]) -> None:

@@ -63,17 +63,17 @@ def _merge(total: Floats, sizes: NDArray[np.intp], z: Floats, part: NDArray[np.i
     while len(alive) > 1:
         for a in changed:
             for b in alive:
-                if a != b:
+                if a != b and (len(changed) == 1 or b < a):
                     means = total[[a, b]] / sizes[[a, b], None]
                     evidence[a, b] = evidence[b, a] = _no_valley(means, z[(labels == a) | (labels == b)])
-        a, b = np.unravel_index(int(evidence.argmax()), evidence.shape)
+        a, b = (int(part) for part in np.unravel_index(int(evidence.argmax()), evidence.shape))
         if evidence[a, b] < _LEVEL:
             break
         total[a], sizes[a] = total[a] + total[b], sizes[a] + sizes[b]
         labels[labels == b], group_of[group_of == b] = a, a
         evidence[b], evidence[:, b] = -1.0, -1.0
-        alive.remove(int(b))
-        changed = [int(a)]
+        alive.remove(b)
+        changed = [a]
     return np.unique(group_of, return_inverse=True)[1].reshape(-1)
 
 

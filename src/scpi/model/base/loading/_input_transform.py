@@ -11,6 +11,9 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    # Counts and size factors, and batches where there are factors
+    Cells = tuple[Tensor, Tensor | None] | tuple[Tensor, Tensor | None, Tensor | None]
+
 Transform = Literal["pearson", "log", "counts"]
 
 _OVERDISPERSION = 0.01
@@ -82,7 +85,7 @@ class InputTransform(nn.Module):
         return residual.clamp(-self.limit, self.limit)
 
     @torch.no_grad()
-    def fit(self, batches: Callable[[], Iterable[tuple[Tensor, *tuple[Tensor | None, ...]]]]) -> None:
+    def fit(self, batches: Callable[[], Iterable[Cells]]) -> None:
         """Learn the moments from passes over counts, size factors and, where there are factors, batches of the training cells."""
         sizes = torch.cat([_size(counts, size) for counts, size, *_ in batches()])
         self.depth.fill_(float(np.median(sizes.numpy())))
@@ -101,16 +104,14 @@ class InputTransform(nn.Module):
             self.scale.copy_(torch.where(variance > _LEAST_VARIANCE, variance, torch.ones_like(variance)).sqrt())
 
     @torch.no_grad()
-    def moments(
-        self, batches: Callable[[], Iterable[tuple[Tensor, *tuple[Tensor | None, ...]]]]
-    ) -> tuple[Tensor, Tensor]:
+    def moments(self, batches: Callable[[], Iterable[Cells]]) -> tuple[Tensor, Tensor]:
         """Mean and variance of the counts of each gene at median depth, after :meth:`fit`."""
         n_cells, mean, squares = self._sums(batches, torch.as_tensor)
         return mean.float(), (squares / n_cells).float()
 
     def _sums(
         self,
-        batches: Callable[[], Iterable[tuple[Tensor, *tuple[Tensor | None, ...]]]],
+        batches: Callable[[], Iterable[Cells]],
         function: Callable[[Tensor], Tensor],
     ) -> tuple[int, Tensor, Tensor]:
         """Number of cells, and for each gene the mean and the sum of squared deviations of a function of scaled counts."""
