@@ -84,9 +84,10 @@ def measure(path: Path, columns: list[str], method: str, number: str | None, see
     return result
 
 
-def interval(values: list[float]) -> list[float]:
-    mean, error = float(np.mean(values)), float(stats.sem(values)) if len(values) > 1 else float("nan")
-    return [mean, float(error * stats.t.ppf(0.975, max(len(values) - 1, 1)))]
+def interval(values: list[float]) -> list[float | None]:
+    """Mean, and half of its 95 % interval where there are several values."""
+    error = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1) if len(values) > 1 else None
+    return [float(np.mean(values)), None if error is None else float(error)]
 
 
 def collect(tasks: Tasks) -> list[dict]:

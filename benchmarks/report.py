@@ -618,9 +618,10 @@ def confounded_markers(result: Any) -> str:
     return "\n\n".join((table(("design", "accuracy"), rows), regained))
 
 
-def with_error(interval: Sequence[float]) -> str:
-    """Mean and half of the interval."""
-    return f"{interval[0]:.2f} ± {interval[1]:.2f}"
+def with_error(interval: Sequence[float | None]) -> str:
+    """Mean and half of the interval, where there is one."""
+    mean, half = (None if value is None else round(value, 2) + 0.0 for value in interval)
+    return f"{mean:.2f}" if half is None else f"{mean:.2f} ± {half:.2f}"
 
 
 def clusters_real(result: Any) -> str:
@@ -645,16 +646,6 @@ def clusters_batches(result: Any) -> str:
         for row in result
     ]
     columns = ("cells", "batch given", "seeds", "index with the label", "with the batch", "of label and batch")
-    return table(columns, rows)
-
-
-def clusters_of_network(result: Any) -> str:
-    rows = [
-        (row["cells"], row["network"], row["batch given to"], row["n"])
-        + (with_error(row["rejected"]), with_error(row["with the batch"]))
-        for row in result
-    ]
-    columns = ("cells", "network", "batch given to", "data sets", "p < 0.05", "correlation with the batch")
     return table(columns, rows)
 
 
@@ -1492,7 +1483,6 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "double_dipping": double_dipping,
     "clusters_batches": clusters_batches,
     "clusters_of_depth": clusters_of_depth,
-    "clusters_of_network": clusters_of_network,
     "clusters_real": clusters_real,
     "replication": replication,
     "predict_contexts": predict_contexts,
