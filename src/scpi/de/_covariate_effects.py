@@ -51,7 +51,7 @@ class CovariateEffects:
 def design_columns(frame: pd.DataFrame, codes: NDArray[np.intp]) -> NDArray[np.float64]:
     """Columns for covariates: categories as indicators of all levels but the first, numbers scaled to unit variance.
 
-    A `ValueError` names those that are the same in all cells of each group: nothing tells them from the groups.
+    A `ValueError` names those that are the same in all cells of each group: nothing distinguishes them from the groups.
     """
     used = codes >= 0
     columns, same = [], []
@@ -67,7 +67,7 @@ def design_columns(frame: pd.DataFrame, codes: NDArray[np.intp]) -> NDArray[np.f
             same.append(str(name))
         columns.append(values)
     if same:
-        msg = f"The covariates {listed(same)} are the same in all cells of each group: nothing tells them from the groups."
+        msg = f"The covariates {listed(same)} are the same in all cells of each group: nothing distinguishes them from the groups."
         raise ValueError(msg)
     return np.hstack(columns)
 

@@ -35,7 +35,7 @@ def log_means(
     covariates
         What to adjust for, such as batches, one row per cell: numbers, or categories. Their effects are estimated for each
         gene together with the means, which become those of cells with the average of every number and the first of the
-        categories; the standard errors say how well a group is distinguished from the others.
+        categories; the standard errors include what is not known of the effects.
 
     Returns
     -------

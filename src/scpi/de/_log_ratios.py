@@ -20,7 +20,7 @@ def log_ratios(
     .. math:: y_{kg} = \log \frac{S_{kg} / n_k + c}{S_{rg} / n_r + c}, \qquad c = \tfrac12 \max(h_k / n_k, h_r / n_r),
 
     :math:`h` being one count on the scale of the normalised counts: a rate below that of half a count in the smaller of both
-    is not told from zero. Where neither side has a count, the ratio is one, however different their sizes.
+    cannot be distinguished from zero. Where neither side has a count, the ratio is one, however different their sizes.
 
     Parameters
     ----------

@@ -63,7 +63,7 @@ class GroupRates:
         rates = self.rates
         variance, half = rates.variance, 0.5 * rates.factor
         if self.effects is not None:
-            # Over the mean of all groups: they have in common what their own level is not told from
+            # Over the mean of all groups: what they have in common is in the level
             common = np.einsum("kpg,kg->pg", self.effects.mean, rates.total + half) / (rates.total + half).sum(axis=0)
             variance = variance + self.effects.variance(common)
         return np.log((rates.total + half) / rates.exposure), np.sqrt(variance)
@@ -72,7 +72,7 @@ class GroupRates:
         """Natural logarithms of the ratios to the rates of a group, or of all others, and their standard errors."""
         rates = self.rates
         other = self._rest() if reference is None else rates.row(reference)
-        # A lower rate than that of half a count in the smaller of both is not told from zero
+        # A rate below that of half a count in the smaller of both cannot be distinguished from zero
         least = 0.5 * np.maximum(rates.factor / rates.exposure, other.factor / other.exposure)
         ratio = np.log(rates.total / rates.exposure + least) - np.log(other.total / other.exposure + least)
         variance = rates.variance + other.variance
