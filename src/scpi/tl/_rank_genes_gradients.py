@@ -107,7 +107,7 @@ def rank_genes_gradients(
             With the decoder, their effects on each gene are estimated with those of the groups, and the test adjusts for them
             too. A network adjusts for what it was trained with.
     score
-        Scores of the decoder: `"limit"`, the limit of the credible interval of 95 %% nearer to zero, or zero where that is in
+        Scores of the decoder: `"limit"`, the limit of the credible interval of 95 % nearer to zero, or zero where that is in
         the interval; or `"mean"`, the posterior mean. Either is in log2.
     min_fraction
         Fraction of cells in which a gene has to be found, in the group where it is higher there, or else in the cells that the
