@@ -48,10 +48,11 @@ def decoder_scores(
     given: GradientInput, codes: NDArray[np.intp], names: list[str], reference: str, *, score: str = "limit"
 ) -> GradientScores:
     """Gradients of the log-linear decoder in its assignments, which are its weights, in log2."""
+    shrunken: ShrunkenEffects | ShrunkenFoldChanges
     if reference == MEDIAN:
         estimate, std_error = log_means(given.counts, codes, covariates=given.covariates)
-        shrunken: ShrunkenEffects | ShrunkenFoldChanges = shrink_effects(estimate, std_error)
-        ratio, rows = estimate - shrunken.base, np.arange(len(names))
+        over_level = shrunken = shrink_effects(estimate, std_error)
+        ratio, rows = estimate - over_level.base, np.arange(len(names))
     else:
         other = None if reference == REST else names.index(reference)
         ratio, std_error = log_ratios(given.counts, codes, reference=other, covariates=given.covariates)

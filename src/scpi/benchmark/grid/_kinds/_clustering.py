@@ -98,8 +98,9 @@ def _ranking(adata: AnnData, network: Any, name: str, *, layer: str | None, seed
         de.rank_genes(adata, _LABEL, method=name, **shared)
     else:
         explains = network is not None and name in set(attribution.methods()["method"])
-        of = {"groupby": None, "model": network} if explains else {"groupby": _LABEL}
+        of: dict[str, Any] = {"groupby": None, "model": network} if explains else {"groupby": _LABEL}
         # The true factor of a group is over the level of all, and accuracies are of the whole order
-        level = {"reference": "median", "score": "mean", "test": None}
-        tl.rank_genes_gradients(adata, **of, **level, method=name, rng=seed, **shared)
+        tl.rank_genes_gradients(
+            adata, **of, reference="median", score="mean", test=None, method=name, rng=seed, **shared
+        )
     return read_ranking(adata, _RANKING)
