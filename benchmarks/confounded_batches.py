@@ -12,6 +12,7 @@ the effects of units, and with "input as it is" the encoder reads the batch, too
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
 from unittest.mock import patch
@@ -33,8 +34,8 @@ SIMULATORS = {
     "gene_programs": (scpi.datasets.gene_programs, {"n_programs": 8}, "Program1"),
     "cell_type_programs": (scpi.datasets.cell_type_programs, {"n_types": 5}, "Response"),
 }
-SIZES = {"n_cells": 1000, "n_genes": 300, "n_genes_per_program": 30, "n_batches": 2}
-N_UNITS = 16
+SIZES = {"n_cells": 800, "n_genes": 200, "n_genes_per_program": 20, "n_batches": 2}
+N_UNITS, N_EPOCHS = 16, 80
 FREE = {"level_rows": lambda self: self.level}
 AS_IT_IS = {"corrected": lambda self, tensors: tensors[KEYS.INPUT]}
 METHODS: dict[str, dict] = {
@@ -54,9 +55,11 @@ def units_of(adata, name: str) -> tuple[np.ndarray, np.ndarray]:
         model.train()
         return model.get_latent_representation(), model.get_loadings()
     scpi.model.GeneProgramAE.setup_anndata(adata, batch_key=None if name == "without batches" else "batch")
-    with patch.multiple(GeneProgramModule, **METHODS[name]):
+    with ExitStack() as stack:
+        for attribute, function in METHODS[name].items():
+            stack.enter_context(patch.object(GeneProgramModule, attribute, function))
         model = scpi.model.GeneProgramAE(adata, n_units=N_UNITS, seed=0)
-        model.train(accelerator="cpu", seed=0, enable_progress_bar=False, enable_model_summary=False)
+        model.train(N_EPOCHS, accelerator="cpu", seed=0, enable_progress_bar=False, enable_model_summary=False)
         return model.get_latent_representation(), model.get_loadings().to_numpy()
 
 
@@ -105,12 +108,11 @@ def collect(tasks: Tasks) -> list[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=["NMF", *METHODS], default=["NMF", *METHODS])
     args = parser.parse_args()
     one_quiet_thread()
     tasks = Tasks(args.out)
-    for seed, name, (batches, confounding), simulator in product(
-        SEEDS, ["NMF", *METHODS], CONFOUNDING.items(), SIMULATORS
-    ):
+    for seed, name, (batches, confounding), simulator in product(SEEDS, args.only, CONFOUNDING.items(), SIMULATORS):
         if (task := f"{simulator}; {name}; {batches}; {seed}") not in tasks:
             tasks.add(task, run(simulator, name, confounding, seed))
     store(args.out, collect(tasks))

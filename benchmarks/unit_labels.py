@@ -20,6 +20,7 @@ import os
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import anndata as ad
@@ -70,6 +71,8 @@ DEVELOPMENT = {
 }
 OWN = "GeneProgramAE"
 SEEDS = range(5)
+# Of cNMF, whose default of 100 factorisations takes five times as long
+N_FACTORISATIONS, DENSITY = 20, 0.5
 FRACTION, N_GENES, LEAST_CELLS, N_NEIGHBOURS, N_COMPONENTS = 0.9, 2000, 3, 15, 30
 
 
@@ -118,6 +121,41 @@ def of_linear_scvi(adata: ad.AnnData, n_units: int, seed: int) -> np.ndarray:
     return of_scvi(LinearSCVI, adata, n_units, seed)
 
 
+def of_drvi(adata: ad.AnnData, n_units: int, seed: int) -> np.ndarray:
+    from scvi.external import DRVI
+
+    return of_scvi(DRVI, adata, n_units, seed)
+
+
+def of_cnmf(adata: ad.AnnData, n_units: int, seed: int) -> np.ndarray:
+    """Usages of the consensus of several factorisations, which sum to 1, by the package of its authors."""
+    from cnmf import cNMF
+
+    with TemporaryDirectory() as folder:
+        adata.write_h5ad(Path(folder) / "counts.h5ad")
+        model = cNMF(output_dir=folder, name="cells")
+        model.prepare(
+            str(Path(folder) / "counts.h5ad"),
+            [n_units],
+            n_iter=N_FACTORISATIONS,
+            seed=seed,
+            num_highvar_genes=adata.n_vars,
+        )
+        model.factorize()
+        model.combine()
+        model.consensus(n_units, density_threshold=DENSITY, show_clustering=False, build_ref=False)
+        usages = model.load_results(n_units, DENSITY)[0]
+    return usages.loc[adata.obs_names].to_numpy()
+
+
+def has(module: str) -> bool:
+    """Whether a module is installed."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 class Method(NamedTuple):
     units: Callable[[ad.AnnData, int, int], np.ndarray]
     signed: bool
@@ -128,6 +166,8 @@ METHODS = {
     OWN: Method(of_own, signed=False),
     "NMF": Method(lambda *given: of_factors("nmf", *given), signed=False),
     "LinearSCVI": Method(of_linear_scvi, signed=True),
+    "cNMF": Method(of_cnmf, signed=False, needs="cnmf"),
+    "DRVI": Method(of_drvi, signed=True, needs="scvi.external.drvi"),
     "PCA": Method(lambda adata, n_units, seed: of_factors("pca", adata, N_COMPONENTS, seed), signed=True),
 }
 
@@ -241,7 +281,7 @@ def main() -> None:
         for name, questions in data.items():
             for label in args.only:
                 method, task = METHODS[label], f"{name}, {label}, {n_units} units, {seed}"
-                if find_spec(method.needs) is not None and (label in args.again or task not in tasks):
+                if has(method.needs) and (label in args.again or task not in tasks):
                     tasks.add(task, run(name, method, n_units, seed, questions))
     store(args.out, collect(tasks, n_units))
 
