@@ -29,7 +29,8 @@ def test_a_line_for_each_size_is_the_power_over_all_genes(table):
     assert lines["depth 1"].get_xdata().tolist() == [25, 50]
     np.testing.assert_allclose(lines["depth 1"].get_ydata(), [(0.2 * 30 + 0.6 * 10) / 40, (0.4 * 30 + 0.8 * 10) / 40])
     np.testing.assert_allclose(lines["depth 0.5"].get_ydata(), [0.15, 0.25])
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["depth 0.5", "depth 1"]
+    (legend,) = axes.get_figure().legends
+    assert [text.get_text() for text in legend.get_texts()] == ["depth 0.5", "depth 1"]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("Cells per perturbation", "Power")
 
 
