@@ -11,7 +11,7 @@ def parts(adata, **kwargs):
     figure.draw_without_rendering()
     heatmap = next(ax for ax in figure.axes if ax.get_xlabel() == "Causal factor")
     by_label = {ax.get_xlabel(): ax for ax in figure.axes}
-    return heatmap, by_label["Strength"], by_label["Entropy (0 to 1)"], figure
+    return heatmap, by_label["Strength"], by_label["Entropy"], figure
 
 
 def test_the_heatmap_shows_the_probabilities(graph_data):
