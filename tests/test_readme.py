@@ -68,5 +68,5 @@ def test_gene_programs_are_named(project, test_data, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     exec(compile(snippets(project)[3], "README.md", "exec"), {"counts": counts, "scpi": scpi})
     plt.close("all")
-    assert counts.varm["saliency"].shape == (counts.n_vars, 32)
+    assert counts.varm["saliency"].shape == (counts.n_vars, 20)
     assert len(scpi.get.unit_annotation(counts)) > 0

@@ -57,6 +57,7 @@ def test_a_layer_or_a_modality_can_be_thinned(cells):
     total = thinned.layers["thinned_train"] + thinned.layers["thinned_test"]
     np.testing.assert_array_equal(total.toarray(), cells.layers["counts"].toarray())
     assert thinned.uns["thinned"]["params"]["layer"] == "counts"
+    del cells.layers["counts"]
     with pytest.raises(ValueError, match="looks like log-normalised"):
         thin_counts(cells)
 

@@ -9,7 +9,7 @@ import scpi
 def parts(adata, **kwargs):
     figure = scpi.pl.intervention_targets(adata, return_fig=True, **kwargs)
     figure.draw_without_rendering()
-    heatmap = next(ax for ax in figure.axes if ax.get_xlabel() == "Causal factor")
+    heatmap = next(ax for ax in figure.axes if ax.get_xlabel().replace("\n", " ") == "Causal factor")
     by_label = {ax.get_xlabel(): ax for ax in figure.axes}
     return heatmap, by_label["Strength"], by_label["Entropy"], figure
 

@@ -461,7 +461,7 @@ def test_many_groups_can_be_read_in_one_column(data, name):
 def test_what_cannot_be_read_is_found(data):
     """The checks themselves, on a figure with each fault."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(4, 3))
-    left.scatter([0, 1], [0, 1])
+    left.scatter([0, 1], [0, 1], color="#0072B2")
     left.set_title("a title that is far longer than the figure is wide, and then some more")
     right.scatter([0, 1], [0, 1], color="#00FF00")
     right.set_yticks([0.0, 0.01], ["first", "second"])

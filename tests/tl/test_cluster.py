@@ -90,8 +90,10 @@ def test_a_layer_size_factors_and_labels(adata):
     columns = {"layer": "counts", "size_factor_key": "depth", "labels_key": "group"}
     scpi.tl.cluster(adata, "contrastive_sc", n_clusters=2, train_kwargs=TRAIN, **columns)
     assert {key: adata.uns["cluster"]["params"][key] for key in columns} == columns
+    without = adata.copy()
+    del without.layers["counts"]
     with pytest.raises(ValueError, match="fractional"):
-        scpi.tl.cluster(adata, n_clusters=2, train_kwargs=TRAIN)
+        scpi.tl.cluster(without, n_clusters=2, train_kwargs=TRAIN)
     with pytest.raises(KeyError, match="no column 'deep'"):
         scpi.tl.cluster(adata, layer="counts", size_factor_key="deep")
     with pytest.raises(KeyError, match="has no 'raw'"):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -131,6 +133,8 @@ class Encoder:
 
     def get_anndata_manager(self, adata, required):
         class Manager:
+            registry: ClassVar = {"setup_args": {}}
+
             @staticmethod
             def get_from_registry(_):
                 return adata.X

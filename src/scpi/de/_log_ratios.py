@@ -49,7 +49,7 @@ def log_ratios(
     >>> from scpi.de import log_ratios
     >>> estimate, std_error = log_ratios([[40, 40], [40, 40], [10, 70], [10, 70]], [0, 0, 1, 1])
     >>> estimate.round(2).tolist()
-    [[1.38, -0.56], [-1.38, 0.56]]
+    [[1.37, -0.56], [-1.37, 0.56]]
     """
     found = group_rates(counts, codes, covariates=covariates)
     if len(found.size) < 2:

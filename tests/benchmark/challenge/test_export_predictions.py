@@ -81,8 +81,10 @@ def test_mistakes(logs, tmp_path):
         export_predictions(logs, tmp_path / "a.csv")
     with pytest.raises(KeyError, match="`predicted.obs` has no column 'x'"):
         export_predictions(logs, path, context_key="x")
+    without = logs.copy()
+    del without.layers["counts"]
     with pytest.raises(ValueError, match="must be counts.*The challenge takes counts: give the `layer`"):
-        export_predictions(logs, path, file_format="vcc")
+        export_predictions(without, path, file_format="vcc")
     with pytest.raises(ValueError, match=r"'g4' has 2 predicted cells, fewer than `n_cells=5`"):
         export_predictions(logs, path, n_cells=5)
     with pytest.raises(ValueError, match=r"must have the 91 genes of the file.*lacks 1, such as 'TP53'"):

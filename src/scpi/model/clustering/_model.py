@@ -105,8 +105,8 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
         layer: str | None = None,
         labels_key: str | None = None,
         weight_key: str | None = None,
-        batch_key: str | None = None,
         size_factor_key: str | None = None,
+        batch_key: str | None = None,
         **kwargs: Any,
     ) -> None:
         """%(summary)s.

@@ -94,6 +94,7 @@ def test_a_reference_of_gene_programs_takes_queries_of_either_kind(counted):
     model.train(max_epochs=1, enable_progress_bar=False, accelerator="cpu")
     assert model.registry["setup_args"]["layer"] == "counts"
     new = without_layers(counted)[:, ::-1].copy()
+    new.obs["batch"] = adata.obs["batch"]
     prepared = model.prepare_query_anndata(new, model)
     np.testing.assert_allclose(
         model.get_latent_representation(prepared), model.get_latent_representation(), rtol=1e-4, atol=1e-5
