@@ -145,7 +145,8 @@ def of_cnmf(adata: ad.AnnData, n_units: int, seed: int) -> np.ndarray:
         model.combine()
         model.consensus(n_units, density_threshold=DENSITY, show_clustering=False, build_ref=False)
         usages = model.load_results(n_units, DENSITY)[0]
-    return usages.loc[adata.obs_names].to_numpy()
+    # Names of cells that are numbers come back as numbers
+    return usages.set_axis(usages.index.astype(str)).loc[adata.obs_names].to_numpy()
 
 
 def has(module: str) -> bool:
