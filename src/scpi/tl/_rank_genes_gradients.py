@@ -104,8 +104,8 @@ def rank_genes_gradients(
         share, which the decoder estimates with the effects (:func:`scpi.de.shrink_effects`) and which is the median of the
         scores of the other groups for a network. No test compares with such a level: there are no p-values then.
     %(covariates)s
-            With the decoder, their effects on each gene are estimated with those of the groups, and the test adjusts for them
-            too. A network adjusts for what it was trained with.
+        With the decoder, their effects on each gene are estimated with those of the groups, and the test adjusts for them
+        too. A network adjusts for what it was trained with.
     score
         Scores of the decoder: `"limit"`, the limit of the credible interval of 95 % nearer to zero, or zero where that is in
         the interval; or `"mean"`, the posterior mean. Either is in log2.
