@@ -624,6 +624,17 @@ def with_error(interval: Sequence[float | None]) -> str:
     return f"{mean:.2f}" if half is None else f"{mean:.2f} ± {half:.2f}"
 
 
+def clusters_of_network(result: Any) -> str:
+    """Fractions of p-values below 0.05 between two clusters of one population."""
+    rows = [
+        (row["cells"], row["network"], row["batch given to"], row["n"])
+        + (with_error(row["rejected"]), with_error(row["with the batch"]))
+        for row in result
+    ]
+    columns = ("cells", "network", "batch given to", "data sets", "p < 0.05", "correlation with the batch")
+    return table(columns, rows)
+
+
 def clusters_real(result: Any) -> str:
     numbers = {"None": "", "found": ", number found", "known": ", number of labels"}
     rows = [
@@ -1483,6 +1494,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "double_dipping": double_dipping,
     "clusters_batches": clusters_batches,
     "clusters_of_depth": clusters_of_depth,
+    "clusters_of_network": clusters_of_network,
     "clusters_real": clusters_real,
     "replication": replication,
     "predict_contexts": predict_contexts,
