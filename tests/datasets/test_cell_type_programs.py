@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from scpi.datasets import _cell_type_programs, cell_type_programs
+from scpi.datasets import _program_draw, cell_type_programs
 
 
 def expected_counts(adata):
@@ -19,7 +19,7 @@ def expected_counts(adata):
 
 @pytest.mark.parametrize("dispersion", [0.0, 0.5])
 def test_mean_and_variance_of_counts(dispersion, monkeypatch):
-    monkeypatch.setattr(_cell_type_programs, "_BLOCK", 60_000)
+    monkeypatch.setattr(_program_draw, "_BLOCK", 60_000)
     adata = cell_type_programs(
         3000, 60, 3, n_activities=2, n_genes_per_program=10, n_batches=3, dispersion=dispersion, rng=1
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import integrate, special, stats
 
-from scpi.datasets import _gene_programs, gene_programs
+from scpi.datasets import _program_draw, gene_programs
 
 # One depth and no base: moments have a closed form
 PLAIN = {"depth_scale": 0.0, "base_scale": 0.0, "n_genes_per_program": 10}
@@ -152,7 +152,7 @@ def test_round_trip(format, tmp_path):
 
 
 def test_blocks_of_cells_change_nothing_of_the_distribution(monkeypatch):
-    monkeypatch.setattr(_gene_programs, "_BLOCK", 500)
+    monkeypatch.setattr(_program_draw, "_BLOCK", 500)
     adata = gene_programs(1000, 60, 3, n_batches=2, n_genes_per_program=10, rng=11)
     counts, mean = adata.X.toarray(), expected_counts(adata)
     z = (counts - mean).sum(axis=0) / np.sqrt((mean + 0.1 * mean**2).sum(axis=0))

@@ -4,16 +4,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._slots import result_params
 from scpi.datasets._program_draw import (
+    add_batch_factors,
+    add_programs,
     check_confounding,
     draw_batches,
-    draw_overdispersed,
+    draw_cells,
     draw_usages,
     shares_of_total,
 )
@@ -21,9 +22,8 @@ from scpi.datasets._simulated import check_numbers, numbered, simulated
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from numpy.typing import NDArray
 
-# Number of values that are drawn at once
-_BLOCK = 1 << 20
 _RESPONSE = "Response"
 _CONDITIONS = ["control", "stimulated"]
 
@@ -169,15 +169,14 @@ def cell_type_programs(
     usages = draw_usages(cell_type, is_stimulated, location, (usage_scale, correlation), generator)
 
     spectra, factor = shares_of_total(base + weights), np.exp(shift)
-    blocks = []
-    for rows in np.array_split(np.arange(n_cells), -(-n_cells * n_genes // _BLOCK)):
+
+    def mean_of(rows: NDArray[np.intp]) -> NDArray[np.float64]:
         mean = usages[rows] @ spectra * factor[batch[rows]]
-        mean *= (depths[rows] / mean.sum(axis=1))[:, None]
-        blocks.append(draw_overdispersed(mean, dispersion, generator))
+        return np.asarray(mean * (depths[rows] / mean.sum(axis=1))[:, None])
 
     batches = numbered("Batch", n_batches)
     adata = simulated(
-        sparse.vstack(blocks, format="csr"),
+        draw_cells(mean_of, (n_cells, n_genes), dispersion=dispersion, rng=generator),
         {
             "cell_type": pd.Categorical.from_codes(cell_type, names[:n_types]),
             Key.obs.PERTURBATION: pd.Categorical.from_codes(is_stimulated.astype(int), _CONDITIONS),
@@ -186,10 +185,8 @@ def cell_type_programs(
         },
         {Key.var.BASE_MEAN: np.exp(base)},
     )
-    adata.obsm[Key.obsm.PROGRAMS] = pd.DataFrame(usages, index=adata.obs_names, columns=names)
-    adata.varm[Key.varm.PROGRAMS] = pd.DataFrame(weights.T, index=adata.var_names, columns=names)
-    if n_batches > 1:
-        adata.varm[Key.varm.BATCH_FACTOR] = pd.DataFrame(factor.T, index=adata.var_names, columns=batches)
+    add_programs(adata, usages, weights, names)
+    add_batch_factors(adata, factor, batches)
     adata.uns[Key.uns.TRUTH] = {
         "params": result_params(
             n_genes_per_program=n_genes_per_program,

@@ -4,16 +4,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from scpi._keys import Key
 from scpi._rng import as_generator
 from scpi._slots import result_params
 from scpi.datasets._program_draw import (
+    add_batch_factors,
+    add_programs,
     check_confounding,
     draw_activities,
     draw_batches,
-    draw_overdispersed,
+    draw_cells,
     draw_programs,
     shares_of_total,
 )
@@ -21,9 +22,7 @@ from scpi.datasets._simulated import check_numbers, numbered, simulated
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-# Number of values that are drawn at once
-_BLOCK = 1 << 20
+    from numpy.typing import NDArray
 
 
 def gene_programs(
@@ -164,21 +163,17 @@ def gene_programs(
     if confounding is not None:
         batch = draw_batches(activity[:, 0] > 0, n_batches, confounding, generator)
 
-    blocks = []
-    for rows in np.array_split(np.arange(n_cells), -(-n_cells * n_genes // _BLOCK)):
-        mean = depths[rows, None] * shares_of_total(base + shift[batch[rows]] + activity[rows] @ weights)
-        blocks.append(draw_overdispersed(mean, dispersion, generator))
+    def mean_of(rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        return depths[rows, None] * shares_of_total(base + shift[batch[rows]] + activity[rows] @ weights)
 
     programs, batches = numbered("Program", n_programs), numbered("Batch", n_batches)
     adata = simulated(
-        sparse.vstack(blocks, format="csr"),
+        draw_cells(mean_of, (n_cells, n_genes), dispersion=dispersion, rng=generator),
         {Key.obs.BATCH: pd.Categorical.from_codes(batch, batches), Key.obs.DEPTH: depths},
         {Key.var.BASE_MEAN: np.exp(base)},
     )
-    adata.obsm[Key.obsm.PROGRAMS] = pd.DataFrame(activity, index=adata.obs_names, columns=programs)
-    adata.varm[Key.varm.PROGRAMS] = pd.DataFrame(weights.T, index=adata.var_names, columns=programs)
-    if n_batches > 1:
-        adata.varm[Key.varm.BATCH_FACTOR] = pd.DataFrame(np.exp(shift).T, index=adata.var_names, columns=batches)
+    add_programs(adata, activity, weights, programs)
+    add_batch_factors(adata, np.exp(shift), batches)
     adata.uns[Key.uns.TRUTH] = {
         "params": result_params(
             n_genes_per_program=n_genes_per_program,

@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from scipy import sparse, special, stats
 
+from scpi._keys import Key
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anndata import AnnData
     from numpy.typing import NDArray
+
+# Number of values that are drawn at once
+_BLOCK = 1 << 20
 
 
 def draw_programs(
@@ -106,3 +115,28 @@ def draw_overdispersed(mean: NDArray[np.float64], dispersion: float, rng: np.ran
     if dispersion > 0:
         mean = rng.gamma(1.0 / dispersion, dispersion * mean)
     return sparse.csr_matrix(rng.poisson(mean), dtype=np.float32)
+
+
+def draw_cells(
+    mean_of: Callable[[NDArray[np.intp]], NDArray[np.float64]],
+    shape: tuple[int, int],
+    *,
+    dispersion: float,
+    rng: np.random.Generator,
+) -> sparse.csr_matrix:
+    """Counts of cells x genes, from a function that gives the means of some of the cells."""
+    n_cells, n_genes = shape
+    blocks = np.array_split(np.arange(n_cells), -(-n_cells * n_genes // _BLOCK))
+    return sparse.vstack([draw_overdispersed(mean_of(rows), dispersion, rng) for rows in blocks], format="csr")
+
+
+def add_programs(adata: AnnData, activity: NDArray[np.float64], weights: NDArray[np.float64], names: list[str]) -> None:
+    """Store what is known of the programs: their activities, cells x programs, and weights, programs x genes."""
+    adata.obsm[Key.obsm.PROGRAMS] = pd.DataFrame(activity, index=adata.obs_names, columns=names)
+    adata.varm[Key.varm.PROGRAMS] = pd.DataFrame(weights.T, index=adata.var_names, columns=names)
+
+
+def add_batch_factors(adata: AnnData, factor: NDArray[np.float64], names: list[str]) -> None:
+    """Store the factors of the genes in the batches, batches x genes, if there are several."""
+    if len(factor) > 1:
+        adata.varm[Key.varm.BATCH_FACTOR] = pd.DataFrame(factor.T, index=adata.var_names, columns=names)

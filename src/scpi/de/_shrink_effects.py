@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from scpi.de._shrink_fold_changes import SCALES, check_values, first_weights
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-# Standard deviations of the prior, as natural logarithms of fold changes; the first is the spike
-_SCALES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 # Levels at which the base is looked for, and steps to find them
 _N_STARTS, _N_CLIMB = 6, 10
 # Points of the quadrature around each level, in its standard deviations: close together in the middle
@@ -49,7 +49,7 @@ class ShrunkenEffects:
 
 
 def shrink_effects(
-    estimate: ArrayLike, std_error: ArrayLike, *, scales: ArrayLike = _SCALES, max_iter: int = 60
+    estimate: ArrayLike, std_error: ArrayLike, *, scales: ArrayLike = SCALES, max_iter: int = 60
 ) -> ShrunkenEffects:
     r"""Shrink differences between groups towards a level that most of them share.
 
@@ -119,12 +119,7 @@ def _check(y: NDArray[np.float64], s: NDArray[np.float64], tau: NDArray[np.float
             f"{y.shape} and {s.shape}."
         )
         raise ValueError(msg)
-    if not (np.isfinite(y).all() and np.isfinite(s).all() and (s > 0).all()):
-        msg = "`estimate` and `std_error` must be finite, and `std_error` above zero."
-        raise ValueError(msg)
-    if tau.ndim != 1 or len(tau) < 2 or tau[0] != 0 or (tau[1:] <= 0).any():
-        msg = f"`scales` must be 0 and at least one positive number, but is {tau.tolist()}."
-        raise ValueError(msg)
+    check_values(y, s, tau)
 
 
 def _learn_weights(
@@ -134,8 +129,7 @@ def _learn_weights(
     n_columns = max(_N_VALUES // len(y), min(_FEWEST_COLUMNS, _MOST_VALUES // len(y)), 1)
     columns = np.unique(np.linspace(0, y.shape[1] - 1, min(n_columns, y.shape[1])).astype(np.intp))
     y, variance = np.ascontiguousarray(y[:, columns]), np.ascontiguousarray(variance[:, columns])
-    weights = np.full(len(tau), 0.2 / (len(tau) - 1))
-    weights[0] = 0.8
+    weights = first_weights(len(tau))
     spread = variance.T[:, None, :, None] + tau**2
     # The points follow the weights; between two choices of points no density has to be computed again
     for _ in range(_N_ROUNDS):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 # Standard deviations of the prior, as natural logarithms of fold changes; the first is the spike
-_SCALES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+SCALES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 # Estimates from which the prior is learned, when weights have settled, and estimates at a time
 _N_VALUES, _TOLERANCE, _BLOCK = 20_000, 1e-5, 1 << 17
 
@@ -34,7 +34,7 @@ class ShrunkenFoldChanges:
 
 
 def shrink_fold_changes(
-    estimate: ArrayLike, std_error: ArrayLike, *, scales: ArrayLike = _SCALES, max_iter: int = 200
+    estimate: ArrayLike, std_error: ArrayLike, *, scales: ArrayLike = SCALES, max_iter: int = 200
 ) -> ShrunkenFoldChanges:
     r"""Shrink fold changes towards zero by as much as all of them together show that they should be.
 
@@ -89,12 +89,24 @@ def _check(y: NDArray[np.float64], s: NDArray[np.float64], tau: NDArray[np.float
     if y.shape != s.shape or not y.size:
         msg = f"`estimate` and `std_error` must have one shape, and not be empty, but have {y.shape} and {s.shape}."
         raise ValueError(msg)
+    check_values(y, s, tau)
+
+
+def check_values(y: NDArray[np.float64], s: NDArray[np.float64], tau: NDArray[np.float64]) -> None:
+    """Raise an error unless estimates and their standard errors are finite, and scales begin with the spike."""
     if not (np.isfinite(y).all() and np.isfinite(s).all() and (s > 0).all()):
         msg = "`estimate` and `std_error` must be finite, and `std_error` above zero."
         raise ValueError(msg)
     if tau.ndim != 1 or len(tau) < 2 or tau[0] != 0 or (tau[1:] <= 0).any():
         msg = f"`scales` must be 0 and at least one positive number, but is {tau.tolist()}."
         raise ValueError(msg)
+
+
+def first_weights(n_components: int) -> NDArray[np.float64]:
+    """Weights of the prior that learning begins with: most of it is the spike."""
+    weights = np.full(n_components, 0.2 / (n_components - 1))
+    weights[0] = 0.8
+    return weights
 
 
 def _log_densities(
@@ -112,8 +124,7 @@ def _learn_weights(
     chosen = np.linspace(0, len(y) - 1, min(_N_VALUES, len(y))).astype(np.intp)
     log_density = _log_densities(y[chosen], variance[chosen], tau)
     density = np.exp(log_density - log_density.max(axis=1, keepdims=True))
-    weights = np.full(len(tau), 0.2 / (len(tau) - 1))
-    weights[0] = 0.8
+    weights = first_weights(len(tau))
     for _ in range(max_iter):
         mixed = density * weights
         counted = (mixed / mixed.sum(axis=1, keepdims=True)).sum(axis=0)

@@ -199,18 +199,22 @@ def rank_genes_gradients(
     else:
         seed = int(as_generator(rng).integers(2**31))
         found = network_scores(given, codes, names, reference, model=model, method=method, seed=seed, options=options)
-    tested = _test(given, chosen, reference, test=test, n_jobs=n_jobs)
     rows = [names.index(name) for name in chosen]
     scores, extra = found.scores[rows], {name: values[rows] for name, values in found.extra.items()}
     other = None if reference in (MEDIAN, REST) else names.index(reference)
     found_in = {name: values[rows] for name, values in fractions(given.counts, codes, len(names), other).items()}
     columns, tables = store_fractions(found_in, chosen, genes)
+    # Tests do not say by how much groups differ given covariates, and none is over the level
+    known = found.fold_changes[rows] if covariates or reference == MEDIAN else None
+    if test is None and known is not None:
+        tested = _untested(chosen, genes, known)
+    else:
+        tested = _test(given, chosen, reference, test=test, n_jobs=n_jobs)
     ranking = Ranking(
         groups=np.array(chosen, dtype=object),
         genes=genes,
         scores=scores,
-        # Tests do not say by how much groups differ given covariates, and none is over the level
-        logfoldchanges=found.fold_changes[rows] if covariates or reference == MEDIAN else tested.logfoldchanges,
+        logfoldchanges=tested.logfoldchanges if known is None else known,
         log10_pvals=tested.log10_pvals,
         pvals_adj=tested.pvals_adj,
         extra=extra | columns,
@@ -327,15 +331,25 @@ def _test(given: GradientInput, groups: list[str], reference: str, *, test: str 
         method="t-test" if test is None else _chosen_test(given) if test == "auto" else test,
         covariates=adjusted,
         groups=groups,
-        reference=REST if reference == MEDIAN else reference,
+        reference=reference,
         layer=layer,
         n_jobs=n_jobs,
     )
     found = read_ranking(cells, Key.uns.RANK_GENES)
-    if test is None:
-        blank = np.full(found.scores.shape, np.nan)
-        return replace(found, log10_pvals=blank, pvals_adj=blank)
-    return found
+    return found if test is not None else _untested(groups, found.genes, found.logfoldchanges)
+
+
+def _untested(groups: list[str], genes: NDArray[Any], fold_changes: NDArray[Any]) -> Ranking:
+    """Fold changes without p-values."""
+    blank = np.full(fold_changes.shape, np.nan)
+    return Ranking(
+        groups=np.array(groups, dtype=object),
+        genes=genes,
+        scores=blank,
+        logfoldchanges=fold_changes,
+        log10_pvals=blank,
+        pvals_adj=blank,
+    )
 
 
 def _chosen_test(given: GradientInput) -> str | None:

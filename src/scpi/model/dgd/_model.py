@@ -315,7 +315,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
             values = self._field(self.adata, KEYS.CONTINUOUS)[splitter.train_idx]
             module.covariates.fit(torch.from_numpy(np.asarray(values, dtype=np.float32)))
         totals, depth = torch.zeros(self._n_genes, dtype=torch.float64), 0.0
-        for counts, size in splitter.training_rows():
+        for counts, size, _ in splitter.training_cells():
             totals += counts.sum(0, dtype=torch.float64)
             tensors = {KEYS.X: counts} | ({} if size is None else {KEYS.SIZE_FACTOR: size})
             depth += float(module.log_depth(tensors).exp().sum(dtype=torch.float64))

@@ -295,7 +295,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         if self.is_trained_:
             return
         transform = self.module.transform
-        transform.fit(splitter.training_rows)
+        transform.fit(splitter.training_cells)
         if not self.preset_.data_init:
             return
         sample = splitter.sample(min(_MOST_START_CELLS, max(_START_NUMBERS // len(transform.rate), 1)))
@@ -306,7 +306,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         offsets = torch.zeros_like(self.module.level)
         if len(offsets) > 1:
             scaled, x, offsets = self._start_levels(splitter, tensors, scaled)
-        mean, variance = transform.moments(splitter.training_rows)
+        mean, variance = transform.moments(splitter.training_cells)
         allowed = self.module.allowed
         start = find_start(
             torch.log1p(scaled).numpy(),

@@ -210,7 +210,7 @@ def test_samples_and_blocks_are_of_training_cells(screen, of_counts):
     sample = splitter.sample(10)
     assert len(sample) == 10 and np.isin(sample, splitter.train_idx).all() and (np.diff(sample) > 0).all()
     np.testing.assert_array_equal(splitter.sample(10_000), splitter.train_idx)
-    ((counts, size),) = splitter.training_rows()
+    ((counts, size, _),) = splitter.training_cells()
     np.testing.assert_array_equal(counts, screen.X[splitter.train_idx].toarray())
     np.testing.assert_allclose(size.ravel(), screen.obs["depth"].to_numpy()[splitter.train_idx])
 

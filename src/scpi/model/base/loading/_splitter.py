@@ -201,13 +201,8 @@ class CellSplitter(pl.LightningDataModule):
         design = self.design if self.has_conditions else None
         return CellDataset(self._manager, design=design, transform=self._transform, counts=self._counts)
 
-    def training_rows(self) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Expression and size factors of the training cells, in blocks."""
-        for cells in blocks(self.train_idx):
-            yield self.dataset.rows(cells)
-
     def training_cells(self) -> Iterator[tuple[Tensor, Tensor | None, Tensor | None]]:
-        """As :meth:`training_rows`, with the batches of the cells."""
+        """Expression of the training cells in blocks, with their size factors and batches where they are registered."""
         for cells in blocks(self.train_idx):
             yield self.dataset.cells(cells)
 
