@@ -6,7 +6,7 @@ import pytest
 
 from scpi.benchmark.grid import DaskExecutor, Job, LocalExecutor, collect, run, table_hash
 from scpi.benchmark.grid._dask import _words
-from scpi.benchmark.grid._host import JOB, job
+from scpi.benchmark.grid._host import job
 
 distributed = pytest.importorskip("distributed")
 
@@ -51,14 +51,6 @@ def test_what_waits_is_taken_back(client, tmp_path):
     executor.submit([Job(out=str(tmp_path), task="t", plan="p", heartbeat=30, resources={})])
     executor.cancel()
     assert executor.poll(0.0) == [] and executor.free() == 1
-
-
-def test_a_job_has_a_name(monkeypatch):
-    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
-    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
-    assert job() == "7_2"
-    monkeypatch.setenv(JOB, "scpi-x")
-    assert job() == "scpi-x"
 
 
 def test_how_a_task_ended():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scpi._optional import import_extra
 from scpi.benchmark.grid._executor import Ended, Executor
-from scpi.benchmark.grid._host import JOB, machine
+from scpi.benchmark.grid._host import machine, named_job
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,15 +133,11 @@ def _work(job: Job, key: str, threads: int, submitter: tuple[str, int]) -> str:
 
     from scpi.benchmark.grid._run_task import run_task
 
-    with _ALONE:
+    with _ALONE, named_job(key):
         torch.set_num_threads(threads)
-        os.environ[JOB] = key
-        try:
-            # A worker that is a thread of the process that submitted leaves the output of that process alone
-            own_process = submitter != (machine(), os.getpid())
-            return run_task(job.out, job.task, plan=job.plan, heartbeat=job.heartbeat, log=own_process)
-        finally:
-            del os.environ[JOB]
+        # A worker that is a thread of the process that submitted leaves the output of that process alone
+        own_process = submitter != (machine(), os.getpid())
+        return run_task(job.out, job.task, plan=job.plan, heartbeat=job.heartbeat, log=own_process)
 
 
 def _words(future: Any) -> str:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _VARIABLE = "SCPI_HOST"
-JOB = "SCPI_JOB"
-"""Environment variable with the name of a job that is not one of Slurm."""
+# Threads of one process may do several jobs
+_JOB: ContextVar[str | None] = ContextVar("scpi_job", default=None)
 
 
 def host() -> str:
@@ -32,11 +37,20 @@ def _boot() -> tuple[str, ...]:
 
 
 def job() -> str | None:
-    """Name of the job that this process does, such as the number of one of Slurm and its place in the array; ``None`` if none."""
+    """Name of the job that this thread does, such as the number of one of Slurm and its place in the array; ``None`` if none."""
     array = os.environ.get("SLURM_ARRAY_JOB_ID")
-    if JOB in os.environ:
-        return os.environ[JOB]
-    return None if array is None else f"{array}_{os.environ.get('SLURM_ARRAY_TASK_ID')}"
+    slurm = None if array is None else f"{array}_{os.environ.get('SLURM_ARRAY_TASK_ID')}"
+    return _JOB.get() or slurm
+
+
+@contextmanager
+def named_job(name: str) -> Iterator[None]:
+    """Give the job that this thread does in the block a name, where it is not one of Slurm."""
+    token = _JOB.set(name)
+    try:
+        yield
+    finally:
+        _JOB.reset(token)
 
 
 def started(pid: int) -> str:
