@@ -120,7 +120,7 @@ def run(name: str, seed: int) -> dict:
     for kind, scope, column, groups, donor_key in contrasts(adata):
         begun = time.perf_counter()
         scpi.tl.impact_contrast(
-            adata, model, column, target=groups[0], reference=groups[1], donor_key=donor_key, n_boot=0
+            adata, model, column, target=groups[0], reference=groups[1], donor_key=donor_key, n_bootstrap=0
         )
         result = adata.uns["impact_contrast"]
         found.append(

@@ -134,7 +134,7 @@ def first_sets(z: np.ndarray, fdr: np.ndarray, sets: np.ndarray) -> dict:
 
 def contrasted(adata: ad.AnnData, model) -> dict:
     """Sets of the contrast of erythroid cells with the rest, each at the unit of its smallest p-value."""
-    scpi.tl.impact_contrast(adata, model, "branch", target="erythroid", n_boot=0)
+    scpi.tl.impact_contrast(adata, model, "branch", target="erythroid", n_bootstrap=0)
     result = adata.uns["impact_contrast"]
     best, columns = result["pval_both"].argmin(axis=0), np.arange(len(result["sets"]))
     found = first_sets(result["zscore"][best, columns], result["pval_both_adj"][best, columns], result["sets"])

@@ -30,7 +30,9 @@ LEVEL, N_NULL = 0.05, 200
 
 
 def tested(adata: ad.AnnData, **options: Any) -> pd.DataFrame:
-    scpi.tl.perturbation_effect(adata, **({"groupby": "gene", "use_rep": "X_rep", "n_perm": 200} | options))
+    scpi.tl.perturbation_effect(
+        adata, **({"perturbation_key": "gene", "use_rep": "X_rep", "n_permutations": 200} | options)
+    )
     return scpi.get.perturbation_effect(adata)
 
 
@@ -51,7 +53,7 @@ def simulated() -> list[dict[str, Any]]:
                 values = rng.normal(size=(len(guide), 10)) + spread * rng.normal(size=(12, 10))[guide]
                 obs = {"gene": np.where(guide < 3, "gene", "control"), "guide": guide.astype(str)}
                 adata = ad.AnnData(np.zeros((len(guide), 1), np.float32), obs=obs, obsm={"X_rep": values})
-                frames.append(tested(adata, guide_key="guide", max_cells=300))
+                frames.append(tested(adata, guide_key="guide", n_cells=300))
             rows.append({"spread": spread, "cells_of_guide": own, "cells_of_control_guide": control} | rates(frames))
     return rows
 
@@ -75,9 +77,9 @@ def fake_genes() -> dict[str, Any]:
 
 
 def real() -> list[dict[str, Any]]:
-    adata, shared = papalexi(), {"groupby": "gene", "batch_key": "bio_rep"}
-    cells = tested(adata, use_rep=None, batch_key="bio_rep", n_perm=1000).set_index("perturbation")
-    effects = tested(adata, use_rep=None, batch_key="bio_rep", guide_key="guide", n_perm=1000)
+    adata, shared = papalexi(), {"perturbation_key": "gene", "batch_key": "bio_rep"}
+    cells = tested(adata, use_rep=None, batch_key="bio_rep", n_permutations=1000).set_index("perturbation")
+    effects = tested(adata, use_rep=None, batch_key="bio_rep", guide_key="guide", n_permutations=1000)
     scpi.tl.responders(adata, **shared)
     scpi.tl.guide_agreement(adata, "guide", **shared)
     effects["active_without_guides"] = effects["perturbation"].map(cells["active"])
@@ -96,7 +98,7 @@ def seconds() -> list[dict[str, Any]]:
     found = []
     for keys in ((), ("batch_key",), ("batch_key", "guide_key")):
         start, start_of_process = time.perf_counter(), time.process_time()
-        tested(adata, n_perm=1000, **{key: key.removesuffix("_key") for key in keys})
+        tested(adata, n_permutations=1000, **{key: key.removesuffix("_key") for key in keys})
         spent = {"seconds": time.perf_counter() - start, "processor_seconds": time.process_time() - start_of_process}
         found.append({"with": " and ".join(keys) or "neither"} | {key: round(value, 1) for key, value in spent.items()})
     return found

@@ -43,7 +43,7 @@ FRAGMENTS: dict[str, str] = {
         """,
     "key_added": """
         key_added
-            Name of the entry in which the result is stored.
+            Name of the entry in which the result is stored; the one given below if ``None``.
         """,
     "copy": """
         copy
@@ -310,7 +310,7 @@ FRAGMENTS: dict[str, str] = {
         """,
     "stored_key_added": """
         key_added
-            Name of the entry in which the result is stored.
+            Name of the entry in which the result is stored; the one given below if ``None``.
         %(mod)s
         %(copy)s
         """,
@@ -325,16 +325,16 @@ FRAGMENTS: dict[str, str] = {
         """,
     "written_key_added": """
         key_added
-            Name of the entry in which the result is stored.
+            Name of the entry in which the result is stored; the one given below if ``None``.
         %(written_mod)s
         """,
-    "cells_groupby": """
-        groupby
+    "cells_labels": """
+        perturbation_key
             Column of ``adata.obs`` with the perturbation of each cell. That of a MuData may also stand in ``mdata.obs``.
-        reference
+        control
             Label of the control cells, or several.
         groups
-            Perturbations to examine; all but the reference if ``"all"``.
+            Perturbations to examine; all but the control if ``"all"``.
         """,
     "batch_key": """
         batch_key
@@ -353,8 +353,8 @@ FRAGMENTS: dict[str, str] = {
             Minimum number of cells of a perturbation. Smaller ones are left out with a warning, or are an error if they
             were named in ``groups``.
         """,
-    "effect_alpha": """
-        alpha
+    "effect_pval_cutoff": """
+        pval_cutoff
             Largest adjusted p-value that counts as significant.
         """,
     "cells_KeyError": """

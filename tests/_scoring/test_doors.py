@@ -84,7 +84,7 @@ def test_every_door_gives_the_same_number(scores, model, metric):
 def test_the_ceiling_of_trained_models_is_that_of_the_evaluation(adata, split, models):
     cells = np.concatenate([split.test, split.start, split.reference])
     compared = compare_predictions(
-        models, indices=cells, reference_cells=split.reference, n_splits_ceiling=200, metrics="pearson"
+        models, indices=cells, reference_cells=split.reference, n_splits=200, metrics="pearson"
     )
     own = noise_ceiling(adata, split, n_splits=200, seeds=0, metrics="pearson")
     for name in ("split-half ceiling", "perfect prediction"):

@@ -53,7 +53,7 @@ def test_a_model_compared_with_itself_scores_the_same(models):
 def test_the_ceiling_is_that_of_the_cells_compared_with(models, screen):
     n_splits, model = 400, models["additive"]
     label = next(name for name in model.trained_conditions_ if "+" in name)
-    table = compare_predictions(models, perturbation=label, metrics="pearson", n_splits_ceiling=n_splits, rng=0)
+    table = compare_predictions(models, perturbation=label, metrics="pearson", n_splits=n_splits, rng=0)
     table = table.set_index(["model", "perturbation"])
     half, perfect = (table.loc[name, label]["pearson"] for name in ("split-half ceiling", "perfect prediction"))
     assert perfect == pytest.approx(np.sqrt(spearman_brown(half)))

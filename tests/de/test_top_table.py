@@ -41,7 +41,7 @@ def test_one_contrast(fit):
 
 @pytest.mark.parametrize("level", [0.5, 0.95])
 def test_the_interval_excludes_zero_just_where_p_is_small(fit, level):
-    table = de.top_table(fit, 1, level=level)
+    table = de.top_table(fit, 1, confidence_level=level)
     outside = (table["ci_low"] > 0) | (table["ci_high"] < 0)
     assert (outside == (table["pval"] < 1 - level)).all()
     assert 0 < outside.sum() < 60
@@ -70,6 +70,6 @@ def test_errors(fit):
     with pytest.raises(ValueError, match="`sort_by`"):
         de.top_table(fit, 0, sort_by="t")
     with pytest.raises(ValueError, match="`level`"):
-        de.top_table(fit, 0, level=1.0)
+        de.top_table(fit, 0, confidence_level=1.0)
     with pytest.raises(ValueError, match="1 names for 60 genes"):
         de.top_table(fit, 0, genes=["a"])

@@ -39,7 +39,7 @@ def test_the_power_of_a_t_test_is_the_analytic_one(controls):
         log2fc=steps,
         n_bins=1,
         adjust=False,
-        alpha=ALPHA,
+        pval_cutoff=ALPHA,
         n_simulations=25,
         progress=False,
     )

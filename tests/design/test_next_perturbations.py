@@ -42,7 +42,7 @@ def test_all_that_was_not_measured_and_has_features_is_a_candidate(model):
 
 def test_a_family_without_a_known_member_is_the_least_certain(model):
     for criterion in ("uncertainty", "information", "diversity"):
-        table = next_perturbations(model, k=1, criterion=criterion)
+        table = next_perturbations(model, n_perturbations=1, criterion=criterion)
         assert table["perturbation"].tolist() == ["new_third0"]
         assert "similar to none" in table.loc[1, "reason"]
 
@@ -82,7 +82,8 @@ def test_the_effect_is_that_of_the_prediction(model):
 
 def test_random_choices_have_a_seed(model):
     one, same, other = (
-        next_perturbations(model, k=4, criterion="random", rng=seed)["perturbation"].tolist() for seed in (0, 0, 1)
+        next_perturbations(model, n_perturbations=4, criterion="random", rng=seed)["perturbation"].tolist()
+        for seed in (0, 0, 1)
     )
     assert one == same != other
     assert len(set(one)) == 4
@@ -91,7 +92,9 @@ def test_random_choices_have_a_seed(model):
 def test_a_saved_model_chooses_the_same(model, tmp_path):
     model.save(tmp_path / "model")
     loaded = PerturbationGP.load(tmp_path / "model", adata=model.adata)
-    pd.testing.assert_frame_equal(next_perturbations(loaded, k=3), next_perturbations(model, k=3))
+    pd.testing.assert_frame_equal(
+        next_perturbations(loaded, n_perturbations=3), next_perturbations(model, n_perturbations=3)
+    )
 
 
 def test_what_is_wrong_is_named(model):
@@ -105,14 +108,14 @@ def test_what_is_wrong_is_named(model):
         next_perturbations(model, ["first0"], 1)
     with pytest.raises(TypeError, match="is a MeanDelta, which has no posterior"):
         MeanDelta.setup_anndata(model.adata, perturbation_key="perturbation", control="control")
-        next_perturbations(MeanDelta(model.adata), k=1)
+        next_perturbations(MeanDelta(model.adata), n_perturbations=1)
 
 
 def test_a_preset_without_variances_says_so(model):
     other = PerturbationGP(model.adata, preset="nearest")
     other.train(train_size=1.0)
     with pytest.raises(ValueError, match="'nearest' predicts without a variance"):
-        next_perturbations(other, k=1)
+        next_perturbations(other, n_perturbations=1)
 
 
 def test_features_that_predict_nothing_are_a_warning(model):
@@ -120,4 +123,4 @@ def test_features_that_predict_nothing_are_a_warning(model):
     shuffled.train(train_size=1.0)
     shuffled.module.put({"calibration": np.zeros(1)})
     with pytest.warns(UserWarning, match="no better than a random one"):
-        next_perturbations(shuffled, k=1)
+        next_perturbations(shuffled, n_perturbations=1)

@@ -90,7 +90,7 @@ def test_what_is_wrong_is_named(make_pilot):
         ({"test": "best"}, "`test` must be one of"),
         ({"test": "limma"}, "'limma' compares samples: name their column"),
         ({"test": "limma", "sample_key": "donor"}, "ask for two replicates or more"),
-        ({"alpha": 2}, "`alpha` must be between 0 and 1"),
+        ({"pval_cutoff": 2}, "`pval_cutoff` must be between 0 and 1"),
         ({"reference": "NT"}, "`reference` must be"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -125,7 +125,7 @@ def test_signed_logp_of_known_tests(adata):
     np.testing.assert_allclose(signed.layers["adj.P.Value"], [[2e-3, 0.2, 2 * 10**-0.5, 0], [2e-2, 0.2, np.nan, 1]])
     assert signed.layers["is_de"].tolist() == [[True, False, False, True], [True, False, False, False]]
     # Of g0 in B p is 0.01, and 0.02 when adjusted
-    strict = scpi.get.signed_logp(adata, alpha=0.015)
+    strict = scpi.get.signed_logp(adata, pval_cutoff=0.015)
     assert strict.layers["is_de"].tolist() == [[True, False, False, True], [True, False, False, False]]
     assert strict.layers["is_de_adj"].tolist() == [[True, False, False, True], [False, False, False, False]]
     assert signed.var["symbol"].tolist() == list("WXYZ")

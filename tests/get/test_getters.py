@@ -34,7 +34,7 @@ def test_activity_has_its_names(adata):
 def test_edges_come_strongest_first(adata):
     assert scpi.get.causal_graph(adata)["weight"].tolist() == [-0.9, 0.4, 0.1]
     assert scpi.get.causal_graph(adata, threshold=0.4)["weight"].tolist() == [-0.9, 0.4]
-    assert scpi.get.causal_graph(adata, top_k=1)["target"].tolist() == ["f2"]
+    assert scpi.get.causal_graph(adata, top_n=1)["target"].tolist() == ["f2"]
     assert adata.uns["causal_graph"]["edges"]["weight"].tolist() == [0.1, -0.9, 0.4]
 
 
@@ -44,7 +44,7 @@ def test_stable_edges(adata):
     adata.uns["causal_graph"]["edges"]["stability"] = [0.95, 0.5, 0.8]
     assert scpi.get.causal_graph(adata, min_stability=0.8)["weight"].tolist() == [0.4, 0.1]
     # The strongest of the stable edges
-    assert scpi.get.causal_graph(adata, min_stability=0.8, top_k=1)["weight"].tolist() == [0.4]
+    assert scpi.get.causal_graph(adata, min_stability=0.8, top_n=1)["weight"].tolist() == [0.4]
     assert scpi.get.causal_graph(adata, min_stability=0.99).empty
 
 

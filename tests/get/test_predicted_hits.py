@@ -34,7 +34,7 @@ def test_the_surest_genes_come_first(adata):
 
 
 def test_hits_alone(adata):
-    table = scpi.get.predicted_hits(adata, alpha=0.05)
+    table = scpi.get.predicted_hits(adata, pval_cutoff=0.05)
     assert list(zip(table["perturbation"], table["gene"], strict=True)) == [("B", "y"), ("A", "x")]
 
 

@@ -9,7 +9,7 @@ from scpi.metrics import pearson_delta, r2, rmse, score_change, sign_accuracy
 def test_every_metric_is_the_one_of_its_name():
     rng = np.random.default_rng(0)
     real, predicted = rng.normal(size=(2, 4, 50))
-    scores = score_change(real, predicted, top_k=5)
+    scores = score_change(real, predicted, k=5)
     assert list(scores) == ["pearson", "pearson_top", "rmse", "r2", "sign_accuracy"]
     for name, metric in {"pearson": pearson_delta, "rmse": rmse, "r2": r2, "sign_accuracy": sign_accuracy}.items():
         np.testing.assert_array_equal(scores[name], metric(real, predicted))
@@ -28,7 +28,7 @@ def test_bad_input_is_explained():
     with pytest.raises(ValueError, match="Unknown metrics 'mae'"):
         score_change([0.0, 1.0], [0.0, 1.0], metrics=["mae"])
     with pytest.raises(ValueError, match="at least 2"):
-        score_change([0.0, 1.0], [0.0, 1.0], top_k=1)
+        score_change([0.0, 1.0], [0.0, 1.0], k=1)
     with pytest.raises(ValueError, match="same genes"):
         score_change([0.0, 1.0], [0.0, 1.0, 2.0])
     with pytest.raises(ValueError, match="NaN"):

@@ -56,18 +56,18 @@ def test_r2_of_means_sees_neither_signs_nor_perturbations():
 
 def test_bootstrap_draws_parts_without_replacement(cells):
     real, predicted = cells
-    values = mean_r2_bootstrap(real, predicted, n_repeats=6, rng=3)
+    values = mean_r2_bootstrap(real, predicted, n_bootstrap=6, rng=3)
     generator = np.random.default_rng(3)
     draws = [generator.permuted(np.tile(np.arange(n) < 0.8 * n, (6, 1)), axis=1) for n in (25, 40)]
     assert [draw.sum(axis=1).tolist() for draw in draws] == [[20] * 6, [32] * 6]
     expected = [pearsonr(real[x].mean(0), predicted[y].mean(0)).statistic ** 2 for x, y in zip(*draws, strict=True)]
     np.testing.assert_allclose(values, expected, rtol=1e-10)
     matrices = sparse.csr_array(real), sparse.csc_matrix(predicted)
-    np.testing.assert_allclose(mean_r2_bootstrap(*matrices, n_repeats=6, rng=3), values, rtol=1e-10)
+    np.testing.assert_allclose(mean_r2_bootstrap(*matrices, n_bootstrap=6, rng=3), values, rtol=1e-10)
 
 
 def test_bootstrap_of_everything_is_the_value_itself(cells):
-    values = mean_r2_bootstrap(*cells, genes=[1, 2, 5], fraction=1.0, n_repeats=3)
+    values = mean_r2_bootstrap(*cells, genes=[1, 2, 5], fraction=1.0, n_bootstrap=3)
     np.testing.assert_allclose(values, mean_r2(*cells, genes=[1, 2, 5]), rtol=1e-10)
 
 
@@ -141,7 +141,7 @@ def test_bad_input(cells):
         with pytest.raises(ValueError, match="`threshold` must not be negative, but is -1"):
             metric(*cells, threshold=-1.0)
     with pytest.raises(ValueError, match="`n_repeats` must be at least 1"):
-        mean_r2_bootstrap(*cells, n_repeats=0)
+        mean_r2_bootstrap(*cells, n_bootstrap=0)
     for fraction in (0.0, 1.1):
         with pytest.raises(ValueError, match="`fraction` must be above 0"):
             mean_r2_bootstrap(*cells, fraction=fraction)

@@ -21,7 +21,7 @@ def drawn(ax):
 @pytest.mark.parametrize("n", [1, 2, 10, 30])
 def test_nodes_and_edges_are_those_of_the_graph(graph_data, n):
     adata = graph_data(n)
-    ax = scpi.pl.causal_graph(adata, top_k=None, show=False)
+    ax = scpi.pl.causal_graph(adata, top_n=None, show=False)
     nodes, edges = drawn(ax)
     stored = adata.uns["causal_graph"]
     table = stored["edges"]
@@ -34,7 +34,7 @@ def test_nodes_and_edges_are_those_of_the_graph(graph_data, n):
 def test_colour_says_the_sign_and_width_the_weight(graph_data):
     adata = graph_data(10)
     table = adata.uns["causal_graph"]["edges"]
-    _, edges = drawn(scpi.pl.causal_graph(adata, top_k=None, show=False))
+    _, edges = drawn(scpi.pl.causal_graph(adata, top_n=None, show=False))
     widths = []
     for source, target, weight in table.itertuples(index=False):
         edge = edges[f"{source}->{target}"]
@@ -45,9 +45,9 @@ def test_colour_says_the_sign_and_width_the_weight(graph_data):
 
 def test_edges_can_be_limited(graph_data):
     adata = graph_data(10)
-    assert len(drawn(scpi.pl.causal_graph(adata, top_k=3, show=False))[1]) == 3
+    assert len(drawn(scpi.pl.causal_graph(adata, top_n=3, show=False))[1]) == 3
     n_strong = (adata.uns["causal_graph"]["edges"]["weight"].abs() >= 1.0).sum()
-    assert len(drawn(scpi.pl.causal_graph(adata, top_k=None, threshold=1.0, show=False))[1]) == n_strong
+    assert len(drawn(scpi.pl.causal_graph(adata, top_n=None, threshold=1.0, show=False))[1]) == n_strong
     assert len(drawn(scpi.pl.causal_graph(graph_data(30), show=False))[1]) == 20
 
 
@@ -65,11 +65,11 @@ def note(ax):
 def test_only_stable_edges_are_drawn(graph_data):
     adata = with_stability(graph_data(10), [0.9, 0.8, 0.79])
     table = adata.uns["causal_graph"]["edges"]
-    ax = scpi.pl.causal_graph(adata, top_k=None, show=False)
+    ax = scpi.pl.causal_graph(adata, top_n=None, show=False)
     stable = table[table["stability"] >= 0.8]
     assert drawn(ax)[1].keys() == {f"{s}->{t}" for s, t in zip(stable["source"], stable["target"], strict=True)}
     assert not note(ax)
-    assert len(drawn(scpi.pl.causal_graph(adata, top_k=None, min_stability=None, show=False))[1]) == len(table)
+    assert len(drawn(scpi.pl.causal_graph(adata, top_n=None, min_stability=None, show=False))[1]) == len(table)
 
 
 def test_a_graph_without_a_stable_edge_says_so(graph_data):

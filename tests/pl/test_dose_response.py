@@ -62,7 +62,7 @@ def test_lines_are_predictions_dashed_where_they_are_extrapolated(stored):
 
 
 def test_points_are_measured_changes_with_their_intervals(stored):
-    panel = scpi.pl.dose_response(stored, "G19", context="T", keys="LinearDose", confidence=0.9, show=False)
+    panel = scpi.pl.dose_response(stored, "G19", context="T", keys="LinearDose", confidence_level=0.9, show=False)
     points, _, (bars,) = panel.containers[0]
     table = scpi.get.predicted_change(stored, genes="G19", context="T", key="LinearDose").query("n_measured > 0")
     np.testing.assert_allclose(points.get_xdata(), DOSES)

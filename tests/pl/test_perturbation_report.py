@@ -53,7 +53,7 @@ def test_genes_with_the_largest_changes_are_drawn_with_their_hits(report):
     genes = scpi.get.explained_prediction(report, "genes", perturbation="KLF7")
     largest = genes.iloc[np.argsort(-genes["change"].abs())[:5]].sort_values("change")
     shown = [text.get_text() for text in axes.get_yticklabels()]
-    hits = set(scpi.get.predicted_hits(report, alpha=0.05).query("perturbation == 'KLF7'")["gene"])
+    hits = set(scpi.get.predicted_hits(report, pval_cutoff=0.05).query("perturbation == 'KLF7'")["gene"])
     assert shown == [f"{gene} *" if gene in hits else gene for gene in largest["gene"]]
     assert len(axes.get_yticks()) == 5
 

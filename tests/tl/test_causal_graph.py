@@ -25,9 +25,9 @@ class FakeModel:
         assert n_draws == 100
         return self.edges.assign(stability=[0.9, 0.5, 0.8])
 
-    def get_causal_graph(self, *, threshold=None, top_k=None):
+    def get_causal_graph(self, *, threshold=None, top_n=None):
         edges = self.edges if threshold is None else self.edges[self.edges["weight"].abs() >= threshold]
-        return edges if top_k is None else edges.head(top_k)
+        return edges if top_n is None else edges.head(top_n)
 
     def get_intervention_targets(self):
         # In another order than the assignment
@@ -75,7 +75,7 @@ def test_edges_can_be_limited(adata):
     scpi.tl.causal_graph(adata, FakeModel(), threshold=0.3)
     assert len(adata.uns["causal_graph"]["edges"]) == 2
     assert adata.uns["causal_graph"]["params"]["threshold"] == 0.3
-    scpi.tl.causal_graph(adata, FakeModel(), top_k=1)
+    scpi.tl.causal_graph(adata, FakeModel(), top_n=1)
     assert len(adata.uns["causal_graph"]["edges"]) == 1
 
 

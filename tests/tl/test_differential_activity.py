@@ -89,7 +89,7 @@ def test_chance_is_what_random_scores_give(adata):
     adata.obs["perturbation"] = np.where(np.arange(600) < 200, "control", (np.arange(600) % 200).astype(str))
     adata.varm["gene_sets"] = rng.random((200, 100)) < 0.1
     adata.obsm["pathway_activity"] = rng.normal(size=(600, 100))
-    scpi.tl.differential_activity(adata, n_top=(25,))
+    scpi.tl.differential_activity(adata, top_n=(25,))
     summary = adata.uns["differential_activity"]["summary"]
     assert len(summary) == 200
     assert summary["hits_at_25"].mean() == pytest.approx(summary["chance_at_25"].mean(), abs=0.03)
@@ -195,8 +195,8 @@ def test_labels_of_all_modalities(adata):
     ("kwargs", "error", "message"),
     [
         ({"activity_key": "x"}, KeyError, "no activity of gene sets 'x', only 'pathway_activity'"),
-        ({"groupby": "x"}, KeyError, "no column 'x', only 'perturbation'"),
-        ({"reference": "NT"}, ValueError, r"0 cell\(s\) of the reference 'NT'.*'control'"),
+        ({"perturbation_key": "x"}, KeyError, "no column 'x', only 'perturbation'"),
+        ({"control": "NT"}, ValueError, r"0 cell\(s\) of the control 'NT'.*'control'"),
         ({"groups": ["A", "Z"]}, ValueError, "'Z' that is no label"),
         ({"groups": []}, ValueError, "empty"),
         ({"groups": ["control"]}, ValueError, "against itself"),
@@ -257,7 +257,7 @@ def papalexi(test_data):
 @pytest.mark.parametrize("replicate", [None, "rep_1", "rep_2", "rep_3"])
 def test_interferon_response_answers_to_its_own_pathway(papalexi, replicate):
     adata = papalexi if replicate is None else papalexi[papalexi.obs["bio_rep"] == replicate].copy()
-    scpi.tl.differential_activity(adata, reference="non-targeting")
+    scpi.tl.differential_activity(adata, control="non-targeting")
     result = scpi.get.differential_activity(adata, group=["STAT1", "JAK2", "IFNGR1", "IFNGR2"])
     ifng = result[result["set"] == IFNG].set_index("group")
     # Twenty-five sets with at least three genes; a replicate has a third of the cells, so a smaller t
@@ -289,7 +289,7 @@ def test_spellings_of_a_combination_are_one_group(adata):
 
 def test_several_controls_and_one_number_of_sets(adata):
     adata.obs["perturbation"] = adata.obs["perturbation"].astype(str).replace({"B": "NT"})
-    scpi.tl.differential_activity(adata, reference=["control", "NT"], n_top=2)
+    scpi.tl.differential_activity(adata, control=["control", "NT"], top_n=2)
     summary = adata.uns["differential_activity"]["summary"]
     assert "NT" not in set(summary["group"]) and "hits_at_2" in summary
     with pytest.raises(ValueError, match="`delimiter` must not be empty"):

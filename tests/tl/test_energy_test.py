@@ -34,7 +34,7 @@ def rng():
 @pytest.mark.parametrize("swap", [False, True])
 def test_the_distance_is_that_of_two_loops_and_of_the_metric(two, rng, swap):
     x, y = two[::-1] if swap else two
-    found = compare_cells(x, Controls.of(y), n_perm=50, rng=rng)
+    found = compare_cells(x, Controls.of(y), n_permutations=50, rng=rng)
     assert found.distance == pytest.approx(by_loops(x, y, unbiased=True), rel=1e-5)
     assert found.distance == pytest.approx(energy_distance(x, y), rel=1e-5)
     spread = by_loops(y, y, unbiased=False) + cdist(y, y).sum() / (len(y) * (len(y) - 1))
@@ -44,7 +44,7 @@ def test_the_distance_is_that_of_two_loops_and_of_the_metric(two, rng, swap):
 
 def test_in_one_dimension_it_is_that_of_scipy(rng):
     x, y = rng.normal(1, 1, 30), rng.normal(size=40)
-    found = compare_cells(x[:, None], Controls.of(y[:, None]), n_perm=10, rng=rng)
+    found = compare_cells(x[:, None], Controls.of(y[:, None]), n_permutations=10, rng=rng)
     scale = np.abs(y[:, None] - y).sum() / (40 * 39) * (1 / 30 + 1 / 40)
     assert found.score * scale == pytest.approx(stats.energy_distance(x, y) ** 2, rel=1e-5)
 
@@ -59,8 +59,8 @@ def test_all_permutations_of_a_few_cells(rng, swap):
         inside = np.isin(np.arange(8), chosen)
         every.append(by_loops(pooled[inside], pooled[~inside], unbiased=False))
     expected = np.mean(np.array(every) >= by_loops(x, y, unbiased=False) - 1e-9)
-    assert compare_cells(x, Controls.of(y), n_perm=56, rng=rng).pval == pytest.approx(expected)
-    drawn = compare_cells(np.repeat(x, 1, axis=0), Controls.of(y), n_perm=55, rng=rng).pval
+    assert compare_cells(x, Controls.of(y), n_permutations=56, rng=rng).pval == pytest.approx(expected)
+    drawn = compare_cells(np.repeat(x, 1, axis=0), Controls.of(y), n_permutations=55, rng=rng).pval
     assert drawn == pytest.approx(expected, abs=0.2)
 
 
@@ -71,11 +71,11 @@ def test_permutations_stay_within_batches():
     within = []
     for _ in range(60):
         x, y = rng.normal(size=(36, 2)) + 3 * batch[:, None], rng.normal(size=(80, 2)) + 3 * batch_y[:, None]
-        within.append(compare_cells(x, Controls.of(y, batch_y), strata=batch, n_perm=99, rng=rng).pval)
+        within.append(compare_cells(x, Controls.of(y, batch_y), strata=batch, n_permutations=99, rng=rng).pval)
     assert stats.kstest(within, "uniform").pvalue > 0.01
-    assert compare_cells(x, Controls.of(y), n_perm=99, rng=rng).pval == 0.01
+    assert compare_cells(x, Controls.of(y), n_permutations=99, rng=rng).pval == 0.01
     # Where there are no controls in the batch of the cells, nothing can be permuted
-    apart = compare_cells(x[:30], Controls.of(y[20:], batch_y[20:]), strata=batch[:30], n_perm=99, rng=rng)
+    apart = compare_cells(x[:30], Controls.of(y[20:], batch_y[20:]), strata=batch[:30], n_permutations=99, rng=rng)
     assert apart.pval == 1.0
 
 
@@ -83,10 +83,12 @@ def test_p_values_are_uniform_without_an_effect():
     rng = np.random.default_rng(0)
     controls = [Controls.of(rng.normal(size=(40, 3))) for _ in range(20)]
     pvals = [
-        compare_cells(rng.normal(size=(15, 3)), one, n_perm=99, rng=rng).pval for one in controls for _ in range(10)
+        compare_cells(rng.normal(size=(15, 3)), one, n_permutations=99, rng=rng).pval
+        for one in controls
+        for _ in range(10)
     ]
     assert stats.kstest(pvals, "uniform").pvalue > 0.01
-    shifted = compare_cells(rng.normal(size=(15, 3)) + 2, controls[0], n_perm=99, rng=rng)
+    shifted = compare_cells(rng.normal(size=(15, 3)) + 2, controls[0], n_permutations=99, rng=rng)
     assert shifted.pval == 0.01 and shifted.score > 5
 
 
@@ -100,7 +102,7 @@ def test_sums_by_gathering_and_by_a_product_are_the_same(rng):
 
 
 def test_cells_that_are_all_the_same_are_no_effect(rng):
-    found = compare_cells(np.zeros((4, 2)), Controls.of(np.zeros((6, 2))), n_perm=20, rng=rng)
+    found = compare_cells(np.zeros((4, 2)), Controls.of(np.zeros((6, 2))), n_permutations=20, rng=rng)
     assert found == (0.0, 0.0, 1.0)
 
 
@@ -126,12 +128,12 @@ def test_sums_of_guides(rng):
 def test_whole_guides_are_permuted(rng):
     values, guide, sums = of_guides(rng, [20, 30, 25, 20, 40, 30], 0.1, shift=3.0, n_shifted=2)
     sizes = np.bincount(guide)
-    found = compare_guides(sums, sizes, 2, n_perm=100, rng=rng)
+    found = compare_guides(sums, sizes, 2, n_permutations=100, rng=rng)
     # One of 15 labellings
     assert found.pval == pytest.approx(1 / 15)
     assert found.distance == pytest.approx(energy_distance(values[guide < 2], values[guide >= 2]), rel=1e-6)
     assert found.score > 5
-    drawn = compare_guides(sums, sizes, 2, n_perm=9, rng=rng)
+    drawn = compare_guides(sums, sizes, 2, n_permutations=9, rng=rng)
     assert drawn.pval >= 0.1
 
 
@@ -141,10 +143,10 @@ def test_guides_that_differ_are_no_effect_but_cells_say_so(own, control):
     pvals, of_cells = [], []
     for _ in range(200):
         values, guide, sums = of_guides(rng, [*own, *[control] * 8], 0.4)
-        pvals.append(compare_guides(sums, np.bincount(guide), 3, n_perm=200, rng=rng).pval)
+        pvals.append(compare_guides(sums, np.bincount(guide), 3, n_permutations=200, rng=rng).pval)
         if len(of_cells) < 40:
             controls = Controls.of(values[guide >= 3][:200])
-            of_cells.append(compare_cells(values[guide < 3][:100], controls, n_perm=99, rng=rng).pval)
+            of_cells.append(compare_cells(values[guide < 3][:100], controls, n_permutations=99, rng=rng).pval)
     # Two standard errors of a fraction of 0.05
     assert np.mean(np.array(pvals) <= 0.05) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)
     assert np.mean(np.array(of_cells) <= 0.05) > 0.4

@@ -148,7 +148,7 @@ def test_files(adata, tmp_path, write):
     [
         ({"method": "gsva"}, ValueError, "`method` must be one of 'camera', 'fry'"),
         ({"corr_scope": "some"}, ValueError, "`corr_scope` must be one of 'group', 'all'"),
-        ({"method": "fry", "n_perm": 10}, TypeError, "'fry' has no option 'n_perm': it takes nothing"),
+        ({"method": "fry", "n_permutations": 10}, TypeError, "'fry' has no option 'n_permutations': it takes nothing"),
         ({"method": "ora", "use_ranks": True}, TypeError, "it takes 'pval_cutoff', 'log2fc_min'"),
         ({"groups": "Z"}, ValueError, "not tested: 'Z'"),
         ({"gene_sets_key": "none"}, KeyError, "has no gene sets 'none'"),

@@ -93,10 +93,10 @@ def test_the_table_by_hand():
 def test_permutations_give_nearly_the_same():
     adata = make_data(n_sets=5, planted=2.0)
     scpi.tl.gene_set_impact(adata)
-    scpi.tl.gene_set_impact(adata, n_perm=500, key_added="permuted")
+    scpi.tl.gene_set_impact(adata, n_permutations=500, key_added="permuted")
     np.testing.assert_allclose(adata.uns["permuted"]["pval"], adata.uns["gene_set_impact"]["pval"], atol=0.09)
     assert adata.uns["permuted"]["pval"].min() == pytest.approx(2 / 501)
-    scpi.tl.gene_set_impact(adata, n_perm=500, key_added="again")
+    scpi.tl.gene_set_impact(adata, n_permutations=500, key_added="again")
     np.testing.assert_array_equal(adata.uns["again"]["pval"], adata.uns["permuted"]["pval"])
 
 
@@ -107,7 +107,7 @@ def test_gsea_finds_them_too():
     for unit, sign in ((0, 1), (1, -1)):
         scores[adata.varm["gene_sets"][f"set{unit}"], unit] += sign
     adata.varm["saliency"] = scores
-    scpi.tl.gene_set_impact(adata, statistic="gsea", n_perm=200)
+    scpi.tl.gene_set_impact(adata, statistic="gsea", n_permutations=200)
     stored = adata.uns["gene_set_impact"]
     assert np.sign(np.diag(stored["zscore"])).tolist() == [1, -1]
     np.testing.assert_allclose(np.diag(stored["pval"]), 1 / 201)
@@ -148,7 +148,7 @@ class Encoder:
 def test_the_median_of_a_model_by_hand():
     adata = make_data(n_genes=200, n_sets=3)
     model = Encoder(adata)
-    scpi.tl.gene_set_impact(adata, statistic="median", model=model, method="gradient", n_perm=100)
+    scpi.tl.gene_set_impact(adata, statistic="median", model=model, method="gradient", n_permutations=100)
     stored = adata.uns["gene_set_impact"]
     assert stored["units"].tolist() == ["u0", "u1"]
     u = np.tanh(adata.X.toarray() @ model.weight.numpy())
@@ -157,7 +157,7 @@ def test_the_median_of_a_model_by_hand():
     assert stored["impact"][1, 1] == pytest.approx(np.median(np.abs(slopes), axis=1).mean(), rel=1e-4)
     assert stored["params"]["model"] == "Encoder"
     assert (stored["pval"] > 1e-4).all()
-    scpi.tl.gene_set_impact(adata, statistic="median", model=model, method="gradient", n_perm=100, n_cells=20)
+    scpi.tl.gene_set_impact(adata, statistic="median", model=model, method="gradient", n_permutations=100, n_cells=20)
     few = adata.uns["gene_set_impact"]["impact"]
     assert 0 < np.abs(few - stored["impact"]).max() < 0.5 * stored["impact"].max()
 
@@ -191,7 +191,7 @@ def test_a_vanished_unit_is_named():
 
 def test_it_survives_a_file(tmp_path):
     adata = make_data(planted=2.0)
-    scpi.tl.gene_set_impact(adata, n_perm=20)
+    scpi.tl.gene_set_impact(adata, n_permutations=20)
     scpi.tl.annotate_units(adata)
     adata.write_h5ad(tmp_path / "a.h5ad")
     adata.write_zarr(tmp_path / "a.zarr")
@@ -236,7 +236,7 @@ def test_small_and_empty_sets_are_left_out():
         ({"sets": "nothing"}, KeyError, "scpi.tl.gene_sets"),
         ({"layer": "nothing"}, KeyError, "no 'nothing'"),
         ({"n_bins": 0}, ValueError, "`n_bins` must be at least 1"),
-        ({"n_perm": 0}, ValueError, "`n_perm` must be at least 1"),
+        ({"n_permutations": 0}, ValueError, "`n_permutations` must be at least 1"),
     ],
 )
 def test_bad_input_is_explained(kwargs, error, match):

@@ -71,7 +71,7 @@ def test_it_survives_a_file(adata, tmp_path):
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"alpha": 0.0}, "`alpha` must be between 0 and 1, but is 0.0"),
+        ({"pval_cutoff": 0.0}, "`pval_cutoff` must be between 0 and 1, but is 0.0"),
         ({"groups": "C"}, "No perturbation has two guides of at least 10 cells"),
         ({"min_cells": 61}, "no group of at least 61 cells|has no group|two guides"),
     ],
@@ -85,7 +85,7 @@ def test_bad_input_is_explained(adata, kwargs, message):
 
 def test_what_is_known_of_a_real_screen(test_data):
     adata = ad.read_h5ad(test_data("papalexi2021_eccite_299genes.h5ad"))
-    scpi.tl.guide_agreement(adata, "guide", reference="non-targeting", batch_key="bio_rep")
+    scpi.tl.guide_agreement(adata, "guide", control="non-targeting", batch_key="bio_rep")
     results = scpi.get.guide_agreement(adata).set_index("perturbation")
     assert results.loc[["STAT1", "JAK2", "IFNGR1", "IFNGR2", "IRF1", "SMAD4"], "agree"].all()
     assert results.loc[["STAT1", "JAK2", "IFNGR1", "IFNGR2", "IRF1", "SMAD4"], "similarity"].min() > 0.9

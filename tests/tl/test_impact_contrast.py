@@ -126,7 +126,7 @@ def test_null_donors():
     of_donors, of_cells = [], []
     for seed in range(12):
         adata, model = make_data(paired=False, seed=seed, n_cells=20)
-        kwargs = {"target": "stim", "method": "input_x_gradient", "n_boot": 0}
+        kwargs = {"target": "stim", "method": "input_x_gradient", "n_bootstrap": 0}
         scpi.tl.impact_contrast(adata, model, "group", donor_key="donor", **kwargs)
         of_donors.append((adata.uns["impact_contrast"]["pval_groups"] < 0.05).mean())
         with pytest.warns(UserWarning, match="donor"):
@@ -195,7 +195,7 @@ def test_it_survives_a_file(tmp_path):
         ({"target": "stim", "baseline": "rest"}, ValueError, "the same for both groups"),
         ({"target": "stim", "units": ["u9"]}, ValueError, "no unit 'u9', only 'u0'"),
         ({"target": "stim", "sets": "nothing"}, KeyError, "no gene sets 'nothing'"),
-        ({"target": "stim", "n_boot": -1}, ValueError, "`n_boot` must be at least 0"),
+        ({"target": "stim", "n_bootstrap": -1}, ValueError, "`n_bootstrap` must be at least 0"),
         ({"target": "stim", "donor_key": "donor", "method": "magic"}, ValueError, "`method` must be one of"),
         ({"target": "stim", "donor_key": "donor", "n_stepz": 3}, TypeError, "no option 'n_stepz'"),
     ],

@@ -10,8 +10,8 @@ from scpi._view import View
 from scpi.tl._labelled_cells import centre, read_labelled_cells
 
 OPTIONS = {
-    "groupby": "perturbation",
-    "reference": "control",
+    "perturbation_key": "perturbation",
+    "control": "control",
     "groups": "all",
     "delimiter": "+",
     "min_cells": 2,
@@ -38,7 +38,7 @@ def read(adata, **kwargs):
 
 def test_codes_follow_the_names(adata):
     cells = read(adata)
-    assert cells.names == ["A", "A+B"] and cells.reference == "control" and cells.guide is None
+    assert cells.names == ["A", "A+B"] and cells.control == "control" and cells.guide is None
     assert cells.codes[:5].tolist() == [0, 1, 2, 2, 0]
     assert [len(cells.of(code)) for code in range(3)] == [16, 8, 16]
     chosen = cells.sample(0, 5, np.random.default_rng(0))
@@ -97,11 +97,11 @@ def test_centre_leaves_cells_out():
 @pytest.mark.parametrize(
     ("kwargs", "error", "message"),
     [
-        ({"groupby": "x"}, KeyError, "no column 'x'"),
+        ({"perturbation_key": "x"}, KeyError, "no column 'x'"),
         ({"batch_key": "x"}, KeyError, "no column 'x'"),
         ({"guide_key": "x"}, KeyError, "no column 'x'"),
         ({"use_rep": "x"}, KeyError, "`use_rep` names 'x'"),
-        ({"reference": "NT"}, ValueError, r"0 cell\(s\) of the reference 'NT'"),
+        ({"control": "NT"}, ValueError, r"0 cell\(s\) of the control 'NT'"),
         ({"groups": ["Z"]}, ValueError, "'Z' that is no label"),
         ({"groups": ["A"], "min_cells": 9}, ValueError, r"fewer than 9 cells and cannot be tested: 'A' \(8\)"),
         ({"min_cells": 1}, ValueError, "`min_cells` must be at least 2"),

@@ -29,7 +29,7 @@ def screen(*, spread=0.0, shift=2.0, seed=0):
 
 
 def run(adata, **kwargs):
-    scpi.tl.perturbation_effect(adata, **({"use_rep": "X_rep", "n_perm": 200} | kwargs))
+    scpi.tl.perturbation_effect(adata, **({"use_rep": "X_rep", "n_permutations": 200} | kwargs))
     return adata.uns["perturbation_effect"]["results"].set_index("perturbation")
 
 
@@ -51,7 +51,7 @@ def test_guides_that_differ_are_no_effect():
     called, of_cells = [], []
     for seed in range(15):
         adata = screen(spread=0.5, shift=4.0, seed=seed)
-        results = run(adata, guide_key="guide", n_perm=250)
+        results = run(adata, guide_key="guide", n_permutations=250)
         called.append(results.loc[["A", "A+B", "B", "C"], "active"])
         of_cells.append(results.loc[["B", "C"], "pval_cells"] <= 0.05)
         assert (results["pval"] == results[["pval_cells", "pval_guides"]].max(axis=1)).all()
@@ -108,12 +108,12 @@ def test_a_copy_and_a_modality():
     adata = screen()
     expected = run(adata)
     fresh = screen()
-    result = scpi.tl.perturbation_effect(fresh, use_rep="X_rep", n_perm=200, copy=True)
+    result = scpi.tl.perturbation_effect(fresh, use_rep="X_rep", n_permutations=200, copy=True)
     assert not fresh.uns
     labels = fresh.obs.pop("perturbation")
     mdata = MuData({"rna": fresh})
     mdata.obs["perturbation"] = labels
-    scpi.tl.perturbation_effect(mdata, use_rep="X_rep", n_perm=200, mod="rna")
+    scpi.tl.perturbation_effect(mdata, use_rep="X_rep", n_permutations=200, mod="rna")
     for frame in (scpi.get.perturbation_effect(result), scpi.get.perturbation_effect(mdata, mod="rna")):
         pd.testing.assert_frame_equal(frame.set_index("perturbation"), expected)
 
@@ -121,9 +121,9 @@ def test_a_copy_and_a_modality():
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"n_perm": 0}, "`n_perm` must be at least 1"),
-        ({"alpha": 1.0}, "`alpha` between 0 and 1, but they are 200, 1000 and 1.0"),
-        ({"max_cells": 1}, "`max_cells` at least 2"),
+        ({"n_permutations": 0}, "`n_permutations` must be at least 1"),
+        ({"pval_cutoff": 1.0}, "`pval_cutoff` between 0 and 1, but they are 200, 1000 and 1.0"),
+        ({"n_cells": 1}, "`n_cells` at least 2"),
         ({"groups": ["control"]}, "against itself"),
         ({"delimiter": ""}, "`delimiter` must not be empty"),
     ],
@@ -141,7 +141,7 @@ def test_a_large_screen_is_quick():
     adata = ad.AnnData(np.zeros((len(names), 1), dtype=np.float32), obsm={"X_rep": rng.normal(size=(len(names), 20))})
     adata.obs["perturbation"] = names
     start = time.process_time()
-    results = run(adata, n_perm=1000)
+    results = run(adata, n_permutations=1000)
     # 2,000 perturbations in three minutes
     assert time.process_time() - start < 9
     assert (results["pval"] <= 0.05).mean() < 0.15 and not results["active"].any()
@@ -154,7 +154,9 @@ def papalexi(test_data):
 
 def test_what_is_known_of_a_real_screen(papalexi):
     adata = papalexi.copy()
-    scpi.tl.perturbation_effect(adata, reference="non-targeting", batch_key="bio_rep", guide_key="guide", n_perm=800)
+    scpi.tl.perturbation_effect(
+        adata, control="non-targeting", batch_key="bio_rep", guide_key="guide", n_permutations=800
+    )
     active = scpi.get.perturbation_effect(adata, active=True)["perturbation"]
     assert {"STAT1", "STAT2", "JAK2", "IFNGR1", "IFNGR2", "IRF1", "SMAD4", "BRD4", "CUL3", "NFKBIA"} <= set(active)
     assert not {"CAV1", "CD86", "ATF2", "ETV7", "MARCH8", "PDCD1LG2", "STAT5A", "POU2F2", "IRF7"} & set(active)
@@ -162,9 +164,9 @@ def test_what_is_known_of_a_real_screen(papalexi):
 
 def test_a_gene_that_is_low_in_its_own_knock_out_is_no_effect(papalexi):
     adata = papalexi.copy()
-    options = {"reference": "non-targeting", "batch_key": "bio_rep", "groups": ["STAT1", "NFKBIA", "CAV1"]}
+    options = {"control": "non-targeting", "batch_key": "bio_rep", "groups": ["STAT1", "NFKBIA", "CAV1"]}
     active = []
     for exclude in (False, True):
-        scpi.tl.perturbation_effect(adata, **options, n_perm=200, exclude_targets=exclude)
+        scpi.tl.perturbation_effect(adata, **options, n_permutations=200, exclude_targets=exclude)
         active.append(set(scpi.get.perturbation_effect(adata, active=True)["perturbation"]))
     assert active == [{"STAT1", "NFKBIA"}, {"STAT1"}]

@@ -73,10 +73,10 @@ def test_it_survives_a_file_and_a_copy(found, original, tmp_path):
     )
     adata, model = original
     before = set(adata.varm)
-    result = scpi.tl.predicted_hits(adata, model, key_added="mine", alpha=0.2, copy=True)
+    result = scpi.tl.predicted_hits(adata, model, key_added="mine", pval_cutoff=0.2, copy=True)
     assert set(adata.varm) == before
     assert set(result.varm) - before == {"mine", "mine_pvals", "mine_change"}
-    assert result.uns["mine"]["params"]["alpha"] == 0.2
+    assert result.uns["mine"]["params"]["pval_cutoff"] == 0.2
 
 
 def test_what_is_refused(original):

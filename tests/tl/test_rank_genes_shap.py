@@ -187,8 +187,8 @@ def test_sparse_counts_give_what_dense_ones_do(two):
 
 def test_few_cells_are_drawn_with_the_same_share_of_each_group(two):
     adata = two.copy()
-    scpi.tl.rank_genes_shap(adata, "group", n_trees=5, max_cells=60)
-    assert adata.uns["rank_genes_shap"]["params"]["max_cells"] == 60
+    scpi.tl.rank_genes_shap(adata, "group", n_trees=5, n_cells=60)
+    assert adata.uns["rank_genes_shap"]["params"]["n_cells"] == 60
 
 
 def test_a_copy_leaves_the_input_alone(two):
@@ -209,7 +209,7 @@ def test_it_can_be_written(two, tmp_path):
     [
         ({"n_trees": 0}, "`n_trees` must be positive"),
         ({"test_size": 1.0}, "`test_size` must be between 0 and 1"),
-        ({"max_cells": 0}, "`max_cells` must be positive"),
+        ({"n_cells": 0}, "`n_cells` must be positive"),
         ({"reference": "Group9"}, "'rest' or a group.*'Group9'"),
         ({"groups": ["Group7"]}, "'Group7' that is no label"),
     ],

@@ -84,7 +84,7 @@ def test_bad_input_is_explained(adata, kwargs, message):
 
 def test_what_is_known_of_a_real_screen(test_data):
     adata = ad.read_h5ad(test_data("papalexi2021_eccite_299genes.h5ad"))
-    scpi.tl.responders(adata, reference="non-targeting", batch_key="bio_rep")
+    scpi.tl.responders(adata, control="non-targeting", batch_key="bio_rep")
     fraction = scpi.get.responders(adata).set_index("perturbation")["fraction"]
     assert fraction[["IFNGR1", "IFNGR2", "JAK2", "STAT1"]].min() > 0.7
     assert fraction[["CAV1", "CD86", "ATF2", "ETV7", "MARCH8", "PDCD1LG2", "STAT5A", "IRF7"]].max() < 0.05

@@ -147,7 +147,7 @@ def test_cells_that_are_elsewhere_are_apart(predicted, real):
 @pytest.mark.parametrize("label", ["A+control", "control+A", " A ", "A+A", "A+NT"])
 def test_labels_are_those_of_the_models(predicted, real, label):
     predicted.obs["perturbation"] = predicted.obs["perturbation"].replace({"A": label})
-    scpi.tl.score_prediction(predicted, real, reference=["control", "NT"], metrics="rmse")
+    scpi.tl.score_prediction(predicted, real, control=["control", "NT"], metrics="rmse")
     scores = predicted.uns["prediction"]["scores"].set_index("perturbation")
     assert scores.loc["A", "n_real"] == 40 and np.isfinite(scores.loc["A", "rmse"])
 
@@ -231,7 +231,7 @@ def test_it_survives_a_file(predicted, real, tmp_path):
     [
         ({"groupby": "x"}, KeyError, "no column 'x'"),
         ({"layer": "x"}, KeyError, "no 'x', only nothing"),
-        ({"reference": "NT"}, ValueError, "no control cells 'NT'"),
+        ({"control": "NT"}, ValueError, "no control cells 'NT'"),
         ({"metrics": ["r3"]}, ValueError, "Unknown metrics 'r3'"),
         ({"metrics": "rms"}, ValueError, "Unknown metrics 'rms'"),
         ({"reference_cells": "half"}, ValueError, "must be 'apart', 'all', or positions"),

@@ -46,7 +46,7 @@ def test_preranked_genes():
     pytest.importorskip("gseapy")
     scores = np.random.default_rng(0).normal(size=60)
     scores[:20] -= 3.0
-    table = preranked(scores, MEMBERSHIP, seed=1, n_perm=200)
+    table = preranked(scores, MEMBERSHIP, seed=1, n_permutations=200)
     assert table["n_genes"].tolist() == [20, 20]
     assert table["direction"][0] == "down"
     assert table["nes"][0] < -1.5

@@ -49,7 +49,7 @@ class Contrast(NamedTuple):
 
 
 def _pearson_top(prediction: Prediction) -> float:
-    score = metrics.score_change(*prediction.change, metrics=["pearson_top"], top_k=_TOP_CHANGED)
+    score = metrics.score_change(*prediction.change, metrics=["pearson_top"], k=_TOP_CHANGED)
     return float(score["pearson_top"])
 
 

@@ -44,7 +44,7 @@ def compare_predictions(
     n_cells: int = N_CELLS,
     n_components: int | None = N_COMPONENTS,
     exclude_targets: bool = EXCLUDE_TARGETS,
-    n_splits_ceiling: int = N_SPLITS,
+    n_splits: int = N_SPLITS,
     rng: int | np.random.Generator | None = 0,
 ) -> pd.DataFrame:
     """Evaluate trained models on the same cells with the same draws, beside the noise ceiling of those cells.
@@ -66,7 +66,7 @@ def compare_predictions(
     %(n_cells)s
     %(n_components)s
     %(exclude_targets)s
-    n_splits_ceiling
+    n_splits
         Random halves of the cells that the ceiling is averaged over.
     rng
         Seed or generator; every model starts from the same draws.
@@ -117,7 +117,7 @@ def compare_predictions(
     measured = first._measured_conditions(cells, wanted, reference, seed=seed, **options)
     if rows == "conditions":
         measured = _with_halves(measured, first, cells, wanted, reference, halves)
-    found = noise_ceiling(measured, chosen, n_splits=n_splits_ceiling, rng=generator)
+    found = noise_ceiling(measured, chosen, n_splits=n_splits, rng=generator)
     for name, scored in zip((CEILING, PERFECT), found, strict=True):
         tables.append(pd.DataFrame([known | row for known, row in zip(shared, scored, strict=True)]).assign(model=name))
     table = pd.concat(tables, ignore_index=True)

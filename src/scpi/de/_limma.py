@@ -62,7 +62,7 @@ def limma(
     robust: bool = False,
     standard_error: StandardError = "limma",
     corr_scope: CorrScope = "group",
-    key_added: str = Key.uns.LIMMA,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
@@ -146,6 +146,7 @@ def limma(
     >>> str(adata.uns["limma"]["names"]["stim"][0])
     '7'
     """
+    key_added = Key.uns.LIMMA if key_added is None else key_added
     view = View.to_write(data, mod, layer, key_added=key_added).of_counts()
     for name, value, allowed in (
         ("standard_error", standard_error, get_args(StandardError)),

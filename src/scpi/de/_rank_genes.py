@@ -81,7 +81,7 @@ def rank_genes(
     corr_scope: Scope = "group",
     pts: bool = False,
     n_jobs: int | None = None,
-    key_added: str = Key.uns.RANK_GENES,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
     **options: Any,
@@ -181,6 +181,7 @@ def rank_genes(
     >>> sc.get.rank_genes_groups_df(adata, "CD14+ Monocyte")["names"][:2].tolist()
     ['FCGR3A', 'TMEM176B']
     """
+    key_added = Key.uns.RANK_GENES if key_added is None else key_added
     view = View.to_write(data, mod, layer, key_added=key_added)
     trained = {tested: train for train, tested in tested_layers(view.adata).items()}.get(str(layer))
     classes = None

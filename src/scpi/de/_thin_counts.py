@@ -29,7 +29,7 @@ def thin_counts(
     fraction: float = 0.5,
     overdispersion: ArrayLike | Literal["estimate"] = "estimate",
     layer: str | None = None,
-    key_added: str = Key.uns.THINNED,
+    key_added: str | None = None,
     rng: int | np.random.Generator | None = None,
     mod: str | None = None,
     out: str | Path | None = None,
@@ -101,6 +101,7 @@ def thin_counts(
     >>> bool((adata.layers["thinned_train"] + adata.layers["thinned_test"] == adata.X).all())
     True
     """
+    key_added = Key.uns.THINNED if key_added is None else key_added
     view = View.to_write(data, mod, layer, key_added=key_added).of_counts()
     path = None if out is None else new_file(out)
     if path is not None and copy:

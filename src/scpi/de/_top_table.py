@@ -24,7 +24,7 @@ def top_table(
     genes: Sequence[str] | None = None,
     n: int | None = None,
     sort_by: SortBy = "pval",
-    level: float = 0.95,
+    confidence_level: float = 0.95,
 ) -> pd.DataFrame:
     """Tabulate the genes of one coefficient, or of the joint test of all.
 
@@ -41,7 +41,7 @@ def top_table(
         Rows to keep; all if `None`.
     sort_by
         By p-value, B, absolute log fold change, or not at all. The F-test knows p-values only.
-    level
+    confidence_level
         Coverage of the confidence intervals, one by one.
 
     Returns
@@ -69,8 +69,8 @@ def top_table(
     if sort_by not in get_args(SortBy):
         msg = f"`sort_by` must be one of {listed(get_args(SortBy))}, but is {sort_by!r}."
         raise ValueError(msg)
-    if not 0.0 < level < 1.0:
-        msg = f"`level` must be between 0 and 1, but is {level}."
+    if not 0.0 < confidence_level < 1.0:
+        msg = f"`confidence_level` must be between 0 and 1, but is {confidence_level}."
         raise ValueError(msg)
     n_genes = fit.t.shape[1]
     if genes is not None and len(genes) != n_genes:
@@ -85,7 +85,7 @@ def top_table(
     else:
         row = _row(fit, 0 if coef is None else coef)
         # The quantile is that of the lower tail: a sum to 1 would lose digits
-        margin = -special.stdtrit(fit.df, (1.0 - level) / 2.0) * fit.std_error[row]
+        margin = -special.stdtrit(fit.df, (1.0 - confidence_level) / 2.0) * fit.std_error[row]
         columns = {
             "logFC": fit.coefficients[row],
             "ci_low": fit.coefficients[row] - margin,

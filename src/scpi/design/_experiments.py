@@ -59,7 +59,9 @@ def all_sizes(
     ]
 
 
-def check_test(test: str, sample_key: str | None, sizes: Sequence[Size], alpha: float, n_simulations: int) -> None:
+def check_test(
+    test: str, sample_key: str | None, sizes: Sequence[Size], pval_cutoff: float, n_simulations: int
+) -> None:
     """Refuse a test that is unknown, or has no replicates to compare."""
     tests = known_tests()
     if test not in tests:
@@ -68,10 +70,8 @@ def check_test(test: str, sample_key: str | None, sizes: Sequence[Size], alpha: 
     if tests[test] == "sample" and (sample_key is None or min(size.n_replicates for size in sizes) < 2):
         msg = f"{test!r} compares samples: name their column, `sample_key=`, and ask for two replicates or more, `n_replicates=`."
         raise ValueError(msg)
-    if not 0 < alpha < 1 or n_simulations < 1:
-        msg = (
-            f"`alpha` must be between 0 and 1 and `n_simulations` at least 1, but they are {alpha} and {n_simulations}."
-        )
+    if not 0 < pval_cutoff < 1 or n_simulations < 1:
+        msg = f"`pval_cutoff` must be between 0 and 1 and `n_simulations` at least 1, but they are {pval_cutoff} and {n_simulations}."
         raise ValueError(msg)
 
 

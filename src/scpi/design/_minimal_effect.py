@@ -48,7 +48,7 @@ def minimal_effect(
     adjust: bool = True,
     sample_key: str | None = None,
     min_mean: float = 0.1,
-    alpha: float = 0.05,
+    pval_cutoff: float = 0.05,
     n_simulations: int = 20,
     layer: str | None = None,
     mod: str | None = None,
@@ -94,7 +94,7 @@ def minimal_effect(
         Column of `adata.obs` with the sample of each cell. In simulated experiments, it names the replicates.
     min_mean
         Smallest mean count in the control cells of a gene that counts, at the depth of the pilot.
-    alpha
+    pval_cutoff
         Largest p-value of a gene that is found.
     n_simulations
         Simulated experiments of each size.
@@ -144,7 +144,7 @@ def minimal_effect(
     names = [f"log2fc {step:g}" for step in steps]
     pilot = Pilot.of_controls(view, groupby, reference=reference, names=names, sample_key=sample_key)
     sizes = all_sizes(pilot, n_cells=n_cells, n_controls=n_controls, n_replicates=n_replicates, depth=depth)
-    check_test(test, sample_key, sizes, alpha, n_simulations)
+    check_test(test, sample_key, sizes, pval_cutoff, n_simulations)
     seed = int(as_generator(rng).integers(2**31))
     columns = (groupby, sample_key or REPLICATE)
     means = pilot.mean_counts()
@@ -159,7 +159,7 @@ def minimal_effect(
             effects = changed * sign * steps[:, None] * np.log(2.0)
             adata = simulate(pilot, size, effects, generator, columns=columns)
             both = pvals_of(adata, columns, reference=pilot.reference, groups=names, test=test, options=options)
-            called = both[int(adjust)] <= alpha
+            called = both[int(adjust)] <= pval_cutoff
             for code in range(n_bins):
                 planted[:, code] += changed[:, bins == code].sum(axis=1)
                 found[:, code] += (changed & called)[:, bins == code].sum(axis=1)
@@ -180,7 +180,7 @@ def minimal_effect(
             fraction,
             adjust,
             min_mean,
-            alpha,
+            pval_cutoff,
             n_simulations,
             seed,
             options,

@@ -31,7 +31,7 @@ _N_NAMED = 3
 def next_perturbations(
     model: PerturbationGP,
     candidates: Sequence[str] | str | None = None,
-    k: int = 8,
+    n_perturbations: int = 8,
     *,
     criterion: Criterion = "reduction",
     targets: Sequence[str] | str | None = None,
@@ -49,7 +49,7 @@ def next_perturbations(
         Trained model with the preset ``"scpi"``.
     candidates
         Perturbations that can be measured; all that the model has features of and was not trained on if ``None``.
-    k
+    n_perturbations
         Number of perturbations to choose.
     criterion
         ``"reduction"``: lowers the sum of the predictive variances of the targets most (V-optimality).
@@ -75,7 +75,7 @@ def next_perturbations(
     TypeError
         If the model has no posterior of effects.
     ValueError
-        If the criterion is unknown, there are fewer than ``k`` candidates, or one is unknown to the model or was measured.
+        If the criterion is unknown, there are fewer than ``n_perturbations`` candidates, or one is unknown to the model or was measured.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def next_perturbations(
     >>> scpi.model.PerturbationGP.setup_anndata(adata)
     >>> model = scpi.model.PerturbationGP(adata)
     >>> model.train()
-    >>> sorted(scpi.design.next_perturbations(model, k=2, criterion="effect")["perturbation"])
+    >>> sorted(scpi.design.next_perturbations(model, n_perturbations=2, criterion="effect")["perturbation"])
     ['NEW1', 'NEW2']
     """
     if criterion not in get_args(Criterion):
@@ -101,8 +101,8 @@ def next_perturbations(
         raise TypeError(msg)
     unmeasured = model.unmeasured_perturbations
     names = unmeasured if candidates is None else list(dict.fromkeys(as_list(candidates)))
-    if not 1 <= k <= len(names):
-        msg = f"`k` must be from 1 to the number of candidates, {len(names)}, but is {k}."
+    if not 1 <= n_perturbations <= len(names):
+        msg = f"`n_perturbations` must be from 1 to the number of candidates, {len(names)}, but is {n_perturbations}."
         raise ValueError(msg)
     wanted = unmeasured if targets is None else list(dict.fromkeys(as_list(targets)))
     generator = as_generator(rng)
@@ -120,7 +120,7 @@ def next_perturbations(
         posterior,
         len(names),
         np.array([place.get(name, -1) for name in wanted], dtype=np.intp),
-        k,
+        n_perturbations,
         criterion,
         generator,
     )
@@ -131,7 +131,7 @@ def _choose(
     posterior: EffectPosterior,
     n: int,
     targets: NDArray[np.intp],
-    k: int,
+    n_perturbations: int,
     criterion: Criterion,
     rng: np.random.Generator,
 ) -> list[Pick]:
@@ -150,17 +150,17 @@ def _choose(
         # To measure a target also tells what is special to it
         cross[targets, np.arange(len(targets))] += posterior.own_variance
         of_target = posterior.variance_of(targets) + posterior.own_variance
-        found = reduce_variance(k, posterior.variance_of, noise, covariance, cross[:n].T, of_target)
+        found = reduce_variance(n_perturbations, posterior.variance_of, noise, covariance, cross[:n].T, of_target)
         return [pick._replace(gain=pick.gain / of_target.sum()) for pick in found]
     if criterion == "information":
-        return gain_information(k, posterior.variance[:n], noise, covariance)
+        return gain_information(n_perturbations, posterior.variance[:n], noise, covariance)
     if criterion == "uncertainty":
-        return largest(k, posterior.variance[:n])
+        return largest(n_perturbations, posterior.variance[:n])
     if criterion == "effect":
-        return largest(k, posterior.size[:n])
+        return largest(n_perturbations, posterior.size[:n])
     if criterion == "diversity":
-        return spread_out(k, posterior.nearest(np.arange(n))[1], similarity)
-    return [Pick(int(i), np.nan) for i in rng.choice(n, k, replace=False)]
+        return spread_out(n_perturbations, posterior.nearest(np.arange(n))[1], similarity)
+    return [Pick(int(i), np.nan) for i in rng.choice(n, n_perturbations, replace=False)]
 
 
 def _table(posterior: EffectPosterior, picks: list[Pick], targets: list[str], criterion: Criterion) -> pd.DataFrame:

@@ -45,7 +45,7 @@ def power(
     guide_key: str | None = None,
     log2fc_min: float = 0.5,
     min_mean: float = 0.1,
-    alpha: float = 0.05,
+    pval_cutoff: float = 0.05,
     n_simulations: int = 20,
     layer: str | None = None,
     mod: str | None = None,
@@ -92,7 +92,7 @@ def power(
         Smallest absolute log2 fold change of a gene that counts as changed.
     min_mean
         Smallest mean count in the control cells of a gene that counts, at the depth of the pilot.
-    alpha
+    pval_cutoff
         Largest adjusted p-value of a gene that is found.
     n_simulations
         Simulated experiments of each size.
@@ -133,7 +133,7 @@ def power(
     sizes = all_sizes(
         pilot, n_cells=n_cells, n_controls=n_controls, n_replicates=n_replicates, n_guides=n_guides, depth=depth
     )
-    check_test(test, sample_key, sizes, alpha, n_simulations)
+    check_test(test, sample_key, sizes, pval_cutoff, n_simulations)
     seed = int(as_generator(rng).integers(2**31))
     effects, between = pilot.effects(np.random.default_rng(seed))
     efficacies = None if guide_key is None else pilot.efficacies(effects)
@@ -150,14 +150,14 @@ def power(
             _, adjusted = pvals_of(
                 adata, columns, reference=pilot.reference, groups=pilot.names, test=test, options=options
             )
-            rows.append(_counted(drawn[:, counted], adjusted[:, counted] <= alpha, log2fc_min))
+            rows.append(_counted(drawn[:, counted], adjusted[:, counted] <= pval_cutoff, log2fc_min))
         return _summarised(np.array(rows), pilot.names)
 
     depends_on = {
         "counts": view.counts,
         "codes": [pilot.codes, pilot.sample, pilot.guide],
         "names": [*pilot.names, pilot.reference],
-        "settings": [test, log2fc_min, min_mean, alpha, n_simulations, seed, list(columns), guide_key, options],
+        "settings": [test, log2fc_min, min_mean, pval_cutoff, n_simulations, seed, list(columns), guide_key, options],
     }
     return run_sizes(sizes, compute, name="power", depends_on=depends_on, out=out, progress=progress)
 

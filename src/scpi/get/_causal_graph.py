@@ -18,7 +18,7 @@ def causal_graph(
     data: AnnData | MuData,
     *,
     threshold: float | None = None,
-    top_k: int | None = None,
+    top_n: int | None = None,
     min_stability: float | None = None,
     key: str = Key.uns.CAUSAL_GRAPH,
     mod: str | None = None,
@@ -30,7 +30,7 @@ def causal_graph(
     %(data)s
     threshold
         Return the edges with at least this absolute weight; all if `None`.
-    top_k
+    top_n
         Return this many edges with the largest absolute weights; all if `None`.
     min_stability
         Return the edges that were found again in at least this fraction of the halves of the cells; all if `None`.
@@ -59,6 +59,6 @@ def causal_graph(
             msg = "The edges have no stability: run `scpi.tl.causal_graph` with `n_draws` above 0."
             raise ValueError(msg)
         edges = edges[edges["stability"] >= min_stability]
-    if top_k is not None:
-        edges = edges.head(top_k)
+    if top_n is not None:
+        edges = edges.head(top_n)
     return edges.reset_index(drop=True)

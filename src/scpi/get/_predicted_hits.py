@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def predicted_hits(
     data: AnnData | MuData,
     *,
-    alpha: float | None = None,
+    pval_cutoff: float | None = None,
     key: str = Key.uns.PREDICTED_HITS,
     mod: str | None = None,
 ) -> pd.DataFrame:
@@ -28,7 +28,7 @@ def predicted_hits(
     Parameters
     ----------
     %(data)s
-    alpha
+    pval_cutoff
         Largest q-value of a gene to list; all genes if `None`.
     key
         Entry of `adata.varm` and `adata.uns` that :func:`scpi.tl.predicted_hits` wrote.
@@ -67,4 +67,4 @@ def predicted_hits(
         table[column] = values.T.ravel()
     condition = np.repeat(np.arange(n_conditions), n_genes)
     table = table.iloc[np.lexsort((-np.abs(table["predicted"]), table["pval"], condition))]
-    return table[table["qval"] <= (1.0 if alpha is None else alpha)].reset_index(drop=True)
+    return table[table["qval"] <= (1.0 if pval_cutoff is None else pval_cutoff)].reset_index(drop=True)

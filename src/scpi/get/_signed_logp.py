@@ -28,7 +28,7 @@ def signed_logp(
     *,
     key: str = Key.uns.RANK_GENES,
     group: str | Sequence[str] | None = None,
-    alpha: float = 0.05,
+    pval_cutoff: float = 0.05,
     clip: float | None = None,
     mod: str | None = None,
 ) -> AnnData:
@@ -45,7 +45,7 @@ def signed_logp(
         :func:`scanpy.tl.rank_genes_groups` writes it.
     group
         Group or groups to return; all if `None`.
-    alpha
+    pval_cutoff
         Largest p-value that counts as differential expression.
     clip
         Largest absolute value of `X`: 4 in OP3, which a p-value of 0.0001 reaches. Not cut off if `None`.
@@ -54,7 +54,7 @@ def signed_logp(
     Returns
     -------
     Conditions x genes. `X` is sign(log fold change) · -log10(p). `layers` are `logFC`, `P.Value`, `adj.P.Value`, `is_de`
-    (`P.Value` below `alpha`) and `is_de_adj` (`adj.P.Value` below `alpha`). Genes that were not tested in a condition
+    (`P.Value` below `pval_cutoff`) and `is_de_adj` (`adj.P.Value` below `pval_cutoff`). Genes that were not tested in a condition
     are NaN there. `obs` holds what the test stored about the groups, `var` the columns of the genes. Where a p-value
     was stored as zero, the smallest float stands for it: 323.3 in `X`.
 
@@ -98,10 +98,10 @@ def signed_logp(
             "logFC": fold,
             "P.Value": pvals,
             "adj.P.Value": adjusted,
-            "is_de": pvals < alpha,
-            "is_de_adj": adjusted < alpha,
+            "is_de": pvals < pval_cutoff,
+            "is_de_adj": adjusted < pval_cutoff,
         },
-        uns={"params": result_params(key=key, alpha=alpha, clip=clip, **_source(ranking.params))},
+        uns={"params": result_params(key=key, pval_cutoff=pval_cutoff, clip=clip, **_source(ranking.params))},
     )
 
 

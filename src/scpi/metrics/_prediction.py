@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     Metric = Callable[[NDArray[np.float64], NDArray[np.float64]], float | NDArray[np.float64]]
 
 
-def _pearson_top(real: NDArray[np.float64], predicted: NDArray[np.float64], top_k: int) -> NDArray[np.float64]:
-    top = np.argsort(-np.abs(real), axis=-1, kind="stable")[..., :top_k]
+def _pearson_top(real: NDArray[np.float64], predicted: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    top = np.argsort(-np.abs(real), axis=-1, kind="stable")[..., :k]
     return np.asarray(
         pearson_delta(np.take_along_axis(real, top, axis=-1), np.take_along_axis(predicted, top, axis=-1))
     )
 
 
 def score_change(
-    real: ArrayLike, predicted: ArrayLike, *, metrics: Sequence[str] | None = None, top_k: int = 20
+    real: ArrayLike, predicted: ArrayLike, *, metrics: Sequence[str] | None = None, k: int = 20
 ) -> dict[str, float | NDArray[np.float64]]:
     """Score predicted changes of expression with several metrics at once.
 
@@ -33,9 +33,9 @@ def score_change(
     real, predicted
         Changes against the control: a vector of genes, or conditions x genes.
     metrics
-        Which of `"pearson"`, `"pearson_top"` (Pearson correlation over the `top_k` genes whose real change is
+        Which of `"pearson"`, `"pearson_top"` (Pearson correlation over the `k` genes whose real change is
         largest), `"rmse"`, `"r2"` and `"sign_accuracy"`; all if `None`.
-    top_k
+    k
         Number of genes of `"pearson_top"`, at least 2.
 
     Returns
@@ -45,7 +45,7 @@ def score_change(
     Raises
     ------
     ValueError
-        If a metric is unknown, `top_k` is below 2, the shapes differ or a value is NaN or infinite.
+        If a metric is unknown, `k` is below 2, the shapes differ or a value is NaN or infinite.
 
     Examples
     --------
@@ -53,12 +53,12 @@ def score_change(
     >>> score_change([0.0, 2.0], [0.0, 1.0], metrics=["r2", "sign_accuracy"])
     {'r2': 0.5, 'sign_accuracy': 1.0}
     """
-    if top_k < 2:
-        msg = f"`top_k` must be at least 2, as one gene has no correlation, but is {top_k}."
+    if k < 2:
+        msg = f"`k` must be at least 2, as one gene has no correlation, but is {k}."
         raise ValueError(msg)
     known: dict[str, Metric] = {
         "pearson": pearson_delta,
-        "pearson_top": lambda x, y: _pearson_top(x, y, top_k),
+        "pearson_top": lambda x, y: _pearson_top(x, y, k),
         "rmse": rmse,
         "r2": r2,
         "sign_accuracy": sign_accuracy,

@@ -65,7 +65,7 @@ def mean_r2_bootstrap(
     predicted: ArrayLike,
     *,
     genes: ArrayLike | None = None,
-    n_repeats: int = 100,
+    n_bootstrap: int = 100,
     fraction: float = 0.8,
     rng: int | np.random.Generator | None = 0,
 ) -> NDArray[np.float64]:
@@ -77,7 +77,7 @@ def mean_r2_bootstrap(
         Cells x genes, dense or sparse.
     genes
         Positions of the genes or a boolean mask; all if `None`.
-    n_repeats
+    n_bootstrap
         Number of draws.
     fraction
         Fraction of the cells of each sample in a draw, above 0 and up to 1.
@@ -92,30 +92,30 @@ def mean_r2_bootstrap(
     Raises
     ------
     ValueError
-        If the genes differ, `genes` are no positions, a value is NaN or infinite, `n_repeats` is below 1, or `fraction`
+        If the genes differ, `genes` are no positions, a value is NaN or infinite, `n_bootstrap` is below 1, or `fraction`
         is out of range.
 
     Examples
     --------
     >>> from scpi.metrics import mean_r2_bootstrap
-    >>> mean_r2_bootstrap([[0.0, 1.0, 5.0]] * 5, [[1.0, 2.0, 6.0]] * 5, n_repeats=2).round(6)
+    >>> mean_r2_bootstrap([[0.0, 1.0, 5.0]] * 5, [[1.0, 2.0, 6.0]] * 5, n_bootstrap=2).round(6)
     array([1., 1.])
     """
-    if n_repeats < 1:
-        msg = f"`n_repeats` must be at least 1, but is {n_repeats}."
+    if n_bootstrap < 1:
+        msg = f"`n_bootstrap` must be at least 1, but is {n_bootstrap}."
         raise ValueError(msg)
     if not 0 < fraction <= 1:
         msg = f"`fraction` must be above 0 and up to 1, but is {fraction}."
         raise ValueError(msg)
     generator = as_generator(rng)
-    means = [_subset_means(cells, fraction, n_repeats, generator) for cells in _as_both(real, predicted, genes)]
+    means = [_subset_means(cells, fraction, n_bootstrap, generator) for cells in _as_both(real, predicted, genes)]
     return np.asarray(pearson_delta(*means)) ** 2
 
 
-def _subset_means(cells: Any, fraction: float, n_repeats: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _subset_means(cells: Any, fraction: float, n_bootstrap: int, rng: np.random.Generator) -> NDArray[np.float64]:
     n = cells.shape[0]
     n_drawn = max(1, round(fraction * n))
-    weights = np.zeros((n_repeats, n))
+    weights = np.zeros((n_bootstrap, n))
     weights[:, :n_drawn] = 1.0 / n_drawn
     return np.asarray(rng.permuted(weights, axis=1) @ cells)
 

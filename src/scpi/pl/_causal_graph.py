@@ -13,6 +13,7 @@ from matplotlib.path import Path
 from scpi import get
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._mudata import resolve_modality
 from scpi._slots import read_result
 from scpi.pl._figure import (
     BLUE,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from mudata import MuData
 
     from scpi.pl._layered import Layout
 
@@ -68,15 +70,16 @@ class _Node:
 
 @fill
 def causal_graph(
-    adata: AnnData,
+    data: AnnData | MuData,
     *,
     threshold: float | None = None,
-    top_k: int | None = 20,
+    top_n: int | None = 20,
     min_stability: float | None = 0.8,
     n_targets: int = 3,
     n_sets: int = 2,
     n_isolated: int = 10,
     key: str = Key.uns.CAUSAL_GRAPH,
+    mod: str | None = None,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
     show: bool | None = None,
@@ -91,11 +94,11 @@ def causal_graph(
 
     Parameters
     ----------
-    %(adata)s
+    %(data)s
         :func:`scpi.tl.causal_graph` has been run on it.
     threshold
         Minimum absolute weight of the edges to draw; no minimum if `None`.
-    top_k
+    top_n
         Maximum number of edges to draw, those with the largest absolute weights; all if `None`.
     min_stability
         Minimum fraction of the halves of the cells in which an edge was found again; no minimum if `None`, or if the
@@ -108,6 +111,7 @@ def causal_graph(
         Maximum number of factors without an edge to draw, those that the most perturbations act on. Factors without an
         edge or a perturbation are omitted.
     %(result_key)s
+    %(mod)s
     %(figure_ax)s
 
     %(axes_Returns)s
@@ -119,12 +123,13 @@ def causal_graph(
     ValueError
         If its edges form a cycle.
     """
+    adata = resolve_modality(data, mod)
     factors = read_result(adata, key, tool=Key.uns.CAUSAL_GRAPH, part="factors")["factors"]
     factors = factors.assign(factor=factors["factor"].astype(str)).set_index("factor")
     edges = get.causal_graph(adata, threshold=threshold, key=key)
     tested = min_stability is not None and "stability" in edges
     drawn = get.causal_graph(
-        adata, threshold=threshold, top_k=top_k, min_stability=min_stability if tested else None, key=key
+        adata, threshold=threshold, top_n=top_n, min_stability=min_stability if tested else None, key=key
     )
     graph = _graph(factors, drawn, n_isolated)
     if not nx.is_directed_acyclic_graph(graph):

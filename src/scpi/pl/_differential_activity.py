@@ -10,6 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
 from scpi import get
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._mudata import resolve_modality
 from scpi._slots import read_result
 from scpi.pl._figure import (
     GREY,
@@ -30,17 +31,19 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from mudata import MuData
 
 
 @fill
 def differential_activity(
-    adata: AnnData,
+    data: AnnData | MuData,
     *,
     groups: Sequence[str] | str | None = None,
     n_groups: int = 6,
     n_sets: int = 8,
     pval_cutoff: float = 0.05,
     key: str = Key.uns.DIFFERENTIAL_ACTIVITY,
+    mod: str | None = None,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
     show: bool | None = None,
@@ -53,13 +56,14 @@ def differential_activity(
 
     Parameters
     ----------
-    %(adata)s
+    %(data)s
         :func:`scpi.tl.differential_activity` has been run on it.
     %(activity_groups)s
     n_sets
         Number of gene sets per panel.
     %(significant_pval_cutoff)s
     %(result_key)s
+    %(mod)s
     %(panels_ax)s
 
     %(panels_Returns)s
@@ -70,6 +74,7 @@ def differential_activity(
     ValueError
         If a perturbation was not tested, or `ax` is given for several perturbations.
     """
+    adata = resolve_modality(data, mod)
     summary = read_result(adata, key, tool=Key.uns.DIFFERENTIAL_ACTIVITY, part="summary")["summary"]
     if groups is None:
         chosen = strongest_groups(summary, n_groups)

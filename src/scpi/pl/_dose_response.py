@@ -41,7 +41,7 @@ def dose_response(
     context: str | Sequence[str] | None = None,
     keys: str | Sequence[str] | Mapping[str, str] = Key.varm.PREDICTED_CHANGE,
     n_genes: int = 6,
-    confidence: float = 0.95,
+    confidence_level: float = 0.95,
     mod: str | None = None,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
@@ -68,7 +68,7 @@ def dose_response(
         axes, or a mapping from names in the legend to entries.
     n_genes
         Number of genes to draw if `genes=None`.
-    confidence
+    confidence_level
         Level of the confidence intervals of the measured changes. They are normal, from the standard error over cells,
         which assumes independent cells: differences between wells or donors are not included.
     %(mod)s
@@ -105,14 +105,14 @@ def dose_response(
     results = _read(adata, keys)
     label = _one_perturbation(results, perturbation)
     contexts = _shared_contexts(results, label, context)
-    if not 0 < confidence < 1 or n_genes < 1:
-        msg = f"`confidence` must be between 0 and 1 and `n_genes` at least 1, got {confidence} and {n_genes}."
+    if not 0 < confidence_level < 1 or n_genes < 1:
+        msg = f"`confidence_level` must be between 0 and 1 and `n_genes` at least 1, got {confidence_level} and {n_genes}."
         raise ValueError(msg)
     if genes is None:
         names = adata.var_names[_most_changed(next(iter(results.values())), label, contexts, n_genes)]
     else:
         names = among(adata.var_names.astype(str).tolist(), genes, "gene")
-    width = NormalDist().inv_cdf(0.5 + confidence / 2)
+    width = NormalDist().inv_cdf(0.5 + confidence_level / 2)
     pairs = [(str(gene), name) for gene in names for name in contexts]
     n_columns = 3 if len(contexts) == 1 else min(len(contexts), 4)
     with style():
@@ -124,7 +124,7 @@ def dose_response(
             panel.set_title(shorten(gene if name is None else f"{gene}, {name}", 36))
         _share_limits(panels, len(contexts))
         label_panels(panels, x=f"Dose of {shorten(label, 24)}", y="Change of the mean")
-        _legend(figure if ax is None else ax, panels, list(results), confidence)
+        _legend(figure if ax is None else ax, panels, list(results), confidence_level)
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 
@@ -259,7 +259,7 @@ def _share_limits(panels: Sequence[Axes], n_contexts: int) -> None:
             panel.set_ylim(limits[:, 0].min(), limits[:, 1].max())
 
 
-def _legend(on: Figure | Axes, panels: Sequence[Axes], names: Sequence[str], confidence: float) -> None:
+def _legend(on: Figure | Axes, panels: Sequence[Axes], names: Sequence[str], confidence_level: float) -> None:
     """Add a legend of the lines and points, outside of the panels if `on` is a figure."""
     handles = [
         Line2D([], [], color=color, lw=1.2, label=shorten(name, 24))
@@ -269,7 +269,7 @@ def _legend(on: Figure | Axes, panels: Sequence[Axes], names: Sequence[str], con
     if any(line.get_linestyle() == "--" for line in lines):
         handles.append(Line2D([], [], color=GREY, lw=1.2, ls="--", label="extrapolated"))
     if any(panel.containers for panel in panels):
-        text = f"measured, {100 * confidence:g} % interval"
+        text = f"measured, {100 * confidence_level:g} % interval"
         handles.append(Line2D([], [], color=_BLACK, lw=0.8, marker="o", ms=3, mew=0, label=text))
     position: dict[str, Any] = {"loc": "best"}
     if isinstance(on, plt.Figure):

@@ -9,6 +9,7 @@ from matplotlib.font_manager import findfont
 from scpi._changes import among
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._mudata import resolve_modality
 from scpi._optional import import_extra
 from scpi._slots import read_result
 from scpi.pl._figure import finish_panels, panel_grid, shorten, some_names, style
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from mudata import MuData
 
 # Words in names of gene sets that name the collection, or that many sets have in common
 _STOP_WORDS = frozenset(
@@ -36,13 +38,14 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#444444")
 
 @fill
 def factor_wordcloud(
-    adata: AnnData,
+    data: AnnData | MuData,
     *,
     factors: Sequence[str] | str | None = None,
     n_panels: int = 6,
     n_words: int = 30,
     stop_words: Iterable[str] = (),
     key: str = Key.uns.CAUSAL_GRAPH,
+    mod: str | None = None,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
     show: bool | None = None,
@@ -55,7 +58,7 @@ def factor_wordcloud(
 
     Parameters
     ----------
-    %(adata)s
+    %(data)s
         :func:`scpi.tl.causal_graph` has been run on it.
     factors
         Factors to draw; if `None`, those that the most perturbations act on.
@@ -66,6 +69,7 @@ def factor_wordcloud(
     stop_words
         Words to omit, in addition to those that are common in names of gene sets ("regulation", "pathway").
     %(result_key)s
+    %(mod)s
     %(panels_ax)s
 
     %(panels_Returns)s
@@ -78,6 +82,7 @@ def factor_wordcloud(
     ValueError
         If a factor is unknown or has no gene sets, no factor has gene sets, or `ax` is given for several factors.
     """
+    adata = resolve_modality(data, mod)
     wordcloud = import_extra("wordcloud")
     table = read_result(adata, key, tool=Key.uns.CAUSAL_GRAPH, part="factors")["factors"].set_index("factor")
     omitted = _STOP_WORDS | {word.lower() for word in stop_words}

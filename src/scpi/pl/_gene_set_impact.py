@@ -7,6 +7,7 @@ from matplotlib.colors import PowerNorm
 
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._mudata import resolve_modality
 from scpi._slots import read_result
 from scpi.pl._checks import check_choice
 from scpi.pl._figure import shorten
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from mudata import MuData
 
 _LABEL = {
     "zscore": "z against sets of the same expression",
@@ -28,7 +30,7 @@ _LABEL = {
 
 @fill
 def gene_set_impact(
-    adata: AnnData,
+    data: AnnData | MuData,
     *,
     units: Sequence[str] | None = None,
     sets: Sequence[str] | None = None,
@@ -38,6 +40,7 @@ def gene_set_impact(
     style: Literal["paper"] | None = None,
     pval_cutoff: float = 0.05,
     key: str = Key.uns.GENE_SET_IMPACT,
+    mod: str | None = None,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
     show: bool | None = None,
@@ -49,7 +52,7 @@ def gene_set_impact(
 
     Parameters
     ----------
-    %(adata)s
+    %(data)s
         :func:`scpi.tl.gene_set_impact` has been run on it.
     %(impact_units)s
     values
@@ -60,6 +63,7 @@ def gene_set_impact(
         then black for every set, even if impacts are noise, and no dots are drawn.
     %(significant_pval_cutoff)s
     %(result_key)s
+    %(mod)s
     %(figure_ax)s
 
     %(axes_Returns)s
@@ -79,6 +83,7 @@ def gene_set_impact(
     >>> scpi.tl.gene_set_impact(adata, key="loadings")
     >>> axes = scpi.pl.gene_set_impact(adata, show=False)
     """
+    adata = resolve_modality(data, mod)
     check_choice("values", values, _LABEL)
     check_choice("style", style, ["paper"], optional=True)
     stored = read_result(adata, key, tool=Key.uns.GENE_SET_IMPACT, part="zscore")

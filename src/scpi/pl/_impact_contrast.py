@@ -6,6 +6,7 @@ import numpy as np
 
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._mudata import resolve_modality
 from scpi._slots import read_result
 from scpi.pl._checks import check_choice
 from scpi.pl._figure import DIVERGING, shorten
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from mudata import MuData
     from numpy.typing import NDArray
 
 _LABEL = {"zscore": "z of the difference,", "difference": "Difference of the impact,"}
@@ -24,7 +26,7 @@ _LABEL = {"zscore": "z of the difference,", "difference": "Difference of the imp
 
 @fill
 def impact_contrast(
-    adata: AnnData,
+    data: AnnData | MuData,
     *,
     units: Sequence[str] | None = None,
     sets: Sequence[str] | None = None,
@@ -35,6 +37,7 @@ def impact_contrast(
     pval_cutoff: float = 0.05,
     key: str = Key.uns.IMPACT_CONTRAST,
     impact_key: str = Key.uns.GENE_SET_IMPACT,
+    mod: str | None = None,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
     show: bool | None = None,
@@ -47,7 +50,7 @@ def impact_contrast(
 
     Parameters
     ----------
-    %(adata)s
+    %(data)s
         :func:`scpi.tl.impact_contrast` has been run on it.
     %(impact_units)s
     values
@@ -61,6 +64,7 @@ def impact_contrast(
     %(result_key)s
     impact_key
         Entry of `adata.uns` written by :func:`scpi.tl.gene_set_impact`, for `style="paper"`.
+    %(mod)s
     %(figure_ax)s
 
     %(axes_Returns)s
@@ -85,6 +89,7 @@ def impact_contrast(
     >>> scpi.tl.impact_contrast(adata, model, "state", target="on", reference="off", donor_key="donor")
     >>> axes = scpi.pl.impact_contrast(adata, show=False)
     """
+    adata = resolve_modality(data, mod)
     check_choice("values", values, _LABEL)
     check_choice("style", style, ["paper"], optional=True)
     stored = read_result(adata, key, tool=Key.uns.IMPACT_CONTRAST, part="difference")

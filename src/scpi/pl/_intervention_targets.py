@@ -7,6 +7,7 @@ import numpy as np
 from scpi._changes import among
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._mudata import resolve_modality
 from scpi._slots import read_result
 from scpi.pl._figure import BLUE, GREY, MAX_HEIGHT, PAGE_WIDTH, SMALL, VERMILLION, finish, new_axes, shorten, style
 
@@ -16,15 +17,17 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from mudata import MuData
 
 
 @fill
 def intervention_targets(
-    adata: AnnData,
+    data: AnnData | MuData,
     *,
     perturbations: Sequence[str] | None = None,
     n_perturbations: int = 70,
     key: str = Key.uns.CAUSAL_GRAPH,
+    mod: str | None = None,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
     show: bool | None = None,
@@ -38,13 +41,14 @@ def intervention_targets(
 
     Parameters
     ----------
-    %(adata)s
+    %(data)s
         :func:`scpi.tl.causal_graph` has been run on it.
     perturbations
         Perturbations to draw; all if `None`.
     n_perturbations
         Maximum number of perturbations to draw if `perturbations=None`, those with the strongest shifts.
     %(result_key)s
+    %(mod)s
     %(figure_ax)s
 
     Returns
@@ -57,6 +61,7 @@ def intervention_targets(
     ValueError
         If a perturbation is unknown.
     """
+    adata = resolve_modality(data, mod)
     stored = read_result(adata, key, tool=Key.uns.CAUSAL_GRAPH, part="assignment")
     targets, factors = stored["targets"].reset_index(drop=True), [str(name) for name in stored["factors"]["factor"]]
     probability = np.asarray(stored["assignment"], dtype=np.float64)

@@ -8,6 +8,7 @@ from matplotlib.patches import Ellipse
 
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._mudata import resolve_modality
 from scpi._slots import listed, read_labels
 from scpi.pl._figure import GREY, PALETTE, finish, legend_columns, new_axes, place_labels, shorten, style
 from scpi.pl._fit import fit_texts
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from mudata import MuData
     from numpy.typing import NDArray
 
 # Standard deviations that an ellipse reaches, and width of the figure in inches
@@ -25,12 +27,13 @@ _MARKERS = "os^Dv<>Pp*"
 
 @fill
 def latent_mixture(
-    adata: AnnData,
+    data: AnnData | MuData,
     *,
     key: str = Key.uns.DGD,
     color: str | None = None,
     min_weight: float = 0.01,
     size: float | None = None,
+    mod: str | None = None,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
     show: bool | None = None,
@@ -42,7 +45,7 @@ def latent_mixture(
 
     Parameters
     ----------
-    %(adata)s
+    %(data)s
     key
         Entry of `adata.uns` that :meth:`scpi.model.DGD.write_mixture` wrote; representations are in `adata.obsm['X_' + key]`.
     color
@@ -51,6 +54,7 @@ def latent_mixture(
         Smallest weight of a component that is drawn.
     size
         Area of a dot in square points; if `None`, it decreases with the number of cells.
+    %(mod)s
     %(figure_ax)s
 
     %(axes_Returns)s
@@ -70,6 +74,7 @@ def latent_mixture(
     >>> model.write_mixture()
     >>> axes = scpi.pl.latent_mixture(adata, color="group", show=False)
     """
+    adata = resolve_modality(data, mod)
     mixture = adata.uns.get(key)
     if not hasattr(mixture, "get") or "means" not in mixture or f"X_{key}" not in adata.obsm:
         msg = (

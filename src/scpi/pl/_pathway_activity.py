@@ -6,6 +6,7 @@ from scpi import get
 from scpi._changes import among
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._mudata import resolve_modality
 from scpi._slots import read_result
 from scpi.pl._checks import check_choice
 from scpi.pl._figure import shorten
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from mudata import MuData
 
 _LABEL = {"effect": "Mean activity minus that of {}", "score": "Test statistic against {}"}
 
 
 @fill
 def pathway_activity(
-    adata: AnnData,
+    data: AnnData | MuData,
     *,
     groups: Sequence[str] | None = None,
     n_groups: int = 40,
@@ -34,6 +36,7 @@ def pathway_activity(
     values: Literal["effect", "score"] = "effect",
     pval_cutoff: float = 0.05,
     key: str = Key.uns.DIFFERENTIAL_ACTIVITY,
+    mod: str | None = None,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
     show: bool | None = None,
@@ -45,7 +48,7 @@ def pathway_activity(
 
     Parameters
     ----------
-    %(adata)s
+    %(data)s
         :func:`scpi.tl.differential_activity` has been run on it.
     %(activity_groups)s
     sets
@@ -57,6 +60,7 @@ def pathway_activity(
         of different variance.
     %(significant_pval_cutoff)s
     %(result_key)s
+    %(mod)s
     %(figure_ax)s
 
     %(axes_Returns)s
@@ -67,6 +71,7 @@ def pathway_activity(
     ValueError
         If a perturbation or a set was not tested.
     """
+    adata = resolve_modality(data, mod)
     check_choice("values", values, _LABEL)
     stored = read_result(adata, key, tool=Key.uns.DIFFERENTIAL_ACTIVITY, part="results")
     chosen_groups = (

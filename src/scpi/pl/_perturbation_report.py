@@ -32,7 +32,7 @@ def perturbation_report(
     perturbation: str | None = None,
     *,
     panels: str | Sequence[str] | None = None,
-    alpha: float = 0.05,
+    pval_cutoff: float = 0.05,
     n_genes: int = 12,
     key: str = Key.uns.EXPLAINED_PREDICTION,
     hits_key: str = Key.uns.PREDICTED_HITS,
@@ -49,7 +49,7 @@ def perturbation_report(
     - `"change"`: genes with the largest predicted changes, with intervals, measured changes with two standard errors, and a star for
       predicted hits;
     - `"perturbations"` and `"features"`, or `"factors"`, or `"units"`: parts that carry most of what is special to the prediction.
-      Bars are dark where `q` is at most `alpha`;
+      Bars are dark where `q` is at most `pval_cutoff`;
     - `"sets"`: gene sets that the change moves, with the same colours;
     - `"fidelity"`: the fraction of the prediction that is lost where the model has to do without the largest parts, and without
       others, with their standard deviation;
@@ -64,7 +64,7 @@ def perturbation_report(
         One of those that were explained; the first if `None`.
     panels
         Panels to draw; all for which there is something if `None`.
-    alpha
+    pval_cutoff
         Largest q-value that counts as significant.
     n_genes
         Number of genes in the first panel.
@@ -109,7 +109,7 @@ def perturbation_report(
         name: table[table[Key.obs.PERTURBATION] == label].reset_index(drop=True)
         for name, table in stored.tables.items()
     }
-    report = Report(tables, _hits(adata, label, hits_key, alpha), alpha, n_genes)
+    report = Report(tables, _hits(adata, label, hits_key, pval_cutoff), pval_cutoff, n_genes)
     drawable = available(report)
     wanted = list(drawable) if panels is None else [str(name) for name in as_list(panels)]
     if unknown := [name for name in wanted if name not in drawable]:
@@ -127,10 +127,10 @@ def perturbation_report(
         return finish_panels(figure, axes, ax=ax, show=show, return_fig=return_fig)
 
 
-def _hits(adata: AnnData, label: str, key: str, alpha: float) -> set[str] | None:
+def _hits(adata: AnnData, label: str, key: str, pval_cutoff: float) -> set[str] | None:
     """Genes that are predicted to change; ``None`` where this was not tested."""
     if key not in adata.uns:
         return None
     found = get.predicted_hits(adata, key=key)
     found = found[found[Key.obs.PERTURBATION] == label]
-    return set(found["gene"][found["qval"] <= alpha]) if len(found) else None
+    return set(found["gene"][found["qval"] <= pval_cutoff]) if len(found) else None

@@ -7,6 +7,7 @@ import numpy as np
 from scpi._changes import among
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._mudata import resolve_modality
 from scpi._slots import read_result
 from scpi.pl._de_panels import MAX_VECTOR_POINTS
 from scpi.pl._figure import (
@@ -30,15 +31,17 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from mudata import MuData
 
 
 @fill
 def prediction(
-    adata: AnnData,
+    data: AnnData | MuData,
     *,
     perturbations: Sequence[str] | str | None = None,
     n_panels: int = 6,
     n_genes: int = 5,
+    mod: str | None = None,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
     show: bool | None = None,
@@ -52,7 +55,7 @@ def prediction(
 
     Parameters
     ----------
-    adata
+    data
         Predicted cells, cells x genes, after :func:`scpi.tl.score_prediction`.
     perturbations
         Perturbations to draw, in this order; if `None`, those with the most measured cells.
@@ -60,6 +63,7 @@ def prediction(
         Maximum number of perturbations to draw if `perturbations=None`.
     n_genes
         Number of genes to label, those with the largest measured change.
+    %(mod)s
     %(panels_ax)s
 
     %(panels_Returns)s
@@ -71,6 +75,7 @@ def prediction(
     ValueError
         If a perturbation is unknown or has no measured cells, or `ax` is given for several perturbations.
     """
+    adata = resolve_modality(data, mod)
     stored = read_result(adata, Key.uns.PREDICTION, tool="score_prediction", part="scores")
     scores = stored["scores"].assign(perturbation=lambda frame: frame["perturbation"].astype(str))
     scores = scores.set_index("perturbation")

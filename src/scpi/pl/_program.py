@@ -7,6 +7,7 @@ import numpy as np
 from scpi import get
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._mudata import resolve_modality
 from scpi._saliency import read_saliency
 from scpi.pl._figure import BLUE, GREY, PAGE_WIDTH, VERMILLION, finish_panels, label_panels, panel_grid, shorten, style
 from scpi.pl._score_names import saliency_name
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from mudata import MuData
 
     from scpi._saliency import Sign
 
@@ -26,7 +28,7 @@ _COLUMNS = 4
 
 @fill
 def program(
-    adata: AnnData,
+    data: AnnData | MuData,
     *,
     units: str | Sequence[str] | None = None,
     n_units: int = 8,
@@ -34,6 +36,7 @@ def program(
     sign: Sign = "both",
     key: str = Key.varm.SALIENCY,
     annotation_key: str = Key.uns.UNIT_ANNOTATION,
+    mod: str | None = None,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
     show: bool | None = None,
@@ -43,7 +46,7 @@ def program(
 
     Parameters
     ----------
-    %(adata)s
+    %(data)s
         :func:`scpi.tl.saliency` or :func:`scpi.tl.consensus_programs` has been run on it.
     %(strongest_units)s
     n_genes
@@ -53,6 +56,7 @@ def program(
     key
         Entry of `adata.varm` with a score of each gene in each unit.
     %(annotation_key)s
+    %(mod)s
     %(panels_ax)s
 
     %(panels_Returns)s
@@ -71,6 +75,7 @@ def program(
     >>> adata.varm["loadings"] = adata.varm["programs"]
     >>> axes = scpi.pl.program(adata, key="loadings", show=False)
     """
+    adata = resolve_modality(data, mod)
     scores, names = read_saliency(adata, key)
     chosen = choose_units(units, names, np.abs(scores).max(axis=0), n_units)
     frame = get.programs(adata, units=[str(names[i]) for i in chosen], top_n=n_genes, sign=sign, key=key)

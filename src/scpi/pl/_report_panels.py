@@ -37,7 +37,7 @@ class Report(NamedTuple):
     """Tables of its explanation, by name."""
     hits: set[str] | None
     """Genes that are predicted to change; ``None`` where they were not tested."""
-    alpha: float
+    pval_cutoff: float
     """Largest q-value that counts as significant."""
     n_genes: int
     """Number of genes to draw."""
@@ -75,7 +75,9 @@ def draw_change(ax: Axes, report: Report) -> None:
     ax.set_yticks(y, [shorten(name, 14) for name in marked])
     if report.hits is not None:
         handles.append(
-            Line2D([], [], ls="", label=f"* q \N{LESS-THAN OR EQUAL TO} {report.alpha:g} ({len(report.hits)} genes)")
+            Line2D(
+                [], [], ls="", label=f"* q \N{LESS-THAN OR EQUAL TO} {report.pval_cutoff:g} ({len(report.hits)} genes)"
+            )
         )
     ax.set_xlabel("Change of the mean expression")
     ax.set_title("Predicted change", loc="left", fontweight="bold")
@@ -110,7 +112,10 @@ def draw_parts(ax: Axes, report: Report, kind: str) -> None:
     table = report.tables["parts"]
     table = table[table["kind"] == kind].sort_values("share", key=np.abs, ascending=False, kind="stable").head(_N_PARTS)
     _bars(
-        ax, [str(name) for name in table["part"]], table["share"].to_numpy(), table["qval"].to_numpy() <= report.alpha
+        ax,
+        [str(name) for name in table["part"]],
+        table["share"].to_numpy(),
+        table["qval"].to_numpy() <= report.pval_cutoff,
     )
     ax.set_xlabel("Fraction of the deviation" if report.has_mean else "Fraction of the change")
     ax.set_title(_TITLES[kind], loc="left", fontweight="bold")
@@ -120,7 +125,7 @@ def draw_sets(ax: Axes, report: Report) -> None:
     """Gene sets that the change moves most."""
     table = report.tables["sets"]
     table = table[table["of"] == "change"].head(_N_SETS)
-    _bars(ax, table["set"].tolist(), table["zscore"].to_numpy(), table["qval"].to_numpy() <= report.alpha)
+    _bars(ax, table["set"].tolist(), table["zscore"].to_numpy(), table["qval"].to_numpy() <= report.pval_cutoff)
     ax.set_xlabel("Impact (z)")
     ax.set_title("Gene sets", loc="left", fontweight="bold")
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from scpi._docs import fill
 from scpi._keys import Key
+from scpi._mudata import resolve_modality
 from scpi._saliency import read_units
 from scpi._slots import listed
 from scpi.pl._figure import PAGE_WIDTH, colour_bar, finish_panels, panel_grid, style
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from mudata import MuData
     from numpy.typing import NDArray
 
 _COLUMNS = 4
@@ -24,7 +26,7 @@ _COLUMNS = 4
 
 @fill
 def units(
-    adata: AnnData,
+    data: AnnData | MuData,
     *,
     units: str | Sequence[str] | None = None,
     n_units: int = 12,
@@ -33,6 +35,7 @@ def units(
     key: str = Key.varm.SALIENCY,
     annotation_key: str = Key.uns.UNIT_ANNOTATION,
     size: float | None = None,
+    mod: str | None = None,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
     show: bool | None = None,
@@ -44,7 +47,7 @@ def units(
 
     Parameters
     ----------
-    %(adata)s
+    %(data)s
     units
         Unit or units to draw, in this order; if `None`, those with the largest variance.
     n_units
@@ -60,6 +63,7 @@ def units(
     %(annotation_key)s
     size
         Area of a dot in square points; if `None`, it decreases with the number of cells.
+    %(mod)s
     %(panels_ax)s
 
     %(panels_Returns)s
@@ -78,6 +82,7 @@ def units(
     >>> adata.obsm["X_umap"] = adata.obsm["programs"].to_numpy()
     >>> axes = scpi.pl.units(adata, use_rep="programs", show=False)
     """
+    adata = resolve_modality(data, mod)
     values, names = read_units(adata, use_rep, key)
     if basis not in adata.obsm:
         msg = (

@@ -37,8 +37,8 @@ def measure_effects(adata: AnnData, design: Design, labelling: Labelling, *, rng
     if not groups:
         return [f"No perturbation has {_MIN_CELLS} cells: none was tested for an effect."]
     given: dict[str, Any] = {
-        "groupby": design.perturbation_key,
-        "reference": labelling.control,
+        "perturbation_key": design.perturbation_key,
+        "control": labelling.control,
         "groups": groups,
         "batch_key": design.blocks,
         "delimiter": labelling.delimiter,
@@ -129,8 +129,8 @@ def with_effect(adata: AnnData, conditions: list[str]) -> list[str]:
     return active if len(active) > 1 else conditions
 
 
-def significant_genes(adata: AnnData, *, n_top: int = 20) -> pd.DataFrame:
-    """Genes that a perturbation changes at a false discovery rate of 5 %, and the first ``n_top`` of each anyway.
+def significant_genes(adata: AnnData, *, top_n: int = 20) -> pd.DataFrame:
+    """Genes that a perturbation changes at a false discovery rate of 5 %, and the first ``top_n`` of each anyway.
 
     Ranks are by p-value.
     """
@@ -141,7 +141,7 @@ def significant_genes(adata: AnnData, *, n_top: int = 20) -> pd.DataFrame:
     size = table["score"].abs()
     table = table.iloc[np.lexsort((-size, table["pval"], table[Key.obs.PERTURBATION].astype(str)))]
     table["rank"] = table.groupby(Key.obs.PERTURBATION, observed=True).cumcount() + 1
-    kept = (table["pval_adj"] <= 0.05) | (table["rank"] <= n_top)
+    kept = (table["pval_adj"] <= 0.05) | (table["rank"] <= top_n)
     return table.loc[kept, columns].reset_index(drop=True)
 
 

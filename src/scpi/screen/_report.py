@@ -93,7 +93,7 @@ def _context(result: ScreenResult) -> dict[str, Any]:
             ("Targets of the perturbations", as_frame(_with_sets(adata, get.intervention_targets(adata), "factor"))),
             (
                 "Strongest edges of the causal graph",
-                as_frame(_with_sets(adata, get.causal_graph(adata, top_k=25), "source", "target")),
+                as_frame(_with_sets(adata, get.causal_graph(adata, top_n=25), "source", "target")),
             ),
         ],
         "settings": settings_rows(settings),

@@ -467,7 +467,7 @@ def _predict(
     tl.score_prediction(
         predicted,
         real,
-        reference=setup["control"],
+        control=setup["control"],
         reference_cells=split.reference,
         train_cells=np.union1d(split.train, split.validation),
         delimiter=setup["delimiter"],
@@ -494,8 +494,8 @@ def _explain(
     tl.pathway_activity(adata, model if has_sets else None)
     tl.differential_activity(
         adata,
-        groupby=design.perturbation_key,
-        reference=labelling.control,
+        perturbation_key=design.perturbation_key,
+        control=labelling.control,
         groups=[str(label) for label in counts.index[counts >= 2] if label != labelling.control],
         delimiter=labelling.delimiter,
     )
@@ -506,7 +506,7 @@ def _explain(
         adata,
         model,
         strongest(adata, wanted)[:_N_EXPLAINED],
-        sets=Key.varm.GENE_SETS if has_sets else None,
+        gene_sets_key=Key.varm.GENE_SETS if has_sets else None,
         min_size=1,
         n_null=_N_NULL,
         rng=seed,

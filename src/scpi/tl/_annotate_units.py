@@ -43,7 +43,7 @@ def annotate_units(
     obs_keys: str | Sequence[str] | None = None,
     use_rep: str = "X_scpi",
     key: str = Key.uns.GENE_SET_IMPACT,
-    key_added: str = Key.uns.UNIT_ANNOTATION,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
@@ -114,6 +114,7 @@ def annotate_units(
     >>> adata.uns["unit_annotation"]["names"].tolist() == adata.varm["programs"].columns.tolist()
     True
     """
+    key_added = Key.uns.UNIT_ANNOTATION if key_added is None else key_added
     view = View.to_write(data, mod, key_added=key_added)
     adata = view.adata
     for name, value, known in (("how", how, get_args(How)), ("by", by, get_args(By))):
@@ -150,7 +151,7 @@ def annotate_units(
         "zscore": z[rows, shown],
         "pval_adj": adjusted[rows, shown],
         "margin": _margins(score, shown),
-        "genes": _driving_genes(adata, str(stored["params"]["sets"]), along, sets, n_genes),
+        "genes": _driving_genes(adata, str(stored["params"]["gene_sets_key"]), along, sets, n_genes),
         **labelled,
     }
     result, target = view.output(copy)

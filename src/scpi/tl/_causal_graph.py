@@ -24,11 +24,11 @@ def causal_graph(
     model: SENAVAE,
     *,
     threshold: float | None = None,
-    top_k: int | None = None,
+    top_n: int | None = None,
     n_sets: int = 10,
     n_draws: int = 100,
     rng: int | np.random.Generator | None = 0,
-    key_added: str = Key.uns.CAUSAL_GRAPH,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
@@ -42,7 +42,7 @@ def causal_graph(
         Trained model with a causal layer, such as :class:`scpi.model.SENAVAE`.
     threshold
         Keep the edges with at least this absolute weight; all if `None`.
-    top_k
+    top_n
         Keep this many edges with the largest absolute weights; all if `None`.
     n_sets
         Number of gene sets that each factor is described by; none if the model has no gene sets.
@@ -63,12 +63,13 @@ def causal_graph(
     ValueError
         If `n_sets` or `n_draws` is negative.
     """
+    key_added = Key.uns.CAUSAL_GRAPH if key_added is None else key_added
     view = View.to_write(data, mod, key_added=key_added)
     for name, value in (("n_sets", n_sets), ("n_draws", n_draws)):
         if value < 0:
             msg = f"`{name}` must not be negative, but is {value}."
             raise ValueError(msg)
-    edges = model.get_causal_graph(threshold=threshold, top_k=top_k)
+    edges = model.get_causal_graph(threshold=threshold, top_n=top_n)
     if n_draws:
         found = model.get_edge_stability(n_draws=n_draws, seed=int(as_generator(rng).integers(2**31)))
         edges = edges.merge(found[["source", "target", "stability"]], how="left", on=["source", "target"])
@@ -82,7 +83,7 @@ def causal_graph(
     hit = [[str(label) for label in by_factor.get(factor, ())] for factor in names]
     stored = {
         "params": result_params(
-            model=type(model).__name__, threshold=threshold, top_k=top_k, n_sets=n_sets, n_draws=n_draws
+            model=type(model).__name__, threshold=threshold, top_n=top_n, n_sets=n_sets, n_draws=n_draws
         ),
         "edges": _plain(edges, "source", "target"),
         "factors": pd.DataFrame(

@@ -31,7 +31,7 @@ def cluster(
     batch_key: str | None = None,
     train_kwargs: dict[str, Any] | None = None,
     rng: int | np.random.Generator | None = 0,
-    key_added: str = Key.obs.CLUSTER,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
     **model_kwargs: Any,
@@ -96,6 +96,7 @@ def cluster(
     >>> adata.obs["cluster"].cat.categories.tolist(), adata.obsm["X_cluster"].shape
     (['0', '1'], (100, 16))
     """
+    key_added = Key.obs.CLUSTER if key_added is None else key_added
     view = View.to_write(data, mod, layer, key_added=key_added)
     _refuse_covariates(model_kwargs)
     if isinstance(model, str):

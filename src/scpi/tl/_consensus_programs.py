@@ -28,7 +28,7 @@ def consensus_programs(
     min_similarity: float = 0.5,
     min_runs: int | None = None,
     method: str | None = None,
-    key_added: str = Key.varm.CONSENSUS_PROGRAMS,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
     **options: Any,
@@ -92,6 +92,7 @@ def consensus_programs(
     >>> adata.uns["consensus_programs"]["n_found"].tolist()
     [4, 4, 4]
     """
+    key_added = Key.varm.CONSENSUS_PROGRAMS if key_added is None else key_added
     view = View.to_write(data, mod, key_added=key_added)
     adata = view.adata
     runs = [runs] if isinstance(runs, str) else list(runs)

@@ -36,16 +36,16 @@ def differential_activity(
     data: AnnData | MuData,
     *,
     activity_key: str = Key.obsm.PATHWAY_ACTIVITY,
-    groupby: str = Key.obs.PERTURBATION,
-    reference: Label | Sequence[Label] = "control",
+    perturbation_key: str = Key.obs.PERTURBATION,
+    control: Label | Sequence[Label] = "control",
     groups: Label | Sequence[Label] | Literal["all"] = "all",
     method: Method = "welch",
     gene_sets_key: str = Key.varm.GENE_SETS,
     target_genes: Mapping[str, str | Sequence[str]] | None = None,
-    n_top: int | Sequence[int] = (25, 100),
+    top_n: int | Sequence[int] = (25, 100),
     delimiter: str | None = "+",
     min_cells: int = 2,
-    key_added: str = Key.uns.DIFFERENTIAL_ACTIVITY,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
@@ -64,12 +64,12 @@ def differential_activity(
     %(data)s
     activity_key
         Entry of `adata.obsm` with the activity of the sets, as :func:`scpi.tl.pathway_activity` writes it.
-    groupby
+    perturbation_key
         Column of `adata.obs` with the perturbation of each cell. That of a MuData may also stand in `mdata.obs`.
-    reference
+    control
         Label of the control cells.
     groups
-        Labels to test; all but the reference if `"all"`.
+        Labels to test; all but the control if `"all"`.
     method
         Welch's t-test or the rank-sum test.
     %(gene_sets_key)s
@@ -77,7 +77,7 @@ def differential_activity(
     target_genes
         Genes that a perturbation hits, by its label. A label that is not given stands for itself, or for its
         components if it is a combination, as far as these are measured genes.
-    n_top
+    top_n
         Numbers of sets at the top of the ranking in which to look for the sets of the perturbed gene.
     %(delimiter)s
     min_cells
@@ -90,7 +90,7 @@ def differential_activity(
         less that of the control), `score` (t or z), `pval`, `log10_pval` (finite where `pval` is too small for a
         float), `pval_adj` (Benjamini-Hochberg within the group) and `rank` (by absolute score, from 1).
         `summary`, a DataFrame of groups: `n_cells`, `n_significant` (sets with `pval_adj < 0.05`), `target_genes`,
-        `n_own_sets`, `dar`, and for each of `n_top` `hits_at_25` and `chance_at_25`; NaN where the perturbed gene is
+        `n_own_sets`, `dar`, and for each of `top_n` `hits_at_25` and `chance_at_25`; NaN where the perturbed gene is
         in no set. And `params`.
 
     Raises
@@ -112,8 +112,9 @@ def differential_activity(
     >>> adata.uns["differential_activity"]["results"][["group", "set", "effect"]].values.tolist()
     [['A', '0', 4.0]]
     """
+    key_added = Key.uns.DIFFERENTIAL_ACTIVITY if key_added is None else key_added
     view = View.to_write(data, mod, key_added=key_added)
-    adata, n_top = view.adata, as_list(n_top)
+    adata, top_n = view.adata, as_list(top_n)
     if method not in get_args(Method):
         msg = f"`method` must be one of {listed(get_args(Method))}, but is {method!r}."
         raise ValueError(msg)
@@ -124,20 +125,20 @@ def differential_activity(
     if not np.isfinite(activity).all():
         msg = f"The activity `adata.obsm[{activity_key!r}]` has NaN or infinite values."
         raise ValueError(msg)
-    labelling = Labelling.of(reference, delimiter)
-    written = view.labels(groupby)
+    labelling = Labelling.of(control, delimiter)
+    written = view.labels(perturbation_key)
     names_of = [labelling.canonical(label) for label in written.categories]
     merged_spellings(written.categories, names_of)
-    labels, reference = rename_labels(written, names_of), labelling.control
+    labels, control = rename_labels(written, names_of), labelling.control
     named = (
         groups
         if isinstance(groups, str) and groups == "all"
         else [_canonical(one, labelling) for one in as_list(groups)]
     )
-    tested = _choose_groups(labels, groupby, reference, named, min_cells)
+    tested = _choose_groups(labels, perturbation_key, control, named, min_cells)
 
-    # Code 0 is the reference, and cells of groups that are not tested have a negative one
-    order = pd.Index([reference, *tested])
+    # Code 0 is the control, and cells of groups that are not tested have a negative one
+    order = pd.Index([control, *tested])
     translation = order.get_indexer(labels.categories)
     codes = np.where(labels.codes >= 0, translation[labels.codes], -1)
     full = _TESTS[method](activity, codes, reference=0)
@@ -157,14 +158,14 @@ def differential_activity(
             "dar": dar(comparison.effect, own),
         }
     )
-    for n in n_top:
+    for n in top_n:
         share = np.asarray(hits_at_n(comparison.score, own, n))
         summary[f"hits_at_{n}"] = share
         summary[f"chance_at_{n}"] = np.where(np.isnan(share), np.nan, min(n, len(names)) / len(names))
     stored = {
         "params": result_params(
-            groupby=groupby,
-            reference=reference,
+            perturbation_key=perturbation_key,
+            control=control,
             method=method,
             activity_key=activity_key,
             corr_method="benjamini-hochberg",
@@ -183,16 +184,16 @@ def _canonical(label: Label, labelling: Labelling) -> str:
 
 
 def _choose_groups(
-    labels: pd.Categorical, groupby: str, reference: str, groups: Sequence[str] | Literal["all"], min_cells: int
+    labels: pd.Categorical, perturbation_key: str, control: str, groups: Sequence[str] | Literal["all"], min_cells: int
 ) -> list[str]:
     counts = group_sizes(labels)
-    if counts.get(reference, 0) < min_cells:
+    if counts.get(control, 0) < min_cells:
         msg = (
-            f"`obs[{groupby!r}]` has {counts.get(reference, 0)} cell(s) of the reference {reference!r}, but at least "
+            f"`obs[{perturbation_key!r}]` has {counts.get(control, 0)} cell(s) of the control {control!r}, but at least "
             f"{min_cells} are needed. Its labels are {listed(counts)}."
         )
         raise ValueError(msg)
-    return choose_groups(counts, groupby, groups, reference, min_cells)
+    return choose_groups(counts, perturbation_key, groups, control, min_cells)
 
 
 def _own_sets(

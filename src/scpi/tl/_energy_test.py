@@ -50,14 +50,19 @@ class Controls:
 
 
 def compare_cells(
-    values: ArrayLike, controls: Controls, *, strata: ArrayLike | None = None, n_perm: int, rng: np.random.Generator
+    values: ArrayLike,
+    controls: Controls,
+    *,
+    strata: ArrayLike | None = None,
+    n_permutations: int,
+    rng: np.random.Generator,
 ) -> EnergyTest:
     """Compare cells with controls: labels are permuted over the cells of the same stratum.
 
     Examples
     --------
     >>> controls = Controls.of([[0.0], [1.0]])
-    >>> compare_cells([[3.0], [4.0]], controls, n_perm=10, rng=np.random.default_rng(0)).distance
+    >>> compare_cells([[3.0], [4.0]], controls, n_permutations=10, rng=np.random.default_rng(0)).distance
     4.0
     """
     x = np.asarray(values, dtype=np.float64)
@@ -68,7 +73,7 @@ def compare_cells(
     # The smaller group has fewer pairs
     member = np.arange(n + m) < n if n <= m else np.arange(n + m) >= n
     labels = np.concatenate([of_cells, controls.strata])
-    labellings = relabel(member, labels, n_perm, rng)
+    labellings = relabel(member, labels, n_permutations, rng)
     rows, total = distances.sum(axis=1, dtype=np.float64), float(distances.sum(dtype=np.float64))
     sums = [_pair_sums(distances, np.flatnonzero(member)[None]), _pair_sums(distances, labellings.members)]
     to_all = [rows[np.flatnonzero(member)][None].sum(axis=1), rows[labellings.members].sum(axis=1)]
@@ -99,7 +104,7 @@ def guide_sums(
 
 
 def compare_guides(
-    sums: ArrayLike, sizes: ArrayLike, n_members: int, *, n_perm: int, rng: np.random.Generator
+    sums: ArrayLike, sizes: ArrayLike, n_members: int, *, n_permutations: int, rng: np.random.Generator
 ) -> EnergyTest:
     """Compare the first ``n_members`` guides with the others: whole guides are permuted.
 
@@ -109,7 +114,7 @@ def compare_guides(
     """
     s, size = np.asarray(sums, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
     member = np.arange(len(size)) < n_members
-    labellings: Relabellings = relabel(member, np.zeros(len(size), dtype=np.intp), n_perm, rng)
+    labellings: Relabellings = relabel(member, np.zeros(len(size), dtype=np.intp), n_permutations, rng)
     weights = np.zeros((len(labellings.members) + 1, len(size)))
     weights[0, :n_members] = 1
     np.put_along_axis(weights[1:], labellings.members, 1.0, axis=1)

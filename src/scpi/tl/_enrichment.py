@@ -42,7 +42,7 @@ def enrichment(
     n_genes: int = 10,
     corr_scope: CorrScope = "group",
     rng: int | np.random.Generator | None = 0,
-    key_added: str = Key.uns.ENRICHMENT,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
     **options: Any,
@@ -79,7 +79,7 @@ def enrichment(
     **options
         Of `"camera"`: `correlation` (0.01; estimated if `None`) and `use_ranks`. Of `"roast"`: `statistic` ("mean") and `n_rotations` (1999). Of
         `"ora"`, which genes are on the list: `pval_cutoff` (0.05, of the adjusted p-value) and `log2fc_min` (0); genes that
-        go up and genes that go down are two lists. Of `"prerank"`: `n_perm` (1000).
+        go up and genes that go down are two lists. Of `"prerank"`: `n_permutations` (1000).
 
     Returns
     -------
@@ -119,6 +119,7 @@ def enrichment(
     >>> scpi.get.enrichment(adata, pval_cutoff=0.05)[["group", "set", "direction"]].values.tolist()
     [['stim', '0', 'up']]
     """
+    key_added = Key.uns.ENRICHMENT if key_added is None else key_added
     view = View.to_write(data, mod, key_added=key_added)
     adata = view.adata
     for name, value, known in (("method", method, get_args(Method)), ("corr_scope", corr_scope, get_args(CorrScope))):

@@ -42,14 +42,14 @@ def explain_prediction(
     n_refits: int = 0,
     train_kwargs: Mapping[str, Any] | None = None,
     interval: float | None = None,
-    sets: str | None = Key.varm.GENE_SETS,
+    gene_sets_key: str | None = Key.varm.GENE_SETS,
     min_size: int = 5,
     max_size: int | None = None,
-    n_top: int = 10,
+    top_n: int = 10,
     n_null: int = 1000,
     n_cells: int = 100,
     rng: int | np.random.Generator | None = 0,
-    key_added: str = Key.uns.EXPLAINED_PREDICTION,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
@@ -91,12 +91,12 @@ def explain_prediction(
         Arguments of `train` of the model for these.
     interval
         Level of the intervals of the predicted changes; none if `None`. The model has to be calibrated (`calibrate` of the model).
-    sets
+    gene_sets_key
         Entry of `adata.varm` with gene sets that are tested on the change and on its parts, as :func:`scpi.tl.gene_sets` writes it. It
         may be missing where it has its usual name; none are tested if `None`.
     min_size, max_size
         Sets with fewer or more measured genes are left out.
-    n_top
+    top_n
         Number of parts of each kind whose contributions to the genes are stored, and that gene sets are tested on.
     n_null
         Number of models that have learned nothing. For networks, as many are shuffled that their units are `n_null`.
@@ -148,13 +148,14 @@ def explain_prediction(
     >>> sorted(parts["part"][:6]) == names[1:7]
     True
     """
+    key_added = Key.uns.EXPLAINED_PREDICTION if key_added is None else key_added
     view = View.to_write(data, mod, key_added=key_added)
     adata = view.adata
     if not isinstance(model, ScreenModel):
         msg = f"{type(model).__name__} predicts no perturbations: give the model whose prediction is to be explained."
         raise TypeError(msg)
     model._check_if_trained(warn=False)
-    check_numbers(n_top=n_top, n_null=n_null, n_cells=n_cells, min_size=min_size)
+    check_numbers(top_n=top_n, n_null=n_null, n_cells=n_cells, min_size=min_size)
     if n_refits < 0:
         msg = f"`n_refits` must be at least 0, but is {n_refits}."
         raise ValueError(msg)
@@ -164,7 +165,7 @@ def explain_prediction(
         raise ValueError(msg)
     _check_models(model, models)
     labels = find_labels(model, perturbation)
-    chosen = _sets(adata, sets, min_size=min_size, max_size=max_size)
+    chosen = _sets(adata, gene_sets_key, min_size=min_size, max_size=max_size)
     # The draws of the null must not be those with which a user has shuffled something by the same seed
     generator = np.random.default_rng(as_generator(rng).integers(2**63, size=2))
     asked: dict[str, Any] = {"context": context, "dose": dose, "n_cells": n_cells}
@@ -177,7 +178,7 @@ def explain_prediction(
     for label, explanation in zip(labels, explained, strict=True):
         of_others = [one.explain(source, perturbation=label, **asked, rng=seed) for one in others]
         tables = tables_of(
-            explanation, model.var_names_, of_others, n_null=n_null, n_top=n_top, rng=generator
+            explanation, model.var_names_, of_others, n_null=n_null, top_n=top_n, rng=generator
         )._asdict()
         contributions.append(tables.pop("contributions"))
         if chosen is not None:
@@ -204,10 +205,10 @@ def explain_prediction(
             context=context,
             dose=dose,
             interval=interval,
-            sets=None if chosen is None else sets,
+            gene_sets_key=None if chosen is None else gene_sets_key,
             n_models=len(others) + 1,
             n_null=n_null,
-            n_top=n_top,
+            top_n=top_n,
             n_cells=n_cells,
         ),
     }

@@ -53,18 +53,18 @@ def gene_set_impact(
     *,
     statistic: Statistic = "mean",
     key: str = Key.varm.SALIENCY,
-    sets: str = Key.varm.GENE_SETS,
+    gene_sets_key: str = Key.varm.GENE_SETS,
     model: Any = None,
     method: str = "guided",
     group: str | None = None,
     layer: str | None = None,
     n_bins: int = 25,
-    n_perm: int | None = None,
+    n_permutations: int | None = None,
     min_size: int = 5,
     max_size: int | None = None,
     n_cells: int | None = 100,
     rng: int | np.random.Generator | None = 0,
-    key_added: str = Key.uns.GENE_SET_IMPACT,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
@@ -99,7 +99,7 @@ def gene_set_impact(
     key
         Entry of `adata.varm` with the saliency of each gene in each unit, as :func:`scpi.tl.saliency` writes it. Any
         scores of genes will do, such as loadings. Not used by `"median"`.
-    sets
+    gene_sets_key
         Entry of `adata.varm` with the gene sets, as :func:`scpi.tl.gene_sets` writes it.
     model
         Trained model, for `"median"`.
@@ -114,9 +114,9 @@ def gene_set_impact(
     n_bins
         Number of bins of equally many genes by mean expression, as in :func:`scanpy.tl.score_genes`; fewer where there
         would be less than 20 genes in each.
-    n_perm
+    n_permutations
         Number of random sets. For `"mean"` and `"rank"` none are needed; with a number, the p-value is the fraction of them
-        that are as extreme, and not below `2 / (n_perm + 1)`. 200 for `"median"` and 1,000 for `"gsea"` if `None`.
+        that are as extreme, and not below `2 / (n_permutations + 1)`. 200 for `"median"` and 1,000 for `"gsea"` if `None`.
     min_size, max_size
         Sets with fewer or more measured genes are left out.
     n_cells
@@ -152,6 +152,7 @@ def gene_set_impact(
     >>> (adata.uns["gene_set_impact"]["zscore"] > 3).tolist()
     [[True, False], [False, True]]
     """
+    key_added = Key.uns.GENE_SET_IMPACT if key_added is None else key_added
     view = View.to_write(data, mod, key_added=key_added)
     adata = view.adata
     if statistic not in get_args(Statistic):
@@ -160,7 +161,7 @@ def gene_set_impact(
     if statistic != "median" and model is not None:
         msg = f"{statistic!r} reads the saliencies in `adata.varm`: leave `model` out, or call `scpi.tl.saliency` with it."
         raise ValueError(msg)
-    check_numbers(n_bins=n_bins, min_size=min_size, n_cells=n_cells, n_perm=n_perm)
+    check_numbers(n_bins=n_bins, min_size=min_size, n_cells=n_cells, n_permutations=n_permutations)
     if statistic == "median" and group is not None:
         msg = "`group` chooses among saliencies in `adata.varm`, which 'median' does not use: give it the cells of the group."
         raise ValueError(msg)
@@ -168,8 +169,8 @@ def gene_set_impact(
     # Before the sets, whose errors say less of what to call
     read = None if statistic == "median" else _read_scores(adata, key, group)
     layer = _layer_of_saliency(adata, key, layer)
-    chosen = choose_sets(adata, sets, layer=layer, n_bins=n_bins, min_size=min_size, max_size=max_size)
-    draws = _N_PERM.get(statistic) if n_perm is None else n_perm
+    chosen = choose_sets(adata, gene_sets_key, layer=layer, n_bins=n_bins, min_size=min_size, max_size=max_size)
+    draws = _N_PERM.get(statistic) if n_permutations is None else n_permutations
     if read is None:
         impact, z, pval, units = _median(view, model, chosen, method, draws, n_cells, generator)
     else:
@@ -183,11 +184,11 @@ def gene_set_impact(
             key=None if statistic == "median" else key,
             method=method if statistic == "median" else None,
             model=None if model is None else type(model).__name__,
-            sets=sets,
+            gene_sets_key=gene_sets_key,
             group=group,
             layer=layer,
             n_bins=int(chosen.bins.max()) + 1,
-            n_perm=draws,
+            n_permutations=draws,
             min_size=min_size,
             max_size=max_size,
             corr_method="benjamini-hochberg",
@@ -251,7 +252,7 @@ def _of_scores(
     scores: NDArray[np.float64],
     chosen: SetsOfGenes,
     statistic: Statistic,
-    n_perm: int | None,
+    n_permutations: int | None,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Statistic, z-score and p-value, units x sets."""
@@ -261,15 +262,19 @@ def _of_scores(
         return t, as_zscore(t, pval), pval
     if statistic == "gsea":
         score, pval = gsea(
-            scores, membership, n_perm=int(n_perm or 1), seed=int(rng.integers(2**31)), threads=settings.n_jobs
+            scores,
+            membership,
+            n_permutations=int(n_permutations or 1),
+            seed=int(rng.integers(2**31)),
+            threads=settings.n_jobs,
         )
         return score, as_zscore(score, pval), pval
     summed = normal_scores(scores) if statistic == "rank" else scores
     impact, null = set_means(summed, membership), matched_null(summed, membership, chosen.bins)
-    if n_perm is None:
+    if n_permutations is None:
         pval = null.pval(impact)
     else:
-        pval = permuted_pval(summed, membership, chosen.bins, n_perm=n_perm, rng=rng)
+        pval = permuted_pval(summed, membership, chosen.bins, n_permutations=n_permutations, rng=rng)
     return impact, null.zscore(impact), pval
 
 
@@ -278,7 +283,7 @@ def _median(
     model: Any,
     chosen: SetsOfGenes,
     method: str,
-    n_perm: int | None,
+    n_permutations: int | None,
     n_cells: int | None,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.object_]]:
@@ -297,7 +302,7 @@ def _median(
         x = x[np.sort(rng.choice(x.shape[0], n_cells, replace=False))]
     units = list(range(len(target.names)))
     device, seed = getattr(model, "device", None), int(rng.integers(2**31))
-    found = MedianImpact(len(units), chosen.membership, chosen.bins, n_perm=int(n_perm or 1), rng=rng)
+    found = MedianImpact(len(units), chosen.membership, chosen.bins, n_permutations=int(n_permutations or 1), rng=rng)
     for batch in attribute_batches(target, x, method=method, device=device, rng=seed):
         found.add(batch.of_output(unit) for unit in units)
     impact, null = found.result()

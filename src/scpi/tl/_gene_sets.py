@@ -52,7 +52,7 @@ def gene_sets(
     case: Literal["auto", "exact", "upper"] = "auto",
     source: str = "source",
     target: str = "target",
-    key_added: str = Key.varm.GENE_SETS,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
@@ -112,6 +112,7 @@ def gene_sets(
     >>> adata.varm["gene_sets"].toarray().ravel()
     array([ True,  True, False])
     """
+    key_added = Key.varm.GENE_SETS if key_added is None else key_added
     view = View.to_write(data, mod, key_added=key_added)
     adata = view.adata
     match = match_gene_sets(

@@ -30,18 +30,18 @@ def guide_agreement(
     data: AnnData | MuData,
     guide_key: str,
     *,
-    groupby: str = Key.obs.PERTURBATION,
-    reference: Label | Sequence[Label] = "control",
+    perturbation_key: str = Key.obs.PERTURBATION,
+    control: Label | Sequence[Label] = "control",
     groups: Label | Sequence[Label] | Literal["all"] = "all",
     batch_key: str | None = None,
-    alpha: float = 0.05,
+    pval_cutoff: float = 0.05,
     use_rep: str | None = None,
     n_components: int = 20,
     layer: str | None = None,
     delimiter: str | None = "+",
     min_cells: int = 10,
     rng: int | np.random.Generator | None = 0,
-    key_added: str = Key.uns.GUIDE_AGREEMENT,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
@@ -61,9 +61,9 @@ def guide_agreement(
     %(data)s
     guide_key
         Column of `adata.obs` with the guide of each cell.
-    %(cells_groupby)s
+    %(cells_labels)s
     %(batch_key)s
-    %(effect_alpha)s
+    %(effect_pval_cutoff)s
     %(cells_use_rep)s
         Guides with fewer cells than this are left out too.
     %(rng)s
@@ -74,7 +74,7 @@ def guide_agreement(
         `n_cells`, `strength` (length of the mean change in standard deviations of the controls, without noise),
         `similarity` (cosine of the change and that of the other guides, corrected for noise; NaN if one of them is no
         more than noise), `score`, `pval`, `pval_adj` (Benjamini-Hochberg over the guides) and `agrees` (`pval_adj` of at
-        most `alpha`). `results`, a DataFrame with one row per perturbation: `perturbation`, `n_guides`, `n_agreeing`,
+        most `pval_cutoff`). `results`, a DataFrame with one row per perturbation: `perturbation`, `n_guides`, `n_agreeing`,
         `similarity` (mean over the guides that have one) and `agree` (whether more than half of the guides agree). And
         `params`.
 
@@ -93,15 +93,16 @@ def guide_agreement(
     >>> scpi.get.guide_agreement(adata)["n_guides"].unique().tolist()
     [2]
     """
+    key_added = Key.uns.GUIDE_AGREEMENT if key_added is None else key_added
     view = View.to_write(data, mod, layer, key_added=key_added)
-    if not 0 < alpha < 1:
-        msg = f"`alpha` must be between 0 and 1, but is {alpha}."
+    if not 0 < pval_cutoff < 1:
+        msg = f"`pval_cutoff` must be between 0 and 1, but is {pval_cutoff}."
         raise ValueError(msg)
     generator = as_generator(rng)
     cells = read_labelled_cells(
         view,
-        groupby=groupby,
-        reference=reference,
+        perturbation_key=perturbation_key,
+        control=control,
         groups=groups,
         delimiter=delimiter,
         min_cells=min_cells,
@@ -115,11 +116,11 @@ def guide_agreement(
     if guides.empty:
         msg = (
             f"No perturbation has two guides of at least {min_cells} cells: `obs[{guide_key!r}]` must hold guides, of which "
-            f"`obs[{groupby!r}]` groups several."
+            f"`obs[{perturbation_key!r}]` groups several."
         )
         raise ValueError(msg)
     guides["pval_adj"] = false_discovery_control(guides["pval"])
-    guides["agrees"] = guides["pval_adj"] <= alpha
+    guides["agrees"] = guides["pval_adj"] <= pval_cutoff
     by_perturbation = guides.groupby("perturbation", sort=False)
     results = by_perturbation.agg(
         n_guides=("guide", "size"), n_agreeing=("agrees", "sum"), similarity=("similarity", "mean")
@@ -127,11 +128,11 @@ def guide_agreement(
     results["agree"] = 2 * results["n_agreeing"] > results["n_guides"]
     stored = {
         "params": result_params(
-            groupby=groupby,
+            perturbation_key=perturbation_key,
             guide_key=guide_key,
-            reference=cells.reference,
+            control=cells.control,
             batch_key=batch_key,
-            alpha=alpha,
+            pval_cutoff=pval_cutoff,
             use_rep=use_rep,
             n_components=cells.values.shape[1],
             n_reference=len(cells.of(0)),

@@ -65,19 +65,19 @@ def read_task(view: View, groupby: str, groups: Label | Sequence[Label] | Litera
 
 
 def split(
-    codes: NDArray[np.intp], test_size: float, max_cells: int | None, rng: np.random.Generator
+    codes: NDArray[np.intp], test_size: float, n_cells: int | None, rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Draw cells to train on and cells to hold out, the same fraction of every group and at least two of each.
 
-    Cells with a negative code are left out; `max_cells` limits both parts together.
+    Cells with a negative code are left out; `n_cells` limits both parts together.
     """
     if not 0.0 < test_size < 1.0:
         msg = f"`test_size` must be between 0 and 1, but is {test_size}."
         raise ValueError(msg)
-    if max_cells is not None and max_cells < 1:
-        msg = f"`max_cells` must be positive, but is {max_cells}."
+    if n_cells is not None and n_cells < 1:
+        msg = f"`n_cells` must be positive, but is {n_cells}."
         raise ValueError(msg)
-    share = 1.0 if max_cells is None else min(1.0, max_cells / int((codes >= 0).sum()))
+    share = 1.0 if n_cells is None else min(1.0, n_cells / int((codes >= 0).sum()))
     train, test = [], []
     for group in range(int(codes.max()) + 1):
         cells = rng.permutation(np.flatnonzero(codes == group))

@@ -58,7 +58,7 @@ def impact_contrast(
     method: str = "integrated_gradients",
     baseline: str | ArrayLike | None = None,
     donor_key: str | None = None,
-    sets: str = Key.varm.GENE_SETS,
+    gene_sets_key: str = Key.varm.GENE_SETS,
     units: Sequence[str] | None = None,
     layer: str | None = None,
     n_bins: int = 25,
@@ -66,9 +66,9 @@ def impact_contrast(
     max_size: int | None = None,
     min_cells: int = 10,
     n_cells: int | None = None,
-    n_boot: int = 1000,
+    n_bootstrap: int = 1000,
     rng: int | np.random.Generator | None = 0,
-    key_added: str = Key.uns.IMPACT_CONTRAST,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
     **options: Any,
@@ -113,7 +113,7 @@ def impact_contrast(
         genes, as for :func:`scpi.attribution.attribute_groups`; that of the method if `None`.
     donor_key
         Column of `adata.obs` with the donor, or whatever else is the replicate.
-    sets
+    gene_sets_key
         Entry of `adata.varm` with the gene sets, as :func:`scpi.tl.gene_sets` writes it.
     units
         Units to compare, by name; all if `None`.
@@ -127,7 +127,7 @@ def impact_contrast(
         Minimum number of cells of a group; with donors, of a donor in a group, below which it is left out.
     n_cells
         Maximum number of cells of each group, or each donor in a group, drawn at random; all if `None`.
-    n_boot
+    n_bootstrap
         Number of bootstrap samples of the cells for the interval without donors; none if 0.
     rng
         Seed or generator of what is drawn at random.
@@ -176,10 +176,11 @@ def impact_contrast(
     >>> adata.uns["impact_contrast"]["difference"].shape
     (2, 2)
     """
+    key_added = Key.uns.IMPACT_CONTRAST if key_added is None else key_added
     view = View.to_write(data, mod, key_added=key_added)
     check_numbers(n_bins=n_bins, min_size=min_size, min_cells=min_cells, n_cells=n_cells)
-    if n_boot < 0:
-        msg = f"`n_boot` must be at least 0, but is {n_boot}."
+    if n_bootstrap < 0:
+        msg = f"`n_bootstrap` must be at least 0, but is {n_bootstrap}."
         raise ValueError(msg)
     if isinstance(baseline, str) and baseline == _REST:
         msg = "The baseline of a contrast must be the same for both groups: 'mean', 'zero', 'cells' or an array."
@@ -190,7 +191,7 @@ def impact_contrast(
         samples = _Samples(side, np.array([True, False]), None)
     else:
         samples = _of_donors(side, view.labels(donor_key), donor_key, min_cells)
-    chosen = choose_sets(view.adata, sets, layer=layer, n_bins=n_bins, min_size=min_size, max_size=max_size)
+    chosen = choose_sets(view.adata, gene_sets_key, layer=layer, n_bins=n_bins, min_size=min_size, max_size=max_size)
     explained = attribution_target(model, "latent")
     names = np.array([str(name) for name in explained.names], dtype=object)
     places = find_units(units, names)
@@ -212,7 +213,7 @@ def impact_contrast(
         **options,
     )
     shape = (len(samples.is_target), len(places))
-    means = sample_means(batches, shape, chosen.membership, n_boot=0 if donor_key else n_boot, rng=generator)
+    means = sample_means(batches, shape, chosen.membership, n_bootstrap=0 if donor_key else n_bootstrap, rng=generator)
     if donor_key is None:
         test = between_cells(means)
     else:
@@ -236,7 +237,7 @@ def impact_contrast(
             n_samples=len(samples.is_target),
             n_cells_target=int(means.n_cells[samples.is_target].sum()),
             n_cells_reference=int(means.n_cells[~samples.is_target].sum()),
-            sets=sets,
+            gene_sets_key=gene_sets_key,
             layer=layer,
             corr_method="benjamini-hochberg",
             **{name: value for name, value in options.items() if isinstance(value, str | int | float)},

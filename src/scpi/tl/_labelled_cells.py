@@ -34,7 +34,7 @@ class LabelledCells:
     """0 for a control cell, 1, 2, ... for the perturbations, negative for cells that are left out."""
     names: list[str]
     """Perturbations, in the order of their codes from 1 on."""
-    reference: str
+    control: str
     """Name of the control."""
     batch: NDArray[np.intp]
     """Batch of each cell; 0 without batches."""
@@ -56,8 +56,8 @@ class LabelledCells:
 def read_labelled_cells(
     view: View,
     *,
-    groupby: str,
-    reference: Label | Sequence[Label],
+    perturbation_key: str,
+    control: Label | Sequence[Label],
     groups: Label | Sequence[Label] | Literal["all"],
     delimiter: str | None,
     min_cells: int,
@@ -76,8 +76,8 @@ def read_labelled_cells(
         name, value, least = ("n_components", n_components, 1) if n_components < 1 else ("min_cells", min_cells, 2)
         msg = f"`{name}` must be at least {least}, but is {value}."
         raise ValueError(msg)
-    labelling = Labelling.of(reference, delimiter)
-    labels = labelling.read(view.labels(groupby))
+    labelling = Labelling.of(control, delimiter)
+    labels = labelling.read(view.labels(perturbation_key))
     used = np.asarray(labels.codes >= 0)
     batch, guide = (None if key is None else view.labels(key) for key in (batch_key, guide_key))
     for other in (batch, guide):
@@ -87,14 +87,14 @@ def read_labelled_cells(
     sizes = group_sizes(labels)
     if sizes.get(labelling.control, 0) < min_cells:
         msg = (
-            f"`obs[{groupby!r}]` has {sizes.get(labelling.control, 0)} cell(s) of the reference {labelling.control!r}, "
+            f"`obs[{perturbation_key!r}]` has {sizes.get(labelling.control, 0)} cell(s) of the control {labelling.control!r}, "
             f"but at least {min_cells} are needed. Its labels are {listed(sizes)}."
         )
         raise ValueError(msg)
     asked = (
         groups if isinstance(groups, str) and groups == "all" else [_named(one, labelling) for one in as_list(groups)]
     )
-    names = choose_groups(sizes, groupby, asked, labelling.control, min_cells)
+    names = choose_groups(sizes, perturbation_key, asked, labelling.control, min_cells)
     place = pd.Index([labelling.control, *names]).get_indexer(labels.categories)
     codes = np.where(used, place[labels.codes], -1).astype(np.intp)
     batches = np.zeros(len(codes), dtype=np.intp) if batch is None else np.asarray(batch.codes, dtype=np.intp)
@@ -104,7 +104,7 @@ def read_labelled_cells(
         values=centre(values, np.where(used, batches, -1)),
         codes=codes,
         names=names,
-        reference=labelling.control,
+        control=labelling.control,
         batch=batches,
         guide=None if guide is None else np.asarray(guide.codes, dtype=np.intp),
         guide_names=[] if guide is None else [str(name) for name in guide.categories],

@@ -33,7 +33,7 @@ def pathway_activity(
     gene_sets_key: str = Key.varm.GENE_SETS,
     rectified: bool = False,
     batch_size: int | None = None,
-    key_added: str = Key.obsm.PATHWAY_ACTIVITY,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
@@ -82,6 +82,7 @@ def pathway_activity(
     >>> adata.obsm["pathway_activity"]
     array([[2.]], dtype=float32)
     """
+    key_added = Key.obsm.PATHWAY_ACTIVITY if key_added is None else key_added
     view = View.to_write(data, mod, layer, key_added=key_added)
     if model is None:
         if rectified or batch_size is not None:

@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 def perturbation_effect(
     data: AnnData | MuData,
     *,
-    groupby: str = Key.obs.PERTURBATION,
-    reference: Label | Sequence[Label] = "control",
+    perturbation_key: str = Key.obs.PERTURBATION,
+    control: Label | Sequence[Label] = "control",
     groups: Label | Sequence[Label] | Literal["all"] = "all",
     batch_key: str | None = None,
     guide_key: str | None = None,
-    n_perm: int = 1000,
-    alpha: float = 0.05,
-    max_cells: int = 1000,
+    n_permutations: int = 1000,
+    pval_cutoff: float = 0.05,
+    n_cells: int = 1000,
     exclude_targets: bool = False,
     use_rep: str | None = None,
     n_components: int = 20,
@@ -47,7 +47,7 @@ def perturbation_effect(
     delimiter: str | None = "+",
     min_cells: int = 10,
     rng: int | np.random.Generator | None = 0,
-    key_added: str = Key.uns.PERTURBATION_EFFECT,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
@@ -66,14 +66,14 @@ def perturbation_effect(
     Parameters
     ----------
     %(data)s
-    %(cells_groupby)s
+    %(cells_labels)s
     %(batch_key)s
     guide_key
         Column of `adata.obs` with the guide of each cell. The controls need at least two guides.
-    n_perm
+    n_permutations
         Maximum number of permutations. If there are no more than these, all are used.
-    %(effect_alpha)s
-    max_cells
+    %(effect_pval_cutoff)s
+    n_cells
         Maximum number of cells of a perturbation, and of the controls; more are drawn from.
     exclude_targets
         Whether to leave out genes that have the name of a perturbation, so that a gene that is low in its own knock-out is no
@@ -86,7 +86,7 @@ def perturbation_effect(
         `results`, a DataFrame with one row per perturbation, the largest score first: `perturbation`, `n_cells`,
         `distance` (energy distance, 0 on average without an effect), `score` (distance over its expected value without an
         effect, about 1 then), `pval`, `pval_adj` (Benjamini-Hochberg over the perturbations) and `active`
-        (`pval_adj` of at most `alpha`). With `guide_key` also `n_guides`, `pval_cells` and `pval_guides`, and the score
+        (`pval_adj` of at most `pval_cutoff`). With `guide_key` also `n_guides`, `pval_cells` and `pval_guides`, and the score
         accounts for differences between the guides of the controls. And `params`.
 
     Raises
@@ -105,18 +105,19 @@ def perturbation_effect(
     >>> scpi.get.perturbation_effect(adata)["active"].tolist()
     [True]
     """
+    key_added = Key.uns.PERTURBATION_EFFECT if key_added is None else key_added
     view = View.to_write(data, mod, layer, key_added=key_added)
-    if n_perm < 1 or max_cells < 2 or not 0 < alpha < 1:
+    if n_permutations < 1 or n_cells < 2 or not 0 < pval_cutoff < 1:
         msg = (
-            "`n_perm` must be at least 1, `max_cells` at least 2 and `alpha` between 0 and 1, but they are "
-            f"{n_perm}, {max_cells} and {alpha}."
+            "`n_permutations` must be at least 1, `n_cells` at least 2 and `pval_cutoff` between 0 and 1, but they are "
+            f"{n_permutations}, {n_cells} and {pval_cutoff}."
         )
         raise ValueError(msg)
     generator = as_generator(rng)
     cells = read_labelled_cells(
         view,
-        groupby=groupby,
-        reference=reference,
+        perturbation_key=perturbation_key,
+        control=control,
         groups=groups,
         delimiter=delimiter,
         min_cells=min_cells,
@@ -127,19 +128,19 @@ def perturbation_effect(
         rng=generator,
         exclude_targets=exclude_targets,
     )
-    results = _test(cells, n_perm, max_cells, alpha, generator)
+    results = _test(cells, n_permutations, n_cells, pval_cutoff, generator)
     results["pval_adj"] = false_discovery_control(results["pval"])
-    results["active"] = results["pval_adj"] <= alpha
+    results["active"] = results["pval_adj"] <= pval_cutoff
     order = np.lexsort([-results["score"], results["pval"], ~results["active"]])
     stored = {
         "params": result_params(
-            groupby=groupby,
-            reference=cells.reference,
+            perturbation_key=perturbation_key,
+            control=cells.control,
             batch_key=batch_key,
             guide_key=guide_key,
-            n_perm=n_perm,
-            alpha=alpha,
-            max_cells=max_cells,
+            n_permutations=n_permutations,
+            pval_cutoff=pval_cutoff,
+            n_cells=n_cells,
             exclude_targets=exclude_targets,
             use_rep=use_rep,
             n_components=cells.values.shape[1],
@@ -152,15 +153,19 @@ def perturbation_effect(
     return result
 
 
-def _test(cells: LabelledCells, n_perm: int, max_cells: int, alpha: float, rng: np.random.Generator) -> pd.DataFrame:
+def _test(
+    cells: LabelledCells, n_permutations: int, n_cells: int, pval_cutoff: float, rng: np.random.Generator
+) -> pd.DataFrame:
     """One row per perturbation, in their order."""
-    chosen = cells.sample(0, max_cells, rng)
+    chosen = cells.sample(0, n_cells, rng)
     controls = Controls.of(cells.values[chosen], cells.batch[chosen])
-    guides = None if cells.guide is None else _GuideTest(cells, chosen, n_perm)
+    guides = None if cells.guide is None else _GuideTest(cells, chosen, n_permutations)
     rows, few = [], []
     for code, name in enumerate(cells.names, start=1):
-        own = cells.sample(code, max_cells, rng)
-        found = compare_cells(cells.values[own], controls, strata=cells.batch[own], n_perm=n_perm, rng=rng)
+        own = cells.sample(code, n_cells, rng)
+        found = compare_cells(
+            cells.values[own], controls, strata=cells.batch[own], n_permutations=n_permutations, rng=rng
+        )
         row = {"perturbation": name, "n_cells": len(cells.of(code))}
         if guides is None:
             row |= found._asdict()
@@ -169,12 +174,12 @@ def _test(cells: LabelledCells, n_perm: int, max_cells: int, alpha: float, rng: 
             pvals = {"pval_cells": found.pval, "pval_guides": of_guides.pval}
             row |= {"n_guides": n_guides, "distance": found.distance, "score": of_guides.score, **pvals}
             row["pval"] = max(pvals.values())
-            if least > alpha:
+            if least > pval_cutoff:
                 few.append(name)
         rows.append(row)
     if few:
         warn_user(
-            f"{len(few)} perturbations, such as {few[0]!r}, have too few guides to be significant at {alpha:g}, as the "
+            f"{len(few)} perturbations, such as {few[0]!r}, have too few guides to be significant at {pval_cutoff:g}, as the "
             "p-value is at least one over the number of ways to choose these guides among them and those of the "
             "controls. More guides of controls, or no `guide_key`, would make a test possible."
         )
@@ -184,9 +189,9 @@ def _test(cells: LabelledCells, n_perm: int, max_cells: int, alpha: float, rng: 
 class _GuideTest:
     """Tests of whole guides against those of the controls."""
 
-    def __init__(self, cells: LabelledCells, controls: NDArray[np.intp], n_perm: int) -> None:
+    def __init__(self, cells: LabelledCells, controls: NDArray[np.intp], n_permutations: int) -> None:
         assert cells.guide is not None  # for the type checker
-        self.cells, self.controls, self.n_perm = cells, controls, n_perm
+        self.cells, self.controls, self.n_permutations = cells, controls, n_permutations
         self.names, self.codes = np.unique(cells.guide[controls], return_inverse=True)
         if len(self.names) < 2:
             msg = (
@@ -205,6 +210,8 @@ class _GuideTest:
         n = len(names)
         between = guide_sums(values[own], codes, n, values[self.controls], self.codes)
         sums = np.block([[guide_sums(values[own], codes, n), between], [between.T, self.within]])
-        found = compare_guides(sums, np.r_[np.bincount(codes), self.sizes], n, n_perm=self.n_perm, rng=rng)
+        found = compare_guides(
+            sums, np.r_[np.bincount(codes), self.sizes], n, n_permutations=self.n_permutations, rng=rng
+        )
         n_ways = n_labellings(np.arange(len(sums)) < n, np.zeros(len(sums)))
-        return found, n, 1 / min(n_ways, self.n_perm + 1)
+        return found, n, 1 / min(n_ways, self.n_permutations + 1)

@@ -56,7 +56,7 @@ def perturbation_features(
     n_components: int = 50,
     id_map: IdMap | None = None,
     case: Literal["auto", "exact", "upper"] = "auto",
-    key_added: str = Key.uns.PERTURBATION_FEATURES,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
@@ -141,6 +141,7 @@ def perturbation_features(
     >>> scpi.get.perturbation_features(adata)["perturbation"].tolist()
     ['FOS', 'JUN', 'MYC']
     """
+    key_added = Key.uns.PERTURBATION_FEATURES if key_added is None else key_added
     view = View.to_write(data, mod, layer, key_added=key_added)
     screen: dict[str, Any] = {"perturbation_key": perturbation_key, "control": control, "delimiter": delimiter}
     labels = read_screen(view.adata, **screen)

@@ -39,7 +39,7 @@ def predict_perturbation(
     n_cells: int | None = None,
     indices: Sequence[int] | NDArray[np.int64] | None = None,
     rng: int | np.random.Generator | None = 0,
-    key_added: str = Key.varm.PREDICTED_CHANGE,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
@@ -121,6 +121,7 @@ def predict_perturbation(
     >>> adata.varm["predicted_change"].shape == (adata.n_vars, 2)
     True
     """
+    key_added = Key.varm.PREDICTED_CHANGE if key_added is None else key_added
     view = View.to_write(data, mod, key_added=key_added)
     if not isinstance(model, ScreenModel):
         msg = (

@@ -27,9 +27,9 @@ def predicted_hits(
     data: AnnData | MuData,
     model: ScreenModel,
     *,
-    alpha: float = 0.05,
+    pval_cutoff: float = 0.05,
     key: str = Key.varm.PREDICTED_CHANGE,
-    key_added: str = Key.uns.PREDICTED_HITS,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
@@ -48,7 +48,7 @@ def predicted_hits(
     %(data)s
     model
         The model that predicted the changes, calibrated for conditions of their kind.
-    alpha
+    pval_cutoff
         Largest q-value of a hit, for the number of hits.
     key
         Entry of `adata.varm` and `adata.uns` with predicted changes, as :func:`predict_perturbation` writes it.
@@ -88,6 +88,7 @@ def predicted_hits(
     >>> adata.varm["predicted_hits"].shape == (adata.n_vars, 2)
     True
     """
+    key_added = Key.uns.PREDICTED_HITS if key_added is None else key_added
     view = View.to_write(data, mod, key_added=key_added)
     if not isinstance(model, ScreenModel):
         msg = f"{type(model).__name__} predicts no perturbations: give the model that predicted the changes."
@@ -115,14 +116,14 @@ def predicted_hits(
     table[Key.obs.STATUS] = status
     table[Key.obs.CONFIDENCE] = confidence
     table["n_left_out"] = n_left_out
-    table["n_hits"] = (q_values <= alpha).sum(axis=0)
+    table["n_hits"] = (q_values <= pval_cutoff).sum(axis=0)
     result, target = view.output(copy)
     for suffix, values in (("", q_values), (Key.varm.PVALS, p_values), (Key.varm.CHANGE, changes.predicted)):
         target.varm[key_added + suffix] = values
     target.uns[key_added] = {
         "conditions": table,
         "left_out": pd.concat(rows, ignore_index=True),
-        "params": result_params(model=type(model).__name__, alpha=alpha, key=key),
+        "params": result_params(model=type(model).__name__, pval_cutoff=pval_cutoff, key=key),
     }
     return result
 

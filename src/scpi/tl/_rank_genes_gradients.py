@@ -55,7 +55,7 @@ def rank_genes_gradients(
     layer_added: str | None = None,
     rng: int | np.random.Generator | None = 0,
     n_jobs: int | None = None,
-    key_added: str = Key.uns.RANK_GENES_GRADIENTS,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
     **options: Any,
@@ -171,6 +171,7 @@ def rank_genes_gradients(
     >>> bool(adata.varm["de_factor"].loc[first, "Group1"] > 1)
     True
     """
+    key_added = Key.uns.RANK_GENES_GRADIENTS if key_added is None else key_added
     view = View.to_write(data, mod, layer, key_added=key_added)
     covariates = as_list(covariates)
     _check_arguments(method, score, covariates, min_fraction, options, model)

@@ -38,10 +38,10 @@ def rank_genes_permutation(
     layer: str | None = None,
     n_repeats: int = 5,
     test_size: float = 0.25,
-    max_cells: int | None = 5000,
+    n_cells: int | None = 5000,
     rankby_abs: bool = False,
     rng: int | np.random.Generator | None = 0,
-    key_added: str = Key.uns.RANK_GENES_PERMUTATION,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
@@ -78,7 +78,7 @@ def rank_genes_permutation(
         Times that each gene is shuffled.
     test_size
         Fraction of the cells that the classifier does not see, and in which genes are shuffled.
-    max_cells
+    n_cells
         Maximum number of cells to use, drawn with the same fraction of each group; all if `None`.
     rankby_abs
         Rank by the absolute score, so that genes that are low in the group come first too.
@@ -109,6 +109,7 @@ def rank_genes_permutation(
     >>> bool(ranked["names"]["Group1"][0] == ranked["names"]["Group2"][-1])
     True
     """
+    key_added = Key.uns.RANK_GENES_PERMUTATION if key_added is None else key_added
     if n_repeats < 1:
         msg = f"`n_repeats` must be positive, but is {n_repeats}."
         raise ValueError(msg)
@@ -117,7 +118,7 @@ def rank_genes_permutation(
         raise TypeError(msg)
     task = read_task(View.to_write(data, mod, layer, key_added=key_added), groupby, groups, reference)
     generator = as_generator(rng)
-    train, test = split(task.plan.codes, test_size, max_cells, generator)
+    train, test = split(task.plan.codes, test_size, n_cells, generator)
     fit = _fit_linear if estimator is None else _fit_estimator
     classifier = fit(task, train, test, estimator, generator)
     codes = task.plan.codes[test]
@@ -140,7 +141,7 @@ def rank_genes_permutation(
         estimator="LogisticRegression" if estimator is None else type(estimator).__name__,
         n_repeats=n_repeats,
         test_size=test_size,
-        max_cells=max_cells,
+        n_cells=n_cells,
         transform=task.expression.transform,
         accuracy=float((classifier.scores.argmax(axis=1) == codes).mean()),
     )

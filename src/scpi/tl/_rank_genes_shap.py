@@ -40,10 +40,10 @@ def rank_genes_shap(
     layer: str | None = None,
     n_trees: int = 100,
     test_size: float = 0.25,
-    max_cells: int | None = 5000,
+    n_cells: int | None = 5000,
     rankby_abs: bool = False,
     rng: int | np.random.Generator | None = 0,
-    key_added: str = Key.uns.RANK_GENES_SHAP,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
@@ -86,7 +86,7 @@ def rank_genes_shap(
         Trees for each group.
     test_size
         Fraction of the cells that the trees do not see, and by which genes are ranked.
-    max_cells
+    n_cells
         Maximum number of cells to use, drawn with the same fraction of each group; all if `None`. The trees take dense data, 4 bytes a
         gene and cell.
     rankby_abs
@@ -118,12 +118,13 @@ def rank_genes_shap(
     >>> bool(ranked["names"]["Group1"][0] == ranked["names"]["Group2"][-1])
     True
     """
+    key_added = Key.uns.RANK_GENES_SHAP if key_added is None else key_added
     if n_trees < 1:
         msg = f"`n_trees` must be positive, but is {n_trees}."
         raise ValueError(msg)
     task = read_task(View.to_write(data, mod, layer, key_added=key_added), groupby, groups, reference)
     generator = as_generator(rng)
-    train, test = split(task.plan.codes, test_size, max_cells, generator)
+    train, test = split(task.plan.codes, test_size, n_cells, generator)
     found: dict[str, Any] = {}
     if model is None:
         importance, sign, found["accuracy"] = _of_trees(task, train, test, n_trees, generator)
@@ -140,7 +141,7 @@ def rank_genes_shap(
         n_trees=n_trees if model is None else None,
         test_size=test_size if model is None else None,
         model=None if model is None else type(model).__name__,
-        max_cells=max_cells,
+        n_cells=n_cells,
         transform=task.expression.transform,
         **found,
     )

@@ -33,22 +33,22 @@ def n_labellings(member: ArrayLike, strata: ArrayLike) -> int:
     return prod(comb(int((strata == one).sum()), int(member[strata == one].sum())) for one in np.unique(strata))
 
 
-def relabel(member: ArrayLike, strata: ArrayLike, n_perm: int, rng: np.random.Generator) -> Relabellings:
-    """Labellings with as many members in each stratum: all of them, or random ones if there are more than ``n_perm``.
+def relabel(member: ArrayLike, strata: ArrayLike, n_permutations: int, rng: np.random.Generator) -> Relabellings:
+    """Labellings with as many members in each stratum: all of them, or random ones if there are more than ``n_permutations``.
 
     ``member`` says for each observation whether it is in the group, and ``strata`` is the code of its stratum.
     """
     member, strata = np.asarray(member, dtype=bool), np.asarray(strata)
     places = [(np.flatnonzero(strata == one), int(member[strata == one].sum())) for one in np.unique(strata)]
     places = [(place, n) for place, n in places if n]
-    if n_labellings(member, strata) <= n_perm:
+    if n_labellings(member, strata) <= n_permutations:
         chosen = product(*(combinations(place.tolist(), n) for place, n in places))
         return Relabellings(np.array([sum(one, ()) for one in chosen], dtype=np.intp), True)
     parts = []
     for place, n in places:
         if n == len(place):
-            parts.append(np.broadcast_to(place, (n_perm, n)))
+            parts.append(np.broadcast_to(place, (n_permutations, n)))
             continue
-        keys = rng.random((n_perm, len(place)), dtype=np.float32)
+        keys = rng.random((n_permutations, len(place)), dtype=np.float32)
         parts.append(place[np.argpartition(keys, n - 1, axis=1)[:, :n]])
     return Relabellings(np.concatenate(parts, axis=1), False)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def responders(
     data: AnnData | MuData,
     *,
-    groupby: str = Key.obs.PERTURBATION,
-    reference: Label | Sequence[Label] = "control",
+    perturbation_key: str = Key.obs.PERTURBATION,
+    control: Label | Sequence[Label] = "control",
     groups: Label | Sequence[Label] | Literal["all"] = "all",
     batch_key: str | None = None,
     n_folds: int = 5,
@@ -38,7 +38,7 @@ def responders(
     min_cells: int = 10,
     probability_key: str = Key.obs.RESPONDER_PROBABILITY,
     rng: int | np.random.Generator | None = 0,
-    key_added: str = Key.uns.RESPONDERS,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
@@ -58,7 +58,7 @@ def responders(
     Parameters
     ----------
     %(data)s
-    %(cells_groupby)s
+    %(cells_labels)s
     %(batch_key)s
     n_folds
         Number of parts of the cells, for each of which the difference is that of the others.
@@ -89,6 +89,7 @@ def responders(
     >>> adata.obs["responder_probability"].between(0, 1).sum() == (adata.obs["perturbation"] != "control").sum()
     np.True_
     """
+    key_added = Key.uns.RESPONDERS if key_added is None else key_added
     view = View.to_write(data, mod, layer, key_added=key_added)
     check_key_added(probability_key)
     if n_folds < 2:
@@ -97,8 +98,8 @@ def responders(
     generator = as_generator(rng)
     cells = read_labelled_cells(
         view,
-        groupby=groupby,
-        reference=reference,
+        perturbation_key=perturbation_key,
+        control=control,
         groups=groups,
         delimiter=delimiter,
         min_cells=min_cells,
@@ -130,8 +131,8 @@ def responders(
         )
     stored = {
         "params": result_params(
-            groupby=groupby,
-            reference=cells.reference,
+            perturbation_key=perturbation_key,
+            control=cells.control,
             batch_key=batch_key,
             n_folds=n_folds,
             use_rep=use_rep,

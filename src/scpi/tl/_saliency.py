@@ -45,7 +45,7 @@ def saliency(
     store: str | os.PathLike[str] | None = None,
     n_cells: int | None = None,
     rng: int | np.random.Generator | None = 0,
-    key_added: str = Key.varm.SALIENCY,
+    key_added: str | None = None,
     mod: str | None = None,
     copy: bool = False,
     **options: Any,
@@ -138,6 +138,7 @@ def saliency(
     >>> adata.varm["saliency"].shape
     (100, 4)
     """
+    key_added = Key.varm.SALIENCY if key_added is None else key_added
     view = View.to_write(data, mod, key_added=key_added)
     method = _default_method(model) if method is None else method
     _check_arguments(method, options, n_cells)

@@ -42,8 +42,8 @@ def score_prediction(
     adata: AnnData,
     real: AnnData | MuData,
     *,
-    groupby: str = Key.obs.PERTURBATION,
-    reference: Control | Sequence[Control] = "control",
+    perturbation_key: str = Key.obs.PERTURBATION,
+    control: Control | Sequence[Control] = "control",
     layer: str | None = None,
     reference_cells: ReferenceCells | ArrayLike = "apart",
     train_cells: ArrayLike | None = None,
@@ -71,10 +71,10 @@ def score_prediction(
         that of `adata.uns["prediction"]["control_mean"]`, or else of the real control cells.
     real
         Real cells, with at least the genes of the prediction, on the same scale.
-    groupby
+    perturbation_key
         Column of `obs` with the perturbation, in both. Labels are read as in the models: the order within a combination
         does not matter, and "A" combined with the control is "A".
-    reference
+    control
         Label or labels of the control cells in `real`.
     layer
         Entry of `layers` of `real` to compare with; its `X` if `None`.
@@ -125,9 +125,9 @@ def score_prediction(
     chosen = check_metrics(metrics)
     check_conventions(n_cells, n_components)
     read = _real_values(adata, measured)
-    labelling = Labelling.of(reference, delimiter)
-    predicted_labels = _labels(predicted.labels(groupby), labelling)
-    real_labels = _labels(measured.labels(groupby), labelling)
+    labelling = Labelling.of(control, delimiter)
+    predicted_labels = _labels(predicted.labels(perturbation_key), labelling)
+    real_labels = _labels(measured.labels(perturbation_key), labelling)
     perturbations = [label for label in dict.fromkeys(predicted_labels) if label and label != labelling.control]
     train = as_indices(train_cells, len(real_labels))
     # Without training cells all are compared, and the components are those of all
@@ -183,8 +183,8 @@ def score_prediction(
     stored["perturbations"] = np.array(perturbations, dtype=object)
     stored["scores"] = scores
     stored["score_params"] = result_params(
-        groupby=groupby,
-        reference=list(labelling.controls),
+        perturbation_key=perturbation_key,
+        control=list(labelling.controls),
         layer=layer,
         n_cells=n_cells,
         n_components=n_components,

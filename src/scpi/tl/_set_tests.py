@@ -28,7 +28,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "fry": (),
     "roast": ("statistic", "n_rotations"),
     "ora": ("pval_cutoff", "log2fc_min"),
-    "prerank": ("n_perm",),
+    "prerank": ("n_permutations",),
 }
 """Options of each test, by its name."""
 
@@ -157,7 +157,7 @@ def over_representation(change: NDArray[np.int_], membership: Any) -> pd.DataFra
     )
 
 
-def preranked(scores: NDArray[np.float64], membership: Any, *, seed: int, n_perm: int = 1000) -> pd.DataFrame:
+def preranked(scores: NDArray[np.float64], membership: Any, *, seed: int, n_permutations: int = 1000) -> pd.DataFrame:
     """Test whether the genes of a set lie at one end of a ranking, by the enrichment score of gseapy.
 
     Parameters
@@ -168,14 +168,14 @@ def preranked(scores: NDArray[np.float64], membership: Any, *, seed: int, n_perm
         Genes x sets, sparse.
     seed
         Seed of the random sets.
-    n_perm
+    n_permutations
         Number of random sets.
 
     Returns
     -------
     One row per set: `n_genes`, `direction`, `nes` (normalised enrichment score) and `pval`.
     """
-    score, pval = gsea(scores[:, None], membership, n_perm=n_perm, seed=seed, threads=settings.n_jobs)
+    score, pval = gsea(scores[:, None], membership, n_permutations=n_permutations, seed=seed, threads=settings.n_jobs)
     return pd.DataFrame(
         {
             "n_genes": sums(membership, axis=0).astype(int),

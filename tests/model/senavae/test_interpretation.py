@@ -65,8 +65,8 @@ def test_edges_are_sorted_and_selected(known):
     ]
     np.testing.assert_allclose(first["weight"], [-2, 1, 0.5, 0.1])
     pd.testing.assert_frame_equal(known.get_causal_graph(threshold=0.5), edges.iloc[:3])
-    pd.testing.assert_frame_equal(known.get_causal_graph(top_k=2), edges.iloc[:2])
-    pd.testing.assert_frame_equal(known.get_causal_graph(threshold=0.5, top_k=1), edges.iloc[:1])
+    pd.testing.assert_frame_equal(known.get_causal_graph(top_n=2), edges.iloc[:2])
+    pd.testing.assert_frame_equal(known.get_causal_graph(threshold=0.5, top_n=1), edges.iloc[:1])
     assert known.get_causal_graph(threshold=10).empty
 
 

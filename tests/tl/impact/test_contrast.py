@@ -27,7 +27,7 @@ def test_means_of_samples_are_those_of_their_cells(batch_size):
     membership = sparse.csr_matrix(rng.random((40, 4)) < 0.3)
     target = curved_target()
     batches = attribute_batches(target, x, codes, batch_size=batch_size)
-    means = sample_means(batches, (2, 3), membership, n_boot=2000, rng=rng)
+    means = sample_means(batches, (2, 3), membership, n_bootstrap=2000, rng=rng)
     values = attribute_cells(target, x, method="gradient").values
     weights = membership.toarray() / membership.toarray().sum(axis=0)
     for sample in (0, 1):

@@ -113,8 +113,8 @@ def test_permuted_pvalues_are_those_of_the_moments():
     scores[membership[:, 0].toarray().ravel(), 0] += 0.6
     bins = expression_bins(rng.normal(size=200), 5)
     exact = matched_null(scores, membership, bins).pval(set_means(scores, membership))
-    found = permuted_pval(scores, membership, bins, n_perm=2000, rng=rng)
+    found = permuted_pval(scores, membership, bins, n_permutations=2000, rng=rng)
     np.testing.assert_allclose(found, exact, atol=0.04)
     assert found.min() >= 2 / 2001
-    blank = permuted_pval(np.ones((200, 1)), membership, bins, n_perm=10, rng=rng)
+    blank = permuted_pval(np.ones((200, 1)), membership, bins, n_permutations=10, rng=rng)
     assert blank.tolist() == [[1, 1]]

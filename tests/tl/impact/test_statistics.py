@@ -41,7 +41,7 @@ def test_gsea_is_that_of_gseapy():
 
     scores, membership = random_case()
     scores[membership[:, 1].toarray().ravel(), 2] += 1.5
-    score, pval = gsea(scores, membership, n_perm=100, seed=3, threads=1)
+    score, pval = gsea(scores, membership, n_permutations=100, seed=3, threads=1)
     names = np.array([f"g{i}" for i in range(120)])
     sets = {f"s{j}": names[membership[:, j].toarray().ravel()].tolist() for j in range(3)}
     expected = gseapy.prerank(
@@ -58,7 +58,7 @@ def test_gsea_is_that_of_gseapy():
         assert score[2, j] == pytest.approx(expected.loc[f"s{j}", "NES"], rel=0.05)
     assert score[2].argmax() == 1
     assert pval[2, 1] == pytest.approx(1 / 101)
-    assert gsea(np.ones((120, 1)), membership, n_perm=10, seed=0, threads=1)[1].tolist() == [[1, 1, 1]]
+    assert gsea(np.ones((120, 1)), membership, n_permutations=10, seed=0, threads=1)[1].tolist() == [[1, 1, 1]]
 
 
 def test_zscores_of_pvalues():
@@ -81,7 +81,7 @@ def test_the_median_of_the_paper_by_hand():
     values = rng.normal(size=(2, 10, 60)).astype(np.float32)
     membership = random_case(60)[1]
     bins = expression_bins(rng.normal(size=60), 3)
-    found = MedianImpact(2, membership, bins, n_perm=200, rng=np.random.default_rng(1))
+    found = MedianImpact(2, membership, bins, n_permutations=200, rng=np.random.default_rng(1))
     found.add(values[:, :4])
     found.add(values[:, 4:])
     impact, null = found.result()

@@ -585,7 +585,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         self,
         adata: AnnData | MuData | None = None,
         *,
-        key_added: str = Key.uns.DGD,
+        key_added: str | None = None,
         n_steps: int | None = None,
         unseen: Unseen = "average",
         batch_size: int | None = None,
@@ -613,6 +613,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
             `names`, `weights`, `means` and `variances` of the components, and `axes`, the two directions along which
             representations vary most, dimensions x 2.
         """
+        key_added = Key.uns.DGD if key_added is None else key_added
         given = self.adata if adata is None else adata
         check_key_added(key_added)
         self._check_if_trained(warn=False)

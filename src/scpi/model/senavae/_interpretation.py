@@ -63,7 +63,7 @@ class InterpretationMixin:
         return table
 
     @torch.no_grad()
-    def get_causal_graph(self, *, threshold: float | None = None, top_k: int | None = None) -> pd.DataFrame:
+    def get_causal_graph(self, *, threshold: float | None = None, top_n: int | None = None) -> pd.DataFrame:
         """Edges of the causal graph, the strongest first.
 
         Weights are in units of the prior, in which the noise of every factor has variance 1.
@@ -72,7 +72,7 @@ class InterpretationMixin:
         ----------
         threshold
             Smallest absolute weight to keep.
-        top_k
+        top_n
             Number of edges to keep.
 
         Returns
@@ -88,7 +88,7 @@ class InterpretationMixin:
         edges = edges.reindex(edges["weight"].abs().sort_values(ascending=False, kind="stable").index)
         if threshold is not None:
             edges = edges[edges["weight"].abs() >= threshold]
-        return edges.head(len(edges) if top_k is None else top_k).reset_index(drop=True)
+        return edges.head(len(edges) if top_n is None else top_n).reset_index(drop=True)
 
     @torch.no_grad()
     def get_factor_loadings(self) -> pd.DataFrame:

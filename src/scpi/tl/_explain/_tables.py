@@ -49,7 +49,7 @@ def tables_of(
     others: Sequence[Explanation],
     *,
     n_null: int,
-    n_top: int,
+    top_n: int,
     rng: np.random.Generator,
 ) -> Tables:
     """Tables of an explanation, with ``others`` of the same condition by models of other seeds."""
@@ -79,7 +79,7 @@ def tables_of(
         named = order[: int(own.is_named.sum())]
         parts.append(table.iloc[[place for place in order if used[place]]])
         fidelity.append(deletion_curve(explanation, kind, named, rng).assign(kind=kind))
-        top, rest = named[:n_top], np.setdiff1d(order, named[:n_top])
+        top, rest = named[:top_n], np.setdiff1d(order, named[:top_n])
         columns += [*((kind, own.names[place]) for place in top), (kind, f"({len(rest)} others)")]
         contributions += [*own.contributions[top], own.contributions[rest].sum(axis=0)]
     of_genes = pd.DataFrame(

@@ -38,7 +38,7 @@ def sample_means(
     shape: tuple[int, int],
     membership: sparse.csr_matrix,
     *,
-    n_boot: int,
+    n_bootstrap: int,
     rng: np.random.Generator,
 ) -> SampleMeans:
     """Average the attributions of all units over the cells of each sample, the groups of the batches.
@@ -53,7 +53,10 @@ def sample_means(
     genes = np.zeros((*shape, len(weights)))
     of_sets = (*shape, len(sizes))
     means, squares, n_cells = np.zeros(of_sets), np.zeros(of_sets), np.zeros(n_samples, dtype=np.int64)
-    drawn, n_drawn = np.zeros((n_boot, *of_sets), dtype=np.float32), np.zeros((n_boot, n_samples), dtype=np.float32)
+    drawn, n_drawn = (
+        np.zeros((n_bootstrap, *of_sets), dtype=np.float32),
+        np.zeros((n_bootstrap, n_samples), dtype=np.float32),
+    )
     for batch in batches:
         sample, rows = batch.group, batch.cells
         impact = np.empty((len(rows), *of_sets[1:]), dtype=np.float32)
@@ -67,9 +70,9 @@ def sample_means(
         squares[sample] += np.square(impact - mean).sum(axis=0) + shift**2 * (n_cells[sample] * len(rows) / total)
         means[sample] += shift * (len(rows) / total)
         n_cells[sample] = total
-        if n_boot:
-            times = rng.poisson(1.0, (n_boot, len(rows))).astype(np.float32)
-            drawn[:, sample] += (times @ impact.reshape(len(rows), -1)).reshape(n_boot, *of_sets[1:])
+        if n_bootstrap:
+            times = rng.poisson(1.0, (n_bootstrap, len(rows))).astype(np.float32)
+            drawn[:, sample] += (times @ impact.reshape(len(rows), -1)).reshape(n_bootstrap, *of_sets[1:])
             n_drawn[:, sample] += times.sum(axis=1)
     genes /= n_cells[:, None, None]
     drawn /= np.maximum(n_drawn, 1.0)[:, :, None, None]

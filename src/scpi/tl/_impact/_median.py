@@ -29,13 +29,13 @@ class MedianImpact:
         membership: sparse.csr_matrix,
         bins: NDArray[np.intp],
         *,
-        n_perm: int,
+        n_permutations: int,
         rng: np.random.Generator,
     ) -> None:
         by_set = membership.tocsc()
-        orders = np.concatenate([np.arange(len(bins))[None], matched_orders(bins, n_perm, rng)])
+        orders = np.concatenate([np.arange(len(bins))[None], matched_orders(bins, n_permutations, rng)])
         self._genes = [orders[:, by_set[:, s].indices] for s in range(by_set.shape[1])]
-        self._sums = np.zeros((n_units, by_set.shape[1], n_perm + 1))
+        self._sums = np.zeros((n_units, by_set.shape[1], n_permutations + 1))
         self._n = 0
 
     def add(self, attributions: Iterable[NDArray[np.float32]]) -> None:

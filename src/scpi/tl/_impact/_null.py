@@ -137,16 +137,16 @@ def permuted_pval(
     membership: sparse.csr_matrix,
     bins: NDArray[np.intp],
     *,
-    n_perm: int,
+    n_permutations: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Two-sided p-values of the means over sets by random sets drawn as above; never below 2 / (n_perm + 1)."""
+    """Two-sided p-values of the means over sets by random sets drawn as above; never below 2 / (n_permutations + 1)."""
     observed = set_means(scores, membership)
     tolerance = 1e-9 * np.abs(scores).max(axis=0)[:, None]
     above = np.ones(observed.shape)
     below = np.ones(observed.shape)
-    for order in matched_orders(bins, n_perm, rng):
+    for order in matched_orders(bins, n_permutations, rng):
         found = set_means(scores[order], membership)
         above += found >= observed - tolerance
         below += found <= observed + tolerance
-    return np.minimum(2.0 * np.minimum(above, below) / (n_perm + 1), 1.0)
+    return np.minimum(2.0 * np.minimum(above, below) / (n_permutations + 1), 1.0)

@@ -38,12 +38,12 @@ def ulm(scores: NDArray[np.float64], membership: sparse.csr_matrix) -> tuple[NDA
 
 
 def gsea(
-    scores: NDArray[np.float64], membership: sparse.csr_matrix, *, n_perm: int, seed: int, threads: int
+    scores: NDArray[np.float64], membership: sparse.csr_matrix, *, n_permutations: int, seed: int, threads: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Normalised enrichment score of each set in the ranking of the genes of a unit, and its p-value, by gseapy.
 
     The p-value is the fraction of random sets of the same size and sign of score that score as high, at least
-    1 / (n_perm + 1).
+    1 / (n_permutations + 1).
     """
     gseapy = import_extra("gseapy")
     by_set = membership.tocsc()
@@ -60,7 +60,7 @@ def gsea(
             gene_sets={name: list(genes) for name, genes in sets.items()},
             min_size=int(sizes.min()),
             max_size=int(sizes.max()),
-            permutation_num=n_perm,
+            permutation_num=n_permutations,
             threads=threads,
             seed=seed,
             outdir=None,
@@ -68,7 +68,7 @@ def gsea(
         ).res2d
         places = found["Term"].astype(int).to_numpy()
         score[unit, places] = found["NES"].astype(float).fillna(0.0)
-        pval[unit, places] = np.maximum(found["NOM p-val"].astype(float).fillna(1.0), 1.0 / (n_perm + 1))
+        pval[unit, places] = np.maximum(found["NOM p-val"].astype(float).fillna(1.0), 1.0 / (n_permutations + 1))
     return score, pval
 
 

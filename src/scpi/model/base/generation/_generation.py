@@ -288,7 +288,7 @@ class Generation:
         latent: Latent = "posterior",
         match: str | Sequence[str] | None = None,
         min_cells: int = 10,
-        key_added: str = Key.uns.LIMMA,
+        key_added: str | None = None,
         rng: int | np.random.Generator | None = 0,
         **limma_kwargs: Any,
     ) -> AnnData:
@@ -336,6 +336,7 @@ class Generation:
             If there are fewer than two draws, the samples are unknown to the model, or as :meth:`generate` and
             :func:`scpi.de.limma`.
         """
+        key_added = Key.uns.LIMMA if key_added is None else key_added
         self._check_options(output="counts", latent=latent)
         known = self._covariates()
         if not set(as_list(sample_key)) & set(known.names):

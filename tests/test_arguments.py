@@ -1,0 +1,79 @@
+"""One thing has one name: the tables of the developer guide against all public signatures."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[1] / "docs" / "developer" / "arguments.md"
+ROOMS = ["attribution", "benchmark", "datasets", "de", "design", "get", "metrics", "model", "pl", "screen", "tl"]
+
+
+def public_functions():
+    """Functions and methods of scpi by their name; those that scvi-tools or Python bring are not ours to name."""
+    found = {}
+    for room in ROOMS:
+        module = import_module(f"scpi.{room}")
+        for name in module.__all__:
+            public = getattr(module, name)
+            if inspect.isclass(public):
+                methods = inspect.getmembers(public, inspect.isroutine)
+                own = [(name, one) for name, one in methods if name == "__init__" or not name.startswith("_")]
+                found |= {f"{room}.{name}.{method}": one for method, one in own}
+            elif inspect.isfunction(public):
+                found[f"{room}.{name}"] = public
+    return {name: one for name, one in found.items() if (getattr(one, "__module__", "") or "").startswith("scpi")}
+
+
+FUNCTIONS = public_functions()
+ROWS = [line.strip("|").split("|") for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+AVOIDED = {wrong: row[0].strip() for row in ROWS for wrong in re.findall(r"`(\w+)`", row[2])}
+
+
+def parameters(name):
+    return inspect.signature(FUNCTIONS[name]).parameters
+
+
+def of(*rooms):
+    return sorted(name for name in FUNCTIONS if name.startswith(tuple(f"{room}." for room in rooms)))
+
+
+def test_the_tables_are_read():
+    assert len(ROWS) > 30 and AVOIDED["random_state"] == "`rng`" and len(FUNCTIONS) > 400
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_no_argument_has_a_second_name(name):
+    assert {wrong: AVOIDED[wrong] for wrong in parameters(name) if wrong in AVOIDED} == {}
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_labels_that_are_read_as_perturbations_have_a_control(name):
+    found = set(parameters(name))
+    if "delimiter" in found:
+        assert {"perturbation_key", "control"} <= found and not {"groupby", "reference"} & found
+
+
+@pytest.mark.parametrize("name", of("de", "design", "get", "pl", "tl"))
+def test_data_of_several_modalities_is_called_data(name):
+    found = parameters(name)
+    first = next(iter(found.values()), None)
+    if first is not None and "MuData" in str(first.annotation):
+        assert first.name == "data" and "mod" in found
+    if first is not None and first.name == "adata":
+        assert "MuData" not in str(first.annotation)
+
+
+@pytest.mark.parametrize("name", of("pl"))
+def test_figures_of_data_take_a_modality(name):
+    assert next(iter(parameters(name))) != "adata", "a figure reads `data` and `mod`"
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(FUNCTIONS) if "key_added" in parameters(name)])
+def test_no_name_means_the_default_name(name):
+    assert parameters(name)["key_added"].default is None
+    assert re.search(r"'\w+' \| key_added|`None`|``None``", inspect.getdoc(FUNCTIONS[name]))
