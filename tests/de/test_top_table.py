@@ -69,7 +69,7 @@ def test_errors(fit):
         de.top_table(fit, 2)
     with pytest.raises(ValueError, match="`sort_by`"):
         de.top_table(fit, 0, sort_by="t")
-    with pytest.raises(ValueError, match="`level`"):
+    with pytest.raises(ValueError, match="`confidence_level`"):
         de.top_table(fit, 0, confidence_level=1.0)
     with pytest.raises(ValueError, match="1 names for 60 genes"):
         de.top_table(fit, 0, genes=["a"])

@@ -100,7 +100,7 @@ def test_a_saved_model_chooses_the_same(model, tmp_path):
 def test_what_is_wrong_is_named(model):
     with pytest.raises(ValueError, match="`criterion` must be one of 'reduction'"):
         next_perturbations(model, criterion="best")
-    with pytest.raises(ValueError, match="`k` must be from 1 to the number of candidates, 2, but is 3"):
+    with pytest.raises(ValueError, match="`n_perturbations` must be from 1 to the number of candidates, 2, but is 3"):
         next_perturbations(model, NEW[:2], 3)
     with pytest.raises(ValueError, match="does not know 'GATA1'"):
         next_perturbations(model, ["GATA1"], 1)

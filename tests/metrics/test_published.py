@@ -140,7 +140,7 @@ def test_bad_input(cells):
     for metric in (expressing_fraction_difference, expressing_mean_difference):
         with pytest.raises(ValueError, match="`threshold` must not be negative, but is -1"):
             metric(*cells, threshold=-1.0)
-    with pytest.raises(ValueError, match="`n_repeats` must be at least 1"):
+    with pytest.raises(ValueError, match="`n_bootstrap` must be at least 1"):
         mean_r2_bootstrap(*cells, n_bootstrap=0)
     for fraction in (0.0, 1.1):
         with pytest.raises(ValueError, match="`fraction` must be above 0"):

@@ -23,7 +23,7 @@ def with_impact(z, pval_adj=None):
         columns=[f"u{i}" for i in range(n_units)],
     )
     adata.uns["gene_set_impact"] = {
-        "params": {"key": "saliency", "sets": "gene_sets"},
+        "params": {"key": "saliency", "gene_sets_key": "gene_sets"},
         "units": np.array([f"u{i}" for i in range(n_units)], dtype=object),
         "sets": np.array([f"s{j}" for j in range(n_sets)], dtype=object),
         "zscore": z,

@@ -69,7 +69,7 @@ def test_results_are_those_of_scipy(adata, method):
 
 
 def test_the_summary_counts_own_sets(adata):
-    summary = run(adata, n_top=(1, 3))["summary"].set_index("group")
+    summary = run(adata, top_n=(1, 3))["summary"].set_index("group")
     assert summary.index.tolist() == ["A", "B", "A+B"]
     assert summary["n_cells"].tolist() == [30, 20, 25]
     assert summary["n_own_sets"].tolist() == [1, 2, 3]

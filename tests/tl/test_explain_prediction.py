@@ -133,7 +133,7 @@ def test_what_is_refused(table):
     with pytest.raises(ValueError, match="`n_refits` must be at least 0, but is -1"):
         explain(adata, model, "KLF7", n_refits=-1)
     with pytest.raises(KeyError, match="no gene sets 'mine'"):
-        explain(adata, model, "KLF7", sets="mine")
+        explain(adata, model, "KLF7", gene_sets_key="mine")
     baseline = scpi.model.MeanDelta
     baseline.setup_anndata(adata)
     mean = baseline(adata)

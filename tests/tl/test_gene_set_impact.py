@@ -233,7 +233,7 @@ def test_small_and_empty_sets_are_left_out():
         ({"statistic": "median"}, ValueError, "give the `model`"),
         ({"model": object()}, ValueError, "leave `model` out"),
         ({"key": "nothing"}, KeyError, "scpi.tl.saliency"),
-        ({"sets": "nothing"}, KeyError, "scpi.tl.gene_sets"),
+        ({"gene_sets_key": "nothing"}, KeyError, "scpi.tl.gene_sets"),
         ({"layer": "nothing"}, KeyError, "no 'nothing'"),
         ({"n_bins": 0}, ValueError, "`n_bins` must be at least 1"),
         ({"n_permutations": 0}, ValueError, "`n_permutations` must be at least 1"),

@@ -194,7 +194,7 @@ def test_it_survives_a_file(tmp_path):
         ({"target": "stim", "min_cells": 1000}, ValueError, "Both groups need at least 1000 cells, but 'stim' has 60"),
         ({"target": "stim", "baseline": "rest"}, ValueError, "the same for both groups"),
         ({"target": "stim", "units": ["u9"]}, ValueError, "no unit 'u9', only 'u0'"),
-        ({"target": "stim", "sets": "nothing"}, KeyError, "no gene sets 'nothing'"),
+        ({"target": "stim", "gene_sets_key": "nothing"}, KeyError, "no gene sets 'nothing'"),
         ({"target": "stim", "n_bootstrap": -1}, ValueError, "`n_bootstrap` must be at least 0"),
         ({"target": "stim", "donor_key": "donor", "method": "magic"}, ValueError, "`method` must be one of"),
         ({"target": "stim", "donor_key": "donor", "n_stepz": 3}, TypeError, "no option 'n_stepz'"),

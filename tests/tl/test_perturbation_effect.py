@@ -63,7 +63,7 @@ def test_guides_that_differ_are_no_effect():
 
 
 def test_equal_seeds_give_equal_results_and_samples_are_drawn():
-    first, again, other = (run(screen(), rng=seed, max_cells=40) for seed in (1, 1, 2))
+    first, again, other = (run(screen(), rng=seed, n_cells=40) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first, again)
     assert (first["distance"] != other.loc[first.index, "distance"]).all()
     assert first["n_cells"].tolist() == [60] * 4

@@ -229,7 +229,7 @@ def test_it_survives_a_file(predicted, real, tmp_path):
 @pytest.mark.parametrize(
     ("kwargs", "error", "message"),
     [
-        ({"groupby": "x"}, KeyError, "no column 'x'"),
+        ({"perturbation_key": "x"}, KeyError, "no column 'x'"),
         ({"layer": "x"}, KeyError, "no 'x', only nothing"),
         ({"control": "NT"}, ValueError, "no control cells 'NT'"),
         ({"metrics": ["r3"]}, ValueError, "Unknown metrics 'r3'"),

@@ -109,13 +109,13 @@ def responders(
         n_components=n_components,
         rng=generator,
     )
-    control = cells.of(0)
-    values = cells.values @ whiten(cells.values[control])
+    controls = cells.of(0)
+    values = cells.values @ whiten(cells.values[controls])
     probability = np.full(len(values), np.nan)
     rows = []
     for code, name in enumerate(cells.names, start=1):
         own = cells.of(code)
-        found = fit_responders(*held_out_projections(values[own], values[control], n_folds, generator))
+        found = fit_responders(*held_out_projections(values[own], values[controls], n_folds, generator))
         probability[own] = found.probability
         rows.append(
             {
@@ -138,7 +138,7 @@ def responders(
             use_rep=use_rep,
             n_components=cells.values.shape[1],
             probability_key=probability_key,
-            n_reference=len(control),
+            n_reference=len(controls),
         ),
         "results": pd.DataFrame(rows).astype({"perturbation": object}),
     }

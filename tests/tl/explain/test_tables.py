@@ -31,7 +31,7 @@ class Known(Explanation):
 
 
 def test_parts_are_ordered_by_what_they_carry():
-    found = tables_of(Known(), list("wxyz"), [Known()], n_null=9, n_top=1, rng=np.random.default_rng(0))
+    found = tables_of(Known(), list("wxyz"), [Known()], n_null=9, top_n=1, rng=np.random.default_rng(0))
     parts = found.parts
     assert parts["part"].tolist() == ["b", "a", "(rest)"]
     assert parts["share"].tolist() == pytest.approx([9 / 10.25, 1 / 10.25, 0.25 / 10.25])
