@@ -1,4 +1,4 @@
-"""Trainings without what Lightning says about itself, and scpi about each setup."""
+"""Trainings without what Lightning says about itself, and without what scpi says about each setup."""
 
 from __future__ import annotations
 
@@ -7,30 +7,43 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from scpi._settings import settings
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LEVELS = {
-    "lightning": logging.ERROR,
-    "lightning.pytorch": logging.ERROR,
-    "lightning.fabric": logging.ERROR,
-    "scpi": logging.WARNING,
-}
+_LIGHTNING = ("lightning", "lightning.pytorch", "lightning.fabric")
+
+
+@contextmanager
+def _at_least(levels: dict[str, int]) -> Iterator[None]:
+    """Give loggers a level that is not below these; their own come back."""
+    before = {name: logging.getLogger(name).level for name in levels}
+    try:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(max(level, before[name]))
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+
+
+@contextmanager
+def calm_lightning() -> Iterator[None]:
+    """Keep the banner, tips and warnings of Lightning off the screen; all are shown if the verbosity of scpi is "debug"."""
+    if settings.verbosity == "debug":
+        yield
+        return
+    # It sets its level when it is imported
+    import lightning.pytorch  # noqa: F401
+
+    with _at_least(dict.fromkeys(_LIGHTNING, logging.ERROR)), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\b")
+        yield
 
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Keep the banner and the warnings of Lightning, and notes of scpi, off the screen; levels and filters come back."""
-    # It sets its level when it is imported
-    import lightning.pytorch  # noqa: F401
-
-    levels = {name: logging.getLogger(name).level for name in _LEVELS}
-    try:
-        for name, level in _LEVELS.items():
-            logging.getLogger(name).setLevel(max(level, levels[name]))
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"lightning\b")
-            yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+    """As :func:`calm_lightning`, and notes of scpi are off, too."""
+    with calm_lightning(), _at_least({"scpi": logging.WARNING}):
+        yield

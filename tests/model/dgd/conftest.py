@@ -64,7 +64,7 @@ def make_module():
             n_components=n_components,
             covariates=CovariateCode(sizes, n_continuous),
             n_labels=n_labels,
-            preset=choose_preset(PRESETS, preset, {"n_latent": 2, "n_hidden": (7,)} | changes, RULES),
+            preset=choose_preset(scpi.model.DGD, PRESETS, preset, {"n_latent": 2, "n_hidden": (7,)} | changes, RULES),
         )
         torch.nn.init.normal_(module.representations.weight, std=0.5)
         tensors = {KEYS.X: torch.poisson(torch.full((8, n_genes), 3.0)), KEYS.INDEX: torch.arange(8)}

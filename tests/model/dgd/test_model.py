@@ -176,7 +176,7 @@ def test_a_mudata_is_read_as_its_modality(cells, train):
         ({"n_components_per_label": 0}, ValueError, "`n_components_per_label` must be at least 1"),
         ({"activation": "relu"}, ValueError, "`activation` must be one of"),
         ({"radius": 0.0}, ValueError, "`radius` must be above 0"),
-        ({"n_units": 3}, TypeError, r"The preset has no \['n_units'\]"),
+        ({"n_units": 3}, TypeError, "`DGD` has no setting 'n_units'"),
         ({"preset": "scdgd"}, ValueError, r"`preset` must be one of \['published', 'scpi'\]"),
     ],
 )

@@ -440,7 +440,7 @@ def test_a_mudata_is_read_as_its_modality(programs, brief):
         ({"likelihood": "binomial"}, ValueError, "`likelihood` must be one of"),
         ({"orthogonality": "data"}, ValueError, "`orthogonality` must be one of"),
         ({"warmup": 1.0}, ValueError, "`warmup` must be at least 0 and below 1"),
-        ({"depths": True}, TypeError, "The preset has no \\['depths'\\]"),
+        ({"depths": True}, TypeError, "`GeneProgramAE` has no setting 'depths'"),
         ({"mask": "firm"}, ValueError, "`mask` must be 'hard', 'soft' or None"),
     ],
 )

@@ -131,7 +131,7 @@ class TestBadInput:
         ("changes", "error", "message"),
         [
             ({"preset": "best"}, ValueError, "`preset` must be one of"),
-            ({"depth": 2}, TypeError, r"The preset has no \['depth'\]"),
+            ({"depth": 2}, TypeError, "`SCPREGAN` has no setting 'depth'"),
             ({"decay": "none"}, ValueError, "`decay` must be one of"),
             ({"output": "linear"}, ValueError, "`output` must be one of"),
             ({"n_steps": 0}, ValueError, "`n_steps` must be at least 1, got 0"),

@@ -21,6 +21,7 @@ from scpi._screen._stored_rows import by_rows
 from scpi._slots import find_layer, layer_name, listed
 from scpi._warn import warn_user
 from scpi.model.base._constants import KEYS
+from scpi.model.base._summary import as_html, as_text
 from scpi.model.base.saving._folder import read_folder
 from scpi.model.base.saving._model import check_model, read_data, restore, save_model
 from scpi.model.base.setup._methods import complete_setup
@@ -73,6 +74,12 @@ class ModelBase(BaseModelClass):
         self._copy: AnnData | MuData | None = None
         if adata is not None:
             self.var_names_: list[str] = self._var(self.adata).index.astype(str).tolist()
+
+    def __repr__(self) -> str:
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     @classmethod
     def setup_mudata(cls, mdata: MuData, *, modalities: dict[str, str] | None = None, **kwargs: Any) -> None:

@@ -77,7 +77,7 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
     ) -> None:
         super().__init__(adata, registry)
         changes = preset_kwargs | ({} if n_latent is None else {"n_latent": n_latent})
-        self.preset_ = choose_preset(self._presets, preset, changes, RULES)
+        self.preset_ = choose_preset(type(self), self._presets, preset, changes, RULES)
         _check_clusters(n_clusters, None if adata is None else self._statistic(KEYS.X, "n_cells"), find_clusters)
         self.find_clusters_, self.resolution_, self._n_clusters = find_clusters, resolution, n_clusters
         self.n_clusters_: int | None = n_clusters

@@ -132,7 +132,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
     ) -> None:
         super().__init__(adata, registry)
         changes = preset_kwargs | ({} if n_latent is None else {"n_latent": n_latent})
-        self.preset_ = choose_preset(PRESETS, preset, changes, RULES)
+        self.preset_ = choose_preset(type(self), PRESETS, preset, changes, RULES)
         self.labels_ = self._state_entry(KEYS.LABELS, "labels")
         self._is_supervised = bool(self.labels_) and self.preset_.supervise != "head"
         if n_components is not None and self._is_supervised:

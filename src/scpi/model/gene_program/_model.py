@@ -135,7 +135,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         allowed, sets = self._mask(mask, self._n_genes)
         n_free = (0 if sets else None) if n_units is None else n_units
         changes = preset_kwargs | ({} if n_free is None else {"n_units": len(sets) + n_free})
-        self.preset_ = choose_preset(PRESETS, preset, changes, RULES)
+        self.preset_ = choose_preset(type(self), PRESETS, preset, changes, RULES)
         if mask is not None and self.preset_.decoder_hidden:
             msg = "`mask` restricts weights from units to genes, but `decoder_hidden` puts layers between them."
             raise ValueError(msg)

@@ -52,7 +52,7 @@ class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, 
         **changes: Any,
     ) -> None:
         super().__init__(adata, registry)
-        self.preset_ = choose_preset(self._presets, preset, changes, RULES)
+        self.preset_ = choose_preset(type(self), self._presets, preset, changes, RULES)
         self.restrict_to = restrict_to
         self._build(
             lambda: self._module_cls(self._n_genes, preset=self.preset_),

@@ -142,7 +142,7 @@ class MultiTaskAE(
         **changes: Any,
     ) -> None:
         super().__init__(adata, registry)
-        self.preset_ = choose_preset(PRESETS, preset, changes, RULES)
+        self.preset_ = choose_preset(type(self), PRESETS, preset, changes, RULES)
         _check(self.preset_)
         self._reads_logs = not self._reads_counts
         if adata is not None:

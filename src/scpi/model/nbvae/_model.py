@@ -120,7 +120,7 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
         **preset_kwargs: Any,
     ) -> None:
         super().__init__(adata, registry)
-        self.preset_ = choose_preset(PRESETS, preset, preset_kwargs, RULES)
+        self.preset_ = choose_preset(type(self), PRESETS, preset, preset_kwargs, RULES)
         known = super()._covariates()
         described = align_features(covariate_features or {}, known.categories)
         # Categories that only their features are known of come after those of the cells

@@ -112,7 +112,7 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         **preset_kwargs: Any,
     ) -> None:
         super().__init__(adata, registry)
-        self.preset_ = choose_preset(PRESETS, preset, preset_kwargs, RULES)
+        self.preset_ = choose_preset(type(self), PRESETS, preset, preset_kwargs, RULES)
         conditions = self._perturbation_state()["conditions"]
         self._build(
             lambda: self._module_cls(

@@ -98,7 +98,7 @@ class SCPREGAN(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         **preset_kwargs: Any,
     ) -> None:
         super().__init__(adata, registry)
-        self.preset_ = choose_preset(PRESETS, preset, preset_kwargs, RULES)
+        self.preset_ = choose_preset(type(self), PRESETS, preset, preset_kwargs, RULES)
         self._check_expression()
         design = self._designs()
         n_conditions = len(np.unique(design[design.any(1)], axis=0))

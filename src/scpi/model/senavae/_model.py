@@ -144,7 +144,7 @@ class SENAVAE(
         super().__init__(adata, registry)
         given = {"encoder": encoder, "n_hidden": n_hidden}
         changes = {key: value for key, value in given.items() if value is not None}
-        self.preset_ = choose_preset(PRESETS, preset, changes | preset_kwargs, RULES)
+        self.preset_ = choose_preset(type(self), PRESETS, preset, changes | preset_kwargs, RULES)
         self._check_arguments(likelihood, n_factors)
         most = len(self.perturbations_)
         if self.preset_.max_factors is not None:

@@ -19,6 +19,11 @@ class Preset:
     residual: bool = True
 
 
+class Model:
+    def __init__(self, adata=None, n_clusters=2, **preset_kwargs):
+        pass
+
+
 PRESETS = {"scpi": Preset(), "published": Preset(n_units=8)}
 RULES = Rules(
     choices={"kind": ("one", "two"), "absent": ("x",)},
@@ -29,7 +34,7 @@ RULES = Rules(
 
 
 def test_a_preset_with_changes():
-    assert choose_preset(PRESETS, "published", {"kind": "two"}, RULES) == Preset(n_units=8, kind="two")
+    assert choose_preset(Model, PRESETS, "published", {"kind": "two"}, RULES) == Preset(n_units=8, kind="two")
     assert PRESETS["published"] == Preset(n_units=8)
 
 
@@ -45,7 +50,7 @@ def test_a_preset_with_changes():
 )
 def test_values_out_of_their_range(changes, message):
     with pytest.raises(ValueError, match=message):
-        choose_preset(PRESETS, "scpi", changes, RULES)
+        choose_preset(Model, PRESETS, "scpi", changes, RULES)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +69,7 @@ def test_values_out_of_their_range(changes, message):
 )
 def test_values_of_another_type(changes, message):
     with pytest.raises(TypeError, match=message):
-        choose_preset(PRESETS, "scpi", changes, RULES)
+        choose_preset(Model, PRESETS, "scpi", changes, RULES)
 
 
 def test_values_of_numpy_and_lists_fit():
@@ -75,16 +80,21 @@ def test_values_of_numpy_and_lists_fit():
         "layers": [2],
         "patience": None,
     }
-    found = choose_preset(PRESETS, "scpi", changes, RULES)
+    found = choose_preset(Model, PRESETS, "scpi", changes, RULES)
     assert found.n_units == 3 and found.layers == [2] and found.patience is None
-    assert choose_preset(PRESETS, "scpi", {"lr": 1}, RULES).lr == 1
+    assert choose_preset(Model, PRESETS, "scpi", {"lr": 1}, RULES).lr == 1
 
 
 def test_names_that_do_not_exist():
     with pytest.raises(ValueError, match=r"`preset` must be one of \['published', 'scpi'\], got 'other'"):
-        choose_preset(PRESETS, "other", {}, RULES)
-    with pytest.raises(TypeError, match=r"has no \['units'\]; it has \['dropout'"):
-        choose_preset(PRESETS, "scpi", {"units": 3}, RULES)
+        choose_preset(Model, PRESETS, "other", {}, RULES)
+    with pytest.raises(
+        TypeError, match=r"`Model` has no setting 'units'\. Did you mean 'n_units'\? There are: dropout"
+    ):
+        choose_preset(Model, PRESETS, "scpi", {"units": 3}, RULES)
+    # An argument of the model is near, too
+    with pytest.raises(TypeError, match="Did you mean 'n_clusters'"):
+        choose_preset(Model, PRESETS, "scpi", {"n_cluster": 3}, RULES)
 
 
 def test_a_number_that_is_large_enough():

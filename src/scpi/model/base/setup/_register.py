@@ -11,6 +11,7 @@ from scvi.data._constants import _SETUP_ARGS_KEY, _SETUP_METHOD_NAME
 from scpi._layer_of_counts import layer_of_counts, layer_of_new_counts
 from scpi._screen._checks import check_annotations, check_expression, check_paired, check_varies
 from scpi._slots import find_layer, layer_name
+from scpi._unknown import refuse_unknown
 from scpi.model.base.setup._manager import CountsManager, expression_field
 from scpi.model.base.setup._rollback import unchanged_on_failure
 
@@ -48,6 +49,8 @@ def register(
         check_annotations(expression, what=what)
         check_paired(data, modalities["layer"])
     is_new = "source_registry" not in kwargs
+    if is_new:
+        refuse_unknown(kwargs, arguments, owner=method[_SETUP_METHOD_NAME], kind="argument")
     if checks["counts"]:
         # The setup says which layer is read, whether or not it was named
         arguments["layer"] = (layer_of_counts if is_new else layer_of_new_counts)(expression, arguments["layer"])

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from scpi._unknown import keywords, refuse_unknown
+
 P = TypeVar("P")
 
 
@@ -93,7 +95,7 @@ class TrainingPreset:
     patience: int = 25
 
 
-def choose_preset(presets: Mapping[str, P], name: str, changes: Mapping[str, Any], rules: Rules) -> P:
+def choose_preset(model: type, presets: Mapping[str, P], name: str, changes: Mapping[str, Any], rules: Rules) -> P:
     """One of the presets of a model, which are dataclasses, with changes that follow the rules.
 
     Raises
@@ -108,10 +110,8 @@ def choose_preset(presets: Mapping[str, P], name: str, changes: Mapping[str, Any
         raise ValueError(msg)
     preset: Any = presets[name]
     known = {field.name for field in fields(preset)}
-    unknown = sorted(set(changes) - known)
-    if unknown:
-        msg = f"The preset has no {unknown}; it has {sorted(known)}."
-        raise TypeError(msg)
+    arguments = keywords(model) - {"adata", "registry"}
+    refuse_unknown(sorted(set(changes) - known), known | arguments, owner=model.__name__, kind="setting")
     for field in fields(preset):
         _check_type(field.name, str(field.type), changes)
     chosen: Any = replace(preset, **changes)

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import lightning.pytorch as pl
 import torch
-from scvi.train import TrainRunner
+from scvi.train import Trainer, TrainRunner
 
 from scpi._docs import fill
 from scpi._interrupt import interruptible, is_interrupted, stop_on_interrupt
+from scpi._quiet import calm_lightning
+from scpi._unknown import keywords, refuse_unknown
 from scpi.model.base.loading._sampling import single_cells
 from scpi.model.base.loading._splitter import CellSplitter
 from scpi.model.base.saving._pickled import check_callbacks
@@ -21,8 +24,6 @@ from scpi.model.base.training._seed import seeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    import lightning.pytorch as pl
 
     from scpi.model.base._model_base import ModelBase as Host
     from scpi.model.base.loading._given_batches import GivenBatches
@@ -93,6 +94,8 @@ class NetworkTrainingMixin(Host):
         :class:`scvi.train.Trainer`.
         """
         check_callbacks(callbacks)
+        known = keywords(type(self).train, Trainer.__init__, pl.Trainer.__init__)
+        refuse_unknown(trainer_kwargs, known, owner=f"{type(self).__name__}.train", kind="argument")
         splitter = self._split() if splitter is None else splitter
         has_validation = splitter.has_validation
         early_stopping = has_validation if early_stopping is None else early_stopping
@@ -112,23 +115,26 @@ class NetworkTrainingMixin(Host):
                 "early_stopping_patience": early_stopping_patience,
                 "early_stopping_warmup_epochs": anneal_end,
             }
-        runner = self._train_runner_cls(
-            self,
-            training_plan=self._training_plan_cls(self.module, **plan_kwargs or {}),
-            data_splitter=splitter,
-            max_epochs=max_epochs,
-            accelerator=accelerator,
-            devices=devices,
-            callbacks=list(callbacks),
-            **defaults | trainer_kwargs,
-        )
-        if is_interrupted():
-            return
-        stop_on_interrupt(runner.trainer)
-        # A model that was trained before is in the mode for predictions.
-        self.module.train()
-        with seeded(splitter.seed):
-            runner()
+        plan = self._training_plan_cls(self.module, **plan_kwargs or {})
+        options = defaults | trainer_kwargs
+        with calm_lightning():
+            runner = self._train_runner_cls(
+                self,
+                training_plan=plan,
+                data_splitter=splitter,
+                max_epochs=max_epochs,
+                accelerator=accelerator,
+                devices=devices,
+                callbacks=list(callbacks),
+                **options,
+            )
+            if is_interrupted():
+                return
+            stop_on_interrupt(runner.trainer)
+            # A model that was trained before is in the mode for predictions.
+            self.module.train()
+            with seeded(splitter.seed):
+                runner()
         self._check_weights()
         if isinstance(splitter, CellSplitter) and splitter.has_conditions:
             self.trained_conditions_ = splitter.trained_conditions

@@ -1,0 +1,36 @@
+"""Keywords that nothing takes: what is meant, most likely, and what there is."""
+
+from __future__ import annotations
+
+import inspect
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_NEAR = 0.6
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str], *, owner: str, kind: str) -> None:
+    """Raise a `TypeError` that names the nearest spelling if a keyword is not known.
+
+    ``owner`` is what was called, and ``kind`` what its keywords are, such as "setting".
+    """
+    names = sorted(known)
+    for name in given:
+        if name not in names:
+            near = get_close_matches(name, names, n=1, cutoff=_NEAR)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            msg = f"`{owner}` has no {kind} {name!r}.{hint} There are: {', '.join(names)}."
+            raise TypeError(msg)
+
+
+def keywords(*functions: Callable[..., Any]) -> set[str]:
+    """Names of the arguments that the functions take by keyword."""
+    return {
+        parameter.name
+        for function in functions
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind in {parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD} and parameter.name != "self"
+    }
