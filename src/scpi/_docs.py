@@ -133,6 +133,24 @@ FRAGMENTS: dict[str, str] = {
         ValueError
             If the file is damaged or not the published one.
         """,
+    "example_Parameters": """
+        Parameters
+        ----------
+        base_url
+            URL of another folder that contains the original file or files, such as a mirror.
+        progressbar
+            Whether to show the progress of the download.
+        """,
+    "example_Raises": """
+        Raises
+        ------
+        ConnectionError
+            If the file cannot be downloaded.
+        ImportError
+            If the package `rdata`, which reads files of R, is needed and not installed.
+        ValueError
+            If the file is damaged or not the published one.
+        """,
     "setup_adata": """
         adata
             Data after :meth:`setup_anndata` or :meth:`setup_mudata`.

@@ -2,13 +2,17 @@ from ._causal_screen import causal_screen as causal_screen
 from ._cell_type_programs import cell_type_programs as cell_type_programs
 from ._dose_screen import dose_screen as dose_screen
 from ._gene_programs import gene_programs as gene_programs
+from ._gene_sets import gene_sets as gene_sets
 from ._hagai_2018 import hagai_2018 as hagai_2018
 from ._kang_2018 import kang_2018 as kang_2018
+from ._kang_2018_small import kang_2018_small as kang_2018_small
 from ._nault_2021 import nault_2021 as nault_2021
 from ._norman_2019 import norman_2019 as norman_2019
 from ._op3 import op3 as op3
 from ._op3_like import op3_like as op3_like
 from ._papalexi_2021 import papalexi_2021 as papalexi_2021
+from ._papalexi_2021_small import papalexi_2021_small as papalexi_2021_small
+from ._pbmc3k import pbmc3k as pbmc3k
 from ._plant_screen import plant_screen as plant_screen
 from ._splat import splat as splat
 from ._splat_benchmark import splat_benchmark as splat_benchmark

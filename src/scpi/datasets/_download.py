@@ -29,6 +29,21 @@ class RemoteFile:
     """URL of the folder that contains the file."""
     known_hash: str | None
     """Algorithm and published digest, such as "md5:..." or "sha256:..."; ``None`` if none is known, and nothing is verified."""
+    remote_name: str | None = None
+    """Name of the file at its home, if it is cached under another."""
+
+    @property
+    def path(self) -> str:
+        """Path of the file in the folder ``home``."""
+        return self.remote_name or self.name
+
+
+def github(path: str, repository: str, commit: str, sha256: str, *, name: str | None = None) -> RemoteFile:
+    """Return a file of a commit of a repository on GitHub, cached under ``name``, or else under its own."""
+    folder, _, remote_name = f"{repository}/{commit}/{path}".rpartition("/")
+    return RemoteFile(
+        name or remote_name, f"https://raw.githubusercontent.com/{folder}", f"sha256:{sha256}", remote_name
+    )
 
 
 @contextmanager
@@ -56,13 +71,19 @@ def fetch(file: RemoteFile, *, base_url: str | None = None, progressbar: bool = 
     home = (base_url or file.home).rstrip("/") + "/"
     folder = settings.datasetdir
     path = folder / file.name
-    registry = pooch.create(path=folder, base_url=home, registry={file.name: file.known_hash}, retry_if_failed=_RETRIES)
+    registry = pooch.create(
+        path=folder,
+        base_url=home,
+        registry={file.name: file.known_hash},
+        urls={file.name: home + file.path},
+        retry_if_failed=_RETRIES,
+    )
     downloader = pooch.HTTPDownloader(progressbar=progressbar, timeout=_TIMEOUT)
     kept = ""
     try:
         # Also to look for a file can be forbidden
         if not path.exists():
-            logger.info("Downloading %s%s to %s", home, file.name, folder)
+            logger.info("Downloading %s%s to %s", home, file.path, folder)
         elif not pooch.hashes.hash_matches(path, file.known_hash):
             logger.warning("%s is not the published file, perhaps incomplete: downloading it again", path)
             kept = f" The cached file in {str(folder)!r} is damaged."
@@ -72,7 +93,7 @@ def fetch(file: RemoteFile, *, base_url: str | None = None, progressbar: bool = 
         # Errors of a connection are of requests, and have no number
         if error.errno is None and not isinstance(error, PermissionError):
             msg = (
-                f"{file.name} could not be downloaded from {home} ({error}).{kept} Without a connection, place the file "
+                f"{file.name} could not be downloaded from {home}{file.path} ({error}).{kept} Without a connection, place the file "
                 f"in {str(folder)!r} by hand, or set `scpi.settings.datasetdir` to the folder that contains it."
             )
             raise ConnectionError(msg) from error
@@ -83,7 +104,7 @@ def fetch(file: RemoteFile, *, base_url: str | None = None, progressbar: bool = 
         raise type(error)(error.errno, msg) from error
     except ValueError as error:
         msg = (
-            f"The file downloaded from {home}{file.name} is not the published one, whose hash is {file.known_hash}. "
+            f"The file downloaded from {home}{file.path} is not the published one, whose hash is {file.known_hash}. "
             "It was not kept. The download was interrupted or modified, or the file was replaced."
         )
         raise ValueError(msg) from error

@@ -1,0 +1,109 @@
+"""Small excerpts of published data, from the public repositories that contain them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scpi._replace import replaced
+from scpi._settings import settings
+from scpi.datasets._download import RemoteFile, fetch, github
+from scpi.datasets._read_h5ad import open_h5ad
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anndata import AnnData
+
+
+@dataclass(frozen=True)
+class Example:
+    """An excerpt, and the files from which it is converted."""
+
+    file: str
+    """Name of the converted file in ``scpi.settings.datasetdir``."""
+    n_cells: int
+    n_genes: int
+    megabytes: float
+    """Size of the download."""
+    licence: str
+    """Licence of the repository; the measurements themselves are published data."""
+    article: str
+    originals: tuple[RemoteFile, ...]
+
+
+EXAMPLES = {
+    "kang_2018_small": Example(
+        "kang_muscat.h5ad",
+        n_cells=1_556,
+        n_genes=1_267,
+        megabytes=1.0,
+        licence="GPL-3",
+        article="Kang et al., Nat. Biotechnol. 36 (2018)",
+        originals=(
+            github(
+                "data/example_sce.rda",
+                "HelenaLC/muscat",
+                "017b290b414212c357e184d17edcca27f4302ace",
+                "f66811fa513a01a91dae01bad308e96ed5238277246b911d8e1cd5f4425c3ed9",
+            ),
+        ),
+    ),
+    "papalexi_2021_small": Example(
+        "papalexi2021_eccite_299genes.h5ad",
+        n_cells=20_729,
+        n_genes=299,
+        megabytes=1.4,
+        licence="MIT",
+        article="Papalexi et al., Nat. Genet. 53 (2021)",
+        originals=(
+            github(
+                "data/lowmoi_example_data.rda",
+                "Katsevich-Lab/sceptredata",
+                "ec722d5df90dfd34ace6cc9a5745ab6a5c2a6731",
+                "e3f8ad09bb4b1d0deeeec2850a2d96f8f5062fef31a9ab1cc080e60560421b6a",
+            ),
+        ),
+    ),
+    "pbmc3k": Example(
+        "pbmc3k_labelled.h5ad",
+        n_cells=2_638,
+        n_genes=13_714,
+        megabytes=3.1,
+        licence="MIT; 10x Genomics CC BY 4.0",
+        article="10x Genomics (2016), cell types of the tutorial of Seurat",
+        originals=(
+            # The last commit that contains the whole matrix
+            github(
+                "data/pbmc_matrix.rda",
+                "rnabioco/clustifyr",
+                "317bf51ef008cb198ec79dbef49dbc2afbd31886",
+                "c8901a9fd9e9a4afa54e547d496eaa32c6a2061321e17b046ac61e158871b872",
+            ),
+            github(
+                "data/pbmc_meta.rda",
+                "rnabioco/clustifyr",
+                "0097813c1c36f4a8a84b0f4cc3a4449c46d070e8",
+                "df238012d0de5b5ad60009cbce75ad8390899d2decf6944ecf2dfc8bca283e5b",
+            ),
+        ),
+    ),
+}
+
+
+def load_example(name: str, read: Callable[..., AnnData], *, base_url: str | None, progressbar: bool) -> AnnData:
+    """Return an excerpt of ``EXAMPLES``, and download and convert it if it is not cached.
+
+    ``read`` converts the originals, whose paths it is given. The result is written to ``scpi.settings.datasetdir``; a
+    file of that name that is already there is read as it is.
+    """
+    example = EXAMPLES[name]
+    path = settings.datasetdir / example.file
+    if not path.exists():
+        paths = [fetch(file, base_url=base_url, progressbar=progressbar) for file in example.originals]
+        converted = read(*paths)
+        converted.uns["source"] = ", ".join(f"{file.home}/{file.path}" for file in example.originals)
+        with replaced(path) as scratch:
+            converted.write_h5ad(scratch)
+    with open_h5ad(path) as stored:
+        return stored.to_memory()
