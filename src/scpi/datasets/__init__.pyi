@@ -12,11 +12,14 @@ from ._op3 import op3 as op3
 from ._op3_like import op3_like as op3_like
 from ._papalexi_2021 import papalexi_2021 as papalexi_2021
 from ._papalexi_2021_small import papalexi_2021_small as papalexi_2021_small
+from ._paul_2015 import paul_2015 as paul_2015
 from ._pbmc3k import pbmc3k as pbmc3k
 from ._plant_screen import plant_screen as plant_screen
 from ._splat import splat as splat
 from ._splat_benchmark import splat_benchmark as splat_benchmark
 from ._splat_configurations import splat_configurations as splat_configurations
 from ._srivatsan_2020 import srivatsan_2020 as srivatsan_2020
+from ._srivatsan_2020_small import srivatsan_2020_small as srivatsan_2020_small
 from ._wessels_2023 import wessels_2023 as wessels_2023
 from ._xor import xor as xor
+from ._zhao_2021_small import zhao_2021_small as zhao_2021_small

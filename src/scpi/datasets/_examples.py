@@ -32,6 +32,8 @@ class Example:
     originals: tuple[RemoteFile, ...]
 
 
+_MONOCLE3 = ("cole-trapnell-lab/monocle3", "1336cc97d053d46322148947a3375e2beb2f8652")
+
 EXAMPLES = {
     "kang_2018_small": Example(
         "kang_muscat.h5ad",
@@ -65,6 +67,22 @@ EXAMPLES = {
             ),
         ),
     ),
+    "paul_2015": Example(
+        "paul15.h5ad",
+        n_cells=2_730,
+        n_genes=3_451,
+        megabytes=3.3,
+        licence="Artistic-2.0",
+        article="Paul et al., Cell 163 (2015)",
+        originals=(
+            github(
+                "inst/extdata/paul15.h5ad.gz",
+                "vjcitn/Simba4Bioc",
+                "85ccd7bfa642c6d91a1ba4d5fdcad6b9c995d274",
+                "b7b22bb3e47f88a53b4c99bd96bb13436b00d27fabcd898769dc008a0e6d8fe9",
+            ),
+        ),
+    ),
     "pbmc3k": Example(
         "pbmc3k_labelled.h5ad",
         n_cells=2_638,
@@ -85,6 +103,47 @@ EXAMPLES = {
                 "rnabioco/clustifyr",
                 "0097813c1c36f4a8a84b0f4cc3a4449c46d070e8",
                 "df238012d0de5b5ad60009cbce75ad8390899d2decf6944ecf2dfc8bca283e5b",
+            ),
+        ),
+    ),
+    "srivatsan_2020_small": Example(
+        "sciplex_a549_dex_8doses_198genes.h5ad",
+        n_cells=500,
+        n_genes=198,
+        megabytes=0.06,
+        licence="MIT",
+        article="Srivatsan et al., Science 367 (2020)",
+        originals=(
+            github(
+                "inst/extdata/small_a549_dex_exprs.rda",
+                *_MONOCLE3,
+                "a62ebcf41896515cda9277a64a6b305d8586a80fc2bf86fa197ec7a40b3f25a1",
+            ),
+            github(
+                "inst/extdata/small_a549_dex_fdata.rda",
+                *_MONOCLE3,
+                "1bc48317fa7d696dc2bae294264083956e5d86f45174770efbcb271e0a89d51c",
+            ),
+            github(
+                "inst/extdata/small_a549_dex_pdata.rda",
+                *_MONOCLE3,
+                "e3bd6338cbfff406959fcdbf82b1887b3032c44bcaab53e18e269fbb6bb5816e",
+            ),
+        ),
+    ),
+    "zhao_2021_small": Example(
+        "gbm_panobinostat_zhao2021_300genes.h5ad",
+        n_cells=5_000,
+        n_genes=300,
+        megabytes=2.7,
+        licence="MIT",
+        article="Zhao et al., Genome Med. 13 (2021)",
+        originals=(
+            github(
+                "data/glioblastoma_example_data.rda",
+                "const-ae/lemur",
+                "0e62bc1287b17deec678f7db435ec09098a475f2",
+                "4e56d9cff16fb6750dd0054a0f7f05a7429c612906dc610c8dd44cb3e60de37e",
             ),
         ),
     ),

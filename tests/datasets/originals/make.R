@@ -4,12 +4,16 @@ library(Matrix)
 
 setClass("DFrame", slots = c(rownames = "ANY", listData = "list"))
 setClass("SimpleAssays", slots = c(data = "ANY"))
-setClass("SingleCellExperiment", slots = c(assays = "ANY", colData = "ANY"))
+setClass("CompressedGRangesList", slots = c(elementMetadata = "ANY"))
+setClass("SingleCellExperiment", slots = c(assays = "ANY", colData = "ANY", rowRanges = "ANY"))
 
-experiment <- function(counts, columns) {
+experiment <- function(counts, columns, genes = list()) {
   new("SingleCellExperiment",
     assays = new("SimpleAssays", data = new("DFrame", rownames = NULL, listData = list(counts = counts))),
-    colData = new("DFrame", rownames = colnames(counts), listData = columns)
+    colData = new("DFrame", rownames = colnames(counts), listData = columns),
+    rowRanges = new("CompressedGRangesList",
+      elementMetadata = new("DFrame", rownames = NULL, listData = genes)
+    )
   )
 }
 
@@ -45,3 +49,31 @@ pbmc_meta <- data.frame(
   classified = factor(c("Naive CD4 T", "B")), UMAP_1 = c(0.25, 1), UMAP_2 = c(-1, 4), row.names = colnames(known)
 )
 save(pbmc_meta, file = "pbmc_meta.rda", compress = "xz")
+
+glioblastoma_example_data <- experiment(
+  counts(c(1, 0, 2, 5), c("ENSG00000118785.13", "ENSG00000167996.15"), c("AA", "AA")),
+  list(
+    patient_id = c("PW030", "PW030"), treatment_id = c("701", "704"), age = c(65L, 65L),
+    condition = factor(c("panobinostat", "ctrl")), sample_id = c("PW030-701", "PW030-704")
+  ),
+  list(
+    gene_id = c("ENSG00000118785", "ENSG00000167996"), symbol = c("SPP1", "FTH1"), chromosome = factor(c("4", "11")),
+    gene_length = c(7777L, 7943L)
+  )
+)
+save(glioblastoma_example_data, file = "glioblastoma_example_data.rda", compress = "bzip2")
+
+ids <- c("ENSG00000103034.14", "ENSG00000103034.15")
+wells <- c("E11_A01", "G07_B02")
+saveRDS(counts(c(1, 0, 0, 6), ids, wells), "small_a549_dex_exprs.rda")
+saveRDS(
+  data.frame(id = ids, gene_short_name = c("NDRG4", "NDRG4"), num_cells_expressed = c(3L, 4L), row.names = ids),
+  "small_a549_dex_fdata.rda"
+)
+saveRDS(
+  data.frame(
+    cell = wells, n.umi = c(4805, 1094), dose = c(0, 10), vehicle = c(TRUE, FALSE), cell_type = c("A549", "A549"),
+    row.names = wells
+  ),
+  "small_a549_dex_pdata.rda"
+)
