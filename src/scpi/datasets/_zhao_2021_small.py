@@ -65,7 +65,5 @@ def _read(path: Path) -> AnnData:
     var = table(columns, columns["symbol"]).astype(dict.fromkeys(_IDS, object))
     var["ensembl_id"] = ids.astype(object)
     obs["treatment_id"] = obs["treatment_id"].astype(int)
-    # Patients share some barcodes
-    obs.index = make_index_unique(obs.index, join=".")
     var.index = make_index_unique(var.index)
     return AnnData(counts, obs=obs, var=var)

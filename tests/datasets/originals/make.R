@@ -51,7 +51,7 @@ pbmc_meta <- data.frame(
 save(pbmc_meta, file = "pbmc_meta.rda", compress = "xz")
 
 glioblastoma_example_data <- experiment(
-  counts(c(1, 0, 2, 5), c("ENSG00000118785.13", "ENSG00000167996.15"), c("AA", "AA")),
+  counts(c(1, 0, 2, 5), c("ENSG00000118785.13", "ENSG00000167996.15"), c("AA", "AA.1")),
   list(
     patient_id = c("PW030", "PW030"), treatment_id = c("701", "704"), age = c(65L, 65L),
     condition = factor(c("panobinostat", "ctrl")), sample_id = c("PW030-701", "PW030-704")
