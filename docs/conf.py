@@ -7,12 +7,13 @@ import re
 import shutil
 from datetime import UTC, datetime
 from importlib import import_module
-from importlib.metadata import metadata
 from importlib.util import module_from_spec, spec_from_file_location
 from inspect import ismodule
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import scpi
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -21,11 +22,10 @@ HERE = Path(__file__).parent
 
 # --- project
 
-_metadata = metadata("scpi")
-project = _metadata["Name"]
+project = "scpi"
 author = "scpi developers"
 copyright = f"{datetime.now(tz=UTC):%Y}, {author}"
-version = release = _metadata["Version"]
+version = release = scpi.__version__
 
 # --- notebooks
 # They live in the top-level folder tutorials/, where people look for them; Sphinx only reads below its own folder. Their

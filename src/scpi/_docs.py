@@ -11,6 +11,8 @@ import re
 import textwrap
 from typing import TYPE_CHECKING, TypeVar
 
+import scpi._own_init  # noqa: F401  # what every room imports checks whose files it is among
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from scpi._optional import import_extra
 from scpi._rng import as_generator
 from scpi.metrics._arrays import as_samples, centred, distance_blocks
 
@@ -80,7 +81,7 @@ def sliced_wasserstein(
 
 
 def wasserstein(x: ArrayLike, y: ArrayLike, *, cost: Literal["euclidean", "sqeuclidean"] = "euclidean") -> float:
-    """Exact cost of moving one sample onto the other, by the POT package.
+    """Exact cost of moving one sample onto the other, by the package POT (``pip install POT``).
 
     Parameters
     ----------
@@ -97,6 +98,8 @@ def wasserstein(x: ArrayLike, y: ArrayLike, *, cost: Literal["euclidean", "sqeuc
 
     Raises
     ------
+    ImportError
+        If POT is not installed.
     RuntimeError
         If the transport was not solved.
     ValueError
@@ -118,8 +121,7 @@ def wasserstein(x: ArrayLike, y: ArrayLike, *, cost: Literal["euclidean", "sqeuc
         msg = f"`cost` must be 'euclidean' or 'sqeuclidean', but is {cost!r}."
         raise ValueError(msg)
     # Slow to load, as it looks for the frameworks that it can work with
-    import ot
-
+    ot = import_extra("ot")
     first, second = as_samples(x, y)
     costs = ot.dist(first, second, metric=cost)
     if not np.isfinite(costs).all():

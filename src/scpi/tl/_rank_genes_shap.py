@@ -7,6 +7,7 @@ import numpy as np
 from scpi._docs import fill
 from scpi._groups import REST
 from scpi._keys import Key
+from scpi._optional import import_extra
 from scpi._rng import as_generator
 from scpi._screen._matrix import dense_rows
 from scpi._slots import listed, result_params
@@ -101,6 +102,8 @@ def rank_genes_shap(
 
     Raises
     ------
+    ImportError
+        If shap, which explains the trees, is not installed.
     KeyError
         If the column or the layer is not there.
     TypeError
@@ -175,9 +178,7 @@ def _shapley_values(
     trees: Any, task: Task, cells: NDArray[np.intp]
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float64]]]:
     """Shapley values of the score of every group, cells x genes x groups, a few cells at a time."""
-    import shap
-
-    explainer = shap.TreeExplainer(trees)
+    explainer = import_extra("shap").TreeExplainer(trees)
     size = max(_BYTES // (8 * task.values.shape[1] * task.plan.n_groups), 1)
     for start in range(0, len(cells), size):
         rows = cells[start : start + size]

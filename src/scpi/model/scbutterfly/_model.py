@@ -52,7 +52,7 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
     Each domain, control and treated, has an encoder and a decoder. A translator takes the embeddings of both domains to
     one normal posterior and from there to the embeddings of either domain, so that a control cell can be decoded as a
     treated one, and the other way round. The domains are trained one after the other, then together on pairs of cells:
-    each control cell has a treated cell of its context as a partner, found by optimal transport. Discriminators keep
+    each control cell has a treated cell of its context as a partner, found by optimal transport (``pip install POT``). Discriminators keep
     translated embeddings like those of the encoders. After Cao et al. (2024), "scButterfly: a versatile single-cell
     cross-modality translation method via dual-aligned variational autoencoders", in its mode for perturbations.
 

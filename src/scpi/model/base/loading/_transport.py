@@ -10,6 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
+from scpi._optional import import_extra
 from scpi._rng import as_generator
 from scpi._screen._matrix import dense_rows
 
@@ -50,8 +51,6 @@ def transport_plan(
     numbers of cells; ``"entropic"`` that less an entropy, weighted by ``regularisation`` as a fraction of the mean
     cost, by Sinkhorn's iterations (Cuturi, NeurIPS 2013).
     """
-    import ot
-
     _check_cells(source, target)
     if method not in ("exact", "entropic"):
         msg = f"`method` must be 'exact' or 'entropic', got {method!r}."
@@ -66,6 +65,7 @@ def transport_plan(
     if scale == 0.0:
         return np.outer(*masses)
     cost /= scale
+    ot = import_extra("ot")
     if method == "exact":
         return np.asarray(ot.emd(*masses, cost, numItermax=_MAX_PIVOTS))
     # In logarithms, for the plain iterations underflow where the entropy counts little
