@@ -9,7 +9,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "tutorials").glob("*.ipynb"))
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "tutorials").glob("*.ipynb"))
 DATA = re.compile(r'folder / "([^"]+)"')
 
 
@@ -23,6 +24,11 @@ def code_cells(notebook):
 
 def test_there_is_a_notebook():
     assert NOTEBOOKS
+
+
+def test_the_index_of_the_documentation_has_every_notebook_once():
+    text = (ROOT / "docs" / "tutorials" / "index.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"\{doc\}`notebooks/(\w+)`", text)) == [notebook.stem for notebook in NOTEBOOKS]
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)

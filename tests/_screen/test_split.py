@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scpi._screen._split import draw_fraction, split_cells
+from scpi._screen._split import Split, draw_fraction, split_cells
 
 
 def counts(strata, cells):
@@ -18,6 +18,11 @@ def test_every_stratum_is_divided_in_the_given_fractions():
     assert counts(strata, split.test) == [10, 4, 1]
     np.testing.assert_array_equal(np.sort(np.concatenate(split.sets)), np.arange(150))
     assert all((np.diff(cells) > 0).all() for cells in split.sets)
+
+
+def test_a_split_is_shown_by_its_sizes():
+    split = Split(name="A+B", train=np.arange(1200), test=np.arange(30), start=np.arange(5))
+    assert repr(split) == "Split('A+B', cells: train 1,200, validation 0, test 30, start 5, reference 0)"
 
 
 def test_the_division_is_random_and_repeatable():

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
 _SHARED = " With `reference_share=0` one serves for both, as that of profiles of conditions has to."
 
+_PARTS = ("train", "validation", "test", "start", "reference")
+
 
 def _no_cells() -> NDArray[np.int64]:
     return np.zeros(0, dtype=np.int64)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Split:
     """Cells to learn from and cells to predict, as positions in the data."""
 
@@ -40,6 +42,10 @@ class Split:
     They are neither learned from nor started from, so that the noise of a shared control does not pass for skill, unless
     all controls serve for everything.
     """
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{part} {len(getattr(self, part)):,}" for part in _PARTS)
+        return f"Split({self.name!r}, cells: {sizes})"
 
     @property
     def sets(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
