@@ -234,24 +234,17 @@ def test_every_private_module_has_a_test(room):
 # --- words
 
 # What not to write, as a regular expression in which a blank stands for any white space, and what to write instead
+VOCABULARY = ROOT / "docs" / "developer" / "words.md"
 WORDS = {
-    "in place of": "instead of",
-    "shares? of": "fraction of",
-    "arms?": "domain, condition, group",
-    "(is|are|was|were) told(?! apart)|told (by|the)": "is conditioned on, reads, depends on",
-    "one an? (perturbation|condition|cell|gene|model|seed|row|unit)": "one per ...",
-    "(is|are|was|were|be) no counts": "is not a count, are not counts",
-    "twins?": "counterfactual, counterpart",
-    "stand-ins?": "surrogate, substitute",
-    "dearer": "penalised more",
-    "lets? go of|letting go of": "releases, frees",
-    "puts? down to": "attributed to",
-    "far out": "extreme, an outlier",
-    "mend(s|ed|ing)?": "fix, correct, repair",
-    "misle(ad|ads|ading|d)": "fool (a discriminator); adversarial phase",
-    "shares? out|shared out": "distributed, divided among",
+    pattern.strip(" `").replace("\\|", "|"): instead.strip()
+    for pattern, instead in re.findall(
+        r"^\| (`.+?`) \| ([^`|]+) \|$", VOCABULARY.read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
 }
-PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)]
+PAGES = [
+    ROOT / "README.md",
+    *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts and path != VOCABULARY),
+]
 
 
 def prose(path):
@@ -304,6 +297,10 @@ def test_prose_is_found_in_comments_strings_and_pages(tmp_path):
         "a:5: told the",
         "a:4: twin",
     ]
+
+
+def test_the_table_of_words_is_read():
+    assert len(WORDS) > 10 and WORDS["shares? of"] == "fraction of" and "shares? out|shared out" in WORDS
 
 
 @cache
