@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack, get_args
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.clustering._module import ClusteringModule
     from scpi.model.clustering._presets import Preset
+    from scpi.model.clustering._settings import Settings
 
 _START_CELLS = 5000
 
@@ -73,7 +74,7 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
         resolution: float = 1.0,
         n_latent: int | None = None,
         seed: int | None = None,
-        **preset_kwargs: Any,
+        **preset_kwargs: Unpack[Settings],
     ) -> None:
         super().__init__(adata, registry)
         changes = preset_kwargs | ({} if n_latent is None else {"n_latent": n_latent})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from scpi.model.base.generation._generation import Decoder
     from scpi.model.base.loading._splitter import CellSplitter
+    from scpi.model.dgd._settings import Settings
 
     Indices = Sequence[int] | NDArray[np.int64] | None
 
@@ -128,7 +129,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         n_components: int | None = None,
         n_components_per_label: int = 1,
         seed: int | None = None,
-        **preset_kwargs: Any,
+        **preset_kwargs: Unpack[Settings],
     ) -> None:
         super().__init__(adata, registry)
         changes = preset_kwargs | ({} if n_latent is None else {"n_latent": n_latent})

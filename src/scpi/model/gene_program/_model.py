@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from scpi.model.base.loading._splitter import CellSplitter
+    from scpi.model.gene_program._settings import Settings
 
 # Numbers, cells x genes, of the sample that training starts from
 _START_NUMBERS = 1 << 25
@@ -129,7 +130,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         mask: Literal["hard", "soft"] | None = None,
         outside: float = 10.0,
         seed: int | None = None,
-        **preset_kwargs: Any,
+        **preset_kwargs: Unpack[Settings],
     ) -> None:
         super().__init__(adata, registry)
         allowed, sets = self._mask(mask, self._n_genes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 import pandas as pd
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from scpi.model.base.generation._generation import Decoder
     from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.nbvae._presets import Preset
+    from scpi.model.nbvae._settings import Settings
 
 
 @fill
@@ -117,7 +118,7 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
         covariate_features: Mapping[str, pd.DataFrame] | None = None,
         weighted_genes: Sequence[str] = (),
         seed: int | None = None,
-        **preset_kwargs: Any,
+        **preset_kwargs: Unpack[Settings],
     ) -> None:
         super().__init__(adata, registry)
         self.preset_ = choose_preset(type(self), PRESETS, preset, preset_kwargs, RULES)

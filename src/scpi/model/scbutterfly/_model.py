@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from scpi.model.base.loading._transport import CellPairs
     from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.base.training._training import Schedule
+    from scpi.model.scbutterfly._settings import Settings
 
 # Predicted expression below this is 0, as published
 _LEAST = 1e-4
@@ -109,7 +110,7 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         *,
         preset: Literal["scpi", "published"] = "scpi",
         seed: int | None = None,
-        **preset_kwargs: Any,
+        **preset_kwargs: Unpack[Settings],
     ) -> None:
         super().__init__(adata, registry)
         self.preset_ = choose_preset(type(self), PRESETS, preset, preset_kwargs, RULES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.base.training._training import Schedule
+    from scpi.model.scpregan._settings import Settings
 
 
 @fill
@@ -95,7 +96,7 @@ class SCPREGAN(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         *,
         preset: Literal["published"] = "published",
         seed: int | None = None,
-        **preset_kwargs: Any,
+        **preset_kwargs: Unpack[Settings],
     ) -> None:
         super().__init__(adata, registry)
         self.preset_ = choose_preset(type(self), PRESETS, preset, preset_kwargs, RULES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.senavae._presets import Encoder, Likelihood
     from scpi.model.senavae._scm import Mechanism
+    from scpi.model.senavae._settings import Settings
 
 _SAMPLE = 4000
 # Least standard deviation of a gene, relative to the pooled one of all genes and cells
@@ -139,7 +140,7 @@ class SENAVAE(
         likelihood: Likelihood = "normal",
         n_hidden: int | None = None,
         seed: int | None = None,
-        **preset_kwargs: Any,
+        **preset_kwargs: Unpack[Settings],
     ) -> None:
         super().__init__(adata, registry)
         given = {"encoder": encoder, "n_hidden": n_hidden}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 
@@ -93,6 +93,17 @@ class TrainingPreset:
     restore_best: bool = False
     early_stopping: bool | None = False
     patience: int = 25
+
+
+class TrainingSettings(TypedDict, total=False):
+    """The same by keyword, for editors and type checkers."""
+
+    lr: float
+    batch_size: int
+    train_size: float
+    restore_best: bool
+    early_stopping: bool | None
+    patience: int
 
 
 def choose_preset(model: type, presets: Mapping[str, P], name: str, changes: Mapping[str, Any], rules: Rules) -> P:
