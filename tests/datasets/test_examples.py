@@ -94,7 +94,8 @@ def test_the_original_becomes_the_file_of_the_mirror(name, test_data, tmp_path):
     importlib.import_module(f"scpi.datasets._{name}")._read(*paths).write_h5ad(tmp_path / "converted.h5ad")
     adata = ad.read_h5ad(tmp_path / "converted.h5ad")
     assert (adata.X != expected.X).nnz == 0
-    pd.testing.assert_frame_equal(adata.obs.reset_index(drop=True), expected.obs.reset_index(drop=True))
+    obs = expected.obs[[*adata.obs]] if name == "kang_2018_unlabelled" else expected.obs
+    pd.testing.assert_frame_equal(adata.obs.reset_index(drop=True), obs.reset_index(drop=True))
     # The mirror numbers repeated barcodes of zhao_2021_small in another way
     assert adata.obs_names.is_unique
     names, expected_names = (each.obs_names.str.replace(r"[.-]\d$", "", regex=True) for each in (adata, expected))
@@ -112,6 +113,18 @@ def test_kang(originals):
     assert adata.obs["condition"].tolist() == ["ctrl", "stim"]
     assert adata.obs["cell_type"].tolist() == ["B cells", "CD4 T cells"]
     assert adata.obs["donor"].tolist() == ["101", "107"]
+
+
+def test_kang_without_types(originals):
+    adata = scpi.datasets.kang_2018_unlabelled(base_url=originals.url)
+    np.testing.assert_array_equal(adata.X.toarray(), [[1, 0, 0], [2, 0, 0], [0, 7, 1]])
+    assert adata.obs_names.tolist() == ["ctrl_TT-1", "ctrl_GG-1", "stim_TT-1"]
+    assert adata.obs["perturbation"].tolist() == ["control", "control", "IFNB"]
+
+    # Columns of the file of a mirror that the original does not have
+    adata.obs["cell_type_pred"] = "B cells"
+    adata.write_h5ad(scpi.settings.datasetdir / EXAMPLES["kang_2018_unlabelled"].file)
+    assert list(scpi.datasets.kang_2018_unlabelled().obs) == ["barcode", "condition", "perturbation"]
 
 
 def test_papalexi(originals):

@@ -4,8 +4,10 @@ from ._dose_screen import dose_screen as dose_screen
 from ._gene_programs import gene_programs as gene_programs
 from ._gene_sets import gene_sets as gene_sets
 from ._hagai_2018 import hagai_2018 as hagai_2018
+from ._info import info as info
 from ._kang_2018 import kang_2018 as kang_2018
 from ._kang_2018_small import kang_2018_small as kang_2018_small
+from ._kang_2018_unlabelled import kang_2018_unlabelled as kang_2018_unlabelled
 from ._nault_2021 import nault_2021 as nault_2021
 from ._norman_2019 import norman_2019 as norman_2019
 from ._op3 import op3 as op3

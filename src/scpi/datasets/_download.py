@@ -37,6 +37,11 @@ class RemoteFile:
         """Path of the file in the folder ``home``."""
         return self.remote_name or self.name
 
+    @property
+    def url(self) -> str:
+        """Address of the file."""
+        return f"{self.home}/{self.path}"
+
 
 def github(path: str, repository: str, commit: str, sha256: str, *, name: str | None = None) -> RemoteFile:
     """Return a file of a commit of a repository on GitHub, cached under ``name``, or else under its own."""

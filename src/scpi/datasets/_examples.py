@@ -51,6 +51,22 @@ EXAMPLES = {
             ),
         ),
     ),
+    "kang_2018_unlabelled": Example(
+        "kang_harmony.h5ad",
+        n_cells=2_000,
+        n_genes=9_015,
+        megabytes=2.6,
+        licence="GPL-3",
+        article="Kang et al., Nat. Biotechnol. 36 (2018)",
+        originals=(
+            github(
+                "data/pbmc_stim.RData",
+                "immunogenomics/harmony",
+                "df19af23ae0639bd6ea2da63898f973f08c85862",
+                "d85a18ce8ec9dcb4ac86c8e195ed53ff893c5952a7d6bf70035a17856c9dc0ef",
+            ),
+        ),
+    ),
     "papalexi_2021_small": Example(
         "papalexi2021_eccite_299genes.h5ad",
         n_cells=20_729,
@@ -161,7 +177,7 @@ def load_example(name: str, read: Callable[..., AnnData], *, base_url: str | Non
     if not path.exists():
         paths = [fetch(file, base_url=base_url, progressbar=progressbar) for file in example.originals]
         converted = read(*paths)
-        converted.uns["source"] = ", ".join(f"{file.home}/{file.path}" for file in example.originals)
+        converted.uns["source"] = ", ".join(file.url for file in example.originals)
         with replaced(path) as scratch:
             converted.write_h5ad(scratch)
     with open_h5ad(path) as stored:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-_PERTURBATIONS = {"ctrl": CONTROL, "stim": "IFNB"}
+PERTURBATIONS = {"ctrl": CONTROL, "stim": "IFNB"}
 _APPENDED_ID = r"_ENSG\d+$"
 
 
@@ -52,8 +52,8 @@ def kang_2018_small(*, base_url: str | None = None, progressbar: bool = False) -
     adata = load_example("kang_2018_small", _read, base_url=base_url, progressbar=progressbar)
     adata.var_names = adata.var_names.str.replace(_APPENDED_ID, "", regex=True)
     adata.var_names_make_unique()
-    perturbations = adata.obs["condition"].astype(str).map(_PERTURBATIONS)
-    adata.obs[Key.obs.PERTURBATION] = pd.Categorical(perturbations, categories=[*_PERTURBATIONS.values()])
+    perturbations = adata.obs["condition"].astype(str).map(PERTURBATIONS)
+    adata.obs[Key.obs.PERTURBATION] = pd.Categorical(perturbations, categories=[*PERTURBATIONS.values()])
     return adata
 
 

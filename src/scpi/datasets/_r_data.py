@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def read_r(path: Path) -> Any:
-    """Return the only object in a file of R, written by ``save`` or ``saveRDS``."""
+    """Return the object in a file of R, written by ``save`` or ``saveRDS``, or several objects by their names."""
     rdata = import_extra("rdata")
     with warnings.catch_warnings():
         # Objects of R packages become plain namespaces of their slots, which is what the readers expect. Some files
         # of ``saveRDS`` are called .rda.
         warnings.simplefilter("ignore", UserWarning)
         content = rdata.conversion.convert(rdata.parser.parse_file(path))
-    if isinstance(content, dict):
-        (content,) = content.values()
+    if isinstance(content, dict) and len(content) == 1:
+        return next(iter(content.values()))
     return content
 
 

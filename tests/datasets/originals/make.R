@@ -77,3 +77,7 @@ saveRDS(
   ),
   "small_a549_dex_pdata.rda"
 )
+
+pbmc.ctrl <- counts(c(1, 0, 0, 2, 0, 0), c("NOC2L", "ISG15", "HES4"), c("TT-1", "GG-1"))
+pbmc.stim <- counts(c(0, 7, 1), c("NOC2L", "ISG15", "HES4"), "TT-1")
+save(pbmc.stim, pbmc.ctrl, file = "pbmc_stim.RData", compress = "xz")
