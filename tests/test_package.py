@@ -59,7 +59,7 @@ def callables(room, name):
 def test_every_room_is_public():
     assert len(ON_ANNDATA) >= 10
     folders = {path.name for path in SOURCE.iterdir() if path.is_dir() and path.name[0] not in "_."}
-    assert folders == set(ROOMS)
+    assert folders - {"cli"} == set(ROOMS)
 
 
 @pytest.mark.parametrize(("room", "name"), PUBLIC)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from functools import partial
+from pathlib import Path
 
 import anndata as ad
 import numpy as np
@@ -219,3 +221,23 @@ def test_rows_that_are_conditions(tmp_path):
     assert "--batch-key, --max-epochs need cells, and rows are conditions" in needing.output
     no_rows = run("screen", path, "--out", tmp_path / "o", "--halves", "one")
     assert "--halves names layers of profiles, and needs --rows conditions" in no_rows.output
+
+
+def test_the_device_is_passed_on(tmp_path, monkeypatch):
+    assert given(tmp_path, monkeypatch, "--accelerator", "cpu")["train_kwargs"] == {"accelerator": "cpu"}
+    assert given(tmp_path, monkeypatch)["train_kwargs"] == {}
+    assert run("screen", tmp_path / "cells.h5ad", "--out", tmp_path / "o", "--accelerator", "abacus").exit_code == 2
+
+
+def test_the_result_as_json_and_nothing_else(tmp_path, small):
+    options = ("--n-cells", 12, "--max-epochs", 1, "--quiet", "--json")
+    result = run("demo", "--out", tmp_path / "demo", *options)
+    assert (result.exit_code, result.stderr) == (0, "")
+    said = json.loads(result.stdout)
+    assert Path(said["report"]).is_file()
+    scores = pd.read_csv(tmp_path / "demo" / "scores.csv")
+    assert [row["model"] for row in said["scores"]] == list(scores["model"])
+    errors = [None if np.isnan(value) else pytest.approx(value) for value in scores["rmse"]]
+    assert [row["rmse"] for row in said["scores"]] == errors
+    assert said["held_out"] == json.loads((tmp_path / "demo" / "run.json").read_text(encoding="utf-8"))["held_out"]
+    assert said["verdict"].split()[0] in (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")

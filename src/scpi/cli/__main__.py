@@ -1,0 +1,3 @@
+from scpi.cli import app
+
+app()
