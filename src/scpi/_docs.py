@@ -1,7 +1,7 @@
-"""Fragments of docstrings that several functions share.
+"""Docstring fragments that several functions share.
 
-If a line of a docstring consists of ``%(name)s``, such as ``%(adata)s`` under ``Parameters``, the decorator :func:`fill`
-replaces it by the fragment of that name, with the indentation of the line. A fragment may contain such lines itself.
+The decorator :func:`fill` replaces each docstring line of the form ``%(name)s``, such as ``%(adata)s`` under
+``Parameters``, by the fragment of that name, indented like the line. A fragment may contain such lines itself.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ FRAGMENTS: dict[str, str] = {
         """,
     "counts_layer": """
         layer
-            Entry of ``adata.layers`` with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` where ``X``
-            does not hold counts.
+            Entry of ``adata.layers`` with the counts. If ``None``, ``adata.X`` is used, or ``adata.layers["counts"]``
+            if ``X`` does not hold counts.
         """,
     "key_added": """
         key_added
-            Name of the entry in which the result is stored; the one given below if ``None``.
+            Name of the entry in which to store the result. If ``None``, the default given below.
         """,
     "copy": """
         copy
@@ -53,7 +53,7 @@ FRAGMENTS: dict[str, str] = {
         """,
     "rng": """
         rng
-            Seed or generator of the random numbers; ``None`` draws fresh entropy.
+            Seed or random number generator. If ``None``, fresh entropy is drawn.
         """,
     "perturbation_key": """
         perturbation_key
@@ -69,51 +69,53 @@ FRAGMENTS: dict[str, str] = {
         """,
     "metrics": """
         metrics
-            Names of metrics, or one name, of :func:`scpi.benchmark.list_metrics`, or of presets of these (``"honest"``,
-            ``"vcc2025"``, ``"vcc2026"``, ``"pertpy1035"``, ``"published"``); all if ``None``.
+            Name or names of metrics, as :func:`scpi.benchmark.list_metrics` lists them, or of presets (``"honest"``,
+            ``"vcc2025"``, ``"vcc2026"``, ``"pertpy1035"``, ``"published"``); all metrics if ``None``.
         """,
     "reference_cells": """
         reference_cells
-            Control cells that the measured change is taken against: with ``"apart"`` a random half, and predictions start
-            from the other, so that the noise of a shared control does not pass for skill; with ``"all"`` all controls
-            serve for both; or the positions of these cells, and predictions start from the other controls.
+            Control cells that define the measured change. With ``"apart"``, they are a random half of the controls, and
+            predictions start from the other half, so that the noise of shared controls does not count as skill. With
+            ``"all"``, all controls serve both purposes. Otherwise the positions of these cells; predictions then start
+            from the other controls.
         """,
     "n_cells": """
         n_cells
-            Maximum number of cells to predict per condition, and of cells of a kind, measured, predicted or control, in
-            metrics that compare cells; more are drawn from. Means of measured cells are those of all.
+            Maximum number of cells to predict per condition. Metrics that compare cells also use at most this many
+            measured, predicted and control cells, drawn at random. Means of measured cells use all cells.
         """,
     "n_components": """
         n_components
-            Number of principal components in which distances between cells are taken, those of the training cells;
-            distances are taken in genes if ``None``.
+            Number of principal components of the training cells in which distances between cells are computed. If
+            ``None``, they are computed on the genes.
         """,
     "exclude_targets": """
         exclude_targets
-            Whether to leave out genes that have the name of a perturbation: that a gene that was knocked down is low is no
-            prediction. A condition is scored without the genes that its label names, and compared with others without
-            those that any of their labels name.
+            Whether to leave out genes that are named like a perturbation, because the low expression of a knocked-down
+            gene is no prediction. A condition is scored without the genes that its label names. Comparisons with other
+            conditions leave out the genes that any of their labels names.
         """,
     "rows": """
         rows
-            What the rows of the data are. Where they are ``"conditions"``, each holds the mean of the cells of a condition
-            (pseudobulk), or of one replicate of it: metrics that compare cells are left out, and predictions are means.
+            What each row of the data represents. With ``"conditions"``, a row holds the mean of the cells of a
+            condition (pseudobulk), or of one of its replicates. Metrics that compare cells are then left out, and
+            predictions are means.
         """,
     "halves": """
         halves
-            Two layers with profiles of independent halves of the cells of each row, NaN where a row has none, for the noise
-            ceiling; only where ``rows`` are conditions. If ``None``, the rows of a condition are halved, and where it has
-            one row there is no ceiling.
+            Two layers for the noise ceiling, with the profiles of two independent halves of the cells of each row, or
+            NaN if a row has none. Only for ``rows="conditions"``. If ``None``, the rows of a condition are split into
+            halves; a condition with one row has no ceiling.
         """,
     "reference_share": """
         reference_share
-            Fraction of the controls that is set aside, so that the measured change is taken against cells that no
-            prediction started from. With 0 all of them serve for both.
+            Fraction of the controls to set aside. The measured change is computed against them, and no prediction
+            starts from them. With 0, all controls serve both purposes.
         """,
     "cells": """
         cells
-            Positions of the cells to divide, such as the training cells of another split, for settings that are chosen
-            without a look at its test cells; all if ``None``.
+            Positions of the cells to split; all if ``None``. Pass the training cells of another split to choose
+            settings without looking at its test cells.
         """,
     "gene_sets_key": """
         gene_sets_key
@@ -149,45 +151,45 @@ FRAGMENTS: dict[str, str] = {
         ConnectionError
             If the file cannot be downloaded.
         ImportError
-            If the package `rdata`, which reads files of R, is needed and not installed.
+            If the package `rdata`, which reads R files, is needed but not installed.
         ValueError
             If the file is damaged or not the published one.
         """,
     "setup_adata": """
         adata
-            Data after :meth:`setup_anndata` or :meth:`setup_mudata`.
+            Data registered with :meth:`setup_anndata` or :meth:`setup_mudata`.
         """,
     "registry": """
         registry
-            Given by scvi-tools instead of data when a saved model is loaded without.
+            Registry that scvi-tools passes when it loads a saved model without data.
         """,
     "model_seed": """
         seed
-            Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+            Seed of the initial weights and of training. If ``None``, ``scvi.settings.seed``, or else 0.
         """,
     "clustering_preset": """
         preset
             ``"scpi"`` (default), or the ``"published"`` settings.
         n_clusters
-            Number of clusters; found on the embedding if ``None``.
+            Number of clusters; estimated from the embedding if ``None``.
         find_clusters
-            How it is found: ``"valleys"`` by fewer cells between any two clusters than in them, ``"stability"`` by the
-            agreement of two halves of the cells, ``"leiden"`` as the communities of a graph of neighbours, which needs the
-            package igraph.
+            How to estimate the number of clusters: ``"valleys"`` requires fewer cells between any two clusters than
+            within them, ``"stability"`` uses the agreement of two halves of the cells, and ``"leiden"`` finds
+            communities in a nearest-neighbor graph, which needs the package igraph.
         resolution
-            Resolution of Leiden.
+            Resolution of Leiden clustering.
         n_latent
-            Dimensions of the embedding; those of the preset if ``None``.
+            Number of dimensions of the embedding; that of the preset if ``None``.
         seed
-            Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+            Seed of the initial weights and of training. If ``None``, ``scvi.settings.seed``, or else 0.
         """,
     "shift_preset": """
         preset
             ``"scpi"`` (default), or ``"published"`` for the settings and the arithmetic of the publication.
         restrict_to
-            Contexts to take shifts from; all if ``None``. Can be changed at any time (:attr:`restrict_to`).
+            Contexts from which to estimate shifts; all if ``None``. Can be changed at any time (:attr:`restrict_to`).
         seed
-            Seed of the initial weights and of the training; ``scvi.settings.seed``, or 0, if ``None``.
+            Seed of the initial weights and of training. If ``None``, ``scvi.settings.seed``, or else 0.
         """,
     "preset_TypeError": """
         TypeError
@@ -199,11 +201,11 @@ FRAGMENTS: dict[str, str] = {
         """,
     "indices": """
         indices
-            Cells to take; all if ``None``.
+            Indices of the cells to use; all if ``None``.
         """,
     "batch_size": """
         batch_size
-            Cells at a time.
+            Number of cells to process at a time.
         """,
     "max_epochs": """
         max_epochs
@@ -219,40 +221,41 @@ FRAGMENTS: dict[str, str] = {
         """,
     "validation_size": """
         train_size, validation_size
-            Fractions of the cells, of those of every condition if there are conditions, the control included. What is left
-            is the test set; all that is not for training is for validation if ``validation_size`` is ``None``.
+            Fractions of the cells for training and validation. If there are conditions, they apply to the cells of each
+            condition, including the control. The remaining cells are the test set. If ``validation_size`` is ``None``,
+            all cells that are not for training are for validation.
         """,
     "held_out": """
         held_out
-            Conditions, such as ``"A+B"``, that are not trained on: all their cells go to the test set.
+            Conditions to hold out from training, such as ``"A+B"``. All their cells go to the test set.
         """,
     "restore_best": """
         restore_best
-            Whether to return to the epoch with the lowest validation loss.
+            Whether to restore the model of the epoch with the lowest validation loss.
         """,
     "early_stopping": """
         early_stopping
-            Whether to stop when the validation loss has not fallen for ``early_stopping_patience`` epochs.
+            Whether to stop if the validation loss has not decreased for ``early_stopping_patience`` epochs.
         """,
     "early_stopping_patience": """
         early_stopping_patience
-            Number of epochs without an improvement before training stops.
+            Number of epochs without improvement after which training stops.
         """,
     "datasplitter_kwargs": """
         datasplitter_kwargs
-            More arguments of the data splitter, such as ``external_indexing`` or ``num_workers``.
+            Additional arguments of the data splitter, such as ``external_indexing`` or ``num_workers``.
         """,
     "plan_kwargs": """
         plan_kwargs
-            More arguments of the training plan.
+            Additional arguments of the training plan.
         """,
     "train_seed": """
         seed
-            Seed of the split and of the batches; that of the model if ``None``.
+            Seed of the data split and of the minibatches; that of the model if ``None``.
         """,
     "held_out_ValueError": """
         ValueError
-            If a held-out condition has no cells, or the fractions leave nothing to train on.
+            If a held-out condition has no cells, or the fractions leave no cells to train on.
         """,
     "trainer_kwargs": """
         **trainer_kwargs
@@ -266,7 +269,7 @@ FRAGMENTS: dict[str, str] = {
         """,
     "train_datasplitter_kwargs": """
         datasplitter_kwargs
-            More arguments of the data splitter, such as ``external_indexing`` or ``num_workers``.
+            Additional arguments of the data splitter, such as ``external_indexing`` or ``num_workers``.
         %(plan_kwargs)s
         %(train_seed)s
         %(trainer_kwargs)s
@@ -285,35 +288,35 @@ FRAGMENTS: dict[str, str] = {
         """,
     "attribution_target": """
         target
-            What is explained.
+            Function whose outputs are explained.
         x
             Registered expression, cells x genes, dense or sparse.
         """,
     "codes": """
         codes
-            Group of each cell, from 0 on; a cell with a negative one is left out. One group if `None`.
+            Group of each cell, numbered from 0. Cells with a negative code are left out. If `None`, all are one group.
         """,
     "outputs": """
         outputs
-            Outputs to explain, by name or place; all if `None`.
+            Outputs to explain, by name or position; all if `None`.
         """,
     "attribution_method": """
         method
-            Name of the method, as :func:`scpi.attribution.methods` lists them.
+            Name of a method listed by :func:`scpi.attribution.methods`.
         """,
     "attribution_baseline": """
         baseline
-            What cells are compared with, as for :func:`scpi.attribution.attribute_groups`.
+            Baseline that cells are compared with, as in :func:`scpi.attribution.attribute_groups`.
         """,
     "attribution_batch_size": """
         batch_size
-            Cells at a time; as many as make good use of memory if `None`. It changes no result.
+            Number of cells to process at a time; chosen to suit the memory if `None`. It does not affect the results.
         device
-            Where to compute, and where the network is; where the projection is, or the CPU, if `None`.
+            Device of the network and of the computation. If `None`, that of the projection, or else the CPU.
         rng
-            Seed or generator of the random numbers, for the methods that draw some.
+            Seed or random number generator, for methods that draw random numbers.
         **options
-            Options of the method, as :func:`scpi.attribution.methods` lists them.
+            Options of the method, as listed by :func:`scpi.attribution.methods`.
         """,
     "attribution_Raises": """
         Raises
@@ -321,16 +324,17 @@ FRAGMENTS: dict[str, str] = {
         TypeError
             If the method has no such option.
         ValueError
-            As for :func:`scpi.attribution.attribute_groups`.
+            As in :func:`scpi.attribution.attribute_groups`.
         """,
     "covariates": """
         covariates
-            Column or columns of ``obs`` to adjust for. Numbers are slopes; text, categories and booleans are categories,
-            with one coefficient per level but the first. Turn numbers that are names, such as those of donors, into text.
+            Column or columns of ``obs`` to adjust for. A numeric column is fitted as a slope. Text, categories and
+            booleans are categorical, with one coefficient per level except the first. Convert numeric identifiers, such
+            as those of donors, to text.
         """,
     "stored_key_added": """
         key_added
-            Name of the entry in which the result is stored; the one given below if ``None``.
+            Name of the entry in which to store the result. If ``None``, the default given below.
         %(mod)s
         %(copy)s
         """,
@@ -345,33 +349,34 @@ FRAGMENTS: dict[str, str] = {
         """,
     "written_key_added": """
         key_added
-            Name of the entry in which the result is stored; the one given below if ``None``.
+            Name of the entry in which to store the result. If ``None``, the default given below.
         %(written_mod)s
         """,
-    "cells_labels": """
+    "cells_perturbation_key": """
         perturbation_key
-            Column of ``adata.obs`` with the perturbation of each cell. That of a MuData may also stand in ``mdata.obs``.
+            Column of ``adata.obs`` with the perturbation of each cell. For a MuData, it may also be one of
+            ``mdata.obs``.
         control
-            Label of the control cells, or several.
+            Label or labels of the control cells.
         groups
             Perturbations to examine; all but the control if ``"all"``.
         """,
     "batch_key": """
         batch_key
-            Column of ``adata.obs`` with the batch of each cell, such as the replicate. Each batch is centred on the mean of
-            its cells.
+            Column of ``adata.obs`` with the batch of each cell, such as the replicate. The mean of the cells of each
+            batch is subtracted.
         """,
     "cells_use_rep": """
         use_rep
-            Entry of ``adata.obsm`` to use, such as ``"X_pca"``; principal components are computed if ``None``, from
-            log-normalised expression. Counts are normalised first.
+            Entry of ``adata.obsm`` to use, such as ``"X_pca"``. If ``None``, principal components of the log-normalised
+            expression are computed; counts are normalised first.
         n_components
             Number of principal components if ``use_rep=None``.
         %(layer)s
         %(delimiter)s
         min_cells
-            Minimum number of cells of a perturbation. Smaller ones are left out with a warning, or are an error if they
-            were named in ``groups``.
+            Minimum number of cells per perturbation. Smaller ones are left out with a warning, or raise an error if
+            ``groups`` names them.
         """,
     "effect_pval_cutoff": """
         pval_cutoff
@@ -379,7 +384,7 @@ FRAGMENTS: dict[str, str] = {
         """,
     "cells_KeyError": """
         KeyError
-            If a column or the representation is not there.
+            If a column or the representation does not exist.
         ValueError
             If a group is unknown or too small, there are too few control cells, or the representation is not finite.
         """,
@@ -388,48 +393,53 @@ FRAGMENTS: dict[str, str] = {
             Column of `adata.obs` with the group (condition, perturbation) of each cell. Cells without a label are left out.
             Not needed with a formula together with `coef` or `contrasts`.
         reference
-            Group to compare with. With several, each group is compared with each of them (`"A - ctrl"`); with `"rest"`, with
-            the mean of all other groups.
+            Group to compare with. If several are given, each group is compared with each of them (`"A - ctrl"`). With
+            `"rest"`, each group is compared with the mean of all other groups.
         groups
             Groups to test; all but the reference if `"all"`. The others still contribute to the variance.
         contrasts
-            What to test instead of groups against a reference: text such as `"stim - ctrl"` or `"(A + B) / 2 - ctrl"`, of
-            groups and of coefficients of the formula; weights by name, `{"stim": 1, "ctrl": -1}`; a vector with a weight of
-            each coefficient; several of these in a list, in a mapping with their names, or as the columns of a DataFrame; or
-            `"pairs"`, every group against every other. A group of a formula stands for the mean row of the design with all
-            samples of the split in that group.
+            Contrasts to test instead of groups against a reference, in one of these forms:
+
+            - text such as `"stim - ctrl"` or `"(A + B) / 2 - ctrl"`, of groups and of coefficients of the formula;
+            - weights by name, `{"stim": 1, "ctrl": -1}`;
+            - a vector with one weight per coefficient;
+            - several of these in a list, in a mapping from names, or as the columns of a DataFrame;
+            - `"pairs"`, every group against every other.
+
+            In a formula, a group stands for the mean row of the design with all samples of the split in that group.
         coef
-            What to test instead: a term of the formula, such as `"condition:sex"`, `"dose"` or `"bs(age, df=3)"`, whatever the
-            order of its factors, a single coefficient, or a covariate. Of a number, the coefficient is the slope: the log2 fold
-            change per unit. A term of several coefficients is a field for each of them.
+            Coefficients to test instead: a term of the formula, such as `"condition:sex"`, `"dose"` or `"bs(age,
+            df=3)"`, with its factors in any order; a single coefficient; or a covariate. The coefficient of a numeric
+            variable is its slope, the log2 fold change per unit. A term with several coefficients gives one field per
+            coefficient.
         sample_key
-            Column or columns with the sample (donor, culture) of each cell. One sample may have cells of several groups
-            and cell types: the sums are those of each sample x group x split.
+            Column or columns with the sample (donor, culture) of each cell. A sample may have cells of several groups
+            and cell types: counts are summed over each sample x group x split.
         donor_key
-            Column with the donor, or what else is independent, of each sample. Several samples of a donor in the same group and
-            split are technical replicates: they are summed, unless the donor is the ``block`` of :func:`scpi.de.limma`. If
-            ``None``, a ``sample_key`` of one column is the donor. The result says whether comparisons are within donors
-            (``pairing`` of its ``params``).
+            Column with the donor, or other independent unit, of each sample. Several samples of a donor in the same
+            group and split are technical replicates. They are summed, unless the donor is the ``block`` of
+            :func:`scpi.de.limma`. If ``None``, a ``sample_key`` of one column is the donor. ``pairing`` in the
+            ``params`` of the result records whether comparisons are within donors.
         %(covariates)s
-            They have to be the same in all cells of a sample. A covariate with a single value changes nothing.
+            Each must be constant within a sample. A covariate with a single value has no effect.
         formula
-            Design instead of `covariates`, such as `"~ condition * age + donor"`, with columns that are the same in all
-            cells of a sample; it has to name `groupby`, if that is given. Where the effect of a group depends on another
-            column, comparisons of groups are averages over the samples, and a warning says so.
+            Design instead of `covariates`, such as `"~ condition * age + donor"`. Its columns must be constant within a
+            sample, and it must contain `groupby` if that is given. If the effect of a group depends on another column,
+            comparisons of groups are averages over the samples, and a warning is issued.
         split_by
-            Column with the cell type, or what else to test within.
+            Column with the cell type, or another grouping within which to test.
         joint
-            Fit one model to the samples of all splits, with a mean for each split and group and shared covariates and
-            variances; else each split has a model of its own. With a formula, that has to name `split_by` as well.
-            Contrasts are those of groups within each split.
+            Whether to fit one model to the samples of all splits, with a mean for each split and group and with shared
+            covariates and variances. Otherwise, each split has its own model. A formula must then contain `split_by` as
+            well. Contrasts compare groups within each split.
         min_cells
-            Minimum number of cells of a sample; smaller ones are left out.
+            Minimum number of cells per sample; smaller samples are left out.
         """,
     "samples_ValueError": """
         ValueError
-            If the values are not counts, a group, reference, contrast or coefficient is unknown, a group has no sample of
-            enough cells, a covariate differs within a sample, the design is not of full rank or leaves no residual degrees
-            of freedom, or there is nothing to test. A split in which there is no comparison is left out with a warning,
+            If the values are not counts; a group, reference, contrast or coefficient is unknown; a group has no sample
+            with enough cells; a covariate differs within a sample; the design is not of full rank or leaves no residual
+            degrees of freedom; or there is nothing to test. A split without a comparison is left out with a warning,
             unless none is left.
         """,
     "rows_values": """
@@ -438,28 +448,28 @@ FRAGMENTS: dict[str, str] = {
         codes
             Group of each row: 0, 1, ...; rows with a negative code are left out.
         reference
-            Code of the reference; each group is compared with all other rows if `None`.
+            Code of the reference. If `None`, each group is compared with all other rows.
         """,
     "decoder_target": """
         target
             The decoder.
         z
-            Latent units of cells, cells x units.
+            Latent representation of the cells, cells x units.
         codes
-            Group of each cell, from 0 on; a cell with a negative one is left out. One group if `None`.
+            Group of each cell, numbered from 0. Cells with a negative code are left out. If `None`, all are one group.
         """,
     "decoder_units": """
         units
-            Units, by name or place; all if `None`.
+            Units to explain, by name or position; all if `None`.
         absolute
-            Average the absolute values too.
+            Whether to average the absolute values too.
         write
-            Called with the place of a unit in `units`, the places of some cells, and their attributions, cells x genes, as they
-            are found.
+            Callback that receives the attributions of single cells: the position of a unit in `units`, the positions of
+            some cells, and their attributions, cells x genes.
         batch_size
-            Cells at a time. It changes no result.
+            Number of cells to process at a time. It does not affect the results.
         device
-            Where the decoder is; the CPU if `None`.
+            Device of the decoder; the CPU if `None`.
 
         Returns
         -------
@@ -511,15 +521,16 @@ FRAGMENTS: dict[str, str] = {
         """,
     "ranking_absolute": """
         absolute
-            Whether to rank by the absolute value of the score, or by the score itself; if ``None``, as each ranking was
-            computed.
+            Whether to rank by the absolute value of the score instead of the score itself. If ``None``, each ranking
+            is taken as it was computed.
         """,
     "tested_key": """
         key
             Entry of ``adata.uns`` with a ranking of genes, as written by :func:`scpi.de.rank_genes`, :func:`scpi.de.limma`
             or :func:`scanpy.tl.rank_genes_groups`.
         groups
-            Groups to draw, in this order; if ``None``, those with the most genes with an adjusted p-value of at most 0.05.
+            Groups to draw, in this order. If ``None``, those with the most genes at an adjusted p-value of at most
+            0.05.
         n_panels
             Maximum number of groups to draw if ``groups=None``.
         """,
@@ -533,8 +544,8 @@ FRAGMENTS: dict[str, str] = {
         log2fc_min
             Smallest absolute log2 fold change of a gene that counts as changed.
         log2fc_limit
-            Genes with a larger absolute log2 fold change, for example those that one group does not express, are drawn as
-            triangles at the edge.
+            Genes with a larger absolute log2 fold change are drawn as triangles at the edge, such as genes that one
+            group does not express.
         """,
     "activity_groups": """
         groups
@@ -546,7 +557,7 @@ FRAGMENTS: dict[str, str] = {
         units
             Units to draw, in this order; if ``None``, those with the largest absolute values.
         sets
-            Gene sets to draw, in this order; if ``None``, the first of each unit, then the second of each, and so on.
+            Gene sets to draw, in this order; if ``None``, the top set of each unit, then the second of each, and so on.
         n_units
             Maximum number of units to draw if ``units=None``.
         n_sets
@@ -561,11 +572,11 @@ FRAGMENTS: dict[str, str] = {
     "annotation_key": """
         annotation_key
             Entry of ``adata.uns`` written by :func:`scpi.tl.annotate_units`. If it exists, the gene set of each unit is
-            appended to its name, with a minus sign if the unit lowers the genes of the set, and how sure that is: the
-            adjusted p-value of the set, and the lead of its score over that of the next one.
+            appended to its name, with a minus sign if the unit lowers the genes of the set. Two measures of confidence
+            follow: the adjusted p-value of the set, and the lead of its score over the next one.
         """,
 }
-"""Fragments by name, with the indentation of this file. The name is that of the first or last parameter, or ends in it."""
+"""Fragments by name, indented as in this file. The name of a fragment is, or ends in, its first or last parameter."""
 
 
 def fill(function: F) -> F:

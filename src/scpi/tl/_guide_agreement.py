@@ -61,7 +61,7 @@ def guide_agreement(
     %(data)s
     guide_key
         Column of `adata.obs` with the guide of each cell.
-    %(cells_labels)s
+    %(cells_perturbation_key)s
     %(batch_key)s
     %(effect_pval_cutoff)s
     %(cells_use_rep)s

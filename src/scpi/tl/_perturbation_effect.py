@@ -66,7 +66,7 @@ def perturbation_effect(
     Parameters
     ----------
     %(data)s
-    %(cells_labels)s
+    %(cells_perturbation_key)s
     %(batch_key)s
     guide_key
         Column of `adata.obs` with the guide of each cell. The controls need at least two guides.

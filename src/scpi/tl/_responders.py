@@ -58,7 +58,7 @@ def responders(
     Parameters
     ----------
     %(data)s
-    %(cells_labels)s
+    %(cells_perturbation_key)s
     %(batch_key)s
     n_folds
         Number of parts of the cells, for each of which the difference is that of the others.
