@@ -32,31 +32,33 @@ def causal_graph(
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    """Store the causal graph of a model: its factors, what perturbs them, and what they stand for.
+    """Store the causal graph of a model, with the targets and the gene sets of its factors.
 
     Parameters
     ----------
     %(data)s
-        The graph is stored in it. The stability of its edges is that in the cells of the model.
+        The graph is stored in it. The stability of the edges is computed on the training cells of the model.
     model
         Trained model with a causal layer, such as :class:`scpi.model.SENAVAE`.
     threshold
-        Keep the edges with at least this absolute weight; all if `None`.
+        Minimum absolute weight of the edges to keep; all if `None`.
     top_n
-        Keep this many edges with the largest absolute weights; all if `None`.
+        Number of edges to keep, by absolute weight; all if `None`.
     n_sets
-        Number of gene sets that each factor is described by; none if the model has no gene sets.
+        Number of gene sets that describe each factor; ignored if the model has no gene sets.
     n_draws
-        Number of random halves of the training cells in which the edges are looked for again, see
-        :meth:`scpi.model.SENAVAE.get_edge_stability`; 0 to leave the stability out.
+        Number of random halves of the training cells on which the edges are estimated again
+        (:meth:`scpi.model.SENAVAE.get_edge_stability`); 0 to skip the stability.
     %(rng)s
     %(written_key_added)s
 
     `adata.uns['causal_graph' | key_added]` : :class:`dict`
-        `edges`, a DataFrame of `source`, `target`, `weight` and `stability`; `factors`, a DataFrame of `factor`, `n_targets`,
-        `targets` (the perturbations that act on it, separated by semicolons) and `top_sets`; `targets`, a DataFrame
-        of `perturbation`, `factor`, `probability`, `strength` and `entropy`; `assignment`, the probability that a
-        perturbation acts on a factor, in the order of `targets` and `factors`; and `params`.
+        - `edges`: DataFrame of `source`, `target`, `weight` and `stability`.
+        - `factors`: DataFrame of `factor`, `n_targets`, `targets` (the perturbations that act on it, separated by
+          semicolons) and `top_sets`.
+        - `targets`: DataFrame of `perturbation`, `factor`, `probability`, `strength` and `entropy`.
+        - `assignment`: probability that a perturbation acts on a factor, in the order of `targets` and `factors`.
+        - `params`.
 
     Raises
     ------
@@ -75,7 +77,7 @@ def causal_graph(
         edges = edges.merge(found[["source", "target", "stability"]], how="left", on=["source", "target"])
     targets = model.get_intervention_targets()
     assignment = model.get_intervention_assignment().loc[targets["perturbation"]]
-    # An encoder without gene sets leaves its factors without a description
+    # Without gene sets, the factors have no description
     has_sets = n_sets > 0 and len(getattr(model, "gene_set_names_", "unknown")) > 0
     pathways = model.get_factor_pathways(top_n=n_sets) if has_sets else None
     names = [str(factor) for factor in assignment.columns]
@@ -103,7 +105,7 @@ def causal_graph(
 
 
 def _plain(frame: pd.DataFrame, *labels: str) -> pd.DataFrame:
-    """Copy a table with numbered rows and with labels that every file can hold."""
+    """Copy a table with numbered rows, and with labels that any file format can store."""
     copied = frame.reset_index(drop=True)
     for label in labels:
         copied[label] = np.array([str(value) for value in copied[label]], dtype=object)

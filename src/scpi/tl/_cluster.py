@@ -38,31 +38,31 @@ def cluster(
 ) -> AnnData | MuData | None:
     """Cluster cells with a network, and store the clusters and the embedding.
 
-    The network is trained on the counts of all cells. Genes that say nothing cost time: with many thousands, choose the
-    highly variable ones first.
+    The network is trained on the counts of all cells. Uninformative genes cost time: if there are many thousands,
+    select highly variable genes first.
 
     Parameters
     ----------
     %(data)s
     model
-        `"contrastive_sc"`, `"scdeepcluster"` or `"sczidesk"`, which train a :class:`scpi.model.ContrastiveSC`,
-        :class:`scpi.model.SCDeepCluster` or :class:`scpi.model.SCZIDesk`; or a trained one of these, whose clusters the
-        cells are assigned to, and which is not trained on.
+        Network to train: `"contrastive_sc"` (:class:`scpi.model.ContrastiveSC`), `"scdeepcluster"`
+        (:class:`scpi.model.SCDeepCluster`) or `"sczidesk"` (:class:`scpi.model.SCZIDesk`). Or a trained model of these
+        classes: cells are assigned to its clusters, and it is not trained further.
     n_clusters
-        Number of clusters; found on the embedding if `None`.
+        Number of clusters; estimated from the embedding if `None`.
     %(counts_layer)s
     labels_key
         Column of `adata.obs` with known labels, for the supervised loss of `"contrastive_sc"`.
     size_factor_key
         Column of `adata.obs` with the depth of each cell; its total count if `None`.
     batch_key
-        Column of `adata.obs` with the batch of each cell, whose effect on each gene is taken out.
+        Column of `adata.obs` with the batch of each cell. The effect of the batch on each gene is removed.
     train_kwargs
-        Arguments of the training, such as `max_epochs`, `accelerator` or `enable_progress_bar`, which is off here.
+        Arguments of `train`, such as `max_epochs`, `accelerator` or `enable_progress_bar` (off by default here).
     rng
-        Seed of the network, or the generator that it is drawn from; `None` draws fresh entropy.
+        Seed of the network, or a generator from which to draw it. If `None`, fresh entropy is drawn.
     key_added
-        Name of the column of the clusters, and of the entry of `adata.uns`.
+        Name of the column with the clusters, and of the entry of `adata.uns`.
     %(mod)s
     %(copy)s
     **model_kwargs
@@ -84,9 +84,9 @@ def cluster(
     KeyError
         If a column or the layer does not exist.
     TypeError
-        If the model is neither a name nor a clustering network, or covariates are named that it does not take.
+        If the model is neither a name nor a clustering network, or does not accept the given covariates.
     ValueError
-        If the name of the model is unknown, values are not counts, or a number of clusters cannot be.
+        If the name of the model is unknown, the values are not counts, or the number of clusters is impossible.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def cluster(
             train=train_kwargs,
             **model_kwargs,
         )
-        # The cells are those that the network was trained on.
+        # The network was trained on these cells
         source = None
         params = setup | {"layer": view.layer, "seed": seed} | model_kwargs
     else:
@@ -137,18 +137,18 @@ def cluster(
 
 
 def _seed(rng: int | np.random.Generator | None) -> int:
-    """A seed is used as it is, so that it means the same as the seed of the model."""
+    """Return a given seed unchanged, so that it means the same as the seed of the model."""
     generator = as_generator(rng)
     return rng if isinstance(rng, int) else int(generator.integers(2**31))
 
 
 def _cells(view: View, setup: dict[str, str]) -> AnnData:
-    """The counts and what the setup names, so that the setup leaves the data as they are."""
+    """Copy the counts and the columns of the setup, so that the setup does not modify the data."""
     obs = pd.concat(
         [pd.DataFrame(index=view.adata.obs_names), *(view.columns(column, key) for key, column in setup.items())],
         axis=1,
     )
-    # Under the name that they have, for messages about them
+    # Keep the name of the layer, which messages mention
     x, layers = (view.matrix, {}) if view.layer is None else (None, {view.layer: view.matrix})
     return AnnData(x, obs=obs, var=view.adata.var[[]], layers=layers)
 
@@ -176,18 +176,18 @@ def _train(
 
 
 def _refuse_covariates(options: dict[str, Any]) -> None:
-    """Say what can be taken out of the clusters where something else is asked for."""
+    """Raise an error that names the covariates for which clusters can be corrected."""
     asked = [name for name in options if "covariate" in name or name in ("batch", "batches")]
     if asked:
         msg = (
-            f"There is no option {listed(asked)}: clusters are corrected for the batch of the cells alone, `batch_key=`, and for "
-            "their depth, `size_factor_key=`."
+            f"There is no option {listed(asked)}: clusters can only be corrected for the batch of the cells, `batch_key=`, "
+            "and for their depth, `size_factor_key=`."
         )
         raise TypeError(msg)
 
 
 def _check_given(model: Any, n_clusters: int | None, layer: str | None, model_kwargs: dict[str, Any]) -> None:
-    """A trained model brings its own clusters and settings."""
+    """Check that a trained model is given without settings, as it has its own."""
     from scpi.model.clustering import ClusteringModel
 
     if not isinstance(model, ClusteringModel):

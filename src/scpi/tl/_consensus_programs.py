@@ -35,45 +35,46 @@ def consensus_programs(
 ) -> AnnData | MuData | None:
     r"""Find the gene programs that recur over training runs.
 
-    A network that is trained again from another seed has its units in another order, with other signs and scales, and some
-    are chance. Units :math:`a, b` of two runs are the same program as far as their saliencies are on one line,
-    :math:`|\cos(a, b)|`. They are grouped by it, each run has at most one unit in a program, and the program is the mean
-    of its units, each of length one and turned to the same side.
+    A network that is trained again from another seed has its units in another order, with other signs and scales, and
+    some units arise by chance. The similarity of the units :math:`a, b` of two runs is the absolute cosine of their
+    saliencies, :math:`|\cos(a, b)|`. Units are grouped by it, with at most one unit per run in a program. The program
+    is the mean of its units, each scaled to length one and with matched signs.
 
     Parameters
     ----------
     %(data)s
     runs
-        Entries of `adata.varm` with the saliencies of each run, as :func:`scpi.tl.saliency` writes them; or the trained
+        Entries of `adata.varm` with the saliencies of each run, as written by :func:`scpi.tl.saliency`; or the trained
         models.
     min_similarity
-        Least absolute cosine of a unit with its program.
+        Minimum absolute cosine of a unit with its program.
     min_runs
-        Fewest runs that have a program; half of them, and at least two, if `None`.
+        Minimum number of runs that contain a program. If `None`, half of the runs, but at least two.
     method
-        Method of :func:`scpi.tl.saliency`, where models are given; its default if `None`.
+        Method of :func:`scpi.tl.saliency` if models are given; its default if `None`.
     %(stored_key_added)s
     **options
-        Other options of :func:`scpi.tl.saliency`, where models are given.
+        Other options of :func:`scpi.tl.saliency` if models are given.
 
     Returns
     -------
     Returns `None` if `copy=False`, else the copy. Sets the following fields:
 
     `adata.varm['consensus_programs' | key_added]` : :class:`pandas.DataFrame` (dtype `float32`)
-        Genes x programs, those of most runs first: mean saliency of its units, of length one, with their
-        sign where they agree in it, such as where units cannot be negative; else the side with the heavier tail is
-        positive.
+        Mean saliency of the units of each program, genes x programs, scaled to length one. Programs of most runs come
+        first. The sign is that of the units if they agree in it, for example because units cannot be negative.
+        Otherwise, the side with the heavier tail is positive.
     `adata.uns['consensus_programs' | key_added]` : :class:`dict`
-        For each of the `programs`: `n_found`, the number of runs that have it; `similarity`, the mean absolute cosine of
-        its units with it; `members`, these units, each as `run:unit` with the number of the run, with semicolons between
-        them, and a minus before those that were turned around. `share`, the fraction of the units of each run that are in a
-        program; and `params`.
+        - For each of the `programs`: `n_found`, the number of runs that contain it; `similarity`, the mean absolute
+          cosine of its units with it; and `members`, these units as `run:unit` with the number of the run, separated by
+          semicolons, with a minus before units whose sign was flipped.
+        - `share`: fraction of the units of each run that are in a program.
+        - `params`.
 
     Raises
     ------
     KeyError
-        If there is no such entry.
+        If an entry does not exist.
     TypeError
         If options are given without models, or a model has no units that can be explained.
     ValueError
@@ -100,9 +101,7 @@ def consensus_programs(
     _check_arguments(len(runs), min_similarity, min_runs)
     if any(isinstance(run, str) for run in runs):
         if options:
-            msg = (
-                f"The options {sorted(options)} are of saliencies that are computed from models, but `runs` has names."
-            )
+            msg = f"The options {sorted(options)} apply to saliencies that are computed from models, but `runs` has names."
             raise TypeError(msg)
         read = [read_saliency(adata, str(run)) for run in runs]
     else:
@@ -125,7 +124,7 @@ def consensus_programs(
             min_runs=min_runs,
         ),
         "programs": names,
-        # By this name the units of `varm` are known everywhere
+        # All readers of `varm` look for the units under this name
         "units": names,
         "n_found": found.n_found,
         "similarity": found.similarity,
@@ -160,7 +159,7 @@ def _check_arguments(n_runs: int, min_similarity: float, min_runs: int) -> None:
 def _of_model(
     data: AnnData | MuData, adata: AnnData, model: Any, method: str | None, mod: str | None, options: dict[str, Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
-    """Saliencies of a model, which do not stay in the data."""
+    """Compute the saliencies of a model without storing them in the data."""
     from scpi.tl._saliency import saliency
 
     key = "_scpi_run"

@@ -52,20 +52,20 @@ def differential_activity(
     """Test the activity of every gene set in every perturbation against the control.
 
     The null hypothesis is that the cells of a perturbation and the control cells have the same mean activity
-    (`"welch"`) or the same distribution of it (`"wilcoxon"`). Cells count as independent, which those of one sample
-    are not, quite: where there are replicates, ask whether a set comes up in each.
+    (`"welch"`) or the same distribution of activities (`"wilcoxon"`). Cells are treated as independent, although cells
+    of the same sample are correlated. If there are replicates, check whether a set is found in each.
 
-    The summary says whether the sets that contain the perturbed gene stand out: the differential activity ratio (mean
-    absolute effect on its own sets over that on all others), and the fraction of its own sets among the top ones, next
-    to the share that chance would give.
+    The summary shows whether the sets that contain the perturbed gene stand out. It gives the differential activity
+    ratio (mean absolute effect on these sets over that on all others), and the fraction of these sets among the top
+    sets, next to the fraction expected by chance.
 
     Parameters
     ----------
     %(data)s
     activity_key
-        Entry of `adata.obsm` with the activity of the sets, as :func:`scpi.tl.pathway_activity` writes it.
+        Entry of `adata.obsm` with the activity of the sets, as written by :func:`scpi.tl.pathway_activity`.
     perturbation_key
-        Column of `adata.obs` with the perturbation of each cell. That of a MuData may also stand in `mdata.obs`.
+        Column of `adata.obs` with the perturbation of each cell. For a MuData, it may also be one of `mdata.obs`.
     control
         Label of the control cells.
     groups
@@ -73,30 +73,31 @@ def differential_activity(
     method
         Welch's t-test or the rank-sum test.
     %(gene_sets_key)s
-        Says which sets a perturbed gene is in; without it the summary holds no ratio and no hits.
+        It defines the sets that contain a perturbed gene. Without it, the summary has no ratio and no hits.
     target_genes
-        Genes that a perturbation hits, by its label. A label that is not given stands for itself, or for its
-        components if it is a combination, as far as these are measured genes.
+        Target genes of each perturbation, by label. By default, a label is taken as the name of its target gene; a
+        combination has the genes of its components. Names that are not measured genes are ignored.
     top_n
-        Numbers of sets at the top of the ranking in which to look for the sets of the perturbed gene.
+        Numbers of top-ranked sets in which to look for the sets of the perturbed gene.
     %(delimiter)s
     min_cells
-        Minimum number of cells of a group that is tested, at least 2. Smaller groups are left out with a warning, or are an
-        error if they were named in `groups`.
+        Minimum number of cells per group, at least 2. Smaller groups are left out with a warning, or raise an error if
+        `groups` names them.
     %(written_key_added)s
 
     `adata.uns['differential_activity' | key_added]` : :class:`dict`
-        `results`, a DataFrame of groups and sets, best first within a group: `group`, `set`, `effect` (mean activity
-        less that of the control), `score` (t or z), `pval`, `log10_pval` (finite where `pval` is too small for a
-        float), `pval_adj` (Benjamini-Hochberg within the group) and `rank` (by absolute score, from 1).
-        `summary`, a DataFrame of groups: `n_cells`, `n_significant` (sets with `pval_adj < 0.05`), `target_genes`,
-        `n_own_sets`, `dar`, and for each of `top_n` `hits_at_25` and `chance_at_25`; NaN where the perturbed gene is
-        in no set. And `params`.
+        - `results`: DataFrame of groups and sets, best first within a group, with `group`, `set`, `effect` (mean
+          activity minus that of the control), `score` (t or z), `pval`, `log10_pval` (finite even if `pval`
+          underflows), `pval_adj` (Benjamini-Hochberg within the group) and `rank` (by absolute score, from 1).
+        - `summary`: DataFrame of groups, with `n_cells`, `n_significant` (sets with `pval_adj < 0.05`), `target_genes`,
+          `n_own_sets`, `dar`, and for each of `top_n` `hits_at_25` and `chance_at_25`; NaN if no set contains the
+          perturbed gene.
+        - `params`.
 
     Raises
     ------
     KeyError
-        If the activity or the column of labels is not there.
+        If the activity or the column of labels does not exist.
     ValueError
         If a group is unknown or too small, there are too few control cells, nothing is left to test, or the activity
         is not finite.
@@ -137,7 +138,7 @@ def differential_activity(
     )
     tested = _choose_groups(labels, perturbation_key, control, named, min_cells)
 
-    # Code 0 is the control, and cells of groups that are not tested have a negative one
+    # Code 0 is the control; cells of groups that are not tested have a negative code
     order = pd.Index([control, *tested])
     translation = order.get_indexer(labels.categories)
     codes = np.where(labels.codes >= 0, translation[labels.codes], -1)
@@ -204,7 +205,7 @@ def _own_sets(
     target_genes: Mapping[str, str | Sequence[str]] | None,
     labelling: Labelling,
 ) -> tuple[NDArray[np.bool_], list[str]]:
-    """Whether a perturbed gene is in a set, groups x sets, and the measured genes that each group hits."""
+    """Find the measured target genes of each group, and the sets that contain one, groups x sets."""
     own = np.zeros((len(groups), len(names)), dtype=bool)
     given = {labelling.canonical(label): genes for label, genes in (target_genes or {}).items()}
     hit: list[list[str]] = []
@@ -224,7 +225,7 @@ def _own_sets(
 def _tidy(
     comparison: TestResult, pval_adj: NDArray[np.float64], groups: Sequence[str], names: NDArray[np.object_]
 ) -> pd.DataFrame:
-    """One row for each group and set, by group and then by rank."""
+    """Build a table with one row per group and set, sorted by group and rank."""
     order = np.argsort(-np.abs(comparison.score), axis=1, kind="stable")
     n_groups, n_sets = order.shape
 
@@ -233,7 +234,7 @@ def _tidy(
 
     return pd.DataFrame(
         {
-            # Strings once, not once for each of what may be a million rows
+            # Store each string once, as there may be a million rows
             "group": pd.Categorical.from_codes(np.repeat(np.arange(n_groups), n_sets), pd.Index(groups, dtype=object)),
             "set": pd.Categorical.from_codes(order.ravel(), pd.Index(names, dtype=object)),
             "effect": ranked(comparison.effect),

@@ -47,12 +47,13 @@ def enrichment(
     copy: bool = False,
     **options: Any,
 ) -> AnnData | MuData | None:
-    """Test the gene sets in each comparison of a ranking of genes.
+    """Test gene sets for enrichment in each comparison of a gene ranking.
 
-    `"camera"`, `"fry"` and `"roast"` test samples, with the design, weights and blocks of a result of :func:`scpi.de.limma`,
-    whose model is fitted again. `"fry"` and `"roast"` hold however strongly the genes of a set vary together, `"camera"` where
-    its `correlation` is right or estimated. `"ora"` and `"prerank"` take any ranking. They take genes for independent, and
-    reject too often where they are not: use them for rankings that no linear model of samples has made.
+    `"camera"`, `"fry"` and `"roast"` test samples. They refit the model of a result of :func:`scpi.de.limma`, with its
+    design, weights and blocks. `"fry"` and `"roast"` are valid for any correlation between the genes of a set,
+    `"camera"` if its `correlation` is right or estimated. `"ora"` and `"prerank"` accept any ranking. They assume that
+    genes are independent, and reject too often if they are not. Use them only for rankings that no linear model of
+    samples produced.
 
     Parameters
     ----------
@@ -60,39 +61,48 @@ def enrichment(
     key
         Entry of `adata.uns` with a ranking of genes.
     method
-        Test, by its null hypothesis. `"camera"`: the genes of the set change no more than others (:func:`scpi.de.camera`).
-        `"fry"`: no gene of the set changes (:func:`scpi.de.fry`). `"roast"`: the same, by random rotations
-        (:func:`scpi.de.roast`). `"ora"`: the list of changed genes has no more genes of the set than all genes that were
-        tested (over-representation). `"prerank"`: the genes of the set are drawn at random from the ranking (by gseapy).
+        Test, with its null hypothesis:
+
+        - `"camera"`: the genes of the set change no more than others (:func:`scpi.de.camera`).
+        - `"fry"`: no gene of the set changes (:func:`scpi.de.fry`).
+        - `"roast"`: the same, by random rotations (:func:`scpi.de.roast`).
+        - `"ora"`: genes of the set are no more frequent among the changed genes than among all tested genes
+          (over-representation).
+        - `"prerank"`: the genes of the set are drawn at random from the ranking (by gseapy).
     groups
         Groups or contrasts of the ranking; all if `None`.
     %(gene_sets_key)s
     min_size
-        Minimum number of genes of a set that were tested; smaller ones are left out.
+        Minimum number of tested genes per set; smaller sets are left out.
     n_genes
-        Maximum number of genes of each set to list.
+        Maximum number of genes to list per set.
     corr_scope
-        Adjust p-values over the sets of each group, or over all groups as one family.
+        Whether to adjust p-values over the sets of each group, or over all groups as one family.
     rng
         Seed or generator of the random rotations and permutations.
     %(stored_key_added)s
     **options
-        Of `"camera"`: `correlation` (0.01; estimated if `None`) and `use_ranks`. Of `"roast"`: `statistic` ("mean") and `n_rotations` (1999). Of
-        `"ora"`, which genes are on the list: `pval_cutoff` (0.05, of the adjusted p-value) and `log2fc_min` (0); genes that
-        go up and genes that go down are two lists. Of `"prerank"`: `n_permutations` (1000).
+        Options of the method:
+
+        - `"camera"`: `correlation` (0.01; estimated if `None`) and `use_ranks`.
+        - `"roast"`: `statistic` ("mean") and `n_rotations` (1999).
+        - `"ora"`: `pval_cutoff` (0.05, of the adjusted p-value) and `log2fc_min` (0), which define the changed genes.
+          Upregulated and downregulated genes are two lists.
+        - `"prerank"`: `n_permutations` (1000).
 
     Returns
     -------
     Returns `None` if `copy=False`, else the copy. Sets the following field:
 
     `adata.uns['enrichment' | key_added]` : :class:`dict`
-        `results`, a DataFrame of groups and sets, best first within a group: `group`, `set`, `n_genes` (that were tested),
-        `direction` ("up" or "down"), `score` (normal deviate of `pval` with the sign of the direction), `log2fc` (mean log2
-        fold change of the genes), `pval`, `pval_adj` (Benjamini-Hochberg), `rank` (from 1), and `genes`, those that change
-        most in this direction, with semicolons between them. Of `"camera"` also `correlation`; of `"fry"` and `"roast"`
-        `pval_mixed` and `pval_mixed_adj` (genes change in either direction), of the latter `prop_down` and `prop_up`; of
-        `"ora"` `n_changed` and `n_expected` (genes of the set on the list, and by chance); of `"prerank"` `nes`. And
-        `params`.
+        - `results`: DataFrame of groups and sets, best first within a group, with `group`, `set`, `n_genes` (tested
+          genes), `direction` ("up" or "down"), `score` (normal deviate of `pval` with the sign of the direction),
+          `log2fc` (mean log2 fold change of the genes), `pval`, `pval_adj` (Benjamini-Hochberg), `rank` (from 1), and
+          `genes`, those that change most in this direction, separated by semicolons. `"camera"` adds `correlation`;
+          `"fry"` and `"roast"` add `pval_mixed` and `pval_mixed_adj` (genes change in either direction); `"roast"` adds
+          `prop_down` and `prop_up`; `"ora"` adds `n_changed` and `n_expected` (changed genes in the set, observed and
+          by chance); `"prerank"` adds `nes`.
+        - `params`.
 
     Raises
     ------
@@ -101,7 +111,7 @@ def enrichment(
     TypeError
         If the test has no such option.
     ValueError
-        If the method or a group is unknown, no set has enough genes, or the cells are not those of the ranking any more.
+        If the method or a group is unknown, no set has enough genes, or the cells are no longer those of the ranking.
     ImportError
         If gseapy is not installed.
 
@@ -153,7 +163,7 @@ def enrichment(
         table = table.assign(group=ranking.groups[row], set=names[chosen])
         tables.append(_described(table, ranking, row, place, membership[place][:, chosen], n_genes))
     if not tables:
-        msg = f"No set of {gene_sets_key!r} has {min_size} genes that were tested in {key!r}, and lacks one of these."
+        msg = f"No set of {gene_sets_key!r} has at least {min_size}, but not all, of the genes that were tested in {key!r}."
         raise ValueError(msg)
     params = result_params(
         key=key,
@@ -170,7 +180,7 @@ def enrichment(
 
 
 def _of_ranking(ranking: Ranking, place: NDArray[np.intp]) -> dict[str, RankedGenes]:
-    """Genes of each group of a ranking."""
+    """Collect the genes of each group of a ranking."""
     found = {}
     for row, name in enumerate(ranking.groups):
         tested = np.flatnonzero(~np.isnan(ranking.scores[row]))
@@ -183,7 +193,7 @@ def _of_ranking(ranking: Ranking, place: NDArray[np.intp]) -> dict[str, RankedGe
 
 
 def _sets_to_test(membership: Any, min_size: int) -> NDArray[np.intp]:
-    """Sets with enough of the tested genes, and not all of them."""
+    """Find the sets with enough of the tested genes, but not all of them."""
     sizes = sums(membership, axis=0)
     return np.flatnonzero((sizes >= max(min_size, 1)) & (sizes < membership.shape[0]))
 
@@ -191,7 +201,7 @@ def _sets_to_test(membership: Any, min_size: int) -> NDArray[np.intp]:
 def _described(
     table: pd.DataFrame, ranking: Ranking, row: int, place: NDArray[np.intp], membership: Any, n_genes: int
 ) -> pd.DataFrame:
-    """Tests with the mean change of the genes of each set and those that change most; membership is genes x sets."""
+    """Add to each test the mean log fold change of the set and its top genes; membership is genes x sets."""
     scores = np.asarray(ranking.scores[row], dtype=np.float64)
     fold = np.asarray(ranking.logfoldchanges[row], dtype=np.float64)
     sign = np.where(table["direction"] == "down", -1.0, 1.0)
@@ -208,9 +218,9 @@ def _described(
 
 
 def _ranked(tables: list[pd.DataFrame], corr_scope: CorrScope) -> pd.DataFrame:
-    """Tests of all groups with adjusted p-values, by group and then by rank."""
+    """Join the tests of all groups, adjust the p-values, and sort by group and rank."""
     table = pd.concat(tables, ignore_index=True)
-    # The adjustment of roast is of mid-p-values, within a group
+    # Roast adjusts mid-p-values, within a group
     for name in [name for name in ("pval", "pval_mixed") if name in table]:
         if corr_scope == "all" or f"{name}_adj" not in table:
             by = table["group"] if corr_scope == "group" else np.zeros(len(table))

@@ -53,83 +53,97 @@ def explain_prediction(
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    """Explain predicted changes: of which parts they are made, and whether these are more than chance.
+    """Explain predicted changes by additive parts, and test whether these exceed chance.
 
-    A predicted change is a sum of parts, in every gene:
+    A predicted change is the sum of its parts, in every gene. The kinds of parts depend on the model:
 
-    - of :class:`~scpi.model.PerturbationGP`, the mean effect that is predicted of every perturbation, and what the measured effects
-      of single `"perturbations"` add, with weights that come from their features. The same sum is divided by the `"sources"` of the
-      features, and by the single `"features"` of the perturbation, such as the gene sets that it is in. All three are exact.
-      A perturbation that was measured carries its own prediction, as far as its measurement is more than noise.
-    - of :class:`~scpi.model.SENAVAE` its `"factors"`, and of :class:`~scpi.model.MultiTaskAE` its latent `"units"`: by how much the
-      perturbation shifts them, and which genes follow, by integrated gradients of the decoder :cite:p:`sundararajan2017axiomatic`,
-      exact where the decoder is linear. What the prediction has from elsewhere, such as measured effects, is a part of its own.
+    - :class:`~scpi.model.PerturbationGP`: the mean effect that is predicted for every perturbation, and the
+      contributions of the measured effects of single `"perturbations"`, weighted by their features. The same sum is
+      also decomposed into the `"sources"` of the features, and into the single `"features"` of the perturbation, such
+      as the gene sets that contain it. All three decompositions are exact. The prediction of a measured perturbation
+      comes from its own measurement, as far as that exceeds noise.
+    - :class:`~scpi.model.SENAVAE`: its `"factors"`; :class:`~scpi.model.MultiTaskAE`: its latent `"units"`. A part is
+      the shift of a unit by the perturbation, carried to the genes by integrated gradients of the decoder
+      :cite:p:`sundararajan2017axiomatic`, which are exact if the decoder is linear. Other contributions to the prediction,
+      such as measured effects, form a separate part.
 
-    The fraction of a change that a part carries is the product of the part with the change, over that of the change with itself, and
-    may be negative. Its p-value is from models that have learned nothing: for a Gaussian process, the effects are shuffled among the known
-    perturbations, and the features stay; for a network, the values of each tensor of parameters are shuffled. Parts are tested by
-    how far they go in the direction of the change (a known perturbation, in that of what the others contribute), and genes by the
-    size of their change. The p-values of a measured perturbation are those of what the others carry. q-values are by Benjamini and
-    Hochberg within a kind.
+    The fraction of a change that a part carries is the inner product of the part and the change, over that of the
+    change with itself. It may be negative. Its p-value comes from null models that have learned nothing. For a Gaussian
+    process, the effects are shuffled among the known perturbations, while the features stay. For a network, the values
+    of each parameter tensor are shuffled. The test statistic of a part is its length along the change (for a known
+    perturbation, along the contribution of the others). That of a gene is the magnitude of its change. The p-values of
+    a measured perturbation refer to the contribution of the others. q-values follow Benjamini and Hochberg within a
+    kind.
 
     Parameters
     ----------
     %(data)s
     model
-        A trained model that knows of what its predictions are made.
+        Trained model that can decompose its predictions.
     perturbation
-        Label or labels: perturbations, seen or not, in combination or alone.
+        Label or labels of perturbations, single or combined, seen or unseen.
     context
         Context of the control cells to start from; all if `None`.
     dose
         Dose; 1 if `None`.
     models
-        Models of other seeds or of other cells, of the same class and genes, that explain the same perturbations, for the stability.
+        Models with other seeds or trained on other cells, of the same class and genes. They explain the same
+        perturbations, which gives the stability.
     n_refits
-        Number of models to train for it, with other seeds and on a random half of the cells of each condition.
+        Number of further models to train for the stability, with other seeds and on a random half of the cells of each
+        condition.
     train_kwargs
-        Arguments of `train` of the model for these.
+        Arguments of `train` for these models.
     interval
-        Level of the intervals of the predicted changes; none if `None`. The model has to be calibrated (`calibrate` of the model).
+        Level of the intervals of the predicted changes; no intervals if `None`. The model must be calibrated (its
+        method `calibrate`).
     gene_sets_key
-        Entry of `adata.varm` with gene sets that are tested on the change and on its parts, as :func:`scpi.tl.gene_sets` writes it. It
-        may be missing where it has its usual name; none are tested if `None`.
+        Entry of `adata.varm` with gene sets, as written by :func:`scpi.tl.gene_sets`, to test on the change and on its
+        parts. If the default entry does not exist, or if `None`, no sets are tested.
     min_size, max_size
         Sets with fewer or more measured genes are left out.
     top_n
-        Number of parts of each kind whose contributions to the genes are stored, and that gene sets are tested on.
+        Number of parts of each kind for which the contributions to the genes are stored and gene sets are tested.
     n_null
-        Number of models that have learned nothing. For networks, as many are shuffled that their units are `n_null`.
+        Number of null models. For networks, enough models are shuffled that they have `n_null` units together.
     n_cells
         Maximum number of control cells for the decoder of a network, drawn at random.
     %(rng)s
     %(written_key_added)s
 
     `adata.uns['explained_prediction' | key_added]` : :class:`dict`
-        `params`, and tables with the column `perturbation`, which :func:`scpi.get.explained_prediction` reads: `conditions`
-        (`status`; root mean square of the change, `size`, and of what is special to it, `special`; `fidelity`, the mean of `lost` less
-        `lost_random` over the first kind of parts; with an interval, `confidence`; and where cells of it are in the data `n_measured`), `genes` (`change`; `special`, without what is common to all perturbations;
-        `pval`, `qval`; `stability`, the fraction of the other models in which the gene changes in the same direction; and,
-        where there are, `lower`, `upper`, `measured`, `measured_se`), `parts` (`kind`; `part`; `share`, the fraction of the special change
-        that it carries; `size`, root mean square over genes; `weight`, of the measured effect or by how much a unit is shifted; `pval`;
-        `qval`; `stability`, the mean cosine with the same part of the other models), `sets` (`of`, the change or a part; `set`,
-        `n_genes`, `impact`, `zscore`, `pval`, `qval` as of :func:`scpi.tl.gene_set_impact`), `fidelity` (`kind`; `n_removed`;
-        `lost`, the fraction of the special change that is lost where the model has to do without that many of the largest parts;
-        `lost_random` and `lost_random_sd`, without others), `scores` (where cells were measured, of the prediction, the mean of the
-        other training conditions, no change, and at best, by the noise of the perturbed cells: `squared_error`, relative to no
-        change, and `pearson`) and `columns`.
+        `params`, and tables with the column `perturbation`, which :func:`scpi.get.explained_prediction` reads. The
+        special change is the change without the part that is common to all perturbations.
+
+        - `conditions`: `status`; `size` and `special`, the root mean squares of the change and of the special change;
+          `fidelity`, the mean of `lost` minus `lost_random` over the first kind of parts; with an interval,
+          `confidence`; and `n_measured` if the data has cells of the condition.
+        - `genes`: `change`; `special`; `pval` and `qval`; `stability`, the fraction of the other models in which the
+          gene changes in the same direction; and, if available, `lower`, `upper`, `measured` and `measured_se`.
+        - `parts`: `kind`; `part`; `share`, the fraction of the special change that it carries; `size`, the root mean
+          square over genes; `weight` of the measured effect, or shift of the unit; `pval` and `qval`; and `stability`,
+          the mean cosine with the same part of the other models.
+        - `sets`: `of`, the change or a part; `set`; and `n_genes`, `impact`, `zscore`, `pval` and `qval` as in
+          :func:`scpi.tl.gene_set_impact`.
+        - `fidelity`: `kind`; `n_removed`; `lost`, the fraction of the special change that is lost if that many of the
+          largest parts are removed from the model; `lost_random` and `lost_random_sd`, if other parts are removed.
+        - `scores`, if cells were measured: `squared_error` (relative to no change) and `pearson` of the prediction, of
+          the mean of the other training conditions, of no change, and of the best possible score given the noise of the
+          perturbed cells.
+        - `columns`.
     `adata.varm['explained_prediction' | key_added]` : :class:`numpy.ndarray` (dtype `float32`)
-        What the largest parts add to each gene, genes x columns. With `"(common to all)"`, the columns of a kind add up to the change.
+        Contributions of the largest parts to each gene, genes x columns. With `"(common to all)"`, the columns of a
+        kind sum to the change.
 
     Raises
     ------
     TypeError
-        If the model does not know of what its predictions are made, or the models are of several classes.
+        If the model cannot decompose its predictions, or the models are of several classes.
     KeyError
-        If there are no such gene sets.
+        If the gene sets do not exist.
     ValueError
-        If a perturbation or the context is unknown, the data or a model has other genes, a number is out of its range, or the model is not
-        calibrated for an interval.
+        If a perturbation or the context is unknown, the data or a model has other genes, a number is out of range, or
+        the model is not calibrated for an interval.
 
     Examples
     --------
@@ -161,16 +175,16 @@ def explain_prediction(
         raise ValueError(msg)
     source = data if model.registry["setup_method_name"] == "setup_mudata" else adata
     if adata.var_names.astype(str).tolist() != model.var_names_:
-        msg = f"The data has other genes than the {type(model).__name__}: explain it with those that it was trained on."
+        msg = f"The data has other genes than the {type(model).__name__}: give the genes that it was trained on."
         raise ValueError(msg)
     _check_models(model, models)
     labels = find_labels(model, perturbation)
     chosen = _sets(adata, gene_sets_key, min_size=min_size, max_size=max_size)
-    # The draws of the null must not be those with which a user has shuffled something by the same seed
+    # The null draws must differ from those of a user who shuffled something with the same seed
     generator = np.random.default_rng(as_generator(rng).integers(2**63, size=2))
     asked: dict[str, Any] = {"context": context, "dose": dose, "n_cells": n_cells}
     seed = int(generator.integers(2**31))
-    # Before the refits, which take longer and fail in the same way
+    # Explain before refitting, which takes longer and would fail in the same way
     explained = [model.explain(source, perturbation=label, **asked, rng=seed) for label in labels]
     others = [*models, *refits(model, n_refits, train_kwargs=train_kwargs or {}, rng=generator)]
     found: dict[str, list[pd.DataFrame]] = {}
@@ -216,7 +230,7 @@ def explain_prediction(
 
 
 def _check_models(model: ScreenModel, models: Sequence[ScreenModel]) -> None:
-    """Models to compare must be of the same class, trained, and of the same genes."""
+    """Check that models to compare are trained, and of the same class and genes."""
     wrong = [type(one).__name__ for one in models if type(one) is not type(model)]
     if wrong:
         msg = f"`models` must be of the class of the model, {type(model).__name__}, but there are {listed(wrong)}."
@@ -229,14 +243,14 @@ def _check_models(model: ScreenModel, models: Sequence[ScreenModel]) -> None:
 
 
 def _sets(adata: AnnData, key: str | None, *, min_size: int, max_size: int | None) -> SetsOfGenes | None:
-    """Gene sets to test; ``None`` where there are none under the usual name."""
+    """Choose the gene sets to test; ``None`` if the default entry does not exist."""
     if key is None or (key == Key.varm.GENE_SETS and key not in adata.varm):
         return None
     return choose_sets(adata, key, layer=None, n_bins=_N_BINS, min_size=min_size, max_size=max_size)
 
 
 def _titles(columns: pd.DataFrame) -> Iterator[str]:
-    """What the gene sets of a column are of."""
+    """Title each column by the change or part whose gene sets are tested."""
     return (row.part if row.kind == "genes" else f"{row.kind}: {row.part}" for row in columns.itertuples())
 
 
@@ -254,7 +268,7 @@ def _beside(
     dose: float | None,
     interval: float | None,
 ) -> dict[str, Any]:
-    """Intervals and measured changes as columns of the genes, what they say of the condition, and scores."""
+    """Collect intervals and measured changes as columns for the genes and the condition, and the scores."""
     genes: dict[str, NDArray[np.float64]] = {}
     condition: dict[str, Any] = {}
     beside: dict[str, Any] = {"genes": genes, "condition": condition}

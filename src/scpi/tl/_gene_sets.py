@@ -24,7 +24,7 @@ def _measured_ids(adata: AnnData, id_column: str | None) -> list[str]:
     if not adata.var_names.is_unique:
         repeated = adata.var_names[adata.var_names.duplicated()].unique()[:3]
         msg = (
-            f"The names of the genes are not unique ({', '.join(map(repr, repeated))} come twice or more). "
+            f"The names of the genes are not unique ({', '.join(map(repr, repeated))} occur more than once). "
             "Call `adata.var_names_make_unique()`."
         )
         raise ValueError(msg)
@@ -33,7 +33,7 @@ def _measured_ids(adata: AnnData, id_column: str | None) -> list[str]:
     if id_column not in adata.var:
         msg = f"`adata.var` has no column {id_column!r}, only {', '.join(map(repr, adata.var.columns)) or 'none'}."
         raise KeyError(msg)
-    # A gene without an id keeps its place, and matches nothing
+    # A gene without an id keeps its position but matches nothing
     return [
         "" if missing else str(value)
         for value, missing in zip(adata.var[id_column], adata.var[id_column].isna(), strict=True)
@@ -65,39 +65,40 @@ def gene_sets(
     ----------
     %(data)s
     sets
-        The path of a GMT file, plain or gzipped; a mapping from the name of a set to its genes; a DataFrame of
-        booleans, genes x sets; or a network as decoupler has it, a DataFrame with one row for each gene of a set.
-        A network's weights are not used.
+        Gene sets in one of these forms: the path of a GMT file, plain or gzipped; a mapping from the name of a set to
+        its genes; a DataFrame of booleans, genes x sets; or a network in the format of decoupler, a DataFrame with one
+        row for each gene of a set, whose weights are not used.
     min_size
-        Sets with fewer measured genes are dropped.
+        Minimum number of measured genes per set; smaller sets are dropped.
     max_size
-        Sets with more measured genes are dropped.
+        Maximum number of measured genes per set; larger sets are dropped.
     id_column
         Column of `adata.var` with the ids that the sets use, instead of `adata.var_names`.
     id_map
         Translation of the ids of the data into those of the sets, such as Ensembl ids into symbols: a mapping, a
-        DataFrame or the path of a table with a header, whose first two columns are taken. Ids that are not in it stay.
+        DataFrame, or the path of a table with a header. The first two columns of a table are used. Ids that are not in
+        it stay unchanged.
     case
-        Whether to compare ids as they are (`"exact"`) or in upper case (`"upper"`), which takes genes of two species
-        with the same name for the same. `"auto"` does the latter, with a warning, where it matches more than twice as
-        many genes.
+        Whether to compare ids as they are (`"exact"`) or in upper case (`"upper"`), which equates genes of two species
+        that have the same name. `"auto"` uses upper case, with a warning, if that matches more than twice as many
+        genes.
     source
-        Column of a network with the name of the set.
+        Column of a network with the names of the sets.
     target
-        Column of a network with the gene.
+        Column of a network with the genes.
     %(written_key_added)s
 
     `adata.varm['gene_sets' | key_added]` : :class:`scipy.sparse.csr_matrix` (dtype `bool`)
         Membership, genes x sets.
     `adata.uns['gene_sets' | key_added]` : :class:`dict`
-        `names` of the sets, `sizes` (measured genes), `total_sizes` (genes in the source), `coverage` (how many
-        genes, ids and sets matched) and `params`.
+        `names` of the sets, `sizes` (measured genes), `total_sizes` (genes in the source), `coverage` (numbers of
+        matched genes, ids and sets) and `params`.
 
     Raises
     ------
     ValueError
-        If no gene is in any set (the message names the kinds of ids on both sides), no set is within the limits of
-        size, the names of the genes are not unique, or a file is damaged.
+        If no gene is in any set (the message names the types of ids on both sides), no set is within the size limits,
+        the gene names are not unique, or a file is damaged.
     FileNotFoundError
         If a file does not exist.
 
