@@ -13,11 +13,13 @@ PAGE = Path(__file__).parents[2] / "docs" / "user_guide" / "inputs.md"
 CALLS = {"de.rank_genes": "`scpi.de.rank_genes`", "de.pseudobulk": "`scpi.de.pseudobulk`", "MeanDelta": "a model"}
 INTRODUCTION = """# Kinds of input
 
-What happens to data that are held in an unusual way, or that hold something unusual. `scpi.de.rank_genes` stands for the functions that read
-log-normalised expression, `scpi.de.pseudobulk` for those that read counts from a layer, and {class}`scpi.model.MeanDelta` for the models.
-The other functions of `scpi.tl`, `scpi.de`, `scpi.benchmark` and `scpi.screen` and the other models agree with them: a test runs all of them
-on all of these data. There are two outcomes: a result, in the first table the same numbers as for CSR in memory; or an error with this text,
-and nothing is written. Metrics take arrays, lists and tables of pandas, those of cells also sparse matrices, and are tested in the same way.
+How does scpi treat data in an unusual format, or with unusual values? Each call has one of two outcomes: a result, in the first table the same
+numbers as for CSR in memory, or an error with the text shown, and nothing is written.
+
+Three calls represent the rest: `scpi.de.rank_genes` for functions that read log-normalised expression, `scpi.de.pseudobulk` for functions that
+read counts from a layer, and {class}`scpi.model.MeanDelta` for the models. The other functions of `scpi.tl`, `scpi.de`, `scpi.benchmark` and
+`scpi.screen` and the other models agree with them: a test runs all of them on all of these data. Metrics take arrays, lists and pandas tables;
+metrics of cells also take sparse matrices. They are tested in the same way.
 
 ## Data that are not in memory
 
@@ -29,15 +31,16 @@ and nothing is written. Metrics take arrays, lists and tables of pandas, those o
 
 ## Where counts are read
 
-What needs counts reads the layer that is named (`layer=`). Without a name it reads `adata.X`; where `X` does not hold counts and
-`adata.layers["counts"]` does, it reads these, and says so in the log and in what it stores: in the registry of a model, and among the parameters
-of a result. One rule serves the models of counts, {func}`scpi.tl.cluster`, {func}`scpi.tl.rank_genes_gradients`, {func}`scpi.de.thin_counts`,
-{func}`scpi.de.pseudobulk`, {func}`scpi.de.limma`, the tests of {func}`scpi.de.rank_genes` that take counts, and {func}`scpi.design.power`. A model that was set up
-with one of the two places takes new cells whose counts are in the other. The likelihoods of counts of {class}`scpi.model.SENAVAE` and
-{class}`scpi.model.MultiTaskAE`, which other likelihoods stand beside, need the name in their setup.
+Functions that need counts read the layer named by `layer=`. Without a name they read `adata.X`. If `X` does not hold counts and
+`adata.layers["counts"]` does, they read this layer, and record this in the log and in the stored result: in the registry of a model, or among
+the parameters of a result. This rule applies to the models of counts, {func}`scpi.tl.cluster`, {func}`scpi.tl.rank_genes_gradients`,
+{func}`scpi.de.thin_counts`, {func}`scpi.de.pseudobulk`, {func}`scpi.de.limma`, the tests of {func}`scpi.de.rank_genes` that take counts, and
+{func}`scpi.design.power`. A model that was set up with counts in one of the two places accepts new cells with counts in the other.
+{class}`scpi.model.SENAVAE` and {class}`scpi.model.MultiTaskAE` also have likelihoods that do not take counts, so their count likelihoods need the
+name in `setup_anndata`.
 
-Expression that is zero everywhere or the same in all cells is refused by every model, as there is nothing to learn from; so are, by the models that normalise counts to
-the depth, cells that differ in depth alone. Single cells and genes without counts are read.
+Every model raises an error for expression that is zero everywhere or the same in all cells, because there is nothing to learn. Models that
+normalise counts to the depth also raise an error if cells differ in depth alone. Single cells and genes without counts are read.
 
 This page is made from the tables of `tests/inputs` by `python -m tests.inputs.page`.
 """
