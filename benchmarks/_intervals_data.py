@@ -36,10 +36,10 @@ def profiles(name: str, seed: int) -> Task:
     adata = read(name)
     adata = adata[~adata.obs["perturbation"].str.contains("+", regex=False)].copy()
     adata.obs["context"] = ""
-    return adata, splits.leave_perturbations_out(adata, reference_share=0, rng=seed), FEATURES, "perturbations", {}
+    return adata, splits.leave_perturbations_out(adata, reference_fraction=0, rng=seed), FEATURES, "perturbations", {}
 
 
-def papalexi(reference_share: float, seed: int) -> Task:
+def papalexi(reference_fraction: float, seed: int) -> Task:
     """Cells, whose changes are measured against the controls of the training, or against half of them that is set aside."""
     adata = load()
     adata.obs["context"] = ""
@@ -47,7 +47,7 @@ def papalexi(reference_share: float, seed: int) -> Task:
     scpi.tl.perturbation_features(adata, gene_sets=files, key_added=FULL)
     return (
         adata,
-        splits.leave_perturbations_out(adata, reference_share=reference_share, rng=seed),
+        splits.leave_perturbations_out(adata, reference_fraction=reference_fraction, rng=seed),
         FEATURES,
         "perturbations",
         {},
@@ -61,7 +61,7 @@ def kang(contexts: list[str], seed: int) -> Task:
     sc.pp.normalize_total(adata, target_sum=1e4)
     sc.pp.log1p(adata)
     models: dict[str, dict[str, Any]] = {"WeightedDelta": {}, "MeanDelta": {}}
-    left_out = splits.leave_context_out(adata, context_key="context", reference_share=0, rng=seed)
+    left_out = splits.leave_context_out(adata, context_key="context", reference_fraction=0, rng=seed)
     return adata, left_out, models, "contexts", {"context_key": "context"}
 
 
@@ -75,7 +75,7 @@ def l1000(seed: int) -> Task:
     table = pd.concat([means, zeros])
     obs = pd.DataFrame({"context": table.index.get_level_values(0), "perturbation": table.index.get_level_values(1)})
     joined = ad.AnnData(table.to_numpy(np.float32), obs=obs.set_axis([f"row{i}" for i in range(len(obs))]))
-    lines_alone = splits.leave_context_out(joined, context_key="context", reference_share=0, rng=seed)
+    lines_alone = splits.leave_context_out(joined, context_key="context", reference_fraction=0, rng=seed)
     order = np.random.default_rng(seed).permutation(len(lines_alone))
     left_out = [together([lines_alone[place] for place in part]) for part in np.array_split(order, 5)]
     return joined, left_out, {"MeanDelta": {}}, "contexts", {"context_key": "context"}

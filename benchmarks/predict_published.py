@@ -143,7 +143,7 @@ def predict(name: str, model: str, seed: int, context: str) -> dict:
     screen, candidate = read(name), MODELS[model]
     adata = screen.adata
     split = splits.leave_context_out(
-        adata, context_key=screen.context_key, contexts=context, reference_share=0.0, rng=seed
+        adata, context_key=screen.context_key, contexts=context, reference_fraction=0.0, rng=seed
     )[0]
     strata = adata.obs[[screen.context_key, "perturbation"]].iloc[split.train].astype(str).agg(" ".join, axis=1)
     share = candidate.validation_size

@@ -119,7 +119,7 @@ def rows_of(adata: ad.AnnData, kind: str, seed: int) -> Iterator[pd.DataFrame]:
     panel = set("+".join(adata.obs["perturbation"]).split("+"))
     scored = ~adata.var_names.isin(panel)
     used = np.flatnonzero((adata.obs["perturbation"] == "control") | ~is_pair) if kind == "single" else None
-    for split in splits.leave_perturbations_out(adata, reference_share=0, rng=seed, cells=used):
+    for split in splits.leave_perturbations_out(adata, reference_fraction=0, rng=seed, cells=used):
         asked = split.test[is_pair[split.test] == (kind == "pair")]
         like = split.train[(is_pair == (kind == "pair"))[split.train] & (x[split.train] != 0).any(axis=1)]
         mean, real = x[like].mean(axis=0)[scored], x[asked][:, scored]

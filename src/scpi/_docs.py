@@ -107,8 +107,8 @@ FRAGMENTS: dict[str, str] = {
             NaN if a row has none. Only for ``rows="conditions"``. If ``None``, the rows of a condition are split into
             halves; a condition with one row has no ceiling.
         """,
-    "reference_share": """
-        reference_share
+    "reference_fraction": """
+        reference_fraction
             Fraction of the controls to set aside. The measured change is computed against them, and no prediction
             starts from them. With 0, all controls serve both purposes.
         """,
@@ -126,7 +126,7 @@ FRAGMENTS: dict[str, str] = {
         ----------
         base_url
             URL of another folder that contains the file, such as a mirror.
-        progressbar
+        progress
             Whether to show the progress of the download.
         """,
     "download_Raises": """
@@ -142,7 +142,7 @@ FRAGMENTS: dict[str, str] = {
         ----------
         base_url
             URL of another folder that contains the original file or files, such as a mirror.
-        progressbar
+        progress
             Whether to show the progress of the download.
         """,
     "example_Raises": """

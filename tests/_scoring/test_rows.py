@@ -49,7 +49,7 @@ def adata():
 
 @pytest.fixture(scope="module")
 def table(adata):
-    folds = splits.leave_combinations_out(adata, n_splits=2, reference_share=0)
+    folds = splits.leave_combinations_out(adata, n_splits=2, reference_fraction=0)
     models = {name: getattr(scpi.model, name) for name in ("Additive", "Linear", "MeanDelta", "NoChange")}
     return evaluate(adata, models, folds, rows="conditions", halves=HALVES, seeds=0, progress=False)
 
@@ -106,7 +106,7 @@ def test_the_ceiling_is_that_of_the_halves(adata, table):
 
 
 def test_without_halves_one_row_has_no_ceiling(adata):
-    folds = splits.leave_combinations_out(adata, n_splits=1, reference_share=0)
+    folds = splits.leave_combinations_out(adata, n_splits=1, reference_fraction=0)
     found = noise_ceiling(adata, folds, rows="conditions", metrics="pearson", seeds=0)
     assert found["pearson"].isna().all()
 
@@ -120,12 +120,12 @@ def test_replicate_rows_are_halved():
     )
     assert 0.8 < found["split-half ceiling"] < found["perfect prediction"] < 1
     one = profiles(n_rows=4, n_controls=1, noise=0.3)
-    shared = splits.leave_combinations_out(one, n_splits=1, reference_share=0)
+    shared = splits.leave_combinations_out(one, n_splits=1, reference_fraction=0)
     assert np.isfinite(noise_ceiling(one, shared, rows="conditions", metrics="pearson", seeds=0)["pearson"]).all()
 
 
 def test_one_label_per_row_is_refused_as_cells(adata):
-    folds = splits.leave_combinations_out(adata, n_splits=2, reference_share=0)
+    folds = splits.leave_combinations_out(adata, n_splits=2, reference_fraction=0)
     with pytest.raises(ValueError, match="Each of the 15 perturbed conditions has one row: .*rows='conditions'"):
         evaluate(adata, {"m": scpi.model.MeanDelta}, folds, progress=False)
 
@@ -141,13 +141,13 @@ def test_results_of_cells_are_not_taken_for_those_of_conditions(tmp_path):
 
 def test_a_split_of_one_control_profile_says_how(adata):
     with pytest.raises(
-        ValueError, match=r"There are 1 control cell\(s\).*With `reference_share=0` one serves for both"
+        ValueError, match=r"There are 1 control cell\(s\).*With `reference_fraction=0` one serves for both"
     ):
         splits.leave_combinations_out(adata, n_splits=2)
 
 
 def test_networks_and_metrics_of_cells_are_refused(adata):
-    folds = splits.leave_combinations_out(adata, n_splits=1, reference_share=0)
+    folds = splits.leave_combinations_out(adata, n_splits=1, reference_fraction=0)
     with pytest.raises(ValueError, match="'s': SENAVAE learns from cells, and the rows are conditions"):
         evaluate(adata, {"s": scpi.model.SENAVAE}, folds, rows="conditions", progress=False)
     with pytest.raises(ValueError, match="The metrics 'mmd', 'de_jaccard' compare cells, and the rows are conditions"):
@@ -203,7 +203,7 @@ def test_halves_of_the_control_are_used_where_there_are_any(adata):
     rng = np.random.default_rng(0)
     for name in HALVES:
         whole.layers[name][0] = whole.X[0] + rng.normal(0, 0.1, whole.n_vars)
-    folds = splits.leave_combinations_out(whole, combinations="A+B", reference_share=0)
+    folds = splits.leave_combinations_out(whole, combinations="A+B", reference_fraction=0)
     found = noise_ceiling(whole, folds, rows="conditions", halves=HALVES, metrics="pearson", seeds=0)
     place = list(whole.obs["perturbation"]).index("A+B")
     first, second = (whole.layers[name][place] - whole.layers[name][0] for name in HALVES)

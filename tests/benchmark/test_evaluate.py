@@ -476,7 +476,7 @@ def test_the_control_of_the_measured_change_is_not_started_from():
         models = {"train mean": scpi.model.TrainMean}
         found = evaluate(adata, models, divided, context_key="cell_type", metrics=["cosine"], seeds=[0], ceiling=False)
         values.append(found["cosine"].mean())
-        shared = splits.leave_context_out(adata, context_key="cell_type", reference_share=0, rng=seed)
+        shared = splits.leave_context_out(adata, context_key="cell_type", reference_fraction=0, rng=seed)
         found = evaluate(adata, models, shared, context_key="cell_type", metrics=["cosine"], seeds=[0], ceiling=False)
         values[-1] -= found["cosine"].mean()
     assert np.mean(values) < -2 * np.std(values) / np.sqrt(8)

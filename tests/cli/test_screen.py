@@ -124,7 +124,7 @@ def test_the_training_is_logged_beside_the_report(tmp_path, monkeypatch, kind, n
         (["--perturbation-key", "wrong"], "no column 'wrong'"),
         (["--control", "wrong"], "labelled 'wrong'"),
         (["--gene-sets", "nothing.gmt"], "no file 'nothing.gmt'"),
-        (["--hold-out", "A+wrong"], "A+wrong"),
+        (["--held-out", "A+wrong"], "A+wrong"),
         (["--layer", "wrong"], "'wrong'"),
         (["--mod", "rna"], "omit mod"),
     ],

@@ -107,7 +107,7 @@ def test_messages_and_progress(screens, caplog, capfd):
     assert "Downloading" in caplog.text
     assert "1 of 5 cells have no label" in caplog.text
     assert capfd.readouterr().err == ""
-    scpi.datasets.papalexi_2021(base_url=screens.url, progressbar=True)
+    scpi.datasets.papalexi_2021(base_url=screens.url, progress=True)
     assert "100%" in capfd.readouterr().err
 
 

@@ -58,7 +58,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "de.thin_counts": {"rng": 0},
     "design.minimal_effect": {"reference": "control", "n_cells": 10, "n_simulations": 1, "progress": False},
     "design.power": {"reference": "control", "n_cells": 10, "n_simulations": 1, "progress": False},
-    "screen.run_screen": {"max_epochs": 1, "min_set_size": 1, "train_kwargs": {"accelerator": "cpu"}},
+    "screen.run_screen": {"max_epochs": 1, "min_size": 1, "train_kwargs": {"accelerator": "cpu"}},
     "tl.cluster": {"n_clusters": 2, "train_kwargs": QUIET | CLUSTERS},
     "tl.differential_activity": {"perturbation_key": "group", "control": "b"},
     "tl.explain_prediction": {"min_size": 2, "n_null": 20},

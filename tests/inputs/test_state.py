@@ -85,7 +85,7 @@ def test_a_run_leaves_the_process_as_it_was(tmp_path, monkeypatch):
     adata = data()
 
     def run():
-        run_screen(adata, max_epochs=1, min_set_size=2, train_kwargs={"accelerator": "cpu"})
+        run_screen(adata, max_epochs=1, min_size=2, train_kwargs={"accelerator": "cpu"})
 
     run()
     before = state()

@@ -38,7 +38,7 @@ def screen():
 
 def prepared(screen, **keys):
     design = Design(perturbation_key="perturbation", **keys)
-    arguments = {"layer": None, "mod": None, "min_set_size": 1, "n_top_genes": None, "notes": []}
+    arguments = {"layer": None, "mod": None, "min_size": 1, "n_top_genes": None, "notes": []}
     return prepare_screen(screen, None, design=design, labelling=LABELLING, **arguments), design
 
 

@@ -29,7 +29,7 @@ def prepare(data, sets=SETS, **kwargs):
         "labelling": LABELLING,
         "layer": None,
         "mod": None,
-        "min_set_size": 1,
+        "min_size": 1,
         "n_top_genes": None,
         **kwargs,
     }

@@ -43,7 +43,7 @@ def test_chosen_conditions_are_checked():
         choose_held_out(screen, ["A+C"], share=0.5, labelling=LABELLING, rng=rng)
     with pytest.raises(ValueError, match="training needs"):
         choose_held_out(screen, ["control"], share=0.5, labelling=LABELLING, rng=rng)
-    with pytest.raises(ValueError, match="held_out_share"):
+    with pytest.raises(ValueError, match="held_out_fraction"):
         choose_held_out(screen, "auto", share=1.0, labelling=LABELLING, rng=rng)
 
 

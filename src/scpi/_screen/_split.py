@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from scpi._screen._conditions import ScreenLabels
 
 
-_SHARED = " With `reference_share=0` one serves for both, as that of profiles of conditions has to."
+_SHARED = " With `reference_fraction=0` one serves for both, as that of profiles of conditions has to."
 
 _PARTS = ("train", "validation", "test", "start", "reference")
 
@@ -93,28 +93,28 @@ def split_cells(
 
 
 def leave_out(
-    labels: ScreenLabels, name: str, test: NDArray[np.bool_], *, reference_share: float, rng: np.random.Generator
+    labels: ScreenLabels, name: str, test: NDArray[np.bool_], *, reference_fraction: float, rng: np.random.Generator
 ) -> Split:
     """Leave perturbed cells out, and set a fraction of the controls of their contexts aside.
 
-    ``test`` is whether each of the labelled cells is left out. With a ``reference_share`` of 0 all controls are both
+    ``test`` is whether each of the labelled cells is left out. With a ``reference_fraction`` of 0 all controls are both
     learned from and compared with. A `ValueError` names a context of the test cells that has too few.
     """
     concerned = np.isin(labels.context, np.unique(labels.context[test])) & labels.is_control
-    reference = concerned & draw_fraction(concerned, labels.context, reference_share, rng)
-    start = concerned & ~reference if reference_share else concerned
+    reference = concerned & draw_fraction(concerned, labels.context, reference_fraction, rng)
+    start = concerned & ~reference if reference_fraction else concerned
     for context in np.unique(labels.context[test]):
         own = labels.context == context
-        if not (start & own).any() or (reference_share and not (reference & own).any()):
+        if not (start & own).any() or (reference_fraction and not (reference & own).any()):
             where = f" of {context!r}" if context else ""
             msg = (
                 f"There are {int((concerned & own).sum())} control cell(s){where}, but at least "
-                f"{2 if reference_share else 1} are needed to predict its perturbed cells and to compare them."
-                f"{_SHARED if reference_share and (concerned & own).any() else ''}"
+                f"{2 if reference_fraction else 1} are needed to predict its perturbed cells and to compare them."
+                f"{_SHARED if reference_fraction and (concerned & own).any() else ''}"
             )
             raise ValueError(msg)
-    train = ~(test | reference) if reference_share else ~test
-    used = {"train": train, "test": test, "start": start, "reference": reference if reference_share else concerned}
+    train = ~(test | reference) if reference_fraction else ~test
+    used = {"train": train, "test": test, "start": start, "reference": reference if reference_fraction else concerned}
     return Split(name=name, **{key: np.sort(labels.cells[mask]) for key, mask in used.items()})
 
 

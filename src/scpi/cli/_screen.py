@@ -126,15 +126,17 @@ def screen(
         ),
     ] = None,
     mod: Mod = None,
-    min_set_size: Annotated[int, typer.Option(min=1, help="Minimum number of measured genes per gene set.")] = 5,
+    min_size: Annotated[int, typer.Option(min=1, help="Minimum number of measured genes per gene set.")] = 5,
     n_top_genes: Annotated[
         int, typer.Option(min=0, help="Maximum number of most variable genes to use; 0 for all.")
     ] = 5000,
-    hold_out: Annotated[
+    held_out: Annotated[
         list[str] | None,
         typer.Option(help="Condition to hold out; may be repeated. By default, a fraction of the combinations."),
     ] = None,
-    hold_out_share: Annotated[float, typer.Option(help="Fraction of the combinations to hold out by default.")] = 0.25,
+    held_out_fraction: Annotated[
+        float, typer.Option(help="Fraction of the combinations to hold out by default.")
+    ] = 0.25,
     predict: Annotated[
         list[str] | None, typer.Option(help="Further condition to predict, measured or not; may be repeated.")
     ] = None,
@@ -224,7 +226,7 @@ def screen(
                 layer=layer,
                 halves=None if halves is None else tuple(halves),
                 mod=mod,
-                held_out=hold_out or "auto",
+                held_out=held_out or "auto",
                 predict=predict or (),
                 title=title or file.stem,
                 seed=seed,
@@ -263,10 +265,10 @@ def screen(
             delimiter=delimiter or None,
             layer=layer,
             mod=mod,
-            min_set_size=min_set_size,
+            min_size=min_size,
             n_top_genes=n_top_genes or None,
-            held_out=hold_out or "auto",
-            held_out_share=hold_out_share,
+            held_out=held_out or "auto",
+            held_out_fraction=held_out_fraction,
             predict=predict or (),
             max_epochs=max_epochs,
             likelihood=likelihood.value,

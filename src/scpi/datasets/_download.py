@@ -65,7 +65,7 @@ def _quiet_pooch() -> Iterator[None]:
         pooch_logger.setLevel(level)
 
 
-def fetch(file: RemoteFile, *, base_url: str | None = None, progressbar: bool = False) -> Path:
+def fetch(file: RemoteFile, *, base_url: str | None = None, progress: bool = False) -> Path:
     """Return the path of a file, and download it if it is not cached, or cached with a wrong hash.
 
     A download that fails is tried again. A `ConnectionError` says if the file cannot be downloaded, a `ValueError` if
@@ -83,7 +83,7 @@ def fetch(file: RemoteFile, *, base_url: str | None = None, progressbar: bool = 
         urls={file.name: home + file.path},
         retry_if_failed=_RETRIES,
     )
-    downloader = pooch.HTTPDownloader(progressbar=progressbar, timeout=_TIMEOUT)
+    downloader = pooch.HTTPDownloader(progressbar=progress, timeout=_TIMEOUT)
     kept = ""
     try:
         # Also to look for a file can be forbidden

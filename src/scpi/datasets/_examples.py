@@ -166,7 +166,7 @@ EXAMPLES = {
 }
 
 
-def load_example(name: str, read: Callable[..., AnnData], *, base_url: str | None, progressbar: bool) -> AnnData:
+def load_example(name: str, read: Callable[..., AnnData], *, base_url: str | None, progress: bool) -> AnnData:
     """Return an excerpt of ``EXAMPLES``, and download and convert it if it is not cached.
 
     ``read`` converts the originals, whose paths it is given. The result is written to ``scpi.settings.datasetdir``; a
@@ -175,7 +175,7 @@ def load_example(name: str, read: Callable[..., AnnData], *, base_url: str | Non
     example = EXAMPLES[name]
     path = settings.datasetdir / example.file
     if not path.exists():
-        paths = [fetch(file, base_url=base_url, progressbar=progressbar) for file in example.originals]
+        paths = [fetch(file, base_url=base_url, progress=progress) for file in example.originals]
         converted = read(*paths)
         converted.uns["source"] = ", ".join(file.url for file in example.originals)
         with replaced(path) as scratch:

@@ -49,7 +49,7 @@ def gene_sets(
     *,
     organism: Literal["human", "mouse"] = "human",
     base_url: str | None = None,
-    progressbar: bool = False,
+    progress: bool = False,
 ) -> dict[str, list[str]]:
     """Load a collection of gene sets, which :func:`scpi.tl.gene_sets` matches to measured genes.
 
@@ -77,7 +77,7 @@ def gene_sets(
         Whose gene symbols.
     base_url
         URL of another folder that contains the file, such as a mirror.
-    progressbar
+    progress
         Whether to show the progress of the download.
 
     Returns
@@ -104,4 +104,4 @@ def gene_sets(
         organisms = [_HUMAN, *(other for known, other in COLLECTIONS if known == name and other != _HUMAN)]
         msg = f"The collection {name!r} has gene sets of {listed(organisms)}, not of {organism!r}."
         raise ValueError(msg)
-    return parse_gene_sets(fetch(COLLECTIONS[name, organism], base_url=base_url, progressbar=progressbar))
+    return parse_gene_sets(fetch(COLLECTIONS[name, organism], base_url=base_url, progress=progress))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @fill
-def hagai_2018(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
+def hagai_2018(*, base_url: str | None = None, progress: bool = False) -> AnnData:
     """Load the LPS-stimulated phagocytes of four species of Hagai et al., Nature 563 (2018).
 
     Bone-marrow phagocytes of mice, rats, rabbits and pigs, without stimulation and after 2, 4 and 6 hours with
@@ -45,7 +45,7 @@ def hagai_2018(*, base_url: str | None = None, progressbar: bool = False) -> Ann
     return load_screen(
         "hagai_2018",
         base_url=base_url,
-        progressbar=progressbar,
+        progress=progress,
         harmonise=partial(harmonise_label, clean=str.upper),
         names={"species": "condition1"},
         amounts={"time": "condition3"},

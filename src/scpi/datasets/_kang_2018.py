@@ -16,7 +16,7 @@ def _label(label: str) -> str:
 
 
 @fill
-def kang_2018(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
+def kang_2018(*, base_url: str | None = None, progress: bool = False) -> AnnData:
     """Load the interferon-stimulated blood cells of Kang et al., Nat. Biotechnol. 36 (2018).
 
     Peripheral blood cells of 8 patients with lupus, after 6 hours with or without interferon beta (GSE96583). The file
@@ -43,7 +43,7 @@ def kang_2018(*, base_url: str | None = None, progressbar: bool = False) -> AnnD
     return load_screen(
         "kang_2018",
         base_url=base_url,
-        progressbar=progressbar,
+        progress=progress,
         harmonise=_label,
         label="label",
         names={"cell_type": "cell_type"},

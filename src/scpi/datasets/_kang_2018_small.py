@@ -22,7 +22,7 @@ _APPENDED_ID = r"_ENSG\d+$"
 
 
 @fill
-def kang_2018_small(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
+def kang_2018_small(*, base_url: str | None = None, progress: bool = False) -> AnnData:
     """Load an excerpt of the interferon-stimulated blood cells of Kang et al., Nat. Biotechnol. 36 (2018).
 
     Peripheral blood cells of two of the eight patients, after 6 hours with or without interferon beta (GSE96583), and
@@ -49,7 +49,7 @@ def kang_2018_small(*, base_url: str | None = None, progressbar: bool = False) -
 
     %(example_Raises)s
     """
-    adata = load_example("kang_2018_small", _read, base_url=base_url, progressbar=progressbar)
+    adata = load_example("kang_2018_small", _read, base_url=base_url, progress=progress)
     adata.var_names = adata.var_names.str.replace(_APPENDED_ID, "", regex=True)
     adata.var_names_make_unique()
     perturbations = adata.obs["condition"].astype(str).map(PERTURBATIONS)

@@ -23,7 +23,7 @@ _COLUMNS = ["barcode", "condition"]
 
 
 @fill
-def kang_2018_unlabelled(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
+def kang_2018_unlabelled(*, base_url: str | None = None, progress: bool = False) -> AnnData:
     """Load interferon-stimulated blood cells of Kang et al., Nat. Biotechnol. 36 (2018), without their cell types.
 
     1,000 cells with and 1,000 without interferon beta of the experiment of :func:`scpi.datasets.kang_2018_small`
@@ -50,7 +50,7 @@ def kang_2018_unlabelled(*, base_url: str | None = None, progressbar: bool = Fal
 
     %(example_Raises)s
     """
-    adata = load_example("kang_2018_unlabelled", _read, base_url=base_url, progressbar=progressbar)
+    adata = load_example("kang_2018_unlabelled", _read, base_url=base_url, progress=progress)
     adata.obs = adata.obs[_COLUMNS].copy()
     perturbations = adata.obs["condition"].astype(str).map(PERTURBATIONS)
     adata.obs[Key.obs.PERTURBATION] = pd.Categorical(perturbations, categories=[*PERTURBATIONS.values()])

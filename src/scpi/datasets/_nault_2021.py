@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @fill
-def nault_2021(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
+def nault_2021(*, base_url: str | None = None, progress: bool = False) -> AnnData:
     """Load the dioxin dose response in liver of Nault et al., Toxicol. Sci. 191 (2023; deposited 2021).
 
     Nuclei of livers of mice that received 2,3,7,8-tetrachlorodibenzo-p-dioxin (TCDD) at 8 doses, every 4 days for 28
@@ -43,7 +43,7 @@ def nault_2021(*, base_url: str | None = None, progressbar: bool = False) -> Ann
     return load_screen(
         "nault_2021",
         base_url=base_url,
-        progressbar=progressbar,
+        progress=progress,
         names={"cell_type": "celltype"},
         amounts={Key.obs.DOSE: "dose"},
         layer="counts",

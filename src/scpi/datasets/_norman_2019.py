@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @fill
-def norman_2019(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
+def norman_2019(*, base_url: str | None = None, progress: bool = False) -> AnnData:
     """Load the screen of gene pairs of Norman et al., Science 365 (2019).
 
     105 genes of K562 cells were activated (CRISPRa) alone and in 131 pairs. The file is that of scPerturb, 0.7 GB. It
@@ -33,4 +33,4 @@ def norman_2019(*, base_url: str | None = None, progressbar: bool = False) -> An
 
     %(download_Raises)s
     """
-    return load_screen("norman_2019", base_url=base_url, progressbar=progressbar)
+    return load_screen("norman_2019", base_url=base_url, progress=progress)

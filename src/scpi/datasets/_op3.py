@@ -41,7 +41,7 @@ class OP3Files(NamedTuple):
 
 
 def op3(
-    *, known_hashes: Mapping[str, str] | None = None, base_url: str | None = None, progressbar: bool = False
+    *, known_hashes: Mapping[str, str] | None = None, base_url: str | None = None, progress: bool = False
 ) -> OP3Files:
     """Load the tables of conditions of Open Problems' perturbation prediction (OP3, NeurIPS 2023).
 
@@ -58,7 +58,7 @@ def op3(
         recorded beside the file, and later downloads are verified against it.
     base_url
         URL of another folder that contains the folder `neurips-2023-data`, such as a mirror.
-    progressbar
+    progress
         Whether to show the progress of the downloads.
 
     Returns
@@ -80,7 +80,7 @@ def op3(
 
     def load(name: str, suffix: str, read: Callable[[Path], Any]) -> Any:
         known_hash = (known_hashes or {}).get(name)
-        return _load(f"{name}{suffix}", read, known_hash, base_url=base_url, progressbar=progressbar)
+        return _load(f"{name}{suffix}", read, known_hash, base_url=base_url, progress=progress)
 
     return OP3Files(
         de_train=load("de_train", ".h5ad", _read_conditions),
@@ -90,7 +90,7 @@ def op3(
 
 
 def _load(
-    name: str, read: Callable[[Path], Any], known_hash: str | None, *, base_url: str | None, progressbar: bool
+    name: str, read: Callable[[Path], Any], known_hash: str | None, *, base_url: str | None, progress: bool
 ) -> Any:
     """Fetch and read a file, whose hash is the given one, or else the one recorded when it was first read."""
     import pooch
@@ -100,7 +100,7 @@ def _load(
     recorded = record.read_text(encoding="utf-8").strip() if record.exists() else None
     file = RemoteFile(f"{_FOLDER}/{name}", HOME, known_hash or recorded)
     try:
-        fetch(file, base_url=base_url, progressbar=progressbar)
+        fetch(file, base_url=base_url, progress=progress)
     except ValueError as error:
         if known_hash is not None:
             raise

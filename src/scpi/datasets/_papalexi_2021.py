@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @fill
-def papalexi_2021(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
+def papalexi_2021(*, base_url: str | None = None, progress: bool = False) -> AnnData:
     """Load the ECCITE-seq screen of Papalexi et al., Nat. Genet. 53 (2021).
 
     25 regulators of immune checkpoints were knocked out (CRISPR) in stimulated THP-1 cells, with several guides each.
@@ -38,6 +38,6 @@ def papalexi_2021(*, base_url: str | None = None, progressbar: bool = False) -> 
     return load_screen(
         "papalexi_2021",
         base_url=base_url,
-        progressbar=progressbar,
+        progress=progress,
         harmonise=partial(harmonise_label, clean=without_guide),
     )

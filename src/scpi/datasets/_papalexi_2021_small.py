@@ -24,7 +24,7 @@ _MANY = 5
 
 
 @fill
-def papalexi_2021_small(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
+def papalexi_2021_small(*, base_url: str | None = None, progress: bool = False) -> AnnData:
     """Load an excerpt of the ECCITE-seq screen of Papalexi et al., Nat. Genet. 53 (2021).
 
     All cells of a screen in which 25 regulators of immune checkpoints were knocked out (CRISPR) in stimulated THP-1
@@ -55,7 +55,7 @@ def papalexi_2021_small(*, base_url: str | None = None, progressbar: bool = Fals
 
     %(example_Raises)s
     """
-    adata = load_example("papalexi_2021_small", _read, base_url=base_url, progressbar=progressbar)
+    adata = load_example("papalexi_2021_small", _read, base_url=base_url, progress=progress)
     labels = adata.obs[Key.obs.PERTURBATION]
     adata.obs[Key.obs.PERTURBATION] = labels.cat.rename_categories({_CONTROL: CONTROL})
     return adata

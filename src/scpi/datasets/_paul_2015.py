@@ -21,7 +21,7 @@ _CLUSTERS = "paul15_clusters"
 
 
 @fill
-def paul_2015(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
+def paul_2015(*, base_url: str | None = None, progress: bool = False) -> AnnData:
     """Load the blood progenitors of the mouse of Paul et al., Cell 163 (2015).
 
     Cells of the bone marrow on their way from common progenitors to red cells, platelets and the cells of the innate
@@ -45,7 +45,7 @@ def paul_2015(*, base_url: str | None = None, progressbar: bool = False) -> AnnD
 
     %(download_Raises)s
     """
-    return load_example("paul_2015", _read, base_url=base_url, progressbar=progressbar)
+    return load_example("paul_2015", _read, base_url=base_url, progress=progress)
 
 
 def _read(path: Path) -> AnnData:

@@ -23,7 +23,7 @@ _UMAP = ["UMAP_1", "UMAP_2"]
 
 
 @fill
-def pbmc3k(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
+def pbmc3k(*, base_url: str | None = None, progress: bool = False) -> AnnData:
     """Load the blood cells of 10x Genomics that are known as PBMC 3k, with the cell types of Seurat's tutorial.
 
     The files are those of an earlier version of the R package clustifyr (MIT), 3.1 MB; 10x Genomics published the
@@ -47,7 +47,7 @@ def pbmc3k(*, base_url: str | None = None, progressbar: bool = False) -> AnnData
 
     %(example_Raises)s
     """
-    return load_example("pbmc3k", _read, base_url=base_url, progressbar=progressbar)
+    return load_example("pbmc3k", _read, base_url=base_url, progress=progress)
 
 
 def _read(matrix: Path, cells: Path) -> AnnData:

@@ -124,7 +124,7 @@ def load_screen(
     name: str,
     *,
     base_url: str | None,
-    progressbar: bool,
+    progress: bool,
     harmonise: Callable[[str], str] = harmonise_label,
     label: str = Key.obs.PERTURBATION,
     names: Mapping[str, str] | None = None,
@@ -141,7 +141,7 @@ def load_screen(
 
     file = FILES[name]
     sources = {Key.obs.PERTURBATION: label, **(names or {}), **(amounts or {})}
-    with open_h5ad(fetch(file, base_url=base_url, progressbar=progressbar)) as stored:
+    with open_h5ad(fetch(file, base_url=base_url, progress=progress)) as stored:
         absent = [column for column in sources.values() if column not in stored.obs]
         if absent or (layer is not None and layer not in stored.layers):
             what = f"column {absent[0]!r} of labels" if absent else f"layer {layer!r} of counts"

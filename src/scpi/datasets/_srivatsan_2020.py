@@ -22,7 +22,7 @@ def _drug(label: str) -> str:
 
 
 @fill
-def srivatsan_2020(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
+def srivatsan_2020(*, base_url: str | None = None, progress: bool = False) -> AnnData:
     """Load the drug screen of Srivatsan et al., Science 367 (2020), known as sci-Plex 3.
 
     Three cancer cell lines (A549, K562, MCF7) with 188 drugs at four doses. The file is that of scPerturb, version 1.4
@@ -52,7 +52,7 @@ def srivatsan_2020(*, base_url: str | None = None, progressbar: bool = False) ->
     return load_screen(
         "srivatsan_2020",
         base_url=base_url,
-        progressbar=progressbar,
+        progress=progress,
         harmonise=_drug,
         names={"cell_type": "cell_line"},
         amounts={Key.obs.DOSE: "dose_value"},

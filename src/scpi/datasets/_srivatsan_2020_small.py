@@ -23,7 +23,7 @@ _PERTURBATIONS = {CONTROL: CONTROL, _DRUG: "dexamethasone"}
 
 
 @fill
-def srivatsan_2020_small(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
+def srivatsan_2020_small(*, base_url: str | None = None, progress: bool = False) -> AnnData:
     """Load an excerpt of the drug screen of Srivatsan et al., Science 367 (2020), known as sci-Plex.
 
     Cells of the lung cancer line A549 with dexamethasone at seven doses, or with the vehicle (GSE139944), and 198
@@ -50,7 +50,7 @@ def srivatsan_2020_small(*, base_url: str | None = None, progressbar: bool = Fal
 
     %(example_Raises)s
     """
-    adata = load_example("srivatsan_2020_small", _read, base_url=base_url, progressbar=progressbar)
+    adata = load_example("srivatsan_2020_small", _read, base_url=base_url, progress=progress)
     perturbations = adata.obs["condition"].astype(str).map(_PERTURBATIONS)
     adata.obs[Key.obs.PERTURBATION] = pd.Categorical(perturbations, categories=[*_PERTURBATIONS.values()])
     return adata

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @fill
-def wessels_2023(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
+def wessels_2023(*, base_url: str | None = None, progress: bool = False) -> AnnData:
     """Load the CaRPool-seq screen of gene pairs of Wessels et al., Nat. Methods 20 (2023).
 
     28 regulators of myeloid differentiation were knocked down (Cas13) in THP-1 cells alone and in 158 pairs. The file
@@ -34,4 +34,4 @@ def wessels_2023(*, base_url: str | None = None, progressbar: bool = False) -> A
 
     %(download_Raises)s
     """
-    return load_screen("wessels_2023", base_url=base_url, progressbar=progressbar)
+    return load_screen("wessels_2023", base_url=base_url, progress=progress)

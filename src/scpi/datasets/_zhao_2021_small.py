@@ -22,7 +22,7 @@ _IDS = ["gene_id", "symbol"]
 
 
 @fill
-def zhao_2021_small(*, base_url: str | None = None, progressbar: bool = False) -> AnnData:
+def zhao_2021_small(*, base_url: str | None = None, progress: bool = False) -> AnnData:
     """Load an excerpt of the drug-treated glioblastoma slices of Zhao et al., Genome Med. 13 (2021).
 
     Slices of the tumours of five patients, with 0.2 µM of panobinostat, an inhibitor of histone deacetylases, or with
@@ -49,7 +49,7 @@ def zhao_2021_small(*, base_url: str | None = None, progressbar: bool = False) -
 
     %(example_Raises)s
     """
-    adata = load_example("zhao_2021_small", _read, base_url=base_url, progressbar=progressbar)
+    adata = load_example("zhao_2021_small", _read, base_url=base_url, progress=progress)
     perturbations = adata.obs["condition"].astype(str).map(_PERTURBATIONS)
     adata.obs[Key.obs.PERTURBATION] = pd.Categorical(perturbations, categories=[*_PERTURBATIONS.values()])
     return adata

@@ -39,7 +39,7 @@ def prepare_screen(
     unassigned: Sequence[str] = (),
     layer: str | None,
     mod: str | None,
-    min_set_size: int,
+    min_size: int,
     n_top_genes: int | None,
     notes: list[str],
 ) -> AnnData:
@@ -74,7 +74,7 @@ def prepare_screen(
         adata.layers[COUNTS] = adata.X.copy()
         _log_normalise(adata)
     if gene_sets is not None:
-        tl.gene_sets(adata, gene_sets, min_size=min_set_size)
+        tl.gene_sets(adata, gene_sets, min_size=min_size)
     elif Key.varm.GENE_SETS not in adata.varm:
         msg = f"There are no gene sets: give a GMT file, or a screen with `varm[{Key.varm.GENE_SETS!r}]`."
         raise ValueError(msg)

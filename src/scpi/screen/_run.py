@@ -94,11 +94,11 @@ def run_screen(
     size_factor_key: str | None = None,
     layer: str | None = None,
     mod: str | None = None,
-    min_set_size: int = 5,
+    min_size: int = 5,
     n_top_genes: int | None = 5000,
     likelihood: Literal["normal", "nb"] = "normal",
     held_out: Sequence[str] | str = "auto",
-    held_out_share: float = 0.25,
+    held_out_fraction: float = 0.25,
     predict: Sequence[str] | str = (),
     max_epochs: int | None = None,
     model_kwargs: Mapping[str, Any] | None = None,
@@ -161,7 +161,7 @@ def run_screen(
         Layer with the expression; ``X`` if ``None``.
     mod
         Modality of a MuData that holds the expression.
-    min_set_size
+    min_size
         Minimum number of measured genes of a gene set.
     n_top_genes
         Maximum number of genes to use, those that vary most and those that are perturbed; all if ``None``.
@@ -169,7 +169,7 @@ def run_screen(
         ``"normal"`` on log-normalised expression or ``"nb"`` on counts. Both are scored on the log scale.
     held_out
         Conditions that no model sees in training. ``"auto"`` draws a fraction of the combinations, if there are any.
-    held_out_share
+    held_out_fraction
         That fraction.
     predict
         Further conditions to predict, measured or not.
@@ -227,7 +227,7 @@ def run_screen(
             unassigned=as_list(unassigned),
             layer=layer,
             mod=mod,
-            min_set_size=min_set_size,
+            min_size=min_size,
             n_top_genes=n_top_genes,
             notes=notes,
         )
@@ -236,7 +236,7 @@ def run_screen(
             raise ValueError(msg)
         labels = adata.obs[perturbation_key]
         generator = as_generator(seed)
-        held = choose_held_out(labels, held_out, share=held_out_share, labelling=labelling, rng=generator)
+        held = choose_held_out(labels, held_out, share=held_out_fraction, labelling=labelling, rng=generator)
         split = split_screen(labels, held, labelling=labelling, rng=generator)
         tested = _tested(labels, split, held, labelling)
         if not held:

@@ -255,7 +255,7 @@ def _splits(
         replace(split, name=f"fold {number}")
         for number, part in enumerate(parts, start=1)
         for split in benchmark.splits.leave_combinations_out(
-            adata, combinations=sorted(part), reference_share=share, rng=generator, **given
+            adata, combinations=sorted(part), reference_fraction=share, rng=generator, **given
         )
     ]
 

@@ -50,7 +50,7 @@ def choose_held_out(
             raise ValueError(msg)
         return wanted
     if not 0 < share < 1:
-        msg = f"`held_out_share` must be above 0 and below 1, got {share}."
+        msg = f"`held_out_fraction` must be above 0 and below 1, got {share}."
         raise ValueError(msg)
     combinations = [
         label for label in sorted(measured) if labelling.is_combination(label) and counts[label] >= _MIN_CELLS

@@ -14,7 +14,7 @@ from scpi.benchmark.grid._leaks import Leak, leak_columns
 from scpi.benchmark.grid._show_status import status_lines
 
 PAIRS = {"by": "leave_combinations_out", "arguments": {"n_splits": 3}}
-SHARED = {"by": "leave_combinations_out", "arguments": {"n_splits": 3, "reference_share": 0.0}}
+SHARED = {"by": "leave_combinations_out", "arguments": {"n_splits": 3, "reference_fraction": 0.0}}
 
 
 def test_tasks_and_status_carry_what_the_audit_finds(tiny, tmp_path, inline):

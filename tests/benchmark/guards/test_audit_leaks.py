@@ -85,7 +85,7 @@ def donors(adata, split):
 
 
 def controls(adata, split):
-    return adata, splits.leave_perturbations_out(adata, n_splits=3, reference_share=0)[0], {}
+    return adata, splits.leave_perturbations_out(adata, n_splits=3, reference_fraction=0)[0], {}
 
 
 def genes(adata, split):

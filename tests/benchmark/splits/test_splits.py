@@ -47,7 +47,7 @@ def test_a_context_is_left_out_with_half_of_its_controls():
 
 
 def test_all_controls_can_serve_for_both():
-    split = leave_context_out(make(), context_key="cell_type", reference_share=0)[0]
+    split = leave_context_out(make(), context_key="cell_type", reference_fraction=0)[0]
     np.testing.assert_array_equal(split.start, split.reference)
     assert len(split.start) == 6 and set(split.start) <= set(split.train)
 
@@ -101,7 +101,9 @@ def test_random_cells_are_drawn_in_every_condition():
 
 @given(share=st.floats(0.2, 0.8), seed=st.integers(0, 1000))
 def test_the_same_seed_gives_the_same_split(share, seed):
-    first, again = (leave_context_out(make(), context_key="cell_type", reference_share=share, rng=seed) for _ in "ab")
+    first, again = (
+        leave_context_out(make(), context_key="cell_type", reference_fraction=share, rng=seed) for _ in "ab"
+    )
     for split, other in zip(first, again, strict=True):
         check(split, make())
         np.testing.assert_array_equal(split.reference, other.reference)

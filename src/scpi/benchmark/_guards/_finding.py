@@ -35,7 +35,7 @@ KINDS: Mapping[str, str] = {
     "other spelling in training": "Give each condition one label, and divide the cells again.",
     "perturbation in a training combination": "Leave the combinations out too: `scpi.benchmark.splits.leave_perturbations_out`.",
     "value on both sides": "Divide by this column, or give it as the groups that are left out together.",
-    "shared controls": "Set controls aside for the measured change: `reference_share` above 0.",
+    "shared controls": "Set controls aside for the measured change: `reference_fraction` above 0.",
     "genes selected with test cells": "Select genes on the training cells, and keep these for the test cells.",
     "scaled with test cells": "Compare log-normalised expression, or scale with means and deviations of the training cells.",
     "representation of test cells": "Fit it on the training cells, and project the others; or remove the entry.",

@@ -37,7 +37,7 @@ def dose_subsets(
     perturbation_key: str = Key.obs.PERTURBATION,
     control: Control | Sequence[Control] = "control",
     delimiter: str | None = "+",
-    reference_share: float = 0.5,
+    reference_fraction: float = 0.5,
     cells: ArrayLike | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> list[Split]:
@@ -60,7 +60,7 @@ def dose_subsets(
     %(perturbation_key)s
     %(control)s
     %(delimiter)s
-    %(reference_share)s
+    %(reference_fraction)s
     %(cells)s
     %(rng)s
 
@@ -97,7 +97,7 @@ def dose_subsets(
     if not all(1 <= size <= len(doses) for size in wanted):
         msg = f"`sizes` must be between 1 and the number of doses, {len(doses)}, but is {list(wanted)}."
         raise ValueError(msg)
-    whole = leave_out(screen, chosen, own, reference_share=reference_share, rng=as_generator(rng))
+    whole = leave_out(screen, chosen, own, reference_fraction=reference_fraction, rng=as_generator(rng))
     at = {name: screen.where(getattr(whole, name)) for name in ("train", "test")}
     return [
         replace(

@@ -34,7 +34,7 @@ def leave_combinations_out(
     control: Control | Sequence[Control] = "control",
     delimiter: str | None = "+",
     context_key: str | None = None,
-    reference_share: float = 0.5,
+    reference_fraction: float = 0.5,
     cells: ArrayLike | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> list[Split]:
@@ -53,7 +53,7 @@ def leave_combinations_out(
     %(delimiter)s
     context_key
         Column of ``adata.obs`` with the contexts: controls are set aside within each.
-    %(reference_share)s
+    %(reference_fraction)s
     %(cells)s
     %(rng)s
 
@@ -94,7 +94,7 @@ def leave_combinations_out(
             screen,
             part_name(part, number, len(parts)),
             np.isin(screen.perturbation.astype(str), part),
-            reference_share=reference_share,
+            reference_fraction=reference_fraction,
             rng=generator,
         )
         for number, part in enumerate(parts, start=1)

@@ -31,7 +31,7 @@ def leave_context_out(
     perturbation_key: str = Key.obs.PERTURBATION,
     control: Control | Sequence[Control] = "control",
     delimiter: str | None = "+",
-    reference_share: float = 0.5,
+    reference_fraction: float = 0.5,
     cells: ArrayLike | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> list[Split]:
@@ -47,7 +47,7 @@ def leave_context_out(
     %(perturbation_key)s
     %(control)s
     %(delimiter)s
-    %(reference_share)s
+    %(reference_fraction)s
     %(cells)s
     %(rng)s
 
@@ -77,7 +77,7 @@ def leave_context_out(
             "to predict one from the others."
         )
         raise ValueError(msg)
-    least = 2 if reference_share else 1
+    least = 2 if reference_fraction else 1
     enough = [name for name in perturbed if (screen.is_control & (screen.context == name)).sum() >= least]
     generator = as_generator(rng)
     return [
@@ -85,7 +85,7 @@ def leave_context_out(
             screen,
             name,
             ~screen.is_control & (screen.context == name),
-            reference_share=reference_share,
+            reference_fraction=reference_fraction,
             rng=generator,
         )
         for name in choose(contexts, enough if contexts is None else perturbed, "context")

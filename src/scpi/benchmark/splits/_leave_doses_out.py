@@ -33,7 +33,7 @@ def leave_doses_out(
     control: Control | Sequence[Control] = "control",
     delimiter: str | None = "+",
     context_key: str | None = None,
-    reference_share: float = 0.5,
+    reference_fraction: float = 0.5,
     cells: ArrayLike | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> list[Split]:
@@ -52,7 +52,7 @@ def leave_doses_out(
     %(delimiter)s
     context_key
         Column of ``adata.obs`` with the contexts: controls are set aside within each.
-    %(reference_share)s
+    %(reference_fraction)s
     %(cells)s
     %(rng)s
 
@@ -89,7 +89,7 @@ def leave_doses_out(
             screen,
             f"{dose:g}",
             ~screen.is_control & (screen.dose == dose),
-            reference_share=reference_share,
+            reference_fraction=reference_fraction,
             rng=generator,
         )
         for dose in wanted

@@ -42,7 +42,7 @@ def leave_perturbations_out(
     control: Control | Sequence[Control] = "control",
     delimiter: str | None = "+",
     context_key: str | None = None,
-    reference_share: float = 0.5,
+    reference_fraction: float = 0.5,
     cells: ArrayLike | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> list[Split]:
@@ -72,7 +72,7 @@ def leave_perturbations_out(
     %(delimiter)s
     context_key
         Column of ``adata.obs`` with the contexts: controls are set aside within each.
-    %(reference_share)s
+    %(reference_fraction)s
     %(cells)s
     %(rng)s
 
@@ -113,7 +113,7 @@ def leave_perturbations_out(
             msg = f"Without {listed(part)} no perturbed cell is left to train on: leave fewer perturbations out."
             raise ValueError(msg)
         name = part_name(part, number, len(parts))
-        splits.append(leave_out(screen, name, test, reference_share=reference_share, rng=generator))
+        splits.append(leave_out(screen, name, test, reference_fraction=reference_fraction, rng=generator))
     return splits
 
 

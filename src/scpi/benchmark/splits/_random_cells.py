@@ -81,7 +81,7 @@ def random_cells(
             screen,
             f"draw {number}",
             draw_fraction(~screen.is_control, screen.stratum, test_size, generator),
-            reference_share=test_size,
+            reference_fraction=test_size,
             rng=generator,
         )
         for number in range(1, n_splits + 1)
