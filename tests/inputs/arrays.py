@@ -63,7 +63,7 @@ OWN: dict[str, dict[str, Any]] = {
     "lfc_nmae": {"min_genes": 2},
     "lfc_spearman": {"min_genes": 2},
     "precision_at_k": {"k": 4},
-    "score_change": {"top_n": 4},
+    "score_change": {"k": 4},
     "target_recovery": {"factors": np.array([0, 1, 2]), "latents": np.array([0, 2, 2])},
     "top_k_jaccard": {"k": 4},
     "top_k_overlap": {"k": 4},

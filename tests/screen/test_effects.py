@@ -55,7 +55,7 @@ def test_perturbations_that_do_nothing_are_named(screen):
     assert len(strong) == 3
     assert (table.loc[strong, "n_genes"] > 5).all()
     assert table.loc[strong, "active"].all()
-    genes = significant_genes(adata, n_top=7)
+    genes = significant_genes(adata, top_n=7)
     assert genes.columns.tolist() == ["perturbation", "gene", "rank", "score", "log2fc", "pval", "pval_adj"]
     assert (genes["perturbation"] == "nothing").sum() == 7
     # By p-value, whatever the sign
