@@ -55,6 +55,12 @@ def read_saliency(adata: AnnData, key: str = Key.varm.SALIENCY) -> tuple[NDArray
     return values, names
 
 
+def has_non_negative_units(adata: AnnData, key: str) -> bool:
+    """Whether the units whose scores are under `key` cannot be negative, as their model said."""
+    stored = adata.uns.get(key)
+    return hasattr(stored, "get") and bool(stored.get("params", {}).get("non_negative", False))
+
+
 def read_units(adata: AnnData, use_rep: str, key: str) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
     """Read the activity of latent units, cells x units, and their names.
 

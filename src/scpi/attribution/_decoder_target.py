@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,3 +19,6 @@ class DecoderTarget:
     numbers. Where the decoder reads batches, it gives the mean over them."""
     names: Sequence[str]
     """Names of the units."""
+    _: KW_ONLY
+    non_negative: bool = False
+    """Whether units cannot be below 0, where they are off. Such a unit acts in one direction; the sign of others is arbitrary."""

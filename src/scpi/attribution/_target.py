@@ -28,6 +28,8 @@ class AttributionTarget:
     head: Callable[[Tensor], Tensor] | None = None
     """The rest of the function: `function(x)` is `head(x @ projection)`. With both, gradients of many outputs stop at
     the first layer, and one product turns them into those of genes."""
+    non_negative: bool = False
+    """Whether the outputs are latent units that cannot be below 0, where they are off."""
 
 
 def of_outputs(
@@ -39,4 +41,4 @@ def of_outputs(
         return lambda x: after(function(x))
 
     head = None if target.head is None else composed(target.head)
-    return replace(target, function=composed(target.function), head=head, names=names, kind=kind)
+    return replace(target, function=composed(target.function), head=head, names=names, kind=kind, non_negative=False)

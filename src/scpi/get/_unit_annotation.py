@@ -33,7 +33,8 @@ def unit_annotation(
     Returns
     -------
     One row for each unit with the columns `unit`, `name`, `set` (empty where no set is significant), `zscore`,
-    `pval_adj`, `margin` and `genes`. If units were compared with labels of cells, also `follows`, the `auroc` of that
+    `pval_adj`, `margin` and `genes`, and of all units `raised` and `lowered`, the best set of either direction,
+    significant or not, with its z-score and adjusted p-value. If units were compared with labels of cells, also `follows`, the `auroc` of that
     label, and for each column of `obs` its `information` in bits.
 
     Raises
@@ -60,9 +61,18 @@ def unit_annotation(
             "set": [str(name) for name in stored["sets"]],
             **{name: stored[name] for name in ("zscore", "pval_adj", "margin")},
             "genes": [str(genes) for genes in stored["genes"]],
+            **_sides(stored),
             **_labels(stored),
         }
     )
+
+
+def _sides(stored: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for side in ("raised", "lowered"):
+        found[side] = [str(name) for name in stored[side]]
+        found |= {f"{side}_{name}": np.asarray(stored[f"{side}_{name}"]) for name in ("zscore", "pval_adj")}
+    return found
 
 
 def _labels(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,18 +4,18 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from pandas.api.types import is_float_dtype
-from scipy.optimize import linear_sum_assignment
 
 from scpi._docs import fill
 from scpi._gene_sets import read_gene_sets
 from scpi._keys import Key
-from scpi._saliency import LOWERED, read_saliency, read_units
+from scpi._saliency import LOWERED, read_units
 from scpi._sequence import as_list
 from scpi._slots import listed, read_result, result_params
 from scpi._view import View
-from scpi.tl._gene_set_impact import check_numbers
+from scpi.tl._gene_set_impact import check_numbers, read_scores
 from scpi.tl._impact._unit_labels import label_auroc, label_information
 from scpi.tl._impact._unit_names import distinctions, unit_names
+from scpi.tl._impact._unit_sets import candidates, choose_in_turn, leading_pval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import NDArray
+    from scipy import sparse
+
+    from scpi.tl._impact._unit_sets import Candidates
 
 How = Literal["best", "one_to_one"]
 By = Literal["zscore", "specificity"]
@@ -39,6 +42,8 @@ def annotate_units(
     how: How = "best",
     by: By = "zscore",
     pval_cutoff: float = 0.05,
+    non_negative: bool | None = None,
+    n_leading: int | None = 20,
     n_genes: int = 10,
     obs_keys: str | Sequence[str] | None = None,
     use_rep: str = "X_scpi",
@@ -49,9 +54,17 @@ def annotate_units(
 ) -> AnnData | MuData | None:
     """Name each latent unit by the gene set that it stands for, and by the labels of cells that it follows.
 
-    Only sets whose impact on the unit is significant can name it. The sign does not matter: a unit may grow as the genes
-    of a set fall, and which way a unit points is a matter of the training seed. Units of the same set share its name, and
-    what tells them apart is added: the labels that they follow, or else their own genes.
+    A set can name a unit if it passes two tests: its impact is significant, and it has more of the leading genes of the
+    unit than chance. A unit that cannot be negative, as those of :class:`scpi.model.GeneProgramAE`, is what it raises
+    when it is on: it is named by a set that it raises, and by one that it lowers only if there is none. Units of other
+    models have both signs, and which way they point is a matter of the training seed: they are named by the set of the
+    largest score, whether they raise or lower it. Units of the same set share its name, and what tells them apart is
+    added: the labels that they follow, or else their own genes.
+
+    The p-value of a set is the larger of those of both tests: that of the impact, which counts both directions, and the
+    hypergeometric one of the leading genes in the direction of the impact. It is adjusted over all units and sets
+    (Benjamini-Hochberg). Where units cannot be negative, this is done for the sets that are raised and for those that
+    are lowered separately, so that a direction borrows no significance from the other.
 
     Parameters
     ----------
@@ -66,6 +79,14 @@ def annotate_units(
         Score: `"zscore"`, or `"specificity"`, which passes over sets that move all units.
     pval_cutoff
         Largest adjusted p-value of a set that can name a unit.
+    non_negative
+        Whether units cannot be negative. If `None`, what the model said of them to :func:`scpi.tl.saliency`. Set it for
+        scores that were stored by hand, such as loadings of a non-negative factorisation.
+    n_leading
+        Number of leading genes of a unit: those that it changes most in the direction of a set. For a set that is lowered
+        by a unit that cannot be negative, they are those that it changes most in either direction. The impact alone is
+        tested if `None`, and by the statistic `"median"`, which has no scores of genes. A panel of few genes needs a
+        smaller number.
     n_genes
         Most genes to list for each unit.
     obs_keys
@@ -80,12 +101,14 @@ def annotate_units(
     `adata.uns['unit_annotation' | key_added]` : :class:`dict`
         For each of the `units`: `names`, different for all units: the set, with a minus before it where the unit lowers
         it, and in brackets what tells the unit from others of the same set; `"no set"` and its strongest genes where no set is significant. `sets`, the set alone,
-        empty where there is none, and `apart`, what stands in the brackets; `zscore` and `pval_adj` of that set on that
-        unit (of the best set where there is none); `margin`, by how much its absolute score is above that of the next
-        best set on the unit (below 0 where another unit took a better one; NaN where there is no other set); `genes`,
+        empty where there is none, and `apart`, what stands in the brackets; `zscore` of that set on that unit, and
+        `pval_adj`, the adjusted p-value described above (of the best set where there is none); `margin`, by how much its
+        absolute score is above that of the next best set on the unit, of those that it raises or lowers as this one
+        where it cannot be negative (below 0 where another unit took a better one; NaN where there is no other set); `genes`,
         the members that drive it: those of the largest saliency in the direction of the z-score, first the largest, with
-        semicolons between them; empty for the statistic of single cells, `"median"`, and for those of a group. And
-        `params`.
+        semicolons between them; empty for the statistic of single cells, `"median"`. Of all units, whatever named
+        them, `raised` and `lowered`, the best set of either direction, significant or not, and `raised_zscore`,
+        `raised_pval_adj`, `lowered_zscore` and `lowered_pval_adj`, adjusted over the sets of this direction. And `params`.
 
         With `obs_keys`: `labels` of all columns, as `column: label`; `auroc`, units x labels: the probability that a
         cell of the label has a higher value than another cell, 0.5 by chance and below where the unit is low;
@@ -124,34 +147,47 @@ def annotate_units(
     if not 0.0 < pval_cutoff <= 1.0:
         msg = f"`pval_cutoff` must be above 0 and at most 1, but is {pval_cutoff}."
         raise ValueError(msg)
-    check_numbers(n_genes=n_genes)
+    check_numbers(n_genes=n_genes, n_leading=n_leading)
     stored = read_result(adata, key, tool=Key.uns.GENE_SET_IMPACT, part="zscore")
     names = np.array([str(name) for name in stored["sets"]], dtype=object)
     units = np.array([str(name) for name in stored["units"]], dtype=object)
-    z, adjusted = np.asarray(stored["zscore"]), np.asarray(stored["pval_adj"])
-    score = np.abs(np.asarray(stored[by]))
-    found = match_units(np.where(adjusted <= pval_cutoff, score, 0.0), one_to_one=how == "one_to_one")
-    shown = np.where(found >= 0, found, score.argmax(axis=1))
+    z, pval = np.asarray(stored["zscore"]), np.asarray(stored["pval"])
+    if non_negative is None:
+        non_negative = bool(stored["params"].get("non_negative", False))
+    saliency = _saliency_of(adata, stored, units)
+    if saliency is not None and n_leading is not None:
+        membership = _members(adata, str(stored["params"]["gene_sets_key"]), names)
+        pval = np.maximum(pval, leading_pval(saliency, membership, z, n_leading, non_negative=non_negative))
+    score = np.asarray(stored[by])
+    raised, lowered = (candidates(score, z, pval, sign) for sign in (1, -1))
+    sides = [raised, lowered] if non_negative else [candidates(score, z, pval)]
+    found, of_side = choose_in_turn(sides, pval_cutoff, one_to_one=how == "one_to_one")
+    shown = np.where(found >= 0, found, sides[0].best(pval_cutoff))
     rows = np.arange(len(units))
     sets = [str(names[i]) if i >= 0 else "" for i in found]
-    saliency = _saliency_of(adata, stored, units)
+    lowers = z[rows, shown] < 0
     labelled = {} if obs_keys is None else _compare_labels(view, as_list(obs_keys), use_rep, key, units)
-    along = None if saliency is None else saliency * np.where(z[rows, shown] < 0, -1.0, 1.0)
+    along = None if saliency is None else saliency * np.where(lowers, -1.0, 1.0)
     follows = [str(label) for label in labelled.get("follows", [""] * len(units))]
-    signed = [
-        LOWERED + name if name and lowers else name for name, lowers in zip(sets, z[rows, shown] < 0, strict=True)
-    ]
-    apart = distinctions(sets, follows, saliency, adata.var_names.to_numpy().astype(str))
+    signed = [LOWERED + name if name and lower else name for name, lower in zip(sets, lowers, strict=True)]
+    # A unit that cannot be negative is what it raises, and not what it lowers
+    own = np.maximum(saliency, 0.0) if saliency is not None and non_negative else saliency
+    described = lowers & non_negative
+    apart = distinctions(sets, follows, own, adata.var_names.to_numpy().astype(str), described)
     annotation = {
-        "params": result_params(how=how, by=by, pval_cutoff=pval_cutoff, key=key),
+        "params": result_params(
+            how=how, by=by, pval_cutoff=pval_cutoff, non_negative=non_negative, n_leading=n_leading, key=key
+        ),
         "units": units,
         "names": np.array(unit_names(units.tolist(), signed, apart), dtype=object),
         "sets": np.array(sets, dtype=object),
         "apart": np.array(apart, dtype=object),
         "zscore": z[rows, shown],
-        "pval_adj": adjusted[rows, shown],
-        "margin": _margins(score, shown),
+        "pval_adj": np.stack([side.pval_adj for side in sides])[of_side, rows, shown],
+        "margin": np.stack([side.margin(shown) for side in sides])[of_side, rows],
         "genes": _driving_genes(adata, str(stored["params"]["gene_sets_key"]), along, sets, n_genes),
+        **_best_of_side("raised", raised, names, z, pval_cutoff),
+        **_best_of_side("lowered", lowered, names, z, pval_cutoff),
         **labelled,
     }
     result, target = view.output(copy)
@@ -159,36 +195,30 @@ def annotate_units(
     return result
 
 
-def match_units(score: NDArray[np.float64], *, one_to_one: bool) -> NDArray[np.intp]:
-    """Set of each unit by scores of units x sets, -1 where there is none with a score above 0."""
-    found = np.full(len(score), -1, dtype=np.intp)
-    if one_to_one:
-        rows, columns = linear_sum_assignment(score, maximize=True)
-    else:
-        rows, columns = np.arange(len(score)), score.argmax(axis=1)
-    found[rows] = np.where(score[rows, columns] > 0, columns, -1)
-    return found
+def _best_of_side(
+    name: str, side: Candidates, names: NDArray[np.object_], z: NDArray[np.float64], pval_cutoff: float
+) -> dict[str, NDArray[Any]]:
+    """Best set of one direction for each unit, significant or not."""
+    best, rows = side.best(pval_cutoff), np.arange(len(z))
+    return {name: names[best], f"{name}_zscore": z[rows, best], f"{name}_pval_adj": side.pval_adj[rows, best]}
 
 
-def _margins(score: NDArray[np.float64], chosen: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Score of the chosen set of each unit less that of the best of the others."""
-    rows = np.arange(len(score))
-    if score.shape[1] == 1:
-        return np.full(len(score), np.nan)
-    others = score.copy()
-    others[rows, chosen] = -np.inf
-    return np.asarray(score[rows, chosen] - others.max(axis=1))
+def _members(adata: AnnData, key: str, names: NDArray[np.object_]) -> sparse.csr_matrix:
+    """Members of the sets of these names, genes x sets."""
+    membership, known = read_gene_sets(adata, key)
+    place = {str(name): i for i, name in enumerate(known)}
+    return membership[:, [place[name] for name in names]].tocsr()
 
 
 def _saliency_of(adata: AnnData, stored: Mapping[str, Any], units: NDArray[np.object_]) -> NDArray[np.float64] | None:
     """Saliencies that the impacts are of, genes x units; `None` if there are none.
 
-    The statistic of single cells leaves no saliency behind; that of a group stands elsewhere.
+    The statistic of single cells leaves no saliency behind.
     """
     params = stored["params"]
-    if "key" not in params or "group" in params:
+    if "key" not in params:
         return None
-    scores, known = read_saliency(adata, str(params["key"]))
+    scores, known = read_scores(adata, str(params["key"]), params.get("group"))
     where = f"The saliencies `adata.varm[{str(params['key'])!r}]` have"
     return _columns_of(units, scores, known, where, " any more: call `scpi.tl.gene_set_impact` again.")
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi._saliency import read_saliency
+from scpi._saliency import has_non_negative_units, read_saliency
 from scpi._slots import result_params
 from scpi._view import View
 from scpi.tl._impact._consensus import consensus
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import NDArray
+
+    _Run = tuple[NDArray[np.float64], NDArray[np.object_], bool]
 
 
 @fill
@@ -103,10 +105,10 @@ def consensus_programs(
         if options:
             msg = f"The options {sorted(options)} apply to saliencies that are computed from models, but `runs` has names."
             raise TypeError(msg)
-        read = [read_saliency(adata, str(run)) for run in runs]
+        read = [_of_key(adata, str(run)) for run in runs]
     else:
         read = [_of_model(data, adata, model, method, mod, options) for model in runs]
-    found = consensus([scores for scores, _ in read], min_similarity=min_similarity, min_runs=min_runs)
+    found = consensus([scores for scores, _, _ in read], min_similarity=min_similarity, min_runs=min_runs)
     n_programs = found.programs.shape[1]
     if n_programs == 0:
         msg = (
@@ -122,6 +124,7 @@ def consensus_programs(
             runs=[run if isinstance(run, str) else type(run).__name__ for run in runs],
             min_similarity=min_similarity,
             min_runs=min_runs,
+            non_negative=all(non_negative for _, _, non_negative in read),
         ),
         "programs": names,
         # All readers of `varm` look for the units under this name
@@ -156,16 +159,21 @@ def _check_arguments(n_runs: int, min_similarity: float, min_runs: int) -> None:
         raise ValueError(msg)
 
 
+def _of_key(adata: AnnData, key: str) -> _Run:
+    """Saliencies, names of the units, and whether these cannot be negative."""
+    return (*read_saliency(adata, key), has_non_negative_units(adata, key))
+
+
 def _of_model(
     data: AnnData | MuData, adata: AnnData, model: Any, method: str | None, mod: str | None, options: dict[str, Any]
-) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
-    """Compute the saliencies of a model without storing them in the data."""
+) -> _Run:
+    """As :func:`_of_key`, of a model, whose saliencies do not stay in the data."""
     from scpi.tl._saliency import saliency
 
     key = "_scpi_run"
     try:
         saliency(data, model, method=method, key_added=key, mod=mod, **options)
-        return read_saliency(adata, key)
+        return _of_key(adata, key)
     finally:
         for slot in (adata.varm, adata.uns):
             for name in [name for name in slot if name.startswith(key)]:

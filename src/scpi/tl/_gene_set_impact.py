@@ -9,7 +9,7 @@ from scpi._docs import fill
 from scpi._gene_sets import read_gene_sets
 from scpi._keys import Key
 from scpi._rng import as_generator
-from scpi._saliency import read_saliency
+from scpi._saliency import has_non_negative_units, read_saliency
 from scpi._screen._checks import check_values
 from scpi._screen._matrix import means
 from scpi._settings import settings
@@ -167,14 +167,15 @@ def gene_set_impact(
         raise ValueError(msg)
     generator = as_generator(rng)
     # Before the sets, whose errors say less of what to call
-    read = None if statistic == "median" else _read_scores(adata, key, group)
+    read = None if statistic == "median" else read_scores(adata, key, group)
     layer = _layer_of_saliency(adata, key, layer)
     chosen = choose_sets(adata, gene_sets_key, layer=layer, n_bins=n_bins, min_size=min_size, max_size=max_size)
     draws = _N_PERM.get(statistic) if n_permutations is None else n_permutations
     if read is None:
-        impact, z, pval, units = _median(view, model, chosen, method, draws, n_cells, generator)
+        impact, z, pval, units, non_negative = _median(view, model, chosen, method, draws, n_cells, generator)
     else:
         scores, units = read
+        non_negative = has_non_negative_units(adata, key)
         impact, z, pval = _of_scores(scores, chosen, statistic, draws, generator)
         _warn_of_silence(scores, units)
     result, target = view.output(copy)
@@ -191,6 +192,7 @@ def gene_set_impact(
             n_permutations=draws,
             min_size=min_size,
             max_size=max_size,
+            non_negative=non_negative,
             corr_method="benjamini-hochberg",
         ),
         "units": units,
@@ -228,7 +230,8 @@ def choose_sets(
     return SetsOfGenes(membership[:, np.flatnonzero(kept)].tocsr(), names[kept], expression_bins(mean, n_bins))
 
 
-def _read_scores(adata: AnnData, key: str, group: str | None) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
+def read_scores(adata: AnnData, key: str, group: str | None) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
+    """Scores of genes in units, of all cells or of a group, and the names of the units."""
     if group is None:
         return read_saliency(adata, key)
     stored = adata.uns.get(key)
@@ -286,8 +289,8 @@ def _median(
     n_permutations: int | None,
     n_cells: int | None,
     rng: np.random.Generator,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.object_]]:
-    """Mean over cells of the median over the set, z-score and p-value, units x sets; and the units."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.object_], bool]:
+    """Mean over cells of the median over the set, z-score and p-value, units x sets; the units, and whether they are not negative."""
     if model is None:
         msg = "The statistic 'median' is taken in single cells: give the `model` whose units are explained."
         raise ValueError(msg)
@@ -307,7 +310,7 @@ def _median(
         found.add(batch.of_output(unit) for unit in units)
     impact, null = found.result()
     names = np.array([str(name) for name in target.names], dtype=object)
-    return impact, null.zscore(impact), null.pval(impact), names
+    return impact, null.zscore(impact), null.pval(impact), names, target.non_negative
 
 
 def _warn_of_silence(scores: NDArray[np.float64], units: NDArray[np.object_]) -> None:

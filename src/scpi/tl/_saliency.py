@@ -179,6 +179,7 @@ def saliency(
         n_cells=int(found.n_cells.sum()),
         absolute=absolute,
         signed=signed,
+        non_negative=target.non_negative,
         store=None if store is None else str(store),
         completeness_error=_relative(found),
         **{name: value for name, value in options.items() if isinstance(value, str | int | float)},

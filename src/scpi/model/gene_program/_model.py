@@ -558,7 +558,13 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         module = self.module.eval()
         projection = module.first.weight.detach().T
         return AttributionTarget(
-            module.encode, module.transform, self.units_, kind=kind, projection=projection, head=module.rest
+            module.encode,
+            module.transform,
+            self.units_,
+            kind=kind,
+            projection=projection,
+            head=module.rest,
+            non_negative=True,
         )
 
     def decoder_target(self) -> DecoderTarget:
@@ -578,7 +584,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
             raise TypeError(msg)
         self._check_if_trained(warn=False)
         module = self.module.eval()
-        return DecoderTarget(lambda z: module.decode(z, module.mean_level().detach()), self.units_)
+        return DecoderTarget(lambda z: module.decode(z, module.mean_level().detach()), self.units_, non_negative=True)
 
     def _effects(self) -> Tensor:
         """Effects of the units at 0, units x genes."""

@@ -19,9 +19,15 @@ _TINY = np.finfo(np.float64).tiny
 
 
 def distinctions(
-    sets: Sequence[str], labels: Sequence[str], saliency: NDArray[np.float64] | None, genes: NDArray[np.str_]
+    sets: Sequence[str],
+    labels: Sequence[str],
+    saliency: NDArray[np.float64] | None,
+    genes: NDArray[np.str_],
+    described: NDArray[np.bool_],
 ) -> list[str]:
     """For each unit, what tells it from the other units of the same set; empty for a set that one unit has.
+
+    Units that are to be ``described`` get it even if their set is that of no other unit.
 
     It is the label of cells that the unit follows, if no other of them follows it; otherwise the genes of which the unit
     has the largest part of its saliency, genes x units, compared with the others. A unit without a set is described by
@@ -32,7 +38,7 @@ def distinctions(
     peers = {name: [i for i, other in enumerate(sets) if other == name] for name in sets}
     for i, name in enumerate(sets):
         others = [other for other in peers[name] if other != i] if name else []
-        if name and not others:
+        if name and not others and not described[i]:
             continue
         if name and labels[i] and labels[i] not in [labels[other] for other in others]:
             found[i] = labels[i]
