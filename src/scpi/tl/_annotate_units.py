@@ -74,7 +74,7 @@ def annotate_units(
         `"best"`: each unit gets the set of the largest absolute score; several may get the same. `"one_to_one"`: no two
         units get the same set, and the total of the absolute scores is maximal (Kuhn, Nav. Res. Logist. Q. 2, 1955). A
         program that is split over several units then names one of them, and the others get sets that fit them less:
-        their `margin` is below 0. Use it where each set is known to be one unit.
+        their `margin` is below 0. Sets that are raised go first where units cannot be negative. Use it where each set is known to be one unit.
     by
         Score: `"zscore"`, or `"specificity"`, which passes over sets that move all units.
     pval_cutoff
@@ -100,15 +100,17 @@ def annotate_units(
 
     `adata.uns['unit_annotation' | key_added]` : :class:`dict`
         For each of the `units`: `names`, different for all units: the set, with a minus before it where the unit lowers
-        it, and in brackets what tells the unit from others of the same set; `"no set"` and its strongest genes where no set is significant. `sets`, the set alone,
-        empty where there is none, and `apart`, what stands in the brackets; `zscore` of that set on that unit, and
-        `pval_adj`, the adjusted p-value described above (of the best set where there is none); `margin`, by how much its
-        absolute score is above that of the next best set on the unit, of those that it raises or lowers as this one
-        where it cannot be negative (below 0 where another unit took a better one; NaN where there is no other set); `genes`,
-        the members that drive it: those of the largest saliency in the direction of the z-score, first the largest, with
-        semicolons between them; empty for the statistic of single cells, `"median"`. Of all units, whatever named
-        them, `raised` and `lowered`, the best set of either direction, significant or not, and `raised_zscore`,
-        `raised_pval_adj`, `lowered_zscore` and `lowered_pval_adj`, adjusted over the sets of this direction. And `params`.
+        it, and in brackets what tells the unit from others of the same set, or what a unit that cannot be negative is
+        where it is named by a set that it lowers; `"no set"` and its strongest genes where no set is significant.
+        `sets`, the set alone, empty where there is none, and `apart`, what stands in the brackets; `zscore` of that set on
+        that unit, and `pval_adj`, the adjusted p-value described above (of the best set where there is none); `margin`,
+        by how much its absolute score is above that of the next best set on the unit, of the same direction where the unit
+        cannot be negative (below 0 where a better one has too few leading genes, or names another unit; NaN where there is
+        no other set); `genes`, the members that drive it: those of the largest saliency in the direction of the z-score,
+        first the largest, with semicolons between them; empty for the statistic of single cells, `"median"`. For every
+        unit, whatever its name, `raised` and `lowered`, the best set of either direction, significant or not, with
+        `raised_zscore`, `raised_pval_adj`, `lowered_zscore` and `lowered_pval_adj`, adjusted over the sets of the
+        direction. And `params`.
 
         With `obs_keys`: `labels` of all columns, as `column: label`; `auroc`, units x labels: the probability that a
         cell of the label has a higher value than another cell, 0.5 by chance and below where the unit is low;

@@ -27,9 +27,7 @@ def distinctions(
 ) -> list[str]:
     """For each unit, what tells it from the other units of the same set; empty for a set that one unit has.
 
-    Units that are to be ``described`` get it even if their set is that of no other unit.
-
-    It is the label of cells that the unit follows, if no other of them follows it; otherwise the genes of which the unit
+    Units that are to be ``described`` get it though no other unit has their set. It is the label of cells that the unit follows, if no other of them follows it; otherwise the genes of which the unit
     has the largest part of its saliency, genes x units, compared with the others. A unit without a set is described by
     its strongest genes.
     """
