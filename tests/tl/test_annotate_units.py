@@ -334,5 +334,9 @@ def test_saliencies_of_other_units_are_noticed():
     adata.varm["saliency"] = adata.varm["saliency"].rename(columns={"u1": "other"})
     with pytest.raises(ValueError, match="no unit 'u1' any more"):
         scpi.tl.annotate_units(adata)
+    adata = with_impact([[1, 2], [3, 4]])
+    adata.varm["gene_sets"] = adata.varm["gene_sets"].rename(columns={"s0": "other"})
+    with pytest.raises(ValueError, match="no gene set 's0' any more: call `scpi.tl.gene_set_impact` again"):
+        scpi.tl.annotate_units(adata)
     with pytest.raises(KeyError, match="scpi.tl.gene_set_impact"):
         scpi.tl.annotate_units(adata, key="nothing")

@@ -74,7 +74,8 @@ def annotate_units(
         `"best"`: each unit gets the set of the largest absolute score; several may get the same. `"one_to_one"`: no two
         units get the same set, and the total of the absolute scores is maximal (Kuhn, Nav. Res. Logist. Q. 2, 1955). A
         program that is split over several units then names one of them, and the others get sets that fit them less:
-        their `margin` is below 0. Sets that are raised go first where units cannot be negative. Use it where each set is known to be one unit.
+        their `margin` is below 0. Where units cannot be negative, sets that are raised go first. Use it where each set is
+        known to be one unit.
     by
         Score: `"zscore"`, or `"specificity"`, which passes over sets that move all units.
     pval_cutoff
@@ -124,7 +125,7 @@ def annotate_units(
         If there are no impacts, the gene sets or saliencies that they came from are gone, or there is no such column
         or entry of `obsm`.
     ValueError
-        If a word is unknown, a number is out of its range, the impacts do not fit the saliencies, the activities are
+        If a word is unknown, a number is out of its range, the impacts do not fit the saliencies or sets, the activities are
         of other units, or a column holds numbers instead of labels.
 
     Examples
@@ -157,8 +158,8 @@ def annotate_units(
     if non_negative is None:
         non_negative = bool(stored["params"].get("non_negative", False))
     saliency = _saliency_of(adata, stored, units)
+    membership = _members(adata, str(stored["params"]["gene_sets_key"]), names)
     if saliency is not None and n_leading is not None:
-        membership = _members(adata, str(stored["params"]["gene_sets_key"]), names)
         pval = np.maximum(pval, leading_pval(saliency, membership, z, n_leading, non_negative=non_negative))
     score = np.asarray(stored[by])
     raised, lowered = (candidates(score, z, pval, sign) for sign in (1, -1))
@@ -169,13 +170,13 @@ def annotate_units(
     sets = [str(names[i]) if i >= 0 else "" for i in found]
     lowers = z[rows, shown] < 0
     labelled = {} if obs_keys is None else _compare_labels(view, as_list(obs_keys), use_rep, key, units)
-    along = None if saliency is None else saliency * np.where(lowers, -1.0, 1.0)
+    genes = adata.var_names.to_numpy().astype(str)
     follows = [str(label) for label in labelled.get("follows", [""] * len(units))]
     signed = [LOWERED + name if name and lower else name for name, lower in zip(sets, lowers, strict=True)]
     # A unit that cannot be negative is what it raises, and not what it lowers
     own = np.maximum(saliency, 0.0) if saliency is not None and non_negative else saliency
-    described = lowers & non_negative
-    apart = distinctions(sets, follows, own, adata.var_names.to_numpy().astype(str), described)
+    apart = distinctions(sets, follows, own, genes, lowers & non_negative)
+    along = None if saliency is None else saliency * np.where(lowers, -1.0, 1.0)
     annotation = {
         "params": result_params(
             how=how, by=by, pval_cutoff=pval_cutoff, non_negative=non_negative, n_leading=n_leading, key=key
@@ -187,7 +188,7 @@ def annotate_units(
         "zscore": z[rows, shown],
         "pval_adj": np.stack([side.pval_adj for side in sides])[of_side, rows, shown],
         "margin": np.stack([side.margin(shown) for side in sides])[of_side, rows],
-        "genes": _driving_genes(adata, str(stored["params"]["gene_sets_key"]), along, sets, n_genes),
+        "genes": _driving_genes(membership, along, found, genes, n_genes),
         **_best_of_side("raised", raised, names, z, pval_cutoff),
         **_best_of_side("lowered", lowered, names, z, pval_cutoff),
         **labelled,
@@ -209,6 +210,10 @@ def _members(adata: AnnData, key: str, names: NDArray[np.object_]) -> sparse.csr
     """Members of the sets of these names, genes x sets."""
     membership, known = read_gene_sets(adata, key)
     place = {str(name): i for i, name in enumerate(known)}
+    missing = [name for name in names if name not in place]
+    if missing:
+        msg = f"`adata.varm[{key!r}]` has no gene set {listed(missing)} any more: call `scpi.tl.gene_set_impact` again."
+        raise ValueError(msg)
     return membership[:, [place[name] for name in names]].tocsr()
 
 
@@ -278,18 +283,19 @@ def _followed(auroc: float, label: str) -> str:
 
 
 def _driving_genes(
-    adata: AnnData, sets_key: str, along: NDArray[np.float64] | None, names: Sequence[str], n: int
+    membership: sparse.csr_matrix,
+    along: NDArray[np.float64] | None,
+    found: NDArray[np.intp],
+    genes: NDArray[np.str_],
+    n: int,
 ) -> NDArray[np.object_]:
     """Members of the set of each unit with the largest saliency in the direction of the z-score."""
-    listing = np.full(len(names), "", dtype=object)
+    listing = np.full(len(found), "", dtype=object)
     if along is None:
         return listing
-    membership, sets = read_gene_sets(adata, sets_key)
-    by_set, genes = membership.tocsc(), adata.var_names.to_numpy().astype(str)
-    column = {name: i for i, name in enumerate(sets)}
-    for i, name in enumerate(names):
-        if name != "":
-            members = by_set[:, column[name]].indices
-            order = np.argsort(-along[members, i], kind="stable")[:n]
-            listing[i] = ";".join(genes[members[order[along[members[order], i] > 0]]])
+    by_set = membership.tocsc()
+    for i in np.flatnonzero(found >= 0):
+        members = by_set[:, found[i]].indices
+        order = np.argsort(-along[members, i], kind="stable")[:n]
+        listing[i] = ";".join(genes[members[order[along[members[order], i] > 0]]])
     return listing

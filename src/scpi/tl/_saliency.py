@@ -109,8 +109,9 @@ def saliency(
     `adata.varm['saliency_groups' | key_added + '_groups']` : :class:`numpy.ndarray` (dtype `float32`)
         Mean over the cells of each group, genes x units x groups, with `groupby`; NaN for a group without cells.
     `adata.uns['saliency' | key_added]` : :class:`dict`
-        `units`, `groups` and `params`; among these `non_negative`, whether the model has units that cannot be negative, and, for a method whose attributions should sum to the difference from
-        the baseline, `completeness_error`: by how much they miss it, as a fraction of it.
+        `units`, `groups` and `params`; among these `non_negative`, whether units cannot be negative, and, for a method
+        whose attributions should sum to the difference from the baseline, `completeness_error`: by how much they miss
+        it, as a fraction of it.
 
     The zarr store has the arrays `saliency` (units x cells x genes), `units`, `cells` and `genes`.
 
