@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scpi._saliency import find_units, read_saliency
+from scpi._saliency import find_units, has_non_negative_units, read_saliency
 
 SCORES = np.arange(6.0).reshape(3, 2)
 
@@ -31,6 +31,14 @@ def test_names_come_from_the_columns_the_results_or_numbers(value, names, expect
     assert values.dtype == np.float64
     np.testing.assert_array_equal(values, SCORES)
     assert units.tolist() == expected
+
+
+def test_units_have_both_signs_unless_their_model_said_otherwise():
+    adata = stored(SCORES)
+    assert not has_non_negative_units(adata, "saliency")
+    for params, expected in (({}, False), ({"non_negative": False}, False), ({"non_negative": np.True_}, True)):
+        adata.uns["saliency"] = {"params": params}
+        assert has_non_negative_units(adata, "saliency") is expected
 
 
 @pytest.mark.parametrize(
