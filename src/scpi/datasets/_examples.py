@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from scpi._keys import Key
 from scpi._replace import replaced
 from scpi._settings import settings
 from scpi.datasets._download import RemoteFile, fetch, github
 from scpi.datasets._read_h5ad import open_h5ad
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from anndata import AnnData
 
@@ -182,3 +185,9 @@ def load_example(name: str, read: Callable[..., AnnData], *, base_url: str | Non
             converted.write_h5ad(scratch)
     with open_h5ad(path) as stored:
         return stored.to_memory()
+
+
+def label_perturbations(adata: AnnData, labels: Mapping[str, str]) -> None:
+    """Write the perturbation of each cell in the words of scpi, from the conditions of the file; the first one is the control."""
+    perturbations = adata.obs["condition"].astype(str).map(labels)
+    adata.obs[Key.obs.PERTURBATION] = pd.Categorical(perturbations, categories=[*labels.values()])

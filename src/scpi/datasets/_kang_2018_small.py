@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scpi._docs import fill
-from scpi._keys import Key
-from scpi.datasets._examples import load_example
+from scpi.datasets._examples import label_perturbations, load_example
 from scpi.datasets._labels import CONTROL
 from scpi.datasets._r_data import read_r, single_cell_experiment
 
@@ -52,8 +51,7 @@ def kang_2018_small(*, base_url: str | None = None, progress: bool = False) -> A
     adata = load_example("kang_2018_small", _read, base_url=base_url, progress=progress)
     adata.var_names = adata.var_names.str.replace(_APPENDED_ID, "", regex=True)
     adata.var_names_make_unique()
-    perturbations = adata.obs["condition"].astype(str).map(PERTURBATIONS)
-    adata.obs[Key.obs.PERTURBATION] = pd.Categorical(perturbations, categories=[*PERTURBATIONS.values()])
+    label_perturbations(adata, PERTURBATIONS)
     return adata
 
 

@@ -9,8 +9,7 @@ import pandas as pd
 from scipy import sparse
 
 from scpi._docs import fill
-from scpi._keys import Key
-from scpi.datasets._examples import load_example
+from scpi.datasets._examples import label_perturbations, load_example
 from scpi.datasets._kang_2018_small import PERTURBATIONS
 from scpi.datasets._r_data import read_counts, read_r
 
@@ -52,8 +51,7 @@ def kang_2018_unlabelled(*, base_url: str | None = None, progress: bool = False)
     """
     adata = load_example("kang_2018_unlabelled", _read, base_url=base_url, progress=progress)
     adata.obs = adata.obs[_COLUMNS].copy()
-    perturbations = adata.obs["condition"].astype(str).map(PERTURBATIONS)
-    adata.obs[Key.obs.PERTURBATION] = pd.Categorical(perturbations, categories=[*PERTURBATIONS.values()])
+    label_perturbations(adata, PERTURBATIONS)
     return adata
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scpi._docs import fill
-from scpi._keys import Key
-from scpi.datasets._examples import load_example
+from scpi.datasets._examples import label_perturbations, load_example
 from scpi.datasets._labels import CONTROL
 from scpi.datasets._r_data import read_counts, read_r, table
 
@@ -51,8 +50,7 @@ def srivatsan_2020_small(*, base_url: str | None = None, progress: bool = False)
     %(example_Raises)s
     """
     adata = load_example("srivatsan_2020_small", _read, base_url=base_url, progress=progress)
-    perturbations = adata.obs["condition"].astype(str).map(_PERTURBATIONS)
-    adata.obs[Key.obs.PERTURBATION] = pd.Categorical(perturbations, categories=[*_PERTURBATIONS.values()])
+    label_perturbations(adata, _PERTURBATIONS)
     return adata
 
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from scpi._docs import fill
-from scpi._keys import Key
-from scpi.datasets._examples import load_example
+from scpi.datasets._examples import label_perturbations, load_example
 from scpi.datasets._labels import CONTROL
 from scpi.datasets._r_data import read_r, single_cell_experiment, table
 
@@ -50,8 +47,7 @@ def zhao_2021_small(*, base_url: str | None = None, progress: bool = False) -> A
     %(example_Raises)s
     """
     adata = load_example("zhao_2021_small", _read, base_url=base_url, progress=progress)
-    perturbations = adata.obs["condition"].astype(str).map(_PERTURBATIONS)
-    adata.obs[Key.obs.PERTURBATION] = pd.Categorical(perturbations, categories=[*_PERTURBATIONS.values()])
+    label_perturbations(adata, _PERTURBATIONS)
     return adata
 
 
