@@ -1,6 +1,6 @@
 """Tables of the results in ``benchmarks/results``, as Markdown.
 
-The documentation inserts them into the page ``docs/benchmarks.md`` when it is built; this command prints them::
+The documentation inserts them into the pages of ``docs/benchmarks`` when it is built; this command prints them::
 
     python benchmarks/report.py
 """
@@ -1506,6 +1506,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "unseen_perturbations": unseen_perturbations,
     "unseen_contexts": unseen_contexts,
     "unseen_cells": unseen_cells,
+    "predicted_cells": predicted_cells,
     "next_perturbations": next_perturbations,
     "power": power,
     "design_speed": design_speed,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
+import tomllib
 from datetime import UTC, datetime
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
 from inspect import ismodule
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE / "extensions"))
 
 # --- project
 
@@ -26,6 +28,9 @@ project = "scpi"
 author = "scpi developers"
 copyright = f"{datetime.now(tz=UTC):%Y}, {author}"
 version = release = scpi.__version__
+_urls = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
+# Where the pages will be, of which only the host knows
+html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", "")
 
 # --- notebooks
 # They live in the top-level folder tutorials/, where people look for them; Sphinx only reads below its own folder. Their
@@ -57,18 +62,25 @@ for _page in sorted((HERE / "api").glob("[!_]*.md")):
 # --- Sphinx
 
 extensions = [
+    "matplotlib.sphinxext.plot_directive",
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinxcontrib.bibtex",
+    # docs/extensions
+    "benchmark_tables",
+    "llms_txt",
+    "mathml",
 ]
+if html_baseurl:  # Its tags hold addresses
+    extensions.append("sphinxext.opengraph")
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "api/_rest_*", "**.ipynb_checkpoints"]
+exclude_patterns = ["_build", "api/_rest_*", "llms.md", "**.ipynb_checkpoints"]
 # The first one is what autosummary writes its pages in.
 source_suffix = {".rst": "restructuredtext", ".md": "myst-nb", ".ipynb": "myst-nb"}
 default_role = "literal"
@@ -117,12 +129,31 @@ nb_merge_streams = True
 bibtex_bibfiles = ["references.bib"]
 bibtex_reference_style = "author_year"
 
+# The gallery is drawn when the pages are built
+plot_formats = [("png", 110)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_include_source = True
+
 # --- HTML
 
 html_theme = "sphinx_book_theme"
 html_title = project
 html_static_path = ["_static"]
-html_theme_options = {"path_to_docs": "docs", "show_navbar_depth": 1}
+html_css_files = ["site.css"]
+html_math_renderer = "mathml"
+# One field to search in: that of the sidebar
+html_theme_options = {"navbar_persistent": [], "show_navbar_depth": 1}
+if "Source" in _urls:
+    html_theme_options |= {
+        "path_to_docs": "docs",
+        "repository_url": _urls["Source"],
+        "use_edit_page_button": True,
+        "use_repository_button": True,
+    }
+ogp_site_url = html_baseurl
+ogp_image = "_static/readme.png"
+ogp_social_cards = {"enable": False}
 
 
 def returns_as_prose(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -136,19 +167,6 @@ def returns_as_prose(app: Sphinx, what: str, name: str, obj: Any, options: Any, 
             return
 
 
-def fill_in_benchmarks(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Put tables of the committed results in the place of `{{ benchmark: name }}`."""
-    if docname != "benchmarks":
-        return
-    spec = spec_from_file_location("benchmarks_report", HERE.parent / "benchmarks" / "report.py")
-    report = module_from_spec(spec)
-    spec.loader.exec_module(report)
-    for path in report.RESULTS.glob("*.json"):
-        app.env.note_dependency(str(path))
-    source[0] = re.sub(r"\{\{ benchmark: (\w+) \}\}", lambda match: report.section(match[1]), source[0])
-
-
 def setup(app: Sphinx) -> None:
     """Connect what stands above."""
-    app.connect("source-read", fill_in_benchmarks)
     app.connect("autodoc-process-docstring", returns_as_prose, priority=400)  # napoleon is at 500

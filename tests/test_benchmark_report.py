@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 
 import pytest
 
@@ -18,6 +19,15 @@ def script(project, name):
 @pytest.fixture(scope="module")
 def report(project):
     return script(project, "report")
+
+
+@pytest.fixture(scope="module")
+def summary(project):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(project / "benchmarks")
+        import summary
+
+        return summary
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +94,56 @@ def test_a_result_of_another_shape_is_still_shown(report, tmp_path):
     assert "| peak | 1.5 |" in report.section("memory", tmp_path)
 
 
-def test_the_page_asks_for_every_result(report, project):
-    page = (project / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    assert [name for name in report.SECTIONS if f"{{{{ benchmark: {name} }}}}" not in page] == []
+@pytest.fixture(scope="module")
+def pages(project):
+    """Pages of the benchmarks, by name."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in (project / "docs" / "benchmarks").glob("*.md")}
+
+
+def test_the_pages_ask_for_every_result_once(report, pages):
+    asked = re.findall(r"\{\{ benchmark: (\w+) \}\}", "".join(pages.values()))
+    assert sorted(asked) == sorted(report.SECTIONS)
+
+
+def test_every_stored_result_is_shown_in_its_own_way(report):
+    for name, show in report.SECTIONS.items():
+        path = report.RESULTS / f"{name}.json"
+        if path.is_file():
+            assert "|" in show(json.loads(path.read_text(encoding="utf-8")))
+
+
+def test_every_section_starts_with_its_verdict(pages):
+    for text in pages.values():
+        for part in re.split(r"^## .*$", text, flags=re.MULTILINE)[1:]:
+            assert re.match(r"\s+\*\*Verdict\.\*\* .+\.$", part, flags=re.MULTILINE)
+
+
+def test_every_page_of_benchmarks_is_listed(project, pages):
+    listed = re.findall(r"^benchmarks/(\w+)$", (project / "docs" / "benchmarks.md").read_text(), flags=re.MULTILINE)
+    assert sorted(listed) == sorted(pages)
+
+
+def test_the_summary_has_the_figures_of_the_results(summary, pages, report):
+    row = {name: finding.figures() for name, finding in summary.FINDINGS.items()}
+    rows = json.loads((report.RESULTS / "predict_contexts.json").read_text(encoding="utf-8"))["gbm"]["summary"]
+    scores = {of["model"]: of["mean"] for of in rows if of["metric"] == "pearson" and of["mean"] is not None}
+    best = max(scores.keys() - summary.CEILINGS, key=scores.get)
+    assert row["patient"].best == best
+    assert row["patient"].figure.startswith(f"{scores[best]:.3g} (")
+    assert row["patient"].baseline == f"WeightedDelta {scores['WeightedDelta']:.3g}"
+    assert summary.summary().count("\n") == len(summary.FINDINGS) + 1
+    # Every task leads to a section
+    text = "".join(pages.values())
+    assert [of.section for of in summary.FINDINGS.values() if f"({of.section})=\n\n## " not in text] == []
+
+
+def test_the_best_model_is_neither_a_ceiling_nor_without_a_score(summary):
+    def row(model, mean):
+        return {"model": model, "metric": "m", "mean": mean, "mean_low": 0.1, "mean_high": 0.9}
+
+    rows = [row("a", 0.5), row("b", 0.75), row("split-half ceiling", 0.8), row("c", None)]
+    assert summary.of_models(rows, "m", "a") == ("b", "0.75 (0.1 to 0.9)", "a 0.5")
+    assert summary.of_models(rows, "m", "b", least=True) == ("a", "0.5 (0.1 to 0.9)", "b 0.75")
 
 
 def test_models_stand_in_the_order_of_their_ranks_and_the_ceiling_last(report, tmp_path):
