@@ -1,4 +1,4 @@
-"""The code on the pages of the user guide runs, from top to bottom of each page."""
+"""The code on the pages of the user guide and on the front page runs, from top to bottom of each page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import scpi
 from scpi.model.senavae._presets import PRESETS
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted((ROOT / "docs" / "user_guide").glob("*.md"))
+PAGES = [ROOT / "docs" / "index.md", *sorted((ROOT / "docs" / "user_guide").glob("*.md"))]
 FENCE = re.compile(r"^```python\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 WITH_CODE = [page for page in PAGES if FENCE.search(page.read_text(encoding="utf-8"))]
 
