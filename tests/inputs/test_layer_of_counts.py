@@ -50,7 +50,7 @@ def test_the_table_has_all_of_them():
     described = {
         name
         for name, function in tools().items()
-        if "with the counts. If ``None``, ``adata.X``, or" in " ".join((function.__doc__ or "").split())
+        if "with the counts. If ``None``, ``adata.X`` is used, or" in " ".join((function.__doc__ or "").split())
     }
     assert described <= set(CALLS)
     assert {name.removesuffix(".generate") for name in generators()} - {"MultiTaskAE", "SENAVAE"} <= set(COUNT_MODELS)

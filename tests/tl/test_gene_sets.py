@@ -71,7 +71,7 @@ def test_nothing_is_written_on_failure(adata, sets, kwargs, error):
 
 def test_repeated_names_of_genes(adata):
     adata.var_names = ["STAT1", "JAK2", "ACTB", "MKI67", "JAK2"]
-    with pytest.raises(ValueError, match="'JAK2' come twice or more.*var_names_make_unique"):
+    with pytest.raises(ValueError, match="'JAK2' occur more than once.*var_names_make_unique"):
         scpi.tl.gene_sets(adata, SETS)
 
 

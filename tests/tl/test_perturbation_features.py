@@ -141,7 +141,7 @@ def test_a_copy_a_name_and_a_modality(adata):
 def test_bad_input(adata):
     with pytest.raises(ValueError, match="There is no source of features"):
         scpi.tl.perturbation_features(adata, symbols=False)
-    with pytest.raises(ValueError, match=r"names that differ.*'symbols'"):
+    with pytest.raises(ValueError, match=r"unique names.*'symbols'"):
         quietly(adata, gene_sets={"symbols": SETS}, min_size=1)
     with pytest.raises(ValueError, match=r"without '/'.*'a/b'"):
         quietly(adata, gene_sets={"a/b": SETS}, min_size=1)

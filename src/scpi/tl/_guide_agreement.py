@@ -45,16 +45,16 @@ def guide_agreement(
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    """Ask whether the guides of a perturbation change cells in the same direction.
+    """Test whether the guides of a perturbation change cells in the same direction.
 
-    Each guide is compared with the other guides of its perturbation: how similar are the two mean changes against the
-    controls, and does the guide change cells along the direction of the others? The null hypothesis is that the guide has
-    no more effect in this direction than a guide of the controls. An effect that one guide alone has may be off-target;
-    one without an effect may not cut.
+    Each guide is compared with the other guides of its perturbation: how similar are the two mean effects relative to
+    the controls, and does the guide change cells along the direction of the others? The null hypothesis is that the
+    guide has no more effect in this direction than a control guide. An effect of a single guide may be off-target; a
+    guide without an effect may not cut.
 
-    If the control cells have at least three guides, the scores of these on the same direction say how much guides differ
-    from each other, and the p-value is that of a t distribution with as many degrees of freedom. Otherwise cells count as
-    independent.
+    If the control cells have at least three guides, the scores of these guides on the same direction estimate the
+    variation between guides, and the p-value comes from a t distribution with the corresponding degrees of freedom.
+    Otherwise, cells are treated as independent.
 
     Parameters
     ----------
@@ -65,23 +65,24 @@ def guide_agreement(
     %(batch_key)s
     %(effect_pval_cutoff)s
     %(cells_use_rep)s
-        Guides with fewer cells than this are left out too.
+        Guides with fewer cells are left out too.
     %(rng)s
     %(written_key_added)s
 
     `adata.uns['guide_agreement' | key_added]` : :class:`dict`
-        `guides`, a DataFrame with one row per guide of a perturbation with at least two: `perturbation`, `guide`,
-        `n_cells`, `strength` (length of the mean change in standard deviations of the controls, without noise),
-        `similarity` (cosine of the change and that of the other guides, corrected for noise; NaN if one of them is no
-        more than noise), `score`, `pval`, `pval_adj` (Benjamini-Hochberg over the guides) and `agrees` (`pval_adj` of at
-        most `pval_cutoff`). `results`, a DataFrame with one row per perturbation: `perturbation`, `n_guides`, `n_agreeing`,
-        `similarity` (mean over the guides that have one) and `agree` (whether more than half of the guides agree). And
-        `params`.
+        - `guides`: DataFrame with one row per guide of the perturbations with at least two guides, with `perturbation`,
+          `guide`, `n_cells`, `strength` (length of the mean effect in standard deviations of the controls, corrected
+          for noise), `similarity` (cosine with the effect of the other guides, corrected for noise; NaN if one of the
+          effects does not exceed noise), `score`, `pval`, `pval_adj` (Benjamini-Hochberg over the guides) and `agrees`
+          (`pval_adj` of at most `pval_cutoff`).
+        - `results`: DataFrame with one row per perturbation, with `perturbation`, `n_guides`, `n_agreeing`,
+          `similarity` (mean over the guides, NaN ignored) and `agree` (whether more than half of the guides agree).
+        - `params`.
 
     Raises
     ------
     %(cells_KeyError)s
-        Also if no perturbation has two guides.
+        Also if no perturbation has two guides with enough cells.
 
     Examples
     --------
@@ -115,8 +116,8 @@ def guide_agreement(
     guides = _compare(cells, min_cells, generator)
     if guides.empty:
         msg = (
-            f"No perturbation has two guides of at least {min_cells} cells: `obs[{guide_key!r}]` must hold guides, of which "
-            f"`obs[{perturbation_key!r}]` groups several."
+            f"No perturbation has two guides of at least {min_cells} cells: `obs[{guide_key!r}]` must hold guides, several "
+            f"for each label of `obs[{perturbation_key!r}]`."
         )
         raise ValueError(msg)
     guides["pval_adj"] = false_discovery_control(guides["pval"])
@@ -146,7 +147,7 @@ def guide_agreement(
 
 
 def _compare(cells: LabelledCells, min_cells: int, rng: np.random.Generator) -> pd.DataFrame:
-    """One row for each guide of a perturbation with at least two that have enough cells."""
+    """Compare the guides of each perturbation that has at least two with enough cells, one row per guide."""
     assert cells.guide is not None  # for the type checker
     control = cells.of(0)
     values = cells.values @ whiten(cells.values[control])

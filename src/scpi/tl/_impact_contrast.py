@@ -38,13 +38,13 @@ _FEWEST_DONORS = 2
 
 @dataclass(frozen=True)
 class _Samples:
-    """Samples of cells that are averaged: the two groups, or the two groups of each donor."""
+    """Samples whose cells are averaged: the two groups, or the two groups of each donor."""
 
     codes: NDArray[np.intp]
-    """Sample of each cell, negative where it is left out."""
+    """Sample of each cell; negative if the cell is left out."""
     is_target: NDArray[np.bool_]
     donors: NDArray[np.intp] | None
-    """Donor of each sample where donors are compared with themselves."""
+    """Donor of each sample if the comparison is within donors."""
 
 
 @fill
@@ -80,20 +80,20 @@ def impact_contrast(
 
     .. math:: D_{uP} = \mathrm{mean}_\mathrm{target} I_{cuP} - \mathrm{mean}_\mathrm{reference} I_{cuP},
 
-    positive where the genes of the set push the unit up more in the target. (Kinalis et al., BMC Bioinformatics 20, 2019,
-    have the other sign.) Two questions are asked of it, and a finding needs both answers: `pval_both` is the larger of
-    the two p-values, as in an intersection-union test (Berger, Technometrics 24, 1982).
+    which is positive if the genes of the set raise the unit more in the target. (Kinalis et al., BMC Bioinformatics 20,
+    2019, use the opposite sign.) Two tests are made, and a finding needs both: `pval_both` is the larger of the two
+    p-values, as in an intersection-union test (Berger, Technometrics 24, 1982).
 
-    - Is it more than that of other sets of genes? `zscore` and `pval` compare it with random sets of as many genes of
-      similar expression, as :func:`scpi.tl.gene_set_impact` does.
-    - Is it more than the cells, or donors, differ in any case? With `donor_key`, the impacts are averaged over the cells
-      of each donor and group, and donors are compared: by a t-test whose variance is moderated over the sets and units
-      (Smyth, Stat. Appl. Genet. Mol. Biol. 3, 2004) with the degrees of freedom of the donors, within donors where at
-      least half of them are in both groups, and by exchanging their labels. Without, cells count as independent, which those of one donor
-      are not: such p-values are too small.
+    - Does the difference exceed that of other gene sets? `zscore` and `pval` compare it with random sets of equally
+      many genes with similar expression, as in :func:`scpi.tl.gene_set_impact`.
+    - Does it exceed the variation between cells, or donors? With `donor_key`, the impacts are averaged over the cells
+      of each donor and group, and donors are compared by a t-test with the degrees of freedom of the donors. Its
+      variance is moderated over the sets and units (Smyth, Stat. Appl. Genet. Mol. Biol. 3, 2004). The comparison is
+      within donors if at least half of them are in both groups. The labels of the donors are permuted as well. Without
+      `donor_key`, cells are treated as independent. As cells of one donor are correlated, these p-values are too small.
 
-    Integrated gradients start at the mean of all cells that are compared, so that a difference of expression counts times
-    the slope of the unit along it. Plain gradients do not see a difference of expression, only one of the slopes.
+    Integrated gradients start at the mean of all compared cells. They therefore measure a difference in expression,
+    multiplied by the slope of the unit along it. Plain gradients see only a difference in slopes.
 
     Parameters
     ----------
@@ -107,59 +107,65 @@ def impact_contrast(
     reference
         Group to compare with, or `"rest"` for all other cells.
     method
-        Attribution, one of :func:`scpi.attribution.methods`.
+        Attribution method, one of :func:`scpi.attribution.methods`.
     baseline
-        What cells are compared with, for methods that compare: `"mean"` of all cells, `"zero"`, `"cells"`, or an array of
-        genes, as for :func:`scpi.attribution.attribute_groups`; that of the method if `None`.
+        Baseline that cells are compared with, for methods that need one: `"mean"` of all cells, `"zero"`, `"cells"`, or
+        an array of genes, as in :func:`scpi.attribution.attribute_groups`. If `None`, that of the method.
     donor_key
-        Column of `adata.obs` with the donor, or whatever else is the replicate.
+        Column of `adata.obs` with the donor, or another replicate.
     gene_sets_key
-        Entry of `adata.varm` with the gene sets, as :func:`scpi.tl.gene_sets` writes it.
+        Entry of `adata.varm` with the gene sets, as written by :func:`scpi.tl.gene_sets`.
     units
         Units to compare, by name; all if `None`.
     layer
-        Entry of `adata.layers` with the expression by which genes are matched, as for :func:`scpi.tl.gene_set_impact`.
+        Entry of `adata.layers` with the expression by which genes are matched, as in :func:`scpi.tl.gene_set_impact`.
     n_bins
-        Number of bins of equally many genes by mean expression.
+        Number of bins of mean expression, with equally many genes each.
     min_size, max_size
         Sets with fewer or more measured genes are left out.
     min_cells
-        Minimum number of cells of a group; with donors, of a donor in a group, below which it is left out.
+        Minimum number of cells per group. With donors, minimum number of cells of a donor in a group; donors with fewer
+        are left out there.
     n_cells
-        Maximum number of cells of each group, or each donor in a group, drawn at random; all if `None`.
+        Maximum number of cells per group, or per donor in a group, drawn at random; all if `None`.
     n_bootstrap
-        Number of bootstrap samples of the cells for the interval without donors; none if 0.
+        Number of bootstrap samples of the cells for the interval without donors; 0 for no interval.
     rng
-        Seed or generator of what is drawn at random.
+        Seed or random number generator.
     %(stored_key_added)s
     **options
-        Options of the attribution.
+        Options of the attribution method.
 
     Returns
     -------
     Returns `None` if `copy=False`, else the copy. Sets the following field:
 
     `adata.uns['impact_contrast' | key_added]` : :class:`dict`
-        `units` and `sets`, their names; `size`, genes of each set; and units x sets `difference`; `ci_low` and `ci_high`,
-        its interval of 95 % (bootstrap of the cells, or that of the t-test of donors); `zscore`, `pval` and `pval_adj`
-        against random sets; `t`, `pval_groups` and `pval_groups_adj` between cells or donors; with donors
-        `pval_permuted`, the fraction of the exchanges of their labels that give as large a difference, at most 4,096 of
-        them: few donors cannot make it small; `pval_both` and `pval_both_adj`, the larger of `pval` and
-        `pval_groups`. P-values are two-sided and adjusted over units and sets (Benjamini-Hochberg). And `params`.
+        `units` and `sets`, their names; `size`, the number of genes of each set; `params`; and the following, units x
+        sets. P-values are two-sided and adjusted over units and sets (Benjamini-Hochberg).
+
+        - `difference`, and its 95 % interval `ci_low` to `ci_high`, from the bootstrap of the cells or the t-test of
+          the donors.
+        - `zscore`, `pval` and `pval_adj`, against random sets.
+        - `t`, `pval_groups` and `pval_groups_adj`, between cells or donors.
+        - `pval_permuted`, with donors: the fraction of at most 4,096 permutations of their labels that give as large a
+          difference. It cannot be small with few donors.
+        - `pval_both` and `pval_both_adj`, the larger of `pval` and `pval_groups`.
 
     Raises
     ------
     KeyError
-        If a column, the gene sets or the layer is not there.
+        If a column, the gene sets or the layer does not exist.
     TypeError
         If the model has no latent units that can be explained, or the method has no such option.
     ValueError
-        If the model was trained on other genes, a group is missing or too small, there are fewer than two donors on a side, or a number is out of its range.
+        If the model was trained on other genes, a group is missing or too small, a group has fewer than two donors, or
+        a number is out of range.
 
     Warns
     -----
     UserWarning
-        Without donors, as cells are not independent.
+        If no donors are given, as cells are not independent.
 
     Examples
     --------
@@ -199,7 +205,7 @@ def impact_contrast(
     if donor_key is None:
         warn_user(
             "Without `donor_key` every cell counts as a replicate, but cells of one donor are alike: `pval_groups` and "
-            "the interval say whether these cells differ, not whether other donors would. Name the column of the donors."
+            "the interval tell whether these cells differ, not whether other donors would. Give the column of the donors."
         )
     batches = attribute_batches(
         explained,
@@ -262,7 +268,7 @@ def impact_contrast(
 
 
 def _sides(labels: pd.Categorical, groupby: str, target: str, reference: str, min_cells: int) -> NDArray[np.intp]:
-    """0 for the cells of the target, 1 for those of the reference, -1 for others."""
+    """Code cells of the target as 0, those of the reference as 1, and others as -1."""
     known = [str(name) for name in labels.categories]
     missing = [name for name in dict.fromkeys((target, reference)) if name not in known and name != _REST]
     if missing or target not in known:
@@ -284,7 +290,7 @@ def _sides(labels: pd.Categorical, groupby: str, target: str, reference: str, mi
 
 
 def _of_donors(side: NDArray[np.intp], labels: pd.Categorical, donor_key: str, min_cells: int) -> _Samples:
-    """Samples of a donor in a group, and whether donors are compared with themselves."""
+    """Make one sample per donor and group, and decide whether the comparison is within donors."""
     n_donors = len(labels.categories)
     inside = (side >= 0) & (labels.codes >= 0)
     table = np.zeros((2, n_donors), dtype=np.int64)
@@ -292,15 +298,13 @@ def _of_donors(side: NDArray[np.intp], labels: pd.Categorical, donor_key: str, m
     enough = table >= min_cells
     small = [str(labels.categories[i]) for i in np.flatnonzero(((table > 0) & ~enough).any(axis=0))]
     if small:
-        logger.warning(
-            "These donors have fewer than %d cells in a group, which are left out: %s.", min_cells, listed(small)
-        )
+        logger.warning("Donors with fewer than %d cells in a group are left out of it: %s.", min_cells, listed(small))
     in_both, in_any = enough.all(axis=0), enough.any(axis=0)
     paired = in_both.sum() >= _FEWEST_DONORS and 2 * in_both.sum() >= in_any.sum()
     used = enough & (in_both if paired else True)
     if used.sum(axis=1).min() < _FEWEST_DONORS:
         msg = (
-            f"Donors can be compared with at least {_FEWEST_DONORS} of them in each group, but of those with {min_cells} "
+            f"A comparison of donors needs at least {_FEWEST_DONORS} of them in each group, but of those with {min_cells} "
             f"cells or more `obs[{donor_key!r}]` has {used[0].sum()} in the target and {used[1].sum()} in the reference."
         )
         raise ValueError(msg)
@@ -312,7 +316,7 @@ def _of_donors(side: NDArray[np.intp], labels: pd.Categorical, donor_key: str, m
 
 
 def _capped(codes: NDArray[np.intp], n: int | None, rng: np.random.Generator) -> NDArray[np.intp]:
-    """At most `n` cells of each sample, the others left out."""
+    """Keep at most `n` cells of each sample, and leave out the others."""
     if n is None:
         return codes
     kept = np.full(len(codes), -1, dtype=np.intp)

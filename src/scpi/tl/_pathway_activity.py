@@ -39,8 +39,8 @@ def pathway_activity(
 ) -> AnnData | MuData | None:
     """Score the activity of every gene set in every cell.
 
-    With a trained model, the activity is what its first layer computes from the members of a set, with the weights
-    that it has learned. Without one, it is the plain mean of the members: what the learned activity has to better.
+    With a trained model, the activity is the output of its first layer: a sum over the members of a set with learned
+    weights. Without a model, it is the plain mean of the members, the baseline for the learned activity.
 
     Parameters
     ----------
@@ -48,14 +48,14 @@ def pathway_activity(
     model
         Trained model with a layer of gene sets, such as :class:`scpi.model.SENAVAE`; the plain mean if `None`.
     layer
-        Entry of `adata.layers` to average instead of `adata.X`. Best on the log scale, where no single gene takes
-        over. Not used with a model, which knows its own.
+        Entry of `adata.layers` to average instead of `adata.X`. Values on the log scale are best, as no single gene
+        dominates there. Not used with a model, which has its own.
     %(gene_sets_key)s
         Not used with a model.
     rectified
-        Give the activity of a model after its non-linearity, as the next layer sees it.
+        Whether to return the activity of a model after its non-linearity, as the next layer sees it.
     batch_size
-        Cells that a model takes at a time.
+        Number of cells that the model processes at a time.
     %(written_key_added)s
 
     `adata.obsm['pathway_activity' | key_added]` : :class:`numpy.ndarray` (dtype `float32`)
@@ -66,10 +66,10 @@ def pathway_activity(
     Raises
     ------
     KeyError
-        If there are no gene sets or no such layer.
+        If the gene sets or the layer do not exist.
     ValueError
-        If the data has NaN or infinite values, a set has no measured gene, or an option does not go with a model or
-        its absence.
+        If the data has NaN or infinite values, a set has no measured gene, or an option does not apply with, or
+        without, a model.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def _mean_of_members(view: View, gene_sets_key: str) -> tuple[NDArray[np.float32
         raise ValueError(msg)
     weights = sparse.csr_matrix(membership.astype(np.float64) @ sparse.diags(1.0 / sizes))
     activity = np.empty((view.adata.n_obs, len(names)), dtype=np.float32)
-    # By blocks of cells, so that neither a backed file nor a copy in float64 is ever whole in memory
+    # Process blocks of cells, so that neither a backed file nor its float64 copy is ever entirely in memory
     for rows, block in row_blocks(view.source, _BLOCK_CELLS):
         activity[rows] = as_dense(check_values(block, name=view.name).astype(np.float64) @ weights)
     return activity, names
@@ -120,12 +120,10 @@ def _mean_of_members(view: View, gene_sets_key: str) -> tuple[NDArray[np.float32
 def _of_model(
     view: View, model: SENAVAE, *, rectified: bool, batch_size: int | None
 ) -> tuple[NDArray[np.float32], NDArray[np.object_]]:
-    # A model that was set up with a MuData reads a MuData
+    # A model that was set up with a MuData needs a MuData
     source = view.data if type(getattr(model, "adata", None)) is type(view.data) else view.adata
     frame = model.get_pathway_activity(source, rectified=rectified, batch_size=batch_size)
     if not frame.index.equals(view.adata.obs_names):
-        msg = (
-            f"The model gave {len(frame)} cells that are not the {view.adata.n_obs} cells of the data, in their order."
-        )
+        msg = f"The model returned {len(frame)} cells that are not the {view.adata.n_obs} cells of the data, in their order."
         raise ValueError(msg)
     return frame.to_numpy(dtype=np.float32), np.array([str(name) for name in frame.columns], dtype=object)

@@ -51,17 +51,18 @@ def perturbation_effect(
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    """Test whether each perturbation does anything: energy distance of its cells from the control cells.
+    """Test whether each perturbation has an effect, by the energy distance of its cells from the control cells.
 
-    The null hypothesis is that the cells of a perturbation are drawn as the control cells of the same batch are. Labels
-    are permuted over the cells within batches.
+    The null hypothesis is that the cells of a perturbation and the control cells of the same batch come from the same
+    distribution. Labels are permuted over the cells within batches.
 
-    Cells of one guide may resemble each other more than those of another, for example because they descend from a few
-    clones. The permutation of cells then finds a difference between any two sets of guides. With `guide_key`, whole guides
-    are permuted as well, those of the perturbation together with those of the controls, and the p-value is the larger of
-    the two. Then the null hypothesis is that the guides of the perturbation are drawn as those of the controls are. It
-    cannot be smaller than one over the number of ways to choose the guides: four guides among nine of the controls have
-    715, one guide has ten. A warning says where this is too few.
+    Cells with the same guide may be more similar than cells with different guides, for example because they descend
+    from a few clones. The permutation of cells then finds a difference between any two sets of guides. With
+    `guide_key`, whole guides of the perturbation and of the controls are permuted as well, and the p-value is the
+    larger of the two. The null hypothesis is then that the guides of the perturbation come from the same distribution
+    as those of the controls. The p-value cannot be smaller than one over the number of ways to choose the guides. With
+    nine control guides, there are 715 ways for four guides, and ten for one guide. A warning is issued if there are too
+    few.
 
     Parameters
     ----------
@@ -71,23 +72,24 @@ def perturbation_effect(
     guide_key
         Column of `adata.obs` with the guide of each cell. The controls need at least two guides.
     n_permutations
-        Maximum number of permutations. If there are no more than these, all are used.
+        Maximum number of permutations. If fewer exist, all are used.
     %(effect_pval_cutoff)s
     n_cells
-        Maximum number of cells of a perturbation, and of the controls; more are drawn from.
+        Maximum number of cells per perturbation, and of control cells, drawn at random.
     exclude_targets
-        Whether to leave out genes that have the name of a perturbation, so that a gene that is low in its own knock-out is no
-        effect. Not with `use_rep`.
+        Whether to leave out genes that are named like a perturbation, so that the loss of a knocked-out gene does not
+        count as an effect. Not with `use_rep`.
     %(cells_use_rep)s
     %(rng)s
     %(written_key_added)s
 
     `adata.uns['perturbation_effect' | key_added]` : :class:`dict`
-        `results`, a DataFrame with one row per perturbation, the largest score first: `perturbation`, `n_cells`,
-        `distance` (energy distance, 0 on average without an effect), `score` (distance over its expected value without an
-        effect, about 1 then), `pval`, `pval_adj` (Benjamini-Hochberg over the perturbations) and `active`
-        (`pval_adj` of at most `pval_cutoff`). With `guide_key` also `n_guides`, `pval_cells` and `pval_guides`, and the score
-        accounts for differences between the guides of the controls. And `params`.
+        - `results`: DataFrame with one row per perturbation, largest score first, with `perturbation`, `n_cells`,
+          `distance` (energy distance, 0 on average without an effect), `score` (distance over its expected value
+          without an effect; about 1 if there is none), `pval`, `pval_adj` (Benjamini-Hochberg over the perturbations)
+          and `active` (`pval_adj` of at most `pval_cutoff`). `guide_key` adds `n_guides`, `pval_cells` and
+          `pval_guides`, and the score then accounts for differences between the control guides.
+        - `params`.
 
     Raises
     ------
@@ -156,7 +158,7 @@ def perturbation_effect(
 def _test(
     cells: LabelledCells, n_permutations: int, n_cells: int, pval_cutoff: float, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """One row per perturbation, in their order."""
+    """Test each perturbation, one row each in the given order."""
     chosen = cells.sample(0, n_cells, rng)
     controls = Controls.of(cells.values[chosen], cells.batch[chosen])
     guides = None if cells.guide is None else _GuideTest(cells, chosen, n_permutations)
@@ -180,14 +182,14 @@ def _test(
     if few:
         warn_user(
             f"{len(few)} perturbations, such as {few[0]!r}, have too few guides to be significant at {pval_cutoff:g}, as the "
-            "p-value is at least one over the number of ways to choose these guides among them and those of the "
-            "controls. More guides of controls, or no `guide_key`, would make a test possible."
+            "p-value is at least one over the number of ways to choose their guides from all guides, including those of "
+            "the controls. A test needs more control guides, or no `guide_key`."
         )
     return pd.DataFrame(rows).astype({"perturbation": object})
 
 
 class _GuideTest:
-    """Tests of whole guides against those of the controls."""
+    """Test of whole guides against those of the controls."""
 
     def __init__(self, cells: LabelledCells, controls: NDArray[np.intp], n_permutations: int) -> None:
         assert cells.guide is not None  # for the type checker
@@ -203,7 +205,7 @@ class _GuideTest:
         self.sizes = np.bincount(self.codes)
 
     def __call__(self, own: NDArray[np.intp], rng: np.random.Generator) -> tuple[EnergyTest, int, float]:
-        """Test of cells, the number of their guides, and the smallest p-value that is possible."""
+        """Test cells, count their guides, and find the smallest possible p-value."""
         assert self.cells.guide is not None  # for the type checker
         values = self.cells.values
         names, codes = np.unique(self.cells.guide[own], return_inverse=True)

@@ -60,40 +60,40 @@ def perturbation_features(
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    """Describe perturbations by what is known of their genes or compounds, for predictions of those not measured.
+    """Describe perturbations by prior knowledge of their genes or compounds, to predict unmeasured perturbations.
 
-    Each source gives each perturbation a vector. Two perturbations are as similar as the cosine of their vectors, and a
-    model such as :class:`scpi.model.PerturbationGP` weighs the sources. Perturbations about which no source knows
-    anything are named in a warning; :func:`scpi.get.perturbation_features` has a table of what is covered.
+    Each source gives each perturbation a feature vector. The similarity of two perturbations is the cosine of their
+    vectors, and a model such as :class:`scpi.model.PerturbationGP` weights the sources. A warning lists the
+    perturbations that no source covers; :func:`scpi.get.perturbation_features` returns a table of the coverage.
 
     Parameters
     ----------
     %(data)s
     gene_sets
-        Gene sets, in any form that :func:`scpi.tl.gene_sets` takes, or the entry of `adata.varm` that it wrote, which has
-        measured genes alone. For several sources, a mapping from their names to such sets. A set counts by the logarithm
-        of 1 plus the number of all genes per gene of the set.
+        Gene sets, in any form that :func:`scpi.tl.gene_sets` accepts, or the entry of `adata.varm` that it wrote, which
+        has measured genes only. For several sources, a mapping from their names to such sets. The weight of a set is
+        the logarithm of 1 plus the number of all genes per gene of the set.
     edges
-        Edge list of a network of genes, or several by name: a DataFrame, or the path of a Parquet, CSV or TSV file with a
-        header, whose first two columns are the nodes, and the third, if there is one, the weight. Genes are similar if they
-        are neighbours or have neighbours in common.
+        Edge list of a gene network, or several by name: a DataFrame, or the path of a Parquet, CSV or TSV file with a
+        header. The first two columns are the nodes, and the third, if there is one, is the weight. Genes are similar if
+        they are neighbours or have common neighbours.
     embeddings
-        Embedding of genes or compounds, or several by name: a DataFrame with one row for each, or the path of a Parquet,
-        CSV or TSV file, whose first column has the names, or of an NPZ file with a matrix and the names of its rows. The
-        mean over the perturbations is subtracted.
+        Embedding of genes or compounds, or several by name: a DataFrame with one row for each, the path of a Parquet,
+        CSV or TSV file with the names in the first column, or the path of an NPZ file with a matrix and the names of
+        its rows. The mean over the perturbations is subtracted.
     screens
-        Another screen, or several by name: a table of changes, perturbations x genes, or cells or profiles with the same
-        `perturbation_key`, `control` and `delimiter` as here.
+        Another screen, or several by name: a table of effects, perturbations x genes, or cells or profiles with the
+        same `perturbation_key`, `control` and `delimiter` as here.
     smiles
-        Structures of compounds, by the name of the perturbation, or the column of `adata.obs` that has them: Morgan
-        fingerprints. This needs the package rdkit.
+        SMILES structures of compounds by the name of the perturbation, or the column of `adata.obs` with the
+        structures. The features are Morgan fingerprints, which need the package rdkit.
     coexpression
         Whether to describe a perturbed gene by its correlation with the principal components of the control cells.
     symbols
-        Whether to describe genes by the beginnings of their symbols, which often name a family (`KLF1`, `KLF2`). Turn it off
-        for compounds.
+        Whether to describe genes by the prefixes of their symbols, which often denote a family (`KLF1`, `KLF2`). Turn
+        it off for compounds.
     perturbations
-        Further perturbations that are to be predicted, beside those of the data.
+        Further perturbations to predict, in addition to those of the data.
     %(perturbation_key)s
     %(control)s
     %(delimiter)s
@@ -103,22 +103,22 @@ def perturbation_features(
     n_components
         Maximum number of principal components of the control cells and of other screens.
     id_map
-        Translation of the names of the perturbations into the ids of the sources: a mapping, a DataFrame or the path of a
-        table with a header, whose first two columns are taken. Names that are not in it stay.
+        Translation of the names of the perturbations into the ids of the sources: a mapping, a DataFrame, or the path
+        of a table with a header. The first two columns of a table are used. Names that are not in it stay unchanged.
     case
-        Whether to compare ids as they are (`"exact"`) or in upper case (`"upper"`). `"auto"` does the latter where it is
-        needed for a match.
+        Whether to compare ids as they are (`"exact"`) or in upper case (`"upper"`). `"auto"` uses upper case if a match
+        requires it.
     %(written_key_added)s
 
     `adata.uns['perturbation_features' | key_added]` : :class:`dict`
-        `names` of the perturbations, `sources` (for each, `values`, perturbations x features with rows of length 1, or 0
-        where nothing is known, and the names of the `features`) and `params`.
+        `names` of the perturbations, `params`, and `sources`. Each source has the names of its `features` and `values`,
+        perturbations x features, with rows of length 1, or of length 0 if it does not cover the perturbation.
 
     Raises
     ------
     ValueError
-        If there is no source, one knows none of the perturbations (the message names the kinds of ids on both sides), two
-        have one name, or a file is damaged.
+        If there is no source, a source covers no perturbation (the message names the types of ids on both sides), two
+        sources have the same name, or a file is damaged.
     KeyError
         If a column does not exist.
     FileNotFoundError
@@ -127,7 +127,7 @@ def perturbation_features(
     Warns
     -----
     UserWarning
-        If there are perturbations that no source knows.
+        If no source covers some of the perturbations.
 
     Examples
     --------
@@ -194,14 +194,14 @@ def perturbation_features(
 
 
 def _several(kind: str, given: Any) -> dict[str, Any]:
-    """Sources by name: one that is given alone has the name of its kind."""
+    """Name the sources; a single source has the name of its kind."""
     if given is None:
         return {}
     return {str(name): value for name, value in given.items()} if isinstance(given, Mapping) else {kind: given}
 
 
 def _several_sets(given: Any) -> dict[str, Any]:
-    """Sources of gene sets by name: a mapping to genes is one source, a mapping to other forms is several."""
+    """Name the sources of gene sets; a mapping to genes is one source, a mapping to other forms is several."""
     if not isinstance(given, Mapping):
         return _several("gene_sets", given)
     is_source = [isinstance(value, str | os.PathLike | Mapping | pd.DataFrame) for value in given.values()]
@@ -211,7 +211,7 @@ def _several_sets(given: Any) -> dict[str, Any]:
 def _of_sets(
     adata: AnnData, ids: list[str], sets: Any, *, min_size: int, max_size: int | None, case: Any
 ) -> tuple[Any, list[str]]:
-    """Features from gene sets of any form, or from those that are stored."""
+    """Make features from gene sets of any form, or from stored ones."""
     if isinstance(sets, str) and sets in adata.varm:
         membership, names = read_gene_sets(adata, sets)
         by_set, genes = membership.tocsc(), adata.var_names.astype(str).to_numpy()
@@ -223,7 +223,7 @@ def _of_sets(
 
 
 def _of_column(adata: AnnData, column: str, **screen: Any) -> dict[str, str]:
-    """Structure of each single perturbation, from a column; a `ValueError` if one has two."""
+    """Read the structure of each single perturbation from a column; a `ValueError` if one has two."""
     values = find_column(adata, column, argument="smiles")
     labels = read_screen(adata, **screen)
     table = pd.DataFrame({"label": labels.perturbation, "smiles": values.to_numpy()[labels.cells]})[~labels.is_control]
@@ -237,13 +237,13 @@ def _of_column(adata: AnnData, column: str, **screen: Any) -> dict[str, str]:
 
 
 def _joined(kinds: list[_Sources]) -> _Sources:
-    """All sources by name."""
+    """Join all sources by name."""
     names = [name for sources in kinds for name in sources]
     if not names:
         msg = "There is no source of features: give `gene_sets`, `edges`, `embeddings`, `screens` or `smiles`, or `symbols=True`."
         raise ValueError(msg)
     wrong = sorted({name for name in names if names.count(name) > 1 or not is_storable(name)})
     if wrong:
-        msg = f"Sources must have names that differ, without '/', but there are {listed(wrong)}."
+        msg = f"Sources must have unique names without '/', but there are {listed(wrong)}."
         raise ValueError(msg)
     return {name: value for sources in kinds for name, value in sources.items()}
