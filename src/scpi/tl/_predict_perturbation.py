@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import ArrayLike, NDArray
 
-# Endings of the other entries of `varm`
+# Suffixes of the other entries of `varm`
 _MEASURED = Key.varm.PREDICTED_CHANGE_MEASURED.removeprefix(Key.varm.PREDICTED_CHANGE)
 _MEASURED_SE = Key.varm.PREDICTED_CHANGE_MEASURED_SE.removeprefix(Key.varm.PREDICTED_CHANGE)
 
@@ -46,36 +46,35 @@ def predict_perturbation(
     r"""Predict how perturbations change the mean expression, in every context and at every dose.
 
     Every perturbation is predicted in every context at every dose. A predicted change is the mean of the predicted
-    cells less that of the control cells that they started from; within a context, all conditions start from the same.
-    Cells are predicted a condition at a time and not kept: the `predict` of the model returns them.
+    cells minus that of the control cells that they started from. Within a context, all conditions start from the same
+    control cells. Cells are predicted one condition at a time and not stored: use `predict` of the model to get them.
 
-    Next to the predicted changes stand the measured ones of the same perturbations and contexts, at all doses, where the
-    data has such cells. They are no test of the model where it was trained on these cells, and share the noise of the
-    controls with the prediction: :func:`score_prediction` and :func:`scpi.benchmark.evaluate` keep them apart.
+    If the data has cells of the same perturbations and contexts, their measured changes are stored as well, at all
+    doses. They do not test a model that was trained on these cells, and they share the noise of the controls with the
+    prediction. :func:`score_prediction` and :func:`scpi.benchmark.evaluate` avoid both.
 
-    The changes can be used like the saliency of latent units: `scpi.tl.gene_set_impact(adata, key="predicted_change")`
-    says which gene sets a perturbation is predicted to move, and :func:`scpi.pl.dose_response` draws the doses.
+    The changes can be used like the saliency of latent units. `scpi.tl.gene_set_impact(adata, key="predicted_change")`
+    finds the gene sets that a perturbation is predicted to affect, and :func:`scpi.pl.dose_response` draws the doses.
 
     Parameters
     ----------
     data
-        Annotated data with control cells, cells x genes, or a MuData together with `mod`. It need not be what the model
-        was trained on.
+        Annotated data with control cells, cells x genes, or a MuData together with `mod`. It may differ from the
+        training data of the model.
     model
         Trained model or baseline of ``scpi.model`` that predicts perturbations.
     perturbation
-        Label or labels: perturbations, seen or not in combination, with members in any order.
+        Label or labels of perturbations. Combinations may be unseen, with their members in any order.
     context
-        Context or contexts, which may be ones that were not trained on. If `None`, each that has control cells, where
-        contexts are registered.
+        Context or contexts, also unseen ones. If `None` and contexts are registered, all that have control cells.
     dose
-        Dose or doses, on the scale of `dose_key`. If `None`, those at which a perturbation was measured, in the data or
-        else in training, where doses are registered.
+        Dose or doses, on the scale of `dose_key`. If `None` and doses are registered, those at which a perturbation was
+        measured, in the data or else in training.
     n_between
-        Number of doses to add between each two neighbours, evenly on the scale of :math:`\log(1 + \mathrm{dose})`:
-        for a curve.
+        Number of doses to add between each two neighbouring doses, evenly on the scale of
+        :math:`\log(1 + \mathrm{dose})`, to draw a curve.
     n_cells
-        Control cells of a context to start from, drawn at random; all, at most 1,000, if `None`.
+        Number of control cells per context to start from, drawn at random. If `None`, all, but at most 1,000.
     indices
         Control cells to start from, by position or as a mask, instead of all.
     %(rng)s
@@ -84,15 +83,17 @@ def predict_perturbation(
     `adata.varm['predicted_change' | key_added]` : :class:`numpy.ndarray` (dtype `float32`)
         Predicted change, genes x conditions, on the scale of the registered expression.
     `adata.varm['predicted_change_measured' | key_added + '_measured']` : :class:`numpy.ndarray` (dtype `float32`)
-        Measured change, genes x measured conditions: the mean of the perturbed less that of all control cells of the
-        context. Only where there are such cells.
+        Measured change, genes x measured conditions: the mean of the perturbed cells minus that of all control cells of
+        the context. Only if there are such cells.
     `adata.varm['predicted_change_measured_se' | key_added + '_measured_se']` : :class:`numpy.ndarray` (dtype `float32`)
-        Its standard error, if cells were drawn independently; NaN for a single cell.
+        Its standard error, assuming that cells are independent; NaN for a single cell.
     `adata.uns['predicted_change' | key_added]` : :class:`dict`
-        `units`, a name for each condition (`"context: perturbation @ dose"`), `params`, and two tables with one row for
-        each column of the above: `conditions` (`perturbation`; `context` and `dose` where they are registered; `status`
-        as in `predict`; `extrapolated`, whether the dose is outside of those that were measured; `n_cells`, predicted) and
-        `measured` (`perturbation`, `context`, `dose`, `n_cells`).
+        `units`, the name of each condition (`"context: perturbation @ dose"`); `params`; and two tables with one row
+        per column of the arrays:
+
+        - `conditions`: `perturbation`; `context` and `dose` if registered; `status`, as in `predict`; `extrapolated`,
+          whether the dose is outside the measured range; and `n_cells`, the number of predicted cells.
+        - `measured`: `perturbation`, `context`, `dose` and `n_cells`.
 
     Raises
     ------
@@ -101,13 +102,13 @@ def predict_perturbation(
     TypeError
         If the model predicts no perturbations.
     ValueError
-        If a perturbation or context is unknown, repeated or without control cells, a perturbation is the control, a dose
-        is negative, the model knows no contexts or doses where they are given, or has other genes.
+        If a perturbation or context is unknown, repeated or without control cells; a perturbation is the control; a
+        dose is negative; contexts or doses are given to a model without them; or the model has other genes.
 
     Warns
     -----
     UserWarning
-        Once, if doses lie outside of the range of those that were measured.
+        Once, if doses lie outside the measured range.
 
     Examples
     --------
@@ -143,7 +144,7 @@ def predict_perturbation(
     seeds = dict(zip(contexts, as_generator(rng).integers(2**31, size=len(contexts)).tolist(), strict=True))
     change, n_predicted = np.empty((adata.n_vars, len(conditions)), dtype=np.float32), []
     for column, condition in enumerate(conditions):
-        # The same seed within a context, so that doses differ by no draw
+        # The same seed within a context, so that doses do not differ by random draws
         seed = seeds[condition.context]
         change[:, column], n = _change(model, source, condition, n_cells=n_cells, indices=indices, rng=seed)
         n_predicted.append(n)
@@ -151,7 +152,7 @@ def predict_perturbation(
     stored = _describe(model, conditions, n_predicted, n_between=n_between, n_cells=n_cells)
     measured = _measure(model, source, labels, contexts)
     result, target = view.output(copy)
-    # What an earlier call left would seem to belong to this one
+    # Entries of an earlier call would seem to belong to this one
     for ending in (_MEASURED, _MEASURED_SE):
         target.varm.pop(key_added + ending, None)
     target.varm[key_added] = change
@@ -164,9 +165,9 @@ def predict_perturbation(
 def _change(
     model: ScreenModel, source: AnnData | MuData, condition: Condition, **options: Any
 ) -> tuple[NDArray[np.float64], int]:
-    """Change of the mean under a condition, and from how many cells. The cells are given up before the next."""
+    """Predict the mean change of a condition and count its cells, which are freed before the next condition."""
     with warnings.catch_warnings():
-        # Said once, for all conditions
+        # The caller warns once for all conditions
         warnings.filterwarnings("ignore", message="The dose .* lies outside of the measured range")
         predicted = model.predict(source, **condition._asdict(), **options, output="mean")
     start = np.asarray(predicted.uns[Key.uns.PREDICTION][Key.uns.CONTROL_MEAN], dtype=np.float64)
@@ -176,7 +177,7 @@ def _change(
 def _describe(
     model: ScreenModel, conditions: Sequence[Condition], n_predicted: Sequence[int], **params: Any
 ) -> dict[str, Any]:
-    """What the columns of the predicted changes are, and how they were made."""
+    """Describe the columns of the predicted changes, and how they were computed."""
     table = tabulate(conditions)
     table[Key.obs.STATUS] = np.array([model._status(condition.perturbation) for condition in conditions], dtype=object)
     if model.has_doses:
@@ -194,7 +195,7 @@ def _describe(
 def _measure(
     model: ScreenModel, source: AnnData | MuData, labels: Sequence[str], contexts: Sequence[str | None]
 ) -> tuple[pd.DataFrame, NDArray[np.float32], NDArray[np.float32]] | None:
-    """Table of the measured conditions of some perturbations and contexts, their changes and standard errors."""
+    """Tabulate the measured conditions of some perturbations and contexts, with changes and standard errors."""
     of_label, of_dose = model._labels(source), model._doses(source)
     of_context: NDArray[Any] = np.full(len(of_label), None, dtype=object)
     if model.has_contexts:

@@ -35,23 +35,25 @@ def predicted_hits(
 ) -> AnnData | MuData | None:
     """Find the genes that predicted perturbations change, with q-values.
 
-    A predicted change is divided by the usual error of its gene in conditions that the model was refitted without
-    (`calibrate` of the model). The null is that the gene does not change: what is then measured is as often against the prediction as
-    with it. Genes that moved against their prediction in those conditions therefore show what predictions of no worth look like, and
-    the p-value of a gene is the rank of its score among theirs (a conformal p-value). It needs neither cells nor their variance.
-    The q-values of a condition are by Benjamini and Hochberg.
+    The score of a gene is its predicted change, divided by the typical error of the gene in held-out conditions,
+    without which the model was refitted (`calibrate` of the model). The null hypothesis is that the gene does not
+    change. The measured change then has the sign of the prediction as often as the opposite sign. Genes that moved
+    against their prediction in the held-out conditions therefore give the null distribution. The p-value of a gene is
+    the rank of its score among theirs (a conformal p-value), which needs neither cells nor their variance. The q-values
+    of a condition follow Benjamini and Hochberg.
 
-    The p-values hold for a condition that is as hard to predict as those that were left out. With few of these it may not be.
+    The p-values are valid for a condition that is as hard to predict as the held-out ones. If these are few, it may not
+    be.
 
     Parameters
     ----------
     %(data)s
     model
-        The model that predicted the changes, calibrated for conditions of their kind.
+        Model that predicted the changes, calibrated for conditions of the same kind.
     pval_cutoff
-        Largest q-value of a hit, for the number of hits.
+        Largest q-value of a hit, to count the hits.
     key
-        Entry of `adata.varm` and `adata.uns` with predicted changes, as :func:`predict_perturbation` writes it.
+        Entry of `adata.varm` and `adata.uns` with predicted changes, as written by :func:`predict_perturbation`.
     %(written_key_added)s
 
     `adata.varm['predicted_hits' | key_added]` : :class:`numpy.ndarray` (dtype `float64`)
@@ -61,15 +63,18 @@ def predicted_hits(
     `adata.varm['predicted_hits_change' | key_added + '_change']` : :class:`numpy.ndarray` (dtype `float64`)
         The predicted changes, genes x conditions.
     `adata.uns['predicted_hits' | key_added]` : :class:`dict`
-        `params`, and two tables: `conditions`, that of `key` with `status`, `confidence` (as of `predict` of the model), `n_hits` and
-        `n_left_out`, the number of perturbations, combinations or contexts that were left out; and `left_out`, one row for each of
-        their conditions, with `perturbation`, `context`, `over`, `confidence`, and the root mean squared error of the prediction
-        (`error`), of the mean change (`error_of_mean`) and of no change (`size`).
+        `params`, and two tables:
+
+        - `conditions`: that of `key`, with `status` and `confidence` (as in `predict` of the model), `n_hits` and
+          `n_left_out`, the number of held-out perturbations, combinations or contexts.
+        - `left_out`: one row per held-out condition, with `perturbation`, `context`, `over`, `confidence`, and the root
+          mean squared error of the prediction (`error`), of the mean change (`error_of_mean`) and of no change
+          (`size`).
 
     Raises
     ------
     KeyError
-        If there are no predicted changes.
+        If the data has no predicted changes.
     TypeError
         If the model predicts no perturbations.
     ValueError
@@ -129,7 +134,7 @@ def predicted_hits(
 
 
 def _describe(alike: Alike, over: str) -> pd.DataFrame:
-    """One row for each condition that was left out: how sure its prediction was, and how far off."""
+    """Tabulate the confidence and the error of each held-out condition."""
     left_out = alike.left_out
     return pd.DataFrame(
         {

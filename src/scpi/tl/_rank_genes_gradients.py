@@ -62,105 +62,113 @@ def rank_genes_gradients(
 ) -> AnnData | MuData | None:
     r"""Rank the genes of every group of cells by shrunken fold changes, or by the gradients of a network.
 
-    The default method, "sparse_decoder", is a shrunken log2 fold change in closed form: no network is trained. It is named
-    for the model behind it, a log-linear decoder from the groups to the genes, :math:`\log \mu_{ig} = \log l_i + b_g + f_{k(i)
-    g}`, for counts of cells of depth :math:`l_i`, whose gradient in the assignment to group :math:`k` is the fold change
-    :math:`f_{kg}`. A prior under which many are zero is learned from all genes and groups (:func:`scpi.de.log_ratios`,
-    :func:`scpi.de.shrink_fold_changes`), and the score of a gene is the limit of the credible interval of its fold change that
-    is nearer to zero: by at least so much does the group differ. It orders genes by how large their effects are as far as the
-    cells can tell, rather than by how sure it is that they are not zero.
+    The default method, "sparse_decoder", computes a shrunken log2 fold change in closed form, without training a
+    network. It is named after its model, a log-linear decoder from the groups to the genes,
+    :math:`\log \mu_{ig} = \log l_i + b_g + f_{k(i) g}`, for counts of cells of depth :math:`l_i`. The gradient of the
+    decoder in the assignment to group :math:`k` is the fold change :math:`f_{kg}`. A prior with many zero fold changes
+    is learned from all genes and groups (:func:`scpi.de.log_ratios`, :func:`scpi.de.shrink_fold_changes`). The score of
+    a gene is the limit of the credible interval of its fold change that is nearer to zero, that is, the smallest
+    credible effect. It ranks genes by the magnitude of their effect, as far as the data supports it, rather than by the
+    evidence against no effect.
 
-    "decoder_contrast" reads the decoder of `model`: the effect of a group is the difference of the mean logarithms that the
-    decoder gives its cells (:func:`scpi.attribution.decoded_means`), which is the gradient of the decoder integrated from
-    the other cells to those of the group. It is shrunken in the same way, by the standard errors of the counts.
+    "decoder_contrast" reads the decoder of `model`. The effect of a group is the difference of the mean logarithms that
+    the decoder returns for its cells and for the others (:func:`scpi.attribution.decoded_means`). This is the gradient
+    of the decoder, integrated from the other cells to those of the group. It is shrunken in the same way, by the
+    standard errors of the counts.
 
-    The other methods are attributions of an encoder, :func:`scpi.attribution.methods`, which average gradients over the cells of
-    a group: by how much a gene moves the score of the group over the reference, in units of the input of the network. Without
-    a model, they explain a small classifier of the groups.
+    The other methods are attributions of an encoder (:func:`scpi.attribution.methods`). They average gradients over the
+    cells of a group: by how much a gene raises the score of the group over the reference, in units of the input of the
+    network. Without a model, they explain a small classifier of the groups.
 
-    Scores, fold changes and p-values answer one question, that of the reference. P-values come from a test of the counts, not
-    from the ranking. If the network and the groups come from one part of thinned counts, that is if `layer` or the layer of the
-    model is a train layer of :func:`scpi.de.thin_counts`, the other part is tested, and the p-values hold even for groups that
-    were found by clustering.
+    Scores, fold changes and p-values all refer to the same reference. P-values come from a test of the counts, not from
+    the ranking. If `layer`, or the layer of the model, is a train layer of :func:`scpi.de.thin_counts`, the other part
+    of the thinned counts is tested. The p-values are then valid even for groups that were found by clustering.
 
     Parameters
     ----------
     %(data)s
     groupby
         Column of `adata.obs` with the group of each cell; cells without a label are left out. If `None`, the groups are
-        the clusters or classes that `model` predicts; without such a model, the column of `adata.obs` that holds
-        groups by its name, or the only one that can.
+        the clusters or classes that `model` predicts. Without such a model, the column of `adata.obs` is chosen that
+        holds groups by its name, or the only possible one.
     model
-        Trained model: a clustering network of scpi, or SCVI, LinearSCVI or SCANVI of scvi-tools. Its encoder is what the
-        attributions explain, by the logits of its own groups, or by the distances from the centroids of the given ones
-        among its latent units.
+        Trained model: a clustering network of scpi, or SCVI, LinearSCVI or SCANVI of scvi-tools. Attributions explain
+        its encoder: the logits of its own groups, or the distances from the centroids of the given groups in latent
+        space.
     method
         "sparse_decoder"; "decoder_contrast", for a `model` with a decoder of counts; or the name of an attribution such as
         "gradient" or "integrated_gradients".
     groups
         Groups to rank genes for; all if `"all"`.
     reference
-        What a group is compared with: `"rest"`, all other cells; the name of a group; or `"median"`, the level that most groups
-        share, which the decoder estimates with the effects (:func:`scpi.de.shrink_effects`) and which is the median of the
-        scores of the other groups for a network. No test compares with such a level: there are no p-values then.
+        Reference of the comparison: `"rest"`, all other cells; the name of a group; or `"median"`, the expression level
+        that most groups share. The decoder estimates this level with the effects (:func:`scpi.de.shrink_effects`); for
+        a network, it is the median of the scores of the other groups. No test compares with such a level, so there are
+        no p-values.
     %(covariates)s
-        With the decoder, their effects on each gene are estimated with those of the groups, and the test adjusts for them
-        too. A network adjusts for what it was trained with.
+        The decoder estimates their effects on each gene together with those of the groups, and the test adjusts for
+        them too. A network adjusts for the covariates that it was trained with.
     score
-        Scores of the decoder: `"limit"`, the limit of the credible interval of 95 % nearer to zero, or zero where that is in
-        the interval; or `"mean"`, the posterior mean. Either is in log2.
+        Scores of the decoder, in log2: `"limit"`, the limit of the 95 % credible interval nearer to zero, or zero if
+        the interval contains it; or `"mean"`, the posterior mean.
     min_fraction
-        Fraction of cells in which a gene has to be found, in the group where it is higher there, or else in the cells that the
-        group is compared with. Other genes are ranked last.
+        Minimum fraction of cells that express a gene: cells of the group if the gene is higher there, or else cells of
+        the reference. Other genes are ranked last.
     layer
         Entry of `adata.layers` with the counts. If `None`, that of the model, or `adata.X`, or
         `adata.layers['counts']` where `adata.X` does not hold counts.
     test
-        Test for the p-values, one of those of cells in :func:`scpi.de.methods`; none if `None`. With "auto", that of
-        :func:`scpi.de.rank_genes`: "wilcoxon", but "poisson" on thinned counts or with categories as covariates, and "logistic"
-        with numbers; none over the level.
+        Test for the p-values, one of the tests of cells in :func:`scpi.de.methods`; none if `None`. `"auto"` chooses as
+        :func:`scpi.de.rank_genes`: "wilcoxon", but "poisson" on thinned counts or with categorical covariates, and
+        "logistic" with numeric ones. There is no test if `reference="median"`.
     rankby_abs
-        Rank by the absolute score, so that genes that go down come first too.
+        Whether to rank by the absolute score, so that downregulated genes come first too.
     layer_added
-        Name of a layer for the attributions of single cells to their own group: for the sparse decoder the counts times
-        their gradient, as sparse as the counts; for the decoder of a model log2 of the decoded mean over the reference, and
-        for an encoder its attributions, cells x genes numbers. Not stored if `None`.
+        Name of a layer for the attributions of single cells to their own group. For the sparse decoder, these are the
+        counts times their gradient, as sparse as the counts; for the decoder of a model, log2 of the decoded mean over
+        the reference; and for an encoder, its attributions, as a dense cells x genes array. Not stored if `None`.
     rng
-        Seed or generator of the classifier and of the draws of an attribution.
+        Seed or generator of the classifier, and of attributions that draw random numbers.
     n_jobs
-        Threads of the test; `scpi.settings.n_jobs` if `None`.
+        Number of threads of the test; `scpi.settings.n_jobs` if `None`.
     %(stored_key_added)s
     **options
-        Options of the attribution, as :func:`scpi.attribution.methods` lists them, and `baseline`, `batch_size`,
-        `device` and `spread` of :func:`scpi.attribution.attribute_groups`; `spread` is off unless it is asked for.
+        Options of the attribution, as listed by :func:`scpi.attribution.methods`, and `baseline`, `batch_size`,
+        `device` and `spread` of :func:`scpi.attribution.attribute_groups`; `spread` is off by default.
 
     Returns
     -------
     Returns `None` if `copy=False`, else the copy. Sets the following fields:
 
     `adata.uns['rank_genes_gradients' | key_added]` : :class:`dict`
-        The structure that :func:`scanpy.tl.rank_genes_groups` writes: record arrays with one field for each group, best
-        gene first: `names`, `scores`, `logfoldchanges` (log2 of the ratio of the mean normalised counts that are tested, of the
-        group over the reference; with covariates or over the level, that of the decoder before it is shrunken, and NaN for a
-        network over the level), `pvals`, `pvals_adj` and `log10_pvals` (NaN without a test); for the sparse decoder `effect` (posterior
-        mean of the log2 fold change), `probability` (that it is not zero; also for the decoder of a model) and `false_sign_rate` (probability that its sign is
-        another), for an encoder with `spread=True` `mean_abs` (mean of the absolute attributions) and `std` (between cells);
-        `pts` and `pts_rest`, the fractions of the cells of the group and of those that it is compared with in which a gene is
-        found (all others over the level); and `params`.
+        The structure of :func:`scanpy.tl.rank_genes_groups`: `params`, and record arrays with one field per group, best
+        gene first:
+
+        - `names` and `scores`.
+        - `logfoldchanges`: log2 ratio of the mean normalised counts that are tested, group over reference. With
+          covariates or `reference="median"`, the estimate of the decoder before shrinkage; NaN for a network with
+          `reference="median"`.
+        - `pvals`, `pvals_adj` and `log10_pvals`; NaN without a test.
+        - For the sparse decoder, `effect` (posterior mean of the log2 fold change), `probability` (that it is not zero;
+          also for the decoder of a model) and `false_sign_rate` (probability of the opposite sign).
+        - For an encoder with `spread=True`, `mean_abs` (mean of the absolute attributions) and `std` (between cells).
+        - `pts` and `pts_rest`: fractions of the cells of the group, and of the reference, that express a gene. With
+          `reference="median"`, all other cells are the reference.
     `adata.obs['rank_genes_gradients' | key_added]` : :class:`pandas.Series` (dtype `category`)
-        The groups, where `model` predicts them.
+        The groups, if `model` predicts them.
     `adata.layers[layer_added]`
         Attributions of single cells.
 
     Raises
     ------
     KeyError
-        If a column or the layer is not there.
+        If a column or the layer does not exist.
     TypeError
         If the model has no encoder or decoder that can be explained, or the method has no such option.
     ValueError
-        If the values are not counts, a test or covariates are named that do not go with the reference or the method, the method, a group or the reference is unknown, there are fewer than two groups of
-        two cells, or no column of groups can be found.
+        If the values are not counts; a test or covariates do not apply to the reference or the method; the method, a
+        group or the reference is unknown; there are fewer than two groups of two cells; or no column of groups can be
+        found.
 
     Examples
     --------
@@ -187,8 +195,8 @@ def rank_genes_gradients(
         raise ValueError(msg)
     if reference == MEDIAN and test not in (None, "auto"):
         msg = (
-            f"No test compares with the level that most groups share, but `test` is {test!r}: leave it out, or name another "
-            f"reference, such as {REST!r}."
+            f"No test compares with the level that most groups share, but `test` is {test!r}: leave it out, or choose "
+            f"another reference, such as {REST!r}."
         )
         raise ValueError(msg)
     test = None if reference == MEDIAN else test
@@ -205,7 +213,7 @@ def rank_genes_gradients(
     other = None if reference in (MEDIAN, REST) else names.index(reference)
     found_in = {name: values[rows] for name, values in fractions(given.counts, codes, len(names), other).items()}
     columns, tables = store_fractions(found_in, chosen, genes)
-    # Tests do not say by how much groups differ given covariates, and none is over the level
+    # Tests do not estimate fold changes given covariates, and none compares with the level
     known = found.fold_changes[rows] if covariates or reference == MEDIAN else None
     if test is None and known is not None:
         tested = _untested(chosen, genes, known)
@@ -268,21 +276,21 @@ def _check_arguments(
         raise ValueError(msg)
     if method in (DECODER, CONTRAST) and options:
         msg = (
-            f"{method!r} has no option {listed(options)}: options are of the attributions of an encoder. Batches and what else "
-            "to adjust for are columns of `obs`, `covariates=`."
+            f"{method!r} has no option {listed(options)}: options are of the attributions of an encoder. Give batches and "
+            "other columns of `obs` to adjust for as `covariates=`."
         )
         raise TypeError(msg)
     if method != DECODER and covariates:
         msg = (
-            f"{method!r} explains a network, which adjusts for what it was trained with, but `covariates` are {listed(covariates)}. "
-            f"Leave them out and give a `model` that was trained with them, as scvi-tools' SCVI with "
-            f"`setup_anndata(batch_key=...)`, or use {DECODER!r}."
+            f"{method!r} explains a network, which adjusts for what it was trained with, but `covariates` are "
+            f"{listed(covariates)}. Leave them out and give a `model` that was trained with them, such as scvi-tools' SCVI "
+            f"with `setup_anndata(batch_key=...)`, or use {DECODER!r}."
         )
         raise ValueError(msg)
 
 
 def _groups_of_network(given: GradientInput, *, keep_all: bool) -> tuple[list[str], NDArray[np.intp]]:
-    """Groups that the network tells apart, and that of each cell: those that are large enough, or all of a model."""
+    """Find the groups that the network distinguishes and that of each cell: large enough ones, or all of a model."""
     labels = given.labels
     sizes = np.bincount(labels.codes[labels.codes >= 0], minlength=len(labels.categories))
     kept = np.flatnonzero(sizes >= (0 if keep_all else _FEWEST))
@@ -298,7 +306,7 @@ def _groups_of_network(given: GradientInput, *, keep_all: bool) -> tuple[list[st
 
 
 def _train_parts(adata: AnnData, tested: str) -> dict[str, Any]:
-    """Layers of which the tested one is the other part."""
+    """Find the train layers whose counterpart is the tested layer."""
     return {
         train: adata.layers[train]
         for train, test in tested_layers(adata).items()
@@ -307,28 +315,28 @@ def _train_parts(adata: AnnData, tested: str) -> dict[str, Any]:
 
 
 def _test(given: GradientInput, groups: list[str], reference: str, *, test: str | None, n_jobs: int | None) -> Ranking:
-    """P-values and fold changes of the groups, in the order of the genes of the data."""
+    """Compute p-values and fold changes of the groups, in the gene order of the data."""
     if test is not None and given.from_model and not given.is_held_out:
         warn_user(
-            "The groups were found by the model in the counts that are tested: p-values are too small. Train it on the "
-            "train part of `scpi.de.thin_counts`, and the test part is tested."
+            "The model found the groups in the counts that are tested: p-values are too small. Train it on the "
+            "train part of `scpi.de.thin_counts`; the test part is then tested."
         )
     adata, layer = given.view.adata, given.tested_layer
     values = find_layer(adata, layer)
     cells = AnnData(
         X=values if layer is None else None,
-        # The train part as well, for the classes of depth within which thinned counts are tested
+        # The train part defines the depth classes within which thinned counts are tested
         layers=None if layer is None else {layer: values} | _train_parts(adata, layer),
         obs=(adata.obs[[]] if given.covariates is None else given.covariates).assign(**{given.groupby: given.labels}),
         var=adata.var[[]],
-        # Says which groups are clusters and which counts are held out
+        # Records which groups are clusters and which counts are held out
         uns=dict(adata.uns),
     )
     adjusted = [] if given.covariates is None or test is None else list(given.covariates)
     rank_genes(
         cells,
         given.groupby,
-        # The fold changes are wanted even where no test is: this one costs nothing
+        # Fold changes are needed even without a test, and this one is cheap
         method="t-test" if test is None else _chosen_test(given) if test == "auto" else test,
         covariates=adjusted,
         groups=groups,
@@ -341,7 +349,7 @@ def _test(given: GradientInput, groups: list[str], reference: str, *, test: str 
 
 
 def _untested(groups: list[str], genes: NDArray[Any], fold_changes: NDArray[Any]) -> Ranking:
-    """Fold changes without p-values."""
+    """Make a ranking of fold changes without p-values."""
     blank = np.full(fold_changes.shape, np.nan)
     return Ranking(
         groups=np.array(groups, dtype=object),
@@ -354,7 +362,7 @@ def _untested(groups: list[str], genes: NDArray[Any], fold_changes: NDArray[Any]
 
 
 def _chosen_test(given: GradientInput) -> str | None:
-    """Test that adjusts for the covariates, if there are any; `None` for the default of `rank_genes`."""
+    """Choose the test that adjusts for the covariates, if any; `None` for the default of `rank_genes`."""
     if given.covariates is None or given.is_held_out:
         return None
     numbers = given.covariates.select_dtypes("number")
