@@ -45,20 +45,20 @@ def rank_genes_permutation(
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    r"""Rank the genes of every group of cells by what a classifier loses when their values are shuffled.
+    r"""Rank the genes of every group of cells by permutation importance in a classifier of the groups.
 
-    A classifier learns to tell the groups apart. In cells that it has not seen, the values of one gene are exchanged
-    between cells (Breiman, Mach. Learn. 45, 2001), and the importance of the gene for a group is the loss of
-    log-likelihood of the question whether a cell is in the group or in what it is compared with,
+    A classifier learns to distinguish the groups. In held-out cells, the values of one gene are permuted between cells
+    (Breiman, Mach. Learn. 45, 2001). The importance of the gene for a group is the resulting loss of log-likelihood in
+    classifying cells as group or reference,
 
     .. math:: L_k = \tfrac12 \operatorname{mean}_{i \in k} \log p_{ik}
         + \tfrac12 \operatorname{mean}_{i \notin k} \log (1 - p_{ik}),
 
-    averaged over shuffles. The logarithm still tells genes apart where no cell changes its group. The score is the
-    importance, zero where it is negative, with the sign of the difference of mean expression.
+    averaged over permutations. The logarithm distinguishes genes even if no cell changes its predicted group. The score
+    is the importance, or zero if that is negative, with the sign of the difference in mean expression.
 
-    This ranks genes by their use in one classifier, which is no test: there are no p-values. Genes that tell the same
-    share their importance.
+    Genes are ranked by their use in one classifier. This is not a test, so there are no p-values. Genes with the same
+    information divide their importance among them.
 
     Parameters
     ----------
@@ -66,37 +66,36 @@ def rank_genes_permutation(
     groupby
         Column of `adata.obs` with the group of each cell. Cells without a label are left out.
     estimator
-        Classifier of scikit-learn that gives probabilities; a copy of it is trained. If `None`, logistic regression with
-        an L2 penalty on genes of unit variance, of which the loss is found for all genes at once; others are asked once
-        a gene and repeat.
+        Classifier of scikit-learn with `predict_proba`; a copy of it is trained. If `None`, logistic regression with an
+        L2 penalty on genes of unit variance, for which the losses of all genes are computed at once. Other classifiers
+        predict once per gene and repeat.
     groups
         Groups to rank genes for; all if `"all"`.
     reference
         Group to compare with. With `"rest"`, each group is compared with all other cells that have a label.
     %(layer)s
     n_repeats
-        Times that each gene is shuffled.
+        Number of permutations per gene.
     test_size
-        Fraction of the cells that the classifier does not see, and in which genes are shuffled.
+        Fraction of the cells to hold out from training, in which genes are permuted.
     n_cells
         Maximum number of cells to use, drawn with the same fraction of each group; all if `None`.
     rankby_abs
-        Rank by the absolute score, so that genes that are low in the group come first too.
+        Whether to rank by the absolute score, so that genes that are low in the group come first too.
     %(rng)s
     %(written_key_added)s
 
     `adata.uns['rank_genes_permutation' | key_added]` : :class:`dict`
-        The structure that :func:`scanpy.tl.rank_genes_groups` writes: record arrays with one field for each group, best
-        gene first: `names`, `scores` (importance with the sign), `logfoldchanges`, `pvals` and `pvals_adj` (NaN), also
-        `importance` (as it was found, below zero where a gene was of no use); and `params`, with the `accuracy` in the
-        cells that were held out.
+        The structure of :func:`scanpy.tl.rank_genes_groups`: record arrays with one field per group, best gene first:
+        `names`, `scores` (importance with the sign), `logfoldchanges`, `pvals` and `pvals_adj` (NaN), and `importance`
+        (as estimated; it may be negative for useless genes). And `params`, with the `accuracy` in the held-out cells.
 
     Raises
     ------
     KeyError
-        If the column or the layer is not there.
+        If the column or the layer does not exist.
     TypeError
-        If the estimator gives no probabilities.
+        If the estimator has no `predict_proba`.
     ValueError
         If a group or the reference is unknown or has fewer than four cells, or gene names are not unique.
 
@@ -150,7 +149,7 @@ def rank_genes_permutation(
 
 
 class _LogLikelihood:
-    """Log likelihood of each tested group against what it is compared with, both sides with the same weight."""
+    """Log-likelihood of each tested group against its reference, both sides with the same weight."""
 
     def __init__(self, task: Task, codes: NDArray[np.intp]) -> None:
         groups = range(len(task.plan.tested))
@@ -166,14 +165,14 @@ class _LogLikelihood:
             other = exponentials.sum(axis=1, keepdims=True) - own
         else:
             other = exponentials[:, [self._reference]]
-        # A difference that is lost to rounding is that of a cell about which there is no doubt
+        # Where rounding removes the difference, the cell is classified without doubt
         own, other = (np.log(np.maximum(part, 1e-17)) for part in (own, other))
         total = np.logaddexp(own, other)
         return np.asarray((self._own * (own - total)).sum(axis=0) + (self._other * (other - total)).sum(axis=0))
 
 
 class _Linear:
-    """Scores that are linear in the genes: shuffling one of them changes the scores by a product."""
+    """Scores that are linear in the genes, so that shuffling one gene changes the scores by a product."""
 
     def __init__(self, x: Any, weights: NDArray[np.float64], intercept: NDArray[np.float64]) -> None:
         self._x = x.tocsc() if sparse.issparse(x) else x
@@ -186,7 +185,7 @@ class _Linear:
 
 
 class _Any:
-    """Scores of any classifier, which is asked again for every gene."""
+    """Scores of any classifier, which predicts again for every gene."""
 
     def __init__(self, x: NDArray[np.float64], predict: Callable[[NDArray[np.float64]], Scores]) -> None:
         self._x, self._predict = x, predict
@@ -208,7 +207,7 @@ def _fit_linear(
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-    # In double precision, as the solver gives up early in single; not centred, which would make sparse data dense
+    # Double precision, as the solver stops early in single; no centring, which would make sparse data dense
     x = task.values[train].astype(np.float64)
     scaler = StandardScaler(with_mean=False).fit(x)
     model = LogisticRegression(C=1e-2, max_iter=300).fit(scaler.transform(x), task.plan.codes[train])
@@ -235,7 +234,7 @@ def _fit_estimator(
 
 
 def _sign(task: Task, cells: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Sign of the difference of mean expression, groups x genes."""
+    """Compute the sign of the difference in mean expression, groups x genes."""
     codes, values = task.plan.codes[cells], task.values[cells]
     tested = range(len(task.plan.tested))
     return np.sign([means(values[codes == k]) - means(values[task.others(codes, k)]) for k in tested])

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from scpi._groups import Label
     from scpi.tl._held_out import Task
 
-# Bytes of the attributions of some cells, cells x genes x groups
+# Maximum bytes of the attributions of a batch of cells, cells x genes x groups
 _BYTES = 1 << 26
-# Cells of the reference that expected gradients draw from
+# Number of reference cells from which expected gradients draw
 _POOL = 200
 
 
@@ -52,22 +52,22 @@ def rank_genes_shap(
 
     Without a model, boosted trees are trained to distinguish the groups, and TreeSHAP (Lundberg et al., Nat. Mach.
     Intell. 2, 2020) attributes their scores in held-out cells to the genes. Let :math:`\phi_{igk}` be the Shapley value
-    of gene *g* in cell *i* for the margin of group *k*: its score over the mean of those of the other groups, or over
-    that of the reference. The importance of the gene is what it adds to the margin in cells of the group more than in
-    those with which the group is compared,
+    of gene *g* in cell *i* for the margin of group *k*: its score minus the mean score of the other groups, or minus
+    that of the reference. The importance of the gene is its mean contribution to the margin in cells of the group,
+    minus that in the cells of the reference,
 
     .. math:: I_{kg} = \operatorname{mean}_{i \in k} \phi_{igk} - \operatorname{mean}_{i \notin k} \phi_{igk},
 
-    and its score has the sign of the covariance of :math:`\phi_{igk}` with expression: positive where the gene speaks
-    for the group by being high. Each split chooses among few genes, drawn anew, so that of genes that tell the same not
-    one alone is used.
+    and its score has the sign of the covariance of :math:`\phi_{igk}` with expression: positive if high expression of
+    the gene is evidence for the group. Each split chooses among a few randomly drawn genes, so that the trees use
+    several of the genes with the same information.
 
-    With a model, the same is found for the margin of its logits by expected gradients, an approximation of Shapley
-    values in a network: mean contributions in the cells of the group, with cells that the group is compared with as
-    baselines. The sign is that of the mean gradient.
+    With a model, the margin of its logits is explained by expected gradients, an approximation of Shapley values in a
+    network. These are mean contributions in the cells of the group, with cells of the reference as baselines. The sign
+    is that of the mean gradient.
 
-    This ranks genes by their use in one classifier, which is no test: there are no p-values, and of two genes that tell
-    the same, one may be left out.
+    Genes are ranked by their use in one classifier. This is not a test, so there are no p-values, and one of two genes
+    with the same information may be missed.
 
     Parameters
     ----------
@@ -75,37 +75,38 @@ def rank_genes_shap(
     groupby
         Column of `adata.obs` with the group of each cell. Cells without a label are left out.
     model
-        Trained model with logits of the groups, under their names: a clustering network of `scpi.model`, or SCANVI.
-        Boosted trees are trained if `None`.
+        Trained model with one logit per group, of the same name: a clustering network of `scpi.model`, or SCANVI.
+        If `None`, boosted trees are trained.
     groups
         Groups to rank genes for; all if `"all"`.
     reference
         Group to compare with. With `"rest"`, each group is compared with all other cells that have a label.
     %(layer)s
-        For the trees, and for the fold changes; a model reads what it has registered.
+        It is used for the trees and the fold changes; a model reads its registered data.
     n_trees
-        Trees for each group.
+        Number of trees per group.
     test_size
-        Fraction of the cells that the trees do not see, and by which genes are ranked.
+        Fraction of the cells to hold out from training, by which genes are ranked.
     n_cells
-        Maximum number of cells to use, drawn with the same fraction of each group; all if `None`. The trees take dense data, 4 bytes a
-        gene and cell.
+        Maximum number of cells to use, drawn with the same fraction of each group; all if `None`. The trees need dense
+        data, 4 bytes per gene and cell.
     rankby_abs
-        Rank by the absolute score, so that genes that speak for the group by being low come first too.
+        Whether to rank by the absolute score, so that genes whose low expression is evidence for the group come first
+        too.
     %(rng)s
     %(written_key_added)s
 
     `adata.uns['rank_genes_shap' | key_added]` : :class:`dict`
-        The structure that :func:`scanpy.tl.rank_genes_groups` writes: record arrays with one field for each group, best
-        gene first: `names`, `scores` (importance with the sign), `logfoldchanges`, `pvals` and `pvals_adj` (NaN), also
-        `importance`; and `params`, with the `accuracy` of the trees in the cells that were held out.
+        The structure of :func:`scanpy.tl.rank_genes_groups`: record arrays with one field per group, best gene first:
+        `names`, `scores` (importance with the sign), `logfoldchanges`, `pvals` and `pvals_adj` (NaN), and `importance`.
+        And `params`, with the `accuracy` of the trees in the held-out cells.
 
     Raises
     ------
     ImportError
         If shap, which explains the trees, is not installed.
     KeyError
-        If the column or the layer is not there.
+        If the column or the layer does not exist.
     TypeError
         If the model has no logits.
     ValueError
@@ -155,7 +156,7 @@ def rank_genes_shap(
 def _of_trees(
     task: Task, train: NDArray[np.intp], test: NDArray[np.intp], n_trees: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Importance and sign, groups x genes, and the accuracy of boosted trees in cells that they have not seen."""
+    """Compute importance and sign, groups x genes, and the accuracy of boosted trees in held-out cells."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     codes, n_genes = task.plan.codes, task.values.shape[1]
@@ -177,7 +178,7 @@ def _of_trees(
 def _shapley_values(
     trees: Any, task: Task, cells: NDArray[np.intp]
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float64]]]:
-    """Shapley values of the score of every group, cells x genes x groups, a few cells at a time."""
+    """Compute the Shapley values of the score of every group, cells x genes x groups, a few cells at a time."""
     explainer = import_extra("shap").TreeExplainer(trees)
     size = max(_BYTES // (8 * task.values.shape[1] * task.plan.n_groups), 1)
     for start in range(0, len(cells), size):
@@ -190,12 +191,12 @@ def _shapley_values(
 
 
 class _Sums:
-    """Sums over cells, from which the mean Shapley values and their covariance with expression are made."""
+    """Sums over cells that give the mean Shapley values and their covariance with expression."""
 
     def __init__(self, task: Task, n_genes: int) -> None:
         self._task = task
         shape = len(task.plan.tested), n_genes
-        self._n = np.zeros((2, shape[0], 1))  # cells of the group and those that it is compared with
+        self._n = np.zeros((2, shape[0], 1))  # cells of the group and of the reference
         self._values, self._x, self._products = np.zeros((2, *shape)), np.zeros((2, *shape)), np.zeros(shape)
 
     def add(self, codes: NDArray[np.intp], x: NDArray[np.float32], margins: NDArray[np.float64]) -> None:
@@ -216,7 +217,7 @@ class _Sums:
 def _of_model(
     task: Task, model: Any, cells: NDArray[np.intp], rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Importance and sign, groups x genes, by expected gradients and gradients of the logits of a network."""
+    """Compute importance and sign, groups x genes, by expected gradients and gradients of the logits of a network."""
     import torch
     from scvi import REGISTRY_KEYS
 
@@ -240,7 +241,7 @@ def _of_model(
     own = np.where(codes < len(tested), codes, -1)
     baseline: Any = "rest"
     if reference == REST:
-        # Cells of groups that are not tested are baselines too, and what is found for them is dropped
+        # Cells of untested groups are baselines too; their own results are dropped
         own, outputs = codes, [*tested, *tested[:1] * (task.plan.n_groups - len(tested))]
     else:
         drawn = rng.permutation(np.flatnonzero(codes == task.plan.reference))[:_POOL]

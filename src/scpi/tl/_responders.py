@@ -42,18 +42,18 @@ def responders(
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    """Estimate which cells of each perturbation respond: a guide does not act in every cell that has it.
+    """Estimate which cells of each perturbation respond, as a guide does not act in every cell that carries it.
 
-    As in Mixscape (Papalexi et al., Nat. Genet. 53, 2021), cells are placed along the difference between the means of
-    perturbed and control cells, and a mixture of two normal distributions is fitted to the places of the perturbed cells.
-    One of the two is that of the control cells. Other than in Mixscape, the difference for a cell is taken from other
-    cells (`n_folds`): noise does not set the cells of a perturbation without an effect apart. Differences are taken in
-    units of the spread of the control cells, whose covariance is shrunk as of Ledoit and Wolf.
+    As in Mixscape (Papalexi et al., Nat. Genet. 53, 2021), cells are projected on the difference between the means of
+    perturbed and control cells, and a mixture of two normal distributions is fitted to the projections of the perturbed
+    cells. One component is that of the control cells. Unlike in Mixscape, the difference is estimated without the
+    projected cell (`n_folds`), so that noise does not separate the cells of a perturbation without an effect from the
+    controls. Cells are whitened by the covariance of the control cells, with Ledoit-Wolf shrinkage.
 
-    There are no responders where the mixture does not explain the cells better than the controls alone, by the Bayesian
-    information criterion. If the shift is smaller than about two, the distributions overlap: few cells that change much
-    look like many that change little, and the interval of the fraction is wide. Cells count as independent: whether there is an effect at all is a question
-    for :func:`scpi.tl.perturbation_effect`.
+    No cell responds if the mixture does not explain the cells better than the controls alone, by the Bayesian
+    information criterion. If the shift is below about two, the distributions overlap: a few strong responders look like
+    many weak ones, and the interval of the fraction is wide. Cells are treated as independent. To test whether there is
+    an effect at all, use :func:`scpi.tl.perturbation_effect`.
 
     Parameters
     ----------
@@ -61,21 +61,22 @@ def responders(
     %(cells_perturbation_key)s
     %(batch_key)s
     n_folds
-        Number of parts of the cells, for each of which the difference is that of the others.
+        Number of folds of the cells. The difference for a fold is estimated on the other folds.
     %(cells_use_rep)s
     probability_key
-        Column of `adata.obs` in which the probabilities are stored.
+        Column of `adata.obs` in which to store the probabilities.
     %(rng)s
     %(written_key_added)s
 
     `adata.obs['responder_probability' | probability_key]` : :class:`float`
-        Probability that a perturbed cell responds. NaN for control cells, of which none was asked, and for cells that
-        were left out.
+        Probability that a perturbed cell responds. NaN for control cells and for cells that were left out.
     `adata.uns['responders' | key_added]` : :class:`dict`
-        `results`, a DataFrame with one row per perturbation: `perturbation`, `n_cells`, `fraction` (of the cells that
-        respond), `fraction_low` and `fraction_high` (its 95 % interval by the likelihood), `n_responders` (cells with a probability of at least 0.5), `shift` (mean of the responders, in standard
-        deviations of the controls; NaN without responders) and `evidence` (gain of the log-likelihood by the responders
-        less their cost; they are accepted if it is positive). And `params`.
+        - `results`: DataFrame with one row per perturbation, with `perturbation`, `n_cells`, `fraction` (of responding
+          cells), `fraction_low` and `fraction_high` (its 95 % likelihood interval), `n_responders` (cells with a
+          probability of at least 0.5), `shift` (mean of the responders, in standard deviations of the controls; NaN
+          without responders) and `evidence` (gain in log-likelihood by the responders, minus their penalty; they are
+          accepted if it is positive).
+        - `params`.
 
     Raises
     ------

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _OF_DECODERS = {"decoder_effect": decoder_effect, "latent_traversal": latent_traversal}
 _OPTIONS = {"decoder_effect": ("batch_size", "device"), "latent_traversal": ("low", "high", "batch_size", "device")}
-# Endings of the other entries of `varm`
+# Suffixes of the other entries of `varm`
 _ABS = Key.varm.SALIENCY_ABS.removeprefix(Key.varm.SALIENCY)
 _GROUPS = Key.varm.SALIENCY_GROUPS.removeprefix(Key.varm.SALIENCY)
 
@@ -52,46 +52,46 @@ def saliency(
 ) -> AnnData | MuData | None:
     r"""Find the genes that each latent unit of a model depends on, or acts on.
 
-    Attributions of the *decoder* say what the unit does: how it moves the logarithm of the mean expression
-    :math:`\mu_g(z)`. They are the ones to name a unit by,
+    Attributions of the *decoder* describe the effect of a unit on the logarithm of the mean expression
+    :math:`\mu_g(z)`. Use them to annotate units:
 
     - `"decoder_effect"`: :math:`\partial \log \mu_g / \partial z_u`, the default;
-    - `"latent_traversal"`: the change of :math:`\log \mu_g` from the 5 % to the 95 % quantile of the unit, the others
-      as they are in the cell (`low=`, `high=`).
+    - `"latent_traversal"`: the change in :math:`\log \mu_g` from the 5 % to the 95 % quantile of the unit (`low=`,
+      `high=`), while the other units keep their values in the cell.
 
-    Those of the *encoder* say what the unit reads: how a gene moves the unit :math:`z_u(x)`, where :math:`x` is the input
-    of the network, after its own transform. Of genes that go up and down together an encoder may read one alone.
-    `"gradient"`, the mean over cells of :math:`\partial z_u / \partial x_g`, is the default for models without a decoder.
+    Attributions of the *encoder* describe the effect of a gene on the unit :math:`z_u(x)`. Here :math:`x` is the input
+    of the network, after the transform of the model. An encoder may read only one of several correlated genes.
+    `"gradient"`, the mean over cells of :math:`\partial z_u / \partial x_g`, is the default for models without a
+    decoder.
 
-    All are signed, but for `"guided"`, which is the mean absolute value of guided gradients, for comparison with the
-    method of Kinalis et al. (BMC Bioinformatics 20, 2019): they leave out every path through a negative weight. Signs
-    cancel between cells in which a gene acts in different directions; `absolute` shows where. They cancel altogether in
-    contributions against the mean of the same cells, which integrated gradients, expected gradients and DeepLIFT are by
-    default: read those within groups, by their size, or against another `baseline`.
+    All are signed, except `"guided"`, the mean absolute value of guided gradients. They leave out every path through a
+    negative weight, and allow a comparison with the method of Kinalis et al. (BMC Bioinformatics 20, 2019). Signs
+    cancel between cells in which a gene acts in opposite directions; `absolute` shows where. By default, integrated
+    gradients, expected gradients and DeepLIFT are contributions relative to the mean of the same cells, and cancel
+    entirely. Read them within groups, by their magnitude, or relative to another `baseline`.
 
-    Cells are read once, a batch at a time, and sparse expression stays sparse: memory does not grow with their number.
+    Cells are read once, in batches, and sparse expression stays sparse. Memory does not grow with the number of cells.
 
     Parameters
     ----------
     %(data)s
     model
-        Trained model with latent units: of scpi, or SCVI, LinearSCVI, SCANVI or DRVI of scvi-tools.
+        Trained model with latent units: a model of scpi, or SCVI, LinearSCVI, SCANVI or DRVI of scvi-tools.
     method
-        `"decoder_effect"`, `"latent_traversal"`, or an attribution of the encoder, as :func:`scpi.attribution.methods`
-        lists them. If `None`, `"decoder_effect"`, or `"gradient"` for a model without a decoder.
+        `"decoder_effect"`, `"latent_traversal"`, or an attribution of the encoder listed by
+        :func:`scpi.attribution.methods`. If `None`, `"decoder_effect"`, or `"gradient"` for a model without a decoder.
     groupby
-        Column of `adata.obs` with groups of cells, within each of which means are taken too.
+        Column of `adata.obs` with groups of cells. Means within each group are stored too.
     units
-        Units, by name or place; all if `None`.
+        Units to explain, by name or position; all if `None`.
     absolute
-        Store the mean absolute values too.
+        Whether to store the mean absolute values too.
     store
-        Path of a new zarr store for the attributions of single cells, which are written as they are found. Not stored
-        if `None`.
+        Path of a new zarr store to which the attributions of single cells are written. Not stored if `None`.
     n_cells
-        Take so many random cells, where there are more; all if `None`.
+        Maximum number of cells to use, drawn at random; all if `None`.
     rng
-        Seed or generator of the choice of cells, and of methods that draw random numbers.
+        Seed or generator for the choice of cells, and for methods that draw random numbers.
     %(stored_key_added)s
     **options
         Options of the method, and `baseline` (of an encoder), `batch_size` and `device`, as in
@@ -102,23 +102,23 @@ def saliency(
     Returns `None` if `copy=False`, else the copy. Sets the following fields:
 
     `adata.varm['saliency' | key_added]` : :class:`pandas.DataFrame` (dtype `float32`)
-        Mean over the cells, genes x units. An array, of units as in `adata.uns['saliency']['units']`, where a file
-        cannot hold a column of the name of a unit, such as a gene set with a slash.
+        Mean over the cells, genes x units. If a file cannot store the name of a unit as a column, such as a gene set
+        with a slash, it is an array, with the units of `adata.uns['saliency']['units']`.
     `adata.varm['saliency_abs' | key_added + '_abs']` : :class:`pandas.DataFrame` (dtype `float32`)
-        Mean of the absolute values, with `absolute=True`; an array where the other is.
+        Mean of the absolute values, with `absolute=True`; an array in the same case.
     `adata.varm['saliency_groups' | key_added + '_groups']` : :class:`numpy.ndarray` (dtype `float32`)
         Mean over the cells of each group, genes x units x groups, with `groupby`; NaN for a group without cells.
     `adata.uns['saliency' | key_added]` : :class:`dict`
-        `units`, `groups` and `params`; among these `non_negative`, whether units cannot be negative, and, for a method
-        whose attributions should sum to the difference from the baseline, `completeness_error`: by how much they miss
-        it, as a fraction of it.
+        `units`, `groups` and `params`. `params` has `non_negative`, whether units cannot be negative. If the attributions
+        of the method should sum to the difference from the baseline, it also has the `completeness_error`, their
+        deviation as a fraction of this difference.
 
     The zarr store has the arrays `saliency` (units x cells x genes), `units`, `cells` and `genes`.
 
     Raises
     ------
     FileExistsError
-        If there is something at `store`.
+        If `store` exists.
     KeyError
         If `adata.obs` has no such column.
     NotImplementedError
@@ -126,7 +126,7 @@ def saliency(
     TypeError
         If the model has no latent units or no decoder, or the method has no such option.
     ValueError
-        If the model was trained on other genes, the method or a unit is unknown, or a number is out of its range.
+        If the model was trained on other genes, the method or a unit is unknown, or a number is out of range.
 
     Examples
     --------
@@ -146,13 +146,13 @@ def saliency(
     if groupby is None and not absolute and store is None and _cancels(method, options.get("baseline")):
         warn_user(
             f"Contributions by {method!r} against the mean of the cells cancel in the mean over these cells. Give "
-            "`groupby`, `absolute=True` or another `baseline`, or take a slope such as 'gradient'."
+            "`groupby`, `absolute=True` or another `baseline`, or use a slope such as 'gradient'."
         )
     adata = view.adata
     labels = None if groupby is None else view.labels(groupby)
     generator = as_generator(rng)
     codes = _codes(labels, adata.n_obs, n_cells, generator)
-    # Expression is read first: it sees whether the model fits the data
+    # Read expression first, which checks that the model fits the data
     expression, layer = expression_of_model(view, model)
     decodes = method in _OF_DECODERS
     target: Any = decoder_target(model) if decodes else attribution_target(model, "latent")
@@ -200,7 +200,7 @@ def saliency(
 
 
 def _default_method(model: Any) -> str:
-    """The method that names units, as far as the model can do it."""
+    """Choose the decoder effect if the model has a decoder."""
     try:
         decoder_target(model)
     except TypeError:
@@ -223,7 +223,7 @@ def _check_arguments(method: str, options: dict[str, Any], n_cells: int | None) 
 
 
 def _cancels(method: str, baseline: Any) -> bool:
-    """Whether attributions are differences from the mean of the cells that are averaged."""
+    """Check whether attributions are differences from the mean of the averaged cells."""
     if method in _OF_DECODERS:
         return False
     if baseline is None:
@@ -234,7 +234,7 @@ def _cancels(method: str, baseline: Any) -> bool:
 def _codes(
     labels: pd.Categorical | None, n_obs: int, n_cells: int | None, rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """Group of each cell; cells without a label are in one behind the others, and those not taken have -1."""
+    """Code the group of each cell: cells without a label form a last group, and unused cells have -1."""
     codes = np.zeros(n_obs, dtype=np.intp) if labels is None else np.asarray(labels.codes, dtype=np.intp)
     if labels is not None:
         codes = np.where(codes < 0, len(labels.categories), codes)
@@ -246,7 +246,7 @@ def _codes(
 
 
 def _choose(units: Sequence[str | int] | None, names: list[str]) -> list[str]:
-    """Names of units, by name or place."""
+    """Find the names of units that are given by name or position."""
     given = range(len(names)) if units is None else [units] if isinstance(units, str | int) else units
     unknown = [unit for unit in given if not (unit in names if isinstance(unit, str) else 0 <= unit < len(names))]
     if unknown or not len(given):
@@ -286,7 +286,7 @@ def _write(
         adata.varm[name] = mean
         adata.uns[name] = {"units": result["units"]}
 
-    # What an earlier call left would seem to belong to this one
+    # Entries of an earlier call would seem to belong to this one
     for ending in (_ABS, _GROUPS):
         adata.varm.pop(key + ending, None)
         adata.uns.pop(key + ending, None)
