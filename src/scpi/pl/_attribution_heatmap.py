@@ -76,9 +76,9 @@ def attribution_heatmap(
         Number of columns per group, so that all groups have the same width: evenly spaced cells if a group has more
         cells, and repeated cells if it has fewer.
     scale
-        Divide by the largest absolute value of each group (with `layer`, of all of its cells) or of each gene; not
-        scaled if `None`. With `"auto"`, of each gene if `layer` is given, because genes with many counts would leave
-        all others blank, and not scaled otherwise.
+        Whether to divide by the largest absolute value of each group (with `layer`, of all of its cells) or of each
+        gene; not scaled if `None`. `"auto"` scales each gene if `layer` is given, because genes with many counts would
+        leave all others blank, and does not scale otherwise.
     %(mod)s
     %(figure_ax)s
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLUMNS = ("model", "metric", "higher_is_better", "mean", "mean_low", "mean_high")
-# One of each kind: direction, size, the genes that change, tests of them twice, and the cells
+# One metric per aspect: direction, magnitude, weighted genes, two of differential expression tests, and the cells
 _FIRST = {
     "pearson": "correlation of the change",
     "error_ratio": "error / size of the change",
@@ -62,8 +62,8 @@ def benchmark(
 ) -> list[Axes] | Figure | None:
     """Draw the scores of models with their confidence intervals, one panel per metric, with the best model on top.
 
-    The label of a panel says whether higher or lower is better. Of many models that made the same predictions, the first is
-    named: `"MeanDelta = 4 others"`.
+    The label of a panel indicates whether higher or lower is better. If many models made the same predictions, the
+    first one represents them: `"MeanDelta = 4 others"`.
 
     Parameters
     ----------
@@ -71,17 +71,17 @@ def benchmark(
         Result of :func:`scpi.benchmark.summarise`.
     metrics
         Metrics to draw, in this order. If `None`, those of `pearson`, `error_ratio`, `r2_weighted`, `de_effect_jaccard`,
-        `de_pr_auc` and `energy_distance` that the table has, or all if it has none of these: no metric alone says what a prediction is
-        good for.
+        `de_pr_auc` and `energy_distance` that the table has, or all if it has none of these. No single metric shows
+        what a prediction is good for.
     models
         Models from top to bottom; if `None`, ordered by their mean rank over the drawn metrics.
     baselines
         Models to draw in grey.
     ceiling
-        Model or models to draw as lines with their intervals: how good a prediction can be, such as
-        `"split-half ceiling"` (dashed) and `"perfect prediction"` (dotted). A line is left out where it has no value.
+        Model or models to draw as lines with their intervals, as upper bounds of a prediction, such as
+        `"split-half ceiling"` (dashed) and `"perfect prediction"` (dotted). A line without a value is left out.
     labels
-        Labels of the panels, by the names of the metrics.
+        Labels of the panels, by metric.
     %(figsize)s
     %(show)s
     %(return_fig)s
@@ -145,7 +145,7 @@ def benchmark(
 
 
 def _ranked(means: pd.DataFrame, is_score: dict[str, bool]) -> list[str]:
-    """Models by their mean rank over the metrics; a model without a value of a metric is the last in it."""
+    """Order the models by their mean rank over the metrics; a model without a value of a metric ranks last in it."""
     ranks = [means[metric].rank(ascending=not better, na_option="bottom") for metric, better in is_score.items()]
     return [str(means.index[i]) for i in np.mean(ranks, axis=0).argsort(kind="stable")]
 

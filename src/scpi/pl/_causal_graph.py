@@ -89,8 +89,8 @@ def causal_graph(
 
     Each node is a factor, whose area increases with the number of perturbations that act on it. The labels below it are
     these perturbations (bold) and the top gene sets of the factor. An edge with an arrow raises its target, an edge with
-    a bar lowers it, and stronger effects have wider edges. Edges that are not found again in other cells are not drawn,
-    and where there is none that is, the figure says so.
+    a bar lowers it, and stronger effects have wider edges. Edges that are not reproduced in other cells are not drawn.
+    If none is reproduced, a note says so.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def causal_graph(
     top_n
         Maximum number of edges to draw, those with the largest absolute weights; all if `None`.
     min_stability
-        Minimum fraction of the halves of the cells in which an edge was found again; no minimum if `None`, or if the
+        Minimum fraction of the halves of the cells in which an edge was reproduced; no minimum if `None`, or if the
         stability was not computed.
     n_targets
         Maximum number of perturbations to name per factor, followed by the number of the others.

@@ -46,8 +46,8 @@ def contrast_heatmap(
     groups
         Groups or contrasts to draw, in this order; all if ``None``.
     genes
-        Genes to draw, in this order; if ``None``, the best of each group, then the second of each, and so on, with similar ones
-        next to each other.
+        Genes to draw, in this order. If ``None``, the top gene of each group, then the second of each, and so on, with
+        similar genes next to each other.
     n_genes
         Maximum number of genes to draw if ``genes=None``.
     %(significant_pval_cutoff)s

@@ -49,9 +49,9 @@ def differential_activity(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | list[Axes] | Figure | None:
-    """Draw the gene sets with the strongest change of activity, one panel per perturbation.
+    """Draw the gene sets with the strongest change in activity, one panel per perturbation.
 
-    The position of a dot is the change of the mean activity, and its colour the p-value; the dot is empty if the change
+    The position of a dot is the change in mean activity, and its colour the p-value; the dot is empty if the change
     is not significant.
 
     Parameters

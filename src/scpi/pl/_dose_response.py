@@ -51,7 +51,7 @@ def dose_response(
     r"""Draw the predicted and the measured change of genes against the dose, one panel per gene and context.
 
     Lines are predictions at the doses that were given to :func:`scpi.tl.predict_perturbation` (`n_between=` adds doses
-    for a smooth line), and are dashed outside of the range of the measured doses. Points are measured changes of the
+    for a smooth line). They are dashed outside the range of the measured doses. Points are measured changes of the
     mean. The axis is linear in :math:`\log(1 + \mathrm{dose})`, and its ticks are the measured doses.
 
     Parameters
@@ -64,13 +64,13 @@ def dose_response(
     context
         Context or contexts to draw; all if `None`.
     keys
-        Entry or entries of `adata.uns` written by :func:`scpi.tl.predict_perturbation`, for several models on the same
-        axes, or a mapping from names in the legend to entries.
+        Entry of `adata.uns` written by :func:`scpi.tl.predict_perturbation`. To draw several models on the same axes,
+        several entries, or a mapping from names in the legend to entries.
     n_genes
         Number of genes to draw if `genes=None`.
     confidence_level
-        Level of the confidence intervals of the measured changes. They are normal, from the standard error over cells,
-        which assumes independent cells: differences between wells or donors are not included.
+        Level of the confidence intervals of the measured changes. The intervals are normal, from the standard error
+        over cells. This assumes independent cells, so differences between wells or donors are not included.
     %(mod)s
     %(panels_ax)s
 
@@ -83,8 +83,8 @@ def dose_response(
     ------
     %(result_KeyError)s
     ValueError
-        If a result has no doses or no such gene, perturbation or context, `perturbation` is required but not given, the
-        results are of different layers, a number is out of range, or `ax` is given for several panels.
+        If a result has no doses or no such gene, perturbation or context; `perturbation` is required but not given; the
+        results are of different layers; a number is out of range; or `ax` is given for several panels.
 
     Examples
     --------

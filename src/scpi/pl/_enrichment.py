@@ -67,8 +67,8 @@ def enrichment(
     groups
         Groups or contrasts to draw, in this order; all if ``None``.
     sets
-        Gene sets to draw, in this order; if ``None``, the best of each group, then the second of each, and so on, with similar
-        ones next to each other.
+        Gene sets to draw, in this order. If ``None``, the top set of each group, then the second of each, and so on,
+        with similar sets next to each other.
     n_sets
         Maximum number of gene sets to draw if ``sets=None``.
     %(significant_pval_cutoff)s
@@ -127,7 +127,7 @@ def enrichment(
 
 
 def _rows(results: pd.DataFrame, sets: Sequence[str] | str | None, n_sets: int) -> list[str]:
-    """The given sets, or the best of each group before the second of any."""
+    """Choose the given sets, or the top set of each group before the second of any."""
     if sets is not None:
         return among([str(name) for name in results["set"].unique()], sets, "gene set")
     best = results.sort_values(["rank", "pval"], kind="stable")["set"]
@@ -135,5 +135,5 @@ def _rows(results: pd.DataFrame, sets: Sequence[str] | str | None, n_sets: int) 
 
 
 def _area(pval: Any) -> Any:
-    """Area of a dot of an adjusted p-value."""
+    """Compute the area of the dot for an adjusted p-value."""
     return 4.0 + _AREA * np.minimum(-np.log10(np.maximum(pval, 1e-300)), _LARGEST) / _LARGEST

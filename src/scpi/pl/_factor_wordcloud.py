@@ -53,8 +53,8 @@ def factor_wordcloud(
 ) -> Axes | list[Axes] | Figure | None:
     """Draw a word cloud of the names of the gene sets of each causal factor.
 
-    A word has weight 1 in the first set of a factor, 1/2 in the second, 1/3 in the third, and so on. Requires the package
-    `wordcloud`.
+    A word has weight 1 in the first set of a factor, 1/2 in the second, 1/3 in the third, and so on. This needs the
+    package `wordcloud`.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def factor_wordcloud(
     n_words
         Maximum number of words per cloud.
     stop_words
-        Words to omit, in addition to those that are common in names of gene sets ("regulation", "pathway").
+        Words to omit, in addition to common words of gene set names ("regulation", "pathway").
     %(result_key)s
     %(mod)s
     %(panels_ax)s

@@ -41,7 +41,7 @@ def fold_changes(
 ) -> Axes | list[Axes] | Figure | None:
     """Draw log2 fold changes as bars with their 95 %% intervals, one panel per comparison.
 
-    Bars of genes that do not change significantly are grey. Each interval is that of one gene by itself.
+    Bars of genes that do not change significantly are grey. Intervals are not adjusted for the number of genes.
 
     Parameters
     ----------

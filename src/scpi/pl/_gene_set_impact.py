@@ -58,9 +58,9 @@ def gene_set_impact(
     values
         `"zscore"`, `"specificity"` (the z-score minus the means of its unit and of its set) or `"impact"` (the statistic).
     style
-        `"paper"` draws impacts in the style of Kinalis et al. (BMC Bioinformatics 20, 2019): scaled to between 0 and 1
-        within each set, in grey to the power of 5, and only units with a scaled impact above 0.7. At least one unit is
-        then black for every set, even if impacts are noise, and no dots are drawn.
+        `"paper"` draws impacts in the style of Kinalis et al. (BMC Bioinformatics 20, 2019). They are scaled to between
+        0 and 1 within each set, raised to the power of 5 and drawn in grey, for units with a scaled impact above 0.7
+        only. At least one unit is then black for every set, even if impacts are noise. No dots are drawn.
     %(significant_pval_cutoff)s
     %(result_key)s
     %(mod)s

@@ -43,10 +43,10 @@ def impact_contrast(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | Figure | None:
-    """Draw a heatmap of the difference of impacts between two groups of cells; red is higher in the target.
+    """Draw a heatmap of the difference in impact between two groups of cells; red is higher in the target.
 
-    Dots mark differences that are significant both against gene sets of the same expression and between the cells (or
-    the donors) of the two groups.
+    Dots mark differences that are significant in both tests: against gene sets of similar expression, and between the
+    cells (or the donors) of the two groups.
 
     Parameters
     ----------
@@ -56,9 +56,10 @@ def impact_contrast(
     values
         `"zscore"`, which is comparable between units and sets of different scale, or `"difference"`.
     style
-        `"paper"` draws differences in the style of Kinalis et al. (BMC Bioinformatics 20, 2019): divided by the largest
-        absolute difference of the set, and only if the impact in all cells, scaled to between 0 and 1 within the set, is
-        above 0.85. No dots are drawn. Differences in the paper have the opposite sign: rest minus group.
+        `"paper"` draws differences in the style of Kinalis et al. (BMC Bioinformatics 20, 2019). They are divided by
+        the largest absolute difference of the set, and drawn only if the impact in all cells, scaled to between 0 and 1
+        within the set, is above 0.85. No dots are drawn. Differences in the paper have the opposite sign: rest minus
+        group.
     pval_cutoff
         Largest adjusted p-value, of both tests together, that counts as significant.
     %(result_key)s

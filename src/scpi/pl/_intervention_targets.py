@@ -36,8 +36,8 @@ def intervention_targets(
     """Draw the causal factor that each perturbation acts on, with the strength and the certainty of the assignment.
 
     The heatmap shows the probability of each factor. The marginal plots show the strength of the shift, the normalised
-    entropy of the assignment (0 if it is certain, 1, the dotted line, if all factors are equally probable), and the
-    number of perturbations that act on each factor.
+    entropy of the assignment, and the number of perturbations that act on each factor. The entropy is 0 if the
+    assignment is certain, and 1 (dotted line) if all factors are equally probable.
 
     Parameters
     ----------

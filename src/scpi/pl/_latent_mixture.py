@@ -41,17 +41,19 @@ def latent_mixture(
 ) -> Axes | Figure | None:
     """Draw latent representations and the components of their mixture, along the axes of the largest variance.
 
-    An ellipse reaches two standard deviations from the mean of a component, beside which its name stands if there is room.
+    An ellipse reaches two standard deviations from the mean of a component. The name of the component is next to its
+    mean if there is room.
 
     Parameters
     ----------
     %(data)s
     key
-        Entry of `adata.uns` that :meth:`scpi.model.DGD.write_mixture` wrote; representations are in `adata.obsm['X_' + key]`.
+        Entry of `adata.uns` written by :meth:`scpi.model.DGD.write_mixture`. The representations are in
+        `adata.obsm['X_' + key]`.
     color
         Column of `adata.obs` with the categories to colour cells by; their component if `None`.
     min_weight
-        Smallest weight of a component that is drawn.
+        Minimum weight of the components to draw.
     size
         Area of a dot in square points; if `None`, it decreases with the number of cells.
     %(mod)s
@@ -91,7 +93,7 @@ def latent_mixture(
         if figsize is None:
             figsize = (_WIDTH, 3.0 + 0.15 * -(-len(names) // n_columns))
         figure, panel = new_axes(ax, figsize)
-        # Colours that everyone can distinguish are few: further groups have other markers
+        # Few colours are distinguishable for everyone, so further groups have other markers
         for (marker, colour), name, label in zip(product(_MARKERS, PALETTE), groups.categories, names, strict=False):
             x, y = points[groups == name].T
             panel.scatter(x, y, s=size, color=colour, marker=marker, lw=0, label=label, rasterized=True)

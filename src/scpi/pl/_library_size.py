@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
-# Quantiles that are drawn at most: more cannot be told apart in a panel
+# Maximum number of quantiles to draw: more cannot be distinguished in a panel
 _MAX_POINTS = 100
 # Factor by which the axes are longer than the data
 _MARGIN = 1.15
@@ -46,25 +46,25 @@ def library_size(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | list[Axes] | Figure | None:
-    """Draw quantiles of the total counts of cells against those of other cells, such as generated against measured ones.
+    """Draw quantiles of total counts per cell against those of reference cells, such as generated against measured cells.
 
-    On the dashed line, both have the same distribution. Points that are parallel to it differ by a factor; a slope other than
-    1 is a spread that is too large or too small.
+    On the dashed line, both have the same distribution. Points parallel to it differ by a constant factor. A slope
+    other than 1 indicates a spread that is too large or too small.
 
     Parameters
     ----------
     %(data)s
     key
-        Column of `adata.obs` that says where a cell comes from, as ``anndata.concat(..., label="origin")`` writes it.
+        Column of `adata.obs` with the origin of each cell, as written by ``anndata.concat(..., label="origin")``.
     reference
         Origin of the cells on the x axis; the first category if `None`.
     groupby
-        Column of `adata.obs` with groups to compare cells within, such as the cell type, one panel each; all cells are one
-        group if `None`.
+        Column of `adata.obs` with groups within which cells are compared, such as cell types, one panel each. If
+        `None`, all cells are one group.
     groups
         Groups to draw, in this order; if `None`, the first `n_panels` that have cells of the reference and others.
     n_panels
-        Maximum number of groups to draw if ``groups=None``.
+        Maximum number of groups to draw if `groups=None`.
     %(counts_layer)s
     %(mod)s
     %(panels_ax)s
@@ -76,7 +76,7 @@ def library_size(
     KeyError
         If the data has no such column or layer.
     ValueError
-        If there are not two origins to compare, the reference or a group is unknown or has none of these cells, or `ax` is
+        If there are no two origins to compare, the reference or a group is unknown or has no such cells, or `ax` is
         given for several groups.
 
     Examples
@@ -118,7 +118,7 @@ def library_size(
 
 
 def _read_origins(data: AnnData | MuData, key: str, mod: str | None) -> pd.Categorical:
-    """Where each cell comes from, of at least two origins."""
+    """Read the origin of each cell; there must be at least two."""
     try:
         origins = read_labels(data, key, mod=mod)
     except KeyError as error:
@@ -134,7 +134,7 @@ def _read_origins(data: AnnData | MuData, key: str, mod: str | None) -> pd.Categ
 
 
 def _draw_quantiles(panel: Axes, samples: Mapping[str, NDArray[np.float64]]) -> None:
-    """Quantiles of samples against those of the first, on equal logarithmic axes."""
+    """Draw quantiles of samples against those of the first, on equal logarithmic axes."""
     (_, reference), *others = samples.items()
     for (name, sample), colour in zip(others, PALETTE, strict=False):
         n = min(len(reference), len(sample), _MAX_POINTS)

@@ -42,7 +42,7 @@ def ma(
 ) -> Axes | list[Axes] | Figure | None:
     """Draw the fold change of each gene against its average expression (MA plot), one panel per group.
 
-    Without a bias, fold changes are centred at zero at every level of expression. Genes are coloured if both the adjusted
+    Without bias, fold changes scatter around zero at every expression level. Genes are coloured if both the adjusted
     p-value and the fold change pass their thresholds.
 
     Parameters

@@ -28,13 +28,13 @@ def paired_expression(
 ) -> Axes | list[Axes] | Figure | None:
     """Draw the expression of genes in each sample, with a line between the samples of a donor.
 
-    There is a panel for each gene and split. A difference that most donors share shows as lines of one direction, whatever the
-    donors differ in. Bars are means of the groups.
+    There is one panel per gene and split. If most donors share a difference, their lines have the same direction,
+    however much the donors differ from each other. Bars are group means.
 
     Parameters
     ----------
     table
-        Samples of some genes, as :func:`scpi.de.sample_expression` lists them.
+        Expression of genes in samples, as returned by :func:`scpi.de.sample_expression`.
     %(panels_ax)s
 
     %(panels_Returns)s

@@ -42,7 +42,7 @@ def pathway_activity(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | Figure | None:
-    """Draw a heatmap of the change of the activity of gene sets under each perturbation.
+    """Draw a heatmap of the change in activity of gene sets under each perturbation.
 
     Dots mark significant changes. Similar sets, and similar perturbations, are next to each other.
 
@@ -52,7 +52,8 @@ def pathway_activity(
         :func:`scpi.tl.differential_activity` has been run on it.
     %(activity_groups)s
     sets
-        Gene sets to draw, in this order; if `None`, the first of each perturbation, then the second of each, and so on.
+        Gene sets to draw, in this order; if `None`, the top set of each perturbation, then the second of each, and so
+        on.
     n_sets
         Maximum number of gene sets to draw if `sets=None`.
     values

@@ -39,11 +39,11 @@ def perturbation_effect(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | list[Axes] | Figure | None:
-    """Draw how far the cells of each perturbation are from the controls, in the order of their effects.
+    """Draw the distance of the cells of each perturbation from the controls, ordered by effect.
 
-    The dots of perturbations without a significant effect are empty, and their names are grey. The dashed line is the
-    score that is expected without an effect. A second panel has the fraction of responders
-    with its 95 % interval if :func:`scpi.tl.responders` was run.
+    Perturbations without a significant effect have empty dots and grey names. The dashed line is the expected score
+    without an effect. If :func:`scpi.tl.responders` was run, a second panel shows the fraction of responders with its
+    95 % interval.
 
     Parameters
     ----------

@@ -42,36 +42,36 @@ def perturbation_report(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | list[Axes] | Figure | None:
-    r"""Draw all that is known of one predicted perturbation.
+    r"""Draw a report on one predicted perturbation.
 
-    The panels are, as far as there is something to draw,
+    The panels, each drawn if its data exists, are:
 
-    - `"change"`: genes with the largest predicted changes, with intervals, measured changes with two standard errors, and a star for
-      predicted hits;
-    - `"perturbations"` and `"features"`, or `"factors"`, or `"units"`: parts that carry most of what is special to the prediction.
-      Bars are dark where `q` is at most `pval_cutoff`;
-    - `"sets"`: gene sets that the change moves, with the same colours;
-    - `"fidelity"`: the fraction of the prediction that is lost where the model has to do without the largest parts, and without
-      others, with their standard deviation;
-    - `"scores"`: the correlation with the measured change, of the prediction, of the mean of other perturbations, and, as far as the
-      noise of the cells allows, at most;
+    - `"change"`: genes with the largest predicted changes, with intervals, measured changes with two standard errors,
+      and a star for predicted hits;
+    - `"perturbations"` and `"features"`, or `"factors"`, or `"units"`: parts that carry most of the special change,
+      without the part that is common to all perturbations. Bars are dark if `q` is at most `pval_cutoff`;
+    - `"sets"`: gene sets that the change affects, with the same colours;
+    - `"fidelity"`: the fraction of the prediction that is lost if the largest parts are removed from the model, and if
+      other parts are, with their standard deviation;
+    - `"scores"`: the correlation with the measured change of the prediction and of the mean of other perturbations, and
+      the largest correlation that the noise of the cells allows;
     - `"agreement"`: the measured against the predicted change of all genes.
 
     Parameters
     ----------
     %(data)s
     perturbation
-        One of those that were explained; the first if `None`.
+        One of the explained perturbations; the first if `None`.
     panels
-        Panels to draw; all for which there is something if `None`.
+        Panels to draw; all that have data if `None`.
     pval_cutoff
         Largest q-value that counts as significant.
     n_genes
         Number of genes in the first panel.
     key
-        Entry of `adata.uns` that :func:`scpi.tl.explain_prediction` wrote.
+        Entry of `adata.uns` written by :func:`scpi.tl.explain_prediction`.
     hits_key
-        Entry of `adata.uns` that :func:`scpi.tl.predicted_hits` wrote, which may be missing.
+        Entry of `adata.uns` written by :func:`scpi.tl.predicted_hits`, drawn if it exists.
     %(mod)s
     %(panels_ax)s
 
@@ -81,7 +81,7 @@ def perturbation_report(
     ------
     %(result_KeyError)s
     ValueError
-        If the perturbation was not explained, or there is nothing to draw in a panel.
+        If the perturbation was not explained, or a panel has no data.
 
     Examples
     --------
@@ -128,7 +128,7 @@ def perturbation_report(
 
 
 def _hits(adata: AnnData, label: str, key: str, pval_cutoff: float) -> set[str] | None:
-    """Genes that are predicted to change; ``None`` where this was not tested."""
+    """Read the genes that are predicted to change; ``None`` if this was not tested."""
     if key not in adata.uns:
         return None
     found = get.predicted_hits(adata, key=key)

@@ -25,10 +25,10 @@ def power(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | Figure | None:
-    """Draw the fraction of the changed genes that is found over the number of cells per perturbation.
+    """Draw the fraction of the changed genes that is found against the number of cells per perturbation.
 
-    There is a line for each other size that varies, such as the depth, of all perturbations together, and a dotted line at a power
-    of 0.8. With a single line, the perturbations are drawn as well, in pale lines.
+    There is one line, for all perturbations together, per value of the other sizes that vary, such as the depth. A
+    dotted line marks a power of 0.8. If there is a single line, the perturbations are drawn as well, as pale lines.
 
     Parameters
     ----------

@@ -47,10 +47,10 @@ def prediction(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | list[Axes] | Figure | None:
-    """Draw the predicted against the measured change of expression, one panel per perturbation.
+    """Draw the predicted against the measured change in expression, one panel per perturbation.
 
     Prediction and measurement are equal on the dashed line; the horizontal line is a prediction of no change. The title
-    of each panel contains the Pearson correlation with its ceiling (the correlation between two halves of the measured
+    of each panel gives the Pearson correlation with its ceiling (the correlation between two halves of the measured
     cells), and the root mean squared error with that of a prediction of no change.
 
     Parameters

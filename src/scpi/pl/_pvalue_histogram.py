@@ -39,13 +39,12 @@ def pvalue_histogram(
     r"""Draw a histogram of the p-values of a test, one panel per group.
 
     The p-values of genes without a difference are uniformly distributed. The dashed line is the height of the bars if no
-    gene differed; the solid line is the height for the estimated fraction of null genes :math:`\pi_0` (Storey, J. R.
+    gene differed. The solid line is the height for the estimated fraction of null genes :math:`\pi_0` (Storey, J. R.
     Stat. Soc. B 64, 2002, from the p-values above 0.5). Genes that differ appear as a peak on the left. A slope or a peak
     anywhere else indicates that the test is not calibrated for these data.
 
     Several rankings of the same groups, such as tests of measured and of generated cells, are drawn as outlines in the same
-    panel, each as the number of genes per gene that a uniform distribution would have in the bar, since tests may differ in
-    how many genes they test.
+    panel. As tests may differ in the number of tested genes, the heights are relative to a uniform distribution.
 
     Parameters
     ----------
@@ -54,8 +53,8 @@ def pvalue_histogram(
         Entry of `adata.uns` with a ranking of genes, as written by :func:`scpi.de.rank_genes`, :func:`scpi.de.limma` or
         :func:`scanpy.tl.rank_genes_groups`; or several, at most six, as a list or as a mapping from names to entries.
     groups
-        Groups to draw, in this order; if `None`, those with the most genes with an adjusted p-value of at most 0.05 in the
-        first ranking.
+        Groups to draw, in this order. If `None`, those with the most genes at an adjusted p-value of at most 0.05 in
+        the first ranking.
     n_panels
         Maximum number of groups to draw if `groups=None`.
     n_bins

@@ -36,7 +36,7 @@ def ranking_accuracy(
 ) -> Axes | list[Axes] | Figure | None:
     """Draw the fraction of truly changed genes among the top genes of each ranking, as a box over the groups.
 
-    The dashed line is the expected value of a random order of the genes. Rankings are ordered by their median over all
+    The dashed line is the expected value for a random order of the genes. Rankings are ordered by their median over all
     panels. :func:`scpi.get.ranking_accuracy` returns the same numbers, and :func:`scpi.benchmark.accuracy_boxplots` draws
     those of several data sets.
 

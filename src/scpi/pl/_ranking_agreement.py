@@ -45,7 +45,7 @@ def ranking_agreement(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | Figure | None:
-    """Draw a heatmap of the agreement between each two of several rankings of genes.
+    """Draw a heatmap of the pairwise agreement between rankings of genes.
 
     :func:`scpi.get.ranking_agreement` returns the same numbers.
 
@@ -54,7 +54,7 @@ def ranking_agreement(
     %(data)s
     %(ranking_keys)s
     group
-        Group or groups to compare, whose mean is drawn; if `None`, those that all rankings have.
+        Group or groups to compare; if `None`, those that all rankings have. The mean over the groups is drawn.
     metric
         :func:`scpi.metrics.top_k_overlap` (the row is the truth), :func:`scpi.metrics.top_k_jaccard`,
         :func:`scpi.metrics.rank_biased_overlap` or :func:`scpi.metrics.overlap_log_pval` (of one group).

@@ -25,17 +25,17 @@ def risk_coverage(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | Figure | None:
-    """Draw how far off the surest predictions were, in conditions that the model was refitted without.
+    """Draw the error of the most confident predictions in held-out conditions (risk-coverage curve).
 
-    The line is the mean over the conditions with the largest confidence of the squared error relative to that of no change
-    (:func:`scpi.get.risk_coverage` returns the numbers); it rises to the right if the confidence is worth something. The grey line is the mean change in the
-    same conditions.
+    The line is the squared error relative to that of no change, averaged over the conditions with the largest
+    confidence. It rises to the right if the confidence is informative. The grey line is the mean change in the same
+    conditions. :func:`scpi.get.risk_coverage` returns the numbers.
 
     Parameters
     ----------
     %(data)s
     key
-        Entry of `adata.uns` that :func:`scpi.tl.predicted_hits` wrote.
+        Entry of `adata.uns` written by :func:`scpi.tl.predicted_hits`.
     %(mod)s
     %(figure_ax)s
 

@@ -53,7 +53,7 @@ def saliency(
 ) -> Axes | Figure | None:
     """Draw a heatmap of the saliency of the top genes of each latent unit in all units.
 
-    Each gene is drawn once, with the first unit of which it is a top gene. If the genes of a unit are dark only in the
+    Each gene is drawn once, with the first unit that has it as a top gene. If the genes of a unit are dark only in the
     column of that unit, no other unit is redundant with it.
 
     Parameters
@@ -66,8 +66,8 @@ def saliency(
     group
         Group of cells whose means are drawn, if `groupby` was given to :func:`scpi.tl.saliency`; all cells if `None`.
     scale
-        Divide by the largest absolute value of each unit, because the scales of units differ, or of each gene; not scaled
-        if `None`.
+        Whether to divide by the largest absolute value of each unit, because the scales of units differ, or of each
+        gene; not scaled if `None`.
     key
         Entry of `adata.varm` with a score of each gene in each unit.
     %(annotation_key)s

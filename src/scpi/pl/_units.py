@@ -58,8 +58,8 @@ def units(
         Entry of `adata.obsm` with the latent units, cells x units, such as the result of
         `model.get_latent_representation()`.
     key
-        Entry of `adata.uns` written by :func:`scpi.tl.saliency`, with the names of the units; without it, and if the
-        latent units are not a DataFrame, units are numbered.
+        Entry of `adata.uns` written by :func:`scpi.tl.saliency`, with the names of the units. Without it, units are
+        numbered, unless the latent units are a DataFrame.
     %(annotation_key)s
     size
         Area of a dot in square points; if `None`, it decreases with the number of cells.

@@ -39,8 +39,9 @@ def volcano(
 ) -> Axes | list[Axes] | Figure | None:
     """Draw the p-value of each gene against its log fold change (volcano plot), one panel per group.
 
-    Genes are coloured if both the adjusted p-value and the fold change pass their thresholds, the dashed lines. The
-    vertical axis is the unadjusted p-value, from its stored logarithm, so that p-values below the smallest float differ.
+    Genes are coloured if both the adjusted p-value and the fold change pass their thresholds (dashed lines). The
+    vertical axis is the unadjusted p-value. It is read from its stored logarithm, which distinguishes p-values below
+    the smallest float.
 
     Parameters
     ----------

@@ -56,19 +56,19 @@ def score_prediction(
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Compare predicted cells with real ones, perturbation by perturbation.
+    """Score predicted cells against real ones, for each perturbation.
 
-    The real change is the mean of the real cells of a perturbation less that of the real control cells. The predicted
-    change is the mean of the predicted cells less that of the control cells that the prediction started from. Next to
-    the scores stand what no change would score, and what the noise of the measurement leaves to be predicted. To be fair
-    to what was learned, give real cells that the model has not seen, of the context that was predicted.
+    The real change is the mean of the real cells of a perturbation minus that of the real control cells. The predicted
+    change is the mean of the predicted cells minus that of the control cells that the prediction started from. The
+    scores are stored with those of a prediction of no change, and with the ceiling set by measurement noise. For a fair
+    evaluation, give real cells of the predicted context that the model was not trained on.
 
     Parameters
     ----------
     adata
-        Predicted cells x genes, as the `predict` of a model returns them. `adata.obs["source_cell"]` names the control
-        cell that each started from. Where it does not, or these cells are not in `real`, the mean of the control cells is
-        that of `adata.uns["prediction"]["control_mean"]`, or else of the real control cells.
+        Predicted cells x genes, as returned by `predict` of a model. `adata.obs["source_cell"]` has the control cell
+        from which each started. If it is missing, or these cells are not in `real`, the mean of the control cells is
+        `adata.uns["prediction"]["control_mean"]`, or else that of the real control cells.
     real
         Real cells, with at least the genes of the prediction, on the same scale.
     perturbation_key
@@ -79,23 +79,23 @@ def score_prediction(
     layer
         Entry of `layers` of `real` to compare with; its `X` if `None`.
     reference_cells
-        Control cells of `real` that the real change is taken against. With `"apart"` half of them, first those that no
-        prediction started from, and predicted cells that started from this half are left out, so that the noise of a shared
-        control does not pass for skill; all of them where the prediction started from cells that are not in `real`. With
-        `"all"` all of them; or the positions of these cells, or a mask.
+        Control cells of `real` that define the real change. With `"apart"`, they are half of the controls, preferably
+        those from which no prediction started. Predicted cells that started from this half are left out, so that the
+        noise of shared controls does not count as skill. All controls are used if the prediction started from cells
+        that are not in `real`. With `"all"`, all controls are used. Otherwise the positions of these cells, or a mask.
     train_cells
-        Cells of `real` that the model learned from, by position or as a mask. The perturbed ones are not compared with,
-        and principal components and the mean of the perturbed conditions are those of these cells, as in
-        :func:`scpi.benchmark.evaluate`. If `None`, all cells serve for both.
+        Training cells of the model in `real`, by position or as a mask. Perturbed training cells are excluded from the
+        comparison. The principal components and the mean of the perturbed conditions are those of the training cells,
+        as in :func:`scpi.benchmark.evaluate`. If `None`, all cells serve both purposes.
     %(metrics)s
     n_cells
-        Maximum number of cells of a kind in metrics that compare cells, drawn at random.
+        Maximum number of measured, predicted and control cells in metrics that compare cells, drawn at random.
     %(n_components)s
     %(exclude_targets)s
     %(delimiter)s
     %(rng)s
     mod
-        Modality to use, where `real` is a MuData.
+        Modality to use if `real` is a MuData.
     %(copy)s
 
     Returns
@@ -103,20 +103,20 @@ def score_prediction(
     Returns `None` if `copy=False`, else the copy. Sets the following fields:
 
     `adata.varm['change_predicted']`, `adata.varm['change_real']` : :class:`numpy.ndarray` (dtype `float64`)
-        Changes, genes x perturbations, all genes included; NaN where there are no real cells.
+        Changes, genes x perturbations, for all genes; NaN without real cells.
     `adata.uns['prediction']['perturbations']` : :class:`numpy.ndarray`
-        The perturbations, as the columns of the changes.
+        The perturbations, in the order of the columns of the changes.
     `adata.uns['prediction']['scores']` : :class:`pandas.DataFrame`
-        One row for each perturbation: `perturbation`, `status` (if the prediction has it), `n_predicted`, `n_real`, and
-        the metrics. After each error and distance stands what no change would score (such as `rmse_no_change`), after
-        each correlation the score of one half of the real cells against the other (`pearson_ceiling`) and that of a perfect
-        prediction (`pearson_perfect`), see :func:`scpi.benchmark.noise_ceiling`. NaN where there are no real cells, or
-        too few.
+        One row per perturbation: `perturbation`, `status` (if the prediction has it), `n_predicted`, `n_real`, and the
+        metrics; NaN without, or with too few, real cells. Each error and distance is followed by the score of no change
+        (such as `rmse_no_change`). Each correlation is followed by that of one half of the real cells with the other
+        (`pearson_ceiling`) and that of a perfect prediction (`pearson_perfect`), see
+        :func:`scpi.benchmark.noise_ceiling`.
 
     Raises
     ------
     KeyError
-        If a column or layer is not there.
+        If a column or layer does not exist.
     ValueError
         If no perturbation has both kinds of cells, `real` lacks genes or control cells, a metric is unknown, or a
         value is not finite.
@@ -130,7 +130,7 @@ def score_prediction(
     real_labels = _labels(measured.labels(perturbation_key), labelling)
     perturbations = [label for label in dict.fromkeys(predicted_labels) if label and label != labelling.control]
     train = as_indices(train_cells, len(real_labels))
-    # Without training cells all are compared, and the components are those of all
+    # Without training cells, all cells are compared and give the components
     is_measured = np.full(len(real_labels), True)
     if train_cells is not None:
         is_measured[train] = False
@@ -200,13 +200,13 @@ class _Controls(NamedTuple):
     """Control cells of the real data, by position."""
 
     reference: NDArray[np.int64]
-    """Cells that the real change is taken against."""
+    """Cells that define the real change."""
     others: NDArray[np.int64]
-    """Cells to take for those that a prediction started from, where it does not say."""
+    """Cells that a prediction of unknown origin is assumed to start from."""
     start: NDArray[np.int64] | None
-    """Cell that each predicted cell started from; ``None`` where these are not known."""
+    """Cell that each predicted cell started from; ``None`` if unknown."""
     is_apart: NDArray[np.bool_]
-    """Whether each predicted cell started from others than the reference."""
+    """Whether each predicted cell started outside the reference."""
 
 
 def _find_controls(
@@ -235,7 +235,7 @@ def _find_controls(
     elif reference_cells == "all" or (start is None and _start_mean(adata) is not None):
         return _Controls(controls, controls, start, all_cells)
     elif reference_cells == "apart":
-        # Half of the controls, first those that no prediction started from
+        # Half of the controls, preferably those from which no prediction started
         shuffled = rng.permutation(controls)
         is_used = np.isin(shuffled, [] if start is None else start)
         chosen = np.sort(shuffled[np.argsort(is_used, kind="stable")][: max(1, len(controls) - len(controls) // 2)])
@@ -254,10 +254,10 @@ def _table(
     n_genes: int,
     rng: np.random.Generator,
 ) -> tuple[pd.DataFrame, NDArray[np.float64]]:
-    """Scores, one row per perturbation, and the real and predicted changes, genes x perturbations.
+    """Compute the scores, one row per perturbation, and the real and predicted changes, genes x perturbations.
 
-    ``sizes`` are numbers of predicted and of real cells. Predictions are made when they are looked at, and not kept: of
-    thousands of perturbations they would take more memory than the cells.
+    ``sizes`` are numbers of predicted and of real cells. Predictions are computed on demand and not stored, because
+    those of thousands of perturbations would take more memory than the cells.
     """
     measured = [label for label, both in sizes.items() if all(both)]
     errors = [name for name in metrics if name in METRICS and name in LOWER_IS_BETTER]
@@ -296,7 +296,7 @@ def _table(
 
 
 def _no_change(one: Prediction) -> Prediction:
-    """The control cells as a prediction of themselves."""
+    """Take the control cells as a prediction of themselves."""
     cells = one.start if one.start.shape[0] > 1 else one.reference
     return replace(one, predicted=cells, start=cells)
 
@@ -304,22 +304,22 @@ def _no_change(one: Prediction) -> Prediction:
 def _places(
     labels: NDArray[np.object_], chosen: NDArray[np.bool_], wanted: Sequence[str]
 ) -> dict[str, NDArray[np.intp]]:
-    """Places of the chosen cells with each label."""
+    """Find the positions of the chosen cells with each label."""
     places = np.flatnonzero(chosen)
     found = pd.Series(places).groupby(labels[places]).indices
     return {label: places[found[label]] if label in found else places[:0] for label in wanted}
 
 
 def _labels(labels: pd.Categorical, labelling: Labelling) -> NDArray[np.object_]:
-    """Canonical label of each cell; empty where it is missing or not assigned."""
+    """Read the canonical label of each cell; empty if it is missing or not assigned."""
     read = labelling.read(labels)
     return np.array([*read.categories, ""], dtype=object)[read.codes]
 
 
 def _real_values(adata: AnnData, view: View) -> Read:
-    """Reads real expression in the genes of the prediction, which is checked."""
+    """Check the real expression, and make a reader of it in the genes of the prediction."""
     measured, layer = view.adata, view.layer
-    # The view would call it a layer of `adata`, which is the prediction here
+    # The message of the view would name `adata`, which is the prediction here
     if layer is not None and layer not in measured.layers:
         msg = f"`real.layers` has no {layer!r}, only {listed(measured.layers)}."
         raise KeyError(msg)
@@ -338,7 +338,7 @@ def _real_values(adata: AnnData, view: View) -> Read:
 
 
 def _check_finite(values: Any, *, name: str) -> Any:
-    """The matrix, or a block of it, in memory."""
+    """Load the matrix, or a block of it, into memory and check it."""
     matrix = as_matrix(values)
     if not np.isfinite(stored_values(matrix)).all():
         msg = f"The expression in `{name}` has NaN or infinite values."
@@ -347,7 +347,7 @@ def _check_finite(values: Any, *, name: str) -> Any:
 
 
 def _start_mean(adata: AnnData) -> NDArray[np.float64] | None:
-    """Mean of the control cells that the prediction started from, where it is stored."""
+    """Read the mean of the control cells that the prediction started from, if it is stored."""
     stored = adata.uns.get(Key.uns.PREDICTION, {})
     if Key.uns.CONTROL_MEAN not in stored:
         return None
@@ -355,7 +355,7 @@ def _start_mean(adata: AnnData) -> NDArray[np.float64] | None:
     if mean.shape != (adata.n_vars,):
         msg = (
             f"`adata.uns['prediction']['control_mean']` has shape {mean.shape}, but there are {adata.n_vars} genes. "
-            "Score the prediction before genes are taken from it."
+            "Score the prediction before you select genes from it."
         )
         raise ValueError(msg)
     return mean
