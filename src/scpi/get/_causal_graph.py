@@ -23,24 +23,24 @@ def causal_graph(
     key: str = Key.uns.CAUSAL_GRAPH,
     mod: str | None = None,
 ) -> pd.DataFrame:
-    """Edges between the causal factors, the strongest first.
+    """List the edges between the causal factors, the strongest first.
 
     Parameters
     ----------
     %(data)s
     threshold
-        Return the edges with at least this absolute weight; all if `None`.
+        Minimum absolute weight of the edges; all if `None`.
     top_n
-        Return this many edges with the largest absolute weights; all if `None`.
+        Maximum number of edges, those with the largest absolute weights; all if `None`.
     min_stability
-        Return the edges that were found again in at least this fraction of the halves of the cells; all if `None`.
+        Minimum fraction of the halves of the cells in which an edge was reproduced; all if `None`.
     key
-        Entry of `adata.uns` that :func:`scpi.tl.causal_graph` wrote.
+        Entry of `adata.uns` written by :func:`scpi.tl.causal_graph`.
     %(mod)s
 
     Returns
     -------
-    One row for each edge with the columns `source`, `target`, `weight` and, unless it was computed with `n_draws=0`,
+    One row per edge, with the columns `source`, `target`, `weight` and, unless it was computed with `n_draws=0`,
     `stability`.
 
     Raises

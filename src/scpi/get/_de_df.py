@@ -33,29 +33,29 @@ def de_df(
     top_n: int | None = None,
     mod: str | None = None,
 ) -> pd.DataFrame:
-    """List tests of differential expression, one row for each group and gene.
+    """List tests of differential expression, one row per group and gene.
 
     Parameters
     ----------
     %(data)s
     key
-        Entry of `adata.uns` with a ranking of genes, as :func:`scpi.de.rank_genes`, :func:`scpi.de.limma` or
-        :func:`scanpy.tl.rank_genes_groups` writes it.
+        Entry of `adata.uns` with a ranking of genes, as written by :func:`scpi.de.rank_genes`, :func:`scpi.de.limma` or
+        :func:`scanpy.tl.rank_genes_groups`.
     group
         Group or groups to return; all if `None`.
     pval_cutoff
-        Return the genes with an adjusted p-value of at most this.
+        Maximum adjusted p-value of the genes.
     log2fc_min, log2fc_max
-        Return the genes with a log2 fold change of at least, or at most, this.
+        Minimum and maximum log2 fold change of the genes.
     top_n
-        Return this many genes of each group, the best first, of those that the other filters leave.
+        Maximum number of genes per group, the best ones that pass the other filters.
     %(mod)s
 
     Returns
     -------
-    The columns `group`, `gene`, `rank` (from 1), `score`, `log2fc`, `pval`, `log10_pval` (finite where scpi tested and
-    `pval` is too small for a float), `pval_adj`, and what else the test gives, such as `ave_expr`, `lods`, `ci_low` and
-    `ci_high` of limma, `pts` and `pts_rest`. By group and then by rank. Genes that were not tested in a group are left
+    The columns `group`, `gene`, `rank` (from 1), `score`, `log2fc`, `pval`, `log10_pval` (in tests by scpi finite even
+    if `pval` underflows), `pval_adj`, and other results of the test, such as `ave_expr`, `lods`, `ci_low` and `ci_high`
+    of limma, `pts` and `pts_rest`. Rows are sorted by group and rank. Genes that were not tested in a group are left
     out.
 
     Raises
@@ -83,7 +83,7 @@ def de_df(
         return np.take_along_axis(np.asarray(values[rows], dtype=np.float64), order, axis=1).ravel()
 
     columns = {
-        # Strings once, not once for each of what may be a million rows
+        # Store each string once, as there may be a million rows
         "group": pd.Categorical.from_codes(
             np.repeat(np.arange(n_groups), n_genes), pd.Index(ranking.groups[rows], dtype=object)
         ),
@@ -118,5 +118,5 @@ def de_df(
 
 
 def _place(name: str) -> tuple[int, str]:
-    """Place of a column: files do not keep the order."""
+    """Find the position of a column, as files do not keep the order."""
     return (_EXTRA.index(name) if name in _EXTRA else len(_EXTRA), name)

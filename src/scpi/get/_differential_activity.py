@@ -33,17 +33,17 @@ def differential_activity(
     group
         Perturbation or perturbations to return; all if `None`.
     pval_cutoff
-        Return the sets with an adjusted p-value of at most this.
+        Maximum adjusted p-value of the sets.
     top_n
-        Return this many sets of each group, the best first.
+        Maximum number of sets per group, the best first.
     key
-        Entry of `adata.uns` that :func:`scpi.tl.differential_activity` wrote.
+        Entry of `adata.uns` written by :func:`scpi.tl.differential_activity`.
     %(mod)s
 
     Returns
     -------
-    One row for each group and set with the columns `group`, `set`, `effect`, `score`, `pval`, `log10_pval`,
-    `pval_adj` and `rank`, by group and then by rank.
+    One row per group and set, with the columns `group`, `set`, `effect`, `score`, `pval`, `log10_pval`, `pval_adj` and
+    `rank`, sorted by group and rank.
 
     Raises
     ------

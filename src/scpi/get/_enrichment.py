@@ -34,16 +34,16 @@ def enrichment(
     group
         Group or groups to return; all if `None`.
     pval_cutoff
-        Return the sets with an adjusted p-value of at most this.
+        Maximum adjusted p-value of the sets.
     top_n
-        Return this many sets of each group, the best first.
+        Maximum number of sets per group, the best first.
     key
-        Entry of `adata.uns` that :func:`scpi.tl.enrichment` wrote.
+        Entry of `adata.uns` written by :func:`scpi.tl.enrichment`.
     %(mod)s
 
     Returns
     -------
-    One row for each group and set with the columns that :func:`scpi.tl.enrichment` describes, by group and then by rank.
+    One row per group and set, with the columns described in :func:`scpi.tl.enrichment`, sorted by group and rank.
 
     Raises
     ------

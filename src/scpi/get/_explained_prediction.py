@@ -30,27 +30,27 @@ def explained_prediction(
     key: str = Key.uns.EXPLAINED_PREDICTION,
     mod: str | None = None,
 ) -> pd.DataFrame:
-    """List of what predicted changes are made.
+    """List the explanation of predicted changes.
 
     Parameters
     ----------
     %(data)s
     table
-        `"parts"`, `"genes"`, `"sets"`, `"fidelity"`, `"scores"` or `"conditions"`, as :func:`scpi.tl.explain_prediction` describes
-        them; or `"contributions"`: what the largest parts add to each gene, with the columns `gene`, `kind`, `part` and
-        `contribution`.
+        Table to return: `"parts"`, `"genes"`, `"sets"`, `"fidelity"`, `"scores"` or `"conditions"`, as described in
+        :func:`scpi.tl.explain_prediction`; or `"contributions"` of the largest parts to each gene, with the columns
+        `gene`, `kind`, `part` and `contribution`.
     perturbation
         Perturbation or perturbations to return; all if `None`.
     kind
-        Kind or kinds of parts to return, such as `"perturbations"`; all if `None`. For tables that have it.
+        Kind or kinds of parts to return, such as `"perturbations"`, for tables that have kinds; all if `None`.
     key
-        Entry of `adata.uns` that :func:`scpi.tl.explain_prediction` wrote.
+        Entry of `adata.uns` written by :func:`scpi.tl.explain_prediction`.
     %(mod)s
 
     Returns
     -------
-    Rows of the table, in the order in which they are stored: parts of a kind by the fraction that they carry, sets by their p-value.
-    It is empty where there was nothing to write, such as no gene sets or no measured cells.
+    Rows of the table in stored order: parts of a kind by the fraction that they carry, sets by p-value. The table is
+    empty if there were no data for it, such as no gene sets or no measured cells.
 
     Raises
     ------

@@ -39,17 +39,17 @@ def gene_set_impact(
     units
         Unit or units to return, in this order; all if `None`.
     pval_cutoff
-        Return the impacts with an adjusted p-value of at most this.
+        Maximum adjusted p-value of the impacts.
     top_n
-        Return this many sets of each unit, the best first.
+        Maximum number of sets per unit, the best first.
     key
-        Entry of `adata.uns` that :func:`scpi.tl.gene_set_impact` wrote.
+        Entry of `adata.uns` written by :func:`scpi.tl.gene_set_impact`.
     %(mod)s
 
     Returns
     -------
-    One row for each unit and set with the columns `unit`, `set`, `size`, `impact`, `zscore`, `pval`, `pval_adj`,
-    `specificity` and `rank` (by absolute z-score within the unit, from 1), by unit and then by rank.
+    One row per unit and set, with the columns `unit`, `set`, `size`, `impact`, `zscore`, `pval`, `pval_adj`,
+    `specificity` and `rank` (by absolute z-score within the unit, from 1), sorted by unit and rank.
 
     Raises
     ------
@@ -80,9 +80,9 @@ def tidy(
     pval_cutoff: float | None,
     top_n: int | None,
 ) -> pd.DataFrame:
-    """Tables of units x sets as one row for each unit and set, by unit and then by rank of the absolute z-score.
+    """Convert tables of units x sets to one row per unit and set, sorted by unit and rank of the absolute z-score.
 
-    The cutoff is for the p-values called `pval`.
+    The cutoff applies to the p-values called `pval`.
     """
     names = np.array([str(name) for name in stored["units"]], dtype=object)
     sets = np.array([str(name) for name in stored["sets"]], dtype=object)

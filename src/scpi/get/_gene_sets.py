@@ -23,18 +23,18 @@ def gene_sets(data: AnnData | MuData, *, key: str = Key.varm.GENE_SETS, mod: str
     ----------
     %(data)s
     key
-        Entry of `adata.varm` that holds the gene sets.
+        Entry of `adata.varm` with the gene sets.
     %(mod)s
 
     Returns
     -------
-    One row for each set with the columns `set`, `size` (genes that are measured), `total_size` (genes in the source,
-    missing where it is not known) and `genes` (names of the measured genes, separated by semicolons).
+    One row per set, with the columns `set`, `size` (measured genes), `total_size` (genes in the source, missing if
+    unknown) and `genes` (names of the measured genes, separated by semicolons).
 
     Raises
     ------
     KeyError
-        If the data holds no gene sets under that key.
+        If the data has no gene sets under this key.
 
     Examples
     --------

@@ -23,15 +23,15 @@ def guide_agreement(
     ----------
     %(data)s
     per_guide
-        Return one row for each guide, not for each perturbation.
+        Whether to return one row per guide instead of one per perturbation.
     key
-        Entry of `adata.uns` that :func:`scpi.tl.guide_agreement` wrote.
+        Entry of `adata.uns` written by :func:`scpi.tl.guide_agreement`.
     %(mod)s
 
     Returns
     -------
-    One row for each perturbation: `perturbation`, `n_guides`, `n_agreeing`, `similarity` and `agree`; or for each guide:
-    `perturbation`, `guide`, `n_cells`, `strength`, `similarity`, `score`, `pval`, `pval_adj` and `agrees`.
+    One row per perturbation, with `perturbation`, `n_guides`, `n_agreeing`, `similarity` and `agree`. Or one row per
+    guide, with `perturbation`, `guide`, `n_cells`, `strength`, `similarity`, `score`, `pval`, `pval_adj` and `agrees`.
 
     Raises
     ------

@@ -41,7 +41,7 @@ def impact_contrast(
     key: str = Key.uns.IMPACT_CONTRAST,
     mod: str | None = None,
 ) -> pd.DataFrame:
-    """List the differences of the impact of gene sets between two groups of cells.
+    """List the differences in the impact of gene sets between two groups of cells.
 
     Parameters
     ----------
@@ -49,19 +49,19 @@ def impact_contrast(
     units
         Unit or units to return, in this order; all if `None`.
     pval_cutoff
-        Return the differences of which the adjusted p-value of both questions, against other sets and between the
-        groups, is at most this.
+        Maximum adjusted p-value of the differences, of both tests together: against other sets and between the groups.
     top_n
-        Return this many sets of each unit, the best first.
+        Maximum number of sets per unit, the best first.
     key
-        Entry of `adata.uns` that :func:`scpi.tl.impact_contrast` wrote.
+        Entry of `adata.uns` written by :func:`scpi.tl.impact_contrast`.
     %(mod)s
 
     Returns
     -------
-    One row for each unit and set with the columns `unit`, `set`, `size`, `difference` (target less reference),
-    `ci_low`, `ci_high`, `zscore`, `pval`, `pval_adj`, `t`, `pval_groups`, `pval_groups_adj`, `pval_both`,
-    `pval_both_adj`, `pval_permuted` (with donors only) and `rank` (by absolute z-score within the unit, from 1), by unit and then by rank.
+    One row per unit and set, with the columns `unit`, `set`, `size`, `difference` (target minus reference), `ci_low`,
+    `ci_high`, `zscore`, `pval`, `pval_adj`, `t`, `pval_groups`, `pval_groups_adj`, `pval_both`, `pval_both_adj`,
+    `pval_permuted` (with donors only) and `rank` (by absolute z-score within the unit, from 1), sorted by unit and
+    rank.
 
     Raises
     ------

@@ -17,19 +17,20 @@ if TYPE_CHECKING:
 def intervention_targets(
     data: AnnData | MuData, *, key: str = Key.uns.CAUSAL_GRAPH, mod: str | None = None
 ) -> pd.DataFrame:
-    """Causal factor that each perturbation acts on.
+    """List the causal factor that each perturbation acts on.
 
     Parameters
     ----------
     %(data)s
     key
-        Entry of `adata.uns` that :func:`scpi.tl.causal_graph` wrote.
+        Entry of `adata.uns` written by :func:`scpi.tl.causal_graph`.
     %(mod)s
 
     Returns
     -------
-    One row for each perturbation with the columns `perturbation`, `factor` (the most probable), `probability`,
-    `strength` (of the shift) and `entropy` (of the assignment, as a fraction of the largest: zero if it is certain).
+    One row per perturbation, with the columns `perturbation`, `factor` (the most probable one), `probability`,
+    `strength` (of the shift) and `entropy` (of the assignment, as a fraction of the maximum; zero if the assignment is
+    certain).
 
     Raises
     ------

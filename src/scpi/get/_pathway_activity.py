@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 def pathway_activity(
     data: AnnData | MuData, *, key: str = Key.obsm.PATHWAY_ACTIVITY, mod: str | None = None
 ) -> pd.DataFrame:
-    """Activity of the gene sets with the names of cells and sets.
+    """Return the activity of the gene sets with the names of cells and sets.
 
     Parameters
     ----------
     %(data)s
     key
-        Entry of `adata.obsm` with the activity, as :func:`scpi.tl.pathway_activity` writes it.
+        Entry of `adata.obsm` with the activity, as written by :func:`scpi.tl.pathway_activity`.
     %(mod)s
 
     Returns
@@ -34,7 +34,7 @@ def pathway_activity(
     Raises
     ------
     KeyError
-        If the data holds no activity under that key.
+        If the data has no activity under this key.
     """
     adata = resolve_modality(data, mod)
     values, names = read_activity(adata, key)

@@ -21,21 +21,21 @@ def perturbation_effect(
     key: str = Key.uns.PERTURBATION_EFFECT,
     mod: str | None = None,
 ) -> pd.DataFrame:
-    """List how far the cells of each perturbation are from the control cells.
+    """List the distance of the cells of each perturbation from the control cells.
 
     Parameters
     ----------
     %(data)s
     active
-        Return the perturbations with an effect, or those without; all if `None`.
+        Whether to return the perturbations with an effect, or those without; all if `None`.
     key
-        Entry of `adata.uns` that :func:`scpi.tl.perturbation_effect` wrote.
+        Entry of `adata.uns` written by :func:`scpi.tl.perturbation_effect`.
     %(mod)s
 
     Returns
     -------
-    One row for each perturbation: `perturbation`, `n_cells`, `distance`, `score`, `pval`, `pval_adj` and `active`, and
-    with guides `n_guides`, `pval_cells` and `pval_guides`; active ones first, then by p-value and score.
+    One row per perturbation, with `perturbation`, `n_cells`, `distance`, `score`, `pval`, `pval_adj` and `active`, and
+    with guides `n_guides`, `pval_cells` and `pval_guides`. Active ones come first, sorted by p-value and score.
 
     Raises
     ------

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 def perturbation_features(
     data: AnnData | MuData, *, key: str = Key.uns.PERTURBATION_FEATURES, mod: str | None = None
 ) -> pd.DataFrame:
-    """List which sources know something about each perturbation.
+    """List which sources cover each perturbation.
 
     Parameters
     ----------
     %(data)s
     key
-        Entry of `adata.uns` that :func:`scpi.tl.perturbation_features` wrote.
+        Entry of `adata.uns` written by :func:`scpi.tl.perturbation_features`.
     %(mod)s
 
     Returns
     -------
-    One row for each single perturbation: `perturbation`, for each source whether it has features there, and `n_sources`, the
-    number of those that do. Perturbations without any can only be predicted by a mean.
+    One row per single perturbation: `perturbation`, for each source whether it has features, and `n_sources`, the
+    number of sources that do. Perturbations without features can only be predicted by a mean.
 
     Raises
     ------

@@ -30,7 +30,7 @@ def predicted_change(
     key: str = Key.varm.PREDICTED_CHANGE,
     mod: str | None = None,
 ) -> pd.DataFrame:
-    """List the predicted changes of the mean expression, and the measured ones beside them.
+    """List the predicted changes of the mean expression, with the measured ones.
 
     Parameters
     ----------
@@ -42,14 +42,14 @@ def predicted_change(
     context
         Context or contexts to return; all if `None`.
     key
-        Entry of `adata.varm` and `adata.uns` that :func:`scpi.tl.predict_perturbation` wrote.
+        Entry of `adata.varm` and `adata.uns` written by :func:`scpi.tl.predict_perturbation`.
     %(mod)s
 
     Returns
     -------
-    One row for each condition and gene, in the order in which they are stored, with the columns `gene`, `perturbation`,
-    `context` and `dose` (where they are registered), `status`, `extrapolated` (with doses), `n_cells`, `predicted`, and
-    `measured`, `measured_se` and `n_measured`: NaN and 0 where no cell was measured.
+    One row per condition and gene, in stored order, with the columns `gene`, `perturbation`, `context` and `dose` (if
+    registered), `status`, `extrapolated` (with doses), `n_cells`, `predicted`, `measured`, `measured_se` and
+    `n_measured`. The last three are NaN, NaN and 0 if no cell was measured.
 
     Raises
     ------
@@ -91,11 +91,11 @@ def predicted_change(
 
 
 def _beside(changes: Changes) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Measured changes, their standard errors and numbers of cells, of the predicted conditions."""
+    """Find the measured changes, standard errors and numbers of cells of the predicted conditions."""
     columns = [name for name in WHERE if name in changes.conditions]
     place = {row: i for i, row in enumerate(changes.measured_conditions[columns].itertuples(index=False, name=None))}
     found = [place.get(row, -1) for row in changes.conditions[columns].itertuples(index=False, name=None)]
-    # One more column, for what was not measured
+    # An additional column for conditions that were not measured
     missing = np.full((len(changes.predicted), 1), np.nan)
     n_cells = np.append(changes.measured_conditions["n_cells"].to_numpy(dtype=np.int64), 0)
     return (

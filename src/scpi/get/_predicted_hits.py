@@ -23,7 +23,7 @@ def predicted_hits(
     key: str = Key.uns.PREDICTED_HITS,
     mod: str | None = None,
 ) -> pd.DataFrame:
-    """List the genes of predicted perturbations, the surest ones first.
+    """List the genes that predicted perturbations change, with the smallest p-values first.
 
     Parameters
     ----------
@@ -31,14 +31,14 @@ def predicted_hits(
     pval_cutoff
         Largest q-value of a gene to list; all genes if `None`.
     key
-        Entry of `adata.varm` and `adata.uns` that :func:`scpi.tl.predicted_hits` wrote.
+        Entry of `adata.varm` and `adata.uns` written by :func:`scpi.tl.predicted_hits`.
     %(mod)s
 
     Returns
     -------
-    One row for each condition and gene, with the columns `gene`, `perturbation`, `context` and `dose` (where they are registered),
-    `status`, `confidence`, `predicted` (the change), `pval` and `qval`. Conditions are in the order in which they are stored, and
-    genes by their p-value.
+    One row per condition and gene, with the columns `gene`, `perturbation`, `context` and `dose` (if registered),
+    `status`, `confidence`, `predicted` (the change), `pval` and `qval`. Conditions are in stored order, and genes are
+    sorted by p-value.
 
     Raises
     ------

@@ -28,7 +28,7 @@ def programs(
     key: str = Key.varm.SALIENCY,
     mod: str | None = None,
 ) -> pd.DataFrame:
-    """List the gene program of each latent unit: its genes of the largest scores.
+    """List the gene program of each latent unit, its genes with the largest scores.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ def programs(
     units
         Unit or units to return, in this order; all if `None`.
     top_n
-        Maximum number of genes of each unit.
+        Maximum number of genes per unit.
     sign
-        `"both"`: by absolute score. `"positive"` or `"negative"`: genes of that sign only.
+        `"both"` ranks genes by absolute score; `"positive"` or `"negative"` returns genes of that sign only.
     key
         Entry of `adata.varm` with a score of each gene in each unit, such as that of :func:`scpi.tl.saliency` or
         :func:`scpi.tl.consensus_programs`.
@@ -46,13 +46,13 @@ def programs(
 
     Returns
     -------
-    One row for each unit and gene with the columns `unit`, `gene`, `rank` (from 1) and `score`, by unit and then by
-    rank. Genes of score 0 are left out.
+    One row per unit and gene, with the columns `unit`, `gene`, `rank` (from 1) and `score`, sorted by unit and rank.
+    Genes with a score of 0 are left out.
 
     Raises
     ------
     KeyError
-        If the data holds no such scores.
+        If the data has no such scores.
     ValueError
         If there is no such unit, `sign` is unknown, or `top_n` is below 1.
 

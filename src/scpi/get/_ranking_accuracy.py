@@ -31,36 +31,35 @@ def ranking_accuracy(
     absolute: bool | None = None,
     mod: str | None = None,
 ) -> pd.DataFrame:
-    """Compare rankings of genes with the true change of the genes, where that is known.
+    """Compare rankings of genes with known true changes.
 
-    The accuracy is :func:`scpi.metrics.top_k_overlap`: of the `k` genes that truly change most, in either direction,
-    the share that the ranking has among its first `k`.
+    The accuracy is :func:`scpi.metrics.top_k_overlap`: the fraction of the `k` genes with the largest true changes, in
+    either direction, that are among the top `k` of the ranking.
 
     Parameters
     ----------
     %(data)s
     %(ranking_keys)s
     truth
-        True changes, genes x groups, zero for genes that do not change: an entry of `adata.varm`, or a DataFrame whose
-        index has the names of the genes, such as the logarithm of the `de_factor` of :func:`scpi.datasets.splat`.
+        True changes, genes x groups, with zero for genes that do not change: an entry of `adata.varm`, or a DataFrame
+        with the gene names as index, such as the logarithm of the `de_factor` of :func:`scpi.datasets.splat`.
     k
-        Numbers of genes at the top; `None` among them is as many as truly change.
+        Numbers of top genes; `None` stands for the number of truly changed genes.
     match
-        Group of the truth for each group of the rankings, as the mapping of :func:`scpi.metrics.match_labels`; groups
-        without one are left out. By default the names are the same.
+        Group of the truth for each group of the rankings, such as the mapping of :func:`scpi.metrics.match_labels`.
+        Groups without one are left out. By default, groups are matched by name.
     %(ranking_absolute)s
     %(mod)s
 
     Returns
     -------
-    One row for each ranking, group and number of genes: `ranking`, `group`, `k` (as text, `"all"` for those that truly
-    change), `n_true` (genes at the top of the truth), `accuracy`, and `chance` (the accuracy that a random order of all
-    genes has on average).
+    One row per ranking, group and number of genes: `ranking`, `group`, `k` (as text, `"all"` for the truly changed
+    genes), `n_true` (top genes of the truth), `accuracy`, and `chance` (mean accuracy of a random order of all genes).
 
     Raises
     ------
     KeyError
-        If one of the keys holds no ranking, or there is no such truth.
+        If one of the keys has no ranking, or the truth does not exist.
     ValueError
         If no group of a ranking is in the truth, the truth lacks genes, or a number of genes is below 1.
 
@@ -85,7 +84,7 @@ def ranking_accuracy(
         if not known:
             msg = (
                 f"The ranking {name!r} has the groups {listed(ranking.groups)}, and the truth {listed(changes)}: "
-                "none match. Say which belong together with `match=`."
+                "none match. Give the pairs of groups as `match=`."
             )
             raise ValueError(msg)
         for group in known:
@@ -109,7 +108,7 @@ def ranking_accuracy(
 
 
 def _size(values: pd.Series) -> NDArray[np.float64]:
-    """Size of each value; NaN where there is none, or nothing is different."""
+    """Compute the magnitude of each value; NaN if it is missing, or if no value is different from zero."""
     size = np.abs(values.to_numpy(dtype=np.float64))
     return np.where(size > 0, size, np.nan)
 

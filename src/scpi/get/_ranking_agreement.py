@@ -33,21 +33,21 @@ def ranking_agreement(
     absolute: bool | None = None,
     mod: str | None = None,
 ) -> pd.DataFrame:
-    """Compare rankings of genes that several methods stored in one object.
+    """Compute the pairwise agreement between rankings of genes, such as those of several methods.
 
     Parameters
     ----------
     %(data)s
     %(ranking_keys)s
     group
-        Group or groups to compare; those that all rankings have if `None`. The mean over the groups is returned.
+        Group or groups to compare; if `None`, those that all rankings have. The mean over the groups is returned.
     metric
         :func:`scpi.metrics.top_k_overlap` (the row is the truth), :func:`scpi.metrics.top_k_jaccard`,
         :func:`scpi.metrics.rank_biased_overlap` or :func:`scpi.metrics.overlap_log_pval` (of one group).
     k
-        Number of genes at the top; without effect on the rank-biased overlap.
+        Number of top genes; not used by the rank-biased overlap.
     p
-        How far down the rank-biased overlap looks.
+        Persistence of the rank-biased overlap: the larger it is, the more genes below the top contribute.
     %(ranking_absolute)s
     %(mod)s
 
@@ -58,7 +58,7 @@ def ranking_agreement(
     Raises
     ------
     KeyError
-        If one of the keys holds no ranking, or there are not two to compare.
+        If one of the keys has no ranking, or there are fewer than two rankings.
     ValueError
         If fewer than two keys are given, the rankings have no group in common, or a group is not in all of them.
 
@@ -82,7 +82,7 @@ def ranking_agreement(
     for one in groups:
         scores = {name: scores_of_group(ranking, one, absolute) for name, ranking in rankings.items()}
         matrices.append(agreement_matrix(scores, metric=metric, k=k, p=p, absolute=bool(absolute)))
-    # A group in which nothing is ranked does not count
+    # Groups without ranked genes are ignored
     means = np.nanmean(np.array(matrices), axis=0) if len(matrices) > 1 else np.array(matrices[0])
     return pd.DataFrame(means, index=list(rankings), columns=list(rankings))
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def read_rankings(
     adata: AnnData, keys: Sequence[str] | Mapping[str, str] | str | None, *, at_least: int
 ) -> dict[str, Ranking]:
-    """Read rankings by their names: the given ones, or all that there are."""
+    """Read rankings by name: the given ones, or all."""
     if keys is None:
         keys = [name for name in adata.uns if is_ranking(adata.uns[name])]
         if len(keys) < at_least:
@@ -36,7 +36,7 @@ def read_rankings(
 
 
 def scores_of_group(ranking: Ranking, group: str, absolute: bool | None) -> pd.Series:
-    """Scores of the genes in one group, the larger the better if `absolute` is not given."""
+    """Return the scores of the genes in one group; larger is better if `absolute` is not given."""
     (row,) = rows_of_groups(ranking, group)
     scores = np.asarray(ranking.scores[row], dtype=np.float64)
     if absolute is None and ranking.params.get("rankby_abs", False):

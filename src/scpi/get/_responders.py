@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 @fill
 def responders(data: AnnData | MuData, *, key: str = Key.uns.RESPONDERS, mod: str | None = None) -> pd.DataFrame:
-    """List the fraction of the cells of each perturbation that respond.
+    """List the fraction of responding cells of each perturbation.
 
     Parameters
     ----------
     %(data)s
     key
-        Entry of `adata.uns` that :func:`scpi.tl.responders` wrote.
+        Entry of `adata.uns` written by :func:`scpi.tl.responders`.
     %(mod)s
 
     Returns
     -------
-    One row for each perturbation: `perturbation`, `n_cells`, `fraction`, `fraction_low`, `fraction_high`, `n_responders`, `shift` and `evidence`; the
-    largest fraction first.
+    One row per perturbation, the largest fraction first, with `perturbation`, `n_cells`, `fraction`, `fraction_low`,
+    `fraction_high`, `n_responders`, `shift` and `evidence`.
 
     Raises
     ------

@@ -17,20 +17,21 @@ if TYPE_CHECKING:
 
 @fill
 def risk_coverage(data: AnnData | MuData, *, key: str = Key.uns.PREDICTED_HITS, mod: str | None = None) -> pd.DataFrame:
-    """List how far off the surest predictions were, in conditions that the model was refitted without.
+    """Compute the error of the most confident predictions in held-out conditions (risk-coverage curve).
 
     Parameters
     ----------
     %(data)s
     key
-        Entry of `adata.uns` that :func:`scpi.tl.predicted_hits` wrote.
+        Entry of `adata.uns` written by :func:`scpi.tl.predicted_hits`.
     %(mod)s
 
     Returns
     -------
-    Risk-coverage curve (:func:`scpi.metrics.risk_coverage`): `coverage`, the fraction of the conditions that are kept, those with the
-    largest confidence, and the mean over them of the squared error relative to that of no change, of the prediction (`risk`) and of
-    the mean change (`risk_of_mean`). Conditions without a measured change are left out.
+    Risk-coverage curve (:func:`scpi.metrics.risk_coverage`). `coverage` is the fraction of the conditions that are
+    kept, those with the largest confidence. `risk` and `risk_of_mean` are the squared errors of the prediction and of
+    the mean change, relative to that of no change, averaged over the kept conditions. Conditions without a measured
+    change are left out.
 
     Raises
     ------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
-# A p-value that was stored as zero is somewhere below the smallest float
+# A p-value that was stored as zero is below the smallest float
 _SMALLEST = float(np.log10(np.nextafter(0.0, 1.0)))
 
 
@@ -32,31 +32,31 @@ def signed_logp(
     clip: float | None = None,
     mod: str | None = None,
 ) -> AnnData:
-    """Tests of differential expression as a matrix of conditions x genes.
+    """Return tests of differential expression as a matrix of conditions x genes.
 
-    The names are those of the Open Problems benchmark of perturbation prediction (OP3), so that its tools, and models
-    that learn changes of expression, take the result as it is.
+    The names are those of the Open Problems benchmark of perturbation prediction (OP3). Its tools, and models that
+    learn changes in expression, accept the result as it is.
 
     Parameters
     ----------
     %(data)s
     key
-        Entry of `adata.uns` with a ranking of genes, as :func:`scpi.de.rank_genes`, :func:`scpi.de.limma` or
-        :func:`scanpy.tl.rank_genes_groups` writes it.
+        Entry of `adata.uns` with a ranking of genes, as written by :func:`scpi.de.rank_genes`, :func:`scpi.de.limma` or
+        :func:`scanpy.tl.rank_genes_groups`.
     group
         Group or groups to return; all if `None`.
     pval_cutoff
         Largest p-value that counts as differential expression.
     clip
-        Largest absolute value of `X`: 4 in OP3, which a p-value of 0.0001 reaches. Not cut off if `None`.
+        Largest absolute value of `X`: 4 in OP3, which a p-value of 0.0001 reaches. Not clipped if `None`.
     %(mod)s
 
     Returns
     -------
     Conditions x genes. `X` is sign(log fold change) · -log10(p). `layers` are `logFC`, `P.Value`, `adj.P.Value`, `is_de`
-    (`P.Value` below `pval_cutoff`) and `is_de_adj` (`adj.P.Value` below `pval_cutoff`). Genes that were not tested in a condition
-    are NaN there. `obs` holds what the test stored about the groups, `var` the columns of the genes. Where a p-value
-    was stored as zero, the smallest float stands for it: 323.3 in `X`.
+    (`P.Value` below `pval_cutoff`) and `is_de_adj` (`adj.P.Value` below `pval_cutoff`). Genes that were not tested in a
+    condition are NaN there. `obs` has the columns that the test stored for the groups, and `var` those of the genes. A
+    p-value that was stored as zero is replaced by the smallest float, 323.3 in `X`.
 
     Raises
     ------
@@ -106,12 +106,12 @@ def signed_logp(
 
 
 def _source(params: Mapping[str, Any]) -> dict[str, Any]:
-    """How the genes were tested, in the parameters that every test has."""
+    """Describe how the genes were tested, by the parameters that every test has."""
     return {name: params[name] for name in ("groupby", "reference", "method") if name in params}
 
 
 def _describe_groups(table: object, groups: NDArray[np.object_]) -> pd.DataFrame:
-    """What a test stored about its groups, one row each."""
+    """Tabulate what a test stored about its groups, one row each."""
     index = pd.Index(groups, dtype=object)
     if not isinstance(table, pd.DataFrame) or "group" not in table or table["group"].duplicated().any():
         return pd.DataFrame(index=index)
@@ -120,7 +120,7 @@ def _describe_groups(table: object, groups: NDArray[np.object_]) -> pd.DataFrame
 
 
 def _describe_genes(adata: AnnData, genes: NDArray[np.object_]) -> pd.DataFrame:
-    """Columns of the genes, where the data, or what they were taken from, have them."""
+    """Collect the columns of the genes from the data, or from the data that they were selected from."""
     for source in (adata, adata.raw):
         if source is not None and pd.Index(genes).isin(source.var_names).all() and source.var_names.is_unique:
             return source.var.loc[genes].copy()

@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 def unit_annotation(
     data: AnnData | MuData, *, key: str = Key.uns.UNIT_ANNOTATION, mod: str | None = None
 ) -> pd.DataFrame:
-    """List the gene set that each latent unit stands for.
+    """List the gene set that annotates each latent unit.
 
     Parameters
     ----------
     %(data)s
     key
-        Entry of `adata.uns` that :func:`scpi.tl.annotate_units` wrote.
+        Entry of `adata.uns` written by :func:`scpi.tl.annotate_units`.
     %(mod)s
 
     Returns
     -------
-    One row for each unit with the columns `unit`, `name`, `set` (empty where no set is significant), `zscore`,
-    `pval_adj`, `margin` and `genes`, and of all units `raised` and `lowered`, the best set of either direction,
-    significant or not, with its z-score and adjusted p-value. If units were compared with labels of cells, also `follows`, the `auroc` of that
-    label, and for each column of `obs` its `information` in bits.
+    One row per unit, with the columns `unit`, `name`, `set` (empty if no set is significant), `zscore`, `pval_adj`,
+    `margin` and `genes`; and `raised` and `lowered`, the best set of either direction, significant or not, each with its
+    z-score and adjusted p-value. If units were compared with labels of cells, also `follows`, the `auroc` of that label,
+    and for each column of `obs` its `information` in bits.
 
     Raises
     ------

@@ -31,7 +31,7 @@ def write_programs(
     annotation_key: str = Key.uns.UNIT_ANNOTATION,
     mod: str | None = None,
 ) -> Path:
-    """Write the gene programs of latent units as gene sets, in a GMT file.
+    """Write the gene programs of latent units as gene sets to a GMT file.
 
     Parameters
     ----------
@@ -41,25 +41,24 @@ def write_programs(
     units
         Unit or units to write; all if `None`.
     top_n
-        Most genes of each program, the first being those of the largest score.
+        Maximum number of genes per program, those with the largest scores first.
     split_signs
-        Write the genes of either sign as sets of their own, whose names end in `_up` and `_down`.
+        Whether to write positive and negative genes as separate sets, whose names end in `_up` and `_down`.
     key
         Entry of `adata.varm` with a score of each gene in each unit.
     annotation_key
-        Entry of `adata.uns` that :func:`scpi.tl.annotate_units` wrote: the sets that units stand for become the
-        descriptions in the file, where they are there. With `split_signs`, a set describes the genes of the sign of its
-        z-score alone.
+        Entry of `adata.uns` written by :func:`scpi.tl.annotate_units`. If it exists, the sets of the units become the
+        descriptions in the file. With `split_signs`, a set describes only the genes with the sign of its z-score.
     %(mod)s
 
     Returns
     -------
-    The path. A unit without a gene of another score than 0 is left out.
+    The path. Units with only zero scores are left out.
 
     Raises
     ------
     KeyError
-        If the data holds no such scores.
+        If the data has no such scores.
     ValueError
         If there is no such unit, or `top_n` is below 1.
 

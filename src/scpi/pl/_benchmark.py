@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLUMNS = ("model", "metric", "higher_is_better", "mean", "mean_low", "mean_high")
-# One metric per aspect: direction, magnitude, weighted genes, two of differential expression tests, and the cells
+# One metric per aspect: direction, magnitude, the genes that change, their tests (two metrics), and the cells
 _FIRST = {
     "pearson": "correlation of the change",
     "error_ratio": "error / size of the change",
