@@ -89,7 +89,7 @@ def test_what_is_wrong_is_named(make_pilot):
         ({"depth": 0}, "`depth` must be above 0"),
         ({"test": "best"}, "`test` must be one of"),
         ({"test": "limma"}, "'limma' compares samples: name their column"),
-        ({"test": "limma", "sample_key": "donor"}, "ask for two replicates or more"),
+        ({"test": "limma", "sample_key": "donor"}, "and two replicates or more"),
         ({"pval_cutoff": 2}, "`pval_cutoff` must be between 0 and 1"),
         ({"reference": "NT"}, "`reference` must be"),
     ):

@@ -289,7 +289,7 @@ def test_attributions_of_cells_are_counts_times_effects(adata):
 
 
 def test_scores_of_a_network_are_attributions_of_its_margins(adata, trained):
-    with pytest.warns(UserWarning, match="found by the model in the counts that are tested"):
+    with pytest.warns(UserWarning, match="found the groups in the counts that are tested"):
         scpi.tl.rank_genes_gradients(adata, model=trained, method="gradient", reference="rest", spread=True)
     found = read_ranking(adata, KEY)
     labels = trained.predict(adata)
@@ -493,8 +493,8 @@ def nothing(adata):
         (nothing, {"reference": "Group9"}, ValueError, "`reference` must be 'median', 'rest' or a group"),
         (nothing, {"score": "median"}, ValueError, "`score` must be one of 'limit', 'mean'"),
         (nothing, {"min_fraction": 10}, ValueError, "fraction of cells, from 0 to 1, but is 10"),
-        (nothing, {"batch_key": "batch"}, TypeError, "columns of `obs`, `covariates=`"),
-        (nothing, {"method": "gradient", "covariates": "batch"}, ValueError, "trained with them, as scvi-tools' SCVI"),
+        (nothing, {"batch_key": "batch"}, TypeError, "columns of `obs` to adjust for as `covariates=`"),
+        (nothing, {"method": "gradient", "covariates": "batch"}, ValueError, "trained with them, such as scvi-tools"),
         (nothing, {"covariates": "nowhere"}, KeyError, "`covariates` names 'nowhere'"),
         (nothing, {"covariates": "group"}, ValueError, "'group' are the same in all cells of each group"),
         (nothing, {"groups": ["Group9"]}, ValueError, "no label"),

@@ -1,4 +1,4 @@
-"""What to measure next, and how large an experiment has to be."""
+"""Design of experiments: which perturbations to measure next, and how many cells are needed."""
 
 import lazy_loader
 

@@ -22,7 +22,7 @@ _KEY = "called"
 
 
 def known_tests() -> dict[str, str]:
-    """Whether each test compares cells or samples, by its name."""
+    """Map the name of each test to whether it compares cells or samples."""
     table = methods()
     return dict(zip(table["method"], table["unit"], strict=True)) | {LIMMA: "sample"}
 
@@ -30,9 +30,9 @@ def known_tests() -> dict[str, str]:
 def pvals_of(
     adata: AnnData, columns: tuple[str, str], *, reference: str, groups: list[str], test: str, options: dict[str, Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """P-values and adjusted p-values of a test of counts, groups x genes; 1 where a gene is not tested.
+    """Compute p-values and adjusted p-values of a test of counts, groups x genes; 1 for genes that are not tested.
 
-    ``columns`` hold the group and the sample of each cell.
+    ``columns`` are those with the group and the sample of each cell.
     """
     groupby, sample_key = columns
     sample = {"sample_key": sample_key} if known_tests()[test] == "sample" else {}
@@ -55,7 +55,7 @@ def pvals_of(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the notes of each test off the screen."""
+    """Silence the messages of each test."""
     logger = logging.getLogger("scpi")
     level = logger.level
     logger.setLevel(max(level, logging.WARNING))

@@ -1,4 +1,4 @@
-"""Counts of cells whose rates are multiplied."""
+"""Counts of cells after their rates were multiplied."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 def multiply_rates(counts: Floats, ratio: Floats, mean: Floats, size: Floats, rng: np.random.Generator) -> Floats:
     """Draw the counts of cells after their rates were multiplied by ``ratio``, all cells x genes.
 
-    A count falls by thinning, and rises by counts of the rate of its own cell, which has a gamma distribution given the
-    count. A negative binomial count with this ``mean`` and the inverse overdispersion ``size`` (n_genes,) stays negative
-    binomial, with its mean multiplied and the same overdispersion. Cells are drawn independently, as a test of them assumes:
-    predicted cells are not, whose draws are spread evenly so that their mean is exact.
+    Counts decrease by thinning. They increase by additional counts at the rate of the cell, which has a gamma
+    distribution given the count. A negative binomial count with this ``mean`` and the inverse overdispersion ``size``
+    (n_genes,) stays negative binomial, with its mean multiplied and the same overdispersion. Cells are drawn
+    independently, as a test of cells assumes. Predicted cells are not independent, because their draws are spread
+    evenly to make their mean exact.
     """
     changed = counts.copy()
     down = (ratio < 1) & (counts > 0)

@@ -1,4 +1,4 @@
-"""How large the effects of a pilot are, beyond the noise of its cells: what draws from a mixture say."""
+"""Effect sizes of a pilot beyond the noise of its cells, as draws from a mixture."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 # Standard deviations of the prior, as natural logarithms of fold changes; the first is no change
 _SCALES = np.array([0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2])
 _MOST_VALUES, _N_STEPS = 20_000, 200
-# Genes that the effects of all groups count for in the prior of one
+# Weight of the effects of all groups in the prior of one group, in genes
 _N_SHARED = 20.0
 
 
 class EffectSizes(NamedTuple):
-    """Log fold changes as a pilot knows them: with their errors, under a mixture of normal distributions."""
+    """Log fold changes estimated from a pilot, with their errors, under a mixture of normal distributions."""
 
     estimate: Floats
     """Natural logarithms of fold changes, groups x genes."""
@@ -29,7 +29,7 @@ class EffectSizes(NamedTuple):
     """Weights of the components of the prior of each group, groups x components."""
 
     def draw(self, rng: np.random.Generator) -> Floats:
-        """Log fold changes from their posterior, groups x genes."""
+        """Draw log fold changes from their posterior, groups x genes."""
         drawn = np.zeros(self.estimate.shape)
         for row, (estimate, variance, weights) in enumerate(zip(*self, strict=True)):
             parts = weights * _densities(estimate, variance)
@@ -42,12 +42,12 @@ class EffectSizes(NamedTuple):
 
 
 def learn_sizes(estimate: Floats, variance: Floats, rng: np.random.Generator) -> EffectSizes:
-    """Learn the prior of each group, which is drawn to that of all groups, from estimates of groups x genes."""
+    """Learn the prior of each group, shrunken towards that of all groups, from estimates of groups x genes."""
     flat = np.arange(estimate.size)
     if len(flat) > _MOST_VALUES:
         flat = rng.choice(flat, _MOST_VALUES, replace=False)
     n = len(_SCALES)
-    # One gene without a change, so that a pilot without effects has none
+    # Add one unchanged gene, so that a pilot without effects has none
     shared = _climb(_densities(estimate.ravel()[flat], variance.ravel()[flat]), np.eye(n)[0])
     of_groups = [
         _climb(_densities(one, error), _N_SHARED * shared) for one, error in zip(estimate, variance, strict=True)
@@ -56,14 +56,14 @@ def learn_sizes(estimate: Floats, variance: Floats, rng: np.random.Generator) ->
 
 
 def _densities(estimate: Floats, variance: Floats) -> Floats:
-    """Relative densities of estimates under each component, estimates x components."""
+    """Compute relative densities of estimates under each component, estimates x components."""
     spread = variance[:, None] + np.square(_SCALES)
     log = -0.5 * (np.square(estimate)[:, None] / spread + np.log(spread))
     return np.asarray(np.exp(log - log.max(axis=1, keepdims=True)))
 
 
 def _climb(density: Floats, counted: Floats) -> Floats:
-    """Weights of the components by expectation and maximisation, with values that are ``counted`` already."""
+    """Estimate the weights of the components by expectation maximisation, with prior counts ``counted``."""
     weights = np.full(density.shape[1], 1.0 / density.shape[1])
     for _ in range(_N_STEPS):
         parts = density * weights

@@ -1,4 +1,4 @@
-"""Simulations of experiments of several sizes, with a progress bar, each kept in a file of its own."""
+"""Simulations of experiments of several sizes, with a progress bar and one file per size."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def all_sizes(
     n_guides: Sequence[int] | int = 1,
     depth: Sequence[float] | float,
 ) -> list[Size]:
-    """Sizes of all experiments, from what a public function is given."""
+    """List the sizes of all experiments from the arguments of a public function."""
     if not pilot.controls:
         msg = f"No sample has three cells or more of the control {pilot.reference!r} with counts."
         raise ValueError(msg)
@@ -62,13 +62,15 @@ def all_sizes(
 def check_test(
     test: str, sample_key: str | None, sizes: Sequence[Size], pval_cutoff: float, n_simulations: int
 ) -> None:
-    """Refuse a test that is unknown, or has no replicates to compare."""
+    """Raise an error if a test is unknown, or has no replicates to compare."""
     tests = known_tests()
     if test not in tests:
         msg = f"`test` must be one of {listed(tests)}, but is {test!r}."
         raise ValueError(msg)
     if tests[test] == "sample" and (sample_key is None or min(size.n_replicates for size in sizes) < 2):
-        msg = f"{test!r} compares samples: name their column, `sample_key=`, and ask for two replicates or more, `n_replicates=`."
+        msg = (
+            f"{test!r} compares samples: give their column, `sample_key=`, and two replicates or more, `n_replicates=`."
+        )
         raise ValueError(msg)
     if not 0 < pval_cutoff < 1 or n_simulations < 1:
         msg = f"`pval_cutoff` must be between 0 and 1 and `n_simulations` at least 1, but they are {pval_cutoff} and {n_simulations}."
@@ -84,7 +86,7 @@ def run_sizes(
     out: str | Path | None,
     progress: bool,
 ) -> pd.DataFrame:
-    """Compute a table for each size, or read it where it was kept in the folder ``out``, and join them."""
+    """Compute a table for each size, or read it if it is stored in the folder ``out``, and join them."""
     tables = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:

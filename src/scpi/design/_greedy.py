@@ -1,4 +1,4 @@
-"""Measurements chosen one after the other, each as if those before it had been made."""
+"""Greedy choice of measurements, each as if those before it had been made."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
-# Candidates whose variances are looked up together
+# Number of candidates whose variances are computed together
 _BATCH = 64
 _TINY = 1e-300
 
 
 class Pick(NamedTuple):
-    """One of the candidates, in the order in which they are chosen."""
+    """A chosen candidate."""
 
     place: int
-    """Its place among the candidates."""
+    """Position among the candidates."""
     gain: float
-    """What it was chosen for."""
+    """Value of the criterion for which it was chosen."""
     removed: Floats | None = None
-    """By how much it lowers the variance of each target, (n_targets,)."""
+    """Reduction of the variance of each target, (n_targets,)."""
 
 
 def reduce_variance(
@@ -38,14 +38,15 @@ def reduce_variance(
     cross: Floats,
     target_variance: Floats,
 ) -> list[Pick]:
-    """Choose what lowers the sum of the variances of the targets most (V-optimality).
+    """Choose the candidates that lower the summed variance of the targets most (V-optimality).
 
-    A measurement of a candidate is its value, whose posterior has the ``variance`` of some candidates, with independent
-    ``noise``. ``covariance`` gives the covariance of all candidates with one of them, ``cross`` is that of the targets with the
-    measurements of the candidates, targets x candidates, and ``target_variance`` are the variances of the targets.
+    A measurement of a candidate is its value plus independent ``noise``. ``variance`` returns the posterior variance of
+    some candidates, and ``covariance`` the covariance of all candidates with one of them. ``cross`` is the covariance
+    of the targets with the measurements of the candidates, targets x candidates, and ``target_variance`` are the
+    variances of the targets.
 
-    The variance of a candidate is asked for only while its gain may be the largest: what is known of its covariance with the targets
-    bounds it from below.
+    The variance of a candidate is computed only while its gain may be the largest, because its known covariance with
+    the targets gives a lower bound of the variance.
     """
     cross, of_target = cross.copy(), np.maximum(target_variance, _TINY)
     steps: list[Floats] = []
@@ -61,7 +62,7 @@ def reduce_variance(
         left = max(float(total[place] - removed[place]), noise)
         step, column = _step(place, left, covariance, steps), cross[:, place] / np.sqrt(left)
         picks.append(Pick(place, float(squared[place] / left), np.square(column)))
-        # The squared columns of the rest, from what changes, without a look at all of them
+        # Update the squared columns of the residual without reading all of them
         squared += -2.0 * step * (column @ cross) + np.square(step) * (column @ column)
         cross -= np.outer(column, step)
         removed += np.square(step)
@@ -78,7 +79,7 @@ def _largest_gain(
     noise: float,
     variance: Callable[[NDArray[np.intp]], Floats],
 ) -> int:
-    """Place of the largest gain, none of which is above its bound; variances that had to be looked up are filled in."""
+    """Find the position of the largest gain, given upper bounds; fill in the variances that this needs."""
     order = np.argsort(-bound, kind="stable")
     place, best = int(order[0]), -np.inf
     for first in range(0, len(order), _BATCH):
@@ -95,7 +96,7 @@ def _largest_gain(
 
 
 def gain_information(k: int, variance: Floats, noise: float, covariance: Callable[[int], Floats]) -> list[Pick]:
-    """Choose what tells most, in nats, of the values of all candidates: the largest determinant (D-optimality)."""
+    """Choose the candidates with most information, in nats, on the values of all candidates (D-optimality)."""
     left = variance.copy()
     steps: list[Floats] = []
     picks: list[Pick] = []
@@ -110,7 +111,10 @@ def gain_information(k: int, variance: Floats, noise: float, covariance: Callabl
 
 
 def spread_out(k: int, nearest: Floats, similarity: Callable[[int], Floats]) -> list[Pick]:
-    """Choose what is least similar to all that is measured or chosen before; ``nearest`` is the largest similarity to the former."""
+    """Choose the candidates least similar to all measured or chosen ones.
+
+    ``nearest`` is the largest similarity to a measured one.
+    """
     nearest = nearest.copy()
     picks: list[Pick] = []
     for _ in range(k):
@@ -123,14 +127,14 @@ def spread_out(k: int, nearest: Floats, similarity: Callable[[int], Floats]) -> 
 
 
 def largest(k: int, values: Floats) -> list[Pick]:
-    """The candidates with the largest values, each for itself."""
+    """Choose the candidates with the largest values, regardless of each other."""
     return [Pick(int(place), float(values[place])) for place in np.argsort(-values, kind="stable")[:k]]
 
 
 def _step(place: int, left: float, covariance: Callable[[int], Floats], steps: list[Floats]) -> Floats:
-    """Covariance of all candidates with a measurement of one, after those before it, over its standard deviation.
+    """Compute the covariance of all candidates with a measurement, given those before it, over its standard deviation.
 
-    ``left`` is the variance of the measurement, which those before it have left.
+    ``left`` is the remaining variance of the measurement, given those before it.
     """
     column = covariance(place)
     for step in steps:

@@ -57,52 +57,52 @@ def minimal_effect(
     progress: bool = True,
     **options: Any,
 ) -> pd.DataFrame:
-    """Find the smallest log fold change that experiments of several sizes will detect, from the control cells of a pilot.
+    """Find the smallest log fold change that experiments of several sizes can detect, from the controls of a pilot.
 
-    In each simulated experiment, the rates of random genes are multiplied or divided by the fold change, in one group of
-    cells for each fold change, and all groups are tested against the controls.
+    Each simulated experiment has one group of cells per fold change. The rates of random genes are multiplied or
+    divided by the fold change there, and all groups are tested against the controls.
 
     Parameters
     ----------
     data
-        Counts of the pilot, cells x genes, or a MuData together with ``mod``. Control cells suffice.
+        Counts of the pilot, cells x genes, or a MuData together with ``mod``. Control cells are sufficient.
     groupby
         Column of `adata.obs` with the perturbation of each cell.
     reference
         Label of the control cells.
     n_cells
-        Cells of each perturbation, in each replicate.
+        Number of cells per perturbation and replicate.
     n_controls
-        Control cells in each replicate; as many as in a sample of the pilot if `None`.
+        Number of control cells per replicate; as many as in a sample of the pilot if `None`.
     n_replicates
-        Samples, drawn from those of the pilot. The fold change is the same in all of them.
+        Number of samples, drawn from those of the pilot. The fold change is the same in all of them.
     depth
-        Counts of a cell, relative to the pilot.
+        Sequencing depth of the cells, relative to the pilot.
     log2fc
         Absolute log2 fold changes to simulate, in ascending order.
     target_power
-        Probability with which the smallest one is to be detected.
+        Required probability of detecting the smallest log fold change.
     n_bins
-        Number of groups of genes by their mean count, of the same size.
+        Number of groups of genes by mean count, with equally many genes each.
     fraction
         Fraction of the genes that change.
     test
         Test of `scpi.de.methods`, or `"limma"`.
     adjust
-        Whether p-values are adjusted for the number of genes.
+        Whether to adjust p-values for the number of genes.
     sample_key
         Column of `adata.obs` with the sample of each cell. In simulated experiments, it names the replicates.
     min_mean
-        Smallest mean count in the control cells of a gene that counts, at the depth of the pilot.
+        Minimum mean count of a gene in the control cells, at the depth of the pilot. Other genes are ignored.
     pval_cutoff
-        Largest p-value of a gene that is found.
+        Largest p-value of a detected gene.
     n_simulations
-        Simulated experiments of each size.
+        Number of simulated experiments per size.
     %(counts_layer)s
     %(mod)s
     %(rng)s
     out
-        Folder for the result of each size, which is not computed again.
+        Folder in which to store the result of each size. Stored results are not computed again.
     progress
         Whether to show a progress bar.
     **options
@@ -111,13 +111,13 @@ def minimal_effect(
     Returns
     -------
     One row per size, group of genes and fold change: the smallest and largest mean count of the genes, `mean_from` and
-    `mean_to`; the `power`; and `minimal_log2fc`, the log2 fold change at which the power is that which is wanted, between those simulated
-    by interpolation, and infinite if none reaches it.
+    `mean_to`; the `power`; and `minimal_log2fc`, the log2 fold change that reaches the target power, interpolated
+    between the simulated ones, or infinite if none reaches it.
 
     Raises
     ------
     KeyError
-        If a column or the layer is not there.
+        If a column or the layer does not exist.
     ValueError
         If a size or the test is unknown or impossible, or the values are not counts.
 
@@ -191,7 +191,7 @@ def minimal_effect(
 
 
 def _bins(means: NDArray[np.float64], min_mean: float, n_bins: int) -> NDArray[np.intp]:
-    """Group of each gene by its mean count, of groups of the same size; -1 for genes with too few counts."""
+    """Assign genes to equally large groups by mean count; -1 for genes with too few counts."""
     kept = np.flatnonzero(means >= min_mean)
     if len(kept) < n_bins:
         msg = f"{len(kept)} gene(s) have a mean count of min_mean={min_mean} or more in control cells, for {n_bins} group(s)."
@@ -218,7 +218,7 @@ def _of_bin(
 
 
 def _reached(steps: NDArray[np.float64], power: NDArray[np.float64], target: float) -> float:
-    """Where the power, made to rise, first reaches the target: from no change, which is found by chance alone."""
+    """Find where the power, made monotone and starting at no change, first reaches the target."""
     rising = np.maximum.accumulate(np.nan_to_num(power))
     above = np.flatnonzero(rising >= target)
     if not len(above):

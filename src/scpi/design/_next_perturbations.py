@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scpi.model.perturbation_gp._posterior import EffectPosterior
 
 Criterion = Literal["reduction", "information", "uncertainty", "effect", "diversity", "random"]
-# Targets whose variances are summed: more tell the same
+# Maximum number of targets whose variances are summed; more give the same answer
 _MOST_TARGETS = 500
 _N_NAMED = 3
 
@@ -37,45 +37,53 @@ def next_perturbations(
     targets: Sequence[str] | str | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> pd.DataFrame:
-    """Choose the perturbations to measure next, so that those that are not measured are predicted better.
+    """Choose the perturbations to measure next, to improve the prediction of unmeasured perturbations.
 
-    What the features of perturbations explain of their effects has a posterior distribution in
-    :class:`scpi.model.PerturbationGP`. Its variance after a measurement does not depend on the result, so that a batch is chosen
-    at once: each perturbation as if those before it had been measured.
+    In :class:`scpi.model.PerturbationGP`, the part of the effects that features of perturbations explain has a
+    posterior distribution. Its variance after a measurement does not depend on the result. A batch can therefore be
+    chosen at once, each perturbation as if those before it had been measured.
 
     Parameters
     ----------
     model
         Trained model with the preset ``"scpi"``.
     candidates
-        Perturbations that can be measured; all that the model has features of and was not trained on if ``None``.
+        Perturbations that can be measured. If ``None``, all that have features and that the model was not trained on.
     n_perturbations
         Number of perturbations to choose.
     criterion
-        ``"reduction"``: lowers the sum of the predictive variances of the targets most (V-optimality).
-        ``"information"``: tells most of the effects of all candidates (greedy log determinant, D-optimality).
-        ``"uncertainty"``: largest posterior variances, each for itself.
-        ``"effect"``: largest expected changes.
-        ``"diversity"``: least similar to those that were measured or chosen before.
-        ``"random"``: random ones, to compare with.
+        Criterion of the choice:
+
+        - ``"reduction"``: largest reduction of the summed predictive variance of the targets (V-optimality).
+        - ``"information"``: most information on the effects of all candidates (greedy log determinant, D-optimality).
+        - ``"uncertainty"``: largest posterior variances, regardless of the other choices.
+        - ``"effect"``: largest expected changes.
+        - ``"diversity"``: least similar to perturbations that were measured or chosen before.
+        - ``"random"``: random perturbations, for comparison.
     targets
-        Perturbations whose prediction is to improve; all that the model knows and was not trained on if ``None``. Of more than 500,
-        a random 500 count.
+        Perturbations whose prediction is to improve. If ``None``, all that the model knows and was not trained on. If
+        there are more than 500, a random 500 are used.
     %(rng)s
 
     Returns
     -------
-    The chosen perturbations in their order: the ``score`` of the criterion (the fraction of the variance that is removed; nats;
-    variance; root mean square of the change; 1 less the largest similarity); ``variance``, the posterior variance of what
-    features explain, in units of what is special to each perturbation; ``effect``, the root mean square of the expected change;
-    ``nearest``, the most similar measured perturbation, with its ``similarity``; and the ``reason`` in words.
+    The chosen perturbations in order, with the columns:
+
+    - ``score`` of the criterion: fraction of the variance that is removed; nats; variance; root mean square of the
+      change; or 1 minus the largest similarity.
+    - ``variance``: posterior variance of the part that features explain, relative to the part that is special to each
+      perturbation.
+    - ``effect``: root mean square of the expected change.
+    - ``nearest``: most similar measured perturbation, with its ``similarity``.
+    - ``reason``: explanation in words.
 
     Raises
     ------
     TypeError
         If the model has no posterior of effects.
     ValueError
-        If the criterion is unknown, there are fewer than ``n_perturbations`` candidates, or one is unknown to the model or was measured.
+        If the criterion is unknown, there are fewer than ``n_perturbations`` candidates, or a candidate is unknown to
+        the model or was measured.
 
     Examples
     --------
@@ -110,8 +118,8 @@ def next_perturbations(
         wanted = [wanted[i] for i in np.sort(generator.choice(len(wanted), _MOST_TARGETS, replace=False))]
     if model.calibration == 0 and criterion not in ("random", "effect"):
         warn_user(
-            "The features do not predict the perturbations of this screen from each other: a choice by them is no better "
-            "than a random one."
+            "The features do not predict the perturbations of this screen from each other: a choice based on them is no "
+            "better than a random one."
         )
     everyone = list(dict.fromkeys([*names, *(wanted if criterion == "reduction" else [])]))
     posterior = model.effect_posterior(everyone)
@@ -136,7 +144,7 @@ def _choose(
     rng: np.random.Generator,
 ) -> list[Pick]:
     """Choose among the first ``n`` perturbations of a posterior."""
-    # What is special to a perturbation is noise to whoever asks of the others
+    # The part that is special to a perturbation is noise for the prediction of others
     noise = posterior.own_variance + posterior.noise
 
     def covariance(i: int) -> NDArray[np.float64]:
@@ -147,7 +155,7 @@ def _choose(
 
     if criterion == "reduction":
         cross = posterior.covariance(targets)
-        # To measure a target also tells what is special to it
+        # Measuring a target also reveals its special part
         cross[targets, np.arange(len(targets))] += posterior.own_variance
         of_target = posterior.variance_of(targets) + posterior.own_variance
         found = reduce_variance(n_perturbations, posterior.variance_of, noise, covariance, cross[:n].T, of_target)
@@ -187,14 +195,14 @@ def _table(posterior: EffectPosterior, picks: list[Pick], targets: list[str], cr
 
 
 def _reason(pick: Pick, name: str, targets: list[str], criterion: Criterion) -> str:
-    """What a perturbation was chosen for, in words."""
+    """Explain in words why a perturbation was chosen."""
     if pick.removed is not None:
         others = [i for i in np.argsort(-pick.removed, kind="stable") if targets[i] != name and pick.removed[i] > 0]
         helped = ", ".join(targets[i] for i in others[:_N_NAMED])
-        whose = f", beside its own most that of {helped}" if helped else ", all of it its own"
+        whose = f", besides its own mostly that of {helped}" if helped else ", all of it its own"
         return f"removes {pick.gain:.2%} of the predictive variance of {len(targets)} perturbations{whose}"
     return {
-        "information": f"tells {pick.gain:.2f} nats of the effects of the candidates",
+        "information": f"gives {pick.gain:.2f} nats of information on the effects of the candidates",
         "uncertainty": f"its effect is the least certain (variance {pick.gain:.2f})",
         "effect": f"the largest expected change ({pick.gain:.3g})",
         "diversity": f"the least similar to what is measured or chosen before ({1.0 - pick.gain:.2f})",

@@ -1,4 +1,4 @@
-"""What a pilot says about a larger experiment: its control cells, effects, replicates and guides."""
+"""Parameters of a pilot for simulating larger experiments: its control cells, effects, replicates and guides."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-# Inverse overdispersion that is as good as none, and cells of a sample that say something of its change
+# Inverse overdispersion that is equivalent to none, and minimum number of cells to estimate the change in a sample
 _MOST_SIZE = 1e6
 _FEWEST_CELLS = 3
-# Numbers that are drawn have 64 bits; no count of a gene in a cell is near
+# Drawn numbers have 64 bits, far more than a count of a gene in a cell needs
 _LARGEST = 1e12
 
 
@@ -62,7 +62,7 @@ class Pilot:
         sample_key: str | None,
         guide_key: str | None,
     ) -> Pilot:
-        """Read what a public function is given. Cells without a sample or a guide are left out."""
+        """Read the data of a public function. Cells without a sample or a guide are left out."""
         plan = plan_comparisons(view.labels(groupby), groupby, groups, reference, 2)
         codes, extra = plan.codes.copy(), []
         for key in (sample_key, guide_key):
@@ -75,7 +75,7 @@ class Pilot:
     def of_controls(
         cls, view: View, groupby: str, *, reference: Label, names: list[str], sample_key: str | None
     ) -> Pilot:
-        """Read the control cells alone, for groups of these names that are made of them."""
+        """Read the control cells only, from which groups of these names are simulated."""
         labels = view.labels(groupby)
         control = find_label(reference, labels.categories)
         if control not in labels.categories:
@@ -93,19 +93,19 @@ class Pilot:
 
     @cached_property
     def library(self) -> Floats:
-        """Total counts of each cell."""
+        """Total count of each cell."""
         return sums(self.counts, axis=1)
 
     @cached_property
     def controls(self) -> dict[int, NDArray[np.intp]]:
-        """Control cells of each sample that has some, by its code."""
+        """Control cells of each sample with enough of them, by its code."""
         cells = np.flatnonzero((self.codes == len(self.names)) & (self.library > 0))
         found = {int(code): cells[self.sample[cells] == code] for code in np.unique(self.sample[cells])}
         return {code: cells for code, cells in found.items() if len(cells) >= _FEWEST_CELLS}
 
     @cached_property
     def rates(self) -> dict[int, Floats]:
-        """Counts of each gene in a control cell of each sample, for each count of the cell."""
+        """Fraction of each gene in the counts of the control cells, by sample."""
         return {
             code: sums(self.counts[cells], axis=0) / self.library[cells].sum() for code, cells in self.controls.items()
         }
@@ -133,7 +133,7 @@ class Pilot:
         return learn_sizes(np.array(means), np.array(variances), rng), between
 
     def efficacies(self, effects: EffectSizes) -> list[Floats]:
-        """Effect of each guide of each group, relative to the mean of its guides: 1 where nothing tells them apart."""
+        """Effect of each guide of each group, relative to the mean of its guides; 1 if guides do not differ."""
         return [self._of_guides(code, effects) for code in range(len(self.names))]
 
     def _changes(self, mask: NDArray[np.bool_]) -> tuple[Floats, Floats]:
@@ -145,7 +145,7 @@ class Pilot:
                 (log, error), (log_control, error_control) = self._log_rate(cells), self._log_rate(controls)
                 found.append((log - log_control, error + error_control))
         if not found:
-            msg = "No sample has cells both of the control and of a perturbation: the pilot says nothing of its effect."
+            msg = "No sample has cells both of the control and of a perturbation: the pilot cannot show its effect."
             raise ValueError(msg)
         return np.array([one for one, _ in found]), np.array([error for _, error in found])
 
@@ -174,7 +174,7 @@ class Pilot:
             squared = weight @ np.square(expected)
             slopes.append(weight @ (expected * estimate) / squared)
             errors.append(np.square(weight * expected) @ variance / squared**2)
-        # What noise adds to the spread of the slopes is taken out
+        # Subtract the spread of the slopes that is due to noise
         spread = float(np.var(slopes, ddof=1))
         kept = max(1.0 - float(np.mean(errors)) / spread, 0.0) if spread > 0 else 0.0
         middle = float(np.mean(slopes))
@@ -182,7 +182,7 @@ class Pilot:
 
 
 def _counts(view: View) -> sparse.csr_matrix:
-    """Counts that others can be drawn from."""
+    """Check and return counts from which others can be drawn."""
     counts = sparse.csr_matrix(view.counts)
     _, largest = value_range(counts)
     if largest > _LARGEST:
@@ -192,7 +192,7 @@ def _counts(view: View) -> sparse.csr_matrix:
 
 
 def _variance_between(changes: list[tuple[Floats, Floats]]) -> float:
-    """Variance of log fold changes between samples, beyond the noise of their cells: one number for all genes."""
+    """Estimate the variance of log fold changes between samples beyond the noise of their cells, for all genes."""
     excess, weight = [], []
     for estimate, variance in changes:
         if len(estimate) > 1:

@@ -56,9 +56,9 @@ def power(
 ) -> pd.DataFrame:
     """Predict how many of the changed genes experiments of several sizes will find, from a pilot.
 
-    The log fold changes of the pilot are what they are plus noise; a mixture of normal distributions is fitted to each
-    perturbation, and effects are drawn from its posterior, so that weak ones are not taken for as large as chance made them.
-    Each simulated experiment draws control cells of the pilot with replacement, multiplies the rates of the perturbed ones
+    The estimated log fold changes of the pilot are true effects plus noise. A mixture of normal distributions is fitted
+    to each perturbation, and effects are drawn from its posterior, so that noise does not inflate weak effects. Each
+    simulated experiment draws control cells of the pilot with replacement, multiplies the rates of the perturbed cells
     by the effects, and calls genes by a test of `scpi.de`.
 
     Parameters
@@ -72,16 +72,16 @@ def power(
     groups
         Perturbations to simulate; all if `"all"`.
     n_cells
-        Cells of each perturbation, in each replicate.
+        Number of cells per perturbation and replicate.
     n_controls
-        Control cells in each replicate; as many as in a sample of the pilot if `None`.
+        Number of control cells per replicate; as many as in a sample of the pilot if `None`.
     n_replicates
-        Samples (donors, cultures) with cells of all perturbations and of the control. They are drawn from those of the pilot, and the
-        change of a gene varies between them as it does there.
+        Number of samples (donors, cultures), with cells of all perturbations and of the control. They are drawn from
+        those of the pilot, and log fold changes vary between them as in the pilot.
     n_guides
-        Guides of each perturbation, drawn from those of the pilot, which differ in their efficacy.
+        Number of guides per perturbation, drawn from those of the pilot, which differ in efficacy.
     depth
-        Counts of a cell, relative to the pilot.
+        Sequencing depth of the cells, relative to the pilot.
     test
         Test of `scpi.de.methods`, or `"limma"`.
     sample_key
@@ -89,18 +89,18 @@ def power(
     guide_key
         Column of `adata.obs` with the guide of each cell.
     log2fc_min
-        Smallest absolute log2 fold change of a gene that counts as changed.
+        Minimum absolute log2 fold change of a changed gene.
     min_mean
-        Smallest mean count in the control cells of a gene that counts, at the depth of the pilot.
+        Minimum mean count of a gene in the control cells, at the depth of the pilot. Other genes are ignored.
     pval_cutoff
         Largest adjusted p-value of a gene that is found.
     n_simulations
-        Simulated experiments of each size.
+        Number of simulated experiments per size.
     %(counts_layer)s
     %(mod)s
     %(rng)s
     out
-        Folder for the result of each size, which is not computed again.
+        Folder in which to store the result of each size. Stored results are not computed again.
     progress
         Whether to show a progress bar.
     **options
@@ -108,14 +108,18 @@ def power(
 
     Returns
     -------
-    One row per size and perturbation: `n_changed`, the mean number of changed genes; `power`, the fraction of them that is
-    found, with its `standard_error` over simulations; `n_found`, the mean number of genes that are found;
-    `false_discovery_rate`, the fraction of these without any change; and `detected`, the fraction of the experiments in which any gene is found.
+    One row per size and perturbation, with the columns:
+
+    - `n_changed`: mean number of changed genes.
+    - `power`: fraction of the changed genes that is found, with its `standard_error` over simulations.
+    - `n_found`: mean number of genes that are found.
+    - `false_discovery_rate`: fraction of the found genes without any change.
+    - `detected`: fraction of the experiments that find any gene.
 
     Raises
     ------
     KeyError
-        If a column or the layer is not there.
+        If a column or the layer does not exist.
     ValueError
         If a size, the test or a group is unknown or impossible, or the values are not counts.
 
@@ -141,7 +145,7 @@ def power(
     counted = pilot.mean_counts() >= min_mean
 
     def compute(size: Size) -> pd.DataFrame:
-        # The effects are the same in all sizes, so that these differ by less noise
+        # All sizes have the same effects, which reduces the noise between them
         generators = [np.random.default_rng([seed, i]) for i in range(n_simulations)]
         rows = []
         for generator in generators:
@@ -163,17 +167,17 @@ def power(
 
 
 def _counted(effects: np.ndarray, found: np.ndarray, log2fc_min: float) -> np.ndarray:
-    """Numbers of changed genes, of those found, of all found, and of found ones that do not change: groups x 4."""
+    """Count changed genes, changed and found, all found, and found but unchanged genes, groups x 4."""
     changed = np.abs(effects) >= log2fc_min * _LOG2
     return np.stack([(part).sum(axis=1) for part in (changed, changed & found, found, found & (effects == 0))], axis=1)
 
 
 def _summarised(numbers: np.ndarray, names: list[str]) -> pd.DataFrame:
-    """Means over simulations x groups x 4 numbers."""
+    """Summarise the numbers, simulations x groups x 4, by means over simulations."""
     n = len(numbers)
     changed, right, found, wrong = np.moveaxis(numbers.astype(np.float64), 2, 0)
     power = _ratio(right.sum(axis=0), changed.sum(axis=0))
-    # Of a ratio of sums, over the simulations
+    # Standard error of a ratio of sums over the simulations
     residual = right - power * changed
     error = np.sqrt(_ratio(np.square(residual).sum(axis=0) * n, max(n - 1, 1) * np.square(changed.sum(axis=0))))
     return pd.DataFrame(

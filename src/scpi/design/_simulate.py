@@ -1,4 +1,4 @@
-"""Experiments of another size than a pilot, from its control cells."""
+"""Simulation of experiments of another size than the pilot, from its control cells."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Size(NamedTuple):
     """Size of an experiment."""
 
     n_cells: int
-    """Cells of each perturbation, in each replicate."""
+    """Number of cells per perturbation and replicate."""
     n_controls: int
-    """Control cells in each replicate."""
+    """Number of control cells per replicate."""
     n_replicates: int
-    """Samples with cells of all perturbations and of the control."""
+    """Number of samples with cells of all perturbations and of the control."""
     n_guides: int
-    """Guides of each perturbation."""
+    """Number of guides per perturbation."""
     depth: float
-    """Counts of a cell, relative to the pilot."""
+    """Sequencing depth of the cells, relative to the pilot."""
 
 
 def simulate(
@@ -62,7 +62,7 @@ def simulate(
     between
         Variance of the log fold change of a gene between samples.
     efficacies
-        Relative effects of the guides of each group, of which guides are drawn with replacement; one guide if `None`.
+        Relative effects of the guides of each group, drawn with replacement; one guide if `None`.
     """
     samples = _replicates(list(pilot.controls), size.n_replicates, rng)
     chosen = [
@@ -86,13 +86,13 @@ def simulate(
 
 
 def _replicates(samples: list[int], n: int, rng: np.random.Generator) -> list[int]:
-    """Samples of the pilot that replicates are drawn from: each as often as the others, or once more."""
+    """Choose the sample of the pilot for each replicate, each equally often or once more."""
     order = rng.permutation(samples).tolist()
     return [order[i % len(order)] for i in range(n)]
 
 
 def _cells(pilot: Pilot, sample: int, n: int, ratio: Floats, rng: np.random.Generator) -> sparse.csr_matrix:
-    """Control cells of a sample, whose rates are multiplied by the rows of a ratio in turn."""
+    """Draw control cells of a sample, and multiply their rates by the rows of a ratio in turn."""
     cells = rng.choice(pilot.controls[sample], n)
     if (ratio == 1).all():
         return sparse.csr_matrix(pilot.counts[cells], dtype=np.float32)

@@ -108,7 +108,7 @@ def ranking_accuracy(
 
 
 def _size(values: pd.Series) -> NDArray[np.float64]:
-    """Compute the magnitude of each value; NaN if it is missing, or if no value is different from zero."""
+    """Compute the magnitude of each value; NaN if it is missing or zero."""
     size = np.abs(values.to_numpy(dtype=np.float64))
     return np.where(size > 0, size, np.nan)
 

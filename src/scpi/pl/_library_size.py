@@ -46,7 +46,7 @@ def library_size(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | list[Axes] | Figure | None:
-    """Draw quantiles of total counts per cell against those of reference cells, such as generated against measured ones.
+    """Draw quantiles of total counts per cell against those of reference cells, such as generated against measured.
 
     On the dashed line, both have the same distribution. Points parallel to it differ by a constant factor. A slope
     other than 1 indicates a spread that is too large or too small.
