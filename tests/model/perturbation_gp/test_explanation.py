@@ -166,5 +166,5 @@ def test_what_is_refused(model):
     with pytest.raises(ValueError, match="Unknown perturbation 'XYZ'"):
         model.explain(perturbation="XYZ")
     adata = simulate()
-    with pytest.raises(ValueError, match="preset 'nearest' does not say what a prediction is made of"):
+    with pytest.raises(ValueError, match="preset 'nearest' cannot explain predictions"):
         fit(adata, preset="nearest").explain(perturbation=NEW)

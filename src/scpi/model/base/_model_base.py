@@ -1,4 +1,4 @@
-"""Models that check the data they read, and leave it as it was when they refuse it."""
+"""Base class of models: they check the data they read, and leave it unchanged if they reject it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ COUNTS_ADVICE = "Name the layer that holds them (`layer=`)."
 
 
 class ModelBase(BaseModelClass):
-    """Base class of all models: loading, checks of new data, and expression of cells."""
+    """Base class of all models: saving and loading, checks of new data, and access to the expression."""
 
     _reads_counts = False
     """Whether the expression must be counts."""
@@ -53,16 +53,16 @@ class ModelBase(BaseModelClass):
     _reads_changes = False
     """Whether the values are changes of expression, of both signs."""
     _advice = NORMAL_ADVICE
-    """What to do about expression that is not counts, at the end of the message."""
+    """Advice at the end of the message about expression of the wrong kind."""
 
     _fields: ClassVar[tuple[Field, ...]] = ()
-    """What is registered beside the expression: arguments of `setup_anndata` and `setup_mudata`."""
+    """Fields registered beside the expression: arguments of `setup_anndata` and `setup_mudata`."""
 
     preset_: Any
     """Settings of the network."""
 
     trained_cells_: str | None = None
-    """Fingerprint of the names of the cells that it was saved with."""
+    """Fingerprint of the cell names at the time of saving."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -83,14 +83,14 @@ class ModelBase(BaseModelClass):
 
     @classmethod
     def setup_mudata(cls, mdata: MuData, *, modalities: dict[str, str] | None = None, **kwargs: Any) -> None:
-        """Set up a MuData. Every family has its own, made from its :meth:`setup_anndata`.
+        """Set up a MuData. Each class derives this method from its :meth:`setup_anndata`.
 
         Parameters
         ----------
         mdata
             Cells in several modalities.
         modalities
-            Modality of the expression, as ``"layer"``, and of what else is not in ``mdata.obs``.
+            Modality of the expression, as ``"layer"``, and of each argument that does not refer to ``mdata.obs``.
         **kwargs
             As in :meth:`setup_anndata`.
         """
@@ -99,7 +99,7 @@ class ModelBase(BaseModelClass):
     @classmethod
     def _register(cls, data: AnnData | MuData, method: dict[str, Any], **kwargs: Any) -> None:
         """Register the expression and the fields of the class, with the name and the arguments of a setup."""
-        # Where the likelihood decides, which the constructor is given, these are properties
+        # These are properties if they depend on the likelihood, which the constructor takes
         counts, logs = (flag is True for flag in (cls._reads_counts, cls._reads_logs))
         checks = {"counts": counts, "logs": logs, "signed": cls._reads_changes, "advice": cls._advice}
         cls.register_manager(register(data, method, cls._fields, checks=checks, **kwargs))
@@ -113,31 +113,31 @@ class ModelBase(BaseModelClass):
         save_anndata: bool = False,
         **anndata_write_kwargs: Any,
     ) -> None:
-        """Save the model to a folder, in files that are read without running code.
+        """Save the model to a folder, in files that load without running code.
 
-        The model that it replaces is there until the new one is complete, whatever ends the process.
+        If the model replaces another, the old one stays until the new one is complete, even if the process is killed.
 
         Parameters
         ----------
         dir_path
             Folder.
         prefix
-            Beginning of the names of the files.
+            Prefix of the file names.
         overwrite
-            Whether to replace the model in the folder. Files of others stay.
+            Whether to replace the model in the folder. Other files in the folder are kept.
         save_anndata
-            Whether to save the cells, too.
+            Whether to save the data too.
         **anndata_write_kwargs
             Passed to :meth:`anndata.AnnData.write_h5ad`.
 
         Raises
         ------
         ValueError
-            If the folder exists and is not to be overwritten, or there are no cells to save.
+            If the folder exists and ``overwrite=False``, or there is no data to save.
         TypeError
-            If an attribute of the model is nothing that can be saved without running code.
+            If an attribute of the model cannot be saved in a form that loads without running code.
         OSError
-            If the files cannot be written. What was there is unchanged.
+            If the files cannot be written. Existing files are unchanged.
         """
         if self.adata is not None:
             self.trained_cells_ = fingerprint(self._modality(self.adata).obs_names)
@@ -165,21 +165,21 @@ class ModelBase(BaseModelClass):
         dir_path
             Folder of the saved model.
         adata
-            Data to load it with. If ``None``, the data that was saved with the model; if ``False``, none. In other cells
-            than those of the training, none is taken for a training cell.
+            Data to load the model with. If ``None``, the data that was saved with the model; if ``False``, none. If the
+            cells are not the training cells, none of them counts as a training cell.
         accelerator, device, prefix, allowed_classes_names_list
             As in :meth:`scvi.model.base.BaseModelClass.load`.
         allow_pickle
-            Whether a model in the format of scvi-tools may be read, as older versions of scpi saved it. Such a file is a
-            Python pickle, which can run code: allow it only if you trust where the file comes from.
+            Whether to load a model in the format of scvi-tools, which older versions of scpi wrote. Such a file is a
+            Python pickle, which can run code: allow it only if you trust the source of the file.
         **kwargs
-            None: ``backup_url`` and ``datamodule`` of scvi-tools are refused.
+            Not used: ``backup_url`` and ``datamodule`` of scvi-tools are rejected.
 
         Raises
         ------
         ValueError
-            If there is no saved model, a file is damaged or can run code, the model is one of another class or of a newer
-            scpi, or the genes of the data are not those of the model.
+            If there is no saved model, a file is damaged or can run code, the model belongs to another class or a newer
+            scpi, or the genes of the data differ from those of the model.
         """
         if kwargs:
             msg = f"Models of scpi are loaded without {sorted(kwargs)}: download the folder, and give `adata`."
@@ -200,7 +200,7 @@ class ModelBase(BaseModelClass):
         with unchanged_on_failure(adata):
             model: Self = restore(cls, saved, adata, place)
         if model.trained_cells_ not in (None, fingerprint(modality.obs_names)):
-            # Positions in the training data are those of other cells here
+            # Positions in the training data refer to other cells here
             model.train_indices = model.validation_indices = model.test_indices = None
         return model
 
@@ -208,7 +208,7 @@ class ModelBase(BaseModelClass):
     def load_registry(
         dir_path: str | os.PathLike[str], prefix: str | None = None, *, allow_pickle: bool = False
     ) -> dict[str, Any]:
-        """Registry of a saved model: its setup, and what is known of the fields.
+        """Load the registry of a saved model: its setup and the state of its fields.
 
         Parameters
         ----------
@@ -239,7 +239,7 @@ class ModelBase(BaseModelClass):
 
     @classmethod
     def convert_legacy_save(cls, *args: Any, **kwargs: Any) -> None:
-        """Not available: scpi never saved models in the format that this converts.
+        """Raise an error: scpi never saved models in the legacy format of scvi-tools.
 
         Parameters
         ----------
@@ -250,7 +250,7 @@ class ModelBase(BaseModelClass):
         raise NotImplementedError(msg)
 
     def _validate_anndata(self, adata: AnnData | MuData | None = None, copy_if_view: bool = True) -> AnnData | MuData:
-        """Check new data before scvi-tools transfers the setup to it; a view is left alone and its copy used."""
+        """Check new data before scvi-tools transfers the setup to it. A view is copied and stays unchanged."""
         if adata is None and self.adata is None:
             msg = "The model was loaded without data: pass the cells as `adata`."
             raise ValueError(msg)
@@ -277,7 +277,7 @@ class ModelBase(BaseModelClass):
             self._checked = None
         with unchanged_on_failure(adata):
             adata = super()._validate_anndata(adata, copy_if_view=copy_if_view)
-        # Copies of views are no one else's: scvi-tools would keep each of them.
+        # Only the model uses the copy of a view, and scvi-tools would keep each of them
         if self._copy is not None and self._copy is not adata and self._copy is not self.adata:
             self._per_instance_manager_store[self.id].pop(self._copy.uns[_SCVI_UUID_KEY], None)
         self._checked, self._copy = adata, adata if is_copy else None
@@ -291,7 +291,7 @@ class ModelBase(BaseModelClass):
         return self._modality(adata).var
 
     def _places(self, genes: Sequence[str]) -> NDArray[np.intp]:
-        """Places of genes among those of the model; a KeyError names those that it lacks."""
+        """Positions of genes among those of the model; a KeyError lists the missing ones."""
         found = pd.Index(self.var_names_).get_indexer(pd.Index(genes))
         if (found < 0).any():
             msg = f"The model has no gene {listed(np.asarray(genes)[found < 0])}."
@@ -304,11 +304,11 @@ class ModelBase(BaseModelClass):
         return by_rows(values) if key == KEYS.X else values
 
     def _state_of(self, adata: AnnData | MuData, key: str) -> Any:
-        """What is registered about a field of ``adata``, after validation."""
+        """Registered state of a field of ``adata``, after validation."""
         return self.get_anndata_manager(adata, required=True).get_state_registry(key)
 
     def _statistic(self, key: str, name: str, default: int = 0) -> int:
-        """A number that is registered about a field, such as that of its categories."""
+        """A registered number of a field, such as its number of categories."""
         found = self.registry["field_registries"].get(key, {}).get("summary_stats", {})
         return int(found.get(name, default))
 
@@ -319,7 +319,7 @@ class ModelBase(BaseModelClass):
     def _build(
         self, make: Callable[[], Any], *, seed: int | None, of_preset: Sequence[str] = (), **settings: Any
     ) -> None:
-        """Make the network from a seed, and describe the model by settings and by attributes of its preset."""
+        """Build the network from a seed, and describe the model by settings and by attributes of its preset."""
         self.seed_ = resolve_seed(seed)
         with seeded(self.seed_):
             self.module = make()
@@ -340,7 +340,7 @@ class ModelBase(BaseModelClass):
 
 
 def _modality(adata: AnnData | MuData, registry: dict[str, Any]) -> AnnData:
-    """The AnnData that holds the expression, of data of the kind that the model was set up with."""
+    """The AnnData that holds the expression. The data must be of the type that the model was set up with."""
     modality = registry["field_registries"][KEYS.X]["data_registry"].get("mod_key")
     wanted, given = "AnnData" if modality is None else "MuData", "AnnData" if isinstance(adata, AnnData) else "MuData"
     if wanted != given:
@@ -356,7 +356,7 @@ def _modality(adata: AnnData | MuData, registry: dict[str, Any]) -> AnnData:
 
 
 def _check_genes(given: pd.Index, wanted: Sequence[str]) -> None:
-    """The genes must be those of the model, in its order."""
+    """Check that the genes are those of the model, in the same order."""
     names = given.astype(str)
     if names.tolist() == list(wanted):
         return

@@ -46,10 +46,10 @@ class ScreenModel(
     ConditionsMixin,
     ModelBase,
 ):
-    """Base class of models that learn from a perturbation screen, predict it and are compared with it.
+    """Base class of models that learn from a perturbation screen, and predict perturbed cells.
 
-    Subclasses build themselves in ``__init__``, train in ``train`` and say in ``_predict_cells`` what control cells become
-    under perturbations.
+    Subclasses build their network in ``__init__``, train it in ``train``, and implement ``_predict_cells``, which
+    predicts what control cells become under perturbations.
     """
 
     scale_: Scale = "logs"
@@ -81,13 +81,13 @@ class ScreenModel(
             self.scale_ = scale_of(self._field(self.adata, KEYS.X))
 
     def _profiles_of(self, values: Any, rows: NDArray[np.int64], cells: NDArray[np.int64]) -> Profiles:
-        """Means of values of some cells, which are these rows of them, for each context and condition."""
+        """Average the given rows of ``values`` by context and condition."""
         n_contexts = len(self._known_contexts()) if self.has_contexts else 1
         design = self._conditions(self.adata)[0]
         return take_profiles(values, rows, design=design, n_contexts=n_contexts, **self._group_codes(cells))
 
     def _spread_of(self, values: Any, rows: NDArray[np.int64], cells: NDArray[np.int64], profiles: Profiles) -> Spread:
-        """Variances of values of some cells, which are these rows of them, about their ``profiles``."""
+        """Compute the variances of the given rows of ``values`` about their ``profiles``."""
         return take_spread(values, rows, profiles, **self._group_codes(cells))
 
     def _group_codes(self, cells: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
@@ -123,18 +123,18 @@ class ScreenModel(
         layer
             Entry of ``adata.layers`` with the expression; ``adata.X`` if ``None``.
         counts_layer
-            Entry of ``adata.layers`` with the counts that log-normalised expression was made from, for
-            :meth:`predict`, which gives predicted cells counts as well; ``"counts"``, where it exists, if ``None``.
+            Entry of ``adata.layers`` with the counts from which the log-normalised expression was computed.
+            :meth:`predict` uses them to give predicted cells counts as well. If ``None``, ``"counts"`` if it exists.
         perturbation_key
             Column of ``adata.obs`` with the label of each cell: a perturbation, several joined by ``delimiter`` in any
-            order, or the control. A control beside perturbations is left out: ``"A+control"`` is ``"A"``.
+            order, or the control. A control within a combination is ignored: ``"A+control"`` is ``"A"``.
         control
             Label of the unperturbed cells, or a list of such labels.
         delimiter
-            What separates the perturbations of a combination; ``None`` if no label is one.
+            String that separates the perturbations of a combination; ``None`` if no label is a combination.
         context_key
-            Column of ``adata.obs`` with what a prediction transfers across, such as a cell type. Perturbed cells are
-            compared with controls of their own context.
+            Column of ``adata.obs`` with the context that predictions transfer across, such as the cell type. Perturbed
+            cells are compared with controls of their own context.
         dose_key
             Column of ``adata.obs`` with the dose of each perturbed cell: a number for all members of its label, or
             text with one number for each, in their order and joined as they are (``"10+0.5"``).
@@ -148,7 +148,7 @@ class ScreenModel(
         Raises
         ------
         TypeError
-            If ``adata`` is no AnnData; for a MuData there is :meth:`setup_mudata`.
+            If ``adata`` is not an AnnData. For a MuData, use :meth:`setup_mudata`.
         KeyError
             If a key does not exist.
         ValueError

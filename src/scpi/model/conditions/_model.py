@@ -1,4 +1,4 @@
-"""One model of a table of conditions, with a registry of methods."""
+"""A model of tables of conditions, with a registry of methods."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ _UNSEEN = {
     (False, True): "unseen context",
     (False, False): "unseen perturbation and context",
 }
-"""How a condition that was not measured relates to the training conditions, by known context and known perturbation."""
+"""Status of an unmeasured condition, by whether its context and its perturbation are known from training."""
 
 
 @fill
 class ConditionModel(ConditionCalibrationMixin, ModelBase):
-    """Predicts conditions that were not measured from those that were: rows of signed log p-values or of fold changes.
+    """Predict unmeasured conditions from measured ones, as rows of signed log p-values or log fold changes.
 
-    A condition is a perturbation in a context, such as a compound in a cell type. Its values are what a test found, one
-    per gene (:func:`scpi.get.signed_logp`). :meth:`methods` lists the methods, from means to boosted trees.
+    A condition is a perturbation in a context, such as a compound in a cell type. Its values are test results, one per
+    gene (:func:`scpi.get.signed_logp`). :meth:`methods` lists the methods, from means to boosted trees.
 
     Parameters
     ----------
@@ -56,15 +56,15 @@ class ConditionModel(ConditionCalibrationMixin, ModelBase):
         Conditions x genes, after :meth:`setup_anndata` or :meth:`setup_mudata`.
     %(registry)s
     method
-        Name of the method, or of several, whose predictions are averaged.
+        Name of a method, or of several methods, whose predictions are averaged.
     features
-        Features of the perturbations, perturbations x features, such as fingerprints of compounds. The index has their
-        names, of all that are trained on or predicted. A method that takes none ignores them.
+        Features of the perturbations, perturbations x features, such as fingerprints of compounds. The index contains
+        the names of all perturbations to train on or predict. Methods that use no features ignore them.
     transform
-        ``"z"``: the values are signed log10 p-values, and are learned and averaged as z values, in which the largest ones
-        weigh less. As they are if ``None``.
+        ``"z"``: the values are signed log10 p-values, and are fitted and averaged as z-values, so that extreme values
+        have less weight. ``None``: no transform.
     n_repeats
-        Number of fits with seeds of their own, of which the prediction is the median.
+        Number of fits with different seeds. The prediction is their median.
     %(model_seed)s
     **options
         Options of the methods, as :meth:`methods` lists them.
@@ -72,7 +72,7 @@ class ConditionModel(ConditionCalibrationMixin, ModelBase):
     Raises
     ------
     TypeError
-        If no method has an option.
+        If an option belongs to none of the methods.
     ValueError
         If a method is unknown, or the features are not numbers or lack a perturbation.
     """
@@ -148,7 +148,7 @@ class ConditionModel(ConditionCalibrationMixin, ModelBase):
 
     @staticmethod
     def methods() -> pd.DataFrame:
-        """What each method predicts, and its options.
+        """List the methods, with what each predicts and its options.
 
         Returns
         -------
@@ -164,23 +164,23 @@ class ConditionModel(ConditionCalibrationMixin, ModelBase):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Learn from measured conditions.
+        """Fit the methods to measured conditions.
 
         Parameters
         ----------
         max_epochs
-            No effect: it is accepted, as by the baselines.
+            Ignored; accepted for compatibility, as in the baselines.
         indices
-            Positions, or a mask, of the conditions to learn from, such as ``split.train``; all if ``None``.
+            Positions, or a mask, of the conditions to train on, such as ``split.train``; all if ``None``.
         seed
             Seed of the methods that draw random numbers; that of the model if ``None``.
         **kwargs
-            No effect.
+            Ignored.
 
         Raises
         ------
         ValueError
-            If there are fewer than two conditions, or the features lack one of their perturbations.
+            If there are fewer than two conditions, or the features lack a perturbation.
         """
         rows = as_indices(indices, self.adata.n_obs)
         if len(rows) < 2:
@@ -204,28 +204,31 @@ class ConditionModel(ConditionCalibrationMixin, ModelBase):
         Parameters
         ----------
         plan
-            Conditions to predict, one per row, in the columns that were registered: perturbation, and context if there
-            is one. Other columns are kept. The registered conditions if ``None``.
+            Conditions to predict, one per row, with the registered columns: perturbation, and context if there is one.
+            Other columns are kept. The registered conditions if ``None``.
         interval
-            Fraction of the conditions like each one whose measured value is to lie in an interval, gene by gene, such as 0.9. The
-            model has to be calibrated (:meth:`calibrate`). An interval of a condition that was trained on is as wide as if it had
-            not been.
+            Coverage of prediction intervals, such as 0.9: the fraction of similar conditions whose measured value lies
+            in the interval, gene by gene. The model must be calibrated (:meth:`calibrate`). Intervals of training
+            conditions are as wide as if they had not been trained on.
 
         Returns
         -------
         Conditions x genes, on the scale of the registered values. `obs` is the plan, with the column `status`: whether
-        a condition was trained on, and if not, what of it was. `uns['prediction']` says how it was predicted. With an
-        ``interval``, `layers['lower']` and `layers['upper']` are its ends, `obs['confidence']` is the fraction of the squared value that is
-        expected to be predicted, and the status is ``"no better than the mean"`` where predictions of its kind and size were not
-        better than the mean of the same perturbation, or of all conditions where there is none.
+        the condition was trained on, and otherwise which parts of it were. `uns['prediction']` records how it was
+        predicted. With an ``interval``:
+
+        - `layers['lower']` and `layers['upper']` are its bounds;
+        - `obs['confidence']` is the expected fraction of the squared value that the prediction explains;
+        - the status is ``"no better than the mean"`` if predictions of this kind and magnitude did not beat the mean of
+          the same perturbation, or, without one, of all conditions.
 
         Raises
         ------
         KeyError
             If the plan lacks a column.
         ValueError
-            If it has no rows, or the features lack a perturbation. With an ``interval``, if the model is not calibrated for such
-            conditions, or too few were left out for an interval of this level.
+            If the plan has no rows, or the features lack a perturbation. With an ``interval``, if the model is not
+            calibrated for such conditions, or had too few held-out conditions for this coverage.
         """
         self._check_if_trained(warn=False)
         keys = [str(self.registry["setup_args"][name]) for name in self._named()]
@@ -291,21 +294,21 @@ class ConditionModel(ConditionCalibrationMixin, ModelBase):
         return pd.DataFrame(columns, index=self.adata.obs_names)
 
     def _training_rows(self) -> tuple[Rows, Floats]:
-        """The training conditions, and their values as they are learned."""
+        """The training conditions, and their transformed values."""
         context, perturbation = (self.module.array(name).astype(np.int64) for name in ("context", "perturbation"))
         names = pd.Series(self.perturbations_).iloc[perturbation]
         values = self.module.array("values")
         return Rows(context, perturbation, self._features_of(names)), to_z(values) if self._transform else values
 
     def _fitted(self) -> list[Predictor]:
-        """One predictor per repeat; of a model that was loaded, they are fitted when they are first needed."""
+        """One predictor per repeat; a loaded model fits them when they are first needed."""
         if self._predictors is None:
             rows, values = self._training_rows()
             self._predictors = [self._fit(rows, values, repeat) for repeat in range(self._n_repeats)]
         return self._predictors
 
     def _fit(self, rows: Rows, values: Floats, repeat: int) -> Predictor:
-        # Codes without training rows, which others follow, are closed up
+        # Renumber codes, so that none is without training rows
         known = [np.unique(codes, return_inverse=True) for codes in (rows.context, rows.perturbation)]
         closed = rows._replace(context=known[0][1], perturbation=known[1][1])
         generator = np.random.default_rng([self.seed_, repeat])

@@ -57,16 +57,16 @@ _LEAST_BATCH = 64
 
 @fill
 class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
-    """Deep Generative Decoder: representations of cells as parameters, under a Gaussian mixture, and their decoder.
+    """Deep Generative Decoder: trainable representations of cells under a Gaussian mixture, and a decoder.
 
-    There is no encoder: each cell has a representation of its own, which is fitted together with the decoder and with
-    the mixture that representations come from (Schuster and Krogh, Bioinformatics 39, btad497, 2023). Counts are negative
-    binomial around what is decoded, with the overdispersion of each gene. Components of the mixture are groups of cells;
-    there are as many as can be told apart in the representations of cells that were left out. New cells get
-    representations by optimisation, with some of the genes if need be.
+    There is no encoder. Each cell has its own representation, which is fitted together with the decoder and the
+    Gaussian mixture prior of the representations (Schuster and Krogh, Bioinformatics 39, btad497, 2023). Counts are
+    negative binomial around the decoded mean, with an overdispersion per gene. Components of the mixture are groups of
+    cells. Their number is the largest that the representations of held-out cells can resolve. Representations of new
+    cells are found by optimisation, even if some genes are missing.
 
-    With labels, a cell comes from the components of its label, and a cell without one from any. The decoder reads
-    covariates beside the representation, which then need not explain them.
+    With labels, a cell comes from the components of its label; a cell without a label may come from any component. The
+    decoder also reads covariates, so that the representations need not explain them.
 
     Parameters
     ----------
@@ -75,9 +75,9 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
     preset
         ``"scpi"`` (default), or the ``"published"`` settings.
     n_latent
-        Dimensions of the representations; those of the preset if ``None``.
+        Number of dimensions of the representations; that of the preset if ``None``.
     n_components
-        Number of components; found in the training if ``None``. With labels, see ``n_components_per_label``.
+        Number of components; chosen during training if ``None``. With labels, see ``n_components_per_label``.
     n_components_per_label
         Number of components of each label.
     %(model_seed)s
@@ -88,7 +88,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
     ------
     %(preset_TypeError)s
     ValueError
-        If a value is out of its range, or ``n_components`` is given where labels decide on the components.
+        If a value is out of its range, or ``n_components`` is given although labels determine the components.
 
     Examples
     --------
@@ -143,7 +143,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         self._n_each = at_least(n_components_per_label, 1, "n_components_per_label")
         if self._is_supervised:
             self._n_components = len(self.labels_) * self._n_each
-        # Drawn from the prior as published, or fitted to the representations in the course of the training
+        # Drawn from the prior as published, or fitted to the representations during training
         self._is_placed = not self._is_supervised and (self._n_components is None or self.preset_.start == "pca")
         categories = [len(names) for names in self._covariates().categories.values()]
         self._build(
@@ -165,7 +165,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         self.init_params_ = self._get_init_params(locals())
 
     def _state_entry(self, key: str, name: str) -> list[str]:
-        """Names that are registered about a field; none where it is not registered."""
+        """Registered names of a field; none if the field is not registered."""
         state = self.registry["field_registries"].get(key, {}).get("state_registry", {})
         return [str(value) for value in state.get(name, [])]
 
@@ -190,12 +190,12 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         ----------
         %(param_adata)s
         layer
-            Entry of ``adata.layers`` with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` where ``X``
+            Entry of ``adata.layers`` with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` if ``X``
             does not hold counts.
         batch_key
             Column of ``adata.obs`` with the batch of each cell, which the decoder reads.
         labels_key
-            Column of ``adata.obs`` with a label of each cell, whose components it then comes from. New cells need none.
+            Column of ``adata.obs`` with the label of each cell. Each label has its own components. New cells need none.
         unlabeled_category
             Value of that column for cells without a label.
         size_factor_key
@@ -208,7 +208,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         Raises
         ------
         TypeError
-            If ``adata`` is not an AnnData; for a MuData there is :meth:`setup_mudata`.
+            If ``adata`` is not an AnnData. For a MuData, use :meth:`setup_mudata`.
         KeyError
             If a layer or a column does not exist.
         ValueError
@@ -235,9 +235,8 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
     ) -> None:
         """Train decoder, representations and mixture.
 
-        Validation is by count thinning: half of the counts of the cells that are left out give their representations,
-        and the other half is scored. Once the decoder is trained, cells that were left out get the representations of
-        all their counts.
+        Validation uses count thinning: representations of validation cells are fitted to half of their counts, and
+        scored on the other half. After training, validation and test cells get representations from all their counts.
 
         Parameters
         ----------
@@ -246,7 +245,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         %(validation_size)s
             The fraction of training cells is that of the preset if ``None``.
         restore_best
-            Whether to return to decoder, mixture and representations of the epoch with the lowest validation loss.
+            Whether to restore decoder, mixture and representations of the epoch with the lowest validation loss.
         early_stopping
             Whether to stop when the validation loss has not fallen for ``patience`` validations of the preset.
         %(devices)s
@@ -306,7 +305,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         return at_least(max_epochs, 1, "max_epochs")
 
     def _start(self, splitter: CellSplitter) -> None:
-        """Take what comes from the training cells, once; of other cells, a trained decoder finds the representations."""
+        """Initialise from the training cells, once; a trained decoder finds the representations of other cells."""
         if self.is_trained_:
             if self._identity(self.adata) != self.cells_:
                 self.module.representations.weight.data = self._new(self.adata, np.arange(self.adata.n_obs)).fit()
@@ -320,7 +319,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
             totals += counts.sum(0, dtype=torch.float64)
             tensors = {KEYS.X: counts} | ({} if size is None else {KEYS.SIZE_FACTOR: size})
             depth += float(module.log_depth(tensors).exp().sum(dtype=torch.float64))
-        # Half of a count more: a gene without any has a logarithm
+        # Add half a count, so that genes without counts have a logarithm
         module.start((totals + 0.5) / depth)
         if self._is_placed:
             module.mixture.means.data.zero_()
@@ -345,22 +344,21 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         unseen: Unseen = "average",
         batch_size: int | None = None,
     ) -> NDArray[np.float32]:
-        """Representations of cells: those that were trained, or, of other cells, those that fit the trained decoder.
+        """Return representations of cells: trained ones, or, for new cells, those that best fit the trained decoder.
 
-        Other cells start from the best of the means of the components, and gradient steps follow. Genes may be fewer or
-        in another order: those that are missing do not count.
+        New cells start from the best of the component means, followed by gradient steps. Genes may be missing or in
+        another order; missing genes do not enter the fit.
 
         Parameters
         ----------
         %(cells_adata)s
         %(indices)s
         n_steps
-            Number of gradient steps for cells that were not trained on. A message says how many cells have not
-            converged by then.
+            Number of gradient steps for new cells. A message reports how many cells have not converged.
         unseen
-            What becomes of a batch, or of a category of a covariate, that was not trained on: with ``"average"``, it is
-            read as the mean of those that were; with ``"fit"``, as the mixture of these that fits its cells best; with
-            ``"error"``, there is a ValueError.
+            Treatment of a batch, or of a category of a covariate, that was not trained on. ``"average"`` uses the mean
+            of the trained ones, ``"fit"`` the mixture of them that fits its cells best, and ``"error"`` raises a
+            ValueError.
         %(batch_size)s
 
         Returns
@@ -370,7 +368,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         Raises
         ------
         ValueError
-            If no gene of the model is there, or a category was not trained on, with ``unseen="error"``.
+            If no gene of the model is in the data, or, with ``unseen="error"``, a category was not trained on.
         """
         return self._represented(adata, indices, n_steps, unseen, batch_size)[2].numpy()
 
@@ -382,7 +380,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         unseen: Unseen,
         batch_size: int | None,
     ) -> tuple[AnnData | MuData, NDArray[np.int64], Tensor, list[Tensor] | None]:
-        """Validated data, the cells that are asked for, their representations, and what unseen categories are read as."""
+        """Validated data, the requested cells, their representations, and the codes of unseen categories."""
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
         cells = as_indices(indices, adata.n_obs)
@@ -396,7 +394,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         unseen: Unseen,
         batch_size: int | None,
     ) -> tuple[Tensor, list[Tensor] | None]:
-        """Representations of some cells of validated data, and what unseen categories are read as."""
+        """Representations of some cells of validated data, and the codes of unseen categories."""
         if self._identity(adata) == self.cells_:
             return self.module.representations.weight.detach().cpu()[torch.from_numpy(cells)], None
         new = self._new(adata, cells, n_steps=n_steps, unseen=unseen, batch_size=batch_size)
@@ -437,7 +435,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
     def _batches(
         self, adata: AnnData | MuData, cells: NDArray[np.int64], *, batch_size: int | None = None
     ) -> Iterator[dict[str, Tensor]]:
-        """Registered values of some cells, a few at a time."""
+        """Registered values of some cells, in batches."""
         yield from cell_batches(self, adata, cells, batch_size=self._batch_size(batch_size), device=self.module.device)
 
     def _batch_size(self, batch_size: int | None) -> int:
@@ -445,7 +443,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         return max(_NUMBERS // self._n_genes, _LEAST_BATCH) if batch_size is None else batch_size
 
     def _identity(self, adata: AnnData | MuData) -> str:
-        """What tells the cells that were trained on from all others."""
+        """Fingerprint that identifies the training cells."""
         return identity_of(self._modality(adata).obs_names, self._field(adata, KEYS.X), *self._covariates_of(adata))
 
     def _validate_anndata(self, adata: AnnData | MuData | None = None, copy_if_view: bool = True) -> AnnData | MuData:
@@ -454,7 +452,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         aligned = align_new(adata, self.var_names_, self.registry)
         validated = super()._validate_anndata(aligned, copy_if_view=copy_if_view)
         if aligned is not adata:
-            # Like the copy of a view, no one else's
+            # Like the copy of a view, only the model uses it
             self._copy = validated
         return validated
 
@@ -469,7 +467,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         unseen: Unseen = "average",
         batch_size: int | None = None,
     ) -> pd.DataFrame:
-        """Probability of every component of the mixture for each cell, given its representation.
+        """Compute the probability of each component of the mixture for each cell, given its representation.
 
         Parameters
         ----------
@@ -488,7 +486,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         return pd.DataFrame(posterior, index=self._modality(adata).obs_names[cells], columns=self.components_)
 
     def _component_names(self) -> list[str]:
-        """Numbers, or labels, with a number if a label has several components."""
+        """Names of components: numbers, or labels, with a number if a label has several components."""
         if not self._is_supervised:
             return [str(place) for place in range(self.module.mixture.n_components)]
         n = self._n_each
@@ -508,7 +506,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         batch_size: int | None = None,
         **covariates: Any,
     ) -> pd.DataFrame:
-        """Expression that is decoded from the representations: fractions of the counts of a cell, denoised.
+        """Decode denoised expression from the representations, as fractions of the counts of a cell.
 
         Parameters
         ----------
@@ -517,12 +515,12 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         gene_list
             Genes to return; all if ``None``.
         library_size
-            Total of a cell.
+            Total of each cell.
         n_steps, unseen
             As in :meth:`get_latent_representation`.
         %(batch_size)s
         **covariates
-            Values of covariates to decode under, by the names of their columns; those of the cells without.
+            Values of covariates to decode under, by column name; by default, those of the cells.
 
         Returns
         -------
@@ -531,7 +529,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         Raises
         ------
         KeyError
-            If a gene is not one of the model.
+            If a gene is not in the model.
         """
         genes = self.var_names_ if gene_list is None else list(gene_list)
         places = torch.from_numpy(self._places(genes))
@@ -557,7 +555,7 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         unseen: Unseen = "average",
         batch_size: int | None = None,
     ) -> NDArray[np.float32]:
-        """Negative log-likelihood of the counts of each cell, of the genes that are there.
+        """Compute the negative log-likelihood of the counts of each cell, over the genes in the data.
 
         Parameters
         ----------
@@ -611,8 +609,8 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         `adata.obs['dgd' | key_added]`
             Most probable component of each cell.
         `adata.uns['dgd' | key_added]`
-            `names`, `weights`, `means` and `variances` of the components, and `axes`, the two directions along which
-            representations vary most, dimensions x 2.
+            `names`, `weights`, `means` and `variances` of the components, and `axes`, the two directions of largest
+            variance of the representations, dimensions x 2.
         """
         key_added = Key.uns.DGD if key_added is None else key_added
         given = self.adata if adata is None else adata

@@ -1,4 +1,4 @@
-"""Settings that belong together: scpi's own, and those of the publication."""
+"""Presets: scpi's own settings, and those of the publication."""
 
 from __future__ import annotations
 
@@ -28,59 +28,59 @@ class Preset:
     n_hidden
         Units of the hidden layers of the decoder.
     dropout
-        Fraction of the hidden units that a step of the decoder leaves out.
+        Dropout rate of the hidden units of the decoder.
     activation
-        What turns the output of the decoder into fractions of the depth of a cell: ``"softmax"``, under which they sum
-        to 1, ``"softplus"`` or ``"sigmoid"``.
+        Function that turns the output of the decoder into fractions of the depth of a cell: ``"softmax"`` (the
+        fractions sum to 1), ``"softplus"`` or ``"sigmoid"``.
     library
-        The depth of a cell where the setup has none: the ``"sum"`` or the ``"max"`` of its counts.
+        Depth of a cell if the setup has none: the ``"sum"`` or the ``"max"`` of its counts.
     covariance
-        Of the components: ``"fixed"``, ``"isotropic"`` or ``"diagonal"``.
+        Covariance of the components: ``"fixed"``, ``"isotropic"`` or ``"diagonal"``.
     radius, hardness
-        Of the softball prior of the means of the components.
+        Parameters of the softball prior of the component means.
     component_sd, sd_spread
-        Standard deviation of the components that is expected, a fifth of the radius divided by their number if ``None``,
-        and the standard deviation of the logarithm of their precisions.
+        Expected standard deviation of the components (if ``None``, a fifth of the radius divided by their number), and
+        the standard deviation of the logarithm of their precisions.
     concentration
-        Of the Dirichlet prior of the weights of the components.
+        Concentration of the Dirichlet prior of the component weights.
     prior_weight
         Whether the prior of the mixture counts ``"once"``, or, as published, ``"per_sample"``.
     supervise
-        What labels do: with ``"mixture"``, a cell comes from the components of its label; with ``"head"``, labels are
-        predicted from the representations; or ``"both"``.
+        Use of labels. ``"mixture"``: a cell comes from the components of its label. ``"head"``: labels are predicted
+        from the representations. ``"both"`` does both.
     task_weight
         Weight of the cross-entropy of that prediction.
     posterior
         Whether the representation of a cell is a ``"point"``, as published, or the mean of a ``"normal"`` distribution
-        whose standard deviations all cells have in common and which are learned. Points can be shrunk without limit,
-        and the decoder makes up for it, so that the mixture says nothing of their scale.
+        with learned standard deviations that all cells share. Points can shrink without limit, because the decoder can
+        compensate, so that the mixture does not determine their scale.
     start
-        Representations start from principal components of the logarithms, ``"pca"``, or from ``"zeros"``.
+        Initial representations: principal components of the log expression (``"pca"``), or ``"zeros"``.
     update
-        Representations move after each ``"batch"``, or, as published, after each ``"epoch"``.
+        Whether representations are updated after each ``"batch"``, or, as published, after each ``"epoch"``.
     search_epoch
-        Fraction of the training in which one component of standard deviation ``component_sd`` is the prior, before the
-        mixture is fitted to the representations and its number of components found.
+        Fraction of the training with a single component of standard deviation ``component_sd`` as the prior. Then the
+        mixture is fitted to the representations and its number of components chosen.
     most_components
-        Largest number of components that is tried.
+        Largest number of components to try.
     lr, representation_lr, mixture_lr
         Learning rates of the decoder, the representations and the mixture.
     decoder_betas, betas
-        Averaging of gradients and of their squares by Adam, for the decoder, and for representations and mixture.
+        Betas of Adam for the decoder, and for representations and mixture.
     weight_decay
-        Of the decoder.
+        Weight decay of the decoder.
     anneal
-        Whether the learning rates fall to zero.
+        Whether the learning rates decay to zero.
     batch_size
         Cells in a batch.
     max_epochs
-        Maximum number of epochs; if ``None``, as many as have ``n_steps`` steps, but from ``least_epochs`` to 400.
+        Maximum number of epochs; if ``None``, the number with ``n_steps`` steps, between ``least_epochs`` and 400.
     n_steps, least_epochs
-        Steps of training.
+        Number of training steps, and minimum number of epochs.
     train_size
         Fraction of the cells to train on.
     check_every, patience
-        Epochs from one validation to the next, and validations without a gain after which training stops, if it may.
+        Number of epochs between validations, and of validations without improvement before early stopping.
     """
 
     n_latent: int = 20

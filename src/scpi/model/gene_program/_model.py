@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.gene_program._settings import Settings
 
-# Numbers, cells x genes, of the sample that training starts from
+# Size, cells x genes, of the sample that initialises the training
 _START_NUMBERS = 1 << 25
 _MOST_START_CELLS = 5000
-# A gene that hardly any cell has does not say how its batches differ
+# Limits of batch effects at the start: rarely expressed genes give no reliable estimate
 _LEAST_SLOPE, _MOST_OFFSET = 0.02, 2.0
 _UNKNOWN = "unknown"
 
@@ -59,17 +59,17 @@ _UNKNOWN = "unknown"
 class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
     """Autoencoder of counts whose latent units are gene programs.
 
-    Units are not negative and mostly silent, and each changes the logarithm of the expression of few genes, so that a
-    unit can be read as a program that is on in some cells. The encoder is a network; the decoder is linear in the
-    logarithm by default and gives the fraction of the depth of a cell for each gene, under a negative binomial
-    likelihood, with a level of each gene for every batch and category and a slope for each number. The levels have no
-    part in the directions in which units change the genes, and the encoder reads cells without them. Training starts
-    from non-negative factors and principal components of the logarithms. With gene sets, units are restricted to the
-    genes of a set or drawn to them, beside units that are free.
+    Units are non-negative and sparsely active, and each changes the log expression of few genes. A unit can thus be
+    read as a gene program that is active in some cells. The encoder is a neural network. By default, the decoder is
+    linear in log expression and gives the fraction of the depth of a cell for each gene, under a negative binomial
+    likelihood. Each gene has an offset for every batch and category, and a slope for every continuous covariate. These
+    effects are kept out of the directions in which units change the genes, and removed from the input of the encoder.
+    Training starts from non-negative factors and principal components of log expression. With gene sets, units are
+    restricted to the genes of a set, or softly attracted to them; further units are free.
 
     The presets ``"paul"``, ``"pbmc"`` and ``"velten"`` have the settings of Kinalis et al. (2019), "Deconvolution of
     autoencoders to learn biological regulatory modules from single cell mRNA sequencing data": Poisson rates of raw
-    counts, soft orthogonality of the weights into the units (whose gradient is live here), single cells as batches.
+    counts, soft orthogonality of the weights into the units (with a working gradient here), and batches of one cell.
 
     Parameters
     ----------
@@ -78,13 +78,13 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
     preset
         ``"scpi"`` (default), or published settings: ``"paul"``, ``"pbmc"`` or ``"velten"``.
     n_units
-        Latent units; with ``mask``, free units beside those of the gene sets. That of the preset if ``None``; no free
-        ones with ``mask``.
+        Number of latent units; with ``mask``, of free units beside those of the gene sets. If ``None``, that of the
+        preset, or, with ``mask``, 0.
     mask
-        What the gene sets of the setup do: with ``"hard"``, the unit of a set has weights for its genes alone; with
-        ``"soft"``, weights for other genes are possible but penalised more; with ``None``, nothing.
+        Use of the gene sets of the setup. ``"hard"``: the unit of a set has weights for its genes only. ``"soft"``:
+        weights for other genes are allowed but penalised more. ``None``: gene sets are not used.
     outside
-        How many times more a weight outside the set of a unit is penalised, with ``mask="soft"``.
+        With ``mask="soft"``, the factor by which weights outside the gene set of a unit are penalised more.
     %(model_seed)s
     **preset_kwargs
         Other attributes of the preset to change, such as ``likelihood``, ``orthogonality`` or ``n_hidden``.
@@ -138,7 +138,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         changes = preset_kwargs | ({} if n_free is None else {"n_units": len(sets) + n_free})
         self.preset_ = choose_preset(type(self), PRESETS, preset, changes, RULES)
         if mask is not None and self.preset_.decoder_hidden:
-            msg = "`mask` restricts weights from units to genes, but `decoder_hidden` puts layers between them."
+            msg = "`mask` restricts weights from units to genes, but `decoder_hidden` puts hidden layers between them."
             raise ValueError(msg)
         n_free = self.preset_.n_units - len(sets)
         if n_free and allowed is not None:
@@ -200,19 +200,19 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         ----------
         %(param_adata)s
         layer
-            Entry of ``adata.layers`` with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` where ``X``
+            Entry of ``adata.layers`` with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` if ``X``
             does not hold counts.
         gene_sets_key
             Entry of ``adata.varm`` with gene sets for ``mask``, as :func:`scpi.tl.gene_sets` writes it.
         batch_key
-            Column of ``adata.obs`` with the batch of each cell. Every gene has a level of its own in each batch, which is
-            subtracted from what the encoder reads. Cells of batches that were not trained on have the mean level.
+            Column of ``adata.obs`` with the batch of each cell. Every gene has an offset in each batch, which is
+            subtracted from the input of the encoder. Cells of batches that were not trained on get the mean offset.
         categorical_covariate_keys
-            Columns of ``adata.obs`` with categories, such as sex or chemistry, that shift the level of every gene. A
-            category that was not trained on is an error.
+            Columns of ``adata.obs`` with categories, such as sex or chemistry, that shift the expression of every gene.
+            A category that was not trained on is an error.
         continuous_covariate_keys
-            Columns of ``adata.obs`` with numbers, such as the fraction of mitochondrial counts. The logarithm of every
-            gene has a slope for each, which is standardised over the training cells.
+            Columns of ``adata.obs`` with numbers, such as the fraction of mitochondrial counts. They are standardised
+            over the training cells, and the log expression of every gene has a slope for each.
         size_factor_key
             Column of ``adata.obs`` with the depth of each cell; its total count if ``None``.
         **kwargs
@@ -221,7 +221,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         Raises
         ------
         TypeError
-            If ``adata`` is not an AnnData; for a MuData there is :meth:`setup_mudata`.
+            If ``adata`` is not an AnnData. For a MuData, use :meth:`setup_mudata`.
         KeyError
             If a layer, a column or an entry of ``adata.varm`` does not exist.
         ValueError
@@ -245,7 +245,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         seed: int | None = None,
         **trainer_kwargs: Any,
     ) -> None:
-        """Train the model. A model of :meth:`load_query_data` learns the levels of its new batches only.
+        """Train the model. A model of :meth:`load_query_data` learns only the offsets of its new batches.
 
         Parameters
         ----------
@@ -292,7 +292,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         return at_least(max_epochs, 1, "max_epochs")
 
     def _start(self, splitter: CellSplitter) -> None:
-        """Take what comes from the moments of the training cells, once."""
+        """Initialise the network from moments of the training cells, once."""
         if self.is_trained_:
             return
         transform = self.module.transform
@@ -323,7 +323,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
     def _start_levels(
         self, splitter: CellSplitter, tensors: dict[str, Tensor], scaled: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Counts at median depth and input without what covariates change in the mean, and that change, levels x genes."""
+        """Counts at median depth and input without mean covariate effects, and these effects, levels x genes."""
         module = self.module
         if self._has_field(KEYS.CONTINUOUS):
             values = np.asarray(self._field(self.adata, KEYS.CONTINUOUS), dtype=np.float32)
@@ -345,52 +345,54 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
 
     @classmethod
     def prepare_query_anndata(cls, adata: AnnData, reference_model: GeneProgramAE) -> AnnData:
-        """Give cells the genes of a trained model, for its units in data it has not seen, without training.
+        """Align the genes of new cells with a trained model, to compute its units without training.
 
-        A gene that is missing counts as one at its mean, and not as one without counts. What is missing stands in
-        `uns["gene_overlap"]`, and what of each unit is found in :meth:`gene_overlap`.
+        A missing gene is set to its mean, not to zero. `uns["gene_overlap"]` reports the missing genes, and
+        :meth:`gene_overlap` how much of each unit is covered.
 
         Parameters
         ----------
         adata
-            Cells, with the genes named as those of the model are.
+            Cells, whose gene names follow the convention of the model.
         reference_model
             Trained model.
 
         Returns
         -------
-        Cells x genes of the model, with `obs` (where other covariates of the model have to be) and `obsm` of `adata`, all of a
-        batch "unknown" where the model has batches and `obs` none. `var["missing"]` marks genes without counts; `uns["gene_overlap"]` counts those found.
+        Cells x genes of the model, with `obs` and `obsm` of `adata`. Other covariates of the model must be in `obs`. If
+        the model has batches and `obs` has none, all cells get the batch "unknown". `var["missing"]` marks missing
+        genes, and `uns["gene_overlap"]` counts the genes found.
 
         Raises
         ------
         ValueError
-            If no gene of the model is there.
+            If no gene of the model is in the data.
         """
         given = reference_model.registry[_SETUP_ARGS_KEY]
         prepared = align_genes(adata, reference_model.var_names_, layer=layer_of_new_counts(adata, given.get("layer")))
         batch_key = given.get("batch_key")
         if batch_key is not None and batch_key not in prepared.obs:
-            # The level of an unknown batch is the mean
+            # An unknown batch has the mean offset
             prepared.obs[batch_key] = pd.Categorical([_UNKNOWN] * prepared.n_obs)
         return prepared
 
     @classmethod
     def load_query_data(cls, adata: AnnData, reference_model: GeneProgramAE) -> Self:
-        """Model for new cells, with the programs of a trained model, whose training fits the levels of new batches.
+        """Create a model for new cells with the programs of a trained model; training fits offsets of new batches.
 
-        With its level, the units of a new batch are corrected as those of the others are.
+        With these offsets, the units of a new batch are corrected like those of the other batches.
 
         Parameters
         ----------
         adata
-            New cells, with the genes of the model, a batch each, and its covariates; see :meth:`prepare_query_anndata`.
+            New cells, with the genes and covariates of the model, and a batch for each cell; see
+            :meth:`prepare_query_anndata`.
         reference_model
             Trained model that was set up with batches.
 
         Returns
         -------
-        The model, trained as the reference was; with :meth:`train`, new batches get levels of their own.
+        The model, with the weights of the reference. :meth:`train` fits the offsets of new batches.
 
         Raises
         ------
@@ -399,7 +401,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         """
         reference_model._check_if_trained(warn=False)
         if not reference_model._has_field(KEYS.BATCH):
-            msg = "The model was set up without batches (`batch_key`), so there is nothing to fit to new ones."
+            msg = "The model was set up without batches (`batch_key`), so there is nothing to fit to new batches."
             raise ValueError(msg)
         registry = reference_model.registry
         cls.setup_anndata(adata, source_registry=registry, extend_categories=True, **registry[_SETUP_ARGS_KEY])
@@ -420,16 +422,16 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         return model
 
     def gene_overlap(self, adata: AnnData) -> pd.Series:
-        """Fraction of every unit that prepared data contains.
+        """Compute the fraction of each unit that the genes of prepared data cover.
 
         Parameters
         ----------
         adata
-            Cells of :meth:`prepare_query_anndata`.
+            Cells from :meth:`prepare_query_anndata`.
 
         Returns
         -------
-        Fraction of the squared effects of each unit, at the mean of the units, that lies on genes that are there.
+        Fraction of the squared effects of each unit, at the mean of the units, that falls on genes in the data.
         """
         effects = self._effects().detach().cpu().numpy()
         return pd.Series(found_weight(effects, missing_genes(adata)), index=pd.Index(self.units_, name="unit"))
@@ -446,7 +448,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         batch_size: int | None = None,
         return_numpy: bool = False,
     ) -> pd.DataFrame | NDArray[np.float32]:
-        """Expression that the model decodes: denoised, and at the mean level of batches and covariates.
+        """Decode denoised expression, at the mean of batches and covariates.
 
         Parameters
         ----------
@@ -455,8 +457,8 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         gene_list
             Genes to return; all if ``None``.
         library_size
-            Total of a cell. A model that gives rates, as those of the published presets, or the Gaussian input itself
-            has no such total and returns what it decodes.
+            Total of each cell. Models that decode rates (published presets) or the Gaussian input have no such total
+            and return the decoded values.
         %(batch_size)s
         return_numpy
             Whether to return an array instead of a table.
@@ -468,7 +470,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         Raises
         ------
         KeyError
-            If a gene is not one of the model.
+            If a gene is not in the model.
         """
         chosen = np.arange(len(self.var_names_)) if gene_list is None else self._places(gene_list)
         self._check_if_trained(warn=False)
@@ -496,7 +498,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         indices: Sequence[int] | NDArray[np.int64] | None = None,
         batch_size: int | None = None,
     ) -> pd.DataFrame:
-        """What each unit does for the reconstruction of cells.
+        """Summarise each unit and its effect on the reconstruction of cells.
 
         Parameters
         ----------
@@ -506,10 +508,10 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
 
         Returns
         -------
-        Table of units: ``reconstruction_effect``, by how much the loss of a cell rises in the mean when the unit is
-        set to 0; ``order`` by that effect, from 0 on; ``mean``, ``std``, ``min`` and ``max`` of the unit;
-        ``fraction_on``, the fraction of cells in which it is above 0; and ``vanished``, whether it nowhere changes the
-        logarithm of the expression of any gene by 0.05.
+        Table of units: ``reconstruction_effect``, the mean increase of the loss per cell when the unit is set to 0;
+        ``order``, its rank by that effect, from 0 on; ``mean``, ``std``, ``min`` and ``max`` of the unit;
+        ``fraction_on``, the fraction of cells in which it is above 0; and ``vanished``, whether it changes the log
+        expression of no gene by 0.05 in any cell.
         """
         self._check_if_trained(warn=False)
         batches = self._batches(self._validate_anndata(adata), indices, batch_size=batch_size)
@@ -517,16 +519,16 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
 
     @torch.no_grad()
     def get_loadings(self) -> pd.DataFrame:
-        """Weights of the units for the genes: the change of the logarithm of expression with one unit more.
+        """Return the loadings: the change of log expression of each gene when a unit rises by 1.
 
         Returns
         -------
-        Table of genes x units. They are relative, as the fractions of a cell sum to 1.
+        Table of genes x units. Loadings are relative, as the fractions of a cell sum to 1.
 
         Raises
         ------
         TypeError
-            If the decoder has hidden layers, so that there are no such weights; see :func:`scpi.tl.saliency`.
+            If the decoder has hidden layers and thus no loadings; use :func:`scpi.tl.saliency`.
         """
         if len(self.module.decoder):
             msg = "A decoder with hidden layers has no loadings: use `scpi.tl.saliency(..., method='decoder_effect')`."
@@ -535,7 +537,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         return pd.DataFrame(weights, index=self.var_names_, columns=self.units_)
 
     def attribution_target(self, kind: Literal["latent"] = "latent") -> AttributionTarget:
-        """Differentiable function of the expression, for attributions, at the mean level of batches and covariates.
+        """Return a differentiable function of the expression, for attributions, at the mean of batches and covariates.
 
         Parameters
         ----------
@@ -544,7 +546,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
 
         Returns
         -------
-        The function, the transform of counts into its input, and the names of its outputs.
+        The function, the transform from counts to its input, and the names of its outputs.
 
         Raises
         ------
@@ -568,11 +570,11 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         )
 
     def decoder_target(self) -> DecoderTarget:
-        """Differentiable function from units to the logarithm of the expression, for effects of units.
+        """Return a differentiable function from units to log expression, for effects of units.
 
         Returns
         -------
-        The function, at the mean level of the batches, and the names of the units.
+        The function, at the mean of the batches, and the names of the units.
 
         Raises
         ------
@@ -604,10 +606,10 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         *,
         batch_size: int | None = None,
     ) -> Iterator[dict[str, Tensor]]:
-        """Counts and input of cells; genes that are missing are read at their mean."""
+        """Counts and input of cells; missing genes have their mean."""
         transform = self.module.transform
         missing = torch.from_numpy(missing_genes(self._modality(adata))).to(transform.rate.device)
-        # Genes that are missing take their part of the depth with them
+        # Scale the depth by the expected fraction of the genes found
         found = 1.0 - transform.rate[missing].sum() / transform.rate.sum()
         for batch in super()._batches(adata, indices, batch_size=batch_size):
             if len(missing):

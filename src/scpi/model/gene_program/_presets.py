@@ -1,4 +1,4 @@
-"""Settings that belong together: scpi's own, and those of the publication."""
+"""Presets: scpi's own settings, and those of the publication."""
 
 from __future__ import annotations
 
@@ -24,48 +24,49 @@ class Preset:
     transform
         Input of the network: standardised ``"log"`` counts, ``"pearson"`` residuals, or ``"counts"``.
     n_units
-        Latent units. More than there are programs do no harm by themselves: those that are not needed vanish.
+        Number of latent units. Surplus units do no harm by themselves: units that are not needed vanish.
     n_hidden, decoder_hidden
-        Units of the hidden layers. Without any in the decoder, a unit changes the logarithm of the expression of each
-        gene by a weight: a program that can be read off.
+        Units of the hidden layers. Without hidden layers in the decoder, a unit changes the log expression of each gene
+        by a weight, so that its program can be read from the weights.
     skip
-        Add a linear map of the input to the hidden layers of the encoder.
+        Whether to add a linear map of the input to the hidden layers of the encoder.
     activation
-        Of the latent units: ``"relu"``, under which they can be silent, or ``"softplus"``.
+        Activation of the latent units: ``"relu"``, which allows inactive units, or ``"softplus"``.
     softplus_beta
         Sharpness of the softplus in hidden layers and units; ``None`` for the width of the layer, as published.
     likelihood
-        Of the counts: ``"nb"``, ``"zinb"`` or ``"poisson"``; or ``"gaussian"``, of the input.
+        Likelihood of the counts: ``"nb"``, ``"zinb"`` or ``"poisson"``; or of the input: ``"gaussian"``.
     depth
-        Whether the decoder gives fractions of the depth of a cell, and not rates.
+        Whether the decoder gives fractions of the depth of a cell instead of rates.
     reduction
-        Whether the loss of a cell is the ``"sum"`` or the ``"mean"`` of those of its genes.
+        Whether the loss of a cell is the ``"sum"`` or the ``"mean"`` over its genes.
     unit_weight, gene_weight
-        Rates of the exponential and Laplace priors of units and of decoder weights, per 1,000 counts of a cell of median
-        depth, so that units of shallow cells are shrunk as much as those of deep ones; as they are for the Gaussian
-        likelihood. As a unit can grow while its weights shrink, it is their product that counts.
+        Rates of the exponential prior of units and the Laplace prior of decoder weights. They are per 1,000 counts of a
+        cell of median depth, so that units of shallow and deep cells are shrunk equally; the Gaussian likelihood uses
+        them unscaled. As a unit can grow while its weights shrink, only their product matters.
     orthogonality
-        What keeps units apart: ``"weights"`` into the representation that are orthonormal, as published;
-        ``"activations"`` that do not correlate; ``"decoder"`` effects on different genes; or no
-        ``"total_correlation"`` of the activations, as a normal distribution of the same correlations has it.
+        Penalty that separates units: for orthonormal ``"weights"`` into the representation, as published; uncorrelated
+        ``"activations"``; ``"decoder"`` effects on different genes; or no ``"total_correlation"`` of the activations,
+        computed for a normal distribution with the same correlations.
     orthogonality_weight
-        Weight of that term.
+        Weight of that penalty.
     warmup
         Fraction of the training over which the weights of units, genes and orthogonality rise.
     data_init
-        Start from non-negative factors and principal components of the logarithms.
+        Whether to start from non-negative factors and principal components of log expression.
     train_size
         Fraction of the cells to train on.
     batch_size, shuffle
-        Batches of cells, and whether they are others in every epoch.
+        Number of cells per batch, and whether batches are shuffled in every epoch.
     max_epochs
-        Maximum number of epochs; if ``None``, as many as have ``n_steps`` steps, but at least ``least_epochs``.
+        Maximum number of epochs; if ``None``, the number with ``n_steps`` steps, but at least ``least_epochs``.
     n_steps, least_epochs
-        Steps of training.
+        Number of training steps, and minimum number of epochs.
     optimizer, lr
-        Optimiser and its learning rate, which rises and falls once for ``"adam"``.
+        Optimiser and its learning rate, which follows a one-cycle schedule for ``"adam"``.
     check_every, patience, least_gain
-        Stop after this many checks of the loss of the cells left out, every so many epochs, without this gain.
+        The validation loss is checked every ``check_every`` epochs. Training stops after ``patience`` checks without an
+        improvement of at least ``least_gain``.
     """
 
     transform: Transform = "log"

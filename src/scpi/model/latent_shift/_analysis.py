@@ -1,4 +1,4 @@
-"""What a trained latent shift is used for beside predictions from controls: batches, doses and scores of genes."""
+"""Further uses of a trained latent shift: doses, pseudo-doses, scores of genes and removal of batches."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class ShiftAnalysisMixin(Host):
     ) -> AnnData:
         """Predict what perturbed cells would have been at another dose.
 
-        They move by the difference between the shifts at both doses. Where a high dose was measured, low ones are
-        predicted from it; dose 0 takes the perturbation away.
+        Cells are moved by the difference between the shifts at the two doses, for example to predict low doses from a
+        measured high dose. Dose 0 removes the perturbation.
 
         Parameters
         ----------
@@ -61,9 +61,9 @@ class ShiftAnalysisMixin(Host):
         dose
             Dose to predict, on the scale of ``dose_key``.
         context
-            Start from cells of this context.
+            Context of the cells to start from.
         n_cells
-            Cells to predict, from as many drawn at random; all, at most 1,000, if ``None``.
+            Number of cells to predict, from as many cells drawn at random. If ``None``, all, at most 1,000.
         indices
             Cells to start from instead of all that ``adata`` has.
         output
@@ -73,8 +73,8 @@ class ShiftAnalysisMixin(Host):
 
         Returns
         -------
-        As :meth:`predict`, with the perturbed cells that were started from in `.obs['source_cell']`, and their mean
-        instead of that of controls.
+        As :meth:`predict`, but `.obs['source_cell']` contains the perturbed cells from which predictions started, and
+        their mean is stored instead of the mean of controls.
 
         Raises
         ------
@@ -86,7 +86,7 @@ class ShiftAnalysisMixin(Host):
         label = self.canonical(perturbation)
         self._check_context(adata, context)
         if label == self.control_ or not np.isfinite(dose):
-            msg = f"`perturbation` must be no control and `dose` a finite number, got {label!r} and {dose}."
+            msg = f"`perturbation` must not be a control, and `dose` must be finite, got {label!r} and {dose}."
             raise ValueError(msg)
         wanted = self.encode_perturbations([label], [dose])
         generator = as_generator(rng)
@@ -107,12 +107,12 @@ class ShiftAnalysisMixin(Host):
         dose: float | None = None,
         indices: Sequence[int] | NDArray[np.int64] | None = None,
     ) -> NDArray[np.float64]:
-        """How far cells have gone along the shift of a perturbation.
+        """Compute how far cells have moved along the shift of a perturbation.
 
         Parameters
         ----------
         adata
-            Cells, with controls of their contexts unless those were trained on; the training data if ``None``.
+            Cells, with controls of their contexts unless these were trained on; the training data if ``None``.
         perturbation
             A label: a perturbation or a combination.
         dose
@@ -122,8 +122,8 @@ class ShiftAnalysisMixin(Host):
 
         Returns
         -------
-        Array of shape (n_cells,): the projection of the latent units, less their mean in the controls of the context,
-        on the shift of the context, in units of its length. The controls have 0 on average, shifted ones 1.
+        Array of shape (n_cells,): the projection of the latent units, centred on the controls of the context, on the
+        shift of the context, in units of its length. Controls have 0 on average, and cells moved by the full shift 1.
 
         Raises
         ------
@@ -154,21 +154,21 @@ class ShiftAnalysisMixin(Host):
         penalty: float = 1.0,
         rng: int | np.random.Generator | None = 0,
     ) -> pd.DataFrame:
-        """What the shift of a perturbation does to each gene, by a linear surrogate of the decoder.
+        """Score the effect of a shift on each gene, by a linear surrogate of the decoder.
 
-        Points drawn uniformly from the box of the latent units of the training cells are decoded, and the expression is
-        regressed on them by a ridge regression, with weights inverse to the cosine distance of a point to the shift.
-        The score of a gene is the product of its coefficients and the shift.
+        Points are drawn uniformly from the range of the latent units of the training cells, and decoded. A ridge
+        regression of the expression on these points weights each point by the inverse of its cosine distance to the
+        shift. The score of a gene is the product of its coefficients and the shift.
 
         Parameters
         ----------
         adata, perturbation, context, dose
-            Which shift, as in :meth:`get_shift`.
+            The shift, as in :meth:`get_shift`.
         normalise
-            Divide the coefficients of each latent unit by their length over genes, as published. Scores then no longer
-            approximate changes, and units that the decoder hardly reads count as much as others.
+            Whether to divide the coefficients of each latent unit by their norm over genes, as published. Scores then
+            no longer approximate changes, and units that the decoder hardly uses count as much as others.
         n_samples
-            Points to fit on, and as many others to check the fit on.
+            Number of points to fit on, and of further points to test the fit on.
         penalty
             Penalty of the ridge regression.
         rng
@@ -177,13 +177,13 @@ class ShiftAnalysisMixin(Host):
         Returns
         -------
         Table of genes: `score`, the change of the gene on the scale of the expression, and `r2`, the fraction of
-        the variance of its decoded expression that the surrogate explains on points it was not fitted to. `attrs["r2"]`
-        is the mean of these: where it is low, so is the worth of the scores.
+        the variance of its decoded expression that the surrogate explains on test points. `attrs["r2"]` is the mean of
+        `r2`. Scores are unreliable if it is low.
 
         Raises
         ------
         ValueError
-            If the perturbation or the context is unknown, or there is no shift to take.
+            If the perturbation or the context is unknown, or no shift can be computed.
         """
         shift = self.get_shift(adata, perturbation=perturbation, context=context, dose=dose)
         module, kept = self.module.eval(), self.module.kept
@@ -216,7 +216,7 @@ class ShiftAnalysisMixin(Host):
         within: Literal["condition", "context"] = "condition",
         reference: str | None = None,
     ) -> AnnData:
-        """Move all batches of a kind of cells to the latent mean of one of them, and decode.
+        """Move all batches to the latent mean of a reference batch, group by group, and decode.
 
         Parameters
         ----------
@@ -225,11 +225,11 @@ class ShiftAnalysisMixin(Host):
         batch_key
             Column of ``obs`` with the batch of each cell; that of the setup if ``None``.
         within
-            Cells of which kind are to have the same mean in all batches: those of a ``"condition"`` in a context, or
-            all of a ``"context"`` (as published, where contexts are cell types), perturbed or not.
+            Groups of cells whose means are aligned between batches: each ``"condition"`` in a context, or each whole
+            ``"context"``, perturbed or not (as published, with cell types as contexts).
         reference
-            Batch to move to; the one with the most cells if ``None``. Where it has no cells of a kind, it is the
-            largest batch that has; a kind of cells in a single batch stays where it is.
+            Batch to move to; the one with the most cells if ``None``. If it has no cells of a group, the largest batch
+            that has some is used. A group in a single batch is left unchanged.
 
         Returns
         -------
@@ -239,9 +239,9 @@ class ShiftAnalysisMixin(Host):
         Raises
         ------
         KeyError
-            If there is no such column.
+            If the column does not exist.
         ValueError
-            If no batch is registered or given, a cell has none, or the reference does not exist.
+            If no batch is registered or given, a cell has no batch, or the reference does not exist.
         """
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
@@ -283,7 +283,7 @@ class ShiftAnalysisMixin(Host):
     def _moved(
         self, adata: AnnData | MuData, indices: NDArray[np.int64], shifts: NDArray[np.float64]
     ) -> Iterator[NDArray[np.float32]]:
-        """What cells become under shifts of their latent units, (n_cells, n_latent), block by block."""
+        """Expression of cells after shifts of their latent units, (n_cells, n_latent), block by block."""
         start = 0
         for x in self._inputs(adata, indices):
             shift = torch.from_numpy(shifts[start : start + len(x)].astype(np.float32)).to(x)

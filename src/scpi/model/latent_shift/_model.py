@@ -68,7 +68,7 @@ class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, 
             schedule.epochs(splitter.n_batches),
             splitter,
             plan_kwargs={"lr": schedule.lr, "eps": self.preset_.eps} | schedule.plan_kwargs,
-            # Of the weighted objective: unweighted, the divergence would stop training while reconstruction still gains.
+            # The weighted objective: with an unweighted divergence, training would stop while reconstruction improves
             monitor="elbo_validation",
             restore_best=schedule.restore_best,
             early_stopping=schedule.early_stopping,
@@ -90,11 +90,11 @@ class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, 
         return change
 
     def decoder_target(self) -> DecoderTarget:
-        """Differentiable function from latent units to the expression, for effects of units.
+        """Return a differentiable function from latent units to the expression, for effects of units.
 
         Returns
         -------
-        The function, whose values are on the scale of the registered expression, log1p, and the names of the units.
+        The function, whose values are on the log1p scale of the registered expression, and the names of the units.
         """
         self._check_if_trained(warn=False)
         return DecoderTarget(self.module.eval().decode, self._units())

@@ -1,4 +1,4 @@
-"""Settings that belong together: scpi's own, and those of the publications."""
+"""Presets: scpi's own settings, and those of the publications."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ class ShiftPreset(TrainingPreset):
     Attributes
     ----------
     n_hidden, n_layers
-        Units of each hidden layer of the encoder and of the decoder, and how many there are.
+        Number of units of each hidden layer of the encoder and of the decoder, and number of these layers.
     n_latent, dropout
-        Latent units, and the fraction of hidden units that are dropped in training.
+        Number of latent units, and dropout rate of the hidden units.
     kl_weight
-        Weight of the Kullback-Leibler divergence beside the squared error; 1 for the bound of the likelihood under
+        Weight of the Kullback-Leibler divergence relative to the squared error; 1 gives the evidence lower bound under
         normal errors of variance 1.
     linear_decoder
-        A linear map instead of the hidden layers of the decoder.
+        Whether the decoder is a linear map without hidden layers.
     residual
-        Add the decoded change to the cell instead of taking the decoded cell, which lacks what the network does not
-        reconstruct.
+        Whether to add the decoded change to the cell instead of returning the decoded cell, which lacks the variation
+        that the network does not reconstruct.
     eps
-        What Adam adds to the root of the mean squared gradient: the larger, the shorter are the steps where gradients
-        are small.
+        Epsilon of Adam. Larger values shorten the steps if gradients are small.
     max_epochs
         Maximum number of epochs.
     """
@@ -51,12 +50,12 @@ class ShiftPreset(TrainingPreset):
 
 @dataclass(frozen=True, kw_only=True)
 class SCGENPreset(ShiftPreset):
-    """Settings of SCGEN, beside those that all share.
+    """Settings of SCGEN, beside the shared ones.
 
     Attributes
     ----------
     controls
-        Whose controls the perturbed cells are compared with: those of the same contexts (``"paired"``) or of all.
+        Controls to compare perturbed cells with: those of the same contexts (``"paired"``) or of all contexts.
     """
 
     controls: Controls = "paired"
@@ -64,23 +63,23 @@ class SCGENPreset(ShiftPreset):
 
 @dataclass(frozen=True, kw_only=True)
 class SCVIDRPreset(ShiftPreset):
-    """Settings of SCVIDR, beside those that all share.
+    """Settings of SCVIDR, beside the shared ones.
 
     Attributes
     ----------
     regression
-        Of the shift of a context on its controls: ``"ridge"``, with a penalty chosen by leaving contexts out,
-        ``"ols"``, the smallest solution of least squares, or ``"none"``, the mean shift.
+        Regression of the shift of a context on its controls: ``"ridge"``, with a penalty chosen by leaving contexts
+        out; ``"ols"``, the minimum-norm solution of least squares; or ``"none"``, the mean shift.
     dose_response
-        ``"measured"``: a regression on the shifts at the dose, between measured ones linear in log1p of the dose; or
-        ``"log"``: on those at the largest dose, in proportion to log1p of the dose.
+        ``"measured"``: the regression uses the shifts at the dose, interpolated linearly in log1p of the dose between
+        measured ones. ``"log"``: it uses the shifts at the largest dose, scaled in proportion to log1p of the dose.
     """
 
     regression: Regression = "ridge"
     dose_response: DoseResponse = "measured"
 
 
-# What both publications have
+# Settings that both publications share
 _PUBLISHED: dict[str, Any] = {
     "n_hidden": 800,
     "n_layers": 2,

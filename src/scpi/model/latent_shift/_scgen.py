@@ -1,4 +1,4 @@
-"""The mean shift of the contexts."""
+"""scGen: the mean latent shift over contexts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @fill
 class SCGEN(LatentShiftModel):
-    """scGen: the mean shift of other contexts in the latent space of an autoencoder.
+    """scGen: predict responses by the mean latent shift of other contexts.
 
     A variational autoencoder embeds all cells. The shift of a perturbation is the difference between the latent means
-    of perturbed and control cells, averaged over contexts, each with the same weight; added to the latent means of
-    control cells, it is decoded. After Lotfollahi, Wolf and Theis (2019), "scGen predicts single-cell perturbation
-    responses", Nature Methods 16.
+    of perturbed and control cells, averaged over contexts with equal weights. It is added to the latent means of
+    control cells, which are then decoded. After Lotfollahi, Wolf and Theis (2019), "scGen predicts single-cell
+    perturbation responses", Nature Methods 16.
 
     Parameters
     ----------

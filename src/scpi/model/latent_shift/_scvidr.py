@@ -1,4 +1,4 @@
-"""The shift of a context, by a regression on its controls."""
+"""scVIDR: the latent shift of a context, by a regression on its controls."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @fill
 class SCVIDR(LatentShiftModel):
-    """scVIDR: a shift in latent space that depends on the context, and grows with the dose.
+    """scVIDR: predict responses by a latent shift that depends on the context and grows with the dose.
 
     A variational autoencoder embeds all cells. The shifts of the contexts are regressed on the latent means of their
-    controls, and the regression gives the shift of another context; added to the latent means of its control cells, it
-    is decoded. After Kana et al. (2023), "Generative modeling of single-cell gene expression for dose-dependent
-    chemical perturbations", Patterns 4.
+    controls, which predicts the shift of another context. It is added to the latent means of the control cells of that
+    context, which are then decoded. After Kana et al. (2023), "Generative modeling of single-cell gene expression for
+    dose-dependent chemical perturbations", Patterns 4.
 
     Parameters
     ----------

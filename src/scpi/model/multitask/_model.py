@@ -70,21 +70,21 @@ class MultiTaskAE(
 ):
     """One autoencoder for all perturbations, doses and contexts, whose decoder depends on the condition.
 
-    The decoder changes what a cell becomes by a scale and a shift of its hidden units, which depend on perturbation and
-    dose. How a context (cell type, donor, species) differs from the others in its response is read from its controls:
-    the shift of the latent units under a perturbation is regressed on the latent means of the controls of the training
-    contexts. A third of the predicted change, if not set otherwise, is that of the network. Two thirds are that of the
-    training contexts, by such a regression on their mean expression: a third by differences, a third by fold changes.
-    With fewer than three training contexts, changes are shrunk by their noise, with those at other doses.
+    Perturbation and dose scale and shift the hidden units of the decoder. The response that is specific to a context
+    (cell type, donor, species) is predicted from its controls: the shift of the latent units under a perturbation is
+    regressed on the latent means of the controls of the training contexts. By default, a third of the predicted change
+    comes from the network. Two thirds come from the training contexts, by such a regression on mean expression: a third
+    by differences, a third by fold changes. With fewer than three training contexts, changes are shrunk according to
+    their noise, together with those at other doses.
 
-    The presets that begin with ``"published"`` are the multi-task autoencoders of thodkatz/thesis (2025), with neither
-    shifts nor changes of other contexts: plain, with an adversary, variational, and trained by optimal transport. Their
-    defects are corrected.
+    The presets that begin with ``"published"`` are the multi-task autoencoders of thodkatz/thesis (2025): plain,
+    adversarial, variational, and trained by optimal transport. They use neither shifts nor changes of other contexts.
+    Their defects are corrected.
 
-    Where the perturbations were described by features (:func:`scpi.tl.perturbation_features`), those without training
-    cells are predicted as mixtures of the trained ones (:meth:`get_stand_ins`).
+    If features describe the perturbations (:func:`scpi.tl.perturbation_features`), perturbations without training cells
+    are predicted as mixtures of the trained ones (:meth:`get_stand_ins`).
 
-    With a likelihood of counts, it generates cells of conditions and contexts together that were not measured
+    With a likelihood of counts, the model generates cells of unmeasured combinations of condition and context
     (:meth:`generate`).
 
     Parameters
@@ -93,12 +93,11 @@ class MultiTaskAE(
         Log-normalised, or counts with ``likelihood="nb"``.
     %(registry)s
     preset
-        ``"scpi"``, or one of the publication: ``"published"``, ``"published-adversarial"``, ``"published-gaussian"``,
+        ``"scpi"``, or a published preset: ``"published"``, ``"published-adversarial"``, ``"published-gaussian"``,
         ``"published-ot"``, ``"published-self+ot"``, ``"published-vae"``, ``"published-vae-ot"`` or
         ``"published-vae-self+ot"``.
     restrict_to
-        Contexts to take shifts and changes from; all if ``None``. Can be changed at any time
-        (:attr:`restrict_to`).
+        Contexts whose shifts and changes are used; all if ``None``. Can be changed at any time (:attr:`restrict_to`).
     %(model_seed)s
     **changes
         Attributes of the preset to change, such as ``n_latent``, ``conditioning``, ``coding`` or ``likelihood``.
@@ -107,7 +106,7 @@ class MultiTaskAE(
     ------
     %(preset_TypeError)s
     ValueError
-        If a value is out of its range, does not go with another, or the expression is not on the scale of the
+        If a value is out of its range or conflicts with another, or the expression is not on the scale of the
         likelihood.
 
     Examples
@@ -153,7 +152,7 @@ class MultiTaskAE(
                 what="the registered expression",
             )
         self.restrict_to = restrict_to
-        # Conditions that were trained on, which codes of others are put together from
+        # Training conditions, whose codes are combined for other conditions
         self.trained_levels_: list[bool] | None = None
         coder = self._coder()
         self._build(
@@ -196,11 +195,11 @@ class MultiTaskAE(
         self._keep_described()
 
     def _part(self, weights: NDArray[np.float64], dose: float) -> NDArray[np.float64]:
-        # What the doses of the network are read by: linearly in the logarithm
+        # The network reads doses linearly in the logarithm
         return np.expm1(weights * np.log1p(dose))
 
     def _phases(self, max_epochs: int) -> dict[Phase, int]:
-        """Epochs of each phase for one target: those of an adversary change in proportion."""
+        """Epochs of each phase for one target; those of an adversary change in proportion."""
         phases: dict[Phase, int] = {"reconstruct": max_epochs}
         if self.preset_.adversary is not None:
             factor = max_epochs / self.preset_.max_epochs
@@ -209,7 +208,7 @@ class MultiTaskAE(
         return phases
 
     def _prepare(self, splitter: CellSplitter) -> None:
-        """Codes of the conditions that are trained on, and, in a network that never was, the output of a mean cell."""
+        """Set codes of the training conditions, and initialise an untrained network to output a mean cell."""
         assert isinstance(splitter.train_sampler, PairSampler | StoredPairSampler)
         trained = splitter.occurs(splitter.train_sampler.pairs.target)
         self.trained_levels_ = trained.tolist()
@@ -225,9 +224,9 @@ class MultiTaskAE(
         self.module.start_from(torch.from_numpy(mean.astype(np.float32)).to(self.module.device))
 
     def _keep_expression(self) -> None:
-        """Keep the mean log-normalised expression of the training cells.
+        """Store the mean log-normalised expression of the training cells.
 
-        Of counts as well: few cells with many counts decide on a mean of counts, and on the fold change of one.
+        This holds for counts as well: a few deep cells would dominate means and fold changes of counts.
         """
         cells, logs = np.asarray(self.train_indices), self._logs(self.adata)
         profiles = self._profiles_of(logs, cells, cells)
@@ -305,7 +304,7 @@ class MultiTaskAE(
     def _transfer(
         self, profiles: Profiles, terms: NDArray[np.float64], control: NDArray[np.float64], network: NDArray[np.float64]
     ) -> Transfer:
-        """What other contexts say of a change, of which the network has another opinion."""
+        """Change transferred from other contexts, to be averaged with the change of the network."""
         noise = Noise(*(self.module.kept_expression.array(name) for name in Noise._fields))
         measured = partial(measured_change, profiles, control=control, noise=noise, allowed=self._allowed(profiles))
         both = np.sum([self._composed(doses, measured, np.zeros((2, self._n_genes))) for doses in terms], axis=0)
@@ -318,7 +317,7 @@ class MultiTaskAE(
         return np.asarray(cells.x.cpu().numpy() + self._change(cells.before, cells.after, cells.effect.transfer))
 
     def _count_change(self, asked: Counterfactual) -> tuple[NDArray[np.float32], ...]:
-        """Counts of cells, the logarithms of what they change by, the decoded counts, and the inverse overdispersion."""
+        """Counts of cells, log factors of their change, decoded counts, and inverse overdispersion."""
         log_theta = self.module.log_theta
         assert log_theta is not None
         counts, change, mean = np.empty((3, len(asked.cells), self._n_genes), dtype=np.float32)
@@ -345,7 +344,7 @@ class MultiTaskAE(
         shift, code = (
             torch.stack([getattr(one, name).reshape(-1) for one in effects])[place] for name in ("shift", "code")
         )
-        # Counts change by a factor, which is no sum: there the whole of what is decoded is taken
+        # Counts change by a factor, which is not additive: explain the whole decoded expression
         gain = [
             1.0 if one.transfer is None or self._reads_counts else (1.0 - weight) * one.transfer.gain for one in effects
         ]
@@ -380,16 +379,16 @@ class MultiTaskAE(
         return change
 
     def decoder_target(self, *, perturbation: str | None = None, dose: float | None = None) -> DecoderTarget:
-        """Differentiable function from latent units to the decoded expression, for effects of units.
+        """Return a differentiable function from latent units to the decoded expression, for effects of units.
 
         Parameters
         ----------
         perturbation, dose
-            Condition that is decoded; the control if ``None``.
+            Condition to decode; the control if ``None``.
 
         Returns
         -------
-        The function, whose values are log1p-transformed, or logarithms of fractions for counts, and the names of the
+        The function, whose values are log1p-transformed (for counts, logarithms of fractions), and the names of the
         units.
         """
         self._check_if_trained(warn=False)
@@ -404,14 +403,14 @@ class MultiTaskAE(
 
 
 class Effect(NamedTuple):
-    """What a condition does to cells of a context."""
+    """Effect of a condition on cells of a context."""
 
     code: Tensor
     """Code of the condition, (1, n_codes)."""
     shift: Tensor
-    """Of the latent units, (n_latent,)."""
+    """Shift of the latent units, (n_latent,)."""
     transfer: Transfer | None
-    """What other contexts say of the change; `None` if they are not asked."""
+    """Change transferred from other contexts; `None` if not used."""
 
     def decode(self, module: MultiTaskModule, z: Tensor) -> tuple[Tensor, Tensor]:
         """Cells with these latent units, before and after the change."""
@@ -420,20 +419,20 @@ class Effect(NamedTuple):
 
 
 class _Decoded(NamedTuple):
-    """Some of the control cells, decoded: logarithms, or those of fractions of the counts."""
+    """Decoded control cells: logarithms of expression, or of fractions of the counts."""
 
     rows: NDArray[np.int64]
-    """Their places among the cells that are predicted."""
+    """Their positions among the predicted cells."""
     x: Tensor
     depth: Tensor
     before: Tensor
     after: Tensor
     effect: Effect
-    """What their condition does in their context."""
+    """Effect of their condition in their context."""
 
 
 def _check(preset: Preset) -> None:
-    """Settings that do not go together."""
+    """Refuse settings that conflict."""
     if preset.adversary is not None and preset.target != "self":
         msg = "An adversary compares treated cells with controls, which only `target='self'` reads."
         raise ValueError(msg)

@@ -1,4 +1,4 @@
-"""Settings of the multi-task autoencoder: scpi's own, and those of the publication."""
+"""Presets of the multi-task autoencoder: scpi's own settings, and those of the publication."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Adversary = Literal["condition", "prior"]
 Divergence = Literal["gene", "batch"]
 PairEach = Literal["control", "treated"]
 
-# What is decoded into, one after the other
+# Decoding targets of each training phase, in order
 TARGETS: Mapping[Target, tuple[Literal["self", "ot"], ...]] = {
     "self": ("self",),
     "ot": ("ot",),
@@ -33,55 +33,56 @@ class Preset(TrainingPreset):
     Attributes
     ----------
     n_hidden, n_latent
-        Units of the hidden layers of the encoder, which the decoder has in reverse order, and latent units.
+        Units of the hidden layers of the encoder (reversed in the decoder), and number of latent units.
     conditioning
         How the condition enters the hidden layers of the decoder.
     film_start
-        Whether scale and shift of the hidden units start at the ``"identity"``, or at ``"random"`` and pass a
-        LeakyReLU, as published. Of ``conditioning`` other than ``"concat"``.
+        Whether scale and shift of the hidden units start at the ``"identity"``, or at ``"random"`` values followed by a
+        LeakyReLU, as published. Not used if ``conditioning="concat"``.
     coding
-        Codes of conditions: one number for each of the ``"levels"`` of the training cells, or the logarithm of the
-        ``"dose"`` of each single perturbation.
+        Codes of conditions: one entry per condition and dose of the training cells (``"levels"``), or the logarithm of
+        the ``"dose"`` of each single perturbation.
     n_embedding
-        Length of a learned embedding of the code, which all layers share; the code itself if ``None``.
+        Length of a learned embedding of the code, shared by all layers; the code itself if ``None``.
     n_trunk
-        Hidden units between the code and what it does to a layer, of each layer for itself.
+        Hidden units between the code and the conditioning of a layer, separate for each layer.
     norm, dropout, mask
-        Normalisation and dropout of the hidden layers, and the fraction of the genes of a cell that are hidden from the
-        encoder in training.
+        Normalisation and dropout of the hidden layers, and the fraction of the genes of a cell that is masked in the
+        input of the encoder during training.
     likelihood
         ``"normal"``: squared error of log-normalised expression. ``"nb"``: negative binomial counts.
     variational, beta, divergence
-        Whether the latent units have a distribution; the weight of its divergence from the prior beside the mean error
-        of a gene; and what that is over: the number of genes, or, as published, that of batches in an epoch.
+        Whether the latent units have a distribution; the weight of its KL divergence from the prior relative to the
+        mean error per gene; and the divisor of the divergence: the number of genes, or, as published, of batches in an
+        epoch.
     target
-        What training cells are decoded into: themselves (``"self"``), the treated cells that optimal transport matches
-        with controls, beside controls themselves (``"ot"``), or first one and then the other (``"self+ot"``).
+        Decoding target of training cells: the cells themselves (``"self"``); for controls, the treated cells matched by
+        optimal transport, beside the controls themselves (``"ot"``); or first one and then the other (``"self+ot"``).
     pair_each
-        Whether each ``"control"`` gets a treated cell of every condition, as published, or each ``"treated"`` cell a
-        control.
+        Whether each ``"control"`` is paired with a treated cell of every condition, as published, or each ``"treated"``
+        cell with a control.
     adversary
-        Discriminator of the latent units that the encoder learns to fool: of controls from treated cells
-        (``"condition"``), or of cells from draws of a normal prior (``"prior"``).
+        Discriminator of the latent units that the encoder learns to fool. It separates controls from treated cells
+        (``"condition"``), or cells from samples of a normal prior (``"prior"``).
     adversary_weight, n_discriminator
-        Weight of fooling it, that of reconstruction being 1 minus this, and its hidden units.
+        Weight of the adversarial loss (reconstruction has 1 minus this weight), and hidden units of the discriminator.
     discriminator_epochs, adversary_epochs
-        Epochs in which it learns alone, and in which both learn.
+        Number of epochs in which the discriminator is trained alone, and in which both are trained.
     shift
-        Shift of the latent units between controls and treated cells, beside the condition that the decoder depends on:
-        that of a ``"ridge"`` regression of the shifts of the training contexts on their controls, or ``"none"``.
+        Shift of the latent units between controls and treated cells, in addition to the conditioning of the decoder:
+        from a ``"ridge"`` regression of the shifts of the training contexts on their controls, or ``"none"``.
     residual
-        Add what the condition changes in the decoded cell to the cell instead of taking the decoded cell, which lacks
-        what the network does not reconstruct.
+        Whether to add the decoded change to the cell instead of returning the decoded cell, which lacks the variation
+        that the network does not reconstruct.
     transfer
-        Fraction of the change that is not the network's, but that of the training contexts by a ridge regression on
-        their controls: half by the differences, half by the fold changes of mean expression. The parts, the network's
-        too, are made as large as the differences along these; and these are shrunk if they are too large for training
-        contexts that are left out. It needs ``residual``.
+        Fraction of the change that comes from the training contexts instead of the network, by a ridge regression on
+        their controls: half by differences, half by fold changes of mean expression. All parts, including the
+        network's, are scaled to the magnitude of the differences along the direction of these. The differences are
+        shrunk if they are too large for held-out training contexts. It needs ``residual``.
     warmup_steps, weight_decay
-        Steps in which the learning rate of Adam rises, and weight decay.
+        Number of warm-up steps of the learning rate of Adam, and weight decay.
     max_epochs
-        Maximum number of epochs per target. Those of an adversary, which know no best epoch, change in proportion.
+        Maximum number of epochs per target. Adversarial epochs, which have no best epoch, change in proportion.
     """
 
     n_hidden: tuple[int, ...] = (256,)

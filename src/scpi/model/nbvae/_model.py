@@ -49,16 +49,16 @@ if TYPE_CHECKING:
 
 @fill
 class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
-    """Variational autoencoder of counts that is conditioned on covariates, and generates cells under others.
+    """Conditional variational autoencoder of counts, which generates cells under other covariates.
 
-    Encoder and decoder read the batch and any categorical and continuous covariates, the compound among them; counts are
-    negative binomial. Cells are generated for combinations of covariates that were not measured, and, where the
-    categories of a covariate are described by features, for categories that were not.
+    Encoder and decoder read the batch and any categorical and continuous covariates, such as the compound. Counts are
+    negative binomial. The model generates cells for combinations of covariates that were not measured. If features
+    describe the categories of a covariate, it also generates cells of unmeasured categories.
 
     The preset ``"scvi"`` has the network and the training of SCVI (Lopez et al., Nat. Methods 15, 2018) with
-    ``gene_likelihood="nb"`` and ``encode_covariates=True``. The preset ``"op3"`` has those of yhsure/kaggle-perturbations
-    (2023): raw counts into the encoder, 1024 and 256 hidden units, the largest count of a cell as its size, and a
-    warm-up of 50 epochs, after which early stopping begins to count.
+    ``gene_likelihood="nb"`` and ``encode_covariates=True``. The preset ``"op3"`` has those of
+    yhsure/kaggle-perturbations (2023): raw counts as the encoder input, 1024 and 256 hidden units, the largest count of
+    a cell as its size factor, and a warm-up of 50 epochs before early stopping starts.
 
     Parameters
     ----------
@@ -67,11 +67,11 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
     preset
         ``"scpi"``, the network of SCVI with early stopping; ``"scvi"`` or ``"op3"``.
     covariate_features
-        Features of the categories of categorical covariates, such as fingerprints of compounds, by the name of the
-        covariate: one row for each category that is known, and for others that are to be asked for later. The network
-        reads them, standardised, instead of an indicator of the category.
+        Features of the categories of categorical covariates, such as fingerprints of compounds, by name of the
+        covariate. There must be one row for each known category, and for each category to generate later. The network
+        reads the standardised features instead of a one-hot code of the category.
     weighted_genes
-        Genes whose loss counts ``gene_weight`` times, such as those that are differentially expressed.
+        Genes whose loss is multiplied by ``gene_weight``, such as differentially expressed genes.
     %(model_seed)s
     **preset_kwargs
         Other attributes of the preset to change, such as ``n_latent``, ``encoder_hidden`` or ``kl_warmup``.
@@ -80,7 +80,7 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
     ------
     %(preset_TypeError)s
     KeyError
-        If features are given for what is not a categorical covariate, or a weighted gene is not there.
+        If features are given for a name that is not a categorical covariate, or a weighted gene is not in the data.
     ValueError
         If a value is out of its range, or a category has no features.
 
@@ -124,7 +124,7 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
         self.preset_ = choose_preset(type(self), PRESETS, preset, preset_kwargs, RULES)
         known = super()._covariates()
         described = align_features(covariate_features or {}, known.categories)
-        # Categories that only their features are known of come after those of the cells
+        # Categories with features but without cells come after those of the cells
         self.categories_: dict[str, list[str]] = {
             name: described[name].categories if name in described else list(own)
             for name, own in known.categories.items()
@@ -182,25 +182,25 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
         ----------
         %(param_adata)s
         layer
-            Entry of ``adata.layers`` with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` where ``X``
+            Entry of ``adata.layers`` with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` if ``X``
             does not hold counts.
         %(param_batch_key)s
         labels_key
-            Column of ``adata.obs`` with a label that a task head learns to tell from the latent units, beside the counts.
+            Column of ``adata.obs`` with labels that a task head learns to predict from the latent units.
         size_factor_key
-            Column of ``adata.obs`` with what the expected counts of a cell are in proportion to; its total count, or its
-            largest one in the preset ``"op3"``, if ``None``.
+            Column of ``adata.obs`` with the size factor of each cell. If ``None``, its total count, or, in the preset
+            ``"op3"``, its largest count.
         categorical_covariate_keys
             Columns of ``adata.obs`` with categorical covariates, such as cell type and compound.
         continuous_covariate_keys
-            Columns of ``adata.obs`` with numbers, such as the logarithm of a dose. The network reads them as they are.
+            Columns of ``adata.obs`` with numbers, such as the logarithm of a dose. They are not rescaled.
         **kwargs
             Used by scvi-tools when a setup is transferred from a saved model.
 
         Raises
         ------
         TypeError
-            If ``adata`` is not an AnnData; for a MuData there is :meth:`setup_mudata`.
+            If ``adata`` is not an AnnData. For a MuData, use :meth:`setup_mudata`.
         KeyError
             If a layer or a column does not exist.
         ValueError
@@ -230,7 +230,7 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
         seed: int | None = None,
         **trainer_kwargs: Any,
     ) -> None:
-        """Train the model. What is ``None`` is as in the preset (``preset_``).
+        """Train the model. Arguments that are ``None`` are taken from the preset (``preset_``).
 
         Parameters
         ----------
@@ -245,9 +245,9 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
             Epochs of the warm-up (``kl_warmup``) do not count.
         %(datasplitter_kwargs)s
         datamodule
-            Data module of scvi-tools that gives the batches instead, such as
-            :class:`scvi.dataloaders.AnnbatchDataModule`, of the genes and covariates that the model was set up with. It
-            divides the cells itself, by ``train_size`` and ``validation_size``.
+            Data module of scvi-tools that supplies the batches instead, such as
+            :class:`scvi.dataloaders.AnnbatchDataModule`. It must have the genes and covariates of the setup, and splits
+            the cells itself, by ``train_size`` and ``validation_size``.
         %(plan_kwargs)s
         %(devices)s
         %(train_seed)s
@@ -256,8 +256,8 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
         Raises
         ------
         ValueError
-            If the genes, covariates or categories of the data module are not those of the model, or the model was set up
-            with size factors.
+            If the genes, covariates or categories of the data module differ from those of the model, or the model was
+            set up with size factors.
         """
         preset = self.preset_
         batch_size = preset.batch_size if batch_size is None else at_least(batch_size, 2, "batch_size")
@@ -309,17 +309,17 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
         batch_size: int | None = None,
         **covariates: Any,
     ) -> pd.DataFrame:
-        """Expression that the model decodes from the latent units of cells: fractions of their counts, denoised.
+        """Decode denoised expression from the latent units of cells, as fractions of their counts.
 
         Parameters
         ----------
         %(cells_adata)s
         %(indices)s
         library_size
-            Total of a cell.
+            Total of each cell.
         %(batch_size)s
         **covariates
-            Values of covariates to decode under, by the names of their columns; those of the cells without.
+            Values of covariates to decode under, by column name; by default, those of the cells.
 
         Returns
         -------
@@ -343,7 +343,7 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
         indices: Sequence[int] | NDArray[np.int64] | None = None,
         batch_size: int | None = None,
     ) -> pd.DataFrame:
-        """Probabilities of the labels of ``labels_key``, by the task head.
+        """Predict probabilities of the labels of ``labels_key`` with the task head.
 
         Parameters
         ----------
@@ -370,7 +370,7 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
         return pd.DataFrame(np.concatenate(found), index=self._modality(data).obs_names[cells], columns=names)
 
     def attribution_target(self, kind: Literal["latent", "logit"] = "latent", **covariates: Any) -> AttributionTarget:
-        """Differentiable function of the expression, for attributions.
+        """Return a differentiable function of the expression, for attributions.
 
         Parameters
         ----------
@@ -381,7 +381,7 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
 
         Returns
         -------
-        The function, the transform of counts into its input, and the names of its outputs.
+        The function, the transform from counts to its input, and the names of its outputs.
 
         Raises
         ------
@@ -404,7 +404,7 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
         return AttributionTarget(latent if kind == "latent" else logits, module.read, names, kind=kind)
 
     def decoder_target(self, **covariates: Any) -> DecoderTarget:
-        """Differentiable function from latent units to the logarithm of the expression.
+        """Return a differentiable function from latent units to log expression.
 
         Parameters
         ----------
@@ -429,12 +429,12 @@ class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
         return DecoderTarget(log_mean, unit_names(self.preset_.n_latent))
 
     def _fixed(self, covariates: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
-        """One row of the covariates of a target."""
+        """Covariates of a target, as one row."""
         self._check_if_trained(warn=False)
         known = self._covariates()
         missing = [name for name in known.names if name not in covariates]
         if missing:
-            msg = f"The network reads covariates beside the genes: give a value of {listed(missing)}, to be fixed."
+            msg = f"The network reads covariates beside the genes: give a fixed value of {listed(missing)}."
             raise ValueError(msg)
         codes, values = known.encode(pd.DataFrame([dict(covariates)]), what="**covariates")
         device = self.module.device

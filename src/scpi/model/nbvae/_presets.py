@@ -1,4 +1,4 @@
-"""Settings that belong together: those of scvi-tools, and those of the publication."""
+"""Presets: settings of scvi-tools, and those of the publication."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ class Preset(TrainingPreset):
     Attributes
     ----------
     n_latent
-        Latent units.
+        Number of latent units.
     encoder_hidden, decoder_hidden
-        Units of the hidden layers, in the order in which they are passed.
+        Units of the hidden layers, in the order from input to output.
     batch_norm, dropout
-        Batch normalisation of the hidden layers, and dropout rate of those of the encoder.
+        Whether hidden layers have batch normalisation, and the dropout rate of the encoder.
     log_input
-        Whether the encoder reads log1p of the counts, or the counts.
+        Whether the encoder reads log1p of the counts instead of the counts.
     encode_covariates
-        Whether the encoder reads the covariates, beside the decoder.
+        Whether the encoder reads the covariates, as the decoder does.
     deep_covariates
         Whether every hidden layer reads the categorical covariates, or only the first.
     scale
-        How expected counts come from the output: ``"softmax"`` times the total of the cell, or ``"sigmoid"`` times its
-        largest count. With a registered size factor, it is the softplus of the output times the size factor.
+        How expected counts follow from the output: ``"softmax"`` times the total of the cell, or ``"sigmoid"`` times
+        its largest count. With a registered size factor, they are the softplus of the output times the size factor.
     theta
-        Inverse overdispersion that all genes start from; random values around 1 if ``None``.
+        Initial inverse overdispersion of all genes; random values around 1 if ``None``.
     kl_warmup, kl_start
-        Epochs over which the weight of the divergence from the prior rises from ``kl_start`` to 1. The best epoch and
-        early stopping are looked for after them.
+        Number of epochs over which the weight of the KL divergence from the prior rises from ``kl_start`` to 1. The
+        search for the best epoch, and early stopping, begin after them.
     gene_weight
-        Factor of the loss of the genes that the model was given as ``weighted_genes``.
+        Factor of the loss of the ``weighted_genes`` of the model.
     task_weight
         Weight of the cross-entropy of the labels, if they are registered.
     weight_decay, eps
-        Of the optimiser.
+        Parameters of the optimiser.
     max_epochs
-        Maximum number of epochs; that of scvi-tools for the number of cells if ``None``, but no more than have
-        ``n_steps`` steps.
+        Maximum number of epochs. If ``None``, the default of scvi-tools for the number of cells, limited to ``n_steps``
+        steps.
     n_steps
-        Steps of training, of which the warm-up takes a quarter at most; any number if ``None``.
+        Maximum number of training steps; the warm-up takes at most a quarter of them. No limit if ``None``.
     """
 
     n_latent: int = 10

@@ -68,21 +68,22 @@ _OF_CONTEXTS = tuple(
 
 @fill
 class PerturbationGP(Baseline):
-    """Predicts perturbations that were never measured from what is known of their genes or compounds.
+    """Predict unmeasured perturbations from features of their genes or compounds, with a Gaussian process.
 
-    The effect of a perturbation is its mean change of expression. Effects of the trained perturbations are fitted to all
-    training conditions, combinations included. Those of the others are predicted from their features
-    (:func:`scpi.tl.perturbation_features`) by a Gaussian process on a weighted sum of the similarities in each source of
-    features, in the few components of the effects that stand out of their noise. The weights are those with the largest
-    evidence, under a prior by which the sources are equal; a perturbation with few cells counts as much as the standard
-    errors of its effect allow. How well the training perturbations predict each other decides how much of a prediction is
-    kept: where the features are worth nothing, the mean of the training perturbations remains. The effect of a
-    combination is the sum of those of its members, times a power of their number, which is learned from training
-    combinations.
+    The effect of a perturbation is its mean change of expression. Effects of the trained perturbations are fitted to
+    all training conditions, including combinations. Effects of untrained perturbations are predicted from their
+    features (:func:`scpi.tl.perturbation_features`) by a Gaussian process. Its kernel is a weighted sum of the
+    similarities in each source of features, and it predicts the few components of the effects that exceed their noise.
+    The weights maximise the evidence, under a prior that favours equal sources. A perturbation with few cells has less
+    weight, according to the standard errors of its effect. Predictions are shrunk towards the mean effect of the
+    training perturbations according to how well these predict each other: if the features are uninformative, the mean
+    remains. The effect of a combination is the sum of the effects of its members, times a power of their number that is
+    learned from training combinations.
 
-    With a ``context_key``, effects are those of a perturbation in a context (a cell type, a donor, another screen), and the process is
-    over both: what a perturbation does in other contexts, what its features tell, and what the context does to all perturbations
-    count as far as the evidence for each goes. Contexts are related by the means of their controls. A context needs controls and no perturbed cell; each perturbation that is measured in it sharpens
+    With a ``context_key``, each perturbation has an effect in each context (a cell type, a donor, another screen), and
+    the process is over both. It combines the effects of the perturbation in other contexts, its features, and the
+    effect of the context on all perturbations, weighted by the evidence for each. The means of the controls define the
+    similarity of contexts. A context needs controls but no perturbed cells; each perturbation measured in it improves
     the prediction of the others. The presets other than ``"scpi"`` pool the contexts.
 
     Parameters
@@ -93,16 +94,18 @@ class PerturbationGP(Baseline):
         ``"scpi"`` (default); ``"kernel_ridge"``, kernel ridge regression of all genes with equal weights; ``"gene_ridge"``,
         ridge regression with a penalty for each gene; ``"nearest"``, the mean effect of the three perturbations with the most
         similar features; or ``"linear"``, the linear model of :cite:t:`ahlmanneltze2025deep`, which describes perturbations
-        by how their gene responds in the training perturbations, and takes no features.
+        by the response of their gene in the training perturbations, and uses no features.
     shuffled
-        Seed by which the features are shuffled among the perturbations, for the zero of a comparison.
+        Seed for shuffling the features among the perturbations, as a negative control of a comparison.
 
     Notes
     -----
-    ``obs["status"]`` of a prediction says on what it rests: ``"trained"``; ``"unseen combination"`` of trained
-    perturbations; ``"unseen"``, predicted from features; ``"no features"``, where a member that was not trained on has
-    none and the mean effect stands for it; or ``"no better than the mean"``, where the features do not predict the
-    training perturbations either.
+    ``obs["status"]`` states the basis of a prediction:
+
+    - ``"trained"``, or ``"unseen combination"`` of trained perturbations;
+    - ``"unseen"``: predicted from features;
+    - ``"no features"``: an untrained member has no features, and the mean effect is used for it;
+    - ``"no better than the mean"``: the features do not predict the training perturbations either.
     """
 
     _fields = (
@@ -138,27 +141,28 @@ class PerturbationGP(Baseline):
 
     @property
     def source_weights(self) -> pd.Series:
-        """How much each source of features counts after training, with a sum of 1; empty for presets that do not weigh them."""
+        """Weight of each source of features after training, with a sum of 1; empty for presets without weights."""
         return pd.Series(self.weights_, dtype=np.float64, name="weight")
 
     @property
     def calibration(self) -> float:
-        """Factor by which predicted deviations from the mean effect are kept, from 0 to 1."""
+        """Factor from 0 to 1 by which predicted deviations from the mean effect are multiplied."""
         self._check_if_trained(warn=False)
         return float(self.module.array("calibration")[0])
 
     @property
     def combination_power(self) -> float:
-        """Power of the number of members by which the sum of their effects is multiplied: 0 where effects add up, -1 for a mean."""
+        """Exponent of the number of members that scales the sum of their effects: 0 for a sum, -1 for a mean."""
         self._check_if_trained(warn=False)
         return float(self.module.array("power")[0])
 
     @property
     def context_calibration(self) -> pd.Series:
-        """Factors by which deviations from the mean effect are kept, by what is new in what is predicted.
+        """Factors by which deviations from the mean effect are multiplied, by which part of a condition is new.
 
-        ``"pair"``: a perturbation and a context that were both measured, but not together; ``"context"``: the context, which has fewer
-        than three measured perturbations; ``"perturbation"``: the perturbation; ``"both"``. Empty without several contexts.
+        ``"pair"``: perturbation and context were both measured, but not together. ``"context"``: the context is new,
+        with fewer than three measured perturbations. ``"perturbation"``: the perturbation is new. ``"both"``: both are
+        new. Empty without several contexts.
         """
         fitted = self._fitted()
         return pd.Series(
@@ -170,7 +174,7 @@ class PerturbationGP(Baseline):
 
     @property
     def context_similarity(self) -> pd.DataFrame:
-        """Correlation that is expected of the effects of one perturbation in two contexts; empty without several contexts."""
+        """Expected correlation of the effects of a perturbation in two contexts; empty without several contexts."""
         fitted = self._fitted()
         if fitted is None:
             return pd.DataFrame()
@@ -179,18 +183,18 @@ class PerturbationGP(Baseline):
 
     @property
     def unmeasured_perturbations(self) -> list[str]:
-        """Perturbations that the model was not trained on and has features of."""
+        """Perturbations that have features, but were not trained on."""
         self._check_if_trained(warn=False)
         new = self._is_described() & ~self._is_known()
         return [name for name, unmeasured in zip(self.perturbations_, new, strict=True) if unmeasured]
 
     def effect_posterior(self, perturbations: Sequence[str]) -> EffectPosterior:
-        """How sure the model is of the effects of perturbations: their posterior variances and covariances.
+        """Return the posterior variances and covariances of the effects of perturbations.
 
         Parameters
         ----------
         perturbations
-            Single perturbations that were not trained on.
+            Single untrained perturbations.
 
         Returns
         -------
@@ -201,7 +205,7 @@ class PerturbationGP(Baseline):
         RuntimeError
             If the model is not trained.
         ValueError
-            If the preset is not ``"scpi"``, as the others have no variance, or a perturbation is unknown or was trained on.
+            If the preset is not ``"scpi"`` (others have no variance), or a perturbation is unknown or was trained on.
         """
         self._check_if_trained(warn=False)
         if self.preset != "scpi":
@@ -234,7 +238,7 @@ class PerturbationGP(Baseline):
         )
 
     def _sources(self) -> dict[str, Any]:
-        """Features of all perturbations that the model knows, by source."""
+        """Features of all known perturbations, by source."""
         field = self.registry["field_registries"].get(FEATURES)
         if field is None:
             return {}
@@ -245,14 +249,14 @@ class PerturbationGP(Baseline):
         return table.of(self.perturbations_).sources
 
     def _measured_effects(self) -> NDArray[np.float64]:
-        """Effects of the perturbations that were trained on, as they were measured."""
+        """Measured effects of the trained perturbations."""
         profiles = self.module.profiles()
         design = scale_members(profiles.design, self.combination_power)
         return member_effects(design, profiles.changes, profiles.n_cells)[self._is_known()]
 
     def _explained(self, asked: Counterfactual) -> EffectExplanation:
         if self.preset != "scpi":
-            msg = f"The preset {self.preset!r} does not say what a prediction is made of: train a model with preset='scpi'."
+            msg = f"The preset {self.preset!r} cannot explain predictions: train a model with preset='scpi'."
             raise ValueError(msg)
         if self._fitted() is not None:
             msg = (
@@ -327,19 +331,19 @@ class PerturbationGP(Baseline):
                 "scores": found.scores,
                 "calibration": np.array([found.calibration]),
                 "power": np.array([power]),
-                # Without any that are learned, all sources count the same
+                # Without learned weights, all sources have the same weight
                 "explained": np.array([found.explained.get(name, 0.0) for name in data.sources])
                 if found.explained
                 else np.full(len(data.sources), 1.0 / max(len(data.sources), 1)),
                 "noise": np.zeros(len(known)) if found.noise is None else found.noise,
-                # Of the presets that have none, empty
+                # Empty for presets without weights
                 "left_out": np.zeros(0) if found.left_out is None else found.left_out,
             }
             | of_contexts
         )
 
     def _learn_contexts(self, profiles: Profiles, effects: Callable[[], ContextEffects]) -> dict[str, NDArray[Any]]:
-        """What is learned of several contexts; empty arrays of one, or by a preset that pools them."""
+        """Parameters of several contexts; empty arrays with one context, or with a preset that pools them."""
         data = effects() if self.preset == "scpi" and len(np.unique(profiles.context)) > 1 else None
         found = None if data is None else context_process(data)
         if data is None or found is None:
@@ -350,7 +354,7 @@ class PerturbationGP(Baseline):
         return {f"context_{name}": values for name, values in arrays.items()}
 
     def _fitted(self) -> tuple[ContextProcess, ContextEffects] | None:
-        """What was learned of several contexts, and where."""
+        """Fitted process of several contexts, and their effects."""
         self._check_if_trained(warn=False)
         return self.module.once(self._read_contexts)
 
@@ -373,7 +377,7 @@ class PerturbationGP(Baseline):
         return found, data
 
     def _own_genes(self) -> NDArray[np.intp]:
-        """Place of the gene that has the name of each perturbation; -1 without."""
+        """Position of the gene with the name of each perturbation; -1 without one."""
         return np.asarray(pd.Index(self.var_names_).get_indexer(pd.Index(self.perturbations_)), dtype=np.intp)
 
     def _leave_one_out(
@@ -397,7 +401,7 @@ class PerturbationGP(Baseline):
     def _leave_one_out_of_contexts(
         self, measured: Conditions
     ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
-        """As :meth:`_leave_one_out`, of each perturbation in each context."""
+        """As :meth:`_leave_one_out`, for each perturbation in each context."""
         profiles = self.module.profiles()
         scaled = profiles._replace(design=scale_members(profiles.design, self.combination_power))
         data = context_effects(scaled, None, {}, self._own_genes())
@@ -434,7 +438,7 @@ class PerturbationGP(Baseline):
         return np.asarray(doses[members] @ self._effects_in(context, members, control))
 
     def _effects_in(self, context: int, members: NDArray[np.intp], control: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Effects of single perturbations in the context with this code and this mean of the controls, measured or predicted."""
+        """Measured or predicted effects of single perturbations in a context with the given mean of the controls."""
         found, data = self.module.once(self._read_contexts)
         n = found.relations.shape[1]
         related = relations(control[None], data.control, np.eye(1, n, context))[:, 0]

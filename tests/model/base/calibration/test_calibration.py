@@ -118,7 +118,7 @@ def test_there_must_be_two_to_leave_out_and_cells_to_train_on(screen, tmp_path):
     with pytest.raises(ValueError, match="1 of the perturbations were measured in training: at least two"):
         model.calibrate()
     model.save(tmp_path / "model")
-    with pytest.raises(ValueError, match="trained on are not there: calibrate it before it is saved"):
+    with pytest.raises(ValueError, match="training cells are not in the data: calibrate the model before saving it"):
         MeanDelta.load(tmp_path / "model", False).calibrate()
 
 

@@ -1,1 +1,1 @@
-"""How far off the predictions of a model are, from conditions that it was refitted without."""
+"""Errors of a model's predictions, estimated from held-out conditions."""

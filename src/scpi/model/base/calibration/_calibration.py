@@ -1,4 +1,4 @@
-"""Calibration of a model: refits without a part of the training conditions."""
+"""Calibration of a model: refits that hold out some of the training conditions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FOLDS = 10
 
 
 class CalibrationMixin(Host):
-    """What models without a part of the training conditions predict of that part."""
+    """Predictions of held-out training conditions by refitted models."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -45,32 +45,36 @@ class CalibrationMixin(Host):
         train_kwargs: Mapping[str, Any] | None = None,
         rng: int | np.random.Generator | None = 0,
     ) -> None:
-        """Find out how far off predictions are, for ``predict(..., interval=)`` and :func:`scpi.tl.predicted_hits`.
+        """Estimate prediction errors, for ``predict(..., interval=)`` and :func:`scpi.tl.predicted_hits`.
 
-        The training conditions are divided into parts. A model with the arguments of this one is trained without each part in turn,
-        predicts it, and what is predicted and measured is kept with this model, and saved with it. That takes as many trainings as
-        there are parts. Call it once for each kind of condition that is to be predicted.
+        The training conditions are divided into folds. For each fold, a model with the arguments of this one is trained
+        without the fold and predicts it. Predicted and measured changes are stored in this model and saved with it.
+        This takes as many trainings as there are folds. Call it once for each kind of condition to predict.
 
         Parameters
         ----------
         over
-            What is left out: ``"perturbations"``, with all combinations that they are in, to predict perturbations that were not
-            measured; ``"combinations"``, whose members stay where they were measured, to predict unseen combinations; or
-            the perturbed cells of ``"contexts"``, to predict known perturbations in another context. If ``None``, contexts where
-            several are registered, else perturbations.
+            What to hold out:
+
+            - ``"perturbations"``, with all combinations that contain them, to predict unmeasured perturbations;
+            - ``"combinations"``, while their measured members remain, to predict unseen combinations;
+            - ``"contexts"``, of which the perturbed cells are held out, to predict known perturbations in another
+              context.
+
+            If ``None``, contexts if several are registered, else perturbations.
         folds
-            Number of parts; if ``None``, 10, or one for each perturbation, combination or context if there are fewer. A
-            :class:`PerturbationGP` needs no refits to leave out perturbations one by one unless it is given.
+            Number of folds. If ``None``, 10, or one per perturbation, combination or context if there are fewer.
+            Without it, :class:`PerturbationGP` leaves out perturbations one by one and needs no refits.
         train_kwargs
-            Arguments of :meth:`train`, as those that this model was trained with.
+            Arguments of :meth:`train`. Give those that this model was trained with.
         rng
-            Seed or generator of the division.
+            Seed or generator of the folds.
 
         Raises
         ------
         ValueError
-            If the model has no training cells, there are fewer than two perturbations, combinations or contexts to leave out, or the
-            model cannot predict what is left out.
+            If the model has no training cells, there are fewer than two perturbations, combinations or contexts to hold
+            out, or the model cannot predict the held-out conditions.
         """
         self._check_if_trained(warn=False)
         cells = self._calibration_cells()
@@ -106,7 +110,7 @@ class CalibrationMixin(Host):
     def _leave_one_out(
         self, measured: Conditions
     ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]] | None:
-        """Rows of single perturbations, what the others predict of each, and their mean; ``None`` without a closed form."""
+        """Rows of single perturbations, leave-one-out predictions, and their mean; ``None`` without a closed form."""
         return None
 
     def _calibration_cells(self) -> NDArray[np.int64]:
@@ -114,7 +118,7 @@ class CalibrationMixin(Host):
         sets = [getattr(self, name, None) for name in ("train_indices", "validation_indices")]
         known = [np.asarray(cells) for cells in sets if cells is not None]
         if self.adata is None or not known:
-            msg = "The cells that the model was trained on are not there: calibrate it before it is saved, or load it with them."
+            msg = "The training cells are not in the data: calibrate the model before saving it, or load it with them."
             raise ValueError(msg)
         return np.unique(np.concatenate(known)).astype(np.int64)
 
@@ -148,7 +152,7 @@ class CalibrationMixin(Host):
         parts: Sequence[Sequence[Any]],
         train_kwargs: Mapping[str, Any],
     ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
-        """Rows that refits left out, what they predicted, and the mean change of what they had."""
+        """Held-out rows, their predictions by refits, and the mean change of the conditions that each refit had."""
         is_control = self._labels(self.adata)[cells] == self.control_
         of_row, codes = measured.condition, self._condition_codes(self.adata)
         if over == "contexts":
@@ -157,7 +161,7 @@ class CalibrationMixin(Host):
         done = np.zeros(len(measured.condition), dtype=bool)
         for part in parts:
             out = measured.left_out(over, part)
-            # A combination of perturbations of two parts is left out with both
+            # A combination whose members are in two folds is held out with both, but predicted once
             rows = np.flatnonzero(out & ~done)
             if not len(rows):
                 continue
@@ -170,7 +174,7 @@ class CalibrationMixin(Host):
         return rows, predicted, of_mean
 
     def _without(self, cells: NDArray[np.int64], train_kwargs: Mapping[str, Any]) -> Any:
-        """A model with the arguments of this one that is trained on these of its cells."""
+        """Train a model with the arguments of this one on the given cells."""
         sets = [np.asarray(getattr(self, name, ()), dtype=np.int64) for name in ("train_indices", "validation_indices")]
         given = dict(train_kwargs)
         splitter = {"external_indexing": [np.intersect1d(own, cells) for own in sets]}
@@ -199,7 +203,7 @@ class CalibrationMixin(Host):
 
 
 def _forgetting(train: Callable[..., None]) -> Callable[..., None]:
-    """A training after which a model knows nothing of the errors of the one before."""
+    """Wrap a training method such that it discards an earlier calibration."""
 
     @wraps(train)
     def called(self: CalibrationMixin, *args: Any, **kwargs: Any) -> None:

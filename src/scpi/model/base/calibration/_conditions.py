@@ -1,4 +1,4 @@
-"""Measured conditions of the training cells, and which of them are left out together."""
+"""Measured conditions of the training cells, and which of them are held out together."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Over = Literal["perturbations", "combinations", "contexts"]
-"""What is left out: perturbations with all their combinations, combinations, or the perturbed cells of contexts."""
+"""What to hold out: perturbations with all their combinations, combinations, or the perturbed cells of contexts."""
 
 
 class Conditions(NamedTuple):
-    """Conditions in contexts, as they were measured in the training cells."""
+    """Conditions in contexts, as measured in the training cells."""
 
     condition: NDArray[np.int64]
     """Code of the condition of each row."""
@@ -28,7 +28,7 @@ class Conditions(NamedTuple):
     members: list[frozenset[str]]
     """Its perturbations."""
     change: NDArray[np.float64]
-    """Mean of its cells less that of the controls of its context, rows x genes."""
+    """Mean of its cells minus mean of the controls of its context, rows x genes."""
 
     @property
     def is_combination(self) -> NDArray[np.bool_]:
@@ -36,7 +36,7 @@ class Conditions(NamedTuple):
         return np.array([len(members) > 1 for members in self.members], dtype=bool)
 
     def names(self, over: Over) -> list[Any]:
-        """What can be left out, in a fixed order: perturbations, combinations or codes of contexts."""
+        """Perturbations, combinations or codes of contexts that can be held out, in a fixed order."""
         if over == "contexts":
             return np.unique(self.context).tolist()
         if over == "perturbations":
@@ -44,7 +44,7 @@ class Conditions(NamedTuple):
         return sorted({members for members in self.members if len(members) > 1}, key=sorted)
 
     def left_out(self, over: Over, part: Iterable[Any]) -> NDArray[np.bool_]:
-        """Rows that are left out with a part of what can be."""
+        """Rows that are held out with a fold of these names."""
         chosen = frozenset(part)
         if over == "contexts":
             return np.isin(self.context, list(chosen))
@@ -53,7 +53,7 @@ class Conditions(NamedTuple):
         return np.array([members in chosen for members in self.members], dtype=bool)
 
     def mean_without(self, over: Over, rows: NDArray[np.intp], left_out: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Mean change that stands for each of some rows: of the same condition in other contexts, or of its like."""
+        """Mean change as a baseline for each row: of the same condition in other contexts, or of similar conditions."""
         is_combination, found = self.is_combination, np.empty((len(rows), self.change.shape[1]))
         for place, row in enumerate(rows):
             like = ~left_out & (
@@ -71,10 +71,10 @@ def measure(
     is_control: NDArray[np.bool_],
     members: Sequence[Sequence[str]],
 ) -> Conditions:
-    """Changes of the conditions of some cells, at rows ``cells`` of ``values``, in contexts that have controls among them.
+    """Measure the changes of the conditions in rows ``cells`` of ``values``, in contexts that have controls among them.
 
-    ``condition``, ``context`` and ``is_control`` are of each of these cells, and ``members`` are the perturbations of each
-    condition.
+    ``condition``, ``context`` and ``is_control`` describe each of these cells. ``members`` holds the perturbations of
+    each condition.
     """
     controlled, place = np.unique(context[is_control], return_inverse=True)
     used = ~is_control & np.isin(context, controlled)

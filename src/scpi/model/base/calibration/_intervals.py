@@ -1,4 +1,4 @@
-"""Intervals of predictions, from conditions that were left out."""
+"""Prediction intervals from held-out conditions."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ else:
 
 
 class Kind(NamedTuple):
-    """What conditions have in common that are as hard to predict."""
+    """Kind of a condition; conditions of one kind are similarly hard to predict."""
 
     over: Over
-    """What is new in them."""
+    """Which part of the condition is new."""
     is_combination: bool
-    """Whether they are combinations, where a perturbation is new."""
+    """Whether it is a combination with a new perturbation."""
 
 
 class Alike(NamedTuple):
-    """Conditions of one kind that were left out."""
+    """Held-out conditions of one kind."""
 
     left_out: LeftOut
     perturbation: list[str]
@@ -44,29 +44,29 @@ class Alike(NamedTuple):
 
 
 class Calibrated(NamedTuple):
-    """What a calibration says of some predicted changes."""
+    """Intervals and confidence of predicted changes."""
 
     lower: NDArray[np.float64]
-    """Lower end of the interval of the mean change, conditions x genes."""
+    """Lower bound of the interval of the mean change, conditions x genes."""
     upper: NDArray[np.float64]
-    """Upper end."""
+    """Upper bound."""
     confidence: NDArray[np.float64]
-    """Fraction of the squared change that is expected to be predicted, of each condition; 1 for the control."""
+    """Expected fraction of the squared change that the prediction explains, per condition; 1 for the control."""
     status: list[str]
-    """Status of each condition, in which a prediction that is no better than the mean says so."""
+    """Status of each condition; it marks predictions that are no better than the mean."""
 
 
 class IntervalMixin(Host):
     """Intervals of predictions, by cross-conformal inference."""
 
     left_out_: dict[str, dict[str, Any]]
-    """What was left out in the calibration, what was predicted and what was measured of it."""
+    """Held-out conditions of the calibration, with their predicted and measured changes."""
     trained_conditions_: list[str]
 
     def _kind_of(self, label: str, context: str | None) -> Kind:
-        """Kind of a condition; one that was trained on is taken as if it had not been.
+        """Return the kind of a condition. One that was trained on counts as if it had not been.
 
-        A `ValueError` says if no such conditions were left out.
+        A `ValueError` is raised if the calibration held out no such conditions.
         """
         members, is_combination = self.labelling.members(label), self.labelling.is_combination(label)
         trained = {name for one in self.trained_conditions_ for name in self.labelling.members(one)}
@@ -78,24 +78,24 @@ class IntervalMixin(Host):
         if over not in self.left_out_:
             known = f"only over {listed(self.left_out_)}" if self.left_out_ else "not"
             msg = (
-                f"The model is {known} calibrated, and to know how far off its prediction of {label!r} is, conditions of that kind have to "
-                f"be left out: call `model.calibrate({over!r})` first."
+                f"The model is {known} calibrated. An interval for {label!r} needs held-out conditions of that kind: "
+                f"call `model.calibrate({over!r})` first."
             )
             raise ValueError(msg)
         if over == "contexts" and context is None:
-            msg = "Contexts are registered, and a prediction is calibrated for one of them: name the `context`."
+            msg = "Contexts are registered, and a prediction is calibrated for one of them: give the `context`."
             raise ValueError(msg)
         known_contexts = self.left_out_[over]["context"]
         if over != "contexts" and context is not None and str(context) not in known_contexts:
             msg = (
-                f"{label!r} and the context {context!r} are both new to the model, which no condition that was left out was. The "
-                f"contexts with perturbed training cells are {listed(dict.fromkeys(known_contexts))}."
+                f"{label!r} and the context {context!r} are both new to the model, but no held-out condition was new "
+                f"in both. The contexts with perturbed training cells are {listed(dict.fromkeys(known_contexts))}."
             )
             raise ValueError(msg)
         return Kind(over, is_combination and over == "perturbations")
 
     def _alike(self, kind: Kind) -> Alike:
-        """Conditions of a kind that were left out. What was left out for several of them counts as one."""
+        """Held-out conditions of a kind. Conditions that share what was held out count as one group."""
         kept = self.left_out_[kind.over]
         rows = np.arange(len(kept["perturbation"]))
         if kind.over == "perturbations":
@@ -131,11 +131,11 @@ class IntervalMixin(Host):
     def _calibrated_status(
         self, kind: Kind, labels: Sequence[str], contexts: Sequence[str | None], changes: NDArray[np.float64]
     ) -> NDArray[np.object_]:
-        """Status of predicted changes of a kind, in which those that are no better than the mean say so."""
+        """Status of predicted changes of a kind; it marks those that are no better than the mean."""
         alike, status = self._alike(kind), np.array([self._status(label) for label in labels], dtype=object)
         is_new = status != "trained"
         if kind.over == "contexts":
-            # What was trained in another context is new in this one
+            # A condition that was trained in another context is new in this one
             is_new |= ~np.isin(np.array(contexts, dtype=str), alike.context)
         status[is_new & ~alike.left_out.is_better(changes)] = NO_BETTER
         return status

@@ -1,1 +1,1 @@
-"""Predicted cells, and the profiles and shifts that they are made from."""
+"""Predicted cells, and the profiles and latent shifts that predictions use."""

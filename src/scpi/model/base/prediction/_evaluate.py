@@ -1,4 +1,4 @@
-"""Comparison of predicted with measured cells."""
+"""Comparison of predicted and measured cells."""
 
 from __future__ import annotations
 
@@ -62,25 +62,25 @@ class EvaluationMixin(Host):
     ) -> pd.DataFrame:
         """Compare predicted with measured cells, perturbation by perturbation.
 
-        Where doses are registered, the measured ones are predicted in the fractions in which they were measured. Cells of
-        all contexts are compared together; :func:`scpi.benchmark.evaluate` keeps contexts and doses apart.
+        If doses are registered, each perturbation is predicted at its measured doses, in the measured proportions.
+        Cells of all contexts are pooled; :func:`scpi.benchmark.evaluate` scores contexts and doses separately.
 
         Parameters
         ----------
         adata
             Data with measured cells; the training data if ``None``.
         perturbation
-            Labels to evaluate; all that have two cells or more, or a profile, if ``None``.
+            Labels to evaluate. If ``None``, all with at least two cells, or with a profile.
         indices
-            Cells to compare with. If ``None``, all cells of ``adata``, or, for the training data of a model with a test
-            set, that test set.
+            Cells to compare with. If ``None``, all cells of ``adata``; for the training data of a model with a test
+            set, the cells of the test set.
         %(rows)s
         %(metrics)s
         %(reference_cells)s
         %(n_cells)s
         n_components
-            Number of principal components in which distances between cells are taken, those of the training cells, or of
-            all cells of other data; distances are taken in genes if ``None``.
+            Number of principal components for distances between cells, fitted to the training cells, or to all cells of
+            other data. If ``None``, distances are computed on genes.
         %(exclude_targets)s
         rng
             Seed or generator of the draws.
@@ -93,7 +93,7 @@ class EvaluationMixin(Host):
         ------
         ValueError
             If a perturbation has fewer than two measured cells, there are fewer than four control cells, or a metric is
-            unknown. Where rows are conditions, if a perturbation has no profile, the control has fewer than its uses, or a
+            unknown. If rows are conditions: if a perturbation has no profile, the control has too few profiles, or a
             metric compares cells.
         """
         generator = as_generator(rng)
@@ -147,7 +147,7 @@ class EvaluationMixin(Host):
         exclude_targets: bool,
         seed: int,
     ) -> Iterator[Prediction]:
-        """Measured cells of labels, and the controls that their change is taken against, without a prediction."""
+        """Measured cells of labels, and the reference controls of their change, without a prediction."""
         adata = self.adata if adata is None else adata
         labels = self._labels(adata)
 
@@ -174,7 +174,7 @@ class EvaluationMixin(Host):
             yield Prediction(real=real, predicted=nothing, start=nothing, others=others, **shared)
 
     def _compared_rows(self, adata: AnnData | MuData, rows: NDArray[np.int64]) -> Any:
-        """Some cells on the scale of the comparison, as of :func:`scpi._screen._chosen_rows.choose_rows`."""
+        """Cells on the scale of the comparison, as from :func:`scpi._screen._chosen_rows.choose_rows`."""
         return choose_rows(self._field(adata, KEYS.X), rows, self._to_log_scale)
 
     def _training_cells(self, adata: AnnData | MuData) -> NDArray[np.int64]:
@@ -221,7 +221,7 @@ class EvaluationMixin(Host):
             return as_indices(indices, adata.n_obs)
         test = getattr(self, "test_indices", None)
         if own and test is not None and len(test):
-            # Held-out conditions have no control of their own: those that training did not see stand in.
+            # Held-out conditions have no controls of their own: use those that were not trained on
             labels = self._labels(adata)
             unseen = np.union1d(test, self.validation_indices if self.validation_indices is not None else [])
             controls = unseen[labels[unseen.astype(np.int64)] == self.control_] if len(unseen) else unseen
@@ -233,10 +233,10 @@ class EvaluationMixin(Host):
     def _conditions_to_compare(
         self, labels: NDArray[np.object_], perturbation: str | Sequence[str] | None, rows: Rows
     ) -> list[str]:
-        """Canonical labels that have cells, or profiles."""
+        """Canonical labels with enough cells or profiles."""
         counts = pd.Series(labels).value_counts()
         least, what = (2, "two measured cells or more") if rows == "cells" else (1, "a measured profile")
-        # One row of each: not cells
+        # If every label has one row, the rows are profiles, not cells
         advice = " If rows are profiles of conditions, call it with `rows='conditions'`." if rows == "cells" else ""
         if perturbation is None:
             enough = sorted(label for label in counts.index[counts >= least] if label != self.control_)

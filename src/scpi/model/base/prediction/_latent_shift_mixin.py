@@ -36,14 +36,14 @@ class LatentShiftMixin(Host):
     """Predictions by shifts of the latent units of an autoencoder.
 
     Subclasses set ``restrict_to`` and make a module with ``encode`` and ``kept``
-    (:class:`~scpi.model.base.prediction._profile_buffers.ProfileBuffers`) in ``__init__``, call ``_keep_profiles`` after training, and say in
-    ``_measured_shift`` what the shift of a measured condition is. One that was not measured at all has the sum of the
-    shifts of its members.
+    (:class:`~scpi.model.base.prediction._profile_buffers.ProfileBuffers`) in ``__init__``, call ``_keep_profiles``
+    after training, and return the shift of a measured condition from ``_measured_shift``. The shift of an unmeasured
+    combination is the sum of the shifts of its members.
     """
 
     @property
     def restrict_to(self) -> list[str] | None:
-        """Contexts that shifts are taken from; all if ``None``."""
+        """Contexts from which shifts are computed; all if ``None``."""
         return self.restrict_to_
 
     @restrict_to.setter
@@ -78,7 +78,7 @@ class LatentShiftMixin(Host):
     def _shift(
         self, profiles: Profiles, doses: NDArray[np.floating[Any]], control: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Shift under any doses: the sum of those of the members where they were not measured together."""
+        """Shift under any doses: the sum over the members if these were not measured together."""
         measured = partial(self._measured_shift, profiles, control=control)
         return self._composed(doses, measured, np.zeros(len(control)))
 
@@ -88,13 +88,13 @@ class LatentShiftMixin(Host):
         measured: Callable[[NDArray[np.float64]], NDArray[np.float64] | None],
         of_control: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """What is ``measured`` under doses, or the sum over their members where these were not measured together."""
+        """Result of ``measured`` under doses, or its sum over the members if these were not measured together."""
         where = "" if self.restrict_to is None else f" of the contexts {self.restrict_to}"
         found = compose(doses, measured, names=self.perturbations_, where=where)
         return of_control if found is None else found
 
     def _allowed(self, profiles: Profiles) -> NDArray[np.bool_]:
-        """Whether shifts may be taken from a context."""
+        """Whether each context may contribute shifts."""
         if self.restrict_to is None:
             return np.ones(len(profiles.control), dtype=bool)
         return np.isin(self._known_contexts(), self.restrict_to)
@@ -107,7 +107,7 @@ class LatentShiftMixin(Host):
         context: str | None = None,
         dose: float | None = None,
     ) -> NDArray[np.float64]:
-        """Shift of the latent units under a perturbation.
+        """Return the shift of the latent units under a perturbation.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class LatentShiftMixin(Host):
         perturbation
             A label: a perturbation or a combination.
         context
-            Context that the shift is for. If ``None``, an average one: that with the mean controls of all.
+            Context of the shift. If ``None``, an average context, whose controls are the mean over contexts.
         dose
             Dose of the perturbations; 1 if ``None``.
 
@@ -127,7 +127,7 @@ class LatentShiftMixin(Host):
         Raises
         ------
         ValueError
-            If the perturbation or the context is unknown, or there is no shift to take.
+            If the perturbation or the context is unknown, or no shift can be computed.
         """
         self._check_if_trained(warn=False)
         profiles = self.module.kept.profiles()
@@ -146,7 +146,7 @@ class LatentShiftMixin(Host):
         )
 
     def _latent_controls(self, adata: AnnData | MuData, indices: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Latent mean of the controls of the context of each of some cells, (n_cells, n_latent)."""
+        """Latent mean of the controls in the context of each cell, (n_cells, n_latent)."""
         profiles = self.module.kept.profiles()
         codes, place = np.unique(self._context_codes(adata)[indices], return_inverse=True)
         return np.stack([self._latent_control(adata, profiles, int(code)) for code in codes])[place]
@@ -154,7 +154,7 @@ class LatentShiftMixin(Host):
     def _shifts(
         self, adata: AnnData | MuData, indices: NDArray[np.int64], designs: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        """Shift of each of some cells, under doses of its own, (n_cells, n_latent)."""
+        """Shift of each cell under its own doses, (n_cells, n_latent)."""
         profiles = self.module.kept.profiles()
         codes = self._context_codes(adata)[indices]
         rows, place = np.unique(np.column_stack([codes, designs]), axis=0, return_inverse=True)
@@ -164,7 +164,7 @@ class LatentShiftMixin(Host):
 
     @abstractmethod
     def _decoded_change(self, shift: Tensor, perturbation: str, dose: float | None) -> Callable[[Tensor], Tensor]:
-        """Function from expression to what the decoded cell changes by under a shift and a condition."""
+        """Function from expression to the change of the decoded cell under a shift and a condition."""
 
     def _change_of(self, perturbation: str, *, context: str | None, dose: float | None) -> Callable[[Tensor], Tensor]:
         shift = self.get_shift(perturbation=perturbation, context=context, dose=dose)

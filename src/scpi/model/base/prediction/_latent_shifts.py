@@ -18,17 +18,18 @@ class Shifts(NamedTuple):
     controls: NDArray[np.float64]
     """Mean of the controls of each context, contexts x latent units."""
     changes: NDArray[np.float64]
-    """Mean of its perturbed cells less that of its controls."""
+    """Mean of the perturbed cells minus mean of the controls, contexts x latent units."""
     contexts: list[int]
-    """Which contexts these are."""
+    """Codes of the contexts."""
 
 
 def measured_shifts(profiles: Profiles, design: NDArray[np.float64], *, allowed: NDArray[np.bool_]) -> Shifts | None:
-    """Shifts of the contexts that were measured under a condition, at its dose; ``None`` if there are none.
+    """Compute the shifts of the contexts measured under a condition, at its dose; ``None`` if there are none.
 
-    ``design`` holds the doses of the single perturbations, (n_perturbations,), and ``allowed`` says whether a context
-    may be used, (n_contexts,). A context counts if it has both perturbed cells and controls. Where no context has both,
-    those with perturbed cells count, and the mean of the controls of the others is used for theirs.
+    ``design`` holds the doses of the single perturbations, (n_perturbations,), and ``allowed`` flags the contexts that
+    may be used, (n_contexts,). A context counts if it has both perturbed cells and controls. If no context has both,
+    contexts with perturbed cells count, and the mean of the controls of the other contexts substitutes for their
+    controls.
     """
     measured = {code: change for code, change in profiles.by_context(design) if allowed[code]}
     if not measured:

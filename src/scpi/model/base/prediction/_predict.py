@@ -51,7 +51,7 @@ class Counterfactual(NamedTuple):
 
 
 class PredictionMixin(Host):
-    """The prediction hook: every model and baseline predicts through it."""
+    """The prediction hook, which every model and baseline uses."""
 
     trained_conditions_: list[str]
 
@@ -70,37 +70,37 @@ class PredictionMixin(Host):
     ) -> AnnData:
         """Predict what control cells become under perturbations.
 
-        Predicted cells are made to be analysed as measured ones are. Each keeps the counts of the control cell that it
-        starts from, thinned where expression falls, and added to where it rises, by what the rate of that cell brings: zeros
-        stay zeros as often as they do in measured cells, and a gene keeps its overdispersion. How much is kept or added is
-        solved for each gene and context, so that the mean of the registered expression is the one that the model expects;
-        a model of counts gives a factor for each cell instead. Where only log-normalised expression is known, the smallest
-        value of a cell is taken for one count.
+        Predicted cells can be analysed like measured cells. Each starts from the counts of a control cell. Counts are
+        thinned if the expression of the gene falls; if it rises, counts are added in proportion to the rate of the gene
+        in that cell. Zeros are thus as frequent as in measured cells, and genes keep their overdispersion. The amount
+        is solved for each gene and context such that the mean of the registered expression equals the mean that the
+        model predicts; a model of counts gives a factor for each cell instead. If only log-normalised expression is
+        known, the smallest value of a cell is assumed to be one count.
 
         Parameters
         ----------
         adata
             Data with control cells to start from; the training data if ``None``.
         perturbation
-            One label or several: perturbations, seen or not in combination, with members in any order.
+            One label or several: perturbations or combinations, measured or not, with members in any order.
         context
-            Start from control cells of this context, which may be one that was not trained on.
+            Context of the control cells to start from. It need not have been trained on.
         dose
             Dose of the perturbations, on the scale of ``dose_key``; 1 if ``None``. It need not have been measured. For a
-            combination, one for all members, or one for each by its name, such as ``{"A": 10, "B": 0.5}``.
+            combination, one dose for all members, or a mapping from members to doses, such as ``{"A": 10, "B": 0.5}``.
         n_cells
-            Cells to predict for each perturbation, from as many control cells drawn at random: without replacement
-            while there are enough. If ``None``, from all control cells, at most 1,000.
+            Number of cells to predict per perturbation. As many control cells are drawn at random, without replacement
+            if there are enough. If ``None``, all control cells, at most 1,000.
         indices
             Control cells to start from, instead of all that ``adata`` has.
         output
-            What ``X`` holds: drawn ``"counts"``, the ``"log"`` of them, normalised as that of the control cells is, or the
-            ``"mean"``, which is what the model expects, on the registered scale. Means are for changes and figures: a
-            statistical test of them is not valid. If ``None``, drawn cells on the registered scale; means where that has
-            negative values or is neither counts nor logarithms.
+            Content of ``X``: sampled ``"counts"``; their ``"log"``, normalised like the control cells; or the
+            ``"mean"`` that the model predicts, on the registered scale. Means serve for changes and figures:
+            statistical tests on them are not valid. If ``None``, sampled cells on the registered scale, or means if
+            that scale has negative values or is neither counts nor logarithms.
         interval
-            Fraction of the conditions like this one whose measured mean change is to lie in an interval, gene by gene, such as
-            0.9. The model has to be calibrated (:meth:`calibrate`).
+            Coverage of prediction intervals, such as 0.9: the fraction of similar conditions whose measured mean change
+            lies in the interval, gene by gene. The model must be calibrated (:meth:`calibrate`).
         rng
             Seed or generator of the draws.
 
@@ -110,40 +110,41 @@ class PredictionMixin(Host):
         following fields:
 
         `.layers['counts']`
-            Drawn counts, where ``X`` holds their logarithm and the counts of the control cells are known (under the name
+            Sampled counts, if ``X`` holds their logarithm and the counts of the control cells are known (under the name
             of ``counts_layer``).
         `.obs['perturbation']`
             Label in the spelling of the model.
         `.obs['source_cell']`
-            Name of the control cell that was started from.
+            Name of the control cell from which the prediction started.
         `.obs['status']`
             ``"trained"``, ``"unseen combination"``, ``"unseen"`` (a known perturbation without training cells) or
             ``"control"``.
         `.obs['predicted_output']`
-            What ``X`` holds (``output``).
+            Content of ``X`` (``output``).
         `.layers['lower']`, `.layers['upper']`
-            With an ``interval``: its ends for the change of the mean of the condition against the control cells that it
-            started from, on the registered scale, the same in all cells of the condition.
+            With an ``interval``: its bounds for the mean change of the condition relative to its control cells, on the
+            registered scale. They are equal in all cells of the condition.
         `.obs['confidence']`
-            With an ``interval``: fraction of the squared change that is expected to be predicted, and the status ``"no better than
-            the mean"`` where predictions of its kind and size were not better than the mean change.
+            With an ``interval``: the expected fraction of the squared change that the prediction explains. The status
+            is ``"no better than the mean"`` if predictions of this kind and magnitude did not beat the mean change.
         `.obs['context']`, `.obs['dose']`
-            Context and dose, where they are registered.
+            Context and dose, if they are registered.
         `.uns['prediction']`
-            Name of the model, its parameters, what ``X`` holds (``output``), and the mean of the control cells on its scale.
+            Name of the model, its parameters, the content of ``X`` (``output``), and the mean of the control cells on
+            its scale.
 
         Raises
         ------
         ValueError
-            If a perturbation or the context is unknown, the dose is negative, there is no control cell to start from, or
-            the registered expression has no such output. With an ``interval``, if the model is not calibrated for such a
-            condition, or too few were left out for an interval of this level: the message says how many it needs.
+            If a perturbation or the context is unknown, the dose is negative, there is no control cell to start from,
+            or the output is not available for the registered expression. With an ``interval``, if the model is not
+            calibrated for such a condition, or had too few held-out conditions for this coverage: the message gives the
+            number needed.
 
         Warns
         -----
         UserWarning
-            If the dose lies outside of the range of those that were measured, or the counts are not those that the
-            registered expression was made from.
+            If the dose lies outside the measured range, or the registered expression was not computed from the counts.
         """
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
@@ -177,7 +178,7 @@ class PredictionMixin(Host):
         context: str | None,
         interval: float,
     ) -> None:
-        """Add intervals of the mean change to predicted cells, and how sure they are."""
+        """Add intervals of the mean change, and the confidence, to predicted cells."""
         changes = self._changes_of_means(adata, chosen, expected)
         found = self._calibrated(labels, changes, context=context, interval=interval)
         sizes = [len(cells) for cells in chosen]
@@ -192,7 +193,7 @@ class PredictionMixin(Host):
         return members_alone(self.encode_perturbations([label], None if dose is None else [dose])[0])
 
     def _status(self, label: str) -> str:
-        """How a label relates to the training data."""
+        """Status of a label relative to the training data."""
         if label == self.control_:
             return "control"
         if label in self.trained_conditions_:
@@ -210,7 +211,7 @@ class PredictionMixin(Host):
         context: str | None,
         dose: Dose | None,
     ) -> AnnData:
-        """Put predicted cells together with where they came from."""
+        """Assemble predicted cells with their annotations."""
         sizes = [len(cells) for cells in chosen]
         sources = np.concatenate(chosen)
         names = self._modality(adata).obs_names.to_numpy()[sources].astype(str)
@@ -242,7 +243,7 @@ class PredictionMixin(Host):
         cells: NDArray[np.int64],
         params: dict[str, Any],
     ) -> AnnData:
-        """Predicted expression and counts, with how they were made of measured cells."""
+        """Predicted expression and counts, with the record of how they were predicted."""
         expression, counts = zip(*made, strict=True)
         output = "mean" if source is None else source.output
         obs[Key.obs.PREDICTED_OUTPUT] = pd.Categorical([output] * len(obs))
@@ -250,7 +251,7 @@ class PredictionMixin(Host):
         if counts[0] is not None:
             predicted.layers[self._counts_name] = stacked(counts)
         unique, times = np.unique(cells, return_counts=True)
-        # Each cell as often as a prediction started from it
+        # Each cell counts as often as a prediction started from it
         mean = times @ self._measured_as(adata, unique, source) / times.sum()
         predicted.uns[Key.uns.PREDICTION] = {
             "model": type(self).__name__,
@@ -261,14 +262,14 @@ class PredictionMixin(Host):
         return predicted
 
     def _dose_name(self, label: str, dose: Mapping[str, float]) -> float | str:
-        """Doses of the members of a label, for a table."""
+        """Doses of the members of a label, as text for a table."""
         return Condition(label, member_doses(self.labelling.members(label), dose)).dose_name(self.labelling)
 
 
 def terms_of(members: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Conditions whose changes add up to one with these ``members``, both with the doses of the single perturbations in rows.
+    """Split a condition into terms whose changes add up to its change; rows hold doses of the single perturbations.
 
-    It is itself the only one, unless a mixture of perturbations stands for a member that was never measured.
+    The condition itself is the only term, unless a mixture of perturbations substitutes for an unmeasured member.
     """
     if (np.count_nonzero(members, axis=1) < 2).all():
         return np.asarray(members.sum(axis=0, keepdims=True))
@@ -276,12 +277,12 @@ def terms_of(members: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def stacked(parts: Sequence[Any]) -> Any:
-    """Cells of several conditions, one after the other."""
+    """Concatenate the cells of several conditions."""
     return sparse.vstack(parts, format="csr") if sparse.issparse(parts[0]) else np.concatenate(parts)
 
 
 def draw_cells(cells: NDArray[np.int64], n_cells: int | None, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Cells to start from."""
+    """Draw the cells to start from."""
     if n_cells is None:
         n_cells = min(len(cells), _MAX_CELLS)
     if n_cells < 1:

@@ -1,4 +1,4 @@
-"""Arrays that a model takes from its training cells and keeps with its weights."""
+"""Arrays that a model computes from its training cells and stores with its weights."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class ArrayBuffers(nn.Module):
     def put(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep arrays by their name."""
         for name, values in arrays.items():
-            # PyTorch knows no negative strides, which components of scikit-learn may have
-            # Not all devices know double precision
+            # PyTorch does not support negative strides, which components of scikit-learn may have
+            # Not all devices support double precision
             kept = torch.from_numpy(np.array(values, order="C"))
             setattr(self, name, kept.float() if kept.is_floating_point() else kept)
 
@@ -42,9 +42,9 @@ class ArrayBuffers(nn.Module):
         return values.cpu().double().numpy()
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
-        # Shapes, such as the number of measured pairs, are known from the training cells, and thus from what was saved.
+        # Shapes, such as the number of measured pairs, depend on the training cells: take them from the saved arrays
         for name in self._kept:
-            # What a newer version keeps beside, an older one has not saved
+            # An older version did not save the arrays that a newer one added
             saved = state_dict.setdefault(prefix + name, torch.empty(0))
             setattr(self, name, torch.empty_like(saved))
         super()._load_from_state_dict(state_dict, prefix, *args)
@@ -66,7 +66,7 @@ class ProfileBuffers(ArrayBuffers):
         self._forget()
 
     def profiles(self) -> Profiles:
-        """What is kept, in double precision."""
+        """The stored profiles, in double precision."""
         if self._profiles is None:
             kept = (getattr(self, name).cpu() for name in Profiles._fields)
             self._profiles = Profiles(
@@ -75,7 +75,7 @@ class ProfileBuffers(ArrayBuffers):
         return self._profiles
 
     def once(self, of: Callable[[Profiles], T]) -> T:
-        """What a function makes of the profiles: computed for the first of many predictions, and not to be changed."""
+        """Result of a function of the profiles, computed once and shared by predictions: do not modify it."""
         if of not in self._made:
             self._made[of] = of(self.profiles())
         made: T = self._made[of]

@@ -1,4 +1,4 @@
-"""Mean profiles of the training cells: of the controls of every context, and of every condition in every context."""
+"""Mean profiles of the training cells: controls of each context, and each condition in each context."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Profiles(NamedTuple):
 
     @property
     def controls(self) -> NDArray[np.float64]:
-        """Mean of the controls of each context; for those without controls, that of the others."""
+        """Mean of the controls of each context; for contexts without controls, the mean over the others."""
         missing = np.asarray(np.isnan(self.control).any(axis=1))
         return np.where(missing[:, None], self.control[~missing].mean(0), self.control)
 
     def balanced_control(self, allowed: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
-        """Mean over contexts, those ``allowed`` or all, of the mean of their controls."""
+        """Mean over contexts (``allowed`` ones, or all) of the means of their controls."""
         there = np.asarray(~np.isnan(self.control).any(axis=1))
         if allowed is not None and (there & allowed).any():
             there &= allowed
@@ -45,7 +45,7 @@ class Profiles(NamedTuple):
 
     @property
     def changes(self) -> NDArray[np.float64]:
-        """Change of each pair against the controls of its context."""
+        """Change of each pair relative to the controls of its context."""
         return self.changes_of(np.arange(len(self.treated)))
 
     def changes_of(self, pairs: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -57,7 +57,7 @@ class Profiles(NamedTuple):
         return same_members(self.design, design)
 
     def by_context(self, design: NDArray[np.floating[Any]]) -> Iterator[tuple[int, NDArray[np.float64]]]:
-        """Change of each context that was measured under ``design``, at its doses or between measured ones."""
+        """Change of each context measured under ``design``, interpolated if its doses lie between measured ones."""
         pairs, used = self.of_same_members(design), design != 0
         for context in np.unique(self.context[pairs]):
             own = pairs[self.context[pairs] == context]
@@ -78,8 +78,8 @@ def take_profiles(
 ) -> Profiles:
     """Average training cells, at rows ``cells`` of ``x``, which may be sparse.
 
-    ``condition``, ``context`` (codes) and ``is_control`` are those of each training cell; ``design`` holds the doses of
-    the single perturbations in each condition, conditions x perturbations.
+    ``condition``, ``context`` (codes) and ``is_control`` describe each training cell. ``design`` holds the doses of the
+    single perturbations in each condition, conditions x perturbations.
     """
     control = np.full((n_contexts, x.shape[1]), np.nan)
     there, first = np.unique(context[is_control], return_inverse=True)
@@ -98,12 +98,12 @@ def take_profiles(
 
 
 def mean_of(x: Any, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Mean of some rows of a matrix, dense or sparse."""
+    """Mean of the given rows of a matrix, dense or sparse."""
     return _means(x, rows, np.zeros(len(rows), dtype=np.intp), 1)[0]
 
 
 def _means(x: Any, rows: NDArray[np.int64], group: NDArray[np.intp], n_groups: int) -> NDArray[np.float64]:
-    """Mean of the rows of each group, in double precision, without a copy of the matrix in it."""
+    """Mean of the rows of each group, in double precision, without a double-precision copy of the matrix."""
     groups = np.full(x.shape[0], -1, dtype=np.intp)
     groups[rows] = group
     return as_dense(sum_cells(x, groups, n_groups), np.float64) / np.bincount(group, minlength=n_groups)[:, None]

@@ -1,4 +1,4 @@
-"""What a family of models reads beside the expression, declared once for AnnData and MuData."""
+"""Fields that a family of models reads beside the expression, declared once for AnnData and MuData."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """A column of the cells, or an entry of the genes, that a model registers.
+    """A column of ``obs``, or an entry of ``varm``, that a model registers.
 
-    A family lists its fields in ``_fields``. A subclass adds one by listing it after those of the family:
+    A family lists its fields in ``_fields``. A subclass appends its own:
     ``_fields = (*ScreenModel._fields, Field(argument="guide_key", registry_key="guide", make=LabelField))``. Both
     `setup_anndata` and `setup_mudata` then take the argument.
     """
@@ -33,25 +33,25 @@ class Field:
     options: tuple[str, ...] = ()
     """Further arguments of the setup that the field takes, under the same name."""
     columns: tuple[str, ...] = ()
-    """Those of the options that name columns beside that of ``argument``."""
+    """Options that name further columns."""
     required: bool = False
-    """Whether it is registered in any case; otherwise only where the argument is not ``None``."""
+    """Whether the field is always registered; otherwise only if the argument is not ``None``."""
     modality: str | None = None
-    """Argument whose modality of a MuData is the default; the MuData itself if ``None``."""
+    """Argument whose modality is the default for a MuData; the MuData itself if ``None``."""
     default: str | None = None
-    """Default of the argument, where the setup of the family does not have it."""
+    """Default of the argument, if the setup of the family does not have it."""
     description: str = "Column of ``adata.obs``."
-    """What the argument is, for the docstring of a setup that does not have it."""
+    """Description of the argument, if the setup of the family does not have it."""
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Arguments that name something in the data."""
+        """Arguments that name a column or entry of the data."""
         return (self.argument, *self.columns)
 
     def build(self, arguments: Mapping[str, Any], modalities: Mapping[str, str] | None) -> BaseAnnDataField:
-        """The field for the arguments of a setup, with the modality of each argument for a MuData.
+        """Build the field for the arguments of a setup, with the modality of each argument for a MuData.
 
-        A ValueError says so if another modality is named for one of ``columns``: they are read where ``argument`` is.
+        A ValueError is raised if one of ``columns`` is given another modality than ``argument``.
         """
         options = {name: arguments[name] for name in self.options}
         if modalities is None:
@@ -64,7 +64,7 @@ class Field:
         return _in_mudata(self.make)(self.registry_key, arguments[self.argument], mod_key=where, **options)
 
     def named(self, arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Each argument that names something, with the name, or with each of several."""
+        """Yield each argument that names a column or entry, with each of its names."""
         for argument in self.places:
             for name in as_list(arguments[argument] or ()):
                 yield argument, name
@@ -77,7 +77,7 @@ def _in_mudata(make: Any) -> Any:
         """A field in a MuData, or in one of its modalities."""
 
         def get_data_registry(self) -> dict[str, Any]:
-            """What is loaded with a batch of cells: nothing for a field that describes genes."""
+            """Data to load with a batch of cells: none for a field that describes genes."""
             return dict(super().get_data_registry()) if self.adata_field.get_data_registry() else {}
 
     return InMuData

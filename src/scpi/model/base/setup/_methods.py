@@ -1,4 +1,4 @@
-"""Setup methods that are made from others: `setup_mudata` from `setup_anndata`, and either with further arguments."""
+"""Setup methods derived from others: `setup_mudata` from `setup_anndata`, and both with further arguments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ layer
 {arguments}
     As in :meth:`setup_anndata`.
 modalities
-    Modality of each argument that names something in the data, and of the expression as ``"layer"``.
+    Modality of each argument that names a column or entry, and of the expression as ``"layer"``.
     {example}
 **kwargs
     Used by scvi-tools when a setup is transferred from a saved model.
@@ -31,16 +31,16 @@ modalities
 Raises
 ------
 TypeError
-    If ``mdata`` is no MuData.
+    If ``mdata`` is not a MuData.
 KeyError
-    If a key does not exist. It may be in a modality that ``modalities`` has to name.
+    If a key does not exist. If it is in a modality, name the modality in ``modalities``.
 ValueError
-    As :meth:`setup_anndata`, or if ``modalities`` does not say where the expression is.
+    As in :meth:`setup_anndata`, or if ``modalities`` lacks the modality of the expression.
 """
 
 
 def complete_setup(cls: Any) -> None:
-    """Give a model the setup methods made from ``_fields`` and from the `setup_anndata` that it has or inherits."""
+    """Add the setup methods to a model, from its ``_fields`` and its own or inherited `setup_anndata`."""
     own = vars(cls)
     if "setup_anndata" not in own and "_fields" in own:
         inherited = cls.setup_anndata.__func__
@@ -52,7 +52,7 @@ def complete_setup(cls: Any) -> None:
 
 
 def _with_arguments(setup: Callable[..., None], added: Sequence[Field], cls: type) -> Callable[..., None]:
-    """A setup that takes further arguments, which reach the registration by their names."""
+    """A setup with further arguments, which it passes to the registration by name."""
 
     def setup_anndata(cls: Any, adata: Any, **arguments: Any) -> None:
         setup(cls, adata, **arguments)
@@ -71,7 +71,7 @@ def _of_mudata(setup: Callable[..., None], cls: Any) -> Callable[..., None]:
     signature = inspect.signature(setup)
     defaults = {name: p.default for name, p in signature.parameters.items() if p.kind is Parameter.KEYWORD_ONLY}
 
-    # Without defaults in the source: Sphinx would look for as many as the signature has
+    # No defaults in the source: Sphinx would expect as many as the signature has
     def setup_mudata(cls: Any, mdata: Any, **kwargs: Any) -> None:
         modalities = kwargs.pop("modalities", None)
         arguments = {name: kwargs.pop(name, default) for name, default in defaults.items()}
@@ -89,7 +89,7 @@ def _of_mudata(setup: Callable[..., None], cls: Any) -> Callable[..., None]:
 
 
 def _example(fields: Sequence[Field]) -> str:
-    """What `modalities` may be."""
+    """Example of `modalities`, for the docstring."""
     of_genes = [f"``{field.argument}``" for field in fields if field.modality == "layer"]
     of_cells = [field.argument for field in fields if field.modality is None]
     genes = f" and what {' and '.join(of_genes)} names" if of_genes else ""

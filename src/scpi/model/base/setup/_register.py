@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 def register(
     data: AnnData | MuData, method: dict[str, Any], declared: Sequence[Field], *, checks: dict[str, Any], **kwargs: Any
 ) -> AnnDataManager:
-    """Check data and register the expression and the ``declared`` fields; the data is unchanged if that fails.
+    """Check data and register the expression and the ``declared`` fields; on failure the data is unchanged.
 
-    ``method`` holds the name and the arguments of the setup, as scvi-tools keeps them; arguments of fields that it
-    lacks are taken from ``kwargs``, and the rest goes to :meth:`scvi.data.AnnDataManager.register_fields`. ``checks``
-    are arguments of :func:`scpi._screen._checks.check_expression`.
+    ``method`` holds the name and the arguments of the setup, as scvi-tools stores them. Arguments of further fields
+    come from ``kwargs``; the rest goes to :meth:`scvi.data.AnnDataManager.register_fields`. ``checks`` are arguments of
+    :func:`scpi._screen._checks.check_expression`.
     """
     arguments = method[_SETUP_ARGS_KEY]
     arguments |= {
@@ -52,7 +52,7 @@ def register(
     if is_new:
         refuse_unknown(kwargs, arguments, owner=method[_SETUP_METHOD_NAME], kind="argument")
     if checks["counts"]:
-        # The setup says which layer is read, whether or not it was named
+        # The setup records which layer is read, whether or not it was named
         arguments["layer"] = (layer_of_counts if is_new else layer_of_new_counts)(expression, arguments["layer"])
     layer = arguments["layer"]
     if modalities is None:
@@ -78,7 +78,7 @@ def register(
 
 
 def _check_kind(data: AnnData | MuData, method: str) -> None:
-    """Each kind of data has a setup of its own."""
+    """Check that the setup matches the type of the data."""
     given, wanted = ("AnnData", "setup_anndata") if isinstance(data, AnnData) else ("MuData", "setup_mudata")
     if method != wanted:
         call = f"{wanted}(mdata, modalities={{'layer': ...}})" if given == "MuData" else f"{wanted}(adata)"
@@ -87,7 +87,7 @@ def _check_kind(data: AnnData | MuData, method: str) -> None:
 
 
 def _check_columns(mdata: MuData, columns: Iterable[tuple[str, str]]) -> None:
-    """A column that is in a modality alone is not found in the MuData."""
+    """Refuse columns that exist only in a modality, not in ``mdata.obs``."""
     for argument, column in columns:
         there = [name for name, adata in mdata.mod.items() if column in adata.obs]
         if column not in mdata.obs and there:
@@ -99,7 +99,7 @@ def _check_columns(mdata: MuData, columns: Iterable[tuple[str, str]]) -> None:
 
 
 def _check_modalities(mdata: MuData, modalities: dict[str, str] | None, declared: Sequence[Field]) -> dict[str, str]:
-    """Modality of each argument of a setup, as the user gave it."""
+    """Check the modality that the user gave for each argument of a setup."""
     known = ["layer", *(argument for field in declared for argument in field.places)]
     there = list(mdata.mod)
     if not modalities or "layer" not in modalities:

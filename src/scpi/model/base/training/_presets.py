@@ -1,4 +1,4 @@
-"""Settings of models that belong together, chosen by name and changed one by one."""
+"""Presets: settings of models, chosen together by name and changed one by one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _are_whole(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str) and all(map(_is_whole, value))
 
 
-# What attributes of presets are annotated with, and what values must be; choices have rules of their own
+# Annotation of an attribute, the check of its values, and how messages describe them; `Rules` checks choices
 _TYPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "int": (_is_whole, "a whole number"),
     "float": (_is_number, "a number"),
@@ -37,7 +37,7 @@ _TYPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """Which values the settings of a model may have; settings that a preset lacks are passed over."""
+    """Allowed values of the settings of a model; settings that a preset lacks are ignored."""
 
     choices: Mapping[str, Sequence[Any]]
     """Values that a setting may have."""
@@ -49,7 +49,7 @@ class Rules:
     """Settings from 0 to below 1."""
 
     def check(self, values: Mapping[str, Any]) -> None:
-        """Refuse values that no model can be trained with."""
+        """Refuse values outside their range."""
         for name, choices in self.choices.items():
             if name in values and values[name] not in choices:
                 msg = f"`{name}` must be one of {list(choices)}, got {values[name]!r}."
@@ -77,14 +77,14 @@ class TrainingPreset:
     lr
         Learning rate.
     batch_size
-        Maximum number of cells, or of pairs, in a batch.
+        Maximum number of cells, or of pairs of cells, in a batch.
     train_size
         Fraction of the cells of each condition to train on.
     restore_best
         Whether to return to the epoch with the lowest validation loss.
     early_stopping, patience
-        Whether to stop when that loss has not fallen for ``patience`` epochs; if ``None``, where there are validation
-        cells.
+        Whether to stop when that loss has not fallen for ``patience`` epochs. ``None`` stops early if there are
+        validation cells.
     """
 
     lr: float = 1e-3
@@ -107,7 +107,7 @@ class TrainingSettings(TypedDict, total=False):
 
 
 def choose_preset(model: type, presets: Mapping[str, P], name: str, changes: Mapping[str, Any], rules: Rules) -> P:
-    """One of the presets of a model, which are dataclasses, with changes that follow the rules.
+    """Return a preset of a model, with changes that are checked against the rules.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def choose_preset(model: type, presets: Mapping[str, P], name: str, changes: Map
 
 
 def _check_type(name: str, annotation: str, changes: Mapping[str, Any]) -> None:
-    """Refuse a value that is not what the attribute is annotated with."""
+    """Refuse a value whose type does not match the annotation of the attribute."""
     kind = annotation.removesuffix(" | None")
     if name not in changes or kind not in _TYPES or (changes[name] is None and kind != annotation):
         return
@@ -142,7 +142,7 @@ def _check_type(name: str, annotation: str, changes: Mapping[str, Any]) -> None:
 
 
 def at_least(value: int, least: int, name: str) -> int:
-    """A number that must not be smaller, by the name under which it was given."""
+    """Return ``value``, or raise an error that names the argument if it is below ``least``."""
     if value < least:
         msg = f"`{name}` must be at least {least}, got {value}."
         raise ValueError(msg)

@@ -35,8 +35,8 @@ else:
 class NetworkTrainingMixin(Host):
     """Training by gradients.
 
-    A module whose ``loss`` returns a :class:`~scvi.module.base.LossOutput` is trained by ``self._fit(max_epochs)``. Other
-    training loops name a plan of their own in ``_training_plan_cls``, other batches are chosen in ``_split``.
+    ``self._fit(max_epochs)`` trains a module whose ``loss`` returns a :class:`~scvi.module.base.LossOutput`. For
+    another training loop, set ``_training_plan_cls``; for other batches, call ``_split``.
     """
 
     _data_splitter_cls = CellSplitter
@@ -58,10 +58,10 @@ class NetworkTrainingMixin(Host):
         datasplitter_kwargs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> CellSplitter:
-        """Divide the cells, and choose how batches are made of them.
+        """Split the cells, and choose how batches are sampled from them.
 
         ``sampling`` is a function of :mod:`~scpi.model.base.loading._sampling`, with its options.
-        ``datasplitter_kwargs`` are those of users and come before ``kwargs``, both of
+        ``datasplitter_kwargs`` come from the user and override ``kwargs``; both are arguments of
         :class:`~scpi.model.base.loading._splitter.CellSplitter`. The seed is that of the model if ``None``.
         """
         kwargs["seed"] = getattr(self, "seed_", None) if seed is None else seed
@@ -86,12 +86,12 @@ class NetworkTrainingMixin(Host):
     ) -> None:
         """Train the module on a splitter, or on batches of single cells if it is ``None``.
 
-        The lowest value of the metric ``monitor`` of validation cells is best, epochs before ``anneal_end`` left out.
-        With ``restore_best``, training returns to the weights of the best epoch. It stops when the metric has not
-        fallen for ``early_stopping_patience`` epochs; if ``early_stopping`` is ``None``, where there are validation
-        cells. A ValueError says if it is ``True`` without any, or if a callback should load what it saved.
-        ``check_every`` is the number of epochs from one validation to the next. Further arguments are those of
-        :class:`scvi.train.Trainer`.
+        The best epoch has the lowest value of the metric ``monitor`` on validation cells; epochs before ``anneal_end``
+        do not count. With ``restore_best``, the weights of the best epoch are restored. With ``early_stopping``,
+        training stops when the metric has not fallen for ``early_stopping_patience`` epochs; ``None`` means ``True`` if
+        there are validation cells. It is a ValueError if ``early_stopping`` is ``True`` without validation cells, or if
+        a callback is to load its own checkpoint. ``check_every`` is the number of epochs between validations. Further
+        arguments are those of :class:`scvi.train.Trainer`.
         """
         check_callbacks(callbacks)
         known = keywords(type(self).train, Trainer.__init__, pl.Trainer.__init__)
@@ -131,7 +131,7 @@ class NetworkTrainingMixin(Host):
             if is_interrupted():
                 return
             stop_on_interrupt(runner.trainer)
-            # A model that was trained before is in the mode for predictions.
+            # A model that was trained before is in evaluation mode
             self.module.train()
             with seeded(splitter.seed):
                 runner()
@@ -140,7 +140,7 @@ class NetworkTrainingMixin(Host):
             self.trained_conditions_ = splitter.trained_conditions
 
     def _check_weights(self) -> None:
-        """Refuse a network whose training diverged: it would predict NaN without a word."""
+        """Reject a network whose training diverged: it would silently predict NaN."""
         if not all(bool(torch.isfinite(parameter).all()) for parameter in self.module.parameters()):
             self.is_trained_ = False
             msg = (
@@ -151,10 +151,10 @@ class NetworkTrainingMixin(Host):
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """Settings of one training: those that the user gave, else those of the preset.
+    """Settings of one training run: those of the user, otherwise those of the preset.
 
-    ``split`` divides the cells and makes batches by a sampling, ``fit`` trains on what it returns, and ``epochs`` is the
-    number of epochs of so many batches each.
+    ``split`` splits the cells and samples batches, ``fit`` trains on its result, and ``epochs`` gives the number of
+    epochs from the number of batches per epoch.
     """
 
     lr: float
@@ -169,7 +169,10 @@ class Schedule:
 
 
 class PresetTrainingMixin(NetworkTrainingMixin):
-    """Training of models whose preset is a :class:`~scpi.model.base.training._presets.TrainingPreset`; ``_train_on(schedule)`` is for them to write."""
+    """Training of models whose preset is a :class:`~scpi.model.base.training._presets.TrainingPreset`.
+
+    Subclasses implement ``_train_on(schedule)``.
+    """
 
     preset_: Any
     _least_batch = 2
@@ -201,16 +204,16 @@ class PresetTrainingMixin(NetworkTrainingMixin):
         seed: int | None = None,
         **trainer_kwargs: Any,
     ) -> None:
-        """Train the model. What is ``None`` is as in the preset (``preset_``), whose settings the class describes.
+        """Train the model. Arguments that are ``None`` are taken from the preset (``preset_``); the class lists them.
 
         Parameters
         ----------
         max_epochs
             Maximum number of epochs.
         lr
-            Learning rate. Networks with a learning rate of their own change theirs in proportion.
+            Learning rate. The learning rates of further networks, such as a discriminator, change in proportion.
         batch_size
-            Maximum number of cells, or of pairs, in a batch.
+            Maximum number of cells, or of pairs of cells, in a batch.
         %(split_devices)s
         %(restore_best)s
         %(early_stopping)s
@@ -220,8 +223,8 @@ class PresetTrainingMixin(NetworkTrainingMixin):
         Raises
         ------
         ValueError
-            If a held-out condition has no cells, the fractions leave nothing to train on, a model that matches control
-            with treated cells finds no context with both, or there is less than one epoch.
+            If a held-out condition has no cells, the fractions leave nothing to train on, no context has both control
+            and treated cells for a model that matches them, or ``max_epochs`` is below 1.
         """
         preset = self.preset_
         if max_epochs is not None:
