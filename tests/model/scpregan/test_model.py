@@ -24,7 +24,7 @@ class TestConditions:
     def test_a_combination_that_all_treated_cells_have_is_known_as_a_whole(self, screen, build, train):
         model = train(build(screen({"control": 30, "A+B": 20})))
         assert model.predict(perturbation="B+A", output="mean").n_obs == 30
-        with pytest.raises(ValueError, match=r"All treated cells have 'A\+B'.*cannot be told"):
+        with pytest.raises(ValueError, match=r"All treated cells have 'A\+B'.*alone is unknown"):
             model.predict(perturbation="A", output="mean")
 
     def test_a_perturbation_without_training_cells_is_refused(self, screen, build, train):

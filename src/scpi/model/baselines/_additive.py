@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @fill
 class Additive(Baseline):
-    """Adds the changes under the single perturbations of a combination to control cells.
+    """Add the changes under the single perturbations of a combination to control cells.
 
-    The change under a perturbation is the mean of its training cells minus that of the control cells of their context,
-    on the scale of the registered expression. Between measured doses it is linear in the logarithm of dose plus 1, from
-    no change at dose 0, and beyond the largest one it stays.
+    The change under a perturbation is the mean of its training cells minus the mean of the control cells of their
+    context, on the scale of the registered expression. Changes are interpolated linearly in log1p of the dose, from 0
+    at dose 0, and are constant above the largest measured dose.
 
     Parameters
     ----------
@@ -32,10 +32,10 @@ class Additive(Baseline):
 
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
         profiles = self.module.profiles()
-        # Single perturbations, those of the condition among them
+        # Single perturbations, including those of the condition
         alone = self.module.once(_alone)
         alone = alone[(profiles.design[alone][:, design != 0] != 0).any(axis=1)]
-        # Over contexts, with as much weight as each has cells
+        # Over contexts, weighted by the number of cells
         levels, level = np.unique(profiles.design[alone], axis=0, return_inverse=True)
         level, n_cells = level.reshape(-1), profiles.n_cells[alone]
         weights = composed_weights(levels, design, names=self.perturbations_)

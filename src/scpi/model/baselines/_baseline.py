@@ -1,4 +1,4 @@
-"""What the baselines share: mean profiles of the training cells, and how control cells are moved by them."""
+"""Base class of the baselines: mean profiles of the training cells, and the changes that they add to control cells."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 
 class Baseline(ScreenModel):
-    """Base class of baselines: ``train`` takes means, ``predict`` moves control cells by them.
+    """Base class of baselines: ``train`` computes means, ``predict`` adds changes between them to control cells.
 
-    Subclasses say in ``_weigh`` how the changes of training contexts are weighted, or in ``_change`` what is added.
+    Subclasses set ``_weigh``, the weights of the changes of training contexts, or implement ``_change``, the change to
+    add.
     """
 
     _module_cls = ProfilesModule
@@ -55,22 +56,22 @@ class Baseline(ScreenModel):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Take the means of the training cells.
+        """Compute the means of the training cells.
 
-        The arguments are those of the networks, so that both see the same cells. ``max_epochs`` and others that only
-        concern gradients are accepted and have no effect.
+        The arguments are those of the networks, so that both use the same cells. ``max_epochs`` and others that only
+        concern gradients are accepted and ignored.
 
         Parameters
         ----------
         max_epochs
-            No effect.
+            Ignored.
         %(validation_size)s
         %(held_out)s
         %(datasplitter_kwargs)s
         seed
             Seed of the split; ``scvi.settings.seed``, or 0, if ``None``.
         **kwargs
-            No effect.
+            Ignored.
         """
         splitter = CellSplitter(
             self.adata_manager,
@@ -88,7 +89,7 @@ class Baseline(ScreenModel):
         self.is_trained_ = True
 
     def _learn(self, splitter: CellSplitter, *, n_contexts: int) -> dict[str, NDArray[Any]]:
-        """Mean profiles of the training cells, and what else the module keeps, by its name."""
+        """Mean profiles of the training cells, and further arrays that the module stores, by name."""
         cells = splitter.train_idx
         profiles = take_profiles(
             self._field(self.adata, KEYS.X),
@@ -106,7 +107,7 @@ class Baseline(ScreenModel):
         return dict(self.module.profiles().by_context(design)) if self.has_contexts else {}
 
     def _parts(self, design: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Designs whose changes add up to that of ``design``: itself, or its members where only these were measured."""
+        """Designs whose changes add up to that of ``design``: itself, or its members if only these were measured."""
         alone = members_alone(design)
         composed = not self._is_measured(design) and all(map(self._is_measured, alone))
         return list(alone) if composed else [design]
@@ -117,8 +118,8 @@ class Baseline(ScreenModel):
     def _change(self, design: NDArray[np.float32], control: NDArray[np.float64]) -> NDArray[np.float64]:
         """Change of the mean under the doses ``design`` (n_perturbations,) in a context with mean ``control``.
 
-        It is the weighted mean of the changes of the training contexts under the condition, or the mean change of all
-        conditions where none of them was measured under it.
+        It is the weighted mean of the changes of the training contexts under the condition. If no context was measured
+        under it, it is the mean change of all conditions.
         """
         measured = self._measured(design)
         if not measured:
@@ -129,7 +130,7 @@ class Baseline(ScreenModel):
     def _change_in(
         self, context: int, design: NDArray[np.float32], control: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """As :meth:`_change`, in the context with this code, for models that know more of it than its controls."""
+        """As :meth:`_change`, in the context with this code, for models that use more than its controls."""
         return self._change(design, control)
 
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:

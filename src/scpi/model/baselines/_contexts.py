@@ -1,6 +1,6 @@
-"""Weights of the training contexts, by which their changes are combined for another one.
+"""Weights of the training contexts, which combine their changes for another context.
 
-Functions named ``..._weights`` give weights that sum to 1, (n_contexts,), from the means of the controls of the
+Functions named ``..._weights`` return weights that sum to 1, (n_contexts,). They take the means of the controls of the
 training contexts and their changes, both contexts x genes, and the mean of the controls of the context to predict,
 (n_genes,).
 """
@@ -21,7 +21,7 @@ _BANDWIDTHS = tuple(float(value) for value in np.logspace(1, -1.5, 11))
 
 
 def mean_of_conditions(design: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over conditions of their mean over contexts, from values of each pair of both, pairs x genes."""
+    """Average values of pairs of condition and context, pairs x genes: over contexts, then over conditions."""
     _, condition = np.unique(design, axis=0, return_inverse=True)
     condition = condition.reshape(-1)
     weights = 1.0 / np.bincount(condition)[condition]
@@ -47,9 +47,9 @@ def nearest_weights(
 def chosen_kernel_weights(
     controls: NDArray[np.float64], changes: NDArray[np.float64], control: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Weights of :func:`kernel_weights`, with the bandwidth of 11 under which the contexts predict each other best.
+    """Weights of :func:`kernel_weights`, with the one of 11 bandwidths under which contexts predict each other best.
 
-    With fewer than three contexts there is nothing to choose by, and all have the same weight.
+    With fewer than three contexts, all have the same weight.
     """
     n = len(controls)
     if n < 3:
@@ -72,5 +72,5 @@ def kernel_weights(
 
 
 def _squared_distances(controls: NDArray[np.float64], control: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Squared Euclidean distance of the profile of each context to one profile."""
+    """Squared Euclidean distance of the profile of each context to a given profile."""
     return np.asarray(np.square(controls - control).sum(1))

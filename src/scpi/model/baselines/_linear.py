@@ -1,4 +1,4 @@
-"""One effect per perturbation, from all conditions that it occurs in."""
+"""One effect per perturbation, fitted to all conditions that contain it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @fill
 class Linear(Baseline):
-    """Adds effects that are fitted to all training conditions, combinations included, to control cells.
+    """Add linear effects, fitted to all training conditions including combinations, to control cells.
 
-    The effects are the least-squares solution of a linear model without interactions over the perturbed cells, each
-    against the controls of its context, on the scale of the registered expression. Where combinations are trained on,
-    they inform the effects of their members, which :class:`Additive` takes from single perturbations alone. Of several
-    solutions it is the smallest.
+    The effects are the least-squares solution of a linear model without interactions. Perturbed cells are compared with
+    the controls of their context, on the scale of the registered expression. Trained combinations thus inform the
+    effects of their members, while :class:`Additive` uses single perturbations only. Of several solutions, the one with
+    the smallest norm is used.
 
     Parameters
     ----------

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @fill
 class LinearDose(Baseline):
-    """Adds a change that is proportional to the logarithm of the dose plus 1.
+    """Add a change that is proportional to log1p of the dose to control cells.
 
-    The slope of every training context is that of least squares over its doses, each with as much weight as it has
-    cells; that of the prediction is their mean. Where no training context has the perturbations of a label, or its
-    members have doses of their own, the change is the sum of those of the members, or, without cells of a member alone,
-    the mean over all conditions.
+    The slope of every training context is the least-squares slope over its doses, weighted by the number of cells. The
+    prediction uses the mean slope. If no training context has the perturbations of a label, or its members have
+    different doses, the change is the sum of the changes of the members. If a member was not measured alone, it is the
+    mean change over all conditions.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class LinearDose(Baseline):
     """
 
     def _pairs(self, design: NDArray[np.float32]) -> NDArray[np.intp]:
-        """Measured pairs with the perturbations of a design, where all of them have one dose; none if it has several."""
+        """Measured pairs with the perturbations of a design, all at one dose; none if the design has several doses."""
         used = design != 0
         if len(np.unique(design[used])) > 1:
             return np.zeros(0, dtype=np.intp)

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 @fill
 class LogRatioDelta(Baseline):
-    """Multiplies the mean expression of the controls by the mean fold change of the training contexts.
+    """Multiply the mean expression of the controls by the mean fold change of the training contexts.
 
-    The registered expression must be log1p-transformed. Means of logarithms are taken back to the linear scale, the
-    logarithm of (treated + 0.1) / (control + 0.1) is averaged over the training contexts under the same perturbations
-    at the same dose, and what it makes of the mean of the controls, again as log1p, is the change that is added to
-    control cells. A gene that the context hardly expresses thus changes little, however much it does elsewhere.
+    The registered expression must be log1p-transformed. Means of logarithms are transformed back to the linear scale.
+    The logarithm of (treated + 0.1) / (control + 0.1) is averaged over the training contexts under the same
+    perturbations at the same dose, and applied to the mean of the controls. The resulting change of log1p expression is
+    added to control cells. A gene that the context hardly expresses thus changes little, even if it changes strongly
+    elsewhere.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""One fold change per perturbation, from all conditions that it occurs in."""
+"""One fold change per perturbation, fitted to all conditions that contain it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @fill
 class LogRatioLinear(Baseline):
-    """Multiplies the mean expression of the controls by fold changes that are fitted to all training conditions.
+    """Multiply the mean expression of the controls by fold changes that are fitted to all training conditions.
 
-    :class:`Linear` on another scale. The registered expression must be log1p-transformed. Means of logarithms are taken
-    back to the linear scale, 0.1 is added, and effects on the logarithm of the result are fitted by least squares. The
-    fold changes of the members of a combination thus multiply, which for genes that are hardly expressed is less than
-    the sum of their changes on the registered scale.
+    This is :class:`Linear` on another scale. The registered expression must be log1p-transformed. Means of logarithms
+    are transformed back to the linear scale, 0.1 is added, and effects on the logarithm of the result are fitted by
+    least squares. The fold changes of the members of a combination thus multiply. For genes that are hardly expressed,
+    this gives less than the sum of their changes on the registered scale.
 
     Parameters
     ----------

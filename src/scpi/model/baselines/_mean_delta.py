@@ -8,11 +8,11 @@ from scpi.model.baselines._baseline import Baseline
 
 @fill
 class MeanDelta(Baseline):
-    """Adds a mean change to control cells.
+    """Add a mean change to control cells.
 
-    With a ``context_key`` it is the mean, over the training contexts, of their change under the same perturbations at
-    the same dose. For a combination that no training context has, it is the sum of those of its members, if all were
-    measured alone. Otherwise, and without a ``context_key``, it is the mean change of all training conditions, whatever
+    With a ``context_key``, it is the mean over training contexts of their change under the same perturbations at the
+    same dose. For a combination that no training context has, it is the sum over its members, if all were measured
+    alone. Otherwise, and without a ``context_key``, it is the mean change of all training conditions, irrespective of
     the perturbation.
 
     Parameters

@@ -9,11 +9,11 @@ from scpi.model.baselines._contexts import nearest_weights
 
 @fill
 class NearestDelta(Baseline):
-    """Adds the change of the training context whose controls are most like those of the context to predict.
+    """Add the change of the training context with the most similar controls.
 
-    Contexts are compared by the Euclidean distance of the mean expression of their controls. Where no training context
-    has the perturbations of a label, the change is the sum of those of its members, or, without cells of a member
-    alone, the mean over all conditions.
+    Contexts are compared by the Euclidean distance between the mean expression of their controls. If no training
+    context has the perturbations of a label, the change is the sum of the changes of its members. If a member was not
+    measured alone, it is the mean change over all conditions.
 
     Parameters
     ----------

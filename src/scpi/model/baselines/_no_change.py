@@ -1,4 +1,4 @@
-"""The prediction that nothing happens."""
+"""The prediction of no change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @fill
 class NoChange(Baseline):
-    """Predicts control cells as they are.
+    """Predict unchanged control cells.
 
     Parameters
     ----------

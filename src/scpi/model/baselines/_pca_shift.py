@@ -24,17 +24,17 @@ _MAX_CELLS = 20_000
 
 @fill
 class PCAShift(Baseline):
-    """Moves control cells along principal components, by the mean change of other contexts.
+    """Shift control cells along principal components, by the mean change of other contexts.
 
-    The change is that of :class:`MeanDelta`, projected on the principal components of the training cells, at most
-    20,000 drawn at random: the vector arithmetic of latent spaces without a network.
+    The change is that of :class:`MeanDelta`, projected on principal components of at most 20,000 training cells drawn
+    at random. This is the vector arithmetic of latent spaces, without a network.
 
     Parameters
     ----------
     %(setup_adata)s
     %(registry)s
     n_components
-        Maximum number of components; fewer where there are not as many cells or genes.
+        Maximum number of components; fewer if there are fewer cells or genes.
     """
 
     def __init__(

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class ProfilesModule(ProfileBuffers, PlanModule):
-    """Holds profiles instead of a network, and by the names in ``more`` what else a baseline learns."""
+    """Holds profiles instead of a network, and further arrays of a baseline, named in ``more``."""
 
     @property
     def device(self) -> torch.device:
-        """Where the profiles are; scvi-tools asks the parameters, of which there are none."""
+        """Device of the profiles; scvi-tools reads it from the parameters, but there are none."""
         return self.get_buffer("control").device
 
     def encode(self, x: Tensor) -> Tensor:
-        """The cells themselves."""
+        """Return the cells unchanged."""
         return x

@@ -9,12 +9,12 @@ from scpi.model.baselines._baseline import Baseline
 
 @fill
 class RidgeDelta(Baseline):
-    """Adds the change that a ridge regression on the mean expression of the controls predicts.
+    """Add a change that a ridge regression predicts from the mean expression of the controls.
 
-    Every gene's change is a linear function of all genes' mean expression in the controls of a context, with an
-    intercept. The penalty is the one of 13 with the least squared error when each training context is left out. With
-    fewer than three training contexts it is the mean change. Where no training context has the perturbations of a
-    label, the change is the sum of those of its members, or, without cells of a member alone, the mean over all
+    The change of each gene is a linear function of the mean expression of all genes in the controls of a context, with
+    an intercept. Of 13 penalties, the one with the smallest leave-one-context-out squared error is used. With fewer
+    than three training contexts, the mean change is used. If no training context has the perturbations of a label, the
+    change is the sum of the changes of its members. If a member was not measured alone, it is the mean change over all
     conditions.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The same cell for every context."""
+"""The same mean cell for every context."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @fill
 class TrainMean(Baseline):
-    """Predicts the mean expression of perturbed training cells for every cell.
+    """Predict the mean expression of perturbed training cells for every cell.
 
-    It is averaged over what :class:`MeanDelta` averages changes over: with a ``context_key`` the training contexts that
-    have the perturbations, otherwise all training conditions.
+    The mean is over the same groups as in :class:`MeanDelta`: with a ``context_key``, over the training contexts that
+    have the perturbations, otherwise over all training conditions.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class TrainMean(Baseline):
         return np.tile(self._profile(asked.design).astype(np.float32), (len(asked.cells), 1))
 
     def _profile(self, design: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The cell of a condition."""
+        """Mean cell of a condition."""
         profiles = self.module.profiles()
         if not design.any():
             return np.asarray(np.nanmean(profiles.control, axis=0))

@@ -9,14 +9,14 @@ from scpi.model.baselines._contexts import chosen_kernel_weights
 
 @fill
 class WeightedDelta(Baseline):
-    r"""Adds the changes of the training contexts, weighted by how similar their controls are.
+    r"""Add the changes of the training contexts, weighted by the similarity of their controls.
 
     The weight of a context is :math:`\exp(-d^2 / h)`, where :math:`d` is the Euclidean distance between the mean
-    expression of its controls and that of the context to predict. The bandwidth :math:`h` is the one of 11, from 10 to
-    0.03 times the median of the squared distances between training contexts, with which these predict each other with
-    the least squared error; with fewer than three of them all weights are equal. Where no training context has the
-    perturbations of a label, the change is the sum of those of its members, or, without cells of a member alone, the
-    mean over all conditions.
+    expression of its controls and of the controls of the context to predict. The bandwidth :math:`h` is one of 11
+    values, from 10 to 0.03 times the median squared distance between training contexts: the one with which these
+    predict each other with the smallest squared error. With fewer than three contexts, all weights are equal. If no
+    training context has the perturbations of a label, the change is the sum of the changes of its members. If a member
+    was not measured alone, it is the mean change over all conditions.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ def contrastive_loss(
     labels: Tensor | None = None,
     weights: Tensor | None = None,
 ) -> Tensor:
-    r"""Contrast two views of each cell with the views of the others.
+    r"""Compute the contrastive loss of two views of each cell.
 
     With the views of :math:`n` cells stacked, :math:`z_1, \dots, z_{2n}`,
 
@@ -29,8 +29,8 @@ def contrastive_loss(
 
     The positives :math:`P(i)` are the other view of the cell, which is NT-Xent (Chen et al., ICML 2020), or with labels
     all other views of the same label, which is the supervised contrastive loss (Khosla et al., NeurIPS 2020).
-    Views are (n_cells, n_latent), of unit length. A cell with the label -1 has none, and its other view as its only
-    positive. The weights :math:`w` of cells as positives are equal if ``None``.
+    Views are (n_cells, n_latent), of unit length. A cell with the label -1 is unlabelled, and has its other view as its
+    only positive. The weights :math:`w` of cells as positives are equal if ``None``.
     """
     n_cells = len(first)
     views = torch.cat([first, second])

@@ -10,13 +10,13 @@ from scpi.model.clustering._presets import CONTRASTIVE
 
 @fill
 class ContrastiveSC(ClusteringModel):
-    """Contrastive clustering: an embedding in which two views of a cell are close, and those of others apart.
+    """Contrastive clustering: an embedding in which two views of a cell are close, and views of different cells apart.
 
-    Each view hides most genes of a cell at random, so that what the views share is the state of the cell and not the
-    noise of its genes. Clusters are those of k-means on the embedding, on the unit sphere. After Ciortan and Defrance
-    (2021), "Contrastive self-supervised clustering of scRNA-seq data". With labels of the cells (``labels_key`` of
-    :meth:`setup_anndata`), cells of one label are views of each other, as in the supervised contrastive loss of Khosla
-    et al. (2020).
+    Each view masks most genes of a cell at random, so that the views share the state of the cell, but not the noise of
+    single genes. Clusters come from k-means on the embedding, on the unit sphere. After Ciortan and Defrance (2021),
+    "Contrastive self-supervised clustering of scRNA-seq data". With labels of the cells (``labels_key`` of
+    :meth:`setup_anndata`), cells with the same label count as views of each other, as in the supervised contrastive
+    loss of Khosla et al. (2020).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Set-up, training, embedding and clusters of the clustering networks."""
+"""Setup, training, embedding and clusters of the clustering networks."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _START_CELLS = 5000
 
 
 class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
-    """Base class of the networks that learn an embedding of cells with clusters in it."""
+    """Base class of networks that learn an embedding of cells together with clusters."""
 
     _presets: ClassVar[Mapping[str, Preset]]
     _module_cls: type[ClusteringModule]
@@ -116,25 +116,26 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
         ----------
         %(param_adata)s
         layer
-            Entry of ``adata.layers`` with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` where ``X``
+            Entry of ``adata.layers`` with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` if ``X``
             does not hold counts.
         labels_key
             Column of ``adata.obs`` with known labels, for the supervised loss of :class:`scpi.model.ContrastiveSC`.
             New cells need none.
         weight_key
-            Column of ``adata.obs`` with the weight of each cell as a positive of that loss. New cells need none.
+            Column of ``adata.obs`` with the weight of each cell as a positive in that loss. New cells need none.
         size_factor_key
             Column of ``adata.obs`` with the depth of each cell; its total count if ``None``.
         batch_key
-            Column of ``adata.obs`` with the batch of each cell. Every gene has a factor in each batch, which the input is corrected by and
-            the decoder multiplies by, so that clusters do not follow batches. New cells of other batches are read as they are.
+            Column of ``adata.obs`` with the batch of each cell. Every gene has a factor in each batch. The input is
+            corrected by it, and the decoder multiplies by it, so that clusters do not follow batches. New cells of
+            other batches are not corrected.
         **kwargs
             Used by scvi-tools when a setup is transferred from a saved model.
 
         Raises
         ------
         TypeError
-            If ``adata`` is not an AnnData; for a MuData there is :meth:`setup_mudata`.
+            If ``adata`` is not an AnnData. For a MuData, use :meth:`setup_mudata`.
         KeyError
             If a layer or a column does not exist.
         ValueError
@@ -157,18 +158,18 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
         seed: int | None = None,
         **trainer_kwargs: Any,
     ) -> None:
-        """Train the model: learn the embedding, find the centroids, and let both sharpen each other.
+        """Train the model: learn the embedding, initialise the centroids, and refine both jointly.
 
         Parameters
         ----------
         max_epochs
-            Number of epochs that learn the embedding; that of the preset if ``None``.
+            Number of epochs of the first phase, which learns the embedding; that of the preset if ``None``.
         max_cluster_epochs
-            Maximum number of epochs that sharpen the clusters; that of the preset if ``None``. With 0, the clusters are
-            those of k-means on the embedding.
+            Maximum number of epochs of the second phase, which refines the clusters; that of the preset if ``None``.
+            With 0, the clusters are those of k-means on the embedding.
         %(devices)s
         %(validation_size)s
-            The clusters are those of the training cells.
+            Clusters are found on the training cells.
         %(train_batch_size)s
         %(plan_kwargs)s
         %(train_seed)s
@@ -221,7 +222,7 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
         return at_least(max_epochs, 1, "max_epochs")
 
     def _start(self, splitter: CellSplitter) -> None:
-        """Take what comes from the moments of the training cells, once."""
+        """Initialise the network from moments of the training cells, once."""
         if self.is_trained_:
             return
         transform = self.module.transform
@@ -244,13 +245,13 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
         indices: Sequence[int] | NDArray[np.int64] | None = None,
         batch_size: int | None = None,
     ) -> NDArray[np.object_] | pd.DataFrame:
-        """Clusters of cells.
+        """Assign cells to clusters.
 
         Parameters
         ----------
         %(cells_adata)s
         soft
-            Return the probability of every cluster instead of the likeliest.
+            Whether to return the probability of every cluster instead of the most probable one.
         %(indices)s
         %(batch_size)s
 
@@ -271,17 +272,17 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
         return pd.DataFrame(probability, index=self._modality(adata).obs_names[cells], columns=self.clusters_)
 
     def attribution_target(self, kind: Literal["margin", "logit", "latent"] = "margin") -> AttributionTarget:
-        """Differentiable function of the expression, for attributions.
+        """Return a differentiable function of the expression, for attributions.
 
         Parameters
         ----------
         kind
-            ``"logit"`` is the logit of each cluster, ``"margin"`` the logit over the logarithm of the summed
-            exponentials of those of the other clusters, and ``"latent"`` the embedding.
+            ``"logit"`` is the logit of each cluster, ``"margin"`` the logit minus the log-sum-exp of the logits of the
+            other clusters, and ``"latent"`` the embedding.
 
         Returns
         -------
-        The function, the transform of counts into its input, and the names of its outputs.
+        The function, the transform from counts to its input, and the names of its outputs.
 
         Raises
         ------
@@ -313,7 +314,7 @@ class ClusteringModel(NetworkTrainingMixin, LatentMixin, ModelBase):
 
 
 def margins(logits: Tensor) -> Tensor:
-    """Each of the logits, (n_cells, n_clusters), over the logarithm of the summed exponentials of the others."""
+    """Each logit, (n_cells, n_clusters), minus the log-sum-exp of the others."""
     n_clusters = logits.shape[1]
     itself = torch.eye(n_clusters, dtype=torch.bool, device=logits.device)
     others = logits[:, None, :].expand(-1, n_clusters, -1).masked_fill(itself, float("-inf"))
@@ -321,7 +322,7 @@ def margins(logits: Tensor) -> Tensor:
 
 
 def _check_clusters(n_clusters: int | None, n_cells: int | None, find_clusters: str) -> None:
-    """Refuse numbers of clusters that cannot be."""
+    """Refuse impossible numbers of clusters."""
     if find_clusters not in get_args(FindClusters):
         msg = f"`find_clusters` must be one of {listed(get_args(FindClusters))}, got {find_clusters!r}."
         raise ValueError(msg)

@@ -1,4 +1,4 @@
-"""Settings that belong together: scpi's own, and those of the publications."""
+"""Presets: scpi's own settings, and those of the publications."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Likelihood = Literal["zinb", "nb"]
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """Architecture, objective and schedule that all clustering networks have.
+    """Architecture, objective and schedule shared by all clustering networks.
 
     Attributes
     ----------
@@ -24,26 +24,27 @@ class Preset:
     n_hidden
         Units of the hidden layers of the encoder.
     n_latent
-        Dimensions of the embedding.
+        Number of dimensions of the embedding.
     data_init
-        Start from principal components of the input and, in a decoder, from the mean and the dispersion of each gene.
+        Whether to initialise from principal components of the input and, in a decoder, from the mean and dispersion of
+        each gene.
     batch_size
         Maximum number of cells in a batch; the cells are divided evenly among the batches.
     shuffle
-        Whether the batches are others in every epoch.
+        Whether batches are shuffled in every epoch.
     max_epochs
-        Epochs of the first phase, which learns the embedding; ``None`` for as many as make ``n_steps`` steps.
+        Number of epochs of the first phase, which learns the embedding; if ``None``, the number with ``n_steps`` steps.
     n_steps
-        Steps of the first phase where ``max_epochs`` is ``None``.
+        Number of steps of the first phase if ``max_epochs`` is ``None``.
     optimizer, lr
         Optimiser of the first phase, and its learning rate.
     cosine_epochs
-        Epochs over which the learning rate falls to 0.1 % along a half cosine: ``None`` for all there are, 0 for a
-        constant rate.
+        Number of epochs over which the learning rate decays to 0.1 % along a half cosine: ``None`` for all epochs, 0
+        for a constant rate.
     patience
-        Epochs without a lower loss after which the first phase ends; ``None`` for never.
+        Number of epochs without a lower loss after which the first phase stops; ``None`` to never stop early.
     max_cluster_epochs
-        Maximum number of epochs of the second phase, which sharpens the clusters.
+        Maximum number of epochs of the second phase, which refines the clusters.
     cluster_optimizer, cluster_lr
         Optimiser of the second phase, and its learning rate.
     cluster_weight, similarity_weight
@@ -79,16 +80,16 @@ class ContrastivePreset(Preset):
     Attributes
     ----------
     dropout
-        Fraction of the genes of a cell that a view hides; the others are scaled up.
+        Fraction of the genes of a cell that a view masks; the others are scaled up.
     noise
         Standard deviation of Gaussian noise that is added to each view.
     augmentation
-        What a further mask does to genes of a view: set to ``"zero"``, put in the ``"value"`` of another cell, or add
-        ``"noise"``; ``None`` for no such mask.
+        Augmentation of a random subset of the genes of a view: set to ``"zero"``, replace by the ``"value"`` of another
+        cell, or add ``"noise"``; ``None`` for no augmentation.
     augmentation_share
-        Fraction of the genes under that mask.
+        Fraction of the genes in that subset.
     augmentation_noise
-        Standard deviation of the noise that it adds.
+        Standard deviation of the added noise.
     temperature
         Temperature of the loss and of the soft assignments.
     """
@@ -113,11 +114,11 @@ class AutoencoderPreset(Preset):
     likelihood
         ``"zinb"`` or ``"nb"``.
     ridge
-        Weight of the squared probability that a count is lost.
+        Weight of the squared dropout probability of a count.
     noise
         Standard deviation of the noise at the input and at each hidden layer of the encoder.
     n_loss_genes
-        Genes whose likelihood is computed in a step, drawn anew for each; ``None`` for all.
+        Number of genes whose likelihood is computed in a step, drawn anew for each step; ``None`` for all.
     """
 
     likelihood: Likelihood = "zinb"

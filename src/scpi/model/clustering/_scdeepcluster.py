@@ -10,13 +10,13 @@ from scpi.model.clustering._presets import SCDEEPCLUSTER
 
 @fill
 class SCDeepCluster(AutoencoderModel):
-    """Deep embedded clustering: an autoencoder of counts whose embedding is drawn towards its own clusters.
+    """scDeepCluster: deep embedded clustering with an autoencoder of counts.
 
-    A denoising autoencoder with a zero-inflated negative binomial likelihood learns an embedding. Its k-means centroids
-    and the network are then trained on, so that soft assignments by Student's t kernel approach a sharpened copy of
-    themselves, until hardly a cell changes its cluster. After Tian et al. (2019), "Clustering single-cell RNA-seq data
-    with a model-based deep learning approach" (scDeepCluster), and Xie et al. (2016), "Unsupervised deep embedding for
-    clustering analysis".
+    A denoising autoencoder with a zero-inflated negative binomial likelihood learns an embedding. Then its k-means
+    centroids and the network are trained jointly: soft assignments by Student's t kernel approach a sharpened target
+    distribution, until almost no cell changes its cluster. After Tian et al. (2019), "Clustering single-cell RNA-seq
+    data with a model-based deep learning approach" (scDeepCluster), and Xie et al. (2016), "Unsupervised deep embedding
+    for clustering analysis".
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Soft k-means and self-training of a denoising autoencoder."""
+"""scziDesk: soft k-means and self-training of a denoising autoencoder."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from scpi.model.clustering._presets import SCZIDESK
 
 @fill
 class SCZIDesk(AutoencoderModel):
-    """Weighted soft k-means in the embedding of an autoencoder, with self-training of the similarities of cells.
+    """scziDesk: weighted soft k-means in the embedding of an autoencoder, with self-training of cell similarities.
 
-    A denoising autoencoder with a zero-inflated negative binomial likelihood and a penalty on lost counts learns an
-    embedding. Its k-means centroids and the network are then trained on, so that cells come closer to the centroids
-    near them, and similar cells closer to each other. After Chen et al. (2020), "Deep soft K-means clustering with
-    self-training for single-cell RNA sequence data" (scziDesk).
+    A denoising autoencoder with a zero-inflated negative binomial likelihood and a penalty on dropouts learns an
+    embedding. Then its k-means centroids and the network are trained jointly: cells move closer to nearby centroids,
+    and similar cells closer to each other. After Chen et al. (2020), "Deep soft K-means clustering with self-training
+    for single-cell RNA sequence data" (scziDesk).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How many cells of a group there are, and how large their libraries."""
+"""A model of numbers of cells and library sizes of groups of cells."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class _Fitted(NamedTuple):
 
 @fill
 class CompositionModel(ModelBase):
-    """Predicts numbers of cells and library sizes of groups of cells, such as a cell type under a compound on a plate.
+    """Predict numbers of cells and library sizes of groups of cells, such as a cell type under a compound on a plate.
 
-    Tests of generated cells depend on how many there are and how deeply they are sequenced. Numbers of cells are negative
-    binomial, with a logarithm that is linear in the covariates, and library sizes (sum of the counts of a cell, and its
-    largest count) are log-normal around a linear function. Penalties and spreads are those with which groups that are left
-    out are predicted best, so that intervals hold for groups that were not measured.
+    Tests on generated cells depend on the number of cells and their sequencing depth. Numbers of cells are negative
+    binomial, with a log mean that is linear in the covariates. Library sizes (total and largest count of a cell) are
+    log-normal around a linear function. Penalties and variances are chosen to predict held-out groups best, so that
+    intervals hold for unmeasured groups.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class CompositionModel(ModelBase):
     Raises
     ------
     ValueError
-        If the method is unknown, or there are no trees.
+        If the method is unknown, or ``n_trees`` is below 1.
 
     Examples
     --------
@@ -131,13 +131,14 @@ class CompositionModel(ModelBase):
         ----------
         %(param_adata)s
         layer
-            Entry of ``adata.layers`` with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` where ``X``
+            Entry of ``adata.layers`` with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` if ``X``
             does not hold counts.
         categorical_covariate_keys
-            Columns of ``adata.obs``. Cells with the same values of all of them are a group.
+            Columns of ``adata.obs``. Cells with the same values in all of them form a group.
         exposure_key
-            Column of ``adata.obs`` with what the number of cells of a group is in proportion to, such as the number of
-            cells that were loaded: positive, and the same for all cells of a group. 1 for all groups if ``None``.
+            Column of ``adata.obs`` with the exposure, to which the number of cells of a group is proportional, such as
+            the number of cells loaded. It must be positive, and equal for all cells of a group. 1 for all groups if
+            ``None``.
         **kwargs
             Used by scvi-tools when a setup is transferred from a saved model.
 
@@ -161,19 +162,19 @@ class CompositionModel(ModelBase):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Learn from the groups of cells.
+        """Fit the model to the groups of cells.
 
         Parameters
         ----------
         max_epochs
-            No effect: it is accepted, as by the baselines.
+            Ignored; accepted for compatibility, as in the baselines.
         indices
-            Positions, or a mask, of the cells to learn from; all if ``None``. Leave groups out as a whole: a part of the
-            cells of a group is a smaller group.
+            Positions, or a mask, of the cells to train on; all if ``None``. Hold out whole groups: a part of a group
+            would count as a smaller group.
         seed
             Seed of the forests; that of the model if ``None``.
         **kwargs
-            No effect.
+            Ignored.
 
         Raises
         ------
@@ -207,18 +208,19 @@ class CompositionModel(ModelBase):
         self.is_trained_ = True
 
     def predict(self, plan: pd.DataFrame | None = None) -> pd.DataFrame:
-        """Expected numbers of cells and library sizes.
+        """Predict numbers of cells and library sizes.
 
         Parameters
         ----------
         plan
             Groups, one per row, with a column for each covariate, and for the exposure if one was registered. Other
-            columns are kept. The training groups if ``None``. A category that was not trained on has no effect.
+            columns are kept. The training groups if ``None``. A category that was not trained on has an effect of 0.
 
         Returns
         -------
-        The plan with the columns `n_cells` (rounded, at least 1), `library` (median of the sums of the counts of a cell),
-        `library_sd` (standard deviation of their logarithms) and `library_max` (median of the largest counts).
+        The plan with the columns `n_cells` (rounded, at least 1), `library` (median total count of a cell),
+        `library_sd` (standard deviation of the log total count) and `library_max` (median of the largest count of a
+        cell).
 
         Raises
         ------
@@ -236,7 +238,7 @@ class CompositionModel(ModelBase):
     def sample(
         self, plan: pd.DataFrame | None = None, *, n_draws: int = 1, rng: int | np.random.Generator | None = 0
     ) -> pd.DataFrame:
-        """Draw numbers of cells and library sizes, as other measurements of the groups would have them.
+        """Draw numbers of cells and library sizes, as repeated measurements of the groups would give.
 
         Parameters
         ----------
@@ -248,15 +250,14 @@ class CompositionModel(ModelBase):
 
         Returns
         -------
-        As :meth:`predict`, with the rows of every draw one after the other, and its number in the column `draw`. `n_cells`
-        may be 0.
+        As :meth:`predict`, with the rows of all draws concatenated, and the column `draw`. `n_cells` may be 0.
 
         Raises
         ------
         KeyError
             If the plan lacks a column.
         ValueError
-            If an exposure is not positive, or there are no draws.
+            If an exposure is not positive, or ``n_draws`` is below 1.
         """
         if n_draws < 1:
             msg = f"`n_draws` must be at least 1, but is {n_draws}."
@@ -314,7 +315,7 @@ class CompositionModel(ModelBase):
         return np.hstack(list(parts)).astype(np.float64)
 
     def _fitted(self) -> _Fitted:
-        """The models; of one that was loaded, they are fitted when they are first needed."""
+        """The fitted models; a loaded model fits them when they are first needed."""
         if self._models is None:
             kept = {name: self.module.array(name) for name in self.module._kept}
             x = self._indicators(kept["codes"].astype(np.int64))

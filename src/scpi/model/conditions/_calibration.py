@@ -1,4 +1,4 @@
-"""How far off predicted conditions are, from conditions that the methods were fitted without."""
+"""Errors of predicted conditions, estimated from held-out conditions."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
         """What the mixin is mixed into."""
 
         def _training_rows(self) -> tuple[Rows, Floats]:
-            """The training conditions, and their values as they are learned."""
+            """The training conditions, and their transformed values."""
 
         def _measured_values(self) -> Floats:
             """Values of the training conditions on the registered scale."""
 
         def _predict_rows(self, rows: Rows, values: Floats, wanted: Rows) -> Floats:
-            """Values of conditions that a fit to other ones predicts, on the registered scale."""
+            """Predict conditions with a fit to other conditions, on the registered scale."""
 
 else:
     Host = object
 
 Over = Literal["conditions", "perturbations", "contexts"]
-"""What is left out: single conditions, all of a perturbation, or all of a context."""
+"""What to hold out: single conditions, all of a perturbation, or all of a context."""
 _FOLDS = 10
 _OVER_OF: dict[str, Over] = {
     "trained": "conditions",
@@ -45,14 +45,14 @@ _OVER_OF: dict[str, Over] = {
     "unseen perturbation": "perturbations",
     "unseen context": "contexts",
 }
-"""What has to be left out for conditions of each status."""
+"""What to hold out for conditions of each status."""
 
 
 class ConditionCalibrationMixin(Host):
     """Cross-conformal intervals of a model of conditions."""
 
     left_out_: dict[str, dict[str, NDArray[Any]]]
-    """What was left out in the calibration, by kind: what was predicted, measured and the mean of it, and its group."""
+    """Held-out conditions by kind: predicted and measured values, baseline mean, and group."""
 
     def calibrate(
         self,
@@ -61,26 +61,26 @@ class ConditionCalibrationMixin(Host):
         folds: int | None = None,
         rng: int | np.random.Generator | None = 0,
     ) -> None:
-        """Find out how far off predictions are, for ``predict(..., interval=)``.
+        """Estimate prediction errors, for ``predict(..., interval=)``.
 
-        The training conditions are divided into parts. The method is fitted without each part in turn, and predicts it; what is
-        predicted and measured is kept with this model, and saved with it. Call it once for each kind of condition that is to be
-        predicted.
+        The training conditions are divided into folds. The method is fitted without each fold in turn, and predicts it.
+        Predicted and measured values are stored in this model and saved with it. Call it once for each kind of
+        condition to predict.
 
         Parameters
         ----------
         over
-            What is left out: single ``"conditions"``, to predict other conditions of known perturbations and contexts; all of the
-            ``"perturbations"`` of a part; or all of its ``"contexts"``.
+            What to hold out: single ``"conditions"``, to predict other conditions of known perturbations and contexts;
+            all conditions of ``"perturbations"``; or all conditions of ``"contexts"``.
         folds
-            Number of parts; if ``None``, 10, or one for each condition, perturbation or context if there are fewer.
+            Number of folds. If ``None``, 10, or one per condition, perturbation or context if there are fewer.
         rng
-            Seed or generator of the division.
+            Seed or generator of the folds.
 
         Raises
         ------
         ValueError
-            If ``over`` or ``folds`` is not possible, or a part leaves fewer than two conditions to fit to.
+            If ``over`` or ``folds`` is invalid, or a fold leaves fewer than two conditions to fit to.
         """
         self._check_if_trained(warn=False)
         if over not in get_args(Over):
@@ -119,7 +119,7 @@ class ConditionCalibrationMixin(Host):
         }
 
     def _add_interval(self, predicted: AnnData, interval: float) -> None:
-        """Add intervals of predicted values, and how sure they are, to what is predicted."""
+        """Add intervals and confidence to predicted values."""
         level, values = check_level(interval), np.asarray(predicted.X, dtype=np.float64)
         status = np.array(predicted.obs[Key.obs.STATUS], dtype=object)
         lower, upper, confidence = np.empty_like(values), np.empty_like(values), np.empty(len(values))
@@ -128,14 +128,14 @@ class ConditionCalibrationMixin(Host):
             name = str(predicted.obs_names[rows[0]])
             if over is None:
                 msg = (
-                    f"The perturbation and the context of {name!r} are both new to the model, which no condition that was left "
-                    "out was: there is no interval for it."
+                    f"The perturbation and the context of {name!r} are both new to the model, but no held-out "
+                    "condition was new in both: there is no interval for it."
                 )
                 raise ValueError(msg)
             if over not in self.left_out_:
                 msg = (
-                    f"To know how far off the prediction of {name!r} is, {over} have to be left out: call "
-                    f"`model.calibrate({over!r})` first."
+                    f"An interval for {name!r} needs a calibration that holds out {over}: "
+                    f"call `model.calibrate({over!r})` first."
                 )
                 raise ValueError(msg)
             kept = self.left_out_[over]
@@ -155,7 +155,7 @@ class ConditionCalibrationMixin(Host):
 
 
 def _units(over: Over, rows: Rows) -> NDArray[np.int64]:
-    """Code of what each row is left out with."""
+    """Code of the unit with which each row is held out."""
     if over == "conditions":
         return np.arange(len(rows.context))
     return rows.perturbation if over == "perturbations" else rows.context

@@ -38,14 +38,14 @@ METHODS: dict[str, Callable[..., Method]] = {
 
 
 def make_methods(names: Sequence[str], options: Mapping[str, Any]) -> list[Method]:
-    """Methods by their names, each with those of the options that it has.
+    """Create methods by name, each with its options.
 
     Raises
     ------
     ValueError
-        If there is no method of a name, or none at all.
+        If a method is unknown, or none is given.
     TypeError
-        If no method has an option.
+        If an option belongs to none of the methods.
     """
     unknown = [name for name in names if name not in METHODS]
     if unknown or not names:
@@ -60,7 +60,7 @@ def make_methods(names: Sequence[str], options: Mapping[str, Any]) -> list[Metho
 
 
 def describe_methods() -> pd.DataFrame:
-    """What each method predicts, and its options with their defaults."""
+    """Table of the methods: what each predicts, and its options with their defaults."""
     rows = []
     for name, make in METHODS.items():
         summary = (inspect.getdoc(_class_of(make)) or "").partition("\n")[0]

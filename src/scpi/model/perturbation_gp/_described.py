@@ -1,4 +1,4 @@
-"""What lets a model of measured perturbations predict others, from features of both."""
+"""Prediction of unmeasured perturbations from features, for models of measured perturbations."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ else:
 
 
 def described_buffers() -> nn.Module:
-    """Where a module keeps what the mixin learns."""
+    """Buffers for the parameters that the mixin learns."""
     return ArrayBuffers(("known", "known_scores", "scores", "has_features", "calibration"))
 
 
 class DescribedMixin(Host):
-    """Predicts perturbations without training cells as mixtures of the trained ones.
+    """Predict perturbations without training cells as mixtures of trained ones.
 
     A Gaussian process on the features predicts the effect of the perturbation, as in
-    :class:`~scpi.model.PerturbationGP`; the model then predicts the mixture of trained perturbations that has this effect.
+    :class:`~scpi.model.PerturbationGP`. The model then predicts the mixture of trained perturbations with this effect.
     """
 
     def _feature_state(self) -> dict[str, Any]:
-        """Features as they were registered, whose ``names`` are empty without any."""
+        """Registered features; ``names`` is empty if there are none."""
         field = self.registry["field_registries"].get(FEATURES)
         return {"names": []} if field is None else field["state_registry"]
 
     def _keep_described(self) -> None:
-        """Learn from the training cells how effects depend on the features; nothing without features."""
+        """Learn from the training cells how effects depend on the features, if there are any."""
         state = self._feature_state()
         if not len(state["names"]):
             return
@@ -109,7 +109,7 @@ class DescribedMixin(Host):
         return name in self.perturbations_ or self._place(name) is not None
 
     def get_stand_ins(self, perturbation: str) -> pd.Series:
-        """Trained perturbations whose mixture is predicted for one that was not trained on.
+        """Return the weights of the trained perturbations whose mixture substitutes for an untrained one.
 
         Parameters
         ----------
@@ -118,13 +118,13 @@ class DescribedMixin(Host):
 
         Returns
         -------
-        Weights by the names of the trained perturbations, the largest first; equal ones, which make the mean, where the
-        perturbation has no features, or the features do not predict the trained perturbations.
+        Weights by name of the trained perturbations, in decreasing order. Weights are equal, which gives the mean, if
+        the perturbation has no features or the features do not predict the trained perturbations.
 
         Raises
         ------
         ValueError
-            If the model was trained on the perturbation, or neither knows it nor has features of it.
+            If the model was trained on the perturbation, or the perturbation has neither cells nor features.
         """
         self._check_if_trained(warn=False)
         if not self._stands_in(perturbation):
@@ -158,7 +158,7 @@ class DescribedMixin(Host):
         return row
 
     def _part(self, weights: NDArray[np.float64], dose: float) -> NDArray[np.float64]:
-        """Doses at which effects are these parts of those at a dose."""
+        """Doses at which effects are the given fractions of the effects at ``dose``."""
         return weights * dose
 
     def _status(self, label: str) -> str:

@@ -48,22 +48,23 @@ _LEAST = 1e-4
 
 @fill
 class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
-    """scButterfly: autoencoders of control and of treated cells, and a translator between them.
+    """scButterfly: autoencoders of control and of treated cells, with a translator between them.
 
-    Each domain, control and treated, has an encoder and a decoder. A translator takes the embeddings of both domains to
-    one normal posterior and from there to the embeddings of either domain, so that a control cell can be decoded as a
-    treated one, and the other way round. The domains are trained one after the other, then together on pairs of cells:
-    each control cell has a treated cell of its context as a partner, found by optimal transport (``pip install POT``). Discriminators keep
-    translated embeddings like those of the encoders. After Cao et al. (2024), "scButterfly: a versatile single-cell
-    cross-modality translation method via dual-aligned variational autoencoders", in its mode for perturbations.
+    Each domain, control and treated, has an encoder and a decoder. A translator maps the embeddings of both domains to
+    a shared normal posterior, and from there to the embeddings of either domain. A control cell can thus be decoded as
+    a treated cell, and vice versa. The domains are first trained separately, then jointly on pairs of cells: each
+    control cell is paired with a treated cell of its context by optimal transport (``pip install POT``). Discriminators
+    keep translated embeddings similar to those of the encoders. After Cao et al. (2024), "scButterfly: a versatile
+    single-cell cross-modality translation method via dual-aligned variational autoencoders", in its mode for
+    perturbations.
 
-    The published model has one condition. With several labels or doses, a scale and a shift of its own frees the
-    embedding of treated cells of each condition and puts it back; with one there are none. The latent representation of
-    a cell is the mean of its posterior in the space that both domains share; treated cells of a condition that was not
-    trained on are encoded as if the condition had neither scale nor shift.
+    The published model has one condition. With several labels or doses, each condition has its own scale and shift,
+    which are removed from the embedding of treated cells by the encoder and restored before decoding; a single
+    condition has none. The latent representation of a cell is its posterior mean in the shared space. Treated cells of
+    an untrained condition are encoded without scale and shift.
 
-    ``history`` has the mean losses of each epoch: ``control_reconstruction_train`` and the like of the first phase,
-    ``treated_reconstruction_train`` of the second, ``reconstruction_train`` of the joint one.
+    ``history`` contains the mean losses of each epoch: ``control_reconstruction_train`` etc. for the first phase,
+    ``treated_reconstruction_train`` for the second, and ``reconstruction_train`` for the joint phase.
 
     Parameters
     ----------
@@ -71,8 +72,8 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         The expression must be log-normalised.
     %(registry)s
     preset
-        ``"published"``, or ``"scpi"`` (default), which differs in that decoders end in a linear layer that starts from
-        the mean of each gene, that a prediction is the cell plus the decoded change, and in fewer epochs.
+        ``"published"``, or ``"scpi"`` (default). In the latter, decoders end in a linear layer that is initialised with
+        the mean of each gene, a prediction is the cell plus the decoded change, and there are fewer epochs.
     %(model_seed)s
     **preset_kwargs
         Attributes of the preset to change, such as ``pairing`` or ``n_latent``.
@@ -144,18 +145,18 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
             "patience": None if schedule.early_stopping is False else schedule.patience,
             "restore_best": schedule.restore_best,
         }
-        # The plan watches each phase by itself
+        # The plan monitors each phase separately
         schedule.fit(n_epochs + 2 * n_own, splitter, plan_kwargs=plan | schedule.plan_kwargs)
         self.module.trained.copy_(torch.from_numpy(splitter.occurs(pairs.target)))
 
     def _start(self, pairs: CellPairs) -> None:
-        """Start from the mean expression of the matched cells of each domain."""
+        """Initialise with the mean expression of the matched cells of each domain."""
         x = self._field(self.adata, KEYS.X)
         means = (mean_of(x, np.unique(cells)).astype(np.float32) for cells in pairs)
         self.module.start_from({side: torch.from_numpy(mean) for side, mean in zip(SIDES, means, strict=True)})
 
     def _trained_levels(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Codes of the conditions that were trained on, and the doses of the single perturbations in each."""
+        """Codes of the trained conditions, and the doses of the single perturbations in each."""
         design = self._designs().astype(np.float64)
         codes = np.flatnonzero(self.module.trained.cpu().numpy() & design.any(axis=1))
         return codes, design[codes]
@@ -169,21 +170,20 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
             return np.concatenate([x.cpu().numpy() for x in predicted])
 
     def _predicted(self, x: Tensor, weights: dict[int, float]) -> Tensor:
-        """Expression of control cells under a condition: their changes under trained ones, weighted and summed.
+        """Predict control cells under a condition by a weighted sum of their changes under trained conditions.
 
-        The weights are those of trained conditions, by their code; what they lack to 1 is the weight of the cell
-        itself.
+        ``weights`` maps codes of trained conditions to weights. The remainder to 1 is the weight of the cell itself.
         """
         total = torch.zeros_like(x)
         for code, weight in weights.items():
             codes = torch.full((len(x),), code, device=x.device)
             total = total + weight * self.module.translate(x, "control", codes)
         kept = 1.0 - sum(weights.values())
-        # A measured condition is the decoded cell alone.
+        # For a measured condition, the decoded cell alone
         return _truncated(total if abs(kept) < 1e-9 else total + kept * x)
 
     def _weights(self, design: NDArray[np.float32]) -> dict[int, float]:
-        """Weights of the trained conditions that make up one, by their code."""
+        """Weights of the trained conditions that compose a condition, by their code."""
         codes, levels = self._trained_levels()
         where = " of a context with controls"
         weights = composed_weights(levels, design, names=self.perturbations_, where=where)
@@ -200,7 +200,7 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         output: Output | None = None,
         rng: int | np.random.Generator | None = 0,
     ) -> AnnData:
-        """Predict what treated cells were before: the translation from the treated to the control domain.
+        """Predict the untreated state of treated cells, by translation from the treated to the control domain.
 
         Parameters
         ----------
@@ -209,11 +209,11 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         perturbation
             Labels of the cells to start from; all treated cells if ``None``.
         context
-            Start from cells of this context, which may be one that was not trained on.
+            Context of the cells to start from. It need not have been trained on.
         n_cells
-            Cells to start from, drawn at random without replacement; all if ``None``.
+            Number of cells to start from, drawn at random without replacement; all if ``None``.
         indices
-            Cells to start from, among which treated ones are taken.
+            Cells to start from; only treated cells are used.
         output
             As in :meth:`predict`.
         rng
@@ -221,9 +221,8 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
 
         Returns
         -------
-        AnnData of cells x genes with `.obs['perturbation']`, the label of the cell that was started from,
-        `.obs['source_cell']`, its name, `.obs['context']` where it was given, and `.uns['prediction']` as in
-        :meth:`predict`.
+        AnnData of cells x genes with `.obs['perturbation']` and `.obs['source_cell']`, the label and name of the
+        treated cell, `.obs['context']` if ``context`` was given, and `.uns['prediction']` as in :meth:`predict`.
 
         Raises
         ------
@@ -242,7 +241,7 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         own = self._labels(adata)[cells]
         if (codes < 0).any():
             missing = sorted(set(own[codes < 0]))
-            msg = f"The condition of {missing} was not trained on: the model does not know what it does to a cell."
+            msg = f"The condition of {missing} was not trained on: the model cannot predict its effect."
             raise ValueError(msg)
         source, expected = self._source(adata, cells, output), self._untreated(adata, cells, codes)
         made = self._drawn_with_means(adata, cells, expected, source, rng=generator)
@@ -262,7 +261,7 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
     def _untreated(
         self, adata: AnnData | MuData, cells: NDArray[np.int64], codes: NDArray[np.int64]
     ) -> Iterator[NDArray[np.float32]]:
-        """What treated cells, with the codes of their conditions, would be without treatment, block by block."""
+        """Predict treated cells, with the codes of their conditions, without treatment, block by block."""
         place = 0
         for x in self._inputs(adata, cells):
             code = torch.from_numpy(codes[place : place + len(x)]).to(x.device)
@@ -277,7 +276,7 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         context: str | None,
         indices: Sequence[int] | NDArray[np.int64] | None,
     ) -> NDArray[np.int64]:
-        """Treated cells of some labels, in a context, among ``indices`` if these are given."""
+        """Treated cells of the given labels and context, among ``indices`` if given."""
         cells = as_indices(indices, adata.n_obs)
         own = self._labels(adata)[cells]
         keep = own != self.control_ if labels is None else np.isin(own.astype(str), labels) & (own != self.control_)
@@ -291,7 +290,7 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         return cells[keep]
 
     def _codes_of(self, adata: AnnData | MuData, cells: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Trained condition of cells: of their label, at the nearest dose in logarithms; -1 for none."""
+        """Trained condition of each cell: its label at the nearest log dose; -1 for none."""
         codes, levels = self._trained_levels()
         design, conditions = self._conditions(adata)
         # Without doses: a cell under a perturbation at dose 0 is one of that perturbation
@@ -307,7 +306,7 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
     def _latent_means(
         self, adata: AnnData | MuData, cells: NDArray[np.int64], batch_size: int | None
     ) -> NDArray[np.float32]:
-        """Mean of the posterior of each cell in the space that controls and treated cells share."""
+        """Posterior mean of each cell in the space shared by controls and treated cells."""
         out = np.empty((len(cells), self.preset_.n_translator), dtype=np.float32)
         is_treated = self._labels(adata)[cells] != self.control_
         codes = np.full(len(cells), -1)
@@ -322,7 +321,7 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         return out
 
     def _encode(self, x: Tensor) -> Tensor:
-        """Mean of the posterior of control cells in the space that both domains share."""
+        """Posterior mean of control cells in the shared space."""
         return self.module.posterior(x, "control").mean
 
     def _units(self) -> list[str]:
@@ -334,5 +333,5 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
 
 
 def _truncated(x: Tensor) -> Tensor:
-    """Expression without what is below the least, which decoders give instead of 0."""
+    """Set expression below the threshold to 0, as decoders do not output exact zeros."""
     return torch.where(x < _LEAST, torch.zeros_like(x), x)

@@ -1,4 +1,4 @@
-"""Settings that belong together."""
+"""Presets: scpi's own settings, and those of the publication."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ class Preset(TrainingPreset):
     Attributes
     ----------
     control_hidden, treated_hidden
-        Units of the hidden layers of the encoder of each domain; those of its decoder are the same in reverse.
+        Units of the hidden layers of the encoder of each domain; reversed in its decoder.
     n_latent
-        Units of the embeddings that the encoders give and the decoders read.
+        Number of units of the embeddings between encoders, translator and decoders.
     n_translator
-        Units between encoders and decoders, which have a normal posterior.
+        Number of units of the translator, which have a normal posterior.
     dropout, noise
-        Fraction of hidden units that are silenced in training, and of genes that encoders do not see in training.
+        Dropout rate of the hidden units, and fraction of the genes that is masked in the input during training.
     plain_output
-        Decoders end in a linear layer instead of one with normalisation and a leaky rectifier, as published.
+        Whether decoders end in a linear layer instead of one with normalisation and leaky ReLU, as published.
     data_init
-        The linear layers at the end of the decoders start from the mean expression of their domain.
+        Whether the last linear layers of the decoders are initialised with the mean expression of their domain.
     keep_residual
-        A prediction is the cell plus the decoded change instead of the decoded cell, as published.
+        Whether a prediction is the cell plus the decoded change, instead of the decoded cell, as published.
     kl_weight, kl_warmup
-        Weight of the Kullback-Leibler term of a domain, over the number of genes, and epochs of a phase over which it
-        rises from 0; twice that in the joint phase.
+        Weight of the KL divergence of a domain, divided by the number of genes, and number of epochs of a phase over
+        which it rises from 0; twice that number in the joint phase.
     adversarial_weight, adversarial_limit
-        Weight of the loss of the discriminators in that of the networks, which raise it. The discriminators count while
-        the sum of their losses is below the limit; at twice the logarithm of 2 they know nothing.
+        Weight of the adversarial loss of the networks. Discriminators are used only while the sum of their losses is
+        below the limit; an uninformative discriminator has a sum of 2 log 2.
     pairing
-        Partner of a control cell: the treated cell that gets most of its mass (``"largest"``), one that no other cell
-        has (``"assignment"``), or one drawn from its mass (``"sample"``).
+        Partner of a control cell: the treated cell with most of its transported mass (``"largest"``), a one-to-one
+        ``"assignment"``, or a cell sampled in proportion to the mass (``"sample"``).
     transport, n_components, max_cells
-        Optimal transport between the domains of a context: method, principal components, and cells in each domain above
-        which a context is divided.
+        Optimal transport between the domains of a context: method, number of principal components, and number of cells
+        per domain above which a context is split.
     discriminator_lr
-        Learning rate of stochastic gradient descent for the discriminators, beside that of Adam for the networks.
+        Learning rate of stochastic gradient descent for the discriminators; the networks use Adam.
     max_epochs, pretrain_epochs
-        Maximum number of epochs of the joint phase, and of the phase of each domain before it: half as many if
+        Maximum number of epochs of the joint phase, and of the preceding phase of each domain: half as many if
         ``None``, as published; no such phase with 0.
     restore_best, early_stopping
-        Of each phase for itself, by the squared error of the validation pairs.
+        Applied to each phase separately, with the squared error of the validation pairs.
     """
 
     control_hidden: tuple[int, ...] = (256,)
@@ -80,7 +80,7 @@ class Preset(TrainingPreset):
 
 
 PRESETS = {
-    # Chosen by leaving out one training context after the other: what is decoded is the change and not the cell
+    # Chosen by leaving out each training context in turn; the decoded change is added to the cell
     "scpi": Preset(plain_output=True, data_init=True, keep_residual=True, max_epochs=60),
     "published": Preset(),
 }

@@ -37,24 +37,23 @@ if TYPE_CHECKING:
 
 @fill
 class SCPREGAN(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
-    """Adversarial transfer of cells between the control and the treated cells of a screen.
+    """scPreGAN: adversarial transfer between control and treated cells.
 
-    A shared encoder finds latent units of cells, a generator for each domain (control and treated) turns them into
-    expression, and a cell is predicted by the generator of the other domain. Discriminators tell measured from
-    generated cells and their contexts, as in an AC-GAN, and keep the generators close to real cells. After Wei et al.
-    (2022), "scPreGAN, a deep generative model for predicting the response of single-cell expression to perturbation",
-    which has one condition; with several, the networks of the treated domain tell the perturbations apart by their
-    doses.
+    A shared encoder maps cells to latent units, and a generator for each domain (control and treated) maps these to
+    expression. A cell is predicted by the generator of the other domain. Discriminators distinguish measured from
+    generated cells, and contexts from each other, as in an AC-GAN. After Wei et al. (2022), "scPreGAN, a deep
+    generative model for predicting the response of single-cell expression to perturbation", which has one condition.
+    With several, the networks of the treated domain read the doses of the perturbations.
 
-    An epoch of training uses every cell of the larger domain about once, twice ``batch_size`` in a step, and there are as
-    many epochs as the steps of the preset (``n_steps``) take. The validation loss, that of the reconstruction, does not
-    measure the transfer: training neither stops early by it nor returns to its best epoch unless asked.
+    An epoch uses every cell of the larger domain about once, twice ``batch_size`` cells per step. The number of epochs
+    follows from the number of steps of the preset (``n_steps``). The validation loss is the reconstruction loss, which
+    does not measure the transfer. By default, training therefore neither stops early nor restores the best epoch.
 
     Parameters
     ----------
     %(setup_adata)s
-        Log-normalised expression, which is not negative.
-        Contexts are the classes of the discriminators; without a ``context_key`` there are none.
+        The expression must be log-normalised and non-negative. Contexts are the classes of the discriminators; without
+        a ``context_key`` there are none.
     %(registry)s
     preset
         ``"published"``: the settings of the publication.
@@ -119,7 +118,7 @@ class SCPREGAN(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         self.init_params_ = self._get_init_params(locals())
 
     def _check_expression(self) -> None:
-        """Generators give no negative values."""
+        """Refuse negative values, which generators cannot output."""
         if self.adata is None:
             return
         x = self._field(self.adata, KEYS.X)
@@ -149,20 +148,20 @@ class SCPREGAN(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         )
 
     def _take_doses(self, splitter: CellSplitter) -> None:
-        """Keep the largest training dose of each perturbation."""
+        """Store the largest training dose of each perturbation."""
         design = splitter.design[splitter.conditions_of(splitter.train_idx)]
         largest = design[np.abs(design).argmax(axis=0), np.arange(design.shape[1])]
         self.module.reference_dose.copy_(torch.from_numpy(largest))
 
     @torch.inference_mode()
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
-        """Cells that the generators make of control cells. There is no noise to sample."""
+        """Predict cells from control cells with the generators, which are deterministic."""
         target = self._target(asked.design)
         predicted = [self.module.predict(x, target.expand(len(x), -1)) for x in self._inputs(asked.adata, asked.cells)]
         return np.concatenate([x.cpu().numpy() for x in predicted])
 
     def _target(self, design: NDArray[np.float32]) -> Tensor:
-        """Scaled doses of a condition, (1, n_perturbations), which the generators must have learned."""
+        """Scaled doses of a condition, (1, n_perturbations); its perturbations must have been trained on."""
         known = self.module.reference_dose.cpu().numpy() != 0
         names = np.array(self.perturbations_)
         unknown = names[(design != 0) & ~known].tolist()
@@ -171,7 +170,7 @@ class SCPREGAN(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
             raise ValueError(msg)
         if not self.module.several and design.any() and not (design[known] != 0).all():
             label = (self.delimiter_ or "").join(names[known])
-            msg = f"All treated cells have {label!r}: what each of its perturbations does alone cannot be told."
+            msg = f"All treated cells have {label!r}: the effect of each of its perturbations alone is unknown."
             raise ValueError(msg)
         return self.module.scaled(torch.from_numpy(design[None]).to(self.module.device))
 

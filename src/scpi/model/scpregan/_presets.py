@@ -1,4 +1,4 @@
-"""The published settings, and what else they can be."""
+"""The published settings, and their allowed values."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ class Preset(TrainingPreset):
     Attributes
     ----------
     n_hidden
-        Units of the hidden layers of the encoder and of the discriminators; generators have them in reverse.
+        Units of the hidden layers of the encoder and of the discriminators; reversed in the generators.
     n_latent
-        Units of the latent space.
+        Number of latent units.
     output
         Last layer of the generators: ``"layer_norm"`` standardises the genes of each cell before a ReLU, as published;
-        ``"relu"`` and ``"softplus"`` are plain.
+        ``"relu"`` and ``"softplus"`` do not.
     residual
-        A transferred cell keeps what the generator does not explain of it: it is the cell plus the difference of what
-        is generated for both conditions.
+        Whether a transferred cell keeps its residual that the generator does not explain: the prediction is the cell
+        plus the difference between the generated cells of both conditions.
     adversarial_weight, encoding_weight, cycle_weight
-        Weights of the terms of the generators and of the encoder; that of the reconstruction is 1.
+        Weights of the loss terms of the generators and of the encoder; the reconstruction has weight 1.
     n_steps
-        Steps of training.
+        Number of training steps.
     batch_size
-        Cells of each domain in each half of a step.
+        Number of cells of each domain in each half of a step.
     encoder_lr, discriminator_lr
-        Learning rates of Adam, where ``lr`` is that of the generators.
+        Learning rates of Adam for the encoder and the discriminators; ``lr`` is that of the generators.
     decay
         Learning rates fall by a tenth every 10,000 steps (``"step"``, as published), or to 1 % along a half cosine.
     """

@@ -1,4 +1,4 @@
-"""What the factors, the interventions and the graph of a SENAVAE stand for."""
+"""Interpretation of the factors, the interventions and the graph of a SENAVAE."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class InterpretationMixin:
-    """Readers of a trained SENAVAE."""
+    """Access to the parameters of a trained SENAVAE."""
 
     module: SENAVAEModule
     perturbations_: list[str]
@@ -27,7 +27,7 @@ class InterpretationMixin:
 
     @torch.no_grad()
     def get_intervention_assignment(self) -> pd.DataFrame:
-        """Probability that a perturbation hits a factor, at the temperature of training.
+        """Return the probability that a perturbation targets a factor, at the temperature of training.
 
         Returns
         -------
@@ -38,14 +38,14 @@ class InterpretationMixin:
 
     @torch.no_grad()
     def get_intervention_targets(self) -> pd.DataFrame:
-        """Factor that each perturbation hits.
+        """Return the target factor of each perturbation.
 
         Returns
         -------
         Table with one row per perturbation: ``perturbation``, ``factor`` (the most probable), ``probability``,
-        ``strength`` (shift of the noise at dose 1, in its standard deviations under the prior) and ``entropy`` of the
-        assignment, as a fraction of the largest possible: 0 hits one factor, 1 all alike. ``attrs["n_factors_used"]``
-        counts the factors that are the target of a perturbation.
+        ``strength`` (shift of the noise at dose 1, in standard deviations of the prior) and ``entropy`` of the
+        assignment, as a fraction of its maximum: 0 for a single target, 1 for a uniform assignment.
+        ``attrs["n_factors_used"]`` counts the factors that are the target of a perturbation.
         """
         assignment = self.get_intervention_assignment().to_numpy()
         entropy = -(assignment * np.log(np.clip(assignment, 1e-12, None))).sum(1) / max(np.log(self.n_factors_), 1e-12)
@@ -64,7 +64,7 @@ class InterpretationMixin:
 
     @torch.no_grad()
     def get_causal_graph(self, *, threshold: float | None = None, top_n: int | None = None) -> pd.DataFrame:
-        """Edges of the causal graph, the strongest first.
+        """Return the edges of the causal graph, in decreasing order of strength.
 
         Weights are in units of the prior, in which the noise of every factor has variance 1.
 
@@ -92,25 +92,25 @@ class InterpretationMixin:
 
     @torch.no_grad()
     def get_factor_loadings(self) -> pd.DataFrame:
-        """Weight of every gene set in the mean of every factor.
+        """Return the weight of every gene set in the mean of every factor.
 
-        For a model whose encoder estimates causal variables these are the weights of the causal variables.
+        If the encoder estimates causal variables, these are the weights of the causal variables.
 
         Returns
         -------
-        Table of factors x sets, or x units for an encoder without sets.
+        Table of factors x gene sets, or factors x units for an encoder without gene sets.
         """
         weight = self.module.encoder.heads.weight[: self.n_factors_].cpu().numpy()
         columns = self.gene_set_names_ or [f"unit_{index}" for index in range(weight.shape[1])]
         return pd.DataFrame(weight, index=self._factor_names(), columns=columns)
 
     def get_factor_pathways(self, *, top_n: int | None = 10) -> pd.DataFrame:
-        """Gene sets that weigh most in each factor.
+        """Return the gene sets with the largest weights in each factor.
 
         Parameters
         ----------
         top_n
-            Number of sets per factor; all if ``None``.
+            Number of gene sets per factor; all if ``None``.
 
         Returns
         -------
@@ -122,7 +122,7 @@ class InterpretationMixin:
             If the encoder has no gene sets.
         """
         if not self.gene_set_names_:
-            msg = "The encoder has no gene sets, hence its factors have no pathways."
+            msg = "The encoder has no gene sets, so that its factors have no pathways."
             raise ValueError(msg)
         loadings = self.get_factor_loadings()
         values: NDArray[np.float32] = loadings.to_numpy()

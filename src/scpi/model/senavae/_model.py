@@ -64,19 +64,19 @@ class SENAVAE(
     LatentMixin,
     ScreenModel,
 ):
-    """SENA-discrepancy-VAE: causal factors made of pathways, and unseen combinations of perturbations.
+    """SENA-discrepancy-VAE: learn causal factors from gene sets, and predict unseen combinations of perturbations.
 
     A variational autoencoder encodes control cells through a layer of gene sets into exogenous noise. A perturbation
-    shifts the noise of the factor that it is learned to hit, a structural causal model carries the shift to the factors
-    downstream, and the decoded cells are compared in distribution with real perturbed cells. After Zhang et al. (2023),
-    "Identifiability guarantees for causal disentanglement from soft interventions" (discrepancy-VAE), and de la
+    shifts the noise of a target factor, which is learned. A structural causal model propagates the shift to downstream
+    factors, and the distribution of decoded cells is compared with that of measured perturbed cells. After Zhang et al.
+    (2023), "Identifiability guarantees for causal disentanglement from soft interventions" (discrepancy-VAE), and de la
     Fuente Cedeño et al. (2025), "Interpretable causal representation learning for biological data in the pathway
     space" (SENA).
 
-    Where the perturbations were described by features (:func:`scpi.tl.perturbation_features`), those without training
-    cells are predicted as mixtures of the trained ones (:meth:`get_stand_ins`).
+    If features describe the perturbations (:func:`scpi.tl.perturbation_features`), perturbations without training cells
+    are predicted as mixtures of the trained ones (:meth:`get_stand_ins`).
 
-    With ``likelihood="nb"``, it generates cells of combinations that were not measured (:meth:`generate`).
+    With ``likelihood="nb"``, the model generates cells of unmeasured combinations (:meth:`generate`).
 
     Parameters
     ----------
@@ -84,18 +84,18 @@ class SENAVAE(
     %(registry)s
     preset
         ``"scpi"`` (default), or the published settings ``"sena"`` and ``"zhang"`` (the discrepancy-VAE, with a plain
-        encoder). What other arguments leave at ``None`` is taken from the preset.
+        encoder). Arguments that are ``None`` are taken from the preset.
     n_factors
-        Number of causal factors. If ``None``, one per perturbation, as published; the preset ``"scpi"`` chooses it at
-        the start of :meth:`train`: perturbations share a factor where that predicts their effects in the other half of
-        the training cells as well. At most 128 (``max_factors``); ``choose_factors=False`` takes one per perturbation
-        up to that number. The cost of the graph grows with the square of the number of factors.
+        Number of causal factors. If ``None``, one per perturbation, as published. The preset ``"scpi"`` instead chooses
+        the number at the start of :meth:`train`, at most 128 (``max_factors``): perturbations share a factor if that
+        predicts their effects in the other half of the training cells equally well. ``choose_factors=False`` uses one
+        per perturbation, up to ``max_factors``. The cost of the graph grows with the square of the number of factors.
     encoder
         ``"gene_sets"``, ``"mlp"`` (a hidden layer instead of the gene sets) or ``"linear"`` (no first layer).
     leak
-        Weight of genes outside a set: 0 for a hard mask, up to 1 for an ordinary layer.
+        Weight of genes outside a gene set: 0 for a hard mask, up to 1 for an ordinary layer.
     mechanism
-        ``"linear"`` or ``"relu"`` structural causal model, or ``"none"``.
+        Structural causal model: ``"linear"``, ``"relu"`` or ``"none"``.
     likelihood
         ``"normal"`` for expression on a log scale, or ``"nb"`` for counts.
     n_hidden
@@ -159,7 +159,7 @@ class SENAVAE(
         self.init_params_ = self._get_init_params(locals())
 
     def _build_module(self, preset: str, seed: int | None) -> None:
-        """Make the network with ``n_factors_`` factors."""
+        """Build the network with ``n_factors_`` factors."""
         self._build(
             lambda: self._module_cls(
                 self._n_genes,
@@ -178,7 +178,7 @@ class SENAVAE(
         )
 
     def _choose_factors(self, splitter: CellSplitter) -> None:
-        """Choose the number of factors by the training cells, unless it was given or chosen before."""
+        """Choose the number of factors from the training cells, unless it was given or chosen before."""
         if not self._factors_open or self.is_trained_:
             return
         self._factors_open = False
@@ -192,7 +192,7 @@ class SENAVAE(
             self._build_module(given["preset"], self.seed_)
 
     def _scale_counts(self, control: NDArray[np.int64]) -> None:
-        """Counts are normalised to the depth of typical control cells."""
+        """Set the depth to which counts are normalised: that of typical control cells."""
         if self.module.likelihood == "nb":
             depth = torch.from_numpy(self._expression(self.adata, control)).sum(1)
             self.module.size_scale.fill_(float(depth.median().clamp(min=1.0)))
@@ -202,7 +202,7 @@ class SENAVAE(
         return self.module.likelihood == "nb"
 
     def _check_arguments(self, likelihood: str, n_factors: int | None) -> None:
-        """Refuse arguments that do not exist, and data that they cannot read."""
+        """Refuse invalid arguments, and data that do not match them."""
         if likelihood not in ("normal", "nb"):
             msg = f"`likelihood` must be 'normal' or 'nb', got {likelihood!r}."
             raise ValueError(msg)
@@ -215,7 +215,7 @@ class SENAVAE(
             )
             raise ValueError(msg)
         if self.preset_.least_squares and not self.preset_.abduct:
-            msg = "`least_squares=True` needs `abduct=True`: effects are added to cells, not to what is decoded."
+            msg = "`least_squares=True` needs `abduct=True`: effects are added to cells, not to decoded expression."
             raise ValueError(msg)
         if likelihood == "nb" and self.adata is not None:
             x = self._field(self.adata, KEYS.X)
@@ -259,19 +259,19 @@ class SENAVAE(
         Parameters
         ----------
         max_epochs
-            Number of epochs; that of the preset if ``None``. The weights of the objective rise over the first half.
+            Number of epochs; that of the preset if ``None``. The loss weights rise over the first half.
         %(devices)s
         %(validation_size)s
         %(held_out)s
         n_cells
-            Maximum number of cells per condition in a part of a batch; that of the preset if ``None``.
+            Maximum number of cells of each condition in a batch; that of the preset if ``None``.
         n_conditions
-            Number of parts in a batch, each of one condition; that of the preset if ``None``.
+            Number of conditions in a batch; that of the preset if ``None``.
         restore_best
-            Whether to return to the epoch with the lowest discrepancy and divergence, at their final weights, of the
-            validation cells, of those after the weights have risen.
+            Whether to restore the epoch with the lowest discrepancy and KL divergence of the validation cells, at their
+            final weights. Only epochs after the rise of the weights count.
         %(early_stopping)s
-            The epochs before the weights have risen do not count.
+            Epochs before the end of the rise of the weights do not count.
         %(early_stopping_patience)s
         %(datasplitter_kwargs)s
         %(plan_kwargs)s
@@ -326,7 +326,7 @@ class SENAVAE(
         """Epochs at which factors are put into causal order: none for the published presets or without a graph."""
         if not self.preset_.data_init or self.module.causal.graph is None:
             return ()
-        # A linear model starts from effects that are right already; a network has to learn them first.
+        # A linear model starts from correct effects; a network has to learn them first
         return (0,) if self._is_linear() else (max(1, max_epochs // 4), max(2, max_epochs // 2))
 
     def _is_linear(self) -> bool:
@@ -334,7 +334,7 @@ class SENAVAE(
 
     @torch.no_grad()
     def _start(self, splitter: CellSplitter) -> tuple[Tensor, Tensor | None] | None:
-        """Set what is taken from the training data before the first epoch; returns control cells for the ordering."""
+        """Initialise from the training data before the first epoch; return control cells for the ordering."""
         rng = np.random.default_rng(splitter.seed)
         control, perturbed = splitter.sample_training_cells(_SAMPLE, rng)
         x = self._transformed(control)
@@ -352,7 +352,7 @@ class SENAVAE(
             self.module.decoder.output_bias.copy_(torch.log(profile / profile.sum()))
         elif not self.preset_.positive_output:
             self.module.decoder.output_bias.copy_(x.mean(0))
-            # Genes without counts in these controls have some in others
+            # Genes without counts in these controls may have counts in other cells
             least = _LEAST_SCALE * both.var(0, correction=0).mean().sqrt().clamp(min=1e-2)
             self.module.least_log_scale.copy_(torch.log(least))
             self.module.log_scale.copy_(torch.log(x.std(0, correction=0).clamp(min=least)))
@@ -365,9 +365,9 @@ class SENAVAE(
         return x, None if batch is None else torch.from_numpy(np.asarray(batch, dtype=np.int64).reshape(-1, 1))
 
     def _mean_changes(self, splitter: CellSplitter, control: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Change of the mean under each single perturbation at dose 1, and its precision in cells.
+        """Compute the mean change under each single perturbation at dose 1, and its precision in cells.
 
-        Both are zero for perturbations seen in combinations only.
+        Both are zero for perturbations that occur only in combinations.
         """
         centre = control.double().mean(0).numpy()
         changes, precision = np.zeros((len(self.perturbations_), len(centre))), np.zeros(len(self.perturbations_))
@@ -376,18 +376,18 @@ class SENAVAE(
         for index, cells in enumerate(cells_of):
             doses = splitter.doses_of(cells)
             if (doses != 0).any():
-                # At dose 1, by least squares on a line through the control; a plain mean if all doses are 1.
+                # Least-squares line through the control, at dose 1; a plain mean if all doses are 1
                 squares = np.square(doses).sum()
                 changes[index] = (totals[index] - doses.sum() * centre) / squares
                 precision[index] = 1 / (1 / squares + (doses.sum() / squares) ** 2 / len(control))
         return changes, precision
 
     def _dose_weighted_sums(self, cells_of: Sequence[NDArray[np.int64]], splitter: CellSplitter) -> NDArray[np.float64]:
-        """Sum of the cells of each perturbation, as the encoder reads them, times their doses, (n_perturbations, n_genes)."""
+        """Dose-weighted sum of the transformed cells of each perturbation, (n_perturbations, n_genes)."""
         totals = np.zeros((len(cells_of), self._n_genes))
         group = np.repeat(np.arange(len(cells_of)), [len(cells) for cells in cells_of])
         cells = np.concatenate(cells_of)
-        # In the order of the data, which are read once however many perturbations there are
+        # Read in the order of the data, once for all perturbations
         for part in blocks(np.argsort(cells, kind="stable")):
             weights = sparse.csr_matrix(
                 (splitter.doses_of(cells[part]), (group[part], np.arange(len(part)))), shape=(len(cells_of), len(part))
@@ -396,7 +396,7 @@ class SENAVAE(
         return totals
 
     def _transformed(self, indices: NDArray[np.int64]) -> Tensor:
-        """Registered expression of some cells as the encoder reads it, on the processor."""
+        """Transformed expression of some cells, the input of the encoder, on the CPU."""
         x = torch.from_numpy(self._expression(self.adata, indices))
         if not self._has_field(KEYS.SIZE_FACTOR):
             return self.module.transform(x)
@@ -414,14 +414,14 @@ class SENAVAE(
         batch_size: int | None = None,
         seed: int = 0,
     ) -> NDArray[np.float32]:
-        """Factors of cells.
+        """Return the factors of cells.
 
         Parameters
         ----------
         %(cells_adata)s
         kind
-            ``"mean"`` is the posterior mean of the exogenous noise, ``"exogenous"`` one sample from its posterior, and
-            ``"causal"`` the causal variables that follow from the mean, without an intervention.
+            ``"mean"`` is the posterior mean of the exogenous noise, ``"exogenous"`` a sample from its posterior, and
+            ``"causal"`` the causal variables at the mean, without an intervention.
         %(indices)s
         %(batch_size)s
         seed
@@ -434,7 +434,7 @@ class SENAVAE(
         if kind not in ("exogenous", "causal", "mean"):
             msg = f"`kind` must be 'exogenous', 'causal' or 'mean', got {kind!r}."
             raise ValueError(msg)
-        # A generator whose stream does not depend on how it is cut into batches.
+        # The stream of the generator does not depend on the batch size
         generator = np.random.default_rng(seed)
         self._check_if_trained(warn=False)
         out = []
@@ -462,14 +462,14 @@ class SENAVAE(
         rectified: bool = False,
         batch_size: int | None = None,
     ) -> pd.DataFrame:
-        """Activity of every gene set, the output of the first layer of the encoder.
+        """Return the activity of every gene set, the output of the first layer of the encoder.
 
         Parameters
         ----------
         %(cells_adata)s
         %(indices)s
         rectified
-            What the next layer reads: the activities standardised by control cells, through a LeakyReLU.
+            Whether to return the input of the next layer: activities standardised by control cells, after a LeakyReLU.
         %(batch_size)s
 
         Returns
@@ -495,12 +495,12 @@ class SENAVAE(
     def attribution_target(
         self, kind: Literal["latent", "factor", "causal", "pathway", "change"], *, perturbation: str | None = None
     ) -> AttributionTarget:
-        """Differentiable function of the expression, for attributions.
+        """Return a differentiable function of the expression, for attributions.
 
         Parameters
         ----------
         kind
-            ``"factor"`` (exogenous noise; ``"latent"``, as other models have it, is the same), ``"causal"`` (causal
+            ``"factor"`` (exogenous noise; ``"latent"`` is a synonym, as in other models), ``"causal"`` (causal
             variables), ``"pathway"`` (activities of gene sets) or ``"change"`` (predicted change of expression under
             ``perturbation``).
         perturbation
@@ -508,7 +508,7 @@ class SENAVAE(
 
         Returns
         -------
-        The function, the transform of registered expression into its input, and the names of its outputs.
+        The function, the transform from registered expression to its input, and the names of its outputs.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Settings that belong together: scpi's own, and those of the two publications."""
+"""Presets: scpi's own settings, and those of the two publications."""
 
 from __future__ import annotations
 
@@ -22,73 +22,75 @@ class Preset:
     Attributes
     ----------
     encoder
-        First part of the encoder: gene sets, a hidden layer, or none.
+        First layer of the encoder: gene sets, a hidden layer, or none.
     n_hidden
         Units of the hidden layers of the encoder (``"mlp"``) and of the decoder; 0 makes the decoder linear.
     max_factors
-        Largest number of factors that is chosen by itself; one per perturbation if ``None``.
+        Largest number of factors that is chosen automatically; one per perturbation if ``None``.
     choose_factors
-        Choose the number of factors by the training cells, unless it is given.
+        Whether to choose the number of factors from the training cells, unless it is given.
     init
-        Weights of gene sets: a weighted mean of the members, or free weights.
+        Initial weights of gene sets: a weighted mean of the members, or free weights.
     max_weight_ratio
-        Largest factor by which a member of a weighted mean counts more or less than with equal weights.
+        Largest factor by which the weight of a member may differ from an equal weight.
     intervention
         Intervention encoder: ``"mlp"`` or ``"table"``.
     positive_output
-        End the normal decoder in a LeakyReLU, as published.
+        Whether the decoder of the normal likelihood ends in a LeakyReLU, as published.
     learn_variance
-        Estimate the residual variance of the normal likelihood, instead of a plain squared error.
+        Whether to estimate the residual variance of the normal likelihood, instead of a plain squared error.
     abduct
-        A counterfactual keeps what the decoder does not explain of its cell: the normal model predicts the cell
-        plus the decoded change, in the discrepancy as in predictions, rather than the decoded expression.
+        Whether a counterfactual keeps the residual of its cell that the decoder does not explain. The normal model then
+        predicts the cell plus the decoded change instead of the decoded expression, in the discrepancy and in
+        predictions.
     least_squares
-        Predictions start from one effect per perturbation, fitted to all training conditions by least squares, to
-        which the network adds what it decodes for a combination beyond the sum of its members. It needs ``abduct``. If
-        ``None``, they do, unless the mechanism is rectified: its changes differ from cell to cell, and are decoded.
+        Whether predictions start from one effect per perturbation, fitted to all training conditions by least squares.
+        The network adds the decoded interaction of a combination beyond the sum of its members. It needs ``abduct``.
+        ``None`` means ``True``, unless the mechanism is rectified: its changes differ between cells, and are decoded.
     shrink
-        Shrink these effects by their noise (Stephens, 2017, Biostatistics 18:275): a perturbation without an effect is
-        predicted to have none.
+        Whether to shrink these effects according to their noise (Stephens, 2017, Biostatistics 18:275), such that a
+        perturbation without an effect is predicted to have none.
     interaction
-        Weight of what the network decodes beyond the sum.
+        Weight of the decoded interaction beyond the sum.
     causal_posterior
-        The encoder estimates causal variables, and inverting the causal layer gives the exogenous noise.
+        Whether the encoder estimates causal variables, and the inverse of the causal layer gives the exogenous noise.
     data_init
-        Start from the moments of the data, and order the factors by their effect profiles.
+        Whether to start from moments of the data, and to order the factors by their effect profiles.
     discrepancy
-        What perturbed cells are compared with: ``"mmd"``, the counterfactuals, as samples of a distribution; ``"paired"``,
-        the counterfactual of the control that is drawn with each, by the squared error; or ``"reconstruction"``, each
-        its own reconstruction given the perturbation, as in a conditional VAE.
+        Comparison of perturbed cells: ``"mmd"``, with the distribution of the counterfactuals; ``"paired"``, with the
+        counterfactual of a control drawn for each cell, by the squared error; or ``"reconstruction"``, with their own
+        reconstruction given the perturbation, as in a conditional VAE.
     max_mmd, max_kl, max_temperature
-        Weights of the discrepancy and of the Kullback-Leibler term, and the temperature, at the end of the rise.
+        Weights of the discrepancy and of the KL divergence, and the temperature, at the end of the rise.
     mmd_start, kl_start, temperature_start
         Epochs at which the rises start.
     graph_penalty
         Weight of the L1 penalty on the edges.
     mean_graph_penalty
-        Penalise the mean of the absolute edges rather than their sum.
+        Whether to penalise the mean of the absolute edges instead of their sum.
     kl
-        ``"sum"`` over factors, averaged over cells; or averaged over factors and divided by the number of cells twice.
+        KL divergence: ``"sum"`` over factors, averaged over cells; or averaged over factors and divided by the number
+        of cells twice.
     per_gene
-        Divide the Kullback-Leibler term by the number of genes, on the scale of the mean reconstruction error.
+        Whether to divide the KL divergence by the number of genes, to match the scale of the mean reconstruction error.
     unbiased
-        Unbiased estimate of the discrepancy.
+        Whether to use the unbiased estimate of the discrepancy.
     bandwidth
-        Bandwidth around which the others double; from the data if ``None``.
+        Central kernel bandwidth; the others differ by factors of two. Estimated from the data if ``None``.
     n_kernels
         Number of bandwidths.
     lr
         Learning rate of Adam.
     cosine_decay
-        Let the learning rate fall to 1 % along a half cosine.
+        Whether the learning rate decays to 1 % along a half cosine.
     gradient_clip
-        Largest norm or entry of the gradient.
+        Maximum norm or maximum entry of the gradient.
     gradient_clip_algorithm
         ``"norm"`` or ``"value"``; ``None`` for no clipping.
     max_epochs
         Number of epochs.
     n_cells, n_conditions
-        Cells of a condition in a part of a batch, and parts in a batch.
+        Number of cells of each condition in a batch, and of conditions in a batch.
     """
 
     encoder: Encoder = "gene_sets"

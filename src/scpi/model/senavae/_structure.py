@@ -1,4 +1,4 @@
-"""How many factors a SENAVAE needs, and which edges between them would be found again."""
+"""Number of factors of a SENAVAE, and stability of the edges between them."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class StructureMixin(Host):
             )
 
     def _n_factors_of(self, splitter: CellSplitter) -> int:
-        """Number of factors that predicts the effects of perturbations in the cells left out best."""
+        """Number of factors that predicts the effects of perturbations in held-out cells best."""
         n_folds, n_repeats = next(plan for most, *plan in _FOLDS if len(self.perturbations_) <= most)
         groups = self._groups(splitter.train_idx, at_least=n_folds)
         weights = effect_weights(groups.design, groups.size, groups.control_of(), groups.is_control)
@@ -105,33 +105,31 @@ class StructureMixin(Host):
     def get_edge_stability(
         self, *, n_draws: int = 100, n_edges: int | None = None, size_sd: float = 0.6, seed: int = 0
     ) -> pd.DataFrame:
-        """How often each edge of the causal graph is found again in a half of the training cells.
+        """Compute how often each edge of the causal graph is recovered from random halves of the training cells.
 
-        The effects of the perturbations on the genes are estimated anew from random halves of the cells of each
-        condition; from them alone follow the factors, their units and the graph, as they do at the start of training.
-        An edge is found again if it is among the strongest between the factors of the same two perturbations, the
-        strongest of each end, in the same direction and with the same sign. That is the stability selection of
-        Meinshausen & Bühlmann (2010, J. R. Stat. Soc. B 72:417), in complementary pairs. Beside the cells, the
-        assumption that the order rests on is put to the test: direct effects of factors on the genes are of similar
-        size.
+        The effects of the perturbations on the genes are re-estimated from random halves of the cells of each
+        condition. They determine the factors, their units and the graph, as at the start of training. An edge is
+        recovered if it is among the strongest edges between the factors of the same two perturbations (the strongest of
+        each factor), with the same direction and sign. This is the stability selection of Meinshausen & Bühlmann (2010,
+        J. R. Stat. Soc. B 72:417), in complementary pairs. It also tests the assumption on which the causal order
+        rests: that direct effects of factors on the genes have similar magnitude.
 
         Parameters
         ----------
         n_draws
             Number of halves; an even number.
         n_edges
-            Number of strongest edges that count as found in a half; two per factor if ``None``, and at most half of the
-            pairs of factors.
+            Number of strongest edges that count as found in a half. If ``None``, two per factor, but at most half of
+            the pairs of factors.
         size_sd
-            Standard deviation, as a natural logarithm, by which the sizes of the direct effects may differ; 0 takes
-            the assumption for granted.
+            Standard deviation of the log (natural) magnitude of the direct effects; 0 assumes equal magnitudes.
         seed
-            Seed of the halves and the sizes.
+            Seed of the halves and the magnitudes.
 
         Returns
         -------
-        Table with the columns ``source``, ``target``, ``weight`` and ``stability``, the fraction of the draws, the
-        strongest edges first. Empty for a model without a graph.
+        Table with the columns ``source``, ``target``, ``weight`` and ``stability`` (fraction of the draws), in
+        decreasing order of strength. Empty for a model without a graph.
 
         Raises
         ------

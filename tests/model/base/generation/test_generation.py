@@ -262,7 +262,7 @@ def test_tests_of_generated_cells(model):
 
 
 def test_samples_that_the_model_does_not_know_are_no_replicates(model):
-    with pytest.raises(ValueError, match="'well', but the model knows only 'donor', 'compound', 'dose'.*no replicates"):
+    with pytest.raises(ValueError, match="'well', but the covariates of the model are 'donor', 'comp.*not replicates"):
         model.generate_de(plan(well="w"), "compound", reference="A", sample_key="well")
     with pytest.raises(ValueError, match="`n_draws` must be at least 2, got 1"):
         model.generate_de(plan(), "compound", reference="A", sample_key="donor", n_draws=1)

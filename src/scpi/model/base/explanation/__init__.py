@@ -1,1 +1,1 @@
-"""What predictions are made of: the hook that models answer."""
+"""Explanations of predictions: the hook that models implement."""

@@ -1,4 +1,4 @@
-"""The explanation hook: what a model says of the parts of a prediction."""
+"""The explanation hook: predictions as sums of parts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ else:
 class ExplanationMixin(Host):
     """Predictions as sums of parts.
 
-    Models that know of what their predictions are made say so in ``_explained``.
+    Models that can decompose their predictions implement ``_explained``.
     """
 
     def explain(
@@ -35,7 +35,7 @@ class ExplanationMixin(Host):
         n_cells: int | None = None,
         rng: int | np.random.Generator | None = 0,
     ) -> Explanation:
-        """Divide a predicted change into the parts that it is made of.
+        """Decompose a predicted change into additive parts.
 
         :func:`scpi.tl.explain_prediction` writes them as tables, with p-values.
 
@@ -48,7 +48,7 @@ class ExplanationMixin(Host):
         context, dose
             As for :meth:`predict`.
         n_cells
-            Control cells to start from, drawn at random; all, at most 1,000, if ``None``.
+            Number of control cells to start from, drawn at random. If ``None``, all, at most 1,000.
         rng
             Seed or generator of the draws.
 
@@ -59,15 +59,15 @@ class ExplanationMixin(Host):
         Raises
         ------
         TypeError
-            If the model does not know of what its predictions are made.
+            If the model cannot decompose its predictions.
         ValueError
-            As of :meth:`predict`, or if the perturbation is the control.
+            As in :meth:`predict`, or if the perturbation is the control.
         """
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
         label = self.canonical(perturbation)
         if label == self.control_:
-            msg = f"{perturbation!r} is the control, which nothing changes against: there is nothing to explain."
+            msg = f"{perturbation!r} is the control: its change is zero, so there is nothing to explain."
             raise ValueError(msg)
         self._check_context(adata, context)
         self._check_dose(dose)
@@ -76,7 +76,7 @@ class ExplanationMixin(Host):
         return self._explained(Counterfactual(adata, draw_cells(controls, n_cells, generator), members, generator))
 
     def _explained(self, asked: Counterfactual) -> Explanation:
-        """What is predicted of some control cells, as a sum of parts."""
+        """Predicted change of control cells, as a sum of parts."""
         msg = (
             f"{type(self).__name__} does not say of what its predictions are made: explain those of a PerturbationGP, a "
             "SENAVAE or a MultiTaskAE."

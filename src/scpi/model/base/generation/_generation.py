@@ -1,4 +1,4 @@
-"""Generation of cells, whatever the model."""
+"""Generation of cells by any model of counts."""
 
 from __future__ import annotations
 
@@ -39,34 +39,34 @@ if TYPE_CHECKING:
     Decoder = Callable[[Tensor, Tensor, Tensor], Rates]
 
 Latent = Literal["posterior", "prior"]
-"""Where the latent units of generated cells come from."""
+"""Source of the latent units of generated cells."""
 GeneratedOutput = Literal["counts", "mean"]
-"""Drawn counts, or what the model expects."""
+"""Sampled counts, or their expectation."""
 
 # Numbers, cells x genes, that are decoded at a time
 _BLOCK = 1 << 23
-# Training cells in which it is found out which covariates latent units depend on
+# Number of training cells for estimating which covariates the latent units depend on
 _N_ORDER = 2000
-# Counts per cell that are taken for expected where a cell expects less: 0 has no logarithm
+# Minimum expected counts per cell, as 0 has no logarithm
 _LEAST = 1e-8
 
 
 class Generation:
-    """Cells that a model of counts draws: of any group, and what measured cells become under other covariates.
+    """Generation of cells of any group, and of counterfactuals of measured cells, by a model of counts.
 
-    Subclasses say what their covariates are (``_covariates``), how latent units are decoded under them (``_decoder``), and
-    what the latent units of cells are (``_posterior``), beside what is known of the data.
+    Subclasses implement the covariates (``_covariates``), the decoder of latent units under them (``_decoder``), the
+    latent units of cells (``_posterior``), and access to the data.
     """
 
     @abstractmethod
     def _covariates(self) -> Covariates:
-        """What is known of each covariate."""
+        """Covariates of the model, with their categories."""
 
     @abstractmethod
     def _decoder(self, adata: AnnData | MuData) -> Decoder:
         """Function that decodes latent units, cells x units, under codes and values of :meth:`_covariates`.
 
-        Where a perturbation or a context is learned from measured cells, these may be those of ``adata``.
+        If an effect or a context is estimated from measured cells, cells of ``adata`` may be used.
         """
 
     @abstractmethod
@@ -81,7 +81,7 @@ class Generation:
 
     @abstractmethod
     def _validated(self, adata: AnnData | MuData | None) -> AnnData | MuData:
-        """Data that is set up as the training data is; the latter if ``None``."""
+        """Data with the setup of the training data; the training data if ``None``."""
 
     @abstractmethod
     def _expression_of(self, adata: AnnData | MuData) -> AnnData:
@@ -99,12 +99,12 @@ class Generation:
     def _chosen_cells(
         self, adata: AnnData | MuData, indices: Sequence[int] | NDArray[np.int64] | None
     ) -> NDArray[np.int64]:
-        """Positions of the cells that are asked for."""
+        """Positions of the requested cells."""
 
     @property
     @abstractmethod
     def _generator(self) -> Any:
-        """The trained model: of a class with a name, with a ``module`` on a device and its ``train_indices``."""
+        """The trained model, with its class name, ``module`` and ``train_indices``."""
 
     @fill
     def generate(
@@ -117,47 +117,50 @@ class Generation:
         rng: int | np.random.Generator | None = 0,
         batch_size: int | None = None,
     ) -> AnnData:
-        """Generate cells of groups, measured or not.
+        """Generate cells of measured or unmeasured groups.
 
-        Each cell has latent units of its own, is decoded under the covariates of its group, and its counts are drawn from
-        the distribution that the model has of them: the cells vary as measured ones do, so that they can be summed and
+        Each cell has its own latent units, is decoded under the covariates of its group, and its counts are sampled
+        from the likelihood of the model. Generated cells thus vary like measured cells, and can be aggregated and
         tested. The covariates of a group may be a combination that was not trained on.
 
-        Models of perturbation screens start from control cells, as :meth:`predict` does, whose mean generated controls have;
-        they need a likelihood of counts.
+        Models of perturbation screens start from control cells, as :meth:`predict` does, and need a likelihood of
+        counts. Generated controls have the mean of the measured controls.
 
         Parameters
         ----------
         plan
-            One row for each group: a column for each covariate of the model, ``n_cells``, and, if known, ``library`` (total
-            counts of a cell) and ``library_sd`` (standard deviation of their logarithm, ``library`` being the median; 0
-            without). Further columns, such as the donor, are kept. Without ``library``, each cell has the total of a
-            training cell, times what the perturbation changes it by in models of screens.
+            One row per group, with these columns:
+
+            - each covariate of the model, and ``n_cells``;
+            - optionally ``library`` (median total count of a cell) and ``library_sd`` (standard deviation of its
+              logarithm, 0 by default). Without ``library``, each cell has the total of a training cell; models of
+              screens multiply it by the effect of the perturbation on the total;
+            - further columns, such as the donor, which are kept.
         latent
-            ``"posterior"``: the latent units of training cells, drawn from the posterior of each. ``"prior"``: the
-            prior of the model.
+            ``"posterior"``: latent units of training cells, sampled from the posterior of each. ``"prior"``: the prior
+            of the model.
         match
-            Categorical covariates that these training cells share with a group, such as the cell type. If ``None``, all
-            covariates; for a combination that was not trained on, as many as possible, of which those that the latent
-            units depend on most come first.
+            Categorical covariates in which these training cells must match a group, such as the cell type. If ``None``,
+            all covariates; for a combination that was not trained on, as many as possible, beginning with those on
+            which the latent units depend most.
         output
-            ``"counts"``, or what the model expects of each cell, ``"mean"``. Means lack the noise of counts: tests of them
+            ``"counts"``, or the expected counts of each cell, ``"mean"``. Means lack the noise of counts: tests on them
             are not valid.
         %(rng)s
         %(batch_size)s
 
         Returns
         -------
-        AnnData of as many cells as the plan says, with counts as CSR. ``obs`` has the columns of the plan, and
+        AnnData of the cells of the plan, with counts as CSR. ``obs`` has the columns of the plan, and
 
         `.obs['library']`
-            Total counts that are expected of the cell.
+            Expected total count of the cell.
         `.obs['source_cell']`
-            Training cell whose latent units were drawn, with ``latent="posterior"``.
+            Training cell whose latent units were sampled, with ``latent="posterior"``.
         `.obs['status']`
-            ``"trained"``, ``"unseen combination"``, or ``"unseen"`` where a category has no training cells.
+            ``"trained"``, ``"unseen combination"``, or ``"unseen"`` if a category has no training cells.
         `.uns['prediction']`
-            Name of the model, parameters, and what ``X`` holds (``output``).
+            Name of the model, parameters, and the content of ``X`` (``output``).
 
         Raises
         ------
@@ -166,8 +169,8 @@ class Generation:
         KeyError
             If the plan lacks a covariate or ``n_cells``.
         ValueError
-            If a category or a perturbation is unknown, a number is out of its range, there is no such option, training cells
-            are needed and the model was loaded without, or the likelihood is not one of counts.
+            If a category, perturbation or option is unknown, a number is out of its range, training cells are needed
+            but the model was loaded without them, or the likelihood is not one of counts.
         """
         self._check_options(latent=latent, output=output)
         groups = read_plan(plan, self._covariates())
@@ -207,37 +210,37 @@ class Generation:
         batch_size: int | None = None,
         **covariates: Any,
     ) -> AnnData:
-        """Cells as they would be under other covariates: these cells under compound B.
+        """Predict measured cells under other covariates, such as another compound.
 
-        The latent units of a cell stay, and so does its total up to what changes: each count is thinned where the decoded
-        rate falls, and added to where it rises, as in ``predict`` of the models of perturbations. In these, the perturbation
-        of a cell is taken off first, and a cell in another context is moved by the difference between the controls.
+        The latent units of a cell are kept. Its counts are thinned for genes whose decoded rate falls, and counts are
+        added for genes whose rate rises, as in ``predict`` of the models of perturbations. These models first remove
+        the perturbation of a cell, and move a cell to another context by the difference between the controls.
 
         Parameters
         ----------
         %(cells_adata)s
         %(indices)s
         output
-            Drawn ``"counts"``, or their expectation, ``"mean"``.
+            Sampled ``"counts"``, or their expectation, ``"mean"``.
         %(rng)s
         %(batch_size)s
         **covariates
-            New values of covariates, by the names of their columns, such as ``compound="B"``; the others stay.
+            New values of covariates by column name, such as ``compound="B"``; the others are kept.
 
         Returns
         -------
-        AnnData of these cells with their ``obs``, in which the covariates are replaced, and
+        AnnData of these cells, with the new covariates in ``obs``, and
 
         `.obs['source_cell']`
             Name of the measured cell.
         `.uns['prediction']`
-            Name of the model, parameters, what ``X`` holds (``output``), and the mean of the measured cells.
+            Name of the model, parameters, the content of ``X`` (``output``), and the mean of the measured cells.
 
         Raises
         ------
         ValueError
-            If a covariate, a category or a perturbation is unknown, nothing is to be changed, or the likelihood is not one
-            of counts.
+            If a covariate, category or perturbation is unknown, no covariate is given, or the likelihood is not one of
+            counts.
         """
         self._check_options(output=output)
         generator = as_generator(rng)
@@ -292,12 +295,12 @@ class Generation:
         rng: int | np.random.Generator | None = 0,
         **limma_kwargs: Any,
     ) -> AnnData:
-        """Test differences between groups of generated cells, of several draws together.
+        """Test for differential expression between groups of generated cells, pooled over several draws.
 
-        Cells are generated ``n_draws`` times, their counts summed for each sample, and tested by :func:`scpi.de.limma`.
-        The tests are pooled by :func:`scpi.de.pool_draws`, which counts what differs from draw to draw, and takes the noise
-        of a draw for that of the measured cells, from which the model has learned. It is at most that for as many cells as
-        were measured, for which pooled tests are conservative: more generated cells are not more evidence.
+        Cells are generated ``n_draws`` times, aggregated to pseudobulks per sample, and tested by
+        :func:`scpi.de.limma`. :func:`scpi.de.pool_draws` pools the tests. It includes the variance between draws, and
+        uses the noise of a draw as that of the measured cells on which the model was trained. This holds up to the
+        number of measured cells, for which pooled tests are conservative: generating more cells does not add evidence.
 
         Parameters
         ----------
@@ -308,8 +311,8 @@ class Generation:
         reference
             Group to compare with.
         sample_key
-            Column or columns with the sample, such as the donor. One of them has to be a covariate of the model:
-            samples that the model cannot tell apart are not replicates.
+            Column or columns with the sample, such as the donor. One of them must be a covariate of the model: samples
+            that the model does not distinguish are not replicates.
         groups
             Groups to test; all but the reference if ``"all"``.
         n_draws
@@ -317,7 +320,7 @@ class Generation:
         latent, match
             As in :meth:`generate`.
         min_cells
-            Minimum number of cells of a sample; smaller ones are left out.
+            Minimum number of cells of a sample; smaller samples are excluded.
         %(key_added)s
         %(rng)s
         **limma_kwargs
@@ -325,8 +328,8 @@ class Generation:
 
         Returns
         -------
-        Summed counts of the samples of all draws, with the number of the draw in ``obs['draw']`` and the tests in
-        ``uns['limma' | key_added]``, as :func:`scpi.de.pool_limma` gives them.
+        Pseudobulks of the samples of all draws, with the number of the draw in ``obs['draw']`` and the tests in
+        ``uns['limma' | key_added]``, in the format of :func:`scpi.de.pool_limma`.
 
         Raises
         ------
@@ -341,9 +344,9 @@ class Generation:
         known = self._covariates()
         if not set(as_list(sample_key)) & set(known.names):
             msg = (
-                f"`sample_key` names {listed(as_list(sample_key))}, but the model knows only {listed(known.names)}: it would "
-                "draw the same distribution for every sample, and samples that differ by the draws alone are no "
-                "replicates. Train the model with the donor as a covariate."
+                f"`sample_key` names {listed(as_list(sample_key))}, but the covariates of the model are "
+                f"{listed(known.names)}: all samples would have the same distribution, and samples that differ "
+                "only by the draw are not replicates. Train the model with the donor as a covariate."
             )
             raise ValueError(msg)
         generator = as_generator(rng)
@@ -365,7 +368,7 @@ class Generation:
         self._generator._check_if_trained(warn=False)
 
     def _training_cells(self, adata: AnnData | MuData) -> NDArray[np.int64]:
-        """Cells that were trained on; all where the model is bound to fewer cells than it was trained on."""
+        """Training cells; all cells if the model is bound to fewer cells than it was trained on."""
         found = self._generator.train_indices
         known = found is not None and len(found) and np.max(found) < adata.n_obs
         return np.asarray(found if known else np.arange(adata.n_obs), dtype=np.int64)
@@ -390,20 +393,20 @@ class Generation:
     def _moved(
         self, adata: AnnData | MuData, z: NDArray[np.float32], cells: NDArray[np.int64], covariates: Encoded
     ) -> NDArray[np.float32]:
-        """Latent units of cells, as they are under other covariates; the same where the decoder reads all of these."""
+        """Latent units of cells under other covariates; unchanged if the decoder reads all covariates."""
         return z
 
     def _latent_order(
         self, adata: AnnData | MuData, trained: NDArray[np.int64], codes: NDArray[np.int64]
     ) -> Sequence[int]:
-        """Categorical covariates by how much latent units depend on them."""
+        """Categorical covariates, ordered by how much latent units depend on them."""
         some = np.random.default_rng(0).permutation(len(trained))[:_N_ORDER]
         return explained_order(self._posterior(adata, trained[some])[0], codes[some])
 
     def _drawn_latent(
         self, adata: AnnData | MuData, cells: NDArray[np.int64], rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Latent units of cells, drawn from what is known of each."""
+        """Latent units of cells, sampled from their posterior."""
         unique, place = np.unique(cells, return_inverse=True)
         mean, sd = self._posterior(adata, unique)
         return np.asarray(mean[place] + sd[place] * rng.normal(size=(len(cells), mean.shape[1])), dtype=np.float32)
@@ -421,7 +424,7 @@ class Generation:
         covariates: Encoded,
         batch_size: int | None,
     ) -> Iterator[tuple[slice, Rates]]:
-        """What is decoded of latent units, a few cells at a time."""
+        """Decoded latent units, in blocks of cells."""
         module, decode = self._generator.module.eval(), self._decoder(adata)
         n_genes = self._expression_of(adata).n_vars
         step = max(_BLOCK // n_genes, 1) if batch_size is None else at_least(batch_size, 1, "batch_size")

@@ -30,9 +30,9 @@ else:
 class GenerationMixin(Host):
     """Generation by a model whose covariates are its batch, and categorical and continuous covariates.
 
-    Subclasses write ``_decoder`` (decode latent units under covariates) and ``_posterior`` (means and standard deviations
-    of the latent units of cells), and ``_prior`` where it is not a standard normal distribution of
-    ``self.preset_.n_latent`` units.
+    Subclasses implement ``_decoder`` (decode latent units under covariates) and ``_posterior`` (means and standard
+    deviations of the latent units of cells). They also implement ``_prior``, unless it is a standard normal
+    distribution of ``self.preset_.n_latent`` units.
     """
 
     def _covariates(self) -> Covariates:

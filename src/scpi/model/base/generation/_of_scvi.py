@@ -77,7 +77,7 @@ class SCVIGeneration(Generation):
         batch = codes[:, :1] if self._has_batch else torch.zeros((len(z), 1), dtype=torch.long, device=z.device)
         others = codes[:, 1:] if self._has_batch else codes
         zeros = torch.zeros_like(z[:, :1])
-        # The total is given later: a size factor of one, whose logarithm is read, changes nothing
+        # The total is given later: a size factor of 1 has the logarithm 0
         found = self.model.module.generative(
             z=z,
             library=zeros,
@@ -121,12 +121,12 @@ class SCVIGeneration(Generation):
 
 
 def from_scvi(model: Any) -> SCVIGeneration:
-    """Generate cells by a model of scvi-tools, as by those of scpi.
+    """Wrap a model of scvi-tools to generate cells as models of scpi do.
 
     Parameters
     ----------
     model
-        SCVI or LinearSCVI model, trained, with a likelihood of counts.
+        Trained SCVI or LinearSCVI model with a likelihood of counts.
 
     Returns
     -------
@@ -135,8 +135,8 @@ def from_scvi(model: Any) -> SCVIGeneration:
     Raises
     ------
     TypeError
-        If the model is another one, or has a normal likelihood, latent units of a logistic normal distribution, or a
-        dispersion of each label.
+        If the model is of another class, or has a normal likelihood, logistic normal latent units, or a dispersion per
+        label.
 
     Examples
     --------

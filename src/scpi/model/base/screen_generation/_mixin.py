@@ -35,33 +35,33 @@ if TYPE_CHECKING:
 else:
     Host = GenerationMixin
 
-# Control cells of a context whose mean is compared with the decoded one, and numbers that are decoded at a time
+# Control cells of a context for the comparison of measured and decoded means, and size of decoded blocks
 _N_CONTROLS, _BLOCK = 4000, 1 << 23
 
 
 class ScreenGenerationMixin(Host):
-    """Generation by a model that says what control cells become under a perturbation, in a context.
+    """Generation by a model that predicts control cells under a perturbation, in a context.
 
-    Covariates are the perturbation, the dose, the context and, where the network reads it, the batch. Generated cells start
-    from control cells of the training, as predicted ones do; the latent units of a perturbed cell are those that it had
-    before. Without a covariate of the network for the context, cells of one context get the latent units of another by the
-    difference between the means of the controls.
+    Covariates are the perturbation, the dose, the context and, if the network reads it, the batch. Like predicted
+    cells, generated cells start from training control cells. The latent units of a perturbed cell are those before
+    perturbation. If the network does not read the context, cells are moved between contexts by the difference between
+    the latent means of the controls.
 
-    What is decoded of a control cell is corrected by one factor per gene and context, so that the mean of the controls is the
-    measured one: predicted cells, which start from measured counts, and generated ones have the same means.
+    Decoded controls are corrected by one factor per gene and context, so that their mean equals the measured mean. Thus
+    predicted cells, which start from measured counts, and generated cells have the same means.
 
-    Subclasses say what a condition does in a context (``_effect_of``), what is decoded of cells under it
-    (``_decoded_rates``), what the latent units of cells were before their perturbation (``_posterior``), and their mean in
-    the controls of a context (``_control_units``).
+    Subclasses implement the effect of a condition in a context (``_effect_of``), the decoded rates under it
+    (``_decoded_rates``), the latent units of cells before perturbation (``_posterior``), and their mean in the controls
+    of a context (``_control_units``).
     """
 
     @abstractmethod
     def _effect_of(self, adata: AnnData | MuData, members: NDArray[np.float32], context: int) -> Any:
-        """What a condition with these members, (n_members, n_perturbations), does to cells of a context."""
+        """Effect of a condition with these members, (n_members, n_perturbations), on cells of a context."""
 
     @abstractmethod
     def _decoded_rates(self, z: Tensor, effect: Any, batch: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Logarithms of decoded control cells, up to their total, and what an effect adds to them, both cells x genes."""
+        """Log rates of decoded control cells, up to their total, and the change by an effect, both cells x genes."""
 
     @abstractmethod
     def _inverse_overdispersion(self) -> Tensor:
@@ -79,8 +79,8 @@ class ScreenGenerationMixin(Host):
     def _check_options(self, *, output: str, latent: str = "posterior") -> None:
         if not self._reads_counts:
             msg = (
-                f"This {type(self).__name__} has no likelihood of counts, from which cells are drawn. Train one on counts with "
-                "`likelihood='nb'`, or call `predict`, which makes cells of a condition from measured control cells."
+                f"This {type(self).__name__} has no likelihood of counts, from which cells are drawn. Train one on "
+                "counts with `likelihood='nb'`, or call `predict`, which predicts cells from measured control cells."
             )
             raise ValueError(msg)
         super()._check_options(output=output, latent=latent)
@@ -125,7 +125,7 @@ class ScreenGenerationMixin(Host):
             codes[controls],
             names=list(self._covariates().categories),
             match=match,
-            # The network has more to say of another batch than of another context
+            # The network extrapolates better to another batch than to another context
             order=lambda: range(codes.shape[1]),
             rng=rng,
         )
@@ -178,7 +178,7 @@ class ScreenGenerationMixin(Host):
         return code[0] if self.has_contexts else 0
 
     def _correction(self, adata: AnnData | MuData, code: tuple[int, ...]) -> Tensor:
-        """Logarithms of the factors, (n_genes,), by which measured controls of a context and batch exceed what is decoded."""
+        """Log factors, (n_genes,), by which measured controls of a context and batch exceed decoded ones."""
         rng, device = np.random.default_rng(0), self.module.device
         cells = self._training_cells(adata) if adata is self.adata else np.arange(adata.n_obs)
         cells = cells[self._labels(adata)[cells] == self.control_]
@@ -187,7 +187,7 @@ class ScreenGenerationMixin(Host):
         if len(cells):
             cells = cells[closest(self._codes_of(adata)[cells] == np.array(code), lambda: range(len(code)))]
         cells = np.sort(rng.permutation(cells)[:_N_CONTROLS])
-        # A count more on both sides: where neither has any, the model is believed
+        # A pseudocount on both sides: without counts, the decoded mean is kept
         measured = decoded = torch.ones(self._n_genes, dtype=torch.float64, device=device)
         if len(cells):
             none = self._effect_of(adata, np.zeros((0, len(self.perturbations_)), np.float32), self._context_of(code))
@@ -203,7 +203,7 @@ class ScreenGenerationMixin(Host):
     def _prior(self, n: int, rng: np.random.Generator) -> NDArray[np.float32]:
         if self.has_contexts:
             msg = (
-                "The prior of the latent units is that of cells of all contexts, of which a group has one: take "
+                "The prior of the latent units covers cells of all contexts, but a group has one: use "
                 "`latent='posterior'`, which starts from control cells of the context."
             )
             raise ValueError(msg)
@@ -211,7 +211,7 @@ class ScreenGenerationMixin(Host):
 
 
 def _strata(codes: Tensor, values: Tensor) -> Iterator[tuple[Tensor, NDArray[np.float32], tuple[int, ...]]]:
-    """Places, doses and codes of the cells that have them in common."""
+    """Positions of cells with the same doses and codes, with these."""
     doses, condition = torch.unique(values, dim=0, return_inverse=True)
     strata, stratum = torch.unique(torch.cat([condition[:, None], codes], 1), dim=0, return_inverse=True)
     for place, (row, *code) in enumerate(strata.tolist()):

@@ -28,7 +28,7 @@ else:
 
 
 class ConditionsMixin(Host):
-    """Conditions and contexts of cells: their labels, doses and codes, and the checks of those that a user names."""
+    """Conditions and contexts of cells: labels, doses and codes, and checks of user input."""
 
     perturbations_: list[str]
     control_: str
@@ -39,21 +39,21 @@ class ConditionsMixin(Host):
 
     @property
     def labelling(self) -> Labelling:
-        """How the labels of the screen are written."""
+        """Format of the labels of the screen."""
         state = self._perturbation_state()
         return Labelling(tuple(state["controls"]), state["delimiter"])
 
     def encode_perturbations(
         self, labels: Sequence[str], doses: Sequence[Dose | Sequence[float] | None] | None = None
     ) -> NDArray[np.float32]:
-        """Doses of the single perturbations in labels.
+        """Encode labels by the doses of their single perturbations.
 
         Parameters
         ----------
         labels
             Labels such as ``"A"`` or ``"B+A"``.
         doses
-            Dose of each label: one for all of its members, or one for each, by name. 1 without.
+            Dose of each label: one for all of its members, or a mapping from members to doses. 1 if ``None``.
 
         Returns
         -------
@@ -62,12 +62,12 @@ class ConditionsMixin(Host):
         Raises
         ------
         ValueError
-            If a label holds a perturbation that the model does not know.
+            If a label contains a perturbation that is unknown to the model.
         """
         return encode_conditions(labels, self.perturbations_, self.labelling, doses)
 
     def canonical(self, label: str) -> str:
-        """The spelling of a label that the model uses.
+        """Return the canonical spelling of a label.
 
         Parameters
         ----------
@@ -76,12 +76,12 @@ class ConditionsMixin(Host):
 
         Returns
         -------
-        Members sorted and joined by the delimiter, without repeats and without the control, or the control.
+        Members sorted and joined by the delimiter, without duplicates and without the control; or the control.
         """
         return self.labelling.canonical(label)
 
     def _designs(self) -> NDArray[np.float32]:
-        """Doses of the single perturbations in every condition of the data that the model was set up with."""
+        """Doses of the single perturbations in every condition of the setup data."""
         return self._designs_of(self._perturbation_state())
 
     def _designs_of(self, state: Any) -> NDArray[np.float32]:
@@ -96,7 +96,7 @@ class ConditionsMixin(Host):
         return np.asarray(self._field(adata, KEYS.CONDITION)).ravel().astype(np.int64)
 
     def _stratum_codes(self, adata: AnnData | MuData) -> NDArray[np.int64]:
-        """A number for the condition and the context of every cell, which cells of both in common share."""
+        """Code of every cell, equal for cells with the same condition and context."""
         return self._condition_codes(adata) + adata.n_obs * self._context_codes(adata)
 
     def _labels(self, adata: AnnData | MuData) -> NDArray[np.object_]:
@@ -105,7 +105,7 @@ class ConditionsMixin(Host):
         return np.asarray(conditions, dtype=object)[self._condition_codes(adata)]
 
     def _doses(self, adata: AnnData | MuData) -> NDArray[np.float64]:
-        """Dose of every cell, the largest one of its members where they differ; 0 for controls, and 1 without doses."""
+        """Dose of every cell, the largest over its members; 0 for controls, and 1 without registered doses."""
         largest = [max(doses, default=0.0) for doses in self._state_of(adata, KEYS.CONDITION)["doses"]]
         return np.asarray(largest, dtype=np.float64)[self._condition_codes(adata)]
 
@@ -115,18 +115,18 @@ class ConditionsMixin(Host):
         return self.registry["setup_args"].get("dose_key") is not None
 
     def _dose_range(self) -> tuple[float, float] | None:
-        """Smallest and largest measured dose above 0; `None` where no dose was registered."""
+        """Smallest and largest measured dose above 0; `None` without registered doses."""
         measured = np.array([dose for doses in self._perturbation_state()["doses"] for dose in doses])
         measured = measured[measured > 0]
         return (float(measured.min()), float(measured.max())) if self.has_doses and len(measured) else None
 
     def _is_extrapolated(self, dose: float) -> bool:
-        """Whether a dose lies outside of those that were measured; 0 is that of the controls."""
+        """Whether a dose lies outside the measured range; 0 is the dose of the controls."""
         limits = self._dose_range()
         return limits is not None and dose > 0 and not limits[0] <= dose <= limits[1]
 
     def _check_dose(self, dose: Dose | None) -> None:
-        """A dose must be a number from 0; one that lies beyond those of the training data is worth a warning."""
+        """Refuse a dose that is not a number of at least 0; warn if it lies outside the measured range."""
         if dose is None:
             return
         given = list(dose.values()) if isinstance(dose, Mapping) else [dose]
@@ -157,12 +157,12 @@ class ConditionsMixin(Host):
         return np.asarray(self._state_of(adata, KEYS.CONTEXT).categorical_mapping)
 
     def _known_contexts(self) -> list[str]:
-        """Names of the contexts of the data that the model was set up with."""
+        """Names of the contexts of the setup data."""
         state = self.registry["field_registries"][KEYS.CONTEXT]["state_registry"]
         return [str(name) for name in state["categorical_mapping"]]
 
     def _check_context(self, adata: AnnData | MuData, context: str | None) -> None:
-        """A context must be registered, and be one of the data."""
+        """Refuse a context if none are registered, or if it is not in the data."""
         if context is None:
             return
         if not self.has_contexts:
@@ -200,7 +200,7 @@ class ConditionsMixin(Host):
         return candidates[keep]
 
     def _in_context(self, adata: AnnData | MuData, cells: NDArray[np.int64], context: str) -> NDArray[np.bool_]:
-        """Whether each of some cells is of a context."""
+        """Whether each cell belongs to a context."""
         return np.asarray(self._contexts(adata)[self._context_codes(adata)[cells]].astype(str) == str(context))
 
     def _control_mean(
@@ -210,7 +210,7 @@ class ConditionsMixin(Host):
         code: int,
         values: Callable[[NDArray[np.int64]], Any],
     ) -> NDArray[np.float64]:
-        """Mean of the controls of a context: the ``known`` one of training, or that of values of cells of ``adata``."""
+        """Mean of the controls of a context: ``known`` from training, or of the control cells of ``adata``."""
         if code < len(known) and not np.isnan(known[code]).any():
             return np.asarray(known[code])
         of_context = np.flatnonzero((self._context_codes(adata) == code) & (self._labels(adata) == self.control_))

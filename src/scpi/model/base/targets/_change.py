@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class ChangeTargetMixin(LatentMixin):
-    """The attribution hook of models that encode cells and predict what a perturbation changes.
+    """The attribution hook of models that encode cells and predict the change under a perturbation.
 
-    Subclasses say in ``_change_of`` what that is.
+    Subclasses implement ``_change_of``.
     """
 
     @abstractmethod
     def _change_of(self, perturbation: str, *, context: str | None, dose: float | None) -> Callable[[Tensor], Tensor]:
-        """Differentiable function from what the network reads to the change of each gene."""
+        """Differentiable function from the input of the network to the change of each gene."""
 
     def attribution_target(
         self,
@@ -32,24 +32,24 @@ class ChangeTargetMixin(LatentMixin):
         context: str | None = None,
         dose: float | None = None,
     ) -> AttributionTarget:
-        """Differentiable function of what the network reads, for attributions.
+        """Return a differentiable function of the input of the network, for attributions.
 
         Parameters
         ----------
         kind
-            ``"latent"`` (means of the latent units) or ``"change"`` (what the decoded cell changes by under
-            ``perturbation``: expression, or logarithms of fractions for a likelihood of counts).
+            ``"latent"`` (means of the latent units) or ``"change"`` (change of the decoded cell under ``perturbation``:
+            of expression, or of log fractions for a likelihood of counts).
         perturbation
             Label of the condition of the change.
         context
-            Context whose shift of latent units is taken; an average one if ``None``. Other networks do not depend on it.
+            Context whose latent shift is used; an average context if ``None``. Only models with latent shifts use it.
         dose
             Dose of the condition; 1 if ``None``.
 
         Returns
         -------
-        The function, the transform of registered expression into its input (log-normalisation for a likelihood of
-        counts, and none for others), and the names of its outputs.
+        The function, the transform from registered expression to its input (log-normalisation for a likelihood of
+        counts, else none), and the names of its outputs.
 
         Raises
         ------

@@ -28,8 +28,8 @@ else:
 class LatentMixin(Host):
     """Latent units of a network that encodes cells one by one.
 
-    Subclasses make a ``module`` with ``encode``, or say in ``_encode`` what the units of cells are, and in ``_read`` what the
-    network reads where that is not the registered expression.
+    Subclasses build a ``module`` with ``encode``, or implement ``_encode``, which returns the units of cells. They
+    implement ``_read`` if the input of the network is not the registered expression.
     """
 
     @fill
@@ -41,7 +41,7 @@ class LatentMixin(Host):
         indices: Sequence[int] | NDArray[np.int64] | None = None,
         batch_size: int | None = None,
     ) -> NDArray[np.float32]:
-        """Latent units of cells: their mean, without noise.
+        """Return the posterior means of the latent units of cells.
 
         Parameters
         ----------
@@ -65,16 +65,16 @@ class LatentMixin(Host):
         return np.concatenate([self._encode(x).cpu().numpy() for x in inputs])
 
     def _encode(self, x: Tensor) -> Tensor:
-        """Latent units from what the network reads, differentiable."""
+        """Latent units from the input of the network, differentiable."""
         units: Tensor = self.module.encode(x)
         return units
 
     def _read(self, x: Tensor, size_factor: Tensor | None = None) -> Tensor:
-        """What the network reads of the registered expression."""
+        """Input of the network, from the registered expression."""
         return x
 
     def _read_cells(self, tensors: dict[str, Tensor]) -> Tensor:
-        """What the network reads of registered values."""
+        """Input of the network, from registered values."""
         return self._read(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR))
 
     def _units(self) -> list[str]:
@@ -88,7 +88,7 @@ class LatentMixin(Host):
         *,
         batch_size: int | None = None,
     ) -> Iterator[dict[str, Tensor]]:
-        """Registered values of cells and what the network reads of them, a few at a time, in its mode for predictions."""
+        """Registered values of cells and inputs of the network, in batches; sets evaluation mode."""
         self.module.eval()
         for tensors in cell_batches(self, adata, indices, batch_size=batch_size, device=self.module.device):
             yield tensors | {KEYS.INPUT: self._read_cells(tensors)}
@@ -100,12 +100,12 @@ class LatentMixin(Host):
         *,
         batch_size: int | None = None,
     ) -> Iterator[Tensor]:
-        """What the network reads of cells, a few at a time."""
+        """Inputs of the network for cells, in batches."""
         for tensors in self._batches(adata, indices, batch_size=batch_size):
             yield tensors[KEYS.INPUT]
 
     def _chosen(self, adata: AnnData | MuData, indices: Sequence[int] | NDArray[np.int64] | None) -> NDArray[np.int64]:
-        """Positions of the cells that are asked for."""
+        """Positions of the requested cells."""
         return as_indices(indices, adata.n_obs)
 
 

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def has_logits(model: Any) -> bool:
-    """Whether a model names groups of its own: clusters or classes."""
+    """Whether a model has logits of clusters or classes."""
     from scvi.model import SCANVI
 
     return hasattr(model, "clusters_") or isinstance(model, SCANVI)
 
 
 def is_of_scvi(model: Any) -> bool:
-    """Whether it is one of the models of scvi-tools whose networks are known."""
+    """Whether the model is a supported model of scvi-tools."""
     from scvi import external
     from scvi.model import SCANVI, SCVI, LinearSCVI
 
@@ -38,7 +38,7 @@ def target_of_scvi(model: Any, kind: str) -> AttributionTarget:
     if getattr(module, "encode_covariates", False):
         msg = (
             f"The encoder of this {type(model).__name__} reads batches or covariates beside the genes "
-            "(`encode_covariates=True`), which an attribution would have to fix. Train it without."
+            "(`encode_covariates=True`), which an attribution would have to fix. Train it without them."
         )
         raise NotImplementedError(msg)
     log, encoder = module.log_variational, module.z_encoder
@@ -84,7 +84,7 @@ def decoder_of_scvi(model: Any) -> DecoderTarget:
         )
         raise TypeError(msg)
     if model.summary_stats.get("n_extra_categorical_covs", 0) or model.summary_stats.get("n_extra_continuous_covs", 0):
-        msg = f"The decoder of this {name} reads covariates beside the batch, which would have to be fixed. Train it without."
+        msg = f"The decoder of this {name} reads covariates beside the batch. Train it without them."
         raise NotImplementedError(msg)
     embedded = module.batch_representation == "embedding"
     # The decoder of DRVI takes neither a dispersion nor a depth, and gives logits
@@ -107,7 +107,7 @@ def decoder_of_scvi(model: Any) -> DecoderTarget:
 
 
 def _logits(classifier: Any, latent: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Logits of a classifier of latent units that may give probabilities."""
+    """Logits of a classifier of latent units, which may output probabilities."""
 
     def logits(x: Tensor) -> Tensor:
         found: Tensor = classifier(latent(x))

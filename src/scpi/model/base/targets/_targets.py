@@ -11,30 +11,30 @@ if TYPE_CHECKING:
 
 
 def attribution_target(model: Any, kind: str = "latent", **kwargs: Any) -> AttributionTarget:
-    """Differentiable function of the expression that a model registers, for attributions.
+    """Return a differentiable function of the registered expression of a model, for attributions.
 
     Parameters
     ----------
     model
-        A model of scpi that has the hook, or an SCVI, LinearSCVI, SCANVI or DRVI model of scvi-tools, trained.
+        A trained model of scpi that has the method, or a trained SCVI, LinearSCVI, SCANVI or DRVI model of scvi-tools.
     kind
-        ``"latent"``: the mean of the latent units. ``"logit"``: the logits of the clusters of a clustering network, or of
-        the classes of SCANVI. ``"change"``: the predicted change of expression under a ``perturbation``. Models of scpi
-        may have others: see their method of the same name.
+        ``"latent"``: the means of the latent units. ``"logit"``: the logits of the clusters of a clustering network, or
+        of the classes of SCANVI. ``"change"``: the predicted change of expression under a ``perturbation``. Models of
+        scpi may have further kinds: see their method of the same name.
     **kwargs
         Passed to the method of a model of scpi, such as ``perturbation``, ``context`` or ``dose``.
 
     Returns
     -------
-    The target: the function, the transform of the registered expression into its input, and the names of its outputs.
-    The functions of scvi-tools' models are those of their encoders in evaluation mode.
+    The target: the function, the transform from the registered expression to its input, and the names of its outputs.
+    For models of scvi-tools, the function is the encoder in evaluation mode.
 
     Raises
     ------
     TypeError
         If the model has no such target.
     ValueError
-        If the model of scpi has no such kind, or the perturbation is missing or unknown.
+        If the kind does not exist for the model, or the perturbation is missing or unknown.
     NotImplementedError
         If the encoder reads batches or covariates beside the genes.
 
@@ -53,7 +53,7 @@ def attribution_target(model: Any, kind: str = "latent", **kwargs: Any) -> Attri
         target: AttributionTarget = model.attribution_target(kind, **kwargs)
         return target
     if not is_of_scvi(model) or kind not in ("latent", "logit") or (kind == "logit" and not has_logits(model)):
-        msg = f"{type(model).__name__} gives no {kind!r} of the expression that genes could be held responsible for."
+        msg = f"{type(model).__name__} has no attribution target of the kind {kind!r}."
         raise TypeError(msg)
     if kwargs:
         msg = f"The {kind!r} of {type(model).__name__} takes no {sorted(kwargs)}."
@@ -62,24 +62,24 @@ def attribution_target(model: Any, kind: str = "latent", **kwargs: Any) -> Attri
 
 
 def decoder_target(model: Any, **kwargs: Any) -> DecoderTarget:
-    """Differentiable function from the latent units of a model to the logarithm of the mean expression.
+    """Return a differentiable function from the latent units of a model to log mean expression.
 
     Parameters
     ----------
     model
-        A model of scpi that has the hook, or an SCVI, LinearSCVI, SCANVI or DRVI model of scvi-tools, trained.
+        A trained model of scpi that has the method, or a trained SCVI, LinearSCVI, SCANVI or DRVI model of scvi-tools.
     **kwargs
         Passed to the method of a model of scpi, such as the ``perturbation`` that a decoder is conditioned on.
 
     Returns
     -------
-    The target, for the units that ``model.get_latent_representation()`` gives. A decoder of scvi-tools that reads batches
-    gives the mean over them.
+    The target, for the units returned by ``model.get_latent_representation()``. Decoders of scvi-tools that read
+    batches are averaged over batches.
 
     Raises
     ------
     TypeError
-        If the model has no decoder of its units.
+        If the model has no decoder from its units.
     NotImplementedError
         If the decoder reads covariates beside the batch.
     """
