@@ -35,6 +35,23 @@ def as_frame(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def as_gene_table(table: pd.DataFrame, *, caption: str, file: str, n_shown: int = 5000) -> dict[str, Any]:
+    """A table that the page searches by its first two columns, with the first rows of it; ``file`` has the others."""
+    shown = table.head(n_shown)
+    few = (
+        ""
+        if len(shown) == len(table)
+        else f" The first {len(shown):,} of {len(table):,} rows; the others are in {file}."
+    )
+    columns = [str(name).replace("_", " ") for name in shown.columns]
+    return {
+        "caption": f"{caption}{few}",
+        "search": " or ".join(columns[:2]).capitalize(),
+        "columns": columns,
+        "rows": [[cell(value) for value in row] for row in shown.astype(object).to_numpy().tolist()],
+    }
+
+
 def cell(value: Any) -> str:
     """A value as a table shows it."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

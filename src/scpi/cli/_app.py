@@ -9,7 +9,10 @@ import typer
 import scpi._own_init  # noqa: F401  # before anything else of a folder that may be mixed
 from scpi import __version__
 from scpi.cli._benchmark import benchmark
+from scpi.cli._de import de
 from scpi.cli._demo import demo
+from scpi.cli._predict import predict
+from scpi.cli._programs import programs
 from scpi.cli._screen import screen
 
 app = typer.Typer(
@@ -37,6 +40,6 @@ def main(
     """Predict how cells respond to perturbations, and explain the predictions."""
 
 
-for _command in (demo, screen):
+for _command in (demo, screen, de, programs, predict):
     app.command()(_command)
 app.add_typer(benchmark, name="benchmark")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scpi._report._figures import comparison_figure, encode_figures
 from scpi._report._render import as_frame, render
+from scpi._report._tables import for_spreadsheets
 from scpi._scoring._noise_ceiling import PERFECT
 from scpi._screen._labels import Labelling
 from scpi.screen._output import DOCUMENT
@@ -23,7 +24,7 @@ from scpi.screen._pseudobulk_tables import (
     verdict,
 )
 from scpi.screen._report import settings_rows
-from scpi.screen._write import PREDICTED, for_spreadsheets, write_cells
+from scpi.screen._write import PREDICTED, write_cells
 
 if TYPE_CHECKING:
     from scpi.screen._output import RunFolder

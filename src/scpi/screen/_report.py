@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scpi import get
 from scpi._keys import Key
-from scpi._report._render import as_frame, cell, render
+from scpi._report._render import as_frame, as_gene_table, render
 from scpi._screen._labels import Labelling
 from scpi.screen._figures import draw_figures
 from scpi.screen._methods import methods
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from scpi.screen._result import ScreenResult
 
 _N_SETS = 5
-# The page holds so many rows of genes; the file has all
-_N_GENES = 5000
 
 
 def write_report(result: ScreenResult, path: Path) -> None:
@@ -124,16 +122,9 @@ def _with_sets(adata: AnnData, table: pd.DataFrame, *columns: str) -> pd.DataFra
 
 def _genes(result: ScreenResult) -> dict[str, Any]:
     """The first genes of all perturbations, by their p-value, as the page searches them."""
-    table = result.genes
-    shown = table.sort_values(["pval_adj", "pval"], kind="stable").head(_N_GENES)
-    few = (
-        ""
-        if len(shown) == len(table)
-        else f" The first {len(shown):,} of {len(table):,} rows; the others are in genes.csv."
+    return as_gene_table(
+        result.genes.sort_values(["pval_adj", "pval"], kind="stable"),
+        caption="Genes that change at a false discovery rate of 5 %, over all perturbations and genes, and the first 20 of "
+        "each perturbation.",
+        file="genes.csv",
     )
-    return {
-        "caption": "Genes that change at a false discovery rate of 5 %, over all perturbations and genes, and the first 20 of "
-        f"each perturbation.{few}",
-        "columns": [name.replace("_", " ") for name in shown.columns],
-        "rows": [[cell(value) for value in row] for row in shown.astype(object).to_numpy().tolist()],
-    }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pandas as pd
 
 from scpi import get
+from scpi._report._tables import for_spreadsheets
 from scpi.screen._output import DOCUMENT
 from scpi.screen._report import write_report
 
@@ -24,7 +25,6 @@ MODEL: Final = "model"
 SCREEN: Final = "screen.h5ad"
 PREDICTED: Final = "predicted.h5ad"
 SCORES: Final = "scores.json"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class Scores(NamedTuple):
@@ -36,16 +36,6 @@ class Scores(NamedTuple):
     """Baselines that apply."""
     notes: list[str]
     """Why the others do not."""
-
-
-def for_spreadsheets(table: pd.DataFrame) -> pd.DataFrame:
-    """A table in which no text is a formula for a spreadsheet: what begins like one gets a single quote before it."""
-
-    def quoted(value: Any) -> Any:
-        return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-    texts = table.select_dtypes(exclude=["number", "bool"]).columns
-    return table.assign(**{name: [quoted(value) for value in table[name]] for name in texts})
 
 
 def write_results(result: ScreenResult, folder: RunFolder) -> None:

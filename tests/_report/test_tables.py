@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scpi.screen._write import for_spreadsheets
+from scpi._report._tables import for_spreadsheets
 
 
 @pytest.mark.parametrize("dtype", [object, "category"])

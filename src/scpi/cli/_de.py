@@ -1,0 +1,199 @@
+"""``scpi de``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scpi.cli._errors import clear_errors
+from scpi.cli._options import AsJson, Cells, Debug, Force, Layer, Mod, Out, Quiet, Title
+from scpi.cli._say import consoles, records, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LIMMA = "limma"
+_OF_LIMMA = (
+    "Counts of the cells of each sample were summed, and groups of samples were compared by limma-voom (Law et al., Genome Biol. 15:R29, "
+    "2014; Ritchie et al., Nucleic Acids Res. 43, 2015)."
+)
+_CELLS = (
+    "Cells were counted as independent, which cells of one donor or culture are not: p-values are too small where the groups differ "
+    "between samples. Name the samples by --sample-key."
+)
+
+
+def de(
+    file: Cells,
+    out: Out,
+    groupby: Annotated[str, typer.Option(help="Column of obs with the group of each cell.", show_default=False)],
+    reference: Annotated[
+        str | None,
+        typer.Option(help="Group to compare with.", show_default="the rest; needed with --sample-key"),
+    ] = None,
+    groups: Annotated[
+        list[str] | None, typer.Option("--group", help="Group to test; may be repeated.", show_default="all")
+    ] = None,
+    sample_key: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of obs with the sample (donor, culture) of each cell.", show_default="cells are tested"
+        ),
+    ] = None,
+    covariates: Annotated[
+        list[str] | None,
+        typer.Option("--covariate", help="Column of obs to adjust for; may be repeated.", show_default=False),
+    ] = None,
+    split_by: Annotated[
+        str | None, typer.Option(help="Column of obs to test within, such as the cell type.", show_default=False)
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="Test: limma, or one of `scpi.de.methods`.", show_default="limma of samples, wilcoxon of cells"
+        ),
+    ] = None,
+    layer: Layer = None,
+    mod: Mod = None,
+    pval_cutoff: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Adjusted p-value at which a gene counts as changed.")
+    ] = 0.05,
+    title: Title = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Find genes that differ between groups of cells or samples; write a table and a report.
+
+    Example, between samples: scpi de cells.h5ad --groupby condition --reference ctrl --sample-key donor --split-by cell_type -o de
+
+    Example, markers of clusters: scpi de cells.h5ad --groupby leiden --out markers
+    """
+    with clear_errors(debug=debug, quiet=quiet):
+        from scpi import de as tests
+        from scpi import get, pl
+        from scpi._mudata import resolve_modality
+        from scpi._report._figures import encode_figures
+        from scpi._report._render import as_frame, as_gene_table
+        from scpi.cli._results import REPORT, results_folder, software, write_page, write_table
+        from scpi.screen import read_screen
+
+        method = method or (_LIMMA if sample_key else "wilcoxon")
+        if sample_key is None and (split_by or method == _LIMMA):
+            msg = f"{'--split-by' if split_by else '--method limma'} compares samples, and needs --sample-key."
+            raise ValueError(msg)
+        if sample_key and reference is None:
+            msg = "Samples are compared with those of a group: name it by --reference."
+            raise ValueError(msg)
+        options: dict[str, Any] = {
+            "groups": groups or "all",
+            "sample_key": sample_key,
+            "covariates": covariates or (),
+            "split_by": split_by,
+            "layer": layer,
+            "mod": mod,
+        }
+        with results_folder(out, force=force) as folder:
+            data = read_screen(file)
+            if method == _LIMMA:
+                tests.limma(data, groupby, reference=reference, key_added="de", **options)
+            else:
+                against: dict[str, Any] = {} if reference is None else {"reference": reference}
+                tests.rank_genes(data, groupby, method=method, key_added="de", **against, **options)
+            table = get.de_df(data, key="de", mod=mod)
+            counts = changed_genes(table, pval_cutoff)
+            found = verdict(counts, reference, pval_cutoff)
+            notes = [] if sample_key else [_CELLS]
+            write_table(table, folder / "de.csv")
+            figure: Any = pl.volcano(data, key="de", mod=mod, pval_cutoff=pval_cutoff, show=False, return_fig=True)
+            figure.savefig(folder / "volcano.png", dpi=200, bbox_inches="tight")
+            adata = resolve_modality(data, mod)
+            n_samples = 0 if sample_key is None else data.obs[sample_key].nunique()
+            write_page(
+                folder,
+                title=title or file.stem,
+                verdict=found,
+                questions=[
+                    (f"Which genes differ in {group}?", _sentence(up, down)) for group, up, down in counts.to_numpy()
+                ][:12],
+                tiles=[
+                    (f"{adata.n_obs:,}", "cells"),
+                    *([(f"{n_samples:,}", "samples")] if n_samples else []),
+                    (f"{adata.n_vars:,}", "genes"),
+                    (f"{len(counts):,}", "groups tested"),
+                ],
+                design=[
+                    ("Groups", f"of obs['{groupby}'], each against {reference or 'all other cells'}"),
+                    ("Observations", f"samples of obs['{sample_key}']" if sample_key else "cells"),
+                    *([("Adjusted for", ", ".join(covariates))] if covariates else []),
+                    *([("Within", f"each value of obs['{split_by}']")] if split_by else []),
+                ],
+                notes=notes,
+                figures=encode_figures(
+                    [
+                        (
+                            "P-values and fold changes",
+                            f"One dot per gene. Coloured genes have an adjusted p-value below {pval_cutoff:g} and change at least twofold. "
+                            "At most six groups are drawn.",
+                            lambda: figure,
+                        )
+                    ]
+                ),
+                genes=as_gene_table(
+                    table.sort_values(["pval_adj", "pval"], kind="stable"),
+                    caption="All groups and genes, by p-value. Fold changes are on the log2 scale.",
+                    file="de.csv",
+                ),
+                tables=[("Changed genes of each group", as_frame(counts))],
+                methods=_methods(method, pval_cutoff, software()),
+                settings={"file": str(file), "groupby": groupby, "reference": reference, "method": method} | options,
+            )
+        progress, shown = consoles(quiet=quiet, as_json=as_json)
+        for note in notes:
+            progress.print(f"Note: {note}", style="dim", highlight=False)
+        shown.print(found, highlight=False)
+        shown.print(f"Report: {out / REPORT}", style="bold", highlight=False, soft_wrap=True)
+        if as_json:
+            files = {"report": str(out / REPORT), "table": str(out / "de.csv"), "volcano": str(out / "volcano.png")}
+            say(files | {"verdict": found, "method": method, "notes": notes, "groups": records(counts)})
+
+
+def changed_genes(table: pd.DataFrame, pval_cutoff: float) -> pd.DataFrame:
+    """Numbers of genes that rise and fall in each group."""
+    is_changed = table["pval_adj"] <= pval_cutoff
+    counted = table.assign(up=is_changed & (table["log2fc"] > 0), down=is_changed & (table["log2fc"] < 0))
+    return counted.groupby("group", sort=False, observed=True)[["up", "down"]].sum().reset_index()
+
+
+def verdict(counts: pd.DataFrame, reference: str | None, pval_cutoff: float) -> str:
+    """The result in a sentence."""
+    n = counts["up"] + counts["down"]
+    most = counts["group"][n.idxmax()]
+    against = reference or "the rest"
+    if len(counts) == 1:
+        return f"{n[0]:,} genes differ between {most} and {against}, at an adjusted p-value of {pval_cutoff:g}."
+    return (
+        f"Between {n.min():,} and {n.max():,} genes differ in each of {len(counts)} groups from {against}, most in {most}, at an adjusted "
+        f"p-value of {pval_cutoff:g}."
+    )
+
+
+def _sentence(up: int, down: int) -> str:
+    return f"{up:,} genes are higher and {down:,} lower." if up or down else "None was found."
+
+
+def _methods(method: str, pval_cutoff: float, packages: str) -> str:
+    from scpi.de import methods
+
+    if method == _LIMMA:
+        what = _OF_LIMMA
+    else:
+        known = methods().set_index("method").loc[method]
+        unit = "samples" if known["unit"] == "sample" else "cells"
+        what = f"Groups of {unit} were compared by the test '{method}' ({known['source']})."
+    return (
+        f"{what} P-values were adjusted over the genes of each group (Benjamini & Hochberg, 1995), and genes with an adjusted p-value of at most "
+        f"{pval_cutoff:g} are called changed. Software: {packages}."
+    )

@@ -1,0 +1,304 @@
+"""``scpi predict``."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scpi.cli._errors import clear_errors
+from scpi.cli._options import (
+    Accelerator,
+    AcceleratorOption,
+    AsJson,
+    Cells,
+    Control,
+    Debug,
+    Force,
+    Layer,
+    MaxEpochs,
+    Mod,
+    Out,
+    Quiet,
+    Seed,
+    Title,
+    on_device,
+)
+from scpi.cli._say import consoles, records, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+# What predicts unless another model is named, and what it is compared with: the model that the user guide starts with
+_TO_CONTEXTS = ("WeightedDelta", ("NoChange", "MeanDelta", "RidgeDelta"))
+_OF_COMBINATIONS = ("Linear", ("NoChange", "MeanDelta", "Additive"))
+_NULL = "NoChange"
+_KNOWN = "{} cells of what was asked for are measured: the model was trained on them, and that they agree is no test."
+_METRICS = ("pearson", "rmse")
+_PAIRS = ("split", "context", "perturbation", "dose")
+_SHOWN = ["model", "metric", "n", "mean", "difference", "low", "high"]
+
+
+def predict(
+    file: Cells,
+    out: Out,
+    perturbation: Annotated[
+        list[str],
+        typer.Option(help="Perturbation, or combination 'A+B', to predict; may be repeated.", show_default=False),
+    ],
+    context: Annotated[
+        str | None,
+        typer.Option(
+            help="Predict for control cells of this context, such as a cell type.", show_default="all control cells"
+        ),
+    ] = None,
+    perturbation_key: Annotated[
+        str, typer.Option(help="Column of obs with the labels: 'A', 'A+B', or the control.")
+    ] = "perturbation",
+    control: Control = None,
+    delimiter: Annotated[
+        str,
+        typer.Option(help="String that separates the members of a combination; '' if there are no combinations."),
+    ] = "+",
+    context_key: Annotated[
+        str | None, typer.Option(help="Column of obs with the contexts, such as cell types.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Model that predicts, of `scpi.model`.",
+            show_default="WeightedDelta to contexts, Linear of combinations",
+        ),
+    ] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(help="Further model to compare with; may be repeated.", show_default="simple baselines only"),
+    ] = None,
+    n_cells: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of cells per perturbation.", show_default="control cells, at most 1,000"),
+    ] = None,
+    layer: Layer = None,
+    mod: Mod = None,
+    max_epochs: MaxEpochs = None,
+    accelerator: AcceleratorOption = Accelerator.auto,
+    seed: Seed = 0,
+    title: Title = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Predict cells of a perturbation in a context, or of a combination, that was not measured.
+
+    The same models predict contexts, or combinations, that were measured and are left out in turn: a table of scores beside baselines says
+    how far to trust the prediction. The model is not chosen by these scores.
+
+    Example: scpi predict cells.h5ad --perturbation stim --context "B cells" --context-key cell_type --control ctrl --out predicted
+    """
+    with clear_errors(debug=debug, quiet=quiet):
+        if (context is None) != (context_key is None):
+            msg = "--context is a value of the column --context-key: give both, or none to predict combinations."
+            raise ValueError(msg)
+        from scpi import benchmark, get, tl
+        from scpi._quiet import quiet_lightning
+        from scpi._report._figures import comparison_figure, encode_figures
+        from scpi._report._render import as_frame, as_gene_table
+        from scpi._sequence import as_list
+        from scpi._slots import listed
+        from scpi.cli._results import REPORT, results_folder, software, write_page, write_table
+        from scpi.screen import read_screen
+
+        first, others = _OF_COMBINATIONS if context is None else _TO_CONTEXTS
+        chosen = model or first
+        names = list(dict.fromkeys([chosen, *(compare or ()), first, *others]))
+        progress, shown = consoles(quiet=quiet, as_json=as_json)
+        keys: dict[str, Any] = {
+            "perturbation_key": perturbation_key,
+            "control": control or "control",
+            "delimiter": delimiter or None,
+            "context_key": context_key,
+        }
+        training: dict[str, Any] = {"max_epochs": max_epochs} | on_device(accelerator)
+        with results_folder(out, force=force) as folder:
+            classes = {name: model_class(name) for name in names}
+            adata = log_normalised(read_screen(file), layer=layer, mod=mod)
+            if context is None:
+                splits = benchmark.splits.leave_combinations_out(adata, rng=seed, **keys)
+            else:
+                splits = benchmark.splits.leave_context_out(adata, rng=seed, **keys)
+            quietly = {"enable_progress_bar": False}
+            specs = {name: benchmark.ModelSpec(model=cls, train=training | quietly) for name, cls in classes.items()}
+            with quiet_lightning():
+                scores = benchmark.evaluate(adata, specs, splits, seeds=(seed,), progress=not quiet, **keys)
+                setup = {name: value for name, value in keys.items() if value is not None or name == "delimiter"}
+                classes[chosen].setup_anndata(adata, **setup)
+                trained = classes[chosen](adata)
+                trained.train(seed=seed, enable_progress_bar=not quiet, **training)
+                predicted = trained.predict(perturbation=perturbation, context=context, n_cells=n_cells, rng=seed)
+                tl.predict_perturbation(
+                    adata, trained, perturbation=perturbation, context=context, n_cells=n_cells, rng=seed
+                )
+            pairs = [name for name in _PAIRS if scores[name].notna().any()]
+            summary = benchmark.summarise(scores, baseline=_NULL, metrics=[*_METRICS], pair_by=pairs, rng=seed)
+            found = verdict(summary, chosen, n_left_out=len(scores[pairs].drop_duplicates()))
+            change = changes(get.predicted_change(adata))
+            predicted.write_h5ad(folder / "predicted.h5ad", compression="gzip")
+            write_table(scores, folder / "scores.csv")
+            write_table(summary, folder / "summary.csv")
+            write_table(change, folder / "change.csv")
+            trained.save(folder / "model")
+            n_known = int(change.drop_duplicates("perturbation")["n_measured"].sum())
+            notes = [_KNOWN.format(f"{n_known:,}")] if n_known else []
+            what = f"{', '.join(perturbation)}{'' if context is None else f' in {context}'}"
+            write_page(
+                folder,
+                title=title or f"{file.stem}: {what}",
+                verdict=found,
+                questions=[
+                    ("What was predicted?", f"{predicted.n_obs:,} cells of {what}, by {chosen}."),
+                    ("Which genes change most?", ", ".join(change["gene"].drop_duplicates().head(10))),
+                ],
+                tiles=[
+                    (f"{adata.n_obs:,}", "measured cells"),
+                    (f"{adata.n_vars:,}", "genes"),
+                    (f"{predicted.n_obs:,}", "predicted cells"),
+                    (f"{len(splits):,}", "divisions left out"),
+                ],
+                design=[
+                    ("Labels", f"of obs['{perturbation_key}'], control {listed(as_list(keys['control']))}"),
+                    *([] if context is None else [("Contexts", f"of obs['{context_key}']")]),
+                    (
+                        "Left out in turn",
+                        "each context with its perturbed cells" if context else "parts of the combinations",
+                    ),
+                ],
+                notes=notes,
+                figures=encode_figures(
+                    [
+                        (
+                            "The models where the answer is known",
+                            "Correlation of predicted and measured change of what was left out, one dot per condition. Bars are means. On "
+                            "grey what the noise of the measurement allows.",
+                            partial(comparison_figure, scores, by=pairs),
+                        )
+                    ]
+                ),
+                genes=as_gene_table(
+                    change,
+                    caption="Predicted change of the mean log-normalised expression against control cells, largest first.",
+                    file="change.csv",
+                ),
+                tables=[("Scores of the models", as_frame(summary[_SHOWN]))],
+                methods=_methods(chosen, first, context is not None, software()),
+                settings={
+                    "file": str(file),
+                    "perturbation": perturbation,
+                    "context": context,
+                    "model": chosen,
+                    "compare": compare,
+                }
+                | keys
+                | {"n_cells": n_cells, "layer": layer, "mod": mod, "max_epochs": max_epochs, "seed": seed},
+            )
+        for note in notes:
+            progress.print(f"Note: {note}", style="dim", highlight=False)
+        shown.print(found, highlight=False)
+        shown.print(f"Report: {out / REPORT}", style="bold", highlight=False, soft_wrap=True)
+        if as_json:
+            files = {
+                "report": REPORT,
+                "cells": "predicted.h5ad",
+                "scores": "scores.csv",
+                "change": "change.csv",
+                "model": "model",
+            }
+            places = {name: str(out / path) for name, path in files.items()}
+            say(places | {"verdict": found, "notes": notes, "model_name": chosen, "summary": records(summary)})
+
+
+def model_class(name: str) -> Any:
+    """A model that predicts perturbations, by its name in `scpi.model`."""
+    import scpi.model
+    from scpi.model.base import ScreenModel
+
+    known = [
+        one
+        for one in dir(scpi.model)
+        if isinstance(cls := getattr(scpi.model, one), type) and issubclass(cls, ScreenModel)
+    ]
+    if name not in known:
+        msg = f"There is no model {name!r} that predicts perturbations; there are {', '.join(known)}."
+        raise ValueError(msg)
+    return getattr(scpi.model, name)
+
+
+def log_normalised(data: Any, *, layer: str | None, mod: str | None) -> AnnData:
+    """Cells with log-normalised ``X``, and with their counts where these are known."""
+    import numpy as np
+    import scanpy as sc
+    from scipy import sparse
+
+    from scpi._keys import Key
+    from scpi._mudata import resolve_modality
+    from scpi._screen._checks import check_expression, is_counts
+    from scpi._slots import find_layer, layer_name
+
+    adata = resolve_modality(data, mod)
+    expression = find_layer(adata, layer)
+    check_expression(expression, what=layer_name(layer))
+    adata.X = sparse.csr_matrix(expression, dtype=np.float32, copy=True)
+    if is_counts(expression):
+        adata.layers[Key.layers.COUNTS] = adata.X.copy()
+        sc.pp.normalize_total(adata, target_sum=1e4)
+        sc.pp.log1p(adata)
+    return adata
+
+
+def changes(table: pd.DataFrame) -> pd.DataFrame:
+    """Predicted changes that are not zero, the largest first, with the measured ones where there are any."""
+    columns = [
+        "perturbation",
+        "gene",
+        *(["context"] if "context" in table else []),
+        "predicted",
+        "measured",
+        "n_measured",
+    ]
+    moved = table.loc[table["predicted"] != 0, columns]
+    return moved.sort_values("predicted", key=abs, ascending=False, ignore_index=True)
+
+
+def verdict(summary: pd.DataFrame, chosen: str, *, n_left_out: int) -> str:
+    """How good the predictions of the model were where the answer is known."""
+    from scpi._model_names import find_model
+
+    table = summary.set_index(["model", "metric"])
+    names = list(summary["model"].unique())
+    error = table.loc[(find_model(names, chosen), "rmse")]
+    control = table.loc[(find_model(names, _NULL), "rmse"), "mean"]
+    ratio = error["mean"] / control
+    judged = (
+        "better than no change"
+        if error["high"] < 0
+        else "worse than no change"
+        if error["low"] > 0
+        else "not clearly better than no change"
+    )
+    return (
+        f"On {n_left_out:,} measured conditions that were left out, the error of {chosen} is {ratio:.2f} times that of no change, and {judged} "
+        f"(difference {error['difference']:.4f}, 95 % interval {error['low']:.4f} to {error['high']:.4f})."
+    )
+
+
+def _methods(chosen: str, first: str, to_contexts: bool, packages: str) -> str:
+    left_out = "each context with perturbed cells in turn" if to_contexts else "the combinations, in five parts"
+    why = "the model that the user guide of scpi starts with" if chosen == first else "named by the user"
+    return (
+        f"Cells were predicted by scpi.model.{chosen}, {why}, trained on all cells. To judge it, it and others were trained without {left_out}, "
+        "and predicted what was left out from control cells that no measured change refers to. Scores are of the change of the mean "
+        "log-normalised expression; intervals are percentile intervals of 2,000 bootstrap samples of conditions, of paired differences "
+        f"from predicting no change. Software: {packages}."
+    )

@@ -1,0 +1,204 @@
+"""``scpi programs``."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scpi.cli._errors import clear_errors
+from scpi.cli._options import (
+    Accelerator,
+    AcceleratorOption,
+    AsJson,
+    Cells,
+    Debug,
+    Force,
+    Layer,
+    MaxEpochs,
+    Mod,
+    Out,
+    Quiet,
+    Seed,
+    Title,
+    on_device,
+)
+from scpi.cli._say import consoles, records, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+_N_GENES = 50
+
+
+def programs(
+    file: Cells,
+    out: Out,
+    gene_sets: Annotated[
+        Path | None,
+        typer.Option(help="GMT file to name programs by.", show_default="the gene sets of the cells, if any"),
+    ] = None,
+    n_units: Annotated[
+        int | None, typer.Option(min=1, help="Number of latent units.", show_default="of the model")
+    ] = None,
+    batch_key: Annotated[
+        str | None, typer.Option(help="Column of obs with the technical batch of each cell.", show_default=False)
+    ] = None,
+    obs_keys: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label-key", help="Column of obs to compare the units with; may be repeated.", show_default=False
+        ),
+    ] = None,
+    min_set_size: Annotated[int, typer.Option(min=1, help="Minimum number of measured genes per gene set.")] = 5,
+    layer: Layer = None,
+    mod: Mod = None,
+    max_epochs: MaxEpochs = None,
+    accelerator: AcceleratorOption = Accelerator.auto,
+    seed: Seed = 0,
+    title: Title = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Find gene programs that vary between cells, and name them by gene sets; needs counts.
+
+    Example: scpi programs cells.h5ad --gene-sets hallmark.gmt --label-key cell_type --out programs
+    """
+    with clear_errors(debug=debug, quiet=quiet):
+        if gene_sets is not None and not gene_sets.expanduser().is_file():
+            msg = f"There is no file {str(gene_sets)!r} (--gene-sets)."
+            raise FileNotFoundError(msg)
+        if obs_keys and gene_sets is None:
+            msg = "--label-key compares the units that gene sets name, and needs --gene-sets."
+            raise ValueError(msg)
+        from scpi import get, pl, tl
+        from scpi._keys import Key
+        from scpi._mudata import resolve_modality
+        from scpi._quiet import quiet_lightning
+        from scpi._report._figures import encode_figures
+        from scpi._report._render import as_frame, as_gene_table
+        from scpi.cli._results import REPORT, results_folder, software, write_page, write_table
+        from scpi.model import GeneProgramAE
+        from scpi.screen import read_screen
+
+        progress, shown = consoles(quiet=quiet, as_json=as_json)
+        with results_folder(out, force=force) as folder:
+            adata = resolve_modality(read_screen(file), mod)
+            GeneProgramAE.setup_anndata(adata, layer=layer, batch_key=batch_key)
+            model = GeneProgramAE(adata, n_units=n_units, seed=seed)
+            with quiet_lightning():
+                model.train(max_epochs, enable_progress_bar=not quiet, **on_device(accelerator))
+            adata.obsm["X_scpi"] = model.get_latent_representation()
+            tl.saliency(adata, model, rng=seed)
+            if gene_sets is not None:
+                tl.gene_sets(adata, gene_sets, min_size=min_set_size)
+            is_named = Key.varm.GENE_SETS in adata.varm
+            if is_named:
+                tl.gene_set_impact(adata, min_size=min_set_size, rng=seed)
+                tl.annotate_units(adata, obs_keys=obs_keys)
+            genes, units = _tables(adata, get, is_named=is_named)
+            found = _verdict(units, is_named=is_named)
+            write_table(genes, folder / "programs.csv")
+            write_table(units, folder / "units.csv")
+            model.save(folder / "model")
+            adata.write_h5ad(folder / "cells.h5ad", compression="gzip")
+            write_page(
+                folder,
+                title=title or file.stem,
+                verdict=found,
+                questions=[
+                    (name, ", ".join(genes["gene"][genes["unit"] == name].head(8))) for name in units["name"].head(12)
+                ],
+                tiles=[
+                    (f"{adata.n_obs:,}", "cells"),
+                    (f"{adata.n_vars:,}", "genes"),
+                    (f"{len(units):,}", "units"),
+                    *([(f"{adata.varm[Key.varm.GENE_SETS].shape[1]:,}", "gene sets")] if is_named else []),
+                ],
+                design=[
+                    ("Expression", f"counts of layer '{layer}'" if layer else "counts of X"),
+                    *([("Batches", f"of obs['{batch_key}']: the model corrects for them")] if batch_key else []),
+                ],
+                notes=[]
+                if is_named
+                else ["There are no gene sets, so that units have no names: give a file by --gene-sets."],
+                figures=encode_figures(
+                    [
+                        (
+                            "Genes of the programs",
+                            "Genes with the largest effect of each unit on the logarithm of expression. The first eight units.",
+                            partial(pl.program, adata, show=False, return_fig=True),
+                        )
+                    ]
+                ),
+                genes=as_gene_table(
+                    genes,
+                    caption=f"The first {_N_GENES} genes of each program. The score is the mean effect of the unit on the gene.",
+                    file="programs.csv",
+                ),
+                tables=[("Units", as_frame(units))],
+                methods=_methods(model, is_named=is_named, packages=software()),
+                settings={
+                    "file": str(file),
+                    "gene_sets": gene_sets,
+                    "n_units": n_units,
+                    "batch_key": batch_key,
+                    "label_key": obs_keys,
+                    "layer": layer,
+                    "mod": mod,
+                    "max_epochs": max_epochs,
+                    "seed": seed,
+                },
+            )
+        shown.print(found, highlight=False)
+        shown.print(f"Report: {out / REPORT}", style="bold", highlight=False, soft_wrap=True)
+        if as_json:
+            files = {
+                "report": REPORT,
+                "genes": "programs.csv",
+                "units": "units.csv",
+                "cells": "cells.h5ad",
+                "model": "model",
+            }
+            places = {name: str(out / path) for name, path in files.items()}
+            say(places | {"verdict": found, "programs": records(units)})
+
+
+def _tables(adata: AnnData, get: Any, *, is_named: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Genes of each unit, under the name of the unit, and the units."""
+    genes = get.programs(adata, top_n=_N_GENES)
+    if is_named:
+        units = get.unit_annotation(adata)
+    else:
+        units = genes[["unit"]].drop_duplicates(ignore_index=True)
+        units["name"] = units["unit"]
+    names = dict(zip(units["unit"], units["name"], strict=True))
+    return genes.assign(unit=[names[unit] for unit in genes["unit"]]), units
+
+
+def _verdict(units: pd.DataFrame, *, is_named: bool) -> str:
+    if not is_named:
+        return f"{len(units):,} gene programs were found."
+    n = int((units["set"] != "").sum())
+    return (
+        f"{len(units):,} gene programs were found, and a gene set names {n:,} of them, at an adjusted p-value of 0.05."
+    )
+
+
+def _methods(model: Any, *, is_named: bool, packages: str) -> str:
+    sentences = [
+        f"An autoencoder of counts with {len(model.units_)} non-negative latent units and a decoder that is linear in the logarithm "
+        f"(scpi.model.GeneProgramAE; after Kinalis et al., BMC Bioinformatics 20, 2019) was trained for {max(map(len, model.history.values()))} epochs.",
+        "The effect of a unit on a gene is the mean derivative of the logarithm of its expected expression.",
+    ]
+    if is_named:
+        sentences.append(
+            "Gene sets were compared with random sets of genes of similar mean expression, p-values adjusted over sets (Benjamini & Hochberg, "
+            "1995), and each unit was named by the set with the largest absolute z-score among the significant ones."
+        )
+    return " ".join([*sentences, f"Software: {packages}."])
