@@ -169,7 +169,7 @@ def test_double_precision_is_kept(network, make_target, counts, codes):
         ({"x": np.zeros((0, 30))}, "no cells"),
         ({"x": np.zeros(30)}, "cells x genes"),
         ({"batch_size": 0}, "`batch_size` must be positive"),
-        ({"baseline": "zero"}, "compares with nothing"),
+        ({"baseline": "zero"}, "has no baseline"),
         ({"method": "integrated_gradients", "baseline": "cells"}, "'mean'.*but is 'cells'"),
         ({"method": "integrated_gradients", "baseline": np.zeros(7)}, "must have 30 genes"),
         ({"method": "integrated_gradients", "baseline": np.zeros((3, 30))}, "one for each of 4 groups"),
@@ -216,7 +216,7 @@ def test_a_function_without_gradient_is_an_error(linear, counts, codes):
 
 
 def test_a_function_that_overflows_is_an_error(linear, counts, codes):
-    with pytest.raises(ValueError, match="gave NaN or infinite"):
+    with pytest.raises(ValueError, match="returned NaN or infinite"):
         attribute_groups(replace(linear[1], function=lambda x: linear[1].function(x) * np.inf), counts, codes)
 
 

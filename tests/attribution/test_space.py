@@ -65,7 +65,7 @@ def test_a_projection_comes_with_a_head():
     [
         (lambda u: head(u)[:, :2], r"shape \(4, 2\) for 4 cells"),
         (lambda u: head(u) * torch.nan, "NaN or infinite"),
-        (lambda u: head(u) - head(u).mean(0), "among other cells"),
+        (lambda u: head(u) - head(u).mean(0), "depend on other cells"),
         (lambda u: head(u) + torch.rand(len(u), 1), "draw no random numbers"),
     ],
 )

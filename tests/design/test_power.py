@@ -88,7 +88,7 @@ def test_what_is_wrong_is_named(make_pilot):
         ({"n_replicates": 0}, "`n_replicates` must be integers of at least 1"),
         ({"depth": 0}, "`depth` must be above 0"),
         ({"test": "best"}, "`test` must be one of"),
-        ({"test": "limma"}, "'limma' compares samples: name their column"),
+        ({"test": "limma"}, "'limma' compares samples: give their column"),
         ({"test": "limma", "sample_key": "donor"}, "and two replicates or more"),
         ({"pval_cutoff": 2}, "`pval_cutoff` must be between 0 and 1"),
         ({"reference": "NT"}, "`reference` must be"),

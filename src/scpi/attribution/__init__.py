@@ -1,4 +1,4 @@
-"""Attributions: how much each gene moves an output of a differentiable function. Arrays and tensors, no AnnData."""
+"""Attributions: the effect of each gene on an output of a differentiable function. Arrays and tensors, no AnnData."""
 
 import lazy_loader
 

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BatchAttributions:
-    """Attributions of some cells of one group, those of an output computed when they are asked for."""
+    """Attributions of some cells of one group, computed on demand for each output."""
 
     group: int
     """Group of the cells."""
     cells: NDArray[np.intp]
     """Positions of the cells."""
     of_output: Callable[[int], NDArray[Any]]
-    """Takes the place of an output in `outputs` and gives its attributions, cells x genes."""
+    """Function that takes the position of an output in `outputs`, and returns its attributions, cells x genes."""
 
 
 @fill
@@ -46,7 +46,7 @@ def attribute_batches(
     rng: int | np.random.Generator | None = 0,
     **options: Any,
 ) -> Iterator[BatchAttributions]:
-    """Attributions of single cells, a few cells at a time and not kept, for summaries of one's own.
+    """Compute attributions of single cells in batches that are not stored, for custom summaries.
 
     Parameters
     ----------

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class CellAttributions:
-    """Attributions of single cells; the first axis is missing where there is one output a cell."""
+    """Attributions of single cells; the first axis is missing if there is one output per cell."""
 
     values: NDArray[np.float32]
-    """Outputs x cells x genes; NaN for a cell that was left out."""
+    """Attributions, outputs x cells x genes; NaN for a cell that was left out."""
     error: NDArray[np.float64] | None
-    """Completeness error, outputs x cells: sum of the attributions of a cell less the difference that they should sum
-    to. `None` for a method whose attributions need not sum to anything."""
+    """Completeness error, outputs x cells: sum of the attributions of a cell, minus the difference that they should sum
+    to. `None` for a method that is not complete."""
     difference: NDArray[np.float64] | None
-    """Difference of the output from that of the baseline, outputs x cells, to compare the error with."""
+    """Difference between the output and that of the baseline, outputs x cells, for comparison with the error."""
 
 
 @fill
@@ -45,28 +45,28 @@ def attribute_cells(
     rng: int | np.random.Generator | None = 0,
     **options: Any,
 ) -> CellAttributions:
-    """Attributions of genes in single cells.
+    """Compute attributions of genes in single cells.
 
-    The result is dense: outputs x cells x genes numbers of four bytes. Means over groups of cells need not store it:
-    :func:`scpi.attribution.attribute_groups`.
+    The result is a dense array of outputs x cells x genes, four bytes per number. To get means over groups of cells
+    without storing it, use :func:`scpi.attribution.attribute_groups`.
 
     Parameters
     ----------
     %(attribution_target)s
     outputs
-        Output to explain, by name or place, or several of them; all if `None`. With `codes`, the output of each group;
-        the groups are those of the outputs if `None`.
+        Output or outputs to explain, by name or position; all if `None`. With `codes`, one output per group; if `None`,
+        group 0 has the first output, and so on.
     codes
-        Group of each cell, from 0 on, if cells of different groups have different outputs explained; a cell with a
-        negative one is left out.
+        Group of each cell, numbered from 0, to explain different outputs in different groups. Cells with a negative
+        code are left out.
     %(attribution_method)s
     %(attribution_baseline)s
     %(attribution_batch_size)s
 
     Returns
     -------
-    Attributions: cells x genes for one output or with `codes`, else outputs x cells x genes. With them, for a method
-    that is complete, by how much those of each cell miss what they should sum to.
+    Attributions, cells x genes for one output or with `codes`, else outputs x cells x genes. For a complete method,
+    also the completeness error of each cell.
 
     %(attribution_Raises)s
 

@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class GroupAttributions:
-    """Attributions of groups of cells, groups x genes, or groups x outputs x genes where all outputs were asked for."""
+    """Attributions of groups of cells, groups x genes, or groups x outputs x genes for all outputs."""
 
     mean: NDArray[np.float64]
     """Mean over the cells of the group; NaN for a group without cells."""
     mean_abs: NDArray[np.float64] | None
     """Mean of the absolute values; `None` without `spread`."""
     std: NDArray[np.float64] | None
-    """Standard deviation between the cells, with one degree of freedom less than cells; `None` without `spread`."""
+    """Standard deviation between the cells (n - 1 degrees of freedom); `None` without `spread`."""
     n_cells: NDArray[np.intp]
     """Number of cells of each group."""
     error: NDArray[np.float64] | None
-    """Mean absolute completeness error: by how much the attributions of a cell miss the difference of the output from
-    that of the baseline. `None` for a method whose attributions need not sum to it."""
+    """Mean absolute completeness error: deviation of the sum of the attributions of a cell from the difference between
+    the output and that of the baseline. `None` for a method that is not complete."""
     difference: NDArray[np.float64] | None
-    """Mean absolute difference of the output from that of the baseline, to compare the error with."""
+    """Mean absolute difference between the output and that of the baseline, for comparison with the error."""
 
 
 @fill
@@ -55,29 +55,29 @@ def attribute_groups(
     rng: int | np.random.Generator | None = 0,
     **options: Any,
 ) -> GroupAttributions:
-    """Attributions of genes, averaged over the cells of each group.
+    """Compute attributions of genes, averaged over the cells of each group.
 
-    Cells are read a batch at a time and nothing is kept of them but sums, so memory does not grow with their number.
-    The outputs of a cell share one forward pass, and every output takes one backward pass for all cells of a batch. A
-    target with a projection runs both from its first hidden layer on.
+    Cells are read in batches and only sums are stored, so memory does not grow with the number of cells. All outputs
+    share one forward pass, and each output needs one backward pass per batch. For a target with a projection, both
+    passes start at its first hidden layer.
 
     Parameters
     ----------
     %(attribution_target)s
     codes
-        Group of each cell, from 0 on; a cell with a negative one is left out.
+        Group of each cell, numbered from 0. Cells with a negative code are left out.
     outputs
-        Output to explain in each group, by name or place, or `"all"` outputs in every group. If `None`, the groups are
-        those of the outputs: group 0 has the first.
+        Output to explain in each group, by name or position, or `"all"` outputs in every group. If `None`, group 0 has
+        the first output, and so on.
     %(attribution_method)s
     baseline
-        What cells are compared with: `"zero"`, zeros; `"mean"`, the mean of all cells; `"rest"`, the mean of the cells
-        of all other groups; or an array of genes, or groups x genes. Expected gradients draw from the `"cells"`, from
-        the `"rest"` of them, or from the rows of an array. All of these are in the input of `target.function`, after the
-        transform. The default is that of the method.
+        Baseline that cells are compared with: `"zero"`, zeros; `"mean"`, the mean of all cells; `"rest"`, the mean of
+        the cells of all other groups; or an array of genes, or groups x genes. Expected gradients draw from the
+        `"cells"`, from the `"rest"` of them, or from the rows of an array. Arrays are in the input space of
+        `target.function`, after the transform. The default depends on the method.
     spread
-        Compute the mean of absolute values and the standard deviation as well. Without them, gradients are averaged
-        before they are turned into those of genes, which is faster for a target with a projection.
+        Whether to compute the mean of absolute values and the standard deviation as well. Without them, gradients are
+        averaged before they are mapped to genes, which is faster for a target with a projection.
     %(attribution_batch_size)s
 
     Returns
@@ -89,8 +89,8 @@ def attribute_groups(
     TypeError
         If the method has no such option.
     ValueError
-        If the method or an output is unknown, the shapes do not fit, values are not finite, the function cannot be
-        differentiated, or the values that it gives a cell depend on the other cells or on chance.
+        If the method or an output is unknown, the shapes do not match, values are not finite, the function cannot be
+        differentiated, or its values for a cell depend on other cells or on random numbers.
 
     Examples
     --------
@@ -142,7 +142,7 @@ def _outputs_of_groups(
 
 
 class _Moments:
-    """Sums over the cells of a group, from which its means are made."""
+    """Sums over the cells of a group that give its means."""
 
     def __init__(self, spread: bool) -> None:
         self.n, self.complete = 0, False

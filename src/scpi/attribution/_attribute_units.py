@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Write = Callable[[int, NDArray[np.intp], NDArray[np.float32]], None]
 
-# Numbers of a batch of gradients that reach the genes, outputs x cells x genes
+# Maximum size of a batch of gradients of genes, outputs x cells x genes
 _NUMBERS = 1 << 25
 
 
@@ -33,14 +33,13 @@ class UnitAttributions:
     mean: NDArray[np.float64]
     """Mean over the cells of the group; NaN for a group without cells."""
     mean_abs: NDArray[np.float64] | None
-    """Mean of the absolute values; `None` where it was not asked for."""
+    """Mean of the absolute values; `None` if not requested."""
     n_cells: NDArray[np.intp]
     """Number of cells of each group."""
     error: NDArray[np.float64] | None = None
-    """Mean absolute completeness error of each output, over all cells. `None` for a method whose attributions need not
-    sum to anything."""
+    """Mean absolute completeness error of each output, over all cells. `None` for a method that is not complete."""
     difference: NDArray[np.float64] | None = None
-    """Mean absolute difference of each output from that of the baseline, to compare the error with."""
+    """Mean absolute difference between each output and that of the baseline, for comparison with the error."""
 
 
 @fill
@@ -59,11 +58,11 @@ def attribute_units(
     rng: int | np.random.Generator | None = 0,
     **options: Any,
 ) -> UnitAttributions:
-    """Attributions of genes to every output of a target, in one pass over the cells.
+    """Compute attributions of genes to every output of a target, in one pass over the cells.
 
-    Cells are read once, in their order and a batch at a time, and nothing is kept of them but sums, so memory does not
-    grow with their number. Unlike in :func:`scpi.attribution.attribute_groups`, all cells are compared with the same
-    baseline. Means of slopes without a change of the genes are taken at the hidden units of a target with a projection.
+    Cells are read once, in order and in batches, and only sums are stored, so memory does not grow with the number of
+    cells. Unlike in :func:`scpi.attribution.attribute_groups`, all cells are compared with the same baseline. For a
+    target with a projection, slopes that are not multiplied by a change of the genes are averaged at the hidden units.
 
     Parameters
     ----------
@@ -72,12 +71,12 @@ def attribute_units(
     %(outputs)s
     %(attribution_method)s
     baseline
-        What cells are compared with, as for :func:`scpi.attribution.attribute_groups`, but for `"rest"`.
+        Baseline that cells are compared with, as in :func:`scpi.attribution.attribute_groups`, except `"rest"`.
     absolute
-        Average the absolute values too, which takes a product for every cell, output and gene.
+        Whether to average the absolute values too, which needs a product for every cell, output and gene.
     write
-        Called with the place of an output in `outputs`, the places of some cells, and their attributions, cells x
-        genes, as they are found.
+        Callback that receives the attributions of single cells: the position of an output in `outputs`, the positions
+        of some cells, and their attributions, cells x genes.
     %(attribution_batch_size)s
 
     Returns
@@ -133,7 +132,7 @@ def attribute_units(
 
 
 class _Errors:
-    """Mean absolute completeness of outputs over cells."""
+    """Mean absolute completeness errors of outputs over cells."""
 
     def __init__(self) -> None:
         self._n = 0

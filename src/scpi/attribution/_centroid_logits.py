@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 def centroid_logits(
     target: AttributionTarget, latent: ArrayLike, codes: ArrayLike, *, names: Sequence[str]
 ) -> AttributionTarget:
-    r"""Logits of groups of cells in a latent space, by the distance from their centroids.
+    r"""Make logits of groups of cells from the distances to their centroids in latent space.
 
     .. math:: s_k(x) = -\frac{\lVert z(x) - \mu_k \rVert^2}{2 \sigma^2},
 
     the log-density of a Gaussian around each centroid, with one variance :math:`\sigma^2` pooled over groups and
-    latent units: linear discriminant analysis with equal variances. It turns a model that embeds cells into one that
-    says which group a cell is in, for :func:`scpi.attribution.contrast`.
+    latent units. This is linear discriminant analysis with equal variances. It turns a model that embeds cells into a
+    classifier of groups, for :func:`scpi.attribution.contrast`.
 
     Parameters
     ----------
     target
         Target whose outputs are latent units.
     latent
-        Latent units of cells, cells x units.
+        Latent representation of the cells, cells x units.
     codes
-        Group of each cell: 0, 1, ...; cells with a negative code are left out.
+        Group of each cell, numbered from 0. Cells with a negative code are left out.
     names
         Names of the groups.
 
@@ -45,7 +45,7 @@ def centroid_logits(
     Raises
     ------
     ValueError
-        If the shapes do not fit, or a group has no cell.
+        If the shapes do not match, or a group has no cell.
 
     Examples
     --------
@@ -59,8 +59,8 @@ def centroid_logits(
     z, groups = np.asarray(latent, dtype=np.float64), np.asarray(codes)
     if z.ndim != 2 or groups.shape != z.shape[:1] or z.shape[1] != len(target.names):
         msg = (
-            f"`latent` must be cells x {len(target.names)} latent units and `codes` have one value a cell, but their "
-            f"shapes are {z.shape} and {groups.shape}."
+            f"`latent` must be cells x {len(target.names)} latent units and `codes` must have one value per cell, but "
+            f"their shapes are {z.shape} and {groups.shape}."
         )
         raise ValueError(msg)
     sizes = np.bincount(groups[groups >= 0], minlength=len(names))
@@ -70,7 +70,7 @@ def centroid_logits(
     centroids = np.stack([z[groups == k].mean(axis=0) for k in range(len(names))])
     member = groups >= 0
     variance = float(np.square(z[member] - centroids[groups[member]]).mean())
-    # Cells that all lie on their centroid leave no scale to measure by
+    # If all cells are at their centroid, there is no scale of distances
     scale = 2.0 * variance if variance > 0 else 1.0
     centre = torch.from_numpy(centroids).float()
 

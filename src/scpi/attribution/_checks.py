@@ -1,4 +1,4 @@
-"""What attributions are asked of, checked."""
+"""Checks of the arguments of attributions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check_positive(**numbers: float) -> None:
-    """Numbers that must be above zero, by the names under which they were given."""
+    """Check that numbers, given by name, are above zero."""
     for name, number in numbers.items():
         if not number > 0:
             msg = f"`{name}` must be positive, but is {number}."
@@ -26,7 +26,7 @@ def check_positive(**numbers: float) -> None:
 
 
 def check_expression(x: Any) -> Any:
-    """Cells x genes, of finite numbers: dense or CSR, or rows that are read when they are asked for."""
+    """Check that expression, cells x genes, is finite; return it dense, as CSR, or as rows that are read on demand."""
     matrix = checked_rows(x, partial(check_values, name="x", shape="cells x genes"))
     if matrix.shape[0] == 0:
         msg = "`x` has no cells."
@@ -35,7 +35,7 @@ def check_expression(x: Any) -> Any:
 
 
 def check_codes(codes: ArrayLike | None, n_cells: int) -> NDArray[np.intp]:
-    """Group of each cell; one group of all if `None`."""
+    """Check the group of each cell; all are one group if `None`."""
     if codes is None:
         return np.zeros(n_cells, dtype=np.intp)
     groups = np.asarray(codes)
@@ -52,15 +52,15 @@ def check_codes(codes: ArrayLike | None, n_cells: int) -> NDArray[np.intp]:
 
 
 def one_output_each(places: list[int], n_groups: int) -> list[list[int]]:
-    """Outputs of each group, where the group of a place has the output of that place."""
+    """List the outputs of each group: one per group, at the same position."""
     if len(places) < n_groups:
-        msg = f"`codes` has {n_groups} groups, but there is an output for {len(places)} only: give one for each group."
+        msg = f"`codes` has {n_groups} groups, but there is an output for {len(places)} only: give one per group."
         raise ValueError(msg)
     return [[place] for place in places[:n_groups]]
 
 
 def find_outputs(outputs: Sequence[str | int] | None, names: Sequence[str]) -> list[int]:
-    """Places of outputs that are given by name or place; all if `None`."""
+    """Find the positions of outputs that are given by name or position; all if `None`."""
     if outputs is None:
         return list(range(len(names)))
     places = {str(name): place for place, name in enumerate(names)}

@@ -21,10 +21,11 @@ _OTHERS = ("rest", "mean", "median")
 def contrast(
     target: AttributionTarget, outputs: str | Sequence[str] | None = None, *, reference: str = "rest"
 ) -> AttributionTarget:
-    """Outputs of a target, each over others of its outputs.
+    """Contrast outputs of a target with its other outputs.
 
-    For class logits, the logarithm of the odds of a class against the rest, or against one other class: what tells the
-    cells of a class from others, where a logit alone may also hold what all classes share.
+    For class logits, a contrast is the log-odds of a class against the rest, or against one other class. It contains
+    only what distinguishes the cells of a class from others, while a single logit may also contain what all classes
+    share.
 
     Parameters
     ----------
@@ -33,18 +34,18 @@ def contrast(
     outputs
         Outputs to keep; all if `None`, without the reference.
     reference
-        `"rest"`: the logarithm of the summed exponentials of all other outputs, so that the contrast of logits is the
-        log-odds against all other classes. `"mean"` or `"median"`: that of the other outputs. Or the name of one
-        output, which is subtracted from each.
+        Value to subtract from each output. `"rest"`: the logarithm of the summed exponentials of all other outputs, so
+        that the contrast of logits is the log-odds against all other classes. `"mean"` or `"median"`: that of the other
+        outputs. Otherwise the name of one output.
 
     Returns
     -------
-    Target whose outputs are the contrasts, with the names of the outputs.
+    Target whose outputs are the contrasts, with the same names.
 
     Raises
     ------
     ValueError
-        If an output or the reference is unknown, an output would be compared with itself, or there is one output only.
+        If an output or the reference is unknown, an output would be compared with itself, or there is only one output.
 
     Examples
     --------
@@ -73,7 +74,7 @@ def contrast(
 
 
 def _compare(places: list[int], n_outputs: int, reference: str, names: list[str]) -> Callable[[Tensor], Tensor]:
-    """Function of the outputs, cells x outputs, that gives the contrasts, cells x contrasts."""
+    """Make a function that maps outputs, cells x outputs, to contrasts, cells x contrasts."""
     if reference in names and reference not in _OTHERS:
         other = names.index(reference)
         return lambda scores: scores[:, places] - scores[:, other, None]
@@ -82,12 +83,12 @@ def _compare(places: list[int], n_outputs: int, reference: str, names: list[str]
     def over_others(scores: Tensor) -> Tensor:
         if reference == "mean":
             return (scores[:, places] * n_outputs - scores.sum(1, keepdim=True)) / (n_outputs - 1)
-        # The output itself is last in the order, and nothing in a sum of exponentials
+        # The output itself becomes the last in the order, and adds nothing to a sum of exponentials
         end = torch.zeros(own.shape).masked_fill(own, torch.inf).to(scores)
         if reference == "rest":
             return scores[:, places] - (scores[:, None] - end).logsumexp(-1)
         ordered = (scores[:, None] + end).sort(-1).values
-        # The median of an even number is the mean of the two in the middle, unlike that of torch
+        # The median of an even number of values is the mean of the middle two, unlike in torch
         low, high = (n_outputs - 2) // 2, (n_outputs - 1) // 2
         return scores[:, places] - (ordered[..., low] + ordered[..., high]) / 2
 

@@ -1,4 +1,4 @@
-"""What changes of single latent units do to the genes, in one pass over cells."""
+"""Effects of changes in single latent units on the genes, in one pass over cells."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from scpi.attribution._attribute_units import Write
     from scpi.attribution._decoder_target import DecoderTarget
 
-    # Effect of the unit of a place on the genes of some cells, cells x genes
+    # Effect of the unit at a position on the genes of some cells, cells x genes
     Effect = Callable[[Tensor, int], Tensor]
 
 _CELLS = 256
 
 
 def check_latent(z: Any, target: DecoderTarget) -> NDArray[np.float32]:
-    """Latent units, cells x units, of finite numbers."""
+    """Check that latent units, cells x units, are finite."""
     latent = np.asarray(z)
     if latent.ndim != 2 or latent.shape[1] != len(target.names) or latent.dtype.kind not in "fiub":
         msg = (
@@ -57,7 +57,7 @@ def average_effects(
     batch_size: int | None,
     device: str | torch.device | None,
 ) -> UnitAttributions:
-    """Effects of units, averaged over the cells of each group."""
+    """Average the effects of units over the cells of each group."""
     groups = check_codes(codes, len(z))
     places = find_outputs(units, target.names)
     if batch_size is not None:

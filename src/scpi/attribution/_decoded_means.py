@@ -29,21 +29,21 @@ def decoded_means(
     batch_size: int | None = None,
     device: str | torch.device | None = None,
 ) -> NDArray[np.float64]:
-    r"""Logarithms of the mean expression that a decoder gives the cells of each group, averaged over the group.
+    r"""Compute the logarithm of the decoded mean expression, averaged over the cells of each group.
 
     .. math:: m_{kg} = \frac{1}{n_k} \sum_{i \in k} \log \mu_g(z_i)
 
-    The difference of two groups attributes a gene to what separates them in latent space. It is the sum over the units
-    of the slopes of the decoder, integrated along the line between two cells and averaged over all pairs of cells of
-    the two groups. For a linear decoder it is the difference of the centroids times the loadings.
+    The difference between two groups attributes their separation in latent space to the genes. It is the sum over the
+    units of the slopes of the decoder, integrated along the line between two cells and averaged over all pairs of cells
+    of the two groups. For a linear decoder, it is the difference of the centroids times the loadings.
 
     Parameters
     ----------
     %(decoder_target)s
     batch_size
-        Cells at a time. It changes no result.
+        Number of cells to process at a time. It does not affect the results.
     device
-        Where the decoder is; the CPU if `None`.
+        Device of the decoder; the CPU if `None`.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def decoded_means(
     Raises
     ------
     ValueError
-        If the shapes do not fit or values are not finite.
+        If the shapes do not match or values are not finite.
 
     Examples
     --------

@@ -29,12 +29,12 @@ def decoder_effect(
     batch_size: int | None = None,
     device: str | torch.device | None = None,
 ) -> UnitAttributions:
-    r"""Slopes of the logarithm of the mean expression along each latent unit, averaged over cells.
+    r"""Compute the slopes of the log mean expression along each latent unit, averaged over cells.
 
     .. math:: a_{ug} = \frac{1}{n} \sum_i \frac{\partial \log \mu_g(z_i)}{\partial z_u}
 
-    A decoder has fewer units than genes, so slopes are found by forward differentiation: one pass gives those of all
-    genes along a unit. Nothing is kept of the cells but sums.
+    A decoder has fewer units than genes, so slopes are computed by forward differentiation: one pass gives those of all
+    genes along a unit. Only sums over the cells are stored.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def decoder_effect(
     Raises
     ------
     ValueError
-        If the shapes do not fit, values are not finite, or a unit is unknown.
+        If the shapes do not match, values are not finite, or a unit is unknown.
 
     Examples
     --------

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DecoderTarget:
-    """Differentiable function of the latent units, whose effects on the genes are to be found."""
+    """Differentiable function of the latent units, to find their effects on the genes."""
 
     function: Callable[[Tensor], Tensor]
-    """Maps latent units, cells x units, to the logarithm of the mean expression, cells x genes, at a depth that is the
-    same for all cells. It treats every cell by itself, as a network in evaluation mode does, and draws no random
-    numbers. Where the decoder reads batches, it gives the mean over them."""
+    """Maps latent units, cells x units, to the logarithm of the mean expression, cells x genes, at the same depth for all
+    cells. It treats cells independently, like a network in evaluation mode, and draws no random numbers. If the decoder
+    reads batches, it returns the mean over them."""
     names: Sequence[str]
     """Names of the units."""
     _: KW_ONLY

@@ -1,4 +1,4 @@
-"""Sums over the cells of groups, from which means are made."""
+"""Sums over the cells of groups that give means."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def members(codes: NDArray[np.intp], n_groups: int, like: Tensor) -> Tensor:
-    """Which cell is in which group, groups x cells, of the type of another tensor."""
+    """Make the membership of cells in groups, groups x cells, with the type of another tensor."""
     places = torch.from_numpy(codes).to(like.device)
     return torch.nn.functional.one_hot(places, n_groups).T.to(like.dtype)
 
 
 class GroupSums:
-    """Sums of values, groups x outputs x width, in double precision from one batch to the next."""
+    """Sums of values, groups x outputs x width, accumulated over batches in double precision."""
 
     def __init__(self, n_groups: int, n_outputs: int) -> None:
         self._shape = n_groups, n_outputs
@@ -36,7 +36,7 @@ class GroupSums:
         self._sums[:, outputs] += found if isinstance(outputs, int) else found.transpose(0, 1)
 
     def mean(self, n_cells: NDArray[np.intp], leave: Callable[[Tensor], Tensor] | None = None) -> NDArray[np.float64]:
-        """Means of the groups, after a linear map of the sums; NaN for a group without cells."""
+        """Compute the means of the groups, after a linear map of the sums; NaN for a group without cells."""
         assert self._sums is not None  # at least one cell is left in
         sizes = torch.from_numpy(np.asarray(n_cells)).to(self._sums)
         mean = self._sums / sizes[:, None, None]

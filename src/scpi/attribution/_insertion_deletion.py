@@ -25,19 +25,19 @@ _CELLS = 256
 
 @dataclass(frozen=True, kw_only=True)
 class InsertionDeletion:
-    """How an output changes as genes come in or go, the most important first."""
+    """Change of an output as genes are inserted or deleted, the most important first."""
 
     share: NDArray[np.float64]
     """Fraction of the genes at each step, from 0 to 1."""
     insertion: NDArray[np.float64]
-    """Outputs x steps: the way from the baseline to the cells that is made, as genes of the cell come in, from 0 to 1."""
+    """Outputs x steps: fraction of the difference from the baseline that is reached by inserting genes, from 0 to 1."""
     deletion: NDArray[np.float64]
-    """Outputs x steps: the way that is left, as genes go to the baseline, from 1 to 0."""
+    """Outputs x steps: fraction of the difference that remains after setting genes to the baseline, from 1 to 0."""
 
     insertion_auc: NDArray[np.float64]
-    """Area under the insertion of each output: the larger, the better the genes are ordered."""
+    """Area under the insertion curve of each output; larger is better."""
     deletion_auc: NDArray[np.float64]
-    """Area under the deletion of each output: the smaller, the better."""
+    """Area under the deletion curve of each output; smaller is better."""
 
 
 def insertion_deletion(
@@ -51,35 +51,36 @@ def insertion_deletion(
     device: str | torch.device | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> InsertionDeletion:
-    r"""See whether the genes with the largest attributions are those that an output depends on.
+    r"""Check whether an output depends on the genes with the largest attributions.
 
-    With :math:`b` the baseline, :math:`x_S` a cell whose genes outside of :math:`S` are at the baseline, and
-    :math:`S_p` the fraction :math:`p` of genes whose attributions say that they move the output most towards where it is,
+    Let :math:`b` be the baseline, :math:`x_S` a cell whose genes outside :math:`S` are at the baseline, and :math:`S_p`
+    the fraction :math:`p` of genes that, by their attributions, move the output most towards its value in the cell. The
+    insertion is
 
     .. math:: \text{insertion}_p = \frac{\sum_i s_i \, (f(x_{i, S_p}) - f(b))}{\sum_i |f(x_i) - f(b)|},
        \qquad s_i = \operatorname{sign}(f(x_i) - f(b)),
 
-    and the deletion is the same for :math:`x` without :math:`S_p` (Petsiuk et al., "RISE", BMVC 2018, for outputs of
-    any sign and range). The curves may leave the range from 0 to 1: some genes work against the others.
+    and the deletion is the same for :math:`x` without :math:`S_p` (Petsiuk et al., "RISE", BMVC 2018, generalised to
+    outputs of any sign and range). The curves may leave the range from 0 to 1, because some genes act against others.
 
     Parameters
     ----------
     target
-        What is explained.
+        Function whose outputs are explained.
     x
-        Registered expression, cells x genes, dense or sparse; some hundred cells suffice.
+        Registered expression, cells x genes, dense or sparse; a few hundred cells are sufficient.
     attributions
-        What genes contribute to the difference from the baseline, such as integrated gradients: outputs x cells x
-        genes, or outputs x genes for the same order in all cells, where a slope is enough. It is in effect multiplied
-        by the difference of the gene from the baseline. A random order, for comparison, if `None`.
+        Contributions of genes to the difference from the baseline, such as integrated gradients, outputs x cells x
+        genes. Or outputs x genes, for the same attributions in all cells; these may be slopes, as they are in effect
+        multiplied by the difference of the gene from the baseline. If `None`, a random order, for comparison.
     outputs
-        Outputs, by name or place, that the attributions are of; all if `None`.
+        Outputs that are explained, by name or position; all if `None`.
     baseline
-        In the input of the function: zero, the mean of the cells, or one number a gene.
+        Baseline in the input space of the function: zero, the mean of the cells, or one number per gene.
     n_steps
         Number of steps.
     device
-        Where to compute, as for :func:`scpi.attribution.attribute_units`.
+        Device of the computation, as in :func:`scpi.attribution.attribute_units`.
     rng
         Seed or generator of the random order.
 
@@ -90,7 +91,7 @@ def insertion_deletion(
     Raises
     ------
     ValueError
-        If the shapes do not fit, an output is unknown, or a number is out of its range.
+        If the shapes do not match, an output is unknown, or a number is out of range.
 
     Examples
     --------
@@ -148,7 +149,7 @@ def _check_attributions(attributions: ArrayLike | None, shape: tuple[int, int, i
 
 
 def _baseline(baseline: str | ArrayLike, space: Space, matrix: Any) -> Tensor:
-    """One row in the input of the function."""
+    """Make the baseline, one row in the input space of the function."""
     if isinstance(baseline, str) and baseline == "mean":
         rows = batches(np.arange(matrix.shape[0]), _CELLS)
         sums = [space.read(take(matrix, part)).double().sum(0) for part in rows]
@@ -165,7 +166,7 @@ def _baseline(baseline: str | ArrayLike, space: Space, matrix: Any) -> Tensor:
 def _contributions(
     given: NDArray[np.float32] | None, output: int, rows: NDArray[np.intp], change: Tensor, rng: np.random.Generator
 ) -> Tensor:
-    """What each gene contributes in each cell, or random numbers."""
+    """Find the contribution of each gene in each cell, or draw random numbers."""
     if given is None:
         return torch.from_numpy(rng.standard_normal(tuple(change.shape), dtype=np.float32)).to(change)
     if given.ndim == 3:

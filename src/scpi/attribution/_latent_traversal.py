@@ -33,26 +33,26 @@ def latent_traversal(
     batch_size: int | None = None,
     device: str | torch.device | None = None,
 ) -> UnitAttributions:
-    r"""Change of the logarithm of the mean expression when a latent unit goes from a low to a high value.
+    r"""Compute the change in log mean expression when a latent unit moves from a low to a high value.
 
     .. math:: a_{ug} = \frac{1}{n} \sum_i \log \mu_g(z_i \mid z_u = q_\text{high})
        - \log \mu_g(z_i \mid z_u = q_\text{low})
 
-    The other units stay as they are in each cell. Unlike a slope, the change sees the whole range that the unit has in
-    the cells, and a unit that hardly varies has hardly any.
+    The other units keep their values in each cell. Unlike a slope, the change covers the whole range of the unit in the
+    cells, and is small for a unit that hardly varies.
 
     Parameters
     ----------
     %(decoder_target)s
         The quantiles are those of all cells.
     low, high
-        Quantiles of the unit between which it goes.
+        Quantiles of the unit between which it moves.
     %(decoder_units)s
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, values are not finite, a unit is unknown, or `low` is not below `high`.
+        If the shapes do not match, values are not finite, a unit is unknown, or `low` is not below `high`.
 
     Examples
     --------

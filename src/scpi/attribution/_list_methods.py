@@ -6,14 +6,14 @@ from scpi.attribution._registry import registered
 
 
 def methods() -> pd.DataFrame:
-    """List the methods that :func:`scpi.attribution.attribute_groups` and its sister know.
+    """List the methods of attribution, such as for :func:`scpi.attribution.attribute_groups`.
 
     Returns
     -------
-    One row for each method: `method` (its name), `means` (what the attribution of a gene is), `baseline` (what cells
-    are compared with unless something else is given), `complete` (whether attributions sum to the difference of the
-    output from that of the baseline), `signed` (whether the sign says in which direction a gene moves the output),
-    `options` (further keyword arguments) and `source`.
+    One row per method: `method` (name), `means` (meaning of the attribution of a gene), `baseline` (default baseline),
+    `complete` (whether attributions sum to the difference between the output and that of the baseline), `signed`
+    (whether the sign is the direction in which a gene moves the output), `options` (further keyword arguments) and
+    `source`.
 
     Examples
     --------

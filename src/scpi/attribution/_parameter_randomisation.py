@@ -21,31 +21,31 @@ def parameter_randomisation(
     *,
     rng: int | np.random.Generator | None = 0,
 ) -> pd.DataFrame:
-    """See whether attributions depend on what the network has learned.
+    """Check whether attributions depend on the learned parameters of the network.
 
-    Layers are shuffled one after another, from the last to the first, each with those before it: every tensor of
-    parameters keeps its values, in another order. Attributions that are those of the network become others as soon as
-    its last layer is; those that hardly change show something else, such as which genes vary (Adebayo et al., "Sanity
-    checks for saliency maps", NeurIPS 2018). Guided gradients are known to fail. The network is as it was afterwards.
+    Layers are shuffled cumulatively, from the last to the first: every parameter tensor keeps its values in another
+    order. Attributions that depend on the network change as soon as its last layer is shuffled. Attributions that
+    hardly change reflect something else, such as which genes vary (Adebayo et al., "Sanity checks for saliency maps",
+    NeurIPS 2018). Guided gradients are known to fail this test. The network is restored afterwards.
 
     Parameters
     ----------
     network
-        What is shuffled: the encoder, if units are explained. Layers count in the order in which they were registered.
+        Network to shuffle, such as the encoder if units are explained. Layers are in the order of their registration.
     attribute
-        Computes attributions anew, outputs x genes, with the network as it is then.
+        Function that recomputes the attributions, outputs x genes, with the network in its current state.
     rng
         Seed or generator of the shuffles.
 
     Returns
     -------
-    One row a step: `layer` that was shuffled last, `spearman`, the rank correlation with the attributions before,
-    averaged over the outputs, and `spearman_abs`, that of the absolute values.
+    One row per step: `layer`, the last shuffled one; `spearman`, the rank correlation with the original attributions,
+    averaged over the outputs; and `spearman_abs`, that of the absolute values.
 
     Raises
     ------
     ValueError
-        If the network has no parameters, or the attributions are no matrix.
+        If the network has no parameters, or the attributions are not a matrix.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def parameter_randomisation(
 
 
 def _matrix(attributions: ArrayLike) -> NDArray[np.float64]:
-    # A copy: the computation may give the same array again
+    # Copy, as the function may return the same array again
     matrix = np.array(attributions, dtype=np.float64)
     if matrix.ndim != 2:
         msg = f"`attribute` must give outputs x genes, but gave an array of shape {matrix.shape}."
@@ -107,7 +107,7 @@ def _shuffle(parameter: torch.nn.Parameter, rng: np.random.Generator) -> None:
 
 
 def _agreement(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
-    """Mean rank correlation of the rows; a row without variation agrees with nothing."""
+    """Compute the mean rank correlation of the rows; it is zero for a row without variation."""
     found = [
         stats.spearmanr(a, b).statistic if np.ptp(a) > 0 and np.ptp(b) > 0 else 0.0
         for a, b in zip(before, after, strict=True)

@@ -1,4 +1,4 @@
-"""Slopes in which no activation of a function passes a negative gradient on to what it reads."""
+"""Slopes in which no activation of a function passes a negative gradient on to its input."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ACTIVATIONS = frozenset(
 
 
 def rectified_slopes(function: Callable[[Tensor], Tensor], u: Tensor, outputs: Sequence[int]) -> Tensor:
-    """Guided slopes of outputs, outputs x cells x coordinates."""
+    """Compute guided slopes of outputs, outputs x cells x coordinates."""
     u = u.detach().requires_grad_(True)
     with torch.enable_grad():
         sums = function(u.as_subclass(_Guided)).as_subclass(Tensor)[:, list(outputs)].sum(0)
@@ -41,7 +41,7 @@ def rectified_slopes(function: Callable[[Tensor], Tensor], u: Tensor, outputs: S
 
 
 class _Guided(Tensor):
-    """Cells whose activations pass on no negative gradient; what a function computes from them is the same."""
+    """Cells whose activations pass on no negative gradient; the values of a function are unchanged."""
 
     @classmethod
     def __torch_function__(
@@ -56,7 +56,7 @@ class _Guided(Tensor):
 
 
 class _Rectify(torch.autograd.Function):
-    """The value as it is, with its gradient cut at zero from below."""
+    """The identity, with negative gradients set to zero."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:

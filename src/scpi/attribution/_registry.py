@@ -1,4 +1,4 @@
-"""The methods of attribution: every file of `scpi.attribution._methods` that defines `METHOD`."""
+"""Registry of the methods of attribution: every file of `scpi.attribution._methods` that defines `METHOD`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from scpi.attribution._methods._method import Method
 
 @cache
 def registered() -> dict[str, Method]:
-    """All methods by name."""
+    """Collect all methods by name."""
     modules = (import_module(f"{_methods.__name__}.{module.name}") for module in iter_modules(_methods.__path__))
     found = [module.METHOD for module in modules if isinstance(getattr(module, "METHOD", None), Method)]
     return {method.name: method for method in sorted(found, key=lambda method: method.name)}
 
 
 def find(name: str, options: dict[str, object]) -> Method:
-    """The method of a name with these options, or an error that lists what there is."""
+    """Find the method with this name and these options, or raise an error that lists the known ones."""
     methods = registered()
     if name not in methods:
         msg = f"`method` must be one of {listed(methods)}, but is {name!r}."

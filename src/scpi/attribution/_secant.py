@@ -1,4 +1,4 @@
-"""Slopes in which every curved operation of a function counts with its secant from a start to the cells."""
+"""Slopes in which every nonlinear operation of a function has its secant slope from a start to the cells."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scpi.attribution._rectified import ACTIVATIONS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-# Operations on single numbers: the slope is a ratio of differences
+# Elementwise operations: the slope is a ratio of differences
 _ELEMENTWISE = ACTIVATIONS | frozenset(
     [
         "abs",
@@ -33,7 +33,7 @@ _ELEMENTWISE = ACTIVATIONS | frozenset(
         "square",
     ]
 )
-# Operations on the numbers of a cell together: the slope is the mean gradient on the line from the start
+# Operations on all numbers of a cell: the slope is the mean gradient on the line from the start
 _JOINT = frozenset(
     [
         "cdist",
@@ -48,12 +48,12 @@ _JOINT = frozenset(
     ]
 )
 _PLACES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
-# Below this a ratio of differences is noise, and the derivative takes its place
+# Below this difference, a ratio of differences is noise, and the derivative is used instead
 _SMALL = 1e-6
 
 
 def paired_slopes(function: Callable[[Tensor], Tensor], u: Tensor, start: Tensor, outputs: Sequence[int]) -> Tensor:
-    """Secant slopes of outputs between cells and starts, outputs x cells x coordinates."""
+    """Compute secant slopes of outputs between cells and starts, outputs x cells x coordinates."""
     pair = torch.cat([u, start]).detach().requires_grad_(True)
     with torch.enable_grad():
         found = function(pair.as_subclass(_Pair)).as_subclass(Tensor)
@@ -63,9 +63,9 @@ def paired_slopes(function: Callable[[Tensor], Tensor], u: Tensor, start: Tensor
 
 
 class _Pair(Tensor):
-    """Cells above their starts; the curved operations on them have secants for slopes.
+    """Cells stacked on their starts, on which nonlinear operations have secant slopes.
 
-    What a function computes from this is again one of these, and its parameters are none.
+    Results that a function computes from it are of this class too, but its parameters are not.
     """
 
     @classmethod
@@ -88,7 +88,7 @@ def _call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Tenso
 
 
 class _Secant(torch.autograd.Function):
-    """An operation whose gradient is that of its secants."""
+    """An operation whose gradient is its secant slope."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor, operation: Callable[[Tensor], Tensor], elementwise: bool) -> Tensor:

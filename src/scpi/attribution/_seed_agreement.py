@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def seed_agreement(runs: Sequence[ArrayLike]) -> pd.DataFrame:
     """Compare the attributions of units between models that were trained from different seeds.
 
-    Units have neither an order nor a sign that two trainings share, so those of two runs are matched one to one, such
-    that the absolute cosines of their attributions have the largest sum.
+    The order and the signs of units differ between training runs. The units of two runs are therefore matched one to
+    one, so that the sum of the absolute cosines of their attributions is largest.
 
     Parameters
     ----------
@@ -26,8 +26,8 @@ def seed_agreement(runs: Sequence[ArrayLike]) -> pd.DataFrame:
 
     Returns
     -------
-    One row for each pair of runs and pair of matched units: `first` and `second` (places of the runs), `unit_first` and
-    `unit_second` (places of the units), and `cosine` (signed).
+    One row per pair of runs and pair of matched units: `first` and `second` (positions of the runs), `unit_first` and
+    `unit_second` (positions of the units), and `cosine` (signed).
 
     Raises
     ------
@@ -65,7 +65,7 @@ def seed_agreement(runs: Sequence[ArrayLike]) -> pd.DataFrame:
 
 
 def _normalised(run: ArrayLike) -> NDArray[np.float64]:
-    """Rows of length 1; a unit without attributions stays at zero and agrees with none."""
+    """Scale rows to length 1; a unit without attributions stays zero and agrees with none."""
     table = np.asarray(run, dtype=np.float64)
     if table.ndim != 2 or not np.isfinite(table).all():
         msg = f"Each run must be units x genes of finite numbers, but one is of shape {table.shape}."

@@ -1,4 +1,4 @@
-"""Where slopes are found: at the genes, or at the hidden units of a linear first layer."""
+"""Space in which slopes are computed: the genes, or the hidden units of a linear first layer."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
     from scpi.attribution._target import AttributionTarget
 
-# Cells on which a function is tried before it is trusted
+# Number of cells on which a function is checked first
 N_TRIED = 4
 
 
 class Space:
-    """Coordinates of a target: cells go in, slopes come back to the genes.
+    """Coordinates of a target, with maps of cells to coordinates and of slopes back to genes.
 
-    A function that reads genes through one linear layer has the same slopes wherever that layer gives the same, and a
+    If a function reads genes only through one linear layer, its slopes depend on the values of that layer only, and a
     straight line between two cells is a straight line between their hidden units. Gradients, and means of gradients
-    along such lines, are therefore found at the hidden units, which are fewer, and turned into those of genes at the
-    end. Without a device, that of the projection is used, else the CPU.
+    along such lines, are therefore computed at the hidden units, which are fewer, and mapped to the genes at the end.
+    If no device is given, that of the projection is used, or else the CPU.
     """
 
     def __init__(self, target: AttributionTarget, device: str | torch.device | None) -> None:
@@ -46,16 +46,16 @@ class Space:
 
     @property
     def n_coordinates(self) -> int | None:
-        """Number of hidden units; `None` where the coordinates are the genes."""
+        """Number of hidden units; `None` if the coordinates are the genes."""
         return None if self._projection is None else self._projection.shape[1]
 
     @cached_property
     def noise_root(self) -> Tensor | None:
-        """Square root of the covariance that independent noise of the genes gives the hidden units."""
+        """Square root of the covariance of the hidden units under independent noise of the genes."""
         return None if self._projection is None else torch.linalg.qr(self._projection, mode="r").R
 
     def read(self, x: Any) -> Tensor:
-        """Rows of registered expression, dense or sparse, as the input of the function."""
+        """Convert rows of registered expression, dense or sparse, to the input of the function."""
         tensor = torch.from_numpy(np.ascontiguousarray(as_dense(x))).to(device=self.device, dtype=self.dtype)
         with torch.no_grad():
             read = self._transform(tensor).to(self.dtype)
@@ -65,33 +65,33 @@ class Space:
         return read
 
     def enter(self, x: Tensor) -> Tensor:
-        """Coordinates of cells."""
+        """Map cells to coordinates."""
         return x if self._projection is None else x @ self._projection
 
     def leave(self, slopes: Tensor) -> Tensor:
-        """Slopes along the genes, from slopes along the coordinates."""
+        """Map slopes along the coordinates to slopes along the genes."""
         return slopes if self._projection is None else slopes @ self._projection.T
 
     def shift(self, u: Tensor, genes: Tensor, change: Tensor) -> Tensor:
-        """Coordinates of cells in each of which one gene has changed."""
+        """Compute the coordinates of cells after one gene of each has changed."""
         if self._projection is not None:
             return u + change[:, None] * self._projection[genes]
         return u.scatter_add(1, genes[:, None], change[:, None])
 
     def outputs(self, u: Tensor) -> Tensor:
-        """Outputs of the function, rows x outputs."""
+        """Compute the outputs of the function, rows x outputs."""
         return self._head(u)
 
     def values(self, u: Tensor, outputs: Sequence[int]) -> Tensor:
-        """Some outputs, outputs x rows."""
+        """Compute some outputs, outputs x rows."""
         with torch.no_grad():
             return self.outputs(u)[:, list(outputs)].T
 
     def slopes(self, u: Tensor, outputs: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Some outputs, outputs x rows, and their slopes, outputs x rows x coordinates.
+        """Compute some outputs, outputs x rows, and their slopes, outputs x rows x coordinates.
 
-        The rows do not know of each other, so the gradient of a sum over rows has that of each row. The outputs share
-        one forward pass.
+        Rows are independent, so the gradient of a sum over rows contains that of each row. The outputs share one
+        forward pass.
         """
         u = u.detach().requires_grad_(True)
         with torch.enable_grad():
@@ -107,27 +107,27 @@ class Space:
         return values.detach().T, slopes
 
     def check(self, x: Tensor, n_outputs: int) -> None:
-        """Raise a ValueError unless the function has the outputs that it names, and gives the same for the same cell.
+        """Raise a ValueError unless the function has the outputs that it names, and is deterministic for each cell.
 
-        Its values may depend neither on chance nor on the other cells.
+        Its values must depend neither on random numbers nor on other cells.
         """
         u = self.enter(x[:N_TRIED])
         with torch.no_grad():
             found = self.outputs(u)
             if found.ndim != 2 or found.shape != (len(u), n_outputs):
                 msg = (
-                    f"The function of the target gave values of shape {tuple(found.shape)} for {len(u)} cells, but must "
-                    f"give one for each of its {n_outputs} outputs."
+                    f"The function of the target returned values of shape {tuple(found.shape)} for {len(u)} cells, but "
+                    f"must return one for each of its {n_outputs} outputs."
                 )
                 raise ValueError(msg)
             if not bool(found.isfinite().all()):
-                msg = "The function of the target gave NaN or infinite values."
+                msg = "The function of the target returned NaN or infinite values."
                 raise ValueError(msg)
             pairs = torch.cat([self.outputs(pair) for pair in (u[:2], u[2:])]) if len(u) == N_TRIED else self.outputs(u)
         scale = found.abs().amax().clamp(min=1.0)
         if not bool(((pairs - found).abs() <= 1e-3 * scale).all()):
             msg = (
-                "The function of the target gives a cell other values among other cells, or other values each time. "
+                "The values of the function of the target for a cell depend on other cells, or differ between calls. "
                 "Put the network in evaluation mode, `.eval()`, and draw no random numbers."
             )
             raise ValueError(msg)

@@ -1,4 +1,4 @@
-"""Cells, a few at a time, with what they are compared with and what explains their outputs."""
+"""Stream of batches of cells, with their baselines and the explanations of their outputs."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
 Baseline = Literal["zero", "mean", "rest", "cells"]
 
-# Numbers of a batch, cells x genes or outputs x cells x coordinates: more gain nothing in speed
+# Maximum size of a batch, cells x genes or outputs x cells x coordinates; larger ones are not faster
 _NUMBERS = 1 << 21
 _MOST_CELLS = 4096
-# Cells of a pool that expected gradients draw from
+# Number of cells in a pool from which expected gradients draw
 _POOL = 200
 
 
 @dataclass(frozen=True)
 class Question:
-    """Which outputs of which cells are to be explained, and how."""
+    """The outputs of the cells to explain, and the method."""
 
     target: AttributionTarget
     x: Any
     codes: NDArray[np.intp]
-    """Group of each cell, negative where it is left out."""
+    """Group of each cell; negative if the cell is left out."""
     outputs: Sequence[Sequence[int]]
     """Outputs of each group."""
     method: str
@@ -54,7 +54,7 @@ class Question:
 
 
 def stream(question: Question) -> Iterator[tuple[int, NDArray[np.intp], Slopes | Values]]:
-    """Explain the cells of one group after another: the group, the places of some of its cells, what explains them."""
+    """Explain the cells group by group; yield the group, the positions of some of its cells, and their explanation."""
     method = find(question.method, question.options)
     if question.batch_size is not None:
         check_positive(batch_size=question.batch_size)
@@ -76,26 +76,26 @@ def stream(question: Question) -> Iterator[tuple[int, NDArray[np.intp], Slopes |
 
 
 def take(x: Any, rows: NDArray[np.intp]) -> Any:
-    """Rows of a matrix, as a view where they follow each other."""
+    """Select rows of a matrix, as a view if they are consecutive."""
     if rows[-1] - rows[0] + 1 == len(rows):
         return x[int(rows[0]) : int(rows[-1]) + 1]
     return x[rows]
 
 
 def cells_at_a_time(width: int, numbers: int) -> int:
-    """How many cells make a batch of at most so many numbers, of which each cell has `width`."""
+    """Compute the number of cells in a batch of at most `numbers` numbers, with `width` per cell."""
     return min(max(numbers // max(width, 1), 1), _MOST_CELLS)
 
 
 def batches(cells: NDArray[np.intp], size: int | None, width: int = 1) -> Iterator[NDArray[np.intp]]:
-    """Cells, at most `size` at a time, or as many as make good use of memory if each of them has `width` numbers."""
+    """Yield cells, at most `size` at a time; if `None`, as many as suit the memory with `width` numbers per cell."""
     size = size or cells_at_a_time(width, _NUMBERS)
     for start in range(0, len(cells), size):
         yield cells[start : start + size]
 
 
 class _Baselines:
-    """What the cells of each group are compared with, in the input of the function."""
+    """Baselines of each group, in the input space of the function."""
 
     def __init__(self, method: Method, question: Question, space: Space, rng: np.random.Generator) -> None:
         codes, baseline = question.codes, question.baseline
@@ -105,7 +105,7 @@ class _Baselines:
         self._rows: Tensor | None = None
         n_groups = int(codes.max()) + 1
         if baseline is not None and method.baseline is None:
-            msg = f"{method.name!r} compares with nothing: leave `baseline` out."
+            msg = f"{method.name!r} has no baseline: leave `baseline` out."
             raise ValueError(msg)
         if isinstance(baseline, str):
             known = ("zero", "rest", "cells") if self._draws else ("zero", "mean", "rest")
@@ -149,7 +149,7 @@ class _Baselines:
         return torch.from_numpy(rows).to(device=self._space.device, dtype=self._space.dtype)
 
     def _means(self, n_groups: int) -> Tensor:
-        """Mean input of all cells, or of the cells of all other groups for each group."""
+        """Compute the mean input of all cells, or for each group that of the cells of all other groups."""
         total = np.zeros((n_groups, self._width))
         included = np.flatnonzero(self._codes >= 0)
         for rows in read_ahead(self._x, batches(included, self._size, self._x.shape[1])):

@@ -11,23 +11,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AttributionTarget:
-    """Differentiable function of the expression, whose outputs are to be explained by genes."""
+    """Differentiable function of the expression, to explain its outputs by genes."""
 
     function: Callable[[Tensor], Tensor]
-    """Maps expression after the model's own input transform, cells x genes, to outputs, cells x outputs. It treats every
-    cell by itself, as a network in evaluation mode does, and draws no random numbers."""
+    """Maps expression after the model's own input transform, cells x genes, to outputs, cells x outputs. It treats cells
+    independently, like a network in evaluation mode, and draws no random numbers."""
     transform: Callable[[Tensor], Tensor]
     """Maps registered expression to the input of `function`."""
     names: Sequence[str]
     """Names of the outputs."""
     _: KW_ONLY
     kind: str
-    """What the outputs are."""
+    """Kind of the outputs."""
     projection: Tensor | None = None
-    """Weights of a linear first layer, genes x hidden units, where the function reads genes through nothing else."""
+    """Weights of a linear first layer, genes x hidden units, if the function reads genes only through it."""
     head: Callable[[Tensor], Tensor] | None = None
     """The rest of the function: `function(x)` is `head(x @ projection)`. With both, gradients of many outputs stop at
-    the first layer, and one product turns them into those of genes."""
+    the first layer, and one product maps them to the genes."""
     non_negative: bool = False
     """Whether the outputs are latent units that cannot be below 0, where they are off."""
 
@@ -35,7 +35,7 @@ class AttributionTarget:
 def of_outputs(
     target: AttributionTarget, after: Callable[[Tensor], Tensor], *, names: Sequence[str], kind: str
 ) -> AttributionTarget:
-    """A target whose outputs are a function of those of another one."""
+    """Make a target whose outputs are a function of those of another one."""
 
     def composed(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         return lambda x: after(function(x))

@@ -15,7 +15,7 @@ def _attribute(batch: Batch) -> Slopes:
 METHOD = Method(
     name="deeplift",
     attribute=_attribute,
-    means="Secant slopes of every curved operation from the baseline to the cell, chained, times the difference.",
+    means="Chained secant slopes of all nonlinear operations from the baseline to the cell, times the difference.",
     source="Shrikumar et al., ICML 2017 (rescale rule)",
     baseline="mean",
     complete=True,

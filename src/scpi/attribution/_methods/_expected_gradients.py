@@ -14,7 +14,7 @@ def _attribute(batch: Batch, n_samples: int = 32) -> Values:
     which = torch.from_numpy((drawn[..., 0] * len(pool)).astype(int)).to(u.device)
     values = torch.zeros((len(batch.outputs), *batch.x.shape), dtype=u.dtype, device=u.device)
     for j in range(n_samples):
-        # One place in each n-th part of the line: the mean varies less than with places anywhere
+        # Stratified sampling, one point in each n-th part of the line, lowers the variance of the mean
         place = torch.from_numpy((j + drawn[:, j, 1:]) / n_samples).to(u)
         start = starts[which[:, j]]
         slopes = space.slopes(start + place * (u - start), batch.outputs)[1]
@@ -28,7 +28,7 @@ def _attribute(batch: Batch, n_samples: int = 32) -> Values:
 METHOD = Method(
     name="expected_gradients",
     attribute=_attribute,
-    means="Mean of integrated gradients over baselines that are cells, from one random place on the line to each.",
+    means="Mean of integrated gradients over cells as baselines, from one random point on the line to each.",
     source="Erion et al., Nat. Mach. Intell. 3, 2021",
     baseline="cells",
     complete=True,

@@ -12,7 +12,7 @@ def _attribute(batch: Batch) -> Slopes:
 METHOD = Method(
     name="guided",
     attribute=_attribute,
-    means="Derivative in which no activation passes a negative gradient on: not that of the function itself.",
+    means="Derivative in which no activation passes on a negative gradient; not that of the function itself.",
     source="Springenberg et al., ICLR Workshop 2015",
     signed=False,
 )

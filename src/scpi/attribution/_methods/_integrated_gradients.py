@@ -11,7 +11,7 @@ def _attribute(batch: Batch, n_steps: int = 32) -> Slopes:
     check_positive(n_steps=n_steps)
     space = batch.space
     u, start = space.enter(batch.x), space.enter(batch.baseline)
-    # Gauss-Legendre, from [-1, 1] to [0, 1]: exact for polynomials of degree below twice the number of steps
+    # Gauss-Legendre nodes, mapped to [0, 1]: exact for polynomials of degree below twice the number of steps
     places, weights = np.polynomial.legendre.leggauss(n_steps)
     slopes = torch.zeros((len(batch.outputs), *u.shape), dtype=u.dtype, device=u.device)
     for place, weight in zip((places + 1) / 2, weights / 2, strict=True):

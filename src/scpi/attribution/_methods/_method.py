@@ -1,4 +1,4 @@
-"""What a method of attribution is given, what it gives back, and how it describes itself."""
+"""Input, output and description of a method of attribution."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class Batch:
     outputs: Sequence[int]
     """Outputs to explain."""
     baseline: Tensor
-    """What cells are compared with, in the input of the function: one row, or several to draw from."""
+    """Baselines in the input space of the function: one row, or several to draw from."""
     rng: np.random.Generator
-    """Where random numbers come from, those of one cell after those of another, so that batches make no difference."""
+    """Random number generator, used cell by cell, so that the batch size has no effect."""
 
 
 @dataclass(frozen=True)
 class Completeness:
-    """What attributions should sum to, outputs x cells."""
+    """Sums that attributions should have, outputs x cells."""
 
     difference: Tensor
-    """Output less that of the baseline."""
+    """Output minus that of the baseline."""
     error: Tensor
-    """Sum of the attributions less that difference."""
+    """Sum of the attributions minus that difference."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class Slopes:
     """Attributions that are slopes, or slopes times a change of the genes."""
 
     space: Space
-    """Where the slopes were found."""
+    """Space of the slopes."""
     slopes: Tensor
     """Outputs x cells x coordinates."""
     change: Tensor | None = None
-    """What the slopes along genes are multiplied by, cells x genes; nothing if `None`."""
+    """Factor of the slopes along genes, cells x genes; 1 if `None`."""
     completeness: Completeness | None = None
     """What the attributions should sum to, where they should."""
 
@@ -78,22 +78,22 @@ class Values:
 
 @dataclass(frozen=True)
 class Method:
-    """A method of attribution and what a user has to know of it."""
+    """A method of attribution and its description for users."""
 
     name: str
-    """Name by which it is known."""
+    """Name of the method."""
     attribute: Callable[..., Slopes | Values]
-    """Takes a :class:`Batch` and the options of the method."""
+    """Function that takes a :class:`Batch` and the options of the method."""
     means: str
-    """What the attribution of a gene is."""
+    """Meaning of the attribution of a gene."""
     source: str
-    """Where the method comes from."""
+    """Publication of the method."""
     baseline: DefaultBaseline | None = None
-    """What cells are compared with unless something else is given; `None` for a method that compares with nothing."""
+    """Default baseline; `None` for a method without a baseline."""
     complete: bool = False
-    """Whether attributions sum to the difference of the output from that of the baseline."""
+    """Whether attributions sum to the difference between the output and that of the baseline."""
     signed: bool = True
-    """Whether the sign says in which direction a gene moves the output."""
+    """Whether the sign is the direction in which a gene moves the output."""
 
     @property
     def options(self) -> list[str]:
@@ -102,7 +102,7 @@ class Method:
 
 
 def completeness(batch: Batch, slopes: Tensor, u: Tensor, start: Tensor) -> Completeness:
-    """Completeness of slopes times the way from a start to the cells, both in coordinates."""
+    """Compute the completeness of slopes times the difference between cells and a start, both in coordinates."""
     space = batch.space
     difference = space.values(u, batch.outputs) - space.values(start, batch.outputs)
     return Completeness(difference, (slopes * (u - start)).sum(-1) - difference)

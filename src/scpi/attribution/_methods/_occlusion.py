@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch import Tensor
 
-# Numbers of the cells that are occluded at a time
+# Maximum size of a batch of occluded cells
 _NUMBERS = 1 << 21
 
 
@@ -25,7 +25,7 @@ def _attribute(batch: Batch, sets: ArrayLike | None = None) -> Values:
 
 
 def _of_genes(batch: Batch, u: Tensor, change: Tensor, before: Tensor) -> Tensor:
-    """Only genes that differ from the baseline change anything: with sparse counts and zero, few do."""
+    """Occlude only the genes that differ from the baseline, which are few for sparse counts and a baseline of zero."""
     values = torch.zeros((len(batch.outputs), *change.shape), dtype=u.dtype, device=u.device)
     cells, genes = change.nonzero(as_tuple=True)
     for part in torch.arange(len(cells), device=u.device).split(max(_NUMBERS // u.shape[1], 1)):
@@ -54,7 +54,7 @@ def _check_sets(sets: ArrayLike, change: Tensor) -> Tensor:
 METHOD = Method(
     name="occlusion",
     attribute=_attribute,
-    means="Output less what it is with the gene at the baseline; of sets of genes with `sets`, sets x genes.",
+    means="Output minus that with the gene at the baseline; with `sets`, sets x genes, the same for sets of genes.",
     source="Zeiler & Fergus, ECCV 2014",
     baseline="zero",
 )

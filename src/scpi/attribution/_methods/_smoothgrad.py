@@ -11,7 +11,7 @@ def _attribute(batch: Batch, n_samples: int = 16, noise: float = 0.1) -> Slopes:
     check_positive(n_samples=n_samples, noise=noise)
     space = batch.space
     u, root = space.enter(batch.x), space.noise_root
-    # A projection of independent normal noise of the genes is normal noise of the hidden units
+    # Independent normal noise of the genes becomes normal noise of the hidden units
     size = space.n_coordinates or u.shape[1]
     drawn = batch.rng.standard_normal((len(u), n_samples, size if root is None else len(root)), dtype=np.float32)
     slopes = torch.zeros((len(batch.outputs), *u.shape), dtype=u.dtype, device=u.device)
