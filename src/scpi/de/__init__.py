@@ -1,4 +1,4 @@
-"""Tests of differences between groups: arrays in and out, without torch."""
+"""Differential expression: tests of groups of cells and of samples, without torch."""
 
 import lazy_loader
 

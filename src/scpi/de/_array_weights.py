@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from scpi.de._design import Design
 
 WeightMethod = Literal["auto", "genebygene", "reml"]
-# A gene without residual variance says nothing of the samples
+# Genes with less residual variance are uninformative about the samples
 _NO_VARIANCE = 1e-15
-# Where limma's iterations stop
+# Convergence limit of limma's iterations
 _TOLERANCE = 1e-5
 _MAX_STEPS = 50
 
@@ -32,11 +32,11 @@ def array_weights(
     prior_n: float = 10.0,
     zeros: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
-    """Estimate a weight for each sample, so that samples of poor quality count less instead of being left out.
+    """Estimate a weight for each sample, to down-weight samples of poor quality instead of excluding them.
 
-    The variance of a sample is a factor of that of the gene, the same for all genes. The factors maximise the restricted
-    likelihood, with a prior that draws them to one (Ritchie et al., BMC Bioinformatics 7:261, 2006; with weights from
-    :func:`voom`: Liu et al., Nucleic Acids Res. 43, 2015).
+    Each sample multiplies the variance of all genes by a factor. The factors maximise the restricted likelihood, with a
+    prior that shrinks them to one (Ritchie et al., BMC Bioinformatics 7:261, 2006; with weights from :func:`voom`: Liu
+    et al., Nucleic Acids Res. 43, 2015).
 
     Parameters
     ----------
@@ -47,22 +47,22 @@ def array_weights(
     weights
         Precision weights, positive, samples x genes.
     method
-        "reml" by scoring over all genes at once, without `weights`; "genebygene" by one step for each gene after the
-        other, in their order; "auto" is "genebygene" with `weights` and else "reml".
+        With "reml", all genes are scored at once, without `weights`; with "genebygene", one step is made per gene, in
+        their order. "auto" is "genebygene" with `weights` or `zeros`, and "reml" otherwise.
     prior_n
-        Number of genes without differences between samples that the prior is worth.
+        Weight of the prior, as a number of genes without differences between samples.
     zeros
-        Values that say nothing of the variance, samples x genes, as :func:`exact_zeros` finds them. "auto" is "genebygene" then.
+        Values that are uninformative about the variance, samples x genes, as found by :func:`exact_zeros`.
 
     Returns
     -------
-    Weight of each sample, of geometric mean one.
+    Weight of each sample, with geometric mean one.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, the method is unknown or takes no weights, or the design leaves fewer than two residual
-        degrees of freedom.
+        If the shapes do not match, the method is unknown or does not support weights, or the design leaves fewer than
+        two residual degrees of freedom.
 
     Examples
     --------
@@ -140,7 +140,7 @@ def _all_at_once(
         variance = squares.sum(axis=0) / df
         varies = variance >= _NO_VARIANCE
         basis = np.linalg.qr(np.sqrt(weight)[:, None] * spanned)[0]
-        # Squared entries of the projection to the residuals
+        # Squared entries of the residual projection
         squared = np.square(np.eye(n_samples) - basis @ basis.T)
         information = prior_n * factors.T @ factors + varies.sum() * _information(factors, squared, free, df)
         score = (squares[:, varies] / variance[varies] - free[:, None]).sum(axis=1) + prior_n * (weight - 1.0)
@@ -165,6 +165,6 @@ def _residuals(
 def _information(
     factors: NDArray[np.float64], squared: NDArray[np.float64], free: NDArray[np.float64], df: int
 ) -> NDArray[np.float64]:
-    """Information of the log factors in one gene, that which the variance of the gene takes up being left out."""
+    """Information about the log factors in one gene, after accounting for the variance of the gene."""
     common = factors.T @ free
     return np.asarray(factors.T @ squared @ factors - np.outer(common, common) / df)

@@ -30,11 +30,11 @@ def camera(
     use_ranks: bool = False,
     trend: bool = False,
 ) -> pd.DataFrame:
-    """Test whether the genes of a set change more than other genes, given that genes are correlated.
+    """Test whether the genes of a set are more differentially expressed than other genes, given correlated genes.
 
-    A competitive test: the null hypothesis is that the genes of the set are no more differentially expressed than the
-    others. A rank-sum test on the statistics of genes takes them to be independent, and rejects far too often where the
-    genes of a set vary together (Wu and Smyth, Nucleic Acids Res. 40:e133, 2012).
+    This is a competitive test: the null hypothesis is that the genes of the set are no more differentially expressed
+    than other genes. A rank-sum test on gene statistics assumes independence, and rejects far too often if the genes of
+    a set are correlated (Wu and Smyth, Nucleic Acids Res. 40:e133, 2012).
 
     Parameters
     ----------
@@ -43,16 +43,16 @@ def camera(
     design
         Model matrix, samples x coefficients.
     sets
-        Genes x sets, where what is not zero is a member, dense or sparse; the columns of a DataFrame name the sets.
+        Genes x sets, dense or sparse; nonzero entries are members. The columns of a DataFrame name the sets.
     contrast
-        A weight of each coefficient, or the name of one.
+        A weight for each coefficient, or the name of one coefficient.
     weights
         Precision weights, positive, samples x genes or one for each sample.
     block, block_correlation
         Block of each sample, such as its donor, and the correlation within blocks: see :func:`duplicate_correlation`.
     correlation
-        Correlation of the genes of a set; if `None`, it is estimated for each set from the residuals, which holds the type
-        I error of any set at a loss of power.
+        Correlation of the genes of a set. If `None`, it is estimated for each set from the residuals, which controls
+        the type I error for any set at a loss of power.
     use_ranks
         Whether to compare ranks of the statistics.
     trend
@@ -124,7 +124,7 @@ def _as_normal(t: NDArray[np.float64], df: NDArray[np.float64]) -> NDArray[np.fl
 def _two_sample(
     statistic: NDArray[np.float64], genes: NDArray[np.intp], inflation: float, df: float
 ) -> tuple[float, float]:
-    """p-values of a t-test of the genes against the others, whose mean has a variance that is inflated."""
+    """p-values of a t-test of the genes of a set against the others, with inflated variance of the mean."""
     n_genes, n = len(statistic), len(genes)
     others = n_genes - n
     delta = n_genes / others * (statistic[genes].mean() - statistic.mean())
@@ -136,13 +136,13 @@ def _two_sample(
 def _rank_sum(
     statistic: NDArray[np.float64], genes: NDArray[np.intp], correlation: float, df: float
 ) -> tuple[float, float]:
-    """p-values of a rank-sum test of the genes against the others, which are correlated."""
+    """p-values of a rank-sum test of the genes of a set, which are correlated, against the others."""
     n_genes, n = len(statistic), len(genes)
     others = n_genes - n
     ranks = stats.rankdata(statistic)
     u = n * others + n * (n + 1) / 2.0 - ranks[genes].sum()
     mean = n * others / 2.0
-    # Variance of the statistic where pairs within the set have correlated normal scores
+    # Variance of the statistic if normal scores are correlated within the set
     variance = (
         n
         * others

@@ -25,31 +25,31 @@ def contrasts(
     names: Sequence[str] | None = None,
     standard_error: StandardError = "limma",
 ) -> LinearFit:
-    """Take contrasts of the coefficients of a linear model.
+    """Compute contrasts of the coefficients of a linear model.
 
     Parameters
     ----------
     fit
-        Linear model, as :func:`lm_fit` gives it.
+        Linear model from :func:`lm_fit`.
     matrix
-        Coefficients x contrasts, dense or sparse. The index of a DataFrame are names of coefficients, those that are
-        not named being zero; its columns name the contrasts.
+        Coefficients x contrasts, dense or sparse. The index of a DataFrame names coefficients (missing ones are zero),
+        and its columns name the contrasts.
     names
         Names of the contrasts.
     standard_error
-        "exact" is the standard error of weighted least squares. "limma" takes the correlation of the coefficients to
-        be that without weights, as limma does to keep no matrix for each gene; it differs by some per cent where
-        weights vary and the design is not orthogonal. They agree where there are no weights.
+        "exact" is the standard error of weighted least squares. "limma" uses the correlation of the coefficients
+        without weights, as limma does to avoid a matrix for each gene. It differs by some per cent if weights vary and
+        the design is not orthogonal. Without weights, both agree.
 
     Returns
     -------
-    The contrasts in the place of the coefficients.
+    The fit with contrasts instead of coefficients.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, a contrast is empty or not finite, a coefficient is unknown, or contrasts of
-        contrasts are asked for.
+        If the shapes do not match, a contrast is empty or not finite, a coefficient is unknown, or `fit` already
+        contains contrasts.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def contrasts(
         msg = f"`standard_error` must be one of {listed(get_args(StandardError))}, but is {standard_error!r}."
         raise ValueError(msg)
     if fit.design is None:
-        msg = "`fit` holds contrasts already: multiply the matrices and take the contrasts of the linear model."
+        msg = "`fit` already contains contrasts: multiply the matrices, and compute contrasts of the linear model."
         raise ValueError(msg)
     labels = names if names is not None else (matrix.columns if isinstance(matrix, pd.DataFrame) else None)
     by_contrast = _by_contrast(fit, matrix)

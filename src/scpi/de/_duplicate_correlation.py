@@ -29,9 +29,9 @@ class DuplicateCorrelation:
     """Correlation of samples of one block."""
 
     consensus: float
-    """Correlation that all genes have in common."""
+    """Common correlation of all genes."""
     of_genes: NDArray[np.float64]
-    """Correlation of each gene; NaN where its values do not show one."""
+    """Correlation of each gene; NaN if it cannot be estimated."""
 
 
 def duplicate_correlation(
@@ -44,10 +44,10 @@ def duplicate_correlation(
 ) -> DuplicateCorrelation:
     """Estimate the correlation of samples of one block, such as those of one donor.
 
-    With blocks that are partly complete, as donors of whom some have samples under all conditions, a correlation uses the
-    comparisons within and between blocks, where blocks as covariates use those within alone. The correlation of each gene
-    maximises the restricted likelihood of a mixed model; the consensus is the trimmed mean of their Fisher
-    transformation, so that one value of many genes enters the fit (Smyth, Michaud and Scott, Bioinformatics 21, 2005).
+    A correlation uses comparisons within and between blocks, while blocks as covariates use only those within blocks.
+    It is thus of use if blocks are incomplete, for example if only some donors have samples under all conditions. The
+    correlation of each gene maximises the restricted likelihood of a mixed model. The consensus, which enters the fit
+    of all genes, is the trimmed mean after Fisher transformation (Smyth, Michaud and Scott, Bioinformatics 21, 2005).
 
     Parameters
     ----------
@@ -60,17 +60,17 @@ def duplicate_correlation(
     weights
         Precision weights, positive, samples x genes or one for each sample.
     zeros
-        Values that say nothing of the variance, samples x genes, as :func:`exact_zeros` finds them.
+        Values that are uninformative about the variance, samples x genes, as found by :func:`exact_zeros`.
 
     Returns
     -------
-    The correlation, in common and of each gene, for `block=` and `correlation=` of :func:`lm_fit` and :func:`voom`.
+    The common correlation and that of each gene, for `block=` and `correlation=` of :func:`lm_fit` and :func:`voom`.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, no block has two samples, every block has only one, or the design leaves no residual
-        degrees of freedom.
+        If the shapes do not match, there are fewer than two blocks, no block has two samples, or the design leaves no
+        residual degrees of freedom.
 
     Examples
     --------
@@ -114,13 +114,13 @@ def duplicate_correlation(
             columns = linalg.orth((root * spanned)[kept], rcond=1e-7)
             shared = member[kept][:, member[kept].any(axis=0)]
             of_genes[gene] = np.nan
-            # Without two samples in a block, or more samples than coefficients, there is no correlation to see
+            # A correlation needs two samples in a block, and more samples than coefficients
             if kept.sum() > columns.shape[1] + 1 and shared.shape[1] < kept.sum():
                 parts = _components((root * values[:, [gene]])[kept][None], columns[None], shared[None])
                 of_genes[gene] = _most_likely(*parts, lowest)[0]
     seen = of_genes[~np.isnan(of_genes)]
     if not len(seen):
-        msg = "No gene has two samples of a block that say something of its variance."
+        msg = "No gene has two samples of a block that are informative about its variance."
         raise ValueError(msg)
     consensus = np.tanh(stats.trim_mean(np.arctanh(seen), _TRIM))
     return DuplicateCorrelation(float(consensus), of_genes)
@@ -129,9 +129,9 @@ def duplicate_correlation(
 def _components(
     values: NDArray[np.float64], design: NDArray[np.float64], member: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Independent parts of the residuals, and how much of the variance between blocks is in each.
+    """Rotate the residuals into independent components.
 
-    The residuals are rotated so that the variance of each part is that within blocks plus a multiple of that between.
+    The variance of each component is the variance within blocks plus a multiple of the variance between blocks.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def _components(
 
     Returns
     -------
-    Squares and multiples, genes x parts.
+    Squares and multiples, genes x components.
     """
     n_columns = design.shape[2]
     orthogonal = np.linalg.qr(design, mode="complete")[0][:, :, n_columns:].transpose(0, 2, 1)

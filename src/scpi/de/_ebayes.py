@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scpi.de._lm_fit import LinearFit
     from scpi.de._variance_prior import VariancePrior
 
-# The correlation matrix of more contrasts would need gigabytes: what they have in common has to be less
+# The correlation matrix of more contrasts would need gigabytes: it must have a low-rank structure
 MAX_JOINT = 2_000
 _SINGULAR = 1e-8
 
@@ -28,17 +28,17 @@ class ModeratedFit:
     names: tuple[str, ...]
     """Names of the coefficients or contrasts."""
     coefficients: NDArray[np.float64]
-    """Log2 fold changes where the coefficients are contrasts of log2 expression, contrasts x genes."""
+    """Log2 fold changes if the coefficients are contrasts of log2 expression, contrasts x genes."""
     std_error: NDArray[np.float64]
-    """Standard errors by the moderated variance, contrasts x genes."""
+    """Standard errors with the moderated variance, contrasts x genes."""
     t: NDArray[np.float64]
     """Moderated t-statistics, contrasts x genes."""
     log_pval: NDArray[np.float64]
-    """Natural logarithms of the two-sided p-values, finite where these underflow, contrasts x genes."""
+    """Natural logarithms of the two-sided p-values, finite even if these underflow, contrasts x genes."""
     lods: NDArray[np.float64]
-    """B-statistics: natural log odds that the gene changes, contrasts x genes."""
+    """B-statistics: natural log odds of differential expression, contrasts x genes."""
     f: NDArray[np.float64]
-    """F-statistic of each gene, over all contrasts; NaN if there are more than 2,000 that are not each of a group of their own."""
+    """F-statistic of each gene, over all contrasts; NaN for more than 2,000, unless each is of a separate group."""
     f_log_pval: NDArray[np.float64]
     """Natural logarithms of its p-values."""
     f_rank: int
@@ -48,45 +48,45 @@ class ModeratedFit:
     variance: NDArray[np.float64]
     """Moderated residual variance of each gene."""
     variance_prior: NDArray[np.float64]
-    """Prior variance of each gene: the same for all unless it follows a trend."""
+    """Prior variance of each gene; equal for all genes without a trend."""
     df_prior: NDArray[np.float64]
-    """Prior degrees of freedom of each gene: the same for all unless the prior is robust."""
+    """Prior degrees of freedom of each gene; equal for all genes unless the prior is robust."""
     df: NDArray[np.float64]
     """Total degrees of freedom of each gene."""
 
     @property
     def pval(self) -> NDArray[np.float64]:
-        """Two-sided p-values; zero where they are below the smallest float."""
+        """Two-sided p-values; zero if below the smallest float."""
         return np.exp(self.log_pval)
 
     @property
     def f_pval(self) -> NDArray[np.float64]:
-        """P-values of the F-statistic; zero where they are below the smallest float."""
+        """P-values of the F-statistic; zero if below the smallest float."""
         return np.exp(self.f_log_pval)
 
 
 def ebayes(fit: LinearFit, *, trend: bool = False, robust: bool = False, proportion: float = 0.01) -> ModeratedFit:
-    """Test coefficients or contrasts with residual variances that borrow strength from all genes.
+    """Test coefficients or contrasts with empirical Bayes moderated variances.
 
-    The null hypothesis is that a coefficient is zero. The variance of a gene is moved towards a prior that is
-    estimated from all genes, which adds degrees of freedom where there are few samples (Smyth, Stat. Appl. Genet.
-    Mol. Biol. 3, 2004).
+    The null hypothesis is that a coefficient is zero. The residual variance of each gene is shrunk towards a prior that
+    is estimated from all genes. This adds degrees of freedom if there are few samples (Smyth, Stat. Appl. Genet. Mol.
+    Biol. 3, 2004).
 
     Parameters
     ----------
     fit
-        Linear model, as :func:`lm_fit` or :func:`contrasts` gives it.
+        Linear model from :func:`lm_fit` or :func:`contrasts`.
     trend
-        Let the prior variance follow mean expression, which voom's weights already take care of.
+        Whether the prior variance follows mean expression. With weights of voom, this is not needed.
     robust
-        Estimate the prior so that genes of outlying variance do not count, and move them less (Phipson et al.,
-        Ann. Appl. Stat. 10, 2016).
+        Whether to estimate the prior robustly against genes with outlying variance, and to shrink these less (Phipson
+        et al., Ann. Appl. Stat. 10, 2016).
     proportion
-        Fraction of genes that are thought to change, from which the B-statistic starts.
+        Expected fraction of differentially expressed genes, for the B-statistic.
 
     Returns
     -------
-    t, p-value, B, F, and the moderated variances.
+    Moderated t, p-values, B, F, and moderated variances.
 
     Raises
     ------
@@ -131,14 +131,14 @@ def ebayes(fit: LinearFit, *, trend: bool = False, robust: bool = False, proport
 def squeeze(
     own: NDArray[np.float64], df: NDArray[np.float64], *, trend: NDArray[np.float64] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Draw residual variances towards their prior.
+    """Shrink residual variances towards their prior.
 
     Parameters
     ----------
     own, df
         Residual variance of each gene and its degrees of freedom.
     trend
-        Mean expression of each gene, along which the prior may change.
+        Mean expression of each gene, on which the prior may depend.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def squeeze(
 
 
 def posterior_variance(own: NDArray[np.float64], df: NDArray[np.float64], prior: VariancePrior) -> NDArray[np.float64]:
-    """Mean of the variance of each gene given its own and the prior; the latter where its degrees of freedom are infinite."""
+    """Posterior mean of the variance of each gene; the prior if its degrees of freedom are infinite."""
     finite = np.isfinite(prior.df)
     df_prior = np.where(finite, prior.df, 0.0)
     total = np.where(finite, df + df_prior, 1.0)
@@ -159,14 +159,14 @@ def posterior_variance(own: NDArray[np.float64], df: NDArray[np.float64], prior:
 def moderate(
     fit: LinearFit, *, trend: bool, robust: bool
 ) -> tuple[VariancePrior, NDArray[np.float64], NDArray[np.float64]]:
-    """Residual variances that borrow strength from all genes.
+    """Moderate residual variances with a prior estimated from all genes.
 
     Parameters
     ----------
     fit
         Linear model.
     trend, robust
-        As of :func:`ebayes`.
+        As in :func:`ebayes`.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def moderate(
     along = fit.ave_expr if trend else None
     prior = (robust_variance_prior if robust else variance_prior)(own, df, trend=along)
     variance = posterior_variance(own, df, prior)
-    # No gene can know more of the variance than all of them together
+    # The total degrees of freedom cannot exceed those of all genes together
     df_total = np.minimum(df + prior.df, df.sum())
     return prior, variance, df_total
 
@@ -198,9 +198,9 @@ def _joint(fit: LinearFit, t: NDArray[np.float64]) -> tuple[NDArray[np.float64],
 
 
 def _joint_of_many(fit: LinearFit, t: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
-    """As :func:`_joint`, where each contrast has a group of its own: the covariance is diagonal but for a low rank.
+    """As :func:`_joint`, if each contrast has a separate group: the covariance is diagonal plus a low-rank term.
 
-    NaN, of rank 0, where it is not, or the contrasts depend on each other.
+    NaN, of rank 0, if it is not, or if contrasts are linearly dependent.
     """
     n, n_genes = t.shape
     own, common = sparse.csc_array(fit.root[0]), fit.root[1]
@@ -254,14 +254,14 @@ def _effect_variance(
     proportion: float,
     limits: NDArray[np.float64],
 ) -> float:
-    """Variance of the effects that are not zero, from the most significant t-statistics."""
+    """Variance of the nonzero effects, from the most significant t-statistics."""
     n = len(t)
     n_top = int(np.ceil(proportion / 2.0 * n))
     share = max(n_top / n, proportion)
     largest_df = float(df.max())
     top = np.argsort(log_pval, kind="stable")[:n_top]
     null, highest = np.exp(log_pval[top]), t[top]
-    # t-statistics of equal p-value, where genes differ in their degrees of freedom
+    # t-statistics of equal p-value, as genes may differ in their degrees of freedom
     fewer = df[top] < largest_df
     highest[fewer] = upper_quantile(log_pval[top][fewer], largest_df)
     target = ((np.arange(n_top) + 0.5) / n - (1.0 - share) * null) / share

@@ -19,11 +19,11 @@ _TOLERANCE = 1e-4
 
 
 def exact_zeros(counts: ArrayLike, design: ArrayLike | pd.DataFrame | Design) -> NDArray[np.bool_]:
-    """Find the zeros that a design fits exactly, as where no sample of a group has a count.
+    """Find the zeros that a design fits exactly, for example if no sample of a group has a count.
 
-    Such values have no residual, whatever the variance of the gene: counted as observations they make the variance too
-    small and add degrees of freedom that there are not. A zero is exact if the fitted mean of a Poisson model goes to
-    zero there, which a linear program decides (Lun and Smyth, Stat. Appl. Genet. Mol. Biol. 16, 2017, for groups).
+    Such values have no residual, whatever the variance of the gene. If they count as observations, the variance is too
+    small and the degrees of freedom too many. A zero is exact if the fitted mean of a Poisson model tends to zero,
+    which a linear program decides (Lun and Smyth, Stat. Appl. Genet. Mol. Biol. 16, 2017, for groups).
 
     Parameters
     ----------
@@ -34,13 +34,13 @@ def exact_zeros(counts: ArrayLike, design: ArrayLike | pd.DataFrame | Design) ->
 
     Returns
     -------
-    Whether a value is an exact zero, samples x genes, for `zeros=` of :func:`lm_fit`, :func:`voom`, :func:`array_weights`
-    and :func:`duplicate_correlation`.
+    Whether each value is an exact zero, samples x genes, for `zeros=` of :func:`lm_fit`, :func:`voom`,
+    :func:`array_weights` and :func:`duplicate_correlation`.
 
     Raises
     ------
     ValueError
-        If these are not counts or the shapes do not fit.
+        If the values are not counts, or the shapes do not match.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def exact_zeros(counts: ArrayLike, design: ArrayLike | pd.DataFrame | Design) ->
     model = as_design(design, n_samples=matrix.shape[0])
     zero = as_dense(matrix, np.float64) == 0
     found = np.zeros(zero.shape, dtype=bool)
-    # Fewer zeros than samples in the smallest group cannot be a group without counts
+    # With fewer zeros than samples in the smallest group, no group is without counts
     fewest = max(2.0, 1.0 / model.leverage.max()) - _TOLERANCE
     possible = np.flatnonzero((zero.sum(axis=0) > fewest) & ~zero.all(axis=0))
     patterns, place = np.unique(zero[:, possible], axis=1, return_inverse=True)
@@ -65,14 +65,14 @@ def exact_zeros(counts: ArrayLike, design: ArrayLike | pd.DataFrame | Design) ->
 
 
 def _separated(columns: NDArray[np.float64], zero: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Zeros whose fitted log mean can fall without bound while that of the other samples stays."""
+    """Zeros whose fitted log mean can decrease without bound while the other fitted means stay."""
     found = np.zeros(len(zero), dtype=bool)
     directions = linalg.null_space(columns[~zero])
     if not directions.shape[1]:
         return found
     falling = columns[zero] @ directions
     n, k = falling.shape
-    # The log means of zeros may fall together in one direction, each by at most one
+    # The log means of zeros may decrease jointly along one direction, each by at most one
     solution = optimize.linprog(
         np.r_[np.zeros(k), -np.ones(n)],
         A_ub=np.hstack([falling, np.eye(n)]),

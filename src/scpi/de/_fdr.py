@@ -17,10 +17,10 @@ def false_discovery_control(
     Parameters
     ----------
     pval
-        P-values; NaN where nothing was tested.
+        P-values; NaN for tests that were not made.
     axis
-        Axis of the tests of one family, such as the columns of groups x columns for one family a group; all p-values
-        are one family if `None`.
+        Axis of the tests of one family, such as the columns of groups x columns for one family per group. If `None`,
+        all p-values are one family.
     method
         "bh" (Benjamini and Hochberg, J. R. Stat. Soc. B 57, 1995) or "by" (Benjamini and Yekutieli, Ann. Stat. 29,
         2001), which holds under any dependence.
@@ -43,7 +43,7 @@ def false_discovery_control(
     array = np.asarray(pval, dtype=np.float64)
     tested = ~np.isnan(array)
     if tested.all():
-        # SciPy flattens what is one family
+        # SciPy flattens the p-values of one family
         return np.asarray(stats.false_discovery_control(array, axis=axis, method=method)).reshape(array.shape)
     if axis is None:
         adjusted = np.full(array.shape, np.nan)
@@ -53,12 +53,12 @@ def false_discovery_control(
 
 
 def adjust_pvals(pval: NDArray[np.float64], method: str, scope: str) -> NDArray[np.float64]:
-    """Adjust p-values for the number of tests, as the arguments `corr_method` and `corr_scope` of functions say.
+    """Adjust p-values for multiple testing, by the arguments `corr_method` and `corr_scope` of functions.
 
     Parameters
     ----------
     pval
-        Groups x genes; NaN where nothing was tested.
+        Groups x genes; NaN for tests that were not made.
     method
         "benjamini-hochberg" or "bonferroni".
     scope

@@ -31,9 +31,9 @@ def filter_by_expr(
 ) -> NDArray[np.bool_]:
     """Find the genes with enough counts to be tested.
 
-    The rule of edgeR's `filterByExpr` (Chen, Lun and Smyth, F1000Research 5:1438, 2016): a gene has to reach
-    `min_count`, in a library of the median size, in as many samples as the smallest group has. It does not look at
-    which samples these are, and so leaves the p-values of the genes that are kept as they should be.
+    This is the rule of edgeR's `filterByExpr` (Chen, Lun and Smyth, F1000Research 5:1438, 2016). A gene must reach
+    `min_count`, in a library of median size, in as many samples as the smallest group has. The filter ignores the group
+    labels of these samples, so that p-values of the remaining genes stay valid.
 
     Parameters
     ----------
@@ -44,15 +44,15 @@ def filter_by_expr(
     groups
         Label of each sample, used instead of the design; all samples are one group if neither is given.
     lib_size
-        Library sizes, sums of the counts if left out; those times the normalisation factors may be given.
+        Library sizes, optionally times the normalisation factors; sums of the counts if omitted.
     min_count
-        Counts that a gene needs in a library of the median size.
+        Minimum count of a gene in a library of median size.
     min_total_count
-        Counts that it needs in all samples together.
+        Minimum count of a gene over all samples.
     large_n
-        Size from which a group counts as large.
+        Size above which a group is large.
     min_prop
-        Fraction of the samples beyond `large_n` in a large group that have to reach `min_count`.
+        Fraction of the samples beyond `large_n` in a large group that must reach `min_count`.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def filter_by_expr(
     Raises
     ------
     ValueError
-        If these are not counts, a sample has none, or the shapes do not fit.
+        If the values are not counts, a sample has none, or the shapes do not match.
 
     Examples
     --------

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FittedComparison:
-    """What a comparison of :func:`limma` was computed from."""
+    """Data and settings behind a comparison of :func:`limma`."""
 
     samples: pd.DataFrame
-    """The samples, with what is known of them."""
+    """Annotations of the samples."""
     expression: NDArray[np.float64]
-    """Log2 counts per million, samples x genes that were tested."""
+    """Log2 counts per million, samples x tested genes."""
     genes: NDArray[np.intp]
-    """Place of these genes among all."""
+    """Positions of these genes among all."""
     weights: NDArray[np.float64] | None
     """Precision weights, samples x genes or one for each sample; `None` without weights."""
     block: NDArray[np.object_] | None
@@ -47,7 +47,7 @@ class FittedComparison:
     trend: bool
     """Whether the prior variance follows mean expression."""
     robust: bool
-    """Whether the prior variance is free of genes of outlying variance."""
+    """Whether the prior variance is robust to genes with outlying variance."""
 
 
 @fill
@@ -56,8 +56,8 @@ def fitted_comparisons(
 ) -> dict[str, FittedComparison]:
     """Get the expression of the samples, the design and the contrast behind each comparison of :func:`limma`.
 
-    The cells are summed and the models fitted again. It takes what further steps of limma ask for, such as :func:`fry` or a
-    figure of the samples.
+    The cells are aggregated and the models fitted again. The result serves as input for further steps of limma, such as
+    :func:`fry`, or for a figure of the samples.
 
     Parameters
     ----------
@@ -74,9 +74,9 @@ def fitted_comparisons(
     Raises
     ------
     KeyError
-        If there is no such result.
+        If the result does not exist.
     ValueError
-        If the samples are not those of the result any more.
+        If the samples have changed since the result was computed.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def fitted_comparisons(
     options = _options(params)
     question = Question.from_text(str(params["asked"]))
     with warnings.catch_warnings():
-        # What there was to warn of was said when the result was made
+        # Warnings were given when the result was computed
         warnings.simplefilter("ignore", UserWarning)
         fit = partial(fit_model, options=options)
         _, fitted = fit_samples(view, question, fit, block=options.block, again=True)
@@ -131,5 +131,5 @@ def fitted_comparisons(
 def _options(params: Mapping[str, Any]) -> Options:
     names = {field.name: "fit" if field.name == "method" else field.name for field in fields(Options)}
     given = {field: params[name] for field, name in names.items() if name in params}
-    # Files give numbers and words of NumPy
+    # Values read from files are NumPy scalars
     return Options(**{name: getattr(value, "item", lambda value=value: value)() for name, value in given.items()})

@@ -22,29 +22,29 @@ def fold_changes(
     pseudocount: float = 0.01,
     n_jobs: int = 1,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Log2 ratios of the mean counts of groups of cells to those of the reference.
+    """Compute log2 ratios of the mean counts of groups of cells to those of the reference.
 
-    The means are taken on the scale of counts also where the values are logarithms: a mean of logarithms is that of
-    another quantity.
+    Means are computed on the scale of counts, even if the values are logarithms, as the difference between means of
+    logarithms is not a log fold change.
 
     Parameters
     ----------
     values
-        Cells x genes, dense or sparse, in memory or not, not negative: normalised counts, or their logarithm.
+        Cells x genes, dense or sparse, in memory or not, non-negative: normalised counts, or their logarithm.
     codes
-        Group of each cell: 0, 1, ...; cells with a negative code are left out.
+        Group of each cell: 0, 1, ...; cells with a negative code are excluded.
     reference
         Code of the reference; each group is compared with all other cells if `None`.
     log_base
-        Base of the logarithm of one plus the counts, or `None` where the values are no logarithms.
+        Base of the logarithm of one plus the counts, or `None` if the values are not logarithms.
     pseudocount
-        Added to both means, so that a gene that is absent on one side has a finite fold change.
+        Added to both means, so that the fold change of a gene without counts on one side is finite.
     n_jobs
-        Threads to use.
+        Number of threads.
 
     Returns
     -------
-    Log2 fold changes, and the averages of the two logarithms whose difference they are, groups x genes.
+    Log2 fold changes, and the averages of the two log means, groups x genes.
 
     Examples
     --------
@@ -70,15 +70,15 @@ def mean_counts(
     Parameters
     ----------
     values
-        Rows x columns of any kind, not negative.
+        Rows x columns of any kind, non-negative.
     codes
-        Group of each row; rows with a negative code are left out.
+        Group of each row; rows with a negative code are excluded.
     n_groups
         Number of groups.
     log_base
-        Base of the logarithm of one plus the value, or `None` where the values are no logarithms.
+        Base of the logarithm of one plus the value, or `None` if the values are not logarithms.
     n_jobs
-        Threads to use.
+        Number of threads.
     """
     size = np.bincount(codes[codes >= 0], minlength=n_groups)[:, None]
     transform = None if log_base is None else partial(_expm1, base=log_base)
@@ -88,7 +88,7 @@ def mean_counts(
 def log2_fold_changes(
     mean: NDArray[np.float64], size: NDArray[np.intp], *, reference: int | None, pseudocount: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Log2 ratio of the mean of each group to that of the reference or all other rows, and the average of the two logs."""
+    """Log2 ratio of the mean of each group to that of the reference or all other rows, and the mean of both logs."""
     other = other_mean(mean, size, reference)
     with np.errstate(divide="ignore", invalid="ignore"):
         of_group, of_other = np.log2(mean + pseudocount), np.log2(other + pseudocount)

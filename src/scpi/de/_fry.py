@@ -30,11 +30,11 @@ def fry(
     trend: bool = False,
     robust: bool = False,
 ) -> pd.DataFrame:
-    """Test whether the genes of a set change at all, whatever other genes do.
+    """Test whether any gene of a set is differentially expressed, irrespective of other genes.
 
-    A self-contained test: the null hypothesis is that no gene of the set changes. The rotation test of Wu et al.
-    (Bioinformatics 26, 2010) with infinitely many rotations, in closed form, so that correlation of the genes is taken
-    into account however strong it is.
+    This is a self-contained test: the null hypothesis is that no gene of the set is differentially expressed. It is the
+    rotation test of Wu et al. (Bioinformatics 26, 2010) with infinitely many rotations, in closed form, and accounts
+    for any correlation between the genes.
 
     Parameters
     ----------
@@ -43,15 +43,16 @@ def fry(
     design
         Model matrix, samples x coefficients.
     sets
-        Genes x sets, where what is not zero is a member, dense or sparse; the columns of a DataFrame name the sets.
+        Genes x sets, dense or sparse; nonzero entries are members. The columns of a DataFrame name the sets.
     contrast
-        A weight of each coefficient, or the name of one.
+        A weight for each coefficient, or the name of one coefficient.
     weights
         Precision weights, positive, samples x genes or one for each sample.
     block, block_correlation
         Block of each sample, such as its donor, and the correlation within blocks: see :func:`duplicate_correlation`.
     trend, robust
-        Whether the prior variance follows mean expression, and is free of genes of outlying variance: see :func:`ebayes`.
+        Whether the prior variance follows mean expression, and is robust to genes with outlying variance: see
+        :func:`ebayes`.
 
     Returns
     -------
@@ -93,7 +94,7 @@ def fry(
 
 
 def _robust_variance(effects: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Variance of the effects of each gene, the largest of which may be a change and is left out."""
+    """Variance of the effects of each gene, without the largest one, which may be a true effect."""
     squares, n = np.square(effects), effects.shape[1]
     nodes, weights = unit_quadrature()
     largest = float((n * nodes ** (n - 1) * special.chdtri(1, 1.0 - nodes)) @ weights)
@@ -105,7 +106,7 @@ def _mixed(effects: NDArray[np.float64]) -> float:
     lengths = np.square(np.linalg.svd(effects, compute_uv=False))
     n, lowest, range_ = len(lengths), lengths[-1], lengths[0] - lengths[-1]
     observed = (np.square(effects[:, 0]).sum() - lowest) / range_
-    # Squares of a random direction are a Dirichlet: their mean and variance
+    # The squares of a random direction follow a Dirichlet distribution: mean and variance
     mean = (lengths.mean() - lowest) / range_
     spread = (n - 1) / n**2 / (n / 2.0 + 1.0)
     covariance = np.where(np.eye(n, dtype=bool), spread, -spread / (n - 1))

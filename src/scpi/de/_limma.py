@@ -66,9 +66,9 @@ def limma(
     mod: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    """Test differences between groups of samples with limma-voom.
+    """Test for differential expression between groups of samples with limma-voom, on pseudobulks.
 
-    The counts of the cells of each sample are summed, because cells of one sample are no replicates. The steps are
+    The counts of the cells of each sample are summed, because cells of one sample are not replicates. The steps are
     those of limma: :func:`filter_by_expr`, :func:`norm_factors`, :func:`voom`, :func:`lm_fit`, :func:`contrasts` and
     :func:`ebayes` (Law et al., Genome Biol. 15:R29, 2014; Ritchie et al., Nucleic Acids Res. 43, 2015). The null
     hypothesis is that the mean log expression of a gene is the same in group and reference, at equal covariates.
@@ -78,60 +78,64 @@ def limma(
     %(data)s
     %(samples_groupby)s
     block
-        Column with the block of each sample, such as the donor, whose samples are correlated instead of having a mean of
-        their own: see :func:`duplicate_correlation`. Of use where donors have samples under some conditions only, or
-        several under one.
+        Column with the block of each sample, such as the donor. Samples of a block are modelled as correlated, instead
+        of with a mean per block: see :func:`duplicate_correlation`. Use it if donors have samples under only some
+        conditions, or several under one.
     sample_weights
-        Estimate a weight for each sample, so that poor ones count less: see :func:`array_weights`. With voom these are its
-        quality weights.
+        Whether to estimate a weight for each sample, to down-weight samples of poor quality: see :func:`array_weights`.
+        With voom, this gives voom with quality weights.
     exact_zeros
-        Leave zeros that the design fits exactly, as where a group has no count in any sample, out of the variances, as edgeR's
-        voomLmFit does: see :func:`exact_zeros`. Of use with sparse counts. It does not go with `robust=True`.
+        Whether to exclude zeros that the design fits exactly from the variances, as in edgeR's voomLmFit, for example
+        if no sample of a group has a count: see :func:`exact_zeros`. Useful with sparse counts; not compatible with
+        `robust=True`.
     log2fc_min
-        Test whether the absolute log2 fold change is above this, instead of above zero: see :func:`treat`. There is no B
-        and no joint test then.
+        Test whether the absolute log2 fold change is above this, instead of above zero: see :func:`treat`. B-statistics
+        and joint tests are not available then.
     %(counts_layer)s
     filter_genes
-        Test only genes with enough counts, as :func:`filter_by_expr` has it. Genes without counts are never tested.
+        Whether to test only genes with enough counts, by :func:`filter_by_expr`. Genes without counts are never tested.
     method
-        "voom" weights each value by the trend of the variance along its expected count. "trend" has no weights: values are
-        :func:`log_cpm`, and the prior variance follows their mean. It is as good where library sizes differ less than
-        threefold.
+        "voom" weights each value by the mean-variance trend at its expected count. "trend" uses no weights: values are
+        :func:`log_cpm`, and the prior variance follows their mean. Both perform equally if library sizes differ less
+        than threefold.
     span
-        Fraction of the genes that a point of voom's trend rests on, or "adaptive": see :func:`voom`.
+        Fraction of the genes for each point of voom's trend, or "adaptive": see :func:`voom`.
     trend, robust
-        Let the prior variance follow mean expression (always so with `method="trend"`), and keep genes of outlying variance out of it: see
-        :func:`ebayes`.
+        Whether the prior variance follows mean expression (always with `method="trend"`), and is robust to genes with
+        outlying variance: see :func:`ebayes`.
     standard_error
-        That of limma, or the exact one: see :func:`contrasts`.
+        Standard error of limma, or the exact one: see :func:`contrasts`.
     corr_scope
-        Adjust p-values over the genes of each group and split, or over all of them as one family.
+        Whether to adjust p-values over the genes of each group and split, or over all of them as one family.
     %(written_key_added)s
 
     `adata.uns['limma' | key_added]` : :class:`dict`
-        The structure that :func:`scanpy.tl.rank_genes_groups` writes, with one field for each group, called
-        `"<split> | <group>"` if there are splits: `names`, `scores` (moderated t), `logfoldchanges` (limma's
-        coefficient: the difference of mean log2 counts per million, which is not the log of a ratio of means),
-        `pvals`, `pvals_adj` (Benjamini-Hochberg); also `log10_pvals` (finite where `pvals` is too small for a float),
-        `ave_expr`, `lods` (B), `std_error`, `ci_low` and `ci_high` (95 % confidence, one by one) and `df`. Genes that
-        were not tested are NaN.
-        `groups`, a DataFrame of the fields: `group`, `split`, `label` (of the group or contrast), `contrast` (what is
-        tested to be zero), `n_samples` and `n_reference` (samples of the groups of positive and of negative weight; of a
-        coefficient of a level, those with the level and without; of a slope, all samples and 0), `n_donors` and `n_paired`
-        (donors of all these samples, and those with samples on both sides, if donors are known), `df_residual`,
-        `n_genes` (tested), `df_prior` (median of the genes) and, with `block`, `correlation`. `voom`, a DataFrame of the trends:
-        `split`, `gene`, `mean_log_count`, `sqrt_sd`, `line`. `F`, a DataFrame of the joint tests of all groups of a
-        split, NaN of more than 2,000 groups where the design has no mean for each: `split`, `gene`, `F`, `pval`,
-        `log10_pval`, `pval_adj`. `samples`, with
-        `sample_weights`: `split`, `sample` and its `weight`. And `params`.
+        The structure of :func:`scanpy.tl.rank_genes_groups`, with one field per group, named `"<split> | <group>"` if
+        there are splits. Genes that were not tested are NaN.
+
+        - `names`, `scores` (moderated t), `pvals`, `pvals_adj` (Benjamini-Hochberg);
+        - `logfoldchanges`: limma's coefficient, the difference of mean log2 counts per million, which is not the log of
+          a ratio of means;
+        - `log10_pvals` (finite if `pvals` underflows), `ave_expr`, `lods` (B), `std_error`, `df`, and `ci_low` and
+          `ci_high` (pointwise 95 % confidence interval);
+        - `groups`, a DataFrame of the fields: `group`, `split`, `label` (of the group or contrast), `contrast` (tested
+          to be zero), `n_samples` and `n_reference` (samples of the groups with positive and with negative weight; for
+          the coefficient of a level, samples with and without the level; for a slope, all samples and 0), `n_donors`
+          and `n_paired` (donors of all these samples, and donors with samples on both sides, if donors are known),
+          `df_residual`, `n_genes` (tested), `df_prior` (median over genes) and, with `block`, `correlation`;
+        - `voom`, a DataFrame of the trends: `split`, `gene`, `mean_log_count`, `sqrt_sd`, `line`;
+        - `F`, a DataFrame of the joint tests of all groups of a split: `split`, `gene`, `F`, `pval`, `log10_pval`,
+          `pval_adj`; NaN for more than 2,000 groups, unless the design has a mean for each;
+        - with `sample_weights`, `samples`: `split`, `sample` and `weight`;
+        - `params`.
 
     `adata.obs['limma_group' | key_added + '_group']` : :class:`pandas.Categorical`
-        With `split_by`, split and group of each cell, as the fields are called, for functions of scanpy.
+        With `split_by`, split and group of each cell, named like the fields, for functions of scanpy.
 
     Raises
     ------
     KeyError
-        If a column or the layer is not there.
+        If a column or the layer does not exist.
     %(samples_ValueError)s
 
     Examples
@@ -227,7 +231,7 @@ _Fitted = list[FittedSamples[FittedModel]]
 def _collect(
     fitted: _Fitted, genes: NDArray[np.object_], corr_scope: str, params: dict[str, Any]
 ) -> tuple[Ranking, pd.DataFrame]:
-    """Tests of all models in matrices of groups x genes, and what the groups are."""
+    """Collect the tests of all models in matrices of groups x genes, and describe the groups."""
     rows = [
         (model.fit, test, row)
         for model in fitted
@@ -274,7 +278,7 @@ def _of_row(test: ModeratedFit, row: int) -> dict[str, NDArray[np.float64]]:
 
 
 def _trends(fitted: _Fitted, genes: NDArray[np.object_]) -> pd.DataFrame:
-    """Trend of voom in each model."""
+    """Mean-variance trend of voom in each model."""
     parts = [
         pd.DataFrame(
             {

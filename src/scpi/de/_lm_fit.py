@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LinearFit:
-    """Linear model of every gene: coefficients, or contrasts of them, and what their tests need."""
+    """Linear model of every gene: coefficients, or contrasts of them, and quantities for their tests."""
 
     names: tuple[str, ...]
     """Names of the coefficients or contrasts."""
@@ -33,13 +33,13 @@ class LinearFit:
     ave_expr: NDArray[np.float64]
     """Mean expression of each gene over all samples, without weights."""
     root: tuple[Any, NDArray[np.float64]]
-    """A sparse and a dense matrix R of as many rows as coefficients, of which the sum of R R' is `covariance`."""
+    """A sparse and a dense matrix R, with one row per coefficient; the sum of both R R' is `covariance`."""
     design: Design | None = None
     """Model matrix in the form in which it was solved; `None` after `contrasts`."""
     weights: NDArray[np.float64] | None = None
-    """Weights, samples x genes, if there were any; `None` after `contrasts`."""
+    """Weights, samples x genes; `None` without weights, and after `contrasts`."""
     whitening: NDArray[np.float64] | None = None
-    """Matrix after which samples of one block are independent, if there were blocks; `None` after `contrasts`."""
+    """Whitening matrix for blocks of correlated samples; `None` without blocks, and after `contrasts`."""
 
     @property
     def covariance(self) -> NDArray[np.float64]:
@@ -73,10 +73,10 @@ def lm_fit(
 ) -> LinearFit:
     """Fit a linear model to every gene, by least squares.
 
-    The first step of limma (Ritchie et al., Nucleic Acids Res. 43, 2015; Smyth, Stat. Appl. Genet. Mol. Biol. 3,
-    2004). Where weights differ between genes, so do the normal equations. If the columns of the design span the
-    indicators of groups, as those of a factor do, these are eliminated and only a system of the size of the other
-    columns is left for each gene, so that hundreds of groups cost little more than one.
+    This is the first step of limma (Ritchie et al., Nucleic Acids Res. 43, 2015; Smyth, Stat. Appl. Genet. Mol. Biol.
+    3, 2004). If weights differ between genes, so do the normal equations. If the columns of the design span the
+    indicators of groups, as those of a factor do, the indicators are eliminated. Only a system of the size of the other
+    columns remains for each gene, so that hundreds of groups cost little more than one.
 
     Parameters
     ----------
@@ -87,26 +87,26 @@ def lm_fit(
     weights
         Precision weights, positive, samples x genes, or one for each sample.
     groups
-        Integer group of each sample whose indicators the design spans. If left out, they are looked for among columns
+        Integer group of each sample, whose indicators the design spans. If omitted, they are searched for among columns
         of zeros and ones.
     block
-        Block of each sample, such as its donor, whose samples are correlated.
+        Block of each sample, such as its donor; samples of a block are correlated.
     correlation
-        Correlation within blocks, as :func:`duplicate_correlation` gives it.
+        Correlation within blocks, from :func:`duplicate_correlation`.
     zeros
-        Values that say nothing of the variance, samples x genes, as :func:`exact_zeros` finds them. They enter coefficients and
-        means alone.
+        Values that are uninformative about the variance, samples x genes, as found by :func:`exact_zeros`. They enter
+        only coefficients and means.
 
     Returns
     -------
-    Coefficients, their standard errors up to the residual standard deviation, and the latter.
+    Coefficients, their standard errors up to the residual standard deviation, and the residual standard deviation.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, a value is not finite, a weight is not positive, samples of a block cannot be so correlated,
-        the design is not of full rank (the
-        message names the aliased coefficients) or leaves no residual degrees of freedom.
+        If the shapes do not match, a value is not finite, a weight is not positive, the correlation is impossible for
+        the size of the blocks, the design is not of full rank (the message names the aliased coefficients), or it
+        leaves no residual degrees of freedom.
 
     Examples
     --------
@@ -168,7 +168,7 @@ def solve(
     weights
         Samples x genes, or none.
     whitening
-        Matrix after which samples are independent, or none.
+        Whitening matrix, or none.
 
     Returns
     -------
@@ -201,16 +201,16 @@ def residual_sd(
     rss: NDArray[np.float64],
     zeros: ArrayLike | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Residual standard deviation of each gene and its degrees of freedom, without values that say nothing of it.
+    """Residual standard deviation of each gene and its degrees of freedom, without uninformative values.
 
     Parameters
     ----------
     values, model, weights, whitening
-        As of :func:`solve`.
+        As in :func:`solve`.
     rss
         Residual sum of squares with all values.
     zeros
-        Values to leave out, samples x genes, or none.
+        Values to exclude, samples x genes, or none.
 
     Returns
     -------
@@ -238,14 +238,14 @@ def residual_sd(
 
 
 def average(values: NDArray[np.float64], zeros: ArrayLike | None) -> NDArray[np.float64]:
-    """Mean of each gene over the samples whose values are not left out.
+    """Mean of each gene over the samples whose values are not excluded.
 
     Parameters
     ----------
     values
         Samples x genes.
     zeros
-        Values to leave out, or none.
+        Values to exclude, or none.
 
     Returns
     -------
@@ -258,12 +258,12 @@ def average(values: NDArray[np.float64], zeros: ArrayLike | None) -> NDArray[np.
 
 
 def check_zeros(zeros: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Values to leave out, samples x genes.
+    """Check the values to exclude, samples x genes.
 
     Parameters
     ----------
     zeros
-        Whether a value is left out.
+        Whether a value is excluded.
     shape
         Samples and genes.
 
@@ -284,7 +284,7 @@ def check_zeros(zeros: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def whiten(block: ArrayLike | None, correlation: float | None, n_samples: int) -> NDArray[np.float64] | None:
-    """Matrix after which samples of one block, which have this correlation, are independent.
+    """Whitening matrix for samples of one block with this correlation.
 
     Parameters
     ----------
@@ -302,7 +302,7 @@ def whiten(block: ArrayLike | None, correlation: float | None, n_samples: int) -
     Raises
     ------
     ValueError
-        If one of the two is missing, or samples of a block cannot be so correlated.
+        If one of the two is missing, or the correlation is impossible for the size of the blocks.
     """
     if block is None and correlation is None:
         return None
@@ -351,7 +351,7 @@ def block_codes(block: ArrayLike, n_samples: int) -> NDArray[np.intp]:
 
 
 def check_weights(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Weights of samples x genes, positive, from these or one for each sample.
+    """Check weights, and expand one weight per sample to samples x genes.
 
     Parameters
     ----------

@@ -19,20 +19,20 @@ def log_cpm(
     norm_factors: ArrayLike | None = None,
     prior_count: float = 2.0,
 ) -> NDArray[np.float64]:
-    """Give log2 counts per million, with a prior count in proportion to the library size.
+    """Compute log2 counts per million, with a prior count in proportion to the library size.
 
-    The scale of limma-trend: with libraries of similar size, :func:`lm_fit` without weights and :func:`ebayes` with
-    `trend=True` follow the variance along the mean (Law et al., Genome Biol. 15:R29, 2014). A larger prior count
-    draws the log fold changes of small counts to zero.
+    This is the scale of limma-trend: with libraries of similar size, :func:`lm_fit` without weights and :func:`ebayes`
+    with `trend=True` model the mean-variance trend (Law et al., Genome Biol. 15:R29, 2014). A larger prior count
+    shrinks the log fold changes of small counts towards zero.
 
     Parameters
     ----------
     counts
         Samples x genes, dense or sparse.
     lib_size
-        Library sizes; sums of the counts if left out.
+        Library sizes; sums of the counts if omitted.
     norm_factors
-        Factors by which to multiply the library sizes, as :func:`norm_factors` gives them; ones if left out.
+        Factors that multiply the library sizes, from :func:`norm_factors`; ones if omitted.
     prior_count
         Added to each count, in a sample of mean library size.
 
@@ -43,7 +43,7 @@ def log_cpm(
     Raises
     ------
     ValueError
-        If these are not counts, a sample has none, the shapes do not fit, or the prior count is not positive.
+        If the values are not counts, a sample has none, the shapes do not match, or the prior count is not positive.
 
     Examples
     --------

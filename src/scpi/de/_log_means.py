@@ -13,29 +13,30 @@ if TYPE_CHECKING:
 def log_means(
     counts: ArrayLike, codes: ArrayLike, *, covariates: pd.DataFrame | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    r"""Logarithms of the mean counts of groups of cells, with standard errors.
+    r"""Compute logarithms of the mean counts of groups of cells, with standard errors.
 
     Counts are scaled to the median depth. The sum :math:`S_{kg}` of :math:`n_k` cells gives
 
     .. math:: y_{kg} = \log \frac{S_{kg} + h_k / 2}{n_k}, \qquad
         s_{kg}^2 = \frac{D_{kg} S_{kg} + h_k^2 / 2}{(S_{kg} + h_k / 2)^2},
 
-    finite for a gene without any count, where :math:`h_k` is the mean factor of the scaling in the group: so many scaled
-    counts are one count. :math:`D_{kg}` is the variance of the sum over the sum. That of negative binomial counts is
-    :math:`h_k + \phi_g S_{kg} / n_k`, whose overdispersion :math:`\phi_g` is found from the variances within all groups
-    together, as a small group alone would not tell; but where a few cells have the counts of a group, so that its own
-    variance is more by over two standard errors, that is taken, less those two standard errors.
+    which is finite for a gene without counts. Here :math:`h_k` is the mean scaling factor of the group: one count
+    equals :math:`h_k` scaled counts. :math:`D_{kg}` is the variance of the sum, divided by the sum. For negative
+    binomial counts, it is :math:`h_k + \phi_g S_{kg} / n_k`. The overdispersion :math:`\phi_g` is estimated from the
+    variances within all groups together, as a small group alone is not informative. If a few cells have most counts of
+    a group, so that its own variance is larger by more than two standard errors, its own variance minus two standard
+    errors is used instead.
 
     Parameters
     ----------
     counts
-        Cells x genes, dense or sparse; what is not in memory is read in blocks.
+        Cells x genes, dense or sparse; data that is not in memory is read in blocks.
     codes
-        Group of each cell: 0, 1, ...; cells with a negative code are left out.
+        Group of each cell: 0, 1, ...; cells with a negative code are excluded.
     covariates
-        What to adjust for, such as batches, one row per cell: numbers, or categories. Their effects are estimated for each
-        gene together with the means, which become those of cells with the average of every number and the first of the
-        categories; the standard errors include what is not known of the effects.
+        Covariates to adjust for, such as batches, one row per cell: numbers, or categories. Their effects are estimated
+        for each gene together with the means, which then refer to the average of every number and the first of the
+        categories. The standard errors include the uncertainty of the effects.
 
     Returns
     -------

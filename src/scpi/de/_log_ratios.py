@@ -13,26 +13,28 @@ if TYPE_CHECKING:
 def log_ratios(
     counts: ArrayLike, codes: ArrayLike, *, reference: int | None = None, covariates: pd.DataFrame | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    r"""Logarithms of the ratios of mean counts, of each group over all other cells or over one group, with standard errors.
+    r"""Compute log ratios of mean counts, of each group over all other cells or over one group, with standard errors.
 
-    With sums :math:`S` and variances as of :func:`scpi.de.log_means`, the ratio of group :math:`k` to other cells :math:`r` is
+    With sums :math:`S` and variances as in :func:`scpi.de.log_means`, the ratio of group :math:`k` to other cells
+    :math:`r` is
 
     .. math:: y_{kg} = \log \frac{S_{kg} / n_k + c}{S_{rg} / n_r + c}, \qquad c = \tfrac12 \max(h_k / n_k, h_r / n_r),
 
-    :math:`h` being one count on the scale of the normalised counts: a rate below that of half a count in the smaller of both
-    cannot be distinguished from zero. Where neither side has a count, the ratio is one, however different their sizes.
+    where :math:`h` is one count on the scale of the normalised counts: a rate below half a count in the smaller of both
+    groups cannot be distinguished from zero. If neither side has a count, the ratio is one, irrespective of their
+    sizes.
 
     Parameters
     ----------
     counts
-        Cells x genes, dense or sparse; what is not in memory is read in blocks.
+        Cells x genes, dense or sparse; data that is not in memory is read in blocks.
     codes
-        Group of each cell: 0, 1, ...; cells with a negative code are left out.
+        Group of each cell: 0, 1, ...; cells with a negative code are excluded.
     reference
-        Code of the group to compare with; if `None`, each group is compared with all other cells. The rate of those is the
-        mean over them.
+        Code of the group to compare with; if `None`, each group is compared with the mean of all other cells.
     covariates
-        What to adjust for, as of :func:`scpi.de.log_means`. Where they go with the groups, standard errors are larger.
+        Covariates to adjust for, as in :func:`scpi.de.log_means`. If they are associated with the groups, standard
+        errors are larger.
 
     Returns
     -------
@@ -41,8 +43,8 @@ def log_ratios(
     Raises
     ------
     ValueError
-        If values are not counts, a group has no cell, there is one group, the reference is none, or covariates are missing
-        or the same in all cells of each group.
+        If values are not counts, a group has no cell, there is only one group, the reference is not a group, or
+        covariates are missing or constant within each group.
 
     Examples
     --------

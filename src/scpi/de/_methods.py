@@ -6,14 +6,13 @@ from scpi.de._registry import registered
 
 
 def methods() -> pd.DataFrame:
-    """List the tests that :func:`scpi.de.rank_genes` knows.
+    """List the tests of :func:`scpi.de.rank_genes`.
 
     Returns
     -------
-    One row for each test: `method` (its name), `takes` (log-normalised `expression` or `counts`), `unit` (what counts
-    as one independent observation, a `cell` or a `sample`), `adjusts` (whether it takes covariates), `options` (further
-    keyword arguments), `null` (the null hypothesis), `source`, and `package` (what `pip install` has to add for it, or
-    nothing).
+    One row per test: `method` (its name), `takes` (log-normalised `expression` or `counts`), `unit` (the independent
+    observation, a `cell` or a `sample`), `adjusts` (whether it adjusts for covariates), `options` (further keyword
+    arguments), `null` (the null hypothesis), `source`, and `package` (an optional package that it needs, or empty).
 
     Examples
     --------

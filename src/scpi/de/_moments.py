@@ -25,19 +25,19 @@ class Moments:
 
 
 def group_moments(values: ArrayLike, codes: ArrayLike, *, n_groups: int | None = None) -> Moments:
-    """Means and variances of groups of rows, from sums and sums of squares in one pass over the rows.
+    """Compute means and variances of groups of rows, from sums and sums of squares in one pass over the rows.
 
-    Everything is summed in float64, and dense columns around a value of their own, so that a large mean does not
-    drown a small variance. Sparse input stays sparse; dense input, and what is not in memory, is taken block by block.
+    Sums are in float64, and dense columns are shifted by a constant, so that a large mean does not cancel a small
+    variance. Sparse input stays sparse. Dense input, and data that is not in memory, is read block by block.
 
     Parameters
     ----------
     values
         Rows x columns, dense or sparse, in memory, in a file or a dask array.
     codes
-        Group of each row: 0, 1, ...; rows with a negative code are left out.
+        Group of each row: 0, 1, ...; rows with a negative code are excluded.
     n_groups
-        Number of groups; as many as the codes show if `None`.
+        Number of groups; if `None`, as many as in the codes.
 
     Returns
     -------
@@ -69,20 +69,20 @@ def group_moments(values: ArrayLike, codes: ArrayLike, *, n_groups: int | None =
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = sums.total / n
         residual = sums.squares - sums.total * mean
-        # What is left of equal values after rounding is no variance
+        # Rounding errors of equal values are not variance
         residual[residual <= sums.squares * np.finfo(np.float64).eps * n] = 0.0
         variance = np.where(n > 1, residual / (n - 1.0), np.nan)
     return Moments(size=size, mean=mean + sums.shift, variance=variance)
 
 
 def other_moments(moments: Moments, reference: int | None) -> Moments:
-    """Moments of what each group is compared with: the reference, or all other groups together if `None`."""
+    """Moments of the comparison group of each group: the reference, or all other groups together if `None`."""
     if reference is not None:
         rows = np.full(len(moments.size), reference)
         return Moments(size=moments.size[rows], mean=moments.mean[rows], variance=moments.variance[rows])
     size = moments.size[:, None].astype(np.float64)
     n_other = size.sum() - size
-    # Around the overall mean, so that a large mean does not drown a small variance
+    # Around the overall mean, so that a large mean does not cancel a small variance
     center = (size * moments.mean).sum(axis=0) / size.sum()
     mean = moments.mean - center
     squares = np.where(size > 1, (size - 1.0) * moments.variance, 0.0) + size * mean**2

@@ -20,33 +20,33 @@ def norm_factors(
     log_ratio_trim: float = 0.3,
     sum_trim: float = 0.05,
 ) -> NDArray[np.float64]:
-    """Factors that make library sizes comparable, by the trimmed mean of M-values (TMM).
+    """Compute normalisation factors of library sizes by the trimmed mean of M-values (TMM).
 
-    Most genes are taken not to change: the factor of a sample is the mean log ratio of its proportions to those of a
-    reference sample, weighted by precision, without the genes of extreme ratio or extreme abundance (Robinson and
-    Oshlack, Genome Biol. 11:R25, 2010).
+    The method assumes that most genes are not differentially expressed. The factor of a sample is the
+    precision-weighted mean log ratio of its proportions to those of a reference sample, without genes of extreme ratio
+    or extreme abundance (Robinson and Oshlack, Genome Biol. 11:R25, 2010).
 
     Parameters
     ----------
     counts
         Samples x genes, dense or sparse.
     lib_size
-        Library sizes; sums of the counts if left out.
+        Library sizes; sums of the counts if omitted.
     ref_sample
-        Number of the reference sample; that whose upper quartile is closest to the mean of all if left out.
+        Number of the reference sample; if omitted, the one whose upper quartile is closest to the mean over samples.
     log_ratio_trim
-        Fraction of the genes that is left out at either end of the log ratios.
+        Fraction of the genes to trim at either end of the log ratios.
     sum_trim
-        Fraction of the genes that is left out at either end of the abundance.
+        Fraction of the genes to trim at either end of the abundance.
 
     Returns
     -------
-    One factor a sample; their product is one. Library size times factor is the effective library size.
+    One factor per sample; their product is one. Library size times factor is the effective library size.
 
     Raises
     ------
     ValueError
-        If these are not counts, a sample has none, or there is no such sample.
+        If the values are not counts, a sample has none, or the reference sample does not exist.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def _log_factor(
     counted = np.stack([sample[both], reference[both]])
     size = np.array(sizes)[:, None]
     share = counted / size
-    # Genes of equal ratio are ties only if the ratio is taken before the logarithm
+    # Genes of equal ratio are ties only if the ratio is computed before the logarithm
     ratio, abundance = np.log2(share[0] / share[1]), np.log2(share).mean(axis=0)
     variance = ((size - counted) / size / counted).sum(axis=0)
     if not len(ratio) or np.abs(ratio).max() < 1e-6:

@@ -35,33 +35,33 @@ def estimate_overdispersion(
     shrink: bool = True,
     rng: int | np.random.Generator | None = 0,
 ) -> NDArray[np.float64]:
-    """Estimate the overdispersion of each gene within cells of one kind.
+    """Estimate the overdispersion of each gene within homogeneous cells.
 
-    A count of mean mu is taken to have the variance mu + overdispersion mu^2, as a negative binomial count has. What
-    cell types, states and depth add to the variance is not overdispersion and is kept out: the estimate is of the
-    variance within many small groups of similar cells (about 25 each), pooled over them, with the depth of each cell
-    as a factor of its mean. The groups for one half of the genes are found on the other half. So they follow cell types
-    and states, which all genes share, and not the noise of the genes in question, whose variance they would cut.
+    A count with mean mu is assumed to have the variance mu + overdispersion mu^2, like a negative binomial count.
+    Variance due to cell types, states and depth is not overdispersion and is excluded. The variance is estimated within
+    many small groups of similar cells (about 25 each) and pooled over them, with the depth of each cell as a factor of
+    its mean. The groups for one half of the genes are found on the other half. They thus follow cell types and states,
+    which all genes share, and not the noise of the genes under study, whose variance they would reduce.
 
-    Within a group the estimate is by moments: the squared residuals less their expectation under Poisson counts, over
-    the squared means, both without bias for the mean of the group being estimated too. A gene of few counts tells
-    little about itself, and is drawn towards the trend of overdispersion over mean expression, by the empirical Bayes
-    rule.
+    Within a group, the estimate is by moments: the squared residuals minus their expectation under Poisson counts, over
+    the squared means, both corrected for the estimated group mean. Genes with few counts are shrunk towards the trend
+    of overdispersion over mean expression, by empirical Bayes.
 
     Parameters
     ----------
     counts
-        Cells x genes, dense or sparse, in memory, in a file or a dask array. Of more than 10,000 cells, as many are drawn.
+        Cells x genes, dense or sparse, in memory, in a file or a dask array. If there are more than 10,000 cells, a
+        random sample of that size is used.
     groups
-        Label of each cell, to use instead of groups found on the data. They should be many and small, or be known to
-        hold cells of one kind, and should not have been found on the same counts.
+        Label of each cell, to use instead of groups found on the data. Groups should be many and small, or known to be
+        homogeneous, and must not have been found on the same counts.
     size_factors
         Depth of each cell, in any unit; the sum of its counts if `None`.
     shrink
-        Draw the estimates towards the trend. Without it, the estimate of a gene may be negative, where its variance
-        is below that of Poisson counts, or NaN, where no group has two counts of it.
+        Whether to shrink the estimates towards the trend. Without shrinkage, an estimate is negative if the variance is
+        below that of Poisson counts, and NaN if no group has two counts of the gene.
     rng
-        Seed or generator of the random numbers that the groups start from.
+        Seed or generator of the random numbers that initialise the groups.
 
     Returns
     -------
@@ -71,12 +71,12 @@ def estimate_overdispersion(
     ------
     ValueError
         If `counts` has negative, fractional or missing values, there are fewer than two cells with counts, no group
-        has two cells, or the shapes do not fit.
+        has two cells, or the shapes do not match.
 
     Notes
     -----
-    What varies within a small group still counts as overdispersion: states that too few genes show, doublets, and
-    gradients that are steep within 25 cells. The estimate is then too large, most for the genes that vary so.
+    Variation within a small group counts as overdispersion: states that affect few genes, doublets, and gradients that
+    are steep within 25 cells. The estimate is then too large, mostly for the genes concerned.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def estimate_overdispersion(
     if given is not None:
         pooled.add(np.arange(n_genes), cells, depth, given[rows])
     else:
-        # Every second gene by mean, so that both halves see the same cell types
+        # Every second gene by mean, so that both halves represent the same cell types
         order = np.argsort(mean, kind="stable")
         for genes, others in ((order[::2], order[1::2]), (order[1::2], order[::2])):
             codes = neighbourhoods(cells[:, others].tocsr(), depth, size=_SIZE, rng=generator)
@@ -141,10 +141,10 @@ def _group_codes(groups: ArrayLike, n_cells: int) -> NDArray[np.intp]:
 
 @dataclass(frozen=True)
 class _Pooled:
-    """What the groups say together of each gene."""
+    """Estimates of each gene, pooled over groups."""
 
     estimate: NDArray[np.float64]
-    """Estimate by moments; NaN where no group has two counts."""
+    """Estimate by moments; NaN if no group has two counts."""
     square: NDArray[np.float64]
     """Sum of the squared means of the cells."""
     cube: NDArray[np.float64]
@@ -209,10 +209,10 @@ def _solve(
 ) -> NDArray[np.float64]:
     """Solve sum(excess) = a sum(square / (1 + a share)) over the groups, for each gene.
 
-    The square of an estimated rate is too large by its variance, of which overdispersion is a part: the denominator.
-    Single cells of odd counts, as chimeric reads leave them, must not speak for a gene. So a group first exceeds what
-    is expected of it, at the median of the groups, by no more than some standard deviations. At the estimate from these,
-    which is about right for negative binomial counts, groups that still exceed it by more are left out.
+    The square of an estimated rate is too large by its variance, which includes overdispersion: hence the denominator.
+    Single cells with aberrant counts, such as from chimeric reads, must not dominate a gene. First, the excess of each
+    group over its expectation, at the median over groups, is clipped at some standard deviations. This estimate is
+    about right for negative binomial counts. Groups that still exceed it by more are then excluded.
     """
     estimate = np.full(excess.shape[1], np.nan)
     told = square.sum(axis=0) > 0
@@ -233,7 +233,7 @@ def _solve(
 
 
 def _median_ratio(excess: NDArray[np.float64], square: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Median, over the groups that have two counts, of what each says of the overdispersion."""
+    """Median of the overdispersion estimates of groups with at least two counts."""
     told = square > 0
     ratio = np.sort(np.divide(excess, square, out=np.full_like(excess, np.inf), where=told), axis=0)
     return np.take_along_axis(ratio, told.sum(axis=0)[None] // 2, axis=0)[0]

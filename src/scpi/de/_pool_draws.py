@@ -11,23 +11,23 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 Sets = Literal["imputed", "generated"]
-"""What the sets are: measured samples of which something is filled in, or nothing but draws of a fitted model."""
+"""Kind of the sets: measured samples with imputed values, or draws from a fitted model only."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PooledTests:
-    """Tests of several imputed or generated data sets together. All arrays have the shape of one set."""
+    """Pooled tests of several imputed or generated data sets. All arrays have the shape of one set."""
 
     estimate: NDArray[np.float64]
     """Mean of the estimates."""
     std_error: NDArray[np.float64]
-    """Standard error, of the variance within sets and that between them."""
+    """Standard error, from the variance within and between sets."""
     df: NDArray[np.float64]
     """Degrees of freedom."""
     t: NDArray[np.float64]
-    """Estimate over its standard error."""
+    """Estimate divided by its standard error."""
     log_pval: NDArray[np.float64]
-    """Natural logarithms of the two-sided p-values, finite where these underflow."""
+    """Natural logarithms of the two-sided p-values, finite even if these underflow."""
     between_fraction: NDArray[np.float64]
     """Fraction of the variance that comes from differences between sets."""
 
@@ -35,20 +35,20 @@ class PooledTests:
 def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike, *, sets: Sets = "imputed") -> PooledTests:
     """Pool the estimates of several imputed or generated data sets.
 
-    For imputed sets, the rules are those of Rubin (Multiple Imputation for Nonresponse in Surveys, 1987). With m sets,
-    the variance of the mean estimate is W + (1 + 1/m) B, W being the mean of the squared standard errors and B the
-    variance of the estimates between sets. Sets that a fitted model generates as a whole, each as large as the measured
-    one, differ by the noise of a measurement that W counts already: their variance is W + B/m, W standing for the noise
-    of the cells that the model was fitted to (Reiter, Survey Methodology 29, 2003). The degrees of freedom are those of
-    Barnard and Rubin (Biometrika 86, 1999) for few samples, with the fraction of the variance that comes from B. The null
-    hypothesis is that the estimated quantity is zero.
+    Imputed sets are pooled by Rubin's rules (Multiple Imputation for Nonresponse in Surveys, 1987). With m sets, the
+    variance of the mean estimate is W + (1 + 1/m) B, where W is the mean of the squared standard errors and B the
+    variance of the estimates between sets. For sets that are generated entirely by a fitted model, each as large as the
+    measured one, W already contains the measurement noise by which they differ. Their variance is W + B/m, where W
+    represents the noise of the cells that the model was fitted to (Reiter, Survey Methodology 29, 2003). The degrees of
+    freedom are those of Barnard and Rubin (Biometrika 86, 1999) for few samples, with the fraction of the variance that
+    comes from B. The null hypothesis is that the estimated quantity is zero.
 
     Parameters
     ----------
     estimate, std_error
-        Estimates and their standard errors, sets x whatever is estimated.
+        Estimates and their standard errors; the first axis is the sets.
     df
-        Degrees of freedom of each estimate in its set, in a shape that can be broadcast to these; may be infinite.
+        Degrees of freedom of each estimate in its set, in a shape that broadcasts to these; may be infinite.
     sets
         Whether measured samples were completed (``"imputed"``), or a fitted model drew all cells (``"generated"``).
 
@@ -100,7 +100,7 @@ def pool_draws(estimate: ArrayLike, std_error: ArrayLike, df: ArrayLike, *, sets
 
 
 def _observed_df(complete: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Degrees of freedom that are left of those of a complete set, before what differs between sets is taken off."""
+    """Observed-data degrees of freedom from those of a complete set, before the variance between sets enters."""
     finite = np.isfinite(complete)
     d = np.where(finite, complete, 1.0)
     return np.where(finite, (d + 1.0) / (d + 3.0) * d, complete)

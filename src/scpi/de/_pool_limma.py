@@ -26,27 +26,27 @@ _LEVEL = 0.95
 def pool_limma(draws: Sequence[AnnData], *, sets: Sets = "generated", key: str = Key.uns.LIMMA) -> AnnData:
     """Pool the tests of :func:`limma` in several draws of the same samples.
 
-    Samples of generated or imputed cells differ from draw to draw. The tests are pooled by :func:`pool_draws`: log fold
-    changes are averaged, and their variance is that within draws and between them.
+    Samples of generated or imputed cells differ between draws. :func:`pool_draws` pools the tests: log fold changes are
+    averaged, and their variance combines the variance within and between draws.
 
     Parameters
     ----------
     draws
         Samples x genes of each draw, with the tests of the same groups.
     sets
-        Whether a model drew all cells (``"generated"``) or what was missing of measured samples (``"imputed"``), as in
-        :func:`pool_draws`.
+        Whether a model drew all cells (``"generated"``) or only missing values of measured samples (``"imputed"``), as
+        in :func:`pool_draws`.
     key
-        Entry of `uns` with the tests of each draw, under which the pooled ones are stored.
+        Entry of `uns` with the tests of each draw; the pooled tests are stored under the same name.
 
     Returns
     -------
     Samples of all draws, with the number of the draw in `.obs['draw']`. Sets the following field:
 
     `.uns['limma' | key]` : :class:`dict`
-        The structure that :func:`limma` writes: `names`, `scores` (pooled t), `logfoldchanges`, `pvals`, `pvals_adj`
+        The structure of :func:`limma`: `names`, `scores` (pooled t), `logfoldchanges`, `pvals`, `pvals_adj`
         (Benjamini-Hochberg), `log10_pvals`, `ave_expr`, `std_error`, `ci_low`, `ci_high`, `df`, and `between_fraction`,
-        the fraction of the variance that comes from differences between draws. Genes that were not tested in all draws are NaN. `groups` is
+        the fraction of the variance that is between draws. Genes that were not tested in all draws are NaN. `groups` is
         the table of the first draw, and `params` has `n_draws`.
 
     Raises

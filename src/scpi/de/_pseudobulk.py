@@ -37,7 +37,7 @@ def pseudobulk(
 ) -> AnnData:
     """Sum the counts of the cells of each sample, or aggregate other values.
 
-    Cells of one donor or culture are no replicates of each other, but their sums are those of the donors (Squair et
+    Cells of one donor or culture are not independent replicates, but the pseudobulks of different donors are (Squair et
     al., Nat. Commun. 12, 2021).
 
     Parameters
@@ -46,27 +46,28 @@ def pseudobulk(
     sample_key
         Column or columns of `adata.obs` with the sample (donor, culture, plate and well) of each cell.
     groupby
-        Column or columns by which to divide the cells of a sample further, such as the cell type or the condition.
+        Column or columns that subdivide the cells of a sample, such as the cell type or the condition.
     func
-        `"sum"` of counts, for tests; `"mean"`, `"median"` or `"count_nonzero"` (the number of cells in which a gene is found) of
-        any values, such as log-normalised ones, for figures. As of :func:`scanpy.get.aggregate`.
+        `"sum"` of counts, for tests; `"mean"`, `"median"` or `"count_nonzero"` (the number of cells that express a
+        gene) of any values, such as log-normalised ones, for figures. As in :func:`scanpy.get.aggregate`.
     %(layer)s
-        Without a name, sums are of ``adata.layers["counts"]`` where ``adata.X`` does not hold counts.
+        Without a name, `"sum"` reads ``adata.layers["counts"]`` if ``adata.X`` does not hold counts.
     min_cells
-        Minimum number of cells of a sample; smaller ones are left out.
+        Minimum number of cells of a sample; smaller samples are excluded.
     %(mod)s
 
     Returns
     -------
-    Samples x genes. If there are several `func`, the first is `X`, and each is the layer of its name. Its `obs` has the columns above, `n_cells`, and all other columns of `adata.obs`
-    that are the same in all cells of each sample. Cells without one of the labels are left out.
+    Samples x genes. With several `func`, the first is in `X`, and each is in the layer of its name. `obs` has the
+    columns above, `n_cells`, and all other columns of `adata.obs` that are constant within each sample. Cells without
+    one of the labels are excluded.
 
     Raises
     ------
     KeyError
-        If a column or the layer is not there.
+        If a column or the layer does not exist.
     ValueError
-        If `"sum"` is asked of values that are not counts, `func` is unknown, or no sample has enough cells.
+        If `"sum"` is given but the values are not counts, `func` is unknown, or no sample has enough cells.
 
     Examples
     --------

@@ -88,54 +88,54 @@ def rank_genes(
 ) -> AnnData | MuData | None:
     """Rank the genes of every group of cells by a test against the reference.
 
-    :func:`scpi.de.methods` lists the tests with their null hypotheses. All tests of cells count cells as independent,
-    which those of one donor or culture are not: their p-values are too small where the groups differ between samples.
-    With replicates, use :func:`scpi.de.limma` or a test of samples. Where the groups were found by clustering the same
-    counts, p-values are too small as well: see :func:`scpi.de.thin_counts`.
+    :func:`scpi.de.methods` lists the tests with their null hypotheses. Tests of cells treat cells as independent. Cells
+    of one donor or culture are not, so that p-values are too small if expression differs between samples. With
+    replicates, use :func:`scpi.de.limma` or a test of samples. P-values are also too small if the groups were found by
+    clustering the same counts: see :func:`scpi.de.thin_counts`.
 
     Parameters
     ----------
     %(data)s
     groupby
-        Column of `adata.obs` with the group of each cell. Cells without a label are left out.
+        Column of `adata.obs` with the group of each cell. Cells without a label are excluded.
     method
         Name of the test: "wilcoxon", "t-test", "t-test_overestim_var", "poisson", "logistic", "zinb", "deseq2" or
-        "edger". If `None`, "wilcoxon", but "poisson" for the test part of :func:`scpi.de.thin_counts`: it holds where
-        groups that were found on the train part differ in depth, and cells are compared within ten classes of the depth of
-        their train part, beside the covariates.
+        "edger". If `None`, "wilcoxon", or "poisson" for the test part of :func:`scpi.de.thin_counts`. The latter is
+        valid even if groups found on the train part differ in depth: beside the covariates, it compares cells within
+        ten classes of the depth of their train part.
     groups
         Groups to test; all if `"all"`.
     reference
-        Group to compare with. With `"rest"`, each group is compared with all other cells that have a label; by a test of
-        samples, with the mean of all other groups. Tests of samples take several.
+        Group to compare with. With `"rest"`, each group is compared with all other labelled cells, or, by a test of
+        samples, with the mean of all other groups. Tests of samples accept several references.
     contrasts, coef, formula, split_by, joint, min_cells
-        For tests of samples, as of :func:`scpi.de.limma`: contrasts of groups, a term of a formula, the design, a column to
-        test within, and the minimum number of cells of a sample.
+        For tests of samples, as in :func:`scpi.de.limma`: contrasts of groups, a term of a formula, the design, a
+        column to test within, and the minimum number of cells of a sample.
     %(layer)s
-        Without a name, a test of counts reads ``adata.layers["counts"]`` where ``adata.X`` does not hold counts.
+        Without a name, a test of counts reads ``adata.layers["counts"]`` if ``adata.X`` does not hold counts.
     transform
-        With "auto", counts are normalised to the median depth and log-transformed for a test that takes expression;
-        with "none" the values are tested as they are.
+        With "auto", counts are normalised to the median depth and log-transformed for tests of expression. With "none",
+        values are tested as they are.
     sample_key
         Column or columns of `adata.obs` with the sample (donor, culture, well) of each cell, for tests of samples.
     donor_key
         Column with the donor of each sample, for tests of samples: several samples of a donor in a group are summed.
     %(covariates)s
-        For tests that can.
+        Only for tests that support covariates.
     pseudocount
-        Added to both means of the fold change, in normalised counts, so that a gene that is absent on one side has a
-        finite one.
+        Added to both means of the fold change, in normalised counts, so that the fold change of a gene without counts
+        on one side is finite.
     rankby_abs
-        Rank by the absolute score, so that genes that go down come first too.
+        Whether to rank by the absolute score, so that down-regulated genes rank high too.
     corr_method
-        Adjustment of the p-values for the number of tests.
+        Method of multiple testing correction.
     corr_scope
-        Adjust over the genes of each group, or over all groups and genes as one family. The second controls the rate
-        of false discoveries in a list drawn from all groups, as in a screen.
+        Whether to adjust over the genes of each group, or over all groups and genes as one family. The latter controls
+        the false discovery rate of a list drawn from all groups, as in a screen.
     pts
-        Also store the fraction of cells of the group and of the reference in which a gene is found.
+        Whether to also store the fractions of cells of the group and of the reference that express a gene.
     n_jobs
-        Threads to use; `scpi.settings.n_jobs` if `None`.
+        Number of threads; `scpi.settings.n_jobs` if `None`.
     %(stored_key_added)s
     **options
         Options of the test, such as `continuity` of "wilcoxon", as :func:`scpi.de.methods` lists them.
@@ -145,30 +145,35 @@ def rank_genes(
     Returns `None` if `copy=False`, else the copy. Sets the following field:
 
     `adata.uns['rank_genes_groups' | key_added]` : :class:`dict`
-        The structure that :func:`scanpy.tl.rank_genes_groups` writes, for its functions and for `scpi.get` and
-        `scpi.pl`: record arrays with one field for each group, best gene first: `names`, `scores`, `logfoldchanges`
-        (log2 of the ratio of the means of normalised counts; NaN for scaled data), `pvals`, `pvals_adj`, also
-        `log10_pvals` (finite where `pvals` is too small for a float), `effect` (the effect size of the test) and
-        `ave_expr` (the average of the logarithms whose difference is the fold change), with `pts` also `pts` and
-        `pts_rest` (record arrays `fraction` and `fraction_rest` where a file cannot hold a column of that name, as of
-        a group with a slash); and `params`. By a test of samples, log fold changes are those of its model, genes that
-        independent filtering leaves out have no `pvals_adj`, and `groups` is a DataFrame of what was tested, as
-        :func:`scpi.de.limma` writes it. On the test part of thinned counts, `thinning` is a DataFrame of the groups:
-        `depth_ratio` (depth of the train part over that of the reference), `correlation` and `pval` (of both parts within
-        the group, along its difference from the reference), `left` (the variation that is left along it within the
-        group, over the squared difference) and `homogeneous`, which is false where a group is cut from a continuum or a
-        mixture, or the overdispersion is wrong; and `params` names columns such as batches that go with the groups,
-        `associated`.
+        The structure of :func:`scanpy.tl.rank_genes_groups`, for scanpy's functions and for `scpi.get` and `scpi.pl`.
+        Record arrays have one field per group, best gene first:
+
+        - `names`, `scores`, `pvals`, `pvals_adj`;
+        - `logfoldchanges`: log2 of the ratio of the means of normalised counts; NaN for scaled data;
+        - `log10_pvals`: finite if `pvals` underflows;
+        - `effect`: the effect size of the test;
+        - `ave_expr`: the average of the two log means whose difference is the log fold change;
+        - with `pts`, `pts` and `pts_rest`; if a file cannot hold such a column, as for a group name with a slash,
+          record arrays `fraction` and `fraction_rest`.
+
+        `params` holds the parameters. With a test of samples, log fold changes are those of its model, genes removed by
+        independent filtering have no `pvals_adj`, and `groups` is a DataFrame of the comparisons, as in
+        :func:`scpi.de.limma`. On the test part of thinned counts, `thinning` is a DataFrame of the groups:
+        `depth_ratio` (depth of the train part over that of the reference), `correlation` and `pval` (of both parts
+        within the group, along its difference from the reference), `left` (remaining variation along it within the
+        group, over the squared difference) and `homogeneous`, which is false if a group is cut from a continuum or a
+        mixture, or the overdispersion is wrong. `params["associated"]` lists columns, such as batches, that are
+        associated with the groups.
 
     Raises
     ------
     KeyError
-        If a column or the layer is not there.
+        If a column or the layer does not exist.
     TypeError
         If the test has no such option.
     ValueError
-        If the test, a group or the reference is unknown, a group is too small, gene names are not unique, or the values
-        are not what the test takes, such as logarithms for a test of counts.
+        If the test, a group or the reference is unknown, a group is too small, gene names are not unique, or the test
+        does not apply to the values, such as a test of counts to logarithms.
     ImportError
         If the test needs a package that is not installed.
 
@@ -193,7 +198,7 @@ def rank_genes(
         view = view.of_counts()
     question = Question(
         groupby=groupby,
-        # Contrasts and coefficients need no reference, and one that was named does not go with them
+        # Contrasts and coefficients need no reference, and a given one conflicts with them
         reference=None if reference == REST and (contrasts is not None or coef is not None) else reference,
         groups=groups,
         contrasts=contrasts,
@@ -252,7 +257,7 @@ def _rank_cells(
     options: dict[str, Any],
     params: dict[str, Any],
 ) -> tuple[Ranking, dict[str, Any]]:
-    """Tests of cells, and tables of the fractions of cells."""
+    """Run a test of cells, and tabulate the fractions of cells."""
     groupby, covariates, genes = str(question.groupby), as_list(question.covariates), view.genes
     plan = plan_comparisons(view.labels(groupby), groupby, question.groups, _one(question.reference), test.min_size)
     _warn_of_clusters(view.adata, groupby, view.layer)
@@ -290,7 +295,7 @@ def _rank_cells(
 def _assess_groups(
     view: View, question: Question, trained: str, tested: list[str]
 ) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
-    """What a test on thinned counts cannot know of groups that were found on the train part: parameters, and a table."""
+    """Assess groups that were found on the train part of thinned counts: parameters, and a table."""
     groupby = str(question.groupby)
     plan = plan_comparisons(view.labels(groupby), groupby, tested, _one(question.reference), 1)
     batches = associated_batches(view.adata.obs, plan.codes, [groupby, *question.covariates])
@@ -344,7 +349,7 @@ def _sample_fractions(view: View, question: Question, tested: list[str]) -> tupl
 
 
 def _check_for_cells(test: Method, question: Question) -> None:
-    """Refuse what is for tests of samples."""
+    """Refuse arguments that only tests of samples accept."""
     given = {
         "sample_key": question.sample_key is not None,
         "contrasts": question.contrasts is not None,
@@ -384,7 +389,7 @@ def _that_adjust() -> str:
 
 
 def _warn_of_raw(view: View) -> None:
-    """Say so where genes are ranked that are fewer than scanpy would rank."""
+    """Warn if fewer genes are ranked than scanpy would rank."""
     raw = view.adata.raw
     if view.layer is None and raw is not None and raw.n_vars > view.adata.n_vars:
         warn_user(
@@ -394,7 +399,7 @@ def _warn_of_raw(view: View) -> None:
 
 
 def _warn_of_clusters(adata: AnnData, groupby: str, layer: str | None) -> None:
-    """Say so where the groups look like clusters of the very counts that are tested."""
+    """Warn if the groups look like clusters of the tested counts."""
     recorded = adata.uns.get(groupby)
     params = recorded.get("params", {}) if hasattr(recorded, "get") else {}
     marked = hasattr(params, "get") and ("resolution" in params or "clustering" in params)
@@ -402,7 +407,7 @@ def _warn_of_clusters(adata: AnnData, groupby: str, layer: str | None) -> None:
     if clustered and layer not in tested_layers(adata).values():
         warn_user(
             f"obs[{groupby!r}] looks like clusters of these cells: p-values of groups that were found in the same "
-            "counts are too small. `scpi.de.thin_counts` gives some that hold."
+            "counts are too small. `scpi.de.thin_counts` makes valid tests possible."
         )
 
 
@@ -429,7 +434,7 @@ def _fold_changes(
 
 
 def _fractions(values: Any, plan: Plan) -> dict[str, NDArray[np.float64]]:
-    """Fractions of the cells in which each gene is found, groups x genes."""
+    """Fractions of the cells that express each gene, groups x genes."""
     there = transformed(values, lambda block: (block.values != 0).astype(np.float32))
     found = mean_counts(there, plan.codes, plan.n_groups, log_base=None)
     fractions = {"pts": found, "pts_rest": other_mean(found, plan.sizes, plan.reference)}

@@ -1,4 +1,4 @@
-"""The tests that `scpi.de.rank_genes` knows: every file of `scpi.de._tests` that defines `METHOD`."""
+"""Registry of the tests of `scpi.de.rank_genes`: every file of `scpi.de._tests` that defines `METHOD`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def registered() -> dict[str, Method]:
 
 
 def find(name: str) -> Method:
-    """The test of a name, or an error that lists what there is."""
+    """Find a test by name; an error lists the available ones."""
     methods = registered()
     if name not in methods:
         msg = f"`method` must be one of {listed(methods)}, but is {name!r}."

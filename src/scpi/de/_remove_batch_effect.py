@@ -20,9 +20,9 @@ def remove_batch_effect(
     design: ArrayLike | pd.DataFrame | None = None,
     weights: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
-    """Subtract the effects of batches from log expression, for figures.
+    """Subtract batch effects from log expression, for figures.
 
-    For tests, the batch belongs into the design: a test of corrected values takes them for measured ones.
+    For tests, include the batch in the design instead: a test of corrected values would treat them as measured.
 
     Parameters
     ----------
@@ -31,19 +31,19 @@ def remove_batch_effect(
     batch
         Batch of each sample, or a DataFrame of several: text and categories are batches, numbers are covariates.
     design
-        Model matrix of what is to be kept, samples x coefficients, such as the conditions; only the mean if left out.
+        Model matrix of the effects to keep, samples x coefficients, such as the conditions; only the mean if omitted.
     weights
         Precision weights, positive, samples x genes or one for each sample.
 
     Returns
     -------
-    Log expression as it would be at the mean of the batches, and at zero of each number: center numbers to stay at the
-    level of the samples.
+    Log expression at the mean of the batches, and with each numeric covariate at zero: centre covariates to keep the
+    mean expression.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, a value is missing, or the batches cannot be told apart from what is to be kept.
+        If the shapes do not match, a value is missing, or the batches are confounded with the effects to keep.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def remove_batch_effect(
 
 
 def _columns(values: pd.Series) -> pd.DataFrame:
-    """Columns whose effects sum to zero over batches; a number as it is."""
+    """Columns whose effects sum to zero over batches; numbers are unchanged."""
     if is_number(values):
         return pd.DataFrame({str(values.name): values})
     codes, levels = values.cat.codes.to_numpy(), values.cat.categories

@@ -36,11 +36,11 @@ def roast(
     n_rotations: int = 1999,
     rng: int | np.random.Generator | None = 0,
 ) -> pd.DataFrame:
-    """Test whether the genes of a set change at all, by random rotations of the samples.
+    """Test whether any gene of a set is differentially expressed, by random rotations of the samples.
 
-    The test of :func:`fry` with a finite number of rotations (Wu et al., Bioinformatics 26, 2010), which has the moderated
-    statistics of genes, a choice of statistics of a set, and the fraction of the genes that contribute. The smallest
-    p-value is about 1 / `n_rotations`. All sets are tested with the same rotations.
+    This is the test of :func:`fry` with a finite number of rotations (Wu et al., Bioinformatics 26, 2010). It uses
+    moderated gene statistics, offers several set statistics, and reports the fraction of genes that contribute. The
+    smallest p-value is about 1 / `n_rotations`. All sets are tested with the same rotations.
 
     Parameters
     ----------
@@ -49,19 +49,20 @@ def roast(
     design
         Model matrix, samples x coefficients.
     sets
-        Genes x sets, where what is not zero is a member, dense or sparse; the columns of a DataFrame name the sets.
+        Genes x sets, dense or sparse; nonzero entries are members. The columns of a DataFrame name the sets.
     contrast
-        A weight of each coefficient, or the name of one.
+        A weight for each coefficient, or the name of one coefficient.
     weights
         Precision weights, positive, samples x genes or one for each sample.
     block, block_correlation
         Block of each sample, such as its donor, and the correlation within blocks: see :func:`duplicate_correlation`.
     trend, robust
-        Whether the prior variance follows mean expression, and is free of genes of outlying variance: see :func:`ebayes`.
+        Whether the prior variance follows mean expression, and is robust to genes with outlying variance: see
+        :func:`ebayes`.
     statistic
-        What is computed of the statistics of the genes of a set: `"mean"`; `"floormean"`, which needs fewer genes that
-        change; `"mean50"`, the mean of the half that changes most; `"msq"`, the mean square, for a set of which few genes
-        change.
+        Set statistic, computed from the gene statistics: `"mean"`; `"floormean"`, for sets with fewer differentially
+        expressed genes; `"mean50"`, the mean of the top half of the genes; `"msq"`, the mean square, for sets in which
+        few genes are differentially expressed.
     n_rotations
         Number of rotations.
     rng
@@ -76,8 +77,8 @@ def roast(
     Raises
     ------
     ValueError
-        If the shapes do not fit, a set has no gene or all of them, the contrast or the statistic is unknown, there are no
-        rotations, or the design is not of full rank.
+        If the shapes do not match, a set has no gene or all of them, the contrast or the statistic is unknown,
+        `n_rotations` is below 1, or the design is not of full rank.
 
     Examples
     --------
@@ -155,7 +156,7 @@ def _statistics(z: NDArray[np.float64], statistic: SetStatistic) -> tuple[NDArra
 def _pvals(
     observed: tuple[NDArray[np.float64], ...], rotated: tuple[NDArray[np.float64], ...], statistic: SetStatistic
 ) -> tuple[float, bool, float]:
-    """p-value of a change in one direction, whether it is downwards, and p-value of a change in either."""
+    """p-value of a change in one direction, whether it is down, and p-value of a change in either direction."""
     n = len(rotated[0])
     both = np.concatenate(rotated[:2])
     n_down, n_up = (int((both > one[0]).sum()) for one in observed[:2])
@@ -168,5 +169,5 @@ def _pvals(
 
 
 def _adjust(pval: NDArray[np.float64], n_rotations: int) -> NDArray[np.float64]:
-    """Benjamini-Hochberg of p-values less half of their step, not below the p-values."""
+    """Benjamini-Hochberg adjustment of mid-p-values, not below the p-values."""
     return np.maximum(false_discovery_control(pval - 0.5 / (n_rotations + 1)), pval)

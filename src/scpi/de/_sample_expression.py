@@ -38,16 +38,17 @@ def sample_expression(
 
     Returns
     -------
-    One row for each gene and sample: `gene`, `sample`, `split`, `group`, `donor` and `log2_cpm` (log2 counts per million, with
-    normalised library sizes). The first group is the reference. Without groups, splits or known donors, these columns are "all", or the name of the sample. By
-    gene, split, group and donor. A gene that was not tested in a split has no rows there.
+    One row per gene and sample, sorted by gene, split, group and donor: `gene`, `sample`, `split`, `group`, `donor` and
+    `log2_cpm` (log2 counts per million, with normalised library sizes). The first group is the reference. Without
+    groups, splits or known donors, these columns are "all", or the name of the sample. A gene that was not tested in a
+    split has no rows there.
 
     Raises
     ------
     KeyError
-        If there is no such result.
+        If the result does not exist.
     ValueError
-        If a gene was not tested, or the samples are not those of the result any more.
+        If a gene was not tested, or the samples have changed since the result was computed.
 
     Examples
     --------
@@ -102,12 +103,12 @@ def _column(params: Mapping[str, Any], name: str) -> str | None:
 
 
 def _group_column(params: Mapping[str, Any]) -> str | None:
-    """Column of the groups, which stands elsewhere where a result has splits."""
+    """Column of the groups, which is stored elsewhere if a result has splits."""
     return _column(params, "labels") or _column(params, "groupby")
 
 
 def _donor_column(params: Mapping[str, Any]) -> str | None:
-    """Column of the donors: the one that is named, the blocks, or the only one that makes the samples."""
+    """Column of the donors: the given one, the blocks, or the only sample column."""
     sample_key = params.get("sample_key")
     several = sample_key is not None and not isinstance(sample_key, str) and len(sample_key) > 1
     named = _column(params, "donor_key") or _column(params, "block")

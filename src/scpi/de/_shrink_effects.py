@@ -30,10 +30,10 @@ _N_ROUNDS, _TOLERANCE = 2, 3e-4
 
 @dataclass(frozen=True, kw_only=True)
 class ShrunkenEffects:
-    """Posterior of the effects of groups on a common level."""
+    """Posterior of the effects of groups relative to a common baseline."""
 
     base: NDArray[np.float64]
-    """Posterior mean of the common level of each column."""
+    """Posterior mean of the common baseline of each column."""
     effect: NDArray[np.float64]
     """Posterior mean of the effects, groups x columns."""
     std_dev: NDArray[np.float64]
@@ -41,7 +41,7 @@ class ShrunkenEffects:
     probability: NDArray[np.float64]
     """Posterior probability that an effect is not zero, groups x columns."""
     false_sign_rate: NDArray[np.float64]
-    """Posterior probability that an effect does not have the sign that is more likely (local false sign rate), groups x columns."""
+    """Posterior probability that an effect does not have its more probable sign (local false sign rate)."""
     scales: NDArray[np.float64]
     """Standard deviations of the components of the prior."""
     weights: NDArray[np.float64]
@@ -51,16 +51,16 @@ class ShrunkenEffects:
 def shrink_effects(
     estimate: ArrayLike, std_error: ArrayLike, *, scales: ArrayLike = SCALES, max_iter: int = 60
 ) -> ShrunkenEffects:
-    r"""Shrink differences between groups towards a level that most of them share.
+    r"""Shrink differences between groups towards a baseline that most of them share.
 
     The estimate of group :math:`k` in column :math:`g` is
 
     .. math:: y_{kg} = b_g + f_{kg} + s_{kg} \epsilon, \qquad f_{kg} \sim \sum_m w_m \mathcal{N}(0, \tau_m^2),
 
-    with a flat prior on the level :math:`b_g`, and :math:`\tau_0 = 0`: most groups do not differ. The weights
+    with a flat prior on the baseline :math:`b_g`, and :math:`\tau_0 = 0`: most groups do not differ. The weights
     :math:`w` are learned by maximum marginal likelihood (empirical Bayes), and :math:`b_g` is integrated out by
-    quadrature, so that it is clear which of the groups differ where most agree, and shared between the two where there
-    are only two. This is adaptive shrinkage (Stephens, Biostatistics 18, 2017) with a level that is not known.
+    quadrature. If most groups agree, the posterior shows which groups differ; with only two groups, the effect is split
+    between both. This is adaptive shrinkage (Stephens, Biostatistics 18, 2017) with an unknown baseline.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def shrink_effects(
     scales
         Standard deviations :math:`\tau` of the components of the prior, the first 0.
     max_iter
-        Most iterations of the learning of the weights.
+        Maximum number of iterations for learning the weights.
 
     Returns
     -------

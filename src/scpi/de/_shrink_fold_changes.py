@@ -17,7 +17,7 @@ _N_VALUES, _TOLERANCE, _BLOCK = 20_000, 1e-5, 1 << 17
 
 @dataclass(frozen=True, kw_only=True)
 class ShrunkenFoldChanges:
-    """Posterior of fold changes, of the shape of the estimates."""
+    """Posterior of fold changes, in the shape of the estimates."""
 
     effect: NDArray[np.float64]
     """Posterior mean."""
@@ -26,7 +26,7 @@ class ShrunkenFoldChanges:
     probability: NDArray[np.float64]
     """Posterior probability that an effect is not zero."""
     false_sign_rate: NDArray[np.float64]
-    """Posterior probability that an effect does not have the sign that is more likely (local false sign rate)."""
+    """Posterior probability that an effect does not have its more probable sign (local false sign rate)."""
     scales: NDArray[np.float64]
     """Standard deviations of the components of the prior."""
     weights: NDArray[np.float64]
@@ -36,12 +36,12 @@ class ShrunkenFoldChanges:
 def shrink_fold_changes(
     estimate: ArrayLike, std_error: ArrayLike, *, scales: ArrayLike = SCALES, max_iter: int = 200
 ) -> ShrunkenFoldChanges:
-    r"""Shrink fold changes towards zero by as much as all of them together show that they should be.
+    r"""Shrink log fold changes towards zero by empirical Bayes, with a prior learned from all of them.
 
     An estimate is :math:`y_i = f_i + s_i \epsilon_i`, and the prior of the effects is :math:`f_i \sim \sum_m w_m
     \mathcal{N}(0, \tau_m^2)` with :math:`\tau_0 = 0`. Its weights are learned by maximum marginal likelihood (empirical Bayes),
-    and the posterior is a mixture of normal distributions: adaptive shrinkage (Stephens, Biostatistics 18, 2017). Where the
-    effects are those of groups over a level that is not known either, see :func:`scpi.de.shrink_effects`.
+    and the posterior is a mixture of normal distributions: adaptive shrinkage (Stephens, Biostatistics 18, 2017). For
+    effects of groups relative to an unknown baseline, see :func:`scpi.de.shrink_effects`.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def shrink_fold_changes(
     scales
         Standard deviations :math:`\tau` of the components of the prior, the first 0.
     max_iter
-        Most iterations of the learning of the weights.
+        Maximum number of iterations for learning the weights.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def shrink_fold_changes(
     Raises
     ------
     ValueError
-        If shapes differ, there is nothing, a value is not finite or a standard error is not above zero.
+        If shapes differ, the arrays are empty, a value is not finite or a standard error is not above zero.
 
     Examples
     --------

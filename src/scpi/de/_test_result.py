@@ -1,4 +1,4 @@
-"""What every test gives back, and the checks that the tests share."""
+"""Result of a test, and checks that the tests share."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class TestResult:
     """Test of every group against the reference in every column, groups x columns."""
 
     effect: NDArray[np.float64]
-    """Effect size that belongs to the test, such as the difference of the means: zero where there is none."""
+    """Effect size of the test, such as the difference of the means; zero without an effect."""
     score: NDArray[np.float64]
-    """Test statistic: positive where the group is above the reference."""
+    """Test statistic: positive if the group is above the reference."""
     log_pval: NDArray[np.float64]
-    """Natural logarithm of the two-sided p-value, finite where the p-value itself is too small for a float."""
+    """Natural logarithm of the two-sided p-value, finite even if the p-value underflows."""
 
     @property
     def pval(self) -> NDArray[np.float64]:
-        """Two-sided p-value; zero where it is below the smallest float."""
+        """Two-sided p-value; zero if below the smallest float."""
         return np.exp(self.log_pval)
 
     @property
@@ -34,9 +34,9 @@ class TestResult:
 
 
 def check_groups(n_rows: int, codes: ArrayLike, reference: int | None, min_size: int) -> tuple[NDArray[np.intp], int]:
-    """Give the codes as integers and their number, once every group is large enough to be tested.
+    """Check that every group is large enough to be tested, and return the codes as integers and their number.
 
-    Where every group is tested against the rest, which is a `reference` of `None`, there have to be two groups.
+    If every group is tested against the rest (`reference` is `None`), there must be at least two groups.
     """
     array = np.asarray(codes)
     if array.ndim != 1 or array.dtype.kind not in "iu" or len(array) != n_rows:

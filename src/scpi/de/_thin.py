@@ -27,31 +27,31 @@ def thin(
     overdispersion: ArrayLike = 0.0,
     rng: int | np.random.Generator | None = None,
 ) -> tuple[Any, Any]:
-    """Split every count into a train and a test part that are independent of each other.
+    """Split every count into a train and a test part that are independent (count thinning).
 
-    The two parts add up to the counts. A Poisson count is split by a binomial draw: both parts are Poisson again. A
-    negative binomial count of mean mu and variance mu + overdispersion mu^2 is split by a beta-binomial draw: with
-    r = 1 / overdispersion, the train part given x is BetaBin(x, fraction r, (1 - fraction) r), and both parts are
-    negative binomial, of means fraction mu and (1 - fraction) mu, and sizes fraction r and (1 - fraction) r.
+    The two parts add up to the counts. A Poisson count is split by a binomial draw, so that both parts are Poisson. A
+    negative binomial count with mean mu and variance mu + overdispersion mu^2 is split by a beta-binomial draw: with
+    r = 1 / overdispersion, the train part given x is BetaBin(x, fraction r, (1 - fraction) r). Both parts are negative
+    binomial, with means fraction mu and (1 - fraction) mu, and sizes fraction r and (1 - fraction) r.
 
-    The parts are independent whatever the mean of a cell is, so depth, cell types and states need not be known. They
-    are independent only at the right overdispersion: with one too small they are positively correlated, with one too
-    large negatively. See :func:`scpi.de.estimate_overdispersion`.
+    The parts are independent for any mean of a cell, so that depth, cell types and states need not be known. They are
+    independent only at the correct overdispersion: they are positively correlated if it is too small, and negatively if
+    it is too large. See :func:`scpi.de.estimate_overdispersion`.
 
     Parameters
     ----------
     counts
         Rows x genes, dense or sparse.
     fraction
-        Fraction of the counts that the train part has in expectation.
+        Expected fraction of the counts in the train part.
     overdispersion
-        Of each gene, or one number for all; 0 for Poisson counts.
+        Overdispersion of each gene, or one number for all; 0 for Poisson counts.
     rng
         Seed or generator of the random numbers; `None` draws fresh entropy.
 
     Returns
     -------
-    The train and the test part, dense where `counts` are and else in CSR format.
+    The train and the test part, dense if `counts` are dense, else in CSR format.
 
     Raises
     ------
@@ -81,30 +81,30 @@ def thin(
 
 
 class Thinning:
-    """Splits the counts of cells, some after others.
+    """Splits the counts of cells, block by block.
 
     Parameters
     ----------
     overdispersion
-        Of each gene.
+        Overdispersion of each gene.
     fraction
         Fraction of the counts in the train part.
     rng
-        Random numbers, whose state advances: the draws do not depend on how the cells are divided into blocks.
+        Generator, whose state advances: the draws do not depend on the division into blocks.
     """
 
     def __init__(self, overdispersion: NDArray[np.float64], fraction: float, rng: np.random.Generator) -> None:
         self._overdispersion, self._fraction = overdispersion, fraction
-        # Two sequences, each of which goes on where it was
+        # Two streams, each of which continues with the next block
         self._counts, (self._fractions,) = rng, rng.spawn(1)
 
     def split(self, counts: Any) -> tuple[Any, Any]:
-        """Both parts of the counts of the next cells, CSR without zeros; memory is that of the parts."""
+        """Both parts of the counts of the next cells, in CSR format without stored zeros."""
         _, largest = value_range(counts)
         if largest > _LARGEST:
             msg = f"`counts` must be at most {_LARGEST:.0e} each, but there is one of {largest:.3g}. Are they counts?"
             raise ValueError(msg)
-        # A count that is drawn is one that is not 0, so that the same counts have the same draws
+        # Draws are made for nonzero counts only, so that they do not depend on the storage
         counts = without_zeros(counts) if sparse.issparse(counts) else sparse.csr_matrix(counts)
         parts = _Part.of(counts), _Part.of(counts)
         for start in range(0, counts.nnz, _BLOCK):
@@ -127,14 +127,14 @@ class Thinning:
 
 
 def check_fraction(fraction: float) -> None:
-    """Refuse a share that leaves one part empty."""
+    """Refuse a fraction that leaves one part empty."""
     if not 0.0 < fraction < 1.0:
         msg = f"`fraction` must lie between 0 and 1, both excluded, so that each part gets counts, but is {fraction}."
         raise ValueError(msg)
 
 
 def check_overdispersion(overdispersion: ArrayLike, n_genes: int) -> NDArray[np.float64]:
-    """Give the overdispersion of each gene, once it can be one."""
+    """Check the overdispersion, and return it for each gene."""
     values = np.asarray(overdispersion, dtype=np.float64)
     if values.shape not in {(), (n_genes,)}:
         msg = (
@@ -162,7 +162,7 @@ class _Part:
 
     @classmethod
     def of(cls, counts: Any) -> _Part:
-        """Nothing yet, with room for as many values as the counts have."""
+        """An empty matrix with room for as many values as the counts have."""
         return cls(np.empty_like(counts.data), np.empty_like(counts.indices), np.zeros(counts.shape[0], dtype=np.int64))
 
     def add(self, values: NDArray[Any], genes: NDArray[Any], rows: NDArray[np.int64]) -> None:
@@ -174,7 +174,7 @@ class _Part:
         self.n = end
 
     def matrix(self, shape: tuple[int, int]) -> Any:
-        """The matrix; the rest of the room is given back."""
+        """The matrix; unused memory is released."""
         for array in (self.data, self.indices):
             array.resize(self.n, refcheck=False)
         indptr = np.concatenate([[0], np.cumsum(self.sizes)]).astype(self.indices.dtype)

@@ -35,37 +35,37 @@ def thin_counts(
     out: str | Path | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    """Split the counts into a train and a test part that are independent, to test what was found on the data.
+    """Split the counts into independent train and test parts, for valid tests of groups that were found on the data.
 
-    Groups that were found on the counts (clusters, the output of a model) differ in these counts even where there is
-    nothing to find, so that tests between them reject far too often. Find the groups on the train part and test them on
-    the test part: the p-values then hold, as far as the counts follow the model. See :func:`scpi.de.thin` for it and for
-    the split. Both parts of a cell are as deep as the cell: :func:`scpi.de.rank_genes` knows the test part, and uses a test
-    that holds where groups differ in depth.
+    Groups that were found on the counts (clusters, the output of a model) differ in these counts even if there is no
+    structure, so that tests between them reject far too often. Find the groups on the train part, and test them on the
+    test part: p-values are then valid as far as the counts follow the model. :func:`scpi.de.thin` describes the model
+    and the split. The depths of both parts follow that of the cell. :func:`scpi.de.rank_genes` recognises the test
+    part, and uses a test that is valid if groups differ in depth.
 
-    The split is exact for Poisson counts, whatever the depth of the cells, and for negative binomial counts at the
-    overdispersion that they have. It is estimated within small groups of similar cells
-    (:func:`scpi.de.estimate_overdispersion`), as the overdispersion of a mixture of cell types is larger than that of
-    its parts (Hivert et al., arXiv 2405.13591). At an overdispersion that is too small, the parts are positively
-    correlated and the p-values too small as well; at one that is too large, the parts are negatively correlated.
+    The split is exact for Poisson counts of any depth, and for negative binomial counts at the correct overdispersion.
+    The overdispersion is estimated within small groups of similar cells (:func:`scpi.de.estimate_overdispersion`),
+    because that of a mixture of cell types is larger than that of its parts (Hivert et al., arXiv 2405.13591). If the
+    overdispersion is too small, the parts are positively correlated, and p-values too small. If it is too large, the
+    parts are negatively correlated.
 
     Parameters
     ----------
     %(data)s
     fraction
-        Fraction of the counts that the train part has in expectation. The more of them find the groups, the fewer are
-        left for the test.
+        Expected fraction of the counts in the train part. A larger fraction finds groups better, but leaves fewer
+        counts for the test.
     overdispersion
-        Overdispersion of each gene, or one number for all genes, where the variance of a count of mean mu is
+        Overdispersion of each gene, or one number for all genes: the variance of a count with mean mu is
         mu + overdispersion mu^2; 0 for Poisson counts.
     %(counts_layer)s
     %(key_added)s
     %(rng)s
     %(mod)s
     out
-        New h5ad file or zarr store. It gets the annotations of cells and genes and what is listed below, written some cells at a
-        time, so that counts that are not in memory need not fit into it. The given object is left as it is. Layers of such
-        a file stay on disk if it is opened with :func:`anndata.experimental.read_lazy`.
+        New h5ad file or zarr store. The annotations of cells and genes and the fields below are written to it in blocks
+        of cells, so that the counts need not fit into memory. The given object is unchanged. Layers of such a file stay
+        on disk if it is opened with :func:`anndata.experimental.read_lazy`.
     %(copy)s
 
     Returns
@@ -73,23 +73,23 @@ def thin_counts(
     Returns `None` if `copy=False`, else the copy. Sets the following fields, of the file if `out` is given:
 
     `adata.layers['thinned_train' | key_added + '_train']`
-        Counts to find groups or to train models on.
+        Counts for finding groups or training models.
     `adata.layers['thinned_test' | key_added + '_test']`
-        Counts to test on. Train and test part add up to the counts.
+        Counts for tests. Train and test part add up to the counts.
     `adata.var['thinned_overdispersion' | key_added + '_overdispersion']` : :class:`pandas.Series` (dtype `float64`)
         The overdispersion that was used.
     `adata.uns['thinned' | key_added]` : :class:`dict`
-        `params`: how the counts were split.
+        `params`: the parameters of the split.
 
     Raises
     ------
     KeyError
-        If there is no such layer.
+        If the layer does not exist.
     ValueError
-        If the data has negative, fractional or missing values, or `fraction` or `overdispersion` is out of range or of
-        the wrong length, `out` is no name of such a file, or `out` and `copy` are both given.
+        If the data has negative, fractional or missing values, `fraction` or `overdispersion` is out of range or of the
+        wrong length, `out` is not the name of an h5ad file or zarr store, or `out` and `copy` are both given.
     FileExistsError
-        If there is a file of this name.
+        If the file exists.
 
     Examples
     --------

@@ -26,35 +26,35 @@ def top_table(
     sort_by: SortBy = "pval",
     confidence_level: float = 0.95,
 ) -> pd.DataFrame:
-    """Tabulate the genes of one coefficient, or of the joint test of all.
+    """Tabulate the genes of one coefficient, or of the joint test of all coefficients.
 
     Parameters
     ----------
     fit
-        Tests, as :func:`ebayes` gives them.
+        Tests from :func:`ebayes`.
     coef
-        Name or number of the coefficient or contrast; the F-test of all of them together if `None`, unless there is
-        only one.
+        Name or number of the coefficient or contrast. If `None`, the joint F-test, unless there is only one
+        coefficient.
     genes
-        Names of the genes; numbers if left out.
+        Names of the genes; numbers if omitted.
     n
-        Rows to keep; all if `None`.
+        Number of rows to keep; all if `None`.
     sort_by
-        By p-value, B, absolute log fold change, or not at all. The F-test knows p-values only.
+        Sort by p-value, B, absolute log fold change, or not at all. The F-test supports only p-values.
     confidence_level
-        Coverage of the confidence intervals, one by one.
+        Coverage of the pointwise confidence intervals.
 
     Returns
     -------
-    One row a gene. With one coefficient: `logFC` (the coefficient: a difference of mean log2 counts per million,
-    where it comes from :func:`voom`), `ci_low`, `ci_high`, `ave_expr`, `t`, `pval`, `log10_pval` (finite where `pval`
-    is too small for a float), `pval_adj` (Benjamini-Hochberg) and `B`. Jointly: the coefficients by name, then
-    `ave_expr`, `F`, `pval`, `log10_pval` and `pval_adj`.
+    One row per gene. With one coefficient: `logFC` (the coefficient; with :func:`voom`, a difference of mean log2
+    counts per million), `ci_low`, `ci_high`, `ave_expr`, `t`, `pval`, `log10_pval` (finite if `pval` underflows),
+    `pval_adj` (Benjamini-Hochberg) and `B`. With the joint test: the coefficients by name, then `ave_expr`, `F`,
+    `pval`, `log10_pval` and `pval_adj`.
 
     Raises
     ------
     ValueError
-        If the coefficient, the order or the level is unknown, or the names do not fit.
+        If the coefficient, the order or the confidence level is invalid, or the number of names does not match.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def top_table(
         log_pval = fit.f_log_pval
     else:
         row = _row(fit, 0 if coef is None else coef)
-        # The quantile is that of the lower tail: a sum to 1 would lose digits
+        # Quantile of the lower tail: subtracting from 1 would lose digits
         margin = -special.stdtrit(fit.df, (1.0 - confidence_level) / 2.0) * fit.std_error[row]
         columns = {
             "logFC": fit.coefficients[row],

@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 def treat(fit: LinearFit, *, log2fc_min: float, trend: bool = False, robust: bool = False) -> ModeratedFit:
     """Test whether the absolute value of coefficients or contrasts is above a minimum.
 
-    The null hypothesis is that a log fold change is between `-log2fc_min` and `log2fc_min`. A list of significant
-    genes that is cut by fold change afterwards has no such guarantee (McCarthy and Smyth, Bioinformatics 25, 2009).
+    The null hypothesis is that a log fold change is between `-log2fc_min` and `log2fc_min`. Filtering significant genes
+    by fold change afterwards gives no such guarantee (McCarthy and Smyth, Bioinformatics 25, 2009).
 
     Parameters
     ----------
     fit
-        Linear model, as :func:`lm_fit` or :func:`contrasts` gives it.
+        Linear model from :func:`lm_fit` or :func:`contrasts`.
     log2fc_min
         Smallest log2 fold change of interest.
     trend, robust
-        As of :func:`ebayes`.
+        As in :func:`ebayes`.
 
     Returns
     -------
-    Moderated variances and tests: t is that of the part of the coefficient beyond the minimum, zero where there is none.
-    There are no B- and F-statistics: they are NaN.
+    Moderated variances and tests. t refers to the excess of the coefficient over the minimum, and is zero without
+    excess. B- and F-statistics are NaN.
 
     Raises
     ------

@@ -24,22 +24,22 @@ _BLOCK_BYTES = 1 << 26
 
 @dataclass(frozen=True, kw_only=True)
 class Voom:
-    """Log expression with the precision that its mean-variance trend gives to each value."""
+    """Log expression with precision weights from its mean-variance trend."""
 
     expression: NDArray[np.float64]
     """Log2 counts per million, samples x genes."""
     weights: NDArray[np.float64]
-    """Inverse variances that the trend predicts, samples x genes."""
+    """Inverse variances predicted by the trend, samples x genes."""
     lib_size: NDArray[np.float64]
     """Effective library size of each sample."""
     mean_log_count: NDArray[np.float64]
-    """Mean log2 count of each gene, the abscissa of the trend; NaN where a gene has no counts."""
+    """Mean log2 count of each gene, the abscissa of the trend; NaN for genes without counts."""
     sqrt_sd: NDArray[np.float64]
-    """Square root of the residual standard deviation of each gene, the ordinate; NaN where a gene has no counts."""
+    """Square root of the residual standard deviation of each gene, the ordinate; NaN for genes without counts."""
     line: NDArray[np.float64]
-    """The trend at each gene; NaN where a gene has no counts."""
+    """The trend at each gene; NaN for genes without counts."""
     span: float
-    """Fraction of the genes that each point of the trend rests on."""
+    """Fraction of the genes used for each point of the trend."""
 
 
 def voom(
@@ -54,10 +54,10 @@ def voom(
     correlation: float | None = None,
     zeros: ArrayLike | None = None,
 ) -> Voom:
-    """Turn counts into log expression with precision weights.
+    """Transform counts to log expression with precision weights.
 
-    The variance of log counts falls with their mean. The trend of the residual standard deviations of all genes, at
-    the count that the model expects of each value, gives its weight (Law et al., Genome Biol. 15:R29, 2014).
+    The variance of log counts decreases with their mean. The weight of each value is given by the trend of the residual
+    standard deviations of all genes, at its expected count (Law et al., Genome Biol. 15:R29, 2014).
 
     Parameters
     ----------
@@ -66,19 +66,19 @@ def voom(
     design
         Model matrix, samples x coefficients.
     lib_size
-        Library sizes; sums of the counts if left out.
+        Library sizes; sums of the counts if omitted.
     norm_factors
-        Factors by which to multiply the library sizes, as :func:`norm_factors` gives them; ones if left out.
+        Factors that multiply the library sizes, from :func:`norm_factors`; ones if omitted.
     span
-        Fraction of the genes that each point of the trend rests on. limma had 0.5 up to its version 3.54; newer ones
-        have a span that falls with the number of genes, from all of 50 genes down to 0.3: "adaptive".
+        Fraction of the genes used for each point of the trend. limma used 0.5 up to version 3.54. Newer versions use a
+        span that decreases with the number of genes, from 1 with 50 genes down to 0.3: "adaptive".
     sample_weights
-        Weight of each sample in the fit from which the trend comes, as :func:`array_weights` gives it. The weights of the
-        result do not contain them.
+        Weight of each sample in the fit for the trend, from :func:`array_weights`. The returned weights do not include
+        them.
     block, correlation
         Blocks of correlated samples in that fit, and their correlation: see :func:`lm_fit`.
     zeros
-        Values that say nothing of the variance, samples x genes, as :func:`exact_zeros` finds them.
+        Values that are uninformative about the variance, samples x genes, as found by :func:`exact_zeros`.
 
     Returns
     -------
@@ -87,8 +87,8 @@ def voom(
     Raises
     ------
     ValueError
-        If these are not counts, a sample has none, the shapes do not fit, fewer than two genes have counts, or the
-        design leaves no residual degrees of freedom.
+        If the values are not counts, a sample has none, the shapes do not match, fewer than two genes have counts, or
+        the design leaves no residual degrees of freedom.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def voom(
 
 
 def adaptive_span(n_genes: int) -> float:
-    """Fraction of the genes that a point of the trend rests on in newer versions of limma."""
+    """Fraction of the genes used for each point of the trend in newer versions of limma."""
     return min(0.3 + 0.7 * (50.0 / n_genes) ** (1.0 / 3.0), 1.0)
 
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def _test(samples: SampleCounts, *, cooks_filter: bool = True, independent_filter: bool = True) -> SampleTests:
-    """Wald test of DESeq2 on sums over samples; genes without counts and, with `cooks_filter`, outliers are NaN.
+    """Wald test of DESeq2 on pseudobulks; genes without counts and, with `cooks_filter`, outliers are NaN.
 
-    With `independent_filter`, genes of low mean have no adjusted p-value, so that the others need less adjustment.
+    With `independent_filter`, genes of low mean get no adjusted p-value, which reduces the correction of the others.
     """
     dds = import_extra("pydeseq2.dds")
     ds = import_extra("pydeseq2.ds")

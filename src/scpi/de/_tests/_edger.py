@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _test(samples: SampleCounts, *, robust: bool = False, filter_genes: bool = True) -> SampleTests:
-    """Quasi-likelihood F-test of edgeR on sums over samples; genes that are filtered out are NaN."""
+    """Quasi-likelihood F-test of edgeR on pseudobulks; filtered genes are NaN."""
     edger = import_extra("pyedger")
     counts, contrasts = samples.counts, samples.contrasts
     kept = genes_to_test(counts, samples.design, filtered=filter_genes)

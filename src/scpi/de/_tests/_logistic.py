@@ -40,34 +40,34 @@ def logistic(
     covariates: ArrayLike | pd.DataFrame | None = None,
     n_jobs: int = 1,
 ) -> TestResult:
-    """Logistic regression of the group on each gene: likelihood-ratio test of every group against the reference.
+    """Test every group against the reference by logistic regression of the group on each gene (likelihood ratio).
 
-    The log odds of a cell being of the group rather than of the reference are a + b x, x being the expression of one
-    gene, plus effects of covariates. The null hypothesis is b = 0: given the covariates, expression says nothing of the
-    group (Ntranos, Yi, Melsted and Pachter, Nature Methods 16, 2019). Twice the logarithm of the likelihood ratio is
-    compared with chi-squared on one degree of freedom. Where a gene separates group and reference, the coefficient is
-    infinite, but the likelihood ratio is not.
+    The log odds that a cell belongs to the group rather than to the reference are a + b x, where x is the expression of
+    a gene, plus effects of covariates. The null hypothesis is b = 0: given the covariates, expression is not
+    informative about the group (Ntranos, Yi, Melsted and Pachter, Nature Methods 16, 2019). Twice the log likelihood
+    ratio is compared with a chi-squared distribution with one degree of freedom. If a gene separates group and
+    reference, the coefficient is infinite, but the likelihood ratio is finite.
 
-    Genes are fitted by Newton's method side by side. Cells without the gene share one predictor for each distinct row
-    of the covariates, so the work grows with the stored values.
+    All genes are fitted in parallel by Newton's method. Cells without the gene share one predictor for each distinct
+    row of the covariates, so that the cost grows with the number of stored values.
 
     Parameters
     ----------
     %(rows_values)s
     covariates
-        What to adjust for, rows x covariates: numbers, or in a DataFrame also categories.
+        Covariates to adjust for, rows x covariates: numbers, or in a DataFrame also categories.
     n_jobs
-        Threads to use.
+        Number of threads.
 
     Returns
     -------
     Effect (difference of the means), score (square root of the likelihood-ratio statistic, with the sign of b) and
-    p-value, groups x columns. The row of the reference itself is zero, with p = 1. So is a column that is constant.
+    p-value, groups x columns. The row of the reference and constant columns are zero, with p = 1.
 
     Raises
     ------
     ValueError
-        If a group has fewer than two rows, the shapes do not fit or a value is missing or not finite.
+        If a group has fewer than two rows, the shapes do not match, or a value is missing or not finite.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def logistic(
 
 
 def _parts(matrix: Any) -> Iterator[tuple[slice, Any]]:
-    """A part of the genes at a time: those of a sparse matrix as CSC, so that it is never held twice as a whole."""
+    """Blocks of genes; those of a sparse matrix are CSC, so that the matrix is never held twice as a whole."""
     n_genes = matrix.shape[1]
     if not sparse.issparse(matrix):
         yield slice(0, n_genes), matrix
@@ -173,7 +173,7 @@ def _fit_null(
 
 @dataclass(frozen=True)
 class _Block:
-    """Some genes: what their likelihoods need to know of the cells."""
+    """A block of genes, with the sufficient statistics of their likelihoods."""
 
     x: NDArray[np.float64]
     """Stored values."""

@@ -1,4 +1,4 @@
-"""What a test is given, and how it describes itself."""
+"""Input of a test, and its description."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cells:
-    """Cells of several groups, as a test takes them."""
+    """Cells of several groups, the input of a test of cells."""
 
     values: Any
     """Cells x genes, finite: counts or log-normalised expression, as the method asks; dense or CSR, or not in memory
     (`scpi._screen._blocks`): checks such as `check_values` load such a matrix, `blocks` reads it by parts."""
     codes: NDArray[np.intp]
-    """Group of each cell: 0, 1, ...; negative for a cell that is left out."""
+    """Group of each cell: 0, 1, ...; negative for excluded cells."""
     reference: int | None
     """Code of the reference; each group is compared with all other cells if `None`."""
     covariates: pd.DataFrame | None = None
-    """Columns to adjust for, one row a cell, for tests that can."""
+    """Columns to adjust for, one row per cell, for tests that support covariates."""
     n_jobs: int = 1
     """Threads to use."""
 
 
 @dataclass(frozen=True)
 class SampleCounts:
-    """Samples of one model, as a test of samples takes them."""
+    """Samples of one model, the input of a test of samples."""
 
     counts: NDArray[np.float64]
     """Summed counts, samples x genes."""
     design: pd.DataFrame
     """Model matrix of full rank, samples x coefficients."""
     contrasts: NDArray[np.float64]
-    """What is tested to be zero, coefficients x comparisons."""
+    """Contrasts that are tested to be zero, coefficients x comparisons."""
     n_jobs: int = 1
     """Threads to use."""
 
@@ -54,15 +54,15 @@ class SampleTests(TestResult):
     ave_expr: NDArray[np.float64]
     """Average log2 expression."""
     counted: NDArray[np.bool_] | None = None
-    """Tests that the adjustment for their number counts, the others having no adjusted p-value; all if `None`."""
+    """Tests that enter multiple testing correction; others have no adjusted p-value. All if `None`."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A test and what a user has to know of it."""
+    """A test and its description."""
 
     name: str
-    """Name by which :func:`scpi.de.rank_genes` knows it."""
+    """Name of the test in :func:`scpi.de.rank_genes`."""
     test: Callable[..., TestResult]
     """Takes :class:`Cells`, or :class:`SampleCounts` where the unit is a sample, and the options of the test."""
     takes: Literal["expression", "counts"]
@@ -70,15 +70,15 @@ class Method:
     null: str
     """Null hypothesis."""
     source: str
-    """Where the test comes from."""
+    """Publication of the test."""
     unit: Literal["cell", "sample"] = "cell"
-    """What counts as one independent observation."""
+    """Independent observation: a cell or a sample."""
     package: str | None = None
-    """Package that it needs beyond the dependencies of scpi."""
+    """Optional package that it needs."""
     min_size: int = 2
-    """Fewest observations of a group."""
+    """Minimum number of observations of a group."""
     adjusts: bool = False
-    """Whether it takes covariates."""
+    """Whether it adjusts for covariates."""
 
     @property
     def options(self) -> list[str]:

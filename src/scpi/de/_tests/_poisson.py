@@ -31,21 +31,21 @@ def poisson(
     covariates: ArrayLike | pd.DataFrame | None = None,
     size_factors: ArrayLike | None = None,
 ) -> TestResult:
-    r"""Poisson regression with depth as offset: test of every group against the reference, whatever the overdispersion.
+    r"""Test every group against the reference by Poisson regression with depth as offset, for any overdispersion.
 
     The expected count of a gene in a cell is its rate times the depth of the cell. The null hypothesis is that the rate
-    is the same in group and reference. With the rate :math:`p` of both together and depths :math:`d_i`, the score is
+    is the same in group and reference. With the pooled rate :math:`p` and depths :math:`d_i`, the score is
 
     .. math:: U = \sum_{i \in \mathrm{group}} (x_i - p\,d_i),
 
-    whose expectation is zero under the null hypothesis even where the groups differ in depth, as counts are neither
-    divided by depth nor transformed. Its variance is that of counts of variance :math:`p\,d + \alpha (p\,d)^2`, with the
-    overdispersion :math:`\alpha` of each gene found from the residuals by moments; where they vary less than Poisson
-    counts, the variance is scaled down. The statistic is the signed root of the deviance of the group's part of all
-    counts, over the variance in units of that of Poisson counts. Unlike :math:`U` over its standard error, it is close to
-    normal with few counts in a small group.
+    whose expectation is zero under the null hypothesis even if the groups differ in depth, as counts are neither
+    divided by depth nor transformed. Its variance assumes that counts have the variance :math:`p\,d + \alpha (p\,d)^2`.
+    The overdispersion :math:`\alpha` of each gene is estimated from the residuals by moments; if counts vary less than
+    Poisson counts, the variance is scaled down. The statistic is the signed root of the deviance of the group's
+    fraction of all counts, divided by the variance relative to Poisson counts. Unlike :math:`U` over its standard
+    error, it is close to normal with few counts in a small group.
 
-    Everything follows from sums over the cells of each group, in one pass.
+    All quantities follow from sums over the cells of each group, in one pass.
 
     Parameters
     ----------
@@ -58,12 +58,12 @@ def poisson(
     Returns
     -------
     Effect (difference of the rates, in counts at the median depth), score and p-value, groups x columns. The row of the
-    reference itself is zero, with p = 1. So is a column without counts.
+    reference and columns without counts are zero, with p = 1.
 
     Raises
     ------
     ValueError
-        If the values are not counts, a group has fewer than two rows, the shapes do not fit, a covariate is a number,
+        If the values are not counts, a group has fewer than two rows, the shapes do not match, a covariate is a number,
         or a group and its reference have no counts in a combination of the covariates that both have.
 
     Examples
@@ -126,7 +126,7 @@ def _compare(inside: DepthSums, outside: DepthSums) -> tuple[NDArray[np.float64]
     d1, d2, d3 = (both.depth[:, [power]] for power in range(3))
     d1 = np.where(d1 > 0, d1, 1.0)
     rate, share = both.rate, inside.depth[:, [0]] / d1
-    # Residuals, and what is expected of them at the estimated rate: of Poisson counts, and for each overdispersion
+    # Squared residuals, and their expectations at the estimated rate: Poisson part, and factor of the overdispersion
     residual = both.residual.sum(axis=0)
     expected = (rate * (d1 - d2 / d1)).sum(axis=0)
     of_overdispersion = (rate**2 * (d2 - 2.0 * d3 / d1 + d2**2 / d1**2)).sum(axis=0)
@@ -135,7 +135,7 @@ def _compare(inside: DepthSums, outside: DepthSums) -> tuple[NDArray[np.float64]
     excess = residual - expected
     more = base + _ratio(excess, of_overdispersion) * (rate**2 * squares).sum(axis=0)
     variance = np.where(excess > 0, more, base * _ratio(residual, expected))
-    # The counts of the group as a part of all, whose binomial variance is put right
+    # The counts of the group as a fraction of all; its binomial variance is corrected
     n, found = both.total.sum(axis=0), inside.total.sum(axis=0)
     mean = (share * both.total).sum(axis=0)
     binomial = mean * (1.0 - _ratio(mean, n))
@@ -143,13 +143,13 @@ def _compare(inside: DepthSums, outside: DepthSums) -> tuple[NDArray[np.float64]
     deviance = special.xlogy(found, _ratio(found, mean)) + special.xlogy(n - found, _ratio(n - found, n - mean))
     scale = _ratio(binomial, np.where(varies, variance, 0.0))
     score = np.sign(found - mean) * np.sqrt(2.0 * np.maximum(deviance, 0.0) * scale)
-    # Rates of both sides where they have cells in common, each stratum with the weight of its information
+    # Rates in the strata with cells of both sides, weighted by their information
     weight = share * (1.0 - share) * d1
     return (weight * (inside.rate - outside.rate)).sum(axis=0) / weight.sum(), score
 
 
 def _ratio(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Quotient, zero where the divisor is."""
+    """Quotient; zero if the divisor is zero."""
     a, b = np.broadcast_arrays(a, b)
     return np.divide(a, b, out=np.zeros(a.shape), where=b > 0)
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @fill
 def welch(values: ArrayLike, codes: ArrayLike, *, reference: int | None) -> TestResult:
-    """Welch's t-test of every group against the reference, in every column at once.
+    """Test every group against the reference by Welch's t-test, in all columns at once.
 
-    The null hypothesis is that group and reference have the same mean; their variances may differ (Welch,
-    Biometrika 34, 1947). Rows are taken as independent: cells of the same sample are not, quite.
+    The null hypothesis is that group and reference have the same mean; their variances may differ (Welch, Biometrika
+    34, 1947). Rows are assumed to be independent, which does not strictly hold for cells of the same sample.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ def welch(values: ArrayLike, codes: ArrayLike, *, reference: int | None) -> Test
 
     Returns
     -------
-    Effect (difference of the means), t and p-value, groups x columns. The row of the reference itself is zero, with
-    p = 1. So is t where neither group nor reference varies: there is no noise that a difference could be compared to.
+    Effect (difference of the means), t and p-value, groups x columns. The row of the reference is zero, with p = 1. So
+    is t if neither group nor reference varies, as there is no noise for a comparison.
 
     Raises
     ------
     ValueError
-        If a group has fewer than two rows, the shapes do not fit or a value is not finite.
+        If a group has fewer than two rows, the shapes do not match, or a value is not finite.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def welch(values: ArrayLike, codes: ArrayLike, *, reference: int | None) -> Test
 
 
 def compare_means(moments: Moments, other: Moments, reference: int | None) -> TestResult:
-    """Welch's test from the moments of the groups and those of what each is compared with."""
+    """Welch's test from the moments of the groups and of their comparison groups."""
     effect = moments.mean - other.mean
     n, n_other = moments.size[:, None].astype(np.float64), other.size[:, None].astype(np.float64)
     error, error_other = moments.variance / n, other.variance / n_other

@@ -27,30 +27,30 @@ _SHORT = 50_000_000
 def wilcoxon(
     values: ArrayLike, codes: ArrayLike, *, reference: int | None, continuity: bool = True, n_jobs: int = 1
 ) -> TestResult:
-    """Rank-sum test (Wilcoxon, Mann-Whitney) of every group against the reference, in every column.
+    """Test every group against the reference by the rank-sum test (Wilcoxon, Mann-Whitney), in every column.
 
-    The null hypothesis is that the values of group and reference come from one distribution. The statistic is the
-    normal approximation with the correction for ties, as `scipy.stats.mannwhitneyu(method="asymptotic")` has it. The
-    ranks are those of illico (`illico.asymptotic_wilcoxon`).
+    The null hypothesis is that the values of group and reference come from the same distribution. The statistic is the
+    normal approximation with tie correction, as in `scipy.stats.mannwhitneyu(method="asymptotic")`. Ranks are computed
+    by illico (`illico.asymptotic_wilcoxon`).
 
     Parameters
     ----------
     %(rows_values)s
     continuity
-        Move the statistic by one half towards its expectation, as a normal approximation of a count calls for.
+        Whether to apply the continuity correction of one half.
     n_jobs
-        Threads to use.
+        Number of threads.
 
     Returns
     -------
     Effect, z and p-value, groups x columns. The effect is the rank-biserial correlation: the probability that a row of
-    the group is above one of the reference less the probability that it is below. The row of the reference itself is
-    zero, with p = 1. So is z where all values are equal.
+    the group is above a row of the reference minus the probability that it is below. The row of the reference is zero,
+    with p = 1. So is z if all values are equal.
 
     Raises
     ------
     ValueError
-        If a group has no rows, the shapes do not fit or a value is not finite.
+        If a group has no rows, the shapes do not match, or a value is not finite.
 
     Examples
     --------

@@ -40,51 +40,51 @@ def zinb(
     rng: int | np.random.Generator | None = 0,
     n_jobs: int = 1,
 ) -> TestResult:
-    """Zero-inflated negative binomial model: likelihood-ratio test of every group against the reference.
+    """Test every group against the reference by a zero-inflated negative binomial model (likelihood ratio).
 
-    The counts of a gene are zero with a probability pi, and else negative binomial with mean s mu and overdispersion
-    alpha, s being the depth of the cell over the median depth. The null hypothesis is that pi, mu and alpha are the
-    same in group and reference, in the manner of DEsingle (Miao, Deng, Wang and Zhang, Bioinformatics 34, 2018). It
-    finds genes that differ in the fraction of cells that have them, or in their spread, as well as in their mean. DEsingle
-    divides the counts by depth and rounds them, which shifts small counts and makes groups of unequal depth differ;
-    here depth is a factor of the mean, and cells of about the same depth (within a few percent) share one value of it.
+    The counts of a gene are zero with probability pi, and otherwise negative binomial with mean s mu and overdispersion
+    alpha, where s is the depth of the cell over the median depth. The null hypothesis is that pi, mu and alpha are the
+    same in group and reference, as in DEsingle (Miao, Deng, Wang and Zhang, Bioinformatics 34, 2018). The test thus
+    detects differences in the fraction of expressing cells, in the dispersion, or in the mean. DEsingle divides the
+    counts by depth and rounds them, which biases small counts and introduces differences between groups of unequal
+    depth. Here, depth is a factor of the mean, and cells of similar depth (within a few percent) share one value.
 
-    Chi-squared on three degrees of freedom is not the null distribution of the likelihood ratio: with UMI counts, pi or
-    alpha are zero for most genes, on the boundary of what they can be, and the test would reject several times too
-    seldom, while genes with single cells of odd counts would be rejected too often. The null distribution is therefore
-    that of the same statistic under permuted labels: a gamma distribution for each gene, its mean drawn towards that of
-    genes of like expression, put right by what p-values it gives to permutations it has not seen. So p-values are
-    uniform under permuted labels also where there are few permutations.
+    The likelihood ratio does not follow a chi-squared distribution with three degrees of freedom: with UMI counts, pi
+    or alpha are zero for most genes, on the boundary of the parameter space. The test would reject several times too
+    rarely, and too often for genes with aberrant counts in single cells. The null distribution is therefore estimated
+    from the same statistic under permuted labels: a gamma distribution for each gene, with its mean shrunk towards that
+    of genes of similar expression. It is calibrated by its p-values of further permutations, so that p-values are
+    uniform under permuted labels even with few permutations.
 
     Parameters
     ----------
     values
         Counts, rows x columns, dense or sparse.
     codes
-        Group of each row: 0, 1, ...; rows with a negative code are left out.
+        Group of each row: 0, 1, ...; rows with a negative code are excluded.
     reference
         Code of the reference; each group is compared with all other rows if `None`.
     size_factors
-        Depth of each row, in any unit; the sum of its counts if `None`. Rows of depth 0 are left out.
+        Depth of each row, in any unit; the sum of its counts if `None`. Rows of depth 0 are excluded.
     n_permutations
-        Times that the labels are permuted for each group, at least 4. If `None`, 20, or with fewer than 200 genes as
-        many as give 4,000 statistics, at most 400.
+        Number of permutations of the labels for each group, at least 4. If `None`, 20, or, with fewer than 200 genes,
+        as many as give 4,000 statistics, at most 400.
     rng
         Seed or generator of the permutations.
     n_jobs
-        Threads to use.
+        Number of threads.
 
     Returns
     -------
-    Effect (difference of the fitted means, zero inflation included, in counts at the median depth), score and p-value,
+    Effect (difference of the fitted means, including zero inflation, in counts at the median depth), score and p-value,
     groups x columns. The score is the standard normal quantile of the p-value, with the sign of the effect. The row of
-    the reference itself is zero, with p = 1. So is a column without counts.
+    the reference and columns without counts are zero, with p = 1.
 
     Raises
     ------
     ValueError
-        If the values are not counts, a group has fewer than two rows with counts, the shapes do not fit or there are too
-        few permutations.
+        If the values are not counts, a group has fewer than two rows with counts, the shapes do not match, or there are
+        too few permutations.
 
     Examples
     --------
