@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import re
@@ -25,9 +26,7 @@ def report(project):
 def summary(project):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(project / "benchmarks")
-        import summary
-
-        return summary
+        return importlib.import_module("summary")
 
 
 @pytest.fixture(scope="module")

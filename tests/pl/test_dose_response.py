@@ -150,7 +150,7 @@ def test_given_axes_take_one_panel_and_nothing_is_said(stored):
         ({"keys": "LinearDose", "context": "B"}, ValueError, "no context 'B', only 'NK', 'T'"),
         ({"keys": "LinearDose", "perturbation": "B"}, ValueError, "no predicted perturbation 'B', only 'A'"),
         ({"keys": "LinearDose_both"}, ValueError, "Choose one `perturbation`: the results have 'A', 'B'"),
-        ({"keys": "LinearDose", "confidence": 95}, ValueError, "`confidence_level` must be between 0 and 1"),
+        ({"keys": "LinearDose", "confidence_level": 95}, ValueError, "`confidence_level` must be between 0 and 1"),
         ({"keys": "LinearDose", "n_genes": 0}, ValueError, "`n_genes` at least 1"),
     ],
 )

@@ -110,13 +110,12 @@ def test_what_is_missing_is_said(screen):
     model = MeanDelta(screen)
     model.train(held_out=["D", "C+D"])
     with pytest.raises(
-        ValueError, match=r"The model is not calibrated.*'A' is.*call `model.calibrate\('contexts'\)` first"
+        ValueError,
+        match=r"The model is not calibrated. An interval for 'A' needs.*call `model.calibrate\('contexts'\)` first",
     ):
         model.predict(perturbation="A", context="T", interval=0.5)
     model.calibrate()
-    with pytest.raises(
-        ValueError, match=r"only over 'contexts' calibrated.*'D' is.*`model.calibrate\('perturbations'\)`"
-    ):
+    with pytest.raises(ValueError, match=r"calibrated over 'contexts' only.*'D'.*`model.calibrate\('perturbations'\)`"):
         model.predict(perturbation="D", context="T", interval=0.5)
     with pytest.raises(ValueError, match=r"only over 'contexts' calibrated.*`model.calibrate\('combinations'\)`"):
         model.predict(perturbation="A+C", context="T", interval=0.5)

@@ -241,7 +241,7 @@ def test_tests_of_generated_cells(model, adata):
     wanted = wanted.assign(n_cells=40, library=80.0)
     tested = model.generate_de(wanted, "perturbation", reference="control", sample_key="cell_type", n_draws=2)
     assert tested.n_obs == 8 and tested.uns["limma"]["names"]["A"][0] == "g0"
-    with pytest.raises(ValueError, match="knows only 'perturbation', 'cell_type'.*no replicates"):
+    with pytest.raises(ValueError, match="the covariates of the model are 'perturbation', 'cell_type'.*not replicates"):
         model.generate_de(wanted.assign(donor="d"), "perturbation", reference="control", sample_key="donor")
 
 
@@ -252,7 +252,7 @@ def test_what_is_refused(model, adata):
         model.generate(plan(cell_type=["NK"]))
     with pytest.raises(ValueError, match=r"Unknown perturbation 'Z'"):
         model.counterfactual(perturbation="Z")
-    with pytest.raises(ValueError, match="The prior of the latent units is that of cells of all contexts"):
+    with pytest.raises(ValueError, match="The prior of the latent units covers cells of all contexts"):
         model.generate(plan(), latent="prior")
     assert made(adata.copy()).generate(plan(n_cells=[3]), latent="prior").n_obs == 3
 

@@ -147,9 +147,9 @@ def build_screen(make_screen, build):
 
 def test_models_of_scvi_have_no_other_kinds_or_arguments(cells):
     model = build("SCVI", cells)
-    with pytest.raises(TypeError, match="SCVI gives no 'change'"):
+    with pytest.raises(TypeError, match="SCVI has no attribution target of the kind 'change'"):
         attribution_target(model, "change", perturbation="A")
-    with pytest.raises(TypeError, match="SCVI gives no 'logit'"):
+    with pytest.raises(TypeError, match="SCVI has no attribution target of the kind 'logit'"):
         attribution_target(model, "logit")
     with pytest.raises(TypeError, match=r"takes no \['perturbation'\]"):
         attribution_target(model, "latent", perturbation="A")

@@ -76,9 +76,9 @@ class IntervalMixin(Host):
         elif self.has_contexts and label in self.trained_conditions_:
             over = "contexts"
         if over not in self.left_out_:
-            known = f"only over {listed(self.left_out_)}" if self.left_out_ else "not"
+            known = f"calibrated over {listed(self.left_out_)} only" if self.left_out_ else "not calibrated"
             msg = (
-                f"The model is {known} calibrated. An interval for {label!r} needs held-out conditions of that kind: "
+                f"The model is {known}. An interval for {label!r} needs held-out conditions of that kind: "
                 f"call `model.calibrate({over!r})` first."
             )
             raise ValueError(msg)
