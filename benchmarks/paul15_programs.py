@@ -3,7 +3,7 @@
 Progenitors of Paul et al. (2015), 2,730 cells x 3,451 genes, with the ten lineages and nineteen clusters of the source.
 Units of GeneProgramAE with its defaults, and of PCA, ICA, NMF and SCVI with as many units, are compared with these
 labels by scaled mutual information: LMS (one unit for each label), MSAS (the best unit for each label) and MSGS (its
-lead over the next one). For GeneProgramAE and the factorisations, `tl.gene_set_impact` and `tl.annotate_units` name the
+lead over the next one). For GeneProgramAE and the factorisations, `tl.gene_set_impact` and `tl.annotate_units`, by the impact alone, name the
 units by mouse Hallmark sets, from their effects on genes; the erythroid unit is the one that is most informative about
 the erythroid label. `tl.impact_contrast` compares erythroid cells with the rest. Nothing was chosen on these data. One
 result per task; an interrupted run resumes where it stopped::
@@ -109,7 +109,7 @@ def named(adata: ad.AnnData, units: np.ndarray, genes: np.ndarray, unit: int) ->
     names = [f"unit_{i}" for i in range(genes.shape[1])]
     adata.varm["saliency"] = pd.DataFrame(genes, index=adata.var_names, columns=names)
     scpi.tl.gene_set_impact(adata)
-    scpi.tl.annotate_units(adata, how="one_to_one")
+    scpi.tl.annotate_units(adata, how="one_to_one", n_leading=None)
     impact, annotation = adata.uns["gene_set_impact"], adata.uns["unit_annotation"]
     branch = (adata.obs["branch"] == "erythroid").to_numpy()
     side = 1.0 if units[branch, unit].mean() >= units[~branch, unit].mean() else -1.0

@@ -800,6 +800,8 @@ def unit_names(result: Any) -> str:
         "units": "units",
         "significant": "with a significant best set",
         "named_by_best": "fraction of them named by it",
+        "lowered": "named by a set that is lowered",
+        "impact": "raise a set by the impact alone",
         "median_lead": "median lead",
     }
     counts = table(list(keys.values()), [[row[key] for key in keys] for row in result["counts"]])
@@ -820,6 +822,26 @@ def unit_names(result: Any) -> str:
     stale = len(result["stale_verdicts"])
     note = f"\n\n{stale} verdicts are of names that are not there any more." if stale else ""
     return f"{counts}\n\nNames of the first seed, read by eye:\n\n{verdicts}{note}\n\n{read}"
+
+
+def unit_name_rules(result: Any) -> str:
+    """Right and wrong names on simulated cells by the number of leading genes."""
+    keys = ("right", "wrong", "lowered", "missed", "no set")
+    rows = [
+        (row["seeds"], row["n_seeds"], row["n_leading"] or "impact alone", *(row[key] for key in keys))
+        for row in result["summary"]
+    ]
+    columns = (
+        "seeds",
+        "data sets",
+        "leading genes",
+        "right",
+        "wrong",
+        "by a set that is lowered",
+        "missed",
+        "none fits",
+    )
+    return table(columns, rows)
 
 
 def paul15_programs(result: Any) -> str:
@@ -1480,6 +1502,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "kang_programs": kang_programs,
     "paul15_programs": paul15_programs,
     "unit_names": unit_names,
+    "unit_name_rules": unit_name_rules,
     "program_stability": program_stability,
     "gradient_study": gradient_study,
     "gradient_study_published": gradient_study_published,
