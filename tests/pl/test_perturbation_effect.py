@@ -67,6 +67,15 @@ def test_fractions_of_responders_have_a_panel(with_responders):
     assert first.get_ylim() == second.get_ylim()
 
 
+def test_the_fraction_without_an_effect_is_empty(with_responders):
+    # "gene 4" is not active: cells that look like responders are noise there
+    with_responders.uns["responders"]["results"].loc[2, ["fraction", "fraction_low", "fraction_high"]] = [0.9, 0.1, 1.0]
+    lines, found, empty = scpi.pl.perturbation_effect(with_responders, return_fig=True).axes[1].collections
+    np.testing.assert_allclose(found.get_offsets(), [[0.8, 0], [0.3, 1]])
+    assert [0.9, 4] in empty.get_offsets().tolist()
+    assert len(lines.get_segments()) == 3
+
+
 def test_axes_hold_the_effects_alone(with_responders):
     _, ax = plt.subplots()
     assert scpi.pl.perturbation_effect(with_responders, ax=ax) is ax

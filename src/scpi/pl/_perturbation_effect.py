@@ -121,12 +121,13 @@ def _chosen(results: pd.DataFrame, perturbations: Sequence[str] | str | None, n:
 
 
 def _draw_fractions(panel: Axes, responders: pd.DataFrame, shown: pd.DataFrame) -> None:
-    """Draw the fraction of responders with its interval; the dot is empty without responders."""
+    """Draw the fraction of responders with its interval; the dot is empty without responders, or without an effect."""
     found = responders.set_index("perturbation").reindex(shown["perturbation"])
     fraction, low, high = (np.nan_to_num(found[f"fraction{end}"].to_numpy()) for end in ("", "_low", "_high"))
     rows, some = np.arange(len(shown)), fraction > 0
     panel.hlines(rows[some], low[some], high[some], color=GREY, lw=1.0, zorder=1)
-    panel.scatter(fraction[some], rows[some], s=22, c=BLUE, zorder=3)
-    panel.scatter(fraction[~some], rows[~some], s=22, c="white", edgecolors=GREY, zorder=3, clip_on=False)
+    full = some & shown["active"].to_numpy(dtype=bool)
+    panel.scatter(fraction[full], rows[full], s=22, c=BLUE, zorder=3)
+    panel.scatter(fraction[~full], rows[~full], s=22, c="white", edgecolors=GREY, zorder=3, clip_on=False)
     panel.set_xlim(0, 1)
     panel.set_xlabel("Fraction of responders")
