@@ -76,6 +76,7 @@ extensions = [
     "benchmark_tables",
     "llms_txt",
     "mathml",
+    "see_also",
 ]
 if html_baseurl:  # Its tags hold addresses
     extensions.append("sphinxext.opengraph")

@@ -8,7 +8,7 @@ import pytest
 
 import scpi
 
-BLOCK = re.compile(r"^```\{plot\}\n((?::[^\n]*\n)*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```\{eval-rst\}\n\.\. plot::\n((?: +:[^\n]*\n)*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -23,14 +23,14 @@ def test_every_figure_has_a_heading_code_and_a_link(page):
     for name, text in zip(names, texts, strict=True):
         assert f"{{func}}`scpi.pl.{name}`" in text
         options, code = BLOCK.search(text).groups()
-        assert options == ":context: close-figs\n"
-        assert code.splitlines()[-1].startswith(f"scpi.pl.{name}(")
+        assert options.split() == [":context:", "close-figs", ":filename-prefix:", name]
+        assert code.splitlines()[-1].strip().startswith(f"scpi.pl.{name}(")
 
 
 def test_every_part_starts_with_what_it_needs(page):
     parts = re.split(r"^## ", page, flags=re.MULTILINE)[1:]
     for part in parts:
         options, code = BLOCK.search(part).groups()
-        assert options == ":context: reset\n:nofigs:\n"
+        assert options.split() == [":context:", "reset", ":nofigs:"]
         assert "import scpi\n" in code
-    assert len(BLOCK.findall(page)) == len(parts) + len(scpi.pl.__all__) == page.count("```{plot}")
+    assert len(BLOCK.findall(page)) == len(parts) + len(scpi.pl.__all__) == page.count(".. plot::")
