@@ -13,11 +13,13 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from datetime import date
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 import scpi
@@ -395,6 +397,37 @@ def test_the_smoke_tests_use_every_dependency():
     marked = {argument.value for mark in marks for argument in mark.args}
     runners = {"coverage", "packaging", "pytest", "pytest-cov", "pytest-xdist"}
     assert {MODULES.get(name, name) for name in requirements().keys() - runners} == marked
+
+
+def test_the_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == scpi.__version__
+    released = citation["date-released"]
+    assert isinstance(released, date)
+    # Once the changelog has a heading of this version, it has the same date
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    dates = re.findall(rf"^## \[{re.escape(scpi.__version__)}\] - (\S+)$", changes, flags=re.MULTILINE)
+    assert dates in ([], [released.isoformat()])
+
+
+def test_the_image_installs_every_dependency_at_one_version_with_hashes():
+    text = (ROOT / "docker" / "requirements.txt").read_text(encoding="utf-8")
+    pins = re.findall(
+        r"^([a-z][^ ]*)==([^ ]+)((?: ;.*)?) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)",
+        text,
+        flags=re.MULTILINE,
+    )
+    assert len(pins) == len(re.findall(r"^[a-z]", text, flags=re.MULTILINE))
+    versions = {name: version for name, version, *_ in pins}
+    needed = {needed.name: needed for needed in map(Requirement, project_metadata()["dependencies"])}
+    assert needed.keys() - versions.keys() == {"torch"}
+    assert [str(one) for name, one in needed.items() if name != "torch" and versions[name] not in one.specifier] == []
+    # torch has the version of the constraints
+    dockerfile = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
+    (torch,) = re.findall(r"^ARG TORCH_VERSION=(\S+)$", dockerfile, flags=re.MULTILINE)
+    assert f"\ntorch=={torch}\n" in (ROOT / ".ci" / "constraints-cpu.txt").read_text(encoding="utf-8")
+    for path in re.findall(r"^COPY ((?:docker|\.ci)/.*) \./$", dockerfile, flags=re.MULTILINE)[0].split():
+        assert f"\n!{path}\n" in (ROOT / "docker" / "Dockerfile.dockerignore").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
