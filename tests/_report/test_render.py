@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scpi._report._render import as_frame, cell, render
+from scpi._report._render import as_frame, as_gene_table, cell, render
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,15 @@ def test_a_table_keeps_the_kinds_of_its_columns():
     found = as_frame(table)
     assert found["columns"] == ["n cells", "pval adj", "set"]
     assert [[cell(value) for value in row] for row in found["rows"]] == [["3", "0.500", "a"], ["4", "–", "b"]]
+
+
+def test_a_table_to_search_says_what_the_page_does_not_hold():
+    table = pd.DataFrame({"unit": ["u", "u", "v"], "gene": ["a", "b", "c"], "pval_adj": [0.5, np.nan, 1e-9]})
+    found = as_gene_table(table, caption="Genes.", file="genes.csv", n_shown=2)
+    assert found["caption"] == "Genes. The first 2 of 3 rows; the others are in genes.csv."
+    assert found["search"] == "Unit or gene"
+    assert (found["columns"], found["rows"]) == (["unit", "gene", "pval adj"], [["u", "a", "0.500"], ["u", "b", "–"]])
+    assert as_gene_table(table, caption="Genes.", file="genes.csv")["caption"] == "Genes."
 
 
 def test_a_page_is_the_template_of_a_package_in_that_which_all_share(tmp_path):

@@ -113,10 +113,13 @@ def _top_sets(result: ScreenResult) -> pd.DataFrame:
 
 
 def _with_sets(adata: AnnData, table: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """Factors named by their number and the first of their gene sets."""
+    """Factors named by their number, as in the figures, and the first of their gene sets, or else of their perturbations."""
     factors = adata.uns[Key.uns.CAUSAL_GRAPH]["factors"]
-    first = {str(row.factor): str(row.top_sets).split(";")[0] for row in factors.itertuples()}
-    names = {factor: f"{factor.removeprefix('factor_')} ({name})" if name else factor for factor, name in first.items()}
+    names = {}
+    for row in factors.itertuples():
+        number = str(row.factor).removeprefix("factor_")
+        first = str(row.top_sets).split(";")[0] or str(row.targets).split(";")[0]
+        names[str(row.factor)] = f"{number} ({first})" if first else number
     return table.assign(**{column: [names.get(str(value), value) for value in table[column]] for column in columns})
 
 
