@@ -47,7 +47,7 @@ def test_a_store_whose_making_fails_is_removed(tmp_path):
 
 def test_what_is_there_is_left_alone(tmp_path):
     (tmp_path / "store").write_text("mine")
-    with pytest.raises(FileExistsError, match="name a path that is free"), make(tmp_path / "store"):
+    with pytest.raises(FileExistsError, match="give a new path"), make(tmp_path / "store"):
         pass
     assert (tmp_path / "store").read_text() == "mine"
 

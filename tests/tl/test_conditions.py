@@ -55,7 +55,7 @@ def test_labels_are_those_of_the_model_each_once(model):
     for given, message in (
         (["A+B", "B+A"], "each once"),
         ([], "at least one"),
-        (["A", "control"], "holds the control"),
+        (["A", "control"], "contains the control"),
     ):
         with pytest.raises(ValueError, match=message):
             find_labels(model, given)

@@ -124,7 +124,7 @@ def test_what_is_refused(table):
         explain(adata, "model", "KLF7")
     with pytest.raises(ValueError, match="Unknown perturbation 'XYZ'"):
         explain(adata, model, "XYZ")
-    with pytest.raises(ValueError, match="`perturbation` holds the control"):
+    with pytest.raises(ValueError, match="`perturbation` contains the control"):
         explain(adata, model, "control")
     with pytest.raises(ValueError, match="other genes than the PerturbationGP"):
         explain(adata[:, ::-1].copy(), model, "KLF7")

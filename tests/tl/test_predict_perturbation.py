@@ -287,7 +287,7 @@ def test_a_modality(adata):
     ("perturbation", "kwargs", "message"),
     [
         ("C", {}, "'C'"),
-        ("control", {}, "holds the control, 'control'"),
+        ("control", {}, "contains the control, 'control'"),
         ([], {}, "at least one perturbation, each once"),
         (["A+B", "B+A"], {}, "at least one perturbation, each once"),
         ("A", {"context": "C"}, "Unknown context 'C'"),
@@ -328,7 +328,7 @@ def test_bad_models_are_explained(adata):
 def test_a_combination_that_was_never_measured_needs_a_dose(adata):
     adata = adata[adata.obs["perturbation"] != "A+B"].copy()
     model = trained("LinearDose", adata, **KEYS)
-    with pytest.raises(ValueError, match=r"'A\+B' was measured at no dose: say at which"):
+    with pytest.raises(ValueError, match=r"'A\+B' was measured at no dose: give the doses"):
         scpi.tl.predict_perturbation(adata, model, "A+B")
     scpi.tl.predict_perturbation(adata, model, "A+B", dose=10)
     assert adata.uns["predicted_change"]["conditions"]["status"].unique().tolist() == ["unseen combination"]

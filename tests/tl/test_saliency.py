@@ -131,7 +131,7 @@ def test_cells_are_stored_as_they_are_found(cells, model, method, tmp_path):
 def test_a_store_is_neither_overwritten_nor_left_half_written(cells, model, tmp_path):
     taken = tmp_path / "taken"
     taken.mkdir()
-    with pytest.raises(FileExistsError, match="name a path that is free"):
+    with pytest.raises(FileExistsError, match="give a new path"):
         scpi.tl.saliency(cells, model, store=taken)
     with pytest.raises(ValueError, match="genes"):
         scpi.tl.saliency(cells, model, method="deeplift", baseline=np.ones(3), store=tmp_path / "new")

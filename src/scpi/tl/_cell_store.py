@@ -1,4 +1,4 @@
-"""A zarr store of the attributions of single cells, written as they are found."""
+"""A zarr store to which the attributions of single cells are written in batches."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-# Numbers of the units x cells x genes that are held at a time
+# Maximum size of the units x cells x genes array in memory
 _NUMBERS = 1 << 24
 _MOST_CELLS = 1024
 
 
 def cells_at_a_time(n_units: int, n_genes: int) -> int:
-    """Cells of a chunk of the store, which are explained together."""
+    """Compute the number of cells in a chunk of the store, which are explained together."""
     return min(max(_NUMBERS // max(n_units * n_genes, 1), 1), _MOST_CELLS)
 
 
 class CellStore:
-    """Store of units x cells x genes numbers, which appears when it is complete, and is removed if its making fails.
+    """Store of units x cells x genes numbers. It appears when it is complete, and is removed if writing fails.
 
     Nothing is stored if `path` is `None`. `rows` are the positions of `cells` among all cells.
     """
@@ -47,7 +47,7 @@ class CellStore:
 
     @property
     def write(self) -> Callable[[int, NDArray[np.intp], NDArray[np.float32]], None] | None:
-        """Takes the place of a unit, the places of some cells, and their attributions; `None` if nothing is stored."""
+        """Callback for the position of a unit, those of some cells, and their attributions; `None` to store nothing."""
         return None if self._path is None else self._write
 
     def __enter__(self) -> Self:
@@ -57,9 +57,9 @@ class CellStore:
         from anndata.io import write_elem
 
         if self._path.exists():
-            msg = f"There is something at `store`, {str(self._path)!r}, already: name a path that is free."
+            msg = f"`store`, {str(self._path)!r}, exists already: give a new path."
             raise FileExistsError(msg)
-        # Beside it, where a move is a rename: a store that was left half-filled would read as zeros
+        # Write next to it, so that a move is a rename: an incomplete store would read as zeros
         group = zarr.open_group(str(self._scratch), mode="w")
         for name, values in self._names.items():
             write_elem(group, name, np.array([str(value) for value in values], dtype=object))
@@ -82,6 +82,6 @@ class CellStore:
         return self._path.with_name(f".{self._path.name}.unfinished")
 
     def _write(self, unit: int, rows: NDArray[np.intp], values: NDArray[np.float32]) -> None:
-        # Cells come in their order, so those of a batch follow each other among those that are stored
+        # Cells come in order, so those of a batch are consecutive in the store
         start = int(np.searchsorted(self._rows, rows[0]))
         self._array[unit, start : start + len(rows)] = values

@@ -1,4 +1,4 @@
-"""A small network that tells groups of cells apart, for attributions where no model is given."""
+"""A small classifier network of groups of cells, for attributions without a model."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 _N_HIDDEN, _DROPOUT, _BATCH = 64, 0.5, 256
 _LEARNING_RATE, _WEIGHT_DECAY = 1e-3, 1e-2
 _N_EPOCHS, _FEWEST_STEPS = 20, 400
-# Batches that are read at once where cells are not in memory
+# Number of batches that are read at once if cells are not in memory
 _TOGETHER = 64
 
 
 def train_classifier(counts: Any, codes: NDArray[np.intp], names: Sequence[str], *, seed: int) -> AttributionTarget:
     """Train a network with one hidden layer on counts that are scaled to the median depth, logged and standardised.
 
-    Counts are cells x genes, dense, CSR, or rows that are read when they are asked for; cells with a negative code are left out. The target has the logits of the
-    groups.
+    Counts are cells x genes, dense, CSR, or rows that are read on demand. Cells with a negative code are left out. The
+    outputs of the target are the logits of the groups.
     """
     cells = np.flatnonzero(codes >= 0)
     n_batches = -(-len(cells) // _BATCH)
@@ -42,7 +42,7 @@ def train_classifier(counts: Any, codes: NDArray[np.intp], names: Sequence[str],
         first, last = nn.Linear(counts.shape[1], _N_HIDDEN), nn.Linear(_N_HIDDEN, len(names))
         network = nn.Sequential(nn.Dropout(_DROPOUT), first, nn.ReLU(), last)
         optimiser = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
-        # Groups weigh the same, however many cells they have
+        # All groups have the same weight, whatever their number of cells
         sizes = np.bincount(codes[cells], minlength=len(names))
         weight = torch.from_numpy(len(cells) / len(names) / sizes).float()
         for _ in range(max(_N_EPOCHS, -(-_FEWEST_STEPS // n_batches))):
@@ -65,7 +65,7 @@ def train_classifier(counts: Any, codes: NDArray[np.intp], names: Sequence[str],
 
 
 def _batches(counts: Any, cells: NDArray[np.intp], n_batches: int) -> Iterator[NDArray[np.intp]]:
-    """Batches of an epoch, of all cells, or, where these are not in memory, of some runs of neighbours after others."""
+    """Yield the batches of an epoch, drawn from all cells, or from some runs of consecutive cells if not in memory."""
     if not isinstance(counts, StoredRows):
         yield from np.array_split(cells[torch.randperm(len(cells)).numpy()], n_batches)
         return

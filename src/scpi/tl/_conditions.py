@@ -1,4 +1,4 @@
-"""Conditions that a user asks a model for: perturbations, in contexts, at doses."""
+"""Conditions to predict: perturbations, in contexts, at doses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Condition(NamedTuple):
-    """A perturbation, and the context and dose where they are registered."""
+    """A perturbation, with context and dose if they are registered."""
 
     perturbation: str
     context: str | None
@@ -36,14 +36,14 @@ class Condition(NamedTuple):
 
 
 def find_labels(model: ScreenModel, perturbation: str | Sequence[str]) -> list[str]:
-    """Perturbations in the spelling of the model."""
+    """Find perturbations in the spelling of the model."""
     given = as_list(perturbation)
     labels = [model.canonical(str(label)) for label in given]
     if not labels or len(set(labels)) != len(labels):
         msg = f"`perturbation` must name at least one perturbation, each once, got {given}."
         raise ValueError(msg)
     if model.control_ in labels:
-        msg = f"`perturbation` holds the control, {model.control_!r}, which nothing changes against: leave it out."
+        msg = f"`perturbation` contains the control, {model.control_!r}, the reference of all changes: leave it out."
         raise ValueError(msg)
     model.encode_perturbations(labels)
     return labels
@@ -55,7 +55,7 @@ def find_contexts(
     context: str | Sequence[str] | None,
     indices: Sequence[int] | NDArray[np.int64] | None,
 ) -> list[str | None]:
-    """Contexts to predict, each of which has control cells; `None` alone where contexts are not registered."""
+    """Find the contexts to predict, each with control cells; only `None` if contexts are not registered."""
     given = [context] if isinstance(context, str) else context
     if given is None and model.has_contexts:
         cells = model._control_cells(source, context=None, indices=indices)
@@ -77,13 +77,13 @@ def find_doses(
     dose: float | ArrayLike | None,
     n_between: int,
 ) -> dict[str, list[Any]]:
-    """Doses of each perturbation in ascending order; `None` alone where doses are not registered."""
+    """Find the doses of each perturbation in ascending order; only `None` if doses are not registered."""
     if n_between < 0:
         msg = f"`n_between` must be at least 0, got {n_between}."
         raise ValueError(msg)
     if not model.has_doses:
         if dose is not None or n_between:
-            msg = "A dose was asked for, but `setup_anndata` was called without `dose_key`."
+            msg = "A dose was given, but `setup_anndata` was called without `dose_key`."
             raise ValueError(msg)
         return {label: [None] for label in labels}
     if dose is None:
@@ -96,7 +96,7 @@ def find_doses(
 
 
 def _measured_doses(model: ScreenModel, source: AnnData | MuData, label: str) -> NDArray[np.float64]:
-    """Doses at which a perturbation was measured in the data, or else in training."""
+    """Find the doses at which a perturbation was measured in the data, or else in training."""
     here = model.get_anndata_manager(source, required=True).get_state_registry(KEYS.CONDITION)
     for state in (here, model._perturbation_state()):
         found = [
@@ -106,16 +106,16 @@ def _measured_doses(model: ScreenModel, source: AnnData | MuData, label: str) ->
         ]
         if found:
             return np.unique(found)
-    msg = f"{label!r} was measured at no dose: say at which to predict it (`dose=`)."
+    msg = f"{label!r} was measured at no dose: give the doses to predict (`dose=`)."
     raise ValueError(msg)
 
 
 def _with_between(doses: NDArray[np.float64], n_between: int) -> list[float]:
-    """Doses, and others between them at equal distances on the scale of the logarithm of dose plus 1."""
+    """Add doses between the given ones, evenly on the scale of the logarithm of dose plus 1."""
     logs = np.log1p(doses)
     shares = np.arange(1, n_between + 1) / (n_between + 1)
     between = np.expm1(logs[:-1, None] + shares * np.diff(logs)[:, None]).ravel()
-    # Names need no more digits
+    # Names do not need more digits
     rounded = [float(f"{dose:.6g}") for dose in between]
     return sorted({*doses.tolist(), *rounded})
 
@@ -133,7 +133,7 @@ def warn_of_extrapolation(model: ScreenModel, doses: dict[str, list[Any]]) -> No
 
 
 def tabulate(conditions: Sequence[Condition]) -> pd.DataFrame:
-    """One row for each condition, without what is not registered."""
+    """Tabulate conditions, one row each, with the registered columns."""
     table = pd.DataFrame({Key.obs.PERTURBATION: np.array([one.perturbation for one in conditions], dtype=object)})
     if conditions[0].context is not None:
         table[Key.obs.CONTEXT] = np.array([one.context for one in conditions], dtype=object)
@@ -143,6 +143,6 @@ def tabulate(conditions: Sequence[Condition]) -> pd.DataFrame:
 
 
 def _exact(dose: float) -> str:
-    """A dose in as few digits as tell it from others."""
+    """Format a dose with as few digits as distinguish it from others."""
     short = format(dose, "g")
     return short if float(short) == dose else repr(dose)

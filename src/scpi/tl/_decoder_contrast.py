@@ -1,4 +1,4 @@
-"""Scores of genes in groups by what the decoder of a model gives their cells."""
+"""Scores of genes in groups by the decoded means of their cells."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _CELLS = 256
 def decoder_contrast_scores(
     given: GradientInput, codes: NDArray[np.intp], names: list[str], reference: str, *, model: Any
 ) -> GradientScores:
-    """Differences of the means that a decoder gives the cells of groups, shrunken by the errors of the counts, in log2."""
+    """Compute differences in decoded means between groups, shrunken by the errors of the counts, in log2."""
     target, device = decoder_target(model), getattr(model, "device", None)
     z = model.get_latent_representation(given.view.data)
     decoded = decoded_means(target, z, codes, device=device)
-    # A decoder follows the noise of genes with few counts; how much there is of it, the counts say
+    # A decoder follows the noise of genes with few counts, whose magnitude the counts determine
     shrunken = shrink_effects(decoded, log_means(given.counts, codes)[1])
     sizes = np.bincount(codes[codes >= 0])
     level = _reference_level(shrunken.effect, sizes, names, reference)
@@ -45,7 +45,7 @@ def decoder_contrast_scores(
 def _reference_level(
     effect: NDArray[np.float64], sizes: NDArray[np.intp], names: list[str], reference: str
 ) -> NDArray[np.float64]:
-    """Logarithm of what each group is compared with: the common level, the mean of all other cells, or one group."""
+    """Compute the log reference of each group: the common level, the mean of all other cells, or one group."""
     if reference == MEDIAN:
         return np.zeros_like(effect)
     if reference != REST:
@@ -61,7 +61,7 @@ def _of_cells(
     level: NDArray[np.float64],
     device: torch.device | None,
 ) -> NDArray[np.float32]:
-    """Decoded means of cells over the level of their group, in log2, cells x genes; NaN for a cell without a group."""
+    """Compute log2 ratios of decoded means to the reference of the group, cells x genes; NaN without a group."""
     found = np.full((len(z), level.shape[1]), np.nan, dtype=np.float32)
     included = np.flatnonzero(codes >= 0)
     for rows in np.array_split(included, -(-len(included) // _CELLS)):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from scpi.tl._relabel import Relabellings
 
-# Distances that are gathered at a time
+# Number of distances that are gathered at a time
 _BLOCK = 1 << 22
 
 
@@ -23,16 +23,16 @@ class EnergyTest(NamedTuple):
     """Energy distance between a group and the controls."""
 
     distance: float
-    """Distance, without the distances of cells to themselves: 0 on average without an effect."""
+    """Energy distance, without distances of cells to themselves; 0 on average without an effect."""
     score: float
-    """Distance with them over its expected value without an effect: about 1 then."""
+    """Energy distance with distances of cells to themselves, over its expected value without an effect."""
     pval: float
-    """Fraction of the labellings with a score at least as large."""
+    """Fraction of the permuted labellings with a score at least as large."""
 
 
 @dataclass(frozen=True, eq=False)
 class Controls:
-    """Control cells, with the distances between them, which are computed once for all perturbations."""
+    """Control cells and the distances between them, computed once for all perturbations."""
 
     values: NDArray[np.float64]
     """Cells x components."""
@@ -57,7 +57,7 @@ def compare_cells(
     n_permutations: int,
     rng: np.random.Generator,
 ) -> EnergyTest:
-    """Compare cells with controls: labels are permuted over the cells of the same stratum.
+    """Compare cells with controls by permuting labels over the cells of the same stratum.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def compare_cells(
 def guide_sums(
     values: ArrayLike, guides: ArrayLike, n_guides: int, others: ArrayLike | None = None, of_others: ArrayLike = ()
 ) -> NDArray[np.float64]:
-    """Sums of the distances between the cells of guides and those of other guides, or of the same."""
+    """Sum the distances between the cells of each pair of guides, and within each guide."""
     x, member = np.asarray(values, dtype=np.float64), np.eye(n_guides)[np.asarray(guides, dtype=np.intp)]
     if others is None:
         return np.asarray(member.T @ cdist(x, x) @ member)
@@ -106,11 +106,11 @@ def guide_sums(
 def compare_guides(
     sums: ArrayLike, sizes: ArrayLike, n_members: int, *, n_permutations: int, rng: np.random.Generator
 ) -> EnergyTest:
-    """Compare the first ``n_members`` guides with the others: whole guides are permuted.
+    """Compare the first ``n_members`` guides with the others by permuting whole guides.
 
     ``sums`` are sums of distances between the cells of two guides, and ``sizes`` numbers of cells. The score is the
-    distance over its expected value if guides differ from each other by as much as those labelled as controls do: a
-    distance alone would be large for guides with few cells.
+    distance over its expected value if all guides differ as much as those labelled as controls. The distance itself
+    would be large for guides with few cells.
     """
     s, size = np.asarray(sums, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
     member = np.arange(len(size)) < n_members
@@ -125,7 +125,7 @@ def compare_guides(
 def _guide_scores(
     sums: NDArray[np.float64], size: NDArray[np.float64], member: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Distances and scores of labellings x guides, whose entries are 1 for the members and 0 for the controls."""
+    """Compute distances and scores of labellings x guides, with 1 for members and 0 for controls."""
     other = 1 - member
     n, m = member @ size, other @ size
     own = np.einsum("pi,pi->p", member @ sums, member)
@@ -147,10 +147,10 @@ def _guide_scores(
 
 
 def _pair_sums(distances: NDArray[np.float32], members: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Sums of the distances between the members of each labelling, each pair in both orders."""
+    """Sum the distances between the members of each labelling, each pair in both orders."""
     n_labellings, n = members.shape
     if n_labellings > 1 and n * 4 > len(distances):
-        # A product with all is faster than to gather many pairs
+        # A product with all distances is faster than gathering many pairs
         weights = np.zeros((n_labellings, len(distances)), dtype=np.float32)
         np.put_along_axis(weights, members, np.float32(1), axis=1)
         return np.einsum("pi,pi->p", weights @ distances, weights, dtype=np.float64)

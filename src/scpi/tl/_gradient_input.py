@@ -1,4 +1,4 @@
-"""What a ranking by gradients starts from: counts, groups, and where the p-values come from."""
+"""Input of a ranking by gradients: counts, groups, and the counts for the p-values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Columns that hold groups of cells by custom, most telling first
+# Usual columns with groups of cells, the most specific first
 _CUSTOMARY = ("cell_type", "celltype", "cell_types", "leiden", "louvain", "cluster", "clusters", "group", "groups")
 
 
@@ -34,17 +34,17 @@ class GradientInput:
     view: View
     """The data, with the layer of the counts."""
     counts: Any
-    """Cells x genes, as the network reads them: in memory, or rows that are read when they are asked for."""
+    """Cells x genes, as the network reads them, in memory or as rows that are read on demand."""
     labels: pd.Categorical
     """Group of each cell."""
     groupby: str
     """Column of the groups."""
     from_model: bool
-    """Whether the groups are those that the model assigns, which are in no column yet."""
+    """Whether the model assigns the groups, which are not in a column yet."""
     tested_layer: str | None
     """Layer of the counts for the tests."""
     covariates: pd.DataFrame | None = None
-    """What to adjust for, one row per cell."""
+    """Covariates to adjust for, one row per cell."""
 
     @property
     def is_held_out(self) -> bool:
@@ -77,7 +77,7 @@ def read_input(view: View, groupby: str | None, *, model: Any, predicted: str) -
 
 
 def expression_of_model(view: View, model: Any, *, layer: str | None = None) -> tuple[Any, str | None]:
-    """Expression that the model reads, once the data has been checked against it, and its layer."""
+    """Check the data against the model, and return the expression that the model reads, and its layer."""
     _check_genes(model, view.adata, view.mod)
     checked = model._validate_anndata(view.data)
     manager = model.get_anndata_manager(checked, required=True)
@@ -89,7 +89,7 @@ def expression_of_model(view: View, model: Any, *, layer: str | None = None) -> 
 
 
 def _check_genes(model: Any, adata: AnnData, mod: str | None) -> None:
-    """Models of scpi see to their genes themselves; scvi-tools would take any others of the same number."""
+    """Check the genes of a model of scvi-tools, which would accept any others of the same number."""
     if hasattr(model, "var_names_"):
         return
     trained = model.get_var_names()
@@ -100,13 +100,13 @@ def _check_genes(model: Any, adata: AnnData, mod: str | None) -> None:
         detail = f"it has no {listed(missing, 5)}" if missing else "their order or number differs"
         msg = (
             f"The model was trained on {len(trained)} genes, and the data has {len(given)} that are not the same: "
-            f"{detail}. Give it data with those genes in their order, `adata[:, genes]`."
+            f"{detail}. Give data with those genes in the same order, `adata[:, genes]`."
         )
         raise ValueError(msg)
 
 
 def _find_groups(adata: AnnData) -> str:
-    """Column of `obs` that holds groups of cells."""
+    """Find the column of `obs` with groups of cells."""
     columns = [name for name in adata.obs if _are_groups(adata.obs[name], adata.n_obs)]
     clustered = [name for name in columns if hasattr(adata.uns.get(name), "get")]
     for candidates in ([name for name in _CUSTOMARY if name in columns], clustered, columns):

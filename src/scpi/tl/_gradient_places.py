@@ -1,4 +1,4 @@
-"""Order of the genes of a ranking: those that are found in few cells come last."""
+"""Order of the genes of a ranking, with genes that few cells express last."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def fractions(
     counts: Any, codes: NDArray[np.intp], n_groups: int, reference: int | None
 ) -> dict[str, NDArray[np.float64]]:
-    """Fractions of the cells of each group, and of the reference or all others, in which each gene is found."""
+    """Compute the fractions of cells, of each group and of the reference or all others, that express each gene."""
     there = transformed(counts, lambda block: (block.values != 0).astype(np.float32))
     moments = group_moments(there, codes, n_groups=n_groups)
     mean = np.where(moments.size[:, None] > 0, moments.mean, 0.0)
@@ -34,9 +34,9 @@ def places(
     min_fraction: float,
     absolute: bool,
 ) -> NDArray[np.intp]:
-    """Place of each gene in the order of its group, by score and among equal scores by effect.
+    """Rank the genes of each group by score, and among equal scores by effect.
 
-    Genes come last if they are found in a smaller fraction of the cells of the side where they are higher.
+    Genes come last if a smaller fraction of the cells expresses them, on the side where they are higher.
     """
     fraction = np.where(effect >= 0, found_in["pts"], found_in["pts_rest"])
     by, then = (np.abs(scores), np.abs(effect)) if absolute else (scores, effect)

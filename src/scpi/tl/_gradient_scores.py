@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from scpi.tl._gradient_input import GradientInput
 
 MEDIAN = "median"
-# Posterior standard deviations between the mean and the limit of an interval of 95 %
+# Posterior standard deviations between the mean and the limit of a 95 % interval
 _LIMIT = 1.96
 
 
@@ -37,17 +37,17 @@ class GradientScores:
     scores: NDArray[np.float64]
     """Signed scores, groups x genes."""
     extra: Mapping[str, NDArray[np.float64]]
-    """What else the method gives, groups x genes."""
+    """Other results of the method, groups x genes."""
     of_cells: Callable[[], Any]
-    """Computes the attributions of single cells to their own group, cells x genes, dense or CSR."""
+    """Function that computes the attributions of single cells to their own group, cells x genes, dense or CSR."""
     fold_changes: NDArray[np.float64]
-    """Log2 fold changes over the reference before shrinkage, groups x genes; NaN where there are none."""
+    """Log2 fold changes over the reference before shrinkage, groups x genes; NaN if there are none."""
 
 
 def decoder_scores(
     given: GradientInput, codes: NDArray[np.intp], names: list[str], reference: str, *, score: str = "limit"
 ) -> GradientScores:
-    """Gradients of the log-linear decoder in its assignments, which are its weights, in log2."""
+    """Compute the gradients of the log-linear decoder in its assignments, which are its weights, in log2."""
     shrunken: ShrunkenEffects | ShrunkenFoldChanges
     if reference == MEDIAN:
         estimate, std_error = log_means(given.counts, codes, covariates=given.covariates)
@@ -80,7 +80,7 @@ def decoder_scores(
 
 
 def _evidence(counts: Any, effect: NDArray[np.float64], codes: NDArray[np.intp]) -> Any:
-    """Counts times the gradient of their log-likelihood ratio, which for Poisson counts is the effect: as sparse."""
+    """Multiply counts by the gradient of their log-likelihood ratio, the effect for Poisson counts."""
     matrix = sparse.csr_matrix(as_matrix(counts))
     group = np.repeat(codes, np.diff(matrix.indptr))
     data = np.where(group >= 0, matrix.data * effect[group, matrix.indices], 0.0).astype(np.float32)
@@ -98,7 +98,7 @@ def network_scores(
     seed: int,
     options: dict[str, Any],
 ) -> GradientScores:
-    """Attributions of the score of a group over others, averaged over its cells.
+    """Compute attributions of the score of a group over others, averaged over its cells.
 
     A classifier of the groups is trained if `model` is `None`; `options` are those of the method, and `spread`.
     """
@@ -111,7 +111,7 @@ def network_scores(
     found = attribute_groups(target, given.counts, of_cell, method=method, rng=seed, **{"spread": False, **options})
     blank = np.full((len(names), given.counts.shape[1]), np.nan)
 
-    # Weights of a gene without counts are as they were drawn
+    # Weights of a gene without counts keep their initial values
     unseen = column_sums(given.counts) == 0
 
     def widen(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -134,7 +134,7 @@ def network_scores(
 def _logits(
     given: GradientInput, codes: NDArray[np.intp], names: list[str], *, model: Any, seed: int
 ) -> AttributionTarget:
-    """Logits of the groups: of the model's own, of distances from their centroids, or of a classifier."""
+    """Make logits of the groups: those of the model, of distances from centroids, or of a classifier."""
     if model is None:
         return train_classifier(given.counts, codes, names, seed=seed)
     if given.from_model:

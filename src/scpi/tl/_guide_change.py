@@ -1,4 +1,4 @@
-"""Whether guides change cells in the direction of the other guides of their gene."""
+"""Tests of whether guides change cells in the direction of the other guides of their gene."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from scipy import stats
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-# With fewer guides of controls, nothing can be said of how much guides differ
+# With fewer control guides, the variation between guides cannot be estimated
 FEWEST_CONTROL_GUIDES = 3
 
 
 class GuideChange(NamedTuple):
-    """One guide beside the other guides of its gene."""
+    """Comparison of one guide with the other guides of its gene."""
 
     strength: float
-    """Length of the mean change, without the part that noise adds; 0 if noise explains it."""
+    """Length of the mean change, corrected for noise; 0 if noise explains it."""
     similarity: float
-    """Cosine of the change and that of the other guides, without the part that noise takes.
+    """Cosine with the change of the other guides, corrected for noise.
 
-    NaN if one of the two is no longer than by noise, within two standard errors.
+    NaN if the length of one of the two is within two standard errors of noise.
     """
     score: float
-    """Change along the direction of the other guides over its standard error, that of guides included."""
+    """Change along the direction of the other guides over its standard error, with the variation between guides."""
     pval: float
-    """Probability of such a score or a larger one for a guide without an effect."""
+    """Probability of at least this score for a guide without an effect."""
 
 
 def compare_guides_of_gene(
@@ -36,9 +36,9 @@ def compare_guides_of_gene(
     """Compare each guide of a gene with the others.
 
     Values are cells x components, in which the covariance of control cells is the identity. The direction of the other
-    guides is taken against one half of the controls, and the change of the guide against the other half, as the noise of
-    shared controls would pass for agreement. With guides of controls, each of them is placed on the same direction, and
-    their scores say how much guides differ by more than the noise of their cells.
+    guides is relative to one half of the controls, and the change of the guide relative to the other half, because the
+    noise of shared controls would look like agreement. If there are control guides, each is scored on the same
+    direction, and these scores estimate the variation between guides beyond the noise of their cells.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def compare_guides_of_gene(
         if null is None:
             pval = float(stats.norm.sf(score))
         else:
-            # As many degrees of freedom as guides of controls
+            # The degrees of freedom come from the number of control guides
             score /= max(1.0, float(np.sqrt(np.mean(null**2))))
             pval = float(stats.t.sf(score, len(null)))
         found.append(GuideChange(float(np.sqrt(max(lengths[0][0], 0.0))), cosine, score, pval))
@@ -78,13 +78,13 @@ def compare_guides_of_gene(
 def _length(
     change: NDArray[np.float64], cells: NDArray[np.float64], controls: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Squared length of a change, without what noise adds to it, and the standard error of this without an effect."""
+    """Compute the squared length of a change, corrected for noise, and its standard error without an effect."""
     variance = cells.var(axis=0, ddof=1) / len(cells) + controls.var(axis=0, ddof=1) / len(controls)
     return float(change @ change - variance.sum()), float(np.sqrt(2 * (variance**2).sum()))
 
 
 def _along(cells: NDArray[np.float64], controls: NDArray[np.float64], direction: NDArray[np.float64]) -> float:
-    """Difference of cells and controls along a direction, over its standard error."""
+    """Compute the difference between cells and controls along a direction, over its standard error."""
     x, y = cells @ direction, controls @ direction
     error = np.sqrt(x.var(ddof=1) / len(x) + y.var(ddof=1) / len(y))
     return float((x.mean() - y.mean()) / error) if error > 0 else 0.0
@@ -93,7 +93,7 @@ def _along(cells: NDArray[np.float64], controls: NDArray[np.float64], direction:
 def _of_control(
     y: NDArray[np.float64], half: NDArray[np.bool_], guide: NDArray[np.bool_], others: NDArray[np.float64]
 ) -> float:
-    """Score of a guide of the controls on the direction of the guides of a gene; 0 if there are no controls besides."""
+    """Score a control guide on the direction of the guides of a gene; 0 if there are no other controls."""
     one, other = half & ~guide, ~half & ~guide
     if guide.sum() < 2 or one.sum() < 2 or not other.any():
         return 0.0

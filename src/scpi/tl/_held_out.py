@@ -1,4 +1,4 @@
-"""Cells to train a classifier on, and others to ask which genes it uses."""
+"""Cells to train a classifier on, and held-out cells to find the genes that it uses."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from scpi._screen._expression import Expression
     from scpi._view import View
 
-# Two cells to train on and two to be held out
+# Two cells to train on and two held-out cells
 _MIN_SIZE = 4
 
 
 @dataclass(frozen=True)
 class Task:
-    """Cells of groups that a classifier is to tell apart."""
+    """Cells of groups that a classifier learns to distinguish."""
 
     view: View
     plan: Plan
@@ -41,9 +41,9 @@ class Task:
         return self.expression.tested
 
     def margins(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scores of each tested group over the mean of those of the others, or over the reference.
+        """Compute the score of each tested group minus the mean of the others, or minus that of the reference.
 
-        Of the scores of a softmax, which are defined up to a number that all share. The last axis holds the groups.
+        Softmax scores are defined only up to a common constant. The last axis is the groups.
         """
         n_tested, reference = len(self.plan.tested), self.plan.reference
         own = scores[..., :n_tested]
@@ -52,7 +52,7 @@ class Task:
         return (own * self.plan.n_groups - scores.sum(axis=-1, keepdims=True)) / (self.plan.n_groups - 1)
 
     def others(self, codes: NDArray[np.intp], group: int) -> NDArray[np.bool_]:
-        """Cells that a group is compared with."""
+        """Find the cells that a group is compared with."""
         if self.plan.reference is not None:
             return codes == self.plan.reference
         return codes != group
@@ -67,7 +67,7 @@ def read_task(view: View, groupby: str, groups: Label | Sequence[Label] | Litera
 def split(
     codes: NDArray[np.intp], test_size: float, n_cells: int | None, rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Draw cells to train on and cells to hold out, the same fraction of every group and at least two of each.
+    """Draw training cells and held-out cells, the same fraction of every group and at least two each.
 
     Cells with a negative code are left out; `n_cells` limits both parts together.
     """
@@ -97,7 +97,7 @@ def write_importance(
     key_added: str,
     copy: bool,
 ) -> AnnData | MuData | None:
-    """Store signed scores and what they are made of, groups x genes; there are no p-values."""
+    """Store signed scores and their components, groups x genes, without p-values."""
     plan, scaled = task.plan, task.expression.scaled
     missing = np.full(scores.shape, np.nan)
     fold = missing

@@ -1,4 +1,4 @@
-"""Cells of a screen for a comparison with the controls: a representation, and who belongs to what."""
+"""Cells of a screen for a comparison with the controls: their representation and labels."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class LabelledCells:
     """Names of the guides."""
 
     def of(self, code: int) -> NDArray[np.intp]:
-        """Positions of the cells of a code."""
+        """Find the positions of the cells of a code."""
         return np.flatnonzero(self.codes == code)
 
     def sample(self, code: int, n_max: int, rng: np.random.Generator) -> NDArray[np.intp]:
-        """Positions of at most so many cells of a code, in ascending order."""
+        """Draw at most `n_max` cells of a code, as positions in ascending order."""
         cells = self.of(code)
         return cells if len(cells) <= n_max else np.sort(rng.choice(cells, n_max, replace=False))
 
@@ -68,7 +68,7 @@ def read_labelled_cells(
     rng: np.random.Generator,
     exclude_targets: bool = False,
 ) -> LabelledCells:
-    """Read the cells of a screen, from what a public function is given.
+    """Read the cells of a screen from the arguments of a public function.
 
     Cells without a label, a batch or a guide are left out.
     """
@@ -112,7 +112,7 @@ def read_labelled_cells(
 
 
 def centre(values: NDArray[np.float64], batch: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Subtract from the cells of each batch their mean; cells with a negative batch become 0."""
+    """Subtract the mean of each batch from its cells; cells with a negative batch become 0."""
     centred = np.zeros_like(values)
     for code in np.unique(batch[batch >= 0]):
         cells = batch == code
@@ -127,7 +127,7 @@ def _named(label: Label, labelling: Labelling) -> str:
 def _representation(
     view: View, use_rep: str | None, n_components: int, used: NDArray[np.bool_], targets: set[str], seed: int
 ) -> NDArray[np.float64]:
-    """Cells x components; principal components are those of the cells that are used, without the genes that are targets."""
+    """Read or compute the representation, cells x components, with principal components of the used cells and genes."""
     if use_rep is not None:
         if targets:
             msg = "`exclude_targets` needs genes: compute the representation without them, or omit `use_rep`."

@@ -1,4 +1,4 @@
-"""Measured changes of the mean, beside predicted ones."""
+"""Measured changes of the mean, to store with predicted ones."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class MeasuredChange(NamedTuple):
-    """Changes of the mean of groups of cells, and how sure they are."""
+    """Changes of the mean of groups of cells, with standard errors."""
 
     change: NDArray[np.float64]
-    """Mean of the group less that of its controls, groups x genes."""
+    """Mean of the group minus that of its controls, groups x genes."""
     standard_error: NDArray[np.float64]
     """Standard error of the change, groups x genes; NaN for a single cell."""
     n_cells: NDArray[np.int64]
@@ -24,10 +24,10 @@ class MeasuredChange(NamedTuple):
 
 
 def measured_change(values: ArrayLike, codes: ArrayLike, control_of: ArrayLike) -> MeasuredChange:
-    """Changes of groups of cells against their controls, from one pass over the cells, as means of independent cells.
+    """Compute changes of groups of cells relative to their controls, in one pass, assuming independent cells.
 
     Values are cells x genes, dense or sparse. Groups of controls have the last codes, and cells with a negative code
-    are left out; `control_of` has the code of the controls of each other group.
+    are left out. `control_of` has the code of the controls of each other group.
 
     Examples
     --------

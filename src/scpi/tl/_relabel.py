@@ -1,4 +1,4 @@
-"""Other assignments of labels to cells or guides that are as likely if the labels mean nothing."""
+"""Permuted labels of cells or guides, which are equally likely under the null hypothesis."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ if TYPE_CHECKING:
 
 
 class Relabellings(NamedTuple):
-    """Members of a group under other labels."""
+    """Members of a group under permuted labels."""
 
     members: NDArray[np.intp]
     """Positions of the members, labellings x members."""
     is_exhaustive: bool
-    """Whether these are all labellings, the given one included."""
+    """Whether these are all labellings, including the given one."""
 
     def pval(self, observed: float, permuted: NDArray[np.float64]) -> float:
-        """Fraction of the labellings whose statistic is at least the observed one, which counts as one of them."""
+        """Compute the fraction of labellings, the observed one included, with at least the observed statistic."""
         # Equal labellings differ by rounding
         at_least = int((permuted >= observed - 1e-6 * abs(observed)).sum())
         return at_least / len(permuted) if self.is_exhaustive else (1 + at_least) / (1 + len(permuted))
 
 
 def n_labellings(member: ArrayLike, strata: ArrayLike) -> int:
-    """Number of labellings with as many members in each stratum."""
+    """Count the labellings with the same number of members in each stratum."""
     member, strata = np.asarray(member, dtype=bool), np.asarray(strata)
     return prod(comb(int((strata == one).sum()), int(member[strata == one].sum())) for one in np.unique(strata))
 
 
 def relabel(member: ArrayLike, strata: ArrayLike, n_permutations: int, rng: np.random.Generator) -> Relabellings:
-    """Labellings with as many members in each stratum: all of them, or random ones if there are more than ``n_permutations``.
+    """List the labellings with the same number of members in each stratum, or draw ``n_permutations`` of more.
 
-    ``member`` says for each observation whether it is in the group, and ``strata`` is the code of its stratum.
+    ``member`` is whether each observation is in the group, and ``strata`` is the code of its stratum.
     """
     member, strata = np.asarray(member, dtype=bool), np.asarray(strata)
     places = [(np.flatnonzero(strata == one), int(member[strata == one].sum())) for one in np.unique(strata)]

@@ -1,4 +1,4 @@
-"""Which cells of a perturbation respond: a mixture of control-like and changed cells along the direction of the change."""
+"""Mixture of control-like and responding cells of a perturbation along the direction of its change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MAX_ITERATIONS = 300
 TOLERANCE = 1e-7
-# Smallest standard deviation of the responders, in that of the controls: a few equal cells are no group
+# Smallest standard deviation of the responders, relative to the controls, so that a few equal cells are not a group
 SMALLEST_SD = 0.5
 # Fractions at which the likelihood is computed for the interval, and half the 95 % quantile of chi-squared
 FRACTIONS = np.linspace(0.01, 0.99, 50)
@@ -24,24 +24,24 @@ class ResponderMixture(NamedTuple):
     """Responders among the cells of a perturbation."""
 
     probability: NDArray[np.float64]
-    """Probability of each cell to respond."""
+    """Probability that each cell responds."""
     fraction: float
     """Fraction of the cells that respond."""
     fraction_low: float
-    """Smallest fraction that explains the cells almost as well: lower end of the 95 % interval."""
+    """Lower end of the 95 % interval: the smallest fraction that explains the cells almost as well."""
     fraction_high: float
-    """Largest such fraction."""
+    """Upper end of the 95 % interval."""
     shift: float
     """Mean of the responders along the direction, in standard deviations of the controls; NaN if there are none."""
     evidence: float
-    """Gain of the log-likelihood by the responders, less their cost in the Bayesian information criterion.
+    """Gain in log-likelihood by the responders, minus their penalty in the Bayesian information criterion.
 
     The gain is discounted for the noise of the controls.
     """
 
 
 def whiten(controls: ArrayLike) -> NDArray[np.float64]:
-    """Matrix that makes the covariance of control cells, shrunk as of Ledoit and Wolf, the identity."""
+    """Compute the matrix that whitens control cells, by their covariance with Ledoit-Wolf shrinkage."""
     covariance = LedoitWolf().fit(np.asarray(controls, dtype=np.float64)).covariance_
     values, vectors = np.linalg.eigh(covariance)
     kept = values > 1e-12 * max(float(values.max()), 1e-300)
@@ -51,10 +51,10 @@ def whiten(controls: ArrayLike) -> NDArray[np.float64]:
 def held_out_projections(
     perturbed: ArrayLike, controls: ArrayLike, n_folds: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Positions of cells on the difference of the means of perturbed and control cells.
+    """Project cells on the difference between the means of perturbed and control cells.
 
-    The difference for the cells of a fold is that of the cells of the other folds: cells that only noise sets apart
-    from the controls do not lie in its direction.
+    The difference for the cells of a fold is estimated on the other folds. Cells that differ from the controls only by
+    noise do not lie in its direction.
     """
     x, y = np.asarray(perturbed, dtype=np.float64), np.asarray(controls, dtype=np.float64)
     n_folds = min(n_folds, len(x), len(y))
@@ -71,7 +71,7 @@ def held_out_projections(
 
 
 def fit_responders(perturbed: ArrayLike, controls: ArrayLike) -> ResponderMixture:
-    """Fit a mixture of two normal distributions to positions of perturbed cells; one of them is that of the controls.
+    """Fit a mixture of two normal distributions to the projections of perturbed cells; one is that of the controls.
 
     The other has a larger mean. There are no responders unless the mixture explains the cells better than the controls
     alone, by the Bayesian information criterion.
@@ -92,11 +92,11 @@ def fit_responders(perturbed: ArrayLike, controls: ArrayLike) -> ResponderMixtur
     control = -0.5 * x**2 - HALF_LOG_TAU
     climbed = _climb(x, control, *_starts(x), is_fixed=False)
     likelihood, fraction, centre, responsibility = (part[int(climbed[0].argmax())] for part in climbed)
-    # The mean of the controls is as uncertain as their number says, and a gain that large samples find in it is none
+    # The mean of the controls has a standard error; a gain that only compensates for it does not count
     evidence = float(likelihood - control.sum()) / (1 + len(x) / len(y)) - 1.5 * float(np.log(len(x)))
     if evidence <= 0 or fraction * len(x) < 1:
         return none._replace(evidence=min(evidence, 0.0))
-    # A cell that lies on the other side of the controls is no responder, however wide these are
+    # A cell on the other side of the controls is not a responder, however wide their distribution is
     probability = np.where(x < 0, 0.0, responsibility)
     low, high = _interval(x, control, float(likelihood), float(fraction))
     return ResponderMixture(probability, float(fraction), low, high, float(centre), evidence)
@@ -105,17 +105,17 @@ def fit_responders(perturbed: ArrayLike, controls: ArrayLike) -> ResponderMixtur
 def _interval(
     x: NDArray[np.float64], control: NDArray[np.float64], likelihood: float, fraction: float
 ) -> tuple[float, float]:
-    """Fractions whose likelihood, at the best mean and spread for each, is close to the largest."""
+    """Find the interval of fractions whose profile likelihood is close to the maximum."""
     mean = np.maximum(np.quantile(x, 1 - FRACTIONS / 2), 0.1)
     of_fraction, *_ = _climb(x, control, FRACTIONS, mean, np.ones_like(mean), is_fixed=True)
     close = np.append(FRACTIONS[of_fraction >= likelihood - LIKELIHOOD_DROP], fraction)
-    # The ends of the grid stand for all fractions beyond
+    # The ends of the grid represent all fractions beyond them
     low, high = float(close.min()), float(close.max())
     return 0.0 if low <= FRACTIONS[0] else low, 1.0 if high >= FRACTIONS[-1] else high
 
 
 def _starts(x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Fractions, means and standard deviations to start from: most, half and few of the cells."""
+    """Choose starting fractions, means and standard deviations: most, half and few of the cells."""
     ordered, shares = np.sort(x), (0.95, 0.5, 0.1)
     tops = [ordered[int((1 - share) * len(x)) :] for share in shares]
     means, sds = np.array([top.mean() for top in tops]), np.array([top.std() for top in tops])
@@ -131,10 +131,10 @@ def _climb(
     *,
     is_fixed: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Expectation maximisation from several starts at once.
+    """Run expectation maximisation from several starts at once.
 
-    ``control`` is the log-density of the controls at each cell. The fractions stay as they are if ``is_fixed``. Returns
-    the log-likelihoods, fractions and means, and the responsibilities, starts x cells.
+    ``control`` is the log-density of the controls at each cell. The fractions stay fixed if ``is_fixed``. Returns the
+    log-likelihoods, fractions and means, and the responsibilities, starts x cells.
     """
     last = np.full(len(fraction), -np.inf)
     for _ in range(MAX_ITERATIONS):

@@ -38,7 +38,7 @@ class ComparedSamples:
     """Samples of a linear model."""
 
     fitted: FittedComparison
-    """A contrast of theirs."""
+    """A contrast of the samples."""
 
     @property
     def genes(self) -> NDArray[np.intp]:
@@ -61,10 +61,10 @@ class ComparedSamples:
 
         Returns
         -------
-        One row per set, as the test gives it.
+        One row per set, as returned by the test.
         """
         fitted = self.fitted
-        # The prior of camera is plain, as that of R
+        # Camera uses a plain prior, as in R
         options |= {"trend": fitted.trend} if method == "camera" else {"trend": fitted.trend, "robust": fitted.robust}
         options |= {"rng": rng} if method == "roast" else {}
         return OF_SAMPLES[method](
@@ -86,7 +86,7 @@ class RankedGenes:
     genes: NDArray[np.intp]
     """Genes that were tested."""
     scores: NDArray[np.float64]
-    """Score of each of them."""
+    """Score of each gene."""
     log2fc: NDArray[np.float64]
     """Log2 fold change."""
     pval_adj: NDArray[np.float64]
@@ -108,35 +108,35 @@ class RankedGenes:
 
         Returns
         -------
-        One row per set: `n_genes`, `direction`, `pval` and what else the test gives.
+        One row per set: `n_genes`, `direction`, `pval` and other results of the test.
         """
         if method == "prerank":
             return preranked(self.scores, membership, seed=int(rng.integers(2**31)), **options)
         return over_representation(self._changes(**options), membership)
 
     def _changes(self, pval_cutoff: float = 0.05, log2fc_min: float = 0.0) -> NDArray[np.int_]:
-        """1 for a gene on the list of those that go up, -1 on that of those that go down."""
+        """Code the changed genes: 1 for upregulated, -1 for downregulated."""
         if np.isnan(self.pval_adj).all():
-            msg = "Over-representation takes the genes of an adjusted p-value, which the ranking lacks: use method='prerank'."
+            msg = "Over-representation needs adjusted p-values, which the ranking lacks: use method='prerank'."
             raise ValueError(msg)
         listed = (self.pval_adj <= pval_cutoff) & (np.abs(self.log2fc) >= log2fc_min)
         return np.where(listed, np.sign(self.scores), 0).astype(int)
 
 
 def over_representation(change: NDArray[np.int_], membership: Any) -> pd.DataFrame:
-    """Test whether more genes of a set have changed in one direction than of all genes, by the hypergeometric distribution.
+    """Test whether changed genes are over-represented in a set, for each direction, by the hypergeometric distribution.
 
     Parameters
     ----------
     change
-        1 for a gene that goes up, -1 for one that goes down, 0 for one that does not change.
+        1 for an upregulated gene, -1 for a downregulated gene, 0 for an unchanged gene.
     membership
         Genes x sets, sparse.
 
     Returns
     -------
     One row per set: `n_genes`, `direction` (that of the smaller p-value), `n_changed` (members that change in it),
-    `n_expected` (as many would by chance), `pval` (twice the smaller one of the two directions).
+    `n_expected` (their number by chance), `pval` (twice the smaller one of the two directions).
     """
     sizes = sums(membership, axis=0)
     (up, n_up), (down, n_down) = (
@@ -158,7 +158,7 @@ def over_representation(change: NDArray[np.int_], membership: Any) -> pd.DataFra
 
 
 def preranked(scores: NDArray[np.float64], membership: Any, *, seed: int, n_permutations: int = 1000) -> pd.DataFrame:
-    """Test whether the genes of a set lie at one end of a ranking, by the enrichment score of gseapy.
+    """Test whether the genes of a set are at one end of a ranking, by the enrichment score of gseapy.
 
     Parameters
     ----------
