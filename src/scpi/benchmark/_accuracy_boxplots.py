@@ -33,31 +33,31 @@ def accuracy_boxplots(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> list[Axes] | Figure | None:
-    """Draw boxes of a score by method, over data sets, seeds and whatever else the table has.
+    """Draw box plots of a score by method, over data sets, seeds and further columns of a table.
 
-    A box has the quartiles, a line the median, a diamond the mean, and whiskers go to the smallest and the largest
-    value; up to sixty values are points as well. Methods are in the order of their median over the whole table.
+    Boxes show the quartiles, lines the median, diamonds the mean, and whiskers extend to the smallest and the largest
+    value. Up to sixty values are also drawn as points. Methods are sorted by their median over the whole table.
 
     Parameters
     ----------
     table
-        One row a value, such as those of :func:`scpi.get.ranking_accuracy` of many data sets, joined.
+        One row per value, such as the joined results of :func:`scpi.get.ranking_accuracy` of many data sets.
     value
-        Column with what is drawn. Rows without a value are left out.
+        Column with the values to draw. Rows without a value are excluded.
     by
-        Column with the methods, a place on the axis for each.
+        Column with the methods, one position on the axis per method.
     hue
-        Column whose values have boxes side by side, in colours: at most six, in the order of the table.
+        Column whose values are drawn as coloured boxes side by side: at most six, in the order of the table.
     column, row
-        Columns whose values have panels of their own, in the order of the table.
+        Columns whose values define panels, in the order of the table.
     order
-        Methods to draw, from top to bottom; all, by their median, if `None`.
+        Methods to draw, from top to bottom. If `None`, all, sorted by their median.
     marks
         Values to mark beside the boxes, such as `{"published": table}`, with a column for the methods and one for the
-        value: crosses at the boxes. A table without the column of a panel stands for all of them, and one without `hue`
-        for all boxes of a method, with dashed lines.
+        value. They are drawn as crosses. A table without the column of a panel applies to all panels, and one without
+        `hue` to all boxes of a method, as dashed lines.
     label
-        What the axis of the values is called; by default the name of its column.
+        Label of the value axis; the name of the column by default.
     %(figsize)s
     %(show)s
     %(return_fig)s

@@ -1,4 +1,4 @@
-"""Scores of several models on the same cells, beside what the noise of the cells allows."""
+"""Scores of several models on the same cells, with the noise ceiling of these cells."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ def compare_predictions(
     n_splits: int = N_SPLITS,
     rng: int | np.random.Generator | None = 0,
 ) -> pd.DataFrame:
-    """Evaluate trained models on the same cells with the same draws, beside the noise ceiling of those cells.
+    """Evaluate trained models on the same cells with the same draws, together with the noise ceiling of these cells.
 
     Parameters
     ----------
     models
-        Trained models and baselines by the name that the table gives them. All have the same training data and the
-        same split.
+        Trained models and baselines by their names in the table. All must have the same training data and the same
+        split.
     perturbation
-        Labels to evaluate; all that have two cells or more, or a profile, if ``None``.
+        Labels to evaluate. If ``None``, all with at least two cells, or with a profile.
     indices
-        Cells to compare with, the control included. If ``None``, the cells that ``evaluate`` of the models takes:
-        the test set, or all cells where there is none.
+        Cells to compare with, including controls. If ``None``, the cells that ``evaluate`` of the models uses: the test
+        set, or all cells without a test set.
     %(rows)s
     %(halves)s
     %(metrics)s
@@ -67,22 +67,22 @@ def compare_predictions(
     %(n_components)s
     %(exclude_targets)s
     n_splits
-        Random halves of the cells that the ceiling is averaged over.
+        Number of random halves of the cells over which the ceiling is averaged.
     rng
-        Seed or generator; every model starts from the same draws.
+        Seed or generator; all models use the same draws.
 
     Returns
     -------
     Table with one row per model and perturbation: ``model``, ``perturbation``, ``status``, ``n_cells`` and the metrics
-    of ``evaluate``. Two more "models" follow, as :func:`scpi.benchmark.noise_ceiling` computes them: with
-    ``"split-half ceiling"`` one half of the measured cells predicts the other, and ``"perfect prediction"`` is the
-    largest correlation that a prediction can be expected to have with all measured cells.
+    of ``evaluate``. Two more "models" follow from :func:`scpi.benchmark.noise_ceiling`: for ``"split-half ceiling"``,
+    one half of the measured cells predicts the other; ``"perfect prediction"`` is the largest expected correlation of a
+    prediction with all measured cells.
 
     Raises
     ------
     ValueError
-        If there is no model, a metric is unknown, or the models were tested on different cells or read their expression
-        on different scales.
+        If there is no model, a metric is unknown, or the models were tested on different cells or read expression on
+        different scales.
     """
     if not models:
         msg = "`models` is empty: give at least one trained model by its name."
@@ -142,7 +142,7 @@ def _with_halves(
 def _check_same_cells(
     models: Mapping[str, ScreenModel], cells: NDArray[np.int64], controls: NDArray[np.int64], *, indices_given: bool
 ) -> None:
-    """What is compared must be the same cells, on the same scale, and unseen by all or by none."""
+    """Check that models are compared on the same cells and scale, and that all or none have seen these cells."""
     (first_name, first), *others = models.items()
     profile = column_means(first._compared_rows(first.adata, controls))
     for name, model in others:

@@ -1,4 +1,4 @@
-"""Which metric can say anything on given data."""
+"""Dynamic range of metrics on given data."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _CONDITION = ("split", "context", "perturbation", "dose")
 
 
 def dynamic_range(table: pd.DataFrame, *, by: Sequence[str] | str = ("data", "scheme")) -> pd.DataFrame:
-    """Compare what a replicate and an uninformed prediction score in each metric: which metric can say anything on these data.
+    """Compare the scores of a replicate and of an uninformed prediction, to find informative metrics.
 
-    The bounds are rows of the tables of grids. The positive bound is one half of the measured cells as a prediction of the other
-    half, in metrics of means blended with the other conditions where genes do not differ; the negative bound is a
-    prediction from the other perturbed conditions of the training cells. Both are scored against the same half of the
-    cells, and averaged over seeds before they are compared in each condition.
+    The bounds are rows of the tables of grids. The positive bound is one half of the measured cells as a prediction of
+    the other half; in metrics of means, it is blended with the other conditions for genes that do not differ. The
+    negative bound is a prediction from the other perturbed conditions of the training cells. Both are scored against
+    the same half of the cells, and averaged over seeds before the comparison in each condition.
 
     Parameters
     ----------
     table
-        What :func:`scpi.benchmark.grid.collect` returns.
+        Result of :func:`scpi.benchmark.grid.collect`.
     by
-        Columns whose values are looked at apart.
+        Columns to stratify by.
 
     Returns
     -------
@@ -81,6 +81,6 @@ def dynamic_range(table: pd.DataFrame, *, by: Sequence[str] | str = ("data", "sc
 
 
 def _mean(values: float | np.ndarray, average: Callable[..., np.floating] = np.mean) -> float:
-    """Average of what is a number; NaN if nothing is."""
+    """Average of the finite values; NaN if there are none."""
     own = np.asarray(values)[np.isfinite(values)]
     return float(average(own)) if len(own) else float("nan")

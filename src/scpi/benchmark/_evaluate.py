@@ -1,4 +1,4 @@
-"""Models trained and scored over splits and seeds."""
+"""Training and scoring of models over splits and seeds."""
 
 from __future__ import annotations
 
@@ -60,29 +60,29 @@ def evaluate(
     keep_predictions: bool | str | Path = False,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Train models on the training cells of splits, and score what they predict of the test cells.
+    """Train models on the training cells of splits, and score their predictions of the test cells.
 
-    Every model predicts every condition (context, perturbation and dose) of the test cells, from the control cells of
-    the split that predictions start from; the measured change is taken against the reference controls of the split.
-    Beside the models stand two rows of :func:`scpi.benchmark.noise_ceiling`: one half of the measured cells as a
-    prediction of the other, and what a perfect prediction would score.
+    Every model predicts every condition (context, perturbation and dose) of the test cells, starting from the control
+    cells that the split provides for this. The measured change is relative to the reference controls of the split.
+    The table also contains two rows of :func:`scpi.benchmark.noise_ceiling`: one half of the measured cells as a
+    prediction of the other, and the expected score of a perfect prediction.
 
-    All models are set up and built once before the first one is trained, and the names of the arguments of their training
-    are looked up, so that mistakes are found at the start. A model
-    that fails in training or prediction does not stop the others: the error is raised at the end.
+    All models are set up and built once before the first is trained, and the names of their training arguments are
+    checked, so that mistakes are found at the start. A model that fails in training or prediction does not stop the
+    others: the error is raised at the end.
 
     Parameters
     ----------
     %(adata)s
     models
-        Models by the name that the table gives them: classes, or :class:`ModelSpec` where they need arguments.
+        Models by their names in the table: classes, or :class:`ModelSpec` for models with arguments.
     splits
-        Divisions of the cells, as the functions of ``scpi.benchmark.splits`` make them.
+        Splits of the cells, from the functions of ``scpi.benchmark.splits``.
     perturbation_key, control, delimiter, context_key, dose_key
-        What the labels are, as in the ``setup_anndata`` of the models, which get the same.
+        Columns and format of the labels, as in ``setup_anndata`` of the models, to which they are passed.
     layer
-        Entry of ``adata.layers`` with log-normalised expression on which all predictions are compared; ``adata.X`` if
-        ``None``. Models read it too, unless they name another.
+        Entry of ``adata.layers`` with the log-normalised expression on which all predictions are compared; ``adata.X``
+        if ``None``. Models read it too, unless they specify another layer.
     %(rows)s
     %(halves)s
     %(metrics)s
@@ -94,22 +94,22 @@ def evaluate(
     ceiling
         Whether to add the rows of the noise ceiling.
     out
-        Folder to keep the result of every training in. A result is found again by a fingerprint of all that it depends
-        on: the model and its settings, the data that it reads, the cells of the split, labels, metrics, seed and the
-        version of scpi. Each file names what made it.
+        Folder in which the result of every training is stored. A stored result is reused if its fingerprint matches.
+        The fingerprint covers the model and its settings, the data that it reads, the cells of the split, labels,
+        metrics, seed and the version of scpi. Each file records them.
     keep_predictions
-        Folder for the predicted cells, a ``.h5ad`` file per model, split and seed, with the name of the file of its scores; with
-        ``True`` the folder ``out``. ``obs`` says which condition each cell was predicted for. With ``out`` as well, files that are there
-        are not written again.
+        Folder for the predicted cells, one ``.h5ad`` file per model, split and seed, named like the file of its scores.
+        With ``True``, the folder ``out``. ``obs`` contains the condition of each cell. If ``out`` is given too,
+        existing files are not written again.
     progress
         Whether to show a progress bar.
 
     Returns
     -------
     Table with one row per model, split, seed and condition: ``model``, ``split``, ``seed``, ``context``,
-    ``perturbation``, ``dose``, ``n_cells`` (measured cells, or rows), ``seconds`` (of training), and the scores, NaN where there are too
-    few cells. :func:`scpi.benchmark.summarise` averages them, with
-    ``pair_by=["split", "seed", "context", "perturbation", "dose"]``.
+    ``perturbation``, ``dose``, ``n_cells`` (measured cells, or rows), ``seconds`` (training time), and the scores, NaN
+    if there are too few cells. :func:`scpi.benchmark.summarise` averages them, with ``pair_by=["split", "seed",
+    "context", "perturbation", "dose"]``.
 
     Raises
     ------
@@ -118,17 +118,17 @@ def evaluate(
     RuntimeError
         If a model failed; the results of the others are in ``out``.
     TypeError
-        If results are to be kept and a setting cannot be described.
+        If results are to be stored and a setting cannot be serialised.
     ValueError
-        If there is no model or split, a model cannot be set up, built or trained as asked, a metric is unknown, or the
-        expression is not log-normalised. Where rows are conditions, also if a metric or a model needs cells; and if they
-        are taken for cells although each condition has one row.
+        If there is no model or split, a model cannot be set up, built or trained with the given arguments, a metric is
+        unknown, or the expression is not log-normalised. If rows are conditions, also if a metric or a model needs
+        cells. Also if rows count as cells, although each condition has one row.
 
     Warns
     -----
     UserWarning
-        If a file of ``out`` is damaged, whose result is computed again, or if models made the same predictions everywhere, as
-        many baselines do where there is a single training context.
+        If a file of ``out`` is damaged (its result is computed again), or if models made identical predictions
+        everywhere, as many baselines do with a single training context.
     """
     seeds = as_list(seeds)
     if not models or not seeds:

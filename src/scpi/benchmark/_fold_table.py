@@ -1,4 +1,4 @@
-"""Scores fold by fold."""
+"""Scores by fold."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ def fold_table(
 ) -> pd.DataFrame:
     """Average the scores of each model within folds, with the mean and the standard deviation over folds.
 
-    A fold is what the columns ``by`` say: a split of :func:`scpi.benchmark.evaluate`, a split and a seed, or any
-    further column, such as one that says whether a condition was trained on. Folds share most of their training data, so
-    that the standard deviation says how much a result depends on the fold, and is no standard error;
-    :func:`scpi.benchmark.summarise` has intervals over conditions.
+    The columns ``by`` define the folds: a split of :func:`scpi.benchmark.evaluate`, a split and a seed, or any further
+    column, such as whether a condition was trained on. Folds share most of their training data. The standard deviation
+    thus measures how much a result depends on the fold, and is not a standard error. :func:`scpi.benchmark.summarise`
+    gives intervals over conditions.
 
     Parameters
     ----------
     table
-        What :func:`scpi.benchmark.evaluate` returns, or several of these joined with further columns.
+        Result of :func:`scpi.benchmark.evaluate`, or several of these joined with further columns.
     by
-        Columns that tell folds apart.
+        Columns that identify folds.
     metrics
         Columns to average, or one; all metrics of :func:`scpi.benchmark.list_metrics` that the table has if ``None``.
 
     Returns
     -------
     Table with one row per model, metric and fold, the models in the order of ``table``: ``model``, ``metric``,
-    ``higher_is_better``, the columns ``by``, ``n`` (conditions with a value, each as often as it was predicted), ``mean`` (over these), and, the same in all
-    rows of a model and metric, ``n_folds`` (with a value), ``mean_of_folds`` and ``sd_of_folds`` (with n - 1; NaN for one fold).
+    ``higher_is_better``, the columns ``by``, ``n`` (conditions with a value, counted once per prediction), ``mean``
+    (over these), and, constant over the rows of a model and metric, ``n_folds`` (with a value), ``mean_of_folds`` and
+    ``sd_of_folds`` (with n - 1; NaN for one fold).
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A model to evaluate, and how it is trained."""
+"""A model to evaluate, with its arguments."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """A model to evaluate, and how it is built, trained and asked."""
+    """A model to evaluate, with the arguments of its methods."""
 
     model: type[ScreenModel]
     """Class of the model or baseline."""
     layer: str | None = None
-    """Entry of ``adata.layers`` that it reads, such as counts; that of the evaluation if ``None``."""
+    """Entry of ``adata.layers`` to read, such as counts; that of the evaluation if ``None``."""
     setup: Mapping[str, Any] = field(default_factory=dict)
     """More arguments of its ``setup_anndata``."""
     init: Mapping[str, Any] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class ModelSpec:
     predict: Mapping[str, Any] = field(default_factory=dict)
     """More arguments of its ``predict``, such as ``output``."""
     validation_size: float = 0.0
-    """Fraction of the training cells of every condition that it may watch while it trains."""
+    """Fraction of the training cells of every condition to use for validation."""
     is_null: bool = False
-    """Whether it is a matched null: the labels of the perturbed training conditions of each context are exchanged before it is
-    trained. A model that is not better than its null does not use what it learns of single perturbations."""
+    """Whether it is a matched null: the labels of the perturbed training conditions of each context are permuted before
+    training. A model that is not better than its null learns nothing specific to single perturbations."""

@@ -1,4 +1,4 @@
-"""What the noise of the measured cells leaves to be predicted."""
+"""Noise ceiling of predictions, from the measured cells."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def noise_ceiling(
     n_components: int | None = N_COMPONENTS,
     exclude_targets: bool = EXCLUDE_TARGETS,
 ) -> pd.DataFrame:
-    r"""Score one half of the measured cells as a prediction of the other, and say what a perfect prediction would score.
+    r"""Score one half of the measured cells as a prediction of the other, and bound the score of any prediction.
 
     Both the test cells of a condition and the reference controls are halved at random. The halves have fewer cells than
-    what a model is compared with, and are noisier: a good prediction can exceed ``"split-half ceiling"``.
-    ``"perfect prediction"`` is what a prediction of the expected change, without noise of its own, would score against all
-    measured cells. With the correlation :math:`r` of the halves, two measurements of all cells would correlate at
-    :math:`2 r / (1 + r)` (Spearman and Brown), and a perfect prediction correlates with one of them at
+    the reference of a model, and are noisier: a good prediction can exceed ``"split-half ceiling"``. ``"perfect
+    prediction"`` is the score of a noise-free prediction of the expected change against all measured cells. If the
+    halves correlate at :math:`r`, two measurements of all cells would correlate at :math:`2 r / (1 + r)` (Spearman and
+    Brown), and a perfect prediction correlates with one of them at
 
     .. math:: \sqrt{\frac{2 r}{1 + r}}
 
@@ -59,9 +59,9 @@ def noise_ceiling(
     ----------
     %(adata)s
     splits
-        Divisions of the cells, as the functions of ``scpi.benchmark.splits`` make them. No model is trained.
+        Splits of the cells, from the functions of ``scpi.benchmark.splits``. No model is trained.
     perturbation_key, control, delimiter, context_key, dose_key
-        What the labels are, as in :func:`scpi.benchmark.evaluate`.
+        Columns and format of the labels, as in :func:`scpi.benchmark.evaluate`.
     layer
         Entry of ``adata.layers`` with log-normalised expression; ``adata.X`` if ``None``.
     %(rows)s
@@ -70,15 +70,15 @@ def noise_ceiling(
     seeds
         Seeds of the halves, or one.
     n_splits
-        Random halves to average over, per seed.
+        Number of random halves to average over, per seed.
     %(n_cells)s
     %(n_components)s
     %(exclude_targets)s
 
     Returns
     -------
-    Table with the rows that :func:`scpi.benchmark.evaluate` adds to those of models. The scores of a perfect prediction are
-    NaN for metrics other than correlations, for which there is no such formula.
+    Table with the rows that :func:`scpi.benchmark.evaluate` adds to those of models. The scores of a perfect prediction
+    are NaN for metrics other than correlations, as the formula does not apply to them.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Files of the Open Problems benchmark of perturbation prediction (OP3)."""
+"""Files of the Open Problems benchmark for perturbation prediction (OP3)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PREDICTION, SIGNED, CLIPPED = "prediction", "sign_log10_pval", "clipped_sign_log
 CONTROLS = {
     "zeros": "zeros",
     "mean_outcome": "mean",
-    # What the benchmark calls so is the mean of the conditions of the same cell type, or compound
+    # In the benchmark, these names denote the mean of the conditions of the same cell type, or compound
     "mean_across_celltypes": "context_mean",
     "mean_across_compounds": "perturbation_mean",
 }
@@ -37,12 +37,12 @@ _SEPARATOR = ", "
 
 
 def op3_conditions(adata: AnnData, *, key: str = Key.uns.LIMMA, clip: float = 4.0) -> AnnData:
-    """Tests of compounds within cell types as OP3 stores them: its `de_train.h5ad`.
+    """Convert tests of compounds within cell types to the format of OP3: its `de_train.h5ad`.
 
     Parameters
     ----------
     adata
-        Samples that :func:`scpi.de.limma` tested, with the compound as ``groupby`` and the cell type as ``split_by``.
+        Samples tested by :func:`scpi.de.limma`, with the compound as ``groupby`` and the cell type as ``split_by``.
     key
         Entry of ``adata.uns`` with the tests.
     clip
@@ -50,14 +50,14 @@ def op3_conditions(adata: AnnData, *, key: str = Key.uns.LIMMA, clip: float = 4.
 
     Returns
     -------
-    Conditions x genes that were tested in all of them, named ``"<cell type>, <compound>"``. `obs` has `cell_type` and `sm_name`;
-    `layers` has `logFC`, `P.Value`, `adj.P.Value`, `is_de`, `is_de_adj`, `sign_log10_pval` and
-    `clipped_sign_log10_pval`, which is `X`, too.
+    Conditions x genes that were tested in all of them, named ``"<cell type>, <compound>"``. `obs` has `cell_type` and
+    `sm_name`; `layers` has `logFC`, `P.Value`, `adj.P.Value`, `is_de`, `is_de_adj`, `sign_log10_pval` and
+    `clipped_sign_log10_pval`, which is also `X`.
 
     Raises
     ------
     KeyError
-        If there is no such entry.
+        If the entry does not exist.
     ValueError
         If the tests were not made within cell types, or no gene was tested in all conditions.
     """
@@ -86,13 +86,13 @@ def condition_names(obs: pd.DataFrame) -> pd.Index:
 
 
 def read_op3_prediction(path: str | Path, id_map: pd.DataFrame | str | Path) -> AnnData:
-    """Read predictions of conditions that are stored as OP3 wants them.
+    """Read predictions of conditions in the format of OP3.
 
     Parameters
     ----------
     path
-        File `.h5ad` with the values in ``layers['prediction']`` and the ids of ``id_map`` as names, or a table `.csv` with the
-        column `id`.
+        File `.h5ad` with the values in ``layers['prediction']`` and the ids of ``id_map`` as names, or a table `.csv`
+        with the column `id`.
     id_map
         Table, or `.csv` file, with `id`, `cell_type` and `sm_name`.
 
@@ -103,7 +103,7 @@ def read_op3_prediction(path: str | Path, id_map: pd.DataFrame | str | Path) -> 
     Raises
     ------
     ValueError
-        If the file has no predictions, or an id that is not in the map.
+        If the file has no predictions, or an id is not in the map.
     """
     table = _read_id_map(id_map)
     if Path(path).suffix == ".csv":
@@ -134,7 +134,7 @@ def write_op3_prediction(
     method_id: str = "scpi",
     dataset_id: str = "neurips-2023-data",
 ) -> None:
-    """Write predictions of conditions as OP3 wants them, in the order of its ids.
+    """Write predictions of conditions in the format of OP3, in the order of its ids.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def write_op3_prediction(
     id_map
         Table, or `.csv` file, with `id`, `cell_type` and `sm_name`.
     method_id, dataset_id
-        Names that are stored with the prediction.
+        Names to store with the prediction.
 
     Raises
     ------
@@ -179,25 +179,26 @@ def score_op3(
     id_map: pd.DataFrame | str | Path | None = None,
     layer: str = CLIPPED,
 ) -> pd.DataFrame:
-    """Score predictions and the control methods of OP3 on its files: one call for the whole table.
+    """Score predictions and the control methods of OP3 on its files.
 
     Parameters
     ----------
     de_train, de_test
-        Conditions to learn from and to predict, as AnnData or files: with `cell_type` and `sm_name` in `obs`.
+        Training and test conditions, as AnnData or files, with `cell_type` and `sm_name` in `obs`.
     predictions
-        Predictions by the name of the method: AnnData with `cell_type` and `sm_name` in `obs`, or files as
-        :func:`scpi.benchmark.read_op3_prediction` reads them. Only controls if ``None``.
+        Predictions by name of the method: AnnData with `cell_type` and `sm_name` in `obs`, or files for
+        :func:`scpi.benchmark.read_op3_prediction`. Only control methods if ``None``.
     id_map
-        Table, or `.csv` file, with `id`, `cell_type` and `sm_name`, which prediction files need.
+        Table, or `.csv` file, with `id`, `cell_type` and `sm_name`, needed for prediction files.
     layer
-        Entry of ``layers`` that is predicted.
+        Entry of ``layers`` to predict.
 
     Returns
     -------
     One row per method, with the columns of OP3: ``mean_rowwise_rmse``, ``mean_rowwise_mae``, ``mean_rowwise_pearson``,
-    ``mean_rowwise_spearman`` and ``mean_rowwise_cosine`` (rounded to ten digits), each of these ``_scaled`` between the worst and the best of the
-    control methods, and ``mean_score``, the mean of the scaled values. ``ground_truth`` is the best control.
+    ``mean_rowwise_spearman`` and ``mean_rowwise_cosine`` (rounded to ten digits); each of these with the suffix
+    ``_scaled``, scaled between the worst and the best control method; and ``mean_score``, the mean of the scaled
+    values. ``ground_truth`` is the best control.
 
     Raises
     ------
@@ -208,8 +209,8 @@ def score_op3(
 
     Notes
     -----
-    The worst control of the published scale also draws values of each gene at random (`sample`), which these scores leave
-    out: scaled values are comparable within a table.
+    On the published scale, the worst control also includes random draws of the values of each gene (`sample`), which
+    are not included here. Scaled values are comparable only within a table.
     """
     train, test = (
         _read_conditions(given, layer, name) for given, name in ((de_train, "de_train"), (de_test, "de_test"))

@@ -37,22 +37,23 @@ def score_conditions(
     real
         Measured conditions x genes.
     predictions
-        Predicted conditions, as :meth:`scpi.model.ConditionModel.predict` gives them, by the name of the model. Conditions
-        and genes are found by their names; further ones are ignored.
+        Predicted conditions, from :meth:`scpi.model.ConditionModel.predict`, by name of the model. Conditions and genes
+        are matched by name; further ones are ignored.
     layer
         Entry of ``real.layers`` with the values; ``real.X`` if ``None``.
     significant
-        Entry of ``real.layers`` that says which genes are significant, such as ``"is_de_adj"``, for two more metrics.
+        Entry of ``real.layers`` that marks significant genes, such as ``"is_de_adj"``, for two more metrics.
     k
-        Number of genes of the overlap.
+        Number of top genes for ``top_k_overlap``.
 
     Returns
     -------
-    One row per model and condition: ``model``, ``condition``, and over the genes ``rmse``, ``mae``, ``pearson``, ``spearman``, ``cosine``
-    (0 where a correlation is not defined, as of a prediction of no change) and ``top_k_overlap`` (of the largest absolute
-    values). With ``significant`` also ``sign_agreement`` (fraction of the significant genes whose direction is right) and
-    ``pr_auc``, which are NaN in a condition without significant genes. Means over the rows of a model are the scores of OP3;
-    :func:`scpi.benchmark.summarise` gives their intervals, with ``pair_by="condition"`` and the metrics by name.
+    One row per model and condition: ``model``, ``condition``, and, over the genes, ``rmse``, ``mae``, ``pearson``,
+    ``spearman``, ``cosine`` (0 if a correlation is undefined, as for a prediction of no change) and ``top_k_overlap``
+    (of the largest absolute values). With ``significant`` also ``sign_agreement`` (fraction of the significant genes
+    with the correct direction) and ``pr_auc``; both are NaN for conditions without significant genes. Means over the
+    rows of a model are the scores of OP3. :func:`scpi.benchmark.summarise` gives their intervals, with
+    ``pair_by="condition"`` and the metrics by name.
 
     Raises
     ------
@@ -87,7 +88,7 @@ def score_conditions(
 def row_scores(
     real: Floats, predicted: Floats, *, significant: NDArray[np.bool_] | None = None, k: int = 100
 ) -> dict[str, Floats]:
-    """Metrics of every row of two matrices of conditions x genes; correlations that are not defined are 0."""
+    """Metrics of every row of two matrices of conditions x genes; undefined correlations are 0."""
     found: dict[str, Any] = {
         "rmse": metrics.rmse(real, predicted),
         "mae": metrics.mae(real, predicted),

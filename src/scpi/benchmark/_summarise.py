@@ -1,4 +1,4 @@
-"""Means over perturbations, and paired differences with their uncertainty."""
+"""Means over perturbations, and paired differences with intervals."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ def summarise(
 ) -> pd.DataFrame:
     """Average the scores of each model, and compare each with a baseline on the same perturbations.
 
-    Models whose scores are the same in every row, to 1e-9, made the same predictions and are one model, with a name such
-    as ``"MeanDelta = NearestDelta"``. Every argument takes the name of any of them.
+    Models with equal scores in every row, to 1e-9, made the same predictions. They are merged to one model with a name
+    such as ``"MeanDelta = NearestDelta"``; arguments accept the name of any of them.
 
     Parameters
     ----------
     table
-        What :func:`scpi.benchmark.evaluate` or :func:`scpi.benchmark.compare_predictions` returns, or several of these joined
-        with further columns.
+        Result of :func:`scpi.benchmark.evaluate` or :func:`scpi.benchmark.compare_predictions`, or several of these
+        joined with further columns.
     baseline
-        Model that the others are compared with; no comparison if ``None``.
+        Model to compare the others with; no comparison if ``None``.
     ceiling
-        Model that says how good a prediction can be, such as ``"split-half ceiling"`` or ``"perfect prediction"``: with both, means are also given
-        on the scale on which the baseline is 0 and the ceiling 1.
+        Model that serves as an upper bound, such as ``"split-half ceiling"`` or ``"perfect prediction"``. With a
+        baseline and a ceiling, means are also given on a scale on which the baseline is 0 and the ceiling 1.
     metrics
         Columns to summarise, or one; all metrics of :func:`scpi.benchmark.list_metrics` if ``None``.
     pair_by
-        Columns whose values tell which rows of two models belong together, such as ``["context", "perturbation"]``.
-        The pairs are what the bootstrap draws.
+        Columns that identify the paired rows of two models, such as ``["context", "perturbation"]``. The bootstrap
+        resamples these pairs.
     average_over
-        Columns over which the scores are averaged before, such as ``["seed"]``: seeds of one model on the same cells are
-        no independent evidence.
+        Columns over which the scores are averaged first, such as ``["seed"]``: seeds of a model on the same cells are
+        not independent.
     n_bootstrap
         Number of bootstrap samples.
     rng
@@ -63,10 +63,10 @@ def summarise(
     Returns
     -------
     Table with one row per model and metric, the models in the order of ``table``: ``model``, ``metric``,
-    ``higher_is_better``, ``n`` (pairs with a value), ``mean`` with ``mean_low`` and ``mean_high`` (its 95 % percentile interval); with a baseline also
-    ``difference`` (mean of the paired differences, model less baseline), ``low`` and ``high`` (its interval), and
-    ``share_better`` (of the pairs in which the model is better than the baseline; errors and distances are better if
-    lower); with a ceiling as well ``scaled``. NaN where there is nothing to compare.
+    ``higher_is_better``, ``n`` (pairs with a value), ``mean`` with ``mean_low`` and ``mean_high`` (its 95 % percentile
+    interval). With a baseline also ``difference`` (mean of the paired differences, model minus baseline), ``low`` and
+    ``high`` (its interval), and ``share_better`` (fraction of the pairs in which the model is better than the baseline;
+    errors and distances are better if lower). With a ceiling also ``scaled``. NaN if there is nothing to compare.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def summarise(
     for metric in chosen:
         averaged = table.groupby([*pair_by, "model"], observed=True)[metric].mean()
         wide = averaged.unstack("model").astype(np.float64)
-        # The same draws for all models, so that their intervals can be compared
+        # The same draws for all models, so that their intervals are comparable
         draws = generator.integers(len(wide), size=(n_bootstrap, len(wide)))
         for name in names:
             values = wide[name].to_numpy()
@@ -116,7 +116,7 @@ def summarise(
 
 
 def _mean(values: NDArray[np.float64], draws: NDArray[np.int64]) -> tuple[float, float, float]:
-    """Mean of what is a number, with its percentile interval."""
+    """Mean of the finite values, with its percentile interval."""
     valid = np.isfinite(values)
     if not valid.any():
         return np.nan, np.nan, np.nan

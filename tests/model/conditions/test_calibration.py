@@ -63,7 +63,9 @@ def test_each_kind_of_condition_needs_its_own(tmp_path):
     table = simulate()
     model = trained(table, method="perturbation_mean")
     plan = pd.DataFrame({"compound": ["c1", "new"], "cell_type": ["T1", "T1"]})
-    with pytest.raises(ValueError, match=r"prediction of 'T1, c1' is, conditions.*`model.calibrate\('conditions'\)`"):
+    with pytest.raises(
+        ValueError, match=r"interval for 'T1, c1' needs.*holds out conditions.*`model.calibrate\('conditions'\)`"
+    ):
         model.predict(plan, interval=0.9)
     model.calibrate()
     with pytest.raises(ValueError, match=r"`model.calibrate\('perturbations'\)`"):

@@ -1,4 +1,4 @@
-"""Divisions of cells into those to learn from and those to predict."""
+"""Splits of cells into training and test cells."""
 
 import lazy_loader
 

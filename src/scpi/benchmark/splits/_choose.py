@@ -1,4 +1,4 @@
-"""What to leave out, of what there is."""
+"""Choice of the labels to hold out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def choose(given: Sequence[str] | str | None, there: Sequence[str], what: str) -> list[str]:
-    """Names to leave out: all that are there if ``None``; a `ValueError` if one does not exist."""
+    """Names to hold out, by default all; a `ValueError` if one does not exist."""
     if given is None:
         return list(there)
     chosen = [str(name) for name in as_list(given)]
@@ -24,5 +24,5 @@ def choose(given: Sequence[str] | str | None, there: Sequence[str], what: str) -
 
 
 def part_name(part: Sequence[str], number: int, n_parts: int) -> str:
-    """Name of the split that leaves a part out: what is in it, where that is all that is left out."""
+    """Name of the split that holds out a part: its content, if it is the only part."""
     return ", ".join(part) if n_parts == 1 else f"part {number} of {n_parts}"

@@ -1,4 +1,4 @@
-"""Every set of doses, for one context that is left out."""
+"""Every subset of the doses, for one held-out context."""
 
 from __future__ import annotations
 
@@ -41,10 +41,11 @@ def dose_subsets(
     cells: ArrayLike | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> list[Split]:
-    """Leave the perturbed cells of one context out, with every set of doses: the power set of the doses.
+    """Hold out the perturbed cells of one context, for every subset of the doses.
 
-    Of each set alone models learn from the other contexts, and it is what they predict. So the score of a dose says whether
-    a model gains by learning from further doses, or loses. The controls are the same in all splits.
+    For each subset, models train on these doses in the other contexts, and predict them in the held-out context. The
+    scores of a dose thus show whether training on further doses helps or hurts. The controls are the same in all
+    splits.
 
     Parameters
     ----------
@@ -54,9 +55,9 @@ def dose_subsets(
     dose_key
         Numeric column of ``adata.obs`` with the doses.
     context
-        Context to leave out; the one with most perturbed cells if ``None``.
+        Context to hold out; the one with most perturbed cells if ``None``.
     sizes
-        Numbers of doses in a set; all if ``None``.
+        Numbers of doses in a subset; all if ``None``.
     %(perturbation_key)s
     %(control)s
     %(delimiter)s
@@ -66,15 +67,15 @@ def dose_subsets(
 
     Returns
     -------
-    One split per set of doses that the context has, small sets first: 255 for eight doses.
+    One split per subset of the doses of the context, small subsets first: 255 for eight doses.
 
     Raises
     ------
     KeyError
         If a column does not exist.
     ValueError
-        If the context is unknown or has too few controls, another context lacks one of its doses, or there are not as many doses as a set
-        is to have.
+        If the context is unknown or has too few controls, no other context has one of its doses, or ``sizes`` exceeds
+        the number of doses.
     """
     screen = read_screen(
         adata,

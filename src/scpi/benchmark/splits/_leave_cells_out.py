@@ -1,4 +1,4 @@
-"""Cells, whatever their labels."""
+"""Hold out random cells, irrespective of their labels."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 def leave_cells_out(
     adata: AnnData, *, test_size: float = 0.2, n_splits: int = 1, rng: int | np.random.Generator | None = 0
 ) -> list[Split]:
-    """Leave a random fraction of the cells out, whatever their labels: for models that know no perturbation.
+    """Hold out a random fraction of the cells, irrespective of labels, for models without perturbations.
 
     Parameters
     ----------
     %(adata)s
     test_size
-        Fraction of the cells that is left out; all are learned from if 0.
+        Fraction of the cells to hold out. With 0, all cells are training cells.
     n_splits
         Number of independent draws.
     %(rng)s

@@ -1,4 +1,4 @@
-"""Combinations of perturbations, a part of them at a time."""
+"""Hold out combinations of perturbations."""
 
 from __future__ import annotations
 
@@ -38,35 +38,35 @@ def leave_combinations_out(
     cells: ArrayLike | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> list[Split]:
-    """Leave combinations of perturbations out, all of their cells, and keep the single perturbations.
+    """Hold out all cells of combinations of perturbations, and train on the single perturbations.
 
     Parameters
     ----------
     %(adata)s
     combinations
-        Labels of combinations to leave out, all at once; if ``None``, all of the data, divided at random into
-        ``n_splits`` parts of which each is left out in turn.
+        Labels of combinations to hold out together. If ``None``, all combinations are divided at random into
+        ``n_splits`` folds, each of which is held out in turn.
     n_splits
-        Number of parts.
+        Number of folds.
     %(perturbation_key)s
     %(control)s
     %(delimiter)s
     context_key
-        Column of ``adata.obs`` with the contexts: controls are set aside within each.
+        Column of ``adata.obs`` with the contexts. Reference controls are set aside within each context.
     %(reference_fraction)s
     %(cells)s
     %(rng)s
 
     Returns
     -------
-    One split per part.
+    One split per fold.
 
     Raises
     ------
     KeyError
         If a column does not exist.
     ValueError
-        If there are no combinations, fewer than ``n_splits``, one is unknown, or there are too few controls.
+        If there are no combinations or fewer than ``n_splits``, one is unknown, or there are too few controls.
     """
     screen = read_screen(
         adata,

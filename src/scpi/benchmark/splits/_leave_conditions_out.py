@@ -1,4 +1,4 @@
-"""Conditions of a table, such as compounds in cell types."""
+"""Hold out conditions of a table, such as compounds in cell types."""
 
 from __future__ import annotations
 
@@ -34,40 +34,43 @@ def leave_conditions_out(
     n_splits: int = 5,
     rng: int | np.random.Generator | None = 0,
 ) -> list[Split]:
-    """Leave conditions of a table out: rows of a perturbation in a context, without controls.
+    """Hold out conditions of a table, whose rows are perturbations in contexts, without controls.
 
     Parameters
     ----------
     adata
-        Conditions x genes, such as :func:`scpi.get.signed_logp` gives.
+        Conditions x genes, such as from :func:`scpi.get.signed_logp`.
     leave_out
-        ``"condition"``: at random, so that nearly every perturbation and context is trained on with others.
-        ``"perturbation"``: all conditions of some perturbations. ``"context"``: all of one context at a time.
-        ``"both"``: those of some perturbations in one context, and neither that context nor these perturbations are
-        trained on.
+        Conditions to hold out:
+
+        - ``"condition"``: random conditions, so that nearly every perturbation and context is in the training set;
+        - ``"perturbation"``: all conditions of some perturbations;
+        - ``"context"``: all conditions of one context at a time;
+        - ``"both"``: conditions of some perturbations in one context, while neither this context nor these
+          perturbations are in the training set.
     %(perturbation_key)s
     context_key
         Column of ``adata.obs`` with the contexts, such as cell types.
     scaffold_key
-        Column with the group of each perturbation, such as the scaffold of a compound: a group is left out as a whole.
+        Column with the group of each perturbation, such as the scaffold of a compound. Groups are held out as a whole.
     smiles_key
-        Column with the structure of each compound as SMILES: those with one Bemis-Murcko scaffold are a group. This needs
-        the package rdkit.
+        Column with the structure of each compound as SMILES. Compounds with the same Bemis-Murcko scaffold form a
+        group. This needs the package rdkit.
     n_splits
-        Number of parts into which conditions, perturbations or groups are divided, and each is left out in turn. Of
-        contexts, each is one.
+        Number of folds of conditions, perturbations or groups, each of which is held out in turn. For contexts, there
+        is one fold per context.
     %(rng)s
 
     Returns
     -------
-    One split per part, or per context, or per part of each context, with ``train`` and ``test`` alone.
+    One split per fold, or per context, or per fold of each context, with ``train`` and ``test`` only.
 
     Raises
     ------
     KeyError
         If a column does not exist.
     ValueError
-        If there is less to divide than parts, a label is missing, or the arguments do not fit.
+        If there are fewer units than folds, a label is missing, or the arguments are inconsistent.
     """
     _check(leave_out, context_key, scaffold_key, smiles_key)
     perturbation = _labels(adata, perturbation_key)
@@ -107,7 +110,7 @@ def _check(leave_out: str, context_key: str | None, scaffold_key: str | None, sm
 
 
 def _labels(adata: AnnData, key: str) -> NDArray[np.int64]:
-    """Code of each row; a `ValueError` says if one is missing."""
+    """Code of each row; a `ValueError` if a label is missing."""
     labels = read_labels(adata, key)
     if (labels.codes < 0).any():
         msg = f"`adata.obs[{key!r}]` has no label for {int((labels.codes < 0).sum())} conditions. Remove or label them."
@@ -118,7 +121,7 @@ def _labels(adata: AnnData, key: str) -> NDArray[np.int64]:
 def _groups(
     adata: AnnData, perturbation: NDArray[np.int64], scaffold_key: str | None, smiles_key: str | None
 ) -> NDArray[np.int64]:
-    """Code of what is left out as a whole."""
+    """Code of the group that is held out as a whole."""
     if smiles_key is not None:
         smiles = find_column(adata, smiles_key).astype(str)
         known = {text: scaffold(text) for text in smiles.unique()}

@@ -1,4 +1,4 @@
-"""One context's perturbed cells at a time."""
+"""Hold out the perturbed cells of one context at a time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def leave_context_out(
     cells: ArrayLike | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> list[Split]:
-    """Leave all perturbed cells of one context out at a time, and keep its controls.
+    """Hold out all perturbed cells of one context at a time, and keep its controls.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def leave_context_out(
     context_key
         Column of ``adata.obs`` with the contexts, such as cell types or donors.
     contexts
-        Contexts to leave out; if ``None``, all that have perturbed cells and controls enough.
+        Contexts to hold out. If ``None``, all with perturbed cells and enough controls.
     %(perturbation_key)s
     %(control)s
     %(delimiter)s
@@ -60,7 +60,8 @@ def leave_context_out(
     KeyError
         If a column does not exist.
     ValueError
-        If there are not two contexts with perturbed cells, a context is unknown, or one that was named has too few controls.
+        If there are fewer than two contexts with perturbed cells, or a given context is unknown or has too few
+        controls.
     """
     screen = read_screen(
         adata,

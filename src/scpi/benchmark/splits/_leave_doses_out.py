@@ -1,4 +1,4 @@
-"""One dose at a time."""
+"""Hold out one dose at a time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def leave_doses_out(
     cells: ArrayLike | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> list[Split]:
-    """Leave all cells of one dose out at a time.
+    """Hold out all cells of one dose at a time.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ def leave_doses_out(
     dose_key
         Numeric column of ``adata.obs`` with the doses.
     doses
-        Doses to leave out; if ``None``, all between the least and the largest one of perturbed cells, so that each is
+        Doses to hold out. If ``None``, all doses between the smallest and the largest one, so that each is
         interpolated.
     %(perturbation_key)s
     %(control)s
     %(delimiter)s
     context_key
-        Column of ``adata.obs`` with the contexts: controls are set aside within each.
+        Column of ``adata.obs`` with the contexts. Reference controls are set aside within each context.
     %(reference_fraction)s
     %(cells)s
     %(rng)s
@@ -65,7 +65,7 @@ def leave_doses_out(
     KeyError
         If a column does not exist.
     ValueError
-        If a dose is unknown, there is none between two others, or there are too few controls.
+        If a dose is unknown, no dose lies between two others, or there are too few controls.
     """
     screen = read_screen(
         adata,

@@ -1,4 +1,4 @@
-"""Single perturbations, a part of them at a time, with all combinations that they are in."""
+"""Hold out single perturbations, with all combinations that contain them."""
 
 from __future__ import annotations
 
@@ -46,47 +46,48 @@ def leave_perturbations_out(
     cells: ArrayLike | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> list[Split]:
-    """Leave perturbations out: all cells with one of them, alone or in a combination.
+    """Hold out perturbations: all cells with one of them, alone or in a combination.
 
-    A training mean that leaves a perturbation out tends away from it. Test perturbations are therefore to be compared with
-    each other within a part, and a model whose features are shuffled (:class:`scpi.model.PerturbationGP`) shows what chance is.
+    The mean of the training perturbations is biased away from the held-out ones. Compare test perturbations with each
+    other only within a fold, and use a model with shuffled features (:class:`scpi.model.PerturbationGP`) for the chance
+    level.
 
     Parameters
     ----------
     %(adata)s
     perturbations
-        Single perturbations to leave out, all at once; if ``None``, all of the data, divided at random into ``n_splits`` parts
-        of which each is left out in turn.
+        Single perturbations to hold out together. If ``None``, all perturbations are divided at random into
+        ``n_splits`` folds, each of which is held out in turn.
     n_splits
-        Number of parts.
+        Number of folds.
     groups
-        Group of each perturbation, such as a gene family or a scaffold: those of one group are left out together. A
-        perturbation that is not in it is a group of its own.
+        Group of each perturbation, such as a gene family or a scaffold. Perturbations of a group are held out together.
+        A perturbation without an entry forms its own group.
     max_similarity
-        Perturbations with a larger cosine than this in any source of features are left out together, and so are all that such
-        pairs connect.
+        Perturbations with a larger cosine similarity than this in any source of features are held out together, as are
+        all perturbations that such pairs connect.
     features_key
-        Entry of ``adata.uns`` with the features, as :func:`scpi.tl.perturbation_features` writes it, for ``max_similarity``.
+        Entry of ``adata.uns`` with the features from :func:`scpi.tl.perturbation_features`, for ``max_similarity``.
     %(perturbation_key)s
     %(control)s
     %(delimiter)s
     context_key
-        Column of ``adata.obs`` with the contexts: controls are set aside within each.
+        Column of ``adata.obs`` with the contexts. Reference controls are set aside within each context.
     %(reference_fraction)s
     %(cells)s
     %(rng)s
 
     Returns
     -------
-    One split per part.
+    One split per fold.
 
     Raises
     ------
     KeyError
         If a column or the features do not exist.
     ValueError
-        If there are fewer groups than ``n_splits``, a perturbation is unknown, nothing is left to train on, or there are too few
-        controls.
+        If there are fewer groups than ``n_splits``, a perturbation is unknown, no training cells are left, or there are
+        too few controls.
     """
     screen = read_screen(
         adata,
@@ -146,7 +147,7 @@ def _groups(
 
 
 def _divide(names: list[str], groups: NDArray[np.int64], n_splits: int, rng: np.random.Generator) -> list[list[str]]:
-    """Perturbations of each part: groups in random order, the large ones first, each to the part with the fewest."""
+    """Perturbations of each fold: groups in random order, large ones first, each to the fold with the fewest."""
     n_groups = int(groups.max()) + 1
     if not 2 <= n_splits <= n_groups:
         msg = f"`n_splits` must be between 2 and the number of perturbations or groups, {n_groups}, but is {n_splits}."

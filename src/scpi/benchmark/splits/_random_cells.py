@@ -1,4 +1,4 @@
-"""Cells of all conditions."""
+"""Hold out random cells of all conditions."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def random_cells(
     cells: ArrayLike | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> list[Split]:
-    """Leave a random fraction of the cells of every condition out, controls included: the easiest question.
+    """Hold out a random fraction of the cells of every condition, including controls: the easiest task.
 
     Parameters
     ----------
     %(adata)s
     test_size
-        Fraction of the cells of a condition in a context that is left out; as many of the controls are the reference.
+        Fraction of the cells of each condition in a context to hold out. The held-out controls serve as the reference.
     n_splits
         Number of independent draws.
     %(perturbation_key)s

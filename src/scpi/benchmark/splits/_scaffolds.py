@@ -6,9 +6,9 @@ from scpi._optional import import_extra
 
 
 def scaffold(smiles: str) -> str:
-    """Bemis-Murcko scaffold of a compound, as SMILES: the compound itself if it has no ring.
+    """Bemis-Murcko scaffold of a compound, as SMILES; the compound itself if it has no ring.
 
-    It needs rdkit. A `ValueError` names what cannot be read.
+    This needs rdkit. A `ValueError` shows the SMILES that cannot be read.
     """
     murcko = import_extra("rdkit.Chem.Scaffolds.MurckoScaffold")
     try:
