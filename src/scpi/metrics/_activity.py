@@ -1,4 +1,4 @@
-"""Whether the gene sets of a perturbed gene stand out."""
+"""Activity of the gene sets that contain the perturbed gene."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ def _check(values: ArrayLike, member_mask: ArrayLike, name: str) -> tuple[NDArra
 
 
 def dar(effect: ArrayLike, member_mask: ArrayLike) -> float | NDArray[np.float64]:
-    """Differential activity ratio: how much more the perturbed gene's own sets change than the others.
+    """Compute the differential activity ratio: the change of gene sets with the perturbed gene relative to the others.
 
     Parameters
     ----------
     effect
-        Change of the activity of each set, for one condition or conditions x sets. Its absolute value counts; NaN is
-        left out.
+        Change of the activity of each set, for one condition or conditions x sets. Absolute values are used; NaN is
+        ignored.
     member_mask
         Whether the perturbed gene is a member of the set, in the same shape.
 
     Returns
     -------
-    The mean absolute effect over its own sets, divided by that over the others: above 1 if its own stand out. A
-    number for one condition, otherwise one value for each. NaN without a set on either side, infinite where the other
-    sets do not change at all.
+    The mean absolute effect over the sets with the perturbed gene, divided by that over the others: above 1 if its sets
+    change more. A number for one condition, otherwise one value for each. NaN without a set on either side, infinite if
+    the other sets do not change.
 
     Raises
     ------
@@ -61,21 +61,21 @@ def dar(effect: ArrayLike, member_mask: ArrayLike) -> float | NDArray[np.float64
 
 
 def hits_at_n(score: ArrayLike, member_mask: ArrayLike, n: int = 25) -> float | NDArray[np.float64]:
-    """Fraction of the perturbed gene's own sets that are among the `n` sets with the largest score.
+    """Compute the fraction of the gene sets with the perturbed gene that are among the `n` sets with the largest score.
 
     Parameters
     ----------
     score
-        Score of each set, for one condition or conditions x sets, such as an effect or a test statistic. Its absolute
-        value counts; NaN comes last.
+        Score of each set, for one condition or conditions x sets, such as an effect or a test statistic. Absolute
+        values are used; NaN ranks last.
     member_mask
         Whether the perturbed gene is a member of the set, in the same shape.
     n
-        Number of sets at the top. A gene with more sets than `n` cannot reach 1.
+        Number of top sets. A gene in more than `n` sets cannot reach 1.
 
     Returns
     -------
-    A number for one condition, otherwise one value for each. NaN where the gene is in no set.
+    A number for one condition, otherwise one value for each. NaN if the gene is in no set.
 
     Raises
     ------

@@ -25,27 +25,25 @@ def agreement_matrix(
     absolute: bool = True,
     n_genes: int | None = None,
 ) -> pd.DataFrame:
-    """Compare each of several rankings of genes with each other one.
+    """Compare rankings of genes pairwise.
 
     Parameters
     ----------
     rankings
-        Rankings by name: scores of the same genes, in the same order; or Series of scores by gene; or lists of names
-        of genes, the first on top. A gene that one of several Series or lists does not have has no rank there, and
-        neither has one with the score NaN.
+        Rankings by name: scores of the same genes, in the same order; or Series of scores by gene; or lists of gene
+        names, best first. Genes that are missing from a Series or list, or have the score NaN, have no rank there.
     metric
         :func:`top_k_overlap` (the row is the truth), :func:`top_k_jaccard`, :func:`rank_biased_overlap` or
         :func:`overlap_log_pval` (of the first `k` genes, among those that both rank).
     k
-        Number of genes at the top; without effect on the rank-biased overlap.
+        Number of top genes; not used by the rank-biased overlap.
     p
-        How far down the rank-biased overlap looks.
+        Persistence of the rank-biased overlap: larger values give more weight to lower ranks.
     absolute
-        Rank by the size of the score in either direction, and otherwise by the largest score. Lists of names have
-        their order.
+        Whether to rank by the absolute score instead of the score. Lists of names keep their order.
     n_genes
-        Number of genes that could have been ranked, for the p-value of an overlap. It has to be given with lists of
-        names, as these do not show which genes were left out.
+        Number of genes that could have been ranked, for the p-value of an overlap. It is required with lists of names,
+        as these do not contain all genes.
 
     Returns
     -------
@@ -54,8 +52,8 @@ def agreement_matrix(
     Raises
     ------
     ValueError
-        If there is nothing to compare, the metric is unknown, a gene is listed twice, or scores without names differ
-        in length.
+        If there are no rankings, the metric is unknown, a gene is listed twice, or scores without names differ in
+        length.
 
     Examples
     --------
@@ -91,7 +89,7 @@ def _is_list(ranking: ArrayLike) -> bool:
 
 
 def _align(rankings: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
-    """Scores of the same genes for every ranking, NaN where one does not have a gene."""
+    """Scores of the same genes for every ranking; NaN for missing genes."""
     if not rankings:
         msg = "There are no rankings to compare."
         raise ValueError(msg)
@@ -117,7 +115,7 @@ def _align(rankings: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
 
 def _log_pval(x: NDArray[np.float64], y: NDArray[np.float64], *, k: int, absolute: bool, n_genes: int | None) -> float:
     if n_genes is None:
-        # A gene that one of them could not find does not count against them
+        # Only genes that both could have ranked count
         shared = ~(np.isnan(x) | np.isnan(y))
         if not shared.any():
             return float("nan")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def as_sample(values: ArrayLike, name: str, *, min_rows: int = 1) -> NDArray[np.float64]:
-    """Give a finite float64 matrix with one observation per row."""
+    """Return a finite float64 matrix with one observation per row."""
     if sparse.issparse(values):
         msg = f"`{name}` is a sparse matrix. Pass a dense array of cells x features, such as principal components."
         raise TypeError(msg)
@@ -37,7 +37,7 @@ def as_sample(values: ArrayLike, name: str, *, min_rows: int = 1) -> NDArray[np.
 def as_samples(
     x: ArrayLike, y: ArrayLike, *, min_rows: int = 1, names: tuple[str, str] = ("x", "y")
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Check two samples together: they must have the same features."""
+    """Check two samples, which must have the same features."""
     first, second = as_sample(x, names[0], min_rows=min_rows), as_sample(y, names[1], min_rows=min_rows)
     if first.shape[1] != second.shape[1]:
         msg = (
@@ -49,7 +49,7 @@ def as_samples(
 
 
 def as_changes(real: ArrayLike, predicted: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Check two changes together: finite, of the same genes and conditions."""
+    """Check real and predicted changes: finite, with the same genes and conditions."""
     first, second = np.asarray(real, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
     if first.shape != second.shape:
         msg = f"`real` has shape {first.shape} and `predicted` {second.shape}: they must be of the same genes."
@@ -65,7 +65,7 @@ def as_changes(real: ArrayLike, predicted: ArrayLike) -> tuple[NDArray[np.float6
 
 
 def as_array(values: ArrayLike) -> NDArray[Any]:
-    """An array, in which truth values that are held as objects, as pandas does, are booleans."""
+    """Return an array, with booleans of object dtype (from pandas) converted to bool."""
     array = np.asarray(values)
     held = array.dtype == object and all(isinstance(value, bool | np.bool_) for value in array.flat)
     return array.astype(bool) if held else array
@@ -92,10 +92,10 @@ def centred(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.
 def distance_blocks(
     a: NDArray[np.float64], b: NDArray[np.float64] | None = None, *, block_size: int = 1024
 ) -> Iterator[tuple[NDArray[np.float64], float]]:
-    """Yield blocks of squared Euclidean distances, each with the number of times that it counts.
+    """Yield blocks of squared Euclidean distances, each with its multiplicity.
 
-    Without `b` the distances are within `a`: only blocks on or above the diagonal are made (those above count twice)
-    and the diagonal itself is exactly zero.
+    Without `b`, distances are within `a`: only blocks on or above the diagonal are computed (those above count twice),
+    and the diagonal is exactly zero.
     """
     within = b is None
     other = a if b is None else b
@@ -115,12 +115,12 @@ def distance_blocks(
 
 
 def as_result(values: NDArray[np.float64]) -> float | NDArray[np.float64]:
-    """Give a number where there is one, else the array."""
+    """Return a number if the array has no dimensions, else the array."""
     return float(values) if values.ndim == 0 else values
 
 
 def ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divide, giving NaN where the denominator is zero."""
+    """Divide, with NaN if the denominator is zero."""
     quotient = np.full(np.shape(denominator), np.nan)
     np.divide(numerator, denominator, out=quotient, where=denominator > 0)
     return quotient

@@ -1,4 +1,4 @@
-"""How well the units of a model stand for known factors, one unit for each."""
+"""Association of the units of a model with known factors."""
 
 from __future__ import annotations
 
@@ -17,40 +17,39 @@ if TYPE_CHECKING:
 def association(
     units: ArrayLike, truths: ArrayLike, *, how: Literal["spearman", "smi"] = "spearman", n_bins: int = 10
 ) -> NDArray[np.float64]:
-    r"""Association of every unit of a model with every known factor, between 0 and 1.
+    r"""Compute the association of every unit of a model with every known factor, between 0 and 1.
 
     Parameters
     ----------
     units
         Activities of the units, cells x units.
     truths
-        Known factors of the same cells, cells x truths; or one label for each cell, then each label is a truth that a
-        cell has or has not, in sorted order.
+        Known factors of the same cells, cells x truths; or one label for each cell: each label is then a binary truth,
+        in sorted order.
     how
-        `"spearman"`: absolute rank correlation, with the mean rank for ties. Of a truth that is 0 in a share *q* of the
-        cells, a unit that is never quite 0 reaches no more than about :math:`\sqrt{1 - q^3}`.
-        `"smi"`: scaled mutual information, that of the unit, cut into equally wide bins, and the truth over the entropy
-        of the truth. A truth of no more than `n_bins`
-        values is taken as classes, another one is cut into bins as well. It does not ask for a monotone relation, but
-        it is above 0 for units that have nothing to do with a truth, by about :math:`(b - 1)(c - 1) / (2 n H)` with *b*
-        bins, *c* classes of entropy *H* and *n* cells.
+        `"spearman"`: absolute rank correlation, with mean ranks for ties. If a truth is 0 in a fraction *q* of the
+        cells, a unit that is never exactly 0 reaches at most about :math:`\sqrt{1 - q^3}`. `"smi"`: scaled mutual
+        information of the unit, cut into bins of equal width, and the truth, divided by the entropy of the truth. A
+        truth with at most `n_bins` values is treated as classes; others are cut into bins as well. The relation need
+        not be monotone. Units that are independent of a truth have a positive bias of about :math:`(b - 1)(c - 1) / (2
+        n H)`, with *b* bins, *c* classes of entropy *H* and *n* cells.
     n_bins
         Number of bins of `"smi"`.
 
     Returns
     -------
-    Units x truths. A unit that does not vary has 0 with all.
+    Units x truths. A constant unit has 0 with all truths.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, a value is NaN or infinite, a truth is the same in all cells, there are fewer than two
-        bins, or `how` is something else.
+        If the shapes do not match, a value is NaN or infinite, a truth is constant, there are fewer than two bins, or
+        `how` is unknown.
 
     Notes
     -----
     The scaled mutual information and the scores of this matrix (:func:`scpi.metrics.lms`, :func:`scpi.metrics.msas`,
-    :func:`scpi.metrics.msgs`) are those with which DRVI was shown (Moinfar and Theis, bioRxiv, 2024).
+    :func:`scpi.metrics.msgs`) are those of the publication of DRVI (Moinfar and Theis, bioRxiv, 2024).
 
     Examples
     --------
@@ -71,7 +70,7 @@ def association(
 
 
 def units_and_truths(units: ArrayLike, truths: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Check activities and known factors together; labels become one column for each."""
+    """Check activities and known factors; labels become one column each."""
     activity = as_sample(units, "units", min_rows=2)
     if not sparse.issparse(truths) and np.ndim(truths) == 1:
         labels = np.asarray(truths).astype(str)
@@ -93,7 +92,7 @@ def _rank_correlation(units: NDArray[np.float64], truths: NDArray[np.float64]) -
 
 
 def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Columns of mean 0 and length 1; zeros for a column that does not vary."""
+    """Columns of mean 0 and length 1; zeros for a constant column."""
     centred = values - values.mean(axis=0)
     length = np.sqrt((centred**2).sum(axis=0))
     return centred / np.where(length > 0, length, 1.0)
@@ -121,7 +120,7 @@ def _bins(values: NDArray[np.float64], n_bins: int) -> NDArray[np.intp]:
 
 
 def _indicators(codes: list[NDArray[np.intp]]) -> sparse.csr_matrix:
-    """One column for each class of each variable, all with as many classes as the one with most."""
+    """One column for each class of each variable; all variables are padded to the largest number of classes."""
     n, width = len(codes[0]), max(int(column.max()) for column in codes) + 1
     columns = np.concatenate([column + i * width for i, column in enumerate(codes)])
     rows = np.tile(np.arange(n), len(codes))
@@ -144,16 +143,16 @@ def as_association(matrix: ArrayLike) -> NDArray[np.float64]:
 
 
 def match_units(matrix: ArrayLike) -> NDArray[np.int64]:
-    """Match truths to units, each to one of its own, such that the total association is largest.
+    """Match truths to units, one to one, such that the total association is largest.
 
     Parameters
     ----------
     matrix
-        Units x truths, as :func:`scpi.metrics.association` gives it.
+        Units x truths, from :func:`scpi.metrics.association`.
 
     Returns
     -------
-    The unit of each truth, -1 for a truth that is left over where there are fewer units than truths.
+    The unit of each truth; -1 for unmatched truths if there are fewer units than truths.
 
     Raises
     ------
@@ -174,16 +173,16 @@ def match_units(matrix: ArrayLike) -> NDArray[np.int64]:
 
 
 def lms(matrix: ArrayLike) -> float:
-    """Latent matching score: mean association of the truths with the units that they are matched to, one to one.
+    """Compute the latent matching score: mean association of the truths with their matched units, one to one.
 
     Parameters
     ----------
     matrix
-        Units x truths, as :func:`scpi.metrics.association` gives it.
+        Units x truths, from :func:`scpi.metrics.association`.
 
     Returns
     -------
-    The score, between 0 and 1. A truth for which no unit is left counts as 0.
+    The score, between 0 and 1. An unmatched truth counts as 0.
 
     Raises
     ------
@@ -201,14 +200,14 @@ def lms(matrix: ArrayLike) -> float:
 
 
 def msas(matrix: ArrayLike) -> float:
-    """Most similar averaging score: mean over the truths of the association with the unit that is most like it.
+    """Compute the most similar averaging score: mean over truths of the association with the most similar unit.
 
     Several truths may have the same unit.
 
     Parameters
     ----------
     matrix
-        Units x truths, as :func:`scpi.metrics.association` gives it.
+        Units x truths, from :func:`scpi.metrics.association`.
 
     Returns
     -------
@@ -229,16 +228,16 @@ def msas(matrix: ArrayLike) -> float:
 
 
 def msgs(matrix: ArrayLike) -> float:
-    """Most similar gap score: by how much each truth is more like one unit than like any other, on average.
+    """Compute the most similar gap score: mean over truths of the gap between the two most similar units.
 
     Parameters
     ----------
     matrix
-        Units x truths, as :func:`scpi.metrics.association` gives it.
+        Units x truths, from :func:`scpi.metrics.association`.
 
     Returns
     -------
-    The score, between 0 and 1: 0 if each truth is spread over two units alike. A single unit is compared with 0.
+    The score, between 0 and 1: 0 if each truth is equally associated with two units. A single unit is compared with 0.
 
     Raises
     ------
@@ -257,7 +256,7 @@ def msgs(matrix: ArrayLike) -> float:
 
 
 def mig(units: ArrayLike, truths: ArrayLike, *, n_bins: int = 20) -> float:
-    """Mutual information gap: how much more informative one unit is about a truth than any other, over its entropy.
+    """Compute the mutual information gap between the two most informative units of a truth, over its entropy.
 
     Parameters
     ----------
@@ -266,7 +265,7 @@ def mig(units: ArrayLike, truths: ArrayLike, *, n_bins: int = 20) -> float:
     truths
         Known factors of the same cells, cells x truths, or one label for each cell.
     n_bins
-        Number of equally wide bins of the units, and of truths of more values than that.
+        Number of bins of equal width for the units, and for truths with more values than that.
 
     Returns
     -------
@@ -275,7 +274,7 @@ def mig(units: ArrayLike, truths: ArrayLike, *, n_bins: int = 20) -> float:
     Raises
     ------
     ValueError
-        As for :func:`scpi.metrics.association`.
+        As in :func:`scpi.metrics.association`.
 
     Notes
     -----

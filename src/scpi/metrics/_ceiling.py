@@ -1,4 +1,4 @@
-"""How good a prediction could be, given the noise of the measurement."""
+"""Noise ceiling of predictions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Ceiling(NamedTuple):
 def _half_means(
     values: ArrayLike, name: str, n_splits: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Means of the two halves of the rows, splits x genes each, without making a sparse matrix dense."""
+    """Means of the two halves of the rows, splits x genes each; sparse matrices stay sparse."""
     matrix: Any = values if sparse.issparse(values) else np.asarray(values, dtype=np.float64)
     if matrix.ndim != 2:
         msg = f"`{name}` must be cells x genes, but has shape {matrix.shape}."
@@ -52,11 +52,11 @@ def split_half_ceiling(
     n_splits: int = 20,
     rng: int | np.random.Generator | None = 0,
 ) -> Ceiling:
-    """Noise ceiling of a prediction: how well one half of the cells predicts the other half.
+    """Estimate the noise ceiling of a prediction: how well one half of the cells predicts the other half.
 
-    Perturbed and control cells are both split at random, so that the two changes share no cell. Both come from half
-    of the cells and are noisier than the change of all cells, to which a prediction is compared. The ceiling is
-    therefore conservative: a good prediction can exceed it. For correlations,
+    Perturbed and control cells are both split at random, so that the two changes have no cells in common. Both come
+    from half of the cells, and are noisier than the change of all cells with which a prediction is compared. The
+    ceiling is therefore conservative: a good prediction can exceed it. For correlations,
     :func:`scpi.metrics.spearman_brown` extrapolates it to all cells.
 
     Parameters
@@ -80,7 +80,7 @@ def split_half_ceiling(
     Raises
     ------
     ValueError
-        If there are fewer than two cells of a kind, the genes differ, or `n_splits` is below 1.
+        If there are fewer than two perturbed or control cells, the genes differ, or `n_splits` is below 1.
 
     Examples
     --------
@@ -112,15 +112,15 @@ def spearman_brown(correlation: ArrayLike, *, factor: float = 2.0) -> float | ND
     Parameters
     ----------
     correlation
-        Correlation of two equally good, independent measurements, such as
-        :func:`scpi.metrics.split_half_ceiling` gives.
+        Correlation of two equally good, independent measurements, such as from
+        :func:`scpi.metrics.split_half_ceiling`.
     factor
-        How many times the cells: 2 gives the correlation of two measurements of the size of the whole.
+        Factor of the number of cells: 2 gives the correlation of two measurements with all cells.
 
     Returns
     -------
-    ``factor * r / (1 + (factor - 1) * r)``. Its square root is the largest correlation that a prediction without any
-    noise of its own can have with one such measurement.
+    ``factor * r / (1 + (factor - 1) * r)``. Its square root is the largest correlation of a noise-free prediction with
+    one such measurement.
 
     Raises
     ------

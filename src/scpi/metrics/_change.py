@@ -1,7 +1,7 @@
-"""How well a predicted change of expression agrees with the real one.
+"""Agreement of predicted and real changes of expression.
 
-All functions take changes against the control, as a vector of genes or as conditions x genes, and give a number for
-two vectors or one value for each condition.
+All functions take changes relative to the control, as a vector of genes or as conditions x genes. They return a number
+for two vectors, or one value for each condition.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _PARAMETERS = """Parameters
 ----------
 real, predicted
-    Changes against the control: a vector of genes, or conditions x genes.
+    Changes relative to the control: a vector of genes, or conditions x genes.
 
 """
 _RAISES = """Raises
@@ -37,7 +37,7 @@ ValueError
 def _of_changes(
     kernel: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]],
 ) -> Callable[[ArrayLike, ArrayLike], float | NDArray[np.float64]]:
-    """Turn a function of two checked arrays into a metric, and describe what it takes as that of all metrics here."""
+    """Turn a function of two checked arrays into a metric, with the docstring sections that all metrics here share."""
 
     def metric(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
         return as_result(np.asarray(kernel(*as_changes(real, predicted))))
@@ -52,11 +52,11 @@ def _of_changes(
 
 @_of_changes
 def cosine(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cosine of the angle between the real and the predicted change.
+    """Compute the cosine similarity of the real and the predicted change.
 
     Returns
     -------
-    Values between -1 and 1. NaN where all of the real change is zero, and 0 where all of the predicted one is.
+    Values between -1 and 1. NaN if the real change is zero in all genes, 0 if the predicted one is.
 
     Examples
     --------
@@ -70,15 +70,15 @@ def cosine(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64
 
 @_of_changes
 def pearson_delta(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pearson correlation across genes of the real and the predicted change.
+    """Compute the Pearson correlation across genes of the real and the predicted change.
 
-    It is computed on changes, not on expression: profiles of expression correlate at 0.9 and more whatever is
-    predicted, because the differences between genes outweigh those between conditions.
+    It is computed on changes, not on expression: expression profiles correlate at 0.9 and more for any prediction,
+    because differences between genes outweigh those between conditions.
 
     Returns
     -------
-    Values between -1 and 1. NaN where the real change is the same for all genes. 0 where the predicted one is, as that
-    of no change: if it were NaN, a model could leave conditions out of its mean by predicting nothing for them.
+    Values between -1 and 1. NaN if the real change is equal for all genes. 0 if the predicted one is, such as no
+    change: with NaN, a model could exclude conditions from its mean by predicting no change.
 
     Examples
     --------
@@ -91,12 +91,12 @@ def pearson_delta(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.
 
 @_of_changes
 def spearman_delta(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rank correlation across genes of the real and the predicted change; equal changes have their mean rank.
+    """Compute the rank correlation across genes of the real and the predicted change, with mean ranks for ties.
 
     Returns
     -------
-    Values between -1 and 1. NaN where the real change is the same for all genes. 0 where the predicted one is, as that
-    of no change: if it were NaN, a model could leave conditions out of its mean by predicting nothing for them.
+    Values between -1 and 1. NaN if the real change is equal for all genes. 0 if the predicted one is, such as no
+    change: with NaN, a model could exclude conditions from its mean by predicting no change.
 
     Examples
     --------
@@ -108,7 +108,7 @@ def spearman_delta(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np
 
 
 def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    # A constant row less its rounded mean need not be zero to the last bit
+    # A constant row minus its rounded mean may differ from zero in the last bit
     undefined, says_nothing = np.ptp(x, axis=-1) == 0, np.ptp(y, axis=-1) == 0
     x, y = x - x.mean(axis=-1, keepdims=True), y - y.mean(axis=-1, keepdims=True)
     norms = np.sqrt((x * x).sum(axis=-1)) * np.sqrt((y * y).sum(axis=-1))
@@ -128,12 +128,12 @@ def _agreement(
 
 @_of_changes
 def r2(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fraction of the variance across genes of the real change that the prediction explains.
+    """Compute the fraction of the variance across genes of the real change that the prediction explains.
 
     Returns
     -------
-    Values up to 1, not cut off at 0: negative where predicting the mean over genes would have been better. NaN where
-    the real change is the same for all genes.
+    Values up to 1, not clipped at 0: negative if predicting the mean over genes would be better. NaN if the real change
+    is equal for all genes.
 
     Examples
     --------
@@ -148,7 +148,7 @@ def r2(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @_of_changes
 def rmse(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Root of the mean squared error over genes, in the units of the change.
+    """Compute the root mean squared error over genes, in the units of the change.
 
     Returns
     -------
@@ -165,7 +165,7 @@ def rmse(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @_of_changes
 def mae(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean absolute error over genes, in the units of the change.
+    """Compute the mean absolute error over genes, in the units of the change.
 
     Returns
     -------
@@ -182,12 +182,12 @@ def mae(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @_of_changes
 def sign_accuracy(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fraction of the genes that change whose direction is predicted.
+    """Compute the fraction of the changing genes whose direction is predicted correctly.
 
     Returns
     -------
-    Values between 0 and 1. Genes whose real change is exactly zero are left out, genes predicted not to change count
-    as wrong. NaN where no gene changes.
+    Values between 0 and 1. Genes whose real change is exactly zero are excluded; genes that are predicted not to change
+    count as wrong. NaN if no gene changes.
 
     Examples
     --------

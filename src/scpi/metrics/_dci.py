@@ -18,32 +18,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class DCIScores:
-    """What :func:`scpi.metrics.dci` found."""
+    """Scores of :func:`scpi.metrics.dci`."""
 
     disentanglement: float
     """Whether each unit is informative about one truth only, between 0 and 1."""
     completeness: float
     """Whether each truth is captured by one unit only, between 0 and 1."""
     informativeness: float
-    """Mean fraction of the variance of a truth in held-out cells that the units predict; a negative one counts as 0."""
+    """Mean fraction of the variance of a truth in held-out cells that the units explain; negative values count as 0."""
     importance: NDArray[np.float64]
     """Importance of every unit in the prediction of every truth, units x truths."""
 
 
 def disentanglement(importance: ArrayLike) -> float:
-    r"""Say whether each unit is important for one truth only.
+    r"""Compute the disentanglement: whether each unit is important for one truth only.
 
     With :math:`P_{ij} = R_{ij} / \sum_k R_{ik}`, the score of a unit is :math:`1 + \sum_j P_{ij} \log_K P_{ij}` for *K*
-    truths. Units are averaged with their total importance as weights, so that those of no importance do not count.
+    truths. Units are averaged with their total importance as weights, so that unimportant units do not count.
 
     Parameters
     ----------
     importance
-        Importance of the units for the truths, units x truths, not negative.
+        Importance of the units for the truths, units x truths, non-negative.
 
     Returns
     -------
-    The score: 1 if no unit serves two truths, 0 if all units serve all truths alike.
+    The score: 1 if no unit is important for two truths, 0 if all units are equally important for all truths.
 
     Raises
     ------
@@ -60,17 +60,17 @@ def disentanglement(importance: ArrayLike) -> float:
 
 
 def completeness(importance: ArrayLike) -> float:
-    r"""Say whether each truth depends on one unit only.
+    r"""Compute the completeness: whether each truth depends on one unit only.
 
     Parameters
     ----------
     importance
-        Importance of the units for the truths, units x truths, not negative.
+        Importance of the units for the truths, units x truths, non-negative.
 
     Returns
     -------
-    The score, as that of :func:`scpi.metrics.disentanglement` with units and truths exchanged: 1 if no truth needs two
-    units, 0 if every truth needs all units alike.
+    The score, as :func:`scpi.metrics.disentanglement` with units and truths exchanged: 1 if no truth depends on two
+    units, 0 if every truth depends equally on all units.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def _as_importance(importance: ArrayLike) -> NDArray[np.float64]:
 
 
 def _mean_concentration(values: NDArray[np.float64], name: str) -> float:
-    """One less the entropy of each row, over its largest value, averaged with the sums of the rows as weights."""
+    """One minus the normalised entropy of each row, averaged with the sums of the rows as weights."""
     if values.shape[1] < 2:
         msg = f"There must be at least two {name} to choose from, but there is {values.shape[1]}."
         raise ValueError(msg)
@@ -113,9 +113,9 @@ def dci(
     n_trees: int = 100,
     rng: int | np.random.Generator | None = 0,
 ) -> DCIScores:
-    """Disentanglement, completeness and informativeness of the units of a model.
+    """Compute disentanglement, completeness and informativeness of the units of a model.
 
-    Every truth is predicted from all units, and it is asked which units the prediction rests on.
+    Every truth is predicted from all units, and the importance of the units in this prediction is scored.
 
     Parameters
     ----------
@@ -124,12 +124,12 @@ def dci(
     truths
         Known factors of the same cells, cells x truths, or one label for each cell.
     predictor
-        `"forest"`: random forests, importance is the variance that splits by a unit take away. `"lasso"`: linear models
-        whose penalty is chosen by cross-validation, importance is the absolute coefficient of the scaled unit.
+        `"forest"`: random forests; importance is the variance reduction by splits on a unit. `"lasso"`: linear models
+        with a penalty chosen by cross-validation; importance is the absolute coefficient of the scaled unit.
     test_size
         Fraction of the cells that are held out for the informativeness.
     n_trees
-        Trees of each forest.
+        Number of trees of each forest.
     rng
         Seed or generator of the split and of the predictor.
 
@@ -140,14 +140,14 @@ def dci(
     Raises
     ------
     ValueError
-        If the shapes do not fit, a value is NaN or infinite, a truth is the same in all cells or in those to train on,
-        there are fewer than two units or truths, nothing can be predicted, or `predictor` is something else.
+        If the shapes do not match, a value is NaN or infinite, a truth is constant in all or in the training cells,
+        there are fewer than two units or truths, nothing can be predicted, or `predictor` is unknown.
 
     Notes
     -----
-    The scores are those of Eastwood and Williams (ICLR, 2018), with truths weighted by their importance in the
-    completeness as units are in the disentanglement. Each column of the importance sums to 1, or is 0 for a truth that
-    is not predicted at all.
+    The scores are those of Eastwood and Williams (ICLR, 2018). In the completeness, truths are weighted by their
+    importance, like units in the disentanglement. Each column of the importance sums to 1, or is 0 for a truth that
+    cannot be predicted.
 
     Examples
     --------
@@ -173,7 +173,7 @@ def dci(
     train, test = train_test_split(
         np.arange(len(activity)), test_size=test_size, random_state=int(generator.integers(2**31))
     )
-    # Units of any scale are equal before the penalty
+    # Scale the units, so that the penalty treats them equally
     spread = activity[train].std(axis=0)
     activity = (activity - activity[train].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     units_and_truths(activity[train], known[train])
@@ -203,6 +203,6 @@ def _predictor(kind: str, n_trees: int, seed: int) -> Any:
 
 
 def _explained(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
-    """Fraction of the variance that is predicted, not below 0; 0 where there is none."""
+    """Explained fraction of the variance, at least 0; 0 without variance."""
     variance = truth.var()
     return max(0.0, 1.0 - float(np.mean((truth - predicted) ** 2) / variance)) if variance > 0 else 0.0

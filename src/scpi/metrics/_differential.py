@@ -1,8 +1,7 @@
-"""Whether a prediction leads to the differential expression that the real cells show.
+"""Agreement of the differential expression of predicted and real cells.
 
-All functions take vectors of genes, or conditions x genes, of one and the same test on the real and on the predicted
-cells, and give a number or one value for each condition. Leave out the genes that are perturbed: that they change is
-no prediction.
+All functions take vectors of genes, or conditions x genes, from the same test on the real and on the predicted cells,
+and return a number or one value for each condition. Exclude the perturbed genes, as their change is known in advance.
 """
 
 from __future__ import annotations
@@ -46,14 +45,14 @@ def count(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
 def significant_changes(
     real: ArrayLike, predicted: ArrayLike, significant: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Real changes, predicted ones, of which those that are not finite are none, and the genes that count."""
+    """Real changes, predicted changes (0 if not finite), and the genes that count."""
     x, y = as_effects(real, predicted, "predicted")
     chosen = as_mask(significant, "significant", x.shape) & np.isfinite(x)
     return x, np.where(np.isfinite(y), y, 0.0), chosen
 
 
 def significant_jaccard(real: ArrayLike, predicted: ArrayLike) -> float | NDArray[np.float64]:
-    """Jaccard index of the genes that are significant in the real and in the predicted cells.
+    """Compute the Jaccard index of the genes that are significant in the real and in the predicted cells.
 
     Parameters
     ----------
@@ -62,9 +61,9 @@ def significant_jaccard(real: ArrayLike, predicted: ArrayLike) -> float | NDArra
 
     Returns
     -------
-    Genes in both sets over genes in either, between 0 and 1: a gene that is missed costs as much as one that is
-    invented. Two empty sets agree, with the value 1; were they left out, which conditions count would depend on the
-    prediction. The value of chance is not 0 but grows with the sets.
+    Genes in both sets over genes in either, between 0 and 1: a false negative costs as much as a false positive. Two
+    empty sets agree, with the value 1; if they were excluded, the prediction would affect which conditions count. The
+    chance level is not 0 and grows with the size of the sets.
 
     Raises
     ------
@@ -89,11 +88,11 @@ def significant_jaccard(real: ArrayLike, predicted: ArrayLike) -> float | NDArra
 def direction_fidelity(
     real: ArrayLike, predicted: ArrayLike, significant: ArrayLike, *, predicted_significant: ArrayLike
 ) -> float | NDArray[np.float64]:
-    r"""Fraction of the predicted significant genes that go in the right direction, with a price on calling too few.
+    r"""Compute the fraction of predicted significant genes with the right direction, with a penalty for too few calls.
 
     .. math:: \frac{k}{\max(n_\mathrm{predicted}, n_\mathrm{real})}
 
-    where :math:`k` genes are significant in the predicted cells and change there in the direction of the real cells.
+    where :math:`k` genes are significant in the predicted cells and change in the same direction as in the real cells.
 
     Parameters
     ----------
@@ -102,13 +101,13 @@ def direction_fidelity(
     significant
         Whether a gene is significant in the real cells, in the same shape.
     predicted_significant
-        Whether it is in the predicted cells.
+        Whether a gene is significant in the predicted cells.
 
     Returns
     -------
-    Values between 0 and 1: 1 where all calls are right and they are at least as many as in the real cells; 0.5 for as
-    many calls of random direction. A call without a direction is wrong; one for a gene whose real effect is 0 or NaN
-    does not count. NaN where no gene is significant in the real cells, whatever is predicted.
+    Values between 0 and 1: 1 if all calls are right and at least as many as in the real cells; 0.5 for as many calls
+    with random directions. A call without a direction is wrong; a call of a gene whose real effect is 0 or NaN does not
+    count. NaN if no gene is significant in the real cells, irrespective of the prediction.
 
     Raises
     ------
@@ -117,9 +116,9 @@ def direction_fidelity(
 
     Notes
     -----
-    A metric of the Virtual Cell Challenge of 2026, which also gives a value where only the predicted cells have
-    significant genes. It does not ask whether a gene that is called is significant in the real cells: calling many
-    genes with a direction guessed from the mean response of other perturbations pays.
+    This is a metric of the Virtual Cell Challenge of 2026, which also gives a value if only the predicted cells have
+    significant genes. It ignores whether a called gene is significant in the real cells: calling many genes, with a
+    direction guessed from the mean response of other perturbations, raises the score.
 
     Examples
     --------
@@ -148,24 +147,24 @@ def direction_reach(
     score: ArrayLike | None = None,
     purity: float = 0.9,
 ) -> float | NDArray[np.float64]:
-    """How far down the predicted ranking of the really significant genes their directions stay right.
+    """Compute how far down the predicted ranking of the truly significant genes their directions stay right.
 
     Parameters
     ----------
     real, predicted
         Effects of the genes, such as log fold changes: a vector of genes, or conditions x genes. NaN and 0 have no
-        direction: in `predicted` such a gene is wrong, in `real` it is left out.
+        direction: such genes are wrong in `predicted`, and excluded in `real`.
     significant
         Whether a gene is significant in the real cells, in the same shape.
     score
-        How sure the prediction is of each gene, the largest first, such as the negative logarithm of the p-value; the
-        size of the predicted effect if `None`, which also orders equal scores. NaN comes last.
+        Confidence of the prediction for each gene, largest first, such as the negative logarithm of the p-value. If
+        `None`, the absolute predicted effect, which also breaks ties. NaN ranks last.
     purity
-        Fraction of right directions, above 0 and up to 1, that the genes down to some depth must have.
+        Minimum fraction of right directions, above 0 and up to 1, among the genes down to a depth.
 
     Returns
     -------
-    The greatest such depth over the number of significant genes, between 0 and 1. NaN where no gene is significant.
+    The greatest such depth over the number of significant genes, between 0 and 1. NaN if no gene is significant.
 
     Raises
     ------
@@ -174,8 +173,8 @@ def direction_reach(
 
     Notes
     -----
-    A metric of the Virtual Cell Challenge of 2026. It asks for the order of the genes and not how many are called, and
-    only for genes that are known to change: calling all genes significant costs nothing.
+    This is a metric of the Virtual Cell Challenge of 2026. It depends on the order of the genes, not on the number of
+    calls, and only on genes that are known to change: calling all genes significant costs nothing.
 
     Examples
     --------
@@ -189,7 +188,7 @@ def direction_reach(
     x, y = as_effects(real, predicted, "predicted")
     chosen = as_mask(significant, "significant", x.shape) & _directed(x)
     sure = np.abs(y) if score is None else as_effects(x, score, "score")[1]
-    # Genes that do not count come last, and before them those without a score
+    # Genes that do not count rank last, preceded by those without a score
     order = np.lexsort((-np.nan_to_num(np.abs(y)), -sure, ~chosen), axis=-1)
     right = np.take_along_axis(chosen & (np.sign(x) == np.sign(y)), order, axis=-1).cumsum(axis=-1)
     n = count(chosen)
@@ -202,24 +201,24 @@ def direction_reach(
 def lfc_nmae(
     real: ArrayLike, predicted: ArrayLike, significant: ArrayLike, *, min_genes: int = 10
 ) -> float | NDArray[np.float64]:
-    r"""Mean absolute error of the log fold changes of the significant genes over their mean size.
+    r"""Compute the mean absolute error of the log fold changes of the significant genes, over their mean magnitude.
 
     .. math:: \frac{\sum_{g \in S} |\hat{\ell}_g - \ell_g|}{\sum_{g \in S} |\ell_g|}
 
     Parameters
     ----------
     real, predicted
-        Log fold changes of the genes: a vector, or conditions x genes. A predicted one that is NaN or infinite is no
-        change; a gene whose real one is NaN or infinite is left out.
+        Log fold changes of the genes: a vector, or conditions x genes. A predicted value that is NaN or infinite counts
+        as no change; genes whose real value is NaN or infinite are excluded.
     significant
         Whether a gene is significant in the real cells, in the same shape.
     min_genes
-        Number of significant genes below which a condition has no value: few, all just significant, are mostly noise.
+        Minimum number of significant genes of a condition; few barely significant genes are mostly noise.
 
     Returns
     -------
-    Values from 0: 1 is what predicting no change scores. There is no upper bound. NaN with fewer genes than
-    `min_genes`, or where none of them changes.
+    Values from 0, without an upper bound; predicting no change scores 1. NaN with fewer genes than `min_genes`, or if
+    none of them changes.
 
     Raises
     ------
@@ -228,8 +227,8 @@ def lfc_nmae(
 
     Notes
     -----
-    A metric of the Virtual Cell Challenge of 2026. Genes that were chosen for being significant have real changes that
-    are too large on average, and changes that are predicted too small are charged for it.
+    This is a metric of the Virtual Cell Challenge of 2026. The real changes of genes that are selected by significance
+    are too large on average, which penalises predictions of smaller changes.
 
     Examples
     --------
@@ -249,27 +248,27 @@ def lfc_nmae(
 def pr_auc(
     real: ArrayLike, score: ArrayLike, significant: ArrayLike, *, direction: Direction = "both"
 ) -> float | NDArray[np.float64]:
-    """Area under precision and recall of a predicted score for the really significant genes, in both directions.
+    """Compute the area under the precision-recall curve of a score for the truly significant genes, by direction.
 
-    Genes that go up are ranked by the largest score, genes that go down by the smallest, each against all other genes:
-    a gene that is found with the wrong sign is not found.
+    Up-regulated genes are ranked by the largest score, down-regulated genes by the smallest, each against all other
+    genes: a gene with the wrong sign is not recovered.
 
     Parameters
     ----------
     real
-        Effects of the genes in the real cells, of which only the sign counts: a vector of genes, or conditions x genes.
+        Effects of the genes in the real cells, a vector of genes, or conditions x genes. Only the sign counts.
     score
         Signed score of the genes in the predicted cells, in the same shape, such as a test statistic or a log fold
-        change. NaN comes last.
+        change. NaN ranks last.
     significant
         Whether a gene is significant in the real cells, in the same shape.
     direction
-        The mean of both, or one of them.
+        Mean of both directions, or one of them.
 
     Returns
     -------
-    Average precision, between 0 and 1. A random ranking has the fraction of such genes among all, which differs between
-    conditions. A direction without significant genes is left out of the mean; NaN where there is none at all.
+    Average precision, between 0 and 1. A random ranking scores the fraction of such genes among all, which differs
+    between conditions. A direction without significant genes is excluded from the mean; NaN if there are none at all.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Whether a predicted change is that of its own perturbation rather than of any other."""
+"""Discrimination of perturbations by their predicted changes."""
 
 from __future__ import annotations
 
@@ -23,45 +23,47 @@ def perturbation_discrimination(
     exclude: ArrayLike | None = None,
     others: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
-    r"""Perturbation discrimination score: whether the nearest real change is the one that was to be predicted.
+    r"""Compute the perturbation discrimination score, the rank of the own real change among all real changes.
 
     .. math:: 1 - \frac{k}{n - 1}
 
-    where :math:`k` of the :math:`n - 1` other real changes are nearer to the prediction than its own, those at the same
-    distance counting one half. It sees what errors and correlations do not: a model that predicts the mean of all
-    perturbations for each of them.
+    where :math:`k` of the :math:`n - 1` other real changes are nearer to the prediction than its own, with ties
+    counting one half. Unlike errors and correlations, it detects models that predict the mean of all perturbations for
+    each of them.
 
     Parameters
     ----------
     real, predicted
-        Changes against the control, conditions x genes, the same conditions in the same order.
+        Changes relative to the control, conditions x genes, the same conditions in the same order.
     metric
-        Distance: `"cosine"` (1 where a change is zero), `"l1"` or `"l2"`. Cosine does not see the size of a change. With
-        the other two, ranks depend on the size of the predicted changes, so that scaling all of them can raise the score.
+        Distance: `"cosine"` (1 if a change is zero), `"l1"` or `"l2"`. Cosine ignores the magnitude of a change. With
+        the other two, ranks depend on the magnitude of the predicted changes, so that scaling all of them can raise the
+        score.
     exclude
-        Genes to leave out, such as those that the perturbations target, which are known without a model. A boolean
-        vector of genes leaves them out everywhere: the right choice. A boolean array of conditions x genes leaves
-        genes out of the distances of one condition only; then a prediction can gain by raising the targets of all
-        *other* perturbations, which drives it away from these.
+        Genes to exclude, such as the targets of the perturbations, which are known without a model. A boolean vector of
+        genes excludes them everywhere, which is recommended. A boolean array of conditions x genes excludes genes from
+        the distances of one condition only. A prediction can then gain by raising the targets of all *other*
+        perturbations, which moves it away from these.
     others
-        Real changes of further conditions that the prediction is to be told from, such as those of training.
+        Real changes of further conditions to discriminate against, such as training conditions.
 
     Returns
     -------
-    One value for each condition: 1 where its own real change is the nearest, 0 where it is the farthest. About 0.5 by
-    chance, and exactly 0.5 on average where the prediction is the same for all conditions (and there are no `others`).
+    One value for each condition: 1 if its own real change is the nearest, 0 if it is the farthest. About 0.5 by chance,
+    and exactly 0.5 on average if the prediction is the same for all conditions (without `others`).
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, there is nothing to tell apart, the metric is unknown, no gene is left, or a value is
+        If the shapes do not match, there is only one condition, the metric is unknown, no gene is left, or a value is
         NaN or infinite.
 
     Notes
     -----
     PerturBench (Wu et al., arXiv 2408.10609, 2024) and the Virtual Cell Challenge introduced such ranks. The published
-    variants differ: in 2025, L1 distances of changes and the rank divided by :math:`n`; in 2026, cosine, :math:`n - 1`,
-    ties averaged and all targets left out, as here. Values depend on which and how many conditions are compared.
+    variants differ: in 2025, L1 distances of changes, with the rank divided by :math:`n`; in 2026, cosine, :math:`n -
+    1`, averaged ties and all targets excluded, as here. Values depend on the choice and number of the compared
+    conditions.
 
     Examples
     --------
@@ -78,17 +80,17 @@ def perturbation_discrimination(
 def centroid_accuracy(
     real: ArrayLike, predicted: ArrayLike, *, exclude: ArrayLike | None = None, others: ArrayLike | None = None
 ) -> NDArray[np.float64]:
-    """Fraction of the other perturbations' centroids that are farther from the prediction than its own.
+    """Compute the fraction of other perturbations' centroids that are farther from the prediction than its own.
 
     Parameters
     ----------
     real, predicted
-        Mean expression, or changes against one and the same control, conditions x genes, the same conditions in the
-        same order.
+        Mean expression, or changes relative to the same control, conditions x genes, the same conditions in the same
+        order.
     exclude
-        Genes to leave out, as in :func:`scpi.metrics.perturbation_discrimination`.
+        Genes to exclude, as in :func:`scpi.metrics.perturbation_discrimination`.
     others
-        Centroids of further conditions, such as those of training.
+        Centroids of further conditions, such as training conditions.
 
     Returns
     -------
@@ -97,12 +99,12 @@ def centroid_accuracy(
     Raises
     ------
     ValueError
-        If the shapes do not fit, there is nothing to tell apart, no gene is left, or a value is NaN or infinite.
+        If the shapes do not match, there is only one condition, no gene is left, or a value is NaN or infinite.
 
     Notes
     -----
-    As in Systema (Viñas Torné et al., Nat. Biotechnol., 2025), by Euclidean distance. It is
-    :func:`scpi.metrics.perturbation_discrimination` with `"l2"`, but that a centroid at the same distance does not
+    As in Systema (Viñas Torné et al., Nat. Biotechnol., 2025), with Euclidean distance. It equals
+    :func:`scpi.metrics.perturbation_discrimination` with `"l2"`, except that a centroid at the same distance does not
     count as farther.
 
     Examples
@@ -157,7 +159,7 @@ def _kept(exclude: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_
 def _pairwise(x: NDArray[np.float64], y: NDArray[np.float64], metric: Metric) -> NDArray[np.float64]:
     if metric != "cosine":
         return cdist(x, y, "cityblock" if metric == "l1" else "euclidean")
-    # A zero change stays zero, at the distance 1 of everything
+    # A zero change stays zero, at distance 1 from every change
     units = [values / np.where(norm > 0, norm, 1.0)[:, None] for values in (x, y) for norm in [_norm(values)]]
     return 1.0 - units[0] @ units[1].T
 

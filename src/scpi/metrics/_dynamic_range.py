@@ -1,4 +1,4 @@
-"""What a metric can say: where a replicate of the experiment scores between knowing nothing and perfection."""
+"""Dynamic range of a metric, between an uninformed prediction and a replicate of the experiment."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from scpi.metrics._arrays import as_result
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-# Of the published implementation, so that values can be compared to the last digit
+# Constant of the published implementation, so that values agree to the last digit
 _OFFSET = 1e-6
 
 
 def dynamic_range_fraction(
     positive: ArrayLike, negative: ArrayLike, *, perfect: float, higher_is_better: bool = True
 ) -> float | NDArray[np.float64]:
-    r"""Fraction of the range of a metric that a replicate of the experiment reaches, per condition.
+    r"""Compute the fraction of the range of a metric that a replicate of the experiment reaches, per condition.
 
     .. math:: \frac{\mathrm{positive} - \mathrm{negative}}{\mathrm{perfect} - \mathrm{negative}}
 
-    At 0 the metric cannot tell a replicate from a prediction that knows nothing of the condition: nothing can be
-    learned from it on these data.
+    At 0, the metric does not distinguish a replicate from a prediction without knowledge of the condition, and is not
+    informative on these data.
 
     Parameters
     ----------
     positive
-        What a positive bound scores: a replicate of the condition.
+        Score of the positive bound: a replicate of the condition.
     negative
-        What a negative bound scores: a prediction without knowledge of the condition, such as the mean of the others.
+        Score of the negative bound: a prediction without knowledge of the condition, such as the mean of the others.
     perfect
-        The value of a prediction without an error.
+        Score of a prediction without error.
     higher_is_better
         Whether larger values are better.
 
     Returns
     -------
-    Values from -1 to 1, beyond which they are cut off. NaN where a bound is missing, or the negative bound is beyond
-    the perfect value.
+    Values clipped to the range from -1 to 1. NaN if a bound is missing, or the negative bound is beyond the perfect
+    value.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit.
+        If the shapes do not match.
 
     Notes
     -----
@@ -66,27 +66,27 @@ def dynamic_range_fraction(
 def bound_discrimination(
     positive: ArrayLike, negative: ArrayLike, *, higher_is_better: bool = True
 ) -> float | NDArray[np.float64]:
-    """Whether a replicate of the experiment scores better than a prediction that knows nothing, per condition.
+    """Test whether a replicate of the experiment scores better than an uninformed prediction, per condition.
 
-    Its mean over conditions is the bound discrimination score (BDS): 0.5 is chance.
+    The mean over conditions is the bound discrimination score (BDS); 0.5 is the chance level.
 
     Parameters
     ----------
     positive
-        What a positive bound scores: a replicate of the condition.
+        Score of the positive bound: a replicate of the condition.
     negative
-        What a negative bound scores: a prediction without knowledge of the condition, such as the mean of the others.
+        Score of the negative bound: a prediction without knowledge of the condition, such as the mean of the others.
     higher_is_better
         Whether larger values are better.
 
     Returns
     -------
-    1 where the positive bound is better, 0 where it is not, NaN where a bound is missing.
+    1 if the positive bound is better, 0 if not, NaN if a bound is missing.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit.
+        If the shapes do not match.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Whether the significant genes agree together with the size and the direction of their effects."""
+"""Agreement of significant genes with the magnitude and direction of their effects."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 def effect_jaccard(
     real: ArrayLike, predicted: ArrayLike, significant: ArrayLike, *, predicted_significant: ArrayLike
 ) -> float | NDArray[np.float64]:
-    r"""Weighted Jaccard index of the significant effects: how much of them is common to both.
+    r"""Compute the weighted Jaccard index of the significant effects.
 
     .. math:: \frac{\sum_g \min(x_g^+, y_g^+) + \min(x_g^-, y_g^-)}{\sum_g \max(x_g^+, y_g^+) + \max(x_g^-, y_g^-)}
 
-    where :math:`x` and :math:`y` are the real and the predicted effects, 0 where a gene is not significant, and
-    :math:`x^+` and :math:`x^-` their sizes upwards and downwards.
+    where :math:`x` and :math:`y` are the real and the predicted effects, 0 for genes that are not significant, and
+    :math:`x^+` and :math:`x^-` are the magnitudes of positive and negative effects.
 
     Parameters
     ----------
     real, predicted
-        Effects of the genes, such as log fold changes: a vector of genes, or conditions x genes. A predicted one that is
-        NaN or infinite is no effect, and so is a real one.
+        Effects of the genes, such as log fold changes: a vector of genes, or conditions x genes. NaN and infinite
+        values count as no effect.
     significant
         Whether a gene is significant in the real cells, in the same shape.
     predicted_significant
-        Whether it is in the predicted cells.
+        Whether a gene is significant in the predicted cells.
 
     Returns
     -------
-    Values between 0 and 1. Where all effects are of one size and right in direction, that of
+    Values between 0 and 1. If all effects have equal magnitude and the right direction, the value equals that of
     :func:`scpi.metrics.significant_jaccard`. An effect that is predicted three times too large or too small counts one
-    third, and a wrong direction as two effects without a counterpart. Two empty sets agree, with the value 1.
+    third, and a wrong direction counts as two effects without a counterpart. Two empty sets agree, with the value 1.
 
     Raises
     ------
@@ -46,8 +46,8 @@ def effect_jaccard(
 
     Notes
     -----
-    The index of the sets alone rises when all changes are scaled up, or genes are called with any effect: both have their
-    price here.
+    The Jaccard index of the sets alone rises if all changes are scaled up, or if genes are called with any effect.
+    Here, both are penalised.
 
     Examples
     --------

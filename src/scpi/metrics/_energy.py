@@ -26,13 +26,13 @@ def energy_distance(
     unbiased: bool = True,
     block_size: int = 1024,
 ) -> float:
-    r"""Energy distance (E-distance) between two samples.
+    r"""Compute the energy distance (E-distance) between two samples.
 
     .. math:: 2\,E\,d(x, y) - E\,d(x, x') - E\,d(y, y')
 
-    By default distances are Euclidean, and means within a sample are over its distinct pairs. `unbiased=False` gives what
-    `pertpy.tools.Distance("edistance")` of version 1 and cell-eval give. scPerturb (Peidli et al., Nat. Methods 21, 2024)
-    used squared Euclidean distances, for which the result is twice the squared distance between the means.
+    By default, distances are Euclidean, and means within a sample are over distinct pairs. `unbiased=False` gives the
+    values of `pertpy.tools.Distance("edistance")` of version 1 and of cell-eval. scPerturb (Peidli et al., Nat. Methods
+    21, 2024) used squared Euclidean distances, for which the result is twice the squared distance between the means.
 
     Parameters
     ----------
@@ -41,10 +41,10 @@ def energy_distance(
     cell_wise_metric
         Distance between two observations.
     unbiased
-        Leave the distance of each observation to itself out of the means within a sample: the expected value is then
-        zero where the two samples follow the same law, and single values may be negative.
+        Whether to exclude the distance of each observation to itself from the means within a sample. The expected value
+        is then zero if both samples have the same distribution, and single values may be negative.
     block_size
-        Observations in a block of distances: memory is `block_size` squared times 8 bytes.
+        Number of observations in a block of distances: memory is `block_size` squared times 8 bytes.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How well a causal graph was recovered."""
+"""Recovery of a causal graph."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ def _true_edges(true: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def edge_average_precision(true: ArrayLike, scores: ArrayLike) -> float:
-    """Average precision of the edges when all ordered pairs of nodes are ranked by the size of their weight.
+    """Compute the average precision of the edges, with all ordered pairs of nodes ranked by their absolute weight.
 
     Parameters
     ----------
     true
-        The true graph, nodes x nodes: the entry of row i and column j is not zero if i acts on j.
+        The true graph, nodes x nodes: the entry of row i and column j is nonzero if i acts on j.
     scores
-        Weights or scores of the same shape. Their absolute value counts, the diagonal does not.
+        Weights or scores of the same shape. Absolute values are used; the diagonal is ignored.
 
     Returns
     -------
-    The area under precision and recall, as :func:`sklearn.metrics.average_precision_score` has it. A random ranking
-    gets :func:`scpi.metrics.edge_chance_level`, and so does an empty graph.
+    The area under the precision-recall curve, as in :func:`sklearn.metrics.average_precision_score`. A random ranking
+    and an empty graph score :func:`scpi.metrics.edge_chance_level`.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, a value is NaN or infinite, or the true graph has no edges.
+        If the shapes do not match, a value is NaN or infinite, or the true graph has no edges.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def edge_average_precision(true: ArrayLike, scores: ArrayLike) -> float:
 
 
 def edge_chance_level(true: ArrayLike) -> float:
-    """Give the average precision that chance reaches: the fraction of ordered pairs of nodes that are joined.
+    """Compute the chance level of the average precision: the fraction of ordered pairs of nodes with an edge.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def edge_chance_level(true: ArrayLike) -> float:
 
 
 def structural_hamming_distance(true: ArrayLike, estimated: ArrayLike, *, threshold: float = 0.0) -> int:
-    """Count the pairs of nodes whose edge is missing, superfluous or the wrong way round.
+    """Count the pairs of nodes whose edge is missing, superfluous or reversed.
 
     Parameters
     ----------
@@ -110,17 +110,17 @@ def structural_hamming_distance(true: ArrayLike, estimated: ArrayLike, *, thresh
     estimated
         Weights of the same shape.
     threshold
-        Edges of `estimated` are the weights whose absolute value is above it.
+        Edges of `estimated` are the weights whose absolute value exceeds the threshold.
 
     Returns
     -------
-    The number of edges to add, take away or turn to get from one graph to the other. For an empty estimate it is the
+    The number of edges to add, remove or reverse to get from one graph to the other. For an empty estimate, it is the
     number of true edges.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, or a value is NaN or infinite.
+        If the shapes do not match, or a value is NaN or infinite.
 
     Examples
     --------
@@ -130,18 +130,18 @@ def structural_hamming_distance(true: ArrayLike, estimated: ArrayLike, *, thresh
     """
     graph, weights = _as_graphs(true, estimated, ("true", "estimated"))
     differs = (graph != 0) != (np.abs(weights) > threshold)
-    # An edge that was turned round differs in both entries of its pair, but is one error
+    # A reversed edge differs in both entries of its pair, but is one error
     return int(np.triu(differs | differs.T, k=1).sum())
 
 
 def match_latents(similarity: ArrayLike) -> NDArray[np.int64]:
-    """Match every true factor to a latent of its own such that the total similarity is largest.
+    """Match true factors to latents, one to one, such that the total similarity is largest.
 
     Parameters
     ----------
     similarity
-        True factors x latents, such as absolute correlations, or the probability with which the perturbation of each
-        factor was assigned to each latent. There must be at least as many latents as factors.
+        True factors x latents, such as absolute correlations, or the probabilities of assigning the perturbation of
+        each factor to each latent. There must be at least as many latents as factors.
 
     Returns
     -------
@@ -171,9 +171,9 @@ def match_latents(similarity: ArrayLike) -> NDArray[np.int64]:
 def align_graph(
     graph: ArrayLike, permutation: Sequence[int] | NDArray[np.integer], scale: ArrayLike | None = None
 ) -> NDArray[np.float64]:
-    r"""Bring the graph of a model into the order and the units of the true factors.
+    r"""Transform the graph of a model to the order and the scale of the true factors.
 
-    Latents are known up to their order and scale. A latent that is :math:`c_i` times its factor has the edge
+    Latents are identified up to their order and scale. If a latent is :math:`c_i` times its factor, its edge is
     :math:`G_{ij} c_j / c_i`, and the shift of its perturbation is :math:`s_i = c_i s`. Hence
     :math:`G_{ij} s_i / s_j` is the edge between the factors, for perturbations of equal strength.
 
@@ -182,9 +182,10 @@ def align_graph(
     graph
         Weights between the latents, from row to column.
     permutation
-        The latent of each true factor. Where two factors share a latent, there is no edge between them.
+        The latent of each true factor. If two factors share a latent, there is no edge between them.
     scale
-        Scale of each latent, such as the strength of the perturbation that hits it. Without it the weights stay.
+        Scale of each latent, such as the strength of the perturbation that targets it. Without it, weights are not
+        scaled.
 
     Returns
     -------
@@ -193,7 +194,7 @@ def align_graph(
     Raises
     ------
     ValueError
-        If the graph is not square, the permutation names no latent of it, or a scale in use is zero.
+        If the graph is not square, the permutation contains an unknown latent, or a scale in use is zero.
 
     Examples
     --------
@@ -227,10 +228,10 @@ def align_graph(
 
 
 def target_recovery(factors: ArrayLike, latents: ArrayLike) -> float:
-    """Fraction of perturbations whose latent stands for the right factor.
+    """Compute the fraction of perturbations whose latent corresponds to the right factor.
 
-    Which latent stands for which factor is free, so the best one-to-one matching of the two is taken. Perturbations of
-    different factors that ended on the same latent cannot all be right.
+    Latents and factors are matched one to one, with the best matching. If perturbations of different factors are
+    assigned to the same latent, not all of them can be right.
 
     Parameters
     ----------

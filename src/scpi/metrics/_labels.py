@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def encode(labels: Labels, name: str) -> tuple[NDArray[np.intp], list[Any]]:
-    """Give the code of each cell, and the labels that occur: in the order of categories, or else sorted."""
+    """Return the code of each cell, and the labels that occur, in the order of categories or sorted."""
     shape = np.shape(labels)
     if len(shape) != 1:
         msg = f"`{name}` must be one label for each cell, but has shape {shape}."
         raise ValueError(msg)
-    # NumPy makes the text "nan" of a missing value in a list of strings
+    # NumPy turns a missing value in a list of strings into the text "nan"
     values: Any = labels if hasattr(labels, "dtype") else pd.Series(labels, dtype=object)
     if isinstance(values.dtype, pd.CategoricalDtype):
         categorical = pd.Categorical(values).remove_unused_categories()
@@ -46,7 +46,7 @@ def encode_both(labels: Labels, truth: Labels) -> tuple[NDArray[np.intp], NDArra
 
 
 def check_length(n_labels: int, n_other: int, name: str) -> None:
-    """Refuse what is not of the same cells."""
+    """Refuse labels of different cells."""
     if n_labels != n_other:
         msg = f"`labels` has {n_labels} cells and `{name}` {n_other}: they must be the same cells."
         raise ValueError(msg)

@@ -1,4 +1,4 @@
-"""Which cluster is which group."""
+"""Matching of clusters to known groups."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ How = Literal["one_to_one", "many_to_one"]
 
 @dataclass(frozen=True)
 class LabelMatch:
-    """Clusters by the names of the groups that they match."""
+    """Clusters named by their matched groups."""
 
     mapping: dict[Any, Any]
-    """Group of each cluster; a cluster without a group is left out."""
+    """Group of each cluster; unmatched clusters are omitted."""
     labels: NDArray[np.object_]
-    """Group of the cluster of each cell, `None` where the cluster has no group."""
+    """Group of the cluster of each cell; `None` for unmatched clusters."""
     accuracy: float
     """Fraction of the cells whose cluster matches their own group."""
 
@@ -40,11 +40,10 @@ def match_labels(labels: Labels, truth: Labels, *, how: How = "one_to_one") -> L
     truth
         Group of each cell. Names and number may differ from those of the clusters.
     how
-        `"one_to_one"`: every group has at most one cluster and every cluster at most one group (Kuhn, Nav. Res.
-        Logist. Q. 2, 1955). Where there are more clusters than groups, those that are left over match none, and their
-        cells count as wrong. `"many_to_one"`: every cluster goes to the group that most of its cells are of, of
-        equally frequent ones the first; groups may have several clusters, or none. Such an accuracy rises with the
-        number of clusters.
+        `"one_to_one"`: every group has at most one cluster, and every cluster at most one group (Kuhn, Nav. Res.
+        Logist. Q. 2, 1955). If there are more clusters than groups, surplus clusters are unmatched, and their cells
+        count as wrong. `"many_to_one"`: every cluster is matched to the most frequent group of its cells (the first if
+        tied); groups may have several clusters, or none. This accuracy rises with the number of clusters.
 
     Returns
     -------
@@ -85,7 +84,7 @@ def match_labels(labels: Labels, truth: Labels, *, how: How = "one_to_one") -> L
 
 
 def clustering_accuracy(labels: Labels, truth: Labels, *, how: How = "one_to_one") -> float:
-    """Fraction of the cells whose cluster matches their group, with the best match of clusters and groups.
+    """Compute the fraction of the cells whose cluster matches their group, with the best matching.
 
     Parameters
     ----------

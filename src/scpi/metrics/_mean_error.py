@@ -1,4 +1,4 @@
-"""Error of a predicted mean, without what the noise of the measurement adds to it."""
+"""Error of a predicted mean, corrected for measurement noise."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def mse_unbiased(real: ArrayLike, predicted: ArrayLike, *, correct_predicted: bool = False) -> float:
-    r"""Squared error of the mean expression, averaged over genes, without bias from the number of cells.
+    r"""Compute the squared error of the mean expression, averaged over genes, without bias from the number of cells.
 
     .. math:: \frac{1}{G} \sum_g \left[(\bar{x}_g - \bar{y}_g)^2 - \frac{s^2_g}{n}\right]
 
     The plain squared error is too large by the sampling variance of the real mean: even the true mean would not score
-    0, and conditions with few cells look hard to predict. The variance :math:`s^2_g` of the `n` real cells estimates
-    this without bias.
+    0, and conditions with few cells would seem hard to predict. The variance :math:`s^2_g` of the `n` real cells gives
+    an unbiased estimate of this variance.
 
     Parameters
     ----------
@@ -29,14 +29,14 @@ def mse_unbiased(real: ArrayLike, predicted: ArrayLike, *, correct_predicted: bo
     predicted
         Predicted cells of the same genes, dense or sparse; a predicted mean is one row.
     correct_predicted
-        Subtract the sampling variance of the predicted mean as well, for cells that are drawn independently: real
-        ones, such as control cells, or samples of a generative model. It then needs two of them. A prediction can
-        claim noise that its mean does not have by spreading its cells, so that models are better compared without.
+        Whether to subtract the sampling variance of the predicted mean as well, for cells that are drawn independently:
+        real cells, such as controls, or samples of a generative model. At least two cells are then needed. A prediction
+        can exaggerate its noise by spreading its cells, so that models should be compared without this correction.
 
     Returns
     -------
-    The error in squared units of the expression. Its expected value is the squared error of the expected means; where
-    that is small, single values may be negative.
+    The error in squared units of the expression. Its expected value is the squared error of the expected means; if that
+    is small, single values may be negative.
 
     Raises
     ------
@@ -45,9 +45,9 @@ def mse_unbiased(real: ArrayLike, predicted: ArrayLike, *, correct_predicted: bo
 
     Notes
     -----
-    Both samples have to be independent of each other. On expression that is not a mean over cells, such as the
-    logarithm of summed counts, the Virtual Cell Challenge of 2026 has a jackknife in the place of the variance; for
-    means over cells the two are the same.
+    The samples must be independent of each other. For expression that is not a mean over cells, such as the logarithm
+    of summed counts, the Virtual Cell Challenge of 2026 uses a jackknife instead of the variance; for means over cells,
+    both are equal.
 
     Examples
     --------
@@ -69,31 +69,31 @@ def mse_unbiased(real: ArrayLike, predicted: ArrayLike, *, correct_predicted: bo
 
 
 def mse_normalised(error: ArrayLike, effect: ArrayLike) -> float | NDArray[np.float64]:
-    r"""Error of the mean as a fraction of the size of the effects: a ratio of sums over conditions.
+    r"""Compute the error of the mean relative to the magnitude of the effects, as a ratio of sums over conditions.
 
     .. math:: \frac{\sum_p \mathrm{error}_p}{\sum_p \mathrm{effect}_p}
 
-    It takes what :func:`scpi.metrics.mse_unbiased` gives for each condition, not the cells, so that conditions can be
-    scored one at a time and drawn anew in a bootstrap: the error is ``mse_unbiased(real, predicted)``, the effect
-    ``mse_unbiased(real, control, correct_predicted=True)``. The mean of one ratio for each condition would be ruled by
-    those with next to no effect.
+    It takes the values of :func:`scpi.metrics.mse_unbiased` for each condition, not the cells, so that conditions can
+    be scored one at a time and resampled in a bootstrap. The error is ``mse_unbiased(real, predicted)``, the effect
+    ``mse_unbiased(real, control, correct_predicted=True)``. A mean of ratios per condition would be dominated by
+    conditions with almost no effect.
 
     Parameters
     ----------
     error
-        Error of each condition, the last axis, such as conditions or models x conditions.
+        Error of each condition, with conditions on the last axis, such as models x conditions.
     effect
-        Size of the effect in the same conditions, in an array that broadcasts against it.
+        Magnitude of the effect in the same conditions, in an array that broadcasts against `error`.
 
     Returns
     -------
-    One number, or one for each model: 0 is perfect, 1 is as far off as predicting the control. NaN where the effects
-    sum to nothing, which is to say that these cells show none.
+    One number, or one for each model: 0 is perfect, 1 is the error of predicting the control. NaN if the effects do not
+    sum to a positive value, so that these cells show no effect.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit or a value is NaN or infinite.
+        If the shapes do not match, or a value is NaN or infinite.
 
     Examples
     --------

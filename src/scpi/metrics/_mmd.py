@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def multi_kernel_bandwidths(base: float, n_kernels: int = 10) -> NDArray[np.float64]:
-    """Bandwidths that double from one kernel to the next, around a base.
+    """Compute bandwidths that double from one kernel to the next, around a base.
 
     Parameters
     ----------
     base
-        Bandwidth in the middle, in units of squared distance.
+        Central bandwidth, in units of squared distance.
     n_kernels
         Number of bandwidths.
 
@@ -46,7 +46,7 @@ def multi_kernel_bandwidths(base: float, n_kernels: int = 10) -> NDArray[np.floa
 def _mean_squared_distance(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     """Mean squared distance over the ordered pairs of distinct rows of the pooled, already centred sample."""
     n = len(x) + len(y)
-    # sum_ij |a_i - a_j|^2 = 2 n sum_i |a_i - mean|^2, so no distance has to be computed
+    # sum_ij |a_i - a_j|^2 = 2 n sum_i |a_i - mean|^2, so that no distances are needed
     return float(2.0 * (np.sum(x * x) + np.sum(y * y)) / (n - 1))
 
 
@@ -69,7 +69,7 @@ def _resolve_bandwidths(
     if base_bandwidth is None:
         base_bandwidth = _mean_squared_distance(x, y)
         if base_bandwidth == 0:
-            # All rows are the same point: every kernel is 1 whatever its width
+            # All rows are the same point: every kernel is 1 for any width
             base_bandwidth = 1.0
     return multi_kernel_bandwidths(base_bandwidth, n_kernels)
 
@@ -102,7 +102,7 @@ def mmd(
     unbiased: bool = True,
     block_size: int = 1024,
 ) -> float:
-    r"""Squared maximum mean discrepancy between two samples (Gretton et al., J. Mach. Learn. Res. 13, 2012).
+    r"""Compute the squared maximum mean discrepancy of two samples (Gretton et al., J. Mach. Learn. Res. 13, 2012).
 
     The kernel is a sum of Gaussians,
     :math:`k(a, b) = \sum_i \exp(-\lVert a - b\rVert^2 / h_i)`.
@@ -114,20 +114,19 @@ def mmd(
     bandwidths
         The :math:`h_i`, in units of squared distance.
     base_bandwidth
-        The middle of `n_kernels` bandwidths that double from one to the next, see
+        Central value of `n_kernels` bandwidths that double from one to the next, see
         :func:`scpi.metrics.multi_kernel_bandwidths`. If `None` (and without `bandwidths`), the mean squared distance
-        between distinct observations of the pooled sample. To compare several values with each other, fix one base
-        for all of them.
+        between distinct observations of the pooled sample. Use the same base for values that are to be compared.
     n_kernels
         Number of Gaussians.
     unbiased
-        Leave each observation's kernel with itself out (a U-statistic): the expected value is zero where the two
-        samples follow the same law, and single values may be negative. Otherwise the V-statistic, which is never
-        negative, and of which two samples of size `n` of the same law have the expected value
-        :math:`(2/n)(m - \bar\kappa)`, where `m` is the number of kernels and :math:`\bar\kappa` the mean kernel
-        between distinct observations. Values of different sample sizes are then not comparable.
+        Whether to exclude the kernel of each observation with itself (a U-statistic). The expected value is then zero
+        if both samples have the same distribution, and single values may be negative. Otherwise, the V-statistic, which
+        is never negative. For two samples of size `n` from the same distribution, its expected value is :math:`(2/n)(m
+        - \bar\kappa)`, where `m` is the number of kernels and :math:`\bar\kappa` the mean kernel between distinct
+        observations. Values of different sample sizes are then not comparable.
     block_size
-        Observations in a block of distances: memory is `block_size` squared times 16 bytes.
+        Number of observations in a block of distances: memory is `block_size` squared times 16 bytes.
 
     Returns
     -------

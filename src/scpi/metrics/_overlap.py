@@ -1,4 +1,4 @@
-"""Whether two rankings of genes have the same genes on top."""
+"""Overlap of the top genes of two rankings."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 def top_k_overlap(
     real: ArrayLike, predicted: ArrayLike, *, k: int | None = 20, absolute: bool = True
 ) -> float | NDArray[np.float64]:
-    """Fraction of the `k` genes that rank first in truth which also rank among the first `k` by another score.
+    """Compute the fraction of the `k` true top genes that are also among the top `k` genes of another score.
 
-    For effects it is the fraction of the genes that change most which are predicted to change most. For tests against
-    known genes it is the accuracy ACC@k. For t statistics of real and of predicted cells, with `k=100` and
+    For effects, it is the fraction of the most strongly changed genes that are predicted to change most. For tests
+    against known genes, it is the accuracy ACC@k. For t statistics of real and of predicted cells, with `k=100` and
     `absolute=False`, it is the fraction of common differentially expressed genes of published benchmarks.
 
     Parameters
     ----------
     real, predicted
-        Scores of the same genes, such as changes against the control: a vector of genes, or conditions x genes. NaN
-        is a gene without a rank, such as one that was not tested.
+        Scores of the same genes, such as changes relative to the control: a vector of genes, or conditions x genes.
+        Genes with NaN have no rank, such as genes that were not tested.
     k
-        Number of genes; as many as `real` ranks if `None`.
+        Number of genes; if `None`, the number of genes with a rank in `real`.
     absolute
-        Rank by the size of the score in either direction; a score of exactly zero then gives no rank. Otherwise the
-        largest score comes first. Of genes with equal scores the first come first.
+        Whether to rank by the absolute score (a score of exactly zero then has no rank) instead of the score. Ties are
+        broken by the order of the genes.
 
     Returns
     -------
-    Values between 0 and 1. NaN where `real` ranks no gene.
+    Values between 0 and 1. NaN if no gene has a rank in `real`.
 
     Raises
     ------
@@ -60,21 +60,21 @@ def top_k_overlap(
 def top_k_jaccard(
     first: ArrayLike, second: ArrayLike, *, k: int = 20, absolute: bool = True
 ) -> float | NDArray[np.float64]:
-    """Jaccard index of the `k` genes that two scores rank first: those in both over those in either.
+    """Compute the Jaccard index of the top `k` genes of two scores: genes in both over genes in either.
 
     Parameters
     ----------
     first, second
-        Scores of the same genes: a vector of genes, or conditions x genes. NaN is a gene without a rank.
+        Scores of the same genes: a vector of genes, or conditions x genes. Genes with NaN have no rank.
     k
         Number of genes.
     absolute
-        Rank by the size of the score in either direction; a score of exactly zero then gives no rank. Otherwise the
-        largest score comes first. Of genes with equal scores the first come first.
+        Whether to rank by the absolute score (a score of exactly zero then has no rank) instead of the score. Ties are
+        broken by the order of the genes.
 
     Returns
     -------
-    Values between 0 and 1. NaN where no gene has a rank.
+    Values between 0 and 1. NaN if no gene has a rank.
 
     Raises
     ------
@@ -96,23 +96,23 @@ def top_k_jaccard(
 def precision_at_k(
     score: ArrayLike, member_mask: ArrayLike, *, k: int = 20, absolute: bool = True
 ) -> float | NDArray[np.float64]:
-    """Fraction of the first `k` genes that are true ones.
+    """Compute the fraction of the top `k` genes that are true members.
 
     Parameters
     ----------
     score
-        Scores of the genes: a vector, or conditions x genes. NaN is a gene without a rank.
+        Scores of the genes: a vector, or conditions x genes. Genes with NaN have no rank.
     member_mask
-        Whether a gene is a true one, in the same shape.
+        Whether a gene is a true member, in the same shape.
     k
         Number of genes.
     absolute
-        Rank by the size of the score in either direction; a score of exactly zero then gives no rank. Otherwise the
-        largest score comes first. Of genes with equal scores the first come first.
+        Whether to rank by the absolute score (a score of exactly zero then has no rank) instead of the score. Ties are
+        broken by the order of the genes.
 
     Returns
     -------
-    Values between 0 and 1, of as many genes as have a rank where those are fewer than `k`. NaN where no gene has one.
+    Values between 0 and 1. If fewer than `k` genes have a rank, only these count. NaN if no gene has a rank.
 
     Raises
     ------
@@ -134,10 +134,10 @@ def precision_at_k(
 def overlap_log_pval(
     n_both: ArrayLike, n_first: ArrayLike, n_second: ArrayLike, *, n_genes: ArrayLike
 ) -> float | NDArray[np.float64]:
-    """Probability that two sets of genes share as many genes or more by chance, as a natural logarithm.
+    """Compute the log probability that two sets of genes share at least as many genes by chance.
 
-    The null hypothesis is that the second set is drawn at random from all genes: the upper tail of the hypergeometric
-    distribution.
+    The null hypothesis is that the second set is drawn at random from all genes. The p-value is the upper tail of the
+    hypergeometric distribution.
 
     Parameters
     ----------
@@ -146,17 +146,17 @@ def overlap_log_pval(
     n_first, n_second
         Number of genes in each set.
     n_genes
-        Number of genes that could have been in both sets, such as those that both methods tested. More genes than
-        that, such as all of the genome, make any overlap look significant.
+        Number of genes that could have been in both sets, such as those that both methods tested. A larger number, such
+        as all genes of the genome, makes any overlap look significant.
 
     Returns
     -------
-    Natural logarithm of the p-value, finite where the p-value is too small for a float; a number for four numbers.
+    Natural logarithm of the p-value, finite even if the p-value underflows; a number for four numbers.
 
     Raises
     ------
     ValueError
-        If the sizes cannot be: more genes in a set than there are, or more in both sets than in one of them.
+        If the sizes are inconsistent: a set exceeds the number of genes, or the overlap exceeds a set.
 
     Examples
     --------

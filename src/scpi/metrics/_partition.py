@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
 
 def ari(labels: Labels, truth: Labels) -> float:
-    """Adjusted Rand index of two clusterings (Hubert and Arabie, J. Classif. 2, 1985).
+    """Compute the adjusted Rand index of two clusterings (Hubert and Arabie, J. Classif. 2, 1985).
 
-    The fraction of pairs of cells on which the clusterings agree, together or apart, set to 0 at what is expected of
-    random labels with clusters of the same sizes.
+    It is the fraction of pairs of cells on which the clusterings agree, together or apart, rescaled such that random
+    labels with the same cluster sizes have the expected value 0.
 
     Parameters
     ----------
     labels, truth
-        Labels of the same cells. Their names need not match, nor their number.
+        Labels of the same cells. Names and number of labels may differ.
 
     Returns
     -------
-    A value of at most 1; below 0 where the agreement is worse than by chance.
+    A value of at most 1; below 0 if the agreement is worse than by chance.
 
     Raises
     ------
@@ -42,14 +42,14 @@ def ari(labels: Labels, truth: Labels) -> float:
 
 
 def nmi(labels: Labels, truth: Labels) -> float:
-    """Normalised mutual information of two clusterings, over the arithmetic mean of their entropies.
+    """Compute the normalised mutual information of two clusterings, over the arithmetic mean of their entropies.
 
     It is not adjusted for chance: more clusters give a higher value. Report :func:`scpi.metrics.ari` as well.
 
     Parameters
     ----------
     labels, truth
-        Labels of the same cells. Their names need not match, nor their number.
+        Labels of the same cells. Names and number of labels may differ.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""All that is said about one prediction, in one call."""
+"""Several metrics of a prediction in one call."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def score_change(
     Parameters
     ----------
     real, predicted
-        Changes against the control: a vector of genes, or conditions x genes.
+        Changes relative to the control: a vector of genes, or conditions x genes.
     metrics
-        Which of `"pearson"`, `"pearson_top"` (Pearson correlation over the `k` genes whose real change is
-        largest), `"rmse"`, `"r2"` and `"sign_accuracy"`; all if `None`.
+        Some of `"pearson"`, `"pearson_top"` (Pearson correlation over the `k` genes with the largest real change),
+        `"rmse"`, `"r2"` and `"sign_accuracy"`; all if `None`.
     k
-        Number of genes of `"pearson_top"`, at least 2.
+        Number of genes for `"pearson_top"`, at least 2.
 
     Returns
     -------
-    The value of each metric by name: a number for two vectors, or one value for each condition.
+    Values of the metrics by name: a number for two vectors, or one value for each condition.
 
     Raises
     ------

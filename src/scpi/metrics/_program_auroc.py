@@ -1,4 +1,4 @@
-"""Whether the genes of a unit are those of a known gene program."""
+"""Recovery of known gene programs by the genes of units."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def program_auroc(
     *,
     absolute: bool = True,
 ) -> NDArray[np.float64]:
-    """Probability that a gene of a known program has a larger saliency in its unit than a gene outside of it.
+    """Compute the probability that a gene of a known program has a larger saliency in its unit than another gene.
 
     Parameters
     ----------
@@ -32,10 +32,10 @@ def program_auroc(
     programs
         Membership or weights of the same genes, genes x programs: a gene is in a program if its entry is not 0.
     matching
-        The unit of each program, -1 for none, as :func:`scpi.metrics.match_units` finds it from activities. If `None`,
-        the one-to-one matching with the largest total is taken: this is generous with many units and few genes.
+        The unit of each program, -1 for none, such as from :func:`scpi.metrics.match_units` on activities. If `None`,
+        the one-to-one matching with the largest total is used, which is optimistic with many units and few genes.
     absolute
-        Rank genes by the size of their saliency in either direction, or by the largest.
+        Whether to rank genes by the absolute saliency instead of the saliency.
 
     Returns
     -------
@@ -45,7 +45,8 @@ def program_auroc(
     Raises
     ------
     ValueError
-        If the shapes do not fit, a value is NaN or infinite, `matching` names no unit, or a program has no genes or all.
+        If the shapes do not match, a value is NaN or infinite, `matching` contains an unknown unit, or a program has no
+        genes or all genes.
 
     Examples
     --------

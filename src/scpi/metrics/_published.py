@@ -1,4 +1,4 @@
-"""Metrics of earlier studies, to compare with their numbers. The user guide says what they hide."""
+"""Metrics of earlier studies, for comparison with their values. The user guide describes their faults."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _as_both(real: ArrayLike, predicted: ArrayLike, genes: ArrayLike | None) -> 
 
 
 def mean_r2(real: ArrayLike, predicted: ArrayLike, *, genes: ArrayLike | None = None) -> float:
-    """Squared Pearson correlation across genes of the real and the predicted mean expression.
+    """Compute the squared Pearson correlation across genes of the real and the predicted mean expression.
 
     Parameters
     ----------
@@ -37,18 +37,18 @@ def mean_r2(real: ArrayLike, predicted: ArrayLike, *, genes: ArrayLike | None = 
 
     Returns
     -------
-    A value between 0 and 1. NaN where the real mean is the same for all genes, 0 where the predicted one is.
+    A value between 0 and 1. NaN if the real mean is equal for all genes, 0 if the predicted mean is.
 
     Raises
     ------
     ValueError
-        If the genes differ, `genes` are no positions, or a value is NaN or infinite.
+        If the genes differ, `genes` are not valid positions, or a value is NaN or infinite.
 
     Notes
     -----
-    It is near 1 whatever is predicted, control cells included, because genes differ much more from each other than
-    conditions do; and being squared, it does not mind the wrong sign. :func:`scpi.metrics.pearson_delta` and
-    :func:`scpi.metrics.r2` of changes are what it is taken for.
+    It is near 1 for any prediction, including control cells, because genes differ much more than conditions. As it is
+    squared, it also ignores the sign. Use :func:`scpi.metrics.pearson_delta` and :func:`scpi.metrics.r2` of changes
+    instead.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def mean_r2_bootstrap(
     fraction: float = 0.8,
     rng: int | np.random.Generator | None = 0,
 ) -> NDArray[np.float64]:
-    """:func:`scpi.metrics.mean_r2` of random parts of the cells, drawn without replacement.
+    """Compute :func:`scpi.metrics.mean_r2` on random subsets of the cells, drawn without replacement.
 
     Parameters
     ----------
@@ -86,14 +86,14 @@ def mean_r2_bootstrap(
 
     Returns
     -------
-    One value for each draw. Published is their mean; their spread is not a confidence interval, as the draws share
-    most cells and there is still only one condition.
+    One value for each draw. Studies report their mean. Their spread is not a confidence interval, as the draws share
+    most cells and come from only one condition.
 
     Raises
     ------
     ValueError
-        If the genes differ, `genes` are no positions, a value is NaN or infinite, `n_bootstrap` is below 1, or `fraction`
-        is out of range.
+        If the genes differ, `genes` are not valid positions, a value is NaN or infinite, `n_bootstrap` is below 1, or
+        `fraction` is out of range.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def _subset_means(cells: Any, fraction: float, n_bootstrap: int, rng: np.random.
 def expressing_fraction_difference(
     real: ArrayLike, predicted: ArrayLike, *, genes: ArrayLike | None = None, threshold: float = 0.0
 ) -> float:
-    """Mean over genes of the absolute difference in the fraction of cells that express the gene.
+    """Compute the mean over genes of the absolute difference in the fraction of cells that express the gene.
 
     Parameters
     ----------
@@ -136,8 +136,8 @@ def expressing_fraction_difference(
 
     Returns
     -------
-    A value between 0 and 1. Cells that a decoder made are hardly ever exactly 0 and express everything at the
-    threshold 0, so that this says what the last layer of a model is rather than how well it predicts.
+    A value between 0 and 1. Decoded cells are rarely exactly 0, and thus express every gene at the threshold 0: the
+    value then depends on the last layer of a model rather than on its predictions.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def expressing_fraction_difference(
 def expressing_mean_difference(
     real: ArrayLike, predicted: ArrayLike, *, genes: ArrayLike | None = None, threshold: float = 0.0
 ) -> float:
-    """Mean over genes of the relative difference in the mean expression of the cells that express the gene.
+    """Compute the mean over genes of the relative difference in the mean expression of expressing cells.
 
     Parameters
     ----------
@@ -170,8 +170,8 @@ def expressing_mean_difference(
 
     Returns
     -------
-    The mean of ``|real - predicted| / real``, from 0. A gene that no cell of one of the samples expresses is left out,
-    so that predicting no expression at all is not charged; NaN where no gene is left.
+    The mean of ``|real - predicted| / real``, from 0. Genes that no cell of one sample expresses are excluded, so that
+    predicting no expression at all is not penalised. NaN if no gene is left.
 
     Raises
     ------
@@ -215,30 +215,30 @@ def distance_ratio(
     distance: Callable[[Any, Any], float] = energy_distance,
     denominator: Literal["real", "predicted"] = "real",
 ) -> float:
-    """Distance of the predicted to the real cells, over the distance of either to the control.
+    """Compute the distance of predicted to real cells, relative to the distance of either to the control.
 
     Parameters
     ----------
     real, predicted, control
-        Whatever `distance` takes, such as cells x principal components. Fit these to cells of training and control
-        only: components that are fitted with the predictions differ from model to model.
+        Inputs of `distance`, such as cells x principal components. Fit the components to training and control cells
+        only: components that are fitted with the predictions differ between models.
     distance
         Function of two samples, such as :func:`scpi.metrics.energy_distance` or :func:`scpi.metrics.wasserstein`.
     denominator
-        `"real"` divides by the distance of the *real* cells to the control, which is the same for all models: 1 is
-        what predicting the control scores. `"predicted"` divides by that of the *predicted* cells, as published: a
-        prediction that is far away from everything comes close to 1, and one near the control, however good, to
-        infinity. Use it for nothing but comparing with published values.
+        `"real"` divides by the distance of the *real* cells to the control, which is the same for all models:
+        predicting the control scores 1. `"predicted"` divides by the distance of the *predicted* cells, as published: a
+        prediction far from all cells approaches 1, and a prediction near the control, however good, infinity. Use it
+        only for comparison with published values.
 
     Returns
     -------
-    The ratio, 0 for a perfect prediction. NaN where the denominator is not above 0, as an unbiased distance can be.
-    Distances that have been computed already are simply divided.
+    The ratio, 0 for a perfect prediction. NaN if the denominator is not above 0, which is possible for unbiased
+    distances.
 
     Raises
     ------
     ValueError
-        If the denominator is unknown, or where `distance` raises.
+        If the denominator is unknown, or if `distance` raises it.
 
     Examples
     --------

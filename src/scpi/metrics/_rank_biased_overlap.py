@@ -14,28 +14,27 @@ if TYPE_CHECKING:
 def rank_biased_overlap(
     first: ArrayLike, second: ArrayLike, *, p: float = 0.98, absolute: bool = True
 ) -> float | NDArray[np.float64]:
-    r"""Agreement of two rankings at every depth, the top weighing most.
+    r"""Compute the rank-biased overlap: the agreement of two rankings over all depths, with most weight on the top.
 
-    The agreement at depth :math:`d` is the fraction of the first :math:`d` genes that the rankings have in common. Their
-    mean over all depths, with weights :math:`(1 - p) p^{d-1}`, is the rank-biased overlap. Unlike the overlap at one
-    `k` it does not hang on where the list is cut, and unlike a correlation of ranks it does not count the thousands
-    of genes at the bottom.
+    The agreement at depth :math:`d` is the fraction of the first :math:`d` genes that the rankings have in common. Its
+    mean over all depths, with weights :math:`(1 - p) p^{d-1}`, is the rank-biased overlap. Unlike the overlap at a
+    single `k`, it does not depend on a cutoff, and unlike a rank correlation, it is not dominated by thousands of genes
+    at the bottom.
 
     Parameters
     ----------
     first, second
-        Scores of the same genes: a vector of genes, or conditions x genes. NaN is a gene without a rank, so that the
-        rankings may be of different length. Genes with equal scores share a rank.
+        Scores of the same genes: a vector of genes, or conditions x genes. Genes with NaN have no rank, so that the
+        rankings may differ in length. Genes with equal scores share a rank.
     p
-        How far down to look, above 0 and below 1: the first ten ranks have 85 % of the weight at 0.9, the first fifty
-        at 0.98.
+        Persistence, above 0 and below 1; larger values give more weight to lower ranks. At 0.9, the first ten ranks
+        have 85 % of the weight; at 0.98, the first fifty.
     absolute
-        Rank by the size of the score in either direction; a score of exactly zero then gives no rank. Otherwise the
-        largest score comes first.
+        Whether to rank by the absolute score (a score of exactly zero then has no rank) instead of the score.
 
     Returns
     -------
-    Values between 0 (nothing in common) and 1 (the same ranking). NaN where a ranking is empty.
+    Values between 0 (nothing in common) and 1 (the same ranking). NaN if a ranking is empty.
 
     Raises
     ------
@@ -45,7 +44,7 @@ def rank_biased_overlap(
     Notes
     -----
     This is :math:`\mathrm{RBO}_\mathrm{EXT}` of Webber, Moffat and Zobel (ACM Trans. Inf. Syst. 28, 20, 2010), which
-    goes on with the agreement that was seen where the rankings end. Tied genes are all at the rank of the first of
+    extrapolates the observed agreement beyond the end of the rankings. Tied genes all have the rank of the first of
     them, and the agreement is twice the number of common genes over the number of genes on both sides.
 
     Examples
@@ -78,7 +77,7 @@ def _extrapolated(x: NDArray[np.float64], y: NDArray[np.float64], p: float) -> f
         np.cumsum(np.bincount(at, minlength=long + 2))[1:-1] for at in (*ranks, np.maximum(*ranks))
     )
     agreement = 2.0 * common / (n_short + n_long)
-    # Where the shorter one has ended, it goes on as it has agreed so far
+    # Beyond the end of the shorter ranking, extrapolate its agreement
     beyond = depth > short
     assumed = agreement[short - 1] * (depth - short)[beyond]
     agreement[beyond] = 2.0 * (common[beyond] + assumed) / (depth + n_long)[beyond]

@@ -1,4 +1,4 @@
-"""Whether tests of predicted cells find the genes that tests of real cells find."""
+"""Recovery of differentially expressed genes by tests of predicted cells."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ if TYPE_CHECKING:
 def significant_overlap(
     significant: ArrayLike, predicted_significant: ArrayLike, effect: ArrayLike
 ) -> float | NDArray[np.float64]:
-    """Fraction of the really significant genes that are significant in the predicted cells, of no more genes than those.
+    """Compute the fraction of the truly significant genes that are among as many significant genes of the prediction.
 
     Parameters
     ----------
     significant
         Whether a gene is significant in the real cells: a vector of genes, or conditions x genes.
     predicted_significant
-        Whether it is in the predicted cells, in the same shape.
+        Whether a gene is significant in the predicted cells, in the same shape.
     effect
-        Effects in the predicted cells, such as log fold changes. Where more genes are significant in the predicted cells
-        than in the real ones, as many as in the real ones count, those of the largest absolute effect. NaN comes last.
+        Effects in the predicted cells, such as log fold changes. If more genes are significant in the predicted cells
+        than in the real cells, only as many as in the real cells count: those with the largest absolute effect. NaN
+        ranks last.
 
     Returns
     -------
-    Values between 0 and 1. A random choice of as many genes has the fraction of significant genes among all. NaN where
+    Values between 0 and 1. A random choice of as many genes scores the fraction of significant genes among all. NaN if
     no gene is significant in the real cells.
 
     Raises
@@ -41,8 +42,9 @@ def significant_overlap(
 
     Notes
     -----
-    The differential expression score of the Virtual Cell Challenge of 2025. It does not look at the sign of the effect,
-    and calling too few genes costs more than calling too many: where all are called, it compares the largest effects.
+    This is the differential expression score of the Virtual Cell Challenge of 2025. It ignores the sign of the effect,
+    and calling too few genes costs more than calling too many: if all genes are called, it compares the largest
+    effects.
 
     Examples
     --------
@@ -53,7 +55,7 @@ def significant_overlap(
     size = np.abs(as_values(effect, "effect"))
     truth = as_mask(significant, "significant", size.shape)
     called = as_mask(predicted_significant, "predicted_significant", size.shape)
-    # Genes that are not called come last, and NaN last of those that are
+    # Genes that are not called rank last, and NaN ranks last among the called ones
     order = np.lexsort((-np.nan_to_num(size, nan=-1.0), ~called), axis=-1)
     n_real = count(truth)
     counted = np.arange(1, size.shape[-1] + 1) <= np.minimum(n_real, count(called))[..., None]
@@ -64,21 +66,21 @@ def significant_overlap(
 def lfc_spearman(
     real: ArrayLike, predicted: ArrayLike, significant: ArrayLike, *, min_genes: int = 10
 ) -> float | NDArray[np.float64]:
-    """Rank correlation of real and predicted log fold changes over the genes that are significant in the real cells.
+    """Compute the rank correlation of real and predicted log fold changes over the truly significant genes.
 
     Parameters
     ----------
     real, predicted
-        Log fold changes of the genes: a vector, or conditions x genes. A predicted one that is NaN or infinite is no
-        change; a gene whose real one is NaN or infinite is left out.
+        Log fold changes of the genes: a vector, or conditions x genes. A predicted value that is NaN or infinite counts
+        as no change; genes whose real value is NaN or infinite are excluded.
     significant
         Whether a gene is significant in the real cells, in the same shape.
     min_genes
-        Number of significant genes below which a condition has no value.
+        Minimum number of significant genes of a condition.
 
     Returns
     -------
-    Values between -1 and 1. NaN with fewer genes than `min_genes`, or where either change is the same for all of them.
+    Values between -1 and 1. NaN with fewer genes than `min_genes`, or if either change is equal for all of them.
 
     Raises
     ------
@@ -87,8 +89,8 @@ def lfc_spearman(
 
     Notes
     -----
-    Genes that go up and genes that go down are far apart: to know the sign of each gene, which many perturbations share,
-    is most of the value.
+    Up-regulated and down-regulated genes are far apart in rank: knowing the sign of each gene, which many perturbations
+    share, gives most of the score.
 
     Examples
     --------
@@ -112,20 +114,20 @@ def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 
 
 def roc_auc(score: ArrayLike, significant: ArrayLike) -> float | NDArray[np.float64]:
-    """Area under the receiver operating characteristic of a predicted score for the really significant genes.
+    """Compute the area under the receiver operating characteristic of a score for the truly significant genes.
 
     Parameters
     ----------
     score
         Score of the genes in the predicted cells, such as a test statistic: a vector of genes, or conditions x genes.
-        Its absolute value counts; NaN comes last.
+        Absolute values are used; NaN ranks last.
     significant
         Whether a gene is significant in the real cells, in the same shape.
 
     Returns
     -------
-    Probability that a significant gene scores higher than another one, equal scores being half: 0.5 for a random score.
-    NaN where no gene is significant, or all are.
+    Probability that a significant gene scores higher than another gene, with ties as one half: 0.5 for a random score.
+    NaN if no gene is significant, or all are.
 
     Raises
     ------
@@ -134,8 +136,8 @@ def roc_auc(score: ArrayLike, significant: ArrayLike) -> float | NDArray[np.floa
 
     Notes
     -----
-    Where few genes are significant, thousands of others set the value: :func:`scpi.metrics.pr_auc` looks at the top of the
-    ranking, and at the sign. A score of how strongly a gene is expressed is far above 0.5.
+    If few genes are significant, thousands of others dominate the value: :func:`scpi.metrics.pr_auc` focuses on the top
+    of the ranking, and uses the sign. The expression level of a gene alone scores far above 0.5.
 
     Examples
     --------

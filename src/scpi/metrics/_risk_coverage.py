@@ -1,4 +1,4 @@
-"""How far off the surest predictions are."""
+"""Error of the most confident predictions."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ if TYPE_CHECKING:
 
 
 class RiskCoverage(NamedTuple):
-    """Mean risk of the predictions that are kept, as the least sure are dropped."""
+    """Mean risk of the retained predictions, as the least confident are dropped."""
 
     coverage: NDArray[np.float64]
-    """Fraction of the predictions that are kept, up to 1; predictions of one confidence are kept together."""
+    """Fraction of retained predictions, up to 1; predictions of equal confidence are retained together."""
     risk: NDArray[np.float64]
-    """Mean risk of those."""
+    """Mean risk of the retained predictions."""
 
     @property
     def area(self) -> float:
-        """Mean risk over all fractions, in steps of one prediction: smaller where confidence and risk go together."""
+        """Mean risk over all fractions, in steps of one prediction; smaller if confidence predicts low risk."""
         widths = np.diff(self.coverage, prepend=0.0)
         return float(widths @ self.risk)
 
 
 def risk_coverage(confidence: ArrayLike, risk: ArrayLike) -> RiskCoverage:
-    """Risk-coverage curve: the mean risk of the predictions with the largest confidence.
+    """Compute the risk-coverage curve: the mean risk of the most confident predictions.
 
     Parameters
     ----------
     confidence
-        How sure each prediction is, such as `obs["confidence"]` of predicted cells.
+        Confidence of each prediction, such as `obs["confidence"]` of predicted cells.
     risk
-        How far off each was, such as its squared error.
+        Error of each prediction, such as its squared error.
 
     Returns
     -------
-    Fractions that are kept, from the smallest on, and the mean risk of each.
+    Retained fractions in ascending order, and the mean risk of each.
 
     Raises
     ------

@@ -11,35 +11,35 @@ if TYPE_CHECKING:
 
 
 def scaled(value: ArrayLike, baseline: ArrayLike, ceiling: ArrayLike) -> float | NDArray[np.float64]:
-    r"""Place a metric between what a baseline scores and what a replicate of the experiment scores.
+    r"""Rescale a metric between the scores of a baseline and of a replicate of the experiment.
 
     .. math:: \frac{\mathrm{value} - \mathrm{baseline}}{\mathrm{ceiling} - \mathrm{baseline}}
 
-    It serves for scores and for errors alike, as better is always up.
+    It applies to scores and errors: larger scaled values are always better.
 
     Parameters
     ----------
     value
         Value of the metric, or an array of them.
     baseline
-        What a simple prediction scores, such as the mean change of the other perturbations. Arrays broadcast.
+        Score of a simple prediction, such as the mean change of the other perturbations. Arrays broadcast.
     ceiling
-        What a replicate scores, such as :func:`scpi.metrics.split_half_ceiling`.
+        Score of a replicate, such as :func:`scpi.metrics.split_half_ceiling`.
 
     Returns
     -------
-    0 at the baseline, 1 at the replicate, not cut off: a replicate of half of the cells can be beaten. NaN where the
-    two coincide.
+    0 at the baseline, 1 at the replicate, not clipped: predictions can exceed a replicate of half of the cells. NaN if
+    baseline and ceiling coincide.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit.
+        If the shapes do not match.
 
     Notes
     -----
-    Where noise makes the replicate of a condition *worse* than the baseline, the scale is upside down, and where they
-    nearly coincide the quotient is huge: scale means over conditions rather than single ones.
+    If noise makes the replicate of a condition *worse* than the baseline, the scale is inverted, and if they nearly
+    coincide, the quotient is huge: scale means over conditions rather than single conditions.
 
     Examples
     --------

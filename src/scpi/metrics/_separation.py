@@ -1,4 +1,4 @@
-"""How well clusters are separated in an embedding."""
+"""Separation of clusters in an embedding."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def silhouette(
     n_cells: int | None = 2000,
     rng: int | np.random.Generator | None = 0,
 ) -> float:
-    r"""Mean silhouette width of clusters (Rousseeuw, J. Comput. Appl. Math. 20, 1987).
+    r"""Compute the mean silhouette width of clusters (Rousseeuw, J. Comput. Appl. Math. 20, 1987).
 
     The width of a cell is :math:`(b - a) / \max(a, b)`, where :math:`a` is its mean distance to the other cells of its
-    cluster and :math:`b` to those of the nearest other one; that of a cell alone in its cluster is 0.
+    cluster and :math:`b` to those of the nearest other cluster. The width of a single-cell cluster is 0.
 
-    The width of a cell takes its distances to all cells. Where there are many, it is therefore the cells to average
-    over that are drawn, not those to compare with: every width is exact, and the mean has no bias.
+    The width of a cell requires its distances to all cells. With many cells, the cells to average over are subsampled,
+    not those to compare with: every width is exact, and the mean is unbiased.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def silhouette(
     labels
         Cluster of each cell.
     n_cells
-        Number of cells to average over, drawn at random where there are more; all if `None`.
+        Number of cells to average over, drawn at random if there are more; all if `None`.
     rng
         Seed or generator of the draw.
 
@@ -74,7 +74,7 @@ def silhouette(
 
 
 def calinski_harabasz(embedding: ArrayLike, labels: Labels) -> float:
-    """Ratio of the variance between clusters to that within them (Calinski and Harabasz, Commun. Stat. 3, 1974).
+    """Compute the ratio of variances between and within clusters (Calinski and Harabasz, Commun. Stat. 3, 1974).
 
     Parameters
     ----------
@@ -85,8 +85,8 @@ def calinski_harabasz(embedding: ArrayLike, labels: Labels) -> float:
 
     Returns
     -------
-    The ratio of the mean squares, the larger the better separated; infinite where clusters are single points apart
-    from each other, and NaN where all cells are one point.
+    The ratio of the mean squares; larger values mean better separation. Infinite if clusters are distinct single
+    points, NaN if all cells are one point.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def calinski_harabasz(embedding: ArrayLike, labels: Labels) -> float:
 
 
 def _clusters(embedding: ArrayLike, labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Cells around their mean, as the Gram form of distances loses digits far away from it, with their clusters."""
+    """Centred cells, as the Gram form of distances loses digits far from the origin, and their clusters."""
     points = as_sample(embedding, "embedding")
     codes, found = encode(labels, "labels")
     check_length(len(codes), len(points), "embedding")
@@ -125,7 +125,7 @@ def _clusters(embedding: ArrayLike, labels: Labels) -> tuple[NDArray[np.float64]
 
 
 def _widths(points: NDArray[np.float64], codes: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Silhouette widths of some of the cells."""
+    """Silhouette widths of a subset of the cells."""
     squares = np.einsum("ij,ij->i", points, points)
     distances = squares[rows, None] + squares - 2.0 * points[rows] @ points.T
     np.sqrt(np.maximum(distances, 0.0, out=distances), out=distances)
@@ -141,6 +141,6 @@ def _widths(points: NDArray[np.float64], codes: NDArray[np.intp], rows: NDArray[
     to_cluster[at, own] = np.inf
     nearest = to_cluster.min(axis=1)
     larger = np.maximum(within, nearest)
-    # Where all distances are zero, no cluster is nearer than another
+    # If all distances are zero, no cluster is nearer than another
     width = np.divide(nearest - within, larger, out=np.zeros(len(rows)), where=larger > 0)
     return np.where(alone, 0.0, width)

@@ -1,4 +1,4 @@
-"""Whether predicted cells vary as the real ones do."""
+"""Variance and correlation between predicted cells, compared with real cells."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ROUNDING = 1e-6
 
 
 def variance_ratio(real: ArrayLike, predicted: ArrayLike) -> float:
-    """Median over genes of the predicted over the real variance between cells.
+    """Compute the median over genes of the ratio of predicted to real variance between cells.
 
     Parameters
     ----------
@@ -26,8 +26,8 @@ def variance_ratio(real: ArrayLike, predicted: ArrayLike) -> float:
 
     Returns
     -------
-    A value from 0: 1 where the typical gene varies as it should, less where predicted cells are too much alike, as
-    those of most decoders. Genes without variance in the real cells are left out; NaN where no gene varies.
+    A value from 0: 1 if the typical gene has the right variance, less if predicted cells are too similar, as from most
+    decoders. Genes without variance in the real cells are excluded; NaN if no gene varies.
 
     Raises
     ------
@@ -36,8 +36,8 @@ def variance_ratio(real: ArrayLike, predicted: ArrayLike) -> float:
 
     Notes
     -----
-    Tests of predicted cells inherit this: with a tenth of the variance, t statistics are three times as large. It is
-    as easily made right without knowing anything, by adding noise or the predicted change to control cells.
+    The ratio affects tests of predicted cells: with a tenth of the variance, t statistics are three times as large. A
+    ratio of 1 is no evidence of a good model, as adding noise, or the predicted change to control cells, achieves it.
 
     Examples
     --------
@@ -53,19 +53,19 @@ def variance_ratio(real: ArrayLike, predicted: ArrayLike) -> float:
 
 
 def correlation_error(real: ArrayLike, predicted: ArrayLike) -> float:
-    """Root of the mean squared error, over pairs of genes, of their correlation between cells.
+    """Compute the root mean squared error of gene-gene correlations between cells.
 
     Parameters
     ----------
     real, predicted
-        Cells x genes, dense, at least two cells each. Choose the genes, such as the most variable hundreds: memory
-        grows with the square of their number, and genes that hardly anyone expresses correlate by chance.
+        Cells x genes, dense, at least two cells each. Select genes, such as a few hundred highly variable ones: memory
+        grows with the square of their number, and rarely expressed genes correlate by chance.
 
     Returns
     -------
-    A value between 0 and 2. Genes without variance in the real cells are left out; one without variance in the
-    predicted cells correlates with none. NaN where fewer than two genes vary. Noise alone gives about the
-    root of ``1 / n + 1 / m`` with `n` and `m` cells: compare equal numbers, and with two halves of the real cells.
+    A value between 0 and 2. Genes without variance in the real cells are excluded; genes without variance in the
+    predicted cells have correlation 0. NaN if fewer than two genes vary. Noise alone gives about the square root of ``1
+    / n + 1 / m`` with `n` and `m` cells: compare equal numbers of cells, and with two halves of the real cells.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def correlation_error(real: ArrayLike, predicted: ArrayLike) -> float:
 
 
 def _varies(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether the values of a column differ by more than rounding in single precision, in which models predict."""
+    """Whether the values of a column differ by more than rounding in single precision, which models use."""
     return np.asarray(np.ptp(values, axis=0) > _ROUNDING * np.abs(values).max(axis=0))
 
 

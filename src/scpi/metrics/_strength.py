@@ -1,4 +1,4 @@
-"""Scores of genes as rankings: what the metrics of agreement share."""
+"""Scores of genes as rankings, shared by the metrics of agreement."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def check_k(k: int | None) -> None:
-    """Refuse an empty top of a ranking."""
+    """Refuse `k` below 1."""
     if k is not None and k < 1:
         msg = f"`k` must be at least 1, but is {k}."
         raise ValueError(msg)
 
 
 def strength(scores: ArrayLike, *, absolute: bool) -> NDArray[np.float64]:
-    """Give what genes are ranked by, the largest first; NaN where a gene is not ranked."""
+    """Return the values by which genes are ranked, largest first; NaN for genes without a rank."""
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim not in (1, 2) or values.shape[-1] == 0:
         msg = f"Scores must be a vector of genes or conditions x genes, but have shape {values.shape}."
@@ -32,7 +32,7 @@ def strength(scores: ArrayLike, *, absolute: bool) -> NDArray[np.float64]:
 def strengths(
     first: ArrayLike, second: ArrayLike, *, absolute: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Take two rankings of the same genes."""
+    """Check two rankings of the same genes, and return the values to rank by."""
     if np.shape(first) != np.shape(second):
         msg = f"Scores have shapes {np.shape(first)} and {np.shape(second)}: they must be of the same genes."
         raise ValueError(msg)
@@ -40,7 +40,7 @@ def strengths(
 
 
 def top(values: NDArray[np.float64], k: int | NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Mark the `k` strongest genes of each row, of equal ones the first; genes without a rank are never among them."""
+    """Mark the top `k` genes of each row, with ties broken by order; genes without a rank are never marked."""
     n = np.asarray(k)[..., None]
     order = np.argsort(-values, axis=-1, kind="stable")[..., : int(n.max())]
     chosen = np.zeros(values.shape, dtype=bool)

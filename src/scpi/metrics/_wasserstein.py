@@ -1,4 +1,4 @@
-"""Distances between samples by optimal transport, and the mean distance between their cells."""
+"""Optimal transport distances between samples, and the mean distance between their cells."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def sliced_wasserstein(
     n_projections: int = 100,
     rng: int | np.random.Generator | None = 0,
 ) -> float:
-    r"""Sliced Wasserstein distance: the Wasserstein distance in one dimension, over random directions.
+    r"""Compute the sliced Wasserstein distance: Wasserstein distances in one dimension, over random directions.
 
     .. math:: \left(\frac{1}{L} \sum_{\ell=1}^{L} W_p^p(\theta_\ell^\top x, \theta_\ell^\top y)\right)^{1/p}
 
-    In one dimension transport is a matter of sorting, so that it takes many more cells than
-    :func:`scpi.metrics.wasserstein` does, and its noise does not grow with the number of dimensions.
+    In one dimension, optimal transport requires only sorting. The distance thus scales to many more cells than
+    :func:`scpi.metrics.wasserstein`, and its noise does not grow with the number of dimensions.
 
     Parameters
     ----------
@@ -38,12 +38,12 @@ def sliced_wasserstein(
     n_projections
         Number of random directions, each of length 1.
     rng
-        Seed or generator of the directions. Compare values of the same directions only.
+        Seed or generator of the directions. Only values with the same directions are comparable.
 
     Returns
     -------
     The distance, in units of the features. A shift by a vector of length `a` in `d` dimensions gives about
-    :math:`a / \sqrt{d}`. It is above 0 for two samples of the same law as well, the more the fewer cells.
+    :math:`a / \sqrt{d}`. It is also above 0 for two samples from the same distribution, the more the fewer cells.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def sliced_wasserstein(
     directions = as_generator(rng).normal(size=(first.shape[1], n_projections))
     directions /= np.sqrt((directions**2).sum(axis=0))
     n, m = len(first), len(second)
-    # Both quantile functions are constant between these levels, which are counted in units of 1 / (n m)
+    # Both quantile functions are constant between these levels, in units of 1 / (n m)
     levels = np.union1d(np.arange(1, n + 1) * m, np.arange(1, m + 1) * n)
     widths = np.diff(levels, prepend=0) / (n * m)
     gaps = (
@@ -81,35 +81,35 @@ def sliced_wasserstein(
 
 
 def wasserstein(x: ArrayLike, y: ArrayLike, *, cost: Literal["euclidean", "sqeuclidean"] = "euclidean") -> float:
-    """Exact cost of moving one sample onto the other, by the package POT (``pip install POT``).
+    """Compute the exact cost of optimal transport between two samples, by the package POT (``pip install POT``).
 
     Parameters
     ----------
     x, y
-        The samples, observations x features, all observations of a sample with the same mass. The numbers may differ.
+        The samples, observations x features. Observations of a sample have equal mass. The numbers may differ.
     cost
-        Cost of moving one observation onto another. With `"euclidean"` the result is the Wasserstein distance of order
+        Cost of moving one observation to another. With `"euclidean"`, the result is the Wasserstein distance of order
         1, with `"sqeuclidean"` the *square* of that of order 2.
 
     Returns
     -------
-    The cost. For two samples of the same law it is far above 0 in many dimensions: compare it to that of two halves of
-    the real cells.
+    The cost. For two samples from the same distribution, it is far above 0 in many dimensions: compare it with the cost
+    between two halves of the real cells.
 
     Raises
     ------
     ImportError
         If POT is not installed.
     RuntimeError
-        If the transport was not solved.
+        If the solver did not converge.
     ValueError
         If the samples have different features, NaN or infinite values or no observations, or the cost is unknown.
 
     Notes
     -----
-    Memory grows with the product of the numbers of observations and time faster than that: draw some thousands.
+    Memory grows with the product of the numbers of observations, and time faster: subsample to some thousands.
     Published values are mostly entropic (Sinkhorn) costs with squared distances, which are larger or smaller than this
-    one as the regularisation has it.
+    cost, depending on the regularisation.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def wasserstein(x: ArrayLike, y: ArrayLike, *, cost: Literal["euclidean", "sqeuc
     if cost not in ("euclidean", "sqeuclidean"):
         msg = f"`cost` must be 'euclidean' or 'sqeuclidean', but is {cost!r}."
         raise ValueError(msg)
-    # Slow to load, as it looks for the frameworks that it can work with
+    # Slow to import, as it searches for array backends
     ot = import_extra("ot")
     first, second = as_samples(x, y)
     costs = ot.dist(first, second, metric=cost)
@@ -135,19 +135,20 @@ def wasserstein(x: ArrayLike, y: ArrayLike, *, cost: Literal["euclidean", "sqeuc
 
 
 def mean_pairwise_distance(x: ArrayLike, y: ArrayLike, *, block_size: int = 1024) -> float:
-    """Mean Euclidean distance of the observations of one sample to those of the other.
+    """Compute the mean Euclidean distance between the observations of two samples.
 
     Parameters
     ----------
     x, y
         The samples, observations x features. The numbers of observations may differ.
     block_size
-        Observations in a block of distances: memory is `block_size` squared times 8 bytes.
+        Number of observations in a block of distances: memory is `block_size` squared times 8 bytes.
 
     Returns
     -------
-    The mean. It is no distance between laws: that of a sample to itself is not 0, and it is smallest for observations
-    all at the centre, so that predictions without variance gain. :func:`scpi.metrics.energy_distance` puts this right.
+    The mean. It is not a distance between distributions: for a sample and itself, it is not 0, and it is smallest if
+    all observations are at the centre, which favours predictions without variance. :func:`scpi.metrics.energy_distance`
+    corrects this.
 
     Raises
     ------

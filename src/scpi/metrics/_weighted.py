@@ -1,4 +1,4 @@
-"""Errors of a predicted change in which the genes that change count most."""
+"""Errors of a predicted change, weighted by how clearly genes change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def change_weights(cells: ArrayLike, control: ArrayLike) -> NDArray[np.float64]:
-    r"""Weights of genes by how clearly they change: the square of the scaled size of their t statistic.
+    r"""Compute weights of genes by how clearly they change: the squared, scaled magnitude of their t statistic.
 
     .. math:: w_g \propto \left(\frac{|t_g| - \min_h |t_h|}{\max_h |t_h| - \min_h |t_h|}\right)^2
 
@@ -23,25 +23,24 @@ def change_weights(cells: ArrayLike, control: ArrayLike) -> NDArray[np.float64]:
     cells
         Real cells of one perturbation, cells x genes, dense or sparse, normalised and log-transformed.
     control
-        The cells that they are compared with: control cells, or all other perturbed cells, which gives the weights to
-        what is special about the perturbation.
+        Cells to compare with: control cells, or all other perturbed cells, which gives weight to genes that are
+        specific to the perturbation.
 
     Returns
     -------
-    One weight for each gene, with the sum 1. A gene without variance in both samples has no t statistic and the
-    weight 0. Where no gene stands out, all have the same.
+    One weight for each gene, with the sum 1. A gene without variance in both samples has no t statistic and the weight
+    0. If all t statistics are equal, so are the weights.
 
     Raises
     ------
     ValueError
-        If there are fewer than two cells of a kind, the genes differ, or a value is NaN or infinite.
+        If either sample has fewer than two cells, the genes differ, or a value is NaN or infinite.
 
     Notes
     -----
-    Mejia et al. (arXiv 2506.22641, 2025), there with the t statistic of scanpy's `"t-test_overestim_var"`, here with
-    Welch's. The weights come from the cells that are to be predicted: what noise makes large is also given weight, so
-    that even a perfect model does not reach 1. Half of the cells, scored with the same weights, show what can be
-    reached.
+    Mejia et al. (arXiv 2506.22641, 2025) use the t statistic of scanpy's `"t-test_overestim_var"`; here it is Welch's.
+    The weights come from the cells to be predicted: genes with large noise also get weight, so that even a perfect
+    model does not reach 1. Half of the cells, scored with the same weights, give the attainable value.
 
     Examples
     --------
@@ -77,14 +76,14 @@ def _as_weights(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float6
 
 
 def weighted_mse(real: ArrayLike, predicted: ArrayLike, weights: ArrayLike) -> float | NDArray[np.float64]:
-    """Weighted mean over genes of the squared error of a change.
+    """Compute the weighted mean squared error of a change over genes.
 
     Parameters
     ----------
     real, predicted
         Changes: a vector of genes, or conditions x genes.
     weights
-        Weights of the genes, or conditions x genes, such as :func:`scpi.metrics.change_weights` gives. They are scaled
+        Weights of the genes, or conditions x genes, such as from :func:`scpi.metrics.change_weights`. They are scaled
         to the sum 1.
 
     Returns
@@ -94,7 +93,7 @@ def weighted_mse(real: ArrayLike, predicted: ArrayLike, weights: ArrayLike) -> f
     Raises
     ------
     ValueError
-        If the shapes do not fit, a value is NaN or infinite, or weights are negative or all zero.
+        If the shapes do not match, a value is NaN or infinite, or weights are negative or all zero.
 
     Examples
     --------
@@ -107,7 +106,7 @@ def weighted_mse(real: ArrayLike, predicted: ArrayLike, weights: ArrayLike) -> f
 
 
 def weighted_r2(real: ArrayLike, predicted: ArrayLike, weights: ArrayLike) -> float | NDArray[np.float64]:
-    r"""Fraction of the weighted variance across genes of the real change that the prediction explains.
+    r"""Compute the fraction of the weighted variance across genes of the real change that the prediction explains.
 
     .. math:: 1 - \frac{\sum_g w_g (x_g - y_g)^2}{\sum_g w_g (x_g - \bar{x}_w)^2},
        \qquad \bar{x}_w = \sum_g w_g x_g
@@ -115,21 +114,21 @@ def weighted_r2(real: ArrayLike, predicted: ArrayLike, weights: ArrayLike) -> fl
     Parameters
     ----------
     real, predicted
-        Changes: a vector of genes, or conditions x genes. Mejia et al. (arXiv 2506.22641, 2025) take them against the
-        mean of all perturbations, so that predicting this mean for each of them explains nothing; against the control
-        it may explain much.
+        Changes: a vector of genes, or conditions x genes. Mejia et al. (arXiv 2506.22641, 2025) use changes relative to
+        the mean of all perturbations, so that predicting this mean explains nothing; relative to the control, it may
+        explain much.
     weights
-        Weights of the genes, or conditions x genes, such as :func:`scpi.metrics.change_weights` gives.
+        Weights of the genes, or conditions x genes, such as from :func:`scpi.metrics.change_weights`.
 
     Returns
     -------
-    Values up to 1, not cut off at 0; with equal weights those of :func:`scpi.metrics.r2`. NaN where the real change is
-    the same for all genes that have a weight.
+    Values up to 1, not clipped at 0; with equal weights those of :func:`scpi.metrics.r2`. NaN if the real change is
+    equal for all genes with a weight.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, a value is NaN or infinite, or weights are negative or all zero.
+        If the shapes do not match, a value is NaN or infinite, or weights are negative or all zero.
 
     Examples
     --------
