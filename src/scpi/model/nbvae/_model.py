@@ -29,6 +29,7 @@ from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.clustering._fields import TrainingLabelField
 from scpi.model.nbvae._features import align_features
+from scpi.model.nbvae._likelihood import LikelihoodMixin
 from scpi.model.nbvae._module import NBVAEModule
 from scpi.model.nbvae._presets import PRESETS, RULES
 
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 
 @fill
-class NBVAE(NetworkTrainingMixin, GenerationMixin, LatentMixin, ModelBase):
+class NBVAE(NetworkTrainingMixin, LikelihoodMixin, GenerationMixin, LatentMixin, ModelBase):
     """Conditional variational autoencoder of counts, which generates cells under other covariates.
 
     Encoder and decoder read the batch and any categorical and continuous covariates, such as the compound. Counts are
