@@ -8,7 +8,7 @@ import typer
 
 from scpi.cli._errors import clear_errors
 from scpi.cli._options import AsJson, Cells, Debug, Force, Layer, Mod, Out, Quiet, Title
-from scpi.cli._say import consoles, records, say
+from scpi.cli._say import records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,10 +74,7 @@ def de(
     with clear_errors(debug=debug, quiet=quiet):
         from scpi import de as tests
         from scpi import get, pl
-        from scpi._mudata import resolve_modality
-        from scpi._report._figures import encode_figures
-        from scpi._report._render import as_frame, as_gene_table
-        from scpi.cli._results import REPORT, results_folder, software, write_page, write_table
+        from scpi.cli._results import results_folder, show_results, write_page, write_table
         from scpi.screen import read_screen
 
         method = method or (_LIMMA if sample_key else "wilcoxon")
@@ -95,6 +92,7 @@ def de(
             "layer": layer,
             "mod": mod,
         }
+        settings = {"file": str(file), "groupby": groupby, "reference": reference, "method": method} | options
         with results_folder(out, force=force) as folder:
             data = read_screen(file)
             if method == _LIMMA:
@@ -103,61 +101,53 @@ def de(
                 against: dict[str, Any] = {} if reference is None else {"reference": reference}
                 tests.rank_genes(data, groupby, method=method, key_added="de", **against, **options)
             table = get.de_df(data, key="de", mod=mod)
-            counts = changed_genes(table, pval_cutoff)
-            found = verdict(counts, reference, pval_cutoff)
-            notes = [] if sample_key else [_CELLS]
-            write_table(table, folder / "de.csv")
             figure: Any = pl.volcano(data, key="de", mod=mod, pval_cutoff=pval_cutoff, show=False, return_fig=True)
             figure.savefig(folder / "volcano.png", dpi=200, bbox_inches="tight")
-            adata = resolve_modality(data, mod)
-            n_samples = 0 if sample_key is None else data.obs[sample_key].nunique()
-            write_page(
-                folder,
-                title=title or file.stem,
-                verdict=found,
-                questions=[
-                    (f"Which genes differ in {group}?", _sentence(up, down)) for group, up, down in counts.to_numpy()
-                ][:12],
-                tiles=[
-                    (f"{adata.n_obs:,}", "cells"),
-                    *([(f"{n_samples:,}", "samples")] if n_samples else []),
-                    (f"{adata.n_vars:,}", "genes"),
-                    (f"{len(counts):,}", "groups tested"),
-                ],
-                design=[
-                    ("Groups", f"of obs['{groupby}'], each against {reference or 'all other cells'}"),
-                    ("Observations", f"samples of obs['{sample_key}']" if sample_key else "cells"),
-                    *([("Adjusted for", ", ".join(covariates))] if covariates else []),
-                    *([("Within", f"each value of obs['{split_by}']")] if split_by else []),
-                ],
-                notes=notes,
-                figures=encode_figures(
-                    [
-                        (
-                            "P-values and fold changes",
-                            f"One dot per gene. Coloured genes have an adjusted p-value below {pval_cutoff:g} and change at least twofold. "
-                            "At most six groups are drawn.",
-                            lambda: figure,
-                        )
-                    ]
-                ),
-                genes=as_gene_table(
-                    table.sort_values(["pval_adj", "pval"], kind="stable"),
-                    caption="All groups and genes, by p-value. Fold changes are on the log2 scale.",
-                    file="de.csv",
-                ),
-                tables=[("Changed genes of each group", as_frame(counts))],
-                methods=_methods(method, pval_cutoff, software()),
-                settings={"file": str(file), "groupby": groupby, "reference": reference, "method": method} | options,
-            )
-        progress, shown = consoles(quiet=quiet, as_json=as_json)
-        for note in notes:
-            progress.print(f"Note: {note}", style="dim", highlight=False)
-        shown.print(found, highlight=False)
-        shown.print(f"Report: {out / REPORT}", style="bold", highlight=False, soft_wrap=True)
-        if as_json:
-            files = {"report": str(out / REPORT), "table": str(out / "de.csv"), "volcano": str(out / "volcano.png")}
-            say(files | {"verdict": found, "method": method, "notes": notes, "groups": records(counts)})
+            write_table(table, folder / "de.csv")
+            counts = changed_genes(table, pval_cutoff)
+            page = _page(table, counts, figure, settings, pval_cutoff)
+            page["tiles"] += [(f"{len(data.obs):,}", "cells")]
+            write_page(folder, title=title or file.stem, **page)
+        files = {"table": "de.csv", "volcano": "volcano.png"}
+        said = {"verdict": page["verdict"], "notes": page["notes"], "method": method, "groups": records(counts)}
+        show_results(out, files, quiet=quiet, as_json=as_json, **said)
+
+
+def _page(
+    table: pd.DataFrame, counts: pd.DataFrame, figure: Any, settings: dict[str, Any], pval_cutoff: float
+) -> dict[str, Any]:
+    """What the report shows."""
+    from scpi._report._figures import encode_figures
+    from scpi._report._render import as_frame, as_gene_table
+
+    reference, sample_key, covariates = (settings[name] for name in ("reference", "sample_key", "covariates"))
+    caption = (
+        f"One dot per gene. Coloured genes have an adjusted p-value below {pval_cutoff:g} and change at least twofold. At most six groups "
+        "are drawn."
+    )
+    return {
+        "verdict": verdict(counts, reference, pval_cutoff),
+        "questions": [
+            (f"Which genes differ in {row.group}?", _sentence(row.up, row.down)) for row in counts.head(12).itertuples()
+        ],
+        "tiles": [(f"{table['gene'].nunique():,}", "genes tested"), (f"{len(counts):,}", "groups tested")],
+        "design": [
+            ("Groups", f"of obs['{settings['groupby']}'], each against {reference or 'all other cells'}"),
+            ("Observations", f"samples of obs['{sample_key}']" if sample_key else "cells"),
+            *([("Adjusted for", ", ".join(covariates))] if covariates else []),
+            *([("Within", f"each value of obs['{settings['split_by']}']")] if settings["split_by"] else []),
+        ],
+        "notes": [] if sample_key else [_CELLS],
+        "figures": encode_figures([("P-values and fold changes", caption, lambda: figure)]),
+        "genes": as_gene_table(
+            table.sort_values(["pval_adj", "pval"], kind="stable"),
+            caption="All groups and genes, by p-value. Fold changes are on the log2 scale.",
+            file="de.csv",
+        ),
+        "tables": [("Changed genes of each group", as_frame(counts))],
+        "methods": _methods(settings["method"], pval_cutoff),
+        "settings": settings,
+    }
 
 
 def changed_genes(table: pd.DataFrame, pval_cutoff: float) -> pd.DataFrame:
@@ -184,7 +174,8 @@ def _sentence(up: int, down: int) -> str:
     return f"{up:,} genes are higher and {down:,} lower." if up or down else "None was found."
 
 
-def _methods(method: str, pval_cutoff: float, packages: str) -> str:
+def _methods(method: str, pval_cutoff: float) -> str:
+    from scpi.cli._results import software
     from scpi.de import methods
 
     if method == _LIMMA:
@@ -195,5 +186,5 @@ def _methods(method: str, pval_cutoff: float, packages: str) -> str:
         what = f"Groups of {unit} were compared by the test '{method}' ({known['source']})."
     return (
         f"{what} P-values were adjusted over the genes of each group (Benjamini & Hochberg, 1995), and genes with an adjusted p-value of at most "
-        f"{pval_cutoff:g} are called changed. Software: {packages}."
+        f"{pval_cutoff:g} are called changed. Software: {software()}."
     )

@@ -25,7 +25,7 @@ from scpi.cli._options import (
     Title,
     on_device,
 )
-from scpi.cli._say import consoles, records, say
+from scpi.cli._say import records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,19 +102,15 @@ def predict(
         if (context is None) != (context_key is None):
             msg = "--context is a value of the column --context-key: give both, or none to predict combinations."
             raise ValueError(msg)
-        from scpi import benchmark, get, tl
+        from scpi import get, tl
         from scpi._quiet import quiet_lightning
-        from scpi._report._figures import comparison_figure, encode_figures
-        from scpi._report._render import as_frame, as_gene_table
-        from scpi._sequence import as_list
-        from scpi._slots import listed
-        from scpi.cli._results import REPORT, results_folder, software, write_page, write_table
+        from scpi.benchmark import ModelSpec, evaluate, splits, summarise
+        from scpi.cli._results import results_folder, show_results, write_page, write_table
         from scpi.screen import read_screen
 
         first, others = _OF_COMBINATIONS if context is None else _TO_CONTEXTS
         chosen = model or first
         names = list(dict.fromkeys([chosen, *(compare or ()), first, *others]))
-        progress, shown = consoles(quiet=quiet, as_json=as_json)
         keys: dict[str, Any] = {
             "perturbation_key": perturbation_key,
             "control": control or "control",
@@ -125,98 +121,86 @@ def predict(
         with results_folder(out, force=force) as folder:
             classes = {name: model_class(name) for name in names}
             adata = log_normalised(read_screen(file), layer=layer, mod=mod)
-            if context is None:
-                splits = benchmark.splits.leave_combinations_out(adata, rng=seed, **keys)
-            else:
-                splits = benchmark.splits.leave_context_out(adata, rng=seed, **keys)
-            quietly = {"enable_progress_bar": False}
-            specs = {name: benchmark.ModelSpec(model=cls, train=training | quietly) for name, cls in classes.items()}
+            leave_out = splits.leave_combinations_out if context is None else splits.leave_context_out
+            divided = leave_out(adata, rng=seed, **keys)
+            quietly = training | {"enable_progress_bar": False}
+            specs = {name: ModelSpec(model=cls, train=quietly) for name, cls in classes.items()}
             with quiet_lightning():
-                scores = benchmark.evaluate(adata, specs, splits, seeds=(seed,), progress=not quiet, **keys)
-                setup = {name: value for name, value in keys.items() if value is not None or name == "delimiter"}
-                classes[chosen].setup_anndata(adata, **setup)
+                scores = evaluate(adata, specs, divided, seeds=(seed,), progress=not quiet, **keys)
+                classes[chosen].setup_anndata(
+                    adata, **{name: key for name, key in keys.items() if key or name == "delimiter"}
+                )
                 trained = classes[chosen](adata)
                 trained.train(seed=seed, enable_progress_bar=not quiet, **training)
-                predicted = trained.predict(perturbation=perturbation, context=context, n_cells=n_cells, rng=seed)
-                tl.predict_perturbation(
-                    adata, trained, perturbation=perturbation, context=context, n_cells=n_cells, rng=seed
-                )
+                asked: dict[str, Any] = {"context": context, "n_cells": n_cells, "rng": seed}
+                predicted = trained.predict(perturbation=perturbation, **asked)
+                tl.predict_perturbation(adata, trained, perturbation=perturbation, **asked)
             pairs = [name for name in _PAIRS if scores[name].notna().any()]
-            summary = benchmark.summarise(scores, baseline=_NULL, metrics=[*_METRICS], pair_by=pairs, rng=seed)
-            found = verdict(summary, chosen, n_left_out=len(scores[pairs].drop_duplicates()))
+            summary = summarise(scores, baseline=_NULL, metrics=[*_METRICS], pair_by=pairs, rng=seed)
             change = changes(get.predicted_change(adata))
+            for name, table in {"scores": scores, "summary": summary, "change": change}.items():
+                write_table(table, folder / f"{name}.csv")
             predicted.write_h5ad(folder / "predicted.h5ad", compression="gzip")
-            write_table(scores, folder / "scores.csv")
-            write_table(summary, folder / "summary.csv")
-            write_table(change, folder / "change.csv")
             trained.save(folder / "model")
-            n_known = int(change.drop_duplicates("perturbation")["n_measured"].sum())
-            notes = [_KNOWN.format(f"{n_known:,}")] if n_known else []
             what = f"{', '.join(perturbation)}{'' if context is None else f' in {context}'}"
-            write_page(
-                folder,
-                title=title or f"{file.stem}: {what}",
-                verdict=found,
-                questions=[
-                    ("What was predicted?", f"{predicted.n_obs:,} cells of {what}, by {chosen}."),
-                    ("Which genes change most?", ", ".join(change["gene"].drop_duplicates().head(10))),
-                ],
-                tiles=[
-                    (f"{adata.n_obs:,}", "measured cells"),
-                    (f"{adata.n_vars:,}", "genes"),
-                    (f"{predicted.n_obs:,}", "predicted cells"),
-                    (f"{len(splits):,}", "divisions left out"),
-                ],
-                design=[
-                    ("Labels", f"of obs['{perturbation_key}'], control {listed(as_list(keys['control']))}"),
-                    *([] if context is None else [("Contexts", f"of obs['{context_key}']")]),
-                    (
-                        "Left out in turn",
-                        "each context with its perturbed cells" if context else "parts of the combinations",
-                    ),
-                ],
-                notes=notes,
-                figures=encode_figures(
-                    [
-                        (
-                            "The models where the answer is known",
-                            "Correlation of predicted and measured change of what was left out, one dot per condition. Bars are means. On "
-                            "grey what the noise of the measurement allows.",
-                            partial(comparison_figure, scores, by=pairs),
-                        )
-                    ]
-                ),
-                genes=as_gene_table(
-                    change,
-                    caption="Predicted change of the mean log-normalised expression against control cells, largest first.",
-                    file="change.csv",
-                ),
-                tables=[("Scores of the models", as_frame(summary[_SHOWN]))],
-                methods=_methods(chosen, first, context is not None, software()),
-                settings={
-                    "file": str(file),
-                    "perturbation": perturbation,
-                    "context": context,
-                    "model": chosen,
-                    "compare": compare,
-                }
-                | keys
-                | {"n_cells": n_cells, "layer": layer, "mod": mod, "max_epochs": max_epochs, "seed": seed},
-            )
-        for note in notes:
-            progress.print(f"Note: {note}", style="dim", highlight=False)
-        shown.print(found, highlight=False)
-        shown.print(f"Report: {out / REPORT}", style="bold", highlight=False, soft_wrap=True)
-        if as_json:
-            files = {
-                "report": REPORT,
-                "cells": "predicted.h5ad",
-                "scores": "scores.csv",
-                "change": "change.csv",
-                "model": "model",
+            settings = {
+                "file": str(file),
+                "perturbation": perturbation,
+                "context": context,
+                "model": chosen,
+                "compare": compare,
             }
-            places = {name: str(out / path) for name, path in files.items()}
-            say(places | {"verdict": found, "notes": notes, "model_name": chosen, "summary": records(summary)})
+            settings |= keys | {"n_cells": n_cells, "layer": layer, "mod": mod, "max_epochs": max_epochs, "seed": seed}
+            page = _page(scores, summary, change, settings, pairs)
+            page["questions"] = [
+                ("What was predicted?", f"{predicted.n_obs:,} cells of {what}, by {chosen}."),
+                *page["questions"],
+            ]
+            page["methods"] = _methods(chosen, chosen == first, context is not None)
+            write_page(folder, title=title or f"{file.stem}: {what}", settings=settings, **page)
+        files = {"cells": "predicted.h5ad", "scores": "scores.csv", "change": "change.csv", "model": "model"}
+        said = {"verdict": page["verdict"], "notes": page["notes"], "model_name": chosen, "summary": records(summary)}
+        show_results(out, files, quiet=quiet, as_json=as_json, **said)
+
+
+def _page(
+    scores: pd.DataFrame, summary: pd.DataFrame, change: pd.DataFrame, settings: dict[str, Any], pairs: list[str]
+) -> dict[str, Any]:
+    """What the report shows."""
+    from scpi._report._figures import comparison_figure, encode_figures
+    from scpi._report._render import as_frame, as_gene_table
+    from scpi._sequence import as_list
+    from scpi._slots import listed
+
+    n_left_out = len(scores[pairs].drop_duplicates())
+    n_known = int(change.drop_duplicates("perturbation")["n_measured"].sum())
+    to_contexts = settings["context"] is not None
+    title, caption = (
+        "The models where the answer is known",
+        "Correlation of predicted and measured change of what was left out, one dot per condition. Bars are means. On grey what the noise of "
+        "the measurement allows.",
+    )
+    return {
+        "verdict": verdict(summary, settings["model"], n_left_out=n_left_out),
+        "questions": [("Which genes change most?", ", ".join(change["gene"].drop_duplicates().head(10)))],
+        "tiles": [(f"{scores['split'].nunique():,}", "parts left out"), (f"{n_left_out:,}", "conditions in them")],
+        "design": [
+            ("Labels", f"of obs['{settings['perturbation_key']}'], control {listed(as_list(settings['control']))}"),
+            *([("Contexts", f"of obs['{settings['context_key']}']")] if to_contexts else []),
+            (
+                "Left out in turn",
+                "each context with its perturbed cells" if to_contexts else "parts of the combinations",
+            ),
+        ],
+        "notes": [_KNOWN.format(f"{n_known:,}")] if n_known else [],
+        "figures": encode_figures([(title, caption, partial(comparison_figure, scores, by=pairs))]),
+        "genes": as_gene_table(
+            change,
+            caption="Predicted change of the mean log-normalised expression against control cells, largest first.",
+            file="change.csv",
+        ),
+        "tables": [("Scores of the models", as_frame(summary[_SHOWN]))],
+    }
 
 
 def model_class(name: str) -> Any:
@@ -293,12 +277,14 @@ def verdict(summary: pd.DataFrame, chosen: str, *, n_left_out: int) -> str:
     )
 
 
-def _methods(chosen: str, first: str, to_contexts: bool, packages: str) -> str:
+def _methods(chosen: str, is_first: bool, to_contexts: bool) -> str:
+    from scpi.cli._results import software
+
     left_out = "each context with perturbed cells in turn" if to_contexts else "the combinations, in five parts"
-    why = "the model that the user guide of scpi starts with" if chosen == first else "named by the user"
+    why = "the model that the user guide of scpi starts with" if is_first else "named by the user"
     return (
         f"Cells were predicted by scpi.model.{chosen}, {why}, trained on all cells. To judge it, it and others were trained without {left_out}, "
         "and predicted what was left out from control cells that no measured change refers to. Scores are of the change of the mean "
         "log-normalised expression; intervals are percentile intervals of 2,000 bootstrap samples of conditions, of paired differences "
-        f"from predicting no change. Software: {packages}."
+        f"from predicting no change. Software: {software()}."
     )

@@ -25,7 +25,7 @@ from scpi.cli._options import (
     Title,
     on_device,
 )
-from scpi.cli._say import consoles, records, say
+from scpi.cli._say import records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,17 +76,14 @@ def programs(
         if obs_keys and gene_sets is None:
             msg = "--label-key compares the units that gene sets name, and needs --gene-sets."
             raise ValueError(msg)
-        from scpi import get, pl, tl
+        from scpi import tl
         from scpi._keys import Key
         from scpi._mudata import resolve_modality
         from scpi._quiet import quiet_lightning
-        from scpi._report._figures import encode_figures
-        from scpi._report._render import as_frame, as_gene_table
-        from scpi.cli._results import REPORT, results_folder, software, write_page, write_table
+        from scpi.cli._results import results_folder, show_results, write_page, write_table
         from scpi.model import GeneProgramAE
         from scpi.screen import read_screen
 
-        progress, shown = consoles(quiet=quiet, as_json=as_json)
         with results_folder(out, force=force) as folder:
             adata = resolve_modality(read_screen(file), mod)
             GeneProgramAE.setup_anndata(adata, layer=layer, batch_key=batch_key)
@@ -97,92 +94,81 @@ def programs(
             tl.saliency(adata, model, rng=seed)
             if gene_sets is not None:
                 tl.gene_sets(adata, gene_sets, min_size=min_set_size)
-            is_named = Key.varm.GENE_SETS in adata.varm
-            if is_named:
+            if Key.varm.GENE_SETS in adata.varm:
                 tl.gene_set_impact(adata, min_size=min_set_size, rng=seed)
                 tl.annotate_units(adata, obs_keys=obs_keys)
-            genes, units = _tables(adata, get, is_named=is_named)
-            found = _verdict(units, is_named=is_named)
+            genes, units = _tables(adata)
             write_table(genes, folder / "programs.csv")
             write_table(units, folder / "units.csv")
             model.save(folder / "model")
             adata.write_h5ad(folder / "cells.h5ad", compression="gzip")
-            write_page(
-                folder,
-                title=title or file.stem,
-                verdict=found,
-                questions=[
-                    (name, ", ".join(genes["gene"][genes["unit"] == name].head(8))) for name in units["name"].head(12)
-                ],
-                tiles=[
-                    (f"{adata.n_obs:,}", "cells"),
-                    (f"{adata.n_vars:,}", "genes"),
-                    (f"{len(units):,}", "units"),
-                    *([(f"{adata.varm[Key.varm.GENE_SETS].shape[1]:,}", "gene sets")] if is_named else []),
-                ],
-                design=[
-                    ("Expression", f"counts of layer '{layer}'" if layer else "counts of X"),
-                    *([("Batches", f"of obs['{batch_key}']: the model corrects for them")] if batch_key else []),
-                ],
-                notes=[]
-                if is_named
-                else ["There are no gene sets, so that units have no names: give a file by --gene-sets."],
-                figures=encode_figures(
-                    [
-                        (
-                            "Genes of the programs",
-                            "Genes with the largest effect of each unit on the logarithm of expression. The first eight units.",
-                            partial(pl.program, adata, show=False, return_fig=True),
-                        )
-                    ]
-                ),
-                genes=as_gene_table(
-                    genes,
-                    caption=f"The first {_N_GENES} genes of each program. The score is the mean effect of the unit on the gene.",
-                    file="programs.csv",
-                ),
-                tables=[("Units", as_frame(units))],
-                methods=_methods(model, is_named=is_named, packages=software()),
-                settings={
-                    "file": str(file),
-                    "gene_sets": gene_sets,
-                    "n_units": n_units,
-                    "batch_key": batch_key,
-                    "label_key": obs_keys,
-                    "layer": layer,
-                    "mod": mod,
-                    "max_epochs": max_epochs,
-                    "seed": seed,
-                },
-            )
-        shown.print(found, highlight=False)
-        shown.print(f"Report: {out / REPORT}", style="bold", highlight=False, soft_wrap=True)
-        if as_json:
-            files = {
-                "report": REPORT,
-                "genes": "programs.csv",
-                "units": "units.csv",
-                "cells": "cells.h5ad",
-                "model": "model",
+            page = _page(adata, genes, units, model)
+            settings = {
+                "file": str(file),
+                "gene_sets": gene_sets,
+                "n_units": n_units,
+                "batch_key": batch_key,
+                "label_key": obs_keys,
+                "layer": layer,
+                "mod": mod,
+                "max_epochs": max_epochs,
+                "seed": seed,
             }
-            places = {name: str(out / path) for name, path in files.items()}
-            say(places | {"verdict": found, "programs": records(units)})
+            write_page(folder, title=title or file.stem, settings=settings, **page)
+        files = {"genes": "programs.csv", "units": "units.csv", "cells": "cells.h5ad", "model": "model"}
+        said = {"verdict": page["verdict"], "notes": page["notes"], "programs": records(units)}
+        show_results(out, files, quiet=quiet, as_json=as_json, **said)
 
 
-def _tables(adata: AnnData, get: Any, *, is_named: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _page(adata: AnnData, genes: pd.DataFrame, units: pd.DataFrame, model: Any) -> dict[str, Any]:
+    """What the report shows."""
+    from scpi import pl
+    from scpi._report._figures import encode_figures
+    from scpi._report._render import as_frame, as_gene_table
+
+    is_named = "set" in units
+    title, caption = (
+        "Genes of the programs",
+        "Genes with the largest effect of each unit on the logarithm of expression.",
+    )
+    draw = partial(pl.program, adata, show=False, return_fig=True)
+    return {
+        "verdict": _verdict(units),
+        "questions": [
+            (name, ", ".join(genes["gene"][genes["unit"] == name].head(8))) for name in units["name"].head(12)
+        ],
+        "tiles": [(f"{adata.n_obs:,}", "cells"), (f"{adata.n_vars:,}", "genes"), (f"{len(units):,}", "units")],
+        "design": [("Model", "a non-negative latent unit for each program, from counts")],
+        "notes": []
+        if is_named
+        else ["There are no gene sets, so that units have no names: give a file by --gene-sets."],
+        "figures": encode_figures([(title, f"{caption} At most eight units are drawn.", draw)]),
+        "genes": as_gene_table(
+            genes,
+            caption=f"The first {_N_GENES} genes of each program. The score is the mean effect of the unit on the gene.",
+            file="programs.csv",
+        ),
+        "tables": [("Units", as_frame(units))],
+        "methods": _methods(model, is_named=is_named),
+    }
+
+
+def _tables(adata: AnnData) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Genes of each unit, under the name of the unit, and the units."""
+    from scpi import get
+    from scpi._keys import Key
+
     genes = get.programs(adata, top_n=_N_GENES)
-    if is_named:
+    if Key.uns.UNIT_ANNOTATION in adata.uns:
         units = get.unit_annotation(adata)
     else:
-        units = genes[["unit"]].drop_duplicates(ignore_index=True)
-        units["name"] = units["unit"]
+        units = genes[["unit"]].drop_duplicates(ignore_index=True).assign(name=lambda table: table["unit"])
     names = dict(zip(units["unit"], units["name"], strict=True))
     return genes.assign(unit=[names[unit] for unit in genes["unit"]]), units
 
 
-def _verdict(units: pd.DataFrame, *, is_named: bool) -> str:
-    if not is_named:
+def _verdict(units: pd.DataFrame) -> str:
+    if "set" not in units:
         return f"{len(units):,} gene programs were found."
     n = int((units["set"] != "").sum())
     return (
@@ -190,7 +176,9 @@ def _verdict(units: pd.DataFrame, *, is_named: bool) -> str:
     )
 
 
-def _methods(model: Any, *, is_named: bool, packages: str) -> str:
+def _methods(model: Any, *, is_named: bool) -> str:
+    from scpi.cli._results import software
+
     sentences = [
         f"An autoencoder of counts with {len(model.units_)} non-negative latent units and a decoder that is linear in the logarithm "
         f"(scpi.model.GeneProgramAE; after Kinalis et al., BMC Bioinformatics 20, 2019) was trained for {max(map(len, model.history.values()))} epochs.",
@@ -201,4 +189,4 @@ def _methods(model: Any, *, is_named: bool, packages: str) -> str:
             "Gene sets were compared with random sets of genes of similar mean expression, p-values adjusted over sets (Benjamini & Hochberg, "
             "1995), and each unit was named by the set with the largest absolute z-score among the significant ones."
         )
-    return " ".join([*sentences, f"Software: {packages}."])
+    return " ".join([*sentences, f"Software: {software()}."])

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from scpi._report._render import render
 from scpi._report._tables import for_spreadsheets
 from scpi._versions import versions
+from scpi.cli._say import consoles, say
 from scpi.screen._output import output_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -67,3 +68,24 @@ def software() -> str:
     """Packages with their versions, for a paragraph of methods."""
     found = versions()
     return ", ".join(f"{name} {found[name]}" for name in ("scpi", "scvi-tools", "scanpy", "torch") if name in found)
+
+
+def show_results(
+    out: Path,
+    files: Mapping[str, str],
+    *,
+    verdict: str,
+    notes: Sequence[str],
+    quiet: bool,
+    as_json: bool,
+    **more: Any,
+) -> None:
+    """Print the verdict and where the report is, or all as JSON."""
+    progress, shown = consoles(quiet=quiet, as_json=as_json)
+    for note in notes:
+        progress.print(f"Note: {note}", style="dim", highlight=False)
+    shown.print(verdict, highlight=False)
+    shown.print(f"Report: {out / REPORT}", style="bold", highlight=False, soft_wrap=True)
+    if as_json:
+        places = {name: str(out / path) for name, path in ({"report": REPORT} | dict(files)).items()}
+        say(places | {"verdict": verdict, "notes": list(notes)} | more)
