@@ -408,10 +408,10 @@ FRAGMENTS: dict[str, str] = {
 
             In a formula, a group stands for the mean row of the design with all samples of the split in that group.
         coef
-            Coefficients to test instead: a term of the formula, such as `"condition:sex"`, `"dose"` or `"bs(age,
-            df=3)"`, with its factors in any order; a single coefficient; or a covariate. The coefficient of a numeric
-            variable is its slope, the log2 fold change per unit. A term with several coefficients gives one field per
-            coefficient.
+            Coefficients to test instead: a term of the formula, such as `"condition:sex"`, `"dose"` or
+            `"bs(age, df=3)"`, with its factors in any order; a single coefficient; or a covariate. The coefficient of a
+            numeric variable is its slope, the log2 fold change per unit. A term with several coefficients gives one
+            field per coefficient.
         sample_key
             Column or columns with the sample (donor, culture) of each cell. A sample may have cells of several groups
             and cell types: counts are summed over each sample x group x split.

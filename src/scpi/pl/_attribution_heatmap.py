@@ -153,7 +153,7 @@ def attribution_heatmap(
 
 
 def _of_groups(ranking: Ranking, groups: list[str], genes: list[str]) -> NDArray[np.float64]:
-    """Scores, genes x groups."""
+    """Collect the scores, genes x groups."""
     column_of = {str(gene): i for i, gene in enumerate(ranking.genes)}
     unknown = [gene for gene in genes if gene not in column_of]
     if unknown or not genes:
@@ -174,7 +174,7 @@ def _of_cells(
     n_cells: int,
     mod: str | None,
 ) -> NDArray[np.float64]:
-    """Attributions, genes x cells, `n_cells` of each group."""
+    """Collect the attributions, genes x cells, `n_cells` of each group."""
     adata = resolve_modality(data, mod)
     if layer not in adata.layers:
         msg = f"`adata.layers` has no {layer!r}, only {listed(adata.layers)}."

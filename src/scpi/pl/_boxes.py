@@ -110,6 +110,6 @@ def _box(ax: Axes, values: NDArray[np.float64], y: float, height: float, colour:
 
 
 def by_median(table: pd.DataFrame, *, value: str, by: str) -> list[str]:
-    """Names of the methods by decreasing median."""
+    """Sort the names of the methods by decreasing median."""
     medians = table.groupby(by, observed=True, sort=False)[value].median()
     return [str(name) for name in medians.sort_values(ascending=False, kind="stable").index]

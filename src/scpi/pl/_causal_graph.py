@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 _LINE, _CHARACTER, _BOLD = 0.125, 0.067, 0.074
 _RADIUS = (0.1, 0.2)
 _GAP, _LEGEND = 0.36, 0.3
-# Least width of a figure, and width of one of few nodes
+# Minimum width of a figure, and width of a figure with few nodes
 _NARROWEST, _PER_NODE = 4.6, 2.36
 # Maximum numbers of nodes per row and of characters per line, tried in this order until the graph fits on the page
 _DENSITIES = ((5, 34), (5, 28), (5, 22), (4, 26), (4, 20), (3, 24), (3, 18), (3, 12))
@@ -180,7 +180,7 @@ def causal_graph(
 
 
 def _graph(factors: pd.DataFrame, edges: pd.DataFrame, n_isolated: int) -> nx.DiGraph:
-    """Graph of the edges and of the isolated factors with the most perturbations."""
+    """Build the graph of the edges and of the isolated factors with the most perturbations."""
     graph = nx.DiGraph()
     edges = edges[edges["weight"] != 0]
     graph.add_weighted_edges_from(
@@ -219,7 +219,7 @@ def _fit(
 def _nodes(
     factors: pd.DataFrame, graph: nx.DiGraph, n_targets: int, n_sets: int, n_characters: dict[str, int]
 ) -> dict[str, _Node]:
-    """Radius and labels of each node, with labels of at most the given numbers of characters per line."""
+    """Compute the radius and labels of each node, with at most the given numbers of characters per line."""
     low, high = _RADIUS
     largest = max(1, int(factors["n_targets"].max()))
     nodes = {}
@@ -270,7 +270,7 @@ def _draw_edges(
 
 
 def _ports(graph: nx.DiGraph, nodes: dict[str, _Node], layout: Layout) -> dict[tuple[str, str], tuple[float, float]]:
-    """Coordinates at which each edge leaves its source and enters its target, ordered so that edges do not cross there."""
+    """Place the ends of each edge at its source and target, ordered so that edges do not cross there."""
     start: dict[tuple[str, str], float] = {}
     end: dict[tuple[str, str], float] = {}
     path = {
@@ -290,7 +290,7 @@ def _ports(graph: nx.DiGraph, nodes: dict[str, _Node], layout: Layout) -> dict[t
 
 
 def _smooth(points: list[tuple[float, float]]) -> Path:
-    """Curve through the points with a vertical tangent at each of them."""
+    """Draw a curve through the points with a vertical tangent at each of them."""
     vertices, codes = [points[0]], [Path.MOVETO]
     for (x0, y0), (x1, y1) in zip(points[:-1], points[1:], strict=True):
         if x0 == x1:
@@ -317,7 +317,7 @@ def _draw_node(ax: Axes, name: str, node: _Node, x: float, top: float) -> None:
 
 
 def _handles(weights: list[float], *, has_nodes: bool) -> list[Line2D]:
-    """Entries of the legend."""
+    """Make the entries of the legend."""
     handles = []
     if weights:
         strongest = max(map(abs, weights))

@@ -92,7 +92,7 @@ def contrast_heatmap(
 
 
 def _best(size: NDArray[np.floating], n: int) -> NDArray[np.intp]:
-    """Genes by their best place in any group, groups x genes; genes that no group tested are left out."""
+    """Sort genes by their best rank in any group, groups x genes; genes that no group tested are left out."""
     order = np.argsort(-np.nan_to_num(size, nan=-1.0), axis=1, kind="stable")
     rank = np.argsort(order, axis=1, kind="stable").min(axis=0)
     best = np.lexsort((-np.nan_to_num(size).max(axis=0), rank))

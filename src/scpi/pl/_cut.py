@@ -1,4 +1,4 @@
-"""Names that are too long for a figure."""
+"""Shortening of names that are too long for a figure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def shorten(text: str, n: int) -> str:
 
 
 def cut_names(names: Sequence[str], n: int) -> list[str]:
-    """Cut names to `n` characters; those that would be equal lose their middle instead of their end."""
+    """Cut names to `n` characters; names that would become equal lose their middle instead of their end."""
     short = [shorten(name, n) for name in names]
     tail = n // 3
     for i, label in enumerate(short):
@@ -27,5 +27,5 @@ def cut_names(names: Sequence[str], n: int) -> list[str]:
 
 
 def inches(names: Iterable[str]) -> float:
-    """Length of the longest name in the small font of the figures."""
+    """Estimate the length of the longest name in the small font of the figures."""
     return _CHARACTER * max((len(line) for name in names for line in str(name).split("\n")), default=0)

@@ -31,7 +31,7 @@ MAX_VECTOR_POINTS = 2000
 def tests_of_groups(
     data: AnnData | MuData, key: str, groups: Sequence[str] | str | None, *, n_panels: int, mod: str | None
 ) -> dict[str, pd.DataFrame]:
-    """Tests of the given groups, or of those with the most genes with an adjusted p-value of at most 0.05."""
+    """Read the tests of the given groups, or of those with the most genes at an adjusted p-value of at most 0.05."""
     named = None if groups is None else [groups] if isinstance(groups, str) else [str(group) for group in groups]
     frame = get.de_df(data, key=key, group=named, mod=mod)
     if named is None:
@@ -44,7 +44,7 @@ def tests_of_groups(
 
 
 def directions(frame: pd.DataFrame, pval_cutoff: float, log2fc_min: float) -> NDArray[np.int_]:
-    """Direction of each gene: 1 for up, -1 for down, 0 if its change is not significant or too small."""
+    """Find the direction of each gene: 1 for up, -1 for down, 0 if its change is not significant or too small."""
     fold = frame["log2fc"].to_numpy()
     passed = (frame["pval_adj"].to_numpy() <= pval_cutoff) & (np.abs(fold) >= log2fc_min)
     return np.where(passed, np.sign(fold), 0).astype(int)
@@ -66,7 +66,7 @@ def genes_to_name(
     key: str,
     mod: str | None,
 ) -> list[str] | None:
-    """Names of the genes to label; a `ValueError` if one of them is in no panel."""
+    """List the genes to label; raise a `ValueError` if one of them is in no panel."""
     if genes is None:
         return None
     wanted = [genes] if isinstance(genes, str) else [str(gene) for gene in genes]

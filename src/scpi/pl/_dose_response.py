@@ -129,7 +129,7 @@ def dose_response(
 
 
 def _read(adata: AnnData, keys: str | Sequence[str] | Mapping[str, str]) -> dict[str, Changes]:
-    """Results by their names in the legend: given names, or names of the models if these are unique, or else keys."""
+    """Read results by their names in the legend: given names, or unique names of the models, or else keys."""
     entries = [keys] if isinstance(keys, str) else list(keys.values() if hasattr(keys, "values") else keys)
     if not entries or len(entries) > len(PALETTE):
         msg = f"`keys` must name 1 to {len(PALETTE)} results, got {len(entries)}."
@@ -148,7 +148,7 @@ def _read(adata: AnnData, keys: str | Sequence[str] | Mapping[str, str]) -> dict
 
 
 def _one_perturbation(results: Mapping[str, Changes], perturbation: str | None) -> str:
-    """Label of the given perturbation, or of the only one that all results have."""
+    """Find the label of the given perturbation, or of the only one that all results have."""
     first, *others = (set(changes.conditions[Key.obs.PERTURBATION]) for changes in results.values())
     shared = sorted(first.intersection(*others))
     chosen = among(shared, perturbation, "predicted perturbation")
@@ -161,7 +161,7 @@ def _one_perturbation(results: Mapping[str, Changes], perturbation: str | None) 
 def _shared_contexts(
     results: Mapping[str, Changes], label: str, context: str | Sequence[str] | None
 ) -> list[str | None]:
-    """Contexts to draw, which all results have; `[None]` if the results have no contexts."""
+    """Find the contexts to draw, which all results have; `[None]` if the results have no contexts."""
     conditions = [_rows(changes.conditions, label) for changes in results.values()]
     has_contexts = [Key.obs.CONTEXT in rows for rows in conditions]
     undivided: list[str | None] = [None]
@@ -179,7 +179,7 @@ def _shared_contexts(
 
 
 def _rows(table: pd.DataFrame, label: str, context: str | None = None) -> pd.DataFrame:
-    """Rows of a perturbation, and of a context if it is given, ordered by dose."""
+    """Select the rows of a perturbation, and of a context if it is given, ordered by dose."""
     keep = table[Key.obs.PERTURBATION] == label
     if context is not None:
         keep &= table[Key.obs.CONTEXT] == context
@@ -187,7 +187,7 @@ def _rows(table: pd.DataFrame, label: str, context: str | None = None) -> pd.Dat
 
 
 def _most_changed(changes: Changes, label: str, contexts: Sequence[str | None], n_genes: int) -> NDArray[np.intp]:
-    """Genes with the largest absolute change at the largest dose, over all contexts."""
+    """Find the genes with the largest absolute change at the largest dose, over all contexts."""
     last = [_rows(changes.conditions, label, name).index[-1] for name in contexts]
     return np.argsort(-np.abs(changes.predicted[:, last]).max(axis=1), kind="stable")[:n_genes]
 
@@ -213,7 +213,7 @@ def _panel(
         if len(dose) == 1:
             ax.plot(dose, change, "s", ms=3.5, mew=0, color=PALETTE[order], label=name)
         doses.append(dose)
-    # All models have the same measured cells, except for one that was given no perturbed cells
+    # All models have the same measured cells, except for a model without perturbed cells
     changes = max(results.values(), key=lambda result: len(_rows(result.measured_conditions, label, context)))
     table = _rows(changes.measured_conditions, label, context)
     dose = table[Key.obs.DOSE].to_numpy(dtype=np.float64)
@@ -226,7 +226,7 @@ def _panel(
 
 
 def _parts(extrapolated: NDArray[np.bool_]) -> list[tuple[slice, bool]]:
-    """Segments of a line and whether they are dashed, as on both sides of each extrapolated point."""
+    """Divide a line into solid and dashed segments; it is dashed on both sides of each extrapolated point."""
     dashed = extrapolated[:-1] | extrapolated[1:]
     turns = [0, *(np.flatnonzero(np.diff(dashed)) + 1).tolist(), len(dashed)]
     return [(slice(a, b + 1), bool(dashed[a])) for a, b in zip(turns[:-1], turns[1:], strict=True) if b > a]
@@ -260,7 +260,7 @@ def _share_limits(panels: Sequence[Axes], n_contexts: int) -> None:
 
 
 def _legend(on: Figure | Axes, panels: Sequence[Axes], names: Sequence[str], confidence_level: float) -> None:
-    """Add a legend of the lines and points, outside of the panels if `on` is a figure."""
+    """Add a legend of the lines and points, outside the panels if `on` is a figure."""
     handles = [
         Line2D([], [], color=color, lw=1.2, label=shorten(name, 24))
         for name, color in zip(names, PALETTE, strict=False)

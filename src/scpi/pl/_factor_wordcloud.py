@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mudata import MuData
 
-# Words in names of gene sets that name the collection, or that many sets have in common
+# Words in names of gene sets that denote the collection, or that many sets have in common
 _STOP_WORDS = frozenset(
     """
     a activation activity an and biocarta biological by cell cellular dn down during expression for from function
@@ -111,12 +111,12 @@ def factor_wordcloud(
 
 
 def _words(sets: Any, omitted: frozenset[str]) -> dict[str, float]:
-    """Weights of the words in the names of sets, which semicolons separate."""
+    """Compute the weights of the words in the names of sets, which semicolons separate."""
     weight: dict[str, float] = {}
     spelling: dict[str, str] = {}
     for rank, name in enumerate((part for part in str(sets).split(";") if part), start=1):
         text = _ACCESSION.sub(" ", name.replace("_", " "))
-        # In a name that is all in capitals, abbreviations cannot be distinguished from words
+        # In all-uppercase names, abbreviations cannot be distinguished from words
         tokens = re.findall(r"[A-Za-z][A-Za-z0-9-]*", text.lower() if text.isupper() else text)
         for word in {word.lower(): word for word in tokens}.values():
             if word.lower() not in omitted and len(word) > 1:

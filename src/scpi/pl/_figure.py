@@ -36,7 +36,7 @@ BLUE, VERMILLION, ORANGE, GREY = "#0072B2", "#D55E00", "#E69F00", "#7F7F7F"
 GREEN, PURPLE, SKY = "#009E73", "#CC79A7", "#56B4E9"
 PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
 DIVERGING = "RdBu_r"
-# Width in inches of what stands before a label of a legend
+# Width in inches of the marker before a legend label
 _HANDLE = 0.42
 
 _STYLE: dict[Any, Any] = {
@@ -64,7 +64,7 @@ _ABBREVIATIONS = {
 
 
 def style() -> AbstractContextManager[None]:
-    """Context manager that sets the fonts and line widths of the figures."""
+    """Return a context manager that sets the fonts and line widths of the figures."""
     return mpl.rc_context(_STYLE)
 
 
@@ -81,7 +81,7 @@ def panel_grid(
 ) -> tuple[Figure, list[Axes]]:
     """Create a grid of `n` panels, each of the given size in inches, or use the given axes for a single panel.
 
-    In a figure of a given size, there are as many columns, at most `n_columns`, as let the panels shrink least.
+    In a figure of a given size, the number of columns, at most `n_columns`, is that at which panels shrink least.
     """
     if ax is not None:
         if n != 1:
@@ -101,14 +101,14 @@ def panel_grid(
 
 
 def _least_shrunken(n: int, figsize: tuple[float, float], size: tuple[float, float], most: int) -> int:
-    """Number of columns at which panels of a size shrink least in a figure; the largest of those that are as good."""
+    """Find the number of columns at which panels of a size shrink least in a figure; the largest one if tied."""
     columns = np.arange(most, 0, -1)
     width, height = figsize[0] / columns / size[0], figsize[1] / -(-n // columns) / size[1]
     return int(columns[np.minimum(np.minimum(width, height), 1.0).argmax()])
 
 
 def n_columns_of(panels: Sequence[Axes]) -> int:
-    """Number of columns of the grid of several panels."""
+    """Count the columns of the grid of several panels."""
     spec = panels[0].get_subplotspec()
     return 1 if spec is None or len(panels) == 1 else int(spec.get_gridspec().ncols)
 
@@ -132,7 +132,7 @@ def colour_bar(
 
 
 def legend_columns(labels: Sequence[str], width: float) -> int:
-    """Number of columns of a legend with these labels in a figure of a width in inches."""
+    """Compute the number of columns of a legend with these labels in a figure of a given width in inches."""
     for n in range(len(labels), 1, -1):
         columns = [labels[i : i + -(-len(labels) // n)] for i in range(0, len(labels), -(-len(labels) // n))]
         if sum(_HANDLE + inches(column) for column in columns) <= width - 0.2:
@@ -141,7 +141,7 @@ def legend_columns(labels: Sequence[str], width: float) -> int:
 
 
 def finish(figure: Figure, axes: Any, *, ax: Axes | None, show: bool | None, return_fig: bool) -> Any:
-    """Fit the texts into the figure; show it, or return it or its axes."""
+    """Fit the texts into the figure, and show it, or return it or its axes."""
     fit_texts(figure, figure.axes if ax is None else [ax])
     if return_fig:
         return figure
@@ -161,9 +161,9 @@ def finish_panels(
 def set_labels(names: Iterable[str], n: int = 40, *, abbreviate: bool = False) -> list[str]:
     """Remove the collection and the accession from names of gene sets, and cut them to `n` characters.
 
-    Names that are equal after they are cut keep their last characters, which distinguish them. Many names begin with
-    the same words; with `abbreviate`, these words are abbreviated in names of more than `n` characters, so that more of
-    the rest is shown.
+    Names that would be equal after cutting keep their last characters, which distinguish them. With `abbreviate`, the
+    words with which many names begin are abbreviated in names of more than `n` characters, so that more of the rest is
+    shown.
     """
     names = [str(name) for name in names]
     collections = {match[1] if (match := _COLLECTION.match(name)) else "" for name in names}
@@ -187,7 +187,7 @@ def some_names(names: Sequence[str], n: int) -> str:
 
 
 def symmetric_limit(values: NDArray[np.float64]) -> float:
-    """Limit of a colour scale that is symmetric around zero: the 98th percentile of the absolute values."""
+    """Compute the limit of a colour scale symmetric around zero: the 98th percentile of the absolute values."""
     finite = np.abs(values[np.isfinite(values)])
     if finite.size == 0:
         return 1.0

@@ -1,4 +1,4 @@
-"""Texts of a figure within the room that they have: names are cut, labels wrapped, and ticks that overlap left out."""
+"""Fitting of texts into a figure: names are cut, labels wrapped, and overlapping tick labels left out."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ if TYPE_CHECKING:
 
     Axis = XAxis | YAxis
 
-# Largest fraction of the room of a panel that names beside it take, and most lines that a line of a label becomes
+# Maximum fraction of the width of a panel for names beside it, and maximum number of lines into which a line is wrapped
 _NAMES, _LINES = 0.45, 3
-# Fewest characters of a name that is cut
+# Minimum number of characters of a cut name
 _FEWEST = 4
-# Largest number of times that texts are wrapped, as the layout follows
+# Maximum number of passes of wrapping, because the layout changes after each
 _ROUNDS = 3
-# Room between two texts in pixels
+# Space between two texts in pixels
 _GAP = 3.0
 
 
 def fit_texts(figure: Figure, panels: Sequence[Axes]) -> None:
-    """Cut, wrap or leave out texts of the panels that would overlap, or reach out of the figure.
+    """Cut, wrap or leave out texts of the panels that would overlap or extend beyond the figure.
 
-    Names at the ticks of an axis are cut to at most 45 % of the room of the panel, and every second or third is left out if
-    they are more than fit. Titles and labels of axes are wrapped, and cut if that is not enough. Numbers at ticks become fewer.
+    Names at the ticks of an axis are cut to at most 45 % of the space of the panel. If too many remain, only every
+    second or third is shown. Titles and axis labels are wrapped, and cut if that is not enough. The number of numeric
+    ticks is reduced.
     """
     axes = [axis for panel in panels for axis in (panel.xaxis, panel.yaxis)]
     for axis in axes:
@@ -55,7 +56,7 @@ def fit_texts(figure: Figure, panels: Sequence[Axes]) -> None:
         _wrap_all(figure, panels, lambda panel: panel.xaxis.label, upright=False)
         if before == _n_lines(panels):
             return
-        # More lines beside the panels move and shrink them
+        # Additional lines beside the panels move and shrink them
         figure.draw_without_rendering()
 
 
@@ -65,7 +66,7 @@ def _n_lines(panels: Sequence[Axes]) -> list[int]:
 
 
 def _wrap_all(figure: Figure, panels: Sequence[Axes], of: Callable[[Axes], Text], *, upright: bool) -> None:
-    """Wrap a text of every panel to the room beside those of its neighbours, and move it into the figure."""
+    """Wrap a text of every panel to the space between those of its neighbours, and move it into the figure."""
     written = [(of(panel), panel.get_window_extent()) for panel in panels if of(panel).get_text()]
     written = [(text, box) for text, box in written if (text.get_rotation() == 0.0) is not upright]
     spans = [(box.intervaly, box.intervalx) if upright else (box.intervalx, box.intervaly) for _, box in written]
@@ -86,7 +87,7 @@ def _wrap_all(figure: Figure, panels: Sequence[Axes], of: Callable[[Axes], Text]
 
 
 def _room(row: Sequence[Sequence[float]], edge: Sequence[float]) -> float:
-    """Length of texts in the middle of the spans of a row, of which the outer ones may move inwards."""
+    """Compute the maximum length of texts centred on the spans of a row; the outer ones may move inwards."""
     middles = np.unique([sum(span) / 2.0 for span in row])
     if len(middles) == 1:
         return float(edge[1] - edge[0]) - _GAP
@@ -97,7 +98,7 @@ def _room(row: Sequence[Sequence[float]], edge: Sequence[float]) -> float:
 
 
 def _labels(axis: Axis) -> list[Text]:
-    """Labels at the major ticks in view."""
+    """List the labels at the major ticks in view."""
     low, high = sorted(axis.get_view_interval())
     slack = 1e-6 * (high - low)
     ticks = axis.get_major_ticks(len(axis.get_majorticklocs()))
@@ -110,12 +111,12 @@ def _has_names(axis: Axis) -> bool:
 
 
 def _along(axis: Axis, label: Text) -> bool:
-    """Whether a label runs along its axis."""
+    """Check whether a label runs along its axis."""
     return (axis.axis_name == "x") == (label.get_rotation() % 180.0 == 0.0)
 
 
 def _length(axis: Axis, label: Text, *, along: bool) -> float:
-    """Size of a label in pixels along its axis, or across it."""
+    """Measure a label in pixels along its axis, or across it."""
     box = label.get_window_extent()
     return float(box.width if (axis.axis_name == "x") == along else box.height)
 
@@ -125,7 +126,7 @@ def _set_names(axis: Axis, names: Sequence[str]) -> None:
 
 
 def _turn(axis: Axis) -> bool:
-    """Turn names below an axis that overlap; whether it did."""
+    """Rotate names below an axis if they overlap; return whether it did."""
     labels = _labels(axis) if _has_names(axis) else []
     if not labels or axis.axis_name != "x" or not _along(axis, labels[0]) or _crowding(axis, labels) == 1:
         return False
@@ -134,7 +135,7 @@ def _turn(axis: Axis) -> bool:
 
 
 def _cut_names(figure: Figure, axis: Axis) -> None:
-    """Cut names that take too much of the room of their panel."""
+    """Cut names that take too much of the space of their panel."""
     labels = _labels(axis) if _has_names(axis) else []
     if not labels or _along(axis, labels[0]):
         return
@@ -152,7 +153,7 @@ def _cut_names(figure: Figure, axis: Axis) -> None:
 
 
 def _crowding(axis: Axis, labels: Sequence[Text]) -> int:
-    """Of how many labels one can be shown, so that they do not overlap."""
+    """Find the smallest step at which every step-th label can be shown without overlap."""
     place = 0 if axis.axis_name == "x" else 1
     at = np.sort([label.get_transform().transform(label.get_position())[place] for label in labels])
     if len(at) < 2:
@@ -162,7 +163,7 @@ def _crowding(axis: Axis, labels: Sequence[Text]) -> int:
 
 
 def _thin(axis: Axis) -> None:
-    """Leave out labels at ticks that overlap."""
+    """Leave out overlapping tick labels."""
     labels = _labels(axis)
     if not labels:
         return
@@ -181,7 +182,7 @@ def _thin(axis: Axis) -> None:
 
 
 def wrap(text: Text, room: float) -> None:
-    """Wrap the lines of a text that are longer than the room, in pixels, and cut what is longer still."""
+    """Wrap the lines of a text that are longer than the room, in pixels, and cut lines that are still longer."""
     found: list[str] = []
     lines = text.get_text().split("\n")
     for line in lines:
@@ -193,7 +194,7 @@ def wrap(text: Text, room: float) -> None:
 
 
 def _cut(text: Text, line: str, room: float) -> str:
-    # Half of a formula is none
+    # A formula cannot be split
     n = len(line) if "$" in line else _fitting(text, line, room)
     if n == len(line):
         return line
@@ -203,7 +204,7 @@ def _cut(text: Text, line: str, room: float) -> str:
 
 
 def _fitting(text: Text, line: str, room: float) -> int:
-    """Number of characters of a line that fit the room."""
+    """Count the characters of a line that fit the room."""
     n = len(line)
     while n > 1:
         size = _size(text, line[:n] if "$" not in line else line)
@@ -216,7 +217,7 @@ def _fitting(text: Text, line: str, room: float) -> int:
 
 
 def _size(text: Text, line: str) -> float:
-    """Length of a line in pixels."""
+    """Measure the length of a line in pixels."""
     before = text.get_text()
     text.set_text(line)
     box = text.get_window_extent()

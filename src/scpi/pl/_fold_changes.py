@@ -96,7 +96,7 @@ def fold_changes(
 
 
 def _of_group(frame: pd.DataFrame, genes: Sequence[str] | str | None, n_genes: int) -> pd.DataFrame:
-    """Genes of one comparison to draw: the given ones, or the most significant ones by fold change."""
+    """Choose the genes of one comparison: the given ones, or the most significant ones, ordered by fold change."""
     if genes is None:
         best = frame.sort_values("log10_pval", kind="stable").head(max(n_genes, 1))
         return best.sort_values("log2fc", ascending=False, kind="stable")

@@ -116,7 +116,7 @@ def impact_contrast(
 
 
 def _overlay(adata: AnnData, stored: Mapping[str, Any], impact_key: str) -> NDArray[np.float64]:
-    """Differences, units x sets, divided by the largest of the set; 0 if the impact in all cells is low."""
+    """Divide differences, units x sets, by the largest of the set; set them to 0 if the impact in all cells is low."""
     overall = read_result(adata, impact_key, tool=Key.uns.GENE_SET_IMPACT, part="impact")
     for part in ("units", "sets"):
         if list(map(str, overall[part])) != list(map(str, stored[part])):

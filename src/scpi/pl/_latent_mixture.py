@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
-# Standard deviations that an ellipse reaches, and width of the figure in inches
+# Radius of an ellipse in standard deviations, and width of the figure in inches
 _REACH, _WIDTH = 2.0, 3.6
 _MARKERS = "os^Dv<>Pp*"
 
@@ -116,7 +116,7 @@ def latent_mixture(
 
 
 def _ellipse(mean: NDArray[np.float64], covariance: NDArray[np.float64]) -> Ellipse:
-    """Outline of a Gaussian in the plane."""
+    """Draw the outline of a Gaussian in the plane."""
     variances, directions = np.linalg.eigh(covariance)
     height, width = 2.0 * _REACH * np.sqrt(np.maximum(variances, 0.0))
     angle = float(np.degrees(np.arctan2(directions[1, 1], directions[0, 1])))

@@ -30,7 +30,7 @@ class Layout:
     routes: dict[tuple[Any, Any], list[tuple[int, float]]]
     """Rows that an edge passes between its source and target, with its horizontal coordinate in each."""
     spare: list[float]
-    """Width of the page minus the widths of the nodes and edges of each row; negative if they overlap."""
+    """Width of the page minus the total width of the nodes and edges of each row; negative if they overlap."""
 
 
 def layered_layout(graph: nx.DiGraph, sizes: Mapping[Any, float], *, width: float, max_nodes: int = 5) -> Layout:
@@ -85,7 +85,7 @@ def layered_layout(graph: nx.DiGraph, sizes: Mapping[Any, float], *, width: floa
 
 
 def _depths(graph: nx.DiGraph, nodes: Iterable[Any], max_nodes: int) -> dict[Any, int]:
-    """Row of each node: the first one below all of its causes with fewer than `max_nodes` nodes."""
+    """Assign each node to the first row below all of its causes that has fewer than `max_nodes` nodes."""
     depth: dict[Any, int] = {}
     n_nodes: dict[int, int] = {}
     for node in nodes:
@@ -108,7 +108,7 @@ def _depths(graph: nx.DiGraph, nodes: Iterable[Any], max_nodes: int) -> dict[Any
 
 
 def _crossings(routed: nx.Graph, rows: list[list[Any]]) -> int:
-    """Number of pairs of edges that cross between adjacent rows."""
+    """Count the pairs of edges that cross between adjacent rows."""
     count = 0
     for upper, lower in zip(rows[:-1], rows[1:], strict=True):
         position = {item: i for i, item in enumerate(lower)}
@@ -146,7 +146,7 @@ def _fewer_crossings(routed: nx.Graph, rows: list[list[Any]]) -> list[list[Any]]
 def _coordinates(
     routed: nx.Graph, rows: list[list[Any]], widths: Mapping[Any, float], width: float
 ) -> dict[Any, float]:
-    """Coordinates close to those of the neighbours, in the given order and without overlap."""
+    """Compute coordinates close to those of the neighbours, in the given order and without overlap."""
     x: dict[Any, float] = {}
     offsets: list[NDArray[np.float64]] = []
     for row in rows:

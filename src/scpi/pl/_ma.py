@@ -92,7 +92,7 @@ def ma(
 
 
 def _average(adata: AnnData, frame: pd.DataFrame, name: str) -> np.ndarray:
-    """Average expression of the genes of a panel, from its ranking or from `adata.var`."""
+    """Find the average expression of the genes of a panel, in its ranking or in `adata.var`."""
     if name in frame:
         return frame[name].to_numpy(dtype=np.float64)
     if name in adata.var:

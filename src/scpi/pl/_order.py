@@ -1,4 +1,4 @@
-"""Rows and columns of a heatmap: which are drawn, in what order and on what scale."""
+"""Choice, order and scale of the rows and columns of a heatmap."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_ORDERED = 200
 
 
 def similar(rows: NDArray[Any]) -> NDArray[np.intp]:
-    """Order of the rows that puts similar ones next to each other."""
+    """Order the rows so that similar ones are next to each other."""
     if len(rows) < 3:
         return np.arange(len(rows))
     tree = hierarchy.linkage(np.nan_to_num(rows), method="average", optimal_ordering=len(rows) <= _MAX_ORDERED)
@@ -27,7 +27,7 @@ def similar(rows: NDArray[Any]) -> NDArray[np.intp]:
 
 
 def union(groups: Iterable[Iterable[T]]) -> tuple[list[T], list[int]]:
-    """Members of all groups in order, each of them once, and the position at which the members of each group start."""
+    """List the members of all groups in order, each once, and the position at which the members of each group start."""
     members: dict[T, None] = {}
     starts = []
     for group in groups:

@@ -103,12 +103,12 @@ def pathway_activity(
 
 
 def strongest_groups(summary: pd.DataFrame, n: int) -> list[str]:
-    """The `n` perturbations with the most significant gene sets."""
+    """Find the `n` perturbations with the most significant gene sets."""
     ranked = summary.sort_values("n_significant", ascending=False, kind="stable")["group"]
     return [str(group) for group in ranked[:n]]
 
 
 def _ranked_sets(results: pd.DataFrame) -> list[str]:
-    """Gene sets, the first of each group before the second of any, so that the sets of one group do not dominate."""
+    """Order gene sets, the top set of each group before the second of any, so that no group dominates."""
     ranked = results.sort_values(["rank", "pval_adj"], kind="stable")["set"].astype(str)
     return list(dict.fromkeys(ranked))

@@ -102,7 +102,7 @@ def perturbation_effect(
 
 
 def _chosen(results: pd.DataFrame, perturbations: Sequence[str] | str | None, n: int) -> pd.DataFrame:
-    """Rows to draw, the strongest effect first."""
+    """Choose the rows to draw, the strongest effect first."""
     ranked = results.sort_values("score", ascending=False, kind="stable")
     if perturbations is None:
         shown = ranked.head(max(n, 0))

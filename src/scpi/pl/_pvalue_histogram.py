@@ -105,7 +105,7 @@ def pvalue_histogram(
 
 
 def _bars(panel: Axes, pvals: NDArray[np.float64], n_bins: int) -> None:
-    """Number of genes in each bar, with its heights if no gene differed and for the estimated null genes."""
+    """Draw the number of genes in each bar, and its expected heights if no gene differed and for the null genes."""
     pi0, uniform = _null_fraction(pvals), len(pvals) / n_bins
     panel.hist(pvals, bins=n_bins, range=(0, 1), color=BLUE, alpha=0.75, edgecolor="white", lw=0.4)
     panel.axhline(uniform, color="black", lw=0.8, ls="--")
@@ -122,7 +122,7 @@ def _bars(panel: Axes, pvals: NDArray[np.float64], n_bins: int) -> None:
 
 
 def _outlines(panel: Axes, pvals: Mapping[str, NDArray[np.float64]], n_bins: int) -> None:
-    """Outlines of several rankings on one scale, on which 1 is a uniform distribution."""
+    """Draw the outlines of several rankings on one scale, on which 1 is a uniform distribution."""
     for (name, values), colour in zip(pvals.items(), PALETTE, strict=False):
         heights, edges = np.histogram(values, bins=n_bins, range=(0, 1))
         label = rf"{shorten(name, 24)}, $\pi_0$ = {_null_fraction(values):.2f}"

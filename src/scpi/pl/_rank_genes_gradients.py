@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
     from mudata import MuData
 
-# In inches: width of a vertical name of a gene, minimum width of a panel for its title, width of the labels of all panels
-# and of the scores of one, height of a panel and the least if there are many, and height of the legend
+# In inches: width of a vertical gene name, minimum width of a panel for its title, width of the labels of all panels
+# and of the scores of one, height of a panel and its minimum if there are many, and height of the legend
 _PITCH, _MIN_WIDTH, _LEFT, _SCORES = 0.1, 1.05, 0.4, 0.25
 _HEIGHT, _LOWEST, _LEGEND = 2.1, 1.7, 0.25
-# Fewest genes of a panel, if there are many panels, and most characters of a name
+# Minimum number of genes per panel if there are many panels, and maximum number of characters of a name
 _FEWEST, _LONGEST = 3, 16
 
 
@@ -137,12 +137,12 @@ def rank_genes_gradients(
 
 
 def _width(n_genes: int) -> float:
-    """Width of a panel in inches, with its scores."""
+    """Compute the width of a panel in inches, with its scores."""
     return max(_PITCH * (n_genes + 1), _MIN_WIDTH) + _SCORES
 
 
 def _arrange(n_panels: int, n_genes: int, ncols: int | None, page: tuple[float, float]) -> tuple[int, int]:
-    """Numbers of genes of a panel and of panels of a row: as many genes as let the panels fit on the page."""
+    """Choose the number of genes per panel and of panels per row, so that the panels fit on the page."""
     for n in range(n_genes, min(_FEWEST, n_genes) - 1, -1):
         n_columns = max(1, int((page[0] - _LEFT) / _width(n))) if ncols is None else ncols
         if _LOWEST * -(-n_panels // n_columns) + _LEGEND <= page[1]:
@@ -195,7 +195,7 @@ def _make_room(panels: list[Axes], names: list[list[Annotation]], *, sharey: boo
 
 
 def _legend(on: Figure | Axes, table: pd.DataFrame) -> None:
-    """Add a legend of the colours; in a figure, below the panels, so that it covers no name of a gene."""
+    """Add a legend of the colours; in a figure, below the panels, so that it covers no gene name."""
     signs = set(np.sign(table["log2fc"].dropna()))
     handles = [
         Line2D([], [], ls="none", marker="o", ms=3, color=colour, label=label)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from scpi._ranking import AgreementMetric
 
-# Least width in inches of a square with a number
+# Minimum width in inches of a square with a number
 _LEAST = 0.26
 _TITLES = {
     "top_k_overlap": "Fraction of the top {k} of the row",

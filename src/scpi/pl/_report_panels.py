@@ -31,12 +31,12 @@ _TITLES = {
 
 
 class Report(NamedTuple):
-    """What is known of one perturbation."""
+    """Explanation of one predicted perturbation, with options of its report."""
 
     tables: Mapping[str, pd.DataFrame]
     """Tables of its explanation, by name."""
     hits: set[str] | None
-    """Genes that are predicted to change; ``None`` where they were not tested."""
+    """Genes that are predicted to change; ``None`` if they were not tested."""
     pval_cutoff: float
     """Largest q-value that counts as significant."""
     n_genes: int
@@ -44,7 +44,7 @@ class Report(NamedTuple):
 
     @property
     def has_mean(self) -> bool:
-        """Whether a change is predicted of all perturbations, which the parts are not of."""
+        """Whether a mean change is predicted for all perturbations, which is not among the parts."""
         genes = self.tables["genes"]
         return bool((genes["change"] != genes["special"]).any())
 
@@ -54,7 +54,7 @@ class Report(NamedTuple):
 
 
 def draw_change(ax: Axes, report: Report) -> None:
-    """Genes with the largest predicted changes, with their intervals, and what was measured."""
+    """Draw the genes with the largest predicted changes, with intervals and measured changes."""
     table = report.tables["genes"]
     table = table.iloc[np.argsort(-np.abs(table["change"].to_numpy()), kind="stable")[: report.n_genes]]
     table = table.sort_values("change", kind="stable")
@@ -95,7 +95,7 @@ def draw_change(ax: Axes, report: Report) -> None:
 
 
 def draw_agreement(ax: Axes, report: Report) -> None:
-    """Measured against predicted change of every gene."""
+    """Draw the measured against the predicted change of every gene."""
     table = report.tables["genes"]
     limits = np.array([table[["change", "measured"]].min().min(), table[["change", "measured"]].max().max()])
     ax.plot(limits, limits, color="0.6", lw=0.7, ls="--", zorder=0)
@@ -108,7 +108,7 @@ def draw_agreement(ax: Axes, report: Report) -> None:
 
 
 def draw_parts(ax: Axes, report: Report, kind: str) -> None:
-    """The largest parts of a kind, by the fraction of the change that they carry, in either direction."""
+    """Draw the largest parts of a kind, by the fraction of the change that they carry, in either direction."""
     table = report.tables["parts"]
     table = table[table["kind"] == kind].sort_values("share", key=np.abs, ascending=False, kind="stable").head(_N_PARTS)
     _bars(
@@ -122,7 +122,7 @@ def draw_parts(ax: Axes, report: Report, kind: str) -> None:
 
 
 def draw_sets(ax: Axes, report: Report) -> None:
-    """Gene sets that the change moves most."""
+    """Draw the gene sets that the change affects most."""
     table = report.tables["sets"]
     table = table[table["of"] == "change"].head(_N_SETS)
     _bars(ax, table["set"].tolist(), table["zscore"].to_numpy(), table["qval"].to_numpy() <= report.pval_cutoff)
@@ -139,7 +139,7 @@ def _bars(ax: Axes, names: list[str], values: np.ndarray, significant: np.ndarra
 
 
 def draw_scores(ax: Axes, report: Report) -> None:
-    """Correlation with the measured change, of the prediction, of the mean, and at most."""
+    """Draw the correlation with the measured change of the prediction and of the mean, and its maximum."""
     table = report.tables["scores"].dropna(subset="pearson")
     colours = {"prediction": BLUE, "noise of the measurement": ORANGE}
     names = {"noise of the measurement": "ceiling", "mean of other perturbations": "mean of others"}
@@ -157,7 +157,7 @@ def draw_scores(ax: Axes, report: Report) -> None:
 
 
 def draw_fidelity(ax: Axes, report: Report) -> None:
-    """What is lost without the largest parts, and without others."""
+    """Draw the loss if the largest parts, or others, are removed."""
     kind = report.kinds()[0]
     table = report.tables["fidelity"]
     table = table[table["kind"] == kind]
@@ -174,7 +174,7 @@ def draw_fidelity(ax: Axes, report: Report) -> None:
 
 
 def available(report: Report) -> dict[str, Callable[[Axes, Report], None]]:
-    """Panels that what is known allows, by name."""
+    """List the panels that have data, by name."""
     found: dict[str, Callable[[Axes, Report], None]] = {"change": draw_change}
     for kind in report.kinds():
         if kind in _TITLES:

@@ -139,7 +139,7 @@ def saliency(
 
 
 def _of_group(adata: AnnData, key: str, group: str) -> NDArray[np.float64]:
-    """Mean scores of a group of cells, genes x units."""
+    """Read the mean scores of a group of cells, genes x units."""
     stored = adata.uns.get(key)
     groups = [str(name) for name in stored.get("groups", ())] if hasattr(stored, "get") else []
     if key + _GROUPS not in adata.varm or not groups:

@@ -1,4 +1,4 @@
-"""What the scores of a ranking, and the saliencies of units, are: the label of their axis."""
+"""Axis labels of the scores of a ranking and of the saliencies of units."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OF_RANKINGS = {
     "deseq2": "Wald statistic",
     "limma": "Moderated t",
 }
-# The end of the interval that is nearer to zero
+# End of the interval nearer to zero
 _LIMIT = r"$\log_2$ fold change, at least"
 _OF_UNITS = {
     "decoder_effect": "Log expression per unit",
@@ -38,13 +38,13 @@ _OF_UNITS = {
 
 
 def score_name(params: Mapping[str, Any]) -> str:
-    """What the scores of a ranking are, by the parameters that are stored with it."""
+    """Label the scores of a ranking, by the parameters that are stored with it."""
     name = _LIMIT if params.get("score") == "limit" else _OF_RANKINGS.get(str(params.get("method")), "Score")
     return f"|{name}|" if bool(params.get("rankby_abs", False)) else name
 
 
 def attribution_name(params: Mapping[str, Any], layer: str) -> str:
-    """What the attributions of cells in a layer are, by the parameters of the ranking that wrote it."""
+    """Label the attributions of cells in a layer, by the parameters of the ranking that wrote it."""
     if params.get("layer_added") != layer:
         return "Attribution"
     # Counts times the natural logarithm of the fold change
@@ -54,6 +54,6 @@ def attribution_name(params: Mapping[str, Any], layer: str) -> str:
 
 
 def saliency_name(stored: Any) -> str:
-    """What the saliencies of genes in units are, by the entry of `adata.uns` that came with them, if there is one."""
+    """Label the saliencies of genes in units, by their entry of `adata.uns`, if there is one."""
     params = stored.get("params", {}) if hasattr(stored, "get") else {}
     return _OF_UNITS.get(str(params.get("method")), "Score")

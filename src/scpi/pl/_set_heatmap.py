@@ -33,9 +33,9 @@ def choose(
     n_sets: int,
     by: NDArray[np.float64],
 ) -> tuple[list[int], list[int]]:
-    """Positions of the given units and gene sets, or of those with the largest absolute values of `by`, units x sets.
+    """Choose the given units and gene sets, or those with the largest absolute values of `by`, units x sets.
 
-    The first set of each unit is chosen before the second set of any unit, so that the sets of one unit do not fill the
+    The top set of each unit is chosen before the second set of any unit, so that the sets of one unit do not fill the
     figure. Units and sets that are not given are ordered so that similar ones are next to each other.
     """
     names = [str(name) for name in stored["sets"]]

@@ -1,4 +1,4 @@
-"""Latent units of a figure: which are drawn, and their titles."""
+"""Choice and titles of the latent units of a figure."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 def choose_units(
     units: Sequence[str] | str | None, names: NDArray[np.object_], size: NDArray[np.float64], n: int
 ) -> list[int]:
-    """Positions of the given units, or of the `n` units with the largest `size` in their original order."""
+    """Choose the given units, or the `n` units with the largest `size` in their original order, by position."""
     if units is not None:
         return find_units(units, names)
     return sorted(np.argsort(-size, kind="stable")[:n].tolist())
 
 
 def unit_titles(adata: AnnData, units: Sequence[str], key: str, n: int, *, width: int | None = None) -> list[str]:
-    """Names of units, each with its gene set below if `scpi.tl.annotate_units` stored one under `key`.
+    """Make titles of units, each with its gene set below if `scpi.tl.annotate_units` stored one under `key`.
 
-    Names of sets have at most `n` characters, and those of units `width`, or `n` if it is not given. A minus sign precedes a set that the unit lowers. What tells units
-    of a set apart follows in brackets. How sure the name is stands in a last line, with sets wrapped at `width`, or beside the
-    unit if no width is given.
+    Names of sets have at most `n` characters, and those of units `width`, or `n` if it is not given. A minus sign
+    precedes a set that the unit lowers. The distinction between units of the same set follows in brackets. With
+    `width`, sets are wrapped, and the confidence of the name is in a last line; otherwise it is next to the unit.
     """
     plain = [shorten(unit, width or n) for unit in units]
     stored = adata.uns.get(key)

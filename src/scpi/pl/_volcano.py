@@ -94,10 +94,10 @@ def volcano(
 
 
 def _points(ax: Axes, frame: pd.DataFrame, limit: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Coordinates of the genes and a mask of those beyond the axes, whose limits are set."""
+    """Set the limits of the axes; return the coordinates of the genes and a mask of those beyond the limits."""
     x, beyond = within_axis(frame["log2fc"].to_numpy(), limit)
     height = -frame["log10_pval"].to_numpy()
-    # The logarithm of a p-value that was stored as zero is infinite
+    # P-values that were stored as zero have an infinite logarithm
     y = np.where(np.isposinf(height), -LOG10_SMALLEST, height)
     # Symmetric, with room for a label beside the outermost point
     width = 1.25 * float(np.nanmax(np.abs(x), initial=1.0))
