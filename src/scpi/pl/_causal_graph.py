@@ -290,7 +290,7 @@ def _ports(graph: nx.DiGraph, nodes: dict[str, _Node], layout: Layout) -> dict[t
 
 
 def _smooth(points: list[tuple[float, float]]) -> Path:
-    """Draw a curve through the points with a vertical tangent at each of them."""
+    """Make a curve through the points with a vertical tangent at each of them."""
     vertices, codes = [points[0]], [Path.MOVETO]
     for (x0, y0), (x1, y1) in zip(points[:-1], points[1:], strict=True):
         if x0 == x1:

@@ -116,7 +116,7 @@ def latent_mixture(
 
 
 def _ellipse(mean: NDArray[np.float64], covariance: NDArray[np.float64]) -> Ellipse:
-    """Draw the outline of a Gaussian in the plane."""
+    """Make the outline of a Gaussian in the plane."""
     variances, directions = np.linalg.eigh(covariance)
     height, width = 2.0 * _REACH * np.sqrt(np.maximum(variances, 0.0))
     angle = float(np.degrees(np.arctan2(directions[1, 1], directions[0, 1])))

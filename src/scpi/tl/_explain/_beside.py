@@ -1,4 +1,4 @@
-"""What stands beside a predicted change: what was measured, what simpler predictions say, and how far any could get."""
+"""Comparison of a predicted change with the measured change, with simpler predictions and with the noise ceiling."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class Measured(NamedTuple):
 
     change: Floats
     standard_error: Floats
-    """Of the change."""
+    """Standard error of the change."""
     noise: Floats
-    """Standard error of the mean of the perturbed cells alone: a prediction shares the noise of the controls."""
+    """Standard error of the mean of the perturbed cells only, as a prediction shares the noise of the controls."""
     n_cells: int
 
 
 def measure(
     model: ScreenModel, source: AnnData | MuData, label: str, *, context: str | None, dose: Any
 ) -> Measured | None:
-    """Measured change of a condition against the controls of its context; ``None`` without such cells."""
+    """Measure the change of a condition relative to the controls of its context; ``None`` without such cells."""
     labels = model._labels(source)
     there = np.ones(len(labels), dtype=bool)
     if context is not None:
@@ -54,7 +54,7 @@ def measure(
 
 
 def mean_of_training(model: ScreenModel, label: str) -> Floats | None:
-    """Mean measured change of the other training conditions; ``None`` where the training cells are not there."""
+    """Compute the mean measured change of the other training conditions; ``None`` without the training cells."""
     if model.adata is None or getattr(model, "train_indices", None) is None:
         return None
     measured = model._measure(model._calibration_cells())
@@ -63,10 +63,10 @@ def mean_of_training(model: ScreenModel, label: str) -> Floats | None:
 
 
 def score(predicted: Floats, measured: Measured, mean: Floats | None) -> pd.DataFrame:
-    """Squared error, relative to that of no change, and correlation of the prediction and of what it has to be better than.
+    """Compute squared error, relative to that of no change, and correlation of the prediction and of its baselines.
 
-    The last row is what the noise of the perturbed cells leaves to a prediction that is right: its squared error, and the largest
-    correlation that can be expected. It is NaN where no cells give a standard error.
+    The last row is the squared error and the largest expected correlation of a perfect prediction, given the noise of
+    the perturbed cells. It is NaN if no cells give a standard error.
     """
     names, changes = ["prediction"], [predicted]
     if mean is not None:

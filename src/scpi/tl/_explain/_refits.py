@@ -1,4 +1,4 @@
-"""Models of other seeds, to see whether they explain a prediction alike."""
+"""Models with other seeds, to check whether they explain a prediction in the same way."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def refits(
     model: ScreenModel, n: int, *, train_kwargs: Mapping[str, Any], rng: np.random.Generator
 ) -> Iterator[ScreenModel]:
-    """Models with the arguments of this one, each trained with another seed on a random half of the cells of each condition."""
+    """Train models with the same arguments, other seeds, and a random half of the cells of each condition."""
     if not n:
         return
     cells = model._calibration_cells()

@@ -1,4 +1,4 @@
-"""Gene sets whose genes a predicted change, or a part of it, moves more than others."""
+"""Gene sets that a predicted change, or a part of it, affects more than other genes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def impact_of_sets(scores: NDArray[np.float64], columns: Sequence[str], sets: SetsOfGenes) -> pd.DataFrame:
-    """Impact of each set on each column of scores, genes x columns, as of :func:`scpi.tl.gene_set_impact`.
+    """Compute the impact of each set on each column of scores, genes x columns, as in :func:`scpi.tl.gene_set_impact`.
 
     One row per column and set, the smallest p-value of a column first. The sets of a column are one family.
     """

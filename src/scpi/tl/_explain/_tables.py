@@ -26,19 +26,19 @@ COMMON = "(common to all)"
 
 
 class Tables(NamedTuple):
-    """What is known of one predicted change."""
+    """Explanation of one predicted change."""
 
     genes: pd.DataFrame
     parts: pd.DataFrame
     fidelity: pd.DataFrame
     columns: pd.DataFrame
-    """What the columns of the contributions are."""
+    """Kinds and parts of the columns of the contributions."""
     contributions: Floats
-    """Genes x columns: what is common to all, and the largest parts of each kind with what the others of it add."""
+    """Genes x columns: the common part, and the largest parts of each kind with the sum of the others."""
 
 
 def fidelity_of(table: pd.DataFrame, kind: str) -> float:
-    """How much more of a change is lost without the largest parts of a kind than without others, on average; NaN with one part."""
+    """Compute the mean loss without the largest parts of a kind, minus that without others; NaN with one part."""
     own = table[table["kind"] == kind]
     return float((own["lost"] - own["lost_random"]).mean())
 
@@ -52,7 +52,7 @@ def tables_of(
     top_n: int,
     rng: np.random.Generator,
 ) -> Tables:
-    """Tables of an explanation, with ``others`` of the same condition by models of other seeds."""
+    """Make the tables of an explanation, with ``others`` of the same condition by models with other seeds."""
     found = p_values(explanation, n_null, rng)
     parts, columns, fidelity = [], [(GENES, COMMON)], []
     contributions = [explanation.common]

@@ -1,4 +1,4 @@
-"""Genes of similar expression, among which random gene sets are drawn."""
+"""Bins of genes with similar expression, from which random gene sets are drawn."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from scipy import sparse
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-# Fewer genes in a bin leave a set little to be compared with
+# Minimum number of genes per bin, so that there are enough for comparison with a set
 _FEWEST = 20
 
 
 def expression_bins(mean: ArrayLike, n_bins: int) -> NDArray[np.intp]:
-    """Bin of each gene: bins of equally many genes by mean expression, fewer than asked for where genes are few."""
+    """Assign genes to bins of mean expression with equally many genes; with few genes, there are fewer bins."""
     values = np.asarray(mean, dtype=np.float64)
     n_bins = int(np.clip(len(values) // _FEWEST, 1, n_bins))
     codes = np.empty(len(values), dtype=np.intp)
@@ -24,15 +24,15 @@ def expression_bins(mean: ArrayLike, n_bins: int) -> NDArray[np.intp]:
 
 
 def one_hot(codes: NDArray[np.intp]) -> sparse.csr_matrix:
-    """Bins x genes."""
+    """Encode bins as an indicator matrix, bins x genes."""
     n = len(codes)
     return sparse.csr_matrix((np.ones(n), (codes, np.arange(n))), shape=(int(codes.max()) + 1, n))
 
 
 def matched_orders(codes: NDArray[np.intp], n: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Random orders of the genes that change places within bins only, orders x genes.
+    """Draw random permutations of the genes within bins, orders x genes.
 
-    What stands in the places of the members of a set is a random set of the same size and expression.
+    The genes at the positions of the members of a set are a random set of the same size and expression.
     """
     orders = np.empty((n, len(codes)), dtype=np.intp)
     places = np.argsort(codes, kind="stable")

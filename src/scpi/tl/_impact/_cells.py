@@ -1,4 +1,4 @@
-"""Means of attributions over samples of cells, of genes and of gene sets, summed as the cells come."""
+"""Means of attributions of genes and gene sets over samples of cells, accumulated in batches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SampleMeans:
-    """What is known of the attributions in each sample."""
+    """Means and variances of the attributions in each sample."""
 
     genes: NDArray[np.float64]
     """Mean attribution, samples x units x genes."""
@@ -43,9 +43,9 @@ def sample_means(
 ) -> SampleMeans:
     """Average the attributions of all units over the cells of each sample, the groups of the batches.
 
-    Impacts of single cells are made a batch at a time and not kept; `membership` is genes x sets, `shape` the number of
-    samples and of units. In a bootstrap sample, each cell is drawn a Poisson-distributed number of times, which needs
-    no second pass over the cells.
+    Impacts of single cells are computed in batches and not stored. `membership` is genes x sets, and `shape` the number
+    of samples and of units. In a bootstrap sample, each cell is drawn a Poisson-distributed number of times, which
+    needs no second pass over the cells.
     """
     sizes = np.asarray(membership.sum(axis=0), dtype=np.float32).ravel()
     weights = torch.from_numpy(membership.toarray().astype(np.float32) / sizes)

@@ -1,4 +1,4 @@
-"""Gene programs that recur over training runs, whatever their order, sign and scale."""
+"""Gene programs that recur over training runs, regardless of their order, sign and scale."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _SWEEPS = 20
 
 @dataclass(frozen=True)
 class Consensus:
-    """Programs, those of most runs first."""
+    """Programs, sorted by decreasing number of runs."""
 
     programs: NDArray[np.float64]
-    """Genes x programs, of length 1, turned as their units where these agree, else the heavier tail positive."""
+    """Genes x programs, of length 1, with the sign of their units if these agree, else the heavier tail positive."""
     members: NDArray[np.intp]
-    """Unit of each run in each program, programs x runs; -1 where the run has none."""
+    """Unit of each run in each program, programs x runs; -1 if the run has none."""
     cosines: NDArray[np.float64]
-    """Cosine of that unit with the program, NaN where there is none."""
+    """Cosine of that unit with the program; NaN if there is none."""
 
     @property
     def n_found(self) -> NDArray[np.int64]:
@@ -43,16 +43,16 @@ class Consensus:
 def consensus(runs: Sequence[NDArray[np.float64]], *, min_similarity: float, min_runs: int) -> Consensus:
     """Find the programs that at least `min_runs` runs have.
 
-    Units of all runs are grouped by average linkage of their absolute cosines. Then, in turns, each run is matched
-    one-to-one to the groups (Kuhn, Nav. Res. Logist. Q. 2, 1955), units that are not similar enough to theirs being left
-    out, each group becomes the mean of its units, turned to the same side, and the units left out are grouped among
-    themselves; until nothing changes. Runs are genes x units; `min_similarity` is the smallest absolute cosine of a
-    unit with its program.
+    Units of all runs are grouped by average linkage of their absolute cosines. The following steps are then repeated
+    until nothing changes. Each run is matched one-to-one to the groups (Kuhn, Nav. Res. Logist. Q. 2, 1955), without
+    units that are not similar enough. Each group becomes the mean of its units, with matched signs. Unmatched units are
+    grouped among themselves. Runs are genes x units; `min_similarity` is the minimum absolute cosine of a unit with its
+    program.
     """
     scaled = [_unit_length(run) for run in runs]
     members = np.empty((0, len(scaled)), dtype=np.intp)
     for _ in range(_SWEEPS):
-        # A program of one run only is no consensus, but takes the units that would otherwise disturb another
+        # A program of one run is not a consensus, but absorbs units that would otherwise disturb another
         centres = np.concatenate(
             [_centres(scaled, members), _groups(_left_out(scaled, members), min_similarity)], axis=1
         )
@@ -73,13 +73,13 @@ def consensus(runs: Sequence[NDArray[np.float64]], *, min_similarity: float, min
 
 
 def _unit_length(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Units of length one; those that have vanished stay zero, and are similar to none."""
+    """Scale units to length one; vanished units stay zero, and are similar to none."""
     length = np.linalg.norm(scores, axis=0)
     return np.asarray(scores / np.where(length > 0, length, 1.0))
 
 
 def _groups(scaled: list[NDArray[np.float64]], min_similarity: float) -> NDArray[np.float64]:
-    """Centres of groups of similar units, genes x groups."""
+    """Find the centres of groups of similar units, genes x groups."""
     units = np.concatenate(scaled, axis=1)
     run = np.repeat(np.arange(len(scaled)), [one.shape[1] for one in scaled])
     if units.shape[1] <= 1:
@@ -94,7 +94,7 @@ def _groups(scaled: list[NDArray[np.float64]], min_similarity: float) -> NDArray
 
 
 def _match(run: NDArray[np.float64], centres: NDArray[np.float64], min_similarity: float) -> NDArray[np.intp]:
-    """Unit of a run for each centre, -1 where none is similar enough."""
+    """Find the unit of a run for each centre; -1 if none is similar enough."""
     similarity = np.abs(centres.T @ run)
     similarity[similarity < min_similarity] = 0.0
     rows, columns = linear_sum_assignment(similarity, maximize=True)
@@ -112,7 +112,7 @@ def _centres(scaled: list[NDArray[np.float64]], members: NDArray[np.intp]) -> ND
 
 
 def _left_out(scaled: list[NDArray[np.float64]], members: NDArray[np.intp]) -> list[NDArray[np.float64]]:
-    """Units of each run that are in no program, without those that have vanished."""
+    """Find the units of each run that are in no program, without vanished ones."""
     free = []
     for run, units in enumerate(scaled):
         kept: NDArray[np.bool_] = np.asarray(units.any(axis=0))
@@ -122,11 +122,11 @@ def _left_out(scaled: list[NDArray[np.float64]], members: NDArray[np.intp]) -> l
 
 
 def _principal(units: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of units that are turned to the same side: their own if it is one, else that of the heavier tail."""
+    """Average units with matched signs: their own sign if they agree, else with the heavier tail positive."""
     _, vectors = np.linalg.eigh(units.T @ units)
     sign = np.where(vectors[:, -1] < 0, -1.0, 1.0)
     if (sign == sign[0]).all():
-        # Units that cannot be negative have a sign of their own
+        # Units that cannot be negative have a meaningful sign
         return _unit_length(units.mean(axis=1, keepdims=True))[:, 0]
     mean = _unit_length((units @ sign)[:, None])[:, 0]
     return mean if (mean**3).sum() >= 0 else -mean

@@ -1,4 +1,4 @@
-"""Tests of the difference of impacts between two groups: of cells, or of donors."""
+"""Tests of the difference in impact between two groups of cells or donors."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
     from scpi.tl._impact._cells import SampleMeans
 
-# As many exchanges of labels are listed; of more, as many are drawn
+# Maximum number of permutations of labels: if there are more, this many are drawn
 _MOST = 4096
 _COVERAGE = 0.95
-# Prior variances need some tests to be estimated from
+# Minimum number of tests to estimate prior variances
 _FEWEST_TESTS = 3
 
 
 @dataclass(frozen=True)
 class GroupTest:
-    """Difference of two groups with what it is judged by, units x sets."""
+    """Difference between two groups with its test, units x sets."""
 
     difference: NDArray[np.float64]
     low: NDArray[np.float64]
@@ -34,11 +34,11 @@ class GroupTest:
     t: NDArray[np.float64]
     pval: NDArray[np.float64]
     permuted: NDArray[np.float64] | None = None
-    """P-value by exchanging the labels of donors."""
+    """P-value by permuting the labels of donors."""
 
 
 def between_cells(means: SampleMeans) -> GroupTest:
-    """Welch's t-test of the cells of sample 0 against those of sample 1, with a bootstrap interval."""
+    """Compare the cells of sample 0 with those of sample 1 by Welch's t-test, with a bootstrap interval."""
     difference = means.sets[0] - means.sets[1]
     share = means.variance / means.n_cells[:, None, None]
     error = share.sum(axis=0)
@@ -58,7 +58,7 @@ def between_cells(means: SampleMeans) -> GroupTest:
 def between_donors(
     means: NDArray[np.float64], is_target: NDArray[np.bool_], donors: NDArray[np.intp] | None, rng: np.random.Generator
 ) -> GroupTest:
-    """T-test of donors with a moderated variance, within donors that are in both groups where they are given.
+    """Compare donors by a t-test with moderated variance, within donors of both groups if `donors` is given.
 
     `means` are samples x units x sets; `donors` is `None` if the two groups have donors of their own. The degrees of
     freedom stay those of the donors: all sets and units come from the same few donors and share genes, so that their
@@ -68,7 +68,7 @@ def between_donors(
     table = means.reshape(len(means), -1)
     first = np.ones((len(means), 1)) if donors is None else np.eye(int(donors.max()) + 1)[donors]
     design = np.column_stack([first, is_target.astype(np.float64)])
-    # Units differ in scale: the variances of the sets of one are put in units of their median before a prior is shared
+    # Units differ in scale, so the variances of the sets of a unit are divided by their median before sharing a prior
     scale = np.median(lm_fit(table, design).sigma.reshape(shape), axis=1)
     moves = scale > 1e-12 * max(float(np.abs(means).max()), np.finfo(np.float64).tiny)
     scale = np.repeat(np.where(moves, scale, 1.0), shape[1])
@@ -99,7 +99,7 @@ def _floored(pval: NDArray[np.float64]) -> NDArray[np.float64]:
 def _exchanged(
     table: NDArray[np.float64], is_target: NDArray[np.bool_], donors: NDArray[np.intp] | None, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Fraction of exchanges of labels, the given ones included, with a difference of means as large."""
+    """Compute the fraction of permutations of labels, the given ones included, with as large a difference in means."""
     if donors is None:
         values, weights = table, _label_weights(is_target, rng)
     else:
@@ -107,7 +107,7 @@ def _exchanged(
         pairs = table[order][is_target[order]] - table[order][~is_target[order]]
         values, weights = pairs, _sign_weights(len(pairs), rng)
     found = np.abs(weights @ values)
-    # The first row are the labels as they are
+    # The first row are the given labels
     observed = found[0] - 1e-9 * np.abs(table).max(initial=0.0)
     return np.asarray((found >= observed).mean(axis=0))
 

@@ -1,4 +1,4 @@
-"""The impact of Kinalis et al.: mean over cells of the median, over the genes of a set, of absolute attributions."""
+"""The impact of Kinalis et al.: mean over cells of the median absolute attribution of the genes of a set."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-# Numbers that are sorted at once
+# Maximum number of values to sort at once
 _BLOCK = 1 << 22
 
 
 class MedianImpact:
-    """Medians over sets, and over random sets of the same sizes and expression, summed over cells as they come."""
+    """Medians over sets, and over random sets of the same sizes and expression, accumulated over cells."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class MedianImpact:
         self._n += n
 
     def result(self) -> tuple[NDArray[np.float64], Null]:
-        """The impact, units x sets, and the moments of that of the random sets."""
+        """Return the impact, units x sets, and the moments of the impact of the random sets."""
         found = self._sums / self._n
         null = found[:, :, 1:]
         variance = null.var(axis=2, ddof=1)

@@ -1,4 +1,4 @@
-"""The null distribution of the mean over a gene set: random sets of as many genes from each bin of expression."""
+"""The null distribution of the mean over a gene set: random sets with as many genes from each bin of expression."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Relative size below which a variance is rounding
 _ROUNDING = 1e-20
-# Skewness below which the normal distribution is the same to all digits that matter
+# Skewness below which the normal distribution is accurate to all relevant digits
 _STRAIGHT = 1e-4
 
 
@@ -30,31 +30,31 @@ class Null:
     variance: NDArray[np.float64]
     skewness: NDArray[np.float64]
     kurtosis: NDArray[np.float64]
-    """Excess over that of the normal distribution."""
+    """Excess kurtosis."""
 
     def zscore(self, impact: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Distance from the mean in standard deviations; zero where there is no variance."""
+        """Compute the distance from the mean in standard deviations; zero without variance."""
         with np.errstate(invalid="ignore", divide="ignore"):
             z = (impact - self.mean) / np.sqrt(self.variance)
         return np.where(self.variance > 0, z, 0.0)
 
     def pval(self, impact: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Two-sided p-value; one where there is no variance."""
+        """Compute the two-sided p-value; one without variance."""
         z = self.zscore(impact)
         pval = pearson3_pval(z, self.skewness)
-        # What the skewness leaves of the kurtosis makes both tails heavier
+        # The kurtosis beyond that of the skewness makes both tails heavier
         heavier = student_pval(z, self.kurtosis - 1.5 * self.skewness**2)
         return np.where(self.variance > 0, np.maximum(pval, heavier), 1.0)
 
 
 def set_means(scores: NDArray[np.float64], membership: sparse.csr_matrix) -> NDArray[np.float64]:
-    """Mean score of the members of each set, units x sets, from scores of genes x units."""
+    """Compute the mean score of the members of each set, units x sets, from scores of genes x units."""
     sizes = np.asarray(membership.sum(axis=0), dtype=np.float64).ravel()
     return np.asarray((membership.astype(np.float64).T @ scores).T / sizes)
 
 
 def matched_null(scores: NDArray[np.float64], membership: sparse.csr_matrix, bins: NDArray[np.intp]) -> Null:
-    r"""First four moments of the mean over random sets, exactly.
+    r"""Compute the exact first four moments of the mean over random sets.
 
     A random set has as many genes of each bin as the set, drawn without replacement and independently between bins. Of
     :math:`N_b` genes with mean :math:`\mu_b` and central moments :math:`m_{2b}, m_{3b}`, the sum of :math:`n_b` has
@@ -80,7 +80,7 @@ def matched_null(scores: NDArray[np.float64], membership: sparse.csr_matrix, bin
         of_second = np.where(total > 1, drawn * left / (total - 1), 0.0)
         of_third = np.where(total > 2, of_second * (left - drawn) / (total - 2), 0.0)
     p1, p2, p3, p4 = _all_drawn(drawn, total)
-    # Fourth cumulant: the fourth moment less three times the squared variance
+    # Fourth cumulant: the fourth moment minus three times the squared variance
     of_m4 = total * (p1 - 7 * p2 + 12 * p3 - 6 * p4)
     of_m2_squared = 3 * total**2 * (p2 - 2 * p3 + p4) - 3 * of_second**2
     sizes = drawn.sum(axis=0)
@@ -95,7 +95,7 @@ def matched_null(scores: NDArray[np.float64], membership: sparse.csr_matrix, bin
 
 
 def _all_drawn(drawn: NDArray[np.float64], total: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-    """Probabilities that one, two, three and four given genes of a bin are all drawn, bins x sets."""
+    """Yield the probabilities that one, two, three and four given genes of a bin are all drawn, bins x sets."""
     probability: NDArray[np.float64] = np.ones_like(drawn)
     for k in range(4):
         probability = probability * np.maximum(drawn - k, 0.0) / np.maximum(total - k, 1.0)
@@ -103,10 +103,10 @@ def _all_drawn(drawn: NDArray[np.float64], total: NDArray[np.float64]) -> Iterat
 
 
 def pearson3_pval(z: NDArray[np.float64], skewness: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Two-sided p-values of standard deviates of a given skewness: twice the smaller tail of Pearson's type III.
+    """Compute two-sided p-values of skewed standard deviates: twice the smaller tail of Pearson's type III.
 
-    The distribution has an end on its light side. A value beyond the middle between the mean and that end gets the
-    tail of the largest skewness that leaves it there, so that none is impossible.
+    The distribution is bounded on its light side. For values beyond the midpoint between the mean and this bound,
+    the skewness is reduced until they are at the midpoint, so that no value is impossible.
     """
     z, skewness = np.broadcast_arrays(np.asarray(z, dtype=np.float64), skewness)
     heavy = z * np.sign(skewness) >= 0
@@ -115,20 +115,20 @@ def pearson3_pval(z: NDArray[np.float64], skewness: NDArray[np.float64]) -> NDAr
     straight = size < _STRAIGHT
     size = np.where(straight, 1.0, size)
     shape = 4.0 / size**2
-    # A Gamma variable of this shape, turned so that its long tail is on the right
+    # A gamma variable of this shape, reflected so that its long tail is on the right
     gamma = np.maximum(shape + 2.0 * z * np.sign(skewness) / size, 0.0)
     upper, lower = special.gammaincc(shape, gamma), special.gammainc(shape, gamma)
     normal = special.ndtr(-np.abs(z))
-    # Twice the smaller tail; the median of a skewed distribution is not its mean
+    # Twice the smaller tail, as the median of a skewed distribution is not its mean
     tail = np.where(straight, normal, np.minimum(upper, lower))
     return np.clip(2.0 * tail, np.finfo(np.float64).tiny, 1.0)
 
 
 def student_pval(z: NDArray[np.float64], kurtosis: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Two-sided p-values of standard deviates by the Student distribution of that excess kurtosis; 0 where it is none."""
+    """Compute two-sided p-values by the Student distribution with this excess kurtosis; 0 without excess."""
     heavy = kurtosis > _STRAIGHT
     df = 4.0 + 6.0 / np.where(heavy, kurtosis, 1.0)
-    # Student's t is wider than a standard deviate
+    # Student's t has a larger variance than a standard deviate
     return np.where(heavy, 2.0 * special.stdtr(df, -np.abs(z) * np.sqrt(df / (df - 2.0))), 0.0)
 
 
@@ -140,7 +140,7 @@ def permuted_pval(
     n_permutations: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Two-sided p-values of the means over sets by random sets drawn as above; never below 2 / (n_permutations + 1)."""
+    """Compute two-sided p-values of set means by random sets drawn as above; at least 2 / (n_permutations + 1)."""
     observed = set_means(scores, membership)
     tolerance = 1e-9 * np.abs(scores).max(axis=0)[:, None]
     above = np.ones(observed.shape)

@@ -1,4 +1,4 @@
-"""Statistics of a gene set on a unit that have a null hypothesis of their own, and what is made of a table of them."""
+"""Statistics of a gene set on a unit with their own null hypotheses, and summaries of tables of them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def normal_scores(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks of the genes in each unit as quantiles of the normal distribution, genes x units; ties get their mean."""
+    """Convert the ranks of the genes in each unit to normal quantiles, genes x units; ties get their mean."""
     ranks = stats.rankdata(scores, axis=0)
     return np.asarray(special.ndtri((ranks - 0.5) / len(scores)))
 
 
 def ulm(scores: NDArray[np.float64], membership: sparse.csr_matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Student's t of the regression of the scores on membership, over all genes, and its two-sided p-value."""
+    """Compute Student's t of the regression of scores on membership, over all genes, and its two-sided p-value."""
     n = len(scores)
     centred = scores - scores.mean(axis=0)
     share = sums(membership, axis=0) / n
@@ -40,7 +40,7 @@ def ulm(scores: NDArray[np.float64], membership: sparse.csr_matrix) -> tuple[NDA
 def gsea(
     scores: NDArray[np.float64], membership: sparse.csr_matrix, *, n_permutations: int, seed: int, threads: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Normalised enrichment score of each set in the ranking of the genes of a unit, and its p-value, by gseapy.
+    """Compute the normalised enrichment score of each set in the gene ranking of a unit, and its p-value, by gseapy.
 
     The p-value is the fraction of random sets of the same size and sign of score that score as high, at least
     1 / (n_permutations + 1).
@@ -73,11 +73,11 @@ def gsea(
 
 
 def as_zscore(sign: NDArray[np.float64], pval: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Normal deviates of two-sided p-values, with the sign of something else."""
+    """Convert two-sided p-values to normal deviates with the given signs."""
     return np.asarray(-np.sign(sign) * special.ndtri(pval / 2.0))
 
 
 def double_centred(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A table less the means of its rows and of its columns: what neither the unit nor the set alone explains."""
+    """Subtract the means of rows and columns: the rest is explained neither by the unit nor by the set alone."""
     rows, columns = table.mean(axis=1, keepdims=True), table.mean(axis=0, keepdims=True)
     return np.asarray(table - rows - columns + table.mean())
