@@ -1,4 +1,4 @@
-"""Getters: tidy data frames out of what the tools wrote."""
+"""Getters: tidy data frames of stored results."""
 
 import lazy_loader
 

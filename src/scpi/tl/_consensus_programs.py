@@ -80,7 +80,7 @@ def consensus_programs(
     TypeError
         If options are given without models, or a model has no units that can be explained.
     ValueError
-        If there are fewer than two runs, a number is out of its range, or no program recurs.
+        If there are fewer than two runs, a number is out of range, or no program recurs.
 
     Examples
     --------

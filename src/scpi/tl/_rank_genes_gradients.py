@@ -89,8 +89,8 @@ def rank_genes_gradients(
     %(data)s
     groupby
         Column of `adata.obs` with the group of each cell; cells without a label are left out. If `None`, the groups are
-        the clusters or classes that `model` predicts. Without such a model, the column of `adata.obs` is chosen that
-        holds groups by its name, or the only possible one.
+        the clusters or classes that `model` predicts. Without such a model, the column of `adata.obs` with a usual name
+        of groups is used, or the only column that can contain groups.
     model
         Trained model: a clustering network of scpi, or SCVI, LinearSCVI or SCANVI of scvi-tools. Attributions explain
         its encoder: the logits of its own groups, or the distances from the centroids of the given groups in latent
@@ -116,7 +116,7 @@ def rank_genes_gradients(
         the reference. Other genes are ranked last.
     layer
         Entry of `adata.layers` with the counts. If `None`, that of the model, or `adata.X`, or
-        `adata.layers['counts']` where `adata.X` does not hold counts.
+        `adata.layers['counts']` if `adata.X` does not hold counts.
     test
         Test for the p-values, one of the tests of cells in :func:`scpi.de.methods`; none if `None`. `"auto"` chooses as
         :func:`scpi.de.rank_genes`: "wilcoxon", but "poisson" on thinned counts or with categorical covariates, and

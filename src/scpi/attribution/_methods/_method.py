@@ -54,7 +54,7 @@ class Slopes:
     change: Tensor | None = None
     """Factor of the slopes along genes, cells x genes; 1 if `None`."""
     completeness: Completeness | None = None
-    """What the attributions should sum to, where they should."""
+    """Sums that the attributions should have; `None` if the method is not complete."""
 
     def of_genes(self, output: int) -> Tensor:
         """Attributions of an output, cells x genes."""
@@ -69,7 +69,7 @@ class Values:
     values: Tensor
     """Outputs x cells x genes."""
     completeness: Completeness | None = None
-    """What the attributions should sum to, where they should."""
+    """Sums that the attributions should have; `None` if the method is not complete."""
 
     def of_genes(self, output: int) -> Tensor:
         """Attributions of an output, cells x genes."""
