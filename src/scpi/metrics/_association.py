@@ -31,8 +31,8 @@ def association(
         cells, a unit that is never exactly 0 reaches at most about :math:`\sqrt{1 - q^3}`. `"smi"`: scaled mutual
         information of the unit, cut into bins of equal width, and the truth, divided by the entropy of the truth. A
         truth with at most `n_bins` values is treated as classes; others are cut into bins as well. The relation need
-        not be monotone. Units that are independent of a truth have a positive bias of about :math:`(b - 1)(c - 1) / (2
-        n H)`, with *b* bins, *c* classes of entropy *H* and *n* cells.
+        not be monotone. Units that are independent of a truth have a positive bias of about
+        :math:`(b - 1)(c - 1) / (2 n H)`, with *b* bins, *c* classes of entropy *H* and *n* cells.
     n_bins
         Number of bins of `"smi"`.
 

@@ -23,7 +23,7 @@ def perturbation_discrimination(
     exclude: ArrayLike | None = None,
     others: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
-    r"""Compute the perturbation discrimination score, the rank of the own real change among all real changes.
+    r"""Compute the perturbation discrimination score: how the own real change of a prediction ranks among all.
 
     .. math:: 1 - \frac{k}{n - 1}
 

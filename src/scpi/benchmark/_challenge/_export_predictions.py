@@ -1,4 +1,4 @@
-"""Predicted cells in the files that cell-eval and the Virtual Cell Challenge take."""
+"""Export of predicted cells for cell-eval and the Virtual Cell Challenge."""
 
 from __future__ import annotations
 
@@ -48,28 +48,30 @@ def export_predictions(
     n_cells: int | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> None:
-    """Write predicted cells as cell-eval, or the Virtual Cell Challenge, reads them.
+    """Write predicted cells in the format of cell-eval, or of the Virtual Cell Challenge.
 
-    Both take sparse 32-bit floats, the perturbation in ``obs["target_gene"]``, and nothing but the expression, the labels and the names of
-    genes.
+    Both formats require sparse 32-bit floats and the perturbation in ``obs["target_gene"]``. Files contain only the
+    expression, the labels and the gene names.
 
-    ``"cell-eval"`` (cell-eval and cell-eval2; the challenge of 2025 with ``cell-eval prep``): counts, or logarithms of normalised counts below 15, with control cells named
-    ``"non-targeting"``; contexts in ``obs["celltype"]``; at most 200,000 cells. Predicted logarithms below 0 become 0. The measured cells that
-    they are compared with are written by the same call.
+    ``"cell-eval"`` (cell-eval and cell-eval2; the challenge of 2025 with ``cell-eval prep``): counts, or logarithms of
+    normalised counts below 15, with control cells named ``"non-targeting"``; contexts in ``obs["celltype"]``; at most
+    200,000 cells. Predicted logarithms below 0 become 0. Write the measured cells for the comparison with the same
+    function.
 
-    ``"vcc"`` (a submission to the challenge of 2026, for its ``vcc prep``): counts, at most 1,000,000 in a cell, without control cells; contexts in
-    ``obs["context"]``; at most 400,000 cells. It wants the same number of cells of every perturbation in every context, which is ``n_cells``.
+    ``"vcc"`` (a submission to the challenge of 2026, for its ``vcc prep``): counts, at most 1,000,000 per cell, without
+    control cells; contexts in ``obs["context"]``; at most 400,000 cells. It requires the same number of cells for every
+    perturbation in every context, which is ``n_cells``.
 
     Parameters
     ----------
     predicted
-        Predicted cells. Control cells among them are kept for cell-eval, and left out for the challenge.
+        Predicted cells. Control cells among them are kept for cell-eval, and excluded for the challenge.
     path
         File to write, ``.h5ad``.
     file_format
-        Which of the two.
+        Format of the file.
     perturbation_key
-        Column of ``obs`` with the perturbation of each cell. Cells without a label are left out.
+        Column of ``obs`` with the perturbation of each cell. Cells without a label are excluded.
     control
         Label of the unperturbed cells.
     context_key
@@ -77,11 +79,13 @@ def export_predictions(
     layer
         Layer to write, such as that of counts; ``X`` if ``None``.
     controls
-        Measured control cells to add for cell-eval, with the same columns and the same layer; all of their cells count as controls.
+        Measured control cells to add for cell-eval, with the same columns and the same layer. All of them count as
+        controls.
     genes
-        Names of the genes in the order of the file, as the challenge lists them; as in ``predicted`` if ``None``.
+        Gene names in the order of the file, such as the list of the challenge; as in ``predicted`` if ``None``.
     n_cells
-        Number of cells of each perturbation in each context, drawn from those that are predicted; all if ``None``. Controls are not drawn from.
+        Number of cells of each perturbation in each context, subsampled from the predicted cells; all if ``None``.
+        Controls are not subsampled.
     rng
         Seed or generator of the draw.
 
@@ -90,8 +94,8 @@ def export_predictions(
     KeyError
         If a column or layer does not exist.
     ValueError
-        If the expression is not on a scale that the format takes, there are no controls for cell-eval, genes are missing, or there are too
-        many cells or too few.
+        If the format does not accept the scale of the expression, there are no controls for cell-eval, genes are
+        missing, or there are too many or too few cells.
     """
     if file_format not in get_args(FileFormat):
         msg = f"`file_format` must be one of {quoted(get_args(FileFormat))}, but is {file_format!r}."
@@ -109,7 +113,7 @@ def export_predictions(
     elif controls is not None:
         added = _part(controls, "controls", columns, layer, control)
         added.obs[TARGET_GENE] = CONTROL
-        # Predicted cells may have the names of the control cells that they were made of
+        # Predicted cells may have the names of the control cells from which they started
         added.obs_names = "control " + added.obs_names.astype(str)
         cells = ad.concat([cells, added[:, _places(added, cells.var_names, "controls")]])
         is_control = np.concatenate([is_control, np.ones(added.n_obs, dtype=bool)])
@@ -136,7 +140,7 @@ def export_predictions(
 
 
 def _part(adata: AnnData, what: str, columns: list[str], layer: str | None, control: str) -> AnnData:
-    """Expression and labels of cells that have them, under the names of the file."""
+    """Expression and labels of labelled cells, under the names of the file."""
     missing = [name for name in columns if name not in adata.obs]
     if missing:
         msg = f"`{what}.obs` has no column {quoted(missing)}, only {quoted([str(name) for name in adata.obs])}."
@@ -167,7 +171,7 @@ def _places(cells: AnnData, genes: pd.Index, what: str) -> NDArray[np.intp]:
 def _drawn(
     obs: pd.DataFrame, is_control: NDArray[np.bool_], n_cells: int | None, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Places of the cells that are written, in ascending order."""
+    """Positions of the cells to write, in ascending order."""
     if n_cells is None:
         return np.arange(len(obs))
     chosen = [np.flatnonzero(is_control)]
@@ -182,7 +186,7 @@ def _drawn(
 
 
 def _scaled(x: Any, file_format: FileFormat, name: str) -> Any:
-    """Expression as the format takes it; a `ValueError` if it is on another scale."""
+    """Expression on the scale of the format; a `ValueError` if it is on another scale."""
     if file_format == "vcc":
         counts = check_counts(x, name=name, advice="The challenge takes counts: give the `layer` that holds them.")
         most = float(counts.sum(axis=1).max()) if counts.shape[0] else 0.0

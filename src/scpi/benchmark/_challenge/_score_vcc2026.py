@@ -32,10 +32,11 @@ class Vcc2026Scores(NamedTuple):
     """Scores in the six metrics of the Virtual Cell Challenge of 2026."""
 
     overall: pd.Series
-    """One value per metric, by its name: means over perturbations, and ``mse_normalised``, the sum of the errors over the sum of the effects."""
+    """One value per metric, by name: means over perturbations, and ``mse_normalised``, the sum of the errors over the sum
+    of the effects."""
     perturbations: pd.DataFrame
-    """One row per perturbation: ``discrimination``, ``error`` and ``effect`` (of which ``mse_normalised`` is made), ``de_fidelity``, ``de_reach``,
-    ``de_jaccard`` and ``de_lfc_error``; NaN where a metric has no value."""
+    """One row per perturbation: ``discrimination``, ``error`` and ``effect`` (for ``mse_normalised``), ``de_fidelity``,
+    ``de_reach``, ``de_jaccard`` and ``de_lfc_error``; NaN if a metric has no value."""
 
 
 def score_vcc2026(
@@ -47,18 +48,18 @@ def score_vcc2026(
     layer: str | None = None,
     targets: Mapping[str, str | None] | None = None,
 ) -> Vcc2026Scores:
-    """Score predicted counts as the Virtual Cell Challenge of 2026 does.
+    """Score predicted counts with the metrics of the Virtual Cell Challenge of 2026.
 
-    The numbers are those of cell-eval2 0.20 with the preset ``vcc2026``. Both sides are compared with the measured control; that of the
-    prediction, if there is one, is not read.
+    The values equal those of cell-eval2 0.20 with the preset ``vcc2026``. Both predicted and measured cells are
+    compared with the measured control; predicted control cells are ignored.
 
     Parameters
     ----------
     predicted
-        Predicted cells, with counts and the label of each cell, such as a model predicts from counts. Every measured
+        Predicted cells, with counts and the label of each cell, such as from a model of counts. Every measured
         perturbation must have cells.
     measured
-        Measured cells of the same genes, in any order, controls included.
+        Measured cells of the same genes, in any order, including controls.
     perturbation_key
         Column of ``obs`` with the perturbation of each cell.
     control
@@ -66,8 +67,9 @@ def score_vcc2026(
     layer
         Layer with the counts, in both; ``X`` if ``None``.
     targets
-        Gene that each perturbation targets, by its label; ``None`` for none. Labels that are not in it target the gene of their name, if there is
-        one. A gene is not scored for the perturbation that targets it, and no target is where perturbations are told apart.
+        Target gene of each perturbation, by label; ``None`` for no target. Labels that are not in the mapping target
+        the gene of the same name, if there is one. A gene is not scored for the perturbation that targets it, and
+        discrimination excludes all targets.
 
     Returns
     -------
@@ -78,14 +80,16 @@ def score_vcc2026(
     KeyError
         If a column or layer does not exist.
     ValueError
-        If values are not counts, genes differ, a perturbation has no predicted cells, there is no control or only one perturbation, or a
-        target is not a gene.
+        If values are not counts, genes differ, a perturbation has no predicted cells, there is no control or only one
+        perturbation, or a target is not a gene.
 
     Notes
     -----
-    The preset ``"vcc2026"`` of other functions has the same six metrics on log-normalised cells, at most ``n_cells`` of each kind, so that models without counts can be
-    compared. Here profiles are logarithms of *summed* counts scaled to 50,000 (discrimination, errors), and tests are of counts per million in
-    the genes of which the control has more than 5. In ``mse_normalised`` the noise of the predicted profiles is subtracted as well, up to a cap.
+    The preset ``"vcc2026"`` of other functions has the same six metrics on log-normalised cells, with at most
+    ``n_cells`` measured, predicted or control cells, so that models without counts can be compared. Here, profiles are
+    logarithms of *summed* counts scaled to 50,000 (discrimination, errors). Tests are on counts per million, in genes
+    with more than 5 in the control. In ``mse_normalised``, the noise of the predicted profiles is also subtracted, up
+    to a cap.
     """
     real = read_side(measured, "measured", perturbation_key=perturbation_key, control=control, layer=layer, names=None)
     if not (real.codes == 0).any():
@@ -140,7 +144,7 @@ def _targets(real: Side, given: Mapping[str, str | None]) -> NDArray[np.bool_]:
 
 
 def _of_profiles(real: Side, guess: Side, targets: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
-    """Metrics of profiles of summed counts."""
+    """Metrics on pseudobulk profiles."""
     profiles, predicted = pooled_profile(real.sums), pooled_profile(guess.sums[1:])
     noise = np.array([pooled_noise(real.cells(code)) for code in range(len(real.names))])
     of_guess = np.array([pooled_noise(guess.cells(code)) for code in range(1, len(guess.names))])
@@ -159,7 +163,7 @@ def _of_tests(real: Side, guess: Side, targets: NDArray[np.bool_]) -> dict[str, 
     measured, predicted = (run_tests(side, control, genes) for side in (real, guess))
     scored = ~targets[:, genes]
     truth, called = ((side.pval_adj < _LEVEL) & scored for side in (measured, predicted))
-    # Where nothing is significant in the measured cells, what is called is all that counts
+    # If no gene is significant in the measured cells, only the calls of the prediction count
     directed = np.where(truth.any(axis=1, keepdims=True), truth, called & (measured.lfc != 0))
     changes = (measured.lfc, predicted.lfc)
     return {
@@ -171,7 +175,7 @@ def _of_tests(real: Side, guess: Side, targets: NDArray[np.bool_]) -> dict[str, 
 
 
 def _sureness(tested: Tested, genes: pd.Index) -> NDArray[np.float64]:
-    """A score that orders genes by their p-values, where these are equal by the size of the change, and then by name."""
+    """A score that orders genes by p-value, with ties broken by the magnitude of the change, and then by name."""
     names = np.broadcast_to(np.argsort(np.argsort(genes)), tested.lfc.shape)
     order = np.lexsort((names, -np.abs(tested.lfc), tested.pval, tested.pval_adj), axis=-1)
     return -np.argsort(order, axis=-1).astype(np.float64)

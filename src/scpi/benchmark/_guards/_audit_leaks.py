@@ -1,4 +1,4 @@
-"""An audit of the division of a screen for leaks."""
+"""An audit of splits of a screen for leaks."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def audit_leaks(
     reads: Sequence[str] | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> pd.DataFrame:
-    """Look for leaks: what of the cells to predict can be learned in training, other than by prediction.
+    """Search splits for leaks of information from test cells into training.
 
-    No model is trained. What is looked for:
+    No model is trained. The audit searches for:
 
     ============================================  =================================================================
     kind                                          evidence
@@ -85,41 +85,44 @@ def audit_leaks(
     ----------
     %(adata)s
     splits
-        Divisions of the cells, as the functions of ``scpi.benchmark.splits`` make them, or a
-        :class:`scpi.benchmark.splits.Split` of your own.
+        Splits of the cells, from the functions of ``scpi.benchmark.splits``, or a custom
+        :class:`scpi.benchmark.splits.Split`.
     perturbation_key, control, delimiter, context_key, dose_key
-        What the labels are, as in :func:`scpi.benchmark.evaluate`.
+        Columns and format of the labels, as in :func:`scpi.benchmark.evaluate`.
     layer
-        Entry of ``adata.layers`` with the log-normalised expression on which predictions are compared; ``adata.X`` if ``None``.
-        Copies of cells are looked for in ``adata.layers["counts"]``, if it exists.
+        Entry of ``adata.layers`` with the log-normalised expression on which predictions are compared; ``adata.X`` if
+        ``None``. Duplicated cells are searched for in ``adata.layers["counts"]``, if it exists.
     apart
-        Columns of ``adata.obs`` whose values must not be on both sides, such as donors or scaffolds. Control cells may have any.
+        Columns of ``adata.obs`` whose values must not be on both sides, such as donors or scaffolds. Control cells are
+        exempt.
     %(exclude_targets)s
     features_key
-        Entry of ``adata.uns`` with features of perturbations, as :func:`scpi.tl.perturbation_features` writes it.
+        Entry of ``adata.uns`` with features of perturbations, from :func:`scpi.tl.perturbation_features`.
     reads
-        Names of the entries of ``adata`` that the models read, besides the expression and the labels, such as ``"X_pca"``. A leak in an
-        entry is of high severity if it is among these, and otherwise of low severity; of medium severity if ``None``.
+        Names of the entries of ``adata`` that the models read, besides the expression and the labels, such as
+        ``"X_pca"``. A leak in an entry has high severity if it is among these, and otherwise low severity; medium
+        severity if ``None``.
     rng
-        Seed or generator: near-duplicates are looked for among at most 2,000 test cells.
+        Seed or generator: near-duplicates are searched for among at most 2,000 test cells.
 
     Returns
     -------
-    Table with one row per finding, and no row where there is none: ``split``, ``kind``, ``severity`` (``"high"``: scores mean
-    nothing; ``"medium"``: they are to be taken with care; ``"low"``: only if the entry is used), ``n`` (cells, conditions or genes
-    that are concerned), ``entry`` (of the data; empty for the division itself), ``evidence`` and ``remedy``.
+    Table with one row per finding, empty without findings: ``split``, ``kind``, ``severity`` (``"high"``: scores are
+    meaningless; ``"medium"``: interpret scores with care; ``"low"``: relevant only if the entry is used), ``n``
+    (affected cells, conditions or genes), ``entry`` (of the data; empty for the split itself), ``evidence`` and
+    ``remedy``.
 
     Raises
     ------
     KeyError
         If a column or layer does not exist.
     ValueError
-        If there is no split, or a split has no cell to learn from or to predict.
+        If there is no split, or a split has no training or no test cells.
 
     Notes
     -----
-    A table without a row is no proof: cells of another data set that a model was trained on before, or genes that were chosen by
-    their effect, leave no trace in the data.
+    An empty table does not prove the absence of leaks: pretraining on cells of another data set, or a selection of
+    genes by their effect, leaves no trace in the data.
     """
     given = as_list(splits)
     if not given:
@@ -153,12 +156,12 @@ def audit_leaks(
 
 
 def findings(audited: Audited) -> list[Finding]:
-    """All leaks of a division."""
+    """All leaks of a split."""
     return list(chain.from_iterable(check(audited) for check in _CHECKS))
 
 
 def _labelled(split: Split, cells: np.ndarray[Any, np.dtype[np.int64]]) -> Split:
-    """A division without the cells that have no label; a `ValueError` if none is left to learn from or to predict."""
+    """A split without unlabelled cells; a `ValueError` if no training or no test cells are left."""
     sets = ("train", "validation", "test", "start", "reference")
     labelled: dict[str, Any] = {name: np.intersect1d(getattr(split, name), cells) for name in sets}
     kept = replace(split, **labelled)

@@ -53,12 +53,12 @@ def gaming_suite(
     n_bootstrap: int = 2000,
     rng: int | np.random.Generator | None = 0,
 ) -> pd.DataFrame:
-    """Try the known ways to game a score on a data set, and say which metrics they raise above a baseline.
+    """Test which metrics the known ways to game a score raise above a baseline on a data set.
 
-    Each way makes cells of the test conditions from control cells and from what the training conditions have in common, so
-    that it knows nothing of a condition. It is compared with control cells as they are (``"no change"``), and with the
-    mean change of the training conditions added (``"mean change"``) or half of it (``"half the mean change"``): with the best
-    of the three in each metric.
+    Each way generates cells of the test conditions from control cells and from what training conditions have in common,
+    without information about a condition. It is compared with the best of three baselines in each metric: unchanged
+    control cells (``"no change"``), and control cells plus the mean change of the training conditions (``"mean
+    change"``) or half of it (``"half the mean change"``).
 
     =================================  ============================================================================
     way                                what it makes
@@ -82,9 +82,9 @@ def gaming_suite(
     ----------
     %(adata)s
     splits
-        Divisions of the cells, as the functions of ``scpi.benchmark.splits`` make them.
+        Splits of the cells, from the functions of ``scpi.benchmark.splits``.
     perturbation_key, control, delimiter, context_key, dose_key
-        What the labels are, as in :func:`scpi.benchmark.evaluate`.
+        Columns and format of the labels, as in :func:`scpi.benchmark.evaluate`.
     layer
         Entry of ``adata.layers`` with log-normalised expression; ``adata.X`` if ``None``.
     %(metrics)s
@@ -100,11 +100,16 @@ def gaming_suite(
 
     Returns
     -------
-    Table with one row per way and metric, before them one for ``"all"`` metrics: ``way``, ``metric``, ``baseline`` (the best one),
-    ``mean`` and ``baseline_mean``, ``n`` (conditions with a value), ``gain`` (mean of the paired differences; above 0 is
-    better, whatever the metric) with ``low`` and ``high`` (its 95 % percentile interval), ``scaled`` (of what lies between the
-    baseline and the noise ceiling) and ``is_above``: whether the interval is above 0 and the gain more than a twentieth of that. A
-    correlation that is not defined, as that of no change, counts as 0. For ``"all"``, the gain is the mean over metrics of the scaled differences, each between -1 and 1.
+    Table with one row per way and metric, preceded by one row per way for ``"all"`` metrics:
+
+    - ``way``, ``metric``, ``baseline`` (the best one), ``mean``, ``baseline_mean`` and ``n`` (conditions with a value);
+    - ``gain`` (mean of the paired differences; above 0 is better for every metric), with ``low`` and ``high`` (its 95 %
+      percentile interval);
+    - ``scaled``, the gain as a fraction of the distance between the baseline and the noise ceiling;
+    - ``is_above``: whether the interval is above 0, and the gain more than a twentieth of that distance.
+
+    An undefined correlation, such as for no change, counts as 0. For ``"all"``, the gain is the mean over metrics of
+    the scaled differences, each between -1 and 1.
 
     Raises
     ------

@@ -22,7 +22,7 @@ _TIMES = ["seconds"]
 
 
 def collect(out: str | os.PathLike[str], *, plan: str | None = None) -> pd.DataFrame:
-    """Join the scores of all finished tasks of a grid.
+    """Collect the scores of all finished tasks of a grid in one table.
 
     Parameters
     ----------
@@ -33,13 +33,17 @@ def collect(out: str | os.PathLike[str], *, plan: str | None = None) -> pd.DataF
 
     Returns
     -------
-    Table with one row per task and condition, in the order of the tasks: ``data`` and ``scheme`` (names of the data and of
-    the split in the grid), the columns of :func:`scpi.benchmark.evaluate`, and ``leak_risk`` (``"none"``, ``"low"``, ``"medium"`` or
-    ``"high"``) and ``leaks`` (kinds of findings), as :func:`scpi.benchmark.audit_leaks` says of the split and the model, and ``null_of``
-    (of a matched null, the name of its model; otherwise empty). :func:`scpi.benchmark.summarise` averages
-    it, with ``pair_by=["data", "scheme", "split", "seed", "context", "perturbation", "dose"]``. Beside the rows of the noise ceiling
-    stand those of three bounds, which :func:`scpi.benchmark.dynamic_range` compares: ``"positive bound"``, ``"negative bound"`` and
-    ``"no change bound"``.
+    Table with one row per task and condition, in the order of the tasks:
+
+    - ``data`` and ``scheme`` (names of the data and of the split in the grid);
+    - the columns of :func:`scpi.benchmark.evaluate`;
+    - ``leak_risk`` (``"none"``, ``"low"``, ``"medium"`` or ``"high"``) and ``leaks`` (kinds of findings), from
+      :func:`scpi.benchmark.audit_leaks` for the split and the model;
+    - ``null_of`` (for a matched null, the name of its model; otherwise empty).
+
+    :func:`scpi.benchmark.summarise` averages the table, with ``pair_by=["data", "scheme", "split", "seed", "context",
+    "perturbation", "dose"]``. Besides the noise ceiling, the table has rows of three bounds, which
+    :func:`scpi.benchmark.dynamic_range` compares: ``"positive bound"``, ``"negative bound"`` and ``"no change bound"``.
 
     Raises
     ------
@@ -61,7 +65,7 @@ def collect(out: str | os.PathLike[str], *, plan: str | None = None) -> pd.DataF
         if not folder.is_finished(task.hash):
             continue
         table = parquet.read_table(folder.tasks / task.hash / "metrics.parquet").to_pandas()
-        # The same result may have been kept under other names
+        # The same result may have been stored under other names
         names = {"data": task.data, "scheme": task.scheme, "split": task.split, NULL_OF: nulls.get(task.model, "")}
         tables.append(table.assign(**names | ({} if task.model in REFERENCES else {"model": task.model})))
     if not tables:
@@ -72,15 +76,15 @@ def collect(out: str | os.PathLike[str], *, plan: str | None = None) -> pd.DataF
 
 
 def table_hash(table: pd.DataFrame) -> str:
-    """Compute the hash of a table of results without what depends on the time that they took.
+    """Compute the hash of a table of results, excluding running times.
 
     Parameters
     ----------
     table
-        What :func:`scpi.benchmark.grid.collect` returns.
+        Result of :func:`scpi.benchmark.grid.collect`.
 
     Returns
     -------
-    32 hexadecimal digits, which are the same for the same numbers.
+    32 hexadecimal digits, which are equal for equal numbers.
     """
     return fingerprint(table.drop(columns=_TIMES))

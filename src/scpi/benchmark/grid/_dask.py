@@ -18,27 +18,28 @@ if TYPE_CHECKING:
     from scpi.benchmark.grid._executor import Job
 
 _LONGEST_NOTE = 300
-# Seconds between two questions to the scheduler
+# Seconds between requests to the scheduler
 _LOOK = 5.0
-# A training uses seeds and logs of the whole process, so that a worker with several threads does one at a time
+# A training uses seeds and logs of the whole process: a worker with several threads runs one task at a time
 _ALONE = threading.Lock()
 
 
 class DaskExecutor(Executor):
-    """Runs tasks on the workers of a Dask cluster, one at a time per worker process.
+    """Run tasks on the workers of a Dask cluster, one at a time per worker process.
 
-    The folder of the grid has to be on a file system that the workers share, and scpi is installed there. What Dask carries
-    is the hash of a task; results are in the folder. Tasks that are at work go on if the process that submitted them ends.
+    The folder of the grid must be on a file system that the workers share, and scpi must be installed there. Dask
+    transfers only the hash of a task; results are written to the folder. Running tasks continue if the submitting
+    process ends.
 
     Parameters
     ----------
     client
         A ``distributed.Client``, or the address of a scheduler.
     threads
-        Threads of PyTorch in each worker. Sums depend on it in the last digits, so that it is part of what makes results the
-        same. Dask sets those of other libraries to 1 when it starts a worker.
+        Number of threads of PyTorch in each worker. The last digits of sums depend on it, so that it affects
+        reproducibility. Dask sets the threads of other libraries to 1 when it starts a worker.
     limit
-        Maximum number of tasks at a time; the number of workers if ``None``.
+        Maximum number of concurrent tasks; the number of workers if ``None``.
 
     Raises
     ------
@@ -57,7 +58,7 @@ class DaskExecutor(Executor):
         self._n_workers, self._asked = 0, 0.0
 
     def free(self) -> int:
-        """Find how many more tasks may be submitted now: workers may come and go.
+        """Return how many more tasks may be submitted now, as workers may come and go.
 
         Returns
         -------
@@ -75,7 +76,7 @@ class DaskExecutor(Executor):
         Parameters
         ----------
         jobs
-            At most as many as are free.
+            At most as many as :meth:`free` returns.
         """
         for job in jobs:
             key = f"scpi-{job.task}-{uuid.uuid4().hex[:8]}"
@@ -111,18 +112,18 @@ class DaskExecutor(Executor):
         return ended
 
     def shrink(self) -> str:
-        """Run half as many tasks from now on, so that each has more memory where workers share a machine.
+        """Run half as many tasks from now on, so that each has more memory if workers share a machine.
 
         Returns
         -------
-        How many these are, for a reader.
+        Readable number of workers.
         """
         most = self._n_workers if self._limit is None else self._limit
         self._limit = max(1, most // 2)
         return f"{self._limit} worker{'s' if self._limit > 1 else ''}"
 
     def cancel(self) -> None:
-        """Take back all tasks that no worker has begun; those at work end by themselves, and their results are kept."""
+        """Cancel all tasks that no worker has started; running tasks finish, and their results are kept."""
         self._client.cancel(list(self._futures.values()))
         self._futures.clear()
 
@@ -135,13 +136,13 @@ def _work(job: Job, key: str, threads: int, submitter: tuple[str, int]) -> str:
 
     with _ALONE, named_job(key):
         torch.set_num_threads(threads)
-        # A worker that is a thread of the process that submitted leaves the output of that process alone
+        # A worker thread in the submitting process does not redirect the output of that process
         own_process = submitter != (machine(), os.getpid())
         return run_task(job.out, job.task, plan=job.plan, heartbeat=job.heartbeat, log=own_process)
 
 
 def _words(future: Any) -> str:
-    """How a task ended, where it did not end by itself."""
+    """Describe how a task was terminated."""
     if future.status == "finished":
         return ""
     if future.status == "error":

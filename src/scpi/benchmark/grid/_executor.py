@@ -1,4 +1,4 @@
-"""What runs the tasks of a grid: processes here, or jobs elsewhere."""
+"""Interface of the executors of a grid: local processes, or jobs elsewhere."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ class Job:
     plan: str
     """Hash of the plan."""
     heartbeat: float
-    """Seconds between two signs of life."""
+    """Seconds between heartbeats."""
     resources: Mapping[str, str]
-    """What the model of the task needs on a cluster."""
+    """Resources that the model of the task needs on a cluster."""
 
 
 class Ended(NamedTuple):
-    """A job that has ended. What became of its task stands in the folder of the grid."""
+    """A job that has ended. The folder of the grid contains the state of its task."""
 
     task: str
     """Hash of the task."""
     reason: str
-    """How it ended, where it was ended from outside; empty otherwise."""
+    """How it was terminated; empty if it ended by itself."""
     owner: Mapping[str, Any] = MappingProxyType({})
-    """What its attempt says of the one that began it: the number of a process, or of a job."""
+    """Identifier of the process or job that started the attempt."""
 
 
 class Executor(ABC):
-    """What runs tasks. Results are on disk; an executor only knows which jobs have ended."""
+    """Runs tasks. Results are on disk; an executor reports only which jobs have ended."""
 
     @abstractmethod
     def free(self) -> int:
-        """Find how many more jobs may be submitted now.
+        """Return how many more jobs may be submitted now.
 
         Returns
         -------
@@ -52,12 +52,12 @@ class Executor(ABC):
 
     @abstractmethod
     def submit(self, jobs: Sequence[Job]) -> None:
-        """Begin jobs.
+        """Start jobs.
 
         Parameters
         ----------
         jobs
-            At most as many as are free.
+            At most as many as :meth:`free` returns.
         """
 
     @abstractmethod
@@ -76,13 +76,13 @@ class Executor(ABC):
 
     @abstractmethod
     def shrink(self) -> str:
-        """Give later jobs more of the machine each, after one was killed.
+        """Give each later job more resources, after one was killed.
 
         Returns
         -------
-        What jobs have from now on, for a reader.
+        Readable resources of later jobs.
         """
 
     @abstractmethod
     def cancel(self) -> None:
-        """End all jobs, and wait until they have ended."""
+        """Terminate all jobs, and wait until they have ended."""

@@ -1,4 +1,4 @@
-"""Predicted cells of finished tasks as files of other tools."""
+"""Export of predicted cells of finished tasks to the formats of other tools."""
 
 from __future__ import annotations
 
@@ -39,16 +39,17 @@ def export(
     models: Sequence[str] | str | None = None,
     n_cells: int | None = None,
 ) -> list[Path]:
-    """Write the predicted cells of the finished tasks of a grid as cell-eval or the Virtual Cell Challenge reads them.
+    """Write the predicted cells of the finished tasks of a grid for cell-eval or the Virtual Cell Challenge.
 
-    There is a folder per division of the data with a file per model and seed, as :func:`scpi.benchmark.export_predictions` writes it. For
-    cell-eval, the measured cells of the division stand beside them as ``measured.h5ad``, and the control cells of both are those against which the grid
-    takes measured changes. Cells at different doses have different labels, such as ``"A at 10"``.
+    Each fold of the data gets a folder with one file per model and seed, in the format of
+    :func:`scpi.benchmark.export_predictions`. For cell-eval, the folder also contains the measured cells of the fold as
+    ``measured.h5ad``, and the control cells of both are the reference controls of the grid. Cells at different doses
+    have different labels, such as ``"A at 10"``.
 
     Parameters
     ----------
     out
-        Folder of the grid, which has ``keep_predictions: true``.
+        Folder of the grid, which must have ``keep_predictions: true``.
     to
         Folder for the files.
     plan
@@ -135,7 +136,7 @@ def _predicted(path: Path, *, has_doses: bool) -> AnnData:
 
 
 def _measured(task: Task, *, has_doses: bool) -> tuple[AnnData, AnnData]:
-    """Measured cells of the conditions of a division, and the control cells that they are compared with."""
+    """Measured cells of the conditions of a fold, and their reference control cells."""
     rows, labels, contexts = [], [], []
     for one in task.asked():
         columns = task.columns(one)

@@ -24,35 +24,37 @@ from scpi.benchmark.grid._yaml import read_yaml
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Every model on every split of all data with every seed: each is a task, whose result is kept in a folder."""
+    """A benchmark of every model on every split of all data with every seed; each combination is a task."""
 
     data: Mapping[str, GridData]
-    """Cells by the name that tables give them."""
+    """Data by their names in the tables."""
     splits: Mapping[str, GridSplit]
-    """Functions that divide the cells, by name."""
+    """Functions that split the cells, by name."""
     models: Mapping[str, GridModel]
-    """Models by name: :class:`GridModel`, or a class or its name where there is nothing to set."""
+    """Models by name: :class:`GridModel`, or a class or its name for models without settings."""
     task: str = "prediction"
-    """What is asked of the models: ``"prediction"`` of conditions that are left out, ``"clustering"`` of cells whose groups are known, or
-    ``"programs"``, units that stand for known gene programs."""
+    """Task of the models: ``"prediction"`` of held-out conditions, ``"clustering"`` of cells with known groups, or
+    ``"programs"``, recovery of known gene programs by units."""
     metrics: str | Sequence[str] | None = "honest"
     """Names of metrics of the task, or of presets of these; all if ``None``."""
     seeds: Sequence[int] = (0, 1, 2)
     """Seeds; each model is trained once per seed."""
     ceiling: bool | None = None
-    """Whether the noise ceiling of each split, and the bounds of its metrics, are a task too; if ``None``, where there is one, of predictions."""
+    """Whether to add a task for the noise ceiling of each split and the bounds of its metrics; if ``None``, for
+    predictions."""
     gaming: bool = False
-    """Whether the known ways to game a score are a task of each split too, as rows of the table."""
+    """Whether to add a task for the known ways to game a score on each split, as rows of the table."""
     n_cells: int = N_CELLS
-    """Maximum number of cells to predict per condition, and of cells of a kind in metrics that compare cells."""
+    """Maximum number of cells to predict per condition, and of measured, predicted or control cells in metrics of
+    cells."""
     n_components: int | None = N_COMPONENTS
-    """Number of principal components in which distances between cells are taken; genes if ``None``."""
+    """Number of principal components for distances between cells; genes if ``None``."""
     exclude_targets: bool = EXCLUDE_TARGETS
-    """Whether genes that are named as members of a condition are left out of its score."""
+    """Whether to exclude genes named in the label of a condition from its score."""
     keep_predictions: bool = False
-    """Whether the predicted cells are kept too."""
+    """Whether to store the predicted cells too."""
     tuning: GridTuning | None = None
-    """How :func:`scpi.benchmark.grid.tune` looks for the settings of models that have ``tune``."""
+    """Options of :func:`scpi.benchmark.grid.tune` for models that have ``tune``."""
 
     def __post_init__(self) -> None:
         models = {
@@ -97,7 +99,7 @@ class Grid:
         self._check_references()
 
     def _check_references(self) -> None:
-        """Names of data that entries are for, and names of models that rows of a table have already."""
+        """Check the names of data in entries, and that names of models are free in the tables."""
         for kind, entries in (("splits", self.splits), ("models", self.models)):
             for key, entry in entries.items():
                 for place, name in enumerate(entry.data or ()):
@@ -138,9 +140,9 @@ class Grid:
         Raises
         ------
         FileNotFoundError
-            If there is no file.
+            If the file does not exist.
         ValueError
-            If the file is no YAML, or an entry is wrong; the message names its line.
+            If the file is not YAML, or an entry is invalid; the message gives its line.
         """
         path = Path(path).expanduser()
         if not path.is_file():
@@ -154,14 +156,14 @@ class Grid:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any], *, folder: str | os.PathLike[str] = ".") -> Grid:
-        """Make a grid of plain data, as a YAML file holds it.
+        """Create a grid from plain data, such as the content of a YAML file.
 
         Parameters
         ----------
         value
-            Entries by the names of the attributes.
+            Entries by name of the attribute.
         folder
-            Folder that paths of data are relative to.
+            Folder to which paths of data are relative.
 
         Returns
         -------
@@ -170,7 +172,7 @@ class Grid:
         Raises
         ------
         ValueError
-            If an entry is wrong; the message names it.
+            If an entry is invalid; the message names it.
         """
         if isinstance(value, Mapping) and isinstance(value.get("data"), Mapping):
             data = {key: _from_folder(entry, Path(folder)) for key, entry in value["data"].items()}
@@ -178,22 +180,22 @@ class Grid:
         return built(cls, value)
 
     def to_dict(self, *, compact: bool = False) -> dict[str, Any]:
-        """Plain data of the grid, as JSON and YAML can hold it.
+        """Convert the grid to plain data for JSON and YAML.
 
         Parameters
         ----------
         compact
-            Whether to leave out entries that are as they would be without.
+            Whether to omit entries with default values.
 
         Returns
         -------
-        Entries by the names of the attributes.
+        Entries by name of the attribute.
         """
         result: dict[str, Any] = plain(without_defaults(self) if compact else asdict(self))
         return result
 
     def variants(self) -> dict[str, GridModel]:
-        """All models, one for each combination of varied settings, and matched nulls.
+        """Return all models, with one per combination of varied settings, and matched nulls.
 
         Returns
         -------
@@ -203,14 +205,14 @@ class Grid:
 
 
 def _from_folder(entry: Any, folder: Path) -> Any:
-    """Plain data of an entry whose path, if it has one, is relative to a folder."""
+    """Plain data of an entry, with its path, if any, resolved relative to a folder."""
     if isinstance(entry, Mapping) and isinstance(entry.get("file"), str):
         return {**entry, "file": str(folder / Path(os.path.expandvars(entry["file"])).expanduser())}
     return entry
 
 
 def _mapping(value: Any, name: str) -> Mapping[str, Any]:
-    """Entries by name, of which there must be one."""
+    """Entries by name; there must be at least one."""
     check_type(value, Mapping, "a mapping of names and entries", name)
     if not value:
         raise Problem("is empty: give at least one entry.", name)

@@ -1,4 +1,4 @@
-"""Data of a grid: where the cells come from, and what their labels are."""
+"""Data of a grid: source of the cells, and columns of their labels."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 _SUFFIXES = (".h5ad", ".zarr")
 ROOM = "scpi.datasets"
-"""Where loaders and simulators are looked up."""
+"""Module in which loaders and simulators are looked up."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GridData:
-    """Cells of a grid: a file, or what a loader or a simulator returns, and what their labels are."""
+    """Cells of a grid: a file, or the result of a loader or a simulator, with the columns of their labels."""
 
     file: str | Path | None = None
-    """A ``.h5ad`` file or ``.zarr`` store. Its content is what counts, not its place."""
+    """A ``.h5ad`` file or ``.zarr`` store. Results depend on its content, not on its path."""
     loader: Any = None
     """Name of a function of ``scpi.datasets``, or ``"package.module:name"``, or the function itself."""
     simulator: Any = None
-    """The same for a function that draws cells; it gets ``seed`` as ``rng``."""
+    """The same for a function that simulates cells; it gets ``seed`` as ``rng``."""
     seed: int | None = None
     """Seed of the simulator."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the loader or simulator."""
     normalise: bool = False
-    """Whether ``X`` holds counts that are to be log-normalised (10,000 per cell); the layer ``counts`` keeps them."""
+    """Whether ``X`` holds counts to log-normalise (10,000 per cell); they are kept in the layer ``counts``."""
     perturbation_key: str = Key.obs.PERTURBATION
     """Column of ``obs`` with the perturbation label of each cell."""
     control: str | Sequence[str] = "control"
@@ -46,11 +46,13 @@ class GridData:
     dose_key: str | None = None
     """Column of ``obs`` with the doses, if any."""
     group_key: str = Key.obs.GROUP
-    """Column of ``obs`` with the known groups, where the task is to cluster cells."""
+    """Column of ``obs`` with the known groups, for the clustering task."""
     layer: str | None = None
-    """Layer with the log-normalised expression on which predictions are compared, or with the counts of other tasks; ``X`` if ``None``."""
+    """Layer with the log-normalised expression on which predictions are compared, or with counts for other tasks; ``X``
+    if ``None``."""
     apart: Sequence[str] = ()
-    """Columns of ``obs`` whose values must not be on both sides of a split, such as donors: the audit of leaks looks for them."""
+    """Columns of ``obs`` whose values must not be on both sides of a split, such as donors; the audit of leaks checks
+    them."""
 
     def __post_init__(self) -> None:
         given = [name for name in ("file", "loader", "simulator") if getattr(self, name) is not None]
@@ -86,7 +88,7 @@ class GridData:
 
     @property
     def setup(self) -> dict[str, Any]:
-        """What the labels are, as ``setup_anndata`` of the models takes it."""
+        """Columns and format of the labels, as arguments of ``setup_anndata`` of the models."""
         control = self.control if isinstance(self.control, str) else list(self.control)
         return {
             "perturbation_key": self.perturbation_key,

@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOM = "scpi.model"
-"""Where models are looked up."""
+"""Module in which models are looked up."""
 _SECTIONS = ("setup", "init", "train", "predict")
 
 
 @dataclass(frozen=True, kw_only=True)
 class GridTuned:
-    """Settings of a model on one division of some data, as :func:`scpi.benchmark.grid.tune` finds them."""
+    """Settings of a model on one fold of some data, as found by :func:`scpi.benchmark.grid.tune`."""
 
     data: str
     """Name of the data."""
     scheme: str
     """Name of the split."""
     split: str
-    """What the division leaves out."""
+    """Name of the fold: what it holds out."""
     settings: Mapping[str, Any]
-    """Values by the names of settings, such as ``{"train.lr": 1e-3}``."""
+    """Values by name of the setting, such as ``{"train.lr": 1e-3}``."""
 
     def __post_init__(self) -> None:
         for name in ("data", "scheme", "split"):
@@ -44,12 +44,12 @@ class GridTuned:
 
 @dataclass(frozen=True, kw_only=True)
 class GridModel:
-    """A model of a grid, and how it is built, trained and asked: as :class:`scpi.benchmark.ModelSpec`, but by its name."""
+    """A model of a grid, with the arguments of its methods: as :class:`scpi.benchmark.ModelSpec`, but by name."""
 
     model: Any
     """Name of a class of ``scpi.model``, or ``"package.module:name"``, or the class itself."""
     layer: str | None = None
-    """Layer that it reads, such as counts; that of the data if ``None``."""
+    """Layer to read, such as counts; that of the data if ``None``."""
     setup: Mapping[str, Any] = field(default_factory=dict)
     """More arguments of its ``setup_anndata``."""
     init: Mapping[str, Any] = field(default_factory=dict)
@@ -59,23 +59,23 @@ class GridModel:
     predict: Mapping[str, Any] = field(default_factory=dict)
     """More arguments of its ``predict``, such as ``output``."""
     validation_size: float = 0.0
-    """Fraction of the training cells of every condition that it may watch while it trains."""
+    """Fraction of the training cells of every condition to use for validation."""
     data: Sequence[str] | None = None
-    """Names of the data that it is evaluated on; all if ``None``."""
+    """Names of the data to evaluate it on; all if ``None``."""
     splits: Sequence[str] | None = None
-    """Names of the splits that it is evaluated on; all if ``None``."""
+    """Names of the splits to evaluate it on; all if ``None``."""
     resources: Mapping[str, str] = field(default_factory=dict)
     """Options of ``sbatch`` for its jobs on a cluster, such as ``{"mem": "32G"}``. Results do not depend on them."""
     vary: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    """Values of settings, such as ``{"init.n_latent": [5, 10]}``: each combination of them is a model."""
+    """Values of settings, such as ``{"init.n_latent": [5, 10]}``: each combination is a model."""
     tune: Mapping[str, Any] = field(default_factory=dict)
-    """Settings to tune: a list of values, or ``{"low": 1e-5, "high": 1e-2, "log": true}`` (``step`` for numbers in steps;
-    whole numbers if both ends are)."""
+    """Settings to tune: a list of values, or ``{"low": 1e-5, "high": 1e-2, "log": true}`` (``step`` for numbers in
+    steps; whole numbers if both ends are)."""
     tuned: Sequence[GridTuned] = ()
-    """Settings on single divisions, which count there instead of those above."""
+    """Settings on single folds, which override those above."""
     matched_null: bool = False
-    """Whether a matched null stands beside it as ``null of NAME``: the same model, trained after the labels of the perturbed training
-    conditions of each context were exchanged."""
+    """Whether to add a matched null as ``null of NAME``: the same model, trained after permuting the labels of the
+    perturbed training conditions of each context."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", name_of(self.model, ROOM, "model", "model"))
@@ -103,7 +103,7 @@ class GridModel:
         check_type(self.matched_null, bool, "true or false", "matched_null")
 
     def variants(self, name: str) -> dict[str, GridModel]:
-        """Make the models of the varied settings.
+        """Create the models of the varied settings.
 
         Parameters
         ----------
@@ -112,8 +112,8 @@ class GridModel:
 
         Returns
         -------
-        Models by names that show the settings; the model itself by its name if nothing varies. Each is followed by its
-        matched null, if it has one.
+        Models by names that contain the settings; the model itself under its name if nothing varies. Each is followed
+        by its matched null, if it has one.
         """
         found = {}
         for values in product(*self.vary.values()):
@@ -126,16 +126,16 @@ class GridModel:
         return found
 
     def with_settings(self, settings: Mapping[str, Any]) -> GridModel:
-        """Make the model with other settings.
+        """Create a copy of the model with other settings.
 
         Parameters
         ----------
         settings
-            Values by the names of settings, such as ``{"train.lr": 1e-3}``.
+            Values by name of the setting, such as ``{"train.lr": 1e-3}``.
 
         Returns
         -------
-        The model; this one stays as it is.
+        The new model; this one is unchanged.
         """
         parts: dict[str, dict[str, Any]] = {}
         for key, value in settings.items():
@@ -145,16 +145,16 @@ class GridModel:
         return replace(self, **changes)
 
     def settings_on(self, *, data: str, scheme: str, split: str) -> GridModel:
-        """Make the model as it is on one division of some data.
+        """Create the model for one fold of some data.
 
         Parameters
         ----------
         data, scheme, split
-            Names of the data and of the split, and what the division leaves out.
+            Names of the data, of the split function, and of the fold.
 
         Returns
         -------
-        The model with the settings that were tuned for this division, if there are any.
+        The model, with the settings tuned for this fold, if there are any.
         """
         for one in self.tuned:
             if (one.data, one.scheme, one.split) == (data, scheme, split):
@@ -176,7 +176,7 @@ def null_name(name: str) -> str:
 
 
 def _check_setting(key: str, *at: str | int) -> None:
-    """Refuse what does not name a part of a model and an argument."""
+    """Refuse a setting that does not name a part of a model and an argument."""
     section, _, argument = key.partition(".")
     check_choice(section, _SECTIONS, "part of a model", *at)
     if not argument:

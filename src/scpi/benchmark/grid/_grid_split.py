@@ -1,4 +1,4 @@
-"""Splits of a grid: the function that makes them."""
+"""Splits of a grid: the function that creates them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOM = "scpi.benchmark.splits"
-"""Where functions that make splits are looked up."""
+"""Module in which split functions are looked up."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GridFold:
-    """One of the divisions that a function makes of cells."""
+    """One of the folds that a function creates."""
 
     by: Any
     """The function, as in :class:`GridSplit`."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """More of its arguments."""
+    """Further arguments."""
     fold: int
-    """Which of its divisions it is, from 0."""
+    """Index of the fold, from 0."""
 
     def __post_init__(self) -> None:
         _check_function(self)
@@ -35,17 +35,17 @@ class GridFold:
 
 @dataclass(frozen=True, kw_only=True)
 class GridSplit:
-    """A function that divides cells; each of the divisions that it makes is learned from and predicted on its own."""
+    """A function that splits cells into folds; models are trained and tested on each fold separately."""
 
     by: Any
-    """Name of a function of ``scpi.benchmark.splits``, or ``"package.module:name"``, or the function itself. It gets the
-    columns of the labels from the data."""
+    """Name of a function of ``scpi.benchmark.splits``, or ``"package.module:name"``, or the function itself. It gets
+    the columns of the labels from the data."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """More of its arguments, such as ``n_splits``."""
+    """Further arguments, such as ``n_splits``."""
     data: Sequence[str] | None = None
-    """Names of the data that it divides; all if ``None``."""
+    """Names of the data to split; all if ``None``."""
     inside: GridFold | None = None
-    """A division whose training cells alone are read and divided, as for tuning; all cells if ``None``."""
+    """A fold whose training cells only are read and split, as for tuning; all cells if ``None``."""
 
     def __post_init__(self) -> None:
         _check_function(self)
@@ -55,7 +55,7 @@ class GridSplit:
 
 
 def _check_function(entry: GridFold | GridSplit) -> None:
-    """The function by its name, and arguments that give the same divisions in every process."""
+    """Check the function, and that its arguments give the same folds in every process."""
     object.__setattr__(entry, "by", name_of(entry.by, ROOM, "split", "by"))
     check_type(entry.arguments, Mapping, "a mapping of names and values", "arguments")
     check_plain(entry.arguments, "arguments")

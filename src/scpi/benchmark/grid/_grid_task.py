@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 
 class GridTask(NamedTuple):
-    """A task of a grid: a model, the noise ceiling, or the ways to game a score, on one division of some data with a seed."""
+    """A task of a grid: a model, the noise ceiling, or ways to game a score, on one fold of some data with a seed."""
 
     hash: str
-    """Hash of all that the result depends on."""
+    """Hash of everything that the result depends on."""
     data: str
     """Name of the data."""
     scheme: str
-    """Name of the function that divides them."""
+    """Name of the split function."""
     fold: int
-    """Which of its divisions it is."""
+    """Index of the fold."""
     split: str
-    """What that division leaves out."""
+    """Name of the fold: what it holds out."""
     model: str
     """Name of the model, or of the reference."""
     seed: int
@@ -29,14 +29,14 @@ class GridTask(NamedTuple):
 
     @property
     def title(self) -> str:
-        """Name for a reader."""
+        """Readable name."""
         return f"{self.model}, {self.data}, {self.scheme} {self.split}, seed {self.seed}"
 
 
 def read_plan(folder: Folder, word: str | None = None) -> tuple[str, dict[str, Any], tuple[GridTask, ...]]:
-    """Hash, content and tasks of a plan of the folder, the newest if it is not named; a `FileNotFoundError` if there is none.
+    """Hash, content and tasks of a plan of the folder, by default the newest; a `FileNotFoundError` if there is none.
 
-    The grid in it is plain data: where tasks stand is known without the libraries that check it.
+    The grid in it is plain data, so that the status of tasks needs no libraries that check the grid.
     """
     there = sorted(folder.plans.glob("*.json"), key=lambda path: path.stat().st_mtime)
     found = there[-1:] if word is None else [path for path in there if path.stem == word]

@@ -1,4 +1,4 @@
-"""How the settings of models are tuned."""
+"""Options for tuning the settings of models."""
 
 from __future__ import annotations
 
@@ -16,26 +16,28 @@ _SAMPLERS = ("tpe", "random", "nsga2")
 
 @dataclass(frozen=True, kw_only=True)
 class GridTuning:
-    """How settings are looked for: on divisions of the training cells, so that no cell that is predicted later is read."""
+    """Options of tuning, which uses inner folds of the training cells and reads no test cell."""
 
     n_trials: int = 50
-    """Number of settings to try, of each model on each division."""
+    """Number of trials per model and fold."""
     objectives: str | Sequence[str] = "pearson"
-    """Names of metrics: one, or several of which no setting that is tried may be better in all."""
+    """Names of the metrics to optimise: one, or several for a Pareto front."""
     inner: Mapping[str, GridSplit] = field(default_factory=dict)
-    """Functions that divide the training cells of a split, by the name of the split; the function that made it, if not given."""
+    """Functions for the inner folds of the training cells, by name of the split; by default the function of the
+    split."""
     seeds: Sequence[int] = (0,)
-    """Seeds; the value of a setting is the mean over inner divisions and seeds."""
+    """Seeds; the value of a trial is the mean over inner folds and seeds."""
     sampler: str = "tpe"
-    """``"tpe"`` (tree-structured Parzen estimator), ``"random"`` or ``"nsga2"`` (an evolution, for several objectives)."""
+    """``"tpe"`` (tree-structured Parzen estimator), ``"random"`` or ``"nsga2"`` (evolutionary, for several
+    objectives)."""
     n_startup: int = 10
-    """Number of settings that are drawn at random before a sampler or the pruning learns from them; size of a generation."""
+    """Number of random trials before the sampler and pruning start; population size of ``"nsga2"``."""
     prune: bool = False
-    """Whether to stop a setting when its mean over the inner divisions so far is worse than the median of others'."""
+    """Whether to stop a trial when its mean over the inner folds so far is worse than the median of other trials."""
     at_once: int = 4
-    """Number of settings that are tried at the same time. What is suggested depends on it, not on the number of processes."""
+    """Number of concurrent trials. Suggestions depend on it, not on the number of processes."""
     seed: int = 0
-    """Seed of what is suggested."""
+    """Seed of the suggestions."""
 
     def __post_init__(self) -> None:
         for name, least in (("n_trials", 1), ("n_startup", 1), ("at_once", 1), ("seed", 0)):

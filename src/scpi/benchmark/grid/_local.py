@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 EXIT_CODES = {"finished": 0, "failed": 1, "running": 75}
-"""How a process that ran a task ends: its result is there, it failed, or another process works on it."""
+"""Exit codes of a process that ran a task: the result exists, it failed, or another process works on it."""
 _PAUSE = 0.2
 
 
 class LocalExecutor(Executor):
-    """Runs tasks in processes on this machine, one process per task, so that one that is killed costs one task.
+    """Run tasks in processes on this machine, one process per task, so that a killed process affects only one task.
 
-    The processes are forked from one that has imported what tasks need, where the system can fork.
+    If the system supports it, processes are forked from a server that has imported the libraries that tasks need.
 
     Parameters
     ----------
     n_workers
         Maximum number of processes at a time.
     threads
-        Threads of each process. Sums depend on it in the last digits, so that it is part of what makes results the same.
+        Number of threads of each process. The last digits of sums depend on it, so that it affects reproducibility.
     memory
-        Bytes that all processes may use together; if they use more, the largest one is killed. No limit if ``None``. It is
-        watched on Linux only.
+        Maximum memory of all processes together, in bytes; if it is exceeded, the largest process is killed. No limit
+        if ``None``. Linux only.
     """
 
     def __init__(self, n_workers: int = 1, *, threads: int = 1, memory: float | None = None) -> None:
@@ -55,7 +55,7 @@ class LocalExecutor(Executor):
         self._context: Any = None
 
     def free(self) -> int:
-        """Find how many more processes may be started now.
+        """Return how many more processes may be started now.
 
         Returns
         -------
@@ -69,7 +69,7 @@ class LocalExecutor(Executor):
         Parameters
         ----------
         jobs
-            At most as many as are free.
+            At most as many as :meth:`free` returns.
         """
         with _bare_main(), _few_threads(self._threads):
             if self._context is None:
@@ -108,13 +108,13 @@ class LocalExecutor(Executor):
 
         Returns
         -------
-        How many these are, for a reader.
+        Readable number of processes.
         """
         self._n_workers = max(1, self._n_workers // 2)
         return f"{self._n_workers} worker{'s' if self._n_workers > 1 else ''}"
 
     def cancel(self) -> None:
-        """End all processes, and wait until they have ended."""
+        """Terminate all processes, and wait until they have ended."""
         for process in self._processes.values():
             process.kill()
         for process in self._processes.values():
@@ -122,7 +122,7 @@ class LocalExecutor(Executor):
         self._processes.clear()
 
     def _watch_memory(self) -> None:
-        """Kill the largest process if all use more than they may, before the system chooses one."""
+        """Kill the largest process if the memory limit is exceeded, before the system kills one."""
         if self._memory is None:
             return
         used = {task: _memory_of(process.pid) for task, process in self._processes.items() if process.is_alive()}
@@ -138,7 +138,7 @@ class LocalExecutor(Executor):
 
 def _work(job: Job, threads: int) -> None:
     """Run a task in this process, and end it."""
-    # Ctrl-C is for the one that started this
+    # Ctrl-C is handled by the parent process
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import torch
 
@@ -148,7 +148,7 @@ def _work(job: Job, threads: int) -> None:
 
 
 def _context() -> Any:
-    """How processes are started: forked from a server if the system can."""
+    """Start method of processes: forked from a server if the system supports it."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     from multiprocessing import forkserver
@@ -161,7 +161,7 @@ def _context() -> Any:
 
 @contextmanager
 def _few_threads(n: int) -> Iterator[None]:
-    """Limit the threads of the libraries of processes that begin in the block: they look when they are imported."""
+    """Limit the threads of libraries in processes started within the block; they read the limit at import."""
     kept = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, str(n)))
     try:
@@ -175,7 +175,7 @@ def _few_threads(n: int) -> Iterator[None]:
 
 @contextmanager
 def _bare_main() -> Iterator[None]:
-    """Hide the script that runs: tasks need nothing of it, and processes would run it again."""
+    """Hide the main script: tasks do not need it, and processes would run it again."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:
@@ -185,7 +185,7 @@ def _bare_main() -> Iterator[None]:
 
 
 def _words(code: int) -> str:
-    """How a process ended, where it did not end by itself."""
+    """Describe how a process was terminated."""
     if code < 0:
         try:
             name = signal.Signals(-code).name
@@ -196,7 +196,7 @@ def _words(code: int) -> str:
 
 
 def _memory_of(pid: int) -> int:
-    """Bytes of memory of a process, without what it shares with the one that it was forked from where the system says."""
+    """Memory of a process in bytes, excluding pages that it shares with its parent, if the system reports them."""
     for file, field in (("smaps_rollup", "Pss:"), ("status", "VmRSS:")):
         try:
             lines = Path(f"/proc/{pid}/{file}").read_text(encoding="ascii", errors="replace").splitlines()

@@ -23,7 +23,7 @@ def log_mlflow(
     out
         Folder of the grid.
     experiment
-        Name of the experiment, which is made if there is none.
+        Name of the experiment, which is created if it does not exist.
     tracking_uri
         Address of the server or of a folder; that of MLflow if ``None``.
     plan
@@ -31,7 +31,7 @@ def log_mlflow(
 
     Returns
     -------
-    Number of tasks that were not there before.
+    Number of newly logged tasks.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def log_mlflow(
 
 
 def _logged(client: Any, number: str) -> set[str]:
-    """Hashes of the tasks that are there; runs that this function was killed in are removed."""
+    """Hashes of the logged tasks; incomplete runs of a killed call are removed."""
     known, token = set(), None
     while True:
         page = client.search_runs([number], max_results=1000, page_token=token)

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 def log_tensorboard(out: str | os.PathLike[str], log_dir: str | os.PathLike[str], *, plan: str | None = None) -> int:
-    """Write the finished tasks of a grid for the page of hyperparameters of TensorBoard, each once.
+    """Log the finished tasks of a grid to the hyperparameter page of TensorBoard, each once.
 
     Parameters
     ----------
     out
         Folder of the grid.
     log_dir
-        Folder for the runs, which ``tensorboard --logdir`` takes.
+        Folder for the runs, the argument of ``tensorboard --logdir``.
     plan
         Hash of the plan; the newest of the folder if ``None``.
 
     Returns
     -------
-    Number of tasks that were not there before.
+    Number of newly logged tasks.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def log_tensorboard(out: str | os.PathLike[str], log_dir: str | os.PathLike[str]
         path, scratch = folder / one.task.hash, folder / f".{one.task.hash}"
         if path.is_dir():
             continue
-        # What a kill has left
+        # Incomplete run of a killed call
         shutil.rmtree(scratch, ignore_errors=True)
         settings = {
             name: value if isinstance(value, bool | int | float | str) else str(value)

@@ -1,4 +1,4 @@
-"""Grids that are packaged."""
+"""Packaged grids."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def ready_grids() -> pd.DataFrame:
-    """List the grids that are packaged.
+    """List the packaged grids.
 
     Returns
     -------
@@ -25,7 +25,7 @@ def ready_grids() -> pd.DataFrame:
     """
     rows = []
     for name in _files():
-        # The first lines of a file say what it is
+        # The first lines of a file describe it
         about, size = (line.removeprefix("# ") for line in ready_text(name).splitlines()[:2])
         grid = ready_grid(name)
         parts = {what: ", ".join(getattr(grid, what)) for what in ("data", "splits", "models")}
@@ -34,21 +34,21 @@ def ready_grids() -> pd.DataFrame:
 
 
 def ready_grid(name: str) -> Grid:
-    """Read a grid that is packaged.
+    """Read a packaged grid.
 
     Parameters
     ----------
     name
-        Its name in :func:`scpi.benchmark.grid.ready_grids`.
+        Name of the grid in :func:`scpi.benchmark.grid.ready_grids`.
 
     Returns
     -------
-    The grid. Another is made of it with :func:`dataclasses.replace`, or of the file that ``scpi benchmark grids NAME`` prints.
+    The grid. Modify it with :func:`dataclasses.replace`, or edit the file that ``scpi benchmark grids NAME`` prints.
 
     Raises
     ------
     ValueError
-        If there is no such grid.
+        If the grid does not exist.
     """
     value, _ = read_yaml(ready_text(name), name)
     return Grid.from_dict(value)

@@ -1,4 +1,4 @@
-"""The report of a grid: one page, and the tables that it is made of."""
+"""The report of a grid: one page, and its tables."""
 
 from __future__ import annotations
 
@@ -44,24 +44,25 @@ _BASELINES = (
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GridReport:
-    """The tables of a report, each with a row per data set (``data``) and way to divide it (``scheme``), and further names."""
+    """The tables of a report, with one row per data set (``data``), split (``scheme``) and further columns."""
 
     path: Path
-    """The page."""
+    """Path of the page."""
     scores: pd.DataFrame
-    """What :func:`scpi.benchmark.grid.collect` returns."""
+    """Result of :func:`scpi.benchmark.grid.collect`."""
     ranking: pd.DataFrame
-    """Each model in each metric: ``rank`` (shared where ``tied``), ``kind`` (model, baseline or reference), ``mean`` with its interval, and
-    the paired ``difference`` from the best ``baseline`` with its interval (``low``, ``high``); ``standing`` says what follows from it
-    (``"ahead"``, ``"level"``, ``"behind"``, or ``"too few"`` below six conditions); and ``n_common`` of ``n_all`` pairs of a condition and
-    a seed were compared."""
+    """Each model in each metric: ``rank`` (shared if ``tied``), ``kind`` (model, baseline or reference), ``mean`` with
+    its interval, and the paired ``difference`` from the best ``baseline`` with its interval (``low``, ``high``).
+    ``standing`` is the conclusion (``"ahead"``, ``"level"``, ``"behind"``, or ``"too few"`` below six conditions).
+    ``n_common`` of ``n_all`` pairs of condition and seed were compared."""
     regimes: pd.DataFrame
     """Conditions in which each model beats the best baseline (``n_wins`` of ``n_conditions``), by ``regime``."""
     nulls: pd.DataFrame
-    """Each model beside its matched ``null``: the means of both, the paired ``difference`` (model less null) with its interval, and the
-    ``standing`` of the model (``"above"``, ``"level"``, ``"below"``, or ``"too few"``); empty without nulls."""
+    """Each model and its matched ``null``: the means of both, the paired ``difference`` (model minus null) with its
+    interval, and the ``standing`` of the model (``"above"``, ``"level"``, ``"below"``, or ``"too few"``); empty without
+    nulls."""
     dynamic_range: pd.DataFrame
-    """What :func:`scpi.benchmark.dynamic_range` returns; empty without bounds."""
+    """Result of :func:`scpi.benchmark.dynamic_range`; empty without bounds."""
     contexts: pd.DataFrame
     """Means in each context."""
     costs: pd.DataFrame
@@ -69,14 +70,14 @@ class GridReport:
     failures: pd.DataFrame
     """Tasks without a result and attempts that were killed, with the reasons."""
     leaks: pd.DataFrame
-    """Leaks of medium and high severity between training and test cells, with the number of divisions that have them, the evidence in the
-    first of these, and what helps."""
+    """Leaks of medium and high severity between training and test cells, with the number of affected folds, the
+    evidence in the first fold, and the remedy."""
     further: pd.DataFrame
-    """Columns of the scores that are neither scores nor names, by model."""
+    """Columns of the scores that are neither metrics nor names, by model."""
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Tables by the names of their files."""
+        """Tables by file name."""
         names = (
             "scores",
             "ranking",
@@ -103,13 +104,13 @@ def report(
     n_bootstrap: int = 2000,
     rng: int = 0,
 ) -> GridReport:
-    """Write one page on the finished tasks of a grid, which needs no network, and its tables as parquet files.
+    """Write a self-contained page on the finished tasks of a grid, and its tables as parquet files.
 
     Models are ranked in each metric on each data set and split, on the conditions and seeds that all of them have
-    predicted. Models with values in fewer than half of these are named, and not ranked. Seeds are averaged first, so that the pairs
-    of a comparison are conditions. Models share a rank where the 95 % bootstrap interval of the paired difference from the first with
-    that rank holds 0, and each is
-    compared with the best of the baselines, and with its matched null if it has one. With fewer than six conditions no model is called better or worse.
+    predicted. Models with values in fewer than half of these are listed, but not ranked. Seeds are averaged first, so
+    that conditions are the pairs of a comparison. Models share a rank if the 95 % bootstrap interval of the paired
+    difference from the first model with that rank contains 0. Each model is compared with the best baseline, and with
+    its matched null if it has one. With fewer than six conditions, no model is called better or worse.
 
     Parameters
     ----------
@@ -120,9 +121,10 @@ def report(
     folder
         Folder for the page, ``report.html``, and the tables; ``report`` in the folder of the grid if ``None``.
     baselines
-        Names of the models that others are compared with; those of the classes that the API lists as baselines if ``None``.
+        Names of the models to compare the others with. If ``None``, all models whose class is listed as a baseline in
+        the API.
     metrics
-        Metrics to show, the one for the figures first; all of the grid if ``None``.
+        Metrics to show, beginning with the one for the figures; all of the grid if ``None``.
     title
         Title of the page; that of the folder if ``None``.
     n_bootstrap

@@ -1,4 +1,4 @@
-"""All tasks of a grid."""
+"""Execution of all tasks of a grid."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def run(
     heartbeat: float = HEARTBEAT,
     progress: bool = True,
 ) -> GridStatus:
-    """Run the tasks of a grid that have no result yet, and keep the result of each in a folder of its own.
+    """Run all tasks of a grid without a result, and store each result in a separate folder.
 
-    It may be killed at any moment, and run again: tasks that are finished are not repeated, those that failed are tried
-    again, and those that another process works on are waited for. Several machines may do the same in one folder.
+    A run may be killed at any time and started again: finished tasks are not repeated, failed tasks are retried, and
+    the run waits for tasks of other processes. Several machines may work in the same folder.
 
     Parameters
     ----------
@@ -46,26 +46,26 @@ def run(
     out
         Folder for the results.
     executor
-        What runs the tasks; one process at a time on this machine if ``None``.
+        Executor of the tasks; one process at a time on this machine if ``None``.
     retries
-        How often a task that was killed is tried again, with fewer workers each time.
+        Maximum number of retries of a killed task, with fewer workers each time.
     heartbeat
-        Seconds between two signs of life of a task. Another machine takes it over if it has seen none for three of these.
+        Seconds between heartbeats of a task. Another machine takes it over after three intervals without one.
     progress
         Whether to show a progress bar.
 
     Returns
     -------
-    Where the tasks stand. Tasks that failed do not stop the others.
+    Status of the tasks. Failed tasks do not stop the others.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such grid.
+        If the grid does not exist.
     ImportError
-        If pyarrow is missing, in whose format scores are kept.
+        If pyarrow is missing, which stores the scores.
     ValueError
-        If the grid or its data are wrong; the message names the entry, and its line in a file.
+        If the grid or its data are invalid; the message names the entry, and its line in a file.
 
     Warns
     -----

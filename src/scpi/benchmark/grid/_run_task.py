@@ -1,4 +1,4 @@
-"""One task, from the claim to the result under its name."""
+"""Execution of one task, from the claim to the published result."""
 
 from __future__ import annotations
 
@@ -45,27 +45,27 @@ def run_task(
     out
         Folder of the grid.
     task
-        Hash of the task, or its beginning.
+        Hash of the task, or a prefix of it.
     plan
-        Hash of the plan that it is in; the newest of the folder if ``None``.
+        Hash of the plan of the task; the newest of the folder if ``None``.
     heartbeat
-        Seconds between two signs of life. Another machine takes a task over if it has seen none for three of these.
+        Seconds between heartbeats. Another machine takes a task over after three intervals without one.
     wait
-        Whether to wait for another process that works on it, and to take over if that dies.
+        Whether to wait for another process that works on the task, and to take over if that process dies.
     log
-        Whether what is printed goes to the log of the task: output of the whole process, threads included.
+        Whether to redirect the output of the whole process, including threads, to the log of the task.
 
     Returns
     -------
-    ``"finished"`` if the result is there, ``"failed"`` if the task failed and has said why, or ``"running"`` if another
-    process works on it.
+    ``"finished"`` if the result exists, ``"failed"`` if the task failed and stored the reason, or ``"running"`` if
+    another process works on it.
 
     Raises
     ------
     FileNotFoundError
         If the folder holds no grid.
     ImportError
-        If pyarrow is missing, in whose format scores are kept.
+        If pyarrow is missing, which stores the scores.
     KeyError
         If the grid has no such task.
     """
@@ -88,7 +88,7 @@ def run_task(
 
 
 def _attempted(plan: Plan, task: GridTask, attempt: Attempt, *, log: bool) -> Ending:
-    """Do the work in a scratch folder, and move it to where it belongs."""
+    """Run the task in a scratch folder, and publish its result."""
     from scpi.benchmark.grid._compute import compute, configuration
     from scpi.benchmark.grid._environment import environment
 
@@ -107,7 +107,7 @@ def _attempted(plan: Plan, task: GridTask, attempt: Attempt, *, log: bool) -> En
         )
         if not attempt.is_superseded and publish(scratch, folder.tasks / task.hash):
             return "finished"
-        # Another process took this one for dead, and its result is the one that counts
+        # Another process considered this one dead, and its result counts
         give_up(folder, attempt.name, kind="superseded", reason="Another process took the task over.")
         return "finished" if folder.is_finished(task.hash) else "running"
     except Exception as error:  # noqa: BLE001 - whatever somebody's model raises is kept as the reason
@@ -121,7 +121,7 @@ def _attempted(plan: Plan, task: GridTask, attempt: Attempt, *, log: bool) -> En
 
 
 def give_up(folder: Folder, name: str, *, kind: str, reason: str, **more: Any) -> None:
-    """Keep why an attempt has no result, with its log and configuration; nothing is left of its results."""
+    """Store the reason why an attempt has no result, with its log and configuration; partial results are deleted."""
     scratch = folder.scratch / name
     scratch.mkdir(exist_ok=True)
     for path in list(scratch.iterdir()):
@@ -133,7 +133,7 @@ def give_up(folder: Folder, name: str, *, kind: str, reason: str, **more: Any) -
 
 
 def publish(scratch: Path, path: Path) -> bool:
-    """Give a folder its name when all of it is on the disk; whether no other had the name."""
+    """Rename a folder once all of it is on disk; return whether the name was free."""
     for file in scratch.rglob("*"):
         if file.is_dir():
             flush_folder(file)
@@ -144,7 +144,7 @@ def publish(scratch: Path, path: Path) -> bool:
     try:
         scratch.rename(path)
     except OSError:
-        # A folder with files is not replaced, which is what decides between two processes
+        # A folder with files is not replaced, which resolves races between processes
         if not path.is_dir():
             raise
         return False
@@ -153,12 +153,12 @@ def publish(scratch: Path, path: Path) -> bool:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a file that a reader can look into."""
+    """Write a readable JSON file."""
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _write_cells(cells: AnnData, folder: Path) -> None:
-    """Write cells as a zipped Zarr store: one file instead of a hundred, of which clusters allow so many."""
+    """Write cells as a zipped Zarr store: one file instead of a hundred, as clusters limit the number of files."""
     store = folder / "predictions.zarr"
     cells.write_zarr(store)
     shutil.make_archive(str(store), "zip", store)
@@ -185,7 +185,7 @@ def _logged(path: Path) -> Iterator[None]:
 
 
 def _flush() -> None:
-    """Write what Python has kept back, where it belongs."""
+    """Flush the buffers of Python."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()

@@ -19,30 +19,30 @@ if TYPE_CHECKING:
     from scpi.benchmark.grid._executor import Job
 
 _ENDED = re.compile(r"BOOT_FAIL|CANCELLED|COMPLETED|DEADLINE|FAILED|NODE_FAIL|OUT_OF_MEMORY|PREEMPTED|REVOKED|TIMEOUT")
-# How run-task says by itself that a task failed, or that another process works on it
+# Exit codes of run-task for a failed task, and for a task of another process
 _BY_ITSELF = ("COMPLETED", "FAILED")
 
 
 class SlurmExecutor(Executor):
-    """Submits tasks to Slurm, an array of jobs for all that are submitted together.
+    """Submit tasks to Slurm as job arrays.
 
-    The folder of the grid has to be on a file system that the nodes share. A job that is preempted is queued again by
-    Slurm. The jobs go on if the process that submitted them ends.
+    The folder of the grid must be on a file system that the nodes share. Slurm requeues preempted jobs. The jobs
+    continue if the submitting process ends.
 
     Parameters
     ----------
     limit
-        Maximum number of jobs of an array at a time; no limit if ``None``.
+        Maximum number of concurrent jobs of an array; no limit if ``None``.
     cpus
-        Cores of each job, which are the threads of a task.
+        Number of cores of each job, which is the number of threads of a task.
     memory
-        Memory of each job, such as ``"8G"``. Jobs that are submitted after one was killed have twice as much.
+        Memory of each job, such as ``"8G"``. It is doubled for jobs that are submitted after one was killed.
     time_limit
-        Longest time of a job, such as ``"2:00:00"``.
+        Time limit of a job, such as ``"2:00:00"``.
     options
-        More options of ``sbatch``, such as ``{"partition": "gpu", "gres": "gpu:1"}``.
+        Further options of ``sbatch``, such as ``{"partition": "gpu", "gres": "gpu:1"}``.
     poll_every
-        Seconds between two questions to ``squeue``.
+        Seconds between calls of ``squeue``.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class SlurmExecutor(Executor):
         _times(memory, 1)
         self._limit, self._cpus, self._memory, self._time_limit = limit, cpus, memory, time_limit
         self._options, self._poll_every, self._factor = dict(options or {}), poll_every, 1
-        # Task by the number of its job: that of the array, and the place in it
+        # Task by job id: that of the array, and the index in it
         self._jobs: dict[str, str] = {}
         self._asked = 0.0
 
     def free(self) -> int:
-        """Find how many more jobs may be submitted now.
+        """Return how many more jobs may be submitted now.
 
         Returns
         -------
@@ -72,7 +72,7 @@ class SlurmExecutor(Executor):
         return sys.maxsize
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        """Submit an array of jobs, one for each group of models that need the same.
+        """Submit job arrays, one for each group of models with the same options.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class SlurmExecutor(Executor):
             self._jobs |= {f"{number}_{place}": job.task for place, job in enumerate(group)}
 
     def script(self, jobs: Sequence[Job], *, tasks: Path, options: Mapping[str, str]) -> str:
-        """Write the script of an array of jobs.
+        """Return the script of a job array.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class SlurmExecutor(Executor):
         )
 
     def poll(self, timeout: float) -> list[Ended]:
-        """Ask Slurm which jobs have ended, from time to time.
+        """Poll Slurm for jobs that have ended.
 
         Parameters
         ----------
@@ -169,11 +169,11 @@ class SlurmExecutor(Executor):
         return ended
 
     def shrink(self) -> str:
-        """Give jobs twice the memory from now on.
+        """Double the memory of later jobs.
 
         Returns
         -------
-        How much that is, for a reader.
+        Readable amount of memory.
         """
         self._factor *= 2
         return f"{self._factor} times the memory"
@@ -186,7 +186,7 @@ class SlurmExecutor(Executor):
             _call("scancel", *arrays)
 
     def groups(self, jobs: Sequence[Job]) -> list[tuple[Mapping[str, str], list[Job]]]:
-        """Divide jobs into those that need the same, each of which is an array.
+        """Group jobs with the same options, one array per group.
 
         Parameters
         ----------
@@ -195,7 +195,7 @@ class SlurmExecutor(Executor):
 
         Returns
         -------
-        Options of ``sbatch``, and the jobs that have them.
+        Options of ``sbatch``, and the jobs with these options.
         """
         found: dict[tuple[tuple[str, str], ...], list[Job]] = {}
         for job in jobs:
@@ -207,7 +207,7 @@ class SlurmExecutor(Executor):
 
 
 def _call(name: str, *arguments: str, ok: tuple[int, ...] = (0,)) -> str:
-    """What a command of Slurm prints; a `RuntimeError` says what it complains about."""
+    """Output of a command of Slurm; a `RuntimeError` contains its error message."""
     path = shutil.which(name)
     if path is None:
         msg = (
@@ -222,7 +222,7 @@ def _call(name: str, *arguments: str, ok: tuple[int, ...] = (0,)) -> str:
 
 
 def _times(memory: str, factor: int) -> str:
-    """An amount of memory as Slurm writes it, times a factor; a `ValueError` if it is none."""
+    """Multiply an amount of memory in the notation of Slurm; a `ValueError` if it is invalid."""
     found = re.fullmatch(r"(\d+)([KMGT]?)", memory)
     if found is None:
         msg = f"Memory must be a whole number with a unit, such as '8G', but is {memory!r}."

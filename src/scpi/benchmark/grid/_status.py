@@ -1,4 +1,4 @@
-"""Where the tasks of a grid stand."""
+"""Status of the tasks of a grid."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 
 class Failure(NamedTuple):
-    """An attempt at a task that has no result."""
+    """An attempt at a task without a result."""
 
     task: GridTask
     """The task."""
     attempt: int
     """Number of the attempt."""
     kind: str
-    """``"error"`` if it raised one, ``"killed"`` or ``"memory"`` if it was ended from outside or found no memory."""
+    """``"error"`` if it raised an error, ``"killed"`` if it was terminated, ``"memory"`` if it ran out of memory."""
     reason: str
-    """What the error says, or how it was ended."""
+    """Message of the error, or how it was terminated."""
     log: str
     """Folder with its log."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GridStatus:
-    """Where the tasks of a grid stand."""
+    """Status of the tasks of a grid."""
 
     out: Path
     """Folder of the grid."""
@@ -46,14 +46,14 @@ class GridStatus:
     tasks: tuple[GridTask, ...]
     """All tasks."""
     states: dict[str, State]
-    """State of each task by its hash: ``"finished"``, ``"running"``, ``"failed"``, ``"waiting"``, or ``"lost"`` if the process
-    that worked on it was killed: the next run does it again."""
+    """State of each task by its hash: ``"finished"``, ``"running"``, ``"failed"``, ``"waiting"``, or ``"lost"`` if its
+    process was killed (the next run repeats it)."""
     attempts: tuple[Failure, ...]
-    """Attempts at these tasks that failed or were killed, also where a later one finished the task."""
+    """Attempts at these tasks that failed or were killed, even if a later attempt finished the task."""
     n_other: int
     """Number of finished tasks of other grids, data or versions in the folder."""
     leaks: tuple[Leak, ...]
-    """Leaks of the divisions of which a task has run, as the models see them; of low severity left out."""
+    """Leaks of medium or high severity in the folds of which a task has run, as the models are affected."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -68,21 +68,21 @@ class GridStatus:
 
     @property
     def failures(self) -> list[Failure]:
-        """The latest attempt at each task that has failed."""
+        """The latest attempt at each failed task."""
         latest = {one.task.hash: one for one in self.attempts}
         return [one for task, one in latest.items() if self.states[task] == "failed"]
 
     @property
     def killed(self) -> list[Failure]:
-        """Attempts that were ended from outside, whatever became of the task."""
+        """Attempts that were terminated, irrespective of the state of the task."""
         return [one for one in self.attempts if one.kind in KILLED]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data of the status, as JSON can hold it.
+        """Convert the status to plain data for JSON.
 
         Returns
         -------
-        Counts, what failed or was killed, and leaks.
+        Counts, failed and killed attempts, and leaks.
         """
 
         def rows(failures: Iterable[Failure]) -> list[dict[str, Any]]:
@@ -94,7 +94,7 @@ class GridStatus:
 
 
 def status(out: str | os.PathLike[str], *, plan: str | None = None) -> GridStatus:
-    """Find where the tasks of a grid stand.
+    """Return the status of the tasks of a grid.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def status(out: str | os.PathLike[str], *, plan: str | None = None) -> GridStatu
 
     Returns
     -------
-    State of each task, and what failed or was killed.
+    State of each task, and failed or killed attempts.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def status(out: str | os.PathLike[str], *, plan: str | None = None) -> GridStatu
 
 
 def _names(path: Path) -> set[str]:
-    """Names in a folder, without looking into any."""
+    """Names in a folder, without opening them."""
     return {entry.name for entry in os.scandir(path)} if path.is_dir() else set()
 
 
@@ -149,7 +149,7 @@ def _failure(folder: Folder, name: str, known: dict[str, GridTask]) -> Failure:
 
 
 def _leaks(folder: Folder, plan: str) -> tuple[Leak, ...]:
-    """Leaks that were found; the libraries that say which models read them are loaded only if there are any."""
+    """Leaks that were found; libraries that determine which models read them are loaded only if there are any."""
     if not any(path.read_text(encoding="utf-8").strip() != "[]" for path in folder.leaks.glob("*.json")):
         return ()
     from scpi.benchmark.grid._leaks import known_leaks

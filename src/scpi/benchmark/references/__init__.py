@@ -1,4 +1,4 @@
-"""What grids of clusterings and of gene programs compare networks with."""
+"""Reference methods for grids of clusterings and of gene programs."""
 
 import lazy_loader
 

@@ -14,7 +14,7 @@ Kind = Literal["pca", "ica", "nmf"]
 
 
 class Factors(Reference):
-    """A factorisation of the logarithms of normalised counts, whose factors are taken for gene programs.
+    """A factorisation of log-normalised counts, with factors as gene programs.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Factors(Reference):
     Raises
     ------
     ValueError
-        If there is no such kind.
+        If the kind is unknown.
     """
 
     def __init__(self, adata: AnnData, *, kind: Kind = "nmf", n_units: int = 10, seed: int | None = 0) -> None:
@@ -48,7 +48,7 @@ class Factors(Reference):
         Parameters
         ----------
         **trainer_kwargs
-            Arguments of networks, which are not used.
+            Arguments of networks; ignored.
         """
         from sklearn.decomposition import NMF, PCA, FastICA
 
@@ -88,16 +88,16 @@ class Factors(Reference):
         Parameters
         ----------
         adata
-            Cells x genes, with counts where those of the setup are.
+            Cells x genes, with counts in the same place as in the setup.
 
         Returns
         -------
-        Cells x genes, not negative, and not scaled to a sum.
+        Cells x genes, non-negative, and not scaled to a total.
         """
         found = self._model.inverse_transform(self._model.transform(self._logs(self._counts(adata))))
         return np.asarray(np.expm1(np.maximum(found, 0.0)), dtype=np.float64)
 
     def _logs(self, counts: Any) -> NDArray[np.float64]:
-        """Dense, as factorisations need them."""
+        """Dense log-normalised counts, as factorisations need them."""
         dense = counts.toarray() if hasattr(counts, "toarray") else np.asarray(counts)
         return np.asarray(np.log1p(dense / np.maximum(dense.sum(1, keepdims=True), 1.0) * self._depth))

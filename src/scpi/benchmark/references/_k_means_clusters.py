@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class KMeansClusters(Reference):
-    """K-means on the leading principal components of Pearson residuals: a clustering without a network.
+    """K-means on the leading principal components of Pearson residuals, without a network.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class KMeansClusters(Reference):
         Parameters
         ----------
         **trainer_kwargs
-            Arguments of networks, which are not used.
+            Arguments of networks; ignored.
         """
         import anndata as ad
         import scanpy as sc

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class KnownGroups(Reference):
-    """The known groups as clusters: how well genes can be ranked where the clusters are right.
+    """The known groups as clusters, an upper bound for rankings of genes by clusters.
 
     Parameters
     ----------
     adata
         Cells x genes, after ``setup_anndata``.
     n_clusters
-        Number of groups, which is known.
+        Number of groups.
     group_key
         Column of ``adata.obs`` with the groups.
     """
@@ -35,7 +35,7 @@ class KnownGroups(Reference):
         Parameters
         ----------
         **trainer_kwargs
-            Arguments of networks, which are not used.
+            Arguments of networks; ignored.
         """
 
     def predict(self) -> NDArray[np.str_]:

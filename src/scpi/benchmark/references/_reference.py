@@ -1,4 +1,4 @@
-"""What references have in common with models."""
+"""Base class of references, with the interface of models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SETUP = "_scpi_reference"
 
 
 class Reference:
-    """Reads counts as models do, and has nothing to train."""
+    """Reads counts like a model, without training."""
 
     def __init__(self, adata: AnnData) -> None:
         self.adata = adata
@@ -22,14 +22,15 @@ class Reference:
 
     @classmethod
     def setup_anndata(cls, adata: AnnData, *, layer: str | None = None) -> None:
-        """Say where the counts are.
+        """Register the layer of the counts.
 
         Parameters
         ----------
         adata
             Cells x genes.
         layer
-            Layer with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` where ``X`` does not hold counts.
+            Layer with the counts. If ``None``, ``adata.X``, or ``adata.layers["counts"]`` if ``X`` does not hold
+            counts.
         """
         layer = layer_of_counts(adata, layer)
         adata.uns[_SETUP] = {} if layer is None else {"layer": layer}

@@ -1,4 +1,4 @@
-"""Settings of models, from divisions of their training cells."""
+"""Tuning of models, on inner folds of their training cells."""
 
 from __future__ import annotations
 
@@ -44,44 +44,44 @@ def tune(
     heartbeat: float = HEARTBEAT,
     progress: bool = True,
 ) -> TuningResult:
-    """Tune the settings of the models of a grid that have ``tune``, for each division on its training cells alone.
+    """Tune the models of a grid that have ``tune``, for each fold on its training cells only.
 
-    optuna suggests settings; each is evaluated on divisions of the training cells, as tasks of the folder. This process alone
-    reads and writes the study, and it may be killed at any moment and started again: settings whose tasks were at work are
-    taken up, and the same settings are tried as if nothing had happened.
+    optuna suggests settings, which are evaluated on inner folds of the training cells, as tasks of the folder. Only
+    this process reads and writes the study. It may be killed at any time and started again: running trials are resumed,
+    and the same settings are tried as without an interruption.
 
     Parameters
     ----------
     grid
         The grid, or its YAML file.
     out
-        Folder for the results, with the studies in ``study.db`` and the grid with the tuned models in ``best.yaml``, which
-        :func:`scpi.benchmark.grid.run` takes.
+        Folder for the results, with the studies in ``study.db``, and the grid with the tuned models in ``best.yaml``,
+        for :func:`scpi.benchmark.grid.run`.
     executor
-        What runs the tasks; one process at a time on this machine if ``None``.
+        Executor of the tasks; one process at a time on this machine if ``None``.
     n_trials
-        Number of settings to try, of each model on each division; that of the grid if ``None``. More may be tried later.
+        Number of trials per model and fold; that of the grid if ``None``. More trials may be added later.
     retries
-        How often a task that was killed is tried again, with fewer workers each time.
+        Maximum number of retries of a killed task, with fewer workers each time.
     heartbeat
-        Seconds between two signs of life of a task. Another machine takes it over if it has seen none for three of these.
+        Seconds between heartbeats of a task. Another machine takes it over after three intervals without one.
     progress
         Whether to show a progress bar.
 
     Returns
     -------
-    What was found. Settings that fail do not stop the others.
+    The results. Failed trials do not stop the others.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such grid.
+        If the grid does not exist.
     ImportError
         If optuna or pyarrow is missing.
     RuntimeError
-        If another process tunes in the folder.
+        If another process is tuning in the folder.
     ValueError
-        If the grid or its data are wrong, or no model has ``tune``; the message names the entry.
+        If the grid or its data are invalid, or no model has ``tune``; the message names the entry.
     """
     optuna = import_extra("optuna")
     import_extra("pyarrow.parquet")
@@ -116,7 +116,7 @@ def tune(
 
 
 def tuned_grid(grid: Grid, results: Sequence[StudyResult]) -> Grid:
-    """The grid with each model as it was, and as it was tuned."""
+    """The grid with each model, untuned and tuned."""
     models: dict[str, Any] = {}
     for name, model in grid.models.items():
         models[name] = replace(model, tune={})
@@ -129,7 +129,7 @@ def tuned_grid(grid: Grid, results: Sequence[StudyResult]) -> Grid:
 
 
 def _targets(grid: Grid, folder: Folder) -> list[Target]:
-    """All models to tune on all divisions; the cells of these are made if a simulator or loader does that."""
+    """All models to tune on all folds; simulated or loaded cells are created if needed."""
     models = {name: replace(model, matched_null=False) for name, model in grid.models.items() if model.tune}
     if not models:
         raise Problem("none has 'tune', the values that its settings may have.", "models")
@@ -151,7 +151,7 @@ def _targets(grid: Grid, folder: Folder) -> list[Target]:
 
 
 def _write_tried(studies: Sequence[TuningStudy], folder: Folder) -> None:
-    """Keep a plan of all settings that were tried, as the newest of the folder: status and collect show them."""
+    """Store a plan of all trials as the newest of the folder, so that status and collect show them."""
     grids = [grid for study in studies for grid in study.tried()]
     if grids:
         names = [name for grid in grids for name in grid.models]
@@ -159,7 +159,7 @@ def _write_tried(studies: Sequence[TuningStudy], folder: Folder) -> None:
 
 
 def _joined(grids: Sequence[Grid], names: Sequence[str]) -> Grid:
-    """Grids of one model each as one; models of one name are told apart by their split."""
+    """Join grids of one model each; models of the same name are distinguished by their split."""
     models: dict[str, Any] = {}
     for grid, name in zip(grids, names, strict=True):
         ((_, model),) = grid.models.items()

@@ -1,4 +1,4 @@
-"""What tuning found."""
+"""Results of tuning."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyResult:
-    """What was found for a model on one division of some data."""
+    """Result for a model on one fold of some data."""
 
     model: str
     """Name of the model."""
@@ -22,37 +22,37 @@ class StudyResult:
     scheme: str
     """Name of the split."""
     split: str
-    """What the division leaves out. None of these cells were read."""
+    """Name of the fold: what it holds out. The held-out cells were not read."""
     name: str
     """Name of the study in the storage."""
     counts: dict[str, int]
-    """Number of settings by what came of them: ``complete``, ``pruned``, ``fail`` or ``running``."""
+    """Number of trials by state: ``complete``, ``pruned``, ``fail`` or ``running``."""
     front: tuple[dict[str, Any], ...]
-    """Settings than which no other is better in all objectives, with ``trial``, ``settings`` and ``values`` (means over the
-    inner divisions). The first is taken: with several objectives, the one with the least sum of ranks."""
+    """Pareto-optimal trials, with ``trial``, ``settings`` and ``values`` (means over the inner folds). The first one is
+    used: with several objectives, the one with the smallest sum of ranks."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TuningResult:
-    """What :func:`scpi.benchmark.grid.tune` found."""
+    """Results of :func:`scpi.benchmark.grid.tune`."""
 
     out: Path
     """Folder of the results."""
     storage: str
     """Address of the studies, for ``optuna-dashboard``."""
     studies: tuple[StudyResult, ...]
-    """One for each model on each division."""
+    """One result per model and fold."""
     grid: Grid
-    """The grid with the models as they were, and as they were tuned: the settings of a division come from its training cells."""
+    """The grid with untuned and tuned models; the settings of a fold come from its training cells."""
     file: Path
     """That grid as a YAML file."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data of what was found, as JSON can hold it.
+        """Convert the results to plain data for JSON.
 
         Returns
         -------
-        Where the results are, and what was found for each model on each division.
+        Location of the results, and the result for each model on each fold.
         """
         shared = {"out": str(self.out), "storage": self.storage, "grid": str(self.file)}
         return shared | {"studies": [asdict(one) | {"front": list(one.front)} for one in self.studies]}
