@@ -108,8 +108,8 @@ def evaluate(
     -------
     Table with one row per model, split, seed and condition: ``model``, ``split``, ``seed``, ``context``,
     ``perturbation``, ``dose``, ``n_cells`` (measured cells, or rows), ``seconds`` (training time), and the scores, NaN
-    if there are too few cells. :func:`scpi.benchmark.summarise` averages them, with ``pair_by=["split", "seed",
-    "context", "perturbation", "dose"]``.
+    if there are too few cells. :func:`scpi.benchmark.summarise` averages them, with
+    ``pair_by=["split", "seed", "context", "perturbation", "dose"]``.
 
     Raises
     ------

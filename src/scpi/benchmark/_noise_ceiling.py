@@ -48,10 +48,10 @@ def noise_ceiling(
     r"""Score one half of the measured cells as a prediction of the other, and bound the score of any prediction.
 
     Both the test cells of a condition and the reference controls are halved at random. The halves have fewer cells than
-    the reference of a model, and are noisier: a good prediction can exceed ``"split-half ceiling"``. ``"perfect
-    prediction"`` is the score of a noise-free prediction of the expected change against all measured cells. If the
-    halves correlate at :math:`r`, two measurements of all cells would correlate at :math:`2 r / (1 + r)` (Spearman and
-    Brown), and a perfect prediction correlates with one of them at
+    the reference of a model, and are noisier: a good prediction can exceed ``"split-half ceiling"``.
+    ``"perfect prediction"`` is the score of a noise-free prediction of the expected change against all measured cells.
+    If the halves correlate at :math:`r`, two measurements of all cells would correlate at :math:`2 r / (1 + r)`
+    (Spearman and Brown), and a perfect prediction correlates with one of them at
 
     .. math:: \sqrt{\frac{2 r}{1 + r}}
 

@@ -61,9 +61,9 @@ def perturbation_discrimination(
     Notes
     -----
     PerturBench (Wu et al., arXiv 2408.10609, 2024) and the Virtual Cell Challenge introduced such ranks. The published
-    variants differ: in 2025, L1 distances of changes, with the rank divided by :math:`n`; in 2026, cosine, :math:`n -
-    1`, averaged ties and all targets excluded, as here. Values depend on the choice and number of the compared
-    conditions.
+    variants differ: in 2025, L1 distances of changes, with the rank divided by :math:`n`; in 2026, cosine,
+    :math:`n - 1`, averaged ties and all targets excluded, as here. Values depend on the choice and number of the
+    compared conditions.
 
     Examples
     --------

@@ -122,9 +122,9 @@ def mmd(
     unbiased
         Whether to exclude the kernel of each observation with itself (a U-statistic). The expected value is then zero
         if both samples have the same distribution, and single values may be negative. Otherwise, the V-statistic, which
-        is never negative. For two samples of size `n` from the same distribution, its expected value is :math:`(2/n)(m
-        - \bar\kappa)`, where `m` is the number of kernels and :math:`\bar\kappa` the mean kernel between distinct
-        observations. Values of different sample sizes are then not comparable.
+        is never negative. For two samples of size `n` from the same distribution, its expected value is
+        :math:`(2/n)(m - \bar\kappa)`, where `m` is the number of kernels and :math:`\bar\kappa` the mean kernel between
+        distinct observations. Values of different sample sizes are then not comparable.
     block_size
         Number of observations in a block of distances: memory is `block_size` squared times 16 bytes.
 

@@ -64,8 +64,8 @@ def correlation_error(real: ArrayLike, predicted: ArrayLike) -> float:
     Returns
     -------
     A value between 0 and 2. Genes without variance in the real cells are excluded; genes without variance in the
-    predicted cells have correlation 0. NaN if fewer than two genes vary. Noise alone gives about the square root of ``1
-    / n + 1 / m`` with `n` and `m` cells: compare equal numbers of cells, and with two halves of the real cells.
+    predicted cells have correlation 0. NaN if fewer than two genes vary. Noise alone gives about the square root of
+    ``1 / n + 1 / m`` with `n` and `m` cells: compare equal numbers of cells, and with two halves of the real cells.
 
     Raises
     ------

@@ -60,21 +60,22 @@ def audit_leaks(
     kind                                          evidence
     ============================================  =================================================================
     ``"test cells in training"``                  a cell is in both sets
-    ``"duplicated cells"``                        a test cell has all counts of a training cell, and chance does not
-                                                  explain it
+    ``"duplicated cells"``                        a test cell has all counts of a training cell, more often than by
+                                                  chance
     ``"near-duplicated cells"``                   a test cell differs from a training cell by less than a third of
-                                                  what counting noise alone makes
-    ``"condition on both sides"``                 conditions are left out, but a few of their cells are not
+                                                  the counting noise
+    ``"condition on both sides"``                 conditions are held out, except a few of their cells
     ``"other spelling in training"``              the same condition has another label: order, case, delimiter
-    ``"perturbation in a training combination"``  a perturbation is left out alone, but not its combinations
-    ``"value on both sides"``                     a donor, compound or the like of ``apart`` is in both sets
-    ``"shared controls"``                         the measured change is taken against controls that are learned
-                                                  from or predicted from
-    ``"genes selected with test cells"``          the means that the selection of scanpy stored are those of all cells
-    ``"scaled with test cells"``                  genes have mean 0 over all cells, and not over the others
-    ``"representation of test cells"``            the same of columns of ``obsm``
-    ``"neighbours across the division"``          ``obsp`` joins test cells and training cells
-    ``"results of test conditions"``              ``uns`` has a ranking of the genes of a condition that is left out
+    ``"perturbation in a training combination"``  a single perturbation is held out, but not its combinations
+    ``"value on both sides"``                     a value of ``apart``, such as a donor or compound, is in both sets
+    ``"shared controls"``                         the measured change is relative to controls that are also used for
+                                                  training or as start of predictions
+    ``"genes selected with test cells"``          the means stored by the gene selection of scanpy are those of all
+                                                  cells
+    ``"scaled with test cells"``                  genes have mean 0 over all cells, but not over the training cells
+    ``"representation of test cells"``            the same for columns of ``obsm``
+    ``"neighbours across the division"``          ``obsp`` connects test cells and training cells
+    ``"results of test conditions"``              ``uns`` has a ranking of the genes of a held-out condition
     ``"features from the same screen"``           features of perturbations follow the measured changes more closely
                                                   than an independent measurement would
     ``"targets among the scored genes"``          a perturbed gene is scored, because targets are not excluded or have

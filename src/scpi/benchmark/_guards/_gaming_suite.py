@@ -57,25 +57,25 @@ def gaming_suite(
 
     Each way generates cells of the test conditions from control cells and from what training conditions have in common,
     without information about a condition. It is compared with the best of three baselines in each metric: unchanged
-    control cells (``"no change"``), and control cells plus the mean change of the training conditions (``"mean
-    change"``) or half of it (``"half the mean change"``).
+    control cells (``"no change"``), and control cells plus the mean change of the training conditions
+    (``"mean change"``) or half of it (``"half the mean change"``).
 
     =================================  ============================================================================
-    way                                what it makes
+    way                                predicted cells
     =================================  ============================================================================
     ``"inflated variance"``            the mean change, with twice the spread of the cells around their mean
-    ``"logarithm taken twice"``        the mean change, of which the logarithm is taken once more
+    ``"logarithm taken twice"``        the mean change, log-transformed once more
     ``"scaled change"``                three times the mean change
     ``"pasted controls"``              the mean change, in which every second cell is a measured control
-    ``"as many genes as expected"``    controls, in which the genes of the largest mean change, as many as are
-                                       significant in a training condition, are moved far
-    ``"most frequent genes"``          the same, with the genes that are significant most often
+    ``"as many genes as expected"``    controls with large shifts of the genes with the largest mean change, as many
+                                       genes as are significant in a training condition
+    ``"most frequent genes"``          the same, with the most frequently significant genes
     ``"one profile for all cells"``    the mean of the mean change, once per cell
-    ``"noise around the mean"``        the same, with normal noise of the spread of the controls
-    ``"every gene changes"``           controls, in which all genes are moved far
+    ``"noise around the mean"``        the same, with normal noise with the spread of the controls
+    ``"every gene changes"``           controls with large shifts of all genes
     ``"one cell repeated"``            the most typical cell of the mean change, once per cell
-    ``"most values removed"``          the mean change, of which four in five values are set to zero
-    ``"control with noise"``           controls with normal noise of their spread
+    ``"most values removed"``          the mean change, with four in five values set to zero
+    ``"control with noise"``           controls with normal noise with their spread
     =================================  ============================================================================
 
     Parameters

@@ -41,9 +41,10 @@ def collect(out: str | os.PathLike[str], *, plan: str | None = None) -> pd.DataF
       :func:`scpi.benchmark.audit_leaks` for the split and the model;
     - ``null_of`` (for a matched null, the name of its model; otherwise empty).
 
-    :func:`scpi.benchmark.summarise` averages the table, with ``pair_by=["data", "scheme", "split", "seed", "context",
-    "perturbation", "dose"]``. Besides the noise ceiling, the table has rows of three bounds, which
-    :func:`scpi.benchmark.dynamic_range` compares: ``"positive bound"``, ``"negative bound"`` and ``"no change bound"``.
+    :func:`scpi.benchmark.summarise` averages the table, with
+    ``pair_by=["data", "scheme", "split", "seed", "context", "perturbation", "dose"]``. Besides the noise ceiling, the
+    table has rows of three bounds, which :func:`scpi.benchmark.dynamic_range` compares: ``"positive bound"``,
+    ``"negative bound"`` and ``"no change bound"``.
 
     Raises
     ------
