@@ -97,7 +97,7 @@ def accuracy_boxplots(
     table = table[table[by].isin(methods)]
     hues = [] if hue is None else list(dict.fromkeys(table[hue]))
     if len(hues) > len(PALETTE):
-        msg = f"`hue` has {len(hues)} values, but there are {len(PALETTE)} colours that can be told apart."
+        msg = f"`hue` has {len(hues)} values, but there are only {len(PALETTE)} distinguishable colours."
         raise ValueError(msg)
     across, down = ([None] if name is None else list(dict.fromkeys(table[name])) for name in (column, row))
     if figsize is None:

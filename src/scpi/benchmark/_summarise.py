@@ -89,7 +89,7 @@ def summarise(
             msg = f"`{what}` must be one of the models {names}, got {name!r}."
             raise ValueError(msg)
     if table.duplicated(["model", *pair_by, *average_over]).any():
-        msg = f"A model has several rows with the same {list(pair_by)}. Name the columns that tell them apart."
+        msg = f"A model has several rows with the same {list(pair_by)}. Add columns that distinguish them."
         raise ValueError(msg)
     generator = as_generator(rng)
     rows = []

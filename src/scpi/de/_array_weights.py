@@ -89,7 +89,7 @@ def array_weights(
         raise ValueError(msg)
     precision = None if weights is None else check_weights(weights, values.shape)
     if method == "reml" and (precision is not None or zeros is not None):
-        msg = "`method='reml'` takes no weights and leaves no values out: use 'genebygene'."
+        msg = "`method='reml'` does not support weights or excluded values: use 'genebygene'."
         raise ValueError(msg)
     spanned = np.hstack([model.member.T.toarray(), model.basis])
     # Log factors that sum to zero

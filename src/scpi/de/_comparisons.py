@@ -89,7 +89,7 @@ class Comparisons:
         given = [name for name, value in asked.items() if value is not None]
         if len(given) != 1:
             msg = (
-                f"Give one of `reference`, `contrasts` and `coef`, which say what to test, but not {listed(given)}: "
+                f"Give one of `reference`, `contrasts` and `coef`, which define comparisons, but not {listed(given)}: "
                 "`reference` compares each group of `groupby` with one or several groups, or with 'rest'; `contrasts` "
                 "takes 'A - B' or 'pairs'; `coef` takes a term of the formula."
             )

@@ -172,7 +172,7 @@ def as_design(
         msg = f"`design` must be {n_samples} samples x coefficients, but has shape {matrix.shape}."
         raise ValueError(msg)
     if not np.isfinite(matrix).all():
-        msg = "`design` has missing or infinite values: leave those samples out."
+        msg = "`design` has missing or infinite values: remove those samples."
         raise ValueError(msg)
     names = [str(name) for name in design.columns] if isinstance(design, pd.DataFrame) else None
     labels = tuple(names or (f"x{column}" for column in range(matrix.shape[1])))

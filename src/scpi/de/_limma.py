@@ -176,7 +176,7 @@ def limma(
         donor_key=donor_key,
     )
     if exact_zeros and robust:
-        msg = "`exact_zeros` gives genes unequal degrees of freedom, which `robust=True` does not take: give one of the two."
+        msg = "`exact_zeros` gives genes unequal degrees of freedom; `robust=True` does not support them: use only one."
         raise ValueError(msg)
     if block is not None:
         view.columns(block, "block")

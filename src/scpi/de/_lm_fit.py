@@ -345,7 +345,7 @@ def block_codes(block: ArrayLike, n_samples: int) -> NDArray[np.intp]:
         raise ValueError(msg)
     codes = pd.factorize(names)[0]
     if (codes < 0).any():
-        msg = "`block` has missing values: leave those samples out."
+        msg = "`block` has missing values: remove those samples."
         raise ValueError(msg)
     return np.asarray(codes, dtype=np.intp)
 

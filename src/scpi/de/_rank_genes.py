@@ -342,7 +342,7 @@ def _sample_fractions(view: View, question: Question, tested: list[str]) -> tupl
     reference = question.reference
     several = reference is None or len(as_list(reference)) != 1
     if several or question.groupby is None or question.split_by is not None:
-        msg = "`pts` are fractions of the cells of groups and of one reference: leave it out with contrasts or splits."
+        msg = "`pts` are fractions of the cells of groups and of one reference: omit it with contrasts or splits."
         raise ValueError(msg)
     plan = plan_comparisons(view.labels(question.groupby), question.groupby, tested, _one(reference), 1)
     return store_fractions(_fractions(view.counts, plan), plan.tested, view.genes)

@@ -135,7 +135,7 @@ def _distances(
             raise ValueError(msg)
         candidates = np.concatenate([candidates, further])
     if len(candidates) < 2:
-        msg = "There is one condition only, and nothing to tell it from: give several, or `others`."
+        msg = "There is only one condition, without others to discriminate against: give several, or `others`."
         raise ValueError(msg)
     keep = _kept(exclude, y.shape)
     if keep.ndim == 1:

@@ -96,9 +96,7 @@ def score_vcc2026(
         msg = f"`measured.obs[{perturbation_key!r}]` has no control cell {control!r}, only {quoted(real.names[1:])}."
         raise ValueError(msg)
     if len(real.names) < 3:
-        msg = (
-            f"Perturbations are told apart, and `measured` has only {quoted(real.names[1:])}: at least two are needed."
-        )
+        msg = f"Perturbations are ranked, but `measured` has only {quoted(real.names[1:])}: at least two are needed."
         raise ValueError(msg)
     guess = read_side(
         _with_genes(predicted, real.genes),

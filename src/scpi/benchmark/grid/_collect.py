@@ -70,7 +70,7 @@ def collect(out: str | os.PathLike[str], *, plan: str | None = None) -> pd.DataF
         names = {"data": task.data, "scheme": task.scheme, "split": task.split, NULL_OF: nulls.get(task.model, "")}
         tables.append(table.assign(**names | ({} if task.model in REFERENCES else {"model": task.model})))
     if not tables:
-        msg = f"No task of {str(folder.root)!r} is finished: `scpi benchmark status` says where they stand."
+        msg = f"No task of {str(folder.root)!r} is finished: `scpi benchmark status` shows their state."
         raise ValueError(msg)
     joined = pd.concat(tables, ignore_index=True)
     return joined[[*_FIRST, *(name for name in joined if name not in _FIRST)]]

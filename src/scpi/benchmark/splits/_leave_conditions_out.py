@@ -103,7 +103,7 @@ def _check(leave_out: str, context_key: str | None, scaffold_key: str | None, sm
     grouped = [key for key in (scaffold_key, smiles_key) if key is not None]
     if len(grouped) > 1 or (grouped and leave_out in ("condition", "context")):
         msg = (
-            "Groups are left out as a whole where perturbations are: give `scaffold_key` or `smiles_key`, and "
+            "Groups are held out as a whole if perturbations are held out: give `scaffold_key` or `smiles_key`, and "
             f"`leave_out='perturbation'` or 'both' instead of {leave_out!r}."
         )
         raise ValueError(msg)
@@ -131,7 +131,7 @@ def _groups(
 
 def _divide(units: NDArray[np.int64], n_splits: int, what: str, rng: np.random.Generator) -> list[NDArray[np.int64]]:
     if not 2 <= n_splits <= len(units):
-        msg = f"`n_splits` must be between 2 and the number of what is divided ({what!r}), {len(units)}, but is {n_splits}."
+        msg = f"`n_splits` must be between 2 and the number of units ({what!r}), {len(units)}, but is {n_splits}."
         raise ValueError(msg)
     return np.array_split(rng.permutation(units), n_splits)
 
@@ -141,7 +141,7 @@ def _each_context(
 ) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     names = read_labels(adata, str(context_key)).categories
     if len(names) < 2:
-        msg = f"`adata.obs[{context_key!r}]` has {len(names)} context(s), of which none can be left out."
+        msg = f"`adata.obs[{context_key!r}]` has {len(names)} context(s): at least two are needed to hold one out."
         raise ValueError(msg)
     for code, name in enumerate(names):
         yield str(name), context == code

@@ -82,7 +82,7 @@ class CalibrationMixin(Host):
         over = self._choose_over(over, measured)
         names = measured.names(over)
         if len(names) < 2:
-            msg = f"{len(names)} of the {over} were measured in training: at least two are needed to leave some out."
+            msg = f"{len(names)} of the {over} were measured in training: at least two are needed to hold some out."
             raise ValueError(msg)
         if folds is not None and folds < 2:
             msg = f"`folds` must be at least 2, but is {folds}."
@@ -140,7 +140,7 @@ class CalibrationMixin(Host):
             msg = f"`over` must be one of {listed(get_args(Over))}, or None, but is {over!r}."
             raise ValueError(msg)
         if over == "contexts" and not self.has_contexts:
-            msg = "Contexts can only be left out where they are registered: call the setup of the model with `context_key`."
+            msg = "Contexts can only be held out if they are registered: call the setup with `context_key`."
             raise ValueError(msg)
         return over
 

@@ -24,7 +24,7 @@ def pooled_tests(
 ) -> AnnData:
     """Draw cells, sum and test them, ``n_draws`` times, and pool the tests; ``comparison`` are arguments of limma."""
     if n_draws < 2:
-        msg = f"`n_draws` must be at least 2, got {n_draws}: what differs between draws cannot be seen in one."
+        msg = f"`n_draws` must be at least 2, got {n_draws}: one draw has no variance between draws."
         raise ValueError(msg)
     divided = [groupby, *([comparison["split_by"]] if comparison.get("split_by") else [])]
     sets = []

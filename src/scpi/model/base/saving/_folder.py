@@ -150,7 +150,7 @@ def check_file(path: Path, files: Any) -> None:
         If it is missing or was changed.
     """
     if not path.is_file():
-        msg = f"{str(path)!r} is missing, and the model needs it: take another copy of the folder."
+        msg = f"{str(path)!r} is missing, and the model needs it: use another copy of the folder."
         raise ValueError(msg)
     if not isinstance(files, dict) or checks(path) != files.get(path.name):
         raise damaged(path, "its size or its checksum is wrong")
