@@ -72,7 +72,7 @@ def test_the_number_of_cells_is_summed(replicates):
 
 
 def test_samples_that_outnumber_donors_are_a_warning(replicates):
-    with pytest.warns(UserWarning, match=r"18 samples count as independent, but are of 6 donors.*up to 3 of one donor"):
+    with pytest.warns(UserWarning, match=r"18 samples count as independent, but come from 6 donors.*up to 3 of one"):
         de.limma(replicates, "condition", reference="ctrl", **SAMPLES)
     for options in ({"donor_key": "donor"}, {"block": "donor"}, {"sample_key": "donor", "min_cells": 1}):
         with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""P-values of statistics whose null distribution is known from permutations only."""
+"""P-values of statistics whose null distribution is estimated from permutations."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from scipy import special
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Genes that lend each other strength
+# Number of similar genes that are pooled
 _STRATUM = 150
-# Statistics with the strongest p-values under the null, from which the tail is drawn on
+# Number of the smallest p-values under the null, from which the tail is extrapolated
 _TAIL = 0.01
 _FEWEST_IN_TAIL = 50
 _SMALLEST_MEAN = 0.05
@@ -27,23 +27,23 @@ def calibrate(
     order: NDArray[np.float64],
     kind: NDArray[np.intp],
 ) -> NDArray[np.float64]:
-    """Logarithm of the p-value of each gene's statistic, given the same statistic under permuted labels.
+    """Compute the log p-value of each gene's statistic, given the same statistic under permuted labels.
 
-    The null distribution of a gene is taken to be a gamma distribution, as chi-squared ones and about their mixtures
-    are. Its mean is that of the permutations of the gene, drawn towards that of like genes, and its ratio of variance
-    to mean is that of genes of like mean. What the gamma distribution does not catch, and what the number of
-    permutations leaves uncertain, is then put right for all genes together: p-values of permutations under the
-    distribution from the other half of them show how often a p-value of so much or less comes up under the null.
-    Beyond the last percent of these the tail is exponential in the logarithm of p.
+    The null distribution of a gene is assumed to be a gamma distribution, which includes chi-squared distributions and
+    approximates their mixtures. Its mean is that of the permutations of the gene, shrunk towards that of similar genes,
+    and its ratio of variance to mean is that of genes with similar mean. Misfit of the gamma distribution, and the
+    uncertainty from the number of permutations, are then corrected for all genes together: p-values of permutations
+    under the distribution from the other half of them show how often a p-value of this size or smaller occurs under the
+    null. Beyond the last percent of these, the tail is exponential in the logarithm of p.
 
     Parameters
     ----------
     statistic
-        Of each gene, not negative.
+        Statistic of each gene, non-negative.
     permuted
-        Permutations x genes, four permutations or more.
+        Permutations x genes, at least four permutations.
     order
-        Genes of like `order`, such as mean expression, and of the same `kind` are alike.
+        Genes with similar `order`, such as mean expression, and the same `kind` are pooled.
     kind
         See `order`.
     """
@@ -75,7 +75,7 @@ def _gamma(
 
 
 def _strata(genes: NDArray[np.intp], order: NDArray[np.float64]) -> list[NDArray[np.intp]]:
-    """Genes of like `order` together."""
+    """Group genes by similar `order`."""
     ordered = genes[np.argsort(order[genes], kind="stable")]
     return np.array_split(ordered, max(1, len(ordered) // _STRATUM))
 
@@ -94,7 +94,7 @@ def _log_gamma_tail(
 
 
 def _far_log_tail(x: NDArray[np.float64], a: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same by the continued fraction of the incomplete gamma function (DLMF 8.9.2), from its end."""
+    """The same by the continued fraction of the incomplete gamma function (DLMF 8.9.2), evaluated backwards."""
     fraction = np.zeros_like(x)
     for n in range(_N_FRACTIONS, 0, -1):
         fraction = n * (n - a) / (x + 2.0 * n + 1.0 - a - fraction)
@@ -102,7 +102,7 @@ def _far_log_tail(x: NDArray[np.float64], a: NDArray[np.float64]) -> NDArray[np.
 
 
 def _recalibrate(log_pval: NDArray[np.float64], null: NDArray[np.float64]) -> NDArray[np.float64]:
-    """P-values as the fractions of null ones that are no larger, with an exponential tail."""
+    """P-values as the fractions of null p-values that are not larger, with an exponential tail."""
     null = np.sort(null)
     n_tail = min(len(null) - 1, max(int(_TAIL * len(null)), _FEWEST_IN_TAIL))
     start = null[n_tail]

@@ -1,4 +1,4 @@
-"""What is compared with what among samples: groups with references, contrasts, and coefficients of a design."""
+"""Comparisons among samples: groups with references, contrasts, and coefficients of a design."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class Comparison:
     """One comparison within a split."""
 
     name: str
-    """Name, such as that of the group that is compared with the only reference."""
+    """Name, such as that of the group compared with the only reference."""
     weights: dict[str, float]
     """Weights of groups and coefficients, by their names."""
     contrast: str
-    """What is tested to be zero, as text."""
+    """Contrast that is tested to be zero, as text."""
 
 
 @dataclass(frozen=True)
 class Comparisons:
-    """What a user asks of groups and coefficients, before it is known which of them occur in a split."""
+    """Requested comparisons of groups and coefficients, before it is known which of them occur in a split."""
 
     groups: list[str]
     """Groups to test."""
@@ -69,7 +69,7 @@ class Comparisons:
         contrasts: Contrasts | Literal["pairs"] | None,
         coef: str | Sequence[str] | None,
     ) -> Comparisons:
-        """Read what a user asks.
+        """Parse the requested comparisons.
 
         Parameters
         ----------
@@ -78,12 +78,12 @@ class Comparisons:
         groupby
             Column of the groups.
         groups, reference, contrasts, coef
-            As of :func:`scpi.de.limma`.
+            As in :func:`scpi.de.limma`.
 
         Raises
         ------
         ValueError
-            If nothing is asked, or two things at once, or a group is unknown.
+            If no comparison is requested, requests conflict, or a group is unknown.
         """
         asked = {"reference": reference, "contrasts": contrasts, "coef": coef}
         given = [name for name, value in asked.items() if value is not None]
@@ -126,16 +126,16 @@ class Comparisons:
 
     @property
     def compares_groups(self) -> bool:
-        """Whether groups are compared without a word on how: with references, or in pairs."""
+        """Whether groups are compared with references, or in pairs."""
         return self.contrasts is None and self.coef is None
 
     @property
     def reference(self) -> str:
-        """What the tests are against, as one word: a group, or zero for contrasts and coefficients."""
+        """Reference of the tests, as one word: a group, or zero for contrasts and coefficients."""
         return " | ".join(self.references) if self.references else "0"
 
     def restricted(self, groups: list[str]) -> Comparisons:
-        """The same of some of the groups.
+        """Restrict the comparisons to some of the groups.
 
         Parameters
         ----------
@@ -151,12 +151,12 @@ class Comparisons:
     def within(
         self, present: Sequence[str], names: Iterable[str], terms: Mapping[str, Sequence[str]], order: Sequence[str]
     ) -> tuple[list[Comparison], list[str]]:
-        """Comparisons that some samples allow.
+        """Return the comparisons that are possible with some samples.
 
         Parameters
         ----------
         present
-            Groups of which there are samples.
+            Groups with samples.
         names
             Further names that a contrast may have: coefficients of the design.
         terms
@@ -166,7 +166,7 @@ class Comparisons:
 
         Returns
         -------
-        The comparisons, and the names of those that are left out, as a group has no samples.
+        The comparisons, and the names of skipped ones, for which a group has no samples.
 
         Raises
         ------
@@ -175,7 +175,7 @@ class Comparisons:
         """
         if self.coef is not None:
             chosen = dict.fromkeys(name for asked in self.coef for name in _find_term(asked, terms))
-            # A colon in the name of a field is beyond some files
+            # Some file formats do not allow a colon in the name of a field
             return [Comparison(name.replace(":", " x "), {name: 1.0}, name) for name in chosen], []
         if self.contrasts is not None:
             return self._contrasts(self.contrasts, present, list(names), list(order))

@@ -1,4 +1,4 @@
-"""Effects of samples on a contrast, and on nothing, for tests of gene sets."""
+"""Effects along a contrast, and residual effects, for tests of gene sets."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def contrast_effects(
     design
         Model matrix, samples x coefficients.
     contrast
-        A weight of each coefficient, or the name of one.
+        A weight for each coefficient, or the name of one coefficient.
     weights
         Samples x genes, one for each sample, or none.
     block, correlation
-        As of :func:`lm_fit`.
+        As in :func:`lm_fit`.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def contrast_effects(
 def effects_prior(
     effects: NDArray[np.float64], expression: ArrayLike, *, trend: bool, robust: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], VariancePrior]:
-    """Variance of each gene from its effects on nothing, its degrees of freedom, and the prior of the variances.
+    """Residual variance of each gene, its degrees of freedom, and the prior of the variances.
 
     ``trend`` and ``robust`` are those of :func:`ebayes`.
     """
@@ -99,7 +99,7 @@ def set_members(sets: Any, n_genes: int) -> tuple[list[str], list[NDArray[np.int
     Parameters
     ----------
     sets
-        Genes x sets, where what is not zero is a member, dense or sparse.
+        Genes x sets, dense or sparse; nonzero entries are members.
     n_genes
         Number of genes.
 

@@ -1,4 +1,4 @@
-"""Effects of covariates on the rates of genes, with a level of each group, by Poisson regression of all genes at once."""
+"""Effects of covariates on the rates of genes, with a mean per group, by Poisson regression of all genes at once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NOTHING = 1e-9
 
 @dataclass(frozen=True)
 class CovariateEffects:
-    """What covariates do to the exposure of each group, and how well they are known."""
+    """Effects of covariates on the exposure of each group, with their precision."""
 
     exposure: NDArray[np.float64]
     """Cells of each group, each weighted by the effect of its covariates, groups x genes."""
@@ -40,18 +40,18 @@ class CovariateEffects:
     """Sums of the squared weights over the cells of each group, groups x genes."""
 
     def variance(self, other: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What not knowing the coefficients adds to the variance of the log level of each group over that of others.
+        """Variance of the log ratio of each group to others that is due to uncertain coefficients.
 
-        ``other`` is the mean of the covariates in what each group is compared with, (groups x) covariates x genes.
+        ``other`` is the mean of the covariates in the comparison group of each group, (groups x) covariates x genes.
         """
         apart = self.mean - other
         return np.asarray(np.einsum("kpg,gpq,kqg->kg", apart, self.covariance, apart, optimize=True))
 
 
 def design_columns(frame: pd.DataFrame, codes: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Columns for covariates: categories as indicators of all levels but the first, numbers scaled to unit variance.
+    """Design columns of covariates: categories as indicators of all levels but the first, numbers standardised.
 
-    A `ValueError` names those that are the same in all cells of each group: nothing distinguishes them from the groups.
+    A `ValueError` names covariates that are constant within each group, as they are confounded with the groups.
     """
     used = codes >= 0
     columns, same = [], []
@@ -73,7 +73,7 @@ def design_columns(frame: pd.DataFrame, codes: NDArray[np.intp]) -> NDArray[np.f
 
 
 def _variation_within(values: NDArray[np.float64], codes: NDArray[np.intp]) -> float:
-    """Variance within groups as a fraction of all, of the column of which most is left."""
+    """Largest fraction of the variance of a column that is within groups."""
     sizes = np.bincount(codes)
     sums = np.array([np.bincount(codes, weights=column) for column in values.T]).T
     means = np.divide(sums, sizes[:, None], out=np.zeros_like(sums), where=sizes[:, None] > 0)
@@ -91,14 +91,14 @@ def fit_covariates(
 ) -> CovariateEffects:
     r"""Fit :math:`\log \mu_{ig} = \theta_{k(i) g} + x_i' \beta_g` to all genes.
 
-    The levels have a closed form given the coefficients, so that Newton's method is in those alone.
+    The group means have a closed form given the coefficients, so that Newton's method runs only over these.
 
     Parameters
     ----------
     counts
         Scaled counts, cells x genes, of any kind.
     codes
-        Group of each cell; cells with a negative one are left out.
+        Group of each cell; cells with a negative code are excluded.
     columns
         Covariates, cells x columns.
     total

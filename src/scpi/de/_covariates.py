@@ -1,4 +1,4 @@
-"""The one rule of which covariates are numbers and which are categories."""
+"""The rule that decides which covariates are numbers and which are categories."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def is_number(column: pd.Series) -> bool:
 
 
 def read_covariates(frame: pd.DataFrame, *, slopes: Sequence[str] | None = None) -> pd.DataFrame:
-    """Covariates as they enter a design.
+    """Prepare covariates for a design.
 
     Parameters
     ----------
     frame
         Columns to adjust for.
     slopes
-        Columns that are used as they are, so that numbers among them are slopes; all if `None`.
+        Columns that are used untransformed, so that numbers among them are slopes; all if `None`.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def read_covariates(frame: pd.DataFrame, *, slopes: Sequence[str] | None = None)
 
 
 def names_batches(name: str) -> bool:
-    """Whether a column of this name tells batches, samples or donors apart."""
+    """Whether a column of this name identifies batches, samples or donors."""
     return bool(_identifiers(name) - _OF_GROUPS)
 
 
@@ -113,7 +113,7 @@ def _identifiers(name: str) -> set[str]:
 
 
 def _looks_like_names(name: str, values: pd.Series) -> bool:
-    # With two values a slope and a category are the same
+    # With two values, a slope and a category are equivalent
     named = bool(_identifiers(name))
     return named and values.nunique() > 2 and bool((values == np.rint(values)).all())
 

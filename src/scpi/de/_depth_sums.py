@@ -1,4 +1,4 @@
-"""Sums over the cells of groups from which rates of counts per depth, and their residuals, follow."""
+"""Sums over the cells of groups, for rates of counts per depth and their residuals."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class DepthSums:
         return self.squares - 2.0 * self.rate * self.cross + self.rate**2 * self.depth[:, [1]]
 
     def split(self, n_parts: int) -> list[DepthSums]:
-        """Parts of as many groups each, in their order."""
+        """Split into parts with equal numbers of groups, in order."""
         return [DepthSums(*parts) for parts in zip(*(np.split(values, n_parts) for values in self._all), strict=True)]
 
 
@@ -67,7 +67,7 @@ def depth_sums(
     counts
         Counts, cells x genes, of any kind, in memory or not.
     codes
-        Group of each cell; cells with a negative one are left out.
+        Group of each cell; cells with a negative code are excluded.
     n_groups
         Number of groups.
     depth

@@ -1,4 +1,4 @@
-"""Overdispersion of genes that have few counts: from the trend over mean expression."""
+"""Shrinkage of overdispersion towards the trend over mean expression."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _N_KNOTS = 30
 _N_ROUNDS = 8
 # On the scale of the natural logarithm of the mean
 _BANDWIDTH = 0.5
-# Genes further than this from the trend, in standard deviations, do not pull it and are not pulled to it
+# Genes further than this from the trend, in standard deviations, neither affect it nor are shrunk to it
 _FAR = 3.0
 # Median of the square of a standard normal
 _MEDIAN_SQUARE = 0.4549
-# A coefficient of variation of one: more is the work of genes that the trend should not follow
+# A coefficient of variation of one; larger values come from outliers that the trend should not follow
 _LARGEST_SPREAD = 1.0
 _FEW = 20
 
@@ -29,11 +29,11 @@ def shrink_to_trend(
     mean: NDArray[np.float64],
     sampling_variance: Callable[[NDArray[np.float64]], NDArray[np.float64]],
 ) -> NDArray[np.float64]:
-    """Draw estimates towards their trend over the mean, the more the less they tell.
+    """Shrink estimates towards their trend over the mean, the more the less precise they are.
 
-    Around the trend t the true values are taken to have variance spread t^2, and the estimates
-    `sampling_variance(t)` more. The best linear guess weights estimate and trend by the inverse of these. A gene that
-    is more dispersed than the trend beyond doubt keeps its estimate.
+    Around the trend t, the true values are assumed to have the variance spread t^2, and the estimates the additional
+    variance `sampling_variance(t)`. The best linear predictor weights estimate and trend by the inverse of these. A
+    gene that is clearly more dispersed than the trend keeps its estimate.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ def _fit(
         return np.zeros_like(estimate), 0.0
     knots = np.unique(np.quantile(x[used], np.linspace(0.0, 1.0, _N_KNOTS)))
     kernel = np.exp(-0.5 * ((x[used] - knots[:, None]) / _BANDWIDTH) ** 2)
-    # From the median, which markers of rare types do not move, to the mean of the genes near it: the estimate of a
-    # gene of few counts is right on average, but not in the median
+    # From the median, which is robust to markers of rare types, to the mean of the genes near it: estimates of genes
+    # with few counts are unbiased in the mean, but not in the median
     line, spread = _weighted_median(estimate[used], kernel / noise[used]), _LARGEST_SPREAD
     trend = np.maximum(np.interp(x, knots, line), 0.0)
     for _ in range(_N_ROUNDS):
@@ -96,7 +96,7 @@ def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) 
 def _spread(squares: NDArray[np.float64], noise: NDArray[np.float64], scale: NDArray[np.float64]) -> float:
     """Variance, in units of `scale`, that explains the squared deviations beyond the noise; found by bisection.
 
-    Asked of the genes that tell most: where noise prevails, the deviations are skewed and the median says little.
+    It uses the most informative genes: if noise dominates, the deviations are skewed and the median is uninformative.
     """
     telling = np.flatnonzero(noise <= scale)
     if len(telling) < _FEW:

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Columns that are taken for those of donors in a warning, nowhere else
+# Column names that count as donors, for warnings only
 _DONOR = re.compile(r"^(donor|patient|subject|individual|participant|animal|mouse)([._ -]?(id|name))?$", re.IGNORECASE)
 
 
 def find_donors(samples: pd.DataFrame, question: Question) -> str | None:
-    """Column with the donor of each sample: the one that is named, or the only one that makes the samples.
+    """Find the column with the donor of each sample: the given one, or the only sample column.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def sum_replicates(
 
     Returns
     -------
-    One sample for each donor and labels.
+    One sample per donor and labels.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def sum_replicates(
     if varied:
         msg = (
             f"`covariates` {listed(varied)} differ between samples of a donor that are summed. Give block={labels[0]!r} to "
-            "keep these samples apart, or leave the covariates out."
+            "keep these samples separate, or omit the covariates."
         )
         raise ValueError(msg)
     if Key.obs.N_CELLS in samples:
@@ -93,7 +93,7 @@ def sum_replicates(
 
 
 def warn_of_replicates(samples: pd.DataFrame, labels: Sequence[str], named: Sequence[str | None]) -> None:
-    """Say so where samples outnumber what looks like their donors, and no argument names these.
+    """Warn if samples outnumber their apparent donors, and no argument names the donors.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def warn_of_replicates(samples: pd.DataFrame, labels: Sequence[str], named: Sequ
     labels
         Columns of the design.
     named
-        Columns that an argument takes for donors, or adjusts for.
+        Columns that arguments use as donors, or adjust for.
     """
     for name in samples:
         if name in named or name in labels or not _DONOR.match(str(name)):
@@ -110,14 +110,14 @@ def warn_of_replicates(samples: pd.DataFrame, labels: Sequence[str], named: Sequ
         largest = int(samples.groupby(list(dict.fromkeys([name, *labels])), observed=True).size().max())
         if largest > 1:
             warn_user(
-                f"{len(samples)} samples count as independent, but are of {samples[name].nunique()} donors, if obs[{name!r}] "
-                f"names these: up to {largest} of one donor in the same group. donor_key={name!r} sums them; with "
-                f"block={name!r} of `limma` they stay apart and are correlated."
+                f"{len(samples)} samples count as independent, but come from {samples[name].nunique()} donors, if "
+                f"obs[{name!r}] identifies these: up to {largest} of one donor in the same group. donor_key={name!r} sums "
+                f"them; block={name!r} of `limma` keeps them separate, as correlated samples."
             )
 
 
 def say_pairing(samples: pd.DataFrame, donor: str, groupby: str, *, as_covariate: bool, as_block: bool) -> None:
-    """Say that a design is paired, whether the model knows, and which donors miss groups.
+    """Report that a design is paired, whether the model accounts for it, and which donors lack groups.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def count_pairs(donors: NDArray[np.object_], first: NDArray[np.bool_], second: N
     donors
         Donor of each sample.
     first, second
-        Whether a sample is on one side, and on the other.
+        Whether each sample is on the one side, and on the other.
     """
     one, other = set(donors[first]), set(donors[second])
     return len(one | other), len(one & other)

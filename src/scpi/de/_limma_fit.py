@@ -1,4 +1,4 @@
-"""From the counts of samples to moderated tests, for one model."""
+"""Moderated tests of one model, from the counts of samples."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FitMethod = Literal["voom", "trend"]
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a model is fitted, as the arguments of :func:`scpi.de.limma` of these names say."""
+    """Options of the fit: arguments of :func:`scpi.de.limma`."""
 
     filter_genes: bool
     span: float | Literal["adaptive"]
@@ -64,7 +64,7 @@ class FittedModel:
     weights: NDArray[np.float64] | None
     """Precision weights, samples x genes or one for each sample, or none."""
     trend: Voom | None
-    """Log expression and its trend, if voom made weights."""
+    """Log expression and its trend, if voom computed weights."""
     tests: list[ModeratedFit]
     """Tests of the contrasts of each split."""
     block: NDArray[np.object_] | None = None
@@ -116,7 +116,7 @@ def _with_voom(
     zeros: NDArray[np.bool_] | None,
     options: Options,
 ) -> tuple[Voom, NDArray[np.float64], NDArray[np.float64] | None, float | None]:
-    """Trend, weights of values and of samples, and correlation; twice, where one of them depends on the others."""
+    """Trend, weights of values and of samples, and correlation; two rounds if they depend on each other."""
     of_samples: NDArray[np.float64] | None = None
     correlation: float | None = None
     for _ in range(1 if block is None and not options.sample_weights else 2):

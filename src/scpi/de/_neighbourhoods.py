@@ -1,4 +1,4 @@
-"""Many small groups of similar cells, found on some of the genes."""
+"""Small groups of similar cells, found on a subset of the genes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _N_ITERATIONS = 20
 def neighbourhoods(
     counts: sparse.csr_matrix, depth: NDArray[np.float64], *, size: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """Small group of each cell: k-means on principal components of log-normalised counts.
+    """Assign cells to small groups: k-means on principal components of log-normalised counts.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def neighbourhoods(
 
     Returns
     -------
-    Code of the group of each cell. All cells are one group where there are too few genes or cells to tell.
+    Code of the group of each cell. All cells are one group if there are too few genes or cells.
     """
     n_cells = counts.shape[0]
     n_groups = n_cells // size

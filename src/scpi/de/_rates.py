@@ -1,4 +1,4 @@
-"""Rates of genes in groups of cells, and how well they are known: variances of normalised counts, adjusted for covariates."""
+"""Rates of genes in groups of cells with their variances, adjusted for covariates."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
-# Standard errors by which the variance within a group has to be above that of all groups together
+# Standard errors by which the variance within a group must exceed that of all groups together
 _SURE = 2.0
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Sums of normalised counts, and the exposures in which they were found; all groups x genes, or columns."""
+    """Sums of normalised counts, and their exposures; all groups x genes, or columns."""
 
     total: NDArray[np.float64]
     """Sums of the normalised counts of each group."""
     exposure: NDArray[np.float64]
     """Cells of each group, weighted by the effects of their covariates: the sums over it are rates."""
     index: NDArray[np.float64]
-    """Variance of the sums over the sums."""
+    """Variance of the sums, divided by the sums."""
     factor: NDArray[np.float64]
     """Normalised counts per count, groups x 1."""
     covariates: NDArray[np.float64] | None
@@ -37,7 +37,7 @@ class Rates:
 
     @property
     def variance(self) -> NDArray[np.float64]:
-        """Variance of the logarithm of the rate: finite without a count, by half a count more."""
+        """Variance of the log rate; half a pseudocount keeps it finite without counts."""
         half = 0.5 * self.factor
         return np.asarray((self.total * self.index + half * self.factor) / (self.total + half) ** 2)
 
@@ -59,11 +59,11 @@ class GroupRates:
     """Effects of covariates, if any."""
 
     def log_means(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Natural logarithms of the rates, with half a count more, and their standard errors, groups x genes."""
+        """Natural logarithms of the rates, with half a pseudocount, and their standard errors, groups x genes."""
         rates = self.rates
         variance, half = rates.variance, 0.5 * rates.factor
         if self.effects is not None:
-            # Over the mean of all groups: what they have in common is in the level
+            # Relative to the mean of all groups, as their common part is in the baseline
             common = np.einsum("kpg,kg->pg", self.effects.mean, rates.total + half) / (rates.total + half).sum(axis=0)
             variance = variance + self.effects.variance(common)
         return np.log((rates.total + half) / rates.exposure), np.sqrt(variance)
@@ -72,7 +72,7 @@ class GroupRates:
         """Natural logarithms of the ratios to the rates of a group, or of all others, and their standard errors."""
         rates = self.rates
         other = self._rest() if reference is None else rates.row(reference)
-        # A rate below that of half a count in the smaller of both cannot be distinguished from zero
+        # A rate below half a count in the smaller of both groups cannot be distinguished from zero
         least = 0.5 * np.maximum(rates.factor / rates.exposure, other.factor / other.exposure)
         ratio = np.log(rates.total / rates.exposure + least) - np.log(other.total / other.exposure + least)
         variance = rates.variance + other.variance
@@ -102,20 +102,20 @@ class GroupRates:
 
 
 def group_rates(counts: ArrayLike, codes: ArrayLike, *, covariates: pd.DataFrame | None = None) -> GroupRates:
-    """Rates of each gene in each group, from counts scaled to the median depth.
+    """Compute rates of each gene in each group, from counts scaled to the median depth.
 
-    The variance of a sum is that of negative binomial counts with the overdispersion of the gene in all groups together, and of
-    counts that were scaled, but not less than what the cells of the group show: where a few cells have all counts of a group, its
-    rate is known as well as their number allows, however regular the gene is elsewhere.
+    The variance of a sum is that of scaled negative binomial counts, with the overdispersion of the gene in all groups
+    together, but at least the variance observed in the group. If a few cells have all counts of a group, the precision
+    of its rate thus depends on their number, even if the gene varies little elsewhere.
 
     Parameters
     ----------
     counts
-        Cells x genes, dense or sparse; what is not in memory is read in blocks.
+        Cells x genes, dense or sparse; data that is not in memory is read in blocks.
     codes
-        Group of each cell: 0, 1, ...; cells with a negative code are left out.
+        Group of each cell: 0, 1, ...; cells with a negative code are excluded.
     covariates
-        What to adjust for, one row per cell.
+        Covariates to adjust for, one row per cell.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def group_rates(counts: ArrayLike, codes: ArrayLike, *, covariates: pd.DataFrame
     excess = np.maximum(_ratio(squares.sum(axis=0), poisson), 1.0)
     effects = fit_covariates(scaled, groups, columns, total, excess * factor.mean())
     expected = (total / effects.exposure) ** 2 * effects.squares
-    # What covariates explain is no variance within the group
+    # Variance explained by covariates is not variance within the group
     residual = np.maximum(squares + n * moments.mean**2 - expected, 0.0)
     index = _variance_index(n, total, factor, residual, expected)
     return GroupRates(Rates(total, effects.exposure, index, factor, effects.mean), moments.size, effects)
@@ -170,6 +170,6 @@ def _variance_index(
 
 
 def _ratio(a: NDArray[np.float64] | float, b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Quotient, zero where the divisor is."""
+    """Quotient; zero if the divisor is zero."""
     a, b = np.broadcast_arrays(a, b)
     return np.divide(a, b, out=np.zeros(a.shape), where=b > 0)

@@ -1,4 +1,4 @@
-"""Designs and contrasts of the samples that a linear model is fitted to."""
+"""Designs and contrasts of samples, for linear models."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples, and what is known of them."""
+    """Samples and their annotations."""
 
     obs: pd.DataFrame
-    """Covariates, one row a sample."""
+    """Covariates, one row per sample."""
     groupby: str | None
     """Column of the groups, a categorical without missing values, if there are groups."""
     split_by: str | None
@@ -61,7 +61,7 @@ class Samples:
         return self.obs[column].astype(str).to_numpy(dtype=object)
 
     def rows(self, rows: NDArray[np.intp]) -> Samples:
-        """Some of the samples.
+        """Select samples.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ class Samples:
 
         Returns
         -------
-        These samples, their categories those that occur.
+        These samples, without unused categories.
         """
         obs = self.obs.iloc[rows].copy()
         for name in obs:
@@ -86,34 +86,34 @@ class SplitContrasts:
     split: str
     """Name of the split."""
     names: list[str]
-    """Names of the comparisons, such as those of the groups that are compared with the reference."""
+    """Names of the comparisons, such as of the groups compared with the reference."""
     matrix: Any
     """Coefficients x comparisons, sparse."""
     contrasts: list[str]
-    """What is tested to be zero, as text."""
+    """Contrast that is tested to be zero, as text."""
     n_samples: list[int]
-    """Samples of the groups or coefficients of positive weight."""
+    """Samples of the groups or coefficients with positive weight."""
     n_reference: list[int]
-    """Samples of the groups or coefficients of negative weight."""
+    """Samples of the groups or coefficients with negative weight."""
     missing: list[str]
-    """Comparisons that are left out, as a group has no samples."""
+    """Comparisons that are skipped, as a group has no samples."""
     n_donors: list[tuple[int, int]] | None = None
-    """Donors of all these samples, and donors with samples of both, if donors are known."""
+    """Donors of all these samples, and donors with samples on both sides, if donors are known."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What a formula names."""
+    """Columns and terms of a formula."""
 
     columns: list[str]
     """Columns of `obs`."""
     slopes: list[str]
-    """Columns that stand in it as they are, so that numbers are slopes."""
+    """Columns that are used untransformed, so that numbers are slopes."""
     together: list[list[str]]
     """Columns of each term."""
 
     def interacting(self, column: str) -> list[str]:
-        """Other columns in the terms that have this one, so that its effect depends on them."""
+        """Other columns in terms with this column, on which its effect depends."""
         others = (name for term in self.together if column in term for name in term if name != column)
         return list(dict.fromkeys(others))
 
@@ -124,16 +124,16 @@ class Terms:
         Parameters
         ----------
         formula
-            Right side of a formula. The name of a column may hold dots, and other characters within backticks.
+            Right side of a formula. Column names may contain dots, and other characters within backticks.
         needed
-            Columns that it must name.
+            Columns that it must contain.
         view
             Data with the columns.
 
         Raises
         ------
         ValueError
-            If it cannot be read, has a left side, or lacks a column that is needed.
+            If it cannot be parsed, has a left side, or lacks a required column.
         """
         from formulaic import Formula
         from formulaic.errors import FormulaicError
@@ -167,7 +167,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class _Model:
-    """Design of some samples, with the quantities that a contrast may name."""
+    """Design of samples, with the quantities that a contrast may name."""
 
     design: Design
     matrix: pd.DataFrame
@@ -177,13 +177,13 @@ class _Model:
     order: list[str]
     """All coefficients in order, groups by their own names."""
     spec: Any = None
-    """The formula that the design was made from."""
+    """The formula of the design."""
 
 
 def build_model(
     samples: Samples, asked: Comparisons, *, covariates: Sequence[str], formula: str | None
 ) -> tuple[Design, list[SplitContrasts]]:
-    """Design of some samples, and the comparisons in every split of them.
+    """Build the design of samples, and the comparisons in each of their splits.
 
     Raises
     ------
@@ -191,7 +191,7 @@ def build_model(
         If nothing can be compared, a contrast or coefficient is unknown, the design is not of full rank, or leaves no
         residual degrees of freedom.
     """
-    # Groups that cannot be compared are a better reason than a design that cannot be fitted
+    # Report groups that cannot be compared before a design that cannot be fitted
     if asked.compares_groups and not any(asked.within(present, (), {}, ())[0] for _, present in _present(samples)):
         counted = pd.Series(samples.groups).value_counts()
         what = "No pair of groups" if asked.pairs else f"No group can be compared with {asked.reference!r}"
@@ -214,7 +214,7 @@ def _is_joint(samples: Samples) -> bool:
 
 
 def _present(samples: Samples) -> list[tuple[str, list[str]]]:
-    """Splits, and the groups of which they have samples."""
+    """Splits, and the groups that have samples in them."""
     order = [ALL] if samples.split_by is None else [str(name) for name in samples.obs[samples.split_by].cat.categories]
     splits, groups = samples.splits, samples.groups
     known = [] if samples.groupby is None else list(map(str, samples.obs[samples.groupby].cat.categories))
@@ -249,7 +249,7 @@ def _split_contrasts(
     model: _Model, samples: Samples, asked: Comparisons, split: str, present: Sequence[str]
 ) -> SplitContrasts:
     """Comparisons of one split, as combinations of the coefficients."""
-    # In a joint model the names of groups are those within the split, and coefficients belong to no split
+    # In a joint model, names of groups refer to the split, and coefficients to no split
     joint = _is_joint(samples)
     names = [] if joint else list(model.matrix)
     comparisons, missing = asked.within(present, names, model.terms, [] if joint else model.order)
@@ -276,7 +276,7 @@ def _split_contrasts(
                 on_it[rows_of[name]] = True
             else:
                 values = model.matrix[name]
-                # A slope rests on all samples, those at zero included
+                # A slope depends on all samples, including those at zero
                 on_it |= ((values != 0) | ~values.isin([0.0, 1.0]).all()).to_numpy()
         return on_it
 
@@ -288,7 +288,7 @@ def _split_contrasts(
     return SplitContrasts(
         split=split,
         names=[one.name for one in comparisons],
-        # Entries of the same place are summed
+        # Entries at the same position are summed
         matrix=sparse.csc_array((values, (rows, columns)), shape=(len(model.design.names), n)),
         contrasts=[one.contrast for one in comparisons],
         n_samples=[int(used.sum()) for used in first],
@@ -301,7 +301,7 @@ def _split_contrasts(
 def _vectors(
     model: _Model, samples: Samples, split: str, names: set[str], groups: set[str]
 ) -> dict[str, tuple[Any, Any]]:
-    """Places and values of each name among the coefficients: one for a coefficient, a row of the design for a group."""
+    """Positions and values of each name among the coefficients: one for a coefficient, a design row for a group."""
     place = {name: i for i, name in enumerate(model.design.names)}
     obs = samples.obs[samples.splits == split]
 
@@ -320,7 +320,7 @@ def _vectors(
 
 
 def _covariate_columns(obs: pd.DataFrame, covariates: Sequence[str]) -> tuple[pd.DataFrame, dict[str, list[str]]]:
-    """Numbers as they are, categories as columns of zeros and ones but for the first; constants add nothing."""
+    """Numbers unchanged, categories as indicators of all levels but the first; constants are dropped."""
     columns: dict[str, Any] = {}
     terms: dict[str, list[str]] = {}
     for name in covariates:
@@ -349,10 +349,10 @@ def _formula_matrix(formula: str, obs: pd.DataFrame) -> tuple[pd.DataFrame, Any]
 
 
 def _names_column(factor: str, column: str) -> bool:
-    """Whether a factor such as `np.log(age)` holds the name of a column, and not as that of a function or argument."""
+    """Whether a factor such as `np.log(age)` contains the name of a column, not of a function or argument."""
     return factor == column or re.search(rf"(?<![\w.]){re.escape(column)}(?![\w.]|\s*\(|\s*=[^=])", factor) is not None
 
 
 def _plain(error: Exception) -> str:
-    """Text of an error without the codes that color a terminal."""
+    """Text of an error without ANSI color codes."""
     return re.sub(r"\x1b\[[0-9;]*m", "", str(error))

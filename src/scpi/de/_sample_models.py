@@ -1,4 +1,4 @@
-"""From cells to models of samples: what limma, edgeR and DESeq2 have in common before and after the fit."""
+"""From cells to models of samples: the steps that limma, edgeR and DESeq2 share."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Fit = TypeVar("Fit")
-# Summed counts have few zeros in the genes that matter, cells have many
+# Pseudobulks have few zeros in relevant genes, single cells many
 _ZEROS_OF_CELLS = 0.8
-# End of the name of a column with the splits and groups that were tested
+# Suffix of the column with the tested splits and groups
 _COLUMN = "_group"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What a user wants to know of groups of samples: the arguments of :func:`scpi.de.limma` of these names."""
+    """Arguments of :func:`scpi.de.limma` that define the tests."""
 
     groupby: str | None = None
     reference: Label | Sequence[Label] | None = None
@@ -65,11 +65,11 @@ class Question:
 
     @property
     def sample_columns(self) -> list[str]:
-        """Columns that make the samples, if cells are summed."""
+        """Columns that define the samples, if cells are aggregated."""
         return [] if self.sample_key is None else as_list(self.sample_key)
 
     def check(self) -> None:
-        """Refuse arguments that do not go together."""
+        """Refuse conflicting arguments."""
         if self.formula is not None and len(as_list(self.covariates)):
             msg = f"`covariates` belong into the formula, {self.formula!r}: give one of the two."
             raise ValueError(msg)
@@ -82,7 +82,7 @@ class Question:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The arguments as they are stored; contrasts are in the table of the tests."""
+        """The arguments to store; contrasts are in the table of the tests."""
         sample_key = self.sample_key
         return result_params(
             groupby=self.groupby,
@@ -98,7 +98,7 @@ class Question:
         )
 
     def to_text(self) -> str:
-        """The arguments as text, which a file holds whatever they are."""
+        """The arguments as text, which any file format can store."""
         contrasts: Any = self.contrasts
         if contrasts is not None and not (isinstance(contrasts, str) and contrasts == PAIRS):
             contrasts = {
@@ -120,7 +120,7 @@ class FittedSamples(Generic[Fit]):
     """One model and its fit."""
 
     name: str | None
-    """Split that it was fitted to; `None` for all samples."""
+    """Split of the model; `None` for all samples."""
     design: Design
     splits: list[SplitContrasts]
     """Comparisons of each split."""
@@ -130,7 +130,7 @@ class FittedSamples(Generic[Fit]):
 
     @property
     def fields(self) -> list[tuple[str, SplitContrasts, int]]:
-        """Name of each comparison in a ranking, with the split if there are splits; its split, and its place there."""
+        """Name of each comparison in a ranking (with the split if there are splits), its split, and its index there."""
         return [
             (name if self.name is None and split.split == ALL else f"{split.split} | {name}", split, row)
             for split in self.splits
@@ -151,30 +151,30 @@ def fit_samples(
     block: str | None = None,
     again: bool = False,
 ) -> tuple[Comparisons, list[FittedSamples[Fit]]]:
-    """Sum the cells of samples, and fit the models that a question asks for.
+    """Aggregate cells to samples, and fit the models of a question.
 
     Parameters
     ----------
     view
         Cells, or samples.
     question
-        What to test.
+        Definition of the tests.
     fit
-        Takes the counts of samples, their design, the comparisons and the table of the samples, and returns the tests; a
-        `DesignError` leaves the split out.
+        Takes the counts of samples, their design, the comparisons and the table of the samples, and returns the tests.
+        A `DesignError` skips the split.
     block
-        Column of blocks that `fit` takes into account. Samples of a donor that is a block are not summed.
+        Column of blocks that `fit` accounts for. Samples of a donor that is a block are not summed.
     again
-        Whether the same was fitted before, so that what there is to say of donors is known.
+        Whether the same was fitted before, so that messages about donors are not repeated.
 
     Returns
     -------
-    The groups that are compared, and the models.
+    The compared groups, and the models.
 
     Raises
     ------
     KeyError, ValueError
-        As of :func:`scpi.de.limma`.
+        As in :func:`scpi.de.limma`.
     """
     question.check()
     labels, keys = None, {}
@@ -292,20 +292,20 @@ def pairing(table: pd.DataFrame) -> str | None:
 def write_split_groups(
     data: AnnData | MuData, mod: str | None, key: str, question: Question, asked: Comparisons
 ) -> str | None:
-    """Label cells by split and group, as the fields of a ranking are called, so that functions of scanpy find them.
+    """Label cells by split and group, like the fields of a ranking, for functions of scanpy.
 
     Parameters
     ----------
     data, mod
-        What is written to.
+        Data to write to.
     key
-        Name of the ranking, with which the column in `obs` begins.
+        Name of the ranking, the prefix of the column in `obs`.
     question, asked
-        What was tested.
+        Definition of the tests.
 
     Returns
     -------
-    The column, or nothing where fields are not groups of cells within splits.
+    The column, or nothing if fields are not groups of cells within splits.
     """
     if question.groupby is None or question.split_by is None or not asked.compares_groups:
         return None
@@ -321,7 +321,7 @@ def write_split_groups(
 
 
 def _as_json(value: Any) -> Any:
-    """Arrays and other collections as lists, a number of NumPy as a number, and any other label as text."""
+    """Convert arrays and collections to lists, NumPy numbers to numbers, and other labels to text."""
     if hasattr(value, "tolist"):
         return value.tolist()
     return list(value) if isinstance(value, Iterable) else str(value)
@@ -339,7 +339,7 @@ def _ask(question: Question, labels: pd.Categorical | None) -> Comparisons:
 
 
 def _warn_of_terms(terms: Terms, question: Question, asked: Comparisons, view: View) -> None:
-    """Say so where a comparison of groups is not what the formula seems to ask."""
+    """Warn if a comparison of groups may differ from what the formula suggests."""
     groupby = question.groupby
     if groupby is None or asked.coef is not None:
         return
@@ -360,14 +360,14 @@ def _warn_of_terms(terms: Terms, question: Question, asked: Comparisons, view: V
 def _sum_samples(
     view: View, keys: dict[str, pd.Categorical], adjusted: pd.DataFrame, sample_key: list[str], min_cells: int
 ) -> tuple[pd.DataFrame, Any]:
-    """Labels and covariates of samples, as far as these are the same in all their cells, and their summed counts."""
+    """Labels of samples, covariates that are constant in all their cells, and summed counts."""
     labels = {name: view.labels(name) for name in sample_key} | keys
     summed = sum_samples(view, labels, min_cells, more=adjusted)
     return summed.obs, summed.counts
 
 
 def _refuse_varied(covariates: Sequence[str], samples: pd.DataFrame, sample_key: list[str]) -> None:
-    """Refuse covariates that are not those of samples."""
+    """Refuse covariates that vary within samples."""
     varied = [name for name in covariates if name not in samples]
     if varied:
         msg = (
@@ -386,7 +386,7 @@ def _rows_as_samples(view: View, keys: dict[str, pd.Categorical], adjusted: pd.D
     zeros = 1.0 - np.count_nonzero(stored_values(counts)) / max(1, np.prod(counts.shape))
     if zeros > _ZEROS_OF_CELLS and Key.obs.N_CELLS not in obs:
         warn_user(
-            f"Every row counts as a sample, but {zeros:.0%} of the counts are zero, as in single cells, which are no "
+            f"Every row counts as a sample, but {zeros:.0%} of the counts are zero, as in single cells, which are not "
             "replicates: name the column with the sample of each cell, `sample_key=`."
         )
     return obs.iloc[rows], counts[rows]
@@ -416,7 +416,7 @@ def _with_samples(samples: Samples, asked: Comparisons, question: Question) -> C
 
 
 def _models(samples: Samples, joint: bool) -> list[tuple[str | None, NDArray[np.intp]]]:
-    """Samples of each model, with the split whose failure is no failure of all."""
+    """Samples of each model, with the split that may fail without failing all."""
     if joint or samples.split_by is None:
         return [(None, np.arange(len(samples.obs)))]
     names = [str(name) for name in samples.obs[samples.split_by].cat.categories]
@@ -424,7 +424,7 @@ def _models(samples: Samples, joint: bool) -> list[tuple[str | None, NDArray[np.
 
 
 def _missing(splits: Sequence[SplitContrasts], split_by: str | None) -> list[str]:
-    """Comparisons that are not made, of splits that have a model."""
+    """Skipped comparisons of splits that have a model."""
     found = []
     for split in splits:
         where = "" if split_by is None else f" in {split.split}"

@@ -1,4 +1,4 @@
-"""Whether groups that were found on the train part of thinned counts are what a test on the other part takes them for."""
+"""Checks of groups found on the train part of thinned counts, for tests on the other part."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _FEWEST = 5
 
 @dataclass(frozen=True)
 class Agreement:
-    """How the two parts of counts agree within groups, along the difference between each and its reference."""
+    """Agreement of the two parts of counts within groups, along the difference between each group and its reference."""
 
     correlation: NDArray[np.float64]
     """Rank correlation of the train and the test part over the cells of each group."""
@@ -55,12 +55,12 @@ class Agreement:
 def agreement_within(train: Any, test: Any, codes: NDArray[np.intp], reference: int | None) -> Agreement:
     """Compare both parts within each group.
 
-    The difference of the rates of the train part between a group and its reference, each gene over its variance in the
-    group, is a direction. Cells of the group have a score along it in the train part and one in the test part, as
-    residuals from the rates of the group. Where all cells of a group have one expression profile and the parts are
-    independent, these are uncorrelated whatever the depths are. They are correlated if the group is a piece of a
-    continuum along which it was cut, has cells of several types or batches, or if the overdispersion at which the counts
-    were thinned is too small; at one that is too large they are negatively correlated.
+    The difference of the train rates between a group and its reference, divided by the variance of each gene in the
+    group, defines a direction. Cells of the group have scores along it in the train part and in the test part, as
+    residuals from the rates of the group. If all cells of a group have the same expression profile and the parts are
+    independent, these scores are uncorrelated for any depths. They are correlated if the group is cut from a continuum,
+    contains several types or batches, or if the overdispersion used for thinning is too small. If it is too large, they
+    are negatively correlated.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def agreement_within(train: Any, test: Any, codes: NDArray[np.intp], reference: 
     product = np.bincount(codes[used], weights=scores[0] * scores[1], minlength=n_groups)
     together = (depths[0] * depths[1])[used]
     depth_product = np.bincount(codes[used], weights=together, minlength=n_groups)
-    # Ranks, as few cells that were given to a wrong group are far from the others in both parts
+    # Ranks, as misassigned cells are outliers in both parts
     ranked = [score / np.sqrt(np.maximum(depth[used], 1.0)) for score, depth in zip(scores, depths, strict=True)]
     correlation = np.array([_rank_correlation(*(score[codes[used] == k] for score in ranked)) for k in range(n_groups)])
     gap = ((rates[1] - others[1].rate) * weights).sum(axis=1)
@@ -103,11 +103,11 @@ def agreement_within(train: Any, test: Any, codes: NDArray[np.intp], reference: 
 
 
 def depth_classes(adata: AnnData, trained: str) -> pd.Categorical | None:
-    """Classes of cells of about the same depth of the train part, in about equal numbers; `None` if it is not there.
+    """Classes of cells with similar depth of the train part, of about equal size; `None` without a train part.
 
-    The rate of a gene may depend on depth, as where large cells express other genes, so that a test with depth as offset
-    alone finds what is due to depth. Given the expression profile, the train part tells nothing of the test part but the
-    depth of the cell: within its classes, groups that it does not determine otherwise are comparable.
+    The rate of a gene may depend on depth, for example if large cells express other genes. A test with depth only as an
+    offset would then find effects of depth. Given the expression profile, the train part is informative about the test
+    part only through the depth of the cell: within classes of depth, groups are comparable.
     """
     if trained not in adata.layers:
         return None
@@ -119,7 +119,7 @@ def depth_classes(adata: AnnData, trained: str) -> pd.Categorical | None:
 
 
 def describe_groups(train: Any, test: Any, plan: Plan) -> pd.DataFrame:
-    """Table of the tested groups: depth, agreement of both parts within them, and whether that is what chance leaves."""
+    """Table of the tested groups: depth, agreement of both parts within them, and whether it is due to chance."""
     found = agreement_within(train, test, plan.codes, plan.reference)
     n = len(plan.tested)
     table = pd.DataFrame(
@@ -136,15 +136,15 @@ def describe_groups(train: Any, test: Any, plan: Plan) -> pd.DataFrame:
     mixed = table.loc[~table["homogeneous"], "group"].tolist()
     if mixed:
         warn_user(
-            f"Within {listed(mixed)}, the train and the test part of the counts vary together in the genes that tell the "
-            "group apart. It may be a piece of a continuum, or a mixture of types or batches, or the overdispersion may be "
-            "wrong: small p-values are no evidence of separate groups."
+            f"Within {listed(mixed)}, the train and the test part of the counts are correlated along the genes that "
+            "define the group. It may be cut from a continuum, or a mixture of types or batches, or the overdispersion may "
+            "be wrong: small p-values are no evidence of separate groups."
         )
     return table
 
 
 def associated_batches(obs: pd.DataFrame, codes: NDArray[np.intp], left_out: Sequence[str]) -> list[str]:
-    """Columns that look like batches or samples and go with the groups, after a warning that names them."""
+    """Find columns that look like batches or samples and are associated with the groups, and warn of them."""
     used = codes >= 0
     candidates = [name for name in obs if names_batches(str(name)) and name not in left_out]
     found = [str(name) for name in candidates if _cramers_v(codes[used], obs[name][used]) >= _ASSOCIATED]
@@ -157,7 +157,7 @@ def associated_batches(obs: pd.DataFrame, codes: NDArray[np.intp], left_out: Seq
 
 
 def _others(sums: DepthSums, reference: int | None) -> DepthSums:
-    """Sums of what each group is compared with."""
+    """Sums of the comparison group of each group."""
     parts = (sums.total, sums.squares, sums.cross, sums.depth)
     if reference is None:
         return type(sums)(*(part.sum(axis=0) - part for part in parts))
@@ -178,14 +178,14 @@ def _ratio(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64
 
 
 def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Spearman's correlation; zero where one side does not vary."""
+    """Spearman's correlation; zero if one side is constant."""
     ranks = [stats.rankdata(values) - (len(values) + 1.0) / 2.0 for values in (a, b)]
     scale = np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum())
     return float((ranks[0] * ranks[1]).sum() / scale) if scale > 0 else 0.0
 
 
 def _cramers_v(codes: NDArray[np.intp], column: pd.Series) -> float:
-    """Association of two divisions of the cells, 0 to 1, without the bias of small numbers."""
+    """Association of two partitions of the cells, 0 to 1, corrected for small-sample bias."""
     labels = pd.factorize(column)[0]
     table = pd.crosstab(codes[labels >= 0], labels[labels >= 0]).to_numpy()
     n, (rows, columns) = table.sum(), table.shape
