@@ -18,10 +18,13 @@ def snippets(project):
     return re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
-def test_differential_expression_runs(project, test_data):
-    counts = sc.read_h5ad(test_data("kang_muscat.h5ad"))
-    exec(compile(snippets(project)[1], "README.md", "exec"), {"counts": counts, "scpi": scpi})
+def test_differential_expression_runs(project, test_data, monkeypatch):
+    # The folder of the data is a mirror of the downloads
+    monkeypatch.setattr(scpi.settings, "datasetdir", test_data("kang_muscat.h5ad").parent)
+    variables = {"scpi": scpi}
+    exec(compile(snippets(project)[1], "README.md", "exec"), variables)
     plt.close("all")
+    counts = variables["counts"]
     best = scpi.get.de_df(counts, key="limma").groupby("group", observed=True).head(20)
     assert best["gene"].eq("ISG15").sum() == counts.obs["cell_type"].nunique()
     assert "CD14+ Monocytes" in counts.uns["rank_genes_groups"]["names"].dtype.names
@@ -61,11 +64,10 @@ def test_a_cell_type_is_predicted(project, test_data, monkeypatch):
     assert 0 < (ranked["pval_adj"] < 0.05).sum() < len(ranked) / 2
 
 
-def test_gene_programs_are_named(project, test_data, monkeypatch, tmp_path):
+def test_gene_programs_are_named(project, test_data, monkeypatch):
     counts = sc.read_h5ad(test_data("kang_muscat.h5ad"))[::3].copy()
     monkeypatch.setattr(scpi.model.GeneProgramAE, "train", partialmethod(scpi.model.GeneProgramAE.train, max_epochs=2))
-    (tmp_path / "hallmark.gmt").write_bytes(test_data("hallmark_human_v7.0.gmt").read_bytes())
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(scpi.settings, "datasetdir", test_data("hallmark_human_v7.0.gmt").parent)
     exec(compile(snippets(project)[3], "README.md", "exec"), {"counts": counts, "scpi": scpi})
     plt.close("all")
     assert counts.varm["saliency"].shape == (counts.n_vars, 20)
