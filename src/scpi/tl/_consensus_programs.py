@@ -160,14 +160,14 @@ def _check_arguments(n_runs: int, min_similarity: float, min_runs: int) -> None:
 
 
 def _of_key(adata: AnnData, key: str) -> _Run:
-    """Saliencies, names of the units, and whether these cannot be negative."""
+    """Read saliencies and names of units, and whether units cannot be negative."""
     return (*read_saliency(adata, key), has_non_negative_units(adata, key))
 
 
 def _of_model(
     data: AnnData | MuData, adata: AnnData, model: Any, method: str | None, mod: str | None, options: dict[str, Any]
 ) -> _Run:
-    """As :func:`_of_key`, of a model, whose saliencies do not stay in the data."""
+    """Do the same for a model, without storing its saliencies in the data."""
     from scpi.tl._saliency import saliency
 
     key = "_scpi_run"
