@@ -1,4 +1,4 @@
-"""Mistakes in what is to be evaluated, found before anything is trained."""
+"""Checks of the models to evaluate, before any training."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _HOOKS = ("setup_anndata", "train", "predict")
 
 
 def check_models(task: Task, models: Mapping[str, ModelSpec], *, seed: int) -> None:
-    """Set up and build every model once, and see whether its ``train`` takes its arguments.
+    """Set up and build every model once, and check the arguments of its ``train``.
 
-    A `ValueError` names all models that cannot be trained.
+    A `ValueError` lists all models that cannot be trained.
     """
     problems = {name: _problem(task, spec, seed) for name, spec in models.items()}
     found = [f"{name!r}: {problem}" for name, problem in problems.items() if problem]
@@ -31,7 +31,7 @@ def check_models(task: Task, models: Mapping[str, ModelSpec], *, seed: int) -> N
 
 
 def _problem(task: Task, spec: ModelSpec, seed: int) -> str:
-    """What is wrong with a model; empty if nothing is."""
+    """Problem of a model; empty if there is none."""
     if not inspect.isclass(spec.model):
         return f"`model` must be a class, but is of type {type(spec.model).__name__}"
     missing = [name for name in _HOOKS if not callable(getattr(spec.model, name, None))]
@@ -53,7 +53,7 @@ def _problem(task: Task, spec: ModelSpec, seed: int) -> str:
 
 
 def _not_taken(model: ScreenModel, given: Mapping[str, Any]) -> list[str]:
-    """Arguments that ``train`` would pass on to a trainer that does not take them."""
+    """Arguments that ``train`` would pass to a trainer that does not accept them."""
     if "trainer_kwargs" not in inspect.signature(model.train).parameters:
         return []
     from lightning.pytorch import Trainer

@@ -1,4 +1,4 @@
-"""What the numbers of a benchmark depend on in the data, as hashes."""
+"""Hashes of the parts of the data on which results of a benchmark depend."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class DataWords:
-    """Hashes of the parts of the data that models read, each taken once.
+    """Hashes of the parts of the data that models read, each computed once.
 
-    ``setup`` holds the arguments of ``setup_anndata`` that all models get, and ``layer`` is the one that predictions
-    are compared on. The data is the screen before models are set up with it. ``halves`` are further layers that scores
-    depend on.
+    ``setup`` holds the arguments of ``setup_anndata`` that all models get, and ``layer`` is the layer on which
+    predictions are compared. The data is the screen before models are set up with it. ``halves`` are further layers
+    that scores depend on.
     """
 
     def __init__(
@@ -31,11 +31,11 @@ class DataWords:
         self._known: dict[tuple[str, str | None], Any] = {}
 
     def of(self, spec: ModelSpec | None) -> dict[str, Any]:
-        """Hashes of what a model reads and is compared with; of what all models share if ``None``."""
+        """Hashes of the data that a model reads and is compared with; of the shared data if ``None``."""
         own = {} if spec is None else dict(spec.setup)
         named = {value for value in (self._setup | own).values() if isinstance(value, str)}
         named |= {Key.varm.GENE_SETS, Key.uns.PERTURBATION_FEATURES}
-        # The noise ceiling alone looks at the halves
+        # Only the noise ceiling uses the halves
         layers = {self._layer, *self._halves} if spec is None else {self._layer, spec.layer or self._layer}
         words = {f"layer {layer}": self._word("layer", layer) for layer in sorted(layers, key=str)}
         for kind in ("obs", "layers", "varm", "obsm", "uns"):

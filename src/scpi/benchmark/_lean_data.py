@@ -1,4 +1,4 @@
-"""Data for models to be set up with, which share matrices with those that they are made of."""
+"""Data for the setup of models, which share matrices with the original data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def lean_data(adata: AnnData, obs: pd.DataFrame) -> AnnData:
-    """Expression, layers and annotations of genes with other columns of cells; what scvi-tools wrote of a setup is left out."""
+    """Expression, layers and gene annotations with other columns of cells; entries of scvi-tools are dropped."""
     return ad.AnnData(
         X=adata.X,
         obs=obs,

@@ -1,4 +1,4 @@
-"""Training cells whose labels are exchanged, so that nothing can be learned of any one perturbation from them."""
+"""Matched nulls: training cells with permuted labels, without information about single perturbations."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 def without_information(task: Task, seed: int) -> Task:
-    """The task with the labels and doses of perturbed training and validation cells exchanged between conditions of a context.
+    """Permute labels and doses of perturbed training and validation cells between the conditions of a context.
 
-    All cells of a condition get the label of the same other condition, so that there are as many conditions as before,
-    with effects as large. Controls and test cells keep their labels. A `ValueError` says if no context has two
-    conditions.
+    All cells of a condition get the label of the same other condition, so that the number of conditions and the
+    magnitude of effects are unchanged. Controls and test cells keep their labels. A `ValueError` is raised if no
+    context has two conditions.
     """
     labels, split = task.labels, task.split
     cells = np.concatenate([split.train, split.validation])
     cells = cells[~labels.is_control[labels.where(cells)]]
     at = labels.where(cells)
-    # Cell whose label and dose each cell gets
+    # Index of the cell whose label and dose each cell gets
     sources = np.arange(task.data.n_obs)
     rng = np.random.default_rng(seed)
     contexts = labels.context[at].astype(str)
@@ -54,10 +54,10 @@ def without_information(task: Task, seed: int) -> Task:
 
 
 def exchanged(members: Sequence[Sequence[str]], rng: np.random.Generator) -> NDArray[np.intp]:
-    """Place of the condition whose label each condition gets: never its own, and one without a common member where there are enough.
+    """Draw the position of the condition whose label each condition gets, never its own.
 
-    A random one of the permutations in which conditions and their new labels have the fewest members in common. A
-    single condition keeps its label.
+    If possible, both have no members in common. It is a random one of the permutations in which conditions and their new labels share the fewest members. A single
+    condition keeps its label.
     """
     vocabulary = {name: column for column, name in enumerate(dict.fromkeys(name for one in members for name in one))}
     rows = np.repeat(np.arange(len(members)), [len(one) for one in members])

@@ -1,4 +1,4 @@
-"""One training and its scores, computed or found among those that were kept."""
+"""One training and its scores, computed or read from stored results."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
 
 
 class Computed(NamedTuple):
-    """Scores of a run, and what else is known of it."""
+    """Scores of a run, with further results."""
 
     table: pd.DataFrame
-    """A row per condition."""
+    """One row per condition."""
     cells: AnnData | None
-    """Predicted cells, where they are to be kept."""
+    """Predicted cells, if they are to be stored."""
     n_parameters: int | None
     """Number of trainable parameters of the model; ``None`` without a model."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Run:
-    """A model on a split with a seed, or the noise ceiling of the split where there is no model (``spec`` is ``None``).
+    """A model on a split with a seed, or the noise ceiling of the split (``spec`` is ``None``).
 
-    The scores are kept in the folder ``out``, and the predicted cells in ``predictions``; neither if ``None``.
+    The scores are stored in the folder ``out``, and the predicted cells in ``predictions``, unless these are ``None``.
     """
 
     name: str
@@ -59,11 +59,11 @@ class Run:
 
     @property
     def title(self) -> str:
-        """Name for the progress and for errors."""
+        """Name for the progress bar and for errors."""
         return f"{self.name}, {self.task.split.name}, seed {self.seed}"
 
     def kept(self) -> pd.DataFrame | None:
-        """Its scores, if they were kept, and its predictions were as well where these are wanted."""
+        """Stored scores, if they exist, and the predictions exist as well if requested."""
         if self.out is None or (
             self.predictions is not None and self.spec is not None and not self._cells_file.is_file()
         ):
@@ -71,12 +71,12 @@ class Run:
         table = read_result(self._scores_file, self._word)
         if table is None:
             return None
-        # The same result may have been kept under other names
+        # The same result may have been stored under other names
         names = {"split": self.task.split.name} | ({} if self.spec is None else {"model": self.name})
         return table.assign(**names)
 
     def do(self) -> pd.DataFrame:
-        """Train and score, and keep what is to be kept."""
+        """Train and score, and store the results."""
         table, cells, _ = self.compute(keep_cells=self.predictions is not None)
         if cells is not None:
             with replaced(self._cells_file) as scratch:
@@ -94,13 +94,13 @@ class Run:
         return table
 
     def compute(self, *, keep_cells: bool) -> Computed:
-        """Train and score: rows of the conditions, and the predicted cells of all of them where these are to be kept."""
+        """Train and score: rows of the conditions, and the predicted cells of all of them if they are to be stored."""
         if self.spec is None:
             return Computed(self.ceiling(), None, None)
         return self._scores(self.spec, keep_cells=keep_cells)
 
     def _scores(self, spec: ModelSpec, *, keep_cells: bool) -> Computed:
-        """Rows of the conditions that a trained model predicts, and the cells."""
+        """Rows of the conditions predicted by a trained model, and the cells."""
         start = time.perf_counter()
         model = self.task.train(spec, self.seed)
         seconds = time.perf_counter() - start
@@ -133,7 +133,7 @@ class Run:
         return pd.concat(tables, ignore_index=True)
 
     def bounds(self) -> pd.DataFrame:
-        """Rows of the bounds that say what each metric can tell apart on the measured cells."""
+        """Rows of the bounds of the dynamic range of each metric on the measured cells."""
         asked = self.task.asked()
         measured = ((self.task.measured(one, seed=self.seed), self.task.others(one, seed=self.seed)) for one in asked)
         found = metric_bounds(measured, self.task.metrics, rng=np.random.default_rng(self.seed))
@@ -150,7 +150,7 @@ class Run:
         )
 
     def _joined(self, asked: list[Asked], cells: list[AnnData]) -> AnnData:
-        """Predicted cells of all conditions, which ``obs`` tells apart."""
+        """Predicted cells of all conditions, identified in ``obs``."""
         for one, predicted in zip(asked, cells, strict=True):
             for column, value in self.task.columns(one).items():
                 predicted.obs[column] = value
@@ -160,7 +160,7 @@ class Run:
 
     @cached_property
     def _depends_on(self) -> dict[str, Any]:
-        """All that the numbers depend on, as JSON can hold it."""
+        """Everything that the results depend on, as plain data for JSON."""
         task, spec = self.task, self.spec
         split = {
             name: describe(getattr(task.split, name)) for name in ("train", "validation", "test", "start", "reference")

@@ -1,4 +1,4 @@
-"""What models are asked of a split: conditions to predict, and the cells to compare with."""
+"""The task of models on a split: conditions to predict, and cells to compare with."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Task:
-    """A split of a screen, and how predictions of it are scored.
+    """A split of a screen, and the scoring of its predictions.
 
     The cells of ``data`` are named by their position. ``x`` is the expression in ``layer`` on which predictions are
-    compared, in memory or rows that are read when they are asked for, and ``words`` are hashes of the parts of the data. All models get the ``setup`` for
-    ``setup_anndata``. Where ``rows`` are conditions, "cells" are profiles, which may have ``halves``.
+    compared, in memory or read on demand, and ``words`` are hashes of the parts of the data. All models get ``setup``
+    as arguments of ``setup_anndata``. If ``rows`` are conditions, "cells" are profiles, which may have ``halves``.
     """
 
     data: AnnData
@@ -90,7 +90,7 @@ class Task:
         return sorted(found, key=lambda one: (one.context, one.condition.label, one.condition.doses))
 
     def columns(self, one: Asked) -> dict[str, Any]:
-        """Columns of a table that say which condition a row is of."""
+        """Columns of a table that identify the condition of a row."""
         return {
             "context": one.context,
             "perturbation": one.condition.label,
@@ -118,23 +118,23 @@ class Task:
         )
 
     def n_half(self, one: Asked) -> int:
-        """Number of rows in a half of the measured ones."""
+        """Number of rows in a half of the measured rows."""
         given = None if self.halves is None else self.halves.at(one.cells)
         return len(one.cells) // 2 if given is None else given[0].shape[0]
 
     def _given_halves(self, one: Asked, controls: NDArray[np.int64], reference: Any) -> dict[str, Any]:
-        """Halves of profiles that are there without a draw, and the controls that they are taken against."""
+        """Given halves of profiles, and their reference controls."""
         if self.rows == "cells":
             return {}
         return given_halves(self.halves, one.cells, controls, reference)
 
     def build(self, spec: ModelSpec, seed: int) -> ScreenModel:
         """Set a model up, and build it."""
-        # Without combinations the delimiter is `None`; other arguments that are not given are left to the model
+        # Without combinations, the delimiter is `None`; other missing arguments have the defaults of the model
         setup = {key: value for key, value in self.setup.items() if value is not None or key == "delimiter"}
         layer = self.layer if spec.layer is None else spec.layer
         spec.model.setup_anndata(self.data, layer=layer, **(setup | dict(spec.setup)))
-        # Networks start from weights of the seed too; baselines take none
+        # The seed also determines the initial weights of networks; baselines have none
         own_seed = {"seed": seed} if "seed" in inspect.signature(spec.model).parameters else {}
         return spec.model(self.data, **(own_seed | dict(spec.init)))
 
@@ -180,7 +180,7 @@ class Task:
         return predicted
 
     def prediction(self, predicted: AnnData, one: Asked, *, seed: int) -> Prediction:
-        """Predicted beside measured cells."""
+        """Pair predicted with measured cells."""
         start = self._read(self._sources(predicted))
         return replace(self.measured(one, seed=seed), predicted=predicted.X, start=start)
 
@@ -191,13 +191,13 @@ class Task:
         return perturbed_mean_of(self._read, cells, self.labels.stratum[self.labels.where(cells)], self.metrics)
 
     def _others(self, label: str, seed: int) -> Callable[[], Any] | None:
-        """Reads perturbed training cells with another label."""
+        """Function that reads perturbed training cells with other labels."""
         cells = self._perturbed
         labels = self.labels.perturbation[self.labels.where(cells)]
         return others_of(self._read, cells, labels, label, n_cells=self.n_cells, seed=seed)
 
     def others(self, one: Asked, *, seed: int) -> Others | None:
-        """The other perturbed conditions of the training cells, of the same context where there are any; ``None`` without."""
+        """Other perturbed training conditions, of the same context if there are any; ``None`` without."""
         changes, strata = self._changes, self._strata
         own = int(strata[self.labels.where(one.cells[:1])[0]])
         everywhere = list(changes)
@@ -250,7 +250,7 @@ class Task:
         return column_means(self._read(cells))
 
     def _reference(self, context: str) -> Any:
-        """Controls of a context that changes are taken against; conditions of a context follow each other."""
+        """Reference controls of a context, cached for consecutive conditions of the context."""
         if context not in self._references:
             self._references.clear()
             self._references[context] = self._read(self._of_context(self.split.reference, context))
@@ -268,7 +268,7 @@ class Task:
         return self.data.obs_names.get_indexer(predicted.obs[Key.obs.SOURCE_CELL])
 
     def _scaled(self, model: ScreenModel, predicted: AnnData) -> Any:
-        """Logarithms of predicted counts, which are scaled as those of the cell that they started from were."""
+        """Logarithms of predicted counts, scaled like the cell from which each prediction started."""
         sources = self._sources(predicted)
         return Cells.of_counts(model._rows(self.data, sources), self.x[sources]).logs(
             predicted.layers[Key.layers.COUNTS]
@@ -288,10 +288,10 @@ def make_tasks(
     rows: Rows = "cells",
     halves: tuple[str, str] | None = None,
 ) -> list[Task]:
-    """Read and check a screen, which is not written to, and say what is asked of its splits.
+    """Read and check a screen, without modifying it, and create the tasks of its splits.
 
-    A `KeyError` says if a column or layer does not exist, and a `ValueError` if there is no split, ``n_cells`` or
-    ``n_components`` is too small, the expression is not log-normalised, or the rows are not what they are said to be.
+    A `KeyError` is raised if a column or layer does not exist, and a `ValueError` if there is no split, ``n_cells`` or
+    ``n_components`` is too small, the expression is not log-normalised, or ``rows`` does not match the data.
     """
     given = as_list(splits)
     if not given:
@@ -300,14 +300,14 @@ def make_tasks(
     check_conventions(n_cells, n_components)
     check_rows(rows, halves)
     check_expression(find_layer(adata, layer), logs=True, what=layer_name(layer))
-    # What models write of their setup is not for the user's data, and predicted cells name the ones they started from
+    # A copy, as models write their setup to the data, and with positions as names, to which predicted cells refer
     data = lean_data(adata, adata.obs.set_axis([str(place) for place in range(adata.n_obs)]))
     labels = read_screen(data, **setup)
     if rows == "cells":
         refuse_conditions(labels.stratum, labels.is_control)
     shared: dict[str, Any] = {
         "data": data,
-        # Read once for all splits: rows of a matrix that is stored by columns are slow to take
+        # Read once for all splits: row access to a column-wise matrix is slow
         "x": checked_rows(find_layer(data, layer), as_matrix),
         "words": DataWords(data, setup, layer, halves),
         "labels": labels,

@@ -1,4 +1,4 @@
-"""Whether predictions score above their baseline."""
+"""Gains of predictions over their baseline."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ALL = "all"
 """Name of the mean over metrics."""
 TOLERANCE = 0.05
-"""Fraction of the way from the baseline to the best possible score that is not called a gain."""
+"""Fraction of the distance from the baseline to the best possible score up to which there is no gain."""
 
 
 def gains(
@@ -31,11 +31,11 @@ def gains(
     n_bootstrap: int,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """Compare ways with the best baseline of each metric, in pairs of conditions.
+    """Compare ways with the best baseline of each metric, paired by condition.
 
-    ``tops`` are the models that say how good a score can be. The mean over metrics is that of the differences in units of the
-    way from the baseline to the best of the tops, each between -1 and 1; metrics in which these are not better than
-    the baseline have no part in it. A correlation that is not defined is 0.
+    ``tops`` are the models that serve as upper bounds. The mean over metrics averages the differences in units of the
+    distance from the baseline to the best upper bound, each clipped to between -1 and 1. Metrics in which no upper
+    bound beats the baseline are excluded. An undefined correlation is 0.
     """
     rows: dict[str, list[dict[str, object]]] = {way: [] for way in ways}
     units: dict[str, list[pd.Series]] = {way: [] for way in ways}
@@ -44,7 +44,7 @@ def gains(
         wide = table.groupby([*pair_by, "model"], observed=True, dropna=False)[metric].mean().unstack("model")
         wide = wide.reindex(columns=[*baselines, *tops, *ways]).astype(np.float64)
         if metric in METRICS and METRICS[metric].is_correlation:
-            # A prediction without a direction, as that of no change, does not go the right way
+            # A prediction without a direction, such as no change, has correlation 0
             wide[[*baselines, *ways]] = wide[[*baselines, *ways]].fillna(0.0)
         mean = wide.mean()
         known = [name for name in baselines if np.isfinite(mean[name])]
@@ -72,7 +72,7 @@ def gains(
 
 
 def _gain(difference: NDArray[np.float64], draws: NDArray[np.int64], room: float) -> dict[str, object]:
-    """Mean difference with its 95 % percentile interval, its fraction of what there is to gain, and whether it is a gain."""
+    """Mean difference with its 95 % percentile interval, fraction of the possible gain, and whether it is a gain."""
     valid = np.isfinite(difference)
     if not valid.any():
         return {"n": 0, **dict.fromkeys(("gain", "low", "high", "scaled"), np.nan), "is_above": False}
