@@ -56,8 +56,8 @@ def without_information(task: Task, seed: int) -> Task:
 def exchanged(members: Sequence[Sequence[str]], rng: np.random.Generator) -> NDArray[np.intp]:
     """Draw the position of the condition whose label each condition gets, never its own.
 
-    If possible, both have no members in common. It is a random one of the permutations in which conditions and their new labels share the fewest members. A single
-    condition keeps its label.
+    It is a random one of the permutations in which conditions and their new labels share the fewest members, if
+    possible none. A single condition keeps its label.
     """
     vocabulary = {name: column for column, name in enumerate(dict.fromkeys(name for one in members for name in one))}
     rows = np.repeat(np.arange(len(members)), [len(one) for one in members])

@@ -72,7 +72,7 @@ def audit_leaks(
                                                   training or as start of predictions
     ``"genes selected with test cells"``          the means stored by the gene selection of scanpy are those of all
                                                   cells
-    ``"scaled with test cells"``                  genes have mean 0 over all cells, but not over the training cells
+    ``"scaled with test cells"``                  genes have mean 0 over all cells, but not without the test cells
     ``"representation of test cells"``            the same for columns of ``obsm``
     ``"neighbours across the division"``          ``obsp`` connects test cells and training cells
     ``"results of test conditions"``              ``uns`` has a ranking of the genes of a held-out condition

@@ -1,4 +1,4 @@
-"""What perturbations are known to do, or were measured to do: their own genes, and features from the same cells."""
+"""Known effects of perturbations: their target genes, and features computed from the same cells."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _GUIDE = re.compile(r"^(?:sg|gRNA[-_]?)?(?P<gene>.+?)(?:[-_.](?:g|sg|guide|gRNA)
 
 
 def scored_targets(audited: Audited) -> Iterator[Finding]:
-    """Test perturbations whose own gene is among those that they are scored on."""
+    """Test perturbations whose target gene is among the scored genes."""
     labelling = audited.labels.labelling
     members = labelling.vocabulary({stratum.label for stratum in audited.test_strata})
     genes = set(audited.adata.var_names.astype(str))
     named = [member for member in members if member in genes]
     if named and not audited.exclude_targets:
-        evidence = f"{len(named)} test perturbations are genes that are scored: {quoted(named, n_max=5)}."
+        evidence = f"{len(named)} test perturbations are scored genes: {quoted(named, n_max=5)}."
         yield Finding("targets among the scored genes", "medium", len(named), "var_names", evidence)
     others = [member for member in members if member not in genes]
     for entry, names in _names_of_genes(audited):
@@ -50,7 +50,7 @@ def scored_targets(audited: Audited) -> Iterator[Finding]:
 
 
 def _names_of_genes(audited: Audited) -> Iterator[tuple[str, set[str]]]:
-    """Names of genes, and columns that have a name of their own for almost each of them."""
+    """Names of genes, and columns with a distinct name for almost every gene."""
     var = audited.adata.var
     yield "var_names", set(audited.adata.var_names.astype(str))
     for column in var:
@@ -73,7 +73,7 @@ def _gene_of(member: str, names: set[str]) -> str | None:
 
 
 def screen_features(audited: Audited) -> Iterator[Finding]:
-    """Features that tell test perturbations from others as their own cells do, and better than a repeat would."""
+    """Features that resemble the measured changes of test perturbations more closely than a replicate would."""
     if audited.features_key not in audited.adata.uns:
         return
     table = find_features(audited.adata, audited.features_key)
@@ -109,7 +109,7 @@ def screen_features(audited: Audited) -> Iterator[Finding]:
 
 
 def single_changes(audited: Audited) -> tuple[list[str], Floats]:
-    """Single perturbations with two cells or more, and their change in two halves of the cells, 2 x perturbations x genes."""
+    """Single perturbations with at least two cells, and their changes in two halves, 2 x perturbations x genes."""
     labels = audited.labels
     name = labels.perturbation
     n_members = {label: len(labels.labelling.members(label)) for label in set(name)}

@@ -1,4 +1,4 @@
-"""Scores of predictions that are made for the score alone, beside those of the baselines that they start from."""
+"""Scores of predictions that game a score, and of the baselines from which they start."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from scpi.benchmark._task import Asked, Task
 
 NOTHING, SHIFTED, HALF = "no change", "mean change", "half the mean change"
-"""Names of the baselines: control cells as they are, and with the mean change of the training conditions, or half of it."""
+"""Names of the baselines: unchanged control cells, or with all or half of the mean change of training conditions."""
 BASELINES = (NOTHING, SHIFTED, HALF)
 _LEVEL = 0.05
-# Training conditions that are tested, and the fewest cells of a kind
+# Maximum number of training conditions to test, and minimum number of treated and of control cells
 _MAX_TESTED = 50
 _FEWEST = 3
 
 
 class Habits(NamedTuple):
-    """Which genes are significant in training conditions, as :class:`Material` has it."""
+    """Significant genes in training conditions, for :class:`Material`."""
 
     frequency: NDArray[np.float64]
     direction: NDArray[np.float64]
@@ -89,7 +89,7 @@ def _played(shifted: Prediction, habits: Habits, ways: Sequence[str], seed: int)
     half = (cells["start"] + cells["predicted"]) / 2.0
     yield HALF, replace(shifted, predicted=half.astype(np.float32))
     for way in ways:
-        # The same draws for all conditions: noise tells none from another
+        # The same draws for all conditions, so that noise does not distinguish them
         given = Material(
             start=cells["start"],
             shifted=cells["predicted"],

@@ -1,4 +1,4 @@
-"""Cells on both sides of a division: the same ones, copies of them, and controls that serve twice."""
+"""Cells on both sides of a split: identical cells, copies of them, and controls that are used twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Places = NDArray[np.int64]
 
-# Expected number of pairs of different cells that are alike by chance
+# Expected number of pairs of different cells that are equal by chance
 _CHANCE = 1e-6
 _MAX_CANDIDATES = 200
 _MAX_CELLS = 2000
@@ -35,7 +35,7 @@ _BLOCK = 4096
 
 
 def shared_cells(audited: Audited) -> Iterator[Finding]:
-    """Cells that are both learned from and predicted, and controls that changes of both sides are taken against."""
+    """Cells that are both training and test cells, and reference controls that are also used otherwise."""
     both = np.intersect1d(audited.test, audited.train)
     if len(both):
         evidence = f"{len(both)} of {len(audited.test)} test cells are training cells, such as {audited.named(both)}."
@@ -44,7 +44,7 @@ def shared_cells(audited: Audited) -> Iterator[Finding]:
     shared = np.intersect1d(split.reference, np.union1d(split.start, audited.train))
     if len(shared):
         evidence = (
-            f"{len(shared)} of {len(split.reference)} controls of the measured change are learned from or predicted from: "
+            f"{len(shared)} of {len(split.reference)} reference controls are also used for training or predictions: "
             "the noise of their mean is in both changes."
         )
         yield Finding("shared controls", "medium", len(shared), "", evidence)
@@ -92,7 +92,7 @@ def copies_of(x: Any, test: Places, train: Places) -> tuple[Places, Places]:
     surprise = surprises(x, copies[:_MAX_CANDIDATES])
     is_copy = np.ones(len(copies), dtype=bool)
     is_copy[: len(surprise)] = surprise > np.log(float(len(test)) * len(train) / _CHANCE)
-    # Of many, the rest is as the first
+    # With many, a sample is enough
     is_copy[len(surprise) :] = is_copy[: len(surprise)].all()
     return copies[is_copy], originals[is_copy]
 
@@ -119,9 +119,10 @@ def _is_same(x: Any, first: int, second: int) -> bool:
 
 
 def near_neighbours(x: Any, test: Places, train: Places, rng: np.random.Generator) -> tuple[Places, Places]:
-    """Test cells that are at half of the distance to one training cell as to its other neighbours, or less, and that cell.
+    """Test cells with at most half of the distance to one training cell as to other neighbours, and that cell.
 
-    Neighbours are looked for in random directions, and distances are measured in all genes. Equal cells are left out.
+    Neighbours are searched for in random projections, and distances are computed on all genes. Equal cells are
+    excluded.
     """
     found: list[tuple[int, int]] = []
     if len(train) > _N_NEIGHBOURS:
@@ -144,7 +145,7 @@ def near_neighbours(x: Any, test: Places, train: Places, rng: np.random.Generato
 
 
 def _closest(x: Any, cell: int, others: Places) -> int | None:
-    """Place of a cell that is much closer than the other ones; ``None`` without."""
+    """Position of a cell that is much closer than the others; ``None`` without one."""
     distance = np.sqrt(np.square(as_dense(x[others], np.float64) - as_dense(x[[cell]], np.float64)).sum(1))
     closest = int(distance.argmin())
     typical = float(np.median(np.delete(distance, closest)))
@@ -152,9 +153,10 @@ def _closest(x: Any, cell: int, others: Places) -> int | None:
 
 
 def counting_noise(counts: Any, first: Places, second: Places) -> NDArray[np.float64]:
-    """Difference of the counts of pairs of cells, over that of independent draws from the same rates, which have 1.
+    """Difference of the counts of pairs of cells, relative to independent draws from the same rates, which have 1.
 
-    Of logarithms, counts are the multiples of the smallest value of a cell. Infinite where fewer than 20 genes are found in a pair.
+    Counts of log-transformed data are the multiples of the smallest value of a cell. Infinite if a pair expresses fewer
+    than 20 genes.
     """
     found = np.full(len(first), np.inf)
     for row, pair in enumerate(zip(first, second, strict=True)):

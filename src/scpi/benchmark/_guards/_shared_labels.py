@@ -1,4 +1,4 @@
-"""Labels on both sides of a division: conditions, other spellings of them, and members of combinations."""
+"""Labels on both sides of a split: conditions, other spellings of them, and members of combinations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _INSIDE = re.compile(r"[\s_.\-]+")
 
 
 def shared_labels(audited: Audited) -> Iterator[Finding]:
-    """Conditions of the test cells that can be learned from under the same name, another one, or in a combination."""
+    """Test conditions that occur in training under the same name, another name, or in a combination."""
     if audited.leaves_conditions_out:
         for kind, found in (
             ("condition on both sides", _same_condition(audited)),
@@ -47,12 +47,12 @@ def _same_condition(audited: Audited) -> list[str]:
     found = []
     for stratum, cells in audited.test_strata.items():
         if n := len(audited.alike(stratum)):
-            found.append(f"{_title(stratum)} has {n} training cells beside {len(cells)} test cells")
+            found.append(f"{_title(stratum)} has {n} training cells and {len(cells)} test cells")
     return found
 
 
 def _other_spelling(audited: Audited) -> list[str]:
-    """Test conditions with a training label that is the same but for order, case, delimiters or the control."""
+    """Test conditions with a training label that differs only in order, case, delimiters or the control."""
     names = {str(label) for label in audited.written[np.union1d(audited.test, audited.train)]}
     singles = {_squeezed(label) for label in names if not _DELIMITERS.search(label)}
     read = {label: loosely(label, singles, audited.labels.labelling.controls) for label in names}
@@ -76,9 +76,9 @@ def _other_spelling(audited: Audited) -> list[str]:
 
 
 def loosely(label: str, singles: Collection[str], controls: Collection[str] = ()) -> tuple[str, ...]:
-    """Members of a label without case, order, spaces and hyphens, and without a control beside others.
+    """Members of a label, normalised for case, order, spaces and hyphens, without a control beside others.
 
-    An underscore separates members if all of its parts are perturbations by themselves.
+    An underscore separates members if all parts are perturbations.
     """
     parts = _DELIMITERS.split(label)
     if len(parts) == 1:
@@ -95,7 +95,7 @@ def _squeezed(text: str) -> str:
 
 
 def _in_combination(audited: Audited) -> list[str]:
-    """Single test perturbations that are members of a training combination, and are not learned from alone."""
+    """Single test perturbations that are members of a training combination, but not trained on alone."""
     labelling = audited.labels.labelling
     alone = {stratum.label for stratum in audited.train_strata}
     found = []

@@ -1,4 +1,4 @@
-"""Entries of the data that were computed with the cells to predict."""
+"""Entries of the data that were computed with test cells."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MAX_GENES = 200
 
 
 def stored_entries(audited: Audited) -> Iterator[Finding]:
-    """Genes, scales, representations, neighbours and results that the cells to predict have a part in."""
+    """Genes, scales, representations, neighbours and results that depend on test cells."""
     for check in (_selected_genes, _scaled, _representations, _neighbours, _results):
         yield from check(audited)
 
@@ -69,7 +69,7 @@ def _log_means(x: Any) -> Floats:
 
 
 def _expm1(x: Any) -> Any:
-    """Linear scale of logarithms; counts are cut where they would overflow."""
+    """Transform logarithms to the linear scale; counts are clipped before they overflow."""
     if sparse.issparse(x):
         return sparse.csr_matrix((np.expm1(np.minimum(x.data, 50.0)), x.indices, x.indptr), shape=x.shape)
     return np.expm1(np.minimum(x, 50.0))
@@ -80,7 +80,7 @@ def _agree(found: Floats, stored: Floats) -> bool:
 
 
 def _scaled(audited: Audited) -> Iterator[Finding]:
-    """Layers whose genes have mean 0 over all cells, but not over those that may be known."""
+    """Layers whose genes have mean 0 over all cells, but not without the test cells."""
     entries: dict[str, Any] = {"X": audited.adata.X}
     entries |= {f"layers[{name!r}]": audited.adata.layers[name] for name in audited.adata.layers if name is not None}
     own = "X" if audited.layer is None else f"layers[{audited.layer!r}]"
@@ -98,13 +98,13 @@ def _scaled(audited: Audited) -> Iterator[Finding]:
 
 
 def _centred_by_all(values: Floats, audited: Audited) -> bool:
-    """Whether columns have mean 0 over all cells, and not over those that may be known."""
+    """Whether columns have mean 0 over all cells, but not without the test cells."""
     spread = values.std(axis=0)
     values, spread = values[:, spread > 0], spread[spread > 0]
     if not len(spread) or not len(audited.test) or not len(audited.known):
         return False
     over_all, over_known = (np.abs(part.mean(axis=0)) / spread for part in (values, values[audited.known]))
-    # Values that were cut off move a few means
+    # Clipped values shift a few means
     return bool(np.median(over_all) < _CENTRED and np.median(over_known) > 10 * _CENTRED)
 
 
@@ -129,7 +129,7 @@ def _representations(audited: Audited) -> Iterator[Finding]:
 
 
 def _all_centred(numbers: Floats, audited: Audited) -> bool:
-    """Whether every column is centred over all cells, and the columns are not over those that may be known."""
+    """Whether every column is centred over all cells, but not without the test cells."""
     spread = numbers.std(axis=0)
     if not (spread > 0).all():
         return False
@@ -152,7 +152,7 @@ def _neighbours(audited: Audited) -> Iterator[Finding]:
 
 
 def _results(audited: Audited) -> Iterator[Finding]:
-    """Rankings of genes, as scanpy and scpi store them, of conditions that are to be predicted."""
+    """Stored rankings of genes of test conditions, in the format of scanpy and scpi."""
     if not audited.leaves_conditions_out:
         return
     left_out = {stratum.label for stratum in audited.test_strata} - {stratum.label for stratum in audited.train_strata}

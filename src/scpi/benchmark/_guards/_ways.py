@@ -1,4 +1,4 @@
-"""Predictions that are made for the score alone, from control cells and what training perturbations have in common."""
+"""Predictions that game a score, from control cells and what training perturbations have in common."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Cells = NDArray[np.float64]
 
 GAMES = "ways to game"
-"""Name of all of them, where they are one task."""
+"""Name of all of them as one task."""
 # Times the standard deviation of the cells, and times the mean change
 _INFLATION = 2.0
 _SCALING = 3.0
@@ -26,7 +26,7 @@ _KEPT = 0.2
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Material:
-    """What is known without a model: control cells, and what training perturbations do on average.
+    """Information without a model: control cells, and average effects of training perturbations.
 
     Attributes
     ----------
@@ -35,13 +35,13 @@ class Material:
     shifted
         The same cells with the mean change of the training conditions.
     frequency
-        In which fraction of the training conditions each gene is significant.
+        Fraction of the training conditions in which each gene is significant.
     direction
-        In which direction it then changes most often: 1 or -1.
+        Most frequent direction of its significant changes: 1 or -1.
     n_called
         Number of genes that are significant in the median training condition.
     rng
-        Source of the draws.
+        Generator of the draws.
     """
 
     start: Cells
@@ -82,7 +82,7 @@ def _frequent_genes(given: Material) -> Cells:
 
 
 def _stepped(given: Material, called: NDArray[np.intp], direction: Cells) -> Cells:
-    """Control cells in which some genes are moved so far that every test calls them."""
+    """Control cells with shifts of some genes that are large enough to be significant in every test."""
     cells = given.start.copy()
     cells[:, called] += _STEP * direction[called]
     return cells
@@ -130,9 +130,9 @@ WAYS: Mapping[str, Callable[[Material], Cells]] = {
     "most values removed": _emptied,
     "control with noise": _noisy_control,
 }
-"""Ways to game a score, by name; none knows more of a condition than that it was perturbed."""
+"""Ways to game a score, by name; none uses information about a condition except that it is perturbed."""
 
 
 def play(name: str, given: Material) -> Cells:
-    """Cells of a way, without negative expression."""
+    """Predicted cells of a way, without negative expression."""
     return np.maximum(WAYS[name](given), 0.0)

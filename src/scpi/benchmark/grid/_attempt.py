@@ -1,8 +1,9 @@
-"""Attempts at tasks: who works on what, safely between processes and machines that share a folder.
+"""Attempts at tasks: ownership of tasks, safe between processes and machines that share a folder.
 
-The attempts at a task are numbered, and a process owns the one whose file it created, which can succeed for one process
-alone. A further attempt may begin when the latest one has failed or is no longer alive: its process is gone, or on another
-machine has not touched the file for three of its periods. Files of attempts stay, so that no number is given twice.
+The attempts at a task are numbered. A process owns an attempt if it created its file, which can succeed for only one
+process. A further attempt may begin when the latest one has failed or is no longer alive: its process is gone, or, on
+another machine, has not touched the file for three heartbeat intervals. Files of attempts are kept, so that no number
+is used twice.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
     from scpi.benchmark.grid._folder import Folder
 
 State = Literal["waiting", "running", "finished", "failed", "lost"]
-"""A task waits, is worked on, has a result, has failed, or was left by a process that was killed."""
+"""State of a task: waiting, running, finished, failed, or lost by a killed process."""
 
 KILLED = ("killed", "memory")
-"""Kinds of failures from outside: the task may be fine."""
+"""Kinds of external failures, for which the task itself may be fine."""
 
 HEARTBEAT = 30.0
-"""Seconds between two signs of life of an attempt."""
+"""Seconds between heartbeats of an attempt."""
 _PERIODS = 3
 
 
@@ -45,28 +46,28 @@ class Attempt:
 
     @property
     def file(self) -> Path:
-        """File whose time of change is the last sign of life."""
+        """File whose modification time is the last heartbeat."""
         return self.folder.attempt(self.task, self.number)
 
     @property
     def name(self) -> str:
-        """Name of the folder that it works in, and of the one that says why it failed."""
+        """Name of its working folder, and of the folder with the reason of a failure."""
         return f"{self.task}.{self.number}"
 
     @property
     def is_superseded(self) -> bool:
-        """Whether another process took this one for dead."""
+        """Whether another process considered this one dead and took over."""
         return self.folder.attempt(self.task, self.number + 1).exists()
 
 
 @contextmanager
 def kept_alive(attempt: Attempt) -> Iterator[None]:
-    """Give signs of life while the block runs."""
+    """Send heartbeats while the block runs."""
     end = threading.Event()
 
     def beat() -> None:
         while not end.wait(attempt.heartbeat):
-            # A file system may be away for a while; if that takes too long, another process takes over
+            # A file system may be temporarily unavailable; after too long, another process takes over
             with suppress(OSError):
                 os.utime(attempt.file)
 
@@ -80,7 +81,7 @@ def kept_alive(attempt: Attempt) -> Iterator[None]:
 
 
 def begin(folder: Folder, task: str, *, heartbeat: float = HEARTBEAT) -> Attempt | State:
-    """Begin an attempt, or say why not: the task is finished, or running elsewhere."""
+    """Begin an attempt, or return why not: the task is finished, or running elsewhere."""
     state, number = look(folder, task)
     if state in ("finished", "running"):
         return state
@@ -97,7 +98,7 @@ def begin(folder: Folder, task: str, *, heartbeat: float = HEARTBEAT) -> Attempt
     finally:
         os.close(handle)
     if folder.is_finished(task):
-        # By one that was taken for dead, between the look and the file
+        # Finished by a process considered dead, between the check and the creation of the file
         return "finished"
     return Attempt(folder, task, number + 1, heartbeat)
 
@@ -121,14 +122,14 @@ def look(folder: Folder, task: str) -> tuple[State, int]:
 
 
 def owner_of(folder: Folder, task: str, number: int) -> dict[str, Any]:
-    """Who began an attempt; empty if there is none, or it was killed before it could say so."""
+    """Owner of an attempt; empty if there is none, or it was killed before writing it."""
     return _owner(folder.attempt(task, number))[0] if number else {}
 
 
 def _owner(path: Path) -> tuple[dict[str, Any], float]:
-    """Who began an attempt, and its last sign of life."""
+    """Owner of an attempt, and its last heartbeat."""
     with path.open("rb") as file:
-        # To open a file on a shared file system asks the server for its time
+        # Opening a file on a shared file system refreshes its time from the server
         text, beat = file.read(), os.fstat(file.fileno()).st_mtime
     try:
         return dict(json.loads(text)), beat
@@ -144,7 +145,7 @@ def _is_alive(folder: Folder, path: Path) -> bool:
 
 
 def _now(folder: Folder) -> float:
-    """Time on the clock of the file system, which is that of the signs of life."""
+    """Time on the clock of the file system, which heartbeats use."""
     path = folder.attempts / ".clock"
     path.touch()
     os.utime(path)

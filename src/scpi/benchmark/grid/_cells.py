@@ -24,7 +24,7 @@ _TOTAL = 10_000
 
 
 def source_word(data: GridData, contents: Contents) -> str:
-    """Hash of where cells come from: the content of a file, or a function with its arguments and what these name."""
+    """Hash of the source of cells: the content of a file, or a function with its arguments and files named in these."""
     if data.file is not None:
         return contents.word(Path(data.file))
     name = str(data.loader or data.simulator)
@@ -38,7 +38,7 @@ def source_word(data: GridData, contents: Contents) -> str:
 
 
 def prepare_cells(data: GridData, word: str, folder: Folder) -> Path:
-    """File of the cells: what a loader or simulator gives is kept in the folder, so that it is made once."""
+    """File of the cells. The result of a loader or simulator is stored in the folder, so that it runs only once."""
     if data.file is not None:
         return Path(data.file)
     path = _kept_file(word, folder)
@@ -51,13 +51,13 @@ def prepare_cells(data: GridData, word: str, folder: Folder) -> Path:
 
 def read_cells(data: GridData, word: str, folder: Folder) -> AnnData:
     """Cells for a task."""
-    # What was made is read back, so that it is the same for the one that made it
+    # Read the file back, so that the process that created it gets the same data as others
     adata = _read(prepare_cells(data, word, folder))
     return _normalised(adata) if data.normalise else adata
 
 
 def read_labels(data: GridData, word: str, folder: Folder) -> AnnData:
-    """Columns of the cells without their expression, for which nothing is written."""
+    """Columns of the cells without their expression; nothing is written."""
     import anndata as ad
 
     if data.file is None:
@@ -92,7 +92,7 @@ def _kept_file(word: str, folder: Folder) -> Path:
 
 
 def _called(data: GridData) -> AnnData:
-    """What the loader or simulator returns."""
+    """Result of the loader or simulator."""
     function = look_up(str(data.loader or data.simulator), ROOM)
     seed: dict[str, Any] = {} if data.simulator is None else {"rng": data.seed}
     inspect.signature(function).bind(**data.arguments, **seed)

@@ -1,4 +1,4 @@
-"""The loop that has tasks done: one per machine, or several that share a folder."""
+"""The loop that runs tasks: one per machine, or several that share a folder."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from scpi.benchmark.grid._grid_task import GridTask
     from scpi.benchmark.grid._plan import Plan
 
-# Seconds between two looks at what others do
+# Seconds between checks of the progress of other processes
 _LOOK = 1.0
 _WAIT = 0.5
 
 
 class Coordinator:
-    """Has the tasks of plans done, one attempt at each, or more where attempts are killed.
+    """Runs the tasks of plans, with one attempt each, or more if attempts are killed.
 
-    ``show`` is called with the numbers of finished, failed and running tasks, and the title of the latest.
+    ``show`` is called with the numbers of finished, failed and running tasks, and the title of the latest task.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class Coordinator:
         self._kills: Counter[str] = Counter()
         self._looked, self._n_failed = 0.0, 0
         self.ended: dict[str, Literal["finished", "failed"]] = {}
-        """What became of the tasks for which nothing is left to do, by their hash."""
+        """State of the completed tasks, by hash."""
 
     def add(self, plan: Plan, tasks: Sequence[GridTask] | None = None) -> None:
-        """Take on tasks of a plan, all if ``None``, but for those that it has already."""
+        """Add tasks of a plan, all if ``None``, except those already added."""
         tasks = [task for task in (plan.tasks if tasks is None else tasks) if task.hash not in self._jobs]
         states = {task.hash: look(self._folder, task.hash) for task in tasks}
-        # A failure that was there before is tried again, one that another machine has meanwhile is not
+        # Earlier failures are retried, but not failures of other machines in the meantime
         self._known |= {task: number - (state == "running") for task, (state, number) in states.items()}
         resources = {name: model.resources for name, model in plan.grid.variants().items()}
         shared: dict[str, Any] = {"out": str(self._folder.root), "plan": plan.word, "heartbeat": self._heartbeat}
@@ -64,17 +64,17 @@ class Coordinator:
         }
         self.ended |= {task.hash: "finished" for task in tasks if states[task.hash][0] == "finished"}
         queue = [task for task in tasks if task.hash not in self.ended]
-        # Two that share a folder meet in the middle
+        # Different orders, so that two processes in a folder meet in the middle
         shares = any(state == "running" for state, _ in states.values())
         self._queue.extend(reversed(queue) if shares else queue)
 
     def work(self) -> None:
-        """Have all tasks done."""
+        """Run all tasks."""
         while self._queue or self._running or self._elsewhere:
             self.step()
 
     def step(self) -> None:
-        """Begin what can be begun, and wait a moment for what ends; jobs are ended if this is interrupted."""
+        """Start tasks, and wait a moment for jobs that end; jobs are cancelled on an interrupt."""
         try:
             self._submit()
             for ended in self._executor.poll(_WAIT if self._running else 0.0):
@@ -86,7 +86,7 @@ class Coordinator:
             raise
 
     def _submit(self) -> None:
-        """Begin as many tasks as the executor has room for, unless others have."""
+        """Start as many tasks as the executor accepts, unless other processes have."""
         jobs: list[Job] = []
         free = self._executor.free()
         while self._queue and len(jobs) < free:
@@ -99,7 +99,7 @@ class Coordinator:
             self._executor.submit(jobs)
 
     def _is_open(self, task: GridTask) -> bool:
-        """Whether there is something to do for a task; what others have done with it is noted."""
+        """Whether a task is still to be run; updates its state from other processes."""
         state, number = look(self._folder, task.hash)
         if state == "finished":
             self._end(task, "finished")
@@ -113,7 +113,7 @@ class Coordinator:
         return False
 
     def _take(self, ended: Ended) -> None:
-        """Note what became of a job: a task that was killed is tried again, with more of the machine."""
+        """Record the end of a job; a killed task is retried with more resources."""
         task = self._running.pop(ended.task)
         state, number = look(self._folder, task.hash)
         mine = bool(ended.owner) and ended.owner.items() <= owner_of(self._folder, task.hash, number).items()
@@ -142,7 +142,7 @@ class Coordinator:
         return str(json.loads(path.read_text(encoding="utf-8"))["kind"])
 
     def _look_elsewhere(self) -> None:
-        """See what others have done, and take over what they left."""
+        """Check the progress of other processes, and take over lost tasks."""
         if time.monotonic() - self._looked < _LOOK:
             if not self._running:
                 time.sleep(_LOOK / 4)

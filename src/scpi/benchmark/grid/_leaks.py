@@ -1,4 +1,4 @@
-"""Leaks of the divisions of a grid, found once per division and kept for all of its tasks."""
+"""Leaks in the folds of a grid, found once per fold and stored for all of its tasks."""
 
 from __future__ import annotations
 
@@ -30,35 +30,35 @@ _NAME = re.compile(r"\['(.*)'\]$")
 
 
 class Leak(NamedTuple):
-    """A leak of a division of a grid, as :func:`scpi.benchmark.audit_leaks` finds it."""
+    """A leak in a fold of a grid, found by :func:`scpi.benchmark.audit_leaks`."""
 
     data: str
     """Name of the data."""
     scheme: str
-    """Name of the function that divides them."""
+    """Name of the split function."""
     split: str
-    """What the division leaves out."""
+    """Name of the fold: what it holds out."""
     kind: str
-    """What was found."""
+    """Kind of the leak."""
     severity: str
-    """How grave it is: if it is in an entry of the data, high for the models that read it and low for the others."""
+    """Severity: for a leak in an entry of the data, high for models that read the entry, and low for others."""
     n: int
-    """Number of cells, conditions or genes that are concerned."""
+    """Number of affected cells, conditions or genes."""
     entry: str
-    """Entry of the data; empty for the division itself."""
+    """Entry of the data; empty for the split itself."""
     evidence: str
-    """What was found, with numbers."""
+    """Evidence, with numbers."""
     remedy: str
-    """What helps."""
+    """Remedy."""
 
     @property
     def title(self) -> str:
-        """Name of the division for a reader."""
+        """Readable name of the fold."""
         return f"{self.data}, {self.scheme} {self.split}"
 
 
 def audited(plan: Plan, task: GridTask, folder: Folder, adata: AnnData, split: Split) -> list[Leak]:
-    """Leaks of the division of a task for its model, looked for unless they are known."""
+    """Leaks in the fold of a task for its model; the audit runs unless its result is stored."""
     path = _path(plan, task, folder)
     if not path.is_file():
         from scpi.benchmark._guards._audit_leaks import audit_leaks
@@ -72,7 +72,7 @@ def audited(plan: Plan, task: GridTask, folder: Folder, adata: AnnData, split: S
 
 
 def known_leaks(plan: Plan, folder: Folder) -> Iterator[Leak]:
-    """Leaks of medium and high severity of all divisions that were looked at, for any of their models."""
+    """Leaks of medium and high severity in all audited folds, for any of their models."""
     divisions: dict[tuple[str, str, int], list[GridTask]] = {}
     for task in plan.tasks:
         divisions.setdefault((task.data, task.scheme, task.fold), []).append(task)
@@ -84,7 +84,7 @@ def known_leaks(plan: Plan, folder: Folder) -> Iterator[Leak]:
 
 
 def leak_columns(leaks: Iterable[Leak]) -> dict[str, str]:
-    """Columns of a table of scores: the gravest severity, and the kinds of findings."""
+    """Columns of a table of scores: the highest severity, and the kinds of findings."""
     from scpi.benchmark._guards._finding import risk_of
 
     found = list(leaks)
@@ -101,9 +101,9 @@ def _path(plan: Plan, task: GridTask, folder: Folder) -> Path:
 
 
 def _read(path: Path, task: GridTask, plan: Plan, models: Iterable[str]) -> list[Leak]:
-    """Leaks that were kept, which are graver if a model reads their entry."""
+    """Stored leaks, with higher severity if a model reads their entry."""
     rows = json.loads(path.read_text(encoding="utf-8"))
-    # To look models up imports torch
+    # Looking up models imports torch
     reads = _reads(plan, models) if any(row["severity"] == "low" for row in rows) else set()
     where = {"data": task.data, "scheme": task.scheme, "split": task.split}
     found = []
@@ -115,7 +115,7 @@ def _read(path: Path, task: GridTask, plan: Plan, models: Iterable[str]) -> list
 
 
 def _reads(plan: Plan, models: Iterable[str]) -> set[str]:
-    """Names of entries of the data that models are set up with, by default or because the grid says so."""
+    """Names of entries of the data that the setup of models reads, by default or as given in the grid."""
     variants = plan.grid.variants()
     return {name for model in models if model not in REFERENCES for name in _named(variants[model])}
 

@@ -1,4 +1,4 @@
-"""The tasks of a grid, by hashes of all that their results depend on."""
+"""The tasks of a grid, by hashes of everything that their results depend on."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from scpi.benchmark.grid._grid_split import GridFold, GridSplit
 
 REFERENCES = (CEILING, GAMES)
-"""Names of tasks without a model, which name the rows of the table themselves."""
+"""Names of tasks without a model, which name their rows of the table themselves."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A grid and its tasks, as a file of the folder keeps them."""
+    """A grid and its tasks, as stored in a file of the folder."""
 
     grid: Grid
     words: dict[str, str]
@@ -49,11 +49,11 @@ class Plan:
 
     @cached_property
     def word(self) -> str:
-        """Hash of the plan, which also knows where files are: machines that share the folder may have them elsewhere."""
+        """Hash of the plan. It includes paths of files, which may differ between machines that share the folder."""
         return fingerprint(self.text)
 
     def write(self, folder: Folder) -> None:
-        """Keep the plan, as the newest of the folder."""
+        """Store the plan, as the newest of the folder."""
         path = folder.plans / f"{self.word}.json"
         if path.is_file():
             os.utime(path)
@@ -63,18 +63,18 @@ class Plan:
 
     @classmethod
     def read(cls, folder: Folder, word: str | None = None) -> Plan:
-        """A plan of the folder, the newest one if it is not named; a `FileNotFoundError` if there is none."""
+        """A plan of the folder, by default the newest; a `FileNotFoundError` if there is none."""
         _, content, tasks = read_plan(folder, word)
         return cls(Grid.from_dict(content["grid"]), content["words"], tasks)
 
     def find(self, task: str) -> GridTask | None:
-        """The task of a hash, or of its beginning if no other begins like this."""
+        """The task with a hash, or with a unique prefix of it."""
         found = [one for one in self.tasks if one.hash.startswith(task)]
         return found[0] if len(found) == 1 else None
 
 
 def make_plan(grid: Grid, folder: Folder) -> Plan:
-    """List the tasks of a grid; only hashes of files and names of folds are kept in the folder, if it exists."""
+    """List the tasks of a grid; only hashes of files and names of folds are stored in the folder, if it exists."""
     contents = Contents(folder.contents)
     words = {name: _located(source_word, data, contents, at=("data", name)) for name, data in grid.data.items()}
     variants = grid.variants()
@@ -108,26 +108,26 @@ def make_plan(grid: Grid, folder: Folder) -> Plan:
 
 
 def _scoring_word(grid: Grid, data: GridData) -> str:
-    """Hash of what is asked of the models, and of how their answers are scored."""
+    """Hash of the task of the models, and of its scoring."""
     shared = [grid.metrics, grid.n_cells, grid.n_components, grid.exclude_targets, grid.keep_predictions]
-    # Results of predictions keep the hashes that they had when there was nothing else
+    # Predictions keep the hashes from before there were other tasks
     return fingerprint(shared if grid.task == "prediction" else [*shared, grid.task, data.group_key])
 
 
 def divisions_word(data: GridData, word: str, split: GridSplit) -> str:
-    """Hash of all divisions that a split makes of data, which have a hash of their own."""
+    """Hash of all folds of a split of data, which have separate hashes."""
     of_data = fingerprint([word, data.normalise, data.setup, data.layer])
     return fingerprint([of_data, _split_word(split)])
 
 
 def _is_for(entry: GridSplit | GridModel, data: str, scheme: str) -> bool:
-    """Whether a split or model is for some data, and a model for a split of them."""
+    """Whether a split or model applies to some data, and a model to a split of them."""
     splits = entry.splits if isinstance(entry, GridModel) else None
     return (entry.data is None or data in entry.data) and (splits is None or scheme in splits)
 
 
 def _folds(data: GridData, split: GridSplit, word: str, of_split: str, folder: Folder) -> list[str]:
-    """Names of the divisions, from the folder if they are known there."""
+    """Names of the folds, from the folder if they are known there."""
     path = folder.folds / f"{of_split}.json"
     if path.is_file():
         known: list[str] = json.loads(path.read_text(encoding="utf-8"))
@@ -148,13 +148,13 @@ def _model_word(model: GridModel) -> str:
 
 
 def _tuned(name: str, model: GridModel, data: str, scheme: str, folds: list[str]) -> dict[str, str]:
-    """Words of a model on divisions that have settings of their own."""
+    """Hashes of a model on folds with separate settings."""
     found = {}
     for place, one in enumerate(model.tuned):
         if (one.data, one.scheme) == (data, scheme):
             check_choice(one.split, folds, "division", "models", name, "tuned", place, "split")
             on = model.settings_on(data=data, scheme=scheme, split=one.split)
-            # Other than the model itself with the same settings, which a grid may have beside it
+            # Differs from the model itself with the same settings, which a grid may contain too
             found[one.split] = fingerprint(["tuned", _model_word(on)])
     return found
 
@@ -188,7 +188,7 @@ def _check_unique(tasks: list[GridTask]) -> None:
 
 
 def _located(function: Any, *arguments: Any, at: tuple[str, str]) -> Any:
-    """What a function returns; what is wrong with its entry of the grid is said with the name of the entry."""
+    """Result of a function; errors name the entry of the grid."""
     try:
         return function(*arguments)
     except FileNotFoundError as error:

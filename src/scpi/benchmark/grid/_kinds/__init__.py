@@ -1,1 +1,1 @@
-"""What the tasks of a grid ask of a model: one file each."""
+"""Kinds of tasks of a grid, one file each."""

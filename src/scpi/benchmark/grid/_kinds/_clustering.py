@@ -1,4 +1,4 @@
-"""Clusters of cells whose groups are known, and the genes that drive them."""
+"""Clustering of cells with known groups, and the genes that drive clusters."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _LABEL, _RANKING = "cluster", "ranking"
 
 
 def compute(plan: Plan, task: GridTask, folder: Folder) -> Computed:
-    """Agreement of the clusters of the training cells with their groups, and accuracies of rankings of genes for each group.
+    """Agreement of clusters of training cells with known groups, and accuracies of gene rankings for each group.
 
-    A row without a group has what is of all clusters. Genes are ranked for the clusters, each of which stands for the group that
-    it matches, and compared with those whose factor of the group is largest, up or down.
+    Rows without a group contain the metrics of all clusters. Genes are ranked for each cluster, and compared with the
+    genes with the largest absolute factors of the matched group.
     """
     data, wanted, spec = plan.grid.data[task.data], list(plan.grid.metrics or ()), spec_of(plan, task)
     assert spec is not None
@@ -92,14 +92,14 @@ def _accuracies(
 
 
 def _ranking(adata: AnnData, network: Any, name: str, *, layer: str | None, seed: int) -> Ranking:
-    """Scores of the genes of each cluster. Attributions explain the network, or a small classifier where there is none."""
+    """Scores of the genes of each cluster. Attributions explain the network, or a small classifier if there is none."""
     shared: dict[str, Any] = {"layer": layer, "key_added": _RANKING}
     if name in set(de.methods()["method"]):
         de.rank_genes(adata, _LABEL, method=name, **shared)
     else:
         explains = network is not None and name in set(attribution.methods()["method"])
         of: dict[str, Any] = {"groupby": None, "model": network} if explains else {"groupby": _LABEL}
-        # The true factor of a group is over the level of all, and accuracies are of the whole order
+        # The true factor of a group is relative to the mean of all, and accuracies use the whole order
         tl.rank_genes_gradients(
             adata, **of, reference="median", score="mean", test=None, method=name, rng=seed, **shared
         )

@@ -1,4 +1,4 @@
-"""Models that know no perturbation, set up, built and trained."""
+"""Setup and training of models without perturbations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Fitted(NamedTuple):
-    """A trained model, and what it took."""
+    """A trained model, with its costs."""
 
     model: Any
     """The model."""
@@ -26,7 +26,7 @@ class Fitted(NamedTuple):
 
 
 def fit(spec: ModelSpec, adata: AnnData, *, layer: str | None, seed: int, **init: Any) -> Fitted:
-    """Train a model on all of the cells, with further arguments of its constructor where the grid does not give them."""
+    """Train a model on all cells, with further arguments of its constructor unless the grid gives them."""
     cls: Any = spec.model
     # Models of scvi-tools take no seed of their own
     scvi.settings.seed = seed

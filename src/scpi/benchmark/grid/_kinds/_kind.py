@@ -1,4 +1,4 @@
-"""The kinds of tasks: what a grid asks of its models."""
+"""The kinds of tasks of a grid."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 class Kind(NamedTuple):
-    """What the tasks of a grid ask of a model. All else is the same: hashes, folders, executors, tables and reports."""
+    """A kind of task. Kinds share everything else: hashes, folders, executors, tables and reports."""
 
     check_metrics: Callable[[Sequence[str] | str | None], list[str]]
-    """Names of the metrics to compute; a `ValueError` if one is unknown. ``"honest"`` is known to all, and the default."""
+    """Names of the metrics to compute; a `ValueError` if one is unknown. All kinds have ``"honest"``, the default."""
     module: str
-    """Module whose ``compute`` makes the result of a task; it is imported where a task runs."""
+    """Module whose ``compute`` computes the result of a task; it is imported when a task runs."""
     has_references: bool = False
     """Whether there are a noise ceiling, bounds and ways to game the score, and whether settings can be tuned."""
 
     def compute(self, plan: Plan, task: GridTask, folder: Folder) -> Computed:
-        """Scores of a task, a row for each thing that was scored."""
+        """Scores of a task, one row per scored unit."""
         found: Computed = import_module(self.module).compute(plan, task, folder)
         return found
 

@@ -1,4 +1,4 @@
-"""Names of the metrics of clusterings and of gene programs, all of which are better if they are higher."""
+"""Names of the metrics of clusterings and of gene programs; higher is better for all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PARTITION = ("ari", "nmi")
 """Agreement of clusters with known groups."""
 PROGRAMS = ("lms", "msas", "msgs", "lms_smi", "mig", "auroc", "loglik")
-"""Agreement of units with known programs, and the likelihood of counts that were not read."""
+"""Agreement of units with known programs, and the likelihood of held-out counts."""
 
 _ACCURACY = re.compile(r"(?P<ranking>.+)@(?P<depth>all|[1-9][0-9]*)")
 _CLUSTERING = {
@@ -29,16 +29,16 @@ _PROGRAMS = {"honest": ("lms", "msgs", "auroc", "loglik")}
 
 
 class Accuracy(NamedTuple):
-    """The fraction of the first true genes of a group that are among as many first genes of a ranking."""
+    """The fraction of the top true genes of a group that are among as many top genes of a ranking."""
 
     ranking: str
     """``"sparse_decoder"``, an attribution of :func:`scpi.attribution.methods`, or a test of :func:`scpi.de.methods`."""
     depth: int | None
-    """Number of genes; as many as there are true ones if ``None``."""
+    """Number of genes; the number of true genes if ``None``."""
 
 
 def accuracy_of(metric: str) -> Accuracy | None:
-    """The accuracy that a metric such as ``"gradient@100"`` names; ``None`` if it names none."""
+    """The accuracy denoted by a metric name such as ``"gradient@100"``; ``None`` for other names."""
     found = _ACCURACY.fullmatch(metric)
     if found is None:
         return None

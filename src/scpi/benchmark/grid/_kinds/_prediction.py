@@ -1,4 +1,4 @@
-"""Predictions of conditions that were left out."""
+"""Predictions of held-out conditions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def compute(plan: Plan, task: GridTask, folder: Folder) -> Computed:
-    """Scores of the conditions of a task, of a model or of what stands beside models."""
+    """Scores of the conditions of a task, for a model, the noise ceiling or the ways to game a score."""
     adata, asked = division(plan, task, folder)
     leaks = audited(plan, task, folder, adata, asked.split)
     spec = spec_of(plan, task)
@@ -41,7 +41,7 @@ def compute(plan: Plan, task: GridTask, folder: Folder) -> Computed:
 
 
 def division(plan: Plan, task: GridTask, folder: Folder) -> tuple[AnnData, Task]:
-    """The cells of a task, and what is asked of its division of them."""
+    """The cells of a task, with the conditions of its fold."""
     grid, data = plan.grid, plan.grid.data[task.data]
     adata, split = cells_of(plan, task, folder)
     (asked,) = make_tasks(
@@ -58,7 +58,7 @@ def division(plan: Plan, task: GridTask, folder: Folder) -> tuple[AnnData, Task]
 
 
 def _run(run: Run, *, keep_cells: bool) -> Computed:
-    """Scores of a model, or of the noise ceiling and the bounds beside it."""
+    """Scores of a model, or of the noise ceiling and the bounds."""
     if run.spec is not None:
         check_models(run.task, {run.name: run.spec}, seed=run.seed)
     found = run.compute(keep_cells=keep_cells)

@@ -1,4 +1,4 @@
-"""Units of models that stand for known gene programs."""
+"""Recovery of known gene programs by units of models."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ _SMOOTHING = 1e-3
 
 
 def compute(plan: Plan, task: GridTask, folder: Folder) -> Computed:
-    """How well units of the training cells agree with known programs, and the log-likelihood per count of test cells.
+    """Agreement of units of the training cells with known programs, and log-likelihood per count of test cells.
 
-    Activities of the programs are in ``obsm`` and weights of their genes in ``varm``, as :func:`scpi.datasets.gene_programs` writes
-    them. Of the counts of test cells, a model reads one half and predicts the proportions of the genes in the other.
+    Activities of the programs are in ``obsm`` and weights of their genes in ``varm``, as written by
+    :func:`scpi.datasets.gene_programs`. A model reads one half of the counts of test cells, and predicts the
+    proportions of genes in the other half.
     """
     data, wanted, spec = plan.grid.data[task.data], list(plan.grid.metrics or ()), spec_of(plan, task)
     assert spec is not None
@@ -71,7 +72,7 @@ def _scores(adata: AnnData, units: NDArray[np.float64], effects: NDArray[np.floa
 
 
 def _effects(adata: AnnData, model: Any) -> NDArray[np.float64]:
-    """Effects of the units on the genes: loadings where the model has them, otherwise those that its decoder has."""
+    """Effects of the units on the genes: loadings if the model has them, otherwise effects of its decoder."""
     if hasattr(model, "get_loadings"):
         try:
             return np.asarray(model.get_loadings(), dtype=np.float64)
