@@ -62,8 +62,8 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
     There is no encoder. Each cell has its own representation, which is fitted together with the decoder and the
     Gaussian mixture prior of the representations (Schuster and Krogh, Bioinformatics 39, btad497, 2023). Counts are
     negative binomial around the decoded mean, with an overdispersion per gene. Components of the mixture are groups of
-    cells. Their number is the largest that the representations of held-out cells can resolve. Representations of new
-    cells are found by optimisation, even if some genes are missing.
+    cells. There are as many as can be distinguished in held-out representations. Representations of new cells are found
+    by optimisation, even if some genes are missing.
 
     With labels, a cell comes from the components of its label; a cell without a label may come from any component. The
     decoder also reads covariates, so that the representations need not explain them.

@@ -59,7 +59,7 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
     perturbations.
 
     The published model has one condition. With several labels or doses, each condition has its own scale and shift,
-    which are removed from the embedding of treated cells by the encoder and restored before decoding; a single
+    which are removed from the embedding of treated cells and restored before decoding; a single
     condition has none. The latent representation of a cell is its posterior mean in the shared space. Treated cells of
     an untrained condition are encoded without scale and shift.
 

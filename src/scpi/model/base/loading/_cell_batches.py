@@ -1,4 +1,4 @@
-"""Cells that a trained model reads, a few at a time."""
+"""Batches of cells for a trained model."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def cell_batches(
     batch_size: int | None,
     device: torch.device,
 ) -> Iterator[dict[str, Tensor]]:
-    """Expression of cells, dense, with their size factor, batch and covariates if the model registers them.
+    """Yield dense expression of cells, with their size factor, batch and covariates if the model registers them.
 
-    ``adata`` was validated against the model. All cells are read if ``indices`` is ``None``, at most ``batch_size`` at
-    a time (a number that suits most data if ``None``), and put on the device.
+    ``adata`` must be validated against the model. All cells are read if ``indices`` is ``None``, at most ``batch_size``
+    at a time (a suitable default if ``None``), and moved to the device.
     """
     cells = as_indices(indices, adata.n_obs)
     manager = model.get_anndata_manager(adata, required=True)

@@ -21,30 +21,30 @@ if TYPE_CHECKING:
 
 
 class GivenBatches(pl.LightningDataModule):
-    """Batches of a data module, with the codes of the model and without what it does not register.
+    """Batches of a data module, with the codes of the model, restricted to its registered fields.
 
     Parameters
     ----------
     model
-        Model that is trained.
+        Model to train.
     datamodule
         Data module with a ``registry`` of scvi-tools, such as :class:`scvi.dataloaders.AnnbatchDataModule`.
     train_size, validation_size
-        Fractions of the cells, for a data module that can divide them.
+        Fractions of the cells, for data modules that can split them.
     batch_size
-        Maximum number of cells in a batch, likewise.
+        Maximum number of cells in a batch, for the same data modules.
     seed
         Seed of the training; batches are drawn by the data module.
 
     Raises
     ------
     ValueError
-        If the genes, the columns of covariates or their categories are not those of the model, or the model was set up
-        with size factors, which data modules make themselves.
+        If the genes, the columns of covariates or their categories differ from those of the model, or the model was set
+        up with size factors, which data modules compute themselves.
     """
 
     test_idx = train_idx = val_idx = None
-    """Cells are not those of the data that the model was set up with."""
+    """The cells are not those of the setup data."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What networks read instead of counts."""
+"""Transform of counts to the input of networks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SAME = 1e-4
 
 
 class InputTransform(nn.Module):
-    """Turns counts into the input of a network, with moments that are learned from the training cells.
+    """Transforms counts to the input of a network, with moments estimated from the training cells.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ class InputTransform(nn.Module):
         ``"pearson"``: residuals of a negative binomial model of each gene with the depth of the cell, divided by the
         standard deviation of the model and clipped at the square root of the number of training cells (Lause et al.,
         Genome Biol. 22, 2021). ``"log"``: counts scaled to the median depth, log1p, and standardised gene by gene. ``"counts"``: the
-        counts as they are.
+        untransformed counts.
     n_batches
-        Number of batches, each of which multiplies the expected count of every gene by a factor of its own; 0 without.
+        Number of batches, each with a factor of the expected count of every gene; 0 without batches.
     """
 
     rate: Tensor
@@ -49,7 +49,7 @@ class InputTransform(nn.Module):
         super().__init__()
         self.kind, self.n_batches = kind, n_batches
         if n_batches:
-            # The last row is that of batches that are not known
+            # The last row is for unknown batches
             self.register_buffer("factor", torch.ones(n_batches + 1, n_genes))
         self.register_buffer("rate", torch.ones(n_genes))
         self.register_buffer("mean", torch.zeros(n_genes))
@@ -62,18 +62,18 @@ class InputTransform(nn.Module):
         return _size(counts, size_factor)[:, None] / self.depth
 
     def exposure(self, counts: Tensor, size_factor: Tensor | None = None, batch: Tensor | None = None) -> Tensor:
-        """Relative depth, (n_cells, 1); times the factors of the batches where they are known, (n_cells, n_genes)."""
+        """Relative depth, (n_cells, 1); with known batches times their factors, (n_cells, n_genes)."""
         depth = self.relative_depth(counts, size_factor)
         if batch is None or not self.n_batches:
             return depth
         return depth * self.factor[batch.reshape(-1).clamp(max=self.n_batches)]
 
     def set_factors(self, factor: Tensor) -> None:
-        """Take the factors of the batches, (n_batches, n_genes)."""
+        """Set the factors of the batches, (n_batches, n_genes)."""
         self.factor[:-1] = factor
 
     def forward(self, counts: Tensor, size_factor: Tensor | None = None, batch: Tensor | None = None) -> Tensor:
-        """Input of the network, of the shape of the counts."""
+        """Input of the network, in the shape of the counts."""
         if self.kind == "counts":
             return counts
         depth = self.exposure(counts, size_factor, batch)
@@ -86,7 +86,7 @@ class InputTransform(nn.Module):
 
     @torch.no_grad()
     def fit(self, batches: Callable[[], Iterable[Cells]]) -> None:
-        """Learn the moments from passes over counts, size factors and, where there are factors, batches of the training cells."""
+        """Estimate moments in passes over counts, size factors and, with batch factors, batches of training cells."""
         sizes = torch.cat([_size(counts, size) for counts, size, *_ in batches()])
         self.depth.fill_(float(np.median(sizes.numpy())))
         n_cells = len(sizes)
@@ -100,7 +100,7 @@ class InputTransform(nn.Module):
             _, mean, squares = self._sums(batches, torch.log1p)
             variance = squares / max(n_cells - 1, 1)
             self.mean.copy_(mean)
-            # A gene that does not vary stays at zero.
+            # A constant gene stays at zero
             self.scale.copy_(torch.where(variance > _LEAST_VARIANCE, variance, torch.ones_like(variance)).sqrt())
 
     @torch.no_grad()
@@ -125,8 +125,8 @@ class InputTransform(nn.Module):
 
 
 def check_cells_differ(counts: Tensor, size_factor: Tensor | None = None) -> None:
-    """Refuse cells that differ in depth alone, as those with a single gene do (`ValueError`)."""
-    # Cells without counts differ from the others in that alone
+    """Refuse cells that differ only in depth, such as cells with a single gene (`ValueError`)."""
+    # Cells without counts differ from the others only in this
     there = counts.sum(1) > 0
     scaled = (counts / _size(counts, size_factor)[:, None])[there]
     if len(scaled) > 1 and bool((scaled.amax(0) - scaled.amin(0) <= _SAME * scaled.amax(0)).all()):
@@ -138,5 +138,5 @@ def check_cells_differ(counts: Tensor, size_factor: Tensor | None = None) -> Non
 
 
 def _size(counts: Tensor, size_factor: Tensor | None) -> Tensor:
-    """Size factor of each cell, or its total count; one without counts has no depth and is read as one with a count."""
+    """Size factor of each cell, or its total count; a cell without counts is treated as having one count."""
     return counts.sum(1).clamp(min=1.0) if size_factor is None else size_factor.reshape(-1)

@@ -1,4 +1,4 @@
-"""Which cells make a batch: single cells, controls alongside perturbed cells, or matched pairs."""
+"""Samplers of batches: single cells, controls alongside perturbed cells, or matched pairs."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _PARTS = 8
 def windows_of(
     cells: NDArray[np.int64], *, run: int, n_cells: int, rng: np.random.Generator | None
 ) -> NDArray[np.int64]:
-    """Window of each cell: some runs of neighbours that have about ``n_cells`` of the cells together.
+    """Window of each cell: runs of consecutive rows with about ``n_cells`` of the cells in total.
 
-    They are drawn at random, or follow each other if ``rng`` is ``None``.
+    Runs are drawn at random, or in order if ``rng`` is ``None``.
     """
     unique, run_of = np.unique(cells // run, return_inverse=True)
     order = np.arange(len(unique)) if rng is None else rng.permutation(len(unique))
@@ -46,9 +46,9 @@ def read_together(batches: Iterable[CellBatch]) -> Iterator[CellBatch]:
 
 
 class CellSampler(Sampler[CellBatch]):
-    """Positions of single cells, in batches of nearly the same size, at most ``batch_size``, and none of a single cell.
+    """Positions of single cells, in batches of nearly equal size, at most ``batch_size``, and none with only one cell.
 
-    With ``shuffle``, every epoch has other batches.
+    With ``shuffle``, batches differ between epochs.
     """
 
     def __init__(self, cells: NDArray[np.int64], *, batch_size: int, shuffle: bool, seed: int) -> None:
@@ -83,19 +83,19 @@ class CellSampler(Sampler[CellBatch]):
 
 
 class StoredCellSampler(CellSampler):
-    """Positions of single cells that are not in memory: what a file holds next to each other is read at once.
+    """Positions of single cells that are not in memory; consecutive rows of a file are read at once.
 
-    Cells are divided into runs of neighbours. Some runs that are drawn at random are read together, and their cells are
-    shuffled and divided into batches.
+    Cells are divided into runs of consecutive rows. Randomly drawn runs are read together, and their cells are shuffled
+    and divided into batches.
 
     Parameters
     ----------
     cells
         Positions.
     run
-        Number of neighbours of a run.
+        Number of rows of a run.
     n_together
-        Number of cells that are in memory at a time.
+        Number of cells in memory at a time.
     batch_size, shuffle, seed
         As in :class:`CellSampler`.
     """
@@ -123,9 +123,9 @@ class StoredCellSampler(CellSampler):
 
 
 class PairSampler(CellSampler):
-    """Matched pairs of cells, in batches of nearly the same size.
+    """Matched pairs of cells, in batches of nearly equal size.
 
-    An epoch takes ``n_drawn`` pairs, drawn anew for each; all if ``None``.
+    An epoch uses ``n_drawn`` pairs, drawn anew in each epoch; all if ``None``.
     """
 
     def __init__(
@@ -155,13 +155,13 @@ class StoredPairSampler(StoredCellSampler):
 
 
 class ControlSampler(Sampler[CellBatch]):
-    """Perturbed cells grouped by condition, and controls drawn for them, anew in every epoch.
+    """Perturbed cells grouped by condition, with controls drawn for them anew in every epoch.
 
-    The cells of a condition are divided into parts of nearly the same size, at most ``n_cells``, so that every cell is
-    seen once per epoch and none is dropped, however few its condition has. At most ``n_parts`` parts make a batch, in
-    which every part is padded to ``n_cells``. Controls are drawn from the stratum (batch and context) of the perturbed
-    cell that they accompany, or from all controls if its stratum has none. Equal seeds give equal batches in every
-    process of a distributed run. Without a control cell there is a ValueError.
+    The cells of a condition are divided into parts of nearly equal size, at most ``n_cells``, so that every cell is
+    used once per epoch and none is dropped, even in small conditions. A batch has at most ``n_parts`` parts, each
+    padded to ``n_cells``. Controls are drawn from the stratum (batch and context) of the perturbed cell that they
+    accompany, or from all controls if its stratum has none. Equal seeds give equal batches in every process of a
+    distributed run. A ValueError is raised if there are no control cells.
 
     With ``windows``, one for each perturbed cell, all cells of a batch are from the same window.
     """
@@ -216,7 +216,7 @@ class ControlSampler(Sampler[CellBatch]):
             yield self._batch([parts[index] for index in order[start : start + self.n_parts]], pools, rng)
 
     def _pools_of(self, groups: NDArray[np.intp], rng: np.random.Generator) -> dict[int, NDArray[np.int64]]:
-        """Controls of each stratum that those of a window are drawn from."""
+        """Controls of each stratum from which those of a window are drawn."""
         return self._pools
 
     def _parts(self, groups: NDArray[np.intp], rng: np.random.Generator) -> Iterator[tuple[int, NDArray[np.int64]]]:
@@ -233,12 +233,12 @@ class ControlSampler(Sampler[CellBatch]):
         pools: dict[int, NDArray[np.int64]],
         rng: np.random.Generator,
     ) -> CellBatch:
-        """Cells of a batch, with a control for every place, padding included."""
+        """Cells of a batch, with a control for every position, including padding."""
         perturbed = np.full((len(parts), self.n_cells), -1, dtype=np.int64)
         controls = np.empty((len(parts), self.n_cells), dtype=np.int64)
         for row, (_, rows) in enumerate(parts):
             perturbed[row, : len(rows)] = self._cells[rows]
-            # Padding takes the strata of the part in turn: the controls keep its composition.
+            # Padding cycles through the strata of the part, so that controls keep its composition
             strata = np.resize(self._strata[rows], self.n_cells)
             for stratum in np.unique(strata):
                 places = np.flatnonzero(strata == stratum)
@@ -251,9 +251,9 @@ class ControlSampler(Sampler[CellBatch]):
 class StoredControlSampler(ControlSampler):
     """Perturbed cells of the runs of a window, and controls of some runs that are drawn for the window in every epoch.
 
-    The cells of a window are read at once. Of each stratum, the fraction of the controls is read that the window has of the
-    perturbed cells, and at least those of some parts. ``run`` is the number of neighbours of a run; further arguments are
-    those of :class:`ControlSampler`, ``windows`` among them.
+    The cells of a window are read at once. The window reads the same fraction of the controls of each stratum as it has
+    of the perturbed cells, and at least the controls of some parts. ``run`` is the number of rows of a run; further
+    arguments, including ``windows``, are those of :class:`ControlSampler`.
     """
 
     def __init__(self, *cells: NDArray[np.int64], run: int, **options: Any) -> None:
@@ -269,7 +269,7 @@ class StoredControlSampler(ControlSampler):
         for stratum, n in zip(*np.unique(self._strata[rows], return_counts=True), strict=True):
             runs = self._runs[stratum]
             order = rng.permutation(len(runs))
-            # Each control is used as often as in an epoch of all of them
+            # Each control is used as often as in an epoch over all controls
             wanted = max(n * self._controls_per_cell[stratum], _PARTS * self.n_cells)
             enough = np.searchsorted(np.cumsum([len(runs[index]) for index in order]), wanted) + 1
             pools[stratum] = np.concatenate([runs[index] for index in order[:enough]])

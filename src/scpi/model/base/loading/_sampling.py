@@ -1,4 +1,4 @@
-"""How a splitter makes batches of a set of cells: a family of models chooses one of these and its options."""
+"""Samplings of batches from a set of cells: a family of models chooses one of these and its options."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _LEAST_PART = 8
 
 
 class Sampling(Protocol):
-    """Makes batches of some cells of a splitter, by their positions, with options of its own."""
+    """Samples batches of cells of a splitter, as positions, with separate options."""
 
     def __call__(self, splitter: CellSplitter, cells: NDArray[np.int64], *, train: bool) -> Sampler[CellBatch] | None:
         """Sampler of the training cells, or of validation or test cells; ``None`` if there are too few of these."""
 
 
 class Matching(Protocol):
-    """Matches cells."""
+    """Function that matches cells."""
 
     def __call__(self, splitter: CellSplitter, cells: NDArray[np.int64]) -> CellPairs:
         """Pairs of some cells."""
@@ -54,10 +54,10 @@ class Matching(Protocol):
 def single_cells(
     splitter: CellSplitter, cells: NDArray[np.int64], *, train: bool, batch_size: int = 128, shuffle: bool = True
 ) -> CellSampler | None:
-    """Single cells of all conditions: a :class:`Sampling`.
+    """Sample single cells of all conditions: a :class:`Sampling`.
 
     There are at most ``batch_size`` cells in a batch. With ``shuffle``, the batches of training cells differ between
-    epochs. Cells that are not in memory are read in runs of neighbours.
+    epochs. Cells that are not in memory are read in runs of consecutive rows.
     """
     if len(cells) < 2 and not train:
         return None
@@ -71,12 +71,12 @@ def single_cells(
 def controls_alongside(
     splitter: CellSplitter, cells: NDArray[np.int64], *, train: bool, n_cells: int = 32, n_parts: int = 8
 ) -> ControlSampler | None:
-    """Perturbed cells of several conditions, and as many controls of their batch and context: a :class:`Sampling`.
+    """Sample perturbed cells of several conditions, with controls of their batch and context: a :class:`Sampling`.
 
-    A batch has at most ``n_parts`` parts, each of at most ``n_cells`` cells of one condition. Where conditions have
-    fewer than half as many training cells on average, parts are halved, as often as that is so, and a batch has twice as many:
-    their places would be filled with controls that nothing is compared with. Parts of validation and test cells have no
-    more cells than the rarest stratum has controls, or eight, so that none is drawn twice.
+    A batch has at most ``n_parts`` parts, each with at most ``n_cells`` cells of one condition. If conditions have on
+    average fewer than half as many training cells, parts are halved repeatedly, and a batch has twice as many:
+    otherwise, padding would add controls without a comparison. Parts of validation and test cells have at most as many
+    cells as the rarest stratum has controls, or eight, so that no control is drawn twice.
     """
     is_control = splitter.is_control(cells)
     perturbed, controls = cells[~is_control], cells[is_control]
@@ -89,7 +89,7 @@ def controls_alongside(
     while n_cells >= 2 * max(mean_size, 2):
         n_cells, n_parts = n_cells // 2, n_parts * 2
     if not train:
-        # A control twice in a part is at no distance from itself, which the unbiased discrepancy takes for likeness
+        # A control that occurs twice in a part has distance 0 from itself, which biases the unbiased discrepancy
         rarest = int(np.unique(splitter.strata[controls], return_counts=True)[1].min())
         n_cells = min(n_cells, max(rarest, _LEAST_PART))
     x = splitter.dataset.x
@@ -109,7 +109,7 @@ def controls_alongside(
 
 
 def _windows(splitter: CellSplitter, perturbed: NDArray[np.int64], *, train: bool) -> NDArray[np.int64]:
-    """Window of each perturbed cell; a single one where cells are in memory."""
+    """Window of each perturbed cell; a single window if cells are in memory."""
     x = splitter.dataset.x
     if not isinstance(x, StoredRows):
         return np.zeros(len(perturbed), dtype=np.int64)
@@ -127,11 +127,11 @@ def matched_pairs(
     batch_size: int = 128,
     all_pairs: bool = True,
 ) -> PairSampler | StoredPairSampler | None:
-    """Pairs of cells that ``match`` finds, such as :func:`match_by_transport`: a :class:`Sampling`.
+    """Sample pairs of cells found by ``match``, such as :func:`match_by_transport`: a :class:`Sampling`.
 
-    There are at most ``batch_size`` pairs in a batch. With ``all_pairs``, an epoch takes all training pairs; otherwise
-    as many, drawn at random, as there are different cells on the side that has more. Cells that are paired with
-    themselves need not be in memory, and are then read in runs of neighbours.
+    There are at most ``batch_size`` pairs in a batch. With ``all_pairs``, an epoch uses all training pairs; otherwise,
+    as many random pairs as there are distinct cells on the larger side. Cells that are paired with themselves need not
+    be in memory, and are then read in runs of consecutive rows.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def matched_pairs(
         return None
     x = splitter.dataset.x
     if isinstance(x, StoredRows):
-        # Of the cells that transport matches, there is an error before
+        # For cells matched by transport, an error was raised before
         options: dict[str, Any] = {"batch_size": batch_size, "shuffle": train, "seed": splitter.seed}
         return StoredPairSampler(pairs.source, run=x.run, n_together=N_TOGETHER, **options)
     n_drawn = None if all_pairs or not train else max(len(np.unique(side)) for side in pairs)
@@ -167,9 +167,9 @@ def match_by_transport(
 ) -> CellPairs:
     """Match controls with perturbed cells of their stratum by optimal transport, condition by condition.
 
-    Each ``"control"`` gets a perturbed cell of every condition, or each ``"treated"`` cell a control, from those with
-    the same values of the registered fields ``within``. ``x`` is the expression of all cells of the data that is
-    compared, the registered one if ``None``. Further arguments are those of
+    Each ``"control"`` is paired with a perturbed cell of every condition, or each ``"treated"`` cell with a control,
+    among cells with the same values of the registered fields ``within``. ``x`` is the expression of all cells to
+    compare, the registered one if ``None``. Further arguments are those of
     :func:`~scpi.model.base.loading._transport.pair_by_stratum`.
 
     Raises

@@ -204,7 +204,7 @@ class PresetTrainingMixin(NetworkTrainingMixin):
         seed: int | None = None,
         **trainer_kwargs: Any,
     ) -> None:
-        """Train the model. Arguments that are ``None`` are taken from the preset (``preset_``); the class lists them.
+        """Train the model. Arguments that are ``None`` have the values of the preset (``preset_``).
 
         Parameters
         ----------
