@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from scpi._run_folder import RunFolder
 from scpi.screen import run_pseudobulk
-from scpi.screen._output import RunFolder
 from scpi.screen._pseudobulk_report import _context, write_pseudobulk
 
 

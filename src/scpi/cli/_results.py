@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from scpi._report._render import render
 from scpi._report._tables import for_spreadsheets
+from scpi._run_folder import output_folder
 from scpi._versions import versions
 from scpi.cli._say import consoles, say
-from scpi.screen._output import output_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

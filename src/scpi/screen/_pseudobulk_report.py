@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from scpi._report._figures import comparison_figure, encode_figures
 from scpi._report._render import as_frame, render
 from scpi._report._tables import for_spreadsheets
+from scpi._run_folder import DOCUMENT
 from scpi._scoring._noise_ceiling import PERFECT
 from scpi._screen._labels import Labelling
-from scpi.screen._output import DOCUMENT
 from scpi.screen._pseudobulk_tables import (
     fold_rows,
     methods,
@@ -27,7 +27,7 @@ from scpi.screen._report import settings_rows
 from scpi.screen._write import PREDICTED, write_cells
 
 if TYPE_CHECKING:
-    from scpi.screen._output import RunFolder
+    from scpi._run_folder import RunFolder
     from scpi.screen._pseudobulk_result import PseudobulkResult
 
 PROFILES: Final = "profiles.h5ad"

@@ -14,13 +14,13 @@ from scpi import model as models
 from scpi._fingerprint import fingerprint
 from scpi._keys import Key
 from scpi._rng import as_generator
+from scpi._run_folder import RunFolder, output_folder
 from scpi._scoring._conventions import N_CELLS
 from scpi._screen._labels import Labelling
 from scpi._sequence import as_list
 from scpi._versions import versions
 from scpi.screen._design import Design, describe_design
 from scpi.screen._effects import effect_table, find_genes, measure_effects, significant_genes, strongest, with_effect
-from scpi.screen._output import RunFolder, output_folder
 from scpi.screen._prepare import COUNTS, prepare_screen
 from scpi.screen._progress import RunProgress
 from scpi.screen._result import ScreenResult

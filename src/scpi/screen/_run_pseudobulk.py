@@ -17,11 +17,11 @@ from scpi import model as models
 from scpi._keys import Key
 from scpi._quiet import quiet_lightning
 from scpi._rng import as_generator
+from scpi._run_folder import RunFolder, output_folder
 from scpi._scoring._noise_ceiling import CEILING, PERFECT
 from scpi._screen._labels import Labelling
 from scpi._sequence import as_list
 from scpi._versions import versions
-from scpi.screen._output import RunFolder, output_folder
 from scpi.screen._prepare_pseudobulk import describe_profiles, prepare_profiles
 from scpi.screen._progress import RunProgress
 from scpi.screen._pseudobulk_report import write_pseudobulk

@@ -10,7 +10,7 @@ import pandas as pd
 
 from scpi import get
 from scpi._report._tables import for_spreadsheets
-from scpi.screen._output import DOCUMENT
+from scpi._run_folder import DOCUMENT
 from scpi.screen._report import write_report
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from scpi.screen._output import RunFolder
+    from scpi._run_folder import RunFolder
     from scpi.screen._result import ScreenResult
 
 MODEL: Final = "model"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scpi.screen._output import RunFolder, output_folder
+from scpi._run_folder import RunFolder, output_folder
 
 
 def test_a_new_folder_is_not_made_yet(tmp_path):
