@@ -9,9 +9,15 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 
+import scpi
+from scpi.datasets._examples import EXAMPLES
+from scpi.datasets._gene_sets import COLLECTIONS
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "tutorials").glob("*.ipynb"))
-DATA = re.compile(r'folder / "([^"]+)"')
+LOADER = re.compile(r"scpi\.datasets\.(\w+)\(")
+COLLECTION = re.compile(r'gene_sets\("(\w+)"')
+FIRST_CELLS = 3
 
 
 def read(notebook):
@@ -43,12 +49,22 @@ def test_a_notebook_is_committed_executed_and_clean(notebook):
     assert not re.search(r"/(home|tmp|root|Users|work)/", notebook.read_text(encoding="utf-8"))
 
 
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_needs_no_file_of_the_developers(notebook):
+    cells = code_cells(notebook)
+    assert re.search(r"\bsc(pi)?\.datasets\.\w+\(", "\n".join(cells[:FIRST_CELLS]))
+    assert "SCPI_TEST_DATA" not in "\n".join(map(str, read(notebook)))
+    assert not re.search(r"\bos\.environ|\bgetenv", "\n".join(cells))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(notebook, test_data, monkeypatch, tmp_path):
     cells = code_cells(notebook)
-    for name in DATA.findall("\n".join(cells)):
-        test_data(name)
+    names = {EXAMPLES[name].file for name in LOADER.findall("\n".join(cells)) if name in EXAMPLES}
+    names |= {COLLECTIONS[name, "human"].name for name in COLLECTION.findall("\n".join(cells)) if name != "basic"}
+    for name in names:
+        monkeypatch.setattr(scpi.settings, "datasetdir", test_data(name).parent)
     monkeypatch.chdir(tmp_path)
     variables = {"__name__": notebook.stem}
     for number, cell in enumerate(cells, start=1):
