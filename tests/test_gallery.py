@@ -23,7 +23,7 @@ def test_every_figure_has_a_heading_code_and_a_link(page):
     for name, text in zip(names, texts, strict=True):
         assert f"{{func}}`scpi.pl.{name}`" in text
         options, code = BLOCK.search(text).groups()
-        assert options.split() == [":context:", "close-figs", ":filename-prefix:", name]
+        assert options.split()[:5] == [":context:", "close-figs", ":filename-prefix:", name, ":alt:"]
         assert code.splitlines()[-1].strip().startswith(f"scpi.pl.{name}(")
 
 
