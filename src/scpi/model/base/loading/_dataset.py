@@ -41,27 +41,27 @@ class CellBatch(NamedTuple):
     cells: NDArray[np.int64]
     """Cells that the network reads, (n_cells,)."""
     perturbed: NDArray[np.int64] | None = None
-    """Cells that they are compared with or decoded into, (n_cells,); -1 for padding."""
+    """Cells with which they are compared, or which are the decoding target, (n_cells,); -1 for padding."""
     conditions: NDArray[np.int64] | None = None
-    """Codes of the conditions, (n_conditions,), where the perturbed cells are parts of equal length, one for each."""
+    """Codes of the conditions, (n_conditions,), if the perturbed cells are parts of equal length, one per condition."""
     together: NDArray[np.int64] | None = None
-    """Cells of this batch and others after it, in ascending order, to read at once where they are not in memory."""
+    """Cells of this batch and of later ones, in ascending order, to read at once if they are not in memory."""
 
 
 class CellDataset(Dataset[dict[str, "Tensor"]]):
     """Registered cells; only the cells of a batch are made dense.
 
-    An item is a dictionary with the names in :data:`~scpi.model.base._constants.KEYS` and what is registered:
-    expression (``X``), position (``INDEX``), context, batch, size factor, label and weight of the cells, (n_cells, 1),
-    their covariates, (n_cells, n_covariates), and the code of their condition, (n_cells,), with its doses (``DESIGN``). With an input transform, the item contains
-    ``INPUT``, and ``X`` only with ``counts``.
+    An item is a dictionary with the names in :data:`~scpi.model.base._constants.KEYS` and the registered values:
+    expression (``X``), position (``INDEX``), context, batch, size factor, label and weight of the cells, (n_cells, 1);
+    their covariates, (n_cells, n_covariates); and the code of their condition, (n_cells,), with its doses (``DESIGN``).
+    With an input transform, the item contains ``INPUT``, and ``X`` only with ``counts``.
 
     For a batch with perturbed cells, it also contains their expression (``PERTURBED``; zeros for padding) and size
-    factor (``PERTURBED_SIZE_FACTOR``; 1 for padding), and condition and doses are those of the perturbed cells. Where a
+    factor (``PERTURBED_SIZE_FACTOR``; 1 for padding), and condition and doses are those of the perturbed cells. If a
     batch consists of parts, condition and doses have one row per part, and ``WEIGHT``, (n_conditions, n_cells), is 0
     for padding.
 
-    ``fields`` are those to read besides the expression, all if ``None``; ``design`` holds the doses of the single
+    ``fields`` are the fields to read besides the expression, all if ``None``; ``design`` holds the doses of the single
     perturbations in each condition, (n_conditions, n_perturbations).
     """
 
@@ -75,7 +75,7 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
         counts: bool = True,
     ) -> None:
         x = manager.get_from_registry(KEYS.X)
-        # Reading rows of a matrix that is stored by columns costs as much as reading all of it.
+        # Reading rows of a column-wise matrix costs as much as reading all of it
         self.x = by_rows(x.tocsr() if sparse.issparse(x) else x)
         self._transform, self._counts = transform, counts
         self._design = None if design is None else torch.from_numpy(design)
@@ -97,7 +97,7 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
         code = item.pop(KEYS.CONDITION, None)
         if batch.perturbed is not None:
             is_cell = torch.from_numpy(batch.perturbed >= 0)
-            # Positions of padding count from the end: some cell is read, and overwritten
+            # Padding has the position -1: the last cell is read, and overwritten
             place = torch.from_numpy(batch.perturbed)
             if np.array_equal(batch.cells, batch.perturbed):
                 item[KEYS.PERTURBED] = item[KEYS.X]
@@ -117,7 +117,7 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
         return item
 
     def rows(self, cells: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
-        """Expression and, where they are registered, size factors of some cells."""
+        """Expression and, if registered, size factors of cells."""
         size = self._values.get(KEYS.SIZE_FACTOR)
         return torch.from_numpy(dense_rows(self.x, cells)), None if size is None else size[torch.from_numpy(cells)]
 
@@ -126,7 +126,7 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
         return self._transformed(*self.cells(cells))
 
     def cells(self, cells: NDArray[np.int64]) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """As :meth:`rows`, with the batches of the cells where they are registered."""
+        """As :meth:`rows`, with the batches of the cells if registered."""
         batch = self._values.get(KEYS.BATCH)
         return *self.rows(cells), None if batch is None else batch[torch.from_numpy(cells)]
 
@@ -142,7 +142,7 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
     def _transformed(self, *cells: Tensor | None) -> Tensor:
         """Input of some cells, from their expression, size factors and batches."""
         assert self._transform is not None
-        # The transform may have moved with the network to another device.
+        # The transform may have moved to another device with the network
         device = self._transform.rate.device
         with torch.no_grad():
             return self._transform(*(None if part is None else part.to(device) for part in cells)).cpu()
@@ -158,6 +158,6 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
 
 
 def blocks(cells: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Cells, a few thousand at a time."""
+    """Cells, in blocks of a few thousand."""
     for start in range(0, len(cells), _BLOCK):
         yield cells[start : start + _BLOCK]

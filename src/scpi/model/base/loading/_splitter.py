@@ -1,4 +1,4 @@
-"""Lightning data module of all models: divides registered cells, and serves batches of them."""
+"""Lightning data module of all models, which splits registered cells and serves batches of them."""
 
 from __future__ import annotations
 
@@ -31,37 +31,37 @@ if TYPE_CHECKING:
 
 
 class CellSplitter(pl.LightningDataModule):
-    """Divides registered cells into training, validation and test cells, and serves batches of them.
+    """Splits registered cells into training, validation and test cells, and serves batches of them.
 
-    The cells of a screen are divided within every condition, batch and context; others all together.
+    Cells of a screen are split within every condition, batch and context; other cells all together.
 
     Parameters
     ----------
     adata_manager
         Manager of the registered data.
     sampling
-        How batches are made, such as :func:`~scpi.model.base.loading._sampling.single_cells` with its options; without,
-        cells are divided only.
+        Sampling of batches, such as :func:`~scpi.model.base.loading._sampling.single_cells` with its options; without
+        it, cells are only split.
     transform
         Input transform of the network, whose result the batches contain.
     counts
-        Whether batches contain the expression besides the transformed one.
+        Whether batches contain the expression besides the transformed input.
     train_size, validation_size
-        Fractions of the cells; what is left is the test set.
+        Fractions of the cells; the remaining cells are the test set.
     held_out
         Labels of conditions whose cells all go to the test set.
     external_indexing
-        Positions of training, validation and test cells instead of the random division.
+        Positions of training, validation and test cells instead of a random split.
     seed
-        Seed of the division and of the batches; ``scvi.settings.seed``, or 0, if ``None``.
+        Seed of the split and of the batches; ``scvi.settings.seed``, or 0, if ``None``.
     **loader_kwargs
         Passed to :class:`torch.utils.data.DataLoader`.
 
     Raises
     ------
     ValueError
-        If there is no data, a held-out condition has no cells or is the control, positions are not disjoint, or the training cells of a
-        screen lack controls or perturbed cells.
+        If there is no data, a held-out condition has no cells or is the control, positions are not disjoint, or the
+        training cells of a screen lack controls or perturbed cells.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class CellSplitter(pl.LightningDataModule):
         if adata_manager is None:
             msg = "The model has no data to train on: build it with cells, or load it with `adata`."
             raise ValueError(msg)
-        # Under these names scvi-tools logs them to MLflow.
+        # scvi-tools logs them to MLflow under these names
         self.data_loader_kwargs, self.train_size, self.validation_size = loader_kwargs, train_size, validation_size
         self.seed = resolve_seed(seed)
         self._manager, self._sampling, self._transform, self._counts = adata_manager, sampling, transform, counts
@@ -105,7 +105,7 @@ class CellSplitter(pl.LightningDataModule):
         self.val_sampler = self._sampler(self.val_idx, train=False)
 
     def _read_conditions(self) -> None:
-        """Read what is registered about the conditions of cells; without, all cells have one condition."""
+        """Read the registered conditions of cells; without any, all cells have one condition."""
         codes = self.registered(KEYS.CONDITION)
         self.has_conditions = codes is not None
         if codes is None:
@@ -137,7 +137,7 @@ class CellSplitter(pl.LightningDataModule):
         return np.isin(np.asarray(self._labels, dtype=object)[self._codes].astype(str), sorted(labels))
 
     def _check_training_cells(self) -> None:
-        """Training on a screen needs controls and perturbed cells."""
+        """Check that the training cells of a screen include controls and perturbed cells."""
         is_control = self._is_control[self.train_idx]
         if self.has_conditions and (not is_control.any() or is_control.all()):
             missing = "perturbed" if is_control.any() else "control"
@@ -145,32 +145,32 @@ class CellSplitter(pl.LightningDataModule):
             raise ValueError(msg)
 
     def registered(self, key: str) -> NDArray[Any] | None:
-        """Registered values of a field, one for each cell; ``None`` if the field is not registered."""
+        """Registered values of a field, one per cell; ``None`` if the field is not registered."""
         if key not in self._manager.data_registry:
             return None
         return np.asarray(self._manager.get_from_registry(key)).ravel()
 
     def strata_of(self, fields: Sequence[str]) -> NDArray[np.int64]:
-        """Code of the combination of the values of some fields, those that are registered, for each cell."""
+        """Code of the combination of values of the registered fields among the given ones, for each cell."""
         columns = [values for values in map(self.registered, fields) if values is not None]
         if not columns:
             return np.zeros(len(self._codes), dtype=np.int64)
         return np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
     def conditions_of(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Code of the condition of each of some cells, which is its row in ``design``."""
+        """Code of the condition of each given cell, which is its row in ``design``."""
         return self._codes[cells]
 
     def is_control(self, cells: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether each of some cells is a control."""
+        """Whether each given cell is a control."""
         return np.asarray(self._is_control[cells])
 
     def doses_of(self, cells: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Dose of each of some cells; 1 for perturbed cells without a dose, 0 for controls."""
+        """Dose of each given cell; 1 for perturbed cells without a dose, 0 for controls."""
         return self._doses[self._codes[cells]]
 
     def occurs(self, cells: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether each condition is that of one of some cells, (n_conditions,)."""
+        """Whether each condition occurs among the given cells, (n_conditions,)."""
         return np.isin(np.arange(len(self._labels)), self._codes[cells])
 
     @property
@@ -226,11 +226,11 @@ class CellSplitter(pl.LightningDataModule):
         return 0 if self.train_sampler is None else len(self.train_sampler)  # type: ignore[arg-type]
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]] | list[Any]:
-        """Batches of the training cells, different ones in every epoch."""
+        """Batches of the training cells, which differ between epochs."""
         return self._loader(self.train_sampler)
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]] | list[Any]:
-        """Batches of the validation cells, the same in every epoch."""
+        """Batches of the validation cells, equal in every epoch."""
         return self._loader(self.val_sampler)
 
     def test_dataloader(self) -> DataLoader[dict[str, Tensor]] | list[Any]:
@@ -243,7 +243,7 @@ class CellSplitter(pl.LightningDataModule):
     def _loader(self, sampler: Sampler[CellBatch] | None) -> DataLoader[dict[str, Tensor]] | list[Any]:
         if sampler is None:
             return []
-        # The sampler yields whole batches, so the loader must not batch again.
+        # The sampler yields whole batches, so that the loader must not batch again
         return DataLoader(self.dataset, sampler=sampler, batch_size=None, **self.data_loader_kwargs)
 
 

@@ -53,7 +53,7 @@ def check_callbacks(callbacks: Iterable[Callback]) -> None:
     for option in _READING:
         if any(getattr(callback, option, False) for callback in checkpoints):
             msg = (
-                f"`SaveCheckpoint({option}=True)` reads the format of scvi-tools, but scpi saves models in its own: leave the "
-                "option out, and load the folder `best_model_path` with `load` after training."
+                f"`SaveCheckpoint({option}=True)` reads the format of scvi-tools, but scpi saves models in its own: omit "
+                "the option, and load the folder `best_model_path` with `load` after training."
             )
             raise ValueError(msg)

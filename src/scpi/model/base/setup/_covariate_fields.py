@@ -1,4 +1,4 @@
-"""Fields of several columns: covariates that a network is conditioned on."""
+"""Fields of several columns, for covariates on which a network is conditioned."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ class _ColumnsField(StoredField):
         self.columns = [str(column) for column in as_list(attr_key)]
 
     def validate_field(self, adata: AnnData) -> None:
-        """Check that the columns are there."""
+        """Check that the columns exist."""
         super().validate_field(adata)
         for column in self.columns:
             check_column(adata, column)
 
 
 class CategoricalsField(_ColumnsField):
-    """Categorical covariates, whose categories are frozen: others in new cells are an error that names them."""
+    """Categorical covariates with frozen categories: unknown ones in new cells raise an error that names them."""
 
     name = Key.obsm.CATEGORICAL
 
     def register_field(self, adata: AnnData) -> dict[str, Any]:
         """Learn the categories and write the codes."""
         self.validate_field(adata)
-        # As text: a category is named in a plan, whatever it was read from
+        # As text, so that plans can refer to categories of any type
         known = {column: _categories(adata.obs[column]) for column in self.columns}
         return self._write(adata, known)
 

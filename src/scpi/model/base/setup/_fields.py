@@ -1,4 +1,4 @@
-"""Fields that teach scvi-tools to read perturbation labels and gene sets."""
+"""Fields of scvi-tools for perturbation labels, contexts and gene sets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class StoredField(BaseAnnDataField):
-    """A field with values of its own kind, found under an attribute (``"obs"``) and a key (the name of a column)."""
+    """A field whose values are stored under an attribute (``"obs"``) and a key (the name of a column)."""
 
     registry_key = attr_name = attr_key = ""
     # A field that is registered has values
@@ -39,7 +39,7 @@ class StoredField(BaseAnnDataField):
         self.registry_key, self.attr_name, self.attr_key = registry_key, attr_name, attr_key
 
     def view_state_registry(self, state_registry: dict[str, Any]) -> None:
-        """No table: the values are in the data."""
+        """Return no table, as the values are in the data."""
         return None
 
 
@@ -57,9 +57,10 @@ class PerturbationField(StoredField):
     attr_key
         Column of ``obs`` with the labels.
     control, delimiter
-        Label or labels of the unperturbed cells, and what separates the members of a combination; ``None`` without any.
+        Label or labels of the unperturbed cells, and separator of the members of a combination; ``None`` without
+        combinations.
     dose_key
-        Column of ``obs`` with a dose, which multiplies the code of every member of the label, or with one for each.
+        Column of ``obs`` with one dose, which multiplies the code of every member of the label, or one dose per member.
     """
 
     def __init__(
@@ -135,7 +136,7 @@ class PerturbationField(StoredField):
         labels = [condition.label for condition in conditions]
         encode_conditions(labels, vocabulary, self.labelling)
         adata.obs[self.attr_key] = codes
-        # Plain containers: what a saved model holds
+        # Plain containers, which a saved model can store
         return {
             "vocabulary": vocabulary,
             "conditions": labels,
@@ -153,14 +154,14 @@ class PerturbationField(StoredField):
 
 
 class GeneSetField(StoredField):
-    """Keeps the membership of genes in sets with the model, so that a saved model needs no gene sets in new data.
+    """Stores the membership of genes in sets with the model, so that a saved model needs no gene sets in new data.
 
     Parameters
     ----------
     registry_key
         Name of the field in the registry.
     attr_key
-        Entry of ``varm`` with the membership, genes x sets. It may be missing where it has its usual name.
+        Entry of ``varm`` with the membership, genes x sets. It is optional under its default name.
     """
 
     def __init__(self, registry_key: str, attr_key: str) -> None:
@@ -168,11 +169,11 @@ class GeneSetField(StoredField):
         self.required = attr_key != Key.varm.GENE_SETS
 
     def get_data_registry(self) -> dict[str, Any]:
-        """Nothing to load with a batch of cells: the field describes genes."""
+        """Return nothing to load with a batch of cells, as the field describes genes."""
         return {}
 
     def validate_field(self, adata: AnnData) -> None:
-        """Check that the membership is there if it must be."""
+        """Check that the membership exists if it is required."""
         if self.required and self.attr_key not in adata.varm:
             msg = (
                 f"`adata.varm[{self.attr_key!r}]` does not exist. Add gene sets with "
@@ -181,7 +182,7 @@ class GeneSetField(StoredField):
             raise KeyError(msg)
 
     def register_field(self, adata: AnnData) -> dict[str, Any]:
-        """Store the members of every set; none where there is no such entry and it is not required."""
+        """Store the members of every set; none if the entry is missing and not required."""
         self.validate_field(adata)
         if self.attr_key not in adata.varm:
             return {"names": [], "genes": np.zeros(0, np.int64), "sets": np.zeros(0, np.int64)}
@@ -190,7 +191,7 @@ class GeneSetField(StoredField):
         return {"names": list(names), "genes": genes.astype(np.int64), "sets": sets.astype(np.int64)}
 
     def transfer_field(self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any) -> dict[str, Any]:
-        """Keep the sets of the model; the target needs none, now or later."""
+        """Keep the sets of the model; the new data needs none."""
         self.required = False
         return state_registry
 
@@ -200,10 +201,10 @@ class GeneSetField(StoredField):
 
 
 class LabelField(CategoricalObsField):
-    """A label that every cell has, such as its batch."""
+    """A label of every cell, such as its batch."""
 
     def validate_field(self, adata: AnnData) -> None:
-        """Check that the column is there and complete."""
+        """Check that the column exists and is complete."""
         check_column(adata, self._original_attr_key)
         super().validate_field(adata)
         missing = int(adata.obs[self._original_attr_key].isna().sum())
@@ -216,7 +217,7 @@ class ContextField(LabelField):
     """A label that may have other values in new cells: a prediction transfers to contexts not trained on."""
 
     def transfer_field(self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any) -> dict[str, Any]:
-        """Write the codes of other cells; contexts of theirs come after those of ``state_registry``."""
+        """Write the codes of other cells; new contexts follow those of ``state_registry``."""
         return dict(super().transfer_field(state_registry, adata_target, **(kwargs | {"extend_categories": True})))
 
 
@@ -235,7 +236,7 @@ class SizeFactorField(NumericalObsField):
 
 
 def check_column(adata: AnnData, key: str) -> None:
-    """A key must be a column of ``obs``."""
+    """Check that a key is a column of ``obs``."""
     if key not in adata.obs:
         msg = f"{key!r} is not a column of `adata.obs`, which has {list(adata.obs.columns)}."
         raise KeyError(msg)

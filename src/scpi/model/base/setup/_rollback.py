@@ -1,4 +1,4 @@
-"""Registration of data that leaves the data as it was if it fails."""
+"""Registration of data that leaves the data unchanged on failure."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _NAMES = ("obs", "obsm", "uns")
 
 @contextmanager
 def unchanged_on_failure(data: AnnData | MuData) -> Iterator[None]:
-    """Take back what fields and scvi-tools wrote to ``data``, if the block fails.
+    """Undo the changes of fields and scvi-tools to ``data`` if the block fails.
 
-    Fields are registered one by one, each after its own checks: the second may fail when the first has written.
+    Fields are registered one by one, each after its own checks: the second may fail after the first has written.
     """
     parts = [data, *(data.mod.values() if isinstance(data, MuData) else ())]
     before = [(part, name, {key: copy(value) for key, value in _own(part, name)}) for part in parts for name in _NAMES]
