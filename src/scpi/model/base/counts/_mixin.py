@@ -1,4 +1,4 @@
-"""Predicted cells, drawn from what a model expects and from the measured counts of control cells."""
+"""Predicted cells, sampled from expected means of a model and measured counts of control cells."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 else:
     Host = object
 
-# Control cells from which it is found out what is registered, and how overdispersed each gene is
+# Number of control cells for detecting the scale of the registered expression, and estimating overdispersion
 _N_CELLS = 1000
 # Overdispersion of a gene whose counts are not overdispersed, and the largest that is believed: a few cells with many
 # counts, among many without any, say nothing of how a gene varies once all cells express it
@@ -45,45 +45,45 @@ _LEAST, _MOST = 1e-4, 4.0
 
 
 class Start(NamedTuple):
-    """Measured cells that predicted ones start from."""
+    """Measured cells from which predictions start."""
 
     places: NDArray[np.int64]
-    """Where they are in the data."""
+    """Positions in the data."""
     cells: Cells
     parts: tuple[Part, ...]
-    """The cells of each context or condition, in which means are kept."""
+    """The cells of each context or condition, within which means are matched."""
 
 
 @dataclass
 class Source:
-    """What predicted cells are drawn from."""
+    """Source of the counts of predicted cells."""
 
     output: Output
     """What is drawn."""
     counts: Any
-    """Counts of all cells, where they are known and are not what is registered, else ``None``."""
+    """Counts of all cells, if they are known and not the registered expression, else ``None``."""
     theta: NDArray[np.float64]
-    """Inverse overdispersion of each gene in the cells that are started from."""
+    """Inverse overdispersion of each gene in the cells from which predictions start."""
     last: Start | None = None
-    """The cells of the last prediction, from which the next one mostly starts too."""
+    """The cells of the last prediction, which the next one usually reuses."""
 
 
 class DrawnCellsMixin(Host):
-    """The last step of every prediction: cells that can be analysed as measured ones are.
+    """The last step of every prediction: cells that can be analysed like measured cells.
 
-    Subclasses say in ``_predict_cells`` what is expected of control cells under perturbations. A model of counts says
-    in ``_draw_counts`` by which factors those of each cell change.
+    Subclasses implement ``_predict_cells``, the expected expression of control cells under perturbations. Models of
+    counts implement ``_draw_counts``, which changes the counts of each cell by factors.
     """
 
     scale_: Scale
-    """What the registered expression is."""
+    """Scale of the registered expression."""
 
     @abstractmethod
     def _predict_cells(self, asked: Counterfactual) -> NDArray[np.float32]:
         """Expected expression of control cells under a condition, cells x genes, on the registered scale."""
 
     def _draw_counts(self, asked: Counterfactual, start: Start, theta: NDArray[np.float64]) -> sparse.csr_matrix:
-        """Counts of control cells under a condition, cells x genes, drawn with the expected means in each context.
+        """Counts of control cells under a condition, cells x genes, sampled with the expected means in each context.
 
         ``theta`` is the inverse overdispersion of each gene.
         """
@@ -94,14 +94,14 @@ class DrawnCellsMixin(Host):
     def _to_log_scale(self, expression: Any) -> Any:
         """Expression, dense or sparse, on the scale on which predictions are compared with measured cells.
 
-        Counts are compared after normalisation to 10,000 per cell and a logarithm.
+        Counts are compared after normalisation to 10,000 per cell and log1p.
         """
         return log_normalised(expression).astype(np.float32) if self.scale_ == "counts" else expression
 
     def _source(self, adata: AnnData | MuData, cells: NDArray[np.int64], output: Output | None) -> Source | None:
-        """What to draw from for an output; ``None`` where the means are asked for.
+        """Source of the counts for an output; ``None`` for means.
 
-        ``cells`` are those that predicted ones start from.
+        ``cells`` are the cells from which predictions start.
         """
         some = cells
         if len(cells) > _N_CELLS:
@@ -115,7 +115,7 @@ class DrawnCellsMixin(Host):
         return Source(output, counts, _inverse_overdispersion(measured, strata))
 
     def _measured_cells(self, adata: AnnData | MuData, cells: NDArray[np.int64], counts: Any) -> Cells:
-        """Counts of some cells: those that are registered or known, or those that logarithms tell of."""
+        """Counts of cells: registered, known, or inferred from log-normalised expression."""
         rows = self._rows(adata, cells)
         if self.scale_ == "counts":
             return Cells.of_registered_counts(rows)
@@ -129,7 +129,7 @@ class DrawnCellsMixin(Host):
         return source.last
 
     def _made(self, asked: Counterfactual, source: Source | None) -> tuple[Any, Any]:
-        """Predicted cells as they are asked for, and their counts where these are known and are something else."""
+        """Predicted cells on the requested scale, and their counts if these are known and not the output."""
         if source is None:
             return self._predict_cells(asked), None
         start = self._started_from(asked.adata, asked.cells, source)
@@ -144,9 +144,9 @@ class DrawnCellsMixin(Host):
         *,
         rng: np.random.Generator,
     ) -> tuple[Any, Any]:
-        """As :meth:`_made`, from any cells and what is expected of them, whose means are kept in each condition.
+        """As :meth:`_made`, from any cells and their expected expression, with means matched in each condition.
 
-        ``expected`` are blocks of cells.
+        ``expected`` yields blocks of cells.
         """
         if source is None:
             return stack_rows(expected, len(cells)), None
@@ -161,7 +161,7 @@ class DrawnCellsMixin(Host):
         return measured.logs(counts), None if source.counts is None else counts
 
     def _measured_as(self, adata: AnnData | MuData, cells: NDArray[np.int64], source: Source | None) -> Any:
-        """Measured cells on the scale of what is drawn, or of the means."""
+        """Measured cells on the scale of the sampled output, or of the means."""
         if source is not None and source.output == "counts" and source.counts is not None:
             return source.counts[cells]
         rows = self._rows(adata, cells)
@@ -169,11 +169,11 @@ class DrawnCellsMixin(Host):
 
     @property
     def _counts_name(self) -> str:
-        """Layer of the counts that the registered expression was made from."""
+        """Layer of the counts from which the registered expression was computed."""
         return self.registry["setup_args"].get("counts_layer") or Key.layers.COUNTS
 
     def _known_counts(self, adata: AnnData | MuData, some: NDArray[np.int64]) -> Any:
-        """Counts of all cells beside the registered expression, which some cells are compared with; else ``None``."""
+        """Counts of all cells beside the registered expression, if both agree in some cells; else ``None``."""
         is_named, modality = self.registry["setup_args"].get("counts_layer") is not None, self._modality(adata)
         if not is_named and self._counts_name not in modality.layers:
             return None
@@ -192,7 +192,7 @@ class DrawnCellsMixin(Host):
 def _with_means(
     start: Start, expected: Iterable[NDArray[np.float32]], theta: NDArray[np.float64], *, rng: np.random.Generator
 ) -> sparse.csr_matrix:
-    """Counts of cells, drawn so that the registered expression has the expected mean in each stratum."""
+    """Sample counts of cells such that the registered expression has the expected mean in each stratum."""
     codes = np.empty(len(start.places), dtype=np.intp)
     for code, part in enumerate(start.parts):
         codes[part.places] = code
@@ -211,7 +211,7 @@ def _with_means(
 
 
 def _inverse_overdispersion(cells: Cells, strata: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Inverse overdispersion of each gene within strata; that of Poisson counts where none has two cells."""
+    """Inverse overdispersion of each gene within strata; that of Poisson counts if no stratum has two cells."""
     has_counts = cells.unit > 0
     if cells.counts.nnz == 0 or np.bincount(strata[has_counts], minlength=1).max() < 2:
         return np.full(cells.counts.shape[1], 1.0 / _LEAST)

@@ -1,4 +1,4 @@
-"""The best epoch of a training."""
+"""The best epoch of a training run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Best:
-    """Lowest value so far, its epoch, and the weights of that epoch if they are asked for.
+    """Lowest value so far, its epoch, and optionally the weights of that epoch.
 
     ``epoch`` counts as the best one until there is a value.
     """
@@ -24,13 +24,13 @@ class Best:
         self._state: dict[str, Tensor] | None = None
 
     def update(self, value: float, epoch: int, module: nn.Module | None = None) -> None:
-        """Take in the value of an epoch, and the weights of ``module`` if it is lower than those before."""
+        """Record the value of an epoch, and the weights of ``module`` if the value is the lowest so far."""
         if value < self.value:
             self.value, self.epoch = value, epoch
             self._state = None if module is None else copy.deepcopy(module.state_dict())
 
     def restore(self, module: nn.Module) -> None:
-        """Return to the weights of the best epoch, if there are any."""
+        """Restore the weights of the best epoch, if there are any."""
         if self._state is not None:
             module.load_state_dict(self._state)
 

@@ -1,4 +1,4 @@
-"""What the training plans of scpi share: steps of their optimisers, phases, and the metrics of an epoch."""
+"""Shared parts of the training plans: steps of optimisers, phases, and the metrics of an epoch."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ P = TypeVar("P", bound=str)
 class NetworkPlan(pl.LightningModule):
     """Trains a module, which has its settings as ``preset``, and logs the means of its losses once per epoch.
 
-    Subclasses say in ``training_step`` what a step is, and add its losses to ``_metrics``. With ``manual``, a step
-    moves the optimisers itself, as with several of them.
+    Subclasses implement ``training_step``, and add its losses to ``_metrics``. With ``manual``, it steps the optimisers
+    itself, such as several of them.
     """
 
     def __init__(self, module: Any, *, manual: bool = True) -> None:
@@ -31,12 +31,12 @@ class NetworkPlan(pl.LightningModule):
         self._metrics = EpochMetrics()
 
     def _optimizers(self) -> list[LightningOptimizer]:
-        """The optimisers, however many there are."""
+        """The optimisers, as a list."""
         found = self.optimizers()
         return found if isinstance(found, list) else [found]
 
     def _descend(self, objective: Tensor, optimizers: Sequence[Any]) -> None:
-        """One step of some optimisers down the gradient of an objective."""
+        """One gradient step of the given optimisers on an objective."""
         for optimizer in optimizers:
             optimizer.zero_grad()
         self.manual_backward(objective)
@@ -44,7 +44,7 @@ class NetworkPlan(pl.LightningModule):
             optimizer.step()
 
     def _log_validation(self, loss: Tensor, n_cells: int, name: str = "reconstruction", **kwargs: Any) -> None:
-        """Log a loss of cells that are not trained on."""
+        """Log a loss of validation cells."""
         self.log(self._metric(name, "validation"), loss, on_epoch=True, batch_size=n_cells, **kwargs)
 
     def _metric(self, loss: str, cells: str) -> str:
@@ -57,7 +57,7 @@ class NetworkPlan(pl.LightningModule):
 
 
 class Phases(Generic[P]):
-    """Phases of a training with their maximum numbers of epochs, in order; those without epochs are left out."""
+    """Phases of a training run with their maximum numbers of epochs, in order; those without epochs are skipped."""
 
     def __init__(self, n_epochs: Mapping[P, int]) -> None:
         self._left = [(name, n) for name, n in n_epochs.items() if n > 0]
@@ -65,7 +65,7 @@ class Phases(Generic[P]):
         self.began = 0
 
     def is_over(self, epoch: int) -> bool:
-        """Whether all epochs of the phase have been run with this one."""
+        """Whether this is the last epoch of the phase."""
         return epoch + 1 - self.began >= self._n_epochs
 
     def advance(self, epoch: int) -> bool:

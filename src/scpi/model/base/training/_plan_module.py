@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class PlanModule(BaseModuleClass):
-    """Network whose training plan computes the losses; for scvi-tools it gives latent units.
+    """Network whose training plan computes the losses; for scvi-tools, it returns latent units.
 
-    Subclasses have ``encode``, from what the network reads to the latent units.
+    Subclasses implement ``encode``, from the input of the network to the latent units.
     """
 
     encode: Callable[..., Tensor]
@@ -35,11 +35,11 @@ class PlanModule(BaseModuleClass):
         return inference_outputs
 
     def generative(self, z: Tensor) -> dict[str, Tensor]:
-        """What is decoded depends on more than the units."""
+        """Not available, as decoding depends on more than the units."""
         msg = f"{type(self).__name__} decodes in a way of its own."
         raise NotImplementedError(msg)
 
     def loss(self, *args: Any, **kwargs: Any) -> LossOutput:
-        """The objective depends on the phase of the training."""
+        """Not available, as the objective depends on the phase of the training."""
         msg = "The training plan computes the losses."
         raise NotImplementedError(msg)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def resolve_seed(seed: int | None) -> int:
-    """The given seed, or that of scvi-tools, or 0: the same call always gives the same result."""
+    """Return the given seed, that of scvi-tools, or 0, so that the same call always gives the same result."""
     if seed is None:
         seed = settings.seed
     return 0 if seed is None else int(seed)
@@ -21,7 +21,7 @@ def resolve_seed(seed: int | None) -> int:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed torch within the block and leave its state outside as it was."""
+    """Seed torch within the block, and restore its state afterwards."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
