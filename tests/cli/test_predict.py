@@ -125,7 +125,7 @@ def test_changes_are_sorted_by_size():
 
 @pytest.mark.parametrize(
     ("low", "high", "words"),
-    [(-0.2, -0.1, "and better"), (-0.1, 0.1, "and not clearly better"), (0.1, 0.2, "and worse")],
+    [(-0.2, -0.1, "it is better"), (-0.1, 0.1, "it is not clearly better"), (0.1, 0.2, "it is worse")],
 )
 def test_the_verdict_follows_the_interval(low, high, words):
     rows = [("Linear", 0.5, (low + high) / 2, low, high), ("NoChange", 1.0, 0.0, 0.0, 0.0)]

@@ -1,3 +1,5 @@
+"""``scpi screen`` and ``scpi demo``: `scpi.cli._screen`, `scpi.cli._demo` and `scpi.cli._run`, which both call."""
+
 from __future__ import annotations
 
 import json

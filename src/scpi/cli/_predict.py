@@ -272,7 +272,7 @@ def verdict(summary: pd.DataFrame, chosen: str, *, n_left_out: int) -> str:
         else "not clearly better than no change"
     )
     return (
-        f"On {n_left_out:,} measured conditions that were left out, the error of {chosen} is {ratio:.2f} times that of no change, and {judged} "
+        f"On {n_left_out:,} measured conditions that were left out, the error of {chosen} is {ratio:.2f} times that of no change: it is {judged} "
         f"(difference {error['difference']:.4f}, 95 % interval {error['low']:.4f} to {error['high']:.4f})."
     )
 

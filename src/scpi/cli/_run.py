@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 def run(data: Any, gene_sets: Path | None = None, *, debug: bool, quiet: bool, as_json: bool, **arguments: Any) -> None:
     """Run the pipeline and show its results."""
     from scpi._quiet import quiet_lightning
-    from scpi.screen import run_screen
-    from scpi.screen._tables import score_table, truth_table, verdict
+    from scpi.screen import _tables, run_screen
 
     progress, shown = consoles(quiet=quiet, as_json=as_json)
     with nullcontext() if debug else quiet_lightning():
         result = run_screen(data, gene_sets, console=progress, **arguments)
-    truth = [] if result.truth is None else [truth_table(result)]
-    _show(shown, result, [score_table(result), *truth, verdict(result)])
+    verdict = _tables.verdict(result)
+    truth = [] if result.truth is None else [_tables.truth_table(result)]
+    _show(shown, result, [_tables.score_table(result), *truth, verdict])
     if as_json:
         effects = {"held_out": result.held_out, "effects": records(result.effects)}
-        say(_as_dict(result, verdict(result)) | effects)
+        say(_as_dict(result, verdict) | effects)
 
 
 def run_pseudobulk(
