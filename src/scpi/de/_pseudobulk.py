@@ -93,7 +93,7 @@ def pseudobulk(
         raise ValueError(msg)
     labels = {name: view.labels(name) for name in dict.fromkeys([*of_samples, *divided])}
     labels |= {name: merge_spellings(labels[name]) for name in divided if name not in of_samples}
-    # What is a number among the cells is one among their samples
+    # Numeric columns of the cells stay numeric for samples
     columns = view.columns(list(labels), "sample_key")
     numbers = [name for name in columns if is_number(columns[name])]
     obs, codes = assign_cells(view, labels, min_cells, more=columns[numbers])

@@ -1,4 +1,4 @@
-"""Which genes of samples are tested."""
+"""Selection of the genes to test in samples."""
 
 from __future__ import annotations
 

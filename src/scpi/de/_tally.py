@@ -1,4 +1,4 @@
-"""What the likelihood of counts needs to know of many cells, counted in one compiled pass without a copy of the counts."""
+"""Sufficient statistics of count likelihoods, computed in one compiled pass without a copy of the counts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EXACT = 64
 
 @dataclass(frozen=True)
 class Tally:
-    """What the likelihood needs to know of the counts of some cells, genes x bins of depth.
+    """Sufficient statistics of the counts of cells, genes x bins of depth.
 
     Cells of about the same depth are taken to have the depth of their bin.
     """

@@ -23,7 +23,7 @@ _OFFSET = 1e-9
 
 
 class Tested(NamedTuple):
-    """What tests say of the genes that the control expresses, conditions x genes."""
+    """Test results of the genes that the control expresses, conditions x genes."""
 
     lfc: NDArray[np.float64]
     pval: NDArray[np.float64]

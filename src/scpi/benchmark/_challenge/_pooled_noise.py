@@ -1,4 +1,4 @@
-"""How much of a profile of summed counts is due to the draw of the cells."""
+"""Sampling noise of pseudobulk profiles."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Finding(NamedTuple):
     entry: str
     """Affected entry of the data; empty for the split itself."""
     evidence: str
-    """What was found, with numbers."""
+    """Evidence, with numbers."""
 
 
 KINDS: Mapping[str, str] = {

@@ -1,4 +1,4 @@
-"""What processes that were killed have left."""
+"""Removal of leftovers of killed processes."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def _model(plan: Plan, task: GridTask) -> GridModel | None:
 
 
 def spec_of(plan: Plan, task: GridTask) -> ModelSpec | None:
-    """How the model of a task is trained; ``None`` where there is no model."""
+    """Training specification of the model of a task; ``None`` without a model."""
     model = _model(plan, task)
     if model is None:
         return None

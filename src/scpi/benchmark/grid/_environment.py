@@ -1,4 +1,4 @@
-"""Where and with what a task ran, and what it cost."""
+"""Environment of a task, and its costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What finished tasks have to say to programs that track experiments."""
+"""Finished tasks in the form that experiment trackers log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Finished(NamedTuple):
 
     task: GridTask
     settings: dict[str, Any]
-    """What the model was given, by names such as ``train.lr``, and what the task is."""
+    """Settings of the model, by names such as ``train.lr``, and the identity of the task."""
     metrics: dict[str, float]
     """Means over the conditions, the seconds of the task and its memory."""
     ended: datetime

@@ -1,4 +1,4 @@
-"""Where things lie in the folder of a grid."""
+"""Layout of the folder of a grid."""
 
 from __future__ import annotations
 

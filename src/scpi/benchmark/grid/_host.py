@@ -1,4 +1,4 @@
-"""Which machine and process this is, and whether another process still runs."""
+"""Identity of machine and process, and whether another process is alive."""
 
 from __future__ import annotations
 

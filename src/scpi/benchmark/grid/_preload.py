@@ -1,4 +1,4 @@
-"""What the process that tasks are forked from imports, once for all of them."""
+"""Imports of the process from which tasks are forked, shared by all of them."""
 
 from __future__ import annotations
 

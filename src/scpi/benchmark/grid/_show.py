@@ -1,4 +1,4 @@
-"""What the command line says of the tasks of a grid."""
+"""Command line output about the tasks of a grid."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def plan_rows(plan: Plan, out: Path) -> dict[str, Any]:
 
 
 def plan_lines(plan: Plan, out: Path) -> Iterator[str]:
-    """What a run would do."""
+    """Preview of a run."""
     rows = plan_rows(plan, out)["tasks"]
     waiting = [row for row in rows if not row["finished"]]
     yield f"{len(rows):,} tasks, of which {len(rows) - len(waiting):,} are finished in {str(out)!r}."

@@ -1,4 +1,4 @@
-"""What the command line says of where tasks stand, without the libraries that tasks need."""
+"""Command line output of the status of tasks, without the libraries that tasks need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def folder_of(grid: Path, out: Path | None) -> Path:
 
 
 def status_lines(found: GridStatus, *, tasks: bool = False) -> Iterator[str]:
-    """Where the tasks stand, what failed and what was killed."""
+    """State of the tasks, with failed and killed attempts."""
     counts = ", ".join(f"{n:,} {state}" for state, n in found.counts.items() if n or state == "finished")
     yield f"{len(found.tasks):,} tasks: {counts}."
     if found.n_other:

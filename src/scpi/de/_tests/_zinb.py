@@ -134,10 +134,10 @@ class _Pooled:
     bins: NDArray[np.intp]
     """Bin of the depth of each row."""
     width: int
-    """How far counts are tallied one by one."""
+    """Largest count that is tallied individually."""
     tally: Tally
     fit: Fit
-    """What both have in common under the null hypothesis."""
+    """Shared fit under the null hypothesis."""
 
     @classmethod
     def of(cls, counts: sparse.csr_matrix, depth: NDArray[np.float64], rows: NDArray[np.intp]) -> _Pooled:

@@ -1,4 +1,4 @@
-"""What a new family of models is built from."""
+"""Building blocks of new families of models."""
 
 import lazy_loader
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from scpi.model.base.setup._declaration import Field
 
 
-# What a model of counts alone advises
+# Advice of models that read only counts
 COUNTS_ADVICE = "Name the layer that holds them (`layer=`)."
 
 

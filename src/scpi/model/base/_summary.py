@@ -1,4 +1,4 @@
-"""What a model is and what it was trained on, for a reader."""
+"""Readable summary of a model and its training data."""
 
 from __future__ import annotations
 

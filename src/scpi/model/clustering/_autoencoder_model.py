@@ -1,4 +1,4 @@
-"""What the models that decode their embedding into counts have in common."""
+"""Base class of clustering models that decode their embedding to counts."""
 
 from __future__ import annotations
 

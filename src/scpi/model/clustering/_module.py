@@ -1,4 +1,4 @@
-"""What the clustering networks have in common."""
+"""Base class of the clustering networks."""
 
 from __future__ import annotations
 

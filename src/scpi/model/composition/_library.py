@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class LogSums(NamedTuple):
-    """What is kept of the logarithms of the sizes of the cells of each group."""
+    """Summaries of the log sizes of the cells of each group."""
 
     n: Floats
     """Number of cells."""

@@ -22,7 +22,7 @@ class GroupsModule(ArrayBuffers, PlanModule):
 
     @property
     def device(self) -> torch.device:
-        """Where the groups are; scvi-tools asks the parameters, of which there are none."""
+        """Device of the groups; scvi-tools reads it from the parameters, but there are none."""
         return self.get_buffer("codes").device
 
     def encode(self, x: Tensor) -> Tensor:

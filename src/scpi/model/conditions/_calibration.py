@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scpi.model.conditions._rows import Floats
 
     class Host(ModelBase):
-        """What the mixin is mixed into."""
+        """Class that the mixin extends."""
 
         def _training_rows(self) -> tuple[Rows, Floats]:
             """The training conditions, and their transformed values."""

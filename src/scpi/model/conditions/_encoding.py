@@ -20,7 +20,7 @@ class Encoding(NamedTuple):
     default: Floats
     """For perturbations that were not measured."""
     of_training: Floats
-    """Of the training rows: without the row itself, so that no target is among its own features."""
+    """Codes of the training rows, computed without the row itself, so that targets do not leak into features."""
     known: NDArray[np.bool_]
     """Whether the perturbation of a training row has other rows."""
 

@@ -20,7 +20,7 @@ class ConditionsModule(ArrayBuffers, PlanModule):
 
     @property
     def device(self) -> torch.device:
-        """Where the conditions are; scvi-tools asks the parameters, of which there are none."""
+        """Device of the conditions; scvi-tools reads it from the parameters, but there are none."""
         return self.get_buffer("values").device
 
     def encode(self, x: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ class Rows(NamedTuple):
 
 
 Predictor = Callable[[Rows], Floats]
-"""Gives the values of conditions, rows x genes."""
+"""Function that returns the values of conditions, rows x genes."""
 
 
 class Method(ABC):

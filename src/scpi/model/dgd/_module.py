@@ -74,7 +74,7 @@ class DGDModule(BaseModuleClass):
         return 1.0 + self.log_excess.exp()
 
     def code(self, tensors: dict[str, Tensor], unseen: Sequence[Tensor] | None = None) -> Tensor:
-        """What the decoder reads of the covariates of a batch of cells; see :class:`CovariateCode`."""
+        """Input of the decoder from the covariates of a batch of cells; see :class:`CovariateCode`."""
         found: Tensor = self.covariates(*self.covariates.read(tensors), unseen)
         return found
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Unseen = Literal["average", "fit", "error"]
-"""What becomes of categories that were not trained on."""
+"""Treatment of categories that were not trained on."""
 
 _N_STEPS = 100
 # Cells by which unseen categories are fitted

@@ -1,4 +1,4 @@
-"""How decoder, representations and mixture are trained."""
+"""Training plan of decoder, representations and mixture."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class DGDPlan(NetworkPlan):
         z = self.module.representations.weight.detach()[self._cells.to(self.module.device)]
         found = find_mixture(z.cpu().numpy(), self._n_components, most=self.preset.most_components, seed=self._seed)
         self.module.mixture.put(*(torch.from_numpy(part).to(z) for part in found))
-        # What Adam remembers is that of one component
+        # The state of Adam refers to one component
         self._optimizers()[2].state.clear()
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:

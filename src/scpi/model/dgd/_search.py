@@ -1,4 +1,4 @@
-"""How many components a mixture needs: as many as can be told apart in points that were left out."""
+"""Choice of the number of components: as many as can be distinguished in held-out points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training starts from, and what tells the cells of a training from others."""
+"""Initialisation of training, and the fingerprint of training cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where units may start: non-negative factors, and both directions of principal components."""
+"""Candidates for initial units: non-negative factors, and both directions of principal components."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def starting_units(logged: NDArray[np.float32], n_units: int) -> Units:
         if explained[candidate] > _LEAST * explained.max() and not alike[candidate, kept].any():
             kept.append(candidate)
             turns.reverse()
-    # What a unit does to most genes alike is the depth of the cell, and none of its program
+    # An effect shared by most genes reflects the depth of the cell, not a program
     weights = weights[kept] - np.median(weights[kept], axis=1, keepdims=True)
     missing = n_units - len(kept)
     return np.pad(units[:, kept], ((0, 0), (0, missing))), np.pad(weights, ((0, missing), (0, 0)))

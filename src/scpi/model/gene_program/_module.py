@@ -261,7 +261,7 @@ class GeneProgramModule(PlanModule):
         return z @ self.gene_weights()
 
     def effects_without(self, z: Tensor, effects: Tensor, unit: int) -> Tensor:
-        """What is left of these effects when a unit is 0."""
+        """Remaining effects when a unit is 0."""
         if not len(self.decoder):
             return torch.addcmul(effects, z[:, [unit]], self.gene_weights()[unit], value=-1.0)
         without = z.clone()

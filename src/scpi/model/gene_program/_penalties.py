@@ -1,4 +1,4 @@
-"""What keeps the units of a model apart. Every term is differentiable and falls to 0 where they are apart."""
+"""Penalties that separate the units of a model. Every term is differentiable, and 0 for separate units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How gene programs are trained."""
+"""Training plan of gene programs."""
 
 from __future__ import annotations
 

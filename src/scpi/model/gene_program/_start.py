@@ -1,4 +1,4 @@
-"""Where the training of gene programs starts: units of the logarithms, and moments of the counts."""
+"""Initialisation of gene programs: units from log expression, and moments of the counts."""
 
 from __future__ import annotations
 

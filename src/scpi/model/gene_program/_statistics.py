@@ -1,4 +1,4 @@
-"""What each unit does for the reconstruction."""
+"""Effect of each unit on the reconstruction."""
 
 from __future__ import annotations
 

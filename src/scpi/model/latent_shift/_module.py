@@ -56,7 +56,7 @@ class ShiftVAE(BaseModuleClass):
         return expression
 
     def move(self, x: Tensor, shift: Tensor) -> Tensor:
-        """What cells become when their latent units are shifted by (n_cells, n_latent)."""
+        """Expression of cells after shifting their latent units by (n_cells, n_latent)."""
         z = self.encode(x)
         moved = self.decode(z + shift)
         return x + (moved - self.decode(z)) if self.residual else moved

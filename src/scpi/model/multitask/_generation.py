@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scpi.model.multitask._transfer import Transfer
 
     class Host(ScreenGenerationMixin, LatentShiftMixin):
-        """What the mixin is mixed into."""
+        """Class that the mixin extends."""
 
         module: MultiTaskModule
 

@@ -23,7 +23,7 @@ _SIZES = (0.0, *(float(size) for size in np.logspace(-4.0, 1.0, 41)))
 
 
 class Noise(NamedTuple):
-    """How exactly means of cells are known."""
+    """Precision of means of cells."""
 
     n_control: Floats
     """Number of control cells of each context; where there are none, that of all others, whose mean is used."""

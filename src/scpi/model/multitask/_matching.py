@@ -1,4 +1,4 @@
-"""What the multi-task autoencoder reads, and what it decodes."""
+"""Inputs and decoding targets of the multi-task autoencoder."""
 
 from __future__ import annotations
 

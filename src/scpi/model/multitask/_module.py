@@ -64,7 +64,7 @@ class MultiTaskModule(PlanModule):
         return size_factor.reshape(-1, 1) * self.depth_per_size
 
     def read(self, x: Tensor, size_factor: Tensor | None = None) -> Tensor:
-        """What the encoder reads: the expression, or the logarithm of normalised counts."""
+        """Input of the encoder: the expression, or the logarithm of normalised counts."""
         return x if self.log_theta is None else torch.log1p(x / self.depth(x, size_factor) * DEPTH)
 
     def posterior(self, read: Tensor) -> tuple[Tensor, Tensor | None]:

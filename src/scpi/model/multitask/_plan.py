@@ -99,7 +99,7 @@ class MultiTaskPlan(NetworkPlan):
         self.untoggle_optimizer(optimizer)
 
     def _adversarial(self, z: Tensor, is_control: Tensor) -> Tensor:
-        """How far the discriminator is from taking treated cells for controls, or all for draws from the prior."""
+        """Adversarial loss: low if treated cells count as controls, or all cells as draws from the prior."""
         assert self.module.discriminator is not None
         logits = self.module.discriminator(z if self.preset.adversary == "prior" else z[~is_control]).squeeze(1)
         if not len(logits):

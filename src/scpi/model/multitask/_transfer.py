@@ -1,4 +1,4 @@
-"""What the changes that were measured in other contexts say of the change in one."""
+"""Transfer of changes measured in other contexts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Transfer(NamedTuple):
     change: NDArray[np.float64]
     """Change of each gene: of log-normalised expression, or the logarithm of its ratio."""
     gain: float
-    """What the change by the network is multiplied by, for it to be as large along the change of the other contexts."""
+    """Factor of the change of the network that matches its magnitude along the change of the other contexts."""
 
 
 def measured_change(

@@ -70,7 +70,7 @@ class NBVAEModule(BaseModuleClass):
         self.log_theta = nn.Parameter(start)
 
     def read(self, x: Tensor) -> Tensor:
-        """What the encoder reads of counts."""
+        """Input of the encoder, from counts."""
         return torch.log1p(x) if self.preset.log_input else x
 
     def posterior(self, read: Tensor, codes: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,7 +100,7 @@ class NBVAEModule(BaseModuleClass):
         return Rates(torch.softmax(self.decode(z, codes, values)[0], 1), self.log_theta.exp())
 
     def size(self, x: Tensor, size_factor: Tensor | None) -> Tensor:
-        """What expected counts are in proportion to, (n_cells, 1)."""
+        """Factor to which expected counts are proportional, (n_cells, 1)."""
         if self.sized and size_factor is not None:
             return size_factor
         return (x.amax(1, keepdim=True) if self.preset.scale == "sigmoid" else x.sum(1, keepdim=True)).clamp(min=1.0)

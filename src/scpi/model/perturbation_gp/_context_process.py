@@ -83,7 +83,7 @@ class ContextEffects(NamedTuple):
 
 
 class ContextProcess(NamedTuple):
-    """What is learned from measured pairs, and predicts any pair."""
+    """Parameters learned from measured pairs, which predict any pair."""
 
     mean: Floats
     """Mean effect of the pairs, (n_genes,)."""
@@ -92,9 +92,9 @@ class ContextProcess(NamedTuple):
     dual: Floats
     """Weights of the measured pairs, pairs x components."""
     centre: Floats
-    """What is subtracted from predicted scores, without and with features, 2 x components."""
+    """Offsets to subtract from predicted scores, without and with features, 2 x components."""
     factors: Floats
-    """Of each kernel of perturbations (features, own, common) and each relation of contexts (shared, and the relations)."""
+    """Factors of kernels of perturbations (features, own, common) and relations of contexts (shared, relations)."""
     relations: Floats
     """Similarities of the contexts, relations x contexts x contexts."""
     log_size: Floats

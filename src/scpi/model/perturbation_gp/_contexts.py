@@ -1,4 +1,4 @@
-"""How contexts are related: what decides how much of an effect in one is expected in another."""
+"""Relations between contexts, which determine how much of an effect in one is expected in another."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from scpi.model.base._screen_model import ScreenModel
 
     class Host(ScreenModel):
-        """What the mixin is mixed into."""
+        """Class that the mixin extends."""
 
         module: Any
 

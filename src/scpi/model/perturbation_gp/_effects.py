@@ -80,7 +80,7 @@ class Prediction(NamedTuple):
     left_out: NDArray[np.float64] | None = None
     """Deviation of each known perturbation as the others predict it, where that is known."""
     weights: Mapping[str, float] = MappingProxyType({})
-    """How much each source counts, with a sum of 1, where sources are weighed."""
+    """Weight of each source, with a sum of 1, if sources are weighted."""
     calibration: float = 1.0
     """Factor of the deviations, from 0, where features are worth nothing, to 1."""
     explained: Mapping[str, float] = MappingProxyType({})

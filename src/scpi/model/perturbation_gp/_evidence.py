@@ -22,7 +22,7 @@ _MAX_ITERATIONS = 100
 
 
 class Hyperparameters(NamedTuple):
-    """How much each source of features counts, and all of them against what is special about each perturbation."""
+    """Variances explained by each source of features, relative to the specific variance of each perturbation."""
 
     weights: NDArray[np.float64]
     """One per kernel, with a sum of 1."""

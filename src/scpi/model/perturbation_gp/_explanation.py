@@ -31,11 +31,11 @@ class Member(NamedTuple):
     factor: float
     """By what its effect is multiplied."""
     own: Floats | None
-    """What its own measurement adds to what the others predict, (n_genes,); ``None`` where it was not measured."""
+    """Contribution of its own measurement beyond the others, (n_genes,); ``None`` if it was not measured."""
 
 
 class EffectExplanation(Explanation):
-    """What a Gaussian process predicts, as a linear function of the measured effects of the known perturbations.
+    """Explanation of a Gaussian process prediction, as a linear function of the measured effects.
 
     Parameters
     ----------

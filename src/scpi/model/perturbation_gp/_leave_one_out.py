@@ -1,4 +1,4 @@
-"""What the other perturbations predict of each, in closed form."""
+"""Leave-one-out predictions of perturbations, in closed form."""
 
 from __future__ import annotations
 

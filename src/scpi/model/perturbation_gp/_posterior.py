@@ -1,4 +1,4 @@
-"""How sure a Gaussian process is of the effects of perturbations, and by how much one measurement would change that."""
+"""Posterior variances of effects of perturbations, and their reduction by a measurement."""
 
 from __future__ import annotations
 

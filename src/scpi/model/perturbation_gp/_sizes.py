@@ -1,4 +1,4 @@
-"""How large the effect of a perturbation in a context is expected to be."""
+"""Expected magnitude of the effect of a perturbation in a context."""
 
 from __future__ import annotations
 

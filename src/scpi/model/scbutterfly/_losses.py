@@ -41,5 +41,5 @@ def discrimination(logits: Tensor, label: Tensor) -> Tensor:
 
 
 def adversarial(discriminator_loss: Tensor, *, limit: float) -> Tensor:
-    """What the networks gain from fooling the discriminators: their loss, negative, where it is below a limit."""
+    """Adversarial loss of the networks: the negative loss of the discriminators, while it is below a limit."""
     return -torch.where(discriminator_loss < limit, discriminator_loss, torch.zeros_like(discriminator_loss))

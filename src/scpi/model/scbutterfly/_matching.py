@@ -1,4 +1,4 @@
-"""How control cells are matched with treated cells."""
+"""Matching of control cells with treated cells."""
 
 from __future__ import annotations
 

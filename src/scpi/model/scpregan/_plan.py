@@ -1,4 +1,4 @@
-"""How discriminators and generators are trained in turn."""
+"""Alternating training of discriminators and generators."""
 
 from __future__ import annotations
 

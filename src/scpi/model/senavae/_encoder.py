@@ -65,7 +65,7 @@ class Encoder(nn.Module):
         return x if self.first is None else self.first(x)
 
     def rectified(self, x: Tensor) -> Tensor:
-        """What the heads read: the standardised output of the first layer through its rectifier."""
+        """Input of the heads: the standardised, rectified output of the first layer."""
         if self.first is None:
             return x
         return F.leaky_relu((self.activity(x) - self.centre) / self.spread, 0.2)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scpi.model.senavae._prediction import EffectsMixin, Parts
 
     class Host(ScreenGenerationMixin, EffectsMixin, LatentMixin, ScreenModel):
-        """What the mixin is mixed into."""
+        """Class that the mixin extends."""
 
         n_factors_: int
 
@@ -30,12 +30,12 @@ else:
 
 
 class _Effect(NamedTuple):
-    """What a condition does to cells of a context."""
+    """Effect of a condition on cells of a context."""
 
     parts: Parts
     """Conditions whose decoded changes are added or subtracted."""
     change: NDArray[np.floating[Any]]
-    """What is added to these, the logarithm of a ratio of counts, (n_genes,)."""
+    """Additive effect beside these, the logarithm of a ratio of counts, (n_genes,)."""
 
 
 class NoisyCellsMixin(Host):
@@ -69,7 +69,7 @@ class NoisyCellsMixin(Host):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         parts = [self.module.encode(x) for x in self._inputs(adata, cells)]
         mean, variance = (torch.cat(part) for part in zip(*parts, strict=True))
-        # What the encoder finds in a perturbed cell holds the shift of its perturbation: the noise is the rest
+        # Latent units of a perturbed cell include the shift of its perturbation, which is subtracted from the noise
         designs, condition = self._conditions(adata)
         shift = self.module.intervention(torch.from_numpy(designs).to(mean))[condition[cells]]
         return (mean - shift).cpu().numpy(), variance.sqrt().cpu().numpy()

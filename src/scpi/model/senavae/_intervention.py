@@ -1,4 +1,4 @@
-"""Which factor a perturbation hits, and how hard."""
+"""Target factors of perturbations, and strengths of the shifts."""
 
 from __future__ import annotations
 

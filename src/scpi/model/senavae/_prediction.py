@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     Parts = list[tuple[float, Tensor]]
 
     class Host(ScreenModel):
-        """What the mixin is mixed into."""
+        """Class that the mixin extends."""
 
         module: SENAVAEModule
         preset_: Preset
@@ -153,7 +153,7 @@ class EffectsMixin(Host):
         return [(sign, torch.from_numpy(row[None]).to(self.module.device)) for sign, row in parts]
 
     def _decoded_change(self, inputs: dict[str, Any], before: Tensor, parts: Parts) -> Tensor:
-        """What decoded cells change by under some conditions together; counts by the logarithm of their ratio."""
+        """Change of decoded cells under several conditions together; for counts, the log ratio."""
         change = torch.zeros_like(before)
         for sign, row in parts:
             after = self.module.generative(**{**inputs, "design": row})["perturbed"]

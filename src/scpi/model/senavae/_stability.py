@@ -1,4 +1,4 @@
-"""How often an edge of the causal graph is found again."""
+"""Stability of the edges of the causal graph."""
 
 from __future__ import annotations
 

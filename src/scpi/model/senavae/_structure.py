@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from scpi.model.senavae._split_means import Groups
 
     class Host(InterpretationMixin, ScreenModel):
-        """What the mixin is mixed into."""
+        """Class that the mixin extends."""
 
         module: SENAVAEModule
         preset_: Preset

@@ -1,4 +1,4 @@
-"""What the page of a grid shows, as text."""
+"""Text of the page of a grid."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def verdict(found: GridReport, status: GridStatus) -> str:
 
 
 def questions(found: GridReport, status: GridStatus) -> list[tuple[str, str]]:
-    """What a reviewer asks first, with the answers."""
+    """First questions of a reviewer, with answers."""
     state = ", ".join(f"{n:,} {name}" for name, n in status.counts.items() if n)
     ranked = found.ranking[found.ranking["kind"] != "reference"]
     n_conditions = ranked.groupby(["data", "scheme"], sort=False)["n_conditions"].max()
@@ -149,7 +149,7 @@ def _common(ranked: pd.DataFrame) -> str:
 
 
 def _informative(found: GridReport) -> str:
-    """Which metrics tell a replicate from a prediction that knows nothing of the condition."""
+    """Metrics that distinguish a replicate from an uninformed prediction."""
     known = found.dynamic_range[found.dynamic_range["n"] > 0] if len(found.dynamic_range) else found.dynamic_range
     if not len(known):
         return "Not known which of them can say anything on these data: the grid has no bounds (`ceiling: true` adds them)."
@@ -161,7 +161,7 @@ def _informative(found: GridReport) -> str:
 
 
 def _leaky(found: GridReport) -> str:
-    """What the audits of the divisions have found."""
+    """Findings of the audits of the folds."""
     if not len(found.leaks):
         return "None of medium or high severity between training and test cells, in the divisions of finished tasks."
     rows = found.leaks[found.leaks["severity"] == found.leaks["severity"].iloc[0]]
@@ -185,7 +185,7 @@ def _above_nulls(found: GridReport) -> str:
 
 
 def methods(found: GridReport) -> str:
-    """What was done, in words that a paper can take over."""
+    """Methods text that a paper can reuse."""
     numbers = versions()
     software = ", ".join(f"{name} {numbers[name]}" for name in ("scpi", "scvi-tools", "torch") if name in numbers)
     return (

@@ -1,4 +1,4 @@
-"""What the folder of a grid records beside scores: costs, failures, leaks, and columns that others have added."""
+"""Records of a grid beside scores: costs, failures, leaks, and columns added by others."""
 
 from __future__ import annotations
 

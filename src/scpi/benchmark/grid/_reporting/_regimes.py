@@ -1,4 +1,4 @@
-"""Where a win convinces: conditions by how far simple baselines get in them."""
+"""Regimes: conditions stratified by the performance of simple baselines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line says of tuning."""
+"""Command line output of tuning."""
 
 from __future__ import annotations
 

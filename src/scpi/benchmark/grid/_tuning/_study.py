@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class _Standing(NamedTuple):
-    """How far a trial is."""
+    """Progress of a trial."""
 
     state: str
     """``"complete"``, ``"fail"``, ``"pruned"``, or empty if it goes on."""
@@ -78,7 +78,7 @@ class TuningStudy:
                 yield self._plan(number), tasks
 
     def result(self) -> StudyResult:
-        """What was found."""
+        """Result of the study."""
         best = [self._described(trial) for trial in front(self._tuning, self._trials)]
         counts = {"complete": 0, "pruned": 0, "fail": 0, "running": 0}
         for trial in self._trials:

@@ -23,7 +23,7 @@ _N_PRUNED_FROM = 1
 
 
 def directions(tuning: GridTuning) -> list[str]:
-    """Which way each objective is better."""
+    """Direction of each objective."""
     return ["minimize" if name in LOWER_IS_BETTER else "maximize" for name in tuning.objectives]
 
 

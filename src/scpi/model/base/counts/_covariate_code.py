@@ -1,4 +1,4 @@
-"""What a decoder reads of the covariates of cells."""
+"""Input of a decoder from the covariates of cells."""
 
 from __future__ import annotations
 

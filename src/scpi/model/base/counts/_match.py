@@ -1,4 +1,4 @@
-"""How many counts must be kept or added for cells to have a given mean level."""
+"""Fractions of counts to keep or to add, so that cells have a given mean."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Source:
     """Source of the counts of predicted cells."""
 
     output: Output
-    """What is drawn."""
+    """Requested output."""
     counts: Any
     """Counts of all cells, if they are known and not the registered expression, else ``None``."""
     theta: NDArray[np.float64]

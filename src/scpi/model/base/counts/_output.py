@@ -1,4 +1,4 @@
-"""What predicted cells hold."""
+"""Content of predicted cells."""
 
 from __future__ import annotations
 

@@ -22,11 +22,11 @@ class Spread(NamedTuple):
     """Variances of genes between cells, in the order of the :class:`Profiles` of the same cells."""
 
     control: NDArray[np.float64]
-    """Of the controls of each context, contexts x genes."""
+    """Variances of the controls of each context, contexts x genes."""
     treated: NDArray[np.float64]
-    """Of each measured pair of context and condition, pairs x genes."""
+    """Variances of each measured pair of context and condition, pairs x genes."""
     pooled: NDArray[np.float64]
-    """Of all cells about the mean of their own group, (n_genes,)."""
+    """Variances of all cells about the mean of their group, (n_genes,)."""
     n_control: NDArray[np.int64]
     """Number of control cells of each context."""
 

@@ -26,7 +26,7 @@ _FEWEST, _CELLS_OF_NULL, _STEPS_OF_NULL = 10, 20, 4
 
 
 class DecodedExplanation(Explanation):
-    """What a network predicts: the units that a perturbation shifts, through the decoder, and what is beyond it.
+    """Explanation of a network: the units that a perturbation shifts, through the decoder, and further parts.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class DecodedExplanation(Explanation):
             yield self._statistics(path.contributions(self._groups, n_steps=_STEPS_OF_NULL))
 
     def _statistics(self, decoded: Floats) -> dict[str, Floats]:
-        """How much of what is decoded goes through each unit, and is in each gene, as a fraction of all."""
+        """Fractions of the decoded change that go through each unit, and that fall on each gene."""
         through = np.linalg.norm(decoded[: self._n_units], axis=1)
         change = np.abs(decoded.sum(axis=0))
         return {self._kind: _fractions(through), GENES: _fractions(change)}

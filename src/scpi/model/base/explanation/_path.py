@@ -23,7 +23,7 @@ _MOST_ROWS = 2000
 
 
 class Path(NamedTuple):
-    """What a decoder reads of some cells without and with a perturbation."""
+    """Inputs of a decoder for cells without and with a perturbation."""
 
     decode: Callable[[Tensor, Tensor], Tensor]
     """Expression of cells from their inputs, and their places among the cells; cells x genes."""

@@ -34,7 +34,7 @@ class Encoded(NamedTuple):
 
 @dataclass(frozen=True)
 class Covariates:
-    """What a model knows of each covariate, in the order in which its network reads them."""
+    """Covariates of a model with their categories, in the order in which its network reads them."""
 
     categories: Mapping[str, Sequence[str]]
     """Categories of each categorical covariate, in the order of their codes."""

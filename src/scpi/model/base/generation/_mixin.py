@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scpi.model.base._model_base import ModelBase
 
     class Host(Generation, ModelBase):
-        """What the mixin is mixed into."""
+        """Class that the mixin extends."""
 
 else:
     Host = Generation

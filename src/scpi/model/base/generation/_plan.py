@@ -19,7 +19,7 @@ class Groups(NamedTuple):
     """Groups of cells to generate."""
 
     obs: pd.DataFrame
-    """What is known of each group, one row each, without the columns below."""
+    """Annotations of each group, one row each, without the columns below."""
     covariates: Encoded
     """Covariates of each group."""
     sizes: NDArray[np.int64]
@@ -35,7 +35,7 @@ class Groups(NamedTuple):
         return np.repeat(np.arange(len(self.sizes)), self.sizes)
 
     def table(self) -> pd.DataFrame:
-        """What is known of each cell, under names of the group and a number."""
+        """Annotations of each cell, under names of the group and a number."""
         obs = self.obs.iloc[self.rows].copy()
         numbers = np.concatenate([np.arange(size) for size in self.sizes])
         obs.index = pd.Index([f"{name}_{number}" for name, number in zip(obs.index, numbers, strict=True)])

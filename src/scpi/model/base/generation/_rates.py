@@ -1,4 +1,4 @@
-"""What a model decodes of cells, and counts that are drawn from it."""
+"""Decoded rates of cells, and counts sampled from them."""
 
 from __future__ import annotations
 

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class Sources(NamedTuple):
-    """What generated cells start from."""
+    """Cells from which generated cells start."""
 
     cells: Codes
     """Place of a training cell for each generated one."""
     status: list[str]
-    """How the covariates of each group relate to those of the training cells."""
+    """Status of the covariates of each group relative to the training cells."""
 
 
 def draw_sources(

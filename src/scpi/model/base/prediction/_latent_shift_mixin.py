@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from scpi.model.base.targets._change import ChangeTargetMixin
 
     class Host(ChangeTargetMixin, ScreenModel):
-        """What the mixin is mixed into."""
+        """Class that the mixin extends."""
 
 else:
     Host = object

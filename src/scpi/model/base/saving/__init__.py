@@ -1,1 +1,1 @@
-"""How models are written to files and read again, without running code."""
+"""Saving and loading of models, without running code."""

@@ -28,7 +28,7 @@ def checks(path: Path) -> dict[str, Any]:
 
 
 def damaged(path: Path, why: object) -> ValueError:
-    """What to raise about a file that is not as it was written."""
+    """Error to raise about a damaged file."""
     why = " ".join(str(why).split())
     return ValueError(f"{str(path)!r} is damaged ({why}): take another copy of the folder, or save the model again.")
 

@@ -31,7 +31,7 @@ DATA: Final = (SAVE_KEYS.ADATA_FNAME, SAVE_KEYS.MDATA_FNAME)
 
 
 class Content(NamedTuple):
-    """What is saved of a model."""
+    """Saved state of a model."""
 
     registry: dict[str, Any]
     """Registry of scvi-tools: setup, arguments and state of the fields."""

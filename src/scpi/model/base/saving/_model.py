@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 _NOT_OURS = {"save_kwargs", "legacy_mudata_format", "datamodule"}
-# What constructors and torch raise about arguments and sizes that do not fit. They refuse values by a ValueError
+# Errors of constructors and torch about arguments and sizes that do not match. Invalid values are a ValueError
 _UNFIT = (RuntimeError, MemoryError, TypeError, LookupError, AttributeError, ArithmeticError)
 _READERS = {"setup_anndata": ad.read_h5ad, "setup_mudata": md.read_h5mu}
 
 
 def content_of(model: Any) -> Content:
-    """What is saved of a model."""
+    """State of a model to save."""
     attributes = {name: value for name, value in model._get_user_attributes() if name.endswith("_")}
     registry, preset = attributes.pop("registry_"), attributes.pop("preset_", None)
     settings: dict[str, Any] = {}

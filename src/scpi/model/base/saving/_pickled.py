@@ -22,7 +22,7 @@ _READING = ("load_best_on_end", "check_nan_gradients")
 
 
 def read_pickled(path: Path) -> dict[str, dict[str, Any]]:
-    """What a file of scvi-tools holds of a model, under the names of what scpi saves.
+    """Read a model from a file of scvi-tools, under the names that scpi uses.
 
     Raises
     ------

@@ -33,7 +33,7 @@ class ScreenCovariates(Covariates):
     vocabulary: Sequence[str] = field(kw_only=True)
     """Single perturbations, in the order of the values."""
     labelling: Labelling = field(kw_only=True)
-    """How labels of perturbations are written."""
+    """Format of perturbation labels."""
     check_dose: Callable[[Dose], None] = field(kw_only=True)
     """Warns of a dose that was not measured."""
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from scpi.model.base.generation._plan import Groups
 
     class Host(GenerationMixin, ScreenModel):
-        """What the mixin is mixed into."""
+        """Class that the mixin extends."""
 
 else:
     Host = GenerationMixin
