@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import shap
 import torch
+from captum.attr import IntegratedGradients
 
 from scpi.model.base.targets._of_scvi import decoder_of_scvi, has_logits, is_of_scvi, target_of_scvi
 
@@ -45,6 +47,25 @@ def by_hand(x, bias=BIAS):
 
 
 X = torch.tensor([[1.0, 2.0, 0.0], [0.0, 0.5, 3.0]])
+
+
+class TestOtherLibraries:
+    """They take a target as it is, and their attributions sum to the differences of its outputs."""
+
+    def test_captum(self):
+        target = target_of_scvi(encoding_model(log=False), "latent")
+        found = IntegratedGradients(target.function).attribute(X, target=1, n_steps=500)
+        difference = target.function(X) - target.function(torch.zeros_like(X))
+        torch.testing.assert_close(found.sum(1), difference[:, 1], atol=5e-3, rtol=0)
+
+    def test_shap(self):
+        target = target_of_scvi(encoding_model(log=False), "latent")
+        module = torch.nn.Module()
+        module.forward = target.function
+        found = shap.GradientExplainer(module, torch.zeros_like(X)).shap_values(X, nsamples=2000, rseed=0)
+        difference = target.function(X) - target.function(torch.zeros_like(X))
+        assert found.shape == (2, 3, 2)
+        np.testing.assert_allclose(found.sum(1), difference.detach().numpy(), atol=0.1)
 
 
 class TestEncoder:
