@@ -82,5 +82,5 @@ def test_errors(fit):
         de.contrasts(fit, MATRIX, names=["a"])
     with pytest.raises(ValueError, match="'limma', 'exact'"):
         de.contrasts(fit, MATRIX, standard_error="other")
-    with pytest.raises(ValueError, match="contrasts already"):
+    with pytest.raises(ValueError, match="already contains contrasts"):
         de.contrasts(de.contrasts(fit, MATRIX), np.ones((2, 1)))

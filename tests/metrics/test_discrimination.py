@@ -134,7 +134,7 @@ def test_bad_input(changes):
     for metric in (perturbation_discrimination, centroid_accuracy):
         with pytest.raises(ValueError, match="give conditions x genes"):
             metric(real[0], predicted[0])
-        with pytest.raises(ValueError, match="one condition only"):
+        with pytest.raises(ValueError, match="only one condition"):
             metric(real[:1], predicted[:1])
         with pytest.raises(ValueError, match="boolean vector of genes"):
             metric(real, predicted, exclude=np.zeros(20))

@@ -98,7 +98,7 @@ def test_mistakes(predicted, measured):
         score_vcc2026(predicted[predicted.obs["perturbation"] != "g3"], measured)
     with pytest.raises(ValueError, match=r"has no control cell 'NT', only 'control'"):
         score_vcc2026(predicted, measured, control="NT")
-    with pytest.raises(ValueError, match=r"told apart, and `measured` has only 'g1'"):
+    with pytest.raises(ValueError, match=r"are ranked, but `measured` has only 'g1'"):
         score_vcc2026(predicted, measured[measured.obs["perturbation"].isin(["g1", "control"])])
     with pytest.raises(ValueError, match=r"`targets` names 'TP53' for 'drug', which is not among the 90 genes"):
         score_vcc2026(predicted, measured, targets={"drug": "TP53"})

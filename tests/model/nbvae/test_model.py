@@ -108,7 +108,7 @@ def test_attributions_fix_the_covariates(model, kind):
     if kind == "latent":
         np.testing.assert_allclose(found.detach(), model.get_latent_representation(indices=[0]), rtol=1e-4)
     assert torch.autograd.grad(found[0, 0], x)[0].abs().sum() > 0
-    with pytest.raises(ValueError, match="give a value of 'batch', 'cell_type', 'perturbation'"):
+    with pytest.raises(ValueError, match="give a fixed value of 'batch', 'cell_type', 'perturbation'"):
         model.attribution_target(kind, dose=1.0)
 
 

@@ -101,7 +101,7 @@ def test_networks_are_refitted_with_the_arguments_of_the_training(screen, build,
     ("arguments", "message"),
     [
         ({"over": "genes"}, "`over` must be one of 'perturbations', 'combinations', 'contexts'"),
-        ({"over": "contexts"}, "where they are registered: call the setup of the model with `context_key`"),
+        ({"over": "contexts"}, "if they are registered: call the setup with `context_key`"),
         ({"folds": 1}, "`folds` must be at least 2, but is 1"),
     ],
 )

@@ -119,7 +119,7 @@ def test_what_is_missing_is_said(screen):
         model.predict(perturbation="D", context="T", interval=0.5)
     with pytest.raises(ValueError, match=r"only over 'contexts' calibrated.*`model.calibrate\('combinations'\)`"):
         model.predict(perturbation="A+C", context="T", interval=0.5)
-    with pytest.raises(ValueError, match="name the `context`"):
+    with pytest.raises(ValueError, match="give the `context`"):
         model.predict(perturbation="A", interval=0.5)
     with pytest.raises(ValueError, match="`interval` is the fraction"):
         model.predict(perturbation="A", context="T", interval=90)
