@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from importlib import import_module
 
@@ -11,9 +12,7 @@ import pytest
 @pytest.fixture
 def see_also(project, monkeypatch):
     monkeypatch.syspath_prepend(project / "docs" / "extensions")
-    import see_also
-
-    return see_also
+    return importlib.import_module("see_also")
 
 
 def test_every_name_of_the_table_of_references_is_public(see_also):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 
 import pytest
@@ -17,9 +18,7 @@ def page(project):
 @pytest.fixture
 def summary(project, monkeypatch):
     monkeypatch.syspath_prepend(project / "benchmarks")
-    import summary
-
-    return summary
+    return importlib.import_module("summary")
 
 
 def test_no_figure_is_typed(page):

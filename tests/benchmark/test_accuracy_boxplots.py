@@ -121,7 +121,7 @@ def test_other_columns(table):
 
 
 def test_colours_that_can_be_told_apart(table):
-    with pytest.raises(ValueError, match="`hue` has 12 values, but there are 6 colours"):
+    with pytest.raises(ValueError, match="`hue` has 12 values, but there are only 6 distinguishable colours"):
         accuracy_boxplots(table, hue="dataset")
 
 

@@ -30,8 +30,9 @@ def task():
         (ModelSpec(model=dict), "dict has no `setup_anndata`, `train`, `predict`"),
         (
             ModelSpec(model=scpi.model.NoChange, setup={"nothing": "x"}, layer="y"),
-            "KeyError: `adata.layers` has no 'y'",
+            "TypeError: `setup_anndata` has no argument 'nothing'",
         ),
+        (ModelSpec(model=scpi.model.NoChange, layer="y"), "KeyError: `adata.layers` has no 'y'"),
         (ModelSpec(model=scpi.model.NoChange, init={"n_latent": 3}), "TypeError: .*unexpected keyword argument"),
         (ModelSpec(model=scpi.model.NoChange, train={"max_epochs": 1, 3: 4}), "TypeError: keywords must be strings"),
         (

@@ -20,7 +20,7 @@ def test_programs_are_named_by_gene_sets(run, cells, gmt, tmp_path):
     assert adata.obsm["X_scpi"].shape == (360, 4)
     units = scpi.get.unit_annotation(adata)
     assert [row["name"] for row in said["programs"]] == list(units["name"])
-    written = pd.read_csv(said["units"])
+    written = pd.read_csv(said["units"], keep_default_na=False)
     columns = ["unit", "name", "zscore", "pval_adj", "genes"]
     pd.testing.assert_frame_equal(written[columns], for_spreadsheets(units)[columns], check_dtype=False)
     # Genes stand under the names of their units, in the order of `get.programs`

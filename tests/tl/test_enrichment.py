@@ -153,7 +153,11 @@ def test_files(adata, tmp_path, write):
         ({"groups": "Z"}, ValueError, "not tested: 'Z'"),
         ({"gene_sets_key": "none"}, KeyError, "has no gene sets 'none'"),
         ({"key": "none"}, KeyError, "no ranking of genes under 'none'"),
-        ({"min_size": 500}, ValueError, "No set of 'gene_sets' has 500 genes that were tested in 'limma'"),
+        (
+            {"min_size": 500},
+            ValueError,
+            "No set of 'gene_sets' has at least 500, but not all, of the genes that were tested in 'limma'",
+        ),
     ],
 )
 def test_what_it_does_not_take(adata, options, error, message):

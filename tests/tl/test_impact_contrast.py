@@ -214,7 +214,7 @@ def test_a_model_without_units_is_named():
         def _check_if_trained(self, warn):
             pass
 
-    with pytest.raises(TypeError, match="Other gives no 'latent'"):
+    with pytest.raises(TypeError, match="Other has no attribution target of the kind 'latent'"):
         scpi.tl.impact_contrast(adata, Other(), "group", target="stim", donor_key="donor")
 
 

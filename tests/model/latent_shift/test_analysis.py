@@ -124,7 +124,7 @@ class TestDoses:
         np.testing.assert_array_equal(same.X, adata.X[high])
 
     def test_bad_arguments(self, dosed):
-        with pytest.raises(ValueError, match="no control"):
+        with pytest.raises(ValueError, match="must not be a control"):
             dosed.predict_dose(perturbation="control", dose=1.0)
         with pytest.raises(ValueError, match="cell under 'x' of context 'e'"):
             dosed.predict_dose(perturbation="x", dose=1.0, context="e")

@@ -205,7 +205,7 @@ def test_an_effect_is_learned(quiet):
     ("kwargs", "error", "message"),
     [
         ({"preset": "vae"}, ValueError, "`preset` must be one of"),
-        ({"n_units": 3}, TypeError, "The preset has no"),
+        ({"n_units": 3}, TypeError, "`NBVAE` has no setting 'n_units'"),
         ({"weighted_genes": ["g1", "nope"]}, KeyError, "`weighted_genes` names 'nope'"),
         ({"covariate_features": {"drug": features()}}, KeyError, "has 'drug'"),
         ({"scale": "exp"}, ValueError, "`scale` must be one of"),

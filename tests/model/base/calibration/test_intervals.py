@@ -117,7 +117,7 @@ def test_what_is_missing_is_said(screen):
     model.calibrate()
     with pytest.raises(ValueError, match=r"calibrated over 'contexts' only.*'D'.*`model.calibrate\('perturbations'\)`"):
         model.predict(perturbation="D", context="T", interval=0.5)
-    with pytest.raises(ValueError, match=r"only over 'contexts' calibrated.*`model.calibrate\('combinations'\)`"):
+    with pytest.raises(ValueError, match=r"calibrated over 'contexts' only.*`model.calibrate\('combinations'\)`"):
         model.predict(perturbation="A+C", context="T", interval=0.5)
     with pytest.raises(ValueError, match="give the `context`"):
         model.predict(perturbation="A", interval=0.5)
