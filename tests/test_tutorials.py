@@ -57,6 +57,11 @@ def test_a_notebook_needs_no_file_of_the_developers(notebook):
     assert not re.search(r"\bos\.environ|\bgetenv", "\n".join(cells))
 
 
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_says_how_long_it_takes(notebook):
+    assert re.search(r"\bminutes?\b", "".join(read(notebook)[0]["source"]))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(notebook, test_data, monkeypatch, tmp_path):
