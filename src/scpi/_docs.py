@@ -150,8 +150,6 @@ FRAGMENTS: dict[str, str] = {
         ------
         ConnectionError
             If the file cannot be downloaded.
-        ImportError
-            If the package `rdata`, which reads R files, is needed but not installed.
         ValueError
             If the file is damaged or not the published one.
         """,

@@ -16,7 +16,6 @@ PACKAGES = {
     "pyarrow": ("pyarrow", "benchmark"),
     "pydeseq2": ("pydeseq2", "deseq2"),
     "pyedger": ("pyedger", "edger"),
-    "rdata": ("rdata", "examples"),
     "rdkit": ("rdkit", "chemistry"),
     "shap": ("shap", "shap"),
     "tensorboard": ("tensorboard", "tensorboard"),

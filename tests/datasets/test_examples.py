@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import importlib
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,8 +19,6 @@ from scipy import sparse
 import scpi
 from scpi.datasets import _examples
 from scpi.datasets._examples import EXAMPLES
-
-pytest.importorskip("rdata")
 
 pytestmark = pytest.mark.smoke("rdata")
 
@@ -180,13 +177,6 @@ def test_nothing_is_cached_where_the_original_is_another_file(originals):
     with pytest.raises(ValueError, match="not the published one"):
         scpi.datasets.kang_2018_small(base_url=originals.url)
     assert [*scpi.settings.datasetdir.iterdir()] == []
-
-
-def test_the_package_that_reads_files_of_r_is_named(originals, monkeypatch):
-    monkeypatch.setitem(sys.modules, "rdata", None)
-    with pytest.raises(ImportError, match="pip install rdata"):
-        scpi.datasets.kang_2018_small(base_url=originals.url)
-    assert not (scpi.settings.datasetdir / EXAMPLES["kang_2018_small"].file).exists()
 
 
 def test_a_damaged_file_in_the_cache_is_named(originals):

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from scpi.datasets._r_data import read_counts, read_r, single_cell_experiment, table
 
@@ -42,7 +41,6 @@ def test_columns_of_r_become_categories_and_numbers():
 
 
 def test_an_experiment_without_a_warning():
-    pytest.importorskip("rdata")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         counts, genes, cells = single_cell_experiment(read_r(ORIGINALS / "example_sce.rda"))

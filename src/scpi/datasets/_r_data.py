@@ -9,8 +9,6 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from scpi._optional import import_extra
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -20,7 +18,8 @@ if TYPE_CHECKING:
 
 def read_r(path: Path) -> Any:
     """Return the object in a file of R, written by ``save`` or ``saveRDS``, or several objects by their names."""
-    rdata = import_extra("rdata")
+    import rdata
+
     with warnings.catch_warnings():
         # Objects of R packages become plain namespaces of their slots, which is what the readers expect. Some files
         # of ``saveRDS`` are called .rda.
