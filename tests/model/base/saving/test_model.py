@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
 import errno
 import json
@@ -62,7 +63,8 @@ def test_the_registry_is_read_without_the_model(saved_model, capsys):
 @pytest.fixture
 def presets(monkeypatch):
     """Other values of the preset and another name of its class, as a later version may have them."""
-    fields = [(field.name, object, field) for field in dataclasses.fields(_presets.Preset)]
+    # The new class takes over the fields that it is given
+    fields = [(field.name, object, copy.copy(field)) for field in dataclasses.fields(_presets.Preset)]
     renamed = dataclasses.make_dataclass("Renamed", fields, frozen=True, kw_only=True)
 
     def change(**changes):
