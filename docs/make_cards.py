@@ -1,6 +1,6 @@
 """Draw the six small figures of the front page into ``docs/_static/cards``.
 
-They need files of public data in the folder that the environment variable ``SCPI_TEST_DATA`` names::
+One of them needs a file of public data in the folder that the environment variable ``SCPI_TEST_DATA`` names; the others download theirs::
 
     python docs/make_cards.py
 """
@@ -30,8 +30,7 @@ GROUPS = ["STAT1", "JAK2", "IFNGR1", "IFNGR2", "IRF1", "SMAD4", "CUL3", "BRD4"]
 
 def kang() -> AnnData:
     """Counts of blood cells with and without interferon, log-normalised."""
-    adata = sc.read_h5ad(DATA / "kang_muscat.h5ad")
-    adata.obs["perturbation"] = adata.obs["condition"].map({"ctrl": "control", "stim": "interferon"})
+    adata = scpi.datasets.kang_2018_small()
     adata.layers["counts"] = adata.X.copy()
     sc.pp.normalize_total(adata, target_sum=1e4)
     sc.pp.log1p(adata)
@@ -40,8 +39,7 @@ def kang() -> AnnData:
 
 def papalexi() -> AnnData:
     """Knock-outs in THP-1 cells, log-normalised."""
-    adata = sc.read_h5ad(DATA / "papalexi2021_eccite_299genes.h5ad")
-    adata.obs["perturbation"] = adata.obs["perturbation"].cat.rename_categories({"non-targeting": "control"})
+    adata = scpi.datasets.papalexi_2021_small()
     adata.layers["counts"] = adata.X.copy()
     sc.pp.normalize_total(adata)
     sc.pp.log1p(adata)
@@ -60,7 +58,7 @@ def which_genes() -> Figure:
 def why() -> Figure:
     """Gene sets that respond to knock-outs."""
     adata = papalexi()
-    scpi.tl.gene_sets(adata, DATA / "hallmark_human_v7.0.gmt", min_size=5)
+    scpi.tl.gene_sets(adata, scpi.datasets.gene_sets("hallmark"), min_size=5)
     scpi.tl.pathway_activity(adata)
     scpi.tl.differential_activity(adata)
     return scpi.pl.pathway_activity(adata, groups=GROUPS, n_sets=8, figsize=SIZE, return_fig=True)
@@ -70,11 +68,11 @@ def what_if() -> Figure:
     """Monocytes under interferon, predicted from other cell types."""
     adata = kang()
     own = adata.obs["cell_type"] == "CD14+ Monocytes"
-    treated = own & (adata.obs["perturbation"] == "interferon")
-    scpi.model.WeightedDelta.setup_anndata(adata, context_key="cell_type")
-    model = scpi.model.WeightedDelta(adata)
-    model.train(indices=(~treated).to_numpy().nonzero()[0])
-    predicted = model.predict(perturbation="interferon", context="CD14+ Monocytes")
+    training = adata[~(own & (adata.obs["perturbation"] == "IFNB"))].copy()
+    scpi.model.WeightedDelta.setup_anndata(training, context_key="cell_type")
+    model = scpi.model.WeightedDelta(training)
+    model.train()
+    predicted = model.predict(perturbation="IFNB", context="CD14+ Monocytes")
     scpi.tl.score_prediction(predicted, adata[own].copy())
     return scpi.pl.prediction(predicted, figsize=SIZE, return_fig=True)
 

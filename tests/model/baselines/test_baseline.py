@@ -5,7 +5,9 @@ from __future__ import annotations
 import anndata as ad
 import numpy as np
 import pandas as pd
+import pytest
 
+import scpi
 from scpi.model.baselines._baseline import Baseline
 
 # Means of each context and label, of two genes; every group has two cells at this mean -1 and +1
@@ -94,3 +96,15 @@ def test_what_is_held_out_is_neither_learned_nor_named_as_trained():
     # The mean of all trained conditions is that of P
     assert change(model, perturbation="Q", context="c") == [0.5, 1.5]
     assert model.predict(perturbation="Q", output="mean").obs["status"].unique().tolist() == ["unseen"]
+
+
+def test_an_argument_that_no_model_takes_is_not_ignored():
+    adata = ad.AnnData(
+        np.ones((6, 2), np.float32) * np.arange(1, 7)[:, None], obs={"perturbation": ["control", "A"] * 3}
+    )
+    scpi.model.MeanDelta.setup_anndata(adata)
+    model = scpi.model.MeanDelta(adata)
+    # A user means to leave cells out, and a model that was trained on them would look good
+    with pytest.raises(TypeError, match="`MeanDelta.train` has no argument 'indices'"):
+        model.train(indices=[0, 1])
+    model.train(max_epochs=3, lr=0.1, accelerator="cpu")

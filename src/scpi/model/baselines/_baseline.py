@@ -13,6 +13,7 @@ from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.loading._splitter import CellSplitter
 from scpi.model.base.prediction._profiles import take_profiles
+from scpi.model.base.training._training import check_ignored
 from scpi.model.baselines._contexts import equal_weights, mean_of_conditions
 from scpi.model.baselines._profiles_module import ProfilesModule
 
@@ -71,8 +72,9 @@ class Baseline(ScreenModel):
         seed
             Seed of the split; ``scvi.settings.seed``, or 0, if ``None``.
         **kwargs
-            Ignored.
+            Arguments of the trainings of networks, which are ignored here.
         """
+        check_ignored(self, kwargs)
         splitter = CellSplitter(
             self.adata_manager,
             train_size=train_size,

@@ -21,6 +21,7 @@ from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
 from scpi.model.base.setup._covariate_fields import CategoricalsField
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.training._seed import resolve_seed
+from scpi.model.base.training._training import check_ignored
 from scpi.model.composition._cell_numbers import fit_cell_numbers
 from scpi.model.composition._forest import forest_library_size, forest_numbers
 from scpi.model.composition._library import LogSums, fit_library_size, log_sums
@@ -174,13 +175,14 @@ class CompositionModel(ModelBase):
         seed
             Seed of the forests; that of the model if ``None``.
         **kwargs
-            Ignored.
+            Arguments of the trainings of networks, which are ignored here.
 
         Raises
         ------
         ValueError
             If there are fewer than three groups, or the exposure differs within a group or is not positive.
         """
+        check_ignored(self, kwargs)
         cells = as_indices(indices, self.adata.n_obs)
         codes, group = np.unique(self._codes()[cells], axis=0, return_inverse=True)
         group = group.ravel()

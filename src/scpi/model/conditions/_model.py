@@ -18,6 +18,7 @@ from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import ModelBase
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.training._seed import resolve_seed
+from scpi.model.base.training._training import check_ignored
 from scpi.model.conditions._calibration import ConditionCalibrationMixin
 from scpi.model.conditions._fields import ConditionField
 from scpi.model.conditions._methods import describe_methods, make_methods
@@ -175,13 +176,14 @@ class ConditionModel(ConditionCalibrationMixin, ModelBase):
         seed
             Seed of the methods that draw random numbers; that of the model if ``None``.
         **kwargs
-            Ignored.
+            Arguments of the trainings of networks, which are ignored here.
 
         Raises
         ------
         ValueError
             If there are fewer than two conditions, or the features lack a perturbation.
         """
+        check_ignored(self, kwargs)
         rows = as_indices(indices, self.adata.n_obs)
         if len(rows) < 2:
             msg = f"At least two conditions are needed to learn from, but `indices` has {len(rows)}."

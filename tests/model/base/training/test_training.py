@@ -6,7 +6,9 @@ import torch
 from lightning.pytorch import Callback
 from scvi.module.base import BaseModuleClass, LossOutput
 
+import scpi
 from scpi.model.base import KEYS, NetworkTrainingMixin, ScreenModel
+from scpi.model.base.training._training import check_ignored
 
 QUIET = {"accelerator": "cpu", "enable_progress_bar": False}
 
@@ -155,3 +157,26 @@ def test_a_training_that_diverged_is_refused(toy):
     with pytest.raises(FloatingPointError, match="diverged: weights of the network are not finite"):
         toy.train(1, callbacks=[Diverges()])
     assert not toy.is_trained_
+
+
+def test_a_model_without_gradients_ignores_what_networks_take_and_nothing_else():
+    class Model:
+        def train(self, max_epochs=None, *, held_out=(), **kwargs):
+            check_ignored(self, kwargs)
+
+    Model().train(lr=0.1, batch_size=3, accelerator="cpu", enable_progress_bar=False, early_stopping=True)
+    with pytest.raises(TypeError, match=r"`Model.train` has no argument 'indices'"):
+        Model().train(indices=[0, 1])
+    with pytest.raises(TypeError, match="has no argument 'heldout'. Did you mean 'held_out'"):
+        Model().train(heldout="A")
+
+
+def test_a_misspelt_argument_of_a_training_is_named_before_it_begins():
+    adata = scpi.datasets.gene_programs(40, 20, 2, n_genes_per_program=5)
+    scpi.model.GeneProgramAE.setup_anndata(adata)
+    model = scpi.model.GeneProgramAE(adata, n_units=2)
+    with pytest.raises(
+        TypeError, match=r"`GeneProgramAE.train` has no argument 'max_epoch'. Did you mean 'max_epochs'"
+    ):
+        model.train(max_epoch=2)
+    assert not model.is_trained

@@ -251,3 +251,15 @@ class PresetTrainingMixin(NetworkTrainingMixin):
             fit=partial(self._fit, accelerator=accelerator, devices=devices, **trainer_kwargs),
         )
         self._train_on(schedule)
+
+
+def check_ignored(model: Any, given: Mapping[str, Any]) -> None:
+    """Refuse what no training of a network takes: a model without gradients ignores the rest, but no misspelt argument.
+
+    Raises
+    ------
+    TypeError
+        If an argument is none of those of the trainings of networks.
+    """
+    known = keywords(type(model).train, PresetTrainingMixin.train, Trainer.__init__, pl.Trainer.__init__)
+    refuse_unknown(given, known, owner=f"{type(model).__name__}.train", kind="argument")
