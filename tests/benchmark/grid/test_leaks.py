@@ -48,8 +48,8 @@ def with_components(tmp_path):
     return {"file": str(tmp_path / "cells.h5ad")}
 
 
-def test_an_entry_matters_to_the_models_that_read_it(tiny, tmp_path, inline, with_components):
-    reader = {"model": "NoChange", "train": {"representation": "X_pca"}}
+def test_an_entry_matters_to_the_models_that_read_it(tiny, tmp_path, inline, with_components, folder):
+    reader = {"model": "grid_models:Reader", "train": {"representation": "X_pca"}}
     grid = tiny(data={"planted": with_components}, models={"nothing": "NoChange", "reader": reader}, ceiling=False)
     with pytest.warns(UserWarning, match="representation of test cells"):
         found = run(grid, tmp_path / "out", executor=inline(), progress=False)
