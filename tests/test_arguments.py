@@ -7,6 +7,8 @@ import re
 from importlib import import_module
 from pathlib import Path
 
+from scpi.cli import app
+
 PAGE = Path(__file__).parents[1] / "docs" / "developer" / "arguments.md"
 ROOMS = ["attribution", "benchmark", "datasets", "de", "design", "get", "metrics", "model", "pl", "screen", "tl"]
 
@@ -73,3 +75,13 @@ def test_no_name_means_the_default_name():
     for name in writes:
         assert parameters(name)["key_added"].default is None, name
         assert re.search(r"'\w+' \| key_added|`None`|``None``", inspect.getdoc(FUNCTIONS[name])), name
+
+
+def test_commands_have_the_names_of_the_functions():
+    groups = [app, *(group.typer_instance for group in app.registered_groups)]
+    commands = [command.callback for group in groups for command in group.registered_commands]
+    assert len(commands) > 5
+    found = {
+        f"{one.__name__} --{name}" for one in commands for name in inspect.signature(one).parameters if name in AVOIDED
+    }
+    assert found == set()

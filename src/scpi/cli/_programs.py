@@ -53,7 +53,7 @@ def programs(
             "--label-key", help="Column of obs to compare the units with; may be repeated.", show_default=False
         ),
     ] = None,
-    min_set_size: Annotated[int, typer.Option(min=1, help="Minimum number of measured genes per gene set.")] = 5,
+    min_size: Annotated[int, typer.Option(min=1, help="Minimum number of measured genes per gene set.")] = 5,
     layer: Layer = None,
     mod: Mod = None,
     max_epochs: MaxEpochs = None,
@@ -93,9 +93,9 @@ def programs(
             adata.obsm["X_scpi"] = model.get_latent_representation()
             tl.saliency(adata, model, rng=seed)
             if gene_sets is not None:
-                tl.gene_sets(adata, gene_sets, min_size=min_set_size)
+                tl.gene_sets(adata, gene_sets, min_size=min_size)
             if Key.varm.GENE_SETS in adata.varm:
-                tl.gene_set_impact(adata, min_size=min_set_size, rng=seed)
+                tl.gene_set_impact(adata, min_size=min_size, rng=seed)
                 tl.annotate_units(adata, obs_keys=obs_keys)
             genes, units = _tables(adata)
             write_table(genes, folder / "programs.csv")
@@ -186,7 +186,8 @@ def _methods(model: Any, *, is_named: bool) -> str:
     ]
     if is_named:
         sentences.append(
-            "Gene sets were compared with random sets of genes of similar mean expression, p-values adjusted over sets (Benjamini & Hochberg, "
-            "1995), and each unit was named by the set with the largest absolute z-score among the significant ones."
+            "Gene sets were compared with random sets of genes of similar mean expression, and tested for over-representation among the genes "
+            "that lead the unit. The larger p-value of the two was adjusted over sets and units (Benjamini & Hochberg, 1995). Each unit was named by the significant "
+            "set of the largest z-score that it raises, or if there is none, by one that it lowers."
         )
     return " ".join([*sentences, f"Software: {software()}."])
