@@ -6,10 +6,10 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from scpi._slots import listed
-from scpi.model.base import NetworkTrainingMixin
+from scpi.model.base import NetworkTrainingMixin, training_keywords
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from scpi.benchmark._model_spec import ModelSpec
     from scpi.benchmark._task import Task
@@ -56,10 +56,8 @@ def _not_taken(model: ScreenModel, given: Mapping[str, Any]) -> list[str]:
     """Arguments that ``train`` would pass to a trainer that does not accept them."""
     if "trainer_kwargs" not in inspect.signature(model.train).parameters:
         return []
-    from lightning.pytorch import Trainer
-    from scvi import train
+    from scvi.train import TrainRunner
 
-    takers: list[Callable[..., Any]] = [model.train, train.TrainRunner, train.Trainer, Trainer]
-    takers += [model._fit] if hasattr(model, "_fit") else []
-    known = {name for taker in takers for name in inspect.signature(taker).parameters}
+    own = [model._fit] if hasattr(model, "_fit") else []
+    known = training_keywords(model.train, TrainRunner.__init__, *own)
     return [name for name in given if name not in known]

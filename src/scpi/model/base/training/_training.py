@@ -94,8 +94,9 @@ class NetworkTrainingMixin(Host):
         arguments are those of :class:`scvi.train.Trainer`.
         """
         check_callbacks(callbacks)
-        known = keywords(type(self).train, Trainer.__init__, pl.Trainer.__init__)
-        refuse_unknown(trainer_kwargs, known, owner=f"{type(self).__name__}.train", kind="argument")
+        refuse_unknown(
+            trainer_kwargs, training_keywords(type(self).train), owner=f"{type(self).__name__}.train", kind="argument"
+        )
         splitter = self._split() if splitter is None else splitter
         has_validation = splitter.has_validation
         early_stopping = has_validation if early_stopping is None else early_stopping
@@ -253,6 +254,11 @@ class PresetTrainingMixin(NetworkTrainingMixin):
         self._train_on(schedule)
 
 
+def training_keywords(*functions: Callable[..., Any]) -> set[str]:
+    """Names of the arguments of these functions, and of the trainer that gets what they do not take."""
+    return keywords(*functions, Trainer.__init__, pl.Trainer.__init__)
+
+
 def check_ignored(model: Any, given: Mapping[str, Any]) -> None:
     """Refuse what no training of a network takes: a model without gradients ignores the rest, but no misspelt argument.
 
@@ -261,5 +267,5 @@ def check_ignored(model: Any, given: Mapping[str, Any]) -> None:
     TypeError
         If an argument is none of those of the trainings of networks.
     """
-    known = keywords(type(model).train, PresetTrainingMixin.train, Trainer.__init__, pl.Trainer.__init__)
+    known = training_keywords(type(model).train, PresetTrainingMixin.train)
     refuse_unknown(given, known, owner=f"{type(model).__name__}.train", kind="argument")
