@@ -124,6 +124,14 @@ def test_what_is_not_named_is_counted(graph_data):
     assert "GENE0, GENE1, +10" in texts
 
 
+def test_names_without_space_are_counted_too(graph_data):
+    adata = graph_data(1, n_perturbations=40)
+    ax = scpi.pl.causal_graph(adata, n_targets=35, show=False)
+    names = " ".join(text.get_text() for text in ax.texts if text.get_weight() == "bold")
+    assert 0 < names.count("GENE") < 35
+    assert names.endswith(f"+{40 - names.count('GENE')}")
+
+
 @pytest.mark.parametrize("n", [10, 30, 105])
 def test_labels_do_not_overlap_and_stay_on_the_page(graph_data, n):
     names = [f"positive regulation of a rather long biological process {i} (GO:{i:07d})" for i in range(200)]

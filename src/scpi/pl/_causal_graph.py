@@ -227,15 +227,24 @@ def _nodes(
         hit = [part for part in str(factors.loc[name, "targets"]).split(";") if part]
         sets = [part for part in str(factors.loc[name, "top_sets"]).split(";") if part][:n_sets]
         n_bold = int(n_characters[name] * _CHARACTER / _BOLD)
-        wrapped = textwrap.wrap(some_names(hit, n_targets), n_bold, break_on_hyphens=False) if hit and n_targets else []
         # The area, not the radius, is linear in the number of perturbations
         radius = np.sqrt(low**2 + (high**2 - low**2) * len(hit) / largest)
         nodes[name] = _Node(
             radius=float(radius),
-            targets=[shorten(line, n_bold) for line in wrapped[:3]],
+            targets=_target_lines(hit, n_targets, n_bold),
             sets=set_labels(sets, n_characters[name], abbreviate=True),
         )
     return nodes
+
+
+def _target_lines(targets: list[str], n_targets: int, n_characters: int) -> list[str]:
+    """Name as many of the perturbations as fit into three lines, and the number of the others."""
+    lines: list[str] = []
+    for n_named in range(min(n_targets, len(targets)), 0, -1):
+        lines = textwrap.wrap(some_names(targets, n_named), n_characters, break_on_hyphens=False)
+        if len(lines) <= 3:
+            break
+    return [shorten(line, n_characters) for line in lines[:3]]
 
 
 def _draw_edges(
