@@ -39,6 +39,10 @@ def task():
             ModelSpec(model=scpi.model.SCGEN, train={"max_epoch": 3, "lr": 0.1, "train_sizes": 0.1}),
             "`train` and the trainer take no argument 'max_epoch', 'train_sizes'",
         ),
+        (
+            ModelSpec(model=scpi.model.NoChange, train={"held_outs": []}),
+            "TypeError: `NoChange.train` has no argument 'held_outs'. Did you mean 'held_out'",
+        ),
         (ModelSpec(model=scpi.model.NoChange, validation_size=1.5), "`validation_size` must be from 0 to below 1"),
     ],
 )

@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from scpi._slots import listed
-from scpi.model.base import NetworkTrainingMixin, training_keywords
+from scpi.model.base import NetworkTrainingMixin, check_ignored, training_keywords
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,8 +43,11 @@ def _problem(task: Task, spec: ModelSpec, seed: int) -> str:
         return f"`validation_size` must be from 0 to below 1, but is {spec.validation_size}"
     try:
         model = task.build(spec, seed)
-        inspect.signature(model.train).bind(**dict(spec.train))
-        if unknown := _not_taken(model, spec.train):
+        taken = inspect.signature(model.train)
+        taken.bind(**dict(spec.train))
+        if "ignored" in taken.parameters:
+            check_ignored(model, spec.train)
+        if "trainer_kwargs" in taken.parameters and (unknown := _not_taken(model, spec.train)):
             return f"`train` and the trainer take no argument {listed(unknown)}"
     except Exception as error:  # noqa: BLE001 - whatever a class raises is what is wrong with it
         words = error.args[0] if isinstance(error, KeyError) and error.args else error
@@ -54,8 +57,6 @@ def _problem(task: Task, spec: ModelSpec, seed: int) -> str:
 
 def _not_taken(model: ScreenModel, given: Mapping[str, Any]) -> list[str]:
     """Arguments that ``train`` would pass to a trainer that does not accept them."""
-    if "trainer_kwargs" not in inspect.signature(model.train).parameters:
-        return []
     from scvi.train import TrainRunner
 
     own = [model._fit] if hasattr(model, "_fit") else []

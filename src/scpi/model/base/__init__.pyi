@@ -44,4 +44,5 @@ from .training._presets import choose_preset as choose_preset
 from .training._seed import resolve_seed as resolve_seed
 from .training._seed import seeded as seeded
 from .training._training import NetworkTrainingMixin as NetworkTrainingMixin
+from .training._training import check_ignored as check_ignored
 from .training._training import training_keywords as training_keywords

@@ -55,7 +55,7 @@ class Baseline(ScreenModel):
         held_out: str | Sequence[str] = (),
         datasplitter_kwargs: dict[str, Any] | None = None,
         seed: int | None = None,
-        **kwargs: Any,
+        **ignored: Any,
     ) -> None:
         """Compute the means of the training cells.
 
@@ -71,10 +71,10 @@ class Baseline(ScreenModel):
         %(datasplitter_kwargs)s
         seed
             Seed of the split; ``scvi.settings.seed``, or 0, if ``None``.
-        **kwargs
-            Arguments of the trainings of networks, which are ignored here.
+        **ignored
+            Other arguments of the trainings of networks, which have no effect here.
         """
-        check_ignored(self, kwargs)
+        check_ignored(self, ignored)
         splitter = CellSplitter(
             self.adata_manager,
             train_size=train_size,

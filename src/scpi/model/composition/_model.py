@@ -161,7 +161,7 @@ class CompositionModel(ModelBase):
         *,
         indices: ArrayLike | None = None,
         seed: int | None = None,
-        **kwargs: Any,
+        **ignored: Any,
     ) -> None:
         """Fit the model to the groups of cells.
 
@@ -174,15 +174,15 @@ class CompositionModel(ModelBase):
             would count as a smaller group.
         seed
             Seed of the forests; that of the model if ``None``.
-        **kwargs
-            Arguments of the trainings of networks, which are ignored here.
+        **ignored
+            Other arguments of the trainings of networks, which have no effect here.
 
         Raises
         ------
         ValueError
             If there are fewer than three groups, or the exposure differs within a group or is not positive.
         """
-        check_ignored(self, kwargs)
+        check_ignored(self, ignored)
         cells = as_indices(indices, self.adata.n_obs)
         codes, group = np.unique(self._codes()[cells], axis=0, return_inverse=True)
         group = group.ravel()

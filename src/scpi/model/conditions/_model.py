@@ -163,7 +163,7 @@ class ConditionModel(ConditionCalibrationMixin, ModelBase):
         *,
         indices: ArrayLike | None = None,
         seed: int | None = None,
-        **kwargs: Any,
+        **ignored: Any,
     ) -> None:
         """Fit the methods to measured conditions.
 
@@ -175,15 +175,15 @@ class ConditionModel(ConditionCalibrationMixin, ModelBase):
             Positions, or a mask, of the conditions to train on, such as ``split.train``; all if ``None``.
         seed
             Seed of the methods that draw random numbers; that of the model if ``None``.
-        **kwargs
-            Arguments of the trainings of networks, which are ignored here.
+        **ignored
+            Other arguments of the trainings of networks, which have no effect here.
 
         Raises
         ------
         ValueError
             If there are fewer than two conditions, or the features lack a perturbation.
         """
-        check_ignored(self, kwargs)
+        check_ignored(self, ignored)
         rows = as_indices(indices, self.adata.n_obs)
         if len(rows) < 2:
             msg = f"At least two conditions are needed to learn from, but `indices` has {len(rows)}."
