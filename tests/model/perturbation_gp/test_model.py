@@ -123,6 +123,24 @@ def test_what_has_no_features_is_the_mean(model):
     np.testing.assert_allclose(change(model, "unknown"), expected, atol=0.03)
 
 
+def test_its_interval_is_that_of_means(screen):
+    # Calibrated on perturbations with features, it would be that of much better predictions
+    model, (_, truth) = fit(screen[0]), screen
+    model.calibrate("perturbations")
+    asked = [NAMES[N], "unknown"]
+    predicted = model.predict(perturbation=asked, n_cells=1, output="mean", interval=0.9)
+    width = (predicted.layers["upper"] - predicted.layers["lower"]).mean(axis=1)
+    assert width[1] > 1.5 * width[0]
+    assert predicted.obs["status"].tolist()[1] == "no features"
+    new = truth.iloc[N:].to_numpy()
+    inside = (predicted.layers["lower"][1] <= new) & (new <= predicted.layers["upper"][1])
+    assert 0.8 < inside.mean() < 0.98
+    kinds = [model._kind_of(label, None) for label in asked[:2]]
+    assert [kind.is_mean for kind in kinds] == [False, True]
+    kept = model.left_out_["perturbations"]
+    np.testing.assert_array_equal(model._alike(kinds[1]).left_out.predicted, kept["of_mean"])
+
+
 def test_features_that_carry_nothing_are_flagged():
     adata, truth = simulate(informative=0.0, seed=2)
     rng = np.random.default_rng(3)

@@ -166,9 +166,13 @@ class DescribedMixin(Host):
         names: Sequence[str] = [name for name in self.labelling.members(label) if self._stands_in(name)]
         if status in ("control", "trained") or not names:
             return status
-        kept = self.module.described
-        if not kept.array("calibration")[0]:
+        if not self.module.described.array("calibration")[0]:
             return NO_BETTER
-        places = [self._place(name) for name in names]
-        has = kept.array("has_features")
-        return "unseen" if all(place is not None and has[place] for place in places) else "no features"
+        return "unseen" if all(self._has_features(name) for name in names) else "no features"
+
+    def _has_features(self, name: str) -> bool:
+        place = self._place(name)
+        return place is not None and bool(self.module.described.array("has_features")[place])
+
+    def _has_mean(self, label: str) -> bool:
+        return self._stands_in(label) and not self._has_features(label)

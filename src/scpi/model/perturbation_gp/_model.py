@@ -466,9 +466,14 @@ class PerturbationGP(Baseline):
             return status
         if not (self.calibration if self._fitted() is None else self.context_calibration["perturbation"]):
             return NO_BETTER
-        scores = self.module.array("scores")[new]
-        is_described = scores.any(axis=1) if self._fitted() is None else self._is_described()[new]
-        return "unseen" if is_described.all() else "no features"
+        return "unseen" if self._has_features(new).all() else "no features"
+
+    def _has_features(self, codes: NDArray[np.intp]) -> NDArray[np.bool_]:
+        return self.module.array("scores")[codes].any(axis=1) if self._fitted() is None else self._is_described()[codes]
+
+    def _has_mean(self, label: str) -> bool:
+        members = np.flatnonzero(self.encode_perturbations([label])[0])
+        return not (self._is_known()[members] | self._has_features(members)).any()
 
     def _is_described(self) -> NDArray[np.bool_]:
         """Whether any source of features covers each perturbation."""

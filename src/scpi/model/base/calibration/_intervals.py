@@ -31,6 +31,8 @@ class Kind(NamedTuple):
     """Which part of the condition is new."""
     is_combination: bool
     """Whether it is a combination with a new perturbation."""
+    is_mean: bool = False
+    """Whether nothing is known of the perturbation, so that the prediction is the mean effect of the others."""
 
 
 class Alike(NamedTuple):
@@ -63,6 +65,10 @@ class IntervalMixin(Host):
     """Held-out conditions of the calibration, with their predicted and measured changes."""
     trained_conditions_: list[str]
 
+    def _has_mean(self, label: str) -> bool:
+        """Whether the prediction of a new perturbation is the mean effect of the others, as nothing else is known of it."""
+        return False
+
     def _kind_of(self, label: str, context: str | None) -> Kind:
         """Return the kind of a condition. One that was trained on counts as if it had not been.
 
@@ -92,7 +98,9 @@ class IntervalMixin(Host):
                 f"in both. The contexts with perturbed training cells are {listed(dict.fromkeys(known_contexts))}."
             )
             raise ValueError(msg)
-        return Kind(over, is_combination and over == "perturbations")
+        if over != "perturbations":
+            return Kind(over, is_combination=False)
+        return Kind(over, is_combination, is_mean=not is_combination and self._has_mean(label))
 
     def _alike(self, kind: Kind) -> Alike:
         """Held-out conditions of a kind. Conditions that share what was held out count as one group."""
@@ -103,6 +111,9 @@ class IntervalMixin(Host):
         perturbation, context = ([kept[name][row] for row in rows] for name in ("perturbation", "context"))
         groups = np.unique(context if kind.over == "contexts" else perturbation, return_inverse=True)[1]
         predicted, measured, of_mean = (kept[name][rows] for name in ("predicted", "measured", "of_mean"))
+        if kind.is_mean:
+            # The held-out perturbations as they are predicted without what is known of them
+            predicted = of_mean
         return Alike(LeftOut(predicted, measured, of_mean, groups.astype(np.intp)), perturbation, context)
 
     def _calibrated(
@@ -137,7 +148,8 @@ class IntervalMixin(Host):
         if kind.over == "contexts":
             # A condition that was trained in another context is new in this one
             is_new |= ~np.isin(np.array(contexts, dtype=str), alike.context)
-        status[is_new & ~alike.left_out.is_better(changes)] = NO_BETTER
+        if not kind.is_mean:
+            status[is_new & ~alike.left_out.is_better(changes)] = NO_BETTER
         return status
 
     def _changes_of_means(
