@@ -7,6 +7,7 @@ from functools import partial, partialmethod
 
 import anndata as ad
 import matplotlib.pyplot as plt
+import numpy as np
 import scanpy as sc
 from anndata import AnnData
 
@@ -53,7 +54,7 @@ def test_a_cell_type_is_predicted(project, test_data, monkeypatch):
     short = partialmethod(scpi.model.MultiTaskAE.train, max_epochs=1, enable_progress_bar=False)
     monkeypatch.setattr(scpi.model.MultiTaskAE, "train", short)
     monkeypatch.setattr(scpi.benchmark, "evaluate", partial(scpi.benchmark.evaluate, metrics=["pearson"], seeds=[0]))
-    variables = {"ad": ad, "counts": counts, "sc": sc, "scpi": scpi}
+    variables = {"ad": ad, "counts": counts, "np": np, "sc": sc, "scpi": scpi}
     exec(compile(snippets(project)[2], "README.md", "exec"), variables)
     plt.close("all")
     table = variables["table"].set_index("model")
