@@ -72,11 +72,11 @@ def training_speed(result: Any) -> str:
         "published formulation, cells/s",
         "scpi, cells/s",
         "ratio",
-        "ratio with the set-up of four epochs",
+        "ratio including the set-up, four epochs",
     )
     medians = [show(result[key]) for key in ("median_ratio", "median_ratio_with_setup")]
     return (
-        f"{table(columns, rows)}\n\nMedian ratio **{medians[0]}**, with the set-up **{medians[1]}**; threads: "
+        f"{table(columns, rows)}\n\nMedian ratio **{medians[0]}**, including the set-up **{medians[1]}**; threads: "
         f"{result['threads']}."
     )
 
@@ -91,7 +91,7 @@ def memory(result: Any) -> str:
 
 
 def larger_than_memory(result: Any) -> str:
-    columns = ("call", "file, GB", "where", "processor s", "for 1e8 values, s", "ratio to memory", "peak, MB")
+    columns = ("call", "file, GB", "where", "processor time, s", "per 1e8 values, s", "ratio to memory", "peak, MB")
     keys = ("cpu_seconds", "cpu_seconds_per_1e8_values", "ratio", "peak_mb")
     rows = [
         (row["call"], row["gb"], "memory" if row["in_memory"] else "disk", *(row[key] for key in keys))
@@ -116,10 +116,10 @@ def predicted_cells(result: Any) -> str:
         "de_jaccard": "Jaccard of significant genes",
         "de_pr_auc": "average precision",
         "genes": "significant genes",
-        "genes_measured": "of measured cells",
-        "zeros": "zeros beyond measured",
-        "negative": "negative",
-        "variance_error": "variance, doublings off",
+        "genes_measured": "significant genes, measured cells",
+        "zeros": "excess of zeros",
+        "negative": "negative values",
+        "variance_error": "error of log2 variances",
         "correlation_error": "error of correlations",
         "pearson": "correlation of the change",
         "r2_weighted": "weighted R²",
@@ -133,7 +133,7 @@ def predicted_cells(result: Any) -> str:
         ),
     )
     paired = table(
-        ["metric", "model", "less", "difference", "95 % interval"],
+        ["metric", "model", "baseline", "model minus baseline", "95 % interval"],
         (
             [
                 row["metric"],
@@ -145,7 +145,7 @@ def predicted_cells(result: Any) -> str:
             for row in result["paired"]
         ),
     )
-    return f"{scores}\n\n{paired}"
+    return f"{scores}\n\nPaired differences over the cell types of both data sets of blood cells:\n\n{paired}"
 
 
 def predict_speed(result: Any) -> str:
@@ -159,11 +159,11 @@ def kill_anywhere(result: Any) -> str:
         return ", ".join(f"{how} {n}" for how, n in row["ends"].items())
 
     rows = [(row["job"], row["way"], sum(row["ends"].values()), ends(row), len(row["problems"])) for row in result]
-    return table(("job", "ended by", "times", "how it ended", "files lost or damaged"), rows)
+    return table(("job", "interrupted by", "times", "outcome", "files lost or damaged"), rows)
 
 
 def grid_kills(result: Any) -> str:
-    columns = ("tasks", "killed", "attempts", "finished", "finished twice", "lost or written again", "same table")
+    columns = ("tasks", "killed", "attempts", "finished", "finished twice", "lost or rewritten", "same table")
     killed = ", ".join(what for what, _ in result["kills"])
     keys = ("attempts", "finished", "finished_twice", "lost_or_written_again", "same_table")
     return table(columns, [(result["tasks"], killed, *(result[key] for key in keys))])
@@ -203,7 +203,7 @@ def simulated_scm(result: Any) -> str:
                 (*setting_columns, "targets found", "edge AP", "AP by chance", "SHD at 0.2", "SHD of an empty graph"),
                 found,
             ),
-            "Unseen doubles, absolute unbiased MMD² (the floor is between halves of the real cells):",
+            "Unseen doubles, absolute value of the unbiased MMD² (the floor is that between halves of the real cells):",
             table((*setting_columns, "SENAVAE", "additive", "no change", "floor"), doubles),
         )
     )
@@ -230,7 +230,7 @@ def planted_screen(result: Any) -> str:
             "Pearson correlation of the change, mean over unseen doubles and seeds:",
             table(("interaction", "seeds", *models), scores),
             "Differences, paired over seeds, with a 95 % bootstrap interval:",
-            table(("interaction", "models", "difference", "low", "high", "seeds above"), differences),
+            table(("interaction", "models", "difference", "low", "high", "seeds above 0"), differences),
             "Fraction of single perturbations whose own program ranks first among the sets by differential activity:",
             table(("interaction", "learned activity", "unweighted mean"), first),
         )
@@ -251,7 +251,7 @@ def likelihoods(result: Any) -> str:
             own = [task for task in tasks if task["model"] == name]
             keys = ("predict", "evaluate", "evaluate without targets", "error_ratio", "energy_distance", "seconds")
             rows.append((interaction, name, len(own), *(mean(own, key) for key in keys)))
-    columns = ("interaction", "model", "seeds", "Pearson, predict", "Pearson, evaluate", "without targets")
+    columns = ("interaction", "model", "seeds", "Pearson, predict", "Pearson, evaluate", "evaluate without targets")
     return table((*columns, "error ratio", "energy distance", "training, s"), rows)
 
 
@@ -337,7 +337,7 @@ def rank_genes_speed(result: Any) -> str:
         + (run["over_illico"], run["over_illico_as_scanpy"])
         for run in result["runs"]
     ]
-    columns = ("cells x genes", "reference", "scpi", "illico", "illico to scanpy's structure", "scanpy", "scanpy, ties")
+    columns = ("cells x genes", "reference", "scpi", "illico", "illico, stored as by scanpy", "scanpy", "scanpy, ties")
     t_tests = [
         (f"{run['n_cells']:,} x {run['n_genes']:,}", "rest" if run["reference"] == "rest" else "control")
         + (run["scpi_t_test_s"], run["scanpy_t_test_s"], run["faster_than_scanpy_t_test"])
@@ -346,7 +346,7 @@ def rank_genes_speed(result: Any) -> str:
     return "\n\n".join(
         (
             "Rank-sum test, seconds:",
-            table((*columns, "scpi / illico", "scpi / illico to scanpy's structure"), rows),
+            table((*columns, "scpi / illico", "scpi / illico, stored as by scanpy"), rows),
             "t-test, seconds:",
             table(("cells x genes", "reference", "scpi", "scanpy", "ratio"), t_tests),
         )
@@ -362,8 +362,8 @@ def many_groups_speed(result: Any) -> str:
         "illico, s",
         "scpi / illico",
         "data, GB",
-        "scpi: above it, GB",
-        "illico: above it, GB",
+        "scpi, GB above the data",
+        "illico, GB above the data",
     )
     return table(("cells x genes, reference", *columns), rows)
 
@@ -380,7 +380,7 @@ def calibration(result: Any) -> str:
         )
         for row in sorted(result["results"], key=lambda row: (row["case"], row["data"]))
     ]
-    return table(("case", "data", "test", "repetitions", "p < 0.05", "interval"), rows)
+    return table(("case", "data", "test", "repetitions", "p < 0.05", "95 % interval"), rows)
 
 
 def vcc2026(result: Any) -> str:
@@ -393,7 +393,7 @@ def vcc2026(result: Any) -> str:
         "largest difference",
         "cell-eval2, s",
         "scpi, s",
-        "times faster",
+        "speed-up",
     )
     rows = [
         (names[name], row["cells"], row["genes"], row["perturbations"], max(row["largest_difference"].values()))
@@ -421,7 +421,7 @@ def rates_by_way(result: Any) -> str:
     ]
     n = result.get("r_seeds")
     columns = ("situation", "test", *names, *([f"scpi; R, first {n} data sets"] if in_r else []))
-    return f"{result['seeds']} data sets each.\n\n" + table(columns, rows)
+    return f"{result['seeds']} data sets per situation.\n\n" + table(columns, rows)
 
 
 def limma_speed(result: Any) -> str:
@@ -457,7 +457,7 @@ def double_dipping(result: Any) -> str:
             ]
             power = values.get("t-test, power")
             rows.append((world, kind, kinds["n_seeds"], *cells, power and power["mean"]))
-    return table(("cells", "tested on", "data sets", *tests, "power of the t-test"), rows)
+    return table(("cells", "counts tested", "data sets", *tests, "power of the t-test"), rows)
 
 
 def clusters_of_depth(result: Any) -> str:
@@ -490,8 +490,8 @@ def clusters_of_depth(result: Any) -> str:
                 (
                     "cells",
                     "data sets",
-                    "default, not changed",
-                    "power",
+                    "default, unchanged genes",
+                    "power of the default",
                     "power of wilcoxon",
                     "groups named",
                     "batch named",
@@ -535,7 +535,7 @@ def gradient_study(result: Any) -> str:
             cells = [(row["method"], *(row[k] for k in depths), row["sets"], row["seconds"]) for row in found]
             parts += [
                 f"{title}; labels: {labels}",
-                table(("method", "first 30", "100", "all", "mean", "sets", "seconds"), cells),
+                table(("method", "first 30", "100", "all", "mean", "data sets", "seconds"), cells),
             ]
     compared = [
         (f"{row['universe']}, {row['truth']}", row["labels"], row["rival"], row["difference"])
@@ -543,13 +543,13 @@ def gradient_study(result: Any) -> str:
         for row in result["comparisons"]
         if row["labels"] in ("networks", "true labels")
     ]
-    columns = ("genes, truth", "labels", "other method", "difference", "sets above", "signed-rank p")
+    columns = ("genes, truth", "labels", "other method", "difference", "data sets above 0", "signed-rank p")
     return "\n\n".join((*parts, "The decoder minus each other method, paired by data set:", table(columns, compared)))
 
 
 def network_genes(result: Any) -> str:
     """Accuracies of rankings of the same labels, and their paired differences from those of the t-test."""
-    columns = ("ranking", "first 30", "100", "all", "mean", "minus t-test", "95 % interval", "sets above")
+    columns = ("ranking", "first 30", "100", "all", "mean", "minus t-test", "95 % interval", "data sets above 0")
     titles = {"factor": "factor of the group", "rest": "group over the other groups"}
     parts = []
     for (network, truth), rows in groupby(result["rows"], key=lambda row: (row["network"], row["truth"])):
@@ -569,7 +569,7 @@ def gradient_study_published(result: Any) -> str:
         (row["labels"], row["tasks"], row["ari_median"], row["ari_q1"], row["ari_min"], row["seconds"])
         for row in result["clusterings"]
     ]
-    columns = ("clusters", "sets", "median", "lower quartile", "lowest", "seconds")
+    columns = ("clusters", "data sets", "median", "lower quartile", "lowest", "seconds")
     compared = [
         (
             row["labels"],
@@ -581,7 +581,7 @@ def gradient_study_published(result: Any) -> str:
         for row in result["comparisons"]
         if (row["universe"], row["truth"]) == ("all", "factor") and "decoder" not in row["rival"]
     ]
-    header = ("labels", "other method", "difference", "sets above", "signed-rank p")
+    header = ("labels", "other method", "difference", "data sets above 0", "signed-rank p")
     return "\n\n".join(
         (
             "Agreement of the clusters with the groups (adjusted Rand index):",
@@ -603,7 +603,7 @@ def gradient_markers(result: Any) -> str:
     for row in result["ranks"]:
         ranks.setdefault((row["data"], row["group"], row["gene"]), {})[row["method"]] = row["rank"]
     rows = [(*key, *(found[method] for method in methods)) for key, found in ranks.items()]
-    columns = ("data", "ranking", "among the first 20", "in draws", "median rank", "in draws", "few cells")
+    columns = ("data", "ranking", "among the first 20", "same, draws", "median rank", "same, draws", "few cells")
     return "\n\n".join((table(columns, summary), table(("data", "group", "marker", *methods), rows)))
 
 
@@ -614,7 +614,7 @@ def interval(row: Any, name: str) -> str:
 
 def confounded_markers(result: Any) -> str:
     rows = [(row["way"], f"{show(row['accuracy'])} ± {show(row['half_interval'])}") for row in result["summary"]]
-    regained = f"{result['data_sets']} data sets; of what is lost, {100 * result['regained']:.0f} % is regained."
+    regained = f"{result['data_sets']} data sets. The adjustment regains {100 * result['regained']:.0f} % of the lost accuracy."
     return "\n\n".join((table(("design", "accuracy"), rows), regained))
 
 
@@ -643,7 +643,7 @@ def clusters_real(result: Any) -> str:
         for row in result
     ]
     columns = ("cells", "method", "seeds", "labels", "clusters", "adjusted Rand index")
-    return table((*columns, "of type and condition"), rows)
+    return table((*columns, "index of type and condition"), rows)
 
 
 def clusters_batches(result: Any) -> str:
@@ -656,7 +656,7 @@ def clusters_batches(result: Any) -> str:
         )
         for row in result
     ]
-    columns = ("cells", "batch given", "seeds", "index with the label", "with the batch", "of label and batch")
+    columns = ("cells", "batch", "seeds", "index with labels", "index with batches", "index of labels and batches")
     return table(columns, rows)
 
 
@@ -667,7 +667,14 @@ def gradient_calibration(result: Any) -> str:
         + (row["ks_rejects_at_0.05"], row["sets_with_discoveries"])
         for row in result["summary"]
     ]
-    columns = ("network", "p-values", "data sets", "p < 0.05", "KS test rejects", "data sets with a gene at FDR 5 %")
+    columns = (
+        "network",
+        "p-values",
+        "data sets",
+        "p < 0.05",
+        "KS test rejects",
+        "data sets with discoveries at FDR 5 %",
+    )
     return table(columns, rows)
 
 
@@ -677,9 +684,9 @@ def gradient_speed(result: Any) -> str:
     size = f"{result['n_cells']:,} cells x {result['n_genes']:,} genes, {result['n_groups']} groups"
     return "\n\n".join(
         (
-            f"Ranking, {size}, {result['threads']} thread(s):",
+            f"Ranking, {size}, threads: {result['threads']}:",
             table(("call", "seconds", "ratio to scanpy's t-test"), rows),
-            f"Training, 3,000 cells x 2,500 genes, {result['training_threads']} threads:",
+            f"Training, 3,000 cells x 2,500 genes, threads: {result['training_threads']}:",
             table(("network", "seconds", "adjusted Rand index"), trained),
         )
     )
@@ -720,7 +727,7 @@ def saliency_speed(result: Any) -> str:
     )
     parts.append(table(columns, rows))
     rows = [(run["what"], run["n_cells"], run["mib"]) for run in result["memory"]]
-    parts.append(table(("memory in addition to the counts", "cells", "MiB"), rows))
+    parts.append(table(("memory above the counts", "cells", "MiB"), rows))
     return "\n\n".join(parts)
 
 
@@ -730,7 +737,7 @@ def xor(result: Any) -> str:
         + (f"{show(row['recall'])} ± {show(row['recall_half'])}", row["recall_min"], row["auroc"], row["seeds"])
         for row in result["summary"]
     ]
-    columns = ("cells", "fold", "ranking", f"of {result['n_drivers']} drivers", "smallest", "AUROC", "seeds")
+    columns = ("cells", "fold", "ranking", f"fraction of {result['n_drivers']} drivers", "minimum", "AUROC", "seeds")
     classified = [
         (row["n_cells"], row["fold"], row["classifier"], f"{show(row['accuracy'])} ± {show(row['accuracy_half'])}")
         for row in result["accuracy"]
@@ -750,7 +757,7 @@ def gene_programs(result: Any) -> str:
         + (f"{row['above']} of {row['tasks']}",)
         for row in result["comparisons"]
     ]
-    columns = ("measure", "other method", "difference", "95 % interval", "tasks above")
+    columns = ("measure", "other method", "difference", "95 % interval", "tasks above 0")
     return "\n\n".join((*parts, "GeneProgramAE minus each other method:", table(columns, rows)))
 
 
@@ -762,8 +769,16 @@ def impact_calibration(result: Any) -> str:
         + tuple(row[f"{kind}.{key}"] for kind in ("whole", "half wrong") for key in ("power", "first", "named"))
         for row in result["means"]
     ]
-    columns = ("score of the genes", "statistic", "random: p < 0.05", "KS rejects", "of 8,000 at FDR 5 %")
-    found = tuple(f"{kind}: {what}" for kind in ("whole", "half wrong") for what in ("significant", "first", "named"))
+    columns = (
+        "score of the genes",
+        "statistic",
+        "random sets: p < 0.05",
+        "random: KS rejects",
+        "random: significant of 8,000",
+    )
+    found = tuple(
+        f"{kind}: {what}" for kind in ("complete sets", "half wrong") for what in ("significant", "first", "named")
+    )
     return table((*columns, *found), rows)
 
 
@@ -777,8 +792,14 @@ def kang_programs(result: Any) -> str:
         + tuple(row[name]["worst_rank_by_z"] for name in ("alpha", "gamma"))
         for row in result["summary"]
     ]
-    columns = ("data", "cells", "scope", "both first", "rank of alpha (worst)", "rank of gamma (worst)")
-    more = ("largest FDR, alpha", "gamma", "sets with FDR < 0.01", "worst rank by z, alpha", "worst by z, gamma")
+    columns = ("data", "cells", "scope", "both first", "median rank of alpha (worst)", "median rank of gamma (worst)")
+    more = (
+        "largest FDR, alpha",
+        "largest FDR, gamma",
+        "sets with FDR < 0.01",
+        "worst rank by z, alpha",
+        "worst rank by z, gamma",
+    )
     plain = []
     for row in result["without_model"]:
         of_set = {found["set"]: found for found in row["expected"]}
@@ -799,8 +820,8 @@ def unit_names(result: Any) -> str:
         "seeds": "seeds",
         "units": "units",
         "significant": "with a significant best set",
-        "named_by_best": "fraction of them named by it",
-        "lowered": "named by a set that is lowered",
+        "named_by_best": "fraction named by this set",
+        "lowered": "named by a lowered set",
         "impact": "raise a set by the impact alone",
         "median_lead": "median lead",
     }
@@ -820,7 +841,7 @@ def unit_names(result: Any) -> str:
     ]
     read = table(("data", "name", "q", "lead", "first genes", "follows (AUROC)", "verdict"), rows)
     stale = len(result["stale_verdicts"])
-    note = f"\n\n{stale} verdicts are of names that are not there any more." if stale else ""
+    note = f"\n\n{stale} verdicts refer to names that no longer exist." if stale else ""
     return f"{counts}\n\nNames of the first seed, read by eye:\n\n{verdicts}{note}\n\n{read}"
 
 
@@ -837,7 +858,7 @@ def unit_name_rules(result: Any) -> str:
         "leading genes",
         "right",
         "wrong",
-        "by a set that is lowered",
+        "by a lowered set",
         "missed",
         "none fits",
     )
@@ -858,10 +879,10 @@ def paul15_programs(result: Any) -> str:
         for task in result["tasks"]
         for found in (task["methods"]["GeneProgramAE"]["contrast"],)
     ]
-    last = ("information on erythroid cells", "rank of haem metabolism", "seconds")
+    last = ("information about erythroid cells", "rank of haem metabolism", "seconds")
     parts = (
         table(("method", "live units", *titles, *last), rows),
-        "Erythroid cells against the rest, units of GeneProgramAE:",
+        "Erythroid cells compared with the rest, units of GeneProgramAE:",
         table(("seed", "rank of haem metabolism", "z", "FDR of both tests"), contrasts),
     )
     return "\n\n".join(parts)
@@ -871,8 +892,8 @@ def program_stability(result: Any) -> str:
     """Fractions of units that are found again in other runs."""
     keys = ("units", "cosine_within_run", "share_0.5", "programs_0.5", "share_0.8", "programs_0.8")
     rows = [(row["form"], row["method"], row["runs"], *(row[key] for key in keys)) for row in result["summary"]]
-    columns = ("form", "method", "runs", "units", "cosine to the nearest unit of the run", "fraction, cosine 0.5")
-    return table((*columns, "programs", "fraction, cosine 0.8", "programs, 0.8"), rows)
+    columns = ("cells", "method", "runs", "units", "cosine to the nearest unit of the run", "recurring, cosine 0.5")
+    return table((*columns, "programs, cosine 0.5", "recurring, cosine 0.8", "programs, cosine 0.8"), rows)
 
 
 def confounded_batches(result: Any) -> str:
@@ -910,7 +931,7 @@ def unit_labels(result: Any) -> str:
         + (f"{row['ahead']} of {row['n']}",)
         for row in result["paired"]
     ]
-    title = f"GeneProgramAE less the other method, paired over data and seeds ({result['n_units']} units each):"
+    title = f"GeneProgramAE minus the other method, paired over data and seeds ({result['n_units']} units each):"
     header = ("measure", "method", "difference", "GeneProgramAE is ahead")
     return f"{table(columns, rows)}\n\n{title}\n\n{table(header, paired)}"
 
@@ -941,14 +962,20 @@ def of_models(result: Any, metrics: Mapping[str, str], *, reference: str) -> str
         others = [(found.get((name, metric)) or {}).get("mean") for metric in list(metrics)[2:]]
         own = result["models"][name]
         rows.append((name, rank.get(name), among.get(name), *cells, difference, *others, len(own["seeds"])))
-    columns = ("model", "mean rank", "of networks", *list(metrics.values())[:2], f"{metrics[first]} minus {reference}")
+    columns = (
+        "model",
+        "mean rank",
+        "rank among networks",
+        *list(metrics.values())[:2],
+        f"{metrics[first]} minus {reference}",
+    )
     return table((*columns, *list(metrics.values())[2:], "seeds"), rows)
 
 
 PREDICTED = {
     "pearson": "Pearson",
     "error_ratio": "error ratio",
-    "pearson_perturbed": "Pearson relative to the mean treated",
+    "pearson_perturbed": "Pearson relative to the mean of treated cells",
     "energy_distance": "energy distance",
     "de_lfc_error": "fold-change error",
     "de_pr_auc": "PR-AUC",
@@ -982,7 +1009,7 @@ def multitask_settings(result: Any) -> str:
     ]
     rows.append(
         (
-            "error of the default minus that of the choice, largest of five",
+            "error of the default minus that of the chosen setting, maximum of five",
             *(cell for of in result.values() for cell in ("", max(of["default_minus_chosen"].values()))),
         )
     )
@@ -992,9 +1019,9 @@ def multitask_settings(result: Any) -> str:
 def predict_doses(result: Any) -> str:
     metrics = {key: PREDICTED[key] for key in ("pearson", "error_ratio", "energy_distance", "variance_error")}
     titles = {
-        "interpolated cells": "Five doses between others, predicted cells",
+        "interpolated cells": "Five intermediate doses, predicted cells",
         "extrapolated cells": "The largest dose, predicted cells",
-        "interpolated means": "Five doses between others, predicted means",
+        "interpolated means": "Five intermediate doses, predicted means",
         "extrapolated means": "The largest dose, predicted means",
     }
     return "\n\n".join(
@@ -1013,7 +1040,7 @@ def dose_noise(result: Any) -> str:
 
 def predict_combinations(result: Any) -> str:
     parts = []
-    left_out = {"doubles": "doubles held out at random", "genes": "a gene in no training double"}
+    left_out = {"doubles": "doubles held out at random", "genes": "one gene in no training double"}
     for of in result:
         found = {(row["model"], row["metric"]): row for row in of["summary"]}
         rows = [
@@ -1027,7 +1054,7 @@ def predict_combinations(result: Any) -> str:
             "Pearson",
             "error ratio",
             "Pearson relative to the mean double",
-            "error minus additive",
+            "error ratio minus additive",
         )
         parts.append(f"{of['data']}, {left_out[of['left_out']]}, {of['doubles']} doubles:\n\n{table(columns, rows)}")
     return "\n\n".join(parts)
@@ -1044,15 +1071,19 @@ def unseen_perturbations(result: Any) -> str:
             + (with_interval(found[name, "pearson_perturbed"], "difference", "low", "high"),)
             for name in of["ratio"]
         ]
-        what = f"{of['n']} single perturbations" if of["kind"] == "single" else f"{of['n']} pairs, {of['n_new']} new"
+        what = (
+            f"{of['n']} single perturbations"
+            if of["kind"] == "single"
+            else f"{of['n']} pairs, new members: {of['n_new']}"
+        )
         compared = "first try" if of["kind"] == "single" else "sum"
         columns = (
             "model",
-            "Pearson against the mean",
-            "squared error / mean's, of sums",
-            "per condition",
+            "Pearson relative to the mean",
+            "squared error / that of the mean, summed",
+            "same, per condition",
             "discrimination",
-            f"Pearson less {compared}",
+            f"Pearson minus {compared}",
         )
         parts.append(f"{of['data']}, {what}:\n\n{table(columns, rows)}")
     return "\n\n".join(parts)
@@ -1068,7 +1099,7 @@ def intervals(result: Any) -> str:
         "coverage",
         "strong half",
         "predicted strong half",
-        "width / mean's",
+        "width / that of the mean",
         "confidence",
         "cost",
     )
@@ -1087,11 +1118,11 @@ def intervals(result: Any) -> str:
         "model",
         "condition",
         "hits",
-        "false, mean",
-        "false, of all",
+        "false, mean over conditions",
+        "false, of all hits",
         "recall",
-        "replicate's false",
-        "recall",
+        "replicate: false",
+        "replicate: recall",
     )
     rows = [
         (of["data"], of["model"], of.get("label", "all"))
@@ -1104,15 +1135,22 @@ def intervals(result: Any) -> str:
 
 def strong_half(result: Any) -> str:
     keys = ("data", "model", "spread", "correlation", "measured", "expected", "needed")
-    columns = ("data", "model", "sd of log size", "correlation of the predicted size", "coverage", "expected")
+    columns = (
+        "data",
+        "model",
+        "sd of log magnitude",
+        "correlation of the predicted magnitude",
+        "coverage",
+        "expected coverage",
+    )
     return table((*columns, "correlation needed for 0.87"), [tuple(row[key] for key in keys) for row in result])
 
 
 def predict_published(result: Any) -> str:
-    columns = ("model", "common of 100 genes", "R²", "Euclidean ratio")
+    columns = ("model", "common among 100 genes", "R²", "Euclidean ratio")
     published = [(row["model"], row["deg"], row["r2"], row["euclidean"]) for row in result["published"]]
     parts = ["Published, 18,868 cells x 6,998 genes, seven cell types:", table(columns, published)]
-    more = ("relative to the distance of the truth", "Pearson", "error ratio", "cell types")
+    more = ("distance relative to the measured change", "Pearson", "error ratio", "cell types")
     keys = ("deg", "r2", "euclidean", "euclidean_real", "pearson", "error_ratio", "contexts")
     for name, of in result.items():
         if name != "published":
@@ -1144,8 +1182,16 @@ def graph_stability(result: Any) -> str:
             (size_sd, len(own), mean(own, "chance"), mean(own, "ap"), mean(own, "ap_by_stability"))
             + (total["n_edges"], total["n_stable"], total["n_true"] / max(total["n_stable"], 1), total["n_reversed"])
         )
-    columns = ("sd of sizes", "graphs", "chance", "AP by weight", "AP by stability", "true edges", "stable")
-    parts = [table((*columns, "of them true", "of them reversed"), rows)]
+    columns = (
+        "sd of log magnitudes",
+        "graphs",
+        "chance",
+        "AP by weight",
+        "AP by stability",
+        "true edges",
+        "stable edges",
+    )
+    parts = [table((*columns, "fraction true", "reversed"), rows)]
     if result["papalexi"]:
         rows = [
             (
@@ -1161,7 +1207,7 @@ def graph_stability(result: Any) -> str:
         rows = [
             (kind, found["shown"], found["drawn"], found["strong"]) for kind, found in result["found_again"].items()
         ]
-        parts.append(table(("compared with", "edges drawn", "drawn again", "among the strongest again"), rows))
+        parts.append(table(("compared with", "edges drawn", "drawn again", "again among the strongest"), rows))
     return "\n\n".join(parts)
 
 
@@ -1173,7 +1219,15 @@ def perturbation_effect(result: Any) -> str:
         for row in result["simulated"]
     ]
     fake = ("fake genes", None, None, None, *(result["fake_genes"][key] for key in keys))
-    columns = ("genes", "spread", "cells per guide", "per control guide", "cells", "guides", "larger of both")
+    columns = (
+        "genes",
+        "spread",
+        "cells per guide",
+        "cells per control guide",
+        "permuted cells",
+        "permuted guides",
+        "larger p-value",
+    )
     parts = [table(columns, [*simulated, fake])]
     rows = [
         (row["perturbation"], row["n_cells"], row["n_guides"], row["score"], row["pval_cells"], row["pval_adj"])
@@ -1182,7 +1236,16 @@ def perturbation_effect(result: Any) -> str:
         + (row["n_agreeing"], row["similarity"])
         for row in result["papalexi"]
     ]
-    columns = ("knock-out", "cells", "guides", "score", "p of cells", "adjusted p", "active", "without guides")
+    columns = (
+        "knock-out",
+        "cells",
+        "guides",
+        "score",
+        "p, permuted cells",
+        "adjusted p",
+        "active",
+        "active without guides",
+    )
     parts.append(table((*columns, "responders", "guides that agree", "similarity"), rows))
     rows = [(row["with"].replace("_key", ""), row["seconds"], row["processor_seconds"]) for row in result["time"]]
     parts.append(table(("2,000 perturbations of 30 cells, with", "seconds", "processor seconds"), rows))
@@ -1201,9 +1264,9 @@ def op3_like(result: Any) -> str:
             + tuple(of[metric]["mean"] for metric in ("pearson", "spearman", "pr_auc", "truth"))
             for name, of in rows.items()
         ]
-        columns = ("method", "error", "95 %", "Pearson", "Spearman", "AUPRC", "Pearson with the truth")
+        columns = ("method", "error", "95 % interval", "Pearson", "Spearman", "AUPRC", "Pearson with the truth")
         parts.append(
-            f"Left out: {division}. Rank correlation of the orders by Pearson and by the truth: "
+            f"Held out: {division}. Rank correlation between the rankings by Pearson and by the truth: "
             f"**{show(found['rank_agreement'])}**.\n\n{table(columns, body)}"
         )
     costs = f"{len(result['seeds'])} screens: {show(result['seconds'])} processor seconds in all, at most "
@@ -1229,7 +1292,7 @@ def null_compound(result: Any) -> str:
     groups: dict[tuple[str, float], list[Any]] = {}
     for row in result["rows"]:
         groups.setdefault((row["cells"], row["of measured"]), []).append(row)
-    columns = ("cells", "for each measured cell", "p below .05", "smallest", "largest", "uniform p (of the tests)")
+    columns = ("cells", "per measured cell", "p < 0.05", "minimum", "maximum", "fraction of tests with uniform p")
     body = []
     for (name, part), rows in groups.items():
         below = [row["below .05"] for row in rows]
@@ -1245,7 +1308,13 @@ def l1000_lines(result: Any) -> str:
         (name, *(text for key in ("rmse", "pearson") for text in (f"{of[key]['mean']:.3f}", against(of[key]))))
         for name, of in rows.items()
     ]
-    columns = ("method", "error", "less half of the mean (95 %)", "Pearson", "less half of the mean (95 %)")
+    columns = (
+        "method",
+        "error",
+        "minus half of the mean (95 % interval)",
+        "Pearson",
+        "minus half of the mean (95 % interval)",
+    )
     return table(columns, body)
 
 
@@ -1255,7 +1324,15 @@ def against(row: Mapping[str, Any]) -> str:
 
 
 def composition(result: Any) -> str:
-    columns = ("left out", "method", "screen", "deviance", "coverage of 90 %", "p of uniform places", "seconds")
+    columns = (
+        "held out",
+        "method",
+        "screen",
+        "deviance",
+        "coverage of 90 % intervals",
+        "p of uniform ranks",
+        "seconds",
+    )
     keys = ("division", "method", "seed", "deviance", "coverage", "uniform_pval", "seconds")
     return table(columns, [tuple(row[key] for key in keys) for row in result])
 
@@ -1281,7 +1358,7 @@ def generative_likelihood(result: Any) -> str:
             if row["seeds"] > 1:
                 interval = f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f} %"
         body.append((row["dataset"], row["model"], row["seeds"], f"{row['likelihood']:.4f}", gain, interval))
-    return table(("data", "model", "seeds", "log-likelihood per count", "gain over SCVI", "95 %"), body)
+    return table(("data", "model", "seeds", "log-likelihood per count", "gain over SCVI", "95 % interval"), body)
 
 
 def generative_costs(result: Any) -> str:
@@ -1302,7 +1379,7 @@ def next_perturbations(result: Any) -> str:
         + (f"{row['within_total']} of {n}", f"{row['within_added']} of {n}")
         for row in result["rows"]
     ]
-    columns = ("criterion", "24", "32", "40", "48", "56", "less than random, mean of rounds")
+    columns = ("criterion", "24", "32", "40", "48", "56", "minus random, mean of rounds")
     return table((*columns, "60 % of all", "60 % of those added"), body)
 
 
@@ -1332,10 +1409,15 @@ def explanations(result: Any) -> str:
         (name, f"{hits} of {result['mechanisms']['n']}") for name, hits in result["mechanisms"]["hits"].items()
     ]
     tables = (
-        table(("planted", "recall at 10", "least of the seeds", "chance", "seeds"), planted),
-        table(("model", "kind", "models", "with q ≤ 0.05", "p ≤ 0.05", "uniform, p"), of_nulls),
-        table(("perturbation", "its cells", "rank", "q", "sets with q ≤ 0.05", "first carriers", "fidelity"), sets),
-        table(("compound of the same mechanism", "found for"), mechanisms),
+        table(("planted", "recall at 10", "minimum of the seeds", "chance", "seeds"), planted),
+        table(
+            ("model", "kind of part", "models", "models with q ≤ 0.05", "fraction with p ≤ 0.05", "p of uniformity"),
+            of_nulls,
+        ),
+        table(
+            ("perturbation", "its cells", "rank", "q", "sets with q ≤ 0.05", "largest contributions", "fidelity"), sets
+        ),
+        table(("chosen compound", "has the same mechanism"), mechanisms),
         table(("known perturbations", "genes", "seconds"), [tuple(row.values()) for row in result["time"]]),
     )
     return "\n\n".join(tables)
@@ -1343,14 +1425,26 @@ def explanations(result: Any) -> str:
 
 def power(result: Any) -> str:
     keys = ("data", "n_cells", "predicted", "realised", "difference", "largest", "detected", "really_detected")
-    columns = ("data", "cells", "predicted", "realised", "difference", "largest of a seed", "detected, predicted")
-    return table((*columns, "detected, realised"), [tuple(row[key] for key in keys) for row in result])
+    columns = (
+        "data",
+        "cells",
+        "predicted",
+        "realised",
+        "difference",
+        "maximum of a split",
+        "groups with a gene, predicted",
+    )
+    return table((*columns, "groups with a gene, realised"), [tuple(row[key] for key in keys) for row in result])
 
 
 def design_speed(result: Any) -> str:
     parts = ("fit", "reduction_1", "reduction_8", "uncertainty_1")
     keys = [f"{part}_{kind}" for part in parts for kind in ("seconds", "processor_seconds")]
-    names = [f"{what}, {kind}" for what in ("fit", "one", "eight", "one, by variance") for kind in ("s", "processor s")]
+    names = [
+        f"{what}, {kind}"
+        for what in ("fit", "one choice", "eight choices", "one choice by variance")
+        for kind in ("s", "processor s")
+    ]
     return table(
         ("known", "genes", "candidates", *names),
         [(row["known"], row["genes"], row["candidates"], *(row[key] for key in keys)) for row in result],
@@ -1370,7 +1464,7 @@ def dgd_new_cells(result: Any) -> str:
 def op3_generated(result: Any) -> str:
     keys = ("rmse", "pearson", "spearman", "pr_auc", "truth")
     body = [(row["division"], row["model"], *(row[key] for key in keys)) for row in result["rows"]]
-    columns = ("left out", "model", "error", "Pearson", "Spearman", "AUPRC", "Pearson with the truth")
+    columns = ("held out", "model", "error", "Pearson", "Spearman", "AUPRC", "Pearson with the truth")
     return f"{table(columns, body)}\n\nScreens: {len(result['seeds'])}."
 
 
@@ -1383,11 +1477,8 @@ def unseen_cells(result: Any) -> str:
             rows.setdefault(row["model"], {})[row["metric"]] = row
         for model, of in rows.items():
             metrics = ("pearson_perturbed", "error_ratio", "energy_distance")
-            cells = [
-                f"{show(of[m]['mean'])} ({show(of[m]['mean_low'])} to {show(of[m]['mean_high'])})" for m in metrics
-            ]
-            body.append((name, model, *cells))
-    columns = ("data", "model", "correlation with the change less the mean", "error ratio", "energy distance")
+            body.append((name, model, *(with_interval(of.get(metric)) for metric in metrics)))
+    columns = ("data", "model", "Pearson relative to the mean", "error ratio", "energy distance")
     return f"{table(columns, body)}\n\nSeeds: {len(result['seeds'])}."
 
 
@@ -1407,8 +1498,8 @@ def of_grid(result: Any) -> str:
             others = (of.get((name, metric), {}).get("mean") for metric in metrics[1:])
             took = mean([{"s": value} for (_, model), value in seconds.items() if model == name], "s")
             body.append((name, *cells, *others, took))
-        size = f"{first[0]['n_conditions']} conditions, {first[0]['n_seeds']} seeds"
-        columns = ("model", metrics[0], f"less {first[0]['baseline']}", "standing", *metrics[1:], "seconds")
+        size = f"conditions: {first[0]['n_conditions']}, seeds: {first[0]['n_seeds']}"
+        columns = ("model", metrics[0], f"minus {first[0]['baseline']}", "standing", *metrics[1:], "seconds")
         parts.append(f"{data}, {scheme}, {size}:\n\n{table(columns, body)}")
     left = result["tasks"] - result["finished"]
     return "\n\n".join([*parts, *([f"{left} of {result['tasks']} tasks have no result."] if left else [])])
@@ -1441,7 +1532,7 @@ def of_doses(result: Any) -> str:
         for name in dict.fromkeys(row["model"] for row in rows)
         for n in sorted({row["n"] for row in rows})
     ]
-    return f"{table(('model', 'doses learned from', *metrics), body)}\n\n{of_grid(result)}"
+    return f"{table(('model', 'training doses', *metrics), body)}\n\n{of_grid(result)}"
 
 
 def beside_published(name: str, show: Callable[[Any], str]) -> Callable[[Any], str]:
@@ -1466,8 +1557,15 @@ def unseen_contexts(result: Any) -> str:
             error, pearson = found["squared_error"], found["pearson_perturbed"]
             less = with_interval(error, "difference", "low", "high") if error.get("difference") is not None else ""
             body.append((of["data"], of["n_known"], of["n"], model, error["mean"], less, with_interval(pearson)))
-    columns = ("data", "measured", "contexts", "model", "squared error / mean's", "less PerturbationGP's")
-    return table((*columns, "Pearson against the mean"), body)
+    columns = (
+        "data",
+        "measured perturbations",
+        "contexts",
+        "model",
+        "squared error / that of the mean",
+        "minus PerturbationGP",
+    )
+    return table((*columns, "Pearson relative to the mean"), body)
 
 
 SECTIONS: dict[str, Callable[[Any], str]] = {

@@ -1,4 +1,4 @@
-"""What the stored results say about each task, in one line: the best method, its figure and a simple baseline.
+"""Summary of the stored results, one line per task: the best method, its figure and a simple baseline.
 
 The documentation inserts the table into ``docs/benchmarks.md``, and single lines into ``docs/user_guide/which_model.md``; this command
 prints the table::
@@ -36,7 +36,7 @@ class Figures(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding:
-    """A task, where its section is, what was measured, and how the figures are read from the result."""
+    """A task, its section, what was measured, and how to read the figures from the result."""
 
     task: str
     section: str
@@ -120,36 +120,36 @@ def clusters(result: Any) -> Figures:
 
 
 def programs(result: Any) -> Figures:
-    # Those that are given sets are no competitors
+    # Methods that are given sets do not compete
     rows = [row for row in result["means"] if "sets" not in row["method"]]
     best, simple = max(rows, key=lambda row: row["lms"]), where(rows, method="NMF")
     gain = where(result["comparisons"], measure="lms", rival="NMF")
     more = between(gain["difference"], gain["low"], gain["high"])
-    return Figures(best["method"], f"{show(best['lms'])}, more by {more}", f"NMF {show(simple['lms'])}")
+    return Figures(best["method"], f"{show(best['lms'])}, above NMF by {more}", f"NMF {show(simple['lms'])}")
 
 
 def single_units(result: Any) -> Figures:
     row = where(result["paired"], kind="auroc", method="NMF")
-    return Figures("GeneProgramAE", f"more by {between(row['mean'], row['low'], row['high'])}", "NMF")
+    return Figures("GeneProgramAE", between(row["mean"], row["low"], row["high"]), "NMF 0")
 
 
 def names(result: Any) -> Figures:
     raises, lowers = (where(result["verdicts"], names=f"{what} the set") for what in ("raises", "lowers"))
     of = [f"{row['right']} of {row['read']}" for row in (raises, lowers)]
-    return Figures("sets that a unit raises", of[0], f"sets that it lowers {of[1]}")
+    return Figures("raised sets", of[0], f"lowered sets {of[1]}")
 
 
 def simulated_edges(result: Any) -> Figures:
     rows = [row for row in result if row["n_factors"] == 10]
     found, chance = (fmean(row[key] for row in rows) for key in ("edge_ap", "edge_ap_chance"))
     least = min(row["edge_ap"] for row in rows)
-    return Figures("SENAVAE", f"{show(found)} (least {show(least)})", f"chance {show(chance)}")
+    return Figures("SENAVAE", f"{show(found)} (minimum {show(least)})", f"chance {show(chance)}")
 
 
 def real_edges(result: Any) -> Figures:
     stable = [row["most_stable"] for row in result["papalexi"]]
     figure = f"{show(fmean(stable))} ({show(min(stable))} to {show(max(stable))})"
-    return Figures("SENAVAE", figure, "a guess 0.5")
+    return Figures("SENAVAE", figure, "random guess 0.5")
 
 
 def pairs(result: Any) -> Figures:
@@ -157,7 +157,7 @@ def pairs(result: Any) -> Figures:
     gain = row["SENAVAE minus Linear"]
     more = between(gain["mean"], gain["low"], gain["high"])
     of = row["pearson"]
-    return Figures("SENAVAE", f"{show(of['SENAVAE'])}, more by {more}", f"Linear {show(of['Linear'])}")
+    return Figures("SENAVAE", f"{show(of['SENAVAE'])}, above Linear by {more}", f"Linear {show(of['Linear'])}")
 
 
 def numbers_of_cells(result: Any) -> Figures:
@@ -175,7 +175,7 @@ def generated(result: Any) -> Figures:
     of = {cells: fmean(spearman(cells)) for cells in ("mean change", "NBVAE", "DGD")}
     best = max(of, key=lambda cells: of[cells])
     figure = f"{show(of[best])}; networks {show(of['NBVAE'])} and {show(of['DGD'])}"
-    return Figures(best, figure, f"half of the cells {show(fmean(spearman('the other half')))}")
+    return Figures(best, figure, f"other half of the cells {show(fmean(spearman('the other half')))}")
 
 
 def nothing_happens(result: Any) -> Figures:
@@ -209,18 +209,18 @@ def next_perturbations(result: Any) -> Figures:
 def power(result: Any) -> Figures:
     off = max(abs(row["difference"]) for row in result)
     one = max(row["largest"] for row in result)
-    return Figures("scpi.design.power", f"at most {show(off)}", f"a single pilot {show(one)}")
+    return Figures("scpi.design.power", f"at most {show(off)} on average", f"a single pilot at most {show(one)}")
 
 
 CONTEXTS = "correlation of the change"
 FINDINGS = {
     "samples": Finding(
-        "Genes that differ between conditions, from samples of donors",
+        "Genes that differ between conditions, with samples of donors",
         "false-positives",
-        "p < 0.05 without a difference (0.05 is correct)",
+        "false positives at p < 0.05 (nominal: 0.05)",
         "calibration",
         samples,
-        "Test samples; tests of cells find differences between donors.",
+        "Test samples; tests of cells detect differences between donors.",
     ),
     "markers_blood": Finding(
         "Markers of blood cells",
@@ -228,7 +228,7 @@ FINDINGS = {
         "markers among the first 20 genes",
         "gradient_markers",
         markers("pbmc3k_labelled"),
-        "The default ranking, without a network.",
+        "Use the default ranking; it needs no network.",
     ),
     "markers_lines": Finding(
         "Markers of cell lines",
@@ -236,23 +236,23 @@ FINDINGS = {
         "markers among the first 20 genes",
         "gradient_markers",
         markers("mixology_sc_celseq2_5cl"),
-        "A test; no ranking is best on all data.",
+        "Use a test; no ranking is best on all data.",
     ),
     "thinned": Finding(
         "Genes of clusters, tested after clustering",
         "false-positives",
-        "p < 0.05 without a difference (0.05 is correct)",
+        "false positives at p < 0.05 (nominal: 0.05)",
         "double_dipping",
         thinned,
-        "Thin the counts, cluster one part and test the other.",
+        "Thin the counts, cluster one part, and test the other.",
     ),
     "xor": Finding(
-        "Genes that matter in combination only",
+        "Genes that matter only in combination",
         "xor-genes",
-        "drivers found",
+        "fraction of drivers found",
         "xor",
         combinations_of_genes,
-        "Attributions of a classifier; tests are at chance.",
+        "Use attributions of a classifier; tests are at chance.",
     ),
     "clusters": Finding(
         "Clusters of blood cells",
@@ -260,28 +260,28 @@ FINDINGS = {
         "adjusted Rand index with the labels",
         "clusters_real",
         clusters,
-        "No network is clearly better than simple clusterings.",
+        "No network is clearly better than a simple clustering.",
     ),
     "programs": Finding(
-        "Gene programs, planted",
+        "Planted gene programs",
         "known-programs",
         "correlation of programs with their units (LMS)",
         "gene_programs",
         programs,
-        "GeneProgramAE; NMF comes close in the genes of a program.",
+        "Use GeneProgramAE; NMF is close in the genes of a program.",
     ),
     "units": Finding(
         "Units that follow labels of real cells",
         "unit-labels",
-        "AUROC of the best unit",
+        "difference in the AUROC of the best unit",
         "unit_labels",
         single_units,
-        "A small gain over NMF.",
+        "GeneProgramAE is slightly better than NMF.",
     ),
     "names": Finding(
         "Names of units",
         "unit-names",
-        "names that are right, read by eye",
+        "correct names, judged by eye",
         "unit_names",
         names,
         "Look at the genes before you use a name.",
@@ -292,15 +292,15 @@ FINDINGS = {
         "average precision of edges",
         "simulated_scm",
         simulated_edges,
-        "Found where the assumptions hold.",
+        "Edges are found if the assumptions hold.",
     ),
     "edges_real": Finding(
         "Causal graph, real screen",
         "graph-stability",
-        "halves of the cells in which the most stable edge is found",
+        "fraction of random halves with the most stable edge",
         "graph_stability",
         real_edges,
-        "No edge is stable: read targets, not edges.",
+        "No edge is stable; interpret targets, not edges.",
     ),
     "pairs_planted": Finding(
         "Unseen combinations, planted screens",
@@ -308,7 +308,7 @@ FINDINGS = {
         "correlation of the change",
         "planted_screen",
         pairs,
-        "SENAVAE, by the shrinkage of effects rather than by its network.",
+        "Use SENAVAE; the gain comes from shrinkage, not from its network.",
     ),
     "pairs_activation": Finding(
         "Unseen combinations, activation of genes",
@@ -328,18 +328,18 @@ FINDINGS = {
         lambda result: of_models(
             where(result, data="wessels2023", left_out="doubles")["summary"], "error_ratio", "additive", least=True
         ),
-        "Linear regression on the measured doubles.",
+        "Use linear regression on the measured doubles.",
     ),
     "cell_type": Finding(
-        "A cell type never treated",
+        "Cell type without treated cells",
         "predicting-perturbations",
         CONTEXTS,
         "predict_contexts",
         lambda result: of_models(result["both"]["summary"], "pearson", "WeightedDelta"),
-        "MultiTaskAE, by little.",
+        "MultiTaskAE is slightly better.",
     ),
     "patient": Finding(
-        "A patient never treated",
+        "Patient without treated cells",
         "predicting-perturbations",
         CONTEXTS,
         "predict_contexts",
@@ -347,17 +347,17 @@ FINDINGS = {
         "No model predicts patients well.",
     ),
     "dose": Finding(
-        "A dose between measured ones",
+        "Intermediate dose",
         "unmeasured-doses",
         "error ratio (no change: 1)",
         "predict_doses",
         lambda result: of_models(result["interpolated cells"]["summary"], "error_ratio", "interpolation", least=True),
-        "A weak response: networks that shrink gain little, interpolation loses.",
+        "For a weak response, shrinkage helps a little and interpolation hurts.",
     ),
     "gene_activation": Finding(
-        "A gene never perturbed, activation",
+        "Gene never perturbed, activation",
         "never-measured",
-        "correlation against the mean change",
+        "correlation relative to the mean change",
         "unseen_perturbations",
         lambda result: of_models(
             where(result, data="norman2019", kind="single")["summary"], "pearson_perturbed", "mean"
@@ -365,9 +365,9 @@ FINDINGS = {
         "Features of genes help a little.",
     ),
     "gene_knockdown": Finding(
-        "A gene never perturbed, knock-down",
+        "Gene never perturbed, knock-down",
         "never-measured",
-        "correlation against the mean change",
+        "correlation relative to the mean change",
         "unseen_perturbations",
         lambda result: of_models(
             where(result, data="wessels2023", kind="single")["summary"], "pearson_perturbed", "mean"
@@ -375,15 +375,15 @@ FINDINGS = {
         "Features of genes help.",
     ),
     "tables": Finding(
-        "A compound in a cell type, from tables of tests",
+        "Compound in a cell type, from tables of test results",
         "tables-of-conditions",
-        "error of OP3",
+        "mean row-wise RMSE",
         "op3_like",
         lambda result: of_models(result["divisions"]["OP3"]["summary"], "rmse", "context_mean", least=True),
-        "Ridge regression over compounds and cell types, in linear simulations.",
+        "Use ridge regression; the simulations are linear.",
     ),
     "cell_line": Finding(
-        "A known compound in a new cell line",
+        "Known compound in a new cell line",
         "cell-lines",
         "Pearson correlation",
         "l1000_lines",
@@ -391,12 +391,12 @@ FINDINGS = {
         "Dose and time help a little.",
     ),
     "composition": Finding(
-        "Numbers of cells of groups",
+        "Numbers of cells per group",
         "numbers-of-cells",
         "deviance",
         "composition",
         numbers_of_cells,
-        "The regression, in every screen.",
+        "The regression is better in every screen.",
     ),
     "generated": Finding(
         "Tests of generated cells",
@@ -407,44 +407,44 @@ FINDINGS = {
         "The mean change with the noise of counts is as good as the networks.",
     ),
     "null": Finding(
-        "Generated cells of a compound that does nothing",
+        "Generated cells of a compound without an effect",
         "null-compound",
-        "p < 0.05 without a difference (0.05 is correct)",
+        "false positives at p < 0.05 (nominal: 0.05)",
         "null_compound",
         nothing_happens,
         "Test draws, not expectations.",
     ),
     "likelihood": Finding(
-        "Likelihood of new counts",
+        "Likelihood of held-out counts",
         "generative-likelihood",
         "log-likelihood per count",
         "generative_likelihood",
         likelihood,
-        "NBVAE or DGD; LinearSCVI is as good on small data.",
+        "Use NBVAE or DGD; LinearSCVI is as good on small data.",
     ),
     "intervals": Finding(
-        "Intervals of predictions for unseen genes",
+        "Intervals for the effects of unseen genes",
         "how-sure",
-        "coverage of intervals of 0.9",
+        "coverage of 90 % intervals",
         "intervals",
         coverage,
-        "They hold on average; strong changes are covered less.",
+        "Coverage is correct on average and lower for strong changes.",
     ),
     "next": Finding(
         "What to measure next",
         "next-perturbations",
-        "error less that of a random choice",
+        "error minus that of random choice",
         "next_perturbations",
         next_perturbations,
-        "Saves measurements on average, not in every screen.",
+        "Variance reduction saves measurements on average, not in every screen.",
     ),
     "power": Finding(
-        "Power, from a pilot",
+        "Power from a pilot",
         "power-pilot",
-        "predicted less realised fraction of genes",
+        "predicted minus realised fraction of genes",
         "power",
         power,
-        "Close on average; a single pilot can be off.",
+        "Predictions are close on average; a single pilot can be off.",
     ),
     "speed": Finding(
         "Rank-sum test of 100,000 cells against the rest",
@@ -452,14 +452,14 @@ FINDINGS = {
         "seconds",
         "rank_genes_speed",
         speed,
-        "As fast as the fastest implementation, which computes it.",
+        "scpi is as fast as illico, which it uses.",
     ),
 }
 
 
 def summary(results: Path = RESULTS) -> str:
-    """Table of all findings, whose tasks lead to their sections."""
-    columns = ("task, and what was measured", "best", "simple baseline", "verdict")
+    """Table of all findings; each task links to its section."""
+    columns = ("task: what was measured", "best method", "simple baseline", "verdict")
     rows = []
     for of in FINDINGS.values():
         best, figure, baseline = of.figures(results)
@@ -468,7 +468,7 @@ def summary(results: Path = RESULTS) -> str:
 
 
 def finding(name: str, results: Path = RESULTS) -> str:
-    """One finding as a phrase that leads to its section."""
+    """One finding as a phrase that links to its section."""
     of = FINDINGS[name]
     best, figure, baseline = of.figures(results)
     return f"{of.measured}: {best} {figure}, {baseline} ({{ref}}`table <{of.section}>`)"
