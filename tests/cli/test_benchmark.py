@@ -101,7 +101,7 @@ def test_the_script_for_slurm_is_printed(file, tmp_path):
     ("command", "text", "message"),
     [
         (["run"], FINE.replace("NoChange", "NoChang"), "line 11, models.nothing.model: unknown model 'NoChang'"),
-        (["run", "--memory", "much"], FINE, "'much' is no amount of memory"),
+        (["run", "--memory", "much"], FINE, "'much' is not an amount of memory"),
         (["run", "--executor", "dask"], FINE, "needs the address of a scheduler"),
         (["tune"], FINE, "models: none has 'tune'"),
         (["status"], FINE, "holds no grid"),

@@ -47,7 +47,7 @@ def test_submissions_need_counts(out, tmp_path):
     (first, _) = export(out, tmp_path / "to", file_format="vcc", models="counts", n_cells=2)
     found = ad.read_h5ad(first)
     assert (found.X.data == np.rint(found.X.data)).all() and (found.obs["target_gene"].value_counts() == 2).all()
-    with pytest.raises(ValueError, match="'means' kept no counts, which the challenge takes"):
+    with pytest.raises(ValueError, match="'means' kept no counts, which the challenge requires"):
         export(out, tmp_path / "other", file_format="vcc", models="means")
 
 
@@ -78,7 +78,7 @@ def test_the_command(out, tmp_path):
     assert said.exit_code == 0, said.output
     assert len(json.loads(said.stdout)["files"]) == 4
     wrong = CliRunner().invoke(app, ["benchmark", "export", str(out), "--model", "x"], env={"COLUMNS": "200"})
-    assert wrong.exit_code == 2 and "['x'] are no models of the grid" in wrong.output
+    assert wrong.exit_code == 2 and "['x'] are not models of the grid" in wrong.output
 
 
 def test_predictions_must_be_kept(tmp_path, tiny, inline):

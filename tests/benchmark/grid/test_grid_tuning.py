@@ -16,10 +16,10 @@ def test_metrics_by_preset_and_a_single_seed():
         ({"n_trials": 0}, "n_trials: must be at least 1, but is 0"),
         ({"objectives": "pearsn"}, "objectives: Unknown metrics 'pearsn'"),
         ({"sampler": "tp"}, r"sampler: unknown sampler 'tp', did you mean 'tpe'\?"),
-        ({"prune": True, "objectives": ["pearson", "rmse"]}, "prune: is for one objective"),
+        ({"prune": True, "objectives": ["pearson", "rmse"]}, "prune: needs a single objective"),
         ({"seeds": []}, "seeds: is empty"),
         ({"seeds": ["a"]}, "seeds.0: must be a whole number"),
-        ({"inner": {"x": {"by": "random_cells", "data": ["a"]}}}, "inner.x.data: is that of the split"),
+        ({"inner": {"x": {"by": "random_cells", "data": ["a"]}}}, "inner.x.data: is taken from the split"),
         ({"inner": {"x": {"by": "random"}}}, "inner.x.by: unknown split 'random', did you mean 'random_cells'"),
     ],
 )

@@ -176,7 +176,7 @@ def test_a_plan_survives_its_file(tiny, there):
         ({"models": {"a": "NoChange", "b": "NoChange"}}, "models.b: is the same model with the same settings as 'a'"),
         (
             {"splits": {"a": {"by": "random_cells"}, "b": {"by": "random_cells"}}},
-            "splits.b: the same as 'nothing, planted",
+            "splits.b: is the same as 'nothing, planted",
         ),
         (
             {"splits": {"a": {"by": "leave_context_out"}}},

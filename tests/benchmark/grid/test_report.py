@@ -106,7 +106,7 @@ def test_baselines_metrics_and_the_title_can_be_named(out, tmp_path):
 
 
 def test_mistakes(out, tmp_path):
-    with pytest.raises(ValueError, match="'nobody'.* are no models of the grid, which has \\['nothing', 'additive'"):
+    with pytest.raises(ValueError, match="'nobody'.* are not models of the grid, which has \\['nothing', 'additive'"):
         report(out, baselines="nobody")
     with pytest.raises(ValueError, match="no scores of \\['mae'\\], only of \\['discrimination', 'pearson', 'rmse'\\]"):
         report(out, metrics="mae")

@@ -42,7 +42,7 @@ def test_a_dry_run_lists_tasks_and_writes_nothing(file):
 
 def test_amounts_of_memory():
     assert [as_bytes(text) for text in ("8GB", "500 mb", "2t", "12", "1.5G")] == [8e9, 5e8, 2e12, 12, 1.5e9]
-    with pytest.raises(ValueError, match="'much' is no amount of memory"):
+    with pytest.raises(ValueError, match="'much' is not an amount of memory"):
         as_bytes("much")
 
 

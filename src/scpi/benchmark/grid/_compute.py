@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 
 def compute(plan: Plan, task: GridTask, folder: Folder) -> Computed:
-    """Scores of a task, the predicted cells where the grid keeps them, and the size of the model."""
+    """Scores of a task, the predicted cells if the grid keeps them, and the size of the model."""
     found = KINDS[plan.grid.task].compute(plan, task, folder)
     return found._replace(table=found.table.assign(data=task.data, scheme=task.scheme))
 
 
 def cells_of(plan: Plan, task: GridTask, folder: Folder) -> tuple[AnnData, Split]:
-    """Cells that a task may see, and their division."""
+    """Cells of a task, and their split."""
     data, scheme = plan.grid.data[task.data], plan.grid.splits[task.scheme]
     adata = visible_cells(data, scheme, read_cells(data, plan.words[task.data], folder))
     return adata, make_splits(data, scheme, adata)[task.fold]
 
 
 def configuration(plan: Plan, task: GridTask) -> dict[str, Any]:
-    """All that a task depends on, as JSON has it."""
+    """Everything that a task depends on, as plain data."""
     grid = plan.grid.to_dict()
     model = _model(plan, task)
     shared = ("task", "metrics", "n_cells", "n_components", "exclude_targets", "keep_predictions")
@@ -53,7 +53,7 @@ def configuration(plan: Plan, task: GridTask) -> dict[str, Any]:
 
 
 def _model(plan: Plan, task: GridTask) -> GridModel | None:
-    """Model of a task with the settings that it has there; ``None`` where there is no model."""
+    """Model of a task with its settings on this fold; ``None`` without a model."""
     if task.model in REFERENCES:
         return None
     model = plan.grid.variants()[task.model]

@@ -1,4 +1,4 @@
-"""Hashes of files, looked up where a file has not changed since it was last read."""
+"""Hashes of files, from a cache if a file has not changed since it was last read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scpi._replace import replaced
 if TYPE_CHECKING:
     from pathlib import Path
 
-# A file that was written just now may be written again with the same time of change
+# A file written just now may be written again with the same modification time
 _SETTLED = 2.0
 
 
@@ -26,7 +26,7 @@ class Contents:
             try:
                 self._known = dict(json.loads(cache.read_text(encoding="utf-8")))
             except (ValueError, TypeError):
-                # It saves time and nothing else
+                # The cache only saves time
                 self._known = {}
 
     def word(self, path: Path) -> str:

@@ -78,11 +78,11 @@ def export(
     wanted = known if models is None else as_list(models)
     unknown = [name for name in wanted if name not in known]
     if unknown:
-        msg = f"{unknown} are no models of the grid, which has {known}."
+        msg = f"{unknown} are not models of the grid, which has {known}."
         raise ValueError(msg)
     tasks = [task for task in read.tasks if task.model in wanted and _stored(folder, task).is_file()]
     if not tasks:
-        msg = f"No task of {wanted} has predicted cells: `keep_predictions: true` in the grid keeps those of tasks that run from then on."
+        msg = f"No task of {wanted} has predicted cells: `keep_predictions: true` in the grid keeps the cells of tasks that run afterwards."
         raise ValueError(msg)
     files: list[Path] = []
     divisions: dict[tuple[str, str, int], list[GridTask]] = {}
@@ -104,8 +104,8 @@ def export(
             predicted = _predicted(_stored(folder, task), has_doses=has_doses)
             if file_format == "vcc" and Key.layers.COUNTS not in predicted.layers:
                 msg = (
-                    f"{task.model!r} kept no counts, which the challenge takes: models predict them where the data have counts, unless `predict` asks "
-                    "for means."
+                    f"{task.model!r} kept no counts, which the challenge requires. Models predict counts if the data have counts and `predict` does "
+                    "not ask for means."
                 )
                 raise ValueError(msg)
             files.append(target / f"{file_stem(task.model, f'seed-{task.seed}', fingerprint=task.hash[:_WORD])}.h5ad")

@@ -54,7 +54,7 @@ class GridTuning:
             for name in ("data", "inside"):
                 if getattr(split, name) is not None:
                     raise Problem(
-                        "is that of the split whose training cells are divided: leave it out.", "inner", key, name
+                        "is taken from the split whose training cells are divided: leave it out.", "inner", key, name
                     )
         object.__setattr__(self, "inner", inner)
         object.__setattr__(self, "seeds", as_list(self.seeds))
@@ -65,4 +65,6 @@ class GridTuning:
         check_choice(self.sampler, _SAMPLERS, "sampler", "sampler")
         check_type(self.prune, bool, "true or false", "prune")
         if self.prune and len(self.objectives) > 1:
-            raise Problem("is for one objective: with several, no setting is worse than the median in all.", "prune")
+            raise Problem(
+                "needs a single objective: with several, no setting is worse than the median in all.", "prune"
+            )

@@ -24,7 +24,7 @@ def host() -> str:
 
 
 def machine() -> str:
-    """Word of this machine since it started, and of the space of its process numbers: containers may share a name."""
+    """Identifier of this machine since its start and of its space of process numbers; containers may share a name."""
     return " ".join([host(), *_boot()])
 
 
@@ -45,7 +45,7 @@ def job() -> str | None:
 
 @contextmanager
 def named_job(name: str) -> Iterator[None]:
-    """Give the job that this thread does in the block a name, where it is not one of Slurm."""
+    """Name the job of this thread in the block, unless it is a job of Slurm."""
     token = _JOB.set(name)
     try:
         yield
@@ -54,12 +54,12 @@ def named_job(name: str) -> Iterator[None]:
 
 
 def started(pid: int) -> str:
-    """Word of when a process began, where the system says so: process numbers are used again. Empty if it has ended."""
+    """Start time of a process, if the system reports it, because process numbers are reused. Empty if the process has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
         return "" if Path("/proc/self/stat").exists() or not _answers(pid) else "running"
-    # One that was killed is there until its parent asks
+    # A killed process exists until its parent asks for its status
     return "" if fields[0] in "ZX" else fields[19]
 
 

@@ -12,7 +12,7 @@ from scpi.benchmark.grid._problem import Problem, check_choice
 def name_of(value: Any, room: str, what: str, *at: str | int) -> str:
     """Name of a class or function: that in the room of scpi, or ``package.module:name``.
 
-    A name is checked and returned as it is. A `Problem` says if there is no such name, or if it would be lost with the process.
+    A name is checked and returned unchanged. Raises a `Problem` if the name is unknown, or if other processes cannot import it.
     """
     module = importlib.import_module(room)
     if isinstance(value, str):

@@ -184,7 +184,7 @@ def _check_unique(tasks: list[GridTask]) -> None:
     seen: dict[str, GridTask] = {}
     for task in tasks:
         if (other := seen.setdefault(task.hash, task)) is not task:
-            raise Problem(f"the same as {other.title!r}: one of the two is enough.", "splits", task.scheme)
+            raise Problem(f"is the same as {other.title!r}: remove one of them.", "splits", task.scheme)
 
 
 def _located(function: Any, *arguments: Any, at: tuple[str, str]) -> Any:

@@ -1,4 +1,4 @@
-"""Mistakes in a grid, and the entry that each of them is in."""
+"""Mistakes in a grid, with the entries that contain them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Problem(ValueError):
-    """A mistake in a grid: what is wrong, and the path of the entry that it is in."""
+    """A mistake in a grid, with the path of its entry."""
 
     def __init__(self, message: str, *at: str | int, where: str = "") -> None:
         super().__init__(message)
@@ -20,7 +20,7 @@ class Problem(ValueError):
         return f"{', '.join(places)}: {self.message}" if places else self.message
 
     def below(self, *at: str | int) -> Problem:
-        """The same mistake, with the entries above the one that it is in."""
+        """The same mistake, with the entries above its entry."""
         return Problem(self.message, *at, *self.at, where=self.where)
 
     def in_file(self, name: str, lines: Mapping[tuple[str | int, ...], int]) -> Problem:
@@ -30,7 +30,7 @@ class Problem(ValueError):
 
 
 def check_choice(value: Any, choices: Iterable[str], what: str, *at: str | int) -> None:
-    """Refuse a name that is not among those known, with the one that may be meant."""
+    """Refuse an unknown name, and suggest the closest known one."""
     known = list(choices)
     if isinstance(value, str) and value in known:
         return
@@ -46,7 +46,7 @@ def check_type(value: Any, kinds: type | tuple[type, ...], what: str, *at: str |
 
 
 def check_plain(value: Any, *at: str | int) -> None:
-    """Refuse what another process could not read from the plan: anything but numbers, text, lists and mappings."""
+    """Refuse values that another process could not read from the plan: all but numbers, text, lists and mappings."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             check_type(key, str, "a name", *at, str(key))

@@ -160,7 +160,7 @@ def report(
     parts = list(benchmarks(scores))
     rankings = [rank(one, shown, names, n_bootstrap=n_bootstrap, rng=rng) for one in parts]
     if not any(len(one) and one["kind"].ne("reference").any() for one in rankings):
-        msg = f"No task of a model of {str(of_grid.root)!r} is finished: there is nothing to rank."
+        msg = f"No task of a model of {str(of_grid.root)!r} is finished, so there is nothing to rank."
         raise ValueError(msg)
     has_bounds = {POSITIVE, NEGATIVE} <= set(scores["model"])
     target = of_grid.root / "report" if folder is None else Path(folder).expanduser().absolute()
@@ -197,6 +197,6 @@ def _baselines(grid: Grid, given: Sequence[str] | str | None) -> list[str]:
     names = as_list(given)
     unknown = [name for name in names if name not in models]
     if unknown:
-        msg = f"{unknown} are no models of the grid, which has {list(models)}."
+        msg = f"{unknown} are not models of the grid, which has {list(models)}."
         raise ValueError(msg)
     return names

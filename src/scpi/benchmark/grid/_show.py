@@ -39,7 +39,7 @@ def keep_plan(grid: Path, out: Path) -> str:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as parquet or as text; a `ValueError` if the suffix is another."""
+    """Write a table as parquet or as text; a `ValueError` for any other suffix."""
     if path.suffix not in (".parquet", ".csv"):
         msg = f"{str(path)!r} must end in .parquet or .csv."
         raise ValueError(msg)
@@ -94,11 +94,11 @@ def slurm_lines(plan: Plan, out: Path, executor: SlurmExecutor) -> list[str]:
 
 
 def as_bytes(text: str) -> float:
-    """Number of bytes of a text such as ``"8GB"``; a `ValueError` if it is none."""
+    """Number of bytes of a text such as ``"8GB"``; a `ValueError` if it is not one."""
     number = text.strip().upper().removesuffix("B")
     unit = number[-1:] if number[-1:] in _UNITS and not number[-1:].isdigit() else ""
     try:
         return float(number.removesuffix(unit)) * _UNITS[unit]
     except ValueError:
-        msg = f"{text!r} is no amount of memory: give it as '8GB' or '500MB'."
+        msg = f"{text!r} is not an amount of memory: give it as '8GB' or '500MB'."
         raise ValueError(msg) from None

@@ -14,7 +14,7 @@ _MOST = 20
 
 
 def folder_of(grid: Path, out: Path | None) -> Path:
-    """Folder of a grid: that given, the path itself if it is a folder, or else that with the name of the file."""
+    """Folder of a grid: ``out``, the path itself if it is a folder, or else the folder with the name of the file."""
     if grid.is_dir():
         return grid
     return grid.with_suffix("") if out is None else out
@@ -34,7 +34,7 @@ def status_lines(found: GridStatus, *, tasks: bool = False) -> Iterator[str]:
         if len(failures) > _MOST:
             yield f"... and {len(failures) - _MOST:,} more: --json lists all."
     if found.leaks:
-        yield f"Risk of leaks: {len(found.leaks):,} findings. Scores with leaks of high severity mean nothing."
+        yield f"Risk of leaks: {len(found.leaks):,} findings. Scores with leaks of high severity are not valid."
         for leak in found.leaks[:_MOST]:
             yield f"    {leak.title}: {leak.kind} ({leak.severity}). {leak.evidence}"
         if len(found.leaks) > _MOST:

@@ -35,7 +35,7 @@ _Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader
 
 
 def read_yaml(text: str, name: str) -> tuple[Any, Lines]:
-    """The value of a document, and the line of every entry; a `Problem` says where the text is no YAML."""
+    """The value of a document, and the line of every entry; a `Problem` gives the place of invalid YAML."""
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
@@ -55,7 +55,7 @@ def read_yaml(text: str, name: str) -> tuple[Any, Lines]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what would be read as another value."""
+    """Quotes text that would be read as another type."""
 
     yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 

@@ -88,7 +88,7 @@ def test_the_page_shows_ranks_bounds_regimes_and_costs(made, tmp_path):
         "base 0.350 2",
         "8 of 8",
         "Where are the wins?",
-        "Which metric can say anything here?",
+        "Which metrics are informative?",
         "5,000",
     ):
         assert words in text
@@ -103,8 +103,8 @@ def test_the_verdict_counts_comparisons(made, scores):
     )
     report, _, status = made(scores(base=BASE[:3], m=BASE[:3] + 0.1))
     assert verdict(report, status) == (
-        "No model was compared with a baseline in 6 conditions or more. 1 comparisons have fewer than 6 conditions, too few to call a model "
-        "better or worse."
+        "No model was compared with a baseline in 6 conditions or more. Comparisons with fewer than 6 conditions, too few to call a model "
+        "better or worse: 1."
     )
 
 
@@ -114,14 +114,14 @@ def test_failures_and_conditions_that_some_lack_are_named(made, scores):
     answers = dict(questions(report, status))
     assert answers["Finished?"] == "3 tasks: 2 finished, 1 failed. Failed: m (1); the reasons are below."
     assert answers["Same tasks?"] == (
-        "In 1 of 1 comparisons some models have no value in some conditions, and all are compared on the conditions and seeds that all have. "
-        "Not ranked, with values in fewer than half of the conditions: rare (pearson)."
+        "In 1 of 1 comparisons, some models lack values; these comparisons use only the conditions and seeds that all models have. "
+        "Not ranked, because they have values in fewer than half of the conditions: rare (pearson)."
     )
     assert "no bounds" in answers["Metrics?"]
-    assert verdict(report, status).endswith("1 of 3 tasks have no result and are left out.")
+    assert verdict(report, status).endswith("1 of 3 tasks have no result and are excluded.")
     shown = _context(report, plan, status, "t")
     assert shown["rankings"][0]["notes"] == [
-        "Compared on 7 of 8 pairs of a condition and a seed, those that all ranked models have: pearson."
+        "pearson: compared on the 7 of 8 pairs of condition and seed that all ranked models have."
     ]
     (failed,) = (section for section in shown["sections"] if section["anchor"] == "failures")
     assert failed["table"]["rows"] == [["m", "failed", "RuntimeError: out of luck", "1: all (seed 2)"]]
@@ -143,7 +143,7 @@ def test_nulls_stand_below_their_models(made, scores):
         == "Comparisons in which a model is better than its matched null: m in 1 of 1, base in 0 of 1."
     )
     (section,) = (one for one in _context(report, plan, status, "t")["sections"] if one["anchor"] == "nulls")
-    assert section["table"]["columns"][:5] == ["model", "metric", "mean", "of its null", "difference"]
+    assert section["table"]["columns"][:5] == ["model", "metric", "mean", "mean of null", "difference"]
     assert "matched null" in _context(report, plan, status, "t")["methods"]
 
 
@@ -151,7 +151,7 @@ def test_metrics_that_say_nothing_are_named(made, scores):
     models = MODELS | {"negative_bound": BASE + 0.19}
     report, _, status = made(scores(**models))
     assert dict(questions(report, status))["Metrics?"] == (
-        "0 of 1 tell a replicate from a prediction that knows nothing of the condition; hardly (DRF below 0.1): pearson (d, s)."
+        "0 of 1 distinguish a replicate from an uninformed prediction. Not informative (DRF below 0.1): pearson (d, s)."
     )
 
 
@@ -161,7 +161,7 @@ def test_a_leak_is_shown(made, scores):
     leak = {"data": "d", "scheme": "s", "kind": "duplicated cells", "severity": "high", "entry": ""}
     leak |= {"n_divisions": 2, "evidence": "e", "remedy": "r"}
     report, plan, status = made(scores(**MODELS), leaks=[leak])
-    assert dict(questions(report, status))["Leaks?"].startswith("Of high severity: duplicated cells (d, s). Scores")
+    assert dict(questions(report, status))["Leaks?"].startswith("Of high severity: duplicated cells (d, s). The scores")
     (section,) = (one for one in _context(report, plan, status, "t")["sections"] if one["anchor"] == "leaks")
     assert section["table"]["rows"] == [["duplicated cells", "high", "", 2, "e", "r"]]
 

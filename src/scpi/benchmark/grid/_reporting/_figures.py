@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _WIDTH, _ROW, _FONT = 5.2, 0.26, 8.5
 _STYLE: dict[Any, Any] = {"font.size": _FONT, "xtick.labelsize": _FONT - 1, "ytick.labelsize": _FONT}
-# Of names beside a panel
+# Maximum length of a name beside a panel
 _LONGEST = 26
 _LINES = {
     CEILING: (":", "split-half ceiling"),
@@ -32,7 +32,7 @@ _LINES = {
 
 
 def short(name: str, longest: int = _LONGEST) -> str:
-    """A name that leaves room for what it names."""
+    """Shorten a name."""
     name = brief_name(name)
     return name if len(name) <= longest else f"{name[: longest - 3]}..."
 
@@ -40,7 +40,7 @@ def short(name: str, longest: int = _LONGEST) -> str:
 def ranking_figure(ranking: pd.DataFrame, nulls: pd.DataFrame) -> Figure:
     """Draw means of the models with their intervals in one metric, the best at the top, and the references as lines.
 
-    Below a model is its matched null, with the paired difference of the model from it.
+    The row below a model is its matched null, with the paired difference of the model minus the null.
     """
     models = ranking[ranking["kind"].ne("reference") & ranking["rank"].notna()]
     metric = str(ranking["metric"].iloc[0])
@@ -71,7 +71,7 @@ def ranking_figure(ranking: pd.DataFrame, nulls: pd.DataFrame) -> Figure:
 
 
 def _with_nulls(model: pd.Series, nulls: pd.DataFrame) -> Iterator[pd.Series]:
-    """A row of the ranking, and those of the matched nulls of the model."""
+    """A row of the ranking, and the rows of the matched nulls of the model."""
     yield model
     for _, row in nulls[nulls["model"] == model["model"]].iterrows() if len(nulls) else ():
         own = {"model": row["null"], "kind": "null", "rank": None, "mean": row["null_mean"]}
@@ -111,7 +111,7 @@ def heat_map(contexts: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
 
 
 def cost_figure(costs: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
-    """Draw what each model scores in one metric beside what it costs, the best at the top."""
+    """Draw the score of each model in one metric next to its costs, the best at the top."""
     models = ranking[ranking["kind"].ne("reference") & ranking["rank"].notna()].reset_index(drop=True)
     joined = models.assign(first=[first_name(name) for name in models["model"]])
     joined = joined.merge(costs.rename(columns={"model": "first"}), on="first", how="left")
@@ -161,7 +161,7 @@ def brief_number(value: float) -> str:
 
 
 def rank_text(row: pd.Series) -> str:
-    """Rank of a row, with a sign where it is shared."""
+    """Rank of a row, with an equals sign if it is shared."""
     return "" if pd.isna(row["rank"]) else f"{int(row['rank'])}{'=' if row['tied'] else ''}"
 
 

@@ -1,4 +1,4 @@
-"""Whether models are better than their matched nulls, which have learned nothing of single perturbations."""
+"""Whether models are better than their matched nulls, which have learned nothing about single perturbations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PAIR = [*CONDITION, "seed"]
 def compare_nulls(benchmark: Benchmark, metrics: Sequence[str], *, n_bootstrap: int, rng: int) -> pd.DataFrame:
     """Paired differences of the ranked models from their matched nulls in each metric, on the conditions and seeds of the ranking.
 
-    A condition and seed counts where both have a value. Seeds are averaged first: the pairs are conditions.
+    Conditions and seeds count if both have a value. Seeds are averaged first, so pairs are conditions.
     """
     return pd.DataFrame(
         [

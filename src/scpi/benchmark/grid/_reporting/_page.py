@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from scpi.benchmark.grid._report import GridReport
     from scpi.benchmark.grid._status import GridStatus
 
-# Of the parts of a grid, so that the page stays small; the tables in the files have all
+# Maximum numbers on the page, so that it stays small; the tables in the files are complete
 _MOST_DRAWN, _MOST_SHOWN, _MOST_ROWS = 8, 60, 300
 _CONTEXTS = 30
-# In sentences
+# Maximum number of names in a sentence
 _MOST_NAMED = 4
 _STANDINGS = ("ahead", "level", "behind")
 # Dynamic range fraction below which a metric is called uninformative
@@ -81,16 +81,14 @@ def _context(found: GridReport, plan: Plan, status: GridStatus, title: str) -> d
 
 
 def verdict(found: GridReport, status: GridStatus) -> str:
-    """Say in how many comparisons each model is ahead of the best baseline."""
+    """Count the comparisons in which each model is ahead of the best baseline."""
     models = found.ranking[found.ranking["kind"] == "model"]
     own = models[models["standing"].isin(_STANDINGS)]
     unfinished = len(status.tasks) - status.counts["finished"]
-    warning = f" {unfinished:,} of {len(status.tasks):,} tasks have no result and are left out." if unfinished else ""
+    warning = f" {unfinished:,} of {len(status.tasks):,} tasks have no result and are excluded." if unfinished else ""
     few = int((models["standing"] == "too few").sum())
     if few:
-        warning = (
-            f" {few} comparisons have fewer than {FEWEST} conditions, too few to call a model better or worse.{warning}"
-        )
+        warning = f" Comparisons with fewer than {FEWEST} conditions, too few to call a model better or worse: {few}.{warning}"
     if not len(own):
         return f"No model was compared with a baseline in {FEWEST} conditions or more.{warning}"
     counts = own.groupby("model", sort=False)["standing"].value_counts().unstack(fill_value=0)
@@ -112,7 +110,9 @@ def questions(found: GridReport, status: GridStatus) -> list[tuple[str, str]]:
     n_conditions = ranked.groupby(["data", "scheme"], sort=False)["n_conditions"].max()
     few = int((n_conditions < FEWEST).sum())
     warning = (
-        f" {few} of {len(n_conditions)} parts have fewer than {FEWEST}: their intervals are too narrow." if few else ""
+        f" {few} of {len(n_conditions)} parts have fewer than {FEWEST}, so their intervals are too narrow."
+        if few
+        else ""
     )
     baselines = list(dict.fromkeys(ranked.loc[ranked["kind"] == "baseline", "model"]))
     return [
@@ -123,7 +123,7 @@ def questions(found: GridReport, status: GridStatus) -> list[tuple[str, str]]:
         ),
         (
             "Baselines?",
-            f"{', '.join(baselines) or 'none'}. The best is chosen after the fact in each metric, which favours it.",
+            f"{', '.join(baselines) or 'none'}. The best baseline of each metric is chosen after the fact, which favours it.",
         ),
         ("Same tasks?", _common(ranked)),
         ("Metrics?", _informative(found)),
@@ -138,45 +138,45 @@ def _common(ranked: pd.DataFrame) -> str:
     partial = int((comparisons["n_common"] < comparisons["n_all"]).sum())
     if partial:
         said = (
-            f"In {partial} of {len(comparisons)} comparisons some models have no value in some conditions, and all are compared on the "
-            "conditions and seeds that all have."
+            f"In {partial} of {len(comparisons)} comparisons, some models lack values; these comparisons use only the conditions and seeds "
+            "that all models have."
         )
     else:
         said = "All models were compared on the same conditions and seeds."
     lacking = ranked[ranked["standing"] == "not ranked"].groupby("model", sort=False)["metric"].unique()
     names = "; ".join(f"{name} ({', '.join(of_model)})" for name, of_model in lacking.items())
-    return f"{said} Not ranked, with values in fewer than half of the conditions: {names}." if names else said
+    return (
+        f"{said} Not ranked, because they have values in fewer than half of the conditions: {names}." if names else said
+    )
 
 
 def _informative(found: GridReport) -> str:
     """Metrics that distinguish a replicate from an uninformed prediction."""
     known = found.dynamic_range[found.dynamic_range["n"] > 0] if len(found.dynamic_range) else found.dynamic_range
     if not len(known):
-        return "Not known which of them can say anything on these data: the grid has no bounds (`ceiling: true` adds them)."
+        return "It is unknown which metrics are informative for these data, because the grid has no bounds (`ceiling: true` adds them)."
     blind = known[known["drf"] < _BLIND]
-    said = f"{len(known) - len(blind)} of {len(known)} tell a replicate from a prediction that knows nothing of the condition"
+    said = f"{len(known) - len(blind)} of {len(known)} distinguish a replicate from an uninformed prediction"
     names = ", ".join(f"{row.metric} ({row.data}, {row.scheme})" for row in blind.head(_MOST_NAMED).itertuples())
     more = " and others" if len(blind) > _MOST_NAMED else ""
-    return f"{said}; hardly (DRF below {_BLIND}): {names}{more}." if names else f"{said}."
+    return f"{said}. Not informative (DRF below {_BLIND}): {names}{more}." if names else f"{said}."
 
 
 def _leaky(found: GridReport) -> str:
     """Findings of the audits of the folds."""
     if not len(found.leaks):
-        return "None of medium or high severity between training and test cells, in the divisions of finished tasks."
+        return "None of medium or high severity between training and test cells in the folds of finished tasks."
     rows = found.leaks[found.leaks["severity"] == found.leaks["severity"].iloc[0]]
     names = "; ".join(f"{row.kind} ({row.data}, {row.scheme})" for row in rows.head(_MOST_NAMED).itertuples())
     more = " and others" if len(found.leaks) > min(len(rows), _MOST_NAMED) else ""
-    return (
-        f"Of {rows['severity'].iloc[0]} severity: {names}{more}. Scores there may be too good; the evidence is below."
-    )
+    return f"Of {rows['severity'].iloc[0]} severity: {names}{more}. The scores may be too good; the evidence is below."
 
 
 def _above_nulls(found: GridReport) -> str:
     """In how many comparisons each model is better than its matched null."""
     known = found.nulls[found.nulls["standing"] != "too few"]
     if not len(known):
-        return f"Not known: with fewer than {FEWEST} conditions no model is called better than its matched null."
+        return f"Unknown: with fewer than {FEWEST} conditions, no model is called better than its matched null."
     counts = known.groupby("model", sort=False)["standing"].agg(lambda of_model: (of_model == "above").sum())
     n_all = known.groupby("model", sort=False).size()
     shown = [f"{name} in {counts[name]} of {n_all[name]}" for name in counts.index]
@@ -189,19 +189,19 @@ def methods(found: GridReport) -> str:
     numbers = versions()
     software = ", ".join(f"{name} {numbers[name]}" for name in ("scpi", "scvi-tools", "torch") if name in numbers)
     return (
-        f"Models were trained and evaluated with {software}. Scores were averaged over {found.scores['seed'].nunique()} seeds, and compared "
-        "between models in pairs over conditions (split, context, perturbation and dose, or group) that all compared models had predicted; "
-        "models with values in fewer than half of the conditions were not ranked. Intervals are 95 % percentile intervals of bootstrap samples of "
-        "conditions. Conditions share training and control cells and are not independent, so that intervals are too narrow. Models share a rank "
-        "where the interval of the difference from the first of that rank holds 0. The split-half ceiling is one half of the measured "
-        "cells as a prediction of the other, and a perfect prediction follows from it (Spearman, 1910; Brown, 1910). The dynamic range "
+        f"Models were trained and evaluated with {software}. Scores were averaged over {found.scores['seed'].nunique()} seeds. Comparisons "
+        "between models are paired over the conditions (split, context, perturbation and dose, or group) that all compared models predicted. "
+        "Models with values in fewer than half of the conditions were not ranked. Intervals are 95 % percentile intervals of a bootstrap over "
+        "conditions. They are too narrow, because conditions share training and control cells and are not independent. Models share a rank "
+        "if the interval of the difference from the first model of that rank contains 0. The split-half ceiling is one half of the measured "
+        "cells as a prediction of the other half; the score of a perfect prediction is derived from it (Spearman, 1910; Brown, 1910). The dynamic range "
         f"fraction and the bound discrimination score are those of Miller et al. (2025). {_METHODS_OF_NULLS if len(found.nulls) else ''}No correction was made for the number of comparisons."
     )
 
 
 _METHODS_OF_NULLS = (
-    "The matched null of a model was trained with the same settings and seed, after the labels of the perturbed training conditions of each "
-    "context had been exchanged. "
+    "The matched null of a model was trained with the same settings and seed, after the labels of the perturbed training conditions had been "
+    "permuted within each context. "
 )
 
 
@@ -230,7 +230,7 @@ def _design(found: GridReport, plan: Plan) -> list[tuple[str, str]]:
     for (data, scheme), own in found.scores.groupby(["data", "scheme"], observed=True, sort=False):
         entry, split = plan.grid.data[data], plan.grid.splits[scheme]
         source = entry.loader or (f"{entry.simulator}, seed {entry.seed}" if entry.simulator else "a file")
-        # The place of a file is nobody's business
+        # Paths of files are not shown
         size = ", ".join(
             _counted(_n_named(own[name]), word)
             for name, word in _SIZES.items()
@@ -256,7 +256,7 @@ def _ranking(found: GridReport, key: tuple[str, str], rows: pd.DataFrame) -> dic
     scope = f"{_range(first['n_conditions'])} conditions, {_range(first['n_seeds'])} seeds."
     partial = first[first["n_common"] < first["n_all"]].reset_index()
     notes = [
-        f"Compared on {n_common:,} of {n_all:,} pairs of a condition and a seed, those that all ranked models have: {', '.join(rows['metric'])}."
+        f"{', '.join(rows['metric'])}: compared on the {n_common:,} of {n_all:,} pairs of condition and seed that all ranked models have."
         for (n_common, n_all), rows in partial.groupby(["n_common", "n_all"], sort=False)
     ]
     without = [name for name in found.scores if name in NAMES and name not in metrics]
@@ -284,10 +284,10 @@ def _null_cell(row: pd.Series) -> dict[str, str]:
     return {"mean": cell(_number(row["null_mean"])), "rank": _signed(row["difference"]), "standing": row["standing"]}
 
 
-_FEW = f"With fewer than {FEWEST} conditions no order is certain at 5 %: ranks are those of these conditions."
+_FEW = f"With fewer than {FEWEST} conditions, no order is significant at 5 %. Ranks describe these conditions only."
 _SCORED = ("perturbation", "group")
 """Columns that name what a task scores."""
-_SIZES = {"split": "division", "perturbation": "perturbation", "context": "context", "dose": "dose", "group": "group"}
+_SIZES = {"split": "fold", "perturbation": "perturbation", "context": "context", "dose": "dose", "group": "group"}
 _EMPTY = {"mean": "–", "rank": "", "standing": ""}
 
 
@@ -298,7 +298,7 @@ def _cell(row: pd.Series) -> dict[str, str]:
 def _detail(rows: pd.DataFrame) -> dict[str, Any]:
     """Means, differences and intervals in one metric, as text."""
     baseline = next((name for name in rows["baseline"].dropna()), None)
-    columns = ["model", "rank", "mean", "95 %", f"difference from {baseline}", "95 %", "better in", "on the scale", "n"]
+    columns = ["model", "rank", "mean", "95 % CI", f"difference from {baseline}", "95 % CI", "better in", "scaled", "n"]
     shown = []
     for _, row in rows.iterrows():
         fraction = _number(row.get("fraction_better"))
@@ -333,17 +333,17 @@ def _interval(low: Any, high: Any, *, signed: bool = False) -> str:
 
 
 def _sections(found: GridReport) -> Iterator[dict[str, Any]]:
-    """Tables beside the ranking, those that have rows."""
+    """Tables beside the ranking that have rows."""
     section = partial(_section, several=len(found.ranking.drop_duplicates(["data", "scheme"])) > 1)
     failed = _failures(found)
     if len(failed):
-        caption = "Tasks that failed, and those that were killed, with the reason of the latest attempt."
+        caption = "Tasks that failed or were killed, with the reason of the latest attempt."
         yield section("failures", "What failed?", "Failed", caption, failed, 6, wraps=True)
     if len(found.leaks):
-        table = found.leaks.rename(columns={"n_divisions": "divisions", "entry": "in"})
+        table = found.leaks.rename(columns={"n_divisions": "folds", "entry": "in"})
         caption = (
-            "What the audit of the divisions found between training and test cells, with the evidence in the first division that has it, and what helps. A leak in an "
-            "entry of the data is grave for models that read it."
+            "Leaks between training and test cells that the audit of the folds found, with the evidence in the first affected fold and a remedy. A leak in an "
+            "entry of the data is severe for models that read this entry."
         )
         yield section("leaks", "Can the scores be trusted?", "Leaks", caption, table, 8, wraps=True)
     if len(found.nulls):
@@ -352,20 +352,25 @@ def _sections(found: GridReport) -> Iterator[dict[str, Any]]:
             low=[_interval(*pair, signed=True) for pair in zip(table["low"], table["high"], strict=True)]
         )
         table = table.drop(columns="high").rename(
-            columns={"null_mean": "of its null", "low": "95 %", "fraction_better": "better in", "standing": "model is"}
+            columns={
+                "null_mean": "mean of null",
+                "low": "95 % CI",
+                "fraction_better": "better in",
+                "standing": "model is",
+            }
         )
         table = table[["model", "metric", *(name for name in table if name not in ("model", "metric"))]]
         caption = (
             "Each model beside its matched null: the same model with the same settings and seeds, trained after the labels of the perturbed training conditions "
-            "of each context were exchanged. The difference is model less null, in pairs over conditions. A model that is level with its null does not "
-            "use what it could learn of single perturbations, however good its score."
+            "were permuted within each context. The difference is that of the model minus the null, paired over conditions. A model that is level with its "
+            "null has learned nothing about single perturbations, even if its score is good."
         )
         yield section("nulls", "Do models use the labels?", "Nulls", caption, table, 4)
     if len(found.regimes):
         caption = (
-            "Conditions in which each model beats the best baseline, by how far that gets: near-solved, where it reaches the replicate (one half of "
-            "the cells for the other); resistant, where it is no better than no change; between; and without a signal, where the replicate is no "
-            "better than no change. A win in resistant conditions convinces."
+            "Conditions in which each model beats the best baseline, by regime. Near-solved: the baseline reaches the replicate (one half of the cells as a "
+            "prediction of the other half). Resistant: the baseline is no better than no change. Between: neither. No signal: the replicate is no better "
+            "than no change. Wins in resistant conditions are the most convincing."
         )
         yield section("regimes", "Where are the wins?", "Regimes", caption, _regimes(found), 4)
     if len(found.dynamic_range):
@@ -373,27 +378,25 @@ def _sections(found: GridReport) -> Iterator[dict[str, Any]]:
             columns={"drf": "DRF", "drf_median": "median DRF", "bds": "BDS", "n": "conditions"}
         )
         caption = (
-            "Dynamic range fraction (DRF): how far a replicate gets from an uninformed prediction (0) to a perfect one (1), mean over conditions. "
-            "Bound discrimination score (BDS): fraction of the conditions in which it is better than that at all; .5 is chance. A metric in which "
-            "both are small says nothing on these data."
+            "Dynamic range fraction (DRF): position of a replicate between an uninformed prediction (0) and a perfect one (1), mean over conditions. "
+            "Bound discrimination score (BDS): fraction of the conditions in which a replicate is better than an uninformed prediction; 0.5 is chance. "
+            "A metric for which both are small is not informative for these data."
         )
-        yield section("dynamic-range", "Which metric can say anything here?", "Metrics", caption, table, 3)
+        yield section("dynamic-range", "Which metrics are informative?", "Metrics", caption, table, 3)
     if len(found.costs):
         table = found.costs.rename(columns={"memory_mb": "MB", "n_parameters": "parameters", "n_tasks": "tasks"})
         table["parameters"] = [_count(value) for value in table["parameters"]]
         table["MB"] = [_count(value) for value in table["MB"]]
         table = table.drop(columns="gpu") if table["gpu"].isna().all() else table
-        caption = (
-            "Mean time of a task, with reading and scoring, largest memory of its process, and trainable parameters."
-        )
+        caption = "Mean time of a task including reading and scoring, peak memory of its process, and number of trainable parameters."
         yield section("cost", "What does it cost?", "Cost", caption, table, 3)
     if len(found.further):
-        caption = "What the table of the grid holds beside scores."
+        caption = "Further columns of the table of the grid, beside scores."
         yield section("further", "Further columns", "Further", caption, found.further, 5, wraps=True)
 
 
 def _failures(found: GridReport) -> pd.DataFrame:
-    """Tasks that failed or were killed, those of a model with the same reason in a row."""
+    """Tasks that failed or were killed, with one row per model and reason."""
     failed = found.failures[~found.failures["state"].isin(["waiting", "running"])]
     rows = []
     by = ["model", "data", "scheme", "state", "reason"]
@@ -416,10 +419,10 @@ def _section(
     several: bool,
     wraps: bool = False,
 ) -> dict[str, Any]:
-    """A table with its heading, whose first columns are names; whether the grid has ``several`` parts."""
+    """A table with its heading; its first columns are names, and ``several`` says whether the grid has several parts."""
     table = _placed(table, several=several)
     if len(table) > _MOST_ROWS:
-        caption += f" The first {_MOST_ROWS} of {len(table):,} rows; the file has all."
+        caption += f" The table shows the first {_MOST_ROWS} of {len(table):,} rows; the file is complete."
     return {
         "anchor": anchor,
         "title": title,
@@ -432,7 +435,7 @@ def _section(
 
 
 def _placed(table: pd.DataFrame, *, several: bool) -> pd.DataFrame:
-    """A table whose rows say last of their names which part of the grid they are of, and nothing where there is one."""
+    """Put the part of the grid behind the names of each row; a grid with one part needs no such column."""
     where = table["data"].astype(str) + " · " + table["scheme"].astype(str)
     rest = table.drop(columns=["data", "scheme"])
     if several:
@@ -446,7 +449,7 @@ def _count(value: Any) -> str:
 
 
 def _regimes(found: GridReport) -> pd.DataFrame:
-    """Wins of the models that are no baselines as "3 of 5", a column per regime; of baselines where there is nothing else."""
+    """Wins of models as "3 of 5", one column per regime; of baselines if the grid has no models."""
     kinds = found.ranking.drop_duplicates(["data", "scheme", "model"]).set_index(["data", "scheme", "model"])["kind"]
     table = found.regimes[found.regimes["model"] != found.regimes["baseline"]]
     keys = pd.MultiIndex.from_frame(table[["data", "scheme", "model"]])
@@ -475,10 +478,10 @@ def _figures(
         where = f"{data} · {scheme}: {metric}"
         yield (
             where,
-            "Means over conditions with 95 % intervals, and ranks. Blue: models; grey: baselines. Lines: what the noise of the measurement "
-            "allows, and a prediction without knowledge of the condition."
+            "Means over conditions with 95 % intervals, and ranks. Blue: models; grey: baselines. Lines: the noise ceiling, and a prediction "
+            "without knowledge of the condition."
             + (
-                " Open: matched nulls, with the paired difference of the model and its 95 % interval."
+                " Open circles: matched nulls, with the paired difference from the model and its 95 % interval."
                 if len(nulls)
                 else ""
             ),
@@ -490,12 +493,12 @@ def _figures(
             & (found.contexts["metric"] == metric)
         ]
         if 1 < contexts["context"].nunique() <= _CONTEXTS:
-            caption = "Means in each context. Models in the order of their ranks; last, one half of the cells as a prediction of the other."
+            caption = "Means in each context. Models are ordered by rank; the last row is one half of the cells as a prediction of the other half."
             yield f"{where}, by context", caption, partial(heat_map, contexts, own)
         costs = found.costs
         costs = costs[(costs["data"] == data) & (costs["scheme"] == scheme)] if len(costs) else costs
         if len(costs):
-            caption = "Score, mean time of a task, largest memory of its process, and trainable parameters."
+            caption = "Score, mean time of a task, peak memory of its process, and number of trainable parameters."
             yield f"{where}, against cost", caption, partial(cost_figure, costs, own)
 
 

@@ -1,4 +1,4 @@
-"""Ranked models, compared on what all of them have predicted, with ties shown as ties."""
+"""Ranks of models, compared on the conditions that all of them have predicted, with ties."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
 CONDITION = ["split", "context", "perturbation", "dose", "group"]
-"""Columns that tell the conditions of a benchmark apart: a clustering has groups, a prediction all others."""
+"""Columns that identify the conditions of a benchmark: a clustering has groups, a prediction all others."""
 REFERENCES = (CEILING, PERFECT, POSITIVE, NEGATIVE, UNCHANGED)
-"""Rows of a table that are no models."""
+"""Rows of a table that are not models."""
 _COLUMNS = [
     *("data", "scheme", "metric", "higher_is_better", "rank", "tied", "model", "kind", "mean", "mean_low", "mean_high"),
     *("baseline", "difference", "low", "high", "fraction_better", "standing", "scaled", "n"),
     *("n_conditions", "n_seeds", "n_common", "n_all"),
 ]
-# Of the conditions: a model with fewer is named, but would take too many from all others
+# Minimum fraction of the conditions: a model with fewer is listed, but would exclude too many conditions for all others
 _LEAST_FRACTION = 0.5
 FEWEST = 6
-"""Fewest conditions of which a difference can be significant at 5 %, by a sign test: all of them have the same sign."""
+"""Minimum number of conditions for a difference to be significant at 5 % in a sign test, if all have the same sign."""
 
 
 class Benchmark(NamedTuple):
@@ -41,33 +41,33 @@ class Benchmark(NamedTuple):
     scheme: str
     """Name of the way to divide them."""
     scores: pd.DataFrame
-    """Rows of models, which are one where they made the same predictions, and of the references."""
+    """Rows of models, one for all models with the same predictions, and of the references."""
     nulls: pd.DataFrame
-    """Rows of matched nulls, which are compared with their models and with nothing else."""
+    """Rows of matched nulls, which are compared only with their models."""
 
 
 class Comparable(NamedTuple):
-    """Scores in one metric of what all models have predicted."""
+    """Scores in one metric on the conditions that all models have predicted."""
 
     scores: pd.DataFrame
-    """Rows of the compared models and of the references, of the conditions and seeds that all models have."""
+    """Rows of the compared models and of the references, for the conditions and seeds that all models have."""
     models: list[str]
     """Models that are compared."""
     left_out: list[str]
     """Models that have values in too few conditions."""
     n_all: int
-    """Number of pairs of a condition and a seed of which any model has a value."""
+    """Number of pairs of condition and seed for which any model has a value."""
     n_common: int
-    """Number of those of which all compared models have one."""
+    """Number of these pairs for which all compared models have a value."""
 
 
 def benchmarks(table: pd.DataFrame) -> Iterator[Benchmark]:
     """The parts of a table that are compared: models on the same data, divided in the same way."""
-    # What a task does not have is the same in all of its rows
+    # Columns that a task lacks are the same in all rows
     table = table.assign(**dict.fromkeys([name for name in CONDITION if name not in table], ""))
     for (data, scheme), rows in table.groupby(["data", "scheme"], observed=True, sort=False):
         is_reference, is_null = rows["model"].isin(REFERENCES), rows[NULL_OF] != ""
-        # References that happen to agree remain what they are
+        # References with equal scores stay separate
         once = name_once(rows[~is_reference & ~is_null])
         scores = pd.concat([once, rows[is_reference]], ignore_index=True)
         yield Benchmark(str(data), str(scheme), scores, rows[is_null])
@@ -76,8 +76,8 @@ def benchmarks(table: pd.DataFrame) -> Iterator[Benchmark]:
 def comparable(scores: pd.DataFrame, metric: str) -> Comparable:
     """Restrict scores to the conditions and seeds in which all models have a value.
 
-    Models with values in less than half of them are left out, and further ones, from that with the fewest, until there
-    is a condition that all others have.
+    Models with values in less than half of them are excluded. Further models are excluded, in the order of increasing
+    numbers of values, until all others share a condition.
     """
     models = scores[~scores["model"].isin(REFERENCES)]
     names = list(dict.fromkeys(models["model"]))
@@ -99,8 +99,8 @@ def rank(
 ) -> pd.DataFrame:
     """Means of all models in each metric, their ranks, and paired differences from the best baseline.
 
-    Seeds are averaged before: the pairs are conditions. Models share a rank where the 95 % interval of the paired difference
-    from the first with that rank holds 0, or there are fewer than two conditions.
+    Seeds are averaged first, so pairs are conditions. Models share a rank if the 95 % interval of the paired difference
+    from the first model with that rank contains 0, or if there are fewer than two conditions.
     """
     rows = [
         row for metric in metrics for row in _of_metric(benchmark, metric, baselines, n_bootstrap=n_bootstrap, rng=rng)
@@ -176,7 +176,7 @@ class _Comparison:
         return self._known[name]
 
     def is_level(self, name: str, other: str) -> bool:
-        """Whether two models cannot be told apart."""
+        """Whether two models do not differ significantly."""
         row = self.against(other).loc[find_model(list(self.against(other).index), name)]
         return not (row["low"] > 0 or row["high"] < 0)
 
@@ -194,7 +194,7 @@ def _ranks(order: Sequence[str], compare: _Comparison) -> tuple[dict[str, int], 
 
 
 def _difference(own: pd.Series, name: str, best: str | None, *, higher: bool) -> dict[str, Any]:
-    """The paired difference from the best baseline, and what it says."""
+    """The paired difference from the best baseline, and the conclusion."""
     nothing = dict.fromkeys(("difference", "low", "high", "fraction_better"), np.nan)
     if best is None or name in REFERENCES:
         return nothing | {"standing": None}

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from scpi.benchmark.grid._reporting._ranking import Benchmark
 
 REGIMES = ("no signal", "near-solved", "between", "resistant")
-"""A replicate is no better than no change; the best baseline reaches the replicate; it does not; it is at no change."""
+"""No signal: a replicate is no better than no change. Near-solved: the best baseline reaches the replicate. Resistant: it is no
+better than no change. Between: neither."""
 
 
 def regimes(benchmark: Benchmark, ranking: pd.DataFrame) -> pd.DataFrame:
-    """In how many conditions of each regime each model beats the best baseline, in each metric.
+    """Count the conditions of each regime in which each model beats the best baseline, for each metric.
 
     ``ranking`` is that of the benchmark. Metrics without a baseline or a noise ceiling have no regimes.
     """
@@ -43,7 +44,7 @@ def _of_metric(benchmark: Benchmark, metric: str, best: str) -> pd.DataFrame:
         return pd.DataFrame()
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     wide = sign * wide
-    # A correlation without a change is not defined, and says as much as one of 0
+    # The correlation of no change is undefined, and as informative as 0
     unchanged = wide[UNCHANGED].fillna(0.0) if UNCHANGED in wide else pd.Series(0.0, index=wide.index)
     regime = regime_of(wide[best], wide[CEILING], unchanged)
     rows = []
@@ -60,7 +61,7 @@ def _of_metric(benchmark: Benchmark, metric: str, best: str) -> pd.DataFrame:
 
 
 def regime_of(baseline: pd.Series, replicate: pd.Series, unchanged: pd.Series) -> NDArray[np.object_]:
-    """Regime of each condition, from scores that are better if higher; empty text where one is missing."""
+    """Regime of each condition, from scores that are better if higher; an empty text if one is missing."""
     choices = [
         (baseline.isna() | replicate.isna(), ""),
         (replicate <= unchanged, REGIMES[0]),

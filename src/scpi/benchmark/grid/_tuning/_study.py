@@ -1,4 +1,4 @@
-"""The settings that are tried for a model on one division, as a study that optuna-dashboard reads."""
+"""Trials of the settings of a model on one fold, as a study that optuna-dashboard reads."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class _Standing(NamedTuple):
     """Progress of a trial."""
 
     state: str
-    """``"complete"``, ``"fail"``, ``"pruned"``, or empty if it goes on."""
+    """``"complete"``, ``"fail"``, ``"pruned"``, or empty if it is still running."""
     tasks: list[GridTask]
     """Tasks that it needs now."""
     reason: str = ""
 
 
 class TuningStudy:
-    """Asks for settings, makes tasks of them, and says what came of these: the only one that writes the study.
+    """Asks optuna for settings, creates tasks for them, and reports their values. Nothing else writes the study.
 
-    Settings are asked for and their values said in a fixed order, whatever ends first: the value of a setting is said when
-    those of all before are, and the next one is asked for when fewer than ``at_once`` are open. Every step is one write of
-    the storage, so that a process that is killed leaves a study from which the next one goes on in the same order.
+    Settings are requested and their values reported in a fixed order, whichever ends first: the value of a setting is
+    reported after those of all earlier ones, and the next setting is requested if fewer than ``at_once`` are open. Every
+    step is one write to the storage, so a killed process leaves a study that the next one continues in the same order.
     """
 
     def __init__(self, grid: Grid, tuning: GridTuning, target: Target, storage: Any, folder: Folder) -> None:
@@ -66,11 +66,11 @@ class TuningStudy:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the values of all settings have been said."""
+        """Whether the values of all settings have been reported."""
         return self._n_told >= max(self._tuning.n_trials, len(self._trials))
 
     def advance(self, ended: Mapping[str, str]) -> Iterator[tuple[Plan, list[GridTask]]]:
-        """Say what came of tasks that have ended, ask for more settings, and give the tasks that these need."""
+        """Report the results of ended tasks, request further settings, and yield the tasks that these need."""
         while self._ask() or self._tell(ended):
             pass
         for number in range(self._n_told, len(self._trials)):
@@ -107,7 +107,7 @@ class TuningStudy:
         return next((trial.number for trial in self._trials if not trial.state.is_finished()), len(self._trials))
 
     def _ask(self) -> bool:
-        """Begin another setting if there is room for one; whether there was."""
+        """Begin another setting if fewer than ``at_once`` are open; return whether one was begun."""
         number, at_once = len(self._trials), self._tuning.at_once
         if number >= self._tuning.n_trials or number - self._n_told >= at_once:
             return False
@@ -118,7 +118,7 @@ class TuningStudy:
         return True
 
     def _tell(self, ended: Mapping[str, str]) -> bool:
-        """Say what came of the first setting that is open, if that is known; whether it is."""
+        """Report the result of the first open setting if it is known; return whether it is."""
         number = self._n_told
         if number == len(self._trials):
             return False
@@ -134,12 +134,12 @@ class TuningStudy:
         return True
 
     def _standing(self, number: int, ended: Mapping[str, str]) -> _Standing:
-        """How far a trial is; its means over the first tasks are written to the study."""
+        """Progress of a trial; its means over the first tasks are written to the study."""
         tasks = self._plan(number).tasks
         for place, task in enumerate(tasks):
             how = ended.get(task.hash)
             if how == "failed":
-                return _Standing("fail", [], f"{task.title} failed: `scpi benchmark status` says why")
+                return _Standing("fail", [], f"{task.title} failed: see `scpi benchmark status` for the reason")
             if how is None:
                 return _Standing("", [task] if self._tuning.prune else [*tasks[place:]])
             if self._report(number, place) and place < len(tasks) - 1 and self._is_hopeless(number, place):
@@ -149,7 +149,7 @@ class TuningStudy:
         return _Standing("complete", [])
 
     def _report(self, number: int, place: int) -> bool:
-        """Write the mean over the first tasks to the study; whether pruning may look at it."""
+        """Write the mean over the first tasks to the study; return whether pruning may use it."""
         if len(self._tuning.objectives) > 1:
             return False
         (mean,) = self._means(number, place + 1)
@@ -163,7 +163,7 @@ class TuningStudy:
         return is_hopeless(self._tuning, known, [self._means(number, n + 1)[0] for n in range(place + 1)])
 
     def _means(self, number: int, n: int) -> list[float]:
-        """Mean of each objective over the first tasks of a trial; NaN where none has a value."""
+        """Mean of each objective over the first tasks of a trial; NaN if none has a value."""
         values = np.array([self._of_task(task) for task in self._plan(number).tasks[:n]])
         valid = np.isfinite(values)
         sums, sizes = np.where(valid, values, 0.0).sum(0), valid.sum(0)
@@ -186,11 +186,11 @@ class TuningStudy:
 
     @property
     def _base(self) -> Plan:
-        """The tasks of the model as it stands."""
+        """The tasks of the model without tuning."""
         try:
             return self._made({}, self.target.model)
         except Problem as problem:
-            words = f"{problem.message} Training cells are divided as all cells are: name another function here."
+            words = f"{problem.message} By default, training cells are split by the function for all cells: name another function here."
             raise Problem(words, "tuning", "inner", self.target.scheme) from None
 
     def _made(self, settings: Mapping[str, Any], name: str) -> Plan:
@@ -198,7 +198,7 @@ class TuningStudy:
 
     @property
     def _word(self) -> str:
-        """Hash of all that the settings depend on; more of them may be asked for later."""
+        """Hash of everything that the settings depend on; further settings may be requested later."""
         how = replace(self._tuning, n_trials=1, inner={})
         version = import_extra("optuna").__version__
         return fingerprint([version, str(how), dict(self._space), [task.hash for task in self._base.tasks]])

@@ -1,6 +1,6 @@
-"""What optuna is asked: the next setting, whether to stop one, and which is the best.
+"""Requests to optuna: the next setting, whether to stop one, and which is the best.
 
-All answers depend on what is given alone, so that a coordinator that is killed and started again goes on as if nothing had happened.
+All answers depend only on the arguments, so a coordinator that is killed and restarted continues as without an interruption.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def suggest(
     known: Sequence[Any],
     at_work: Sequence[Any],
 ) -> Any:
-    """The next setting, given those whose values are known and those that are at work, as a trial that is running."""
-    # One generator per setting: what is drawn does not depend on what this process drew before
+    """The next setting, given those whose values are known and those in progress, as a running trial."""
+    # One generator per setting, so draws do not depend on earlier draws of this process
     word = np.random.SeedSequence([tuning.seed, len(known) + len(at_work)]).generate_state(1)[0]
     study = _scratch(tuning, [*known, *map(running, at_work)], sampler=_sampler(tuning, int(word)))
     asked = study.ask(dict(distributions))
@@ -42,7 +42,7 @@ def suggest(
 
 
 def is_hopeless(tuning: GridTuning, known: Sequence[Any], means: Sequence[float]) -> bool:
-    """Whether a setting with such means over its first divisions is worse than the median of those known."""
+    """Whether a setting with such means over its first folds is worse than the median of those known."""
     pruners = import_extra("optuna").pruners
     study = _scratch(tuning, known, pruner=pruners.MedianPruner(tuning.n_startup, n_warmup_steps=_N_PRUNED_FROM))
     study.add_trial(_trial(intermediate_values=dict(enumerate(means))))
@@ -56,9 +56,9 @@ def running(trial: Any) -> Any:
 
 
 def front(tuning: GridTuning, trials: Sequence[Any]) -> list[Any]:
-    """Trials than which no other is better in all objectives, the best compromise first: that with the least sum of ranks.
+    """Pareto-optimal trials, the best compromise (smallest sum of ranks) first.
 
-    Of those with the same values, the one that was tried first counts.
+    Of trials with the same values, the earliest counts.
     """
     state = import_extra("optuna").trial.TrialState.COMPLETE
     complete = [trial for trial in trials if trial.state == state]
@@ -77,7 +77,7 @@ def front(tuning: GridTuning, trials: Sequence[Any]) -> list[Any]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep optuna from saying that it made a study, and that the names of objectives are new."""
+    """Silence the messages of optuna about a new study and new names of objectives."""
     optuna = import_extra("optuna")
     logging = optuna.logging
     kept = logging.get_verbosity()
